@@ -1,0 +1,146 @@
+"""Sound files out: float samples become a wav, flac or ogg file, the whole of it or nothing."""
+
+from __future__ import annotations
+
+import math
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from audiogen.errors import ParameterError, ShapeError
+
+# libsndfile's format and subtype by suffix. 24 bits keep a quiet tail's detail; Vorbis decides.
+FORMATS = {
+    ".wav": ("WAV", "PCM_24"),
+    ".flac": ("FLAC", "PCM_24"),
+    ".ogg": ("OGG", "VORBIS"),
+}
+LOWEST_RATE, HIGHEST_RATE = 8000, 192000  # Hz
+CEILING_DB = -0.1  # where a too loud peak is put: under full scale, so that players don't clip it
+
+_BLOCK = 1 << 16  # samples; libsndfile overflows its stack on long Vorbis writes
+
+
+def check_sample_rate(sample_rate: float) -> int:
+    """Return a sample rate that sound files and players have use for.
+
+    Raises
+    ------
+    ParameterError
+        If it isn't a whole number from 8000 to 192000 Hz.
+    """
+    if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE or int(sample_rate) != sample_rate:
+        raise ParameterError(
+            f"sample_rate={sample_rate} isn't usable; give a whole number from {LOWEST_RATE} to "
+            f"{HIGHEST_RATE} Hz, such as 44100"
+        )
+    return int(sample_rate)
+
+
+def check_output(path: str | os.PathLike[str], suffixes: tuple[str, ...] = tuple(FORMATS)) -> None:
+    """Find out whether a file can be written before the work that fills it is done.
+
+    Raises
+    ------
+    ParameterError
+        If the suffix isn't one of `suffixes`, or the folder is missing or can't be written to.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in suffixes:
+        came = f"ends in {path.suffix}" if path.suffix else "has no suffix"
+        raise ParameterError(f"output {path} {came}; use {', '.join(suffixes)}")
+    if path.is_dir():
+        raise ParameterError(f"output {path} is a folder; give a file name")
+    if not path.parent.is_dir():
+        raise ParameterError(f"output {path}: there is no folder {path.parent}; make it first")
+    if not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
+        raise ParameterError(f"output {path} can't be written; no permission")
+
+
+@contextmanager
+def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary name beside `path`, and move it there if all goes well.
+
+    Raises
+    ------
+    ParameterError
+        If the file can't be written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ParameterError(
+            f"output {path} can't be written ({error.strerror or error})"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_audio(path: str | os.PathLike[str], samples: np.ndarray, sample_rate: int) -> float:
+    """Write samples to a sound file.
+
+    A peak over full scale would be cut off by the file format and heard as distortion. The whole
+    file is turned down instead, to a peak of -0.1 dB; the caller should tell.
+
+    Parameters
+    ----------
+    path : path
+        Its suffix chooses the format: ``.wav`` and ``.flac`` with 24 bits, ``.ogg`` (Vorbis).
+    samples : array [n_samples] or [n_samples, n_channels], float
+        Full scale is 1.
+    sample_rate : int, Hz
+
+    Returns
+    -------
+    float, dB
+        How much it was turned down: 0, or a negative number.
+
+    Raises
+    ------
+    ParameterError
+        If the suffix, rate or path can't be used.
+    ShapeError
+        If `samples` has another shape, is empty, or holds NaN or infinity.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     round(write_audio(f"{folder}/loud.wav", np.full(100, 2.0), 16000), 1)
+    -6.1
+    """
+    import soundfile
+
+    path = Path(path)
+    check_output(path)
+    sample_rate = check_sample_rate(sample_rate)
+    samples = np.asarray(samples)
+    if samples.ndim not in (1, 2) or not samples.size or samples.dtype.kind != "f":
+        raise ShapeError(
+            f"samples has shape {samples.shape} and type {samples.dtype}; floats [n_samples] or "
+            "[n_samples, n_channels] are wanted"
+        )
+    peak = float(np.max(np.abs(samples)))
+    if not math.isfinite(peak):
+        raise ShapeError("samples holds NaN or infinity; nothing was written")
+    gain_db = CEILING_DB - 20 * math.log10(peak) if peak > 1 else 0.0
+    gain = np.float32(10 ** (gain_db / 20))
+    file_format, subtype = FORMATS[path.suffix.lower()]
+    n_channels = 1 if samples.ndim == 1 else samples.shape[1]
+    with written_whole(path) as temporary:
+        try:
+            with soundfile.SoundFile(
+                temporary, "w", sample_rate, n_channels, subtype, format=file_format
+            ) as file:
+                for start in range(0, len(samples), _BLOCK):
+                    file.write(samples[start : start + _BLOCK].astype(np.float32) * gain)
+        except (soundfile.LibsndfileError, ValueError) as error:
+            raise ParameterError(f"output {path} can't be written ({error})") from error
+    return gain_db

@@ -1,0 +1,9 @@
+"""Speed, side by side with what a user would write otherwise, on the machine at hand.
+
+`audiogen bench` prints it; nothing here decides whether a test passes.
+"""
+
+from audiogen.bench.jobs import JOBS
+from audiogen.bench.race import Race, Result, Skipped, machine, run
+
+__all__ = ["JOBS", "Race", "Result", "Skipped", "machine", "run"]

@@ -1,0 +1,219 @@
+"""What is measured: each job sets up its data and gives its races."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from audiogen.bench.race import Race
+from audiogen.errors import MissingPackageError
+from audiogen.ops import _native
+
+if TYPE_CHECKING:
+    from audiogen.models.gansynth import GeneratorConfig
+
+NOTE_S = 4.0  # seconds of sound in 128 frames of 512 samples at 16 kHz
+FIRST_BLOCK = 4  # frames under one window
+
+
+def _torch() -> Any:
+    try:
+        import torch
+    except ImportError:
+        raise MissingPackageError(
+            "this compares with torch, which isn't installed; pip install 'audiogen[train]'"
+        ) from None
+    return torch
+
+
+class _Twins:
+    """One generator with random weights, as PyTorch runs it and as the engine does."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        torch, native = _torch(), _native.require()
+        from audiogen.models.gansynth import Generator, export_weights
+        from audiogen.representation.config import SpectrogramConfig
+
+        torch.manual_seed(0)
+        spectrogram = SpectrogramConfig()
+        self._generator = Generator(config, spectrogram).eval()
+        fields = {**asdict(config), "sample_rate": spectrogram.sample_rate}
+        weights = export_weights(self._generator)
+        self._compiled = {"float32": native.Generator(fields, weights)}
+        self.has_bfloat16 = native.isa() == "avx512_bf16"
+        if self.has_bfloat16:
+            self._compiled["bfloat16"] = native.Generator(fields, weights, "bfloat16")
+        self._z = torch.randn(1, config.latent_size)
+
+    def eager(self, channels_last: bool = False) -> Callable[[], Any]:
+        """PyTorch's forward of one note."""
+        torch = _torch()
+        pitch = torch.tensor([60.0])
+        generator = self._generator
+        if channels_last:
+            generator = copy.deepcopy(generator).to(memory_format=torch.channels_last)
+
+        def call() -> Any:
+            with torch.inference_mode():
+                return generator(self._z, pitch)
+
+        return call
+
+    def native(self, precision: str = "float32", n_frames: int = 128) -> Callable[[], Any]:
+        """The first frames of a note, on a stream that a voice has kept ready."""
+        z = self._z[0].numpy()
+        stream = self._compiled[precision].stream(z, 60.0)
+
+        def call() -> Any:
+            stream.start(z, 60.0)
+            return stream.take(n_frames)
+
+        return call
+
+    def bfloat16_error(self) -> float:
+        """Of the bfloat16 generator against the float32 one: root mean square, relative."""
+        exact, rough = (self.native(precision)() for precision in ("float32", "bfloat16"))
+        return float(np.sqrt(np.mean((rough - exact) ** 2) / np.mean(exact**2)))
+
+
+def generator() -> Iterator[Race]:
+    """The paper's generator, one note."""
+    _torch()
+    from audiogen.models.gansynth import GeneratorConfig
+
+    twins = _Twins(GeneratorConfig())
+    note = "paper-size generator, a 4 s note"
+    yield Race(note, twins.native(), twins.eager(), "PyTorch eager", target=2.0)
+    yield Race(note, twins.native(), twins.eager(channels_last=True), "PyTorch channels_last")
+    if twins.has_bfloat16:
+        error = f"{twins.bfloat16_error():.1%} off float32 (RMS)"
+        yield Race(
+            f"{note}, bfloat16",
+            twins.native("bfloat16"),
+            twins.eager(),
+            "PyTorch eager float32",
+            target=3.0,
+            remark=lambda _: error,
+        )
+    yield _first_block(twins, "paper-size generator")
+
+
+def preset_generator() -> Iterator[Race]:
+    """A generator of the size that the presets have."""
+    _torch()
+    from audiogen.models.gansynth import GeneratorConfig
+
+    twins = _Twins(GeneratorConfig("harmonic", 32, (64, 64, 64, 64, 48, 32, 24)))
+    note = "preset-size generator, a 4 s note"
+
+    def voices(seconds: float) -> str:
+        return f"{NOTE_S / seconds:.0f} voices in real time"
+
+    yield Race(note, twins.native(), twins.eager(), "PyTorch eager", remark=voices)
+    if twins.has_bfloat16:
+        error = f"{twins.bfloat16_error():.1%} off float32 (RMS)"
+        yield Race(
+            f"{note}, bfloat16",
+            twins.native("bfloat16"),
+            twins.eager(),
+            "PyTorch eager float32",
+            remark=lambda seconds: f"{voices(seconds)}, {error}",
+        )
+    yield _first_block(twins, "preset-size generator")
+
+
+def _first_block(twins: _Twins, name: str) -> Race:
+    return Race(
+        f"{name}, first {FIRST_BLOCK} frames",
+        twins.native(n_frames=FIRST_BLOCK),
+        twins.native(),
+        "the whole note",
+        target=1 / 0.08,
+    )
+
+
+def conv_rows() -> Iterator[Race]:
+    """One layer of the generator."""
+    torch = _torch()
+    from audiogen import ops
+
+    functional = torch.nn.functional
+    random = np.random.default_rng(0)
+    for upsample in (False, True):
+        channels, n_frames, n_bins = 64, 64 >> upsample, 512 >> upsample
+        x = random.standard_normal((channels, n_frames, n_bins), np.float32)
+        weight = random.standard_normal((channels, channels, 3, 3), np.float32) / 24
+        bias = random.standard_normal(channels, np.float32)
+        tensors = [torch.from_numpy(a) for a in (x[None], weight, bias)]
+
+        def eager(tensors: list[Any] = tensors, upsample: bool = upsample) -> Any:
+            y, w, b = tensors
+            if upsample:
+                y = functional.interpolate(y, scale_factor=2, mode="nearest")
+            y = functional.leaky_relu(functional.conv2d(y, w, b, padding=1), 0.2)
+            return y * torch.rsqrt(y.square().mean(dim=1, keepdim=True) + 1e-8)
+
+        yield Race(
+            f"layer 64 -> 64 at 64 x 512{', upsampled' if upsample else ''}",
+            partial(ops.conv_rows, x, weight, bias, upsample=upsample),
+            eager,
+            "torch conv2d",
+        )
+
+
+def unwrap() -> Iterator[Race]:
+    """The phase of 8 spectrograms."""
+    from audiogen import ops
+    from audiogen.ops import fallback
+
+    random = np.random.default_rng(0)
+    phase = random.uniform(-np.pi, np.pi, (8, 128, 1024)).astype(np.float32)
+    what, ours = "unwrap [8, 128, 1024]", partial(ops.unwrap, phase)
+    yield Race(what, ours, partial(np.unwrap, phase, axis=-2), "numpy.unwrap", target=100.0)
+    yield Race(what, ours, partial(fallback.unwrap, phase), "numba", target=2.0)
+    torch = _torch()
+    tensor = torch.from_numpy(phase)
+
+    def composed() -> Any:
+        step = torch.remainder(torch.diff(tensor, dim=-2) + math.pi, 2 * math.pi) - math.pi
+        first = tensor[:, :1]
+        return torch.cat((first, first + torch.cumsum(step, dim=-2)), dim=-2)
+
+    yield Race(what, ours, composed, "torch diff, remainder, cumsum", target=40.0)
+
+
+def istft() -> Iterator[Race]:
+    """The waveform of 8 spectrograms."""
+    torch = _torch()
+    from audiogen import ops
+
+    n_fft, hop_length = 2048, 512
+    random = np.random.default_rng(0)
+    shape = (8, 128, n_fft // 2 + 1)
+    spectrum = (random.standard_normal(shape) + 1j * random.standard_normal(shape)).astype(
+        np.complex64
+    )
+    tensor = torch.from_numpy(spectrum).transpose(1, 2).contiguous()  # torch wants bins first
+    window = torch.hann_window(n_fft)
+    yield Race(
+        "inverse STFT [8, 128, 1025]",
+        partial(ops.istft, spectrum, n_fft, hop_length),
+        lambda: torch.istft(tensor, n_fft, hop_length, window=window),
+        "torch.istft",
+        target=1.0,
+    )
+
+
+JOBS: dict[str, Callable[[], Iterator[Race]]] = {
+    "generator": generator,
+    "preset": preset_generator,
+    "conv_rows": conv_rows,
+    "unwrap": unwrap,
+    "istft": istft,
+}

@@ -1,0 +1,181 @@
+"""Times two ways to do one thing in turn, on one core, and says how sure the ratio is."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from audiogen.errors import MissingPackageError
+
+ROUNDS = 11
+SHORTEST_S = 0.02  # a measurement repeats its call until it lasts that long
+
+
+@dataclass(frozen=True)
+class Race:
+    """Two calls that give the same result.
+
+    Parameters
+    ----------
+    what : str
+        What is done.
+    ours : callable
+    peer : callable
+    peer_name : str
+        How the peer does it.
+    target : float, optional
+        The ratio that the project promises at least.
+    remark : callable, optional
+        Gets the seconds of a call of ours and gives a note, such as another unit.
+    """
+
+    what: str
+    ours: Callable[[], Any]
+    peer: Callable[[], Any]
+    peer_name: str
+    target: float | None = None
+    remark: Callable[[float], str] | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a race gave: medians over rounds, and how far the ratio spread.
+
+    Parameters
+    ----------
+    job, what, peer : str
+    ours_s, peer_s : float, s
+        One call.
+    ratio : float
+        Peer over ours: more is better.
+    spread : tuple of float
+        First and third quartile of the rounds' ratios.
+    target : float or None
+    remark : str
+    machine : str
+    """
+
+    job: str
+    what: str
+    peer: str
+    ours_s: float
+    peer_s: float
+    ratio: float
+    spread: tuple[float, float]
+    target: float | None
+    remark: str
+    machine: str
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A job that couldn't run, and why."""
+
+    job: str
+    reason: str
+
+
+def run(jobs: dict[str, Callable[[], Iterable[Race]]]) -> Iterator[Result | Skipped]:
+    """Run jobs on one core and one thread.
+
+    Parameters
+    ----------
+    jobs : dict of str to callable
+        Each gives its races; it may raise `MissingPackageError` to be skipped.
+
+    Yields
+    ------
+    Result or Skipped
+    """
+    with _one_core():
+        for job, races in jobs.items():
+            try:
+                for race in races():
+                    yield _measure(job, race)
+            except MissingPackageError as error:
+                yield Skipped(job, str(error))
+
+
+def machine() -> str:
+    """The processor's name, its instruction set in use, and the versions of what is measured."""
+    from audiogen.ops._native import find
+
+    processor = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                processor = line.partition(":")[2].strip()
+                break
+    native = find()
+    parts = [f"{processor} ({os.cpu_count()} cores)", native.isa() if native else "numba"]
+    parts += [
+        f"{package} {sys.modules[package].__version__}"
+        for package in ("torch", "numpy", "numba")
+        if package in sys.modules
+    ]
+    return ", ".join(parts)
+
+
+def _measure(job: str, race: Race) -> Result:
+    repeats = [_repeats(call) for call in (race.ours, race.peer)]
+    ours, peer = [], []
+    for _ in range(ROUNDS):
+        ours.append(_seconds(race.ours, repeats[0]))
+        peer.append(_seconds(race.peer, repeats[1]))
+    ratios = [p / o for o, p in zip(ours, peer, strict=True)]
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    ours_s = statistics.median(ours)
+    return Result(
+        job=job,
+        what=race.what,
+        peer=race.peer_name,
+        ours_s=ours_s,
+        peer_s=statistics.median(peer),
+        ratio=middle,
+        spread=(low, high),
+        target=race.target,
+        remark=race.remark(ours_s) if race.remark else "",
+        machine=machine(),
+    )
+
+
+def _repeats(call: Callable[[], Any]) -> int:
+    call()  # compiles, loads, fills caches
+    once = _seconds(call, 1)
+    return max(1, round(SHORTEST_S / max(once, 1e-7)))
+
+
+def _seconds(call: Callable[[], Any], repeats: int) -> float:
+    start = time.perf_counter()
+    for _ in range(repeats):
+        call()
+    return (time.perf_counter() - start) / repeats
+
+
+@contextlib.contextmanager
+def _one_core() -> Iterator[None]:
+    """Pins the process to the last core it may use, where the system can; torch gets one thread."""
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    if allowed:
+        os.sched_setaffinity(0, {max(allowed)})
+    threads = None
+    with contextlib.suppress(ImportError):
+        import torch
+
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if allowed:
+            os.sched_setaffinity(0, allowed)
+        if threads is not None:
+            torch.set_num_threads(threads)

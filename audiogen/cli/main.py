@@ -1,0 +1,115 @@
+"""The command `audiogen`: the list of commands, and what is said when one fails."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from audiogen import __version__
+from audiogen.errors import AudiogenError
+
+# Each is `audiogen.cli.<name>`, a module with an `app = typer.Typer(add_completion=False)`;
+# it's imported when it's called.
+COMMANDS = {
+    "render": "Play a MIDI file or written notes into a sound file.",
+    "presets": "List the presets that can be played.",
+    "info": "Show what a preset holds and how it was made.",
+    "data": "Make, read and check sets of notes to train on.",
+    "train": "Train a preset on a set of notes.",
+    "evaluate": "Measure a preset against real notes.",
+    "bench": "Measure speed side by side on this machine.",
+}
+EXTRAS = {  # which optional dependency brings a package
+    "torch": "train",
+    "torchaudio": "train",
+    "tensorboard": "train",
+    "midirenderer": "soundfont",
+    "parselmouth": "eval",
+}
+EXIT_BAD_INPUT, EXIT_INTERNAL = 2, 1
+
+
+class LazyGroup(TyperGroup):
+    """Shows the commands of `COMMANDS` without importing them."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, summary in COMMANDS.items():
+            self.add_command(TyperCommand(name, help=summary))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        if name in COMMANDS:
+            module = importlib.import_module(f"audiogen.cli.{name}")
+            command = typer.main.get_command(module.app)
+        return name, command, rest
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"audiogen {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def root(
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
+    ),
+    debug: bool = typer.Option(
+        False, "--debug", help="Show the traceback of an error. Works after a command, too."
+    ),
+) -> None:
+    """A neural synthesiser: play trained sounds, or train your own."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit.
+
+    The exit status is 0, 2 for bad input (with a sentence that says what to mend), or 1 for a
+    fault of the program's own.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    try:
+        typer.main.get_command(app)([w for w in words if w != "--debug"], prog_name="audiogen")
+    except Exception as error:
+        if debug:
+            raise
+        sentence, status = _explain(error)
+        typer.echo(f"audiogen: {sentence}", err=True)
+        sys.exit(status)
+
+
+def _explain(error: Exception) -> tuple[str, int]:
+    """What to say about an exception, and the exit status."""
+    if isinstance(error, AudiogenError):
+        return str(error), EXIT_BAD_INPUT
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        package = error.name.partition(".")[0]
+        if package in EXTRAS:
+            return (
+                f"this needs {package}, which isn't installed; "
+                f"pip install 'audiogen[{EXTRAS[package]}]'",
+                EXIT_BAD_INPUT,
+            )
+    text = f"{type(error).__name__}: {error}".rstrip(": ")
+    return f"internal error ({text}); --debug shows where", EXIT_INTERNAL
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,224 @@
+"""SoundFont 2 files: which presets a font has, and which keys of each were really recorded."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from itertools import pairwise
+from os import PathLike
+from pathlib import Path
+
+from audiogen.errors import FormatError
+
+# Generator numbers, SoundFont Technical Specification 2.04, section 8.1.2.
+_CHORUS_SEND, _REVERB_SEND = 15, 16
+_INSTRUMENT, _KEY_RANGE, _VELOCITY_RANGE = 41, 43, 44
+_COARSE_TUNE, _FINE_TUNE, _SAMPLE_ID, _SCALE_TUNING, _ROOT_KEY = 51, 52, 53, 56, 58
+
+# Record formats of the hydra, section 7: each list ends with one terminal record.
+_RECORDS = {
+    b"phdr": "<20sHHHIII",
+    b"pbag": "<HH",
+    b"pgen": "<Hh",
+    b"inst": "<20sH",
+    b"ibag": "<HH",
+    b"igen": "<Hh",
+    b"shdr": "<20sIIIIIBbHH",
+}
+
+
+@dataclass(frozen=True)
+class Zone:
+    """One sample of a preset: the keys and velocities that play it, and its own key.
+
+    Parameters
+    ----------
+    keys, velocities : tuple[int, int]
+        Lowest and highest, both included.
+    recorded_key : float, MIDI number
+        The key at which the sample plays untransposed.
+    """
+
+    keys: tuple[int, int]
+    velocities: tuple[int, int]
+    recorded_key: float
+
+
+@dataclass(frozen=True)
+class FontPreset:
+    """One preset of a font, such as bank 0, program 0, "Yamaha Grand Piano"."""
+
+    bank: int
+    program: int
+    name: str
+    zones: tuple[Zone, ...]
+
+    def distance_semitones(self, pitch: int, velocity: int) -> float:
+        """Return how far the nearest sample that answers this key is transposed (inf: none)."""
+        return min(
+            (
+                abs(pitch - zone.recorded_key)
+                for zone in self.zones
+                if zone.keys[0] <= pitch <= zone.keys[1]
+                and zone.velocities[0] <= velocity <= zone.velocities[1]
+            ),
+            default=float("inf"),
+        )
+
+
+@dataclass(frozen=True)
+class SoundFont:
+    """A font in memory.
+
+    Parameters
+    ----------
+    path : Path
+        Where it was read from.
+    data : bytes
+        The whole file, with the effect sends of every zone set to 0: notes come out dry.
+    info : dict[str, str]
+        The text of the INFO list, such as INAM (name), ICOP (copyright), IENG (author).
+    presets : dict[tuple[int, int], FontPreset]
+        By (bank, program).
+    """
+
+    path: Path
+    data: bytes
+    info: dict[str, str]
+    presets: dict[tuple[int, int], FontPreset]
+
+    @property
+    def name(self) -> str:
+        """The font's own name, or else its file name."""
+        return self.info.get("INAM") or self.path.stem
+
+    @property
+    def licence(self) -> str:
+        """The font's copyright text (INFO ICOP), or "" when it has none."""
+        return self.info.get("ICOP", "")
+
+
+def read_soundfont(path: str | PathLike[str]) -> SoundFont:
+    """Read a SoundFont 2 file.
+
+    Parameters
+    ----------
+    path : str or PathLike
+        A `.sf2` file; the compressed `.sf3` isn't supported.
+
+    Returns
+    -------
+    SoundFont
+
+    Raises
+    ------
+    FormatError
+        If the file is missing, truncated, or isn't a SoundFont 2 file.
+
+    References
+    ----------
+    SoundFont Technical Specification, version 2.04, Creative Technology, 2006.
+    """
+    path = Path(path)
+    try:
+        data = bytearray(path.read_bytes())
+    except OSError as error:
+        raise FormatError(
+            f"soundfont={str(path)!r} can't be read ({error.strerror}); give a .sf2 file"
+        ) from error
+    try:
+        info, hydra = _chunks(data)
+        lists = {
+            name.decode(): list(struct.iter_unpack(form, data[slice(*hydra[name])]))
+            for name, form in _RECORDS.items()
+        }
+        presets = _presets(lists)
+    except (struct.error, KeyError, IndexError, ValueError) as error:
+        raise FormatError(
+            f"soundfont={str(path)!r} isn't a whole SoundFont 2 file ({error}); "
+            "give a .sf2 file (a .sf3 must be converted first)"
+        ) from error
+    for name in (b"pgen", b"igen"):
+        _silence_sends(data, *hydra[name])
+    return SoundFont(path, bytes(data), info, presets)
+
+
+def _chunks(data: bytearray) -> tuple[dict[str, str], dict[bytes, tuple[int, int]]]:
+    """Return the INFO texts, and where each list of the hydra begins and ends."""
+    if data[:4] != b"RIFF" or data[8:12] != b"sfbk":
+        raise ValueError("no RIFF sfbk header")
+    info: dict[str, str] = {}
+    hydra: dict[bytes, tuple[int, int]] = {}
+    for kind, begin, end in _walk(data, 12, len(data)):
+        if kind != b"LIST":
+            continue
+        what = bytes(data[begin : begin + 4])
+        for name, first, last in _walk(data, begin + 4, end):
+            if what == b"INFO" and name not in (b"ifil", b"iver"):
+                text = bytes(data[first:last]).split(b"\0")[0]
+                info[name.decode("ascii", "replace")] = text.decode("utf-8", "replace").strip()
+            elif what == b"pdta":
+                hydra[name] = (first, last)
+    return info, hydra
+
+
+def _walk(data: bytearray, begin: int, end: int):
+    while begin + 8 <= end:
+        name, size = struct.unpack_from("<4sI", data, begin)
+        if begin + 8 + size > end:
+            raise ValueError(f"chunk {name!r} ends after the file does")
+        yield name, begin + 8, begin + 8 + size
+        begin += 8 + size + size % 2
+
+
+def _silence_sends(data: bytearray, begin: int, end: int) -> None:
+    for offset in range(begin, end, 4):
+        if struct.unpack_from("<H", data, offset)[0] in (_CHORUS_SEND, _REVERB_SEND):
+            struct.pack_into("<h", data, offset + 2, 0)
+
+
+def _presets(lists: dict[str, list[tuple]]) -> dict[tuple[int, int], FontPreset]:
+    presets: dict[tuple[int, int], FontPreset] = {}
+    headers = lists["phdr"]
+    for header, following in pairwise(headers):
+        name, program, bank = header[:3]
+        zones = []
+        for outer in _zones(lists["pbag"], lists["pgen"], header[3], following[3], _INSTRUMENT):
+            first = lists["inst"][outer[_INSTRUMENT]][1]
+            last = lists["inst"][outer[_INSTRUMENT] + 1][1]
+            for inner in _zones(lists["ibag"], lists["igen"], first, last, _SAMPLE_ID):
+                zone = _zone(outer, inner, lists["shdr"][inner[_SAMPLE_ID]])
+                if zone is not None:
+                    zones.append(zone)
+        text = name.split(b"\0")[0].decode("latin-1").strip()
+        presets[bank, program] = FontPreset(bank, program, text, tuple(zones))
+    return presets
+
+
+def _zones(bags: list[tuple], generators: list[tuple], first: int, last: int, target: int):
+    """Yield the generators of each zone that has a target, over those of the global zone."""
+    common: dict[int, int] = {}
+    for index in range(first, last):
+        own = dict(generators[bags[index][0] : bags[index + 1][0]])
+        if target in own:
+            own[target] &= 0xFFFF
+            yield common | own
+        elif index == first:
+            common = own
+
+
+def _zone(outer: dict[int, int], inner: dict[int, int], sample: tuple) -> Zone | None:
+    ranges = []
+    for generator in (_KEY_RANGE, _VELOCITY_RANGE):
+        pairs = [struct.pack("<h", zone.get(generator, 0x7F00)) for zone in (outer, inner)]
+        ranges.append((max(pair[0] for pair in pairs), min(pair[1] for pair in pairs)))
+    scale = inner.get(_SCALE_TUNING, 100) + outer.get(_SCALE_TUNING, 0)  # cents a key
+    if any(low > high for low, high in ranges) or scale <= 0:
+        return None
+    tune_cents = sample[7] + sum(
+        100 * zone.get(_COARSE_TUNE, 0) + zone.get(_FINE_TUNE, 0) for zone in (outer, inner)
+    )
+    root = inner.get(_ROOT_KEY, -1)
+    if not 0 <= root <= 127:
+        root = sample[6] if sample[6] <= 127 else 60
+    return Zone(ranges[0], ranges[1], root - tune_cents / scale)

@@ -1,0 +1,131 @@
+"""Which notes are for training and which are held out: drawn by seed, recorded in a file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Literal
+
+from audiogen.data.nsynth import NoteSet
+from audiogen.errors import FormatError, ParameterError
+
+SPLIT = "split.json"
+FRACTIONS = {"train": 0.8, "valid": 0.1, "test": 0.1}
+
+
+@dataclass(frozen=True)
+class Split:
+    """The parts of a set of notes.
+
+    Parameters
+    ----------
+    by : "note" or "instrument"
+        What was drawn: with "instrument" all notes of one are in the same part.
+    seed : int
+    parts : dict[str, tuple[str, ...]]
+        From the part's name to the names of its notes, sorted.
+    """
+
+    by: str
+    seed: int
+    parts: dict[str, tuple[str, ...]]
+
+    def to_json(self) -> str:
+        """Return the split as text, for a file beside examples.json."""
+        return json.dumps({"by": self.by, "seed": self.seed, "parts": self.parts}, indent=1)
+
+    def write(self, path: str | PathLike[str]) -> None:
+        """Write the split as JSON, in one move.
+
+        Raises
+        ------
+        ParameterError
+            If the file can't be written.
+        """
+        path = Path(path)
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            draft.write_text(self.to_json(), encoding="utf-8")
+            draft.replace(path)
+        except OSError as error:
+            raise ParameterError(
+                f"path={str(path)!r} can't be written ({error.strerror}); name another file"
+            ) from error
+
+
+def draw_split(
+    notes: NoteSet,
+    *,
+    by: Literal["note", "instrument"] = "note",
+    fractions: Mapping[str, float] = FRACTIONS,
+    seed: int = 0,
+) -> Split:
+    """Deal the notes of a set out to parts.
+
+    Notes (or instruments) are ordered by a hash of seed and name, and cut at the fractions. So
+    the split doesn't depend on the order of a file, on the platform or on a library's version.
+
+    Parameters
+    ----------
+    notes : NoteSet
+    by : "note" or "instrument"
+    fractions : mapping from str to float
+        Of the notes (or instruments) for each part; positive, adding up to 1.
+    seed : int
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    ParameterError
+        If `by` or `fractions` is wrong, or there are fewer notes (instruments) than parts.
+    """
+    if by not in ("note", "instrument"):
+        raise ParameterError(f"by={by!r} must be 'note' or 'instrument'")
+    if min(fractions.values(), default=0) <= 0 or abs(sum(fractions.values()) - 1) > 1e-6:
+        raise ParameterError(f"fractions={dict(fractions)} must be positive and add up to 1")
+    groups: dict[str, list[str]] = {}
+    for note in notes:
+        groups.setdefault(note.name if by == "note" else note.instrument, []).append(note.name)
+    if len(groups) < len(fractions):
+        raise ParameterError(
+            f"{len(groups)} {by}s can't make {len(fractions)} parts; split by note or take fewer"
+        )
+    order = sorted(groups, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
+    parts: dict[str, tuple[str, ...]] = {}
+    begin, share = 0, 0.0
+    for index, (part, fraction) in enumerate(fractions.items()):
+        share += fraction
+        n_later = len(fractions) - index - 1
+        end = min(max(round(share * len(order)), begin + 1), len(order) - n_later)
+        parts[part] = tuple(sorted(name for group in order[begin:end] for name in groups[group]))
+        begin = end
+    return Split(by, seed, parts)
+
+
+def read_split(path: str | PathLike[str]) -> Split:
+    """Read a split that `Split.write` wrote.
+
+    Raises
+    ------
+    FormatError
+        If the file is missing or isn't a split.
+    """
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        parts = {str(part): tuple(map(str, names)) for part, names in content["parts"].items()}
+        return Split(str(content["by"]), int(content["seed"]), parts)
+    except OSError as error:
+        raise FormatError(f"{str(path)!r} can't be read ({error.strerror})") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise FormatError(
+            f"{str(path)!r} isn't a split ({type(error).__name__}: {error}); draw it again"
+        ) from error

@@ -1,0 +1,1 @@
+"""The networks, each a file to be read top to bottom."""

@@ -1,0 +1,1 @@
+"""Conversions between waveforms and what a generator sees, each with its inverse."""

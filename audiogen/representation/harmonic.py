@@ -1,0 +1,147 @@
+"""Where the partials of a pitch lie and how their phases turn, in closed form.
+
+A generator that is told both has only the timbre to learn, and its pitch is continuous.
+Everything here is float64 NumPy, so that the native engine can compute the same numbers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from audiogen.representation.config import SpectrogramConfig
+
+N_MAPS = 8
+N_TIME_FEATURES = 7
+_ATTACK_FRAMES = (1.0, 4.0, 16.0, 64.0)
+_RELEASE_FRAMES = (2.0, 8.0)
+
+
+def pitch_to_hz(pitch):
+    """Frequency of a MIDI pitch, equal temperament, A4 (69) = 440 Hz; fractions allowed."""
+    return 440.0 * np.exp2((np.asarray(pitch, np.float64) - 69.0) / 12.0)
+
+
+def nearest_harmonic(frequency_hz, f0_hz):
+    """Number of the harmonic of ``f0_hz`` nearest to a frequency: at least 1, ties upwards."""
+    return np.maximum(1.0, np.floor(frequency_hz / f0_hz + 0.5))
+
+
+def bin_centres_hz(config: SpectrogramConfig, n_bins: int):
+    """Centres of ``n_bins`` equal bands: the mean of the full-resolution bins each covers."""
+    covered = config.n_bins // n_bins
+    return (np.arange(n_bins) * covered + (covered + 1) / 2.0) * config.bin_width_hz
+
+
+def harmonic_maps(pitch, config: SpectrogramConfig, n_bins: int) -> np.ndarray:
+    """What a level of the generator is told about a pitch, for each of its bins.
+
+    Parameters
+    ----------
+    pitch : array [...], MIDI number
+    config : SpectrogramConfig
+    n_bins : int
+        Bins of the level; divides ``config.n_bins``.
+
+    Returns
+    -------
+    array [..., 8, n_bins], float32
+        Number of the nearest harmonic; a narrow and a wide bump at it; cosine and sine of the
+        place between two harmonics, averaged over the bin (they vanish where the level can't
+        resolve harmonics); frequency over the pitch and over 1 kHz, in octaves / 4; the pitch.
+
+    Examples
+    --------
+    >>> harmonic_maps(69, SpectrogramConfig(), 1024).shape
+    (8, 1024)
+    """
+    pitch = np.asarray(pitch, np.float64)[..., None]
+    f0 = pitch_to_hz(pitch)
+    f = bin_centres_hz(config, n_bins)
+    width = config.sample_rate / 2 / n_bins
+    h = nearest_harmonic(f, f0)
+    distance = (f - h * f0) / width
+    place = 2.0 * np.pi * f / f0
+    resolved = np.sinc(width / f0)
+    maps = (
+        np.tanh(h / 16.0),
+        np.exp(-0.5 * distance**2),
+        np.exp(-(distance**2) / 18.0),
+        resolved * np.cos(place),
+        resolved * np.sin(place),
+        np.log2(f / f0) / 4.0,
+        np.log2(f / 1000.0) / 4.0 + 0.0 * f0,
+        (pitch - 54.0) / 30.0 + 0.0 * f,
+    )
+    return np.stack(maps, axis=-2).astype(np.float32)
+
+
+def time_features(n_frames: int, note_off_frame: int, n_rows: int) -> np.ndarray:
+    """What a level of the generator is told about time, for each of its rows.
+
+    Parameters
+    ----------
+    n_frames : int
+        Frames of the whole note.
+    note_off_frame : int
+        First frame that hears the release.
+    n_rows : int
+        Rows of the level; divides ``n_frames``.
+
+    Returns
+    -------
+    array [n_rows, 7], float32
+        Decays of 1, 4, 16 and 64 frames from the attack, a step at the release and decays of 2
+        and 8 frames from it, each averaged over the frames of the row.
+    """
+    frame = np.arange(n_frames, dtype=np.float64)
+    since_release = frame - note_off_frame
+    released = (since_release >= 0).astype(np.float64)
+    features = [np.exp(-frame / tau) for tau in _ATTACK_FRAMES]
+    features.append(released)
+    features += [released * np.exp(-np.maximum(since_release, 0) / t) for t in _RELEASE_FRAMES]
+    rows = np.stack(features, axis=-1).reshape(n_rows, n_frames // n_rows, N_TIME_FEATURES)
+    return rows.mean(axis=1).astype(np.float32)
+
+
+def onset_centroids(config: SpectrogramConfig) -> np.ndarray:
+    """Centre of gravity, in samples, of the window's part after the onset, for frames 0, 1, ...
+
+    The last entry, ``n_fft / 2``, holds for all later frames.
+    """
+    n = np.arange(config.n_fft)
+    window = 0.5 - 0.5 * np.cos(2.0 * np.pi * n / config.n_fft)
+    starts = range(config.pad_front, -1, -config.hop_length)
+    return np.array([(n[s:] * window[s:]).sum() / window[s:].sum() for s in starts])
+
+
+def reference_phase(pitch, config: SpectrogramConfig, frames=None) -> np.ndarray:
+    """Phase of each bin when a harmonic tone starts with the note, all partials as sines.
+
+    A partial of frequency ``f`` that starts at sample ``config.pad_front`` of the first frame is
+    seen by bin ``k`` of frame ``i`` with the phase
+    ``2 pi f (i hop - pad) / rate - pi / 2 + 2 pi (f - f_k) c_i / rate``, where ``c_i`` is the
+    centre of gravity of the window's part after the onset. ``f`` is the harmonic nearest to
+    ``f_k``. Only differences along time matter to a generator: they turn neighbouring bins of one
+    partial together and give the attack its shape.
+
+    Parameters
+    ----------
+    pitch : array [...], MIDI number
+    config : SpectrogramConfig
+    frames : array [n_frames], int, optional
+        Frame numbers; all frames of the clip by default.
+
+    Returns
+    -------
+    array [..., n_frames, n_bins], float64, rad
+        Not wrapped.
+    """
+    frames = np.arange(config.n_frames) if frames is None else np.asarray(frames)
+    f_k = bin_centres_hz(config, config.n_bins)
+    f0 = pitch_to_hz(pitch)[..., None]
+    f = (nearest_harmonic(f_k, f0) * f0)[..., None, :]
+    centroids = onset_centroids(config)
+    centroid = centroids[np.minimum(frames, len(centroids) - 1)][:, None]
+    start = (frames * config.hop_length - config.pad_front)[:, None]
+    cycles = (f * start + (f - f_k) * centroid) / config.sample_rate
+    return 2.0 * np.pi * cycles - 0.5 * np.pi

@@ -1,0 +1,94 @@
+"""Mel bands as GANSynth uses them: as many as there are bins, and an approximate inverse.
+
+The filters are triangles with peak 1 whose slopes are straight in Hz, at least 1.5 bins wide.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from audiogen.representation.config import SpectrogramConfig
+
+_BREAK_HZ = 700.0
+_Q = 1127.0
+_LEAST_WIDTH_BINS = 1.5
+
+
+def hz_to_mel(frequency_hz):
+    """mel = 1127 ln(1 + f / 700)."""
+    return _Q * np.log1p(np.asarray(frequency_hz) / _BREAK_HZ)
+
+
+def mel_to_hz(mel):
+    """Inverse of `hz_to_mel`."""
+    return _BREAK_HZ * np.expm1(np.asarray(mel) / _Q)
+
+
+@lru_cache(maxsize=8)
+def band_edges_hz(n_bins: int, nyquist_hz: float, released: bool) -> np.ndarray:
+    """Lower edge, centre and upper edge of each band, [3, n_bins] in Hz.
+
+    A band narrower than 1.5 bins is widened about its centre. With ``released`` the widening
+    works on one list of edges that all bands share, as in the code that trained the released
+    checkpoints: it moves the neighbours too, and leaves the bands spaced evenly below 5 kHz.
+    """
+    edges = np.linspace(0.0, hz_to_mel(nyquist_hz), n_bins + 2)
+    lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
+    if not released:
+        lower, centre, upper = lower.copy(), centre.copy(), upper.copy()
+    least_hz = _LEAST_WIDTH_BINS * nyquist_hz / n_bins
+    for band in range(n_bins):
+        if mel_to_hz(upper[band]) - mel_to_hz(lower[band]) < least_hz:
+            half = 0.5 * least_hz / (mel_to_hz(centre[band]) + _BREAK_HZ)
+            reach = _Q * np.arcsinh(half)
+            lower[band] = centre[band] - reach
+            upper[band] = centre[band] + reach
+    return mel_to_hz(np.stack((lower, centre, upper)))
+
+
+@lru_cache(maxsize=8)
+def _matrix(n_bins: int, nyquist_hz: float, released: bool) -> Tensor:
+    lower, centre, upper = band_edges_hz(n_bins, nyquist_hz, released)
+    # The grid labels bins 0 .. nyquist although the constant bin was dropped, as published; its
+    # first row, taken for the constant, is zero.
+    f = np.linspace(0.0, nyquist_hz, n_bins)[1:, None]
+    rising = (f - lower) / (centre - lower)
+    falling = (upper - f) / (upper - centre)
+    weights = np.maximum(0.0, np.minimum(rising, falling))
+    return torch.from_numpy(np.pad(weights, ((1, 0), (0, 0))))
+
+
+def _released(config: SpectrogramConfig) -> bool:
+    # Nearest-bin phases want the released spacing too: it is finer than a bin below 5 kHz.
+    return config.frequency != "mel"
+
+
+def matrix(config: SpectrogramConfig) -> Tensor:
+    """Linear bins to mel bands, Tensor [n_bins, n_bands], float64."""
+    return _matrix(config.n_bins, config.sample_rate / 2, _released(config))
+
+
+def inverse_matrix(config: SpectrogramConfig) -> Tensor:
+    """Mel bands to linear bins: the transpose, each row of the product scaled to sum to 1."""
+    forward = matrix(config)
+    total = (forward @ forward.T).sum(dim=1)
+    scale = torch.where(total.abs() > 1e-8, 1.0 / total, total)
+    return forward.T * scale
+
+
+def nearest_bins(config: SpectrogramConfig) -> Tensor:
+    """For each mel band, the linear bin nearest to its centre."""
+    centres = band_edges_hz(config.n_bins, config.sample_rate / 2, _released(config))[1]
+    bins = np.rint(centres / (config.sample_rate / 2 / (config.n_bins - 1)))
+    return torch.from_numpy(np.clip(bins, 0, config.n_bins - 1).astype(np.int64))
+
+
+def nearest_channels(config: SpectrogramConfig) -> Tensor:
+    """For each linear bin, the mel band whose centre is nearest."""
+    centres = band_edges_hz(config.n_bins, config.sample_rate / 2, _released(config))[1]
+    bins = np.linspace(0.0, config.sample_rate / 2, config.n_bins)
+    return torch.from_numpy(np.abs(bins[:, None] - centres[None]).argmin(axis=1))

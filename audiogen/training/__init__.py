@@ -1,0 +1,1 @@
+"""How presets are made: losses, one loop per family of models."""

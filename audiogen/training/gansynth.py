@@ -1,0 +1,413 @@
+"""Training a GANSynth generator on a set of notes: regression first, then the critic.
+
+Every instrument of the set gets a latent that is learned with the network. The first steps regress
+notes on (latent, pitch, velocity); the others add a Wasserstein critic with gradient penalty that
+sees crops, also of latents between instruments, so that textures get sharp and the space between
+two timbres sounds like one.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from audiogen.errors import AudiogenError, ParameterError
+from audiogen.models.gansynth import Critic, CriticConfig, Generator, GeneratorConfig, activate
+from audiogen.representation.config import SpectrogramConfig
+from audiogen.representation.harmonic import harmonic_maps
+from audiogen.representation.spectrogram import normalise, waveform_to_spectrogram
+from audiogen.training import losses
+
+# 1e-4 is about the quantisation noise of a 16-bit file; the scale maps it to -0.8 and the loudest
+# bins to 0.8.
+PRESET_SPECTROGRAM = SpectrogramConfig(
+    phase="harmonic", magnitude_floor=1e-4, magnitude_scale=0.1, magnitude_offset=0.121034
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How long and how to train; every number that a result depends on, beside the data.
+
+    Parameters
+    ----------
+    steps : int
+        Of which the last ``adversarial_share`` are with the critic.
+    crop_frames : int
+        Frames of a crop; a multiple of 16.
+    adversarial_weight : float
+        Of the critic's opinion. Its gradient has norm 1 for each example, that of the
+        distances about 0.02.
+    latent_noise : float
+        Deviation added to the learned latents, whose own is 1.
+    """
+
+    steps: int = 2400
+    adversarial_share: float = 0.25
+    batch: int = 8
+    adversarial_batch: int = 4
+    crop_frames: int = 32
+    learning_rate: float = 6e-3
+    adversarial_learning_rate: float = 1e-3
+    magnitude_weight: float = 4.0
+    frequency_weight: float = 0.5
+    adversarial_weight: float = 0.02
+    penalty_weight: float = 10.0
+    penalty_every: int = 2
+    latent_noise: float = 0.1
+    average: float = 0.998
+    held_out: float = 0.05
+    seed: int = 0
+    generator: GeneratorConfig = field(
+        default=GeneratorConfig(
+            conditioning="harmonic", latent_size=16, channels=(64, 64, 64, 64, 48, 32, 16)
+        )
+    )
+    spectrogram: SpectrogramConfig = PRESET_SPECTROGRAM
+
+    def __post_init__(self) -> None:
+        if self.crop_frames % 16 or self.crop_frames > self.spectrogram.n_frames:
+            raise ParameterError(
+                f"crop_frames={self.crop_frames} must be a multiple of 16 and at most"
+                f" {self.spectrogram.n_frames}"
+            )
+
+
+@dataclass
+class Notes:
+    """The notes of a set as arrays.
+
+    Parameters
+    ----------
+    waveforms : array [n_notes, n_samples], float32
+    pitches : array [n_notes], MIDI numbers
+    velocities : array [n_notes], 0..1
+    instruments : array [n_notes], int
+        Into ``names``.
+    names : list of str
+    """
+
+    waveforms: np.ndarray
+    pitches: np.ndarray
+    velocities: np.ndarray
+    instruments: np.ndarray
+    names: list[str]
+
+
+class Trainer:
+    """The networks, their optimisers and the two kinds of step.
+
+    Parameters
+    ----------
+    notes : Notes
+    recipe : Recipe
+    """
+
+    def __init__(self, notes: Notes, recipe: Recipe):
+        self.notes, self.recipe = notes, recipe
+        torch.manual_seed(recipe.seed)
+        self.draw = np.random.default_rng(recipe.seed)
+        # Notes are held out one by one: the set's instruments are the product, its keys must
+        # be filled in.
+        order = self.draw.permutation(len(notes.pitches))
+        n_held = max(1, round(recipe.held_out * len(order)))
+        self.held_out, self.training = order[:n_held], order[n_held:]
+
+        config = recipe.generator
+        self.generator = Generator(config, recipe.spectrogram)
+        self.latents = torch.nn.Parameter(torch.randn(len(notes.names), config.latent_size))
+        blocks = int(math.log2(recipe.crop_frames // 2)) + 1
+        self.critic = Critic(
+            CriticConfig(
+                channels=(64, 64, 48, 32, 16)[-blocks:],
+                start_shape=(2, recipe.spectrogram.n_bins >> (blocks - 1)),
+                n_conditions=8,
+                n_pitches=0,
+            )
+        ).to(memory_format=torch.channels_last)
+        self.average = copy.deepcopy(self.generator).requires_grad_(False)
+        if shutil.which("c++"):  # torch.compile needs one; it makes a step twice as fast
+            torch._dynamo.config.recompile_limit = 64  # widths x conditionings x gradient modes
+            self.generator.activate = torch.compile(activate, dynamic=True)
+        self.average_latents = self.latents.detach().clone()
+        self.optimiser = torch.optim.Adam(self.parameters(), recipe.learning_rate, (0.9, 0.99))
+        self.critic_optimiser = torch.optim.Adam(
+            self.critic.parameters(), recipe.adversarial_learning_rate, (0.0, 0.99)
+        )
+        self.step = 0
+
+    def parameters(self) -> list[Tensor]:
+        return [self.latents, *self.generator.parameters()]
+
+    @property
+    def adversarial(self) -> bool:
+        """Whether the critic takes part in the current step."""
+        return self.step >= round((1.0 - self.recipe.adversarial_share) * self.recipe.steps)
+
+    def train_step(self) -> dict[str, float]:
+        """One step of the generator, and one of the critic when it takes part.
+
+        Raises
+        ------
+        AudiogenError
+            If the loss isn't a number.
+        """
+        recipe = self.recipe
+        size = recipe.adversarial_batch if self.adversarial else recipe.batch
+        self._set_rates()
+        batch = self._batch(self.draw.choice(self.training, size))
+        seen = self._critic_step(batch) if self.adversarial else {}
+
+        image = self._generate(batch, self._latents(batch))
+        seen |= self._distances(image, batch, pooled=self.adversarial)
+        loss = recipe.magnitude_weight * seen["magnitude"]
+        loss = loss + recipe.frequency_weight * seen["frequency"]
+        if self.adversarial:
+            between = self._generate(batch, self._latents_between(batch))
+            score = self._score(torch.cat((image, between)), batch.repeated())
+            seen["fooled"] = losses.generator_loss(score)
+            loss = loss + recipe.adversarial_weight * seen["fooled"]
+        if not torch.isfinite(loss):
+            raise AudiogenError(
+                f"the loss became {loss.item()} at step {self.step}; lower the learning rate"
+            )
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        self._update_average()
+        self.step += 1
+        return {name: value.item() for name, value in seen.items()}
+
+    @torch.no_grad()
+    def evaluate(self, n_notes: int = 32) -> dict[str, float]:
+        """Distances on held-out notes with the averaged weights, not pooled."""
+        totals: dict[str, float] = {}
+        chosen = self.held_out[:n_notes]
+        for note in chosen:
+            batch = self._batch(np.array([note]), whole=True)
+            z = self.average_latents[batch.instruments]
+            image = self.average(z, batch.pitch, batch.velocity)
+            for name, value in self._distances(image, batch, pooled=False).items():
+                totals[name] = totals.get(name, 0.0) + float(value) / len(chosen)
+        return totals
+
+    def _set_rates(self) -> None:
+        recipe = self.recipe
+        first = round((1.0 - recipe.adversarial_share) * recipe.steps)
+        if self.adversarial:
+            done = (self.step - first) / max(1, recipe.steps - first)
+            rate = recipe.adversarial_learning_rate
+        else:
+            done, rate = self.step / max(1, first), recipe.learning_rate
+        rate *= min(1.0, (self.step + 1) / 100) * (0.05 + 0.95 * math.cos(0.5 * math.pi * done) ** 2)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+
+    def _batch(self, indices: np.ndarray, whole: bool = False) -> Batch:
+        recipe, notes = self.recipe, self.notes
+        frames = (0, recipe.spectrogram.n_frames) if whole else self._crop()
+        pitch = torch.from_numpy(notes.pitches[indices].astype(np.float32))
+        waveform = torch.from_numpy(notes.waveforms[indices])
+        spectrogram = waveform_to_spectrogram(
+            waveform, recipe.spectrogram, pitch=pitch, frames=frames
+        )
+        return Batch(
+            frames=frames,
+            pitch=pitch,
+            velocity=torch.from_numpy(notes.velocities[indices].astype(np.float32)),
+            instruments=torch.from_numpy(notes.instruments[indices]),
+            weight=losses.loudness_weight(spectrogram[:, 0]),
+            image=normalise(spectrogram, recipe.spectrogram),
+        )
+
+    def _crop(self) -> tuple[int, int]:
+        """A third of the crops hear the attack, a sixth the release."""
+        length, total = self.recipe.crop_frames, self.recipe.spectrogram.n_frames
+        where = self.draw.random()
+        if where < 1 / 3:
+            start = 0
+        elif where < 1 / 2:
+            start = self.draw.integers(self.recipe.generator.note_off_frame - 8, total - length + 1)
+        else:
+            start = self.draw.integers(0, total - length + 1)
+        return int(start), int(start) + length
+
+    def _latents(self, batch: Batch) -> Tensor:
+        z = self.latents[batch.instruments]
+        return z + self.recipe.latent_noise * torch.randn_like(z)
+
+    def _latents_between(self, batch: Batch) -> Tensor:
+        others = torch.from_numpy(self.draw.integers(0, len(self.latents), len(batch.pitch)))
+        where = torch.from_numpy(self.draw.random((len(batch.pitch), 1)).astype(np.float32))
+        return losses.slerp(self.latents[batch.instruments], self.latents[others], where)
+
+    def _generate(self, batch: Batch, z: Tensor) -> Tensor:
+        # Convolutions in bfloat16, the rest in float32.
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            image = self.generator(z, batch.pitch, batch.velocity, frames=batch.frames)
+        return image.float()
+
+    def _distances(self, image: Tensor, batch: Batch, pooled: bool) -> dict[str, Tensor]:
+        scale = self.recipe.spectrogram.frequency_scale
+        first = 1 if batch.frames[0] == 0 else 0  # the first frame has no frequency
+        return {
+            "magnitude": losses.magnitude_distance(
+                image[:, 0], batch.image[:, 0], batch.weight, pooled
+            ),
+            "frequency": losses.frequency_distance(
+                image[:, 1, first:] / scale,
+                batch.image[:, 1, first:] / scale,
+                batch.weight[:, first:],
+            ),
+        }
+
+    def _score(self, image: Tensor, batch: Batch) -> Tensor:
+        """The critic's opinion of images beside the harmonic maps of the pitch asked for.
+
+        Phases of bins at the floor mean nothing, so the critic doesn't see them.
+        """
+        audible = ((image[:, :1] + 0.8) * 5.0).clamp(0.0, 1.0)
+        maps = torch.from_numpy(
+            harmonic_maps(batch.pitch.numpy(), self.recipe.spectrogram, image.shape[-1])
+        )
+        maps = maps[:, :, None].expand(-1, -1, image.shape[2], -1)
+        seen = torch.cat((image[:, :1], image[:, 1:] * audible, maps), dim=1)
+        return self.critic(seen.contiguous(memory_format=torch.channels_last))[0]
+
+    def _critic_step(self, batch: Batch) -> dict[str, Tensor]:
+        with torch.no_grad():
+            z = self._latents(batch)
+            mixed = torch.from_numpy(self.draw.random((len(z), 1)) < 0.5)
+            z = torch.where(mixed, self._latents_between(batch), z)
+            fake = self._generate(batch, z)
+        real_score, fake_score = self._score(batch.image, batch), self._score(fake, batch)
+        loss = losses.critic_loss(real_score, fake_score)
+        if self.step % self.recipe.penalty_every == 0:
+            penalty = losses.gradient_penalty(
+                lambda image: self._score(image, batch), batch.image, fake
+            )
+            loss = loss + self.recipe.penalty_every * self.recipe.penalty_weight * penalty
+        self.critic_optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.critic_optimiser.step()
+        return {"wasserstein": (real_score.mean() - fake_score.mean()).detach()}
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        # Young averages forget faster, so that they don't remember the first weights.
+        keep = min(self.recipe.average, (1 + self.step) / (10 + self.step))
+        pairs = zip(self.average.parameters(), self.generator.parameters(), strict=True)
+        for mean, now in pairs:
+            mean.lerp_(now, 1.0 - keep)
+        self.average_latents.lerp_(self.latents, 1.0 - keep)
+
+    def state(self) -> dict:
+        """Everything that training goes on from."""
+        return {
+            "recipe": asdict(self.recipe),
+            "step": self.step,
+            "names": self.notes.names,
+            "generator": self.generator.state_dict(),
+            "latents": self.latents.detach(),
+            "average": self.average.state_dict(),
+            "average_latents": self.average_latents,
+            "critic": self.critic.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "critic_optimiser": self.critic_optimiser.state_dict(),
+            "torch_rng": torch.get_rng_state(),
+            "numpy_rng": self.draw.bit_generator.state,
+        }
+
+    def restore(self, state: dict) -> None:
+        """Go on from a `state`, as if training had never stopped."""
+        if state["recipe"] != asdict(self.recipe) or state["names"] != self.notes.names:
+            raise ParameterError(
+                "the checkpoint was made with another recipe or other instruments; start anew in"
+                " another folder, or give the same arguments"
+            )
+        self.step = state["step"]
+        self.generator.load_state_dict(state["generator"])
+        self.average.load_state_dict(state["average"])
+        self.critic.load_state_dict(state["critic"])
+        with torch.no_grad():
+            self.latents.copy_(state["latents"])
+            self.average_latents.copy_(state["average_latents"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.critic_optimiser.load_state_dict(state["critic_optimiser"])
+        torch.set_rng_state(state["torch_rng"])
+        self.draw.bit_generator.state = state["numpy_rng"]
+
+
+@dataclass
+class Batch:
+    """Crops of notes, and what the generator is told about them."""
+
+    frames: tuple[int, int]
+    pitch: Tensor  # [batch], MIDI number
+    velocity: Tensor  # [batch], 0..1
+    instruments: Tensor  # [batch], int64
+    weight: Tensor  # [batch, n_frames, n_bins], loudness
+    image: Tensor  # [batch, 2, n_frames, n_bins], generator's units
+
+    def repeated(self) -> Batch:
+        """The batch twice over, for two sets of images."""
+        double = {
+            name: torch.cat((value, value))
+            for name, value in vars(self).items()
+            if isinstance(value, Tensor)
+        }
+        return Batch(frames=self.frames, **double)
+
+
+def train(
+    trainer: Trainer,
+    checkpoint: Path,
+    report: Callable[[int, dict[str, float], float], None],
+    save_every_s: float = 120.0,
+) -> None:
+    """Run a trainer to its last step; checkpoints are whole or not there.
+
+    Parameters
+    ----------
+    trainer : Trainer
+    checkpoint : Path
+        Gone on from when it exists.
+    report : callable
+        Gets the step, the means of the losses since the last report, and seconds since the start.
+    save_every_s : float
+    """
+    if checkpoint.exists():
+        # A checkpoint is the user's own file of tensors and numbers: no code is read from it.
+        trainer.restore(torch.load(checkpoint, weights_only=True))
+    start = saved = reported = time.monotonic()
+    sums: dict[str, list[float]] = {}
+    try:
+        while trainer.step < trainer.recipe.steps:
+            for name, value in trainer.train_step().items():
+                sums.setdefault(name, []).append(value)
+            now = time.monotonic()
+            if now - reported > 15.0 or trainer.step == trainer.recipe.steps:
+                report(trainer.step, {k: sum(v) / len(v) for k, v in sums.items()}, now - start)
+                sums, reported = {}, now
+            if now - saved > save_every_s:
+                save(trainer, checkpoint)
+                saved = now
+    finally:
+        save(trainer, checkpoint)
+
+
+def save(trainer: Trainer, checkpoint: Path) -> None:
+    """Write a checkpoint beside its place, then move it there."""
+    draft = checkpoint.with_suffix(".tmp")
+    torch.save(trainer.state(), draft)
+    draft.replace(checkpoint)

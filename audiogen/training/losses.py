@@ -1,0 +1,83 @@
+"""Losses, each with its equation and source. Spectrograms are in the generator's units."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def critic_loss(real: Tensor, fake: Tensor, drift: float = 1e-3) -> Tensor:
+    """E[D(fake)] - E[D(real)] + drift E[D(real)^2].
+
+    Arjovsky et al., "Wasserstein GAN", ICML 2017, equation 2; the drift term keeps scores near
+    zero (Karras et al., "Progressive Growing of GANs", ICLR 2018, appendix A.1).
+    """
+    return fake.mean() - real.mean() + drift * real.square().mean()
+
+
+def generator_loss(fake: Tensor) -> Tensor:
+    """-E[D(fake)] (Arjovsky et al., ICML 2017)."""
+    return -fake.mean()
+
+
+def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
+    """E[(|grad D(x)| - 1)^2] at random points x between real and fake, one for each example.
+
+    Gulrajani et al., "Improved Training of Wasserstein GANs", NIPS 2017, equation 3.
+    """
+    mix = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device)
+    between = torch.lerp(real, fake, mix).requires_grad_()
+    (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    return (slope.flatten(1).norm(dim=1) - 1.0).square().mean()
+
+
+def loudness_weight(log_magnitude: Tensor) -> Tensor:
+    """Square root of each bin's magnitude over the largest of its frame, [..., n_frames, n_bins].
+
+    ``log_magnitude`` is in nats, not in the generator's units. A frame without a bin above 0 nats
+    (a sine of -54 dBFS at ``n_fft`` 2048) is measured against that, so that silence weighs little.
+    """
+    loudest = log_magnitude.amax(dim=-1, keepdim=True).clamp_min(0.0)
+    return torch.exp(0.5 * (log_magnitude - loudest))
+
+
+def magnitude_distance(made: Tensor, wanted: Tensor, weight: Tensor, pooled: bool) -> Tensor:
+    """Mean absolute difference of log magnitudes, where loud bins count more.
+
+    With ``pooled`` the quiet bins are compared by their means over 4 frames and 4 bins, so that
+    noise may differ from noise.
+    """
+    difference = (made - wanted).abs()
+    if not pooled:
+        return (difference * (1.0 + 3.0 * weight)).mean()
+    floor = (F.avg_pool2d(made, 4) - F.avg_pool2d(wanted, 4)).abs().mean()
+    return floor + 3.0 * (difference * weight).mean()
+
+
+def frequency_distance(made: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
+    """Mean of 1 - cos(pi (made - wanted)), weighted by linear magnitude, the square of ``weight``.
+
+    ``made`` and ``wanted`` are instantaneous frequencies in units of pi; the distance is that of
+    two phase advances. With any smaller power the many bins between the partials, whose phases
+    are noise, would outweigh the few that carry the sound.
+    """
+    distance = 1.0 - torch.cos(math.pi * (made - wanted))
+    share = weight.square()
+    return (share * distance).sum() / share.sum()
+
+
+def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """Spherical interpolation of latents [..., n] (Shoemake, "Animating Rotation", 1985).
+
+    The generator looks at directions only, so the lengths are interpolated straight.
+    """
+    cosine = F.cosine_similarity(a, b, dim=-1).clamp(-1.0 + 1e-6, 1.0 - 1e-6)[..., None]
+    angle = torch.arccos(cosine)
+    part_a, part_b = torch.sin((1.0 - t) * angle), torch.sin(t * angle)
+    length = torch.lerp(a.norm(dim=-1, keepdim=True), b.norm(dim=-1, keepdim=True), t)
+    mixed = F.normalize(a, dim=-1) * part_a + F.normalize(b, dim=-1) * part_b
+    return F.normalize(mixed, dim=-1) * length

@@ -1,0 +1,90 @@
+// Python bindings of the engine: an instrument from a preset's fields, and blocks of samples.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "engine/engine.h"
+#include "models/gansynth.h"
+
+namespace py = pybind11;
+
+namespace audiogen::bindings {
+
+using engine::Engine;
+using engine::Event;
+using engine::Instrument;
+
+static std::shared_ptr<Instrument> make_instrument(
+    std::shared_ptr<models::GeneratorWeights> generator, const py::dict& spectrogram,
+    const py::dict& sustain, std::pair<float, float> pitch_range,
+    std::vector<std::vector<float>> timbres) {
+  auto instrument = std::make_shared<Instrument>();
+  engine::Spectrogram& s = instrument->spectrogram;
+  s.sample_rate = py::cast<double>(spectrogram["sample_rate"]);
+  s.n_fft = py::cast<std::size_t>(spectrogram["n_fft"]);
+  s.hop_length = py::cast<std::size_t>(spectrogram["hop_length"]);
+  s.magnitude_scale = py::cast<float>(spectrogram["magnitude_scale"]);
+  s.magnitude_offset = py::cast<float>(spectrogram["magnitude_offset"]);
+  s.frequency_scale = py::cast<float>(spectrogram["frequency_scale"]);
+  s.phase = py::cast<std::string>(spectrogram["phase"]) == "harmonic"
+                ? engine::PhaseChannel::kHarmonic
+                : engine::PhaseChannel::kInstantaneousFrequency;
+  instrument->sustain = {py::cast<std::size_t>(sustain["loop_start_frame"]),
+                         py::cast<std::size_t>(sustain["loop_end_frame"]),
+                         py::cast<std::size_t>(sustain["release_frame"])};
+  std::tie(instrument->lowest_pitch, instrument->highest_pitch) = pitch_range;
+  instrument->timbres = std::move(timbres);
+  instrument->generator = std::move(generator);
+  instrument->check();
+  return instrument;
+}
+
+static py::array_t<float> process(Engine& engine, std::size_t n,
+                                  const py::array_t<Event, py::array::c_style>& events) {
+  if (n > engine.max_block()) {
+    throw std::invalid_argument("n=" + std::to_string(n) + " is more than max_block=" +
+                                std::to_string(engine.max_block()));
+  }
+  py::array_t<float> out(static_cast<py::ssize_t>(n));
+  const std::span<const Event> list(events.data(), static_cast<std::size_t>(events.size()));
+  float* to = out.mutable_data();
+  py::gil_scoped_release release;
+  engine.process(to, n, list);
+  return out;
+}
+
+}  // namespace audiogen::bindings
+
+void bind_engine(py::module_& module) {
+  using namespace audiogen::bindings;
+  PYBIND11_NUMPY_DTYPE(Event, offset, kind, id, timbre, pitch, velocity);
+  module.attr("event_dtype") = py::dtype::of<Event>();
+  py::class_<Instrument, std::shared_ptr<Instrument>>(module, "Instrument",
+                                                      "What a preset is to the engine.")
+      .def(py::init(&make_instrument), py::arg("generator"), py::arg("spectrogram"),
+           py::arg("sustain"), py::arg("pitch_range"), py::arg("timbres"));
+  py::class_<Engine>(module, "Engine", "Events and a block's length in, samples out.")
+      .def(py::init([](std::shared_ptr<Instrument> instrument, std::uint32_t sample_rate,
+                       std::size_t max_block, std::size_t max_voices, std::uint64_t seed) {
+             return std::make_unique<Engine>(std::move(instrument), sample_rate, max_block,
+                                             max_voices, seed);
+           }),
+           py::arg("instrument"), py::arg("sample_rate"), py::arg("max_block"),
+           py::arg("max_voices"), py::arg("seed") = 0)
+      .def("reset", &Engine::reset, py::arg("seed") = 0)
+      .def("process", &process, py::arg("n"), py::arg("events"), "The next n samples, float32.")
+      .def_property_readonly("latency", &Engine::latency)
+      .def_property_readonly("max_block", &Engine::max_block)
+      .def_property_readonly("n_sounding", &Engine::n_sounding)
+      .def_property_readonly("n_transposed", &Engine::n_transposed)
+      .def_property_readonly("n_stolen", &Engine::n_stolen);
+}

@@ -1,0 +1,198 @@
+// Python bindings of the generator: its weights, whole notes, and notes frame by frame.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+#include <pybind11/stl/filesystem.h>
+
+#include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/safetensors.h"
+#include "models/gansynth.h"
+
+namespace py = pybind11;
+
+namespace audiogen::bindings {
+
+using models::FrameStream;
+using models::GeneratorConfig;
+using models::GeneratorWeights;
+using Array = py::array_t<float, py::array::c_style | py::array::forcecast>;
+using Frames = std::pair<std::size_t, std::size_t>;
+
+// The fields of the Python GeneratorConfig, and `sample_rate` (Hz).
+static GeneratorConfig config_from(const py::dict& fields) {
+  GeneratorConfig config;
+  for (const auto& [key, value] : fields) {
+    const auto name = py::cast<std::string>(key);
+    try {
+      if (name == "conditioning") {
+        const auto conditioning = py::cast<std::string>(value);
+        if (conditioning != "one_hot" && conditioning != "harmonic") {
+          throw std::invalid_argument("conditioning='" + conditioning +
+                                      "' is unknown; use 'one_hot' or 'harmonic'");
+        }
+        config.conditioning = conditioning == "one_hot" ? models::Conditioning::kOneHot
+                                                        : models::Conditioning::kHarmonic;
+      } else if (name == "latent_size") {
+        config.latent_size = py::cast<std::size_t>(value);
+      } else if (name == "channels") {
+        config.channels = py::cast<std::vector<std::size_t>>(value);
+      } else if (name == "start_shape") {
+        std::tie(config.start_frames, config.start_bins) = py::cast<Frames>(value);
+      } else if (name == "pitch_min") {
+        config.pitch_min = py::cast<int>(value);
+      } else if (name == "n_pitches") {
+        config.n_pitches = py::cast<std::size_t>(value);
+      } else if (name == "note_off_frame") {
+        config.note_off_frame = py::cast<std::size_t>(value);
+      } else if (name == "sample_rate") {
+        config.sample_rate = py::cast<double>(value);
+      } else {
+        throw std::invalid_argument("config has an unknown field '" + name + "'");
+      }
+    } catch (const py::cast_error&) {
+      throw std::invalid_argument("config['" + name + "'] is " +
+                                  py::cast<std::string>(py::repr(value)) +
+                                  ", which isn't of the right type");
+    }
+  }
+  return config;
+}
+
+static core::FloatArrays arrays_from(const py::dict& weights) {
+  core::FloatArrays arrays;
+  for (const auto& [key, value] : weights) {
+    const auto array = Array::ensure(value);
+    const auto name = py::cast<std::string>(key);
+    if (!array) {
+      PyErr_Clear();
+      throw std::invalid_argument("weight '" + name + "' isn't an array of numbers");
+    }
+    arrays[name] = {{array.shape(), array.shape() + array.ndim()},
+                    {array.data(), array.data() + array.size()}};
+  }
+  return arrays;
+}
+
+static models::Precision precision_from(const std::string& name) {
+  if (name == "float32") return models::Precision::kFloat32;
+  if (name == "bfloat16") return models::Precision::kBFloat16;
+  throw std::invalid_argument("precision='" + name + "' is unknown; use 'float32' or 'bfloat16'");
+}
+
+// Starts a note whose arguments it has checked.
+static void start(FrameStream& stream, const Array& z, float pitch, float velocity,
+                  std::uint64_t seed, std::uint32_t noise_stream) {
+  const GeneratorConfig& config = stream.config();
+  const std::span<const float> latent(z.data(), static_cast<std::size_t>(z.size()));
+  if (z.ndim() != 1 || latent.size() != config.latent_size) {
+    throw std::invalid_argument("z has " + std::to_string(z.size()) + " numbers in " +
+                                std::to_string(z.ndim()) + " dimensions; the generator wants " +
+                                std::to_string(config.latent_size) + " in one");
+  }
+  for (const float number : latent) {
+    if (!std::isfinite(number)) throw std::invalid_argument("z holds a number that isn't finite");
+  }
+  if (!std::isfinite(pitch)) throw std::invalid_argument("pitch isn't finite");
+  const float lowest = static_cast<float>(config.pitch_min);
+  const float highest = lowest + static_cast<float>(config.n_pitches) - 1.0f;
+  if (config.conditioning == models::Conditioning::kOneHot &&
+      !(lowest <= pitch && pitch <= highest)) {
+    throw std::invalid_argument("pitch=" + std::to_string(pitch) + " was not trained; use " +
+                                std::to_string(config.pitch_min) + " to " +
+                                std::to_string(static_cast<int>(highest)));
+  }
+  if (!(velocity >= 0.0f && velocity <= 1.0f)) {
+    throw std::invalid_argument("velocity=" + std::to_string(velocity) + " is not 0 to 1");
+  }
+  stream.start({latent, pitch, velocity, seed, noise_stream});
+}
+
+static FrameStream stream_of(const std::shared_ptr<GeneratorWeights>& generator, const Array& z,
+                             float pitch, float velocity, std::uint64_t seed,
+                             std::uint32_t noise_stream) {
+  FrameStream stream(generator);
+  start(stream, z, pitch, velocity, seed, noise_stream);
+  return stream;
+}
+
+static Array next(FrameStream& stream) {
+  const std::size_t n_bins = stream.config().n_bins();
+  Array out(std::vector<std::size_t>{2, n_bins});
+  float* to = out.mutable_data();
+  py::gil_scoped_release release;
+  stream.next(to, to + n_bins);
+  return out;
+}
+
+static Array take(FrameStream& stream, std::size_t n) {
+  const std::size_t n_bins = stream.config().n_bins();
+  const std::size_t left = stream.config().n_frames() - stream.frame();
+  if (n > left) {
+    throw std::invalid_argument("n_frames=" + std::to_string(n) + " is more than the " +
+                                std::to_string(left) + " that are left of the note");
+  }
+  Array out(std::vector<std::size_t>{2, n, n_bins});
+  float* to = out.mutable_data();
+  py::gil_scoped_release release;
+  for (std::size_t t = 0; t < n; ++t) stream.next(to + t * n_bins, to + (n + t) * n_bins);
+  return out;
+}
+
+static Array generate(const std::shared_ptr<GeneratorWeights>& generator, const Array& z,
+                      float pitch, float velocity, std::uint64_t seed, std::optional<Frames> frames,
+                      std::uint32_t noise_stream) {
+  const std::size_t n_frames = generator->config().n_frames();
+  const auto [first, last] = frames.value_or(Frames{0, n_frames});
+  if (first > last || last > n_frames) {
+    throw std::invalid_argument("frames=(" + std::to_string(first) + ", " + std::to_string(last) +
+                                ") is not a range within 0 to " + std::to_string(n_frames));
+  }
+  FrameStream stream = stream_of(generator, z, pitch, velocity, seed, noise_stream);
+  stream.seek(first);
+  return take(stream, last - first);
+}
+
+static py::dict read_safetensors(const std::filesystem::path& path) {
+  py::dict arrays;
+  for (const auto& [name, array] : core::read_safetensors(path)) {
+    arrays[py::str(name)] = Array(array.shape, array.values.data());
+  }
+  return arrays;
+}
+
+}  // namespace audiogen::bindings
+
+void bind_gansynth(py::module_& module) {
+  using namespace audiogen::bindings;
+  py::class_<FrameStream>(module, "FrameStream", "The frames of one note, in any order.")
+      .def("start", &start, py::arg("z"), py::arg("pitch"), py::arg("velocity") = 1.0f,
+           py::arg("seed") = 0, py::arg("noise_stream") = 0, "Begin another note.")
+      .def("seek", &FrameStream::seek, py::arg("frame"), "Choose the frame that comes next.")
+      .def("next", &next, "One frame, [2, n_bins], in the generator's units.")
+      .def("take", &take, py::arg("n_frames"), "Frames from here, [2, n_frames, n_bins].")
+      .def_property_readonly("frame", &FrameStream::frame);
+  py::class_<GeneratorWeights, std::shared_ptr<GeneratorWeights>>(
+      module, "Generator", "A GANSynth generator: fields of GeneratorConfig, and its weights.")
+      .def(py::init(
+               [](const py::dict& config, const py::dict& weights, const std::string& precision) {
+                 return std::make_shared<GeneratorWeights>(
+                     config_from(config), arrays_from(weights), precision_from(precision));
+               }),
+           py::arg("config"), py::arg("weights"), py::arg("precision") = "float32")
+      .def("generate", &generate, py::arg("z"), py::arg("pitch"), py::arg("velocity") = 1.0f,
+           py::arg("seed") = 0, py::arg("frames") = py::none(), py::arg("noise_stream") = 0,
+           "Frames of a note, [2, n_frames, n_bins], in the generator's units.")
+      .def("stream", &stream_of, py::arg("z"), py::arg("pitch"), py::arg("velocity") = 1.0f,
+           py::arg("seed") = 0, py::arg("noise_stream") = 0, "The note's FrameStream.");
+  module.def("read_safetensors", &read_safetensors, py::arg("path"),
+             "Tensors of a safetensors file as float32 arrays by name.");
+}

@@ -1,0 +1,178 @@
+// Python bindings of the kernels: arrays in, arrays out, float32 and C-contiguous.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "core/random.h"
+#include "kernels/conv_rows.h"
+#include "kernels/dispatch.h"
+
+namespace py = pybind11;
+
+namespace audiogen::bindings {
+
+// audiogen.ops converts before it calls; an array that doesn't fit is a TypeError here.
+using Array = py::array_t<float, py::array::c_style>;
+using ComplexArray = py::array_t<std::complex<float>, py::array::c_style>;
+
+using kernels::kernels;
+
+static std::vector<py::ssize_t> shape_of(const py::array& array) {
+  return {array.shape(), array.shape() + array.ndim()};
+}
+
+static void want_dimensions(const py::array& array, py::ssize_t wanted) {
+  if (array.ndim() != wanted) {
+    throw std::invalid_argument("an array of " + std::to_string(array.ndim()) +
+                                " dimensions came where " + std::to_string(wanted) +
+                                " were wanted");
+  }
+}
+
+static std::size_t size_at(const py::array& array, int axis) {
+  return static_cast<std::size_t>(array.shape(axis));
+}
+
+static Array wrap(const Array& x) {
+  Array out(shape_of(x));
+  const float* from = x.data();
+  float* to = out.mutable_data();
+  const auto n = static_cast<std::size_t>(x.size());
+  py::gil_scoped_release release;
+  kernels().wrap(from, to, n);
+  return out;
+}
+
+// `which` picks one of the kernels that run along time: [n_outer, n_frames, n_inner].
+template <auto which>
+static Array along_time(const Array& x) {
+  want_dimensions(x, 3);
+  Array out(shape_of(x));
+  const float* from = x.data();
+  float* to = out.mutable_data();
+  const kernels::TimeLayout layout{size_at(x, 0), size_at(x, 1), size_at(x, 2)};
+  py::gil_scoped_release release;
+  (kernels().*which)(from, to, layout);
+  return out;
+}
+
+static ComplexArray polar_to_rectangular(const Array& log_magnitude, const Array& phase) {
+  if (shape_of(log_magnitude) != shape_of(phase)) {
+    throw std::invalid_argument("log_magnitude and phase differ in shape");
+  }
+  ComplexArray out(shape_of(phase));
+  const float* from = log_magnitude.data();
+  const float* angle = phase.data();
+  float* to = reinterpret_cast<float*>(out.mutable_data());
+  const auto n = static_cast<std::size_t>(phase.size());
+  py::gil_scoped_release release;
+  kernels().polar_to_rectangular(from, angle, to, n);
+  return out;
+}
+
+static Array overlap_add(const Array& frames, std::size_t hop_length) {
+  want_dimensions(frames, 3);
+  if (hop_length < 1) throw std::invalid_argument("hop_length=0 is not 1 or more");
+  const kernels::OverlapLayout layout{size_at(frames, 0), size_at(frames, 1), size_at(frames, 2),
+                                      hop_length};
+  Array out(std::vector<std::size_t>{layout.n_batch, layout.span()});
+  const float* from = frames.data();
+  float* to = out.mutable_data();
+  py::gil_scoped_release release;
+  kernels().overlap_add(from, to, layout);
+  return out;
+}
+
+static Array istft(const kernels::IstftPlan& plan, const ComplexArray& spectrum) {
+  want_dimensions(spectrum, 3);
+  const kernels::OverlapLayout layout = plan.layout(size_at(spectrum, 0));
+  if (size_at(spectrum, 1) != layout.n_frames || size_at(spectrum, 2) != layout.n_fft / 2 + 1) {
+    throw std::invalid_argument("the spectrum's shape is not the plan's");
+  }
+  Array out(std::vector<std::size_t>{layout.n_batch, layout.span()});
+  const auto* from = reinterpret_cast<const float*>(spectrum.data());
+  float* to = out.mutable_data();
+  py::gil_scoped_release release;
+  constexpr std::align_val_t kAlignment{64};
+  const auto free = [](float* memory) { ::operator delete(memory, kAlignment); };
+  const std::unique_ptr<float, decltype(free)> scratch(
+      static_cast<float*>(::operator new(plan.scratch_floats() * sizeof(float), kAlignment)), free);
+  kernels().istft(plan, from, to, layout.n_batch, scratch.get());
+  return out;
+}
+
+static Array conv_rows(const Array& x, const Array& weight, const Array& bias, float slope,
+                       bool normalise, bool upsample) {
+  want_dimensions(x, 3);
+  want_dimensions(weight, 4);
+  want_dimensions(bias, 1);
+  const kernels::ConvImage image{
+      size_at(x, 0), size_at(weight, 0), size_at(x, 1), size_at(x, 2), upsample, slope, normalise};
+  if (size_at(weight, 1) != image.in_channels || size_at(weight, 2) != 3 ||
+      size_at(weight, 3) != 3 || size_at(bias, 0) != image.out_channels) {
+    throw std::invalid_argument("weight or bias doesn't fit x");
+  }
+  const std::size_t scale = upsample ? 2 : 1;
+  Array out(
+      std::vector<std::size_t>{image.out_channels, image.n_frames * scale, image.n_bins * scale});
+  const float* inputs[] = {x.data(), weight.data(), bias.data()};
+  float* to = out.mutable_data();
+  if (out.size() == 0) return out;
+  py::gil_scoped_release release;
+  kernels::conv_rows(image, inputs[0], inputs[1], inputs[2], to);
+  return out;
+}
+
+static Array philox_uniform(std::uint64_t seed, std::uint32_t stream, std::uint32_t row,
+                            std::uint32_t n) {
+  Array out(n);
+  float* to = out.mutable_data();
+  py::gil_scoped_release release;
+  for (std::uint32_t i = 0; i < n; i += 4) {
+    const core::PhiloxBlock block = core::philox({{i / 4, row, stream, 0}}, seed);
+    for (std::uint32_t j = 0; j < 4 && j < n - i; ++j) to[i + j] = core::to_unit(block.word[j]);
+  }
+  return out;
+}
+
+static std::vector<std::string> available_isas() {
+  std::vector<std::string> names;
+  for (const kernels::KernelTable* table : kernels::available_kernels()) {
+    names.emplace_back(table->isa);
+  }
+  return names;
+}
+
+}  // namespace audiogen::bindings
+
+void bind_ops(py::module_& module) {
+  using namespace audiogen::bindings;
+  using audiogen::kernels::IstftPlan;
+  using audiogen::kernels::KernelTable;
+  module.def("isa", [] { return std::string(kernels().isa); }, "Instruction set in use.");
+  module.def("available_isas", &available_isas, "Instruction sets that could be used.");
+  module.def("wrap", &wrap, py::arg("x").noconvert());
+  module.def("unwrap", &along_time<&KernelTable::unwrap>, py::arg("phase").noconvert());
+  module.def("instantaneous_frequency", &along_time<&KernelTable::instantaneous_frequency>,
+             py::arg("phase").noconvert());
+  module.def("integrate", &along_time<&KernelTable::integrate>, py::arg("inst_freq").noconvert());
+  module.def("polar_to_rectangular", &polar_to_rectangular, py::arg("log_magnitude").noconvert(),
+             py::arg("phase").noconvert());
+  module.def("overlap_add", &overlap_add, py::arg("frames").noconvert(), py::arg("hop_length"));
+  py::class_<IstftPlan>(module, "IstftPlan", "Tables for one n_fft, hop_length and n_frames.")
+      .def(py::init<std::size_t, std::size_t, std::size_t>(), py::arg("n_fft"),
+           py::arg("hop_length"), py::arg("n_frames"));
+  module.def("istft", &istft, py::arg("plan"), py::arg("spectrum").noconvert());
+  module.def("conv_rows", &conv_rows, py::arg("x").noconvert(), py::arg("weight").noconvert(),
+             py::arg("bias").noconvert(), py::arg("slope"), py::arg("normalise"),
+             py::arg("upsample"));
+  module.def("philox_uniform", &philox_uniform, py::arg("seed"), py::arg("stream"), py::arg("row"),
+             py::arg("n"));
+}

@@ -1,0 +1,145 @@
+// The frames of one note of any length.
+#include "engine/note_frames.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "core/math.h"
+
+namespace audiogen::engine {
+
+// Half the width, in bins, of the bands whose loudness is matched.
+static constexpr std::size_t kBandReach = 16;
+// The largest step up in loudness that a release may take, nats (40 dB).
+static constexpr float kLargestRise = 4.6f;
+// A frame whose loudest bin is below this (nats; a sine of -97 dBFS at n_fft 2048) is silent, and
+// nothing louder is to come once the attack is over.
+static constexpr float kSilence = -5.0f;
+static constexpr std::size_t kAttackFrames = 16;
+
+NoteFrames::NoteFrames(const Instrument& instrument)
+    : instrument_(&instrument),
+      now_{models::FrameStream(instrument.generator), 0, {}, {}, {}},
+      next_{models::FrameStream(instrument.generator), 0, {}, {}, {}} {
+  const std::size_t n = instrument.spectrogram.n_bins();
+  for (Head* head : {&now_, &next_}) {
+    head->offset.resize(n);
+    head->log_magnitude.resize(n);
+    head->frequency.resize(n);
+  }
+  weight_sum_.resize(n + 1);
+  difference_sum_.resize(n + 1);
+}
+
+void NoteFrames::start(const models::NoteInput& note) noexcept AUDIOGEN_REALTIME {
+  note_ = note;
+  now_.stream.start(note);
+  now_.frame = 0;
+  std::fill(now_.offset.begin(), now_.offset.end(), 0.0f);
+  frames_read_ = fade_length_ = fade_done_ = 0;
+  release_wanted_ = releasing_ = finished_ = false;
+}
+
+void NoteFrames::next(float* log_magnitude, float* frequency) noexcept AUDIOGEN_REALTIME {
+  const Sustain& sustain = instrument_->sustain;
+  const std::size_t n_frames = instrument_->generator->config().n_frames();
+  if (release_wanted_ && !releasing_) {
+    releasing_ = true;
+    if (fade_length_ != 0) std::swap(now_, next_);
+    step_to(sustain.release, kReleaseFade);
+  } else if (!releasing_ && fade_length_ == 0 &&
+             now_.frame + kLoopFade == sustain.loop_end) {
+    step_to(sustain.loop_start, kLoopFade);
+  }
+
+  read(now_);
+  if (fade_length_ != 0) fade_frame();
+  ++frames_read_;
+
+  const std::size_t n = now_.log_magnitude.size();
+  float loudest = kSilence;
+  for (std::size_t k = 0; k < n; ++k) loudest = std::max(loudest, now_.log_magnitude[k]);
+  if (releasing_) {
+    const std::size_t left = fade_length_ != 0 ? n_frames : n_frames - now_.frame;
+    if (left < kEndFade) {
+      const float gain = std::log(static_cast<float>(left + 1) / (kEndFade + 1));
+      for (float& value : now_.log_magnitude) value += gain;
+    }
+    if (left == 0) finished_ = true;
+  }
+  if (loudest <= kSilence && (releasing_ || frames_read_ > kAttackFrames)) finished_ = true;
+  std::copy(now_.log_magnitude.begin(), now_.log_magnitude.end(), log_magnitude);
+  std::copy(now_.frequency.begin(), now_.frequency.end(), frequency);
+}
+
+void NoteFrames::read(Head& head) noexcept AUDIOGEN_REALTIME {
+  const Spectrogram& spectrogram = instrument_->spectrogram;
+  head.stream.next(head.log_magnitude.data(), head.frequency.data());
+  ++head.frame;
+  const float per_magnitude = 1.0f / spectrogram.magnitude_scale;
+  const float per_frequency = 1.0f / spectrogram.frequency_scale;
+  for (std::size_t k = 0; k < head.offset.size(); ++k) {
+    const float image = head.log_magnitude[k] - spectrogram.magnitude_offset;
+    head.log_magnitude[k] = image * per_magnitude + head.offset[k];
+    head.frequency[k] *= per_frequency;
+  }
+}
+
+void NoteFrames::step_to(std::size_t frame, std::size_t fade) noexcept AUDIOGEN_REALTIME {
+  ++note_.noise_stream;  // the same frames with other noise
+  next_.stream.start(note_);
+  next_.stream.seek(frame);
+  next_.frame = frame;
+  fade_length_ = fade;
+  fade_done_ = 0;
+}
+
+void NoteFrames::fade_frame() noexcept AUDIOGEN_REALTIME {
+  if (fade_done_ == 0) {
+    std::fill(next_.offset.begin(), next_.offset.end(), 0.0f);
+    read(next_);
+    match_loudness(releasing_);
+    for (std::size_t k = 0; k < next_.offset.size(); ++k) {
+      next_.log_magnitude[k] += next_.offset[k];
+    }
+  } else {
+    read(next_);
+  }
+  ++fade_done_;
+  const float part = static_cast<float>(fade_done_) / static_cast<float>(fade_length_ + 1);
+  for (std::size_t k = 0; k < next_.offset.size(); ++k) {
+    now_.log_magnitude[k] += part * (next_.log_magnitude[k] - now_.log_magnitude[k]);
+    // The shorter way round: frequencies are known up to whole turns.
+    const float half_turns = next_.frequency[k] - now_.frequency[k];
+    const float turns = 0.5f * half_turns;
+    now_.frequency[k] += part * (half_turns - 2.0f * core::round_nearest(turns).value);
+  }
+  if (fade_done_ == fade_length_) {
+    // What was just mixed is still to be handed out: keep it, and go on with the other stream.
+    std::swap(now_.stream, next_.stream);
+    std::swap(now_.frame, next_.frame);
+    std::swap(now_.offset, next_.offset);
+    fade_length_ = 0;
+  }
+}
+
+void NoteFrames::match_loudness(bool may_rise) noexcept AUDIOGEN_REALTIME {
+  const std::size_t n = now_.log_magnitude.size();
+  for (std::size_t k = 0; k < n; ++k) {
+    const double weight = core::exp(now_.log_magnitude[k]);
+    weight_sum_[k + 1] = weight_sum_[k] + weight;
+    difference_sum_[k + 1] =
+        difference_sum_[k] + weight * (now_.log_magnitude[k] - next_.log_magnitude[k]);
+  }
+  const float largest = may_rise ? kLargestRise : 0.0f;
+  for (std::size_t k = 0; k < n; ++k) {
+    const std::size_t first = k < kBandReach ? 0 : k - kBandReach;
+    const std::size_t end = std::min(n, k + kBandReach + 1);
+    const double difference = difference_sum_[end] - difference_sum_[first];
+    const double weight = weight_sum_[end] - weight_sum_[first];
+    next_.offset[k] = std::min(static_cast<float>(difference / weight), largest);
+  }
+}
+
+}  // namespace audiogen::engine

@@ -1,0 +1,68 @@
+// The frames of one note of any length: attack, sustain for as long as it is held, release.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "core/realtime.h"
+#include "engine/instrument.h"
+#include "models/gansynth.h"
+
+namespace audiogen::engine {
+
+// A generator knows notes of one length. A longer one goes back from the sustain's end to its start;
+// a released one goes to the release. Each such step fades over a few frames in log magnitude and
+// frequency, never in samples: phases are summed by the voice and know nothing of it, so no step
+// can click. The frames stepped to are scaled, band by band, to the loudness of those left: a note
+// that decays goes on decaying, and a release starts where the note is.
+class NoteFrames {
+ public:
+  static constexpr std::size_t kLoopFade = 6;     // frames
+  static constexpr std::size_t kReleaseFade = 2;  // frames
+  static constexpr std::size_t kEndFade = 8;      // frames to silence if the release is still loud
+
+  // Allocates all that it ever needs.
+  explicit NoteFrames(const Instrument& instrument);
+
+  // Begins a note. `note.z` must stay where it is until the note has ended.
+  void start(const models::NoteInput& note) noexcept AUDIOGEN_REALTIME;
+
+  // From the next frame on the note is released.
+  void release() noexcept AUDIOGEN_REALTIME { release_wanted_ = true; }
+
+  bool released() const noexcept AUDIOGEN_REALTIME { return release_wanted_; }
+  bool finished() const noexcept AUDIOGEN_REALTIME { return finished_; }
+
+  // Writes log magnitude (nats) and the phase channel (units of pi) of the next frame, [n_bins]
+  // each. Not to be called when finished.
+  void next(float* log_magnitude, float* frequency) noexcept AUDIOGEN_REALTIME;
+
+ private:
+  struct Head {
+    models::FrameStream stream;
+    std::size_t frame;                 // to be read next
+    std::vector<float> offset;         // added to log magnitudes, nats
+    std::vector<float> log_magnitude;  // of the last frame read
+    std::vector<float> frequency;
+  };
+
+  void read(Head& head) noexcept AUDIOGEN_REALTIME;
+  void step_to(std::size_t frame, std::size_t fade) noexcept AUDIOGEN_REALTIME;
+  void match_loudness(bool may_rise) noexcept AUDIOGEN_REALTIME;
+  void fade_frame() noexcept AUDIOGEN_REALTIME;
+
+  const Instrument* instrument_;
+  Head now_;
+  Head next_;  // stepped to
+  std::vector<double> weight_sum_;
+  std::vector<double> difference_sum_;
+  models::NoteInput note_;
+  std::size_t frames_read_ = 0;
+  std::size_t fade_length_ = 0;  // 0: not fading
+  std::size_t fade_done_ = 0;
+  bool release_wanted_ = false;
+  bool releasing_ = false;
+  bool finished_ = true;
+};
+
+}  // namespace audiogen::engine

@@ -1,0 +1,144 @@
+// One sounding note: frames become samples.
+#include "engine/voice.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "core/math.h"
+#include "kernels/dispatch.h"
+
+namespace audiogen::engine {
+
+SynthesisTables::SynthesisTables(const Spectrogram& spectrogram)
+    : fft_(spectrogram.n_fft), window_(spectrogram.n_fft) {
+  const std::size_t n_fft = spectrogram.n_fft, hop = spectrogram.hop_length;
+  std::vector<double> hann(n_fft);
+  for (std::size_t n = 0; n < n_fft; ++n) {
+    hann[n] = 0.5 - 0.5 * std::cos(2.0 * std::numbers::pi * static_cast<double>(n) / n_fft);
+  }
+  for (std::size_t n = 0; n < n_fft; ++n) {
+    double squares = 0.0;
+    for (std::size_t m = n % hop; m < n_fft; m += hop) squares += hann[m] * hann[m];
+    // `inverse_real_fft` gives n_fft / 2 times the signal.
+    window_[n] = static_cast<float>(hann[n] * 2.0 / (static_cast<double>(n_fft) * squares));
+  }
+  for (std::size_t start = spectrogram.pad_front();; start -= hop) {
+    double moment = 0.0, weight = 0.0;
+    for (std::size_t n = start; n < n_fft; ++n) {
+      moment += static_cast<double>(n) * hann[n];
+      weight += hann[n];
+    }
+    onset_centroids_.push_back(moment / weight);
+    if (start < hop) break;
+  }
+}
+
+Voice::Voice(const Instrument& instrument, const SynthesisTables& tables)
+    : instrument_(&instrument), tables_(&tables), kernels_(&kernels::kernels()),
+      frames_(instrument) {
+  const std::size_t n = instrument.spectrogram.n_bins();
+  for (auto* values : {&log_magnitude_, &frequency_, &turns_, &phase_, &advance_, &lobe_}) {
+    values->resize(n);
+  }
+  spectrum_.resize(2 * (n + 1));
+  scratch_.resize(tables.fft().scratch_size());
+  overlap_.resize(instrument.spectrogram.n_fft);
+}
+
+void Voice::note_on(std::uint32_t id, const models::NoteInput& note) noexcept AUDIOGEN_REALTIME {
+  id_ = id;
+  active_ = true;
+  frame_ = 0;
+  const std::size_t hop = instrument_->spectrogram.hop_length;
+  tail_left_ = instrument_->spectrogram.n_fft / hop - 1;
+  std::fill(overlap_.begin(), overlap_.end(), 0.0f);
+  start_phase(note.pitch);
+  frames_.start(note);
+  // The first frames begin before the note: the hop that starts with it is ready when all of the
+  // frames that cover it are.
+  for (std::size_t i = 0; i < instrument_->spectrogram.n_fft / hop; ++i) add_frame();
+}
+
+void Voice::add(float* out, std::size_t n) noexcept AUDIOGEN_REALTIME {
+  const std::size_t hop = instrument_->spectrogram.hop_length;
+  while (n > 0 && active_) {
+    if (read_ == hop) {
+      if (frames_.finished() && tail_left_-- == 0) {
+        active_ = false;
+        return;
+      }
+      add_frame();
+    }
+    const std::size_t take = std::min(n, hop - read_);
+    for (std::size_t i = 0; i < take; ++i) out[i] += overlap_[read_ + i];
+    read_ += take;
+    out += take;
+    n -= take;
+  }
+}
+
+void Voice::start_phase(float pitch) noexcept AUDIOGEN_REALTIME {
+  const Spectrogram& spectrogram = instrument_->spectrogram;
+  const std::size_t n = turns_.size();
+  if (spectrogram.phase != PhaseChannel::kHarmonic) {
+    std::fill(advance_.begin(), advance_.end(), 0.0f);
+    std::fill(lobe_.begin(), lobe_.end(), 0.0f);
+    std::fill(turns_.begin(), turns_.end(), 0.0f);
+    return;
+  }
+  // Double precision: high partials turn hundreds of times a frame.
+  const double f0 = 440.0 * std::exp2((static_cast<double>(pitch) - 69.0) / 12.0);
+  const double rate = spectrogram.sample_rate;
+  const double hop = static_cast<double>(spectrogram.hop_length);
+  const double pad = static_cast<double>(spectrogram.pad_front());
+  const double centroid = tables_->onset_centroids().front();
+  for (std::size_t k = 0; k < n; ++k) {
+    const double f_bin = static_cast<double>(k + 1) * rate / static_cast<double>(spectrogram.n_fft);
+    const double harmonic = std::max(1.0, std::floor(f_bin / f0 + 0.5)) * f0;
+    const double advance = harmonic * hop / rate;
+    const double lobe = (harmonic - f_bin) / rate;
+    const double start = lobe * centroid - harmonic * pad / rate - 0.25;
+    advance_[k] = static_cast<float>(advance - std::floor(advance + 0.5));
+    lobe_[k] = static_cast<float>(lobe);
+    turns_[k] = static_cast<float>(start - std::floor(start + 0.5));
+  }
+}
+
+void Voice::turn_phase() noexcept AUDIOGEN_REALTIME {
+  const bool harmonic = instrument_->spectrogram.phase == PhaseChannel::kHarmonic;
+  if (frame_ == 0 && harmonic) return;  // `start_phase` said it
+  const std::vector<double>& centroids = tables_->onset_centroids();
+  const std::size_t last = centroids.size() - 1;
+  const float shift = frame_ == 0 || frame_ > last
+                          ? 0.0f
+                          : static_cast<float>(centroids[frame_] - centroids[frame_ - 1]);
+  for (std::size_t k = 0; k < turns_.size(); ++k) {
+    const float turns = turns_[k] + advance_[k] + lobe_[k] * shift + 0.5f * frequency_[k];
+    turns_[k] = turns - core::round_nearest(turns).value;
+  }
+}
+
+void Voice::add_frame() noexcept AUDIOGEN_REALTIME {
+  const std::size_t hop = instrument_->spectrogram.hop_length;
+  const std::size_t n_fft = instrument_->spectrogram.n_fft;
+  std::copy(overlap_.begin() + static_cast<std::ptrdiff_t>(hop), overlap_.end(), overlap_.begin());
+  std::fill(overlap_.end() - static_cast<std::ptrdiff_t>(hop), overlap_.end(), 0.0f);
+  read_ = 0;
+  if (frames_.finished()) return;
+
+  frames_.next(log_magnitude_.data(), frequency_.data());
+  turn_phase();
+  ++frame_;
+  const std::size_t n = turns_.size();
+  for (std::size_t k = 0; k < n; ++k) phase_[k] = core::kTwoPi * turns_[k];
+  // The constant bin is not generated: it stays 0.
+  kernels_->polar_to_rectangular(log_magnitude_.data(), phase_.data(), spectrum_.data() + 2, n);
+  const float* signal = core::inverse_real_fft(
+      tables_->fft(), reinterpret_cast<const core::Complex<float>*>(spectrum_.data()),
+      scratch_.data());
+  const float* window = tables_->window();
+  for (std::size_t i = 0; i < n_fft; ++i) overlap_[i] += window[i] * signal[i];
+}
+
+}  // namespace audiogen::engine

@@ -1,0 +1,48 @@
+// The table of CPU kernels, and the choice of the instruction set that serves them.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "kernels/conv_rows.h"
+#include "kernels/istft.h"
+#include "kernels/overlap_add.h"
+#include "kernels/phase.h"
+#include "kernels/polar.h"
+
+// One line a kernel: its function type, declared in the kernel's header, and its name. The function
+// itself is defined in `namespace audiogen::kernels::AUDIOGEN_ISA` in a `*_cpu.cpp` file, which the
+// build compiles once for each instruction set. Such files use no inline code of other headers that
+// is not marked with AUDIOGEN_ISA (see core/target.h); arithmetic on plain arrays needs none.
+#define AUDIOGEN_KERNELS(X)                          \
+  X(Wrap, wrap)                                      \
+  X(Unwrap, unwrap)                                  \
+  X(InstantaneousFrequency, instantaneous_frequency) \
+  X(Integrate, integrate)                            \
+  X(PolarToRectangular, polar_to_rectangular)        \
+  X(OverlapAdd, overlap_add)                         \
+  X(Istft, istft)                                    \
+  X(PackConv, pack_conv)                             \
+  X(ConvRow, conv_row)                               \
+  X(FinishRow, finish_row)                           \
+  X(LinearRow, linear_row)                           \
+  X(ImageRow, image_row)
+
+namespace audiogen::kernels {
+
+struct KernelTable {
+  const char* isa;  // "baseline", "avx2", "avx512" or "avx512_bf16"
+#define AUDIOGEN_MEMBER(Type, name) Type* name;
+  AUDIOGEN_KERNELS(AUDIOGEN_MEMBER)
+#undef AUDIOGEN_MEMBER
+};
+
+// The kernels of the best instruction set that this CPU has, or of the one that the environment
+// variable AUDIOGEN_ISA names. The first call decides; keep the reference for the audio thread.
+// Throws std::invalid_argument if AUDIOGEN_ISA names none that this CPU can run.
+const KernelTable& kernels();
+
+// The kernels of each instruction set that this build and this CPU have, simplest first.
+std::vector<const KernelTable*> available_kernels();
+
+}  // namespace audiogen::kernels

@@ -1,0 +1,23 @@
+// Loop of overlap_add over frames, for one instruction set.
+#include "kernels/overlap_add.h"
+
+#include <cstring>
+
+#include "kernels/vec.h"
+
+namespace audiogen::kernels::AUDIOGEN_ISA {
+
+void overlap_add(const float* frames, float* signal, OverlapLayout layout) {
+  const std::size_t span = layout.span();
+  for (std::size_t item = 0; item < layout.n_batch; ++item) {
+    float* out = signal + item * span;
+    std::memset(out, 0, span * sizeof(float));
+    for (std::size_t f = 0; f < layout.n_frames; ++f) {
+      const float* frame = frames + (item * layout.n_frames + f) * layout.n_fft;
+      float* to = out + f * layout.hop_length;
+      for (std::size_t i = 0; i < layout.n_fft; ++i) to[i] += frame[i];
+    }
+  }
+}
+
+}  // namespace audiogen::kernels::AUDIOGEN_ISA

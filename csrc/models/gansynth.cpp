@@ -1,0 +1,472 @@
+// The generator: checking and packing of weights, and rows pulled through the layers.
+#include "models/gansynth.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <numbers>
+#include <set>
+#include <stdexcept>
+#include <string_view>
+#include <utility>
+
+#include "core/random.h"
+
+namespace audiogen::models {
+namespace {
+
+constexpr std::size_t kMaps = 8;
+constexpr std::size_t kTimeFeatures = 7;
+constexpr std::size_t kMostBlocks = 12;
+constexpr std::size_t kLargest =
+    1 << 16;  // channels, bins, frames: far beyond use, far from overflow
+constexpr std::uint32_t kStreamsPerNote = 32;  // Philox streams that a note may use, one a block
+static_assert(kMostBlocks <= kStreamsPerNote);
+
+std::string text_of(const std::vector<std::size_t>& shape) {
+  std::string text = "[";
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    text += (i ? ", " : "") + std::to_string(shape[i]);
+  }
+  return text + "]";
+}
+
+// Hands out arrays by name, each once, and complains about what is missing or left over.
+class WeightReader {
+ public:
+  explicit WeightReader(const core::FloatArrays& arrays) : arrays_(arrays) {}
+
+  const std::vector<float>& take(const std::string& name, const std::vector<std::size_t>& shape) {
+    const auto found = arrays_.find(name);
+    if (found == arrays_.end()) {
+      throw core::FormatError("weight '" + name + "' of shape " + text_of(shape) +
+                              " is missing; were the weights exported for another config?");
+    }
+    const core::FloatArray& array = found->second;
+    if (array.shape != shape) {
+      throw core::FormatError("weight '" + name + "' has shape " + text_of(array.shape) +
+                              "; the config wants " + text_of(shape));
+    }
+    for (std::size_t i = 0; i < array.values.size(); ++i) {
+      if (!std::isfinite(array.values[i])) {
+        throw core::FormatError("weight '" + name + "' holds " + std::to_string(array.values[i]) +
+                                " at index " + std::to_string(i) +
+                                "; was the training stable to its end?");
+      }
+    }
+    taken_.insert(name);
+    return array.values;
+  }
+
+  void finish() const {
+    for (const auto& [name, array] : arrays_) {
+      if (!taken_.contains(name)) {
+        throw core::FormatError("weight '" + name +
+                                "' belongs to no layer of the config; were the "
+                                "weights exported for another config?");
+      }
+    }
+  }
+
+ private:
+  const core::FloatArrays& arrays_;
+  std::set<std::string, std::less<>> taken_;
+};
+
+// [rows, n] with each row padded to `stride` floats.
+kernels::AlignedFloats padded(const std::vector<float>& values, std::size_t rows, std::size_t n,
+                              std::size_t stride) {
+  kernels::AlignedFloats out(rows * stride);
+  for (std::size_t r = 0; r < rows; ++r) {
+    std::copy_n(values.data() + r * n, n, out.data() + r * stride);
+  }
+  return out;
+}
+
+// [n, rows] turned to [rows, n], each row padded to `stride` floats.
+kernels::AlignedFloats padded_transpose(const std::vector<float>& values, std::size_t rows,
+                                        std::size_t n, std::size_t stride) {
+  kernels::AlignedFloats out(rows * stride);
+  for (std::size_t r = 0; r < rows; ++r) {
+    for (std::size_t i = 0; i < n; ++i) out.data()[r * stride + i] = values[i * rows + r];
+  }
+  return out;
+}
+
+// representation.harmonic.time_features for one row of a level.
+void time_features(const GeneratorConfig& config, std::size_t n_rows, std::size_t row,
+                   double (&features)[kTimeFeatures]) {
+  constexpr double kAttackFrames[] = {1, 4, 16, 64}, kReleaseFrames[] = {2, 8};
+  const std::size_t frames = config.n_frames() / n_rows;
+  std::fill(std::begin(features), std::end(features), 0.0);
+  for (std::size_t i = row * frames; i < (row + 1) * frames; ++i) {
+    const auto frame = static_cast<double>(i);
+    for (std::size_t k = 0; k < 4; ++k) features[k] += std::exp(-frame / kAttackFrames[k]);
+    if (i < config.note_off_frame) continue;
+    const double since = frame - static_cast<double>(config.note_off_frame);
+    features[4] += 1.0;
+    for (std::size_t k = 0; k < 2; ++k) features[5 + k] += std::exp(-since / kReleaseFrames[k]);
+  }
+  for (double& feature : features) {
+    feature = static_cast<float>(feature / static_cast<double>(frames));
+  }
+}
+
+// Cuts one piece of memory into arrays, each aligned to 64 bytes.
+class Carver {
+ public:
+  explicit Carver(float* memory) : memory_(memory) {}
+  float* take(std::size_t floats) {
+    float* taken = memory_ ? memory_ + used_ : nullptr;
+    used_ += kernels::round_up(floats, 16);
+    return taken;
+  }
+  std::size_t used() const { return used_; }
+
+ private:
+  float* memory_;
+  std::size_t used_ = 0;
+};
+
+double pixel_norm_of(const float* x, std::size_t n) {
+  double squares = 0.0;
+  for (std::size_t i = 0; i < n; ++i) squares += static_cast<double>(x[i]) * x[i];
+  return 1.0 / std::sqrt(squares / static_cast<double>(n) + 1e-8);
+}
+
+}  // namespace
+
+void GeneratorConfig::check() const {
+  const auto want = [](bool fine, const std::string& what) {
+    if (!fine) throw std::invalid_argument(what);
+  };
+  want(!channels.empty() && channels.size() <= kMostBlocks,
+       "channels has " + std::to_string(channels.size()) + " blocks; 1 to " +
+           std::to_string(kMostBlocks) + " are possible");
+  for (const std::size_t c : channels) {
+    want(c >= 1 && c <= kLargest,
+         "channels has a width of " + std::to_string(c) + "; widths are 1 to 65536");
+  }
+  want(latent_size >= 1 && latent_size <= kLargest,
+       "latent_size=" + std::to_string(latent_size) + " is not 1 to 65536");
+  want(start_frames >= 1 && start_bins >= 1 && start_frames <= kLargest && start_bins <= kLargest &&
+           n_frames() <= kLargest && n_bins() <= kLargest,
+       "start_shape=[" + std::to_string(start_frames) + ", " + std::to_string(start_bins) +
+           "] doubled by each block after the first must stay within 1 to 65536");
+  want(conditioning == Conditioning::kHarmonic || (n_pitches >= 1 && n_pitches <= kLargest),
+       "n_pitches=" + std::to_string(n_pitches) + " is not 1 to 65536");
+  want(std::isfinite(sample_rate) && sample_rate > 0,
+       "sample_rate=" + std::to_string(sample_rate) + " is not a positive number of Hz");
+}
+
+GeneratorWeights::GeneratorWeights(GeneratorConfig config, const core::FloatArrays& arrays,
+                                   Precision precision)
+    : config_(std::move(config)), precision_(precision), kernels_(&kernels::kernels()) {
+  config_.check();
+  const bool bfloat16 = precision == Precision::kBFloat16;
+  if (bfloat16 && std::string_view(kernels_->isa) != "avx512_bf16") {
+    throw std::invalid_argument(
+        "precision='bfloat16' needs a CPU with AVX-512 BF16, and kernels "
+        "for it; these are for " +
+        std::string(kernels_->isa) + "; use 'float32'");
+  }
+  const bool harmonic = config_.conditioning == Conditioning::kHarmonic;
+  const std::size_t inputs = config_.input_size();
+  WeightReader reader(arrays);
+  for (std::size_t b = 0; b < config_.n_blocks(); ++b) {
+    Block& block = blocks_.emplace_back();
+    const std::string name = "blocks." + std::to_string(b) + ".";
+    const std::size_t width = block.width = config_.channels[b];
+    const std::size_t stride = block.stride = kernels::padded_channels(width);
+    const std::size_t n_frames = config_.n_frames(b), n_bins = config_.n_bins(b);
+    block.shape2 = {width, width, n_bins, false, bfloat16};
+    const auto pack = [&](const kernels::ConvShape& shape, const std::vector<float>& weight) {
+      kernels::AlignedFloats packed(kernels::conv_packed_floats(shape));
+      kernels_->pack_conv(shape, weight.data(), packed.data());
+      return packed;
+    };
+    if (b == 0) {
+      const std::size_t pixels = n_frames * n_bins;
+      const auto& dense = reader.take(name + "conv1.weight", {width, inputs, n_frames, n_bins});
+      block.conv1 = padded_transpose(dense, inputs * pixels, width, stride);
+    } else {
+      const std::size_t below = config_.channels[b - 1];
+      block.shape1 = {below, width, n_bins / 2, true, bfloat16};
+      block.conv1 = pack(block.shape1, reader.take(name + "conv1.weight", {width, below, 3, 3}));
+    }
+    block.conv2 = pack(block.shape2, reader.take(name + "conv2.weight", {width, width, 3, 3}));
+    block.bias2 = padded(reader.take(name + "conv2.bias", {width}), 1, width, stride);
+    const auto& bias1 = reader.take(name + "conv1.bias", {width});
+    block.row_bias1 = kernels::AlignedFloats(n_frames * stride);
+    for (std::size_t t = 0; t < n_frames; ++t) {
+      std::copy_n(bias1.data(), width, block.row_bias1.data() + t * stride);
+    }
+    if (!harmonic) continue;
+
+    const std::string told = name + "conditioning.";
+    const auto& maps = reader.take(told + "maps.weight", {width, kMaps});
+    block.maps = padded_transpose(maps, kMaps, width, stride);
+    block.strength = padded(reader.take(told + "noise", {width}), 1, width, stride);
+    const auto& time = reader.take(told + "time.weight", {width, kTimeFeatures});
+    for (std::size_t t = 0; t < n_frames; ++t) {
+      double features[kTimeFeatures];
+      time_features(config_, n_frames, t, features);
+      for (std::size_t c = 0; c < width; ++c) {
+        double sum = bias1[c];
+        for (std::size_t k = 0; k < kTimeFeatures; ++k)
+          sum += features[k] * time[c * kTimeFeatures + k];
+        block.row_bias1.data()[t * stride + c] = static_cast<float>(sum);
+      }
+    }
+    block.styles = kernels::AlignedFloats(inputs * 4 * stride);
+    block.style_biases = kernels::AlignedFloats(4 * stride);
+    for (std::size_t layer = 0; layer < 2; ++layer) {
+      const std::string style = told + "style" + std::to_string(layer + 1);
+      const auto& weight = reader.take(style + ".weight", {2 * width, inputs});
+      const auto& bias = reader.take(style + ".bias", {2 * width});
+      for (std::size_t part = 0; part < 2; ++part) {  // scale, shift
+        const std::size_t at = (2 * layer + part) * stride;
+        for (std::size_t c = 0; c < width; ++c) {
+          const std::size_t row = part * width + c;
+          block.style_biases.data()[at + c] = bias[row] + (part == 0 ? 1.0f : 0.0f);
+          for (std::size_t i = 0; i < inputs; ++i) {
+            block.styles.data()[i * 4 * stride + at + c] = weight[row * inputs + i];
+          }
+        }
+      }
+    }
+  }
+  const Block& last = blocks_.back();
+  const auto& image = reader.take("to_rgb.weight", {2, last.width});
+  image_weight_ = padded(image, 2, last.width, last.stride);
+  const auto& image_bias = reader.take("to_rgb.bias", {2});
+  std::copy_n(image_bias.data(), 2, image_bias_);
+  reader.finish();
+}
+
+FrameStream::FrameStream(std::shared_ptr<const GeneratorWeights> weights)
+    : weights_(std::move(weights)) {
+  const GeneratorConfig& config = weights_->config();
+  blocks_.resize(config.n_blocks());
+  // Once to count, once to cut.
+  const auto lay_out = [&](float* memory) {
+    Carver carver(memory);
+    std::size_t longest_row = 0, workspace = 0;
+    for (std::size_t b = 0; b < blocks_.size(); ++b) {
+      const GeneratorWeights::Block& w = weights_->blocks_[b];
+      const std::size_t n_bins = config.n_bins(b), row = kernels::row_floats(w.width, n_bins);
+      const auto layer = [&](Layer& into, const kernels::ConvShape& shape, bool convolves) {
+        for (float*& slot : into.slots) {
+          float* taken = carver.take(row);
+          slot = taken ? taken + kernels::row_guard(w.width) : nullptr;
+        }
+        if (!convolves) return;
+        into.stash = carver.take(kernels::conv_stash_floats(shape));
+        workspace = std::max(workspace, kernels::conv_workspace_floats(shape));
+      };
+      layer(blocks_[b].conv1, w.shape1, b > 0);
+      layer(blocks_[b].conv2, w.shape2, true);
+      if (config.conditioning == Conditioning::kHarmonic) {
+        blocks_[b].field = carver.take(n_bins * w.stride);
+        blocks_[b].styles = carver.take(4 * w.stride);
+      }
+      longest_row = std::max(longest_row, row);
+    }
+    const std::size_t guard = kernels::row_guard(*std::ranges::max_element(config.channels));
+    float* zeros = carver.take(longest_row + guard);
+    zeros_ = zeros ? zeros + guard : nullptr;
+    workspace_ = carver.take(workspace);
+    input_ = carver.take(config.input_size());
+    noise_ = carver.take(config.n_bins() + 3);
+    return carver.used();
+  };
+  memory_ = kernels::AlignedFloats(lay_out(nullptr));
+  lay_out(memory_.data());
+  const std::vector<float> silence(config.latent_size, 0.0f);
+  start({.z = silence});
+}
+
+void FrameStream::start(const NoteInput& note) noexcept AUDIOGEN_REALTIME {
+  seed_ = note.seed;
+  noise_stream_ = note.noise_stream;
+  frame_ = 0;
+  for (Block& block : blocks_) {
+    for (Layer* layer : {&block.conv1, &block.conv2}) {
+      std::fill_n(layer->rows, kSlots, kNone);
+      layer->stash_pair = kNone;
+    }
+  }
+  make_input(note);
+  if (config().conditioning == Conditioning::kOneHot) return;
+  make_fields(note.pitch);
+  for (std::size_t b = 0; b < blocks_.size(); ++b) {
+    const GeneratorWeights::Block& w = weights_->blocks_[b];
+    std::copy_n(w.style_biases.data(), 4 * w.stride, blocks_[b].styles);
+    weights_->kernels_->linear_row(input_, config().input_size(), w.styles.data(), 4 * w.stride,
+                                   blocks_[b].styles);
+  }
+}
+
+void FrameStream::seek(std::size_t frame) noexcept AUDIOGEN_REALTIME {
+  frame_ = std::min(frame, config().n_frames() - 1);
+}
+
+void FrameStream::next(float* log_magnitude, float* phase) noexcept AUDIOGEN_REALTIME {
+  const std::size_t last = blocks_.size() - 1;
+  const float* row = conv2_row(last, frame_);
+  weights_->kernels_->image_row({row,
+                                 config().n_bins(),
+                                 weights_->blocks_[last].width,
+                                 weights_->image_weight_.data(),
+                                 {weights_->image_bias_[0], weights_->image_bias_[1]},
+                                 {log_magnitude, phase}});
+  seek(frame_ + 1);
+}
+
+// The network's input, as Generator.input_vector in Python says.
+void FrameStream::make_input(const NoteInput& note) noexcept AUDIOGEN_REALTIME {
+  const std::size_t n = config().latent_size, size = config().input_size();
+  std::copy_n(note.z.data(), n, input_);
+  std::fill(input_ + n, input_ + size, 0.0f);
+  std::size_t normalised = n;
+  if (config().conditioning == Conditioning::kOneHot) {
+    const auto highest = static_cast<float>(config().n_pitches - 1);
+    const float index = std::nearbyint(note.pitch) - static_cast<float>(config().pitch_min);
+    input_[n + static_cast<std::size_t>(std::clamp(index, 0.0f, highest))] = 1.0f;
+    normalised = size;
+  }
+  const auto gain = static_cast<float>(pixel_norm_of(input_, normalised));
+  for (std::size_t i = 0; i < normalised; ++i) input_[i] *= gain;
+  if (config().conditioning == Conditioning::kHarmonic) input_[n] = 2.0f * note.velocity - 1.0f;
+}
+
+// What the harmonic maps (representation.harmonic) add to each bin of each level.
+void FrameStream::make_fields(double pitch) noexcept AUDIOGEN_REALTIME {
+  const double f0 = 440.0 * std::exp2((pitch - 69.0) / 12.0);
+  const double nyquist = config().sample_rate / 2.0;
+  const double bin_width = nyquist / static_cast<double>(config().n_bins());
+  for (std::size_t b = 0; b < blocks_.size(); ++b) {
+    const GeneratorWeights::Block& w = weights_->blocks_[b];
+    const std::size_t n_bins = config().n_bins(b);
+    const auto covered = static_cast<double>(config().n_bins() / n_bins);
+    const double width = nyquist / static_cast<double>(n_bins);
+    const double turns = std::numbers::pi * width / f0;
+    const double resolved = std::sin(turns) / turns;
+    float* field = blocks_[b].field;
+    std::fill_n(field, n_bins * w.stride, 0.0f);
+    for (std::size_t i = 0; i < n_bins; ++i) {
+      const double f = (static_cast<double>(i) * covered + (covered + 1.0) / 2.0) * bin_width;
+      const double h = std::max(1.0, std::floor(f / f0 + 0.5));
+      const double distance = (f - h * f0) / width;
+      const double place = 2.0 * std::numbers::pi * f / f0;
+      const float maps[kMaps] = {static_cast<float>(std::tanh(h / 16.0)),
+                                 static_cast<float>(std::exp(-0.5 * distance * distance)),
+                                 static_cast<float>(std::exp(-distance * distance / 18.0)),
+                                 static_cast<float>(resolved * std::cos(place)),
+                                 static_cast<float>(resolved * std::sin(place)),
+                                 static_cast<float>(std::log2(f / f0) / 4.0),
+                                 static_cast<float>(std::log2(f / 1000.0) / 4.0),
+                                 static_cast<float>((pitch - 54.0) / 30.0)};
+      weights_->kernels_->linear_row(maps, kMaps, w.maps.data(), w.stride, field + i * w.stride);
+    }
+  }
+}
+
+// Noise of unit variance for a row.
+void FrameStream::make_noise(std::size_t block, std::size_t row) noexcept AUDIOGEN_REALTIME {
+  const std::uint32_t stream = noise_stream_ * kStreamsPerNote + static_cast<std::uint32_t>(block);
+  const std::size_t n_bins = config().n_bins(block);
+  constexpr float kSqrt12 = 3.46410161513775459f;
+  for (std::size_t f = 0; f < n_bins; f += 4) {
+    const core::PhiloxBlock random = core::philox(
+        {{static_cast<std::uint32_t>(f / 4), static_cast<std::uint32_t>(row), stream, 0}}, seed_);
+    for (std::size_t i = 0; i < 4; ++i) {
+      noise_[f + i] = (core::to_unit(random.word[i]) - 0.5f) * kSqrt12;
+    }
+  }
+}
+
+kernels::RowEpilogue FrameStream::epilogue1(std::size_t block,
+                                            std::size_t row) noexcept AUDIOGEN_REALTIME {
+  const GeneratorWeights::Block& w = weights_->blocks_[block];
+  kernels::RowEpilogue epilogue;
+  epilogue.bias = w.row_bias1.data() + row * w.stride;
+  if (config().conditioning == Conditioning::kHarmonic) {
+    make_noise(block, row);
+    epilogue.field = blocks_[block].field;
+    epilogue.noise = noise_;
+    epilogue.strength = w.strength.data();
+    epilogue.scale = blocks_[block].styles;
+    epilogue.shift = blocks_[block].styles + w.stride;
+  }
+  return epilogue;
+}
+
+// Block 0's first layer, a dense one, before its bias.
+void FrameStream::dense_row(std::size_t row, float* out) noexcept AUDIOGEN_REALTIME {
+  const GeneratorWeights::Block& w = weights_->blocks_[0];
+  const std::size_t row_size = config().n_bins(0) * w.stride;
+  std::fill_n(out, row_size, 0.0f);
+  for (std::size_t i = 0; i < config().input_size(); ++i) {
+    const float* weight = w.conv1.data() + (i * config().n_frames(0) + row) * row_size;
+    weights_->kernels_->linear_row(input_ + i, 1, weight, row_size, out);
+  }
+}
+
+const float* FrameStream::conv1_row(std::size_t block, std::size_t row) noexcept AUDIOGEN_REALTIME {
+  if (row >= config().n_frames(block)) return zeros_;  // also one before the first
+  Layer& layer = blocks_[block].conv1;
+  const std::size_t slot = row % kSlots;
+  float* out = layer.slots[slot];
+  if (layer.rows[slot] == row) return out;
+  const GeneratorWeights::Block& w = weights_->blocks_[block];
+  if (block == 0) {
+    dense_row(row, out);
+    weights_->kernels_->finish_row(epilogue1(block, row), w.width, config().n_bins(block), out);
+  } else {
+    const std::size_t below = row / 2;
+    kernels::ConvRowCall call{};
+    call.odd = row & 1;
+    call.rows[0] = call.odd ? nullptr : conv2_row(block - 1, below - 1);
+    call.rows[1] = conv2_row(block - 1, below);
+    call.rows[2] = call.odd ? conv2_row(block - 1, below + 1) : nullptr;
+    call.stash = layer.stash;
+    call.stash_valid = layer.stash_pair == below;
+    call.workspace = workspace_;
+    call.out = out;
+    call.epilogue = epilogue1(block, row);
+    weights_->kernels_->conv_row(w.shape1, w.conv1.data(), call);
+    layer.stash_pair = below;
+  }
+  layer.rows[slot] = row;
+  return out;
+}
+
+const float* FrameStream::conv2_row(std::size_t block, std::size_t row) noexcept AUDIOGEN_REALTIME {
+  if (row >= config().n_frames(block)) return zeros_;
+  Layer& layer = blocks_[block].conv2;
+  const std::size_t slot = row % kSlots;
+  float* out = layer.slots[slot];
+  if (layer.rows[slot] == row) return out;
+  const GeneratorWeights::Block& w = weights_->blocks_[block];
+  kernels::ConvRowCall call{};
+  call.rows[0] = conv1_row(block, row - 1);
+  call.rows[1] = conv1_row(block, row);
+  call.rows[2] = conv1_row(block, row + 1);
+  call.odd = row & 1;
+  call.stash = layer.stash;
+  call.stash_valid = layer.stash_pair == row / 2;
+  call.workspace = workspace_;
+  call.out = out;
+  call.epilogue.bias = w.bias2.data();
+  if (config().conditioning == Conditioning::kHarmonic) {
+    call.epilogue.scale = blocks_[block].styles + 2 * w.stride;
+    call.epilogue.shift = blocks_[block].styles + 3 * w.stride;
+  }
+  weights_->kernels_->conv_row(w.shape2, w.conv2.data(), call);
+  layer.stash_pair = row / 2;
+  layer.rows[slot] = row;
+  return out;
+}
+
+}  // namespace audiogen::models

@@ -1,0 +1,99 @@
+"""The bench measures what it is given, skips what it can't, and its command says both."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from audiogen.bench import JOBS, Race, Result, Skipped, machine, run
+from audiogen.errors import MissingPackageError
+
+
+def races() -> Iterator[Race]:
+    """One call that is three times as slow as another."""
+    yield Race(
+        "sleep",
+        lambda: time.sleep(0.002),
+        lambda: time.sleep(0.006),
+        "sleep longer",
+        target=2.0,
+        remark=lambda seconds: f"{seconds * 1e3:.0f} ms",
+    )
+
+
+def unlucky() -> Iterator[Race]:
+    raise MissingPackageError("torch isn't installed")
+    yield
+
+
+def test_ratio_is_peer_over_ours() -> None:
+    (result,) = run({"job": races})
+    assert isinstance(result, Result)
+    assert result.job == "job" and result.what == "sleep" and result.peer == "sleep longer"
+    assert 1.5 < result.ratio < 4.0  # a sleep lasts a little longer than asked
+    assert result.spread[0] <= result.ratio <= result.spread[1]
+    assert 0.002 <= result.ours_s < result.peer_s
+    assert result.remark.endswith(" ms") and result.machine == machine()
+
+
+def test_missing_package_skips_one_job() -> None:
+    skipped, result = run({"first": unlucky, "second": races})
+    assert skipped == Skipped("first", "torch isn't installed")
+    assert isinstance(result, Result)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system can't pin processes")
+def test_pins_to_one_core_and_lets_go() -> None:
+    before = os.sched_getaffinity(0)
+    during = []
+
+    def looks() -> Iterator[Race]:
+        during.append(os.sched_getaffinity(0))
+        yield from ()
+
+    assert list(run({"job": looks})) == []
+    assert len(during[0]) == 1 and os.sched_getaffinity(0) == before
+
+
+def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "audiogen.cli.main", "bench", *arguments],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_unknown_job_lists_the_jobs() -> None:
+    done = command("--only", "unwrapp")
+    assert done.returncode == 2
+    assert "unwrapp" in done.stderr and all(job in done.stderr for job in JOBS)
+    assert "Traceback" not in done.stderr
+
+
+def test_command_runs_without_torch(tmp_path: Any) -> None:
+    """A job that needs torch says so; the others' rows come out."""
+    (tmp_path / "torch.py").write_text("raise ImportError('no torch here')\n")
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    skipped = command("--only", "istft", "--json", PYTHONPATH=path)
+    assert skipped.returncode == 0 and json.loads(skipped.stdout) == []
+    assert "torch, which isn't installed" in skipped.stderr
+    rows = json.loads(command("--only", "unwrap", "--json", PYTHONPATH=path).stdout)
+    assert [row["peer"] for row in rows] == ["numpy.unwrap", "numba"]
+    for row in rows:
+        assert row["job"] == "unwrap" and row["ratio"] > 0 and row["machine"]
+
+
+def test_command_prints_a_table() -> None:
+    pytest.importorskip("torch")
+    done = command("--only", "istft", COLUMNS="200")
+    assert done.returncode == 0, done.stderr
+    assert "torch.istft" in done.stdout and "ratio" in done.stdout and machine()[:5] in done.stdout

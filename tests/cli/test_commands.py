@@ -1,0 +1,134 @@
+"""The list of commands, `presets`, `info`, and what failures look like."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+from audiogen.cli.main import COMMANDS, main
+from audiogen.errors import AudiogenError
+
+HEAVY = {
+    *("numpy", "numba", "librosa", "scipy", "matplotlib", "torch", "soundfile"),
+    *("audiogen.presets", "audiogen.engine", "audiogen._native"),
+}
+
+
+@pytest.mark.parametrize("words", [["--help"], ["render", "--help"], ["presets", "--help"]])
+def test_help_imports_nothing_heavy(words):
+    program = (
+        "import sys\n"
+        "from audiogen.cli.main import main\n"
+        "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
+        "print('\\n', *sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, check=True
+    )
+    *text, modules = done.stdout.strip().split("\n")
+    assert "Usage: audiogen" in "\n".join(text)
+    assert not HEAVY & set(modules.split())
+
+
+def test_help_lists_every_command(call):
+    result = call("--help")
+    assert result.status == 0
+    for name, summary in COMMANDS.items():
+        assert name in result.out and summary.split()[0] in result.out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_there_and_has_help(call, name):
+    assert importlib.import_module(f"audiogen.cli.{name}").app
+    result = call(f"{name} --help")
+    assert result.status == 0
+    assert f"Usage: audiogen {name}" in result.out
+    assert "completion" not in result.out
+
+
+def test_version(call):
+    result = call("--version")
+    assert result.status == 0 and result.out.startswith("audiogen 0.")
+
+
+def test_unknown_command_suggests(call):
+    result = call("rendr x.mid")
+    assert result.status == 2 and "Did you mean 'render'" in result.err
+
+
+def test_presets_lists_what_can_be_played(call, folder):
+    result = call("presets")
+    assert result.status == 0
+    plucked, struck = result.out.splitlines()[1:]
+    assert plucked.split()[:2] == ["plucked", "gansynth"]
+    assert "harp, guitar, dream" in plucked and "CC0-1.0" in plucked and "MB" in plucked
+    assert struck.startswith("struck")
+
+
+def test_presets_tells_broken_ones(call, folder):
+    (folder.parent / "presets" / "struck" / "preset.toml").write_text("format = 2")
+    result = call("presets")
+    assert result.status == 0
+    assert "plucked" in result.out and "struck" not in result.out
+    assert "broken: " in result.err and "format = 2 isn't right" in result.err
+
+
+def test_presets_without_any_says_where_it_looked(call, tmp_path, monkeypatch):
+    monkeypatch.setattr("audiogen.presets.search_folders", lambda: [tmp_path / "nowhere"])
+    result = call("presets")
+    assert result.status == 0 and str(tmp_path / "nowhere") in result.out
+
+
+def test_info_shows_a_preset(call, folder):
+    result = call("info plucked")
+    assert result.status == 0
+    for fact in ("16000 Hz", "C2 to C6", "CC0-1.0", "audiogen train tiny", "(default)", "0.95"):
+        assert fact in result.out
+
+
+def test_info_of_an_unknown_preset(call, folder):
+    result = call("info pluck")
+    assert result.status == 2
+    assert result.err == "audiogen: preset 'pluck' isn't known; did you mean plucked?\n"
+
+
+class TestFailures:
+    @pytest.fixture
+    def fail(self, call, monkeypatch):
+        def fail_with(error: Exception):
+            def raise_it(*_: object) -> None:
+                raise error
+
+            monkeypatch.setattr("audiogen.presets.find_presets", raise_it)
+            return call("presets")
+
+        return fail_with
+
+    def test_users_fault(self, fail):
+        result = fail(AudiogenError("mend this"))
+        assert (result.status, result.err) == (2, "audiogen: mend this\n")
+
+    def test_missing_package(self, fail):
+        result = fail(ModuleNotFoundError("No module named 'torch'", name="torch.nn"))
+        assert result.status == 2
+        assert (
+            "this needs torch, which isn't installed; pip install 'audiogen[train]'" in result.err
+        )
+
+    def test_own_fault_is_one_line_and_status_1(self, fail):
+        result = fail(ZeroDivisionError("division by zero"))
+        assert result.status == 1
+        assert result.err == (
+            "audiogen: internal error (ZeroDivisionError: division by zero); --debug shows where\n"
+        )
+
+    def test_debug_shows_where(self, monkeypatch):
+        def fail() -> None:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr("audiogen.presets.find_presets", fail)
+        with pytest.raises(ZeroDivisionError):
+            main(["presets", "--debug"])

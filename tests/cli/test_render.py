@@ -1,0 +1,217 @@
+"""`audiogen render`: what is written, what is said, and what each bad input leads to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from safetensors.numpy import load_file, save_file
+
+DEMO = Path(__file__).parents[2] / "presets" / "demo.mid"
+
+
+def rows(text: str) -> str:
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("name", "file_format", "subtype"),
+    [
+        ("a.wav", "WAV", "PCM_24"),
+        ("a.flac", "FLAC", "PCM_24"),
+        ("a.ogg", "OGG", "VORBIS"),
+        ("A.WAV", "WAV", "PCM_24"),
+    ],
+)
+def test_suffix_chooses_the_format(call, folder, engine, name, file_format, subtype):
+    result = call(f"render --notes C4:1 -o {name}")
+    assert result.status == 0, result
+    info = soundfile.info(folder / name)
+    assert (info.format, info.subtype, info.channels) == (file_format, subtype, 1)
+    assert info.duration == pytest.approx(1.1, abs=0.01)
+    assert [entry.name for entry in folder.iterdir()] == [name]
+
+
+def test_demo_is_mapped_by_program_and_says_so(call, folder, engine):
+    result = call(f"render {DEMO} -o demo.wav")
+    assert result.status == 0, result
+    assert engine.calls[0]["voices"] == {
+        46: "plucked:harp",
+        11: "struck:vibes",
+        40: "plucked:harp",  # same family of eight as the harp
+        68: "plucked:harp",  # the default
+        None: "plucked:harp",
+    }
+    said = rows(result.out)
+    assert "program 11 -> struck:vibes (50 notes)" in said or "program 11 -> struck:vibes" in said
+    assert "program 68 -> plucked:harp" in said
+    assert "x real time" in said and "38.0 s, 22050 Hz, peak -6.0 dBFS" in said
+    assert result.err == ""
+
+
+def test_output_is_named_after_the_score(call, folder, engine):
+    assert call(f"render {DEMO}").status == 0
+    assert call("render --notes C4").status == 0
+    assert sorted(entry.name for entry in folder.iterdir()) == ["demo.wav", "notes.wav"]
+
+
+def test_options_reach_the_engine(call, folder, engine):
+    line = "render --notes C4 --preset struck --seed 7 --sample-rate 48000 --gain -3 --normalize"
+    assert call(line).status == 0
+    asked = engine.calls[0]
+    assert asked["voices"] == {None: "struck:vibes"}
+    assert (asked["seed"], asked["sample_rate"]) == (7, 48000)
+    assert (asked["gain_db"], asked["normalize"]) == (-3.0, True)
+    assert soundfile.info(folder / "notes.wav").samplerate == 48000
+
+
+def test_rate_is_the_presets_own(call, folder, engine):
+    assert call("render --notes C4 --preset plucked").status == 0
+    assert soundfile.info(folder / "notes.wav").samplerate == 16000
+
+
+def test_preset_narrows_the_choice_and_timbre_plays_all(call, folder, engine):
+    assert call(f"render {DEMO} --preset plucked").status == 0
+    assert engine.calls[-1]["voices"][11] == "plucked:harp"
+    assert call(f"render {DEMO} --preset plucked --timbre dream").status == 0
+    assert set(engine.calls[-1]["voices"].values()) == {"plucked:dream"}
+    assert call(f"render {DEMO} --timbre vibes").status == 0
+    assert set(engine.calls[-1]["voices"].values()) == {"struck:vibes"}
+
+
+def test_program_options_override(call, folder, engine):
+    line = f"render {DEMO} --program 40=plucked:dream --program 68=struck"
+    assert call(line).status == 0
+    voices = engine.calls[0]["voices"]
+    assert (voices[40], voices[68], voices[46]) == ("plucked:dream", "struck:vibes", "plucked:harp")
+
+
+def test_plot(call, folder, engine):
+    result = call("render --notes 'C4:0.3 E4' -o a.wav --plot a.png")
+    assert result.status == 0, result
+    assert (folder / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert "picture: a.png" in result.out
+
+
+def test_peak_over_full_scale_is_turned_down_and_told(call, folder, engine):
+    engine.peak = 2.0
+    result = call("render --notes C4 -o a.wav --gain 1")
+    samples, _ = soundfile.read(folder / "a.wav")
+    assert np.abs(samples).max() == pytest.approx(10 ** (-0.1 / 20), abs=1e-4)
+    assert "turned down by 6.1 dB" in result.out and "--gain -5.1 gives the same" in result.out
+
+
+def test_warnings_are_told_once(call, folder, engine):
+    engine.warning = "C1 is below the trained range"
+    result = call("render --notes C1")
+    assert result.out.count("note: C1 is below the trained range") == 1
+    assert result.err == ""
+
+
+def test_drums_are_left_out_and_counted(call, folder, engine):
+    import mido
+
+    channels = [0, 9, 9]
+    track = mido.MidiTrack()
+    for channel in channels:
+        track.append(mido.Message("note_on", note=40, channel=channel))
+        track.append(mido.Message("note_off", note=40, channel=channel, time=480))
+    mido.MidiFile(tracks=[track]).save(folder / "drums.mid")
+    result = call("render drums.mid")
+    assert "2 drum notes are left out" in result.out
+    assert len(engine.calls[0]["score"]) == 1
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("line", "sentence"),
+        [
+            ("", "give either a MIDI file or --notes"),
+            ("a.mid --notes C4", "give either a MIDI file or --notes"),
+            ("missing.mid", "missing.mid: can't be read (No such file or directory)"),
+            ("truncated.mid", "truncated.mid: is truncated"),
+            ("empty.mid", "empty.mid: holds no notes"),
+            ("drums.mid", "drums.mid: has only drum notes"),
+            ("--notes 'r:1'", "has no notes"),
+            ("--notes 'C4 X9'", "pitch 'X9' can't be read"),
+            ("--notes C4:14401", "lasts 14401 s; up to 14400 s"),
+            ("--notes C4 --preset pluckd", "preset 'pluckd' isn't known; did you mean plucked?"),
+            ("--notes C4 --timbre hrap", "timbre 'hrap' isn't known; did you mean harp?"),
+            ("--notes C4 --preset broken", "preset.toml: spectrogram.n_fft = 'many' isn't right"),
+            ("--notes C4 --preset nan", "tensor to_rgb.bias has 1 values that are NaN"),
+            ("--notes C4 --sample-rate 1", "sample_rate=1 isn't usable; give a whole number"),
+            ("--notes C4 --sample-rate 1000000", "sample_rate=1000000 isn't usable"),
+            ("--notes C4 --gain nan", "--gain nan isn't usable"),
+            ("--notes C4 --gain 1000", "--gain 1000 isn't usable"),
+            ("--notes C4 --seed -1", "--seed -1 isn't usable"),
+            ("--notes C4 -o a.mp3", "output a.mp3 ends in .mp3; use .wav, .flac, .ogg"),
+            ("--notes C4 -o a", "output a has no suffix"),
+            ("--notes C4 -o no/a.wav", "there is no folder no"),
+            ("--notes C4 -o folder.wav", "output folder.wav is a folder"),
+            ("--notes C4 -o full.wav/a.wav", "there is no folder full.wav"),
+            ("--notes C4 --plot a.jpg", "output a.jpg ends in .jpg; use .png"),
+            ("--notes C4 --plot no/a.png", "there is no folder no"),
+            ("--notes C4 --program x=plucked", "--program x=plucked can't be read; write N="),
+            ("--notes C4 --program 128=plucked", "--program 128=plucked can't be read"),
+            ("--notes C4 --program 3", "--program 3 can't be read"),
+            ("--notes C4 --program 3=", "--program 3= can't be read"),
+            ("--notes C4 --program 3=plucked:vibes", "timbre 'vibes' isn't known; there are: harp"),
+            ("--notes C4 --program 3=air", "preset 'air' isn't known"),
+        ],
+    )
+    def test_sentence_and_status(self, call, folder, engine, write_tiny, line, sentence):
+        self.prepare(folder, write_tiny)
+        before = {entry: entry.stat().st_mtime_ns for entry in folder.rglob("*")}
+        result = call(f"render {line}")
+        assert result.status == 2
+        assert sentence in result.err
+        assert result.err.startswith("audiogen: ") and result.err.count("\n") == 1
+        assert result.out == "" and "Traceback" not in result.err
+        assert {entry: entry.stat().st_mtime_ns for entry in folder.rglob("*")} == before
+        assert not engine.calls
+
+    def prepare(self, folder, write_tiny):
+        import mido
+
+        (folder / "truncated.mid").write_bytes(DEMO.read_bytes()[:700])
+        mido.MidiFile(tracks=[mido.MidiTrack()]).save(folder / "empty.mid")
+        drum = mido.Message("note_on", note=40, channel=9)
+        mido.MidiFile(tracks=[mido.MidiTrack([drum])]).save(folder / "drums.mid")
+        (folder / "folder.wav").mkdir()
+        (folder / "full.wav").write_bytes(b"")
+        broken = write_tiny(folder / "broken") / "preset.toml"
+        broken.write_text(broken.read_text().replace("n_fft = 128", "n_fft = 'many'"))
+        weights_path = write_tiny(folder / "nan") / "weights.safetensors"
+        weights = load_file(weights_path)
+        weights["to_rgb.bias"][0] = np.nan
+        save_file(weights, weights_path)
+
+    def test_engine_that_makes_nan_writes_nothing(self, call, folder, engine):
+        engine.peak = np.nan
+        result = call("render --notes C4 -o a.wav")
+        assert result.status == 2
+        assert "samples holds NaN or infinity; nothing was written" in result.err
+        assert list(folder.iterdir()) == []
+
+    def test_failure_while_writing_keeps_the_old_file(self, call, folder, engine, monkeypatch):
+        (folder / "a.wav").write_bytes(b"old")
+
+        def fail(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("soundfile.SoundFile.write", fail)
+        result = call("render --notes C4 -o a.wav")
+        assert result.status == 2
+        assert "output a.wav can't be written (No space left on device)" in result.err
+        assert (folder / "a.wav").read_bytes() == b"old"
+        assert [entry.name for entry in folder.iterdir()] == ["a.wav"]
+
+    def test_debug_raises_wherever_it_stands(self, folder, engine):
+        from audiogen.cli.main import main
+        from audiogen.errors import MidiError
+
+        for words in (["--debug", "render", "no.mid"], ["render", "no.mid", "--debug"]):
+            with pytest.raises(MidiError):
+                main(words)

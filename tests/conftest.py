@@ -1,0 +1,82 @@
+"""Fixtures that several folders share: a preset small enough to write in a test."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+TINY_PRESET: dict[str, Any] = {
+    "format": 1,
+    "name": "tiny",
+    "kind": "gansynth",
+    "description": "A preset for tests.",
+    "authors": ["The audiogen authors"],
+    "licence": "CC0-1.0",
+    "default_timbre": "harp",
+    "sample_rate": 16000,
+    "pitch_range": [36, 84],
+    "spectrogram": {
+        "n_fft": 128,
+        "hop_length": 32,
+        "n_frames": 8,
+        "magnitude_floor": 1e-6,
+        "magnitude_scale": 0.0661371661726,
+        "magnitude_offset": 0.113718730221,
+        "frequency_scale": 0.8,
+        "frequency": "linear",
+        "phase": "harmonic",
+    },
+    "generator": {
+        "conditioning": "harmonic",
+        "latent_size": 3,
+        "channels": [6, 5, 4],
+        "start_shape": [2, 16],
+        "pitch_min": 24,
+        "n_pitches": 61,
+        "note_off_frame": 5,
+    },
+    "sustain": {"loop_start_frame": 2, "loop_end_frame": 4, "release_frame": 5},
+    "timbres": [
+        {"name": "harp", "z": [1.0, 0.0, 0.5], "family": "string", "program": 46},
+        {"name": "guitar", "z": [0.0, 1.0, -0.5], "family": "guitar", "program": 24},
+        {"name": "dream", "z": [0.5, 0.5, 0.0], "family": "synth_lead"},
+    ],
+    "data": {"source": "noise", "licence": "CC0-1.0", "instruments": ["harp"], "notes": 4},
+    "training": {
+        "command": "audiogen train tiny",
+        "seed": 0,
+        "seconds": 1.5,
+        "steps": 10,
+        "machine": "one core",
+        "torch": "2.4",
+    },
+    "measured": {"within_half_a_semitone": 0.95},
+}
+
+
+@pytest.fixture
+def preset_fields() -> dict[str, Any]:
+    """The fields of a small preset's ``preset.toml``, to be changed at will."""
+    return copy.deepcopy(TINY_PRESET)
+
+
+@pytest.fixture
+def write_tiny() -> Callable[..., Path]:
+    """A function that writes a small preset with random weights, some fields changed."""
+
+    def write(folder: Path, **changes: Any) -> Path:
+        from audiogen.presets import check_fields, weight_shapes, write_preset
+
+        fields = {**copy.deepcopy(TINY_PRESET), "name": folder.name, **changes}
+        random = np.random.default_rng(0)
+        shapes = weight_shapes(check_fields(fields).generator)
+        weights = {k: random.standard_normal(v).astype(np.float32) for k, v in shapes.items()}
+        write_preset(folder, fields, weights)
+        return folder
+
+    return write

@@ -1,0 +1,217 @@
+// The row convolution equals its definition on every instruction set, at odd sizes, in any order.
+#include "kernels/conv_rows.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <random>
+#include <string_view>
+#include <vector>
+
+#include "check.h"
+#include "kernels/dispatch.h"
+
+using namespace audiogen::kernels;
+
+namespace {
+
+// An image [C, T, F] in rows, with a row of zeros beyond its ends.
+struct Image {
+  std::size_t channels, n_frames, n_bins;
+  AlignedFloats floats;
+  Image(std::size_t c, std::size_t t, std::size_t f)
+      : channels(c), n_frames(t), n_bins(f), floats((t + 1) * row_floats(c, f)) {}
+  float* row(std::size_t t) {
+    return floats.data() + std::min(t, n_frames) * row_floats(channels, n_bins) +
+           row_guard(channels);
+  }
+  float& at(std::size_t c, std::size_t t, std::size_t f) {
+    return row(t)[f * padded_channels(channels) + c];
+  }
+};
+
+struct Layer {
+  ConvShape shape;
+  std::size_t n_frames;  // of the output
+  std::vector<float> weight;
+  Image x;
+  AlignedFloats bias, field, noise, strength, scale, shift;
+  bool conditioned;
+
+  Layer(ConvShape s, std::size_t t, bool told, std::mt19937& random)
+      : shape(s),
+        n_frames(t << s.upsample),
+        weight(s.in_channels * s.out_channels * 9),
+        x(s.in_channels, t, s.n_bins),
+        conditioned(told) {
+    std::normal_distribution<float> normal;
+    const float gain = std::sqrt(2.0f / (9.0f * static_cast<float>(s.in_channels)));
+    for (float& w : weight) w = gain * normal(random);
+    for (std::size_t i = 0; i < t; ++i) {
+      for (std::size_t f = 0; f < s.n_bins; ++f) {
+        for (std::size_t c = 0; c < s.in_channels; ++c) x.at(c, i, f) = normal(random);
+      }
+    }
+    const std::size_t stride = padded_channels(s.out_channels);
+    for (AlignedFloats* vector : {&bias, &strength, &scale, &shift}) {
+      *vector = AlignedFloats(stride);
+      for (std::size_t c = 0; c < s.out_channels; ++c) vector->data()[c] = normal(random);
+    }
+    field = AlignedFloats(out_bins() * stride);
+    noise = AlignedFloats(out_bins());
+    for (std::size_t f = 0; f < out_bins(); ++f) {
+      noise.data()[f] = normal(random);
+      for (std::size_t c = 0; c < s.out_channels; ++c)
+        field.data()[f * stride + c] = normal(random);
+    }
+  }
+  std::size_t out_bins() const { return shape.n_bins << shape.upsample; }
+
+  double input(std::size_t c, std::ptrdiff_t t, std::ptrdiff_t f) {
+    const auto bins = static_cast<std::ptrdiff_t>(out_bins());
+    if (t < 0 || f < 0 || t >= static_cast<std::ptrdiff_t>(n_frames) || f >= bins) return 0.0;
+    return x.at(c, static_cast<std::size_t>(t >> shape.upsample),
+                static_cast<std::size_t>(f >> shape.upsample));
+  }
+
+  // The definition, in double.
+  std::vector<double> pixel(std::size_t t, std::size_t f) {
+    const std::size_t stride = padded_channels(shape.out_channels);
+    std::vector<double> y(shape.out_channels);
+    double squares = 0.0;
+    for (std::size_t n = 0; n < y.size(); ++n) {
+      double sum = bias.data()[n];
+      for (std::size_t c = 0; c < shape.in_channels; ++c) {
+        for (std::size_t i = 0; i < 9; ++i) {
+          const auto dt = static_cast<std::ptrdiff_t>(t + i / 3) - 1;
+          const auto df = static_cast<std::ptrdiff_t>(f + i % 3) - 1;
+          sum +=
+              static_cast<double>(weight[(n * shape.in_channels + c) * 9 + i]) * input(c, dt, df);
+        }
+      }
+      if (conditioned) {
+        sum += field.data()[f * stride + n] + strength.data()[n] * noise.data()[f];
+        sum = sum * scale.data()[n] + shift.data()[n];
+      }
+      y[n] = sum < 0 ? 0.2 * sum : sum;
+      squares += y[n] * y[n];
+    }
+    const double gain = 1.0 / std::sqrt(squares / static_cast<double>(y.size()) + 1e-8);
+    for (double& value : y) value *= gain;
+    return y;
+  }
+};
+
+// What a layer needs beside its input to be run by one set of kernels.
+struct Run {
+  const KernelTable& table;
+  Layer& layer;
+  AlignedFloats packed, stash, workspace;
+  Run(const KernelTable& t, Layer& l)
+      : table(t),
+        layer(l),
+        packed(conv_packed_floats(l.shape)),
+        stash(conv_stash_floats(l.shape)),
+        workspace(conv_workspace_floats(l.shape)) {
+    table.pack_conv(l.shape, l.weight.data(), packed.data());
+  }
+  void row(std::size_t t, bool stash_valid, float* out) {
+    const std::size_t at = t >> layer.shape.upsample;
+    ConvRowCall call{};
+    for (std::size_t i = 0; i < 3; ++i) call.rows[i] = layer.x.row(at + i - 1);  // -1 is beyond
+    call.odd = t & 1;
+    call.stash_valid = stash_valid;
+    call.stash = stash.data();
+    call.workspace = workspace.data();
+    call.out = out;
+    call.epilogue.bias = layer.bias.data();
+    if (layer.conditioned) {
+      call.epilogue.field = layer.field.data();
+      call.epilogue.noise = layer.noise.data();
+      call.epilogue.strength = layer.strength.data();
+      call.epilogue.scale = layer.scale.data();
+      call.epilogue.shift = layer.shift.data();
+    }
+    table.conv_row(layer.shape, packed.data(), call);
+  }
+};
+
+void check_layer(const KernelTable& table, Layer& layer, double tolerance) {
+  Run run(table, layer);
+  const std::size_t width = layer.shape.out_channels, stride = padded_channels(width);
+  Image y(width, layer.n_frames, layer.out_bins());
+  for (std::size_t t = 0; t < layer.n_frames; ++t) run.row(t, t & 1, y.row(t));
+  double worst = 0.0;
+  bool padding_is_zero = true;
+  for (std::size_t t = 0; t < layer.n_frames; ++t) {
+    for (std::size_t f = 0; f < layer.out_bins(); ++f) {
+      const std::vector<double> want = layer.pixel(t, f);
+      for (std::size_t c = 0; c < width; ++c) {
+        worst = std::max(worst, std::abs(want[c] - y.at(c, t, f)));
+      }
+      for (std::size_t c = width; c < stride; ++c) padding_is_zero &= y.row(t)[f * stride + c] == 0;
+    }
+    for (std::size_t f = layer.out_bins(); f <= padded_bins(layer.out_bins()); ++f) {
+      for (std::size_t c = 0; c < stride; ++c) padding_is_zero &= y.row(t)[f * stride + c] == 0;
+    }
+  }
+  std::printf("%s %zu -> %zu%s%s, %zu x %zu: off by %.1e\n", table.isa, layer.shape.in_channels,
+              width, layer.shape.upsample ? " upsampled" : "",
+              layer.shape.bfloat16 ? " bfloat16" : "", layer.n_frames, layer.out_bins(), worst);
+  CHECK_NEAR(worst, 0.0, tolerance);
+  CHECK(padding_is_zero);
+  // Without the stash of the row before, and after rows in another order: the same bits.
+  Image again(width, 1, layer.out_bins());
+  for (std::size_t t = layer.n_frames; t-- > 0;) {
+    run.row(t, false, again.row(0));
+    CHECK(std::equal(y.row(t), y.row(t) + layer.out_bins() * stride, again.row(0)));
+  }
+}
+
+// The whole-image entry, on the kernels that dispatch picks.
+void check_image(Layer& layer) {
+  const std::size_t in = layer.shape.in_channels, out = layer.shape.out_channels;
+  std::vector<float> x(in * layer.x.n_frames * layer.x.n_bins);
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const std::size_t f = i % layer.x.n_bins, ct = i / layer.x.n_bins;
+    x[i] = layer.x.at(ct / layer.x.n_frames, ct % layer.x.n_frames, f);
+  }
+  std::vector<float> y(out * layer.n_frames * layer.out_bins());
+  conv_rows({in, out, layer.x.n_frames, layer.x.n_bins, layer.shape.upsample, 0.2f, true}, x.data(),
+            layer.weight.data(), layer.bias.data(), y.data());
+  for (std::size_t t = 0; t < layer.n_frames; ++t) {
+    for (std::size_t f = 0; f < layer.out_bins(); ++f) {
+      const std::vector<double> want = layer.pixel(t, f);
+      for (std::size_t c = 0; c < out; ++c) {
+        CHECK_NEAR(y[(c * layer.n_frames + t) * layer.out_bins() + f], want[c], 2e-5);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+int main() {
+  std::mt19937 random(1);
+  constexpr struct {
+    std::size_t in, out, n_frames, n_bins;
+  } kSizes[] = {{1, 1, 1, 1},   {5, 7, 3, 5},    {17, 5, 4, 6},    {24, 24, 3, 18},
+                {40, 48, 2, 9}, {32, 24, 2, 65}, {256, 9, 2, 130}, {8, 72, 5, 3}};
+  for (const auto& size : kSizes) {
+    for (const bool upsample : {false, true}) {
+      for (const bool conditioned : {false, true}) {
+        const ConvShape shape{size.in, size.out, size.n_bins, upsample, false};
+        Layer layer(shape, size.n_frames, conditioned, random);
+        for (const KernelTable* table : available_kernels()) {
+          check_layer(*table, layer, 2e-5);
+          if (std::string_view(table->isa) != "avx512_bf16") continue;
+          layer.shape.bfloat16 = true;
+          check_layer(*table, layer, 0.1);  // single pixels, whose norm may be small
+          layer.shape.bfloat16 = false;
+        }
+        if (!conditioned) check_image(layer);
+      }
+    }
+  }
+  return audiogen::test::finish();
+}

@@ -1,0 +1,50 @@
+"""`audiogen data`: the command renders, and bad input ends with a sentence and status 2."""
+
+from __future__ import annotations
+
+import pytest
+
+from audiogen.cli.main import main
+from audiogen.data import read_notes
+
+
+def run(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main([str(argument) for argument in arguments])
+    return int(stopped.value.code or 0)
+
+
+def test_command_renders_a_set(tiny_font, tmp_path, capsys):
+    pytest.importorskip("midirenderer", reason="needs the extra soundfont")
+    options = ["--programs", "0,73", "--pitches", "58-60", "--velocities", "64,127"]
+    assert run("data", "soundfont", tiny_font, "-o", tmp_path / "set", *options) == 0
+    assert "12 notes in" in capsys.readouterr().out
+    notes = read_notes(tmp_path / "set")
+    assert {note.pitch for note in notes} == {58, 59, 60}
+    assert {note.velocity for note in notes} == {64, 127}
+    assert len(notes.instruments) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--programs", "0,x"], "--programs '0,x' isn't a list of numbers, such as 0,4,8-15"),
+        (["--pitches", "60-50"], "--pitches '60-50' isn't a list"),
+        (["--velocities", "-5"], "--velocities '-5' isn't a list"),
+        (["--velocities", "200"], "velocities=[200] must be"),
+        (["--programs", "99"], "programs=[99] aren't in bank 0"),
+        (["--sample-rate", "1"], "sample_rate=1 must be"),
+    ],
+)
+def test_bad_options_end_with_status_2(tiny_font, tmp_path, capsys, options, message):
+    assert run("data", "soundfont", tiny_font, "-o", tmp_path / "set", *options) == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert message in error
+    assert "Traceback" not in error
+    assert not (tmp_path / "set").exists()
+
+
+def test_bad_font_ends_with_status_2(tmp_path, capsys):
+    (tmp_path / "bad.sf2").write_bytes(b"RIFF")
+    assert run("data", "soundfont", tmp_path / "bad.sf2", "-o", tmp_path / "set") == 2
+    assert "isn't a whole SoundFont 2 file" in " ".join(capsys.readouterr().err.split())

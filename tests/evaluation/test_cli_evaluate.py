@@ -1,0 +1,82 @@
+"""`audiogen evaluate`: asks the engine for notes, prints a table, writes the report."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import audiogen
+import audiogen.presets
+from audiogen.cli.main import main
+from audiogen.errors import PresetError
+
+pytestmark = pytest.mark.skipif(
+    find_spec("parselmouth") is None, reason="needs praat-parselmouth, of the extra eval"
+)
+
+
+class Sine:
+    """Stands in for the engine: plays every note as a sine of its pitch."""
+
+    n_rendered = 0
+
+    def render(self, notes, *, sample_rate, seed, timbre):
+        Sine.n_rendered += 1
+        (note,) = notes
+        time_s = np.arange(round((note.duration_s + 1) * sample_rate)) / sample_rate
+        f0_hz = 440 * 2 ** ((note.pitch - 69) / 12)
+        sound = note.velocity * np.sin(2 * np.pi * f0_hz * time_s)
+        return (sound * np.clip((3.1 - time_s) / 0.1, 0, 1)).astype(np.float32)
+
+
+@pytest.fixture
+def preset(monkeypatch):
+    timbres = [SimpleNamespace(name="sine", family="reed", program=71)]
+    description = SimpleNamespace(
+        name="sines", timbres=timbres, pitch_range=[50, 70], sample_rate=16000
+    )
+
+    def load_preset(name):
+        if name != "sines":
+            raise PresetError(f"there is no preset {name!r}")
+        return description
+
+    monkeypatch.setattr(audiogen.presets, "load_preset", load_preset)
+    monkeypatch.setattr(audiogen, "load", lambda name: Sine(), raising=False)
+
+
+def run(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main([str(argument) for argument in arguments])
+    return int(stopped.value.code or 0)
+
+
+def test_command_prints_and_writes(preset, tmp_path, capsys):
+    folder = tmp_path / "report"
+    assert run("evaluate", "sines", "--notes", 5, "--seed", 3, "-o", folder) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any("pitch within half a semitone" in line and "100.0%" in line for line in lines)
+    content = json.loads((folder / "report.json").read_text())
+    assert (content["seed"], content["generated"]["notes"]) == (3, 5)
+    assert content["generated"]["pitch_ok"] == 1
+
+
+def test_bad_input_ends_with_status_2_before_the_work(preset, tmp_path, capsys):
+    n_rendered = Sine.n_rendered
+    (tmp_path / "file").write_text("")
+    for arguments, message in (
+        (["nothing", "-o", tmp_path / "report"], "there is no preset 'nothing'"),
+        (["sines", "--data", tmp_path, "-o", tmp_path / "report"], "examples.json"),
+        (["sines", "-o", tmp_path / "file" / "report"], "can't be made"),
+        (["sines", "--tracker", "ear"], "ear"),
+    ):
+        assert run("evaluate", *arguments) == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert "Traceback" not in error
+    assert not (tmp_path / "report").exists()
+    assert Sine.n_rendered == n_rendered

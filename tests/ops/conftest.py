@@ -1,0 +1,62 @@
+"""The implementations that the oracle tests hold to the reference, as a fixture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from audiogen import ops
+from audiogen.ops import _native
+
+
+def _native_reason() -> str | None:
+    try:
+        _native.require()
+    except Exception as error:
+        return str(error)
+    return None
+
+
+def _cuda_reason() -> str | None:
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        return "torch sees no CUDA device; tests/cpp runs the kernels' shared formulas on the CPU"
+    from audiogen.ops import _cuda
+
+    return None if _cuda.library_path().exists() else "the CUDA library was not built"
+
+
+class Implementation:
+    """`audiogen.ops` with one kind of kernel behind it; NumPy arrays in and out."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __getattr__(self, op: str) -> Any:
+        def call(*arguments: Any, **options: Any) -> np.ndarray:
+            if self.name != "cuda":
+                return getattr(ops, op)(*arguments, **options)
+            import torch
+
+            moved = [
+                torch.from_numpy(a).cuda() if isinstance(a, np.ndarray) else a for a in arguments
+            ]
+            return getattr(ops, op)(*moved, **options).cpu().numpy()
+
+        return call
+
+
+@pytest.fixture(params=["native", "fallback", pytest.param("cuda", marks=pytest.mark.cuda)])
+def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Implementation:
+    """Each implementation in turn; one that cannot run here is skipped with the reason."""
+    name = request.param
+    reason = {"native": _native_reason, "cuda": _cuda_reason}.get(name, lambda: None)()
+    if reason:
+        pytest.skip(reason)
+    if name == "fallback":
+        from audiogen.ops import fallback
+
+        monkeypatch.setattr(_native, "kernels", lambda: fallback)
+    return Implementation(name)

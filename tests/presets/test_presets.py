@@ -1,0 +1,455 @@
+"""Presets: found, read, refused with the field named, written whole."""
+
+from __future__ import annotations
+
+import copy
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
+
+from audiogen import presets
+from audiogen.errors import ParameterError, PresetError
+from audiogen.presets import (
+    assign_programs,
+    check_fields,
+    default_preset,
+    find_presets,
+    load_preset,
+    presets_to_play,
+    split_spec,
+    weight_shapes,
+    write_preset,
+)
+
+SHIPPED = Path(__file__).parents[2] / "presets"
+
+
+def change(fields: dict[str, Any], path: str, value: Any) -> None:
+    """Set a field named as messages name it, or delete it when the value is `...`."""
+    *parents, last = path.replace("[", ".").replace("]", "").split(".")
+    table: Any = fields
+    for part in parents:
+        table = table[int(part) if part.isdigit() else part]
+    key = int(last) if last.isdigit() else last
+    if value is ...:
+        del table[key]
+    else:
+        table[key] = value
+
+
+@pytest.fixture
+def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that is the only place where presets are looked for."""
+    place = tmp_path / "search"
+    place.mkdir()
+    monkeypatch.setattr(presets, "search_folders", lambda: [place])
+    return place
+
+
+class TestFields:
+    def test_good_ones_pass(self, preset_fields):
+        preset = check_fields(preset_fields)
+        assert preset.timbre().name == "harp"
+        assert preset.timbre("guitar").program == 24
+
+    def test_optional_tables_may_be_absent(self, preset_fields):
+        for name in ("data", "training", "measured"):
+            del preset_fields[name]
+        assert check_fields(preset_fields).training is None
+
+    def test_one_hot_passes(self, preset_fields):
+        preset_fields["generator"]["conditioning"] = "one_hot"
+        preset_fields["spectrogram"]["phase"] = "instantaneous_frequency"
+        assert check_fields(preset_fields).generator.input_size == 3 + 61
+
+    @pytest.mark.parametrize(
+        ("path", "value", "sentence"),
+        [
+            ("format", 2, "format = 2 isn't right; give 1"),
+            ("format", ..., "format is missing; give 1"),
+            ("name", "Tiny Preset", "name = 'Tiny Preset' isn't right; give a name of small"),
+            ("name", "../up", "name = '../up' isn't right"),
+            ("kind", "wavenet", "kind = 'wavenet' isn't right; give 'gansynth'"),
+            ("description", "", "description = '' isn't right; give a text"),
+            ("authors", [], "authors = [] isn't right; give a list of one name or more"),
+            ("authors", "me", "authors = 'me' isn't right; give a list"),
+            ("licence", ..., "licence is missing; give an SPDX licence"),
+            ("sample_rate", 44100.5, "sample_rate = 44100.5 isn't right; give a whole number"),
+            ("sample_rate", 1, "sample_rate = 1 isn't right; give a whole number from 8000"),
+            ("pitch_range", [24], "pitch_range = [24] isn't right; give the lowest and"),
+            ("pitch_range", [24, 300], "pitch_range[1] = 300 isn't right"),
+            ("pitch_range", [84, 24], "pitch_range = [84, 24] is upside down; give [24, 84]"),
+            ("default_timbre", "harpp", "default_timbre = 'harpp' isn't one of timbres; did you"),
+            ("colour", "blue", "colour isn't a field of a preset"),
+            ("licens", "MIT", "licens isn't a field of a preset; did you mean licence?"),
+            ("spectrogram", ..., "spectrogram is missing; give a table [spectrogram]"),
+            ("spectrogram", 3, "spectrogram = 3 isn't right; give a table [spectrogram]"),
+            ("spectrogram.n_fft", 100, "spectrogram: n_fft = 100 isn't a power of two"),
+            ("spectrogram.n_fft", "128", "spectrogram.n_fft = '128' isn't right; give a power"),
+            ("spectrogram.n_fft", 256, "makes 8 frames x 64 bins; spectrogram.n_frames and n_fft"),
+            ("spectrogram.hop_length", 48, "hop_length = 48 doesn't divide n_fft = 128"),
+            ("spectrogram.hop_length", 128, "hop_length = 128 doesn't divide n_fft = 128"),
+            (
+                "spectrogram.hop_len",
+                32,
+                "spectrogram.hop_len isn't a field of a preset; did you",
+            ),
+            ("spectrogram.n_frames", 9, "8 frames x 64 bins; spectrogram.n_frames and n_fft / 2"),
+            ("spectrogram.magnitude_floor", 0.0, "spectrogram.magnitude_floor = 0.0 isn't right"),
+            ("spectrogram.magnitude_scale", float("nan"), "magnitude_scale = nan isn't right"),
+            ("spectrogram.magnitude_offset", "x", "spectrogram.magnitude_offset = 'x' isn't"),
+            ("spectrogram.frequency_scale", -1.0, "frequency_scale = -1.0 isn't right"),
+            ("spectrogram.frequency", "mel", "frequency = 'mel' isn't right; give 'linear'"),
+            ("spectrogram.phase", "phase", "phase = 'phase' isn't right; give 'harmonic' or"),
+            ("generator.conditioning", "film", "generator.conditioning = 'film' isn't right"),
+            ("generator.latent_size", 0, "generator.latent_size = 0 isn't right"),
+            ("generator.channels", [], "generator.channels = [] isn't right; give a list of 1"),
+            ("generator.channels", [6, 5, -4], "generator.channels[2] = -4 isn't right"),
+            ("generator.start_shape", [2], "generator.start_shape = [2] isn't right; give two"),
+            ("generator.pitch_min", -1, "generator.pitch_min = -1 isn't right"),
+            ("generator.n_pitches", 120, "n_pitches = 120 from pitch_min = 24 on goes beyond"),
+            ("generator.note_off_frame", 8, "generator.note_off_frame = 8 is beyond the last"),
+            ("generator.noise", True, "generator.noise isn't a field"),
+            ("sustain.loop_start_frame", 4, "loop_start_frame = 4, loop_end_frame = 4, release"),
+            ("sustain.loop_end_frame", 6, "loop_end_frame = 6, release_frame = 5 aren't in order"),
+            ("sustain.release_frame", 8, "sustain.release_frame = 8 is beyond the last frame"),
+            ("sustain.release_frame", ..., "sustain.release_frame is missing; give a whole"),
+            ("timbres", [], "timbres = [] isn't right; give one table [[timbres]] or more"),
+            ("timbres[1].name", "harp", "timbres: the name 'harp' is there twice"),
+            ("timbres[1].name", ..., "timbres[1].name is missing; give a name"),
+            ("timbres[1].z", [1.0], "timbres[1].z ('guitar') has 1 numbers; generator.latent_size"),
+            ("timbres[1].z[2]", float("inf"), "timbres[1].z[2] = inf isn't right; give a list"),
+            ("timbres[0].family", 3, "timbres[0].family = 3 isn't right; give a text"),
+            ("timbres[0].program", 128, "timbres[0].program = 128 isn't right; give a General"),
+            ("data.licence", ..., "data.licence is missing; give a text"),
+            ("data.notes", -4, "data.notes = -4 isn't right"),
+            (
+                "data.instruments",
+                "harp",
+                "data.instruments = 'harp' isn't right; give a list",
+            ),
+            ("training.seed", -1, "training.seed = -1 isn't right"),
+            ("training.seconds", -1.0, "training.seconds = -1.0 isn't right; give a number of sec"),
+            ("training.torch", 2.4, "training.torch = 2.4 isn't right; give a text"),
+            ("measured.cents", "few", "measured.cents = 'few' isn't right; give a table of num"),
+        ],
+    )
+    def test_each_wrong_one_is_named(self, preset_fields, path, value, sentence):
+        change(preset_fields, path, value)
+        with pytest.raises(PresetError) as error:
+            check_fields(preset_fields, "x/preset.toml")
+        assert str(error.value).startswith("x/preset.toml: ")
+        assert sentence in str(error.value)
+
+    def test_one_hot_pitch_range_lies_within_its_pitches(self, preset_fields):
+        preset_fields["generator"]["conditioning"] = "one_hot"
+        preset_fields["pitch_range"] = [20, 84]
+        with pytest.raises(PresetError, match=r"pitch_range = \[20, 84\] .* give \[24, 84\]"):
+            check_fields(preset_fields)
+
+    def test_several_wrong_ones_are_counted(self, preset_fields):
+        preset_fields["format"] = preset_fields["name"] = 3
+        with pytest.raises(PresetError, match=r"format = 3 .* \(and 1 more\)"):
+            check_fields(preset_fields)
+
+    def test_unknown_timbre_suggests(self, preset_fields):
+        with pytest.raises(PresetError, match="'guitarr' isn't in preset 'tiny'; did you mean gui"):
+            check_fields(preset_fields).timbre("guitarr")
+
+    def test_preset_that_was_not_read_has_no_folder(self, preset_fields):
+        with pytest.raises(PresetError, match="'tiny' isn't on disk"):
+            check_fields(preset_fields).folder  # noqa: B018
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+
+
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(key=st.sampled_from(range(60)), value=ANYTHING)
+def test_any_value_in_any_field_passes_or_is_refused(preset_fields, key, value):
+    fields = copy.deepcopy(preset_fields)
+    places = [(fields, name) for name in fields]
+    for name in ("spectrogram", "generator", "sustain", "data", "training"):
+        places += [(fields[name], inner) for inner in fields[name]]
+    places += [(fields["timbres"][0], inner) for inner in fields["timbres"][0]]
+    table, name = places[key % len(places)]
+    table[name] = value
+    try:
+        check_fields(fields)
+    except PresetError as error:
+        assert len(str(error)) < 600
+
+
+class TestFile:
+    def test_written_and_read_back(self, tmp_path, write_tiny, preset_fields):
+        preset = load_preset(write_tiny(tmp_path / "tiny"))
+        assert preset.model_dump(exclude_none=True) == preset_fields
+        assert preset.folder == tmp_path / "tiny"
+        assert preset.size_bytes > 1000
+        assert load_preset(preset.folder / "preset.toml") == preset
+
+    def test_odd_texts_survive(self, tmp_path, write_tiny):
+        description = 'Bells "à la\x7f\tcarte" \\ 🎵\nand more'
+        folder = write_tiny(tmp_path / "tiny", description=description, measured={"a b": 1e-12})
+        preset = load_preset(folder)
+        assert preset.description == description
+        assert preset.measured == {"a b": 1e-12}
+
+    @pytest.mark.parametrize(
+        ("content", "sentence"),
+        [
+            (b"name = ", "isn't a TOML file"),
+            (b"\xff\xfe", "isn't a TOML file"),
+            (b"a = " + b"[" * 5000, "isn't a TOML file"),
+            (b"", r"format is missing; give 1.* \(and \d+ more\)"),
+            (b"#" * (presets.LARGEST_TOML + 1), "is larger than 4 MiB"),
+        ],
+    )
+    def test_unreadable_toml(self, tmp_path, content, sentence):
+        (tmp_path / "preset.toml").write_bytes(content)
+        with pytest.raises(PresetError, match=rf"preset\.toml: {sentence}"):
+            load_preset(tmp_path)
+
+    @settings(
+        max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    )
+    @given(st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=5))
+    def test_damaged_toml_is_read_or_refused(self, tmp_path, preset_fields, changes):
+        content = bytearray(presets._to_toml(preset_fields).encode())
+        for place, value in changes:
+            content[int(place * len(content))] = value
+        path = tmp_path / "preset.toml"
+        path.write_bytes(bytes(content))
+        try:
+            presets.read_toml(path)
+        except PresetError:
+            pass
+
+
+class TestWeights:
+    @pytest.fixture
+    def folder(self, tmp_path, write_tiny) -> Path:
+        return write_tiny(tmp_path / "tiny")
+
+    @pytest.fixture
+    def refuse(self, folder):
+        def refuse_weights(name: str, value: Any, sentence: str) -> None:
+            weights = load_file(folder / "weights.safetensors")
+            if value is ...:
+                del weights[name]
+            else:
+                weights[name] = value
+            save_file(weights, folder / "weights.safetensors")
+            with pytest.raises(PresetError, match=rf"weights\.safetensors: {sentence}"):
+                load_preset(folder)
+
+        return refuse_weights
+
+    def test_missing_tensor(self, refuse):
+        refuse("to_rgb.bias", ..., "tensor to_rgb.bias is missing")
+
+    def test_unknown_tensor(self, refuse):
+        extra = np.zeros(2, np.float32)
+        refuse("to_rgb.bia", extra, "tensor to_rgb.bia isn't one that .* did you mean to_rgb.bias")
+
+    def test_shape(self, refuse):
+        wrong = np.zeros((2, 5), np.float32)
+        refuse("to_rgb.weight", wrong, r"tensor to_rgb.weight has shape \[2, 5\]; .* \[2, 4\]")
+
+    def test_dtype(self, refuse):
+        refuse("to_rgb.bias", np.zeros(2), "tensor to_rgb.bias is F64; float32")
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+    def test_not_finite(self, refuse, value):
+        wrong = np.array([0.0, value], np.float32)
+        refuse("to_rgb.bias", wrong, "tensor to_rgb.bias has 1 values that are NaN or infinite")
+
+    def test_missing_file(self, folder):
+        (folder / "weights.safetensors").unlink()
+        with pytest.raises(PresetError, match=r"weights\.safetensors: can't be read .*No such"):
+            load_preset(folder)
+
+    def test_truncated_at_many_places(self, folder):
+        path = folder / "weights.safetensors"
+        content = path.read_bytes()
+        for length in [0, 1, 7, 8, 9, *range(20, len(content), 97), len(content) - 1]:
+            path.write_bytes(content[:length])
+            with pytest.raises(PresetError, match="can't be read as safetensors"):
+                load_preset(folder)
+
+    def test_header_that_lies(self, folder):
+        path = folder / "weights.safetensors"
+        for header in ({"a": {"dtype": "F32", "shape": [9], "data_offsets": [0, 4]}}, {"a": 3}, []):
+            text = json.dumps(header).encode()
+            path.write_bytes(struct.pack("<Q", len(text)) + text + b"\0" * 4)
+            with pytest.raises(PresetError, match="can't be read as safetensors"):
+                load_preset(folder)
+
+    @pytest.mark.parametrize("conditioning", ["harmonic", "one_hot"])
+    def test_shapes_are_the_models(self, preset_fields, conditioning):
+        pytest.importorskip("torch")
+        from audiogen.models.gansynth import Generator, GeneratorConfig, export_weights
+        from audiogen.representation.config import SpectrogramConfig
+
+        preset_fields["generator"]["conditioning"] = conditioning
+        table = check_fields(preset_fields).generator
+        config = GeneratorConfig(
+            conditioning=conditioning,
+            latent_size=table.latent_size,
+            channels=tuple(table.channels),
+            start_shape=(2, 16),
+            pitch_min=table.pitch_min,
+            n_pitches=table.n_pitches,
+            note_off_frame=table.note_off_frame,
+        )
+        spectrogram = SpectrogramConfig(n_samples=256, n_fft=128, hop_length=32, n_frames=8)
+        weights = export_weights(Generator(config, spectrogram))
+        assert {name: w.shape for name, w in weights.items()} == weight_shapes(table)
+
+
+class TestFinding:
+    def test_by_name_the_first_place_first(self, tmp_path, monkeypatch, write_tiny):
+        places = [tmp_path / "a", tmp_path / "b"]
+        write_tiny(places[0] / "bells", description="first")
+        write_tiny(places[1] / "bells", description="second")
+        write_tiny(places[1] / "air")
+        monkeypatch.setenv("AUDIOGEN_PRESETS", f"{places[0]}:{places[1]}")
+        found = {folder.name: folder for folder in find_presets()}
+        assert found["bells"] == places[0] / "bells"
+        assert found["air"] == places[1] / "air"
+        assert load_preset("bells").description == "first"
+
+    def test_in_the_users_folder(self, tmp_path, monkeypatch, write_tiny):
+        monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+        monkeypatch.delenv("AUDIOGEN_PRESETS", raising=False)
+        folder = write_tiny(tmp_path / "audiogen" / "presets" / "mine")
+        assert folder in find_presets()
+
+    def test_unknown_name_suggests_the_nearest(self, search, write_tiny):
+        write_tiny(search / "plucked")
+        with pytest.raises(PresetError, match="'pluckd' isn't known; did you mean plucked"):
+            load_preset("pluckd")
+        with pytest.raises(PresetError, match="'zzz' isn't known; there are: plucked"):
+            load_preset("zzz")
+
+    def test_none_at_all(self, search):
+        with pytest.raises(PresetError, match="'x' isn't known; there are none"):
+            load_preset("x")
+        with pytest.raises(PresetError, match="no presets are installed; give --preset FOLDER or"):
+            default_preset()
+
+    def test_folder_without_a_preset(self, search, tmp_path):
+        (tmp_path / "empty").mkdir()
+        with pytest.raises(PresetError, match=r"is a folder without preset\.toml"):
+            load_preset(tmp_path / "empty")
+
+    def test_default_is_the_named_one_or_the_first(self, search, write_tiny):
+        write_tiny(search / "air")
+        assert default_preset() == "air"
+        write_tiny(search / presets.DEFAULT_PRESET)
+        assert default_preset() == presets.DEFAULT_PRESET
+
+    def test_a_broken_one_is_left_out_with_a_warning(self, search, write_tiny):
+        write_tiny(search / "air")
+        write_tiny(search / "broken")
+        (search / "broken" / "preset.toml").write_text("format = 9")
+        with pytest.warns(UserWarning, match="preset 'broken' is left out: .*format = 9"):
+            assert [preset.name for preset in presets_to_play()] == ["air"]
+        (search / "air" / "preset.toml").write_text("")
+        with pytest.warns(UserWarning), pytest.raises(PresetError, match="every preset"):
+            presets_to_play()
+
+
+class TestPrograms:
+    @pytest.fixture
+    def loaded(self, search, write_tiny):
+        struck = [
+            {"name": "box", "z": [0.0, 0.0, 0.0], "family": "mallet", "program": 10},
+            {"name": "vibes", "z": [1.0, 0.0, 0.0], "family": "mallet", "program": 11},
+        ]
+        write_tiny(search / "plucked")
+        write_tiny(search / "struck", timbres=struck, default_timbre="vibes")
+        return presets_to_play()
+
+    def test_same_number_then_same_family_then_default(self, loaded):
+        assert assign_programs([46, 25, 8, 12, 0], loaded) == {
+            46: "plucked:harp",
+            25: "plucked:guitar",
+            8: "struck:box",
+            12: "struck:vibes",
+            0: "plucked:harp",
+            None: "plucked:harp",
+        }
+
+    def test_timbre_plays_everything_wherever_it_is(self, loaded):
+        assert assign_programs([46], loaded, "vibes") == {46: "struck:vibes", None: "struck:vibes"}
+        with pytest.raises(PresetError, match="timbre 'vibe' isn't known; did you mean vibes"):
+            assign_programs([46], loaded, "vibe")
+
+    def test_preset_outside_the_search_is_named_by_its_folder(self, loaded, tmp_path, write_tiny):
+        folder = write_tiny(tmp_path / "plucked")
+        [spec] = assign_programs([], [load_preset(folder)]).values()
+        assert split_spec(spec) == (str(folder), "harp")
+
+    def test_no_presets(self):
+        with pytest.raises(ParameterError, match="presets is empty"):
+            assign_programs([0], [])
+
+
+class TestWriting:
+    def test_broken_preset_leaves_what_was_there(self, tmp_path, write_tiny, preset_fields):
+        folder = write_tiny(tmp_path / "tiny", description="kept")
+        with pytest.raises(PresetError, match=r"tensor .* is missing"):
+            write_preset(folder, preset_fields, {"to_rgb.bias": np.zeros(2, np.float32)})
+        assert load_preset(folder).description == "kept"
+        assert [entry.name for entry in tmp_path.iterdir()] == ["tiny"]
+
+    def test_replaces_a_preset_and_keeps_other_files(self, tmp_path, write_tiny):
+        preset = load_preset(write_tiny(tmp_path / "tiny"))
+        weights = load_file(preset.weights_path)
+        (tmp_path / "sound").write_bytes(b"fLaC")
+        files = {"preview.flac": tmp_path / "sound", "preview.png": b"\x89PNG"}
+        again = write_preset(preset.folder, preset, weights, files)
+        assert again == preset
+        assert (again.folder / "preview.flac").read_bytes() == b"fLaC"
+        assert (again.folder / "preview.png").read_bytes() == b"\x89PNG"
+
+    def test_refuses_a_folder_that_holds_something_else(self, tmp_path, preset_fields):
+        (tmp_path / "thesis.txt").write_text("years of work")
+        with pytest.raises(PresetError, match="isn't empty and isn't a preset"):
+            write_preset(tmp_path, preset_fields, {})
+
+    def test_unwritable_place(self, tmp_path, preset_fields):
+        (tmp_path / "file").write_text("")
+        with pytest.raises(PresetError, match="can't be written"):
+            write_preset(tmp_path / "file" / "tiny", preset_fields, {})
+
+    def test_value_that_toml_has_not(self, tmp_path, preset_fields):
+        preset_fields["measured"]["what"] = object()
+        with pytest.raises(PresetError, match="of type object can't be written"):
+            write_preset(tmp_path / "tiny", preset_fields, {})
+
+
+shipped = sorted(path.parent for path in SHIPPED.glob("*/preset.toml"))
+
+
+@pytest.mark.parametrize("folder", shipped, ids=[folder.name for folder in shipped])
+def test_shipped_presets_are_whole(folder):
+    preset = load_preset(folder)
+    assert preset.name == folder.name
+    assert preset.data and preset.training
+    for name in ("preview.flac", "preview.png"):
+        assert (folder / name).is_file()
