@@ -8,7 +8,7 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,12 +83,12 @@ class Skipped:
     reason: str
 
 
-def run(jobs: dict[str, Callable[[], Iterable[Race]]]) -> Iterator[Result | Skipped]:
+def run(jobs: Mapping[str, Callable[[], Iterable[Race]]]) -> Iterator[Result | Skipped]:
     """Run jobs on one core and one thread.
 
     Parameters
     ----------
-    jobs : dict of str to callable
+    jobs : mapping of str to callable
         Each gives its races; it may raise `MissingPackageError` to be skipped.
 
     Yields

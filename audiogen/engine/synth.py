@@ -160,7 +160,7 @@ class Synth:
             now["offset"] = times[upcoming:last] - done
             blocks.append(engine.process(BLOCK, now))
             done, upcoming = done + BLOCK, last
-            if engine.n_sounding or last > 0 and blocks[-1].any():
+            if engine.n_sounding or blocks[-1].any():
                 total = max(total, done)
             if progress:
                 progress(min(1.0, done / total))

@@ -44,7 +44,7 @@ def waveform_to_spectrogram(
     -------
     Tensor [..., 2, n_frames, n_bins]
         Log magnitude (mel: log power) and phase channel in units of pi. With instantaneous
-        frequency the first frame of the clip holds the absolute phase (``harmonic``: zero).
+        frequency and ``harmonic`` the first frame of the clip holds the phase itself.
 
     Raises
     ------
@@ -57,12 +57,8 @@ def waveform_to_spectrogram(
     magnitude, phase = spectrum.abs(), spectrum.angle()
     if config.phase == "harmonic":
         phase = phase - _reference(pitch, config, start - before, stop).to(phase)
-        if not before:
-            phase = torch.cat((phase[..., :1, :], phase), dim=-2)
-        channel = _wrap(phase.diff(dim=-2)) / math.pi
-    elif config.phase == "instantaneous_frequency":
-        channel = phase_to_frequency(phase)
-        channel = channel[..., before:, :]
+    if config.phase != "phase":
+        channel = phase_to_frequency(phase)[..., before:, :]
     else:
         channel = phase / math.pi
     magnitude = magnitude[..., before:, :]
@@ -85,8 +81,7 @@ def spectrogram_to_waveform(
     spectrogram : Tensor [..., 2, n_frames, n_bins]
     config : SpectrogramConfig
     pitch : Tensor [...], MIDI number
-        Needed when ``config.phase`` is ``harmonic``. The phases then start as the reference
-        tone's, so the waveform equals the analysed one in all but the partials' phases.
+        Needed when ``config.phase`` is ``harmonic``.
 
     Returns
     -------
@@ -130,7 +125,7 @@ def phase_to_frequency(phase: Tensor) -> Tensor:
 
     The first frame keeps the absolute phase over pi.
     """
-    return torch.cat((phase[..., :1, :], _wrap(phase.diff(dim=-2))), dim=-2) / math.pi
+    return _wrap(torch.cat((phase[..., :1, :], phase.diff(dim=-2)), dim=-2)) / math.pi
 
 
 def frequency_to_phase(frequency: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from audiogen.data.nsynth import NoteSet
 from audiogen.errors import AudiogenError, ParameterError
 from audiogen.models.gansynth import Critic, CriticConfig, Generator, GeneratorConfig, activate
 from audiogen.representation.config import SpectrogramConfig
@@ -52,14 +53,14 @@ class Recipe:
         Deviation added to the learned latents, whose own is 1.
     """
 
-    steps: int = 2400
-    adversarial_share: float = 0.25
+    steps: int = 3600
+    adversarial_share: float = 0.125
     batch: int = 8
     adversarial_batch: int = 4
     crop_frames: int = 32
-    learning_rate: float = 6e-3
+    learning_rate: float = 4e-3
     adversarial_learning_rate: float = 1e-3
-    magnitude_weight: float = 4.0
+    magnitude_weight: float = 2.0
     frequency_weight: float = 0.5
     adversarial_weight: float = 0.02
     penalty_weight: float = 10.0
@@ -103,6 +104,18 @@ class Notes:
     instruments: np.ndarray
     names: list[str]
 
+    @classmethod
+    def read(cls, notes: NoteSet) -> Notes:
+        """Read a whole set into memory."""
+        names = list(notes.instruments)
+        return cls(
+            waveforms=notes.waveforms(),
+            pitches=np.array([note.pitch for note in notes], np.float64),
+            velocities=np.array([note.velocity for note in notes]) / 127.0,
+            instruments=np.array([names.index(note.instrument) for note in notes]),
+            names=names,
+        )
+
 
 class Trainer:
     """The networks, their optimisers and the two kinds of step.
@@ -125,6 +138,10 @@ class Trainer:
 
         config = recipe.generator
         self.generator = Generator(config, recipe.spectrogram)
+        # The frequency channel begins as the harmonic series itself: elsewhere tanh saturates, and
+        # an angle gives no gradient to leave that by.
+        with torch.no_grad():
+            self.generator.to_rgb[-1].weight[1].zero_()
         self.latents = torch.nn.Parameter(torch.randn(len(notes.names), config.latent_size))
         blocks = int(math.log2(recipe.crop_frames // 2)) + 1
         self.critic = Critic(
@@ -145,6 +162,7 @@ class Trainer:
             self.critic.parameters(), recipe.adversarial_learning_rate, (0.0, 0.99)
         )
         self.step = 0
+        self.seconds = 0.0  # spent in steps, stops not counted
 
     def parameters(self) -> list[Tensor]:
         return [self.latents, *self.generator.parameters()]
@@ -183,6 +201,7 @@ class Trainer:
             )
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.parameters(), 1.0)
         self.optimiser.step()
         self._update_average()
         self.step += 1
@@ -221,6 +240,8 @@ class Trainer:
         spectrogram = waveform_to_spectrogram(
             waveform, recipe.spectrogram, pitch=pitch, frames=frames
         )
+        if frames[0] == 0:  # the first frame holds the phase, which the engine sets itself
+            spectrogram[:, 1, 0] = 0.0
         return Batch(
             frames=frames,
             pitch=pitch,
@@ -316,6 +337,7 @@ class Trainer:
         return {
             "recipe": asdict(self.recipe),
             "step": self.step,
+            "seconds": self.seconds,
             "names": self.notes.names,
             "generator": self.generator.state_dict(),
             "latents": self.latents.detach(),
@@ -335,7 +357,7 @@ class Trainer:
                 "the checkpoint was made with another recipe or other instruments; start anew in"
                 " another folder, or give the same arguments"
             )
-        self.step = state["step"]
+        self.step, self.seconds = state["step"], state["seconds"]
         self.generator.load_state_dict(state["generator"])
         self.average.load_state_dict(state["average"])
         self.critic.load_state_dict(state["critic"])
@@ -389,15 +411,17 @@ def train(
     if checkpoint.exists():
         # A checkpoint is the user's own file of tensors and numbers: no code is read from it.
         trainer.restore(torch.load(checkpoint, weights_only=True))
-    start = saved = reported = time.monotonic()
+    saved = reported = time.monotonic()
+    start = saved - trainer.seconds
     sums: dict[str, list[float]] = {}
     try:
         while trainer.step < trainer.recipe.steps:
             for name, value in trainer.train_step().items():
                 sums.setdefault(name, []).append(value)
             now = time.monotonic()
+            trainer.seconds = now - start
             if now - reported > 15.0 or trainer.step == trainer.recipe.steps:
-                report(trainer.step, {k: sum(v) / len(v) for k, v in sums.items()}, now - start)
+                report(trainer.step, {k: sum(v) / len(v) for k, v in sums.items()}, trainer.seconds)
                 sums, reported = {}, now
             if now - saved > save_every_s:
                 save(trainer, checkpoint)

@@ -46,16 +46,16 @@ def loudness_weight(log_magnitude: Tensor) -> Tensor:
 
 
 def magnitude_distance(made: Tensor, wanted: Tensor, weight: Tensor, pooled: bool) -> Tensor:
-    """Mean absolute difference of log magnitudes, where loud bins count more.
+    """Absolute difference of log magnitudes: the mean of all bins, and twice that of loud ones.
 
-    With ``pooled`` the quiet bins are compared by their means over 4 frames and 4 bins, so that
-    noise may differ from noise.
+    Most bins of a note are noise or silence: without the second mean they would decide. With
+    ``pooled`` the first is of means over 4 frames and 4 bins, so that noise may differ from noise.
     """
     difference = (made - wanted).abs()
-    if not pooled:
-        return (difference * (1.0 + 3.0 * weight)).mean()
-    floor = (F.avg_pool2d(made, 4) - F.avg_pool2d(wanted, 4)).abs().mean()
-    return floor + 3.0 * (difference * weight).mean()
+    loud = (weight * difference).sum() / weight.sum()
+    if pooled:
+        difference = (F.avg_pool2d(made, 4) - F.avg_pool2d(wanted, 4)).abs()
+    return difference.mean() + 2.0 * loud
 
 
 def frequency_distance(made: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:

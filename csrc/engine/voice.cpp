@@ -10,6 +10,9 @@
 
 namespace audiogen::engine {
 
+// Bins on each side of a partial's peak that turn with it. A Hann window's main lobe reaches 2.
+static constexpr std::size_t kLobeReach = 4;
+
 SynthesisTables::SynthesisTables(const Spectrogram& spectrogram)
     : fft_(spectrogram.n_fft), window_(spectrogram.n_fft) {
   const std::size_t n_fft = spectrogram.n_fft, hop = spectrogram.hop_length;
@@ -107,15 +110,47 @@ void Voice::start_phase(float pitch) noexcept AUDIOGEN_REALTIME {
 
 void Voice::turn_phase() noexcept AUDIOGEN_REALTIME {
   const bool harmonic = instrument_->spectrogram.phase == PhaseChannel::kHarmonic;
-  if (frame_ == 0 && harmonic) return;  // `start_phase` said it
+  if (frame_ > 0 || !harmonic) {  // a harmonic note's first phases are `start_phase`'s
+    const std::vector<double>& centroids = tables_->onset_centroids();
+    const float shift = frame_ == 0 || frame_ >= centroids.size()
+                            ? 0.0f
+                            : static_cast<float>(centroids[frame_] - centroids[frame_ - 1]);
+    for (std::size_t k = 0; k < turns_.size(); ++k) {
+      const float turns = turns_[k] + advance_[k] + lobe_[k] * shift + 0.5f * frequency_[k];
+      turns_[k] = turns - core::round_nearest(turns).value;
+    }
+  }
+  if (harmonic) lock_phase();
+}
+
+// All bins of one partial turn together, or it would beat with itself and fade: each bin takes the
+// phase of the nearest peak of the frame, less what the window's centre of gravity makes of the
+// distance. Laroche and Dolson, "Improved Phase Vocoder Time-Scale Modification of Audio", IEEE
+// Trans. Speech and Audio Processing 7(3), 1999, section III-C, with the window's own phase in the
+// place of an analysed one.
+void Voice::lock_phase() noexcept AUDIOGEN_REALTIME {
   const std::vector<double>& centroids = tables_->onset_centroids();
-  const std::size_t last = centroids.size() - 1;
-  const float shift = frame_ == 0 || frame_ > last
-                          ? 0.0f
-                          : static_cast<float>(centroids[frame_] - centroids[frame_ - 1]);
-  for (std::size_t k = 0; k < turns_.size(); ++k) {
-    const float turns = turns_[k] + advance_[k] + lobe_[k] * shift + 0.5f * frequency_[k];
-    turns_[k] = turns - core::round_nearest(turns).value;
+  const float per_bin = static_cast<float>(centroids[std::min(frame_, centroids.size() - 1)] /
+                                           static_cast<double>(instrument_->spectrogram.n_fft));
+  const float* level = log_magnitude_.data();
+  const std::size_t n = turns_.size();
+  std::size_t from = 0;  // first bin that no peak has yet
+  std::size_t peak = n;  // the last one found; n for none
+  for (std::size_t k = 1; k <= n; ++k) {
+    const bool is_peak = k < n && level[k] > level[k - 1] && (k + 1 == n || level[k] >= level[k + 1]);
+    if (!is_peak && k < n) continue;
+    if (peak < n) {
+      const std::size_t middle = k < n ? (peak + k) / 2 + 1 : n;
+      const std::size_t end = std::min(peak + kLobeReach + 1, middle);
+      for (std::size_t bin = std::max(from, peak < kLobeReach ? 0 : peak - kLobeReach); bin < end;
+           ++bin) {
+        const float distance = static_cast<float>(bin) - static_cast<float>(peak);
+        const float turns = turns_[peak] - distance * per_bin;
+        if (bin != peak) turns_[bin] = turns - core::round_nearest(turns).value;
+      }
+      from = middle;
+    }
+    peak = k;
   }
 }
 

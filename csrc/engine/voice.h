@@ -51,6 +51,7 @@ class Voice {
   void start_phase(float pitch) noexcept AUDIOGEN_REALTIME;
   void add_frame() noexcept AUDIOGEN_REALTIME;
   void turn_phase() noexcept AUDIOGEN_REALTIME;
+  void lock_phase() noexcept AUDIOGEN_REALTIME;
 
   const Instrument* instrument_;
   const SynthesisTables* tables_;

@@ -9,20 +9,17 @@
 //   plain      F(2, 3) along time and F(4, 3) along frequency (Winograd 1980; Lavin and Gray, "Fast
 //              Algorithms for Convolutional Neural Networks", 2016): 24 products for 4 x 2 outputs,
 //              where the definition has 72. In bfloat16 F(2, 3) along both: 16 for 2 x 2.
-//   upsampled  along an axis, taps w0 w1 w2 on x doubled give (w0 + w1 + w2) x[i] - w0 (x[i] -
-//   x[i-1])
-//              and (w0 + w1 + w2) x[i] + w2 (x[i+1] - x[i]): the first product is shared, so that
-//              9 products make 2 x 2 outputs, where the definition has 36.
+//   upsampled  along an axis, taps w0 w1 w2 on x doubled give, with w = w0 + w1 + w2,
+//              w x[i] - w0 (x[i] - x[i-1]) and w x[i] + w2 (x[i+1] - x[i]): the first product is
+//              shared, so that 9 products make 2 x 2 outputs, where the definition has 36.
 // Two rows share products, yet each row needs only its own three input rows: what the first of the
 // two leaves for the second lies in the stash.
 #pragma once
 
 #include <cstddef>
-#include <cstdlib>
 #include <memory>
 #include <new>
 
-#include "core/realtime.h"
 #include "core/target.h"
 
 namespace audiogen::kernels {
@@ -100,10 +97,12 @@ inline constexpr std::size_t padded_channels(std::size_t n) { return round_up(n,
 
 inline constexpr std::size_t padded_bins(std::size_t n) { return round_up(n, 4); }
 
-// Floats of a row with its guards; bin 0 is at `padded_channels` rounded up to 64 bytes.
+// Where bin 0 lies in the memory of a row: behind bin -1, at a multiple of 64 bytes.
 inline constexpr std::size_t row_guard(std::size_t channels) {
   return round_up(padded_channels(channels), 16);
 }
+
+// Floats of a row with its guards.
 inline constexpr std::size_t row_floats(std::size_t channels, std::size_t n_bins) {
   return round_up(row_guard(channels) + (padded_bins(n_bins) + 1) * padded_channels(channels), 16);
 }

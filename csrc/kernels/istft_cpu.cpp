@@ -5,7 +5,7 @@
 
 #include "kernels/vec.h"
 
-namespace audiogen::kernels::AUDIOGEN_ISA {
+namespace audiogen::kernels::inline AUDIOGEN_ISA {
 
 // rows[l] + i, i < n, for each of kLanes rows -> to[i], one lane a row; null rows give zeros.
 static void rows_to_lanes(const float* const* rows, Vec* to, std::size_t n) {
@@ -61,4 +61,4 @@ void istft(const IstftPlan& plan, const float* spectrum, float* signal, std::siz
   }
 }
 
-}  // namespace audiogen::kernels::AUDIOGEN_ISA
+}  // namespace audiogen::kernels::inline AUDIOGEN_ISA

@@ -5,7 +5,7 @@
 
 #include "kernels/vec.h"
 
-namespace audiogen::kernels::AUDIOGEN_ISA {
+namespace audiogen::kernels::inline AUDIOGEN_ISA {
 
 void overlap_add(const float* frames, float* signal, OverlapLayout layout) {
   const std::size_t span = layout.span();
@@ -20,4 +20,4 @@ void overlap_add(const float* frames, float* signal, OverlapLayout layout) {
   }
 }
 
-}  // namespace audiogen::kernels::AUDIOGEN_ISA
+}  // namespace audiogen::kernels::inline AUDIOGEN_ISA

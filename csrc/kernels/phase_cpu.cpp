@@ -3,7 +3,7 @@
 
 #include "kernels/vec.h"
 
-namespace audiogen::kernels::AUDIOGEN_ISA {
+namespace audiogen::kernels::inline AUDIOGEN_ISA {
 
 // Columns whose state stays in the first-level cache while rows stream past.
 static constexpr std::size_t kChunk = 1024;
@@ -89,4 +89,4 @@ void integrate(const float* inst_freq, float* phase, TimeLayout layout) {
       []<class F>(F x, F& sum, F&) { return integrate_step(x, sum); });
 }
 
-}  // namespace audiogen::kernels::AUDIOGEN_ISA
+}  // namespace audiogen::kernels::inline AUDIOGEN_ISA

@@ -3,7 +3,7 @@
 
 #include "kernels/vec.h"
 
-namespace audiogen::kernels::AUDIOGEN_ISA {
+namespace audiogen::kernels::inline AUDIOGEN_ISA {
 
 void polar_to_rectangular(const float* log_magnitude, const float* phase, float* spectrum,
                           std::size_t n) {
@@ -20,4 +20,4 @@ void polar_to_rectangular(const float* log_magnitude, const float* phase, float*
   }
 }
 
-}  // namespace audiogen::kernels::AUDIOGEN_ISA
+}  // namespace audiogen::kernels::inline AUDIOGEN_ISA

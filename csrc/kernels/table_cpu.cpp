@@ -1,7 +1,7 @@
 // Gathers the kernels of one instruction set into its table.
 #include "kernels/dispatch.h"
 
-namespace audiogen::kernels::AUDIOGEN_ISA {
+namespace audiogen::kernels::inline AUDIOGEN_ISA {
 
 #define AUDIOGEN_DECLARE(Type, name) Type name;
 AUDIOGEN_KERNELS(AUDIOGEN_DECLARE)
@@ -14,4 +14,4 @@ const KernelTable table{AUDIOGEN_STRING(AUDIOGEN_ISA),
 #undef AUDIOGEN_ENTRY
 };
 
-}  // namespace audiogen::kernels::AUDIOGEN_ISA
+}  // namespace audiogen::kernels::inline AUDIOGEN_ISA

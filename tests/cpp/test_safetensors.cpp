@@ -1,9 +1,11 @@
 // The safetensors reader takes what the format allows and refuses the rest, whatever it is.
 #include "core/safetensors.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <random>
+#include <span>
 #include <string>
 #include <vector>
 

@@ -1,0 +1,173 @@
+"""From a trained network to a preset: fields, weights, and a preview to hear and to see."""
+
+from __future__ import annotations
+
+import platform
+import re
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from audiogen.data.nsynth import NoteSet
+from audiogen.errors import FormatError
+from audiogen.models.gansynth import export_weights
+from audiogen.presets import Preset, write_preset
+from audiogen.training.gansynth import Trainer
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+# Of the note that every timbre plays in the preview.
+_PREVIEW_PITCHES = (60, 64, 67, 72)
+
+
+def export_preset(
+    trainer: Trainer,
+    notes: NoteSet,
+    folder: Path,
+    *,
+    command: str,
+    description: str,
+    authors: list[str],
+) -> Preset:
+    """Write what a trainer has learned as a preset; see `presets.write_preset`.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Its averaged weights are taken.
+    notes : NoteSet
+        What it was trained on. Names, General MIDI programs, source and licence come from the
+        ``font.toml`` beside the notes, when there is one.
+    folder : Path
+        Its name becomes the preset's.
+    command : str
+        That made it.
+    description : str
+    authors : list of str
+
+    Returns
+    -------
+    Preset
+    """
+    fields = preset_fields(trainer, notes, folder.name)
+    fields |= {"description": description, "authors": authors}
+    fields["training"] = {
+        "command": command,
+        "seed": trainer.recipe.seed,
+        "seconds": round(trainer.seconds, 1),
+        "steps": trainer.step,
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+        "torch": torch.__version__,
+    }
+    fields["measured"] = {
+        f"held_out_{name}": round(value, 4) for name, value in trainer.evaluate().items()
+    }
+    weights = export_weights(trainer.average)
+    with tempfile.TemporaryDirectory() as scratch:
+        draft = Path(scratch) / folder.name
+        write_preset(draft, fields, weights)
+        files = make_preview(draft, Path(scratch))
+        return write_preset(folder, fields, weights, files)
+
+
+def preset_fields(trainer: Trainer, notes: NoteSet, name: str) -> dict[str, Any]:
+    """What ``preset.toml`` says of the network, its timbres and its data."""
+    recipe = trainer.recipe
+    spectrogram, generator = recipe.spectrogram, recipe.generator
+    source = read_source(notes)
+    described = {entry["instrument_str"]: entry for entry in source.get("instruments", ())}
+    families = {note.instrument: note.family for note in notes}
+    timbres = []
+    for instrument, z in zip(trainer.notes.names, trainer.average_latents.tolist(), strict=True):
+        entry = described.get(instrument, {})
+        timbre = {
+            "name": _slug(entry.get("name", instrument), [t["name"] for t in timbres]),
+            "z": [round(value, 5) for value in z],
+            "family": families[instrument],
+        }
+        if "program" in entry:
+            timbre["program"] = entry["program"]
+        timbres.append(timbre)
+    config = asdict(spectrogram)
+    for key in ("sample_rate", "n_samples", "padding"):
+        del config[key]
+    off = generator.note_off_frame
+    return {
+        "format": 1,
+        "name": name,
+        "kind": "gansynth",
+        "licence": source.get("licence", "unknown"),
+        "default_timbre": timbres[0]["name"],
+        "sample_rate": spectrogram.sample_rate,
+        "pitch_range": [int(trainer.notes.pitches.min()), int(trainer.notes.pitches.max())],
+        "spectrogram": config,
+        "generator": asdict(generator)
+        | {"channels": list(generator.channels), "start_shape": list(generator.start_shape)},
+        # Back to where attacks are over; the release begins a frame late, since the frame that
+        # first hears it ends with it.
+        "sustain": {
+            "loop_start_frame": off // 2 - 6,
+            "loop_end_frame": off - 5,
+            "release_frame": off + 1,
+        },
+        "timbres": timbres,
+        "data": {
+            "source": source.get("font", notes.folder.name),
+            "licence": source.get("licence", "unknown"),
+            "instruments": [entry.get("name", key) for key, entry in described.items()]
+            or list(trainer.notes.names),
+            "notes": len(trainer.notes.pitches),
+        },
+    }
+
+
+def read_source(notes: NoteSet) -> dict[str, Any]:
+    """The ``font.toml`` beside a set of notes; empty where there is none."""
+    path = notes.folder / "font.toml"
+    if not path.exists():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FormatError(f"{path}: can't be read ({error}); write it anew or remove it") from error
+
+
+def make_preview(folder: Path, scratch: Path) -> dict[str, Path]:
+    """Play each timbre of a preset once; returns ``preview.flac`` and ``preview.png``."""
+    from audiogen.audio_file import write_audio
+    from audiogen.engine import Synth
+    from audiogen.plot import plot_rainbowgram
+
+    synth = Synth(folder)
+    parts = []
+    for i, timbre in enumerate(synth.timbres):
+        pitch = _PREVIEW_PITCHES[i % len(_PREVIEW_PITCHES)]
+        part = synth.render([(0.0, 1.0, pitch)], timbre=timbre)
+        length = round(1.5 * synth.sample_rate)
+        parts.append(np.pad(part, (0, max(0, length - len(part))))[:length])
+    samples = np.concatenate(parts)
+    # Fade each cut tail out, so that the preview doesn't click where the next timbre begins.
+    fade = np.linspace(1.0, 0.0, length // 10, dtype=np.float32)
+    for end in range(length, len(samples) + 1, length):
+        samples[end - len(fade) : end] *= fade
+    files = {name: scratch / name for name in ("preview.flac", "preview.png")}
+    write_audio(files["preview.flac"], samples, synth.sample_rate)
+    plot_rainbowgram(samples, synth.sample_rate, files["preview.png"], ", ".join(synth.timbres))
+    return files
+
+
+def _slug(name: str, taken: list[str]) -> str:
+    """A name of small letters, digits and -, none of those taken."""
+    base = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:56] or "timbre"
+    slug, number = base, 2
+    while slug in taken:
+        slug, number = f"{base}-{number}", number + 1
+    return slug
