@@ -37,8 +37,8 @@ class CMakeBuild(build_ext):
         if not has_cpp_compiler():
             raise CompileError(
                 "no C++ compiler was found (looked for $CXX, c++, g++, clang++): audiogen is "
-                "installed without its native engine; kernels fall back to numba and sounds "
-                "cannot be rendered. Install a C++20 compiler and install audiogen again"
+                "installed without its native engine, and a slower one on numba serves. "
+                "Install a C++20 compiler and install audiogen again for the fast one"
             )
         target = Path(self.get_ext_fullpath(ext.name)).resolve()
         build = Path(self.build_temp).resolve() / "cmake"

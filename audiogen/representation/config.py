@@ -26,8 +26,9 @@ class SpectrogramConfig:
         Frames of the whole clip. There are ``n_fft // 2`` bins: the constant one is left out.
     frequency : str
         ``linear``; ``mel`` (both channels through the mel matrix); ``mel_released`` (the same with
-        the matrix of the released checkpoints); ``mel_nearest`` (mel magnitude, phase from the
-        nearest linear bin, which keeps the waveform).
+        the matrix of the released checkpoints); ``mel_nearest`` (mel magnitude; a band has the
+        phase of the spectrum summed over its bins, about the middle of the frame, and a bin takes
+        that of the nearest band, which keeps the waveform).
     phase : str
         ``phase``; ``instantaneous_frequency``; ``harmonic`` (instantaneous frequency less that of
         a harmonic tone at the note's pitch, see `harmonic.py`).
@@ -62,16 +63,20 @@ class SpectrogramConfig:
             ("padding", self.padding, ("balanced", "front")),
         ):
             if value not in allowed:
-                raise ParameterError(f"{name}={value!r} is unknown; use one of {', '.join(allowed)}")
+                raise ParameterError(
+                    f"{name}={value!r} is unknown; use one of {', '.join(allowed)}"
+                )
         if self.n_fft & (self.n_fft - 1) or self.n_fft < 8:
             raise ParameterError(f"n_fft={self.n_fft} isn't a power of two of at least 8; use 2048")
-        if self.n_fft % self.hop_length or self.n_fft // self.hop_length < 2:
+        if not 0 < self.hop_length <= self.n_fft // 2 or self.n_fft % self.hop_length:
             raise ParameterError(
                 f"hop_length={self.hop_length} doesn't divide n_fft={self.n_fft} into at least two"
                 f" parts; use {self.n_fft // 4}"
             )
-        least = self.n_samples + self.n_fft - self.hop_length
-        if self.padding == "balanced" and self.span < least:
+        least = self.n_samples
+        if self.padding == "balanced":
+            least += self.n_fft - self.hop_length
+        if self.span < least:
             raise ParameterError(
                 f"n_frames={self.n_frames} covers {self.span} samples; a clip of {self.n_samples}"
                 f" needs {least}; use n_frames={-(-(least - self.n_fft) // self.hop_length) + 1}"

@@ -12,6 +12,7 @@ from audiogen.representation.config import SpectrogramConfig
 
 N_MAPS = 8
 N_TIME_FEATURES = 7
+GOLDEN = 0.6180339887498949  # (sqrt(5) - 1) / 2
 _ATTACK_FRAMES = (1.0, 4.0, 16.0, 64.0)
 _RELEASE_FRAMES = (2.0, 8.0)
 
@@ -115,14 +116,17 @@ def onset_centroids(config: SpectrogramConfig) -> np.ndarray:
 
 
 def reference_phase(pitch, config: SpectrogramConfig, frames=None) -> np.ndarray:
-    """Phase of each bin when a harmonic tone starts with the note, all partials as sines.
+    """Phase of each bin when a harmonic tone starts with the note.
 
-    A partial of frequency ``f`` that starts at sample ``config.pad_front`` of the first frame is
-    seen by bin ``k`` of frame ``i`` with the phase
-    ``2 pi f (i hop - pad) / rate - pi / 2 + 2 pi (f - f_k) c_i / rate``, where ``c_i`` is the
+    Partial ``h`` of frequency ``f`` that starts at sample ``config.pad_front`` of the first frame
+    is seen by bin ``k`` of frame ``i`` with the phase
+    ``2 pi f (i hop - pad) / rate + pi g h^2 + 2 pi (f - f_k) c_i / rate``, where ``c_i`` is the
     centre of gravity of the window's part after the onset. ``f`` is the harmonic nearest to
-    ``f_k``. Only differences along time matter to a generator: they turn neighbouring bins of one
-    partial together and give the attack its shape.
+    ``f_k``. The square spreads the partials over the period, with the golden ratio's ``g`` for any
+    number of them: in phase they would add up to pulses far over full scale (Schroeder, "Synthesis
+    of Low-Peak-Factor Signals", IEEE Trans. Information Theory 16(1), 1970). Only differences along
+    time matter to a generator: they turn neighbouring bins of one partial together and give the
+    attack its shape.
 
     Parameters
     ----------
@@ -139,9 +143,10 @@ def reference_phase(pitch, config: SpectrogramConfig, frames=None) -> np.ndarray
     frames = np.arange(config.n_frames) if frames is None else np.asarray(frames)
     f_k = bin_centres_hz(config, config.n_bins)
     f0 = pitch_to_hz(pitch)[..., None]
-    f = (nearest_harmonic(f_k, f0) * f0)[..., None, :]
+    h = nearest_harmonic(f_k, f0)[..., None, :]
+    f = h * f0[..., None, :]
     centroids = onset_centroids(config)
     centroid = centroids[np.minimum(frames, len(centroids) - 1)][:, None]
     start = (frames * config.hop_length - config.pad_front)[:, None]
     cycles = (f * start + (f - f_k) * centroid) / config.sample_rate
-    return 2.0 * np.pi * cycles - 0.5 * np.pi
+    return 2.0 * np.pi * cycles + np.pi * GOLDEN * h**2

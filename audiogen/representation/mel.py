@@ -73,21 +73,14 @@ def matrix(config: SpectrogramConfig) -> Tensor:
 
 
 def inverse_matrix(config: SpectrogramConfig) -> Tensor:
-    """Mel bands to linear bins: the transpose, each row of the product scaled to sum to 1."""
+    """Mel bands to linear bins: the transpose, each column of their product scaled to sum to 1."""
     forward = matrix(config)
     total = (forward @ forward.T).sum(dim=1)
     scale = torch.where(total.abs() > 1e-8, 1.0 / total, total)
     return forward.T * scale
 
 
-def nearest_bins(config: SpectrogramConfig) -> Tensor:
-    """For each mel band, the linear bin nearest to its centre."""
-    centres = band_edges_hz(config.n_bins, config.sample_rate / 2, _released(config))[1]
-    bins = np.rint(centres / (config.sample_rate / 2 / (config.n_bins - 1)))
-    return torch.from_numpy(np.clip(bins, 0, config.n_bins - 1).astype(np.int64))
-
-
-def nearest_channels(config: SpectrogramConfig) -> Tensor:
+def nearest_bands(config: SpectrogramConfig) -> Tensor:
     """For each linear bin, the mel band whose centre is nearest."""
     centres = band_edges_hz(config.n_bins, config.sample_rate / 2, _released(config))[1]
     bins = np.linspace(0.0, config.sample_rate / 2, config.n_bins)

@@ -52,23 +52,27 @@ def waveform_to_spectrogram(
         If a clip is longer than ``config.n_samples``.
     """
     start, stop = frames or (0, config.n_frames)
-    before = min(start, 1) if config.phase != "phase" else 0  # frequency needs the frame before
-    spectrum = _stft(waveform, config, start - before, stop)
+    first = start
+    if config.phase != "phase":
+        first = max(start - 1, 0)  # frequency needs the frame before
+    elif config.frequency in ("mel", "mel_released"):
+        first = 0  # phases are unwrapped from the clip's start
+    spectrum = _stft(waveform, config, first, stop)
     magnitude, phase = spectrum.abs(), spectrum.angle()
     if config.phase == "harmonic":
-        phase = phase - _reference(pitch, config, start - before, stop).to(phase)
-    if config.phase != "phase":
-        channel = phase_to_frequency(phase)[..., before:, :]
-    else:
-        channel = phase / math.pi
-    magnitude = magnitude[..., before:, :]
+        phase = phase - _reference(pitch, config, first, stop).to(phase)
     if config.frequency == "linear":
         log_magnitude = torch.log(magnitude + config.magnitude_floor)
     else:
         matrix = mel.matrix(config).to(magnitude)
         log_magnitude = torch.log(magnitude.square() @ matrix + config.magnitude_floor)
-        channel = _channel_to_mel(channel, config, matrix)
-    return torch.stack((log_magnitude, channel), dim=-3)
+        if config.frequency == "mel_nearest":
+            phase = ((spectrum * _mid_frame(config, magnitude)) @ matrix.to(spectrum)).angle()
+        else:
+            phase = _unwrap(phase.double()) @ matrix.double()
+    channel = _wrap(phase) / math.pi if config.phase == "phase" else phase_to_frequency(phase)
+    channel = channel.to(log_magnitude)
+    return torch.stack((log_magnitude, channel), dim=-3)[..., start - first :, :]
 
 
 def spectrogram_to_waveform(
@@ -89,23 +93,31 @@ def spectrogram_to_waveform(
     """
     wanted = (2, config.n_frames, config.n_bins)
     if spectrogram.shape[-3:] != wanted:
-        raise ShapeError(f"spectrogram has shape {tuple(spectrogram.shape)}; wanted [..., {wanted}]")
+        raise ShapeError(
+            f"spectrogram has shape {tuple(spectrogram.shape)}; wanted [..., {wanted}]"
+        )
     log_magnitude, channel = spectrogram.unbind(dim=-3)
     if config.frequency == "linear":
         magnitude = torch.exp(log_magnitude)
     else:
-        matrix = mel.matrix(config).to(spectrogram)
-        power = torch.exp(log_magnitude) @ mel.inverse_matrix(config).to(spectrogram)
+        inverse = mel.inverse_matrix(config).to(spectrogram)
+        power = torch.exp(log_magnitude) @ inverse
         magnitude = torch.sqrt(power.clamp_min(0.0) + config.magnitude_floor)
-        channel = _channel_to_linear(channel, config, matrix)
-    if config.phase == "phase":
-        phase = channel * math.pi
+    if config.frequency in ("mel", "mel_released"):
+        # Mixed before they are wrapped, since the weights aren't whole numbers.
+        phase = math.pi * channel.double()
+        phase = _unwrap(phase) if config.phase == "phase" else torch.cumsum(phase, dim=-2)
+        phase = _wrap(phase @ mel.inverse_matrix(config).to(phase)).to(channel)
     else:
-        phase = frequency_to_phase(channel)
+        if config.frequency == "mel_nearest":
+            channel = channel[..., mel.nearest_bands(config)]
+        phase = math.pi * channel if config.phase == "phase" else frequency_to_phase(channel)
     if config.phase == "harmonic":
         phase = phase + _reference(pitch, config, 0, config.n_frames).to(phase)
-    spectrum = F.pad(torch.polar(magnitude, phase), (1, 0))
-    return _istft(spectrum, config)
+    spectrum = torch.polar(magnitude, phase)
+    if config.frequency == "mel_nearest":
+        spectrum = spectrum * _mid_frame(config, magnitude)
+    return _istft(F.pad(spectrum, (1, 0)), config)
 
 
 def normalise(spectrogram: Tensor, config: SpectrogramConfig) -> Tensor:
@@ -148,7 +160,17 @@ def _reference(pitch: Tensor | None, config: SpectrogramConfig, start: int, stop
     if pitch is None:
         raise ParameterError("pitch is None, but phase='harmonic' needs it; give MIDI numbers")
     pitches = pitch.detach().cpu().numpy().astype(np.float64)
-    return torch.from_numpy(reference_phase(pitches, config, np.arange(start, stop)))
+    # Wrapped while it is float64: after 4 s it is up to 2e5 rad.
+    return _wrap(torch.from_numpy(reference_phase(pitches, config, np.arange(start, stop))))
+
+
+def _mid_frame(config: SpectrogramConfig, like: Tensor) -> Tensor:
+    """Factor of each bin that moves the origin of time from the frame's start to its middle.
+
+    Seen from there, all bins of one partial have the same phase; seen from the start, neighbours
+    are half a turn apart and would cancel where bands are wider than bins.
+    """
+    return 2.0 * (torch.arange(config.n_bins) % 2).to(like) - 1.0
 
 
 def _window(config: SpectrogramConfig, like: Tensor) -> Tensor:
@@ -183,27 +205,6 @@ def _istft(spectrum: Tensor, config: SpectrogramConfig) -> Tensor:
     both = F.fold(both.transpose(1, 2), size, (1, config.n_fft), stride=step)[:, 0, 0]
     waveform = both[:-1] / both[-1].clamp_min(TINY)
     return waveform[:, config.pad_front :][:, : config.n_samples].reshape(*lead, config.n_samples)
-
-
-def _channel_to_mel(channel: Tensor, config: SpectrogramConfig, matrix: Tensor) -> Tensor:
-    if config.frequency == "mel_nearest":
-        return channel[..., mel.nearest_bins(config)]
-    if config.phase == "phase":
-        # Phases are mixed unwrapped and wrapped again.
-        phase = _unwrap(channel * math.pi) @ matrix
-        return _wrap(phase) / math.pi
-    phase = torch.cumsum(channel.double() * math.pi, dim=-2) @ matrix.double()
-    return phase_to_frequency(phase).to(channel)
-
-
-def _channel_to_linear(channel: Tensor, config: SpectrogramConfig, matrix: Tensor) -> Tensor:
-    if config.frequency == "mel_nearest":
-        return channel[..., mel.nearest_channels(config)]
-    inverse = mel.inverse_matrix(config).to(channel).double()
-    if config.phase == "phase":
-        return (_wrap(_unwrap(channel.double() * math.pi) @ inverse) / math.pi).to(channel)
-    phase = torch.cumsum(channel.double() * math.pi, dim=-2) @ inverse
-    return phase_to_frequency(phase).to(channel)
 
 
 def _unwrap(phase: Tensor) -> Tensor:

@@ -13,6 +13,9 @@ namespace audiogen::engine {
 // Bins on each side of a partial's peak that turn with it. A Hann window's main lobe reaches 2.
 static constexpr std::size_t kLobeReach = 4;
 
+// Spreads the partials' phases, as `reference_phase` of representation/harmonic.py explains.
+static constexpr double kGolden = 0.6180339887498949;
+
 SynthesisTables::SynthesisTables(const Spectrogram& spectrogram)
     : fft_(spectrogram.n_fft), window_(spectrogram.n_fft) {
   const std::size_t n_fft = spectrogram.n_fft, hop = spectrogram.hop_length;
@@ -98,10 +101,12 @@ void Voice::start_phase(float pitch) noexcept AUDIOGEN_REALTIME {
   const double centroid = tables_->onset_centroids().front();
   for (std::size_t k = 0; k < n; ++k) {
     const double f_bin = static_cast<double>(k + 1) * rate / static_cast<double>(spectrogram.n_fft);
-    const double harmonic = std::max(1.0, std::floor(f_bin / f0 + 0.5)) * f0;
+    const double number = std::max(1.0, std::floor(f_bin / f0 + 0.5));
+    const double harmonic = number * f0;
     const double advance = harmonic * hop / rate;
     const double lobe = (harmonic - f_bin) / rate;
-    const double start = lobe * centroid - harmonic * pad / rate - 0.25;
+    const double start =
+        lobe * centroid - harmonic * pad / rate + 0.5 * kGolden * number * number;
     advance_[k] = static_cast<float>(advance - std::floor(advance + 0.5));
     lobe_[k] = static_cast<float>(lobe);
     turns_[k] = static_cast<float>(start - std::floor(start + 0.5));

@@ -1,0 +1,339 @@
+// The engine neither allocates nor throws while it plays, gives the same samples for any blocks,
+// and its resampler keeps the band and the time of what goes in.
+#include "engine/engine.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <limits>
+#include <memory>
+#include <new>
+#include <numbers>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "check.h"
+
+static std::atomic<int> allocations{0};
+
+// Not inline: the compiler would see malloc behind new and warn of free behind delete.
+[[gnu::noinline]] void* operator new(std::size_t size) {
+  ++allocations;
+  if (void* memory = std::malloc(size)) return memory;
+  throw std::bad_alloc();
+}
+[[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t alignment) {
+  ++allocations;
+  const auto a = static_cast<std::size_t>(alignment);
+  if (void* memory = std::aligned_alloc(a, (size + a - 1) / a * a)) return memory;
+  throw std::bad_alloc();
+}
+[[gnu::noinline]] void* operator new[](std::size_t size) { return operator new(size); }
+[[gnu::noinline]] void* operator new[](std::size_t size, std::align_val_t alignment) {
+  return operator new(size, alignment);
+}
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept {
+  std::free(memory);
+}
+[[gnu::noinline]] void operator delete[](void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete[](void* memory, std::align_val_t) noexcept {
+  std::free(memory);
+}
+
+using namespace audiogen;
+using engine::Engine;
+using engine::Event;
+using engine::EventKind;
+using engine::Instrument;
+using engine::PhaseChannel;
+using engine::Resampler;
+
+static constexpr std::size_t kMaxBlock = 1024;
+
+static std::shared_ptr<Instrument> make_instrument(PhaseChannel phase) {
+  models::GeneratorConfig config;
+  config.conditioning = phase == PhaseChannel::kHarmonic ? models::Conditioning::kHarmonic
+                                                         : models::Conditioning::kOneHot;
+  config.latent_size = 3;
+  config.channels = {8, 6, 5, 4};
+  config.start_frames = 4;
+  config.start_bins = 8;
+  config.note_off_frame = 24;
+
+  core::FloatArrays arrays;
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal;
+  const auto add = [&](const std::string& name, std::vector<std::size_t> shape) {
+    std::size_t size = 1;
+    for (const std::size_t n : shape) size *= n;
+    core::FloatArray array{std::move(shape), std::vector<float>(size)};
+    for (float& value : array.values) value = 0.2f * normal(random);
+    arrays.emplace(name, std::move(array));
+  };
+  for (std::size_t b = 0; b < config.n_blocks(); ++b) {
+    const std::string name = "blocks." + std::to_string(b) + ".";
+    const std::size_t width = config.channels[b];
+    if (b == 0) {
+      add(name + "conv1.weight",
+          {width, config.input_size(), config.start_frames, config.start_bins});
+    } else {
+      add(name + "conv1.weight", {width, config.channels[b - 1], 3, 3});
+    }
+    add(name + "conv2.weight", {width, width, 3, 3});
+    for (const char* layer : {"conv1.bias", "conv2.bias"}) add(name + layer, {width});
+    if (config.conditioning == models::Conditioning::kOneHot) continue;
+    add(name + "conditioning.maps.weight", {width, 8});
+    add(name + "conditioning.time.weight", {width, 7});
+    add(name + "conditioning.noise", {width});
+    for (const char* style : {"style1", "style2"}) {
+      add(name + "conditioning." + style + ".weight", {2 * width, config.input_size()});
+      add(name + "conditioning." + style + ".bias", {2 * width});
+    }
+  }
+  add("to_rgb.weight", {2, config.channels.back()});
+  add("to_rgb.bias", {2});
+
+  auto instrument = std::make_shared<Instrument>();
+  instrument->generator = std::make_shared<const models::GeneratorWeights>(config, arrays);
+  instrument->spectrogram = {16000.0, 128, 32, 0.1f, 0.121f, 0.8f, phase};
+  instrument->sustain = {6, 20, 24};
+  instrument->lowest_pitch = 36.0f;
+  instrument->highest_pitch = 84.0f;
+  instrument->timbres = {{0.5f, -1.0f, 2.0f}, {1.0f, 1.0f, 1.0f}};
+  return instrument;
+}
+
+static Event note_on(std::uint32_t offset, std::uint32_t id, float pitch) {
+  return {offset, EventKind::kNoteOn, id, id % 2, pitch, 0.7f};
+}
+
+static Event note_off(std::uint32_t offset, std::uint32_t id) {
+  return {offset, EventKind::kNoteOff, id, 0, 0.0f, 0.0f};
+}
+
+static void counter_counts() {
+  const int before = allocations;
+  const auto one = std::make_unique<std::vector<int>>(3);
+  const kernels::AlignedFloats other(5);
+  CHECK(allocations - before == 3);
+}
+
+// Events whose offsets count from the first sample, block by block.
+static std::vector<float> play(Engine& engine, const std::vector<Event>& events, std::size_t n,
+                               const std::vector<std::size_t>& sizes) {
+  std::vector<float> out(n);
+  std::vector<Event> now;
+  std::size_t which = 0, next = 0;
+  for (std::size_t done = 0; done < n;) {
+    const std::size_t size = std::min(sizes[which++ % sizes.size()], n - done);
+    now.clear();
+    for (; next < events.size() && events[next].offset < done + size; ++next) {
+      now.push_back(events[next]);
+      now.back().offset -= static_cast<std::uint32_t>(done);
+    }
+    engine.process(out.data() + done, size, now);
+    done += size;
+  }
+  return out;
+}
+
+static const std::vector<Event> kTune = {
+    note_on(0, 1, 50.0f), note_on(100, 2, 57.3f),  note_off(101, 2),        note_on(1900, 3, 95.0f),
+    note_off(2500, 1),    note_on(2500, 4, 60.0f), note_on(2503, 5, 62.0f), note_off(4000, 3)};
+
+static void plays_without_allocating(PhaseChannel phase, std::uint32_t rate) {
+  Engine engine(make_instrument(phase), rate, kMaxBlock, 3, 7);  // a voice too few: one is stolen
+  std::vector<float> out(kMaxBlock);
+  const int before = allocations;
+  bool finite = true;
+  float loudest = 0.0f;
+  for (int round = 0; round < 2; ++round) {
+    for (std::uint32_t block = 0; block < 40; ++block) {
+      const Event events[] = {note_on(0, block, 30.0f + 1.7f * static_cast<float>(block)),
+                              note_off(block % 7, block / 2),
+                              note_on(block % 7 + 3, 100 + block, 60.0f)};
+      engine.process(out.data(), 1 + (block * 331) % kMaxBlock, events);
+      for (const float x : out) {
+        finite &= std::isfinite(x);
+        loudest = std::max(loudest, std::abs(x));
+      }
+    }
+    CHECK(engine.n_stolen() > 0 && engine.n_transposed() > 0 && engine.n_sounding() == 3);
+    engine.reset(8);
+    CHECK(engine.n_stolen() == 0 && engine.n_transposed() == 0 && engine.n_sounding() == 0);
+  }
+  CHECK(allocations == before);
+  CHECK(finite && loudest > 1e-4f);
+  static_assert(noexcept(engine.process(nullptr, 0, {})) && noexcept(engine.reset(0)));
+}
+
+static void blocks_do_not_matter(PhaseChannel phase, std::uint32_t rate) {
+  const auto instrument = make_instrument(phase);
+  Engine engine(instrument, rate, 65536, 8, 3);
+  const std::size_t n = 9000;
+  const std::vector<float> whole = play(engine, kTune, n, {n});
+  for (const std::vector<std::size_t>& sizes :
+       {std::vector<std::size_t>{1}, {7}, {64}, {1000}, {1, 1000, 7, 333, 64}}) {
+    engine.reset(3);
+    CHECK(play(engine, kTune, n, sizes) == whole);
+  }
+  Engine fresh(instrument, rate, 65536, 8, 3);
+  CHECK(play(fresh, kTune, n, {512}) == whole);
+  engine.reset(4);
+  CHECK(play(engine, kTune, n, {512}) != whole || phase != PhaseChannel::kHarmonic);
+}
+
+// What a host may send by mistake does no harm.
+static void odd_events_are_harmless() {
+  Engine engine(make_instrument(PhaseChannel::kHarmonic), 44100, kMaxBlock, 2, 0);
+  std::vector<float> out(kMaxBlock);
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const float infinity = std::numeric_limits<float>::infinity();
+  std::vector<Event> events = {note_off(0, 77), note_on(1, 1, nan), note_on(2, 2, infinity)};
+  engine.process(out.data(), kMaxBlock, events);
+  CHECK(engine.n_sounding() == 0);
+  events = {note_on(5, 3, 1e30f), note_on(4'000'000'000u, 4, -1e30f)};
+  events[0].timbre = 999;
+  events[0].velocity = 1e30f;
+  events[1].velocity = -5.0f;
+  engine.process(out.data(), kMaxBlock, events);
+  CHECK(engine.n_sounding() == 2 && engine.n_transposed() == 2);
+  engine.process(out.data(), 0, {});
+  for (int i = 0; i < 8; ++i) engine.process(out.data(), kMaxBlock, {});
+  for (const float x : out) CHECK(std::isfinite(x));
+  events = {note_off(0, 3), note_off(0, 4), note_off(0, 3)};
+  engine.process(out.data(), kMaxBlock, events);
+  for (int i = 0; i < 8; ++i) engine.process(out.data(), kMaxBlock, {});
+  CHECK(engine.n_sounding() == 0);
+}
+
+static void bad_instruments_are_refused() {
+  using std::invalid_argument;
+  const auto with = [](auto change) {
+    auto instrument = make_instrument(PhaseChannel::kHarmonic);
+    change(*instrument);
+    return instrument;
+  };
+  const auto start = [](std::shared_ptr<const Instrument> instrument, std::uint32_t rate = 48000,
+                        std::size_t block = 64, std::size_t voices = 2) {
+    return Engine(std::move(instrument), rate, block, voices, 0);
+  };
+  const auto good = make_instrument(PhaseChannel::kHarmonic);
+  CHECK_THROWS(start(nullptr), invalid_argument, "no instrument");
+  CHECK_THROWS(start(good, 48000, 0), invalid_argument, "max_block=0");
+  CHECK_THROWS(start(good, 48000, 65537), invalid_argument, "max_block=65537");
+  CHECK_THROWS(start(good, 48000, 64, 0), invalid_argument, "max_voices=0");
+  CHECK_THROWS(start(good, 999), invalid_argument, "sample_rate=999 Hz");
+  CHECK_THROWS(start(good, 384001), invalid_argument, "sample_rate=384001 Hz");
+  CHECK_THROWS(start(good, 383987), invalid_argument, "too small a common divisor");
+  CHECK_THROWS(start(with([](Instrument& i) { i.generator = nullptr; })), invalid_argument,
+               "no generator");
+  CHECK_THROWS(start(with([](Instrument& i) { i.spectrogram.n_fft = 100; })), invalid_argument,
+               "n_fft=100 is not a power of two");
+  CHECK_THROWS(start(with([](Instrument& i) { i.spectrogram.hop_length = 0; })), invalid_argument,
+               "hop_length=0");
+  CHECK_THROWS(start(with([](Instrument& i) { i.spectrogram.n_fft = 256; })), invalid_argument,
+               "has 128 bins, but the generator makes 64");
+  CHECK_THROWS(start(with([](Instrument& i) { i.spectrogram.sample_rate = 10.0; })),
+               invalid_argument, "sample_rate=10");
+  CHECK_THROWS(start(with([](Instrument& i) { i.spectrogram.magnitude_scale = 0.0f; })),
+               invalid_argument, "magnitude_scale");
+  CHECK_THROWS(start(with([](Instrument& i) { i.spectrogram.magnitude_offset = NAN; })),
+               invalid_argument, "magnitude_offset");
+  CHECK_THROWS(start(with([](Instrument& i) { i.sustain.loop_end = 17; })), invalid_argument,
+               "loop_end=17 must be at least 12 frames after loop_start=6");
+  CHECK_THROWS(start(with([](Instrument& i) { i.sustain.release = 32; })), invalid_argument,
+               "within the note's 32 frames");
+  CHECK_THROWS(start(with([](Instrument& i) { i.lowest_pitch = 90.0f; })), invalid_argument,
+               "highest_pitch is below lowest_pitch");
+  CHECK_THROWS(start(with([](Instrument& i) { i.timbres.clear(); })), invalid_argument,
+               "no timbre");
+  CHECK_THROWS(start(with([](Instrument& i) { i.timbres[1].pop_back(); })), invalid_argument,
+               "a timbre has 2 numbers; the generator wants 3");
+  CHECK_THROWS(start(with([](Instrument& i) { i.timbres[1][0] = NAN; })), invalid_argument,
+               "NaN or infinity");
+}
+
+// All of a resampler's output for an input, as the engine asks for it.
+static std::vector<float> resample(Resampler& resampler, const std::vector<float>& in,
+                                   std::size_t n, std::size_t block) {
+  std::vector<float> out(n);
+  std::uint64_t pushed = 0;
+  for (std::size_t done = 0; done < n;) {
+    const std::size_t size = std::min(block, n - done);
+    const std::uint64_t needed = resampler.needed(done + size - 1);
+    for (; pushed < needed; ++pushed) {
+      const float zero = 0.0f;
+      resampler.push(pushed < in.size() ? &in[pushed] : &zero, 1);
+    }
+    resampler.pull(out.data() + done, size);
+    done += size;
+  }
+  return out;
+}
+
+// A sine comes out as that sine, `latency` samples later, and one above the lower rate's half as
+// nothing.
+static void resampler_keeps_the_band(std::uint32_t from, std::uint32_t to) {
+  Resampler resampler(from, to);
+  const double lower = std::min(from, to);
+  const std::size_t n_in = from / 4, n = to / 5;
+  for (const double part : {0.001, 0.1, 0.31, 0.45, 0.55, 0.8}) {
+    const double hz = part * lower;
+    if (hz > 0.49 * from) continue;
+    std::vector<float> in(n_in);
+    for (std::size_t i = 0; i < n_in; ++i) {
+      in[i] =
+          static_cast<float>(std::sin(2.0 * std::numbers::pi * hz * static_cast<double>(i) / from));
+    }
+    resampler.reset();
+    const std::vector<float> out = resample(resampler, in, n, 100);
+    double worst = 0.0;
+    for (std::size_t i = n / 2; i < n; ++i) {
+      const double moment = static_cast<double>(i) - static_cast<double>(resampler.latency());
+      const double wanted = part > 0.5 ? 0.0 : std::sin(2.0 * std::numbers::pi * hz * moment / to);
+      worst = std::max(worst, std::abs(out[i] - wanted));
+    }
+    // 0.01 dB is 1.2e-3; -100 dB is 1e-5.
+    CHECK_NEAR(worst, 0.0, part == 0.45 ? 1.2e-3 : 1e-5);
+    resampler.reset();
+    CHECK(resample(resampler, in, n, 7) == out);
+    Resampler fresh(from, to);
+    CHECK(resample(fresh, in, n, 1) == out);
+  }
+}
+
+int main() {
+  counter_counts();
+  for (const PhaseChannel phase :
+       {PhaseChannel::kHarmonic, PhaseChannel::kInstantaneousFrequency}) {
+    for (const std::uint32_t rate : {8000u, 16000u, 22050u, 44100u, 48000u, 96000u}) {
+      plays_without_allocating(phase, rate);
+      blocks_do_not_matter(phase, rate);
+    }
+  }
+  odd_events_are_harmless();
+  bad_instruments_are_refused();
+  for (const auto& [from, to] : {std::pair{16000u, 16000u},
+                                 {16000u, 22050u},
+                                 {16000u, 44100u},
+                                 {16000u, 48000u},
+                                 {16000u, 96000u},
+                                 {16000u, 8000u},
+                                 {16000u, 11025u},
+                                 {48000u, 44100u},
+                                 {44100u, 16000u},
+                                 {192000u, 16000u}}) {
+    resampler_keeps_the_band(from, to);
+  }
+  return audiogen::test::finish();
+}

@@ -1,0 +1,412 @@
+"""The engine without the compiled module plays what the native one plays."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import audiogen
+from audiogen.engine import fallback
+from audiogen.engine.synth import EVENT, NOTE_OFF, NOTE_ON
+from audiogen.errors import FormatError, ParameterError
+from audiogen.ops import _native
+from audiogen.presets import GeneratorTable, weight_shapes
+
+MODEL_RATE = 16000
+LATENTS = [[1.0, 0.0, 0.3], [-1.0, 0.4, 0.2]]
+SUSTAIN = {"loop_start_frame": 5, "loop_end_frame": 22, "release_frame": 24}
+TOLERANCE = 2e-5  # of full scale
+
+
+@pytest.fixture
+def native() -> ModuleType:
+    module = _native.find()
+    if module is None:
+        pytest.skip("audiogen._native is not built, so there is nothing to compare with")
+    return module
+
+
+@pytest.fixture(params=["native", "fallback"])
+def module(request: pytest.FixtureRequest) -> ModuleType:
+    return fallback if request.param == "fallback" else request.getfixturevalue("native")
+
+
+@pytest.fixture
+def no_native(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An installation without the compiled module."""
+    monkeypatch.setattr(_native, "find", lambda: None)
+    _native.kernels.cache_clear()
+    yield
+    _native.kernels.cache_clear()
+
+
+def fields(conditioning: str, **changes: Any) -> dict[str, Any]:
+    harmonic = conditioning == "harmonic"
+    return {
+        "conditioning": conditioning,
+        "latent_size": 3,
+        "channels": [12, 11, 10] if harmonic else [13, 9, 10],
+        "start_shape": [8, 16],  # in the end 32 frames of 64 bins
+        "pitch_min": 36,
+        "n_pitches": 49,
+        "note_off_frame": 20,
+        "sample_rate": float(MODEL_RATE),
+        **changes,
+    }
+
+
+def weights_for(config: dict[str, Any]) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(1)
+    table = GeneratorTable(**{k: v for k, v in config.items() if k != "sample_rate"})
+    shapes = weight_shapes(table)
+    # Sums of unit variance, as in a trained network, keep rounding errors small.
+    weights = {
+        name: (random.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
+        for name, shape in shapes.items()
+    }
+    weights["to_rgb.bias"][:] = 0.0
+    return weights
+
+
+def instrument(
+    module: ModuleType,
+    conditioning: str = "harmonic",
+    *,
+    weights: dict[str, np.ndarray] | None = None,
+    sustain: dict[str, int] | None = None,
+    latents: list[list[float]] | None = None,
+    pitch_range: tuple[float, float] = (40.0, 76.0),
+    **spectrogram: Any,
+) -> Any:
+    config = fields(conditioning)
+    harmonic = conditioning == "harmonic"
+    return module.Instrument(
+        module.Generator(config, weights or weights_for(config), "float32"),
+        {
+            "sample_rate": float(MODEL_RATE),
+            "n_fft": 128,
+            "hop_length": 32,
+            "magnitude_scale": 0.25,
+            "magnitude_offset": 0.2,
+            "frequency_scale": 0.8,
+            "phase": "harmonic" if harmonic else "instantaneous_frequency",
+            **spectrogram,
+        },
+        SUSTAIN if sustain is None else sustain,
+        pitch_range,
+        LATENTS if latents is None else latents,
+    )
+
+
+# Seconds, kind, id, timbre, pitch, velocity.
+Happening = tuple[float, int, int, int, float, float]
+OUT_OF_RANGE = 3
+SCORE: list[Happening] = [
+    (0.000, NOTE_ON, 0, 0, 60.0, 0.9),
+    (0.002, NOTE_OFF, 0, 0, 0.0, 0.0),  # in the attack
+    (0.050, NOTE_ON, 1, 1, 52.3, 0.5),
+    (0.100, NOTE_ON, 2, 0, 20.0, 1.0),
+    (0.110, NOTE_OFF, 9, 0, 0.0, 0.0),  # nobody's
+    (0.140, NOTE_ON, 3, 7, 110.5, 2.0),  # an unknown timbre is the first
+    (0.146, NOTE_ON, 4, 0, 76.5, -1.0),
+    (0.150, NOTE_ON, 5, 0, float("nan"), 1.0),
+    (0.187, NOTE_OFF, 2, 0, 0.0, 0.0),  # while its loop fades
+    (0.400, NOTE_OFF, 3, 0, 0.0, 0.0),
+    (0.450, NOTE_OFF, 1, 0, 0.0, 0.0),  # after many loops
+]
+
+
+def play(
+    engine: Any, sample_rate: int, score: list[Happening], block: int, seconds: float = 0.55
+) -> tuple[np.ndarray, list[int]]:
+    """Samples, and the voices that sound after each block. Note 4 is held to the end."""
+    times = np.array([round(happening[0] * sample_rate) for happening in score])
+    events = np.array([(0, *happening[1:]) for happening in score], EVENT)
+    blocks, sounding = [], []
+    for start in range(0, int(seconds * sample_rate), block):
+        now = (times >= start) & (times < start + block)
+        due = events[now]
+        due["offset"] = times[now] - start
+        blocks.append(engine.process(block, due))
+        sounding.append(engine.n_sounding)
+    return np.concatenate(blocks), sounding
+
+
+def assert_same(got: np.ndarray, want: np.ndarray) -> None:
+    n = min(len(got), len(want))
+    assert got.dtype == np.float32
+    assert 0.1 < np.abs(want).max() < 2.0  # full scale is 1
+    np.testing.assert_allclose(got[:n], want[:n], rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("conditioning", ["harmonic", "one_hot"])
+@pytest.mark.parametrize(
+    ("pitch", "velocity", "seed", "stream"),
+    [(60.0, 1.0, 0, 0), (71.8, 0.3, 2**64 - 1, 5), (36.4, 0.0, 2**40 + 3, 1000)],
+)
+def test_generators_make_the_same_image(native, conditioning, pitch, velocity, seed, stream):
+    config = fields(conditioning)
+    note = (np.float32(LATENTS[1]), pitch, velocity, seed)
+    want = native.Generator(config, weights_for(config)).generate(*note, noise_stream=stream)
+    got = fallback.Generator(config, weights_for(config)).generate(*note, noise_stream=stream)
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, want, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("conditioning", ["harmonic", "one_hot"])
+@pytest.mark.parametrize("sample_rate", [16000, 48000, 22050, 8000])
+def test_plays_as_the_native_engine(native, conditioning, sample_rate):
+    ours = fallback.Engine(instrument(fallback, conditioning), sample_rate, 512, 8, 5)
+    theirs = native.Engine(instrument(native, conditioning), sample_rate, 512, 8, 5)
+    assert ours.latency == theirs.latency
+    # Other blocks for the one than for the other: the result doesn't depend on them.
+    got, _ = play(ours, sample_rate, SCORE, 300)
+    want, _ = play(theirs, sample_rate, SCORE, 512)
+    assert_same(got, want)
+    assert ours.n_transposed == theirs.n_transposed == OUT_OF_RANGE
+    assert ours.n_stolen == theirs.n_stolen == 0
+    assert ours.n_sounding == theirs.n_sounding == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hop_length": 64, "magnitude_offset": 1.1},
+        {"hop_length": 8, "magnitude_offset": 0.6},
+        {"phase": "instantaneous_frequency"},
+    ],
+    ids=["two windows meet", "sixteen windows meet", "phase without harmonics"],
+)
+def test_plays_other_spectrograms_as_the_native_engine(native, changes):
+    both = [
+        module.Engine(instrument(module, **changes), MODEL_RATE, 512, 8, 1)
+        for module in (fallback, native)
+    ]
+    got, want = (play(engine, MODEL_RATE, SCORE, 512)[0] for engine in both)
+    assert_same(got, want)
+
+
+def test_steals_as_the_native_engine(native):
+    score: list[Happening] = [
+        (0.00, NOTE_ON, 0, 0, 48.0, 1.0),
+        (0.05, NOTE_ON, 1, 0, 55.0, 1.0),
+        (0.06, NOTE_ON, 2, 1, 57.0, 1.0),
+        (0.10, NOTE_OFF, 1, 0, 0.0, 0.0),
+        (0.101, NOTE_ON, 3, 1, 62.0, 1.0),  # takes the place of note 1, which is released
+        (0.15, NOTE_ON, 4, 0, 67.0, 1.0),  # takes the place of note 0, the oldest
+        (0.16, NOTE_OFF, 0, 0, 0.0, 0.0),  # which therefore hears nothing
+        (0.25, NOTE_OFF, 2, 0, 0.0, 0.0),
+        (0.30, NOTE_ON, 5, 0, 69.0, 1.0),  # note 2 has ended by now
+        (0.35, NOTE_OFF, 5, 0, 0.0, 0.0),
+    ]
+    ours, theirs = (
+        module.Engine(instrument(module), MODEL_RATE, 128, 3, 9) for module in (fallback, native)
+    )
+    got, sounding = play(ours, MODEL_RATE, score, 128)
+    want, wanted = play(theirs, MODEL_RATE, score, 128)
+    assert_same(got, want)
+    assert sounding == wanted and max(sounding) == 3
+    assert ours.n_stolen == theirs.n_stolen == 2
+
+
+def test_a_note_that_falls_silent_ends_as_in_the_native_engine(native):
+    weights = weights_for(fields("harmonic"))
+    weights["to_rgb.weight"][0] = 0.0
+    weights["to_rgb.bias"][0] = np.arctanh(-0.46)
+    score: list[Happening] = [(0.0, NOTE_ON, 0, 0, 60.0, 1.0)]
+    results = []
+    for module in (fallback, native):
+        engine = module.Engine(instrument(module, weights=weights), MODEL_RATE, 32, 1, 0)
+        results.append(play(engine, MODEL_RATE, score, 32, seconds=0.1))
+    (got, sounding), (want, wanted) = results
+    assert sounding == wanted and sounding[0] == 1 and sounding[-1] == 0
+    np.testing.assert_allclose(got, want, rtol=0, atol=TOLERANCE)
+
+
+def test_a_release_from_the_last_frame_ends():
+    sustain = {**SUSTAIN, "release_frame": 31}
+    engine = fallback.Engine(instrument(fallback, sustain=sustain), MODEL_RATE, 1024, 1, 0)
+    _, sounding = play(engine, MODEL_RATE, SCORE[:2], 1024, seconds=1.0)
+    assert sounding[-1] == 0
+
+
+def test_a_note_can_be_held_while_some_of_it_fades_away():
+    """Each loop takes 4 nats from the high bins, so that soon nothing is left of them."""
+    config = {**fields("one_hot"), "channels": [2], "start_shape": [32, 1024], "n_pitches": 1}
+    weights = {k: 0.0 * w for k, w in weights_for(config).items()}
+    fall = 0.6 * np.linspace(0, 1, 32)[:, None] * (np.arange(1024) > 64)
+    ripple = 0.3 + 0.01 * (np.arange(1024) * 7 % 5)
+    weights["blocks.0.conv1.weight"][:, 1] = np.cos(ripple - fall), np.sin(ripple - fall)
+    weights["blocks.0.conv2.weight"][[0, 1], [0, 1], 1, 1] = 1.0
+    weights["to_rgb.weight"][0, 1] = 0.7
+    held = fallback.Instrument(
+        fallback.Generator({**config, "latent_size": 3}, weights),
+        {
+            "sample_rate": MODEL_RATE,
+            "n_fft": 2048,
+            "hop_length": 512,
+            "magnitude_scale": 0.066,
+            "magnitude_offset": 0.1,
+            "frequency_scale": 0.8,
+            "phase": "harmonic",
+        },
+        {"loop_start_frame": 8, "loop_end_frame": 28, "release_frame": 28},
+        (36.0, 36.0),
+        [[0.0, 1.0, 0.0]],
+    )
+    engine = fallback.Engine(held, MODEL_RATE, 16384, 1, 0)
+    samples, _ = play(engine, MODEL_RATE, SCORE[:1], 16384, seconds=40.0)
+    assert np.isfinite(samples).all()
+    assert np.abs(samples[-MODEL_RATE:]).max() > 0.5 * np.abs(samples[:MODEL_RATE]).max()
+
+
+def test_reset_is_as_new(module):
+    engine = module.Engine(instrument(module), 22050, 512, 2, 3)
+    first = play(engine, 22050, SCORE, 512)
+    engine.reset(4)
+    other = play(engine, 22050, SCORE, 512)
+    engine.reset(3)
+    again = play(engine, 22050, SCORE, 512)
+    assert np.array_equal(first[0], again[0]) and first[1] == again[1]
+    assert not np.array_equal(first[0], other[0])
+    assert engine.n_transposed == OUT_OF_RANGE and engine.n_stolen == 2
+
+
+def test_no_samples_asked_for_are_none(module):
+    engine = module.Engine(instrument(module), MODEL_RATE, 512, 2, 3)
+    assert engine.process(0, np.zeros(1, EVENT)).shape == (0,)
+
+
+@pytest.fixture
+def preset(write_tiny, preset_fields, tmp_path) -> Path:
+    """A preset on disk whose sustain is long enough for the engine."""
+    sizes = {"start_shape": [8, 16], "note_off_frame": 20}
+    scales = {"n_frames": 32, "magnitude_scale": 0.25, "magnitude_offset": 0.0}
+    return write_tiny(
+        tmp_path / "little",
+        generator=preset_fields["generator"] | sizes,
+        spectrogram=preset_fields["spectrogram"] | scales,
+        sustain=SUSTAIN,
+    )
+
+
+def test_renders_without_the_compiled_module_after_one_warning(no_native, preset):
+    with pytest.warns(RuntimeWarning, match=r"C\+\+20 compiler.*numba") as said:
+        samples = audiogen.load(preset).render("C3:0.1 [E4 G4]:0.2", seed=3)
+        again = audiogen.load(preset).render("C3:0.1 [E4 G4]:0.2", seed=3)
+    assert len(said) == 1
+    assert np.array_equal(samples, again)
+    assert len(samples) >= 0.3 * MODEL_RATE and np.isfinite(samples).all() and samples.any()
+
+
+def test_renders_as_with_the_compiled_module(native, preset, monkeypatch):
+    score = "C3:0.1 [E4 G4]:0.2"
+    want = audiogen.load(preset).render(score, sample_rate=44100)
+    monkeypatch.setattr(_native, "find", lambda: None)
+    monkeypatch.setattr(_native, "kernels", lambda: None)  # what says so is tested above
+    got = audiogen.load(preset).render(score, sample_rate=44100)
+    assert len(got) == len(want)
+    assert_same(got, want)
+
+
+def test_does_not_load_torch():
+    code = "import sys, audiogen.engine.fallback; print('torch' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"
+
+
+def test_says_what_to_do_about_another_precision():
+    config = fields("one_hot")
+    with pytest.raises(ParameterError, match=r"precision='bfloat16'.*use 'float32'"):
+        fallback.Generator(config, weights_for(config), "bfloat16")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"conditioning": "harmonics"}, "conditioning"),
+        ({"tempo": 3}, "tempo"),
+        ({"channels": []}, "channels"),
+        ({"latent_size": "many"}, "latent_size"),
+    ],
+)
+def test_refuses_a_bad_config(module, changes, said):
+    config = fields("one_hot")
+    with pytest.raises(ParameterError, match=said):
+        module.Generator({**config, **changes}, weights_for(config))
+
+
+@pytest.mark.parametrize(
+    ("name", "weight", "error"),
+    [
+        ("blocks.1.conv1.bias", None, FormatError),
+        ("blocks.9.conv1.bias", np.zeros(3, np.float32), FormatError),
+        ("to_rgb.bias", np.zeros(3, np.float32), FormatError),
+        ("to_rgb.bias", np.float32([0.0, np.inf]), FormatError),
+        ("to_rgb.bias", "loud", ParameterError),
+    ],
+    ids=["missing", "unknown", "shape", "infinite", "text"],
+)
+def test_refuses_bad_weights(module, name, weight, error):
+    config = fields("one_hot")
+    weights: dict[str, Any] = weights_for(config)
+    if weight is None:
+        del weights[name]
+    else:
+        weights[name] = weight
+    with pytest.raises(error, match=name):
+        module.Generator(config, weights)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"n_fft": 256}, "n_fft=256"),
+        ({"n_fft": 100}, "n_fft=100"),
+        ({"hop_length": 48}, "hop_length=48"),
+        ({"sample_rate": 500.0}, "sample_rate=500"),
+        ({"magnitude_scale": 0.0}, "magnitude_scale"),
+        ({"magnitude_offset": float("nan")}, "magnitude_offset"),
+        ({"frequency_scale": -1.0}, "frequency_scale"),
+        ({"sustain": {**SUSTAIN, "loop_end_frame": 16}}, "loop_end=16"),
+        ({"sustain": {**SUSTAIN, "loop_end_frame": 33}}, "within the note's 32"),
+        ({"sustain": {**SUSTAIN, "release_frame": 32}}, "within the note's 32"),
+        ({"pitch_range": (60.0, 59.0)}, "highest_pitch"),
+        ({"latents": []}, "no timbre"),
+        ({"latents": [[1.0, 2.0]]}, "timbre"),
+        ({"latents": [[1.0, 2.0, float("nan")]]}, "timbre"),
+    ],
+)
+def test_refuses_a_bad_instrument(module, changes, said):
+    with pytest.raises(ParameterError, match=said):
+        instrument(module, **changes)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((999, 512, 1), "sample_rate=999"),
+        ((384001, 512, 1), "sample_rate=384001"),
+        ((383987, 512, 1), "common divisor"),
+        ((16000, 0, 1), "max_block=0"),
+        ((16000, 65537, 1), "max_block=65537"),
+        ((16000, 512, 0), "max_voices=0"),
+        ((16000, 512, 4097), "max_voices=4097"),
+    ],
+)
+def test_refuses_bad_engine_arguments(module, arguments, said):
+    with pytest.raises(ParameterError, match=said):
+        module.Engine(instrument(module), *arguments)
+
+
+def test_refuses_a_block_that_is_too_long(module):
+    engine = module.Engine(instrument(module), MODEL_RATE, 512, 1)
+    with pytest.raises(ParameterError, match="n=513"):
+        engine.process(513, np.zeros(0, EVENT))
