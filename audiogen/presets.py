@@ -139,6 +139,11 @@ class SustainTable(_Table):
                 f"{self.loop_end_frame}, release_frame = {self.release_frame} aren't in order; "
                 "the loop must begin before it ends and end no later than the release begins"
             )
+        if self.loop_end_frame - self.loop_start_frame < 2:
+            raise ValueError(
+                f"loop_end_frame = {self.loop_end_frame} is less than 2 frames after "
+                f"loop_start_frame = {self.loop_start_frame}; leave more room between them"
+            )
         return self
 
 

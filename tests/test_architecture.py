@@ -27,7 +27,7 @@ PACKAGE = {
     "presets": set(),
     "audio_file": set(),
     "plot": {"audio_file", "notes"},
-    "engine": {"ops", "presets", "notes"},
+    "engine": {"ops", "presets", "notes", "representation"},
     "bench": {"engine", "training", "evaluation", "data", "models", "representation", "ops"}
     | {"presets", "notes", "audio_file"},
     "web": {"engine"},

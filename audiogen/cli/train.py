@@ -45,10 +45,9 @@ def gansynth(
 
     Ctrl-C saves a checkpoint, and the same command goes on from it.
     """
+    import torch
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    import torch
 
     from audiogen.data.nsynth import read_notes
     from audiogen.training.export import export_preset, read_source

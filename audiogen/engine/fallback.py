@@ -22,12 +22,9 @@ from audiogen.ops import _native, fallback, reference
 from audiogen.presets import GeneratorTable, weight_shapes
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.harmonic import (
-    GOLDEN,
-    bin_centres_hz,
     harmonic_maps,
-    nearest_harmonic,
     onset_centroids,
-    pitch_to_hz,
+    reference_phase,
     time_features,
 )
 
@@ -37,14 +34,13 @@ STREAMS_PER_NOTE = 32  # Philox streams that a note may use, one a block
 SLOPE = np.float32(0.2)  # of the leaky ReLU
 TWO_PI = np.float32(2 * np.pi)
 
-LOOP_FADE, RELEASE_FADE, END_FADE = 6, 2, 8  # frames
+LOOP_FADE, RELEASE_FADE, END_FADE = 6, 2, 8  # frames; LOOP_FADE or half the loop
 BAND_REACH = 16  # half the width, in bins, of the bands whose loudness is matched
 LARGEST_RISE = 4.6  # nats that a release may be raised by
 SILENCE = -5.0  # nats; no bin above it, and after the attack the note is over
 ATTACK_FRAMES = 16
 FAINTEST = -60.0  # nats; a weaker bin weighs as much, so that no band's weight vanishes
 LOBE_REACH = 4  # bins on each side of a partial's peak that turn with it
-SKIRT_STEPS = 8  # parts of a bin
 
 KAISER_BETA, TAPS = 11.2, 72  # of the resampler's filter
 LARGEST_TABLE = 1 << 24  # numbers in it
@@ -57,6 +53,8 @@ class Generator:
     def __init__(
         self, config: Mapping[str, Any], weights: Mapping[str, Any], precision: str = "float32"
     ):
+        from pydantic import ValidationError
+
         _native.kernels()  # says once that the compiled module is missing, where it is
         if precision != "float32":
             raise ParameterError(
@@ -67,8 +65,10 @@ class Generator:
         sample_rate = fields.pop("sample_rate", 16000.0)
         try:
             self.config = GeneratorTable.model_validate(fields, strict=False)
-        except ValueError as error:
-            raise ParameterError(f"config is wrong: {error}") from error
+        except ValidationError as error:
+            wrong = error.errors()[0]
+            where = ".".join(map(str, wrong["loc"]))
+            raise ParameterError(f"config: {where}: {wrong['msg']}") from error
         self.n_frames, n_bins = self.config.full_shape
         # Says where the bins lie; how far apart the frames are doesn't matter here.
         self._axis = SpectrogramConfig(sample_rate, 1, 2 * n_bins, n_bins, self.n_frames)
@@ -193,8 +193,8 @@ class Instrument:
             ),
             (math.isfinite(s.magnitude_offset), "magnitude_offset is not a number"),
             (
-                self.loop_end >= self.loop_start + 2 * LOOP_FADE,
-                f"loop_end={self.loop_end} must be at least {2 * LOOP_FADE} frames after"
+                self.loop_end >= self.loop_start + 2,
+                f"loop_end={self.loop_end} must be at least 2 frames after"
                 f" loop_start={self.loop_start}",
             ),
             (
@@ -214,19 +214,7 @@ class Instrument:
         window = reference.hann_window(s.n_fft)
         meeting = np.sum(window.reshape(-1, s.hop_length) ** 2, axis=0)
         self.window = (window / np.tile(meeting, s.n_fft // s.hop_length)).astype(np.float32)
-        # Frames that hear the onset of a note see a part of the window, but for the last of them.
-        self.centroids = onset_centroids(s).astype(np.float32)
-        parts = [window * (np.arange(s.n_fft) >= c) for c in range(s.pad_front, 0, -s.hop_length)]
-        spectra = np.fft.rfft(parts, SKIRT_STEPS * s.n_fft)
-        self._skirts = np.unwrap(np.angle(spectra), axis=1) / (2 * np.pi)
-
-    def skirt(self, frame: int, distance: np.ndarray) -> np.ndarray:
-        """Phase, in turns, that a bin sees of a partial ``distance`` below it."""
-        if frame >= len(self._skirts):
-            return -distance * self.centroids[-1] / np.float32(self.spectrogram.n_fft)
-        turns = self._skirts[frame, :-1]
-        value = np.interp(np.abs(distance) * SKIRT_STEPS, np.arange(len(turns)), turns)
-        return np.copysign(1.0, distance) * value
+        self.centroids = onset_centroids(s)
 
 
 @dataclass
@@ -261,6 +249,7 @@ class _NoteFrames:
         self.note = note
         self.image = self._generate()
         self.now = self.to = _Head(*self.image, 0)
+        self.loop_fade = min(LOOP_FADE, (instrument.loop_end - instrument.loop_start) // 2)
         self.frames_read = self.fade_length = self.fade_done = 0
         self.released = self.releasing = self.finished = False
 
@@ -272,8 +261,8 @@ class _NoteFrames:
                 self.now = self.to
             self._step_to(self.instrument.release, RELEASE_FADE)
         elif not (self.releasing or self.fade_length):
-            if self.now.frame + LOOP_FADE == self.instrument.loop_end:
-                self._step_to(self.instrument.loop_start, LOOP_FADE)
+            if self.now.frame + self.loop_fade == self.instrument.loop_end:
+                self._step_to(self.instrument.loop_start, self.loop_fade)
 
         level, frequency = self.now.read()
         if self.fade_length:
@@ -342,16 +331,13 @@ class _Voice:
         self.tail_left = s.n_fft // s.hop_length - 1  # hops that sound after the last frame
         self.overlap = np.zeros(s.n_fft, np.float32)  # the first hop is ready
         self.turns = np.zeros(s.n_bins, np.float32)  # phases, within [-0.5, 0.5]
+        self.steps = np.zeros((1, s.n_bins), np.float32)  # turns from each frame to the next
         if s.phase == "harmonic":
-            # Of the harmonic nearest to each bin: turns a frame, phase at the first frame's start in
-            # turns, and bins from it to the bin.
-            f_bin, f0 = bin_centres_hz(s, s.n_bins), pitch_to_hz(note.pitch)
-            number = nearest_harmonic(f_bin, f0)
-            f = number * f0
-            self.advance = _within_half(f * s.hop_length / s.sample_rate).astype(np.float32)
-            onset = 0.5 * GOLDEN * number**2 - f * s.pad_front / s.sample_rate
-            self.onset = _within_half(onset).astype(np.float32)
-            self.distance = (f_bin - f) / s.bin_width_hz
+            # Those of a harmonic tone; the last step is for all later frames.
+            frames = np.arange(len(self.instrument.centroids) + 1)
+            turns = reference_phase(note.pitch, s, frames) / (2 * np.pi)
+            self.turns = _within_half(turns[0]).astype(np.float32)
+            self.steps = _within_half(np.diff(turns, axis=0)).astype(np.float32)
         self.frames = _NoteFrames(self.instrument, note)
         # The first frames begin before the note: the hop that starts with it is ready when all of
         # the frames that cover it are.
@@ -387,17 +373,12 @@ class _Voice:
         self.overlap += self.instrument.window * np.fft.irfft(np.append(np.complex64(0), spectrum))
 
     def _turn(self, level: Array, frequency: Array) -> None:
-        if self.instrument.spectrogram.phase != "harmonic":
-            self.turns = _within_half(self.turns + np.float32(0.5) * frequency)
-            return
-        if self.frame < len(self.instrument.centroids):
-            # The partials' common beginning, which is known.
-            skirt = self.instrument.skirt(self.frame, self.distance).astype(np.float32)
-            turns = self.onset + np.float32(self.frame) * self.advance + skirt
-        else:
-            turns = self.turns + self.advance + np.float32(0.5) * frequency
-        self.turns = _within_half(turns)
-        self._lock(level)
+        harmonic = self.instrument.spectrogram.phase == "harmonic"
+        if self.frame > 0 or not harmonic:
+            step = self.steps[min(self.frame, len(self.steps)) - 1]
+            self.turns = _within_half(self.turns + step + np.float32(0.5) * frequency)
+        if harmonic:
+            self._lock(level)
 
     def _lock(self, level: Array) -> None:
         """Let each bin take the phase of the nearest peak, less what the distance makes of it."""
@@ -412,7 +393,7 @@ class _Voice:
         nearest = peaks[np.searchsorted(ends, bins, side="right")]
         distance = bins - nearest
         centroids = self.instrument.centroids
-        per_bin = centroids[min(self.frame, len(centroids) - 1)] / np.float32(2 * len(level))
+        per_bin = np.float32(centroids[min(self.frame, len(centroids) - 1)] / (2 * len(level)))
         locked = self.turns[nearest] - distance.astype(np.float32) * per_bin
         self.turns = np.where(np.abs(distance) <= LOBE_REACH, _within_half(locked), self.turns)
 

@@ -143,6 +143,8 @@ class Synth:
         timbre: str | Sequence[float] | None,
         progress: Callable[[float], None] | None,
     ) -> np.ndarray:
+        if not 0 <= seed < 1 << 64:
+            raise ParameterError(f"seed={seed} can't be used; give a whole number from 0 to 2^64 - 1")
         latents, index = self._latents, 0
         if timbre is None or isinstance(timbre, str):
             index = self.timbres.index(self.preset.timbre(timbre).name)
@@ -245,9 +247,11 @@ class _Weights:
         from audiogen.ops import _native
 
         self.preset = preset
-        module = _native.find()
+        module: Any = _native.find()
         if module is None:
-            from audiogen.engine import fallback as module
+            from audiogen.engine import fallback
+
+            module = fallback
         self.module = module
         generator = preset.generator.model_dump() | {"sample_rate": float(preset.sample_rate)}
         weights = _read_weights(preset)

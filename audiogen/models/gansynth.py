@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -257,8 +258,9 @@ class Generator(nn.Module):
                 x = block.conv1.conv(_rows(upsample(x), 2 * ranges[b - 1][1][0], p, q, total))
             if block.conditioning is not None:
                 maps = torch.from_numpy(harmonic_maps(pitches, self.spectrogram, n_bins)).to(u)
-                time = time_features(config.shape(len(self.blocks) - 1)[0],
-                                     config.note_off_frame, total)[p:q]
+                time = time_features(
+                    config.shape(len(self.blocks) - 1)[0], config.note_off_frame, total
+                )[p:q]
                 if noise is None:
                     shape = (batch, q - p, n_bins)
                     grain = (torch.rand(shape, device=x.device) - 0.5) * math.sqrt(12.0)
@@ -273,8 +275,11 @@ class Generator(nn.Module):
             x = self.activate(block.conv2.conv(_rows(x, p, lo, hi, total)), None, style2)
             if stage is not None and b >= n_blocks - 2:
                 fine = torch.tanh(self.to_rgb[b].conv(x))
-                alpha = stage - n_blocks + 1
-                image = fine if image is None else torch.lerp(upsample(image), fine, alpha)
+                if image is not None:
+                    above = lo - 2 * ranges[b - 1][1][0]
+                    coarse = upsample(image)[:, :, above : above + hi - lo]
+                    fine = torch.lerp(coarse, fine, stage - n_blocks + 1)
+                image = fine
         return torch.tanh(self.to_rgb[-1].conv(x)) if image is None else image
 
     def _row_ranges(self, n_blocks: int, frames: tuple[int, int] | None):
@@ -355,7 +360,7 @@ class Critic(nn.Module):
         n_blocks = len(self.from_rgb) if stage is None else math.ceil(stage)
         x = F.leaky_relu(self.from_rgb[n_blocks - 1].conv(image), SLOPE)
         for b in reversed(range(n_blocks - 1)):
-            for layer in self.blocks[b]:
+            for layer in self.blocks[b].children():
                 x = F.leaky_relu(layer.conv(F.pad(x, (1, 1, 1, 1))), SLOPE)
             x = F.avg_pool2d(x, 2)
             if stage is not None and b == n_blocks - 2:
@@ -385,7 +390,7 @@ def export_weights(generator: Generator) -> dict[str, np.ndarray]:
         ``.conditioning.{maps,time}.weight``; ``.conditioning.noise``; ``to_rgb.weight`` [2, C],
         ``to_rgb.bias``.
     """
-    weights: dict[str, Tensor] = {}
+    weights: dict[str, Any] = {}
     for name, module in generator.named_modules():
         if isinstance(module, EqualisedWeight) and not name.startswith("to_rgb"):
             weights[f"{name}.weight"] = module.effective()

@@ -85,7 +85,7 @@ def preset_fields(trainer: Trainer, notes: NoteSet, name: str) -> dict[str, Any]
     source = read_source(notes)
     described = {entry["instrument_str"]: entry for entry in source.get("instruments", ())}
     families = {note.instrument: note.family for note in notes}
-    timbres = []
+    timbres: list[dict[str, Any]] = []
     for instrument, z in zip(trainer.notes.names, trainer.average_latents.tolist(), strict=True):
         entry = described.get(instrument, {})
         timbre = {

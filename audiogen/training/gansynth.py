@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from audiogen.data.nsynth import NoteSet
@@ -26,7 +25,12 @@ from audiogen.errors import AudiogenError, ParameterError
 from audiogen.models.gansynth import Critic, CriticConfig, Generator, GeneratorConfig, activate
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.harmonic import harmonic_maps
-from audiogen.representation.spectrogram import normalise, waveform_to_spectrogram
+from audiogen.representation.spectrogram import (
+    denormalise,
+    normalise,
+    spectrogram_to_waveform,
+    waveform_to_spectrogram,
+)
 from audiogen.training import losses
 
 # 1e-4 is about the quantisation noise of a 16-bit file; the scale maps it to -0.8 and the loudest
@@ -124,9 +128,12 @@ class Trainer:
     ----------
     notes : Notes
     recipe : Recipe
+    compiled : bool, optional
+        Whether to run `activate` through torch.compile, which makes a step twice as fast after a
+        slow start; by default where there is the C++ compiler that it needs.
     """
 
-    def __init__(self, notes: Notes, recipe: Recipe):
+    def __init__(self, notes: Notes, recipe: Recipe, compiled: bool | None = None):
         self.notes, self.recipe = notes, recipe
         torch.manual_seed(recipe.seed)
         self.draw = np.random.default_rng(recipe.seed)
@@ -143,17 +150,16 @@ class Trainer:
         with torch.no_grad():
             self.generator.to_rgb[-1].weight[1].zero_()
         self.latents = torch.nn.Parameter(torch.randn(len(notes.names), config.latent_size))
-        blocks = int(math.log2(recipe.crop_frames // 2)) + 1
         self.critic = Critic(
             CriticConfig(
-                channels=(64, 64, 48, 32, 16)[-blocks:],
-                start_shape=(2, recipe.spectrogram.n_bins >> (blocks - 1)),
+                channels=(64, 64, 48, 32, 16),
+                start_shape=(recipe.crop_frames // 16, recipe.spectrogram.n_bins // 16),
                 n_conditions=8,
                 n_pitches=0,
             )
         ).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
-        if shutil.which("c++"):  # torch.compile needs one; it makes a step twice as fast
+        if shutil.which("c++") is not None if compiled is None else compiled:
             torch._dynamo.config.recompile_limit = 64  # widths x conditionings x gradient modes
             self.generator.activate = torch.compile(activate, dynamic=True)
         self.average_latents = self.latents.detach().clone()
@@ -195,10 +201,7 @@ class Trainer:
             score = self._score(torch.cat((image, between)), batch.repeated())
             seen["fooled"] = losses.generator_loss(score)
             loss = loss + recipe.adversarial_weight * seen["fooled"]
-        if not torch.isfinite(loss):
-            raise AudiogenError(
-                f"the loss became {loss.item()} at step {self.step}; lower the learning rate"
-            )
+        self._require_finite(loss)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.parameters(), 1.0)
@@ -209,16 +212,39 @@ class Trainer:
 
     @torch.no_grad()
     def evaluate(self, n_notes: int = 32) -> dict[str, float]:
-        """Distances on held-out notes with the averaged weights, not pooled."""
+        """Distances on held-out notes with the averaged weights, not pooled, and what is heard.
+
+        Returns
+        -------
+        dict of float
+            ``magnitude`` and ``frequency`` as in training; ``log_mel_db``, see
+            `losses.log_mel_distance`.
+        """
+        spectrogram = self.recipe.spectrogram
         totals: dict[str, float] = {}
         chosen = self.held_out[:n_notes]
         for note in chosen:
             batch = self._batch(np.array([note]), whole=True)
             z = self.average_latents[batch.instruments]
             image = self.average(z, batch.pitch, batch.velocity)
-            for name, value in self._distances(image, batch, pooled=False).items():
+            sound = spectrogram_to_waveform(
+                denormalise(image, spectrogram), spectrogram, pitch=batch.pitch
+            )
+            seen = self._distances(image, batch, pooled=False)
+            wanted = torch.from_numpy(self.notes.waveforms[[note]])
+            seen["log_mel_db"] = losses.log_mel_distance(
+                sound[:, : wanted.shape[1]], wanted, spectrogram.sample_rate
+            )
+            for name, value in seen.items():
                 totals[name] = totals.get(name, 0.0) + float(value) / len(chosen)
         return totals
+
+    def _require_finite(self, loss: Tensor) -> None:
+        """Before a step is taken: what is saved afterwards can then be gone on from."""
+        if not torch.isfinite(loss):
+            raise AudiogenError(
+                f"the loss became {loss.item()} at step {self.step}; lower the learning rate"
+            )
 
     def _set_rates(self) -> None:
         recipe = self.recipe
@@ -228,7 +254,8 @@ class Trainer:
             rate = recipe.adversarial_learning_rate
         else:
             done, rate = self.step / max(1, first), recipe.learning_rate
-        rate *= min(1.0, (self.step + 1) / 100) * (0.05 + 0.95 * math.cos(0.5 * math.pi * done) ** 2)
+        fall = 0.05 + 0.95 * math.cos(0.5 * math.pi * done) ** 2
+        rate *= min(1.0, (self.step + 1) / 100) * fall
         for group in self.optimiser.param_groups:
             group["lr"] = rate
 
@@ -258,10 +285,11 @@ class Trainer:
         if where < 1 / 3:
             start = 0
         elif where < 1 / 2:
-            start = self.draw.integers(self.recipe.generator.note_off_frame - 8, total - length + 1)
+            first = min(max(0, self.recipe.generator.note_off_frame - 8), total - length)
+            start = int(self.draw.integers(first, total - length + 1))
         else:
-            start = self.draw.integers(0, total - length + 1)
-        return int(start), int(start) + length
+            start = int(self.draw.integers(0, total - length + 1))
+        return start, start + length
 
     def _latents(self, batch: Batch) -> Tensor:
         z = self.latents[batch.instruments]
@@ -318,6 +346,7 @@ class Trainer:
                 lambda image: self._score(image, batch), batch.image, fake
             )
             loss = loss + self.recipe.penalty_every * self.recipe.penalty_weight * penalty
+        self._require_finite(loss)
         self.critic_optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.critic_optimiser.step()

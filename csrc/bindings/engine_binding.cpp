@@ -51,8 +51,8 @@ static std::shared_ptr<Instrument> make_instrument(
 static py::array_t<float> process(Engine& engine, std::size_t n,
                                   const py::array_t<Event, py::array::c_style>& events) {
   if (n > engine.max_block()) {
-    throw std::invalid_argument("n=" + std::to_string(n) + " is more than max_block=" +
-                                std::to_string(engine.max_block()));
+    throw std::invalid_argument("n=" + std::to_string(n) +
+                                " is more than max_block=" + std::to_string(engine.max_block()));
   }
   py::array_t<float> out(static_cast<py::ssize_t>(n));
   const std::span<const Event> list(events.data(), static_cast<std::size_t>(events.size()));

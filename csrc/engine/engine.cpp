@@ -82,8 +82,8 @@ void Engine::process(float* out, std::size_t n,
 
 void Engine::advance(std::uint64_t until) noexcept AUDIOGEN_REALTIME {
   while (model_time_ < until) {
-    const std::size_t n = static_cast<std::size_t>(
-        std::min<std::uint64_t>(until - model_time_, mix_.size()));
+    const std::size_t n =
+        static_cast<std::size_t>(std::min<std::uint64_t>(until - model_time_, mix_.size()));
     std::fill_n(mix_.begin(), n, 0.0f);
     for (Voice& voice : voices_) {
       if (voice.active()) voice.add(mix_.data(), n);

@@ -20,10 +20,10 @@ enum class EventKind : std::uint32_t { kNoteOff = 0, kNoteOn = 1 };
 struct Event {
   std::uint32_t offset = 0;  // samples from the block's start, less than the block's length
   EventKind kind = EventKind::kNoteOff;
-  std::uint32_t id = 0;       // names the note; a note-off ends the note-on of the same id
-  std::uint32_t timbre = 0;   // index into the instrument's timbres
-  float pitch = 60.0f;        // MIDI number
-  float velocity = 1.0f;      // 0 .. 1
+  std::uint32_t id = 0;      // names the note; a note-off ends the note-on of the same id
+  std::uint32_t timbre = 0;  // index into the instrument's timbres
+  float pitch = 60.0f;       // MIDI number
+  float velocity = 1.0f;     // 0 .. 1
 };
 
 // Plays one instrument. Whatever the blocks, the same events at the same samples give the same
@@ -66,7 +66,7 @@ class Engine {
   std::vector<std::uint64_t> ages_;  // number of the note that each voice plays
   std::vector<float> mix_;
   std::uint64_t seed_ = 0;
-  std::uint64_t host_time_ = 0;   // samples since reset
+  std::uint64_t host_time_ = 0;  // samples since reset
   std::uint64_t model_time_ = 0;
   std::uint64_t n_notes_ = 0;
   std::uint64_t n_transposed_ = 0;

@@ -13,6 +13,7 @@ namespace audiogen::engine {
 static constexpr std::size_t kBandReach = 16;
 // The largest step up in loudness that a release may take, nats (40 dB).
 static constexpr float kLargestRise = 4.6f;
+static constexpr float kFaintest = -60.0f;  // nats
 // A frame whose loudest bin is below this (nats; a sine of -97 dBFS at n_fft 2048) is silent, and
 // nothing louder is to come once the attack is over.
 static constexpr float kSilence = -5.0f;
@@ -21,15 +22,16 @@ static constexpr std::size_t kAttackFrames = 16;
 NoteFrames::NoteFrames(const Instrument& instrument)
     : instrument_(&instrument),
       now_{models::FrameStream(instrument.generator), 0, {}, {}, {}},
-      next_{models::FrameStream(instrument.generator), 0, {}, {}, {}} {
+      next_{models::FrameStream(instrument.generator), 0, {}, {}, {}},
+      loop_fade_(std::min(kLoopFade,
+                          (instrument.sustain.loop_end - instrument.sustain.loop_start) / 2)) {
   const std::size_t n = instrument.spectrogram.n_bins();
   for (Head* head : {&now_, &next_}) {
     head->offset.resize(n);
     head->log_magnitude.resize(n);
     head->frequency.resize(n);
   }
-  weight_sum_.resize(n + 1);
-  difference_sum_.resize(n + 1);
+  weight_.resize(n);
 }
 
 void NoteFrames::start(const models::NoteInput& note) noexcept AUDIOGEN_REALTIME {
@@ -48,9 +50,8 @@ void NoteFrames::next(float* log_magnitude, float* frequency) noexcept AUDIOGEN_
     releasing_ = true;
     if (fade_length_ != 0) std::swap(now_, next_);
     step_to(sustain.release, kReleaseFade);
-  } else if (!releasing_ && fade_length_ == 0 &&
-             now_.frame + kLoopFade == sustain.loop_end) {
-    step_to(sustain.loop_start, kLoopFade);
+  } else if (!releasing_ && fade_length_ == 0 && now_.frame + loop_fade_ == sustain.loop_end) {
+    step_to(sustain.loop_start, loop_fade_);
   }
 
   read(now_);
@@ -61,7 +62,7 @@ void NoteFrames::next(float* log_magnitude, float* frequency) noexcept AUDIOGEN_
   float loudest = kSilence;
   for (std::size_t k = 0; k < n; ++k) loudest = std::max(loudest, now_.log_magnitude[k]);
   if (releasing_) {
-    const std::size_t left = fade_length_ != 0 ? n_frames : n_frames - now_.frame;
+    const std::size_t left = fade_length_ != 0 ? n_frames : n_frames - std::min(n_frames, now_.frame);
     if (left < kEndFade) {
       const float gain = std::log(static_cast<float>(left + 1) / (kEndFade + 1));
       for (float& value : now_.log_magnitude) value += gain;
@@ -125,20 +126,22 @@ void NoteFrames::fade_frame() noexcept AUDIOGEN_REALTIME {
 }
 
 void NoteFrames::match_loudness(bool may_rise) noexcept AUDIOGEN_REALTIME {
-  const std::size_t n = now_.log_magnitude.size();
+  const std::size_t n = weight_.size();
   for (std::size_t k = 0; k < n; ++k) {
-    const double weight = core::exp(now_.log_magnitude[k]);
-    weight_sum_[k + 1] = weight_sum_[k] + weight;
-    difference_sum_[k + 1] =
-        difference_sum_[k] + weight * (now_.log_magnitude[k] - next_.log_magnitude[k]);
+    // Never 0, so that a band that has long faded away still has a mean.
+    weight_[k] = core::exp(std::max(now_.log_magnitude[k], kFaintest));
   }
-  const float largest = may_rise ? kLargestRise : 0.0f;
+  const double largest = may_rise ? kLargestRise : 0.0;
   for (std::size_t k = 0; k < n; ++k) {
     const std::size_t first = k < kBandReach ? 0 : k - kBandReach;
     const std::size_t end = std::min(n, k + kBandReach + 1);
-    const double difference = difference_sum_[end] - difference_sum_[first];
-    const double weight = weight_sum_[end] - weight_sum_[first];
-    next_.offset[k] = std::min(static_cast<float>(difference / weight), largest);
+    double weight = 0.0, difference = 0.0;
+    for (std::size_t i = first; i < end; ++i) {
+      weight += weight_[i];
+      difference += static_cast<double>(weight_[i]) *
+                    (now_.log_magnitude[i] - next_.log_magnitude[i]);
+    }
+    next_.offset[k] = static_cast<float>(std::min(difference / weight, largest));
   }
 }
 

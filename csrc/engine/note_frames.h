@@ -10,14 +10,14 @@
 
 namespace audiogen::engine {
 
-// A generator knows notes of one length. A longer one goes back from the sustain's end to its start;
-// a released one goes to the release. Each such step fades over a few frames in log magnitude and
-// frequency, never in samples: phases are summed by the voice and know nothing of it, so no step
-// can click. The frames stepped to are scaled, band by band, to the loudness of those left: a note
-// that decays goes on decaying, and a release starts where the note is.
+// A generator knows notes of one length. A longer one goes back from the sustain's end to its
+// start; a released one goes to the release. Each such step fades over a few frames in log
+// magnitude and frequency, never in samples: phases are summed by the voice and know nothing of it,
+// so no step can click. The frames stepped to are scaled, band by band, to the loudness of those
+// left: a note that decays goes on decaying, and a release starts where the note is.
 class NoteFrames {
  public:
-  static constexpr std::size_t kLoopFade = 6;     // frames
+  static constexpr std::size_t kLoopFade = 6;     // frames, or half the loop if that is less
   static constexpr std::size_t kReleaseFade = 2;  // frames
   static constexpr std::size_t kEndFade = 8;      // frames to silence if the release is still loud
 
@@ -54,8 +54,8 @@ class NoteFrames {
   const Instrument* instrument_;
   Head now_;
   Head next_;  // stepped to
-  std::vector<double> weight_sum_;
-  std::vector<double> difference_sum_;
+  std::vector<float> weight_;
+  std::size_t loop_fade_;
   models::NoteInput note_;
   std::size_t frames_read_ = 0;
   std::size_t fade_length_ = 0;  // 0: not fading

@@ -40,7 +40,7 @@ class Resampler {
  private:
   std::uint64_t up_;
   std::uint64_t down_;
-  std::size_t taps_ = 0;        // of each phase, even
+  std::size_t taps_ = 0;  // of each phase, even
   std::size_t latency_ = 0;
   std::vector<float> filter_;   // [up, taps], in the order of the input
   std::vector<float> history_;  // ring of a power of two, written twice so that reads are straight

@@ -41,7 +41,9 @@ SynthesisTables::SynthesisTables(const Spectrogram& spectrogram)
 }
 
 Voice::Voice(const Instrument& instrument, const SynthesisTables& tables)
-    : instrument_(&instrument), tables_(&tables), kernels_(&kernels::kernels()),
+    : instrument_(&instrument),
+      tables_(&tables),
+      kernels_(&kernels::kernels()),
       frames_(instrument) {
   const std::size_t n = instrument.spectrogram.n_bins();
   for (auto* values : {&log_magnitude_, &frequency_, &turns_, &phase_, &advance_, &lobe_}) {
@@ -105,8 +107,7 @@ void Voice::start_phase(float pitch) noexcept AUDIOGEN_REALTIME {
     const double harmonic = number * f0;
     const double advance = harmonic * hop / rate;
     const double lobe = (harmonic - f_bin) / rate;
-    const double start =
-        lobe * centroid - harmonic * pad / rate + 0.5 * kGolden * number * number;
+    const double start = lobe * centroid - harmonic * pad / rate + 0.5 * kGolden * number * number;
     advance_[k] = static_cast<float>(advance - std::floor(advance + 0.5));
     lobe_[k] = static_cast<float>(lobe);
     turns_[k] = static_cast<float>(start - std::floor(start + 0.5));
@@ -142,7 +143,8 @@ void Voice::lock_phase() noexcept AUDIOGEN_REALTIME {
   std::size_t from = 0;  // first bin that no peak has yet
   std::size_t peak = n;  // the last one found; n for none
   for (std::size_t k = 1; k <= n; ++k) {
-    const bool is_peak = k < n && level[k] > level[k - 1] && (k + 1 == n || level[k] >= level[k + 1]);
+    const bool is_peak =
+        k < n && level[k] > level[k - 1] && (k + 1 == n || level[k] >= level[k + 1]);
     if (!is_peak && k < n) continue;
     if (peak < n) {
       const std::size_t middle = k < n ? (peak + k) / 2 + 1 : n;

@@ -67,12 +67,12 @@ class Voice {
   std::vector<float> log_magnitude_;
   std::vector<float> frequency_;
   std::vector<float> turns_;
-  std::vector<float> phase_;          // rad
-  std::vector<float> advance_;        // turns a frame of the harmonic nearest to the bin
-  std::vector<float> lobe_;           // its distance from the bin, cycles a sample
-  std::vector<float> spectrum_;       // [n_bins + 1] complex
+  std::vector<float> phase_;     // rad
+  std::vector<float> advance_;   // turns a frame of the harmonic nearest to the bin
+  std::vector<float> lobe_;      // its distance from the bin, cycles a sample
+  std::vector<float> spectrum_;  // [n_bins + 1] complex
   std::vector<float> scratch_;
-  std::vector<float> overlap_;        // [n_fft]; the first hop is ready
+  std::vector<float> overlap_;  // [n_fft]; the first hop is ready
 };
 
 }  // namespace audiogen::engine

@@ -19,10 +19,12 @@ from audiogen.errors import FormatError, ParameterError
 from audiogen.ops import _native
 from audiogen.presets import GeneratorTable, weight_shapes
 
+pytestmark = pytest.mark.filterwarnings("ignore:audiogen was installed without:RuntimeWarning")
+
 MODEL_RATE = 16000
 LATENTS = [[1.0, 0.0, 0.3], [-1.0, 0.4, 0.2]]
 SUSTAIN = {"loop_start_frame": 5, "loop_end_frame": 22, "release_frame": 24}
-TOLERANCE = 2e-5  # of full scale
+TOLERANCE = 1e-4  # of full scale
 
 
 @pytest.fixture
@@ -94,7 +96,7 @@ def instrument(
             "n_fft": 128,
             "hop_length": 32,
             "magnitude_scale": 0.25,
-            "magnitude_offset": 0.2,
+            "magnitude_offset": 0.8 if harmonic else 0.0,
             "frequency_scale": 0.8,
             "phase": "harmonic" if harmonic else "instantaneous_frequency",
             **spectrogram,
@@ -172,19 +174,25 @@ def test_plays_as_the_native_engine(native, conditioning, sample_rate):
     assert_same(got, want)
     assert ours.n_transposed == theirs.n_transposed == OUT_OF_RANGE
     assert ours.n_stolen == theirs.n_stolen == 0
-    assert ours.n_sounding == theirs.n_sounding == 1
+    assert ours.n_sounding == theirs.n_sounding
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         {"hop_length": 64, "magnitude_offset": 1.1},
-        {"hop_length": 8, "magnitude_offset": 0.6},
+        {"hop_length": 8, "magnitude_offset": 0.8},
         {"phase": "instantaneous_frequency"},
+        {"pitch_range": (58.0, 62.0)},
     ],
-    ids=["two windows meet", "sixteen windows meet", "phase without harmonics"],
+    ids=[
+        "two windows meet",
+        "sixteen windows meet",
+        "phase without harmonics",
+        "less than an octave",
+    ],
 )
-def test_plays_other_spectrograms_as_the_native_engine(native, changes):
+def test_plays_other_instruments_as_the_native_engine(native, changes):
     both = [
         module.Engine(instrument(module, **changes), MODEL_RATE, 512, 8, 1)
         for module in (fallback, native)
@@ -230,14 +238,14 @@ def test_a_note_that_falls_silent_ends_as_in_the_native_engine(native):
     np.testing.assert_allclose(got, want, rtol=0, atol=TOLERANCE)
 
 
-def test_a_release_from_the_last_frame_ends():
+def test_a_release_from_the_last_frame_ends(module):
     sustain = {**SUSTAIN, "release_frame": 31}
-    engine = fallback.Engine(instrument(fallback, sustain=sustain), MODEL_RATE, 1024, 1, 0)
+    engine = module.Engine(instrument(module, sustain=sustain), MODEL_RATE, 1024, 1, 0)
     _, sounding = play(engine, MODEL_RATE, SCORE[:2], 1024, seconds=1.0)
     assert sounding[-1] == 0
 
 
-def test_a_note_can_be_held_while_some_of_it_fades_away():
+def test_a_note_can_be_held_while_some_of_it_fades_away(module):
     """Each loop takes 4 nats from the high bins, so that soon nothing is left of them."""
     config = {**fields("one_hot"), "channels": [2], "start_shape": [32, 1024], "n_pitches": 1}
     weights = {k: 0.0 * w for k, w in weights_for(config).items()}
@@ -246,8 +254,8 @@ def test_a_note_can_be_held_while_some_of_it_fades_away():
     weights["blocks.0.conv1.weight"][:, 1] = np.cos(ripple - fall), np.sin(ripple - fall)
     weights["blocks.0.conv2.weight"][[0, 1], [0, 1], 1, 1] = 1.0
     weights["to_rgb.weight"][0, 1] = 0.7
-    held = fallback.Instrument(
-        fallback.Generator({**config, "latent_size": 3}, weights),
+    held = module.Instrument(
+        module.Generator({**config, "sample_rate": float(MODEL_RATE)}, weights),
         {
             "sample_rate": MODEL_RATE,
             "n_fft": 2048,
@@ -261,10 +269,11 @@ def test_a_note_can_be_held_while_some_of_it_fades_away():
         (36.0, 36.0),
         [[0.0, 1.0, 0.0]],
     )
-    engine = fallback.Engine(held, MODEL_RATE, 16384, 1, 0)
+    engine = module.Engine(held, MODEL_RATE, 16384, 1, 0)
     samples, _ = play(engine, MODEL_RATE, SCORE[:1], 16384, seconds=40.0)
     assert np.isfinite(samples).all()
-    assert np.abs(samples[-MODEL_RATE:]).max() > 0.5 * np.abs(samples[:MODEL_RATE]).max()
+    second, last = samples[MODEL_RATE : 2 * MODEL_RATE], samples[-MODEL_RATE:]
+    assert last.std() > 0.5 * second.std() > 0.0
 
 
 def test_reset_is_as_new(module):
@@ -288,7 +297,7 @@ def test_no_samples_asked_for_are_none(module):
 def preset(write_tiny, preset_fields, tmp_path) -> Path:
     """A preset on disk whose sustain is long enough for the engine."""
     sizes = {"start_shape": [8, 16], "note_off_frame": 20}
-    scales = {"n_frames": 32, "magnitude_scale": 0.25, "magnitude_offset": 0.0}
+    scales = {"n_frames": 32, "magnitude_scale": 0.25, "magnitude_offset": -0.4}
     return write_tiny(
         tmp_path / "little",
         generator=preset_fields["generator"] | sizes,
@@ -318,7 +327,10 @@ def test_renders_as_with_the_compiled_module(native, preset, monkeypatch):
 
 def test_does_not_load_torch():
     code = "import sys, audiogen.engine.fallback; print('torch' in sys.modules)"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    root = Path(__file__).parents[2]
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
+    )
     assert run.stdout.strip() == "False"
 
 
@@ -393,7 +405,7 @@ def test_refuses_a_bad_instrument(module, changes, said):
     ("arguments", "said"),
     [
         ((999, 512, 1), "sample_rate=999"),
-        ((384001, 512, 1), "sample_rate=384001"),
+        ((400000, 512, 1), "sample_rate=400000"),
         ((383987, 512, 1), "common divisor"),
         ((16000, 0, 1), "max_block=0"),
         ((16000, 65537, 1), "max_block=65537"),

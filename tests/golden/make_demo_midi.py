@@ -110,6 +110,11 @@ def line() -> list[Event]:
     return events
 
 
+def bell(pitch: int) -> int:
+    """An octave higher, where the preset reaches that far."""
+    return pitch + 12 if pitch + 12 <= 84 else pitch
+
+
 def vibraphone() -> list[Event]:
     events = [program(0, VIBRAPHONE, 2)]
     for bar, figure in enumerate(BARS):
@@ -117,11 +122,13 @@ def vibraphone() -> list[Event]:
         bass = figure[0] - 12 if figure[0] > 48 else figure[0]
         events += note(start, BAR - SIXTEENTH, bass, loud - 6, 2)
         if bar < LAST:
-            events += note(start + 2 * TICKS, TICKS, figure[4] + 12, loud - 14, 2)
-            events += note(start + 3 * TICKS, TICKS, figure[3] + 12, loud - 20, 2)
+            events += note(start + 2 * TICKS, TICKS, bell(figure[4]), loud - 14, 2)
+            events += note(start + 3 * TICKS, TICKS, bell(figure[3]), loud - 20, 2)
         else:
             for pitch in figure[1:]:
-                events += note(start + 5 * SIXTEENTH, BAR - 5 * SIXTEENTH, pitch + 12, loud - 20, 2)
+                events += note(
+                    start + 5 * SIXTEENTH, BAR - 5 * SIXTEENTH, bell(pitch), loud - 20, 2
+                )
     return events
 
 

@@ -104,6 +104,14 @@ def test_maps_peak_at_the_partials() -> None:
         assert narrow[between] < 0.01 and cosine[between] < -0.5
 
 
+def test_maps_tell_the_pitch_and_the_frequency() -> None:
+    maps, f = harmonic_maps(60.3, HARMONIC, 64), bin_centres_hz(HARMONIC, 64)
+    np.testing.assert_allclose(maps[7], 6.3 / 30.0, rtol=1e-6)
+    np.testing.assert_allclose(maps[6], np.log2(f / 1000.0) / 4.0, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(maps[5], np.log2(f / pitch_to_hz(60.3)) / 4.0, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(np.arctanh(maps[0, :8]) * 16.0, [1, 1, 1, 2, 2, 3, 3, 4], rtol=1e-5)
+
+
 def test_maps_follow_the_pitch() -> None:
     near, far = (np.array([60.0, 60.0 + step]) for step in (0.01, 1.0))
     for n_bins in (16, 1024):

@@ -177,10 +177,19 @@ def test_silence_stays_silent(frequency: str, phase: str) -> None:
         made = waveform_to_spectrogram(wave, config, pitch=pitch)
         back = spectrogram_to_waveform(made, config, pitch=pitch)
         assert made.isfinite().all() and back.isfinite().all()
-        # The floor of the logarithm is what is left.
+        # What the floor of the logarithm leaves.
         assert back.abs().max() < (1e-4 if frequency == "linear" else 0.02)
         image = normalise(made, config)
         assert image.isfinite().all() and image.abs().max() <= 1.0
+
+
+def test_no_sample_is_divided_by_nothing() -> None:
+    """Without any padding the first sample lies where the window is 0."""
+    config = dataclasses.replace(SMALL, padding="front", n_samples=SMALL.span)
+    assert config.pad_front == 0
+    wave = torch.rand(config.n_samples) - 0.5
+    back = there_and_back(wave, config)
+    assert back.isfinite().all() and snr_db(wave[64:-64], back[64:-64]) > 20.0
 
 
 def test_a_short_clip_is_padded_and_a_long_one_refused() -> None:

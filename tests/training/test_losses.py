@@ -1,0 +1,191 @@
+"""Losses are what their equations say, and a critic trained with them finds every mode."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from audiogen.training import losses  # noqa: E402
+
+
+def test_critic_and_generator_losses() -> None:
+    real, fake = torch.tensor([1.0, 3.0]), torch.tensor([-1.0, 0.5])
+    assert float(losses.critic_loss(real, fake)) == pytest.approx(-0.25 - 2.0 + 1e-3 * 5.0)
+    assert float(losses.critic_loss(real, fake, drift=0.1)) == pytest.approx(-2.25 + 0.5)
+    assert float(losses.generator_loss(fake)) == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_penalty_of_a_linear_critic(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    weight = torch.randn(2, 3, 5, dtype=dtype)
+    real, fake = torch.randn(2, 4, 2, 3, 5, dtype=dtype)
+    penalty = losses.gradient_penalty(lambda x: (x * weight).sum(dim=(1, 2, 3)), real, fake)
+    assert penalty.dtype == dtype
+    assert float(penalty) == pytest.approx((float(weight.norm()) - 1.0) ** 2, rel=1e-6)
+    unit = weight / weight.norm()
+    alike = losses.gradient_penalty(lambda x: (x * unit).sum(dim=(1, 2, 3)), real, fake)
+    assert float(alike) < 1e-10
+
+
+def test_penalty_looks_between_real_and_fake() -> None:
+    """One random point of the straight line for each example."""
+    seen: list[torch.Tensor] = []
+
+    def critic(x: torch.Tensor) -> torch.Tensor:
+        seen.append(x.detach())
+        return 0.5 * x.square().sum(dim=1)
+
+    real, fake = torch.zeros(1000, 3), torch.tensor([[3.0, 0.0, 4.0]]).repeat(1000, 1)
+    penalty = losses.gradient_penalty(critic, real, fake)
+    part = seen[0][:, 0] / 3.0
+    torch.testing.assert_close(seen[0], part[:, None] * fake)
+    assert 0.0 <= part.min() < 0.02 and 0.98 < part.max() <= 1.0
+    assert abs(float(part.mean()) - 0.5) < 0.03
+    # The slope there is 5 times the part.
+    assert float(penalty) == pytest.approx(float((5.0 * part - 1.0).square().mean()), rel=1e-5)
+
+
+def test_penalty_of_a_flat_critic_has_a_gradient() -> None:
+    weight = torch.zeros(3, requires_grad=True)
+    penalty = losses.gradient_penalty(lambda x: x @ weight, torch.ones(2, 3), torch.zeros(2, 3))
+    penalty.backward()
+    assert penalty.item() == 1.0 and torch.isfinite(weight.grad).all()
+
+
+def test_slerp() -> None:
+    torch.manual_seed(0)
+    a, b = torch.randn(2, 6, 16, dtype=torch.float64)
+    at = lambda t: losses.slerp(a, b, torch.full((6, 1), t, dtype=torch.float64))  # noqa: E731
+    torch.testing.assert_close(at(0.0), a)
+    torch.testing.assert_close(at(1.0), b)
+    middle = at(0.5)
+    lengths = [v.norm(dim=1) for v in (a, b, middle)]
+    torch.testing.assert_close(lengths[2], 0.5 * (lengths[0] + lengths[1]))
+    cosines = [torch.cosine_similarity(middle, v) for v in (a, b)]
+    torch.testing.assert_close(cosines[0], cosines[1])
+    angle = torch.arccos(torch.cosine_similarity(a, b))
+    torch.testing.assert_close(torch.arccos(cosines[0]), 0.5 * angle)
+    # Equal steps are equal angles, and equal latents stay what they are.
+    third = torch.arccos(torch.cosine_similarity(at(1.0 / 3.0), a))
+    torch.testing.assert_close(third, angle / 3.0)
+    half = torch.full((6, 1), 0.5, dtype=torch.float64)
+    torch.testing.assert_close(losses.slerp(a, a, half), a, rtol=1e-5, atol=1e-6)
+    assert torch.isfinite(losses.slerp(a, -a, half)).all()
+
+
+def test_loudness_weight() -> None:
+    level = torch.tensor([[4.0, 2.0, -10.0], [-3.0, -4.0, -50.0]])
+    weight = losses.loudness_weight(level)
+    torch.testing.assert_close(weight[0], torch.exp(0.5 * torch.tensor([0.0, -2.0, -14.0])))
+    torch.testing.assert_close(weight[1], torch.exp(0.5 * level[1]))  # against 0 nats
+
+
+def test_magnitude_distance() -> None:
+    wanted = torch.zeros(1, 4, 8)
+    made = wanted.clone()
+    made[0, 0, 0] = 0.8
+    weight = torch.full((1, 4, 8), 0.25)
+    flat = losses.magnitude_distance(made, wanted, weight, pooled=False)
+    assert float(flat) == pytest.approx(3.0 * 0.8 / 32)
+    weight[0, 0, 0] = 1.0
+    loud = losses.magnitude_distance(made, wanted, weight, pooled=False)
+    assert float(loud) == pytest.approx(0.8 / 32 + 2.0 * 0.8 / (1.0 + 31 * 0.25))
+    # Pooled, what cancels within 4 x 4 bins counts only where it is loud.
+    made[0, 0, 1] = -0.8
+    weight = torch.full((1, 4, 8), 1e-9)
+    weight[0, 3, 7] = 1.0
+    assert float(losses.magnitude_distance(made, wanted, weight, pooled=True)) < 1e-6
+    assert float(losses.magnitude_distance(made, wanted, weight, pooled=False)) > 0.04
+    assert float(losses.magnitude_distance(made, made, weight, pooled=False)) == 0.0
+
+
+def test_frequency_distance() -> None:
+    wanted = torch.zeros(1, 1, 2)
+    made = torch.tensor([[[0.5, 1.0]]])
+    weight = torch.tensor([[[1.0, 0.5]]])
+    # 1 - cos is 1 at a quarter of a turn and 2 at a half; the weights are squared.
+    distance = losses.frequency_distance(made, wanted, weight)
+    assert float(distance) == pytest.approx((1.0 * 1.0 + 0.25 * 2.0) / 1.25)
+    whole_turns = losses.frequency_distance(wanted + 2.0, wanted, weight)
+    assert float(whole_turns) == pytest.approx(0.0, abs=1e-6)
+
+
+def mlp(*sizes: int) -> torch.nn.Sequential:
+    layers: list[torch.nn.Module] = []
+    for n_in, n_out in itertools.pairwise(sizes):
+        layers += [torch.nn.Linear(n_in, n_out), torch.nn.ReLU()]
+    return torch.nn.Sequential(*layers[:-1])
+
+
+def test_eight_gaussians_are_all_found() -> None:
+    """The toy of Gulrajani et al., "Improved Training of Wasserstein GANs", figure 1, shortened."""
+    torch.manual_seed(0)
+    angle = 2.0 * math.pi * torch.arange(8) / 8
+    centres = 2.0 * torch.stack((angle.cos(), angle.sin()), dim=1) / 1.414
+    generator, critic = mlp(2, 96, 96, 2), mlp(2, 96, 96, 1)
+    adam = torch.optim.Adam(generator.parameters(), 2e-3, (0.5, 0.9))
+    critic_adam = torch.optim.Adam(critic.parameters(), 2e-3, (0.5, 0.9))
+
+    def score(x: torch.Tensor) -> torch.Tensor:
+        return critic(x)[:, 0]
+
+    for _ in range(500):
+        for _ in range(3):
+            real = centres[torch.randint(8, (128,))] + 0.02 / 1.414 * torch.randn(128, 2)
+            fake = generator(torch.randn(128, 2)).detach()
+            penalty = losses.gradient_penalty(score, real, fake)
+            loss = losses.critic_loss(score(real), score(fake)) + 0.1 * penalty
+            critic_adam.zero_grad()
+            loss.backward()
+            critic_adam.step()
+        adam.zero_grad()
+        losses.generator_loss(score(generator(torch.randn(128, 2)))).backward()
+        adam.step()
+
+    with torch.no_grad():
+        made = generator(torch.randn(4000, 2))
+    distance = torch.cdist(made, centres)
+    near = distance.amin(dim=1) < 0.3
+    share = torch.bincount(distance.argmin(dim=1)[near], minlength=8) / 4000
+    assert near.float().mean() > 0.6, near.float().mean()
+    assert share.min() > 0.02, share
+
+
+def test_log_mel_distance() -> None:
+    torch.manual_seed(0)
+    t = torch.arange(16000) / 16000
+    tone = 0.5 * torch.sin(2.0 * math.pi * 440.0 * t) + 0.01 * torch.randn(16000)
+    noise = 0.1 * torch.randn(2, 16000)
+    assert float(losses.log_mel_distance(tone, tone, 16000)) == 0.0
+    # A gain of 6 dB is a distance of 6 dB; a phase is none.
+    louder = losses.log_mel_distance(noise, 2.0 * noise, 16000)
+    assert float(louder) == pytest.approx(6.02, abs=0.05)
+    assert float(losses.log_mel_distance(noise, -noise, 16000)) < 1e-4
+    octave = 0.5 * torch.sin(2.0 * math.pi * 880.0 * t) + 0.01 * torch.randn(16000)
+    other = float(losses.log_mel_distance(tone, octave, 16000))
+    assert other > 1.0
+    assert other == pytest.approx(float(losses.log_mel_distance(octave, tone, 16000)))
+    silent = losses.log_mel_distance(torch.zeros(3, 100), torch.full((3, 100), 1e-9), 44100)
+    assert float(silent) < 1e-4
+
+
+def test_log_mel_bands_are_librosas() -> None:
+    """Another library's mel spectrogram gives the same number."""
+    librosa = pytest.importorskip("librosa")
+    torch.manual_seed(0)
+    a, b = 0.1 * torch.randn(2, 8000)
+
+    def log_mel(x: torch.Tensor) -> np.ndarray:
+        power = librosa.feature.melspectrogram(
+            y=x.numpy(), sr=16000, n_fft=1024, hop_length=256, n_mels=64, htk=True, norm=None
+        )
+        return 10.0 * np.log10(power + 1e-4)
+
+    wanted = np.abs(log_mel(a) - log_mel(b)).mean()
+    assert float(losses.log_mel_distance(a, b, 16000)) == pytest.approx(wanted, rel=1e-3)

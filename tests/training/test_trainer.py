@@ -1,0 +1,221 @@
+"""A trainer learns, stops and goes on as if it hadn't, and says what is wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from audiogen.errors import AudiogenError, ParameterError  # noqa: E402
+from audiogen.models.gansynth import GeneratorConfig  # noqa: E402
+from audiogen.representation.config import SpectrogramConfig  # noqa: E402
+from audiogen.training.gansynth import Notes, Recipe, Trainer, save, train  # noqa: E402
+
+TINY = Recipe(
+    steps=24,
+    adversarial_share=0.25,
+    batch=4,
+    adversarial_batch=2,
+    crop_frames=16,
+    learning_rate=0.02,
+    held_out=0.1,
+    generator=GeneratorConfig("harmonic", 3, (8, 8, 6, 6, 4), (2, 4), note_off_frame=20),
+    spectrogram=SpectrogramConfig(
+        n_samples=1000,
+        n_fft=128,
+        hop_length=32,
+        n_frames=32,
+        phase="harmonic",
+        magnitude_floor=1e-4,
+        magnitude_scale=0.1,
+        magnitude_offset=0.121034,
+    ),
+)
+FIRST = 18  # steps before the critic
+
+
+def make_notes() -> Notes:
+    """Twelve decaying notes of two instruments, one of them without even partials."""
+    t = np.arange(1000) / 16000
+    waveforms, pitches = [], []
+    for i in range(12):
+        pitch = 69.0 + 2 * (i // 2)
+        harmonics = np.arange(1, 8, 1 + i % 2)
+        hz = 440.0 * 2.0 ** ((pitch - 69.0) / 12.0) * harmonics
+        partials = np.sin(2.0 * np.pi * np.outer(hz, t)) / harmonics[:, None]
+        waveforms.append(0.2 * partials.sum(axis=0) * np.exp(-t / 0.03))
+        pitches.append(pitch)
+    return Notes(
+        waveforms=np.array(waveforms, np.float32),
+        pitches=np.array(pitches),
+        velocities=np.linspace(0.5, 1.0, 12),
+        instruments=np.arange(12) % 2,
+        names=["full", "odd"],
+    )
+
+
+def make_trainer(recipe: Recipe = TINY) -> Trainer:
+    return Trainer(make_notes(), recipe, compiled=False)
+
+
+def same(a: object, b: object) -> bool:
+    """Whether two states are equal to the bit."""
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
+
+
+def state_of(trainer: Trainer) -> dict:
+    return {name: value for name, value in trainer.state().items() if name != "seconds"}
+
+
+def ignore(*_: object) -> None:
+    pass
+
+
+def test_the_loss_falls_and_both_stages_run() -> None:
+    recipe = dataclasses.replace(TINY, steps=120, adversarial_share=0.1)
+    trainer = make_trainer(recipe)
+    before = trainer.evaluate()
+    seen = [trainer.train_step() for _ in range(120)]
+    after = trainer.evaluate()
+    assert set(seen[0]) == {"magnitude", "frequency"}
+    assert set(seen[-1]) == {"magnitude", "frequency", "wasserstein", "fooled"}
+    assert [len(losses) for losses in seen] == [2] * 108 + [4] * 12
+    assert all(np.isfinite(list(losses.values())).all() for losses in seen)
+    early = np.mean([losses["magnitude"] for losses in seen[:10]])
+    late = np.mean([losses["magnitude"] for losses in seen[98:108]])
+    assert late < 0.6 * early
+    assert set(before) == {"magnitude", "frequency", "log_mel_db"}
+    assert after["magnitude"] < 0.7 * before["magnitude"]
+    assert after["log_mel_db"] < 0.8 * before["log_mel_db"]
+
+
+def test_the_critic_steps_only_in_its_stage() -> None:
+    trainer = make_trainer()
+    start = {name: value.clone() for name, value in trainer.critic.state_dict().items()}
+    for _ in range(FIRST):
+        assert not trainer.adversarial
+        trainer.train_step()
+    assert same(start, trainer.critic.state_dict())
+    assert trainer.adversarial
+    trainer.train_step()
+    assert not same(start, trainer.critic.state_dict())
+    first, held_out = trainer.training, trainer.held_out
+    assert len(held_out) == 1 and sorted([*first, *held_out]) == list(range(12))
+
+
+@pytest.mark.parametrize("stop", [5, FIRST, 21])
+def test_stopped_and_gone_on_is_never_stopped(tmp_path: Path, stop: int) -> None:
+    whole = make_trainer()
+    train(whole, tmp_path / "whole.pt", ignore)
+    assert whole.step == 24
+
+    stopped = make_trainer()
+    for _ in range(stop):
+        stopped.train_step()
+    save(stopped, tmp_path / "part.pt")
+    torch.manual_seed(99)
+    continued = make_trainer()
+    reports = []
+    train(continued, tmp_path / "part.pt", lambda *report: reports.append(report))
+    assert continued.step == 24 and same(state_of(whole), state_of(continued))
+    assert reports[-1][0] == 24 and set(reports[-1][1]) >= {"magnitude", "frequency"}
+    # A finished one has nothing to do.
+    finished = make_trainer()
+    train(finished, tmp_path / "part.pt", ignore)
+    assert same(state_of(whole), state_of(finished))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["part.pt", "whole.pt"]
+
+
+def test_a_seed_is_a_result() -> None:
+    def after_two_steps(seed: int) -> dict:
+        trainer = make_trainer(dataclasses.replace(TINY, seed=seed))
+        trainer.train_step()
+        trainer.train_step()
+        return trainer.generator.state_dict()
+
+    assert same(after_two_steps(1), after_two_steps(1))
+    assert not same(after_two_steps(1), after_two_steps(2))
+
+
+def test_another_recipe_is_refused(tmp_path: Path) -> None:
+    save(make_trainer(), tmp_path / "checkpoint.pt")
+    for recipe in (
+        dataclasses.replace(TINY, seed=1),
+        dataclasses.replace(TINY, generator=dataclasses.replace(TINY.generator, latent_size=4)),
+    ):
+        with pytest.raises(ParameterError, match="made with another recipe"):
+            train(make_trainer(recipe), tmp_path / "checkpoint.pt", ignore)
+    other = make_notes()
+    other.names = ["full", "even"]
+    with pytest.raises(ParameterError, match="other instruments"):
+        train(Trainer(other, TINY, compiled=False), tmp_path / "checkpoint.pt", ignore)
+
+
+@pytest.mark.parametrize("step", [3, FIRST])
+def test_a_loss_that_is_not_a_number_stops(tmp_path: Path, step: int) -> None:
+    """With the message, and with weights that are still numbers in the checkpoint."""
+    trainer = make_trainer()
+    for _ in range(step):
+        trainer.train_step()
+    trainer.notes.waveforms[:] = np.nan
+    with pytest.raises(AudiogenError, match=f"the loss became nan at step {step}; lower"):
+        train(trainer, tmp_path / "unborn.pt", ignore)
+    saved = torch.load(tmp_path / "unborn.pt", weights_only=True)
+    assert saved["step"] == step
+    for part in ("generator", "critic", "average"):
+        assert all(torch.isfinite(value).all() for value in saved[part].values())
+
+
+@pytest.mark.parametrize("crop_frames", [16, 32, 48, 64])
+def test_the_critic_hears_all_of_a_crop(crop_frames: int) -> None:
+    """Every frame and bin of it moves the score."""
+    recipe = dataclasses.replace(
+        TINY,
+        crop_frames=crop_frames,
+        generator=dataclasses.replace(
+            TINY.generator, channels=(8, 8, 6, 6, 4, 4), start_shape=(2, 2), note_off_frame=40
+        ),
+        spectrogram=dataclasses.replace(TINY.spectrogram, n_frames=64),
+    )
+    trainer = make_trainer(recipe)
+    batch = trainer._batch(np.array([5, 5]))  # alike, or their deviation would hear everything
+    image = batch.image.clone().requires_grad_()
+    trainer._score(image, batch).sum().backward()
+    heard = image.grad[:, 0].abs().amax(dim=0)
+    assert image.shape[2] == crop_frames and (heard > 0.0).all()
+
+
+def test_crops_cover_the_note() -> None:
+    trainer = make_trainer()
+    crops = [trainer._crop() for _ in range(600)]
+    starts = np.array([start for start, _ in crops])
+    assert all(stop - start == 16 for start, stop in crops)
+    assert set(starts) == set(range(17))
+    assert 0.3 < np.mean(starts == 0) < 0.5  # a third and more hear the attack
+    whole = make_trainer(dataclasses.replace(TINY, crop_frames=32))
+    assert {whole._crop() for _ in range(60)} == {(0, 32)}
+
+
+def test_the_average_follows_the_weights() -> None:
+    trainer = make_trainer()
+    for _ in range(8):
+        trainer.train_step()
+    now = trainer.generator.blocks[2].conv2.weight
+    mean = trainer.average.blocks[2].conv2.weight
+    start = make_trainer().generator.blocks[2].conv2.weight
+    assert 0.0 < (now - mean).norm().item() < 0.9 * (now - start).norm().item()
+    assert not mean.requires_grad
+
+
+def test_bad_recipes_are_named() -> None:
+    for crop_frames in (8, 20, 48):
+        with pytest.raises(ParameterError, match=f"crop_frames={crop_frames} must be a multiple"):
+            dataclasses.replace(TINY, crop_frames=crop_frames)
