@@ -21,7 +21,8 @@ PACKAGE = {
     "representation": {"ops"},
     "models": {"representation", "ops"},
     "data": {"representation", "audio_file"},
-    "training": {"data", "models", "representation", "ops", "presets"},
+    "training": {"data", "models", "representation", "ops", "presets"}
+    | {"engine", "audio_file", "plot"},  # an export previews what it made
     "evaluation": {"data", "models", "representation", "ops", "presets", "engine", "plot"},
     "notes": set(),
     "presets": set(),

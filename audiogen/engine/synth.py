@@ -144,7 +144,9 @@ class Synth:
         progress: Callable[[float], None] | None,
     ) -> np.ndarray:
         if not 0 <= seed < 1 << 64:
-            raise ParameterError(f"seed={seed} can't be used; give a whole number from 0 to 2^64 - 1")
+            raise ParameterError(
+                f"seed={seed} can't be used; give a whole number from 0 to 2^64 - 1"
+            )
         latents, index = self._latents, 0
         if timbre is None or isinstance(timbre, str):
             index = self.timbres.index(self.preset.timbre(timbre).name)

@@ -23,8 +23,8 @@ NoteFrames::NoteFrames(const Instrument& instrument)
     : instrument_(&instrument),
       now_{models::FrameStream(instrument.generator), 0, {}, {}, {}},
       next_{models::FrameStream(instrument.generator), 0, {}, {}, {}},
-      loop_fade_(std::min(kLoopFade,
-                          (instrument.sustain.loop_end - instrument.sustain.loop_start) / 2)) {
+      loop_fade_(
+          std::min(kLoopFade, (instrument.sustain.loop_end - instrument.sustain.loop_start) / 2)) {
   const std::size_t n = instrument.spectrogram.n_bins();
   for (Head* head : {&now_, &next_}) {
     head->offset.resize(n);
@@ -62,7 +62,8 @@ void NoteFrames::next(float* log_magnitude, float* frequency) noexcept AUDIOGEN_
   float loudest = kSilence;
   for (std::size_t k = 0; k < n; ++k) loudest = std::max(loudest, now_.log_magnitude[k]);
   if (releasing_) {
-    const std::size_t left = fade_length_ != 0 ? n_frames : n_frames - std::min(n_frames, now_.frame);
+    const std::size_t left =
+        fade_length_ != 0 ? n_frames : n_frames - std::min(n_frames, now_.frame);
     if (left < kEndFade) {
       const float gain = std::log(static_cast<float>(left + 1) / (kEndFade + 1));
       for (float& value : now_.log_magnitude) value += gain;
@@ -138,8 +139,8 @@ void NoteFrames::match_loudness(bool may_rise) noexcept AUDIOGEN_REALTIME {
     double weight = 0.0, difference = 0.0;
     for (std::size_t i = first; i < end; ++i) {
       weight += weight_[i];
-      difference += static_cast<double>(weight_[i]) *
-                    (now_.log_magnitude[i] - next_.log_magnitude[i]);
+      difference +=
+          static_cast<double>(weight_[i]) * (now_.log_magnitude[i] - next_.log_magnitude[i]);
     }
     next_.offset[k] = static_cast<float>(std::min(difference / weight, largest));
   }

@@ -249,8 +249,8 @@ static void bad_instruments_are_refused() {
                invalid_argument, "magnitude_scale");
   CHECK_THROWS(start(with([](Instrument& i) { i.spectrogram.magnitude_offset = NAN; })),
                invalid_argument, "magnitude_offset");
-  CHECK_THROWS(start(with([](Instrument& i) { i.sustain.loop_end = 17; })), invalid_argument,
-               "loop_end=17 must be at least 12 frames after loop_start=6");
+  CHECK_THROWS(start(with([](Instrument& i) { i.sustain.loop_end = 7; })), invalid_argument,
+               "loop_end=7 must be at least 2 frames after loop_start=6");
   CHECK_THROWS(start(with([](Instrument& i) { i.sustain.release = 32; })), invalid_argument,
                "within the note's 32 frames");
   CHECK_THROWS(start(with([](Instrument& i) { i.lowest_pitch = 90.0f; })), invalid_argument,

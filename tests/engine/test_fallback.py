@@ -387,7 +387,7 @@ def test_refuses_bad_weights(module, name, weight, error):
         ({"magnitude_scale": 0.0}, "magnitude_scale"),
         ({"magnitude_offset": float("nan")}, "magnitude_offset"),
         ({"frequency_scale": -1.0}, "frequency_scale"),
-        ({"sustain": {**SUSTAIN, "loop_end_frame": 16}}, "loop_end=16"),
+        ({"sustain": {**SUSTAIN, "loop_end_frame": 6}}, "loop_end=6"),
         ({"sustain": {**SUSTAIN, "loop_end_frame": 33}}, "within the note's 32"),
         ({"sustain": {**SUSTAIN, "release_frame": 32}}, "within the note's 32"),
         ({"pitch_range": (60.0, 59.0)}, "highest_pitch"),

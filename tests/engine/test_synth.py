@@ -60,9 +60,20 @@ def make_preset(tmp_path: Path, write_tiny: Callable[..., Path]) -> Callable[...
                 value *= np.sqrt(2.0 / np.prod(value.shape[1:]))
             elif "style" in key or "time" in key:
                 value *= 0.1
-        # Magnitudes about 3 nats, and frequencies near the harmonic series.
-        weights["to_rgb.weight"] *= np.array([[0.1], [0.01]], np.float32)
-        weights["to_rgb.bias"][:] = (0.4, 0.0)
+        # The last block is told the frequency and little else, with opposite signs, ...
+        last = f"blocks.{n_blocks - 1}"
+        weights[f"{last}.conv1.weight"] *= 0.2
+        weights[f"{last}.conditioning.noise"] *= 0.2
+        weights[f"{last}.conditioning.maps.weight"] *= 0.1
+        weights[f"{last}.conditioning.maps.weight"][:2, 6] = (-3.0, 3.0)
+        weights[f"{last}.conv1.bias"][:2] = (-1.5, 1.5)  # alike at 250 Hz
+        weights[f"{last}.conditioning.time.weight"][:2, 4] = (-4.0, 4.0)  # soft once released
+        weights[f"{last}.conv2.weight"] *= 0.1
+        weights[f"{last}.conv2.weight"][[0, 1], [0, 1], 1, 1] = 1.0
+        # ... so that the sound is dull, as notes are, its frequencies near the harmonic series.
+        weights["to_rgb.weight"] *= np.array([[0.02], [0.01]], np.float32)
+        weights["to_rgb.weight"][0, :2] = (0.25, -0.25)
+        weights["to_rgb.bias"][:] = 0.0
         save_file(weights, folder / "weights.safetensors")
         return folder
 
@@ -235,7 +246,7 @@ def test_a_held_note_neither_ends_nor_clicks(make_preset: Callable[..., Path]) -
     bend = np.abs(np.diff(sound, 2))[16000:]
     by_hop = bend[: len(bend) // 512 * 512].reshape(-1, 512).max(axis=1)
     assert by_hop.max() < 2.5 * np.median(by_hop)
-    assert abs(sound.mean()) < 1e-3 * steady.mean()
+    assert abs(sound.mean()) < 1e-2 * steady.mean()
 
 
 @pytest.mark.parametrize("rate", [16000, 44100])
@@ -302,10 +313,9 @@ def test_a_stolen_voice_is_counted(synth: Synth) -> None:
     assert (engine.n_sounding, engine.n_stolen) == (2, 1)
     # The oldest went, unless another was released.
     engine.process(64, np.array([event(0, NOTE_OFF, 2), event(1, NOTE_ON, 9, 70.0)], EVENT))
-    left = engine.process(64, np.array([event(0, NOTE_OFF, 1)], EVENT))
-    assert engine.n_stolen == 2 and left.any()
+    assert engine.n_stolen == 2
     whole(engine, 32000)
-    assert engine.n_sounding == 1  # note 9: notes 0 and 2 were stolen, note 1 has ended
+    assert engine.n_sounding == 2  # held notes 1 and 9: had note 1 been stolen, 2 would have ended
 
 
 def test_offline_no_voice_is_stolen(synth: Synth) -> None:
@@ -335,6 +345,10 @@ def test_the_sound_starts_and_ends_with_the_notes(synth: Synth) -> None:
     assert sound[-1] != 0.0 and 0.45 < len(sound) / 16000 < 1.0
     later = synth.render([Note(0.25, 0.2, 60.0, 0.9)], sample_rate=48000)
     assert abs(len(later) / 48000 - len(sound) / 16000) < 0.01
+    # At the same time at every rate: the resampler's delay is taken off.
+    wanted = soxr.resample(sound, 16000, 48000, quality="VHQ")
+    n = min(len(wanted), len(later))
+    assert snr_db(wanted[:n], later[:n]) > 20.0
 
 
 def test_progress_goes_to_one(synth: Synth) -> None:
@@ -365,7 +379,7 @@ def test_velocity_and_timbre_are_heard(synth: Synth) -> None:
     assert np.array_equal(synth.render([(0.0, 0.2, 60.0, 0.9)], timbre="harp"), plain)
 
 
-def test_mix(synth: Synth) -> None:
+def test_mix(synth: Synth, make_preset: Callable[..., Path]) -> None:
     note = [(0.0, 0.2, 60.0, 0.9)]
     for amount, end in ((0.0, "harp"), (1.0, "guitar")):
         mixed = synth.render(note, timbre=synth.mix("harp", "guitar", amount))
@@ -378,8 +392,9 @@ def test_mix(synth: Synth) -> None:
     assert np.linalg.norm(middle) == pytest.approx(np.sqrt(3.0))
     cosines = [middle @ z / np.linalg.norm(middle) / np.linalg.norm(z) for z in ends]
     assert cosines[0] == pytest.approx(cosines[1]) and cosines[0] > 0.5
-    same = synth.mix("harp", "harp", 0.7)
-    np.testing.assert_allclose(same / np.linalg.norm(same), ends[0] / np.linalg.norm(ends[0]))
+    pure = [{"name": "pure", "z": [2.0, 0.0, 0.0], "family": "synth_lead"}]
+    other = Synth(make_preset("other", timbres=pure, default_timbre="pure"))
+    np.testing.assert_allclose(other.mix("pure", "pure", 0.7), [np.sqrt(3.0), 0.0, 0.0])
 
 
 def test_render_score_maps_programs(

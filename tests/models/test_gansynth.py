@@ -318,7 +318,7 @@ def test_the_penaltys_gradient_is_its_slope() -> None:
         for step in (1e-6, -1e-6):
             with torch.no_grad():
                 parameter += step * direction
-            ends.append(float(penalty()))
+            ends.append(penalty().item())
             with torch.no_grad():
                 parameter -= step * direction
         assert (ends[0] - ends[1]) / 2e-6 == pytest.approx(slope, rel=1e-4)
