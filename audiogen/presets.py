@@ -703,6 +703,7 @@ def write_preset(
             new.mkdir()
             (new / TOML_NAME).write_text(_to_toml(fields), encoding="utf-8")
             save_file({k: np.ascontiguousarray(v) for k, v in weights.items()}, new / WEIGHTS_NAME)
+            (new / WEIGHTS_NAME).chmod(0o644)  # safetensors makes it private
             for name, content in (files or {}).items():
                 if isinstance(content, bytes):
                     (new / name).write_bytes(content)
