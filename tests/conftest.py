@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
+# Networks in tests are small: torch's threads would only wait for each other. Set before torch is.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 TINY_PRESET: dict[str, Any] = {
     "format": 1,
