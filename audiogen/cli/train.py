@@ -30,6 +30,9 @@ def gansynth(
     seed: Annotated[int, typer.Option(min=0)] = 0,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
     description: Annotated[str, typer.Option(help="A sentence for the preset.")] = "",
+    default_timbre: Annotated[
+        str | None, typer.Option(help="Played when none is asked for.", show_default="the first")
+    ] = None,
     author: Annotated[
         list[str] | None, typer.Option(help="Who made it. Repeatable.", show_default=False)
     ] = None,
@@ -96,6 +99,7 @@ def gansynth(
         command=shlex.join(["audiogen", *words]),
         description=description or f"Trained on {instruments or data.name}.",
         authors=author or ["unknown"],
+        default_timbre=default_timbre,
     )
     measured = ", ".join(f"{name} {value:.3f}" for name, value in preset.measured.items())
     typer.echo(f"{output}  {len(preset.timbres)} timbres; {measured}")

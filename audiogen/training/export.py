@@ -36,6 +36,7 @@ def export_preset(
     command: str,
     description: str,
     authors: list[str],
+    default_timbre: str | None = None,
 ) -> Preset:
     """Write what a trainer has learned as a preset; see `presets.write_preset`.
 
@@ -52,13 +53,22 @@ def export_preset(
         That made it.
     description : str
     authors : list of str
+    default_timbre : str, optional
+        The first without.
 
     Returns
     -------
     Preset
+
+    Raises
+    ------
+    PresetError
+        If there is no timbre of that name, or the folder can't be written.
     """
     fields = preset_fields(trainer, notes, folder.name)
     fields |= {"description": description, "authors": authors}
+    if default_timbre is not None:
+        fields["default_timbre"] = default_timbre
     fields["training"] = {
         "command": command,
         "seed": trainer.recipe.seed,
