@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -53,17 +53,26 @@ def gansynth(
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from audiogen.data.nsynth import read_notes
-    from audiogen.training.export import export_preset, read_source
+    from audiogen.training.export import export_preset, preset_fields, read_source
     from audiogen.training.gansynth import Notes, Recipe, Trainer
     from audiogen.training.gansynth import train as run_trainer
 
     recipe = Recipe(steps=steps, adversarial_share=adversarial_share, seed=seed)
     notes = read_notes(data, sample_rate=recipe.spectrogram.sample_rate)
     source = read_source(notes)
-    if output.exists() and not (output / "preset.toml").is_file() and any(output.iterdir()):
-        raise AudiogenError(f"{output}: isn't empty and isn't a preset; choose another folder")
+    if output.exists() and not (output / "preset.toml").is_file():
+        if not output.is_dir() or any(output.iterdir()):
+            raise AudiogenError(f"{output}: isn't empty and isn't a preset; choose another folder")
     torch.set_num_threads(threads)
     trainer = Trainer(Notes.read(notes), recipe)
+    names = [entry.get("name", "?") for entry in source.get("instruments", ())]
+    shown = ", ".join(names[:8]) + (" and others" if len(names) > 8 else "")
+    card: dict[str, Any] = {
+        "description": description or f"Trained on {shown or data.name}.",
+        "authors": author or ["unknown"],
+        "default_timbre": default_timbre,
+    }
+    preset_fields(trainer, notes, output.name, **card)  # a bad name shows now, not at the end
     run = run or output.with_name(output.name + ".run")
     run.mkdir(parents=True, exist_ok=True)
 
@@ -80,7 +89,7 @@ def gansynth(
 
         def report(step: int, losses: dict[str, float], seconds: float) -> None:
             shown = "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
-            stage = "critic" if trainer.adversarial else "regression"
+            stage = "critic" if "wasserstein" in losses else "regression"
             bar.update(task, completed=step, stage=stage, losses=shown)
             if not console.is_terminal:
                 typer.echo(f"{stage} {step}/{steps}  {seconds:.0f} s  {shown}", err=True)
@@ -91,15 +100,12 @@ def gansynth(
             typer.echo(f"stopped at step {trainer.step}; the same command goes on from {run}")
             raise typer.Exit(130) from None
     words = [word for word in sys.argv[1:] if word != "--debug"]
-    instruments = ", ".join(entry["name"] for entry in source.get("instruments", ()))
     preset = export_preset(
         trainer,
         notes,
         output,
         command=shlex.join(["audiogen", *words]),
-        description=description or f"Trained on {instruments or data.name}.",
-        authors=author or ["unknown"],
-        default_timbre=default_timbre,
+        **card,
     )
     measured = ", ".join(f"{name} {value:.3f}" for name, value in preset.measured.items())
     typer.echo(f"{output}  {len(preset.timbres)} timbres; {measured}")

@@ -495,14 +495,14 @@ class Engine:
         """The next n samples, float32."""
         if n > self.max_block:
             raise ParameterError(f"n={n} is more than max_block={self.max_block}")
-        if n < 1:
-            return np.zeros(0, np.float32)
         up, down = self._resampler.up, self._resampler.down
         for event in events:
             # The first sample of the model at or after the event.
-            at = self._host_time + min(int(event["offset"]), n - 1)
+            at = self._host_time + min(int(event["offset"]), max(n - 1, 0))
             self._advance(-(-at * down // up))
             self._handle(event)
+        if n < 1:
+            return np.zeros(0, np.float32)
         self._host_time += n
         self._advance(self._resampler.needed(self._host_time - 1))
         return self._resampler.pull(n)

@@ -62,7 +62,7 @@ class Synth:
         precision: str = "float32",
     ):
         self.preset = preset if isinstance(preset, Preset) else load_preset(preset)
-        self.sample_rate = sample_rate or self.preset.sample_rate
+        self.sample_rate = self.preset.sample_rate if sample_rate is None else sample_rate
         self.seed = seed
         self._latents = [timbre.z for timbre in self.preset.timbres]
         self._weights = _Weights(self.preset, precision)
@@ -109,7 +109,7 @@ class Synth:
         PresetError, MidiError, ParameterError
         """
         score = as_score(notes)
-        rate = sample_rate or self.sample_rate
+        rate = self.sample_rate if sample_rate is None else sample_rate
         samples = self._play(score, rate, self.seed if seed is None else seed, timbre, progress)
         return _finish(samples, gain_db, normalize)
 
@@ -131,9 +131,9 @@ class Synth:
         a, b = (_unit(self.preset.timbre(name).z) for name in (first, second))
         angle = np.arccos(np.clip(a @ b, -1.0, 1.0))
         if angle < 1e-6:
-            return list(a * np.sqrt(len(a)))
+            return (a * np.sqrt(len(a))).tolist()
         mixed = (np.sin((1 - amount) * angle) * a + np.sin(amount * angle) * b) / np.sin(angle)
-        return list(mixed * np.sqrt(len(a)))
+        return (mixed * np.sqrt(len(a))).tolist()
 
     def _play(
         self,
@@ -143,9 +143,13 @@ class Synth:
         timbre: str | Sequence[float] | None,
         progress: Callable[[float], None] | None,
     ) -> np.ndarray:
-        if not 0 <= seed < 1 << 64:
+        if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 1 << 64:
             raise ParameterError(
                 f"seed={seed} can't be used; give a whole number from 0 to 2^64 - 1"
+            )
+        if not isinstance(rate, (int, np.integer)) or rate < 1:
+            raise ParameterError(
+                f"sample_rate={rate} can't be used; give a whole number of Hz, such as 48000"
             )
         latents, index = self._latents, 0
         if timbre is None or isinstance(timbre, str):
@@ -153,7 +157,12 @@ class Synth:
         else:
             latents, index = [list(map(float, timbre))], 0
         events, times = _events(score.notes, rate, index)
-        engine = self._weights.engine(latents, rate, _most_at_once(score.notes), seed)
+        preset = self.preset
+        tail_frames = preset.spectrogram.n_frames - preset.sustain.release_frame + 2
+        tail_s = (tail_frames * preset.spectrogram.hop_length + 2 * preset.spectrogram.n_fft) / (
+            preset.sample_rate
+        )
+        engine = self._weights.engine(latents, rate, _most_at_once(score.notes, tail_s), seed)
         total = int(times[-1]) + 1 if len(times) else 0
         blocks, done, upcoming = [], 0, 0
         # To the end of the last voice, and of what the resampler still holds of it: its filter
@@ -224,7 +233,10 @@ def render_score(
     for voice in parts:
         name = split_spec(voice)[0]
         synths[name] = synths.get(name) or Synth(name)
-    rate = sample_rate or max((synth.sample_rate for synth in synths.values()), default=16000)
+    if sample_rate is None:
+        rate = max((synth.sample_rate for synth in synths.values()), default=16000)
+    else:
+        rate = sample_rate
 
     mixed, done = np.zeros(0, np.float32), 0
     for voice, part in parts.items():
@@ -292,8 +304,8 @@ def _events(notes: Sequence[Note], rate: int, timbre: int) -> tuple[np.ndarray, 
     return events[order], times[order]
 
 
-def _most_at_once(notes: Sequence[Note], tail_s: float = 4.0) -> int:
-    """Voices that are enough for no note to be cut off: notes with their releases overlap."""
+def _most_at_once(notes: Sequence[Note], tail_s: float) -> int:
+    """Voices that are enough for no note to be cut off, each sounding on after its end."""
     edges = sorted(
         [(note.start_s, 1) for note in notes] + [(note.end_s + tail_s, -1) for note in notes]
     )

@@ -16,7 +16,7 @@ import torch
 from audiogen.data.nsynth import NoteSet
 from audiogen.errors import FormatError
 from audiogen.models.gansynth import export_weights
-from audiogen.presets import Preset, write_preset
+from audiogen.presets import Preset, check_fields, write_preset
 from audiogen.training.gansynth import Trainer
 
 if sys.version_info >= (3, 11):
@@ -65,10 +65,7 @@ def export_preset(
     PresetError
         If there is no timbre of that name, or the folder can't be written.
     """
-    fields = preset_fields(trainer, notes, folder.name)
-    fields |= {"description": description, "authors": authors}
-    if default_timbre is not None:
-        fields["default_timbre"] = default_timbre
+    fields = preset_fields(trainer, notes, folder.name, description, authors, default_timbre)
     fields["training"] = {
         "command": command,
         "seed": trainer.recipe.seed,
@@ -88,8 +85,23 @@ def export_preset(
         return write_preset(folder, fields, weights, files)
 
 
-def preset_fields(trainer: Trainer, notes: NoteSet, name: str) -> dict[str, Any]:
-    """What ``preset.toml`` says of the network, its timbres and its data."""
+def preset_fields(
+    trainer: Trainer,
+    notes: NoteSet,
+    name: str,
+    description: str,
+    authors: list[str],
+    default_timbre: str | None = None,
+) -> dict[str, Any]:
+    """What ``preset.toml`` says of the network, its timbres and its data; checked.
+
+    Worth a call before training: a bad name shows now, not at the end.
+
+    Raises
+    ------
+    PresetError
+        If a field is wrong.
+    """
     recipe = trainer.recipe
     spectrogram, generator = recipe.spectrogram, recipe.generator
     source = read_source(notes)
@@ -110,23 +122,25 @@ def preset_fields(trainer: Trainer, notes: NoteSet, name: str) -> dict[str, Any]
     for key in ("sample_rate", "n_samples", "padding"):
         del config[key]
     off = generator.note_off_frame
-    return {
+    fields = {
         "format": 1,
         "name": name,
         "kind": "gansynth",
+        "description": description,
+        "authors": authors,
         "licence": source.get("licence", "unknown"),
-        "default_timbre": timbres[0]["name"],
+        "default_timbre": default_timbre or timbres[0]["name"],
         "sample_rate": spectrogram.sample_rate,
         "pitch_range": [int(trainer.notes.pitches.min()), int(trainer.notes.pitches.max())],
         "spectrogram": config,
         "generator": asdict(generator)
         | {"channels": list(generator.channels), "start_shape": list(generator.start_shape)},
-        # Back to where attacks are over; the release begins a frame late, since the frame that
-        # first hears it ends with it.
+        # Back to where attacks are over; the release begins late, since the frames that first
+        # hear it end with it.
         "sustain": {
             "loop_start_frame": off // 2 - 6,
             "loop_end_frame": off - 5,
-            "release_frame": off + 1,
+            "release_frame": off + 2,
         },
         "timbres": timbres,
         "data": {
@@ -137,6 +151,8 @@ def preset_fields(trainer: Trainer, notes: NoteSet, name: str) -> dict[str, Any]
             "notes": len(trainer.notes.pitches),
         },
     }
+    check_fields(fields, name)
+    return fields
 
 
 def read_source(notes: NoteSet) -> dict[str, Any]:

@@ -11,8 +11,11 @@ from __future__ import annotations
 import copy
 import math
 import shutil
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -139,6 +142,11 @@ class Trainer:
         self.draw = np.random.default_rng(recipe.seed)
         # Notes are held out one by one: the set's instruments are the product, its keys must
         # be filled in.
+        if len(notes.pitches) < 2:
+            raise ParameterError(
+                f"the set has {len(notes.pitches)} notes; training needs 2 or more, of which one"
+                " is held out"
+            )
         order = self.draw.permutation(len(notes.pitches))
         n_held = max(1, round(recipe.held_out * len(order)))
         self.held_out, self.training = order[:n_held], order[n_held:]
@@ -204,7 +212,7 @@ class Trainer:
         self._require_finite(loss)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.parameters(), 1.0)
+        self._clip_gradients(self.parameters(), 1.0)
         self.optimiser.step()
         self._update_average()
         self.step += 1
@@ -240,11 +248,19 @@ class Trainer:
         return totals
 
     def _require_finite(self, loss: Tensor) -> None:
-        """Before a step is taken: what is saved afterwards can then be gone on from."""
+        """Before a step is taken, so that the weights stay good."""
         if not torch.isfinite(loss):
             raise AudiogenError(
                 f"the loss became {loss.item()} at step {self.step}; lower the learning rate"
             )
+
+    def _clip_gradients(self, parameters: list[Tensor], largest: float) -> None:
+        try:
+            torch.nn.utils.clip_grad_norm_(parameters, largest, error_if_nonfinite=True)
+        except RuntimeError as error:
+            raise AudiogenError(
+                f"a gradient became infinite or NaN at step {self.step}; lower the learning rate"
+            ) from error
 
     def _set_rates(self) -> None:
         recipe = self.recipe
@@ -349,6 +365,7 @@ class Trainer:
         self._require_finite(loss)
         self.critic_optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self._clip_gradients(list(self.critic.parameters()), math.inf)
         self.critic_optimiser.step()
         return {"wasserstein": (real_score.mean() - fake_score.mean()).detach()}
 
@@ -428,6 +445,8 @@ def train(
 ) -> None:
     """Run a trainer to its last step; checkpoints are whole or not there.
 
+    Ctrl-C is acted on between two steps: the checkpoint is saved, then KeyboardInterrupt raised.
+
     Parameters
     ----------
     trainer : Trainer
@@ -443,20 +462,41 @@ def train(
     saved = reported = time.monotonic()
     start = saved - trainer.seconds
     sums: dict[str, list[float]] = {}
+    with _interruptible() as interrupted:
+        try:
+            while trainer.step < trainer.recipe.steps and not interrupted.is_set():
+                for name, value in trainer.train_step().items():
+                    sums.setdefault(name, []).append(value)
+                now = time.monotonic()
+                trainer.seconds = now - start
+                if now - reported > 15.0 or trainer.step == trainer.recipe.steps:
+                    report(
+                        trainer.step, {k: sum(v) / len(v) for k, v in sums.items()}, trainer.seconds
+                    )
+                    sums, reported = {}, now
+                if now - saved > save_every_s:
+                    save(trainer, checkpoint)
+                    saved = now
+        except AudiogenError:
+            save(trainer, checkpoint)  # what wasn't a number hasn't reached the weights
+            raise
+    save(trainer, checkpoint)
+    if interrupted.is_set():
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """An event that Ctrl-C sets, so that it is acted on between steps; on the main thread only."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+    before = signal.signal(signal.SIGINT, lambda number, frame: event.set())
     try:
-        while trainer.step < trainer.recipe.steps:
-            for name, value in trainer.train_step().items():
-                sums.setdefault(name, []).append(value)
-            now = time.monotonic()
-            trainer.seconds = now - start
-            if now - reported > 15.0 or trainer.step == trainer.recipe.steps:
-                report(trainer.step, {k: sum(v) / len(v) for k, v in sums.items()}, trainer.seconds)
-                sums, reported = {}, now
-            if now - saved > save_every_s:
-                save(trainer, checkpoint)
-                saved = now
+        yield event
     finally:
-        save(trainer, checkpoint)
+        signal.signal(signal.SIGINT, before)
 
 
 def save(trainer: Trainer, checkpoint: Path) -> None:

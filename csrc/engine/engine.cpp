@@ -78,6 +78,10 @@ void Engine::process(float* out, std::size_t n,
     host_time_ = end;
     done += piece;
   }
+  for (; next < events.size(); ++next) {  // of an empty block
+    advance((host_time_ * down_ + up_ - 1) / up_);
+    handle(events[next]);
+  }
 }
 
 void Engine::advance(std::uint64_t until) noexcept AUDIOGEN_REALTIME {

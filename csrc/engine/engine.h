@@ -28,12 +28,15 @@ struct Event {
 
 // Plays one instrument. Whatever the blocks, the same events at the same samples give the same
 // samples, to the bit: notes start at the model's sample after the event, and a release is heard
-// from the frame after it.
+// from the frame after it. A note that another must make room for is cut off.
 class Engine {
  public:
   // Allocates all that it ever needs. Throws std::invalid_argument for bad arguments.
   Engine(std::shared_ptr<const Instrument> instrument, std::uint32_t sample_rate,
          std::size_t max_block, std::size_t max_voices, std::uint64_t seed);
+
+  Engine(const Engine&) = delete;  // voices point into it
+  Engine& operator=(const Engine&) = delete;
 
   // As new, with this seed.
   void reset(std::uint64_t seed) noexcept AUDIOGEN_REALTIME;

@@ -36,6 +36,8 @@ void Instrument::check() const {
           "loop_end and release must be within the note's " + std::to_string(config.n_frames()) +
               " frames");
   require(highest_pitch >= lowest_pitch, "highest_pitch is below lowest_pitch");
+  require(lowest_pitch >= -128.0f && highest_pitch <= 256.0f,
+          "lowest_pitch and highest_pitch must be MIDI numbers from -128 to 256");
   require(!timbres.empty(), "instrument has no timbre");
   for (const std::vector<float>& z : timbres) {
     require(z.size() == config.latent_size, "a timbre has " + std::to_string(z.size()) +

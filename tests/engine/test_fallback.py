@@ -276,6 +276,13 @@ def test_a_note_can_be_held_while_some_of_it_fades_away(module):
     assert last.std() > 0.5 * second.std() > 0.0
 
 
+def test_an_empty_block_keeps_its_events(module):
+    now = np.array([(0, NOTE_ON, 1, 0, 60.0, 0.8)], EVENT)
+    first, second = (module.Engine(instrument(module), MODEL_RATE, 512, 2, 3) for _ in range(2))
+    assert len(first.process(0, now)) == 0 and first.n_sounding == 1
+    assert np.array_equal(first.process(512, now[:0]), second.process(512, now))
+
+
 def test_reset_is_as_new(module):
     engine = module.Engine(instrument(module), 22050, 512, 2, 3)
     first = play(engine, 22050, SCORE, 512)

@@ -445,6 +445,12 @@ def test_load_is_a_synth(make_preset: Callable[..., Path]) -> None:
 def test_bad_arguments_are_named(synth: Synth) -> None:
     with pytest.raises(ParameterError, match="sample_rate=500 Hz; wanted 1000 to 384000"):
         synth.render("C4", sample_rate=500)
+    for rate in (0, -1, 44100.5):
+        with pytest.raises(ParameterError, match="give a whole number of Hz"):
+            synth.render("C4", sample_rate=rate)
+    for seed in (-1, 1.5, 1 << 64):
+        with pytest.raises(ParameterError, match="give a whole number from 0"):
+            synth.render("C4", seed=seed)
     with pytest.raises(ParameterError, match="too small a common divisor"):
         synth.render("C4", sample_rate=383987)
     with pytest.raises(PresetError, match="violin"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -219,3 +220,42 @@ def test_bad_recipes_are_named() -> None:
     for crop_frames in (8, 20, 48):
         with pytest.raises(ParameterError, match=f"crop_frames={crop_frames} must be a multiple"):
             dataclasses.replace(TINY, crop_frames=crop_frames)
+
+
+def test_ctrl_c_is_acted_on_between_steps(tmp_path: Path) -> None:
+    """What is saved is a whole step, and going on from it equals never having stopped."""
+    trainer = make_trainer()
+    original = trainer.train_step
+
+    def step_with_ctrl_c() -> dict[str, float]:
+        if trainer.step == 1:
+            signal.raise_signal(signal.SIGINT)
+        return original()
+
+    trainer.train_step = step_with_ctrl_c  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        train(trainer, tmp_path / "stopped.pt", ignore)
+    saved = torch.load(tmp_path / "stopped.pt", weights_only=True)
+    assert saved["step"] == 2
+    whole = make_trainer()  # the seed is set here
+    for _ in range(2):
+        whole.train_step()
+    assert torch.equal(saved["latents"], whole.latents.detach())
+
+
+def test_a_gradient_that_is_not_a_number_leaves_the_weights(tmp_path: Path) -> None:
+    trainer = make_trainer()
+    trainer.generator.to_rgb[-1].weight.register_hook(lambda gradient: gradient * float("nan"))
+    with pytest.raises(AudiogenError, match="a gradient became infinite or NaN at step 0"):
+        train(trainer, tmp_path / "kept.pt", ignore)
+    saved = torch.load(tmp_path / "kept.pt", weights_only=True)
+    assert all(torch.isfinite(value).all() for value in saved["generator"].values())
+
+
+def test_one_note_is_too_few() -> None:
+    notes = make_trainer().notes
+    one = dataclasses.replace(
+        notes, **{name: getattr(notes, name)[:1] for name in ("waveforms", "pitches", "velocities")}
+    )
+    with pytest.raises(ParameterError, match="has 1 notes; training needs 2"):
+        Trainer(one, TINY, compiled=False)
