@@ -1,0 +1,131 @@
+"""Recurrent layers run over a whole stretch of time, for training.
+
+Input projections and weight gradients are single products over all steps, so only the recurrent
+product itself is left in the loop. Equations as `torch.nn.GRU` and `torch.nn.LSTM` have them;
+sums and states in float32, products in bfloat16 under autocast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+States = tuple[Tensor, ...]  # h, and for the LSTM c: [batch, dim]
+
+
+def gru_step(x: Tensor, recurrent: Tensor, h: Tensor) -> tuple[Tensor, ...]:
+    """New h, then what the gradient needs: reset, update, new, recurrent part of new."""
+    xr, xz, xn = x.float().chunk(3, dim=-1)
+    hr, hz, hn = recurrent.float().chunk(3, dim=-1)
+    r, z = torch.sigmoid(xr + hr), torch.sigmoid(xz + hz)
+    n = torch.tanh(xn + r * hn)
+    return n + z * (h - n), r, z, n, hn
+
+
+def gru_step_gradient(dh: Tensor, h: Tensor, *kept: Tensor) -> tuple[Tensor, ...]:
+    """Gradients of a step's x, recurrent product and state, less what the product passes on."""
+    r, z, n, hn = kept
+    dn = dh * (1.0 - z) * (1.0 - n * n)
+    dz = dh * (h - n) * z * (1.0 - z)
+    dr = dn * hn * r * (1.0 - r)
+    return torch.cat((dr, dz, dn), -1), torch.cat((dr, dz, dn * r), -1), dh * z
+
+
+def lstm_step(x: Tensor, recurrent: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, ...]:
+    """New h and c, then input, forget and output gate, candidate, tanh of c."""
+    i, f, g, o = (x.float() + recurrent.float()).chunk(4, dim=-1)
+    i, f, g, o = torch.sigmoid(i), torch.sigmoid(f), torch.tanh(g), torch.sigmoid(o)
+    c = f * c + i * g
+    t = torch.tanh(c)
+    return o * t, c, i, f, o, g, t
+
+
+def lstm_step_gradient(dh: Tensor, dc: Tensor, c: Tensor, *kept: Tensor) -> tuple[Tensor, ...]:
+    """As `gru_step_gradient`; ``c`` is the state before the step."""
+    i, f, o, g, t = kept
+    dc = dc + dh * o * (1.0 - t * t)
+    gates = torch.cat(
+        (dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g * g), dh * t * o * (1 - o)),
+        -1,
+    )
+    return gates, gates, torch.zeros_like(dh), dc * f
+
+
+STEPS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    "gru": (gru_step, gru_step_gradient),
+    "lstm": (lstm_step, lstm_step_gradient),
+}
+
+
+def scan(
+    kind: str, x: Tensor, first: Tensor, weight: Tensor, bias: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Run a recurrent layer over time.
+
+    Parameters
+    ----------
+    kind : str
+        ``gru`` or ``lstm``.
+    x : Tensor [batch, n_steps, gates * dim]
+        Input projections, with their bias.
+    first : Tensor [1 or 2, batch, dim]
+        h, and c of an LSTM.
+    weight : Tensor [gates * dim, dim]
+    bias : Tensor [gates * dim]
+        Of the recurrent product.
+
+    Returns
+    -------
+    h : Tensor [batch, n_steps, dim]
+    last : Tensor, as ``first``
+    """
+    out, *last = _Scan.apply(kind, x, weight, bias, *first)
+    return out, torch.stack(last)
+
+
+class _Scan(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, kind: str, x: Tensor, weight: Tensor, bias: Tensor, *first: Tensor):
+        step = STEPS[kind][0]
+        dtype = torch.bfloat16 if torch.is_autocast_enabled("cpu") else torch.float32
+        turned, offset = weight.to(dtype).t(), bias.to(dtype)
+        states, kept, before = first, [], []
+        steps = x.transpose(0, 1).contiguous()
+        with torch.autocast("cpu", enabled=False):
+            for t in range(len(steps)):
+                before.append(states)
+                recurrent = torch.addmm(offset, states[0].to(dtype), turned)
+                result = step(steps[t], recurrent, *states)
+                states, rest = result[: len(first)], result[len(first) :]
+                kept.append(rest)
+        h = torch.stack([*(states[0] for states in before[1:]), states[0]], dim=1)
+        ctx.kind, ctx.dtype, ctx.x_dtype = kind, dtype, x.dtype
+        ctx.kept, ctx.before = kept, before
+        ctx.save_for_backward(weight)
+        return h, *states
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, dout: Tensor, *dlast: Tensor):
+        gradient = STEPS[ctx.kind][1]
+        (weight,) = ctx.saved_tensors
+        low = weight.to(ctx.dtype)
+        dstates = [d.float() for d in dlast]
+        douts = dout.transpose(0, 1).contiguous().float()
+        dx, drecurrent = [], []
+        for t in reversed(range(len(douts))):
+            dstates[0] = dstates[0] + douts[t]
+            # A GRU's step needs h before it, an LSTM's c.
+            dx_t, drecurrent_t, *dstates = gradient(*dstates, ctx.before[t][-1], *ctx.kept[t])
+            drecurrent_t = drecurrent_t.to(ctx.dtype)
+            dstates[0] = dstates[0] + (drecurrent_t @ low).float()
+            dx.append(dx_t.to(ctx.x_dtype))
+            drecurrent.append(drecurrent_t)
+        all_recurrent = torch.cat(drecurrent[::-1])
+        hidden = torch.cat([states[0] for states in ctx.before]).to(ctx.dtype)
+        dweight = (all_recurrent.t() @ hidden).float()
+        dbias = all_recurrent.float().sum(0)
+        return None, torch.stack(dx[::-1], dim=1), dweight, dbias, *dstates
