@@ -1,4 +1,4 @@
-"""Sound files out: float samples become a wav, flac or ogg file, the whole of it or nothing."""
+"""Sound files: any of them in, as float samples; wav, flac or ogg out, the whole of it or nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audiogen.errors import ParameterError, ShapeError
+from audiogen.errors import FormatError, ParameterError, ShapeError
 
 # libsndfile's format and subtype by suffix. 24 bits keep a quiet tail's detail; Vorbis decides.
 FORMATS = {
@@ -59,6 +59,64 @@ def check_output(path: str | os.PathLike[str], suffixes: tuple[str, ...] = tuple
         raise ParameterError(f"output {path}: there is no folder {path.parent}; make it first")
     if not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
         raise ParameterError(f"output {path} can't be written; no permission")
+
+
+def read_channels(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:
+    """Read a sound file as it is.
+
+    Parameters
+    ----------
+    path : path
+        Anything that libsndfile reads.
+
+    Returns
+    -------
+    samples : array [n_samples, n_channels], float32
+        Full scale is 1.
+    sample_rate : int, Hz
+
+    Raises
+    ------
+    FormatError
+        If the file can't be read, is empty, or holds NaN or infinity.
+    """
+    import soundfile
+
+    try:
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (OSError, soundfile.LibsndfileError, RuntimeError) as error:
+        raise FormatError(f"{path}: can't be read as sound ({error})") from error
+    if not len(samples):
+        raise FormatError(f"{path}: holds no samples; give a recording that has some")
+    if not np.isfinite(samples).all():
+        raise FormatError(f"{path}: holds NaN or infinity; export it again")
+    return samples, rate
+
+
+def read_audio(path: str | os.PathLike[str], sample_rate: int) -> np.ndarray:
+    """Read a sound file as one channel at a given rate.
+
+    Parameters
+    ----------
+    path : path
+        Anything that libsndfile reads; channels are averaged.
+    sample_rate : int, Hz
+
+    Returns
+    -------
+    array [n_samples], float32
+        Full scale is 1.
+
+    Raises
+    ------
+    FormatError
+        As `read_channels`.
+    """
+    import soxr
+
+    samples, rate = read_channels(path)
+    mono = samples.mean(axis=1)
+    return mono if rate == sample_rate else soxr.resample(mono, rate, sample_rate)
 
 
 @contextmanager

@@ -1,16 +1,19 @@
-"""Notes to learn from: sets in NSynth's layout, rendered from soundfonts, read, and split."""
+"""Sound to learn from: sets of notes in NSynth's layout and recordings, made, read and split."""
 
 from audiogen.data.nsynth import NoteInfo, NoteSet, SetWriter, read_notes
+from audiogen.data.scores import RenderedScores, render_scores
 from audiogen.data.soundfont import render_soundfont
 from audiogen.data.splits import Split, draw_split, read_split
 
 __all__ = [
     "NoteInfo",
     "NoteSet",
+    "RenderedScores",
     "SetWriter",
     "Split",
     "draw_split",
     "read_notes",
     "read_split",
+    "render_scores",
     "render_soundfont",
 ]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from audiogen.data.drafts import folder_written_whole
 from audiogen.data.general_midi import FAMILIES, SOURCES
 from audiogen.data.qualities import QUALITIES
 from audiogen.errors import FormatError, ParameterError
@@ -327,18 +326,8 @@ class SetWriter:
         self._instruments: dict[str, int] = {}
 
     def __enter__(self) -> SetWriter:
-        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
-            raise ParameterError(
-                f"output={str(self.folder)!r} exists and isn't an empty folder; name a new one"
-            )
-        try:
-            self.folder.parent.mkdir(parents=True, exist_ok=True)
-            self._draft = Path(tempfile.mkdtemp(prefix=".audiogen-", dir=self.folder.parent))
-        except OSError as error:
-            raise ParameterError(
-                f"output={str(self.folder)!r} can't be written ({error.strerror}); "
-                "name a folder that you may write to"
-            ) from error
+        self._whole = folder_written_whole(self.folder)
+        self._draft = self._whole.__enter__()
         (self._draft / AUDIO).mkdir()
         return self
 
@@ -405,11 +394,6 @@ class SetWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is not None:
-            shutil.rmtree(self._draft, ignore_errors=True)
-            return
-        self.add_text(EXAMPLES, json.dumps(self.examples, indent=1))
-        os.chmod(self._draft, 0o755)  # mkdtemp makes it private
-        if self.folder.exists():
-            self.folder.rmdir()
-        self._draft.replace(self.folder)
+        if kind is None:
+            self.add_text(EXAMPLES, json.dumps(self.examples, indent=1))
+        self._whole.__exit__(kind, error, trace)

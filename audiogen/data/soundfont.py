@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,11 +24,12 @@ MAX_TRANSPOSE_SEMITONES = 7.0  # further away, formants and attacks no longer fi
 SILENT_PEAK = 1e-3  # of full scale, before the instrument's gain
 PEAK = 0.9  # of the loudest note of each instrument, after its gain
 
-_RENDER_RATE = 48000  # what midirenderer always gives
+RENDER_RATE = 48000  # Hz, what midirenderer always gives
+VOLUMES = (127, 80, 50, 32, 20)  # controller 7; tried in order until nothing clips
+
 # The renderer acts on events at blocks of 64 samples. Half a block is one tick, and events
 # fall one tick before the block that should hear them, so rounding never moves an onset.
-_TICKS_PER_S = 2 * _RENDER_RATE // 64
-_VOLUMES = (127, 80, 50, 32)  # tried in order until nothing clips
+_TICKS_PER_S = 2 * RENDER_RATE // 64
 _AT_ONCE = 64  # notes in one MIDI file: 54 MB of audio
 _SLOT_S = NOTE_S + 0.4  # from one onset to the next: the note, then silence
 
@@ -101,7 +102,7 @@ def render_instrument(
     """
     stereo = np.zeros((2, 0, round(NOTE_S * sample_rate)), np.float32)
     batches = [keys[first : first + _AT_ONCE] for first in range(0, len(keys), _AT_ONCE)]
-    for volume in _VOLUMES if batches else ():
+    for volume in VOLUMES if batches else ():
         rendered = [_render(font, preset, batch, volume, sample_rate) for batch in batches]
         stereo = np.concatenate([notes for notes, _ in rendered], axis=1)
         if not any(clipped for _, clipped in rendered):
@@ -130,35 +131,54 @@ def _render(
     sample_rate: int,
 ) -> tuple[np.ndarray, bool]:
     """Return [2, n_notes, n_samples] float32, and whether the renderer's 16 bits were full."""
-    import soundfile
     import soxr
 
-    try:
-        import midirenderer
-    except ImportError as error:
-        raise MissingPackageError(
-            'rendering a soundfont needs midirenderer: pip install "audiogen[soundfont]"'
-        ) from error
-    try:
-        wav = midirenderer.render_wave_from(font.data, _midi(preset, keys, volume))
-    except (ValueError, RuntimeError) as error:
-        raise FormatError(f"soundfont={str(font.path)!r} can't be rendered: {error}") from error
-    audio, rate = soundfile.read(io.BytesIO(wav), dtype="int16")
-    if rate != _RENDER_RATE:
-        raise FormatError(f"midirenderer gave {rate} Hz, {_RENDER_RATE} was expected; update it")
-    slot, length = (round(s * _RENDER_RATE) for s in (_SLOT_S, NOTE_S))
+    audio = render_midi(font, _midi(preset, keys, volume))
+    slot, length = (round(s * RENDER_RATE) for s in (_SLOT_S, NOTE_S))
     notes = np.zeros((2, len(keys), round(NOTE_S * sample_rate)), np.float32)
     for index in range(len(keys)):
         piece = audio[(index + 1) * slot : (index + 1) * slot + length] / np.float32(32768)
-        if sample_rate != _RENDER_RATE:
-            piece = soxr.resample(piece, _RENDER_RATE, sample_rate, quality="VHQ")
+        if sample_rate != RENDER_RATE:
+            piece = soxr.resample(piece, RENDER_RATE, sample_rate, quality="VHQ")
         n_samples = min(len(piece), notes.shape[2])
         notes[:, index, :n_samples] = piece[:n_samples].T
-    return notes, bool(np.any((audio == 32767) | (audio == -32768)))
+    return notes, is_clipped(audio)
 
 
 def _midi(preset: FontPreset, keys: Sequence[tuple[int, int]], volume: int) -> bytes:
     """Return a MIDI file that plays the keys one after the other, a slot each."""
+    import mido
+
+    silence = mido.Message("control_change", control=120, value=0)  # all sound off
+    events: list[tuple[float, Any]] = []
+    for index, (pitch, velocity) in enumerate(keys):
+        onset_s = (index + 1) * _SLOT_S
+        press = mido.Message("note_on", note=pitch, velocity=velocity)
+        release = mido.Message("note_off", note=pitch, velocity=64)
+        events += [(onset_s, press), (onset_s + NOTE_ON_S, release)]
+        events.append((onset_s + NOTE_S + 0.1, silence))
+    events.append(((len(keys) + 1) * _SLOT_S, silence))
+    return midi_file(preset, events, volume)
+
+
+def midi_file(
+    preset: FontPreset,
+    events: Iterable[tuple[float, Any]],
+    volume: int,
+    channels: Sequence[int] = (0,),
+) -> bytes:
+    """Return a MIDI file that plays a preset dry, on each of some channels.
+
+    Parameters
+    ----------
+    preset : FontPreset
+    events : iterable of (float, mido.Message)
+        Seconds from the beginning, above 0, and what happens then; in order of time.
+    volume : int
+        Controller 7, from 0 to 127.
+    channels : sequence of int
+        0..15.
+    """
     import mido
 
     file = mido.MidiFile(ticks_per_beat=_TICKS_PER_S)
@@ -167,26 +187,57 @@ def _midi(preset: FontPreset, keys: Sequence[tuple[int, int]], volume: int) -> b
     track.append(mido.MetaMessage("set_tempo", tempo=1_000_000))
     # Bank, volume, pan, expression, reverb, chorus.
     setup = {0: preset.bank, 7: volume, 10: 64, 11: 127, 91: 0, 93: 0}
-    for control, value in setup.items():
-        track.append(mido.Message("control_change", control=control, value=value))
-    track.append(mido.Message("program_change", program=preset.program))
+    for channel in channels:
+        for control, value in setup.items():
+            message = mido.Message("control_change", control=control, value=value, channel=channel)
+            track.append(message)
+        track.append(mido.Message("program_change", program=preset.program, channel=channel))
     now = 0
-
-    def at(time_s: float, kind: str, **fields: int) -> None:
-        nonlocal now
+    for time_s, message in events:
         tick = round(time_s * _TICKS_PER_S) - 1
-        track.append(mido.Message(kind, time=tick - now, **fields))
+        track.append(message.copy(time=tick - now))
         now = tick
-
-    for index, (pitch, velocity) in enumerate(keys):
-        onset_s = (index + 1) * _SLOT_S
-        at(onset_s, "note_on", note=pitch, velocity=velocity)
-        at(onset_s + NOTE_ON_S, "note_off", note=pitch, velocity=64)
-        at(onset_s + NOTE_S + 0.1, "control_change", control=120, value=0)  # all sound off
-    at((len(keys) + 1) * _SLOT_S, "control_change", control=120, value=0)
     data = io.BytesIO()
     file.save(file=data)
     return data.getvalue()
+
+
+def render_midi(font: SoundFont, midi: bytes) -> np.ndarray:
+    """Play a MIDI file with a font.
+
+    Returns
+    -------
+    ndarray[n_samples, 2], int16
+        At `RENDER_RATE`.
+
+    Raises
+    ------
+    MissingPackageError
+        If midirenderer isn't installed.
+    FormatError
+        If the renderer refuses the font.
+    """
+    import soundfile
+
+    try:
+        import midirenderer
+    except ImportError as error:
+        raise MissingPackageError(
+            'rendering a soundfont needs midirenderer: pip install "audiogen[soundfont]"'
+        ) from error
+    try:
+        wav = midirenderer.render_wave_from(font.data, midi)
+    except (ValueError, RuntimeError) as error:
+        raise FormatError(f"soundfont={str(font.path)!r} can't be rendered: {error}") from error
+    audio, rate = soundfile.read(io.BytesIO(wav), dtype="int16")
+    if rate != RENDER_RATE:
+        raise FormatError(f"midirenderer gave {rate} Hz, {RENDER_RATE} was expected; update it")
+    return audio
+
+
+def is_clipped(audio: np.ndarray) -> bool:
+    """Return whether 16-bit samples touch full scale."""
+    return bool(np.any((audio == 32767) | (audio == -32768)))
 
 
 def render_soundfont(
@@ -341,7 +392,7 @@ def _font_toml(
         "comment": font.info.get("ICMT", ""),
     }
     lines = ["# Where the notes of this set come from."]
-    lines += [f"{key} = {_toml(value)}" for key, value in (origin | limits).items()]
+    lines += [f"{key} = {toml_value(value)}" for key, value in (origin | limits).items()]
     for name, rendered in table:
         instrument = {
             "instrument_str": name,
@@ -354,9 +405,10 @@ def _font_toml(
             "gain_db": round(rendered.gain_db, 2),
         }
         lines += ["", "[[instruments]]"]
-        lines += [f"{key} = {_toml(value)}" for key, value in instrument.items()]
+        lines += [f"{key} = {toml_value(value)}" for key, value in instrument.items()]
     return "\n".join(lines) + "\n"
 
 
-def _toml(value: object) -> str:
+def toml_value(value: object) -> str:
+    """Return text, a number or a list as TOML."""
     return json.dumps(value, ensure_ascii=False)  # for text, numbers and lists the two agree

@@ -1,0 +1,51 @@
+"""Output folders that are to be seen only when they are whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from audiogen.errors import ParameterError
+
+
+@contextmanager
+def folder_written_whole(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a hidden folder beside `folder`, and move it there if all goes well.
+
+    If an exception leaves the block, what was written is thrown away.
+
+    Parameters
+    ----------
+    folder : path
+        Must be new, or an empty folder.
+
+    Raises
+    ------
+    ParameterError
+        If `folder` has something in it, or can't be made.
+    """
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ParameterError(
+            f"output={str(folder)!r} exists and isn't an empty folder; name a new one"
+        )
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=".audiogen-", dir=folder.parent))
+    except OSError as error:
+        raise ParameterError(
+            f"output={str(folder)!r} can't be written ({error.strerror}); "
+            "name a folder that you may write to"
+        ) from error
+    try:
+        yield draft
+        os.chmod(draft, 0o755)  # mkdtemp makes it private
+        if folder.exists():
+            folder.rmdir()
+        draft.replace(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)

@@ -1,0 +1,103 @@
+"""A folder of recordings: read, trimmed, split by file; what can't be used is named."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import soundfile
+
+from audiogen.data.recordings import MARGIN_S, PEAK, joined, read_recordings
+from audiogen.errors import FormatError, ParameterError
+
+RATE = 16000
+
+
+def tone(seconds: float, rate: int = RATE, level: float = 0.5, hz: float = 440.0) -> np.ndarray:
+    return level * np.sin(2 * np.pi * hz * np.arange(round(seconds * rate)) / rate)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    quiet = np.zeros(RATE)
+    soundfile.write(tmp_path / "a.wav", np.concatenate((quiet, tone(1.0), quiet)), RATE)
+    (tmp_path / "drums").mkdir()
+    stereo = np.stack((tone(2.0, 44100, 0.25), tone(2.0, 44100, 0.25)), axis=1)
+    soundfile.write(tmp_path / "drums" / "b.flac", stereo, 44100)
+    soundfile.write(tmp_path / "drums" / "silent.wav", quiet, RATE)
+    (tmp_path / "broken.wav").write_bytes(b"RIFFnonsense")
+    (tmp_path / "notes.txt").write_text("not a sound")
+    return tmp_path
+
+
+def test_files_are_resampled_mixed_trimmed_and_scaled_by_one_gain(folder):
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    found = read_recordings(folder, RATE)
+    assert [(f.name, f.label) for f in found.files] == [("a.wav", ""), ("drums/b.flac", "drums")]
+    a, b = (file.samples for file in found.files)
+    assert len(a) == pytest.approx(RATE * (1.0 + 2 * MARGIN_S), abs=50)
+    assert len(b) == pytest.approx(2 * RATE, abs=50)
+    assert np.abs(a).max() == pytest.approx(PEAK, abs=1e-6)
+    assert np.abs(b).max() == pytest.approx(PEAK / 2, rel=0.02)  # as much fainter as it was
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_what_is_left_out_is_named_with_the_reason(folder):
+    skipped = dict(read_recordings(folder, RATE).skipped)
+    assert set(skipped) == {"broken.wav", "drums/silent.wav"}
+    assert "can't be read" in skipped["broken.wav"] and skipped["drums/silent.wav"] == "is silent"
+
+
+def test_progress_reaches_the_end(folder):
+    seen = []
+    read_recordings(folder, RATE, lambda done, total: seen.append((done, total)))
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_a_folder_without_sound_is_refused(tmp_path):
+    with pytest.raises(FormatError, match="isn't a folder"):
+        read_recordings(tmp_path / "nowhere", RATE)
+    with pytest.raises(FormatError, match="no sound that can be used; wav, flac"):
+        read_recordings(tmp_path, RATE)
+    soundfile.write(tmp_path / "x.wav", np.zeros(100), RATE)
+    with pytest.raises(FormatError, match=r"left out: x.wav \(is silent\)"):
+        read_recordings(tmp_path, RATE)
+
+
+@pytest.fixture
+def many(tmp_path):
+    for label in ("low", "high"):
+        (tmp_path / label).mkdir()
+        for i in range(10):
+            soundfile.write(tmp_path / label / f"{i}.wav", tone(0.2 + 0.02 * i), RATE)
+    return read_recordings(tmp_path, RATE)
+
+
+def test_a_split_shares_out_files_of_every_label(many):
+    training, held = many.split(0.2, seed=3)
+    assert sorted(f.name for f in training + held) == [f.name for f in many.files]
+    for label in ("low", "high"):
+        parts = [[f for f in part if f.label == label] for part in (training, held)]
+        length = [sum(len(f.samples) for f in part) for part in parts]
+        assert 0.2 <= length[1] / sum(length) < 0.36
+    again = many.split(0.2, seed=3)
+    assert [f.name for f in again[1]] == [f.name for f in held]
+    other = many.split(0.2, seed=4)
+    assert {f.name for f in other[1]} != {f.name for f in held}
+
+
+def test_one_file_cannot_be_split(tmp_path):
+    soundfile.write(tmp_path / "only.wav", tone(1.0), RATE)
+    with pytest.raises(ParameterError, match="1 usable file; 2 or more"):
+        read_recordings(tmp_path, RATE).split(0.1, 0)
+
+
+def test_joined_files_stand_in_random_order_with_gaps(many):
+    files = list(many.files)
+    samples, owners = joined(files, RATE, seed=0)
+    assert len(samples) == len(owners) == sum(len(f.samples) + RATE // 10 for f in files)
+    order = owners[np.flatnonzero(np.diff(owners, prepend=-1))]
+    assert sorted(order) == list(range(20)) and list(order) != sorted(order)
+    for i, file in enumerate(files):
+        part = samples[owners == i]
+        assert np.array_equal(part[: len(file.samples)], file.samples)
+        assert not part[len(file.samples) :].any()
