@@ -1,19 +1,19 @@
-"""A neural synthesiser: load a preset, play notes, get samples."""
+"""A neural synthesiser: load a preset, play notes or let it run, get samples."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from audiogen.engine import Synth, load
+    from audiogen.engine import Synth, Texture, load
 
 __version__ = "0.1.0"
-__all__ = ["Synth", "__version__", "load"]
+__all__ = ["Synth", "Texture", "__version__", "load"]
 
 
 def __getattr__(name: str) -> Any:
     """Import the engine when it's first asked for."""
-    if name in ("Synth", "load"):
+    if name in ("Synth", "Texture", "load"):
         from audiogen import engine
 
         return getattr(engine, name)

@@ -62,6 +62,41 @@ TINY_PRESET: dict[str, Any] = {
     "measured": {"within_half_a_semitone": 0.95},
 }
 
+TINY_SAMPLERNN: dict[str, Any] = {
+    "format": 1,
+    "name": "murmur",
+    "kind": "samplernn",
+    "description": "A texture for tests.",
+    "authors": ["The audiogen authors"],
+    "licence": "CC0-1.0",
+    "sample_rate": 8000,
+    "samplernn": {
+        "frame_sizes": [8, 2],
+        "dim": 12,
+        "n_rnn": 1,
+        "rnn": "gru",
+        "embedding_size": 5,
+        "q_levels": 256,
+        "quantisation": "linear",
+        "conditioning": "none",
+        "n_classes": 0,
+    },
+    "sampling": {"temperature": 0.9, "top_p": 1.0},
+    "data": {"source": "noise", "licence": "CC0-1.0", "files": 3, "seconds": 12.5},
+    "training": TINY_PRESET["training"],
+    "measured": {"held_out_bits": 3.5},
+}
+# What makes of it a preset that plays notes.
+NOTE_FIELDS: dict[str, Any] = {
+    "samplernn": {**TINY_SAMPLERNN["samplernn"], "conditioning": "note", "n_classes": 2},
+    "pitch_range": [36, 84],
+    "default_timbre": "oboe",
+    "timbres": [
+        {"name": "flute", "family": "flute", "program": 73},
+        {"name": "oboe", "family": "reed"},
+    ],
+}
+
 
 @pytest.fixture
 def preset_fields() -> dict[str, Any]:
@@ -84,3 +119,44 @@ def write_tiny() -> Callable[..., Path]:
         return folder
 
     return write
+
+
+@pytest.fixture
+def samplernn_fields() -> dict[str, Any]:
+    """The fields of a small SampleRNN preset's ``preset.toml``, to be changed at will."""
+    return copy.deepcopy(TINY_SAMPLERNN)
+
+
+@pytest.fixture
+def note_fields() -> dict[str, Any]:
+    """The same of one that plays notes."""
+    return copy.deepcopy({**TINY_SAMPLERNN, **NOTE_FIELDS})
+
+
+@pytest.fixture
+def write_murmur() -> Callable[..., Path]:
+    """A function that writes a small SampleRNN preset with random weights, some fields changed."""
+
+    def write(folder: Path, notes: bool = False, **changes: Any) -> Path:
+        from audiogen.presets import check_fields, write_preset
+
+        fields = copy.deepcopy({**TINY_SAMPLERNN, **(NOTE_FIELDS if notes else {})})
+        fields |= {"name": folder.name, **changes}
+        write_preset(folder, fields, samplernn_weights(check_fields(fields).network))
+        return folder
+
+    return write
+
+
+def samplernn_weights(table: Any) -> dict[str, np.ndarray]:
+    """Random weights for a SampleRNN; sums keep unit variance, as in a trained one."""
+    from audiogen.presets import weight_shapes
+
+    random = np.random.default_rng(0)
+    weights = {
+        name: (random.standard_normal(shape) / np.sqrt(shape[-1])).astype(np.float32)
+        for name, shape in weight_shapes(table).items()
+    }
+    bias = weights["sample.output.bias"]  # for levels about silence, so that nothing clips
+    bias -= np.square(np.linspace(-6, 6, len(bias), dtype=np.float32))
+    return weights

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -13,10 +14,11 @@ from typer.core import TyperCommand, TyperGroup
 from audiogen import __version__
 from audiogen.errors import AudiogenError
 
-# Each is `audiogen.cli.<name>`, a module with an `app = typer.Typer(add_completion=False)`;
-# it's imported when it's called.
+# Each has a module (`module_of`) with an `app = typer.Typer(add_completion=False)`; it is imported
+# when it's called.
 COMMANDS = {
-    "render": "Play a MIDI file or written notes into a sound file.",
+    "render": "Play notes, or let a preset make sound on its own, into a sound file.",
+    "continue": "Let a preset go on where a sound file ends.",
     "presets": "List the presets that can be played.",
     "info": "Show what a preset holds and how it was made.",
     "data": "Make, read and check sets of notes to train on.",
@@ -30,8 +32,14 @@ EXTRAS = {  # which optional dependency brings a package
     "tensorboard": "train",
     "midirenderer": "soundfont",
     "parselmouth": "eval",
+    "silero_vad": "eval",
 }
 EXIT_BAD_INPUT, EXIT_INTERNAL = 2, 1
+
+
+def module_of(command: str) -> str:
+    """Name of the module of a command; one that is a word of Python ends in _."""
+    return f"audiogen.cli.{command}{'_' * keyword.iskeyword(command)}"
 
 
 class LazyGroup(TyperGroup):
@@ -45,7 +53,7 @@ class LazyGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, command, rest = super().resolve_command(ctx, args)
         if name in COMMANDS:
-            module = importlib.import_module(f"audiogen.cli.{name}")
+            module = importlib.import_module(module_of(name))
             command = typer.main.get_command(module.app)
         return name, command, rest
 

@@ -9,7 +9,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def presets() -> None:
-    """List the presets that can be played, and where presets are looked for."""
+    """List the presets that can be played; without any, where presets are looked for."""
     from rich.console import Console
     from rich.table import Table
 
@@ -17,7 +17,7 @@ def presets() -> None:
     from audiogen.presets import find_presets, load_preset, search_folders
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("name", "kind", "timbres", "licence"):
+    for heading in ("name", "kind", "plays", "timbres", "licence"):
         table.add_column(heading, overflow="fold")
     table.add_column("size", justify="right", no_wrap=True)
     broken = []
@@ -29,7 +29,8 @@ def presets() -> None:
             continue
         timbres = ", ".join(preset.timbre_names)
         size = f"{preset.size_bytes / 1e6:.1f} MB"
-        table.add_row(folder.name, preset.kind, timbres, preset.licence, size)
+        plays = "notes" if preset.plays_notes else "on its own"
+        table.add_row(folder.name, preset.kind, plays, timbres, preset.licence, size)
     if table.rows:
         Console(highlight=False).print(table)
     elif not broken:

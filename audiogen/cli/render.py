@@ -1,18 +1,32 @@
-"""`audiogen render`: notes in, a sound file out."""
+"""`audiogen render`: notes, or the seconds that are wanted, in; a sound file out."""
 
 from __future__ import annotations
 
-import math
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from audiogen.cli.sound import (
+    LONGEST_S,
+    TEMPERATURE_HELP,
+    TOP_P_HELP,
+    check_seconds,
+    check_seed,
+    check_top_p,
+    draw,
+    open_texture,
+    print_speed,
+    print_turned_down,
+    progress_bar,
+    read_temperature,
+    resampled,
+    write_sound,
+)
 from audiogen.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -22,7 +36,18 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-LONGEST_S = 4 * 3600.0  # a render is held in memory: 4 h at 44.1 kHz are 2.5 GB
+MOST_VARIATIONS = 1000  # all at once; each has its own state
+
+
+@dataclass(frozen=True)
+class _Target:
+    """Where a sound goes, and what becomes of it on the way."""
+
+    path: Path
+    sample_rate: int | None
+    gain_db: float
+    normalize: bool
+    plot: Path | None
 
 
 @app.command()
@@ -36,6 +61,12 @@ def render(
             metavar='"C4:0.5 E4 G4 C5:2"',
             help="Written notes instead: pitch:seconds@velocity, r for rests, [C4 E4] for chords.",
             show_default=False,
+        ),
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            help="How much sound of a preset that makes it on its own.", show_default=False
         ),
     ] = None,
     output: Annotated[
@@ -62,6 +93,20 @@ def render(
             show_default=False,
         ),
     ] = None,
+    temperature: Annotated[
+        str | None,
+        typer.Option(help=f"With --seconds. {TEMPERATURE_HELP}", show_default="the preset's"),
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(help=f"With --seconds. {TOP_P_HELP}", show_default="the preset's"),
+    ] = None,
+    variations: Annotated[
+        int, typer.Option(help="With --seconds: so many sounds, into OUTPUT-1, OUTPUT-2, ...")
+    ] = 1,
+    stereo: Annotated[
+        bool, typer.Option("--stereo", help="With --seconds: two channels, drawn independently.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Same seed, same samples.")] = 0,
     sample_rate: Annotated[
         int | None, typer.Option(help="Hz, 8000 to 192000.", show_default="the preset's")
@@ -75,72 +120,147 @@ def render(
         typer.Option(help="Draw waveform and rainbowgram into a .png file.", show_default=False),
     ] = None,
 ) -> None:
-    """Play a MIDI file or written notes into a sound file.
+    """Play notes, or let a preset make sound on its own, into a sound file.
 
     Each MIDI program is played by the timbre nearest to it; the summary says
     which. Drums are left out. If the peak is over full scale, the whole file
     is turned down.
     """
-    import numpy as np
+    from audiogen.audio_file import check_output, check_sample_rate
 
-    from audiogen.audio_file import check_output, check_sample_rate, write_audio
-    from audiogen.plot import plot_rainbowgram
-    from audiogen.presets import assign_programs, load_preset, presets_to_play, split_spec
-
-    source = score if notes is None else notes
-    if source is None or (score is not None and notes is not None):
+    if score is not None and notes is not None:
         raise ParameterError("give either a MIDI file or --notes, one of the two")
-    output = output or Path(f"{score.stem if score else 'notes'}.wav")
+    if score is None and notes is None and seconds is None:
+        raise ParameterError(
+            "give either a MIDI file or --notes; or --seconds, with a preset that makes sound on "
+            "its own"
+        )
+    if seconds is None:
+        own = {
+            "--temperature": temperature,
+            "--top-p": top_p,
+            "--variations": variations != 1,
+            "--stereo": stereo,
+        }
+        _refuse(own, "goes with --seconds, not with notes; it's for presets without notes")
+        output = output or Path(f"{score.stem if score else 'notes'}.wav")
+    else:
+        if preset is None:
+            raise ParameterError(
+                "give --preset with --seconds, one that makes sound on its own; `audiogen presets` "
+                "lists them"
+            )
+        played = {"a MIDI file": score, "--notes": notes, "--program": program}
+        _refuse(played, "doesn't go with --seconds, which is for presets that play no notes")
+        output = output or Path(f"{Path(preset).name}.wav")
+        if not 1 <= variations <= MOST_VARIATIONS:
+            raise ParameterError(
+                f"--variations {variations} isn't usable; give 1 to {MOST_VARIATIONS}"
+            )
+        check_seconds(seconds, variations * (2 if stereo else 1))
+        check_top_p(top_p)
+    curve = read_temperature(temperature)
     check_output(output)
     if plot:
         check_output(plot, (".png",))
     if not -200 <= gain <= 100:
         raise ParameterError(f"--gain {gain:g} isn't usable; give -200 to 100 dB")
-    if not 0 <= seed < 1 << 64:
-        raise ParameterError(f"--seed {seed} isn't usable; give 0 to 2^64 - 1")
+    check_seed(seed)
     if sample_rate is not None:
         check_sample_rate(sample_rate)
 
-    written = notes is not None
+    target = _Target(output, sample_rate, gain, normalize, plot)
+    if seconds is None:
+        source = score if notes is None else notes
+        assert source is not None
+        _play(source, target, preset, timbre, program or [], seed)
+        return
+    assert preset is not None
+    texture = open_texture(preset, f"--seconds {seconds:g}")
+    began = time.perf_counter()
+    with progress_bar() as report:
+        sounds = texture.generate(
+            seconds,
+            temperature=curve,
+            top_p=top_p,
+            seed=seed,
+            variations=variations,
+            stereo=stereo,
+            timbre=timbre,
+            progress=report,
+        )
+    took_s = time.perf_counter() - began
+    _write_sounds([sounds] if variations == 1 else list(sounds), texture.sample_rate, target)
+    what = f"{variations} x {seconds:g} s" if variations > 1 else f"{seconds:g} s"
+    print_speed(what, variations * seconds, took_s)
+
+
+def _refuse(options: dict[str, Any], why: str) -> None:
+    """Complain of the first option that was given."""
+    for name, value in options.items():
+        if value:
+            raise ParameterError(f"{name} {why}")
+
+
+def _write_sounds(sounds: list[np.ndarray], made_at_hz: int, target: _Target) -> None:
+    """Write one sound under a name, or several under the name and their number."""
+    from audiogen.engine.synth import change_level
+
+    rate = target.sample_rate or made_at_hz
+    for number, sound in enumerate(sounds, 1):
+        ending = f"-{number}" if len(sounds) > 1 else ""
+        path = target.path.with_stem(target.path.stem + ending)
+        resounded = resampled(sound, made_at_hz, rate)
+        samples = change_level(resounded, target.gain_db, target.normalize)
+        print_turned_down(write_sound(path, samples, rate), target.gain_db)
+        if target.plot:
+            draw(target.plot.with_stem(target.plot.stem + ending), samples, rate, path.name)
+
+
+def _play(
+    source: Path | str,
+    target: _Target,
+    preset: str | None,
+    timbre: str | None,
+    program: list[str],
+    seed: int,
+) -> None:
+    """Play a score into a file, and say which timbre plays what."""
+    from audiogen.presets import assign_programs, load_preset, presets_to_play, split_spec
+
+    written = isinstance(source, str)
     music, n_drums = _read_score(source)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         programs = () if written else music.programs
         voices = assign_programs(programs, presets_to_play(preset), timbre)
-        voices.update(_read_program(option) for option in program or [])
-        rate = sample_rate or max(
+        voices.update(_read_program(option) for option in program)
+        rate = target.sample_rate or max(
             load_preset(split_spec(spec)[0]).sample_rate for spec in voices.values()
         )
         began = time.perf_counter()
-        with _progress_bar() as report:
+        with progress_bar() as report:
             samples = _render_score(
                 music,
                 voices,
                 sample_rate=rate,
                 seed=seed,
-                gain_db=gain,
-                normalize=normalize,
+                gain_db=target.gain_db,
+                normalize=target.normalize,
                 progress=report,
             )
         took_s = time.perf_counter() - began
-    turned_db = write_audio(output, samples, rate)
-    if plot:
-        plot_rainbowgram(samples, rate, plot, _title(output, voices))
-
-    peak = float(np.max(np.abs(samples))) * 10 ** (turned_db / 20)
-    _print_summary(output, music, len(samples) / rate, rate, peak, took_s)
+    turned_db = write_sound(target.path, samples, rate)
+    print_speed(f"{len(music)} notes", len(samples) / rate, took_s)
     _print_voices(music, voices, written)
     for warning in dict.fromkeys(str(entry.message) for entry in caught):
         typer.echo(f"  note: {warning}")
     if n_drums:
         typer.echo(f"  note: {n_drums} drum notes are left out; no preset has drums")
-    if turned_db:
-        typer.echo(
-            f"  note: turned down by {-turned_db:.1f} dB, the peak was over full scale; "
-            f"--gain {gain + turned_db:.1f} gives the same"
-        )
-    if plot:
-        typer.echo(f"  picture: {plot}")
+    print_turned_down(turned_db, target.gain_db)
+    if target.plot:
+        title = f"{target.path.name}  ·  {', '.join(dict.fromkeys(voices.values()))}"
+        draw(target.plot, samples, rate, title)
 
 
 def _render_score(score: Score, voices: dict[int | None, str], **options: Any) -> np.ndarray:
@@ -167,7 +287,7 @@ def _read_score(source: Path | str) -> tuple[Score, int]:
 
 def _read_program(option: str) -> tuple[int, str]:
     """Program and ``PRESET:TIMBRE`` of one --program."""
-    from audiogen.presets import assign_programs, load_preset, split_spec
+    from audiogen.presets import assign_programs, presets_to_play, split_spec
 
     number, equals, spec = option.partition("=")
     if not equals or not number.strip().isdecimal() or not 0 <= int(number) <= 127 or not spec:
@@ -176,34 +296,7 @@ def _read_program(option: str) -> tuple[int, str]:
             "to 127"
         )
     name, timbre = split_spec(spec)
-    return int(number), assign_programs([], [load_preset(name)], timbre)[None]
-
-
-@contextmanager
-def _progress_bar() -> Iterator[Callable[[float], None]]:
-    """A bar on the terminal, for as long as the work lasts; takes the fraction that is done."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = ("rendering", BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    hidden = not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
-        task = bar.add_task("rendering", total=1.0)
-        yield lambda fraction: bar.update(task, completed=fraction)
-
-
-def _title(output: Path, voices: dict[int | None, str]) -> str:
-    return f"{output.name}  ·  {', '.join(dict.fromkeys(voices.values()))}"
-
-
-def _print_summary(
-    output: Path, music: Score, length_s: float, sample_rate: int, peak: float, took_s: float
-) -> None:
-    peak_text = f"peak {20 * math.log10(peak):.1f} dBFS" if peak else "silence"
-    typer.echo(f"{output}  {length_s:.1f} s, {sample_rate} Hz, {peak_text}")
-    speed = length_s / max(took_s, 1e-9)
-    typer.echo(f"  {len(music)} notes in {took_s:.1f} s, {speed:.1f} x real time")
+    return int(number), assign_programs([], presets_to_play(name), timbre)[None]
 
 
 def _print_voices(music: Score, voices: dict[int | None, str], written: bool) -> None:

@@ -1,5 +1,45 @@
 """The Python face of the streaming engine: a preset becomes something to play."""
 
-from audiogen.engine.synth import Synth, load, render_score
+from __future__ import annotations
 
-__all__ = ["Synth", "load", "render_score"]
+from os import PathLike
+
+from audiogen.engine.synth import Synth, render_score
+from audiogen.engine.texture import Texture
+from audiogen.errors import ParameterError
+from audiogen.presets import load_preset
+
+__all__ = ["Synth", "Texture", "load", "render_score"]
+
+
+def load(
+    name: str | PathLike[str], sample_rate: int | None = None, seed: int = 0
+) -> Synth | Texture:
+    """Load a preset by name or path.
+
+    Parameters
+    ----------
+    name : str or path
+    sample_rate : int, Hz, optional
+        Of a `Synth`; a `Texture` has the preset's.
+    seed : int
+        Same seed, same samples.
+
+    Returns
+    -------
+    Synth or Texture
+        A `Synth` if the preset plays notes, else a `Texture`.
+
+    Raises
+    ------
+    PresetError, ParameterError
+    """
+    preset = load_preset(name)
+    if preset.plays_notes:
+        return Synth(preset, sample_rate, seed)
+    if sample_rate not in (None, preset.sample_rate):
+        raise ParameterError(
+            f"sample_rate={sample_rate}; preset {preset.name!r} makes sound at "
+            f"{preset.sample_rate} Hz, resample what it gives"
+        )
+    return Texture(preset, seed)

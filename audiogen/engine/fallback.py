@@ -72,7 +72,7 @@ class Generator:
         self.n_frames, n_bins = self.config.full_shape
         # Says where the bins lie; how far apart the frames are doesn't matter here.
         self._axis = SpectrogramConfig(sample_rate, 1, 2 * n_bins, n_bins, self.n_frames)
-        arrays = _checked(weights, weight_shapes(self.config))
+        arrays = checked_weights(weights, weight_shapes(self.config))
         self._blocks = [
             {k.removeprefix(f"blocks.{b}."): w for k, w in arrays.items() if f".{b}." in k}
             for b in range(len(self.config.channels))
@@ -123,7 +123,10 @@ class Generator:
         return _pixel_norm(np.append(z, one_hot))
 
 
-def _checked(weights: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
+def checked_weights(
+    weights: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, Array]:
+    """The weights as contiguous float32 arrays, if they are those of a network."""
     for name in sorted(shapes.keys() ^ weights.keys()):
         wrong = "is missing" if name in shapes else "belongs to no layer of the config"
         raise FormatError(f"weight {name!r} {wrong}; were the weights exported for another config?")
@@ -210,11 +213,15 @@ class Instrument:
         ):
             if not holds:
                 raise ParameterError(wrong)
+        self.sample_rate, self.n_timbres = s.sample_rate, len(self.timbres)
         # Periodic Hann over the squared windows that meet at a sample.
         window = reference.hann_window(s.n_fft)
         meeting = np.sum(window.reshape(-1, s.hop_length) ** 2, axis=0)
         self.window = (window / np.tile(meeting, s.n_fft // s.hop_length)).astype(np.float32)
         self.centroids = onset_centroids(s)
+
+    def make_voice(self) -> _Voice:
+        return _Voice(self)
 
 
 @dataclass
@@ -323,10 +330,17 @@ class _Voice:
         self.active = False
         self.id = self.age = 0
 
-    def note_on(self, id: int, age: int, note: _Note) -> None:
+    @property
+    def released(self) -> bool:
+        return self.frames.released
+
+    def note_off(self) -> None:
+        self.frames.released = True
+
+    def note_on(self, timbre: int, pitch: float, velocity: float, seed: int) -> None:
         s = self.instrument.spectrogram
+        note = _Note(self.instrument.timbres[timbre], pitch, velocity, seed)
         self.active = True
-        self.id, self.age = id, age
         self.frame = 0
         self.tail_left = s.n_fft // s.hop_length - 1  # hops that sound after the last frame
         self.overlap = np.zeros(s.n_fft, np.float32)  # the first hop is ready
@@ -462,21 +476,21 @@ class Engine:
 
     def __init__(
         self,
-        instrument: Instrument,
+        instrument: Any,
         sample_rate: int,
         max_block: int,
         max_voices: int,
         seed: int = 0,
     ):
         self._instrument = instrument
-        self._resampler = _Resampler(round(instrument.spectrogram.sample_rate), sample_rate)
+        self._resampler = _Resampler(round(instrument.sample_rate), sample_rate)
         if not 1 <= max_block <= 65536:
             raise ParameterError(f"max_block={max_block}; wanted 1 to 65536")
         if not 1 <= max_voices <= 4096:
             raise ParameterError(f"max_voices={max_voices}; wanted 1 to 4096")
         self.max_block = max_block
         self.latency = self._resampler.latency
-        self._voices = [_Voice(instrument) for _ in range(max_voices)]
+        self._voices = [instrument.make_voice() for _ in range(max_voices)]
         self.reset(seed)
 
     def reset(self, seed: int = 0) -> None:
@@ -519,7 +533,7 @@ class Engine:
         if event["kind"] == NOTE_OFF:
             for voice in self._voices:
                 if voice.active and voice.id == id:
-                    voice.frames.released = True
+                    voice.note_off()
             return
         if not (np.isfinite(pitch) and np.isfinite(velocity)):
             return
@@ -532,17 +546,18 @@ class Engine:
             pitch += octave
         pitch = min(pitch, instrument.highest)  # a range of less than an octave
         timbre = int(event["timbre"])
-        z = instrument.timbres[timbre if timbre < len(instrument.timbres) else 0]
-        # A note's noise depends on the seed and on how many notes came before it.
+        timbre = timbre if timbre < instrument.n_timbres else 0
+        # What is random in a note depends on the seed and on how many notes came before it.
         seed = (self._seed + SEED_STEP * self._n_notes) % 2**64
-        note = _Note(z, float(pitch), float(np.clip(velocity, 0, 1)), seed)
-        self._free_voice().note_on(id, self._n_notes, note)
+        voice = self._free_voice()
+        voice.id, voice.age = id, self._n_notes
+        voice.note_on(timbre, float(pitch), float(np.clip(velocity, 0, 1)), seed)
         self._n_notes += 1
 
-    def _free_voice(self) -> _Voice:
+    def _free_voice(self) -> Any:
         for voice in self._voices:
             if not voice.active:
                 return voice
         self.n_stolen += 1
         # Released notes go first, and of those the oldest.
-        return min(self._voices, key=lambda voice: (not voice.frames.released, voice.age))
+        return min(self._voices, key=lambda voice: (not voice.released, voice.age))

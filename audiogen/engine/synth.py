@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from audiogen.errors import ParameterError
+from audiogen.engine.networks import BLOCK, check_seed, open_network
+from audiogen.errors import ParameterError, PresetError
 from audiogen.notes import Note, Score, as_score
-from audiogen.presets import Preset, load_preset, split_spec
+from audiogen.presets import GansynthPreset, Preset, load_preset, split_spec
 
-BLOCK = 1024  # samples a call; the result doesn't depend on it
 NOTE_OFF, NOTE_ON = 0, 1
 EVENT = np.dtype(
     [
@@ -38,12 +38,13 @@ class Synth:
     seed : int
         Same seed, same samples.
     precision : str
-        ``float32``, or ``bfloat16`` on a CPU that has it: faster, and about 1 % off.
+        ``float32``, or ``bfloat16`` on a CPU that has it: faster, and about 1 % off; of a SampleRNN
+        also ``int8``.
 
     Raises
     ------
     PresetError
-        If the preset isn't found or something in it is wrong.
+        If the preset isn't found, something in it is wrong, or it plays no notes.
 
     Examples
     --------
@@ -62,10 +63,11 @@ class Synth:
         precision: str = "float32",
     ):
         self.preset = preset if isinstance(preset, Preset) else load_preset(preset)
+        if not self.preset.plays_notes:
+            raise PresetError(f"preset {self.preset.name!r} plays no notes; use audiogen.Texture")
         self.sample_rate = self.preset.sample_rate if sample_rate is None else sample_rate
         self.seed = seed
-        self._latents = [timbre.z for timbre in self.preset.timbres]
-        self._weights = _Weights(self.preset, precision)
+        self._network = open_network(self.preset, precision)
 
     @property
     def timbres(self) -> list[str]:
@@ -95,7 +97,8 @@ class Synth:
         normalize : bool
             Bring the peak to 1.
         timbre : str or sequence of float, optional
-            A timbre's name, or a latent of the preset's size; the default timbre without.
+            A timbre's name, or, of a GANSynth, a latent of the preset's size; the default timbre
+            without.
         progress : callable, optional
             Gets the part that is done, 0 to 1.
 
@@ -111,7 +114,7 @@ class Synth:
         score = as_score(notes)
         rate = self.sample_rate if sample_rate is None else sample_rate
         samples = self._play(score, rate, self.seed if seed is None else seed, timbre, progress)
-        return _finish(samples, gain_db, normalize)
+        return change_level(samples, gain_db, normalize)
 
     def mix(self, first: str, second: str, amount: float) -> list[float]:
         """A latent between two timbres, on the sphere that the generator knows.
@@ -128,7 +131,12 @@ class Synth:
         list of float
             To be given as a ``timbre``.
         """
-        a, b = (_unit(self.preset.timbre(name).z) for name in (first, second))
+        if not isinstance(self.preset, GansynthPreset):
+            raise ParameterError(
+                f"preset {self.preset.name!r} has no latents to mix; play one of its timbres"
+            )
+        latents = {timbre.name: timbre.z for timbre in self.preset.timbres}
+        a, b = (_unit(latents[self.preset.timbre(name).name]) for name in (first, second))
         angle = np.arccos(np.clip(a @ b, -1.0, 1.0))
         if angle < 1e-6:
             return (a * np.sqrt(len(a))).tolist()
@@ -143,26 +151,19 @@ class Synth:
         timbre: str | Sequence[float] | None,
         progress: Callable[[float], None] | None,
     ) -> np.ndarray:
-        if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 1 << 64:
-            raise ParameterError(
-                f"seed={seed} can't be used; give a whole number from 0 to 2^64 - 1"
-            )
+        seed = check_seed(seed)
         if not isinstance(rate, (int, np.integer)) or rate < 1:
             raise ParameterError(
                 f"sample_rate={rate} can't be used; give a whole number of Hz, such as 48000"
             )
-        latents, index = self._latents, 0
+        index, latent = 0, None
         if timbre is None or isinstance(timbre, str):
             index = self.timbres.index(self.preset.timbre(timbre).name)
         else:
-            latents, index = [list(map(float, timbre))], 0
+            latent = list(map(float, timbre))
         events, times = _events(score.notes, rate, index)
-        preset = self.preset
-        tail_frames = preset.spectrogram.n_frames - preset.sustain.release_frame + 2
-        tail_s = (tail_frames * preset.spectrogram.hop_length + 2 * preset.spectrogram.n_fft) / (
-            preset.sample_rate
-        )
-        engine = self._weights.engine(latents, rate, _most_at_once(score.notes, tail_s), seed)
+        voices = _most_at_once(score.notes, self._network.longest_tail_s)
+        engine = self._network.engine(rate, voices, seed, latent)
         total = int(times[-1]) + 1 if len(times) else 0
         blocks, done, upcoming = [], 0, 0
         # To the end of the last voice, and of what the resampler still holds of it: its filter
@@ -178,6 +179,7 @@ class Synth:
             if progress:
                 progress(min(1.0, done / total))
         if engine.n_transposed:
+            assert self.preset.pitch_range is not None  # it plays notes
             low, high = self.preset.pitch_range
             warnings.warn(
                 f"{engine.n_transposed} notes lie outside the pitches {low} to {high} that preset"
@@ -187,11 +189,6 @@ class Synth:
         samples = np.concatenate(blocks)[engine.latency :]
         # Without the silence that fills the last block.
         return samples[: np.flatnonzero(samples)[-1] + 1] if samples.any() else samples[:0]
-
-
-def load(name: str | PathLike[str], sample_rate: int | None = None, seed: int = 0) -> Synth:
-    """Load a preset by name or path; the same as ``Synth(name, ...)``."""
-    return Synth(name, sample_rate, seed)
 
 
 def render_score(
@@ -251,42 +248,7 @@ def render_score(
             mixed, samples = samples, mixed
         mixed[: len(samples)] += samples
         done += len(part)
-    return _finish(mixed, gain_db, normalize)
-
-
-class _Weights:
-    """A preset's network, read once, on the native engine or on its fallback."""
-
-    def __init__(self, preset: Preset, precision: str):
-        from audiogen.ops import _native
-
-        self.preset = preset
-        module: Any = _native.find()
-        if module is None:
-            from audiogen.engine import fallback
-
-            module = fallback
-        self.module = module
-        generator = preset.generator.model_dump() | {"sample_rate": float(preset.sample_rate)}
-        weights = _read_weights(preset)
-        self.generator = module.Generator(generator, weights, precision)
-
-    def engine(self, latents: Sequence[Sequence[float]], rate: int, voices: int, seed: int) -> Any:
-        preset = self.preset
-        instrument = self.module.Instrument(
-            self.generator,
-            preset.spectrogram.model_dump() | {"sample_rate": float(preset.sample_rate)},
-            preset.sustain.model_dump(),
-            tuple(map(float, preset.pitch_range)),
-            latents,
-        )
-        return self.module.Engine(instrument, rate, BLOCK, voices, seed)
-
-
-def _read_weights(preset: Preset) -> dict[str, np.ndarray]:
-    from safetensors.numpy import load_file
-
-    return load_file(preset.weights_path)
+    return change_level(mixed, gain_db, normalize)
 
 
 def _events(notes: Sequence[Note], rate: int, timbre: int) -> tuple[np.ndarray, np.ndarray]:
@@ -321,7 +283,8 @@ def _unit(z: Sequence[float]) -> np.ndarray:
     return vector / np.linalg.norm(vector)
 
 
-def _finish(samples: np.ndarray, gain_db: float, normalize: bool) -> np.ndarray:
+def change_level(samples: np.ndarray, gain_db: float, normalize: bool) -> np.ndarray:
+    """Bring the peak to 1 if asked for, then change the level by a gain in dB."""
     if normalize and len(samples):
         samples = samples / max(float(np.abs(samples).max()), 1e-9)
     return (samples * np.float32(10.0 ** (gain_db / 20.0))).astype(np.float32)

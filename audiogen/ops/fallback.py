@@ -194,18 +194,24 @@ def philox_uniform(seed: int, stream: int, row: int, n: int) -> Array:
 @numba.njit(cache=True)
 def _philox(key_low, key_high, stream, row, n):
     out = np.empty(n, np.float32)
-    mask, half = np.uint64(0xFFFFFFFF), np.uint64(32)
     for block in range((n + 3) // 4):
-        c0, c1, c2, c3 = np.uint64(block), row, stream, np.uint64(0)
-        k0, k1 = key_low, key_high
-        for _ in range(10):
-            p0 = np.uint64(0xD2511F53) * c0
-            p1 = np.uint64(0xCD9E8D57) * c2
-            c0, c2 = (p1 >> half) ^ c1 ^ k0, (p0 >> half) ^ c3 ^ k1
-            c1, c3 = p1 & mask, p0 & mask
-            k0 = (k0 + np.uint64(0x9E3779B9)) & mask
-            k1 = (k1 + np.uint64(0xBB67AE85)) & mask
-        words = (c0, c1, c2, c3)
+        words = philox_block(key_low, key_high, stream, row, np.uint64(block))
         for i in range(min(4, n - 4 * block)):
             out[4 * block + i] = np.float32(words[i] >> np.uint64(8)) * np.float32(2**-24)
     return out
+
+
+@numba.njit(cache=True)
+def philox_block(key_low, key_high, stream, row, block):
+    """The four words of a counter; all arguments are uint64 below 2**32."""
+    mask, half = np.uint64(0xFFFFFFFF), np.uint64(32)
+    c0, c1, c2, c3 = block, row, stream, np.uint64(0)
+    k0, k1 = key_low, key_high
+    for _ in range(10):
+        p0 = np.uint64(0xD2511F53) * c0
+        p1 = np.uint64(0xCD9E8D57) * c2
+        c0, c2 = (p1 >> half) ^ c1 ^ k0, (p0 >> half) ^ c3 ^ k1
+        c1, c3 = p1 & mask, p0 & mask
+        k0 = (k0 + np.uint64(0x9E3779B9)) & mask
+        k1 = (k1 + np.uint64(0xBB67AE85)) & mask
+    return c0, c1, c2, c3

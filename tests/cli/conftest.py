@@ -52,11 +52,18 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_tiny: Any) -> 
     places = tmp_path / "presets"
     write_tiny(places / "plucked")
     write_tiny(places / "struck", timbres=struck, default_timbre="vibes", sample_rate=22050)
-    monkeypatch.setattr("audiogen.presets.search_folders", lambda: [places])
+    monkeypatch.setattr("audiogen.presets.folders.search_folders", lambda: [places])
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
     return work
+
+
+@pytest.fixture
+def murmur(folder: Path, write_murmur: Any) -> Path:
+    """The folder of a preset that makes sound on its own; `winds` beside it plays notes."""
+    write_murmur(folder.parent / "presets" / "winds", notes=True)
+    return write_murmur(folder.parent / "presets" / "murmur")
 
 
 @pytest.fixture

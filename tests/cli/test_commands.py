@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from audiogen.cli.main import COMMANDS, main
+from audiogen.cli.main import COMMANDS, main, module_of
 from audiogen.errors import AudiogenError
 
 HEAVY = {
@@ -42,7 +42,7 @@ def test_help_lists_every_command(call):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_is_there_and_has_help(call, name):
-    assert importlib.import_module(f"audiogen.cli.{name}").app
+    assert importlib.import_module(module_of(name)).app
     result = call(f"{name} --help")
     assert result.status == 0
     assert f"Usage: audiogen {name}" in result.out
@@ -77,7 +77,8 @@ def test_presets_tells_broken_ones(call, folder):
 
 
 def test_presets_without_any_says_where_it_looked(call, tmp_path, monkeypatch):
-    monkeypatch.setattr("audiogen.presets.search_folders", lambda: [tmp_path / "nowhere"])
+    for module in ("audiogen.presets", "audiogen.presets.folders"):
+        monkeypatch.setattr(f"{module}.search_folders", lambda: [tmp_path / "nowhere"])
     result = call("presets")
     assert result.status == 0 and str(tmp_path / "nowhere") in result.out
 
@@ -87,6 +88,29 @@ def test_info_shows_a_preset(call, folder):
     assert result.status == 0
     for fact in ("16000 Hz", "C2 to C6", "CC0-1.0", "audiogen train tiny", "(default)", "0.95"):
         assert fact in result.out
+
+
+def test_presets_says_what_each_plays(call, folder, murmur):
+    result = call("presets")
+    rows = {line.split()[0]: " ".join(line.split()) for line in result.out.splitlines()}
+    assert rows["plucked"].startswith("plucked gansynth notes harp, guitar, dream CC0-1.0")
+    assert rows["winds"].startswith("winds samplernn notes flute, oboe CC0-1.0")
+    assert rows["murmur"].startswith("murmur samplernn on its own CC0-1.0")
+
+
+def test_info_shows_a_samplernn(call, folder, murmur):
+    result = call("info murmur")
+    said = " ".join(result.out.split())
+    assert result.status == 0
+    for fact in (
+        *("samplernn, 0.0", "plays on its own: audiogen render --seconds", "3 files, 0.2 min"),
+        *("frames of 8, 2 samples, 1 x gru 12 wide", "levels 256, linear", "held out bits 3.5"),
+        *("temperature 0.9, top-p 1", "8000 Hz"),
+    ):
+        assert fact in said
+    assert "pitches" not in said and "MIDI program" not in said
+    said = " ".join(call("info winds").out.split())
+    assert "pitches C2 to C6" in said and "oboe (default)" in said
 
 
 def test_info_of_an_unknown_preset(call, folder):

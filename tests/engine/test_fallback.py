@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -38,15 +37,6 @@ def native() -> ModuleType:
 @pytest.fixture(params=["native", "fallback"])
 def module(request: pytest.FixtureRequest) -> ModuleType:
     return fallback if request.param == "fallback" else request.getfixturevalue("native")
-
-
-@pytest.fixture
-def no_native(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An installation without the compiled module."""
-    monkeypatch.setattr(_native, "find", lambda: None)
-    _native.kernels.cache_clear()
-    yield
-    _native.kernels.cache_clear()
 
 
 def fields(conditioning: str, **changes: Any) -> dict[str, Any]:

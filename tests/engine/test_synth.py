@@ -19,6 +19,7 @@ from audiogen.engine import Synth, render_score
 from audiogen.engine.synth import EVENT, NOTE_OFF, NOTE_ON
 from audiogen.errors import ParameterError, PresetError
 from audiogen.notes import Note, Score
+from audiogen.ops import _native
 
 RATES = (16000, 22050, 44100, 48000, 96000)
 NOTE_SEED = 0x9E3779B97F4A7C15  # seeds of successive notes are this far apart
@@ -86,7 +87,7 @@ def synth(make_preset: Callable[..., Path]) -> Synth:
 
 
 def engine_of(synth: Synth, rate: int, voices: int = 8, seed: int = 0) -> Any:
-    return synth._weights.engine(synth._latents, rate, voices, seed)
+    return synth._network.engine(rate, voices, seed)
 
 
 def event(offset: int, kind: int, id: int, pitch: float = 60.0, timbre: int = 0) -> tuple:
@@ -462,3 +463,80 @@ def test_bad_arguments_are_named(synth: Synth) -> None:
     engine = engine_of(synth, 16000)
     with pytest.raises(ParameterError, match="n=1025 is more than max_block=1024"):
         engine.process(1025, np.zeros(0, EVENT))
+
+
+@pytest.mark.filterwarnings("ignore:audiogen was installed without:RuntimeWarning")
+class TestSamplernn:
+    """A SampleRNN preset that plays notes is a synth like any other."""
+
+    @pytest.fixture(params=["native", "fallback"])
+    def winds(
+        self,
+        request: pytest.FixtureRequest,
+        tmp_path: Path,
+        write_murmur: Callable[..., Path],
+    ) -> Synth:
+        if request.param == "fallback":
+            request.getfixturevalue("no_native")
+        elif not hasattr(_native.find(), "SampleInstrument"):
+            pytest.skip("audiogen._native has no SampleInstrument")
+        return Synth(write_murmur(tmp_path / "winds", notes=True))
+
+    def test_it_plays_its_timbres(self, winds: Synth) -> None:
+        assert winds.timbres == ["flute", "oboe"]
+        note = [(0.05, 0.2, 60.0, 0.8)]
+        sound = winds.render(note, seed=1)
+        assert not sound[:400].any() and np.abs(sound[400:2000]).max() > 0.01
+        np.testing.assert_array_equal(sound, winds.render(note, seed=1))
+        np.testing.assert_array_equal(sound, winds.render(note, seed=1, timbre="oboe"))
+        flute = winds.render(note, seed=1, timbre="flute")
+        assert not np.array_equal(sound[400:2000], flute[400:2000])
+        assert not np.array_equal(sound[400:2000], winds.render(note, seed=2)[400:2000])
+        # Random weights don't grow quiet: the note ends two seconds after its end.
+        assert (0.25 + 1.9) * 8000 < len(sound) < (0.25 + 2.1) * 8000
+
+    def test_the_sampling_is_the_presets(
+        self, winds: Synth, tmp_path: Path, write_murmur: Callable[..., Path]
+    ) -> None:
+        cold = Synth(write_murmur(tmp_path / "cold", notes=True, sampling={"temperature": 0.3}))
+        usual, colder = (synth.render([(0.0, 0.1, 60.0, 0.8)]) for synth in (winds, cold))
+        assert not np.array_equal(usual[:800], colder[:800])
+
+    def test_other_rates_are_the_same_sound(self, winds: Synth) -> None:
+        note = [(0.0, 0.2, 60.0, 0.8)]
+        own, other = winds.render(note), winds.render(note, sample_rate=16000)
+        wanted = soxr.resample(own, 8000, 16000, quality="VHQ")
+        n = min(len(wanted), len(other))
+        assert abs(len(wanted) - len(other)) < 200
+        assert (
+            snr_db(band_limited(wanted[:n], 16000, 3500), band_limited(other[:n], 16000, 3500)) > 60
+        )
+
+    def test_notes_outside_the_range_are_told(self, winds: Synth) -> None:
+        with pytest.warns(UserWarning, match="1 notes lie outside the pitches 36 to 84"):
+            winds.render([(0.0, 0.1, 20.0, 0.8)])
+
+    def test_it_has_no_latents(self, winds: Synth) -> None:
+        with pytest.raises(
+            ParameterError, match=r"timbre=\[1.0, 2.0\] isn't a name, and preset 'w"
+        ):
+            winds.render("C4", timbre=[1.0, 2.0])
+        with pytest.raises(ParameterError, match="preset 'winds' has no latents to mix"):
+            winds.mix("flute", "oboe", 0.5)
+
+    def test_a_score_mixes_both_kinds(
+        self, winds: Synth, make_preset: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        small = make_preset("small")
+        monkeypatch.setenv("AUDIOGEN_PRESETS", str(small.parent))
+        notes = (
+            Note(0.0, 0.1, 60.0, 0.9, program=0),
+            Note(0.0, 0.1, 64.0, 0.9, program=73),
+        )
+        made = render_score(Score(notes), {None: "small", 73: "winds:flute"}, seed=7)
+        plucked = Synth("small").render([notes[0]], seed=7)
+        blown = winds.render([notes[1]], sample_rate=16000, seed=7, timbre="flute")
+        wanted = np.zeros(max(len(plucked), len(blown)))
+        wanted[: len(plucked)] += plucked
+        wanted[: len(blown)] += blown
+        np.testing.assert_allclose(made, wanted, rtol=0, atol=1e-6)

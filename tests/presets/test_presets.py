@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
-from audiogen import presets
 from audiogen.errors import ParameterError, PresetError
 from audiogen.presets import (
+    SamplernnTable,
     assign_programs,
     check_fields,
     default_preset,
@@ -27,6 +27,7 @@ from audiogen.presets import (
     weight_shapes,
     write_preset,
 )
+from audiogen.presets import folders as preset_folders
 
 SHIPPED = Path(__file__).parents[2] / "presets"
 
@@ -49,7 +50,7 @@ def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder that is the only place where presets are looked for."""
     place = tmp_path / "search"
     place.mkdir()
-    monkeypatch.setattr(presets, "search_folders", lambda: [place])
+    monkeypatch.setattr(preset_folders, "search_folders", lambda: [place])
     return place
 
 
@@ -148,6 +149,104 @@ class TestFields:
         assert str(error.value).startswith("x/preset.toml: ")
         assert sentence in str(error.value)
 
+    @pytest.mark.parametrize(
+        ("path", "value", "sentence"),
+        [
+            ("kind", ..., "kind is missing; give 'gansynth' or 'samplernn'"),
+            ("kind", ["x"], "kind = ['x'] isn't right; give 'gansynth' or 'samplernn'"),
+            ("kind", "gansynth", "default_timbre is missing; give a name"),
+            ("name", "A B", "name = 'A B' isn't right; give a name of small"),
+            ("samplernn", ..., "samplernn is missing; give a table [samplernn]"),
+            ("generator", {}, "generator isn't a field of a preset"),
+            (
+                "samplernn.frame_size",
+                [2],
+                "samplernn.frame_size isn't a field of a preset; did you",
+            ),
+            ("samplernn.frame_sizes", [], "samplernn.frame_sizes = [] isn't right; give a list"),
+            ("samplernn.frame_sizes", [8, 3], "samplernn: frame_sizes = [8, 3] don't fall, each"),
+            ("samplernn.frame_sizes", [2, 2], "frame_sizes = [2, 2] don't fall"),
+            ("samplernn.frame_sizes[1]", 0, "samplernn.frame_sizes[1] = 0 isn't right; give a"),
+            ("samplernn.dim", 1 << 20, "samplernn.dim = 1048576 isn't right; give a whole number"),
+            ("samplernn.n_rnn", 0, "samplernn.n_rnn = 0 isn't right"),
+            ("samplernn.rnn", "rnn", "samplernn.rnn = 'rnn' isn't right; give 'gru' or 'lstm'"),
+            ("samplernn.embedding_size", True, "samplernn.embedding_size = True isn't right"),
+            ("samplernn.q_levels", 1, "q_levels = 1 isn't right; give a whole number from 2 to"),
+            ("samplernn.q_levels", 512, "samplernn: q_levels = 512 isn't 2 to 256, or 65536"),
+            (
+                "samplernn.quantisation",
+                "a_law",
+                "quantisation = 'a_law' isn't right; give 'linear'",
+            ),
+            ("samplernn.conditioning", "notes", "conditioning = 'notes' isn't right; give 'none',"),
+            (
+                "samplernn.n_classes",
+                2,
+                "n_classes = 2 doesn't go with conditioning = 'none'; give 0",
+            ),
+            ("sampling.temperature", 0.0, "sampling.temperature = 0.0 isn't right; give a number"),
+            ("sampling.top_p", 0.0, "sampling.top_p = 0.0 isn't right; give a number above 0"),
+            ("sampling", 3, "sampling = 3 isn't right; give a table [sampling]"),
+            ("pitch_range", [36, 84], "pitch_range is for presets that play notes; samplernn.cond"),
+            ("timbres", [{"name": "a"}], "timbres are 1; samplernn.n_classes = 0 are wanted"),
+            ("timbres", [{"name": "a", "z": [1.0]}], "timbres[0].z isn't a field of a preset"),
+            ("default_timbre", "a", "default_timbre = 'a' isn't one of timbres; there are none"),
+            ("data.notes", 3, "data.notes isn't a field of a preset"),
+            ("data.seconds", ..., "data.seconds is missing; give a number of seconds"),
+        ],
+    )
+    def test_each_wrong_one_of_a_samplernn_is_named(self, samplernn_fields, path, value, sentence):
+        change(samplernn_fields, path, value)
+        with pytest.raises(PresetError) as error:
+            check_fields(samplernn_fields, "x/preset.toml")
+        assert str(error.value).startswith("x/preset.toml: ")
+        assert sentence in str(error.value)
+
+    @pytest.mark.parametrize(
+        ("path", "value", "sentence"),
+        [
+            (
+                "pitch_range",
+                ...,
+                "pitch_range is missing; samplernn.conditioning = 'note' wants the",
+            ),
+            ("pitch_range", [84, 36], "pitch_range = [84, 36] is upside down; give [36, 84]"),
+            ("samplernn.conditioning", "class", "pitch_range is for presets that play notes"),
+            (
+                "samplernn.n_classes",
+                0,
+                "n_classes = 0 doesn't go with conditioning = 'note'; give 1",
+            ),
+            ("samplernn.n_classes", 3, "timbres are 2; samplernn.n_classes = 3 are wanted, in the"),
+            ("timbres[1].name", "flute", "timbres: the name 'flute' is there twice"),
+            ("timbres[0].program", -1, "timbres[0].program = -1 isn't right; give a General"),
+            ("default_timbre", ..., "default_timbre is missing; give one of flute, oboe"),
+            ("default_timbre", "obo", "default_timbre = 'obo' isn't one of timbres; did you mean"),
+        ],
+    )
+    def test_each_wrong_one_of_a_playable_samplernn_is_named(
+        self, note_fields, path, value, sentence
+    ):
+        change(note_fields, path, value)
+        with pytest.raises(PresetError) as error:
+            check_fields(note_fields)
+        assert sentence in str(error.value)
+
+    def test_of_an_unknown_kind_only_what_all_have_is_checked(self, samplernn_fields):
+        samplernn_fields["kind"] = "wavenet"
+        with pytest.raises(PresetError, match=r"give 'gansynth' or 'samplernn'$"):
+            check_fields(samplernn_fields)
+        samplernn_fields["sample_rate"] = 1
+        with pytest.raises(PresetError, match=r"\(and 1 more\)"):
+            check_fields(samplernn_fields)
+
+    def test_which_presets_play_notes(self, preset_fields, samplernn_fields, note_fields):
+        assert check_fields(preset_fields).plays_notes
+        assert check_fields(note_fields).plays_notes
+        assert not check_fields(samplernn_fields).plays_notes
+        del samplernn_fields["sampling"]
+        assert check_fields(samplernn_fields).sampling.temperature == 1.0
+
     def test_one_hot_pitch_range_lies_within_its_pitches(self, preset_fields):
         preset_fields["generator"]["conditioning"] = "one_hot"
         preset_fields["pitch_range"] = [20, 84]
@@ -178,13 +277,15 @@ ANYTHING = st.recursive(
 @settings(
     max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(key=st.sampled_from(range(60)), value=ANYTHING)
-def test_any_value_in_any_field_passes_or_is_refused(preset_fields, key, value):
-    fields = copy.deepcopy(preset_fields)
+@given(playable=st.booleans(), key=st.sampled_from(range(60)), value=ANYTHING)
+def test_any_value_in_any_field_passes_or_is_refused(
+    preset_fields, note_fields, playable, key, value
+):
+    fields = copy.deepcopy(note_fields if playable else preset_fields)
     places = [(fields, name) for name in fields]
-    for name in ("spectrogram", "generator", "sustain", "data", "training"):
-        places += [(fields[name], inner) for inner in fields[name]]
-    places += [(fields["timbres"][0], inner) for inner in fields["timbres"][0]]
+    for table in [*fields.values(), fields["timbres"][0]]:
+        if isinstance(table, dict):
+            places += [(table, inner) for inner in table]
     table, name = places[key % len(places)]
     table[name] = value
     try:
@@ -201,6 +302,16 @@ class TestFile:
         assert preset.size_bytes > 1000
         assert load_preset(preset.folder / "preset.toml") == preset
 
+    @pytest.mark.parametrize("notes", [False, True])
+    def test_samplernn_written_and_read_back(
+        self, tmp_path, write_murmur, samplernn_fields, note_fields, notes
+    ):
+        preset = load_preset(write_murmur(tmp_path / "murmur", notes))
+        wanted = check_fields(note_fields if notes else samplernn_fields)
+        assert preset.model_dump() == wanted.model_dump()
+        again = write_preset(tmp_path / "again", preset, load_file(preset.weights_path))
+        assert again.model_dump() == wanted.model_dump()
+
     def test_odd_texts_survive(self, tmp_path, write_tiny):
         description = 'Bells "à la\x7f\tcarte" \\ 🎵\nand more'
         folder = write_tiny(tmp_path / "tiny", description=description, measured={"a b": 1e-12})
@@ -215,7 +326,7 @@ class TestFile:
             (b"\xff\xfe", "isn't a TOML file"),
             (b"a = " + b"[" * 5000, "isn't a TOML file"),
             (b"", r"format is missing; give 1.* \(and \d+ more\)"),
-            (b"#" * (presets.LARGEST_TOML + 1), "is larger than 4 MiB"),
+            (b"#" * (preset_folders.LARGEST_TOML + 1), "is larger than 4 MiB"),
         ],
     )
     def test_unreadable_toml(self, tmp_path, content, sentence):
@@ -228,13 +339,13 @@ class TestFile:
     )
     @given(st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), min_size=1, max_size=5))
     def test_damaged_toml_is_read_or_refused(self, tmp_path, preset_fields, changes):
-        content = bytearray(presets._to_toml(preset_fields).encode())
+        content = bytearray(preset_folders._to_toml(preset_fields).encode())
         for place, value in changes:
             content[int(place * len(content))] = value
         path = tmp_path / "preset.toml"
         path.write_bytes(bytes(content))
         try:
-            presets.read_toml(path)
+            preset_folders.read_toml(path)
         except PresetError:
             pass
 
@@ -268,6 +379,14 @@ class TestWeights:
     def test_shape(self, refuse):
         wrong = np.zeros((2, 5), np.float32)
         refuse("to_rgb.weight", wrong, r"tensor to_rgb.weight has shape \[2, 5\]; .* \[2, 4\]")
+
+    def test_table_of_the_network_is_named(self, tmp_path, write_murmur):
+        folder = write_murmur(tmp_path / "murmur")
+        weights = load_file(folder / "weights.safetensors")
+        weights["tiers.1.h0"] = np.zeros((2, 12), np.float32)
+        save_file(weights, folder / "weights.safetensors")
+        with pytest.raises(PresetError, match=r"\[2, 12\]; \[samplernn\] wants \[1, 12\]"):
+            load_preset(folder)
 
     def test_dtype(self, refuse):
         refuse("to_rgb.bias", np.zeros(2), "tensor to_rgb.bias is F64; float32")
@@ -319,6 +438,26 @@ class TestWeights:
         weights = export_weights(Generator(config, spectrogram))
         assert {name: w.shape for name, w in weights.items()} == weight_shapes(table)
 
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {},
+            {"frame_sizes": [6], "n_rnn": 2, "rnn": "lstm"},
+            {"frame_sizes": [16, 8, 2], "q_levels": 1 << 16},
+            {"q_levels": 77, "conditioning": "class", "n_classes": 3},
+            {"conditioning": "note", "n_classes": 2},
+            {"frame_sizes": [1], "conditioning": "note", "n_classes": 1},
+        ],
+    )
+    def test_samplernn_shapes_are_the_models(self, samplernn_fields, changes):
+        pytest.importorskip("torch")
+        from audiogen.models.samplernn import SampleRNN, SampleRNNConfig, export_weights
+
+        table = SamplernnTable(**{**samplernn_fields["samplernn"], **changes})
+        config = SampleRNNConfig(**table.model_dump() | {"frame_sizes": tuple(table.frame_sizes)})
+        weights = export_weights(SampleRNN(config))
+        assert {name: w.shape for name, w in weights.items()} == weight_shapes(table)
+
 
 class TestFinding:
     def test_by_name_the_first_place_first(self, tmp_path, monkeypatch, write_tiny):
@@ -359,8 +498,8 @@ class TestFinding:
     def test_default_is_the_named_one_or_the_first(self, search, write_tiny):
         write_tiny(search / "air")
         assert default_preset() == "air"
-        write_tiny(search / presets.DEFAULT_PRESET)
-        assert default_preset() == presets.DEFAULT_PRESET
+        write_tiny(search / preset_folders.DEFAULT_PRESET)
+        assert default_preset() == preset_folders.DEFAULT_PRESET
 
     def test_a_broken_one_is_left_out_with_a_warning(self, search, write_tiny):
         write_tiny(search / "air")
@@ -371,6 +510,16 @@ class TestFinding:
         (search / "air" / "preset.toml").write_text("")
         with pytest.warns(UserWarning), pytest.raises(PresetError, match="every preset"):
             presets_to_play()
+
+    def test_only_presets_that_play_notes_are_played(self, search, write_tiny, write_murmur):
+        write_murmur(search / "murmur")
+        with pytest.raises(PresetError, match="is broken or plays no notes"):
+            presets_to_play()
+        with pytest.raises(PresetError, match=r"preset 'murmur' plays no notes, .* give --sec"):
+            presets_to_play("murmur")
+        write_murmur(search / "winds", notes=True)
+        write_tiny(search / "plucked")
+        assert [preset.name for preset in presets_to_play()] == ["plucked", "winds"]
 
 
 class TestPrograms:
@@ -393,6 +542,14 @@ class TestPrograms:
             0: "plucked:harp",
             None: "plucked:harp",
         }
+
+    def test_samplernn_plays_its_programs(self, search, write_tiny, write_murmur):
+        write_tiny(search / "plucked")
+        write_murmur(search / "winds", notes=True)
+        chosen = assign_programs([72, 46], presets_to_play())
+        assert (chosen[72], chosen[46]) == ("winds:flute", "plucked:harp")
+        [spec] = assign_programs([], presets_to_play("winds")).values()
+        assert spec == "winds:oboe"
 
     def test_timbre_plays_everything_wherever_it_is(self, loaded):
         assert assign_programs([46], loaded, "vibes") == {46: "struck:vibes", None: "struck:vibes"}

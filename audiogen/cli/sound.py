@@ -1,0 +1,144 @@
+"""What the commands that make sound share: the bar, the curve of a temperature, the last lines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from audiogen.errors import ParameterError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from audiogen.engine.texture import Temperature, Texture
+
+LONGEST_S = 4 * 3600.0  # a render is held in memory: 4 h at 44.1 kHz are 2.5 GB
+
+TEMPERATURE_HELP = (
+    "How freely samples are drawn: a number (0 takes the likeliest), or SECONDS:NUMBER more than "
+    'once, with straight lines between: "0:0.8 10:1.1".'
+)
+TOP_P_HELP = "Draw only from the likeliest that have this probability together."
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[float], None]]:
+    """A bar on the terminal, for as long as the work lasts; takes the fraction that is done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = ("rendering", BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    hidden = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
+        task = bar.add_task("rendering", total=1.0)
+        yield lambda fraction: bar.update(task, completed=fraction)
+
+
+def open_texture(preset: str, asked: str) -> Texture:
+    """Load a preset that makes sound on its own, which is what was asked for."""
+    from audiogen.engine import Texture
+    from audiogen.presets import load_preset
+
+    loaded = load_preset(preset)
+    if loaded.plays_notes:
+        raise ParameterError(
+            f"{asked} wants a preset that makes sound on its own, and {loaded.name!r} plays notes; "
+            "`audiogen presets` lists both"
+        )
+    return Texture(loaded)
+
+
+def resampled(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
+    import soxr
+
+    return samples if from_hz == to_hz else soxr.resample(samples, from_hz, to_hz, quality="VHQ")
+
+
+def check_seconds(seconds: float, n_sounds: int = 1) -> None:
+    """Refuse a length that makes no sound, or more than the memory holds."""
+    if not 0 < seconds * n_sounds <= LONGEST_S:
+        together = ", all sounds together" if n_sounds > 1 else ""
+        raise ParameterError(
+            f"--seconds {seconds:g} isn't usable; give more than 0 and up to {LONGEST_S:.0f} s"
+            f"{together}"
+        )
+
+
+def check_seed(seed: int) -> None:
+    if not 0 <= seed < 1 << 64:
+        raise ParameterError(f"--seed {seed} isn't usable; give 0 to 2^64 - 1")
+
+
+def check_top_p(top_p: float | None) -> None:
+    if top_p is not None and not 0 < top_p <= 1:
+        raise ParameterError(f"--top-p {top_p:g} isn't usable; give more than 0, up to 1")
+
+
+def read_temperature(text: str | None) -> Temperature | None:
+    """A number, or a curve as (seconds, temperature).
+
+    Examples
+    --------
+    >>> read_temperature("0.8"), read_temperature("0:0.8 10:1.1")
+    (0.8, [(0.0, 0.8), (10.0, 1.1)])
+    """
+    if text is None:
+        return None
+    try:
+        if ":" not in text:
+            curve = [(0.0, float(text))]
+        else:
+            pairs = [point.split(":") for point in text.split()]
+            curve = [(float(seconds), float(temperature)) for seconds, temperature in pairs]
+    except ValueError:
+        raise ParameterError(
+            f"--temperature {text} can't be read; give a number such as 0.8, or a curve such as "
+            '"0:0.8 10:1.1"'
+        ) from None
+    moments = [seconds for seconds, _ in curve]
+    if not all(0 <= a < b for a, b in zip(moments, [*moments[1:], math.inf], strict=True)):
+        raise ParameterError(
+            f"--temperature {text} isn't usable; its seconds must rise, from 0 or more"
+        )
+    if not all(0 <= temperature < math.inf for _, temperature in curve):
+        raise ParameterError(f"--temperature {text} isn't usable; give 0 or more; 1 is as trained")
+    return curve if ":" in text else curve[0][1]
+
+
+def write_sound(path: Path, samples: np.ndarray, sample_rate: int) -> float:
+    """Write a file, and say its length, rate and peak; gives the dB that it was turned down by."""
+    from audiogen.audio_file import write_audio
+
+    turned_db = write_audio(path, samples, sample_rate)
+    peak = float(abs(samples).max()) * 10 ** (turned_db / 20)
+    peak_text = f"peak {20 * math.log10(peak):.1f} dBFS" if peak else "silence"
+    typer.echo(f"{path}  {len(samples) / sample_rate:.1f} s, {sample_rate} Hz, {peak_text}")
+    return turned_db
+
+
+def print_speed(what: str, sound_s: float, took_s: float) -> None:
+    speed = sound_s / max(took_s, 1e-9)
+    typer.echo(f"  {what} in {took_s:.1f} s, {speed:.1f} x real time")
+
+
+def print_turned_down(turned_db: float, gain: float) -> None:
+    if turned_db:
+        typer.echo(
+            f"  note: turned down by {-turned_db:.1f} dB, the peak was over full scale; "
+            f"--gain {gain + turned_db:.1f} gives the same"
+        )
+
+
+def draw(path: Path, samples: np.ndarray, sample_rate: int, title: str) -> None:
+    """Draw a sound, its channels mixed, and say so."""
+    from audiogen.plot import plot_rainbowgram
+
+    mono = samples if samples.ndim == 1 else samples.mean(axis=1)
+    plot_rainbowgram(mono, sample_rate, path, title)
+    typer.echo(f"  picture: {path}")

@@ -1,0 +1,120 @@
+"""A preset's network, read once, on the native engine or on its fallback."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from audiogen.errors import ParameterError
+from audiogen.presets import GansynthPreset, Preset, SamplernnPreset
+
+BLOCK = 1024  # samples a call; the result doesn't depend on it
+DC_BLOCK_HZ = 10.0  # where what a SampleRNN draws loses its direct current
+LONGEST_RELEASE_S, END_FADE_S = 2.0, 0.02  # of a SampleRNN's note
+
+
+def open_network(preset: Preset, precision: str = "float32") -> FrameNetwork | SampleNetwork:
+    """Read the network of a preset."""
+    if isinstance(preset, SamplernnPreset):
+        return SampleNetwork(preset, precision)
+    assert isinstance(preset, GansynthPreset)
+    return FrameNetwork(preset, precision)
+
+
+class FrameNetwork:
+    """A GANSynth's generator."""
+
+    def __init__(self, preset: GansynthPreset, precision: str):
+        self.preset = preset
+        self._module = _native_or("fallback")
+        config = preset.generator.model_dump() | {"sample_rate": float(preset.sample_rate)}
+        self._generator = self._module.Generator(config, _read_weights(preset), precision)
+
+    @property
+    def longest_tail_s(self) -> float:
+        """How long a note may sound after its end."""
+        spectrogram = self.preset.spectrogram
+        frames = spectrogram.n_frames - self.preset.sustain.release_frame + 2
+        samples = frames * spectrogram.hop_length + 2 * spectrogram.n_fft
+        return samples / self.preset.sample_rate
+
+    def engine(
+        self, rate: int, voices: int, seed: int, latent: Sequence[float] | None = None
+    ) -> Any:
+        """An engine that plays the preset's timbres, or a latent as the only one."""
+        preset = self.preset
+        instrument = self._module.Instrument(
+            self._generator,
+            preset.spectrogram.model_dump() | {"sample_rate": float(preset.sample_rate)},
+            preset.sustain.model_dump(),
+            tuple(map(float, preset.pitch_range)),
+            [timbre.z for timbre in preset.timbres] if latent is None else [list(latent)],
+        )
+        return self._module.Engine(instrument, rate, BLOCK, voices, seed)
+
+
+class SampleNetwork:
+    """A SampleRNN."""
+
+    longest_tail_s = LONGEST_RELEASE_S + END_FADE_S
+
+    def __init__(self, preset: SamplernnPreset, precision: str):
+        self.preset = preset
+        self._module = _native_or("fallback_samplernn")
+        config = preset.samplernn.model_dump() | {"sample_rate": float(preset.sample_rate)}
+        self._network = self._module.SampleRNN(config, _read_weights(preset), precision)
+
+    def streams(self, n_streams: int, seed: int) -> Any:
+        """Independent streams of samples; see csrc/models/samplernn.h."""
+        return self._module.SampleStream(self._network, n_streams, seed)
+
+    def engine(
+        self, rate: int, voices: int, seed: int, latent: Sequence[float] | None = None
+    ) -> Any:
+        """An engine that plays the preset's timbres."""
+        preset = self.preset
+        assert preset.pitch_range is not None  # it plays notes
+        if latent is not None:
+            raise ParameterError(
+                f"timbre={latent} isn't a name, and preset {preset.name!r} has no latents; give "
+                f"one of {', '.join(preset.timbre_names)}"
+            )
+        instrument = self._module.SampleInstrument(
+            self._network,
+            preset.sampling.temperature,
+            preset.sampling.top_p,
+            tuple(map(float, preset.pitch_range)),
+            len(preset.timbres),
+        )
+        return self._module.Engine(instrument, rate, BLOCK, voices, seed)
+
+
+def check_seed(seed: int) -> int:
+    """Return a seed that can be used.
+
+    Raises
+    ------
+    ParameterError
+        If it isn't a whole number from 0 to 2^64 - 1.
+    """
+    if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 1 << 64:
+        raise ParameterError(f"seed={seed} can't be used; give a whole number from 0 to 2^64 - 1")
+    return int(seed)
+
+
+def _native_or(fallback: str) -> Any:
+    """`audiogen._native`, or without it a module of this package."""
+    from importlib import import_module
+
+    from audiogen.ops import _native
+
+    native = _native.find()
+    return import_module(f"audiogen.engine.{fallback}") if native is None else native
+
+
+def _read_weights(preset: Preset) -> dict[str, np.ndarray]:
+    from safetensors.numpy import load_file
+
+    return load_file(preset.weights_path)

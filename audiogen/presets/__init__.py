@@ -1,0 +1,44 @@
+"""Presets: folders of data that hold a trained sound; found, read, checked and written here."""
+
+from audiogen.presets.folders import (
+    DEFAULT_PRESET,
+    default_preset,
+    find_presets,
+    load_preset,
+    read_toml,
+    search_folders,
+    write_preset,
+)
+from audiogen.presets.programs import assign_programs, presets_to_play, split_spec
+from audiogen.presets.schema import (
+    GansynthPreset,
+    GeneratorTable,
+    Preset,
+    SamplernnPreset,
+    SamplernnTable,
+    TimbreTable,
+    check_fields,
+)
+from audiogen.presets.weights import check_weights, weight_shapes
+
+__all__ = [
+    "DEFAULT_PRESET",
+    "GansynthPreset",
+    "GeneratorTable",
+    "Preset",
+    "SamplernnPreset",
+    "SamplernnTable",
+    "TimbreTable",
+    "assign_programs",
+    "check_fields",
+    "check_weights",
+    "default_preset",
+    "find_presets",
+    "load_preset",
+    "presets_to_play",
+    "read_toml",
+    "search_folders",
+    "split_spec",
+    "weight_shapes",
+    "write_preset",
+]

@@ -1,0 +1,252 @@
+"""Folders of presets: found by name, read, and written whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audiogen.errors import PresetError
+from audiogen.presets.schema import TOML_NAME, WEIGHTS_NAME, Preset, check_fields, suggest
+from audiogen.presets.weights import check_weights
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+DEFAULT_PRESET = "plucked"
+LARGEST_TOML = 4 << 20  # bytes; a preset of hundreds of timbres has a tenth of it
+
+
+# --- Finding ------------------------------------------------------------------------------------
+
+
+def search_folders() -> list[Path]:
+    """Folders that are searched for presets, first one first.
+
+    Those of ``$AUDIOGEN_PRESETS``, the user's (``$XDG_DATA_HOME/audiogen/presets``, usually
+    ``~/.local/share/audiogen/presets``), the installed package's and the checkout's.
+    """
+    variable = os.environ.get("AUDIOGEN_PRESETS", "")
+    folders = [Path(entry).expanduser() for entry in variable.split(os.pathsep) if entry]
+    data_home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    folders.append(Path(data_home).expanduser() / "audiogen" / "presets")
+    package = Path(__file__).resolve().parents[1]
+    folders.append(package / "_presets")
+    if (package.parent / "pyproject.toml").is_file():
+        folders.append(package.parent / "presets")
+    return folders
+
+
+def find_presets() -> list[Path]:
+    """Folders of all presets that can be loaded by name, sorted by name.
+
+    Where two have one name, the one that is found first counts (`search_folders`).
+    """
+    found: dict[str, Path] = {}
+    for folder in search_folders():
+        if folder.is_dir():
+            for file in folder.glob(f"*/{TOML_NAME}"):
+                found.setdefault(file.parent.name, file.parent)
+    return [found[name] for name in sorted(found)]
+
+
+def default_preset() -> str:
+    """Name of the preset that plays when none is asked for.
+
+    Raises
+    ------
+    PresetError
+        If no preset can be found.
+    """
+    names = [folder.name for folder in find_presets()]
+    if not names:
+        raise PresetError(
+            "no presets are installed; give --preset FOLDER or set AUDIOGEN_PRESETS to a folder of "
+            "presets"
+        )
+    return DEFAULT_PRESET if DEFAULT_PRESET in names else names[0]
+
+
+def _resolve(name_or_path: str | os.PathLike[str]) -> Path:
+    path = Path(name_or_path).expanduser()
+    if path.name == TOML_NAME and path.is_file():
+        return path.parent
+    if (path / TOML_NAME).is_file():
+        return path
+    presets = {folder.name: folder for folder in find_presets()}
+    name = os.fspath(name_or_path)
+    if name in presets:
+        return presets[name]
+    if path.is_dir():
+        raise PresetError(f"preset {name!r} is a folder without {TOML_NAME}; name another")
+    raise PresetError(f"preset {name!r} isn't known" + suggest(name, list(presets)))
+
+
+# --- Reading ------------------------------------------------------------------------------------
+
+
+def load_preset(name_or_path: str | os.PathLike[str]) -> Preset:
+    """Find, read and check a preset, its weights included.
+
+    Parameters
+    ----------
+    name_or_path : str or path
+        A name (`find_presets`), a preset's folder, or its ``preset.toml``.
+
+    Returns
+    -------
+    Preset
+
+    Raises
+    ------
+    PresetError
+        If it isn't found (the nearest names are suggested), or if anything in it is wrong: the
+        file and the field or tensor are named.
+    """
+    folder = _resolve(name_or_path)
+    preset = read_toml(folder / TOML_NAME)
+    preset._folder = folder
+    check_weights(folder / WEIGHTS_NAME, preset.network)
+    return preset
+
+
+def read_toml(path: str | os.PathLike[str]) -> Preset:
+    """Read and check a ``preset.toml`` alone, without the weights beside it.
+
+    Raises
+    ------
+    PresetError
+        If it can't be read or a field is wrong.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_TOML + 1)
+    except OSError as error:
+        raise PresetError(f"{path}: can't be read ({error.strerror or error})") from error
+    if len(content) > LARGEST_TOML:
+        raise PresetError(f"{path}: is larger than {LARGEST_TOML >> 20} MiB; that is no preset")
+    try:
+        fields = tomllib.loads(content.decode())
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, UnicodeDecodeError
+        raise PresetError(f"{path}: isn't a TOML file ({error})") from error
+    return check_fields(fields, path)
+
+
+# --- Writing ------------------------------------------------------------------------------------
+
+
+def write_preset(
+    folder: str | os.PathLike[str],
+    preset: Preset | Mapping[str, Any],
+    weights: Mapping[str, np.ndarray],
+    files: Mapping[str, bytes | os.PathLike[str]] | None = None,
+) -> Preset:
+    """Check a preset and write it as a folder: the whole of it or nothing.
+
+    Parameters
+    ----------
+    folder : path
+        Where it goes; a preset that is there already is replaced.
+    preset : Preset or mapping
+        The fields of ``preset.toml``.
+    weights : mapping of str to array, float32
+        As `export_weights` of `models.gansynth` or `models.samplernn` gives them.
+    files : mapping of str to bytes or path, optional
+        Other files by name, such as ``preview.flac``: their content, or where to copy them from.
+
+    Returns
+    -------
+    Preset
+        As `load_preset` reads it from the folder.
+
+    Raises
+    ------
+    PresetError
+        If the preset is wrong, or the folder can't be written or holds something else.
+    """
+    from safetensors.numpy import save_file
+
+    folder = Path(folder)
+    if folder.exists() and not (folder / TOML_NAME).is_file() and any(folder.iterdir()):
+        raise PresetError(f"{folder}: isn't empty and isn't a preset; choose another folder")
+    fields = preset.model_dump(exclude_none=True) if isinstance(preset, Preset) else preset
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            new, old = temporary / "new", temporary / "old"
+            new.mkdir()
+            (new / TOML_NAME).write_text(_to_toml(fields), encoding="utf-8")
+            save_file({k: np.ascontiguousarray(v) for k, v in weights.items()}, new / WEIGHTS_NAME)
+            (new / WEIGHTS_NAME).chmod(0o644)  # safetensors makes it private
+            for name, content in (files or {}).items():
+                if isinstance(content, bytes):
+                    (new / name).write_bytes(content)
+                else:
+                    shutil.copyfile(content, new / name)
+            load_preset(new)
+            if folder.exists():
+                os.replace(folder, old)
+            os.replace(new, folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        raise PresetError(f"{folder}: can't be written ({error.strerror or error})") from error
+    return load_preset(folder)
+
+
+def _to_toml(fields: Mapping[str, Any]) -> str:
+    """Write fields as TOML: plain values first, then tables, then lists of tables."""
+    lines = ["# A preset of audiogen: data only. `audiogen info` shows it."]
+    tables = {k: v for k, v in fields.items() if isinstance(v, Mapping)}
+    lists = {k: v for k, v in fields.items() if _is_list_of_tables(v)}
+    for key, value in fields.items():
+        if key not in tables and key not in lists and value is not None:
+            lines.append(f"{_toml_key(key)} = {_toml_value(value)}")
+    for key, table in tables.items():
+        lines += ["", f"[{_toml_key(key)}]", *_toml_lines(table)]
+    for key, entries in lists.items():
+        for table in entries:
+            lines += ["", f"[[{_toml_key(key)}]]", *_toml_lines(table)]
+    return "\n".join(lines) + "\n"
+
+
+def _is_list_of_tables(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and bool(value) and isinstance(value[0], Mapping)
+
+
+def _toml_lines(table: Mapping[str, Any]) -> list[str]:
+    return [f"{_toml_key(k)} = {_toml_value(v)}" for k, v in table.items() if v is not None]
+
+
+def _toml_key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _toml_value(key)
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, (int, np.integer)):
+        return str(int(value))
+    if isinstance(value, (float, np.floating)):
+        return repr(float(value))
+    if isinstance(value, (list, tuple, np.ndarray)):
+        items = [_toml_value(item) for item in value]
+        if sum(len(item) + 2 for item in items) <= 80:
+            return f"[{', '.join(items)}]"
+        rows = [items[i : i + 8] for i in range(0, len(items), 8)]
+        return "[\n" + "".join(f"  {', '.join(row)},\n" for row in rows) + "]"
+    raise PresetError(f"{value!r} of type {type(value).__name__} can't be written to {TOML_NAME}")

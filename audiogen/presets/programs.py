@@ -1,0 +1,125 @@
+"""Which preset and timbre plays which General MIDI program."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from audiogen.errors import ParameterError, PresetError
+from audiogen.presets.folders import default_preset, find_presets, load_preset
+from audiogen.presets.schema import TOML_NAME, Preset, suggest
+
+
+def split_spec(spec: str) -> tuple[str, str | None]:
+    """Split ``PRESET[:TIMBRE]``.
+
+    Examples
+    --------
+    >>> split_spec("plucked:harp"), split_spec("plucked")
+    (('plucked', 'harp'), ('plucked', None))
+    """
+    name, colon, timbre = spec.rpartition(":")
+    if not colon or (Path(spec) / TOML_NAME).is_file():
+        return spec, None
+    return name, timbre
+
+
+def presets_to_play(preset: str | os.PathLike[str] | None = None) -> list[Preset]:
+    """Load one preset, or all that play notes with the default one first.
+
+    Parameters
+    ----------
+    preset : str or path, optional
+        As `load_preset` takes it; all presets without. One of all that is broken is left out, with
+        a warning that says why.
+
+    Raises
+    ------
+    PresetError
+        If the preset is unknown, broken or plays no notes, or there are none.
+    """
+    if preset is not None:
+        loaded = load_preset(preset)
+        if not loaded.plays_notes:
+            raise PresetError(
+                f"preset {loaded.name!r} plays no notes, it makes sound on its own; give --seconds "
+                "instead of notes, or another preset"
+            )
+        return [loaded]
+    default = default_preset()
+    playable = []
+    for folder in sorted(find_presets(), key=lambda folder: folder.name != default):
+        try:
+            loaded = load_preset(folder)
+        except PresetError as error:
+            warnings.warn(f"preset {folder.name!r} is left out: {error}", stacklevel=2)
+            continue
+        if loaded.plays_notes:
+            playable.append(loaded)
+    if not playable:
+        raise PresetError(
+            "every preset that is installed is broken or plays no notes; `audiogen presets` says "
+            "why"
+        )
+    return playable
+
+
+def assign_programs(
+    programs: Iterable[int], presets: Sequence[Preset], timbre: str | None = None
+) -> dict[int | None, str]:
+    """Choose a timbre for each General MIDI program of a score.
+
+    A timbre of the same program; or else the one of the same family of eight programs whose number
+    is nearest; or else the default timbre of the first preset.
+
+    Parameters
+    ----------
+    programs : iterable of int
+        As `Score.programs` gives them.
+    presets : sequence of Preset
+        To choose from; the first one is the default.
+    timbre : str, optional
+        Plays everything, from the first preset that has it.
+
+    Returns
+    -------
+    dict of int or None to str
+        ``PRESET:TIMBRE`` for each program, and for any other under None.
+
+    Raises
+    ------
+    ParameterError
+        If there are no presets.
+    PresetError
+        If no preset has the timbre; the nearest are named.
+    """
+    if not presets:
+        raise ParameterError("presets is empty; give one preset or more to choose from")
+    if timbre is not None:
+        owners = [preset for preset in presets if timbre in preset.timbre_names]
+        if not owners:
+            names = [name for preset in presets for name in preset.timbre_names]
+            raise PresetError(f"timbre {timbre!r} isn't known" + suggest(timbre, names))
+        spec = f"{_spec_name(owners[0])}:{timbre}"
+        return {**dict.fromkeys(programs, spec), None: spec}
+    choices = [
+        (choice.program, f"{_spec_name(preset)}:{choice.name}")
+        for preset in presets
+        for choice in preset.timbres
+        if choice.program is not None
+    ]
+    default = f"{_spec_name(presets[0])}:{presets[0].default_timbre}"
+    chosen: dict[int | None, str] = {}
+    for program in programs:
+        family = [choice for choice in choices if choice[0] // 8 == program // 8]
+        nearest = min(family, key=lambda choice: abs(choice[0] - program), default=(-1, default))
+        chosen[program] = nearest[1]
+    return {**chosen, None: default}
+
+
+def _spec_name(preset: Preset) -> str:
+    """The shortest text that `load_preset` finds a preset by."""
+    folder = preset.folder
+    return folder.name if folder in find_presets() else os.fspath(folder)

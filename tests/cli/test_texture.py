@@ -1,0 +1,293 @@
+"""`audiogen render --seconds` and `audiogen continue`: what is written, said, and refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+
+from audiogen.cli.sound import read_temperature
+from audiogen.engine import Texture
+from audiogen.errors import ParameterError
+
+pytestmark = pytest.mark.filterwarnings("ignore:audiogen was installed without:RuntimeWarning")
+
+RATE = 8000
+FINE = 2.0**-23  # of a file of 24 bits
+
+
+def read(path: Path) -> np.ndarray:
+    return soundfile.read(path, dtype="float32")[0]
+
+
+def write_tone(path: Path, seconds: float, rate: int, n_channels: int = 1, **options: Any) -> None:
+    at = np.arange(round(seconds * rate)) / rate
+    hz = 311.0 * np.arange(1, n_channels + 1)
+    soundfile.write(path, 0.4 * np.sin(2 * np.pi * at[:, None] * hz + 0.3), rate, **options)
+
+
+@pytest.mark.parametrize("stereo", [False, True])
+def test_the_file_holds_the_samples_of_the_library(call, folder, murmur, stereo):
+    wide = "--stereo" if stereo else ""
+    line = f"render --preset murmur --seconds 0.5 --seed 3 --temperature 0.8 --top-p 0.9 {wide}"
+    result = call(f"{line} -o a.wav")
+    assert result.status == 0, result
+    wanted = Texture(murmur).generate(0.5, temperature=0.8, top_p=0.9, seed=3, stereo=stereo)
+    assert soundfile.info(folder / "a.wav").samplerate == RATE
+    np.testing.assert_allclose(read(folder / "a.wav"), wanted, rtol=0, atol=FINE)
+    assert result.err == ""
+    assert "a.wav  0.5 s, 8000 Hz, peak " in result.out
+    assert "  0.5 s in " in result.out and " x real time" in result.out
+
+
+def test_a_curve(call, folder, murmur):
+    line = "render --preset murmur --seconds 0.3 --temperature '0:0.5 0.2:1.5'"
+    assert call(line).status == 0
+    wanted = Texture(murmur).generate(0.3, temperature=[(0.0, 0.5), (0.2, 1.5)])
+    np.testing.assert_allclose(read(folder / "murmur.wav"), wanted, rtol=0, atol=FINE)
+
+
+def test_variations_are_numbered(call, folder, murmur):
+    line = "render --preset murmur --seconds 0.2 --variations 3 --stereo -o a.flac --plot a.png"
+    result = call(line)
+    assert result.status == 0, result
+    wanted = Texture(murmur).generate(0.2, variations=3, stereo=True)
+    for i in range(3):
+        np.testing.assert_allclose(read(folder / f"a-{i + 1}.flac"), wanted[i], rtol=0, atol=FINE)
+    names = [f"a-{i}.{suffix}" for i in (1, 2, 3) for suffix in ("flac", "png")]
+    assert sorted(entry.name for entry in folder.iterdir()) == sorted(names)
+    assert "3 x 0.2 s in " in result.out and "picture: a-2.png" in result.out
+
+
+def test_other_rates_and_levels(call, folder, murmur):
+    line = "render --preset murmur --seconds 0.5 --sample-rate 44100 --gain -6 --normalize -o a.wav"
+    assert call(line).status == 0
+    own = soxr.resample(Texture(murmur).generate(0.5), RATE, 44100, quality="VHQ")
+    got = read(folder / "a.wav")
+    assert soundfile.info(folder / "a.wav").samplerate == 44100
+    wanted = own / np.abs(own).max() * 10 ** (-6 / 20)
+    np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-6)
+
+
+def test_notes_are_played_by_a_samplernn(call, folder, murmur, engine):
+    assert call("render --notes C4 --preset winds").status == 0
+    assert engine.calls[-1]["voices"] == {None: "winds:oboe"}
+    assert call("render --notes C4 --program 0=winds:flute").status == 0
+    assert engine.calls[-1]["voices"][0] == "winds:flute"
+    # Among all presets only those that play notes are asked.
+    assert call("render --notes C4 --timbre flute").status == 0
+    assert engine.calls[-1]["voices"] == {None: "winds:flute"}
+
+
+class TestContinue:
+    def test_the_intro_is_kept_and_goes_on(self, call, folder, murmur):
+        write_tone(folder / "intro.wav", 0.7, RATE)
+        result = call("continue intro.wav --preset murmur --seconds 0.5 --seed 2 -o a.wav")
+        assert result.status == 0, result
+        intro, _ = soundfile.read(folder / "intro.wav", dtype="int32")
+        got, rate = soundfile.read(folder / "a.wav", dtype="int32")
+        assert rate == RATE and len(got) == len(intro) + 4000
+        np.testing.assert_array_equal(got[: len(intro)], intro)
+        wanted = Texture(murmur).generate(0.5, prime=read(folder / "intro.wav"), seed=2)
+        np.testing.assert_allclose(read(folder / "a.wav")[len(intro) :], wanted, rtol=0, atol=FINE)
+        assert "a.wav  1.2 s, 8000 Hz, peak " in result.out
+        assert "  0.5 s more in " in result.out and " x real time" in result.out
+
+    def test_the_output_is_named_after_the_intro(self, call, folder, murmur):
+        write_tone(folder / "intro.flac", 0.2, RATE)
+        result = call("continue intro.flac --preset murmur --seconds 0.1 --plot a.png")
+        assert result.status == 0, result
+        names = ["a.png", "intro-continued.wav", "intro.flac"]
+        assert sorted(entry.name for entry in folder.iterdir()) == names
+
+    @pytest.mark.parametrize(
+        ("rate", "n_channels", "subtype"),
+        [(44100, 2, "PCM_16"), (48000, 1, "PCM_24"), (22050, 3, "PCM_U8"), (8000, 2, "PCM_16")],
+    )
+    def test_other_rates_and_channels(self, call, folder, murmur, rate, n_channels, subtype):
+        write_tone(folder / "intro.wav", 1.3, rate, n_channels, subtype=subtype)
+        result = call("continue intro.wav --preset murmur --seconds 0.5 -o a.flac")
+        assert result.status == 0, result
+        intro, got = read(folder / "intro.wav"), read(folder / "a.flac")
+        info = soundfile.info(folder / "a.flac")
+        assert (info.samplerate, info.channels) == (rate, n_channels)
+        n = len(intro)
+        assert abs(len(got) - n - rate // 2) <= rate // RATE + 1
+        np.testing.assert_array_equal(got[:n], intro)
+        assert np.abs(got[n:]).max() > 0.05
+        if n_channels > 1:
+            assert not np.array_equal(got[n:, 0], got[n:, 1])
+
+    def test_there_is_no_step_at_the_seam(self, call, folder, murmur, monkeypatch):
+        """The seam itself, with a network that goes on with the prime's own tone."""
+
+        def go_on(self, seconds, prime, **options):
+            assert prime.shape[1] == 1  # both channels are the same
+            at = np.arange(len(prime), len(prime) + round(seconds * RATE)) / RATE
+            return (0.4 * np.sin(2 * np.pi * 311.0 * at + 0.3)[:, None]).astype(np.float32)
+
+        monkeypatch.setattr(Texture, "generate", go_on)
+        at = np.arange(round(0.77 * 44100)) / 44100
+        tone = 0.4 * np.sin(2 * np.pi * 311.0 * at + 0.3)
+        soundfile.write(folder / "intro.wav", np.stack([tone, tone], 1), 44100, "PCM_24")
+        assert call("continue intro.wav --preset murmur --seconds 0.5 -o a.wav").status == 0
+        got = read(folder / "a.wav")
+        np.testing.assert_array_equal(got[:, 0], got[:, 1])
+        bend = np.abs(np.diff(got[:, 0], 2))
+        n = len(tone)
+        assert bend[n - 4 : n + 200].max() < 2 * bend[1000 : n - 4].max()
+
+    def test_what_is_over_full_scale_leaves_the_intro_alone(
+        self, call, folder, murmur, monkeypatch
+    ):
+        monkeypatch.setattr(
+            Texture, "generate", lambda *_, **__: np.linspace(0, 2, 801)[1:, None].astype("f4")
+        )
+        write_tone(folder / "intro.wav", 0.5, RATE)
+        result = call("continue intro.wav --preset murmur --seconds 0.1 -o a.wav")
+        got = read(folder / "a.wav")
+        np.testing.assert_array_equal(got[:4000], read(folder / "intro.wav"))
+        assert np.abs(got).max() <= 1.0
+        assert "note: 400 new samples were over full scale and are cut off there" in result.out
+        assert "turned down" not in result.out
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("0", 0.0),
+        ("0.8", 0.8),
+        ("3:0.5", [(3.0, 0.5)]),
+        ("0:0.8 10:1.1", [(0.0, 0.8), (10.0, 1.1)]),
+        ("0:1  2.5:0", [(0.0, 1.0), (2.5, 0.0)]),
+    ],
+)
+def test_temperatures(text, value):
+    assert read_temperature(text) == value
+    assert read_temperature(None) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("warm", "--temperature warm can't be read; give a number such as 0.8, or a curve such as"),
+        ("", "can't be read"),
+        ("0.8 0.9", "can't be read"),
+        ("0:0.8 0.9", "can't be read"),
+        ("0:0.8:1", "can't be read"),
+        (":", "can't be read"),
+        ("0:0.8,10:1.1", "can't be read"),
+        ("-1", "isn't usable; give 0 or more"),
+        ("nan", "isn't usable; give 0 or more"),
+        ("inf", "isn't usable; give 0 or more"),
+        ("0:1 5:-1", "isn't usable; give 0 or more"),
+        ("5:1 0:1", "isn't usable; its seconds must rise"),
+        ("0:1 0:1", "isn't usable; its seconds must rise"),
+        ("-1:1", "isn't usable; its seconds must rise"),
+        ("nan:1", "isn't usable; its seconds must rise"),
+        ("inf:1", "isn't usable; its seconds must rise"),
+    ],
+)
+def test_bad_temperatures(text, sentence):
+    with pytest.raises(ParameterError) as error:
+        read_temperature(text)
+    assert sentence in str(error.value)
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("line", "sentence"),
+        [
+            ("render", "give either a MIDI file or --notes; or --seconds, with a preset that"),
+            ("render --preset murmur", "give either a MIDI file or --notes; or --seconds"),
+            ("render --seconds 1", "give --preset with --seconds, one that makes sound on its own"),
+            ("render --seconds 1 --preset murmr", "'murmr' isn't known; did you mean murmur?"),
+            (
+                "render --seconds 1 --preset plucked",
+                "--seconds 1 wants a preset that makes sound on",
+            ),
+            ("render --seconds 1 --preset winds", "its own, and 'winds' plays notes"),
+            ("render --notes C4 --preset murmur", "'murmur' plays no notes, it makes sound on its"),
+            ("render a.mid --seconds 1 --preset murmur", "a MIDI file doesn't go with --seconds"),
+            ("render --notes C4 --seconds 1 --preset murmur", "--notes doesn't go with --seconds"),
+            ("render --seconds 1 --preset murmur --program 3=plucked", "--program doesn't go with"),
+            ("render --notes C4 --program 3=murmur", "'murmur' plays no notes"),
+            ("render --notes C4 --temperature 1", "--temperature goes with --seconds, not with"),
+            ("render --notes C4 --top-p 0.5", "--top-p goes with --seconds"),
+            ("render --notes C4 --variations 2", "--variations goes with --seconds"),
+            ("render --notes C4 --stereo", "--stereo goes with --seconds"),
+            ("render --seconds 0 --preset murmur", "--seconds 0 isn't usable; give more than 0"),
+            ("render --seconds -1 --preset murmur", "--seconds -1 isn't usable"),
+            ("render --seconds nan --preset murmur", "--seconds nan isn't usable"),
+            ("render --seconds 1e-9 --preset murmur", "seconds=1e-09; give a number above 0"),
+            ("render --seconds 20000 --preset murmur", "isn't usable; give more than 0 and up to"),
+            (
+                "render --seconds 9000 --stereo --preset murmur",
+                "--seconds 9000 isn't usable; give more than 0 and up to 14400 s, all sounds",
+            ),
+            ("render --seconds 1 --variations 0 --preset murmur", "--variations 0 isn't usable"),
+            (
+                "render --seconds 1 --variations 9999 --preset murmur",
+                "isn't usable; give 1 to 1000",
+            ),
+            ("render --seconds 1 --top-p 0 --preset murmur", "--top-p 0 isn't usable"),
+            ("render --seconds 1 --top-p nan --preset murmur", "--top-p nan isn't usable"),
+            ("render --seconds 1 --temperature x --preset murmur", "--temperature x can't be read"),
+            ("render --seconds 1 --seed -1 --preset murmur", "--seed -1 isn't usable"),
+            (
+                "render --seconds 1 --timbre x --preset murmur",
+                "timbre 'x' isn't in preset 'murmur'",
+            ),
+            ("render --seconds 1 --sample-rate 1 --preset murmur", "sample_rate=1 isn't usable"),
+            ("render --seconds 1 --preset murmur -o a.mp3", "output a.mp3 ends in .mp3"),
+            ("render --seconds 1 --preset murmur -o no/a.wav", "there is no folder no"),
+            ("continue no.wav --preset murmur", "no.wav: can't be read as sound"),
+            ("continue text.wav --preset murmur", "text.wav: can't be read as sound"),
+            ("continue empty.wav --preset murmur", "empty.wav: holds no samples"),
+            ("continue cut.wav --preset murmur", "cut.wav: can't be read as sound"),
+            ("continue nan.wav --preset murmur", "nan.wav: holds NaN or infinity"),
+            ("continue folder.wav --preset murmur", "folder.wav: can't be read as sound"),
+            ("continue short.wav --preset murmur", "short.wav: can't be continued; prime has 5"),
+            ("continue slow.wav --preset murmur", "slow.wav: has 4000 Hz; 8000 to 192000 Hz"),
+            ("continue a.wav --preset plucked", "continue wants a preset that makes sound on its"),
+            ("continue a.wav --preset murmr", "'murmr' isn't known; did you mean murmur?"),
+            ("continue a.wav --preset murmur -o a.wav", "a.wav is the file to be continued; give"),
+            ("continue a.wav --preset murmur -o ./a.wav", "is the file to be continued"),
+            ("continue a.wav --preset murmur -o a.mp3", "output a.mp3 ends in .mp3"),
+            ("continue a.wav --preset murmur --plot a.jpg", "output a.jpg ends in .jpg; use .png"),
+            ("continue a.wav --preset murmur --seconds 0", "--seconds 0 isn't usable"),
+            ("continue a.wav --preset murmur --temperature x", "--temperature x can't be read"),
+            ("continue a.wav --preset murmur --top-p 2", "--top-p 2 isn't usable"),
+            ("continue a.wav --preset murmur --seed -1", "--seed -1 isn't usable"),
+            ("continue a.wav --preset murmur --timbre x", "timbre 'x' isn't in preset 'murmur'"),
+        ],
+    )
+    def test_sentence_and_status(self, call, folder, murmur, line, sentence):
+        self.prepare(folder)
+        before = {entry: entry.stat().st_mtime_ns for entry in folder.rglob("*")}
+        result = call(line)
+        assert result.status == 2
+        assert sentence in result.err
+        assert result.err.startswith("audiogen: ") and result.err.count("\n") == 1
+        assert result.out == "" and "Traceback" not in result.err
+        assert {entry: entry.stat().st_mtime_ns for entry in folder.rglob("*")} == before
+
+    def prepare(self, folder: Path) -> None:
+        write_tone(folder / "a.wav", 0.2, RATE)
+        write_tone(folder / "short.wav", 5 / RATE, RATE)
+        write_tone(folder / "slow.wav", 0.2, 4000)
+        write_tone(folder / "empty.wav", 0.0, RATE)
+        write_tone(folder / "whole.wav", 0.2, RATE)
+        (folder / "cut.wav").write_bytes((folder / "whole.wav").read_bytes()[:20])
+        (folder / "text.wav").write_text("not a sound")
+        (folder / "folder.wav").mkdir()
+        soundfile.write(folder / "nan.wav", np.full(99, np.nan), RATE, subtype="FLOAT")
+
+    @pytest.mark.parametrize("line", ["continue --preset murmur", "continue a.wav"])
+    def test_missing_words_are_told(self, call, folder, murmur, line):
+        result = call(line)
+        assert result.status == 2 and "Missing" in result.err and "Traceback" not in result.err
