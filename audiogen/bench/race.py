@@ -27,22 +27,25 @@ class Race:
     ----------
     what : str
         What is done.
-    ours : callable
-    peer : callable
+    ours, peer : callable, or float, s
+        What is timed; or the time it takes, where that is known or was measured elsewhere.
     peer_name : str
         How the peer does it.
     target : float, optional
         The ratio that the project promises at least.
     remark : callable, optional
         Gets the seconds of a call of ours and gives a note, such as another unit.
+    rounds : int
+        How often both are timed.
     """
 
     what: str
-    ours: Callable[[], Any]
-    peer: Callable[[], Any]
+    ours: Callable[[], Any] | float
+    peer: Callable[[], Any] | float
     peer_name: str
     target: float | None = None
     remark: Callable[[float], str] | None = None
+    rounds: int = ROUNDS
 
 
 @dataclass(frozen=True)
@@ -127,11 +130,11 @@ def machine() -> str:
 def _measure(job: str, race: Race) -> Result:
     repeats = [_repeats(call) for call in (race.ours, race.peer)]
     ours, peer = [], []
-    for _ in range(ROUNDS):
+    for _ in range(race.rounds):
         ours.append(_seconds(race.ours, repeats[0]))
         peer.append(_seconds(race.peer, repeats[1]))
     ratios = [p / o for o, p in zip(ours, peer, strict=True)]
-    low, middle, high = statistics.quantiles(ratios, n=4)
+    low, middle, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else 3 * ratios
     ours_s = statistics.median(ours)
     return Result(
         job=job,
@@ -147,13 +150,17 @@ def _measure(job: str, race: Race) -> Result:
     )
 
 
-def _repeats(call: Callable[[], Any]) -> int:
+def _repeats(call: Callable[[], Any] | float) -> int:
+    if not callable(call):
+        return 1
     call()  # compiles, loads, fills caches
     once = _seconds(call, 1)
     return max(1, round(SHORTEST_S / max(once, 1e-7)))
 
 
-def _seconds(call: Callable[[], Any], repeats: int) -> float:
+def _seconds(call: Callable[[], Any] | float, repeats: int) -> float:
+    if not callable(call):
+        return call
     start = time.perf_counter()
     for _ in range(repeats):
         call()

@@ -1,15 +1,19 @@
-"""`audiogen evaluate`: measure a preset's notes, beside real notes measured alike."""
+"""`audiogen evaluate`: measure what a preset makes, beside real sounds measured alike."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from audiogen.presets import Preset
 
 app = typer.Typer(add_completion=False)
 
@@ -29,50 +33,102 @@ def evaluate(
     ] = Path("report"),
     data: Annotated[
         Path | None,
-        typer.Option(help="Real notes in NSynth's layout to compare with.", show_default=False),
+        typer.Option(
+            help="Real notes in NSynth's layout, or recordings, to compare with.",
+            show_default=False,
+        ),
     ] = None,
-    notes: Annotated[int, typer.Option(min=1, help="How many notes to draw.")] = 200,
+    notes: Annotated[
+        int, typer.Option(min=1, help="How many to draw, of a preset that plays notes.")
+    ] = 200,
+    clips: Annotated[int, typer.Option(min=1, help="How many, of a preset that plays none.")] = 20,
+    minutes: Annotated[
+        float, typer.Option(min=0.1, help="Length of the stream that must stay alive.")
+    ] = 10.0,
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
     tracker: Annotated[
         TrackerName, typer.Option(help="Pitch tracker; praat needs audiogen[eval].")
     ] = TrackerName.praat,
 ) -> None:
-    """Measure random notes of a preset: pitch, level, faults, distance to real notes."""
+    """Measure what a preset makes, beside real sounds measured alike.
+
+    Of one that plays notes: pitch, level, faults, distance to real notes. Of one that makes sound
+    on its own: level, tone, speech, seams of continuations, and whether a long stream stays alive.
+    """
     from rich.console import Console
     from rich.progress import Progress
     from rich.table import Table
 
-    import audiogen
-    from audiogen.data.nsynth import read_notes
-    from audiogen.evaluation.report import check_folder, evaluate_notes
-    from audiogen.notes import Note
+    from audiogen.evaluation.report import check_folder
     from audiogen.presets import load_preset
 
     description = load_preset(preset)
-    real = None if data is None else read_notes(data, sample_rate=description.sample_rate)
-    synth = audiogen.load(preset)
+    measure = _measure_notes if description.plays_notes else _measure_texture
+    options: dict[str, Any] = (
+        {"n_notes": notes, "tracker": tracker.value}
+        if description.plays_notes
+        else {"n_clips": clips, "minutes": minutes}
+    )
+    work = measure(preset, description, data)
     check_folder(output)
-
-    def render(timbre: str, pitch: int, velocity: float, seconds: float) -> np.ndarray:
-        note = Note(0.0, seconds, pitch, velocity)
-        return synth.render([note], sample_rate=description.sample_rate, seed=seed, timbre=timbre)
-
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("notes", total=notes)
-        report = evaluate_notes(
-            render,
-            description.timbres,
-            pitch_range=(description.pitch_range[0], description.pitch_range[1]),
-            sample_rate=description.sample_rate,
-            real=real,
-            n_notes=notes,
-            seed=seed,
-            tracker=tracker.value,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
-    table = Table("", description.name, "real notes", box=None)
+        task = bar.add_task("measuring")
+
+        def progress(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        report = work(seed=seed, progress=progress, **options)
+    table = Table("", description.name, "real", box=None)
     for row in report.table():
         table.add_row(*row)
     Console().print(table)
     for path in report.write(output):
         typer.echo(path)
+
+
+def _measure_notes(name: str, preset: Preset, data: Path | None) -> Callable[..., Any]:
+    """The measuring of notes, all that it needs having been read."""
+    import audiogen
+    from audiogen.data.nsynth import read_notes
+    from audiogen.evaluation.report import evaluate_notes
+    from audiogen.notes import Note
+
+    rate = preset.sample_rate
+    real = None if data is None else read_notes(data, sample_rate=rate)
+    synth: Any = audiogen.load(name)
+
+    def work(seed: int, **options: Any) -> Any:
+        def render(timbre: str, pitch: int, velocity: float, seconds: float) -> np.ndarray:
+            note = Note(0.0, seconds, pitch, velocity)
+            return synth.render([note], sample_rate=rate, seed=seed, timbre=timbre)
+
+        assert preset.pitch_range is not None
+        low, high = preset.pitch_range
+        return evaluate_notes(
+            render,
+            preset.timbres,
+            pitch_range=(low, high),
+            sample_rate=rate,
+            real=real,
+            seed=seed,
+            **options,
+        )
+
+    return work
+
+
+def _measure_texture(name: str, preset: Preset, data: Path | None) -> Callable[..., Any]:
+    """The measuring of sound without notes, all that it needs having been read."""
+    import audiogen
+    from audiogen.data.recordings import joined, read_recordings
+    from audiogen.evaluation.texture_report import evaluate_texture
+
+    rate, real = preset.sample_rate, None
+    if data is not None:
+        real, _ = joined(list(read_recordings(data, rate).files), rate, seed=0)
+    texture: Any = audiogen.load(name)
+
+    def generate(seconds: float, seed: int, prime: np.ndarray | None) -> np.ndarray:
+        return texture.generate(seconds, prime=prime, seed=seed)
+
+    return partial(evaluate_texture, generate, sample_rate=rate, real=real)

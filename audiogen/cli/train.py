@@ -1,68 +1,74 @@
-"""`audiogen train`: a set of notes in, a preset out."""
+"""`audiogen train`: sounds in, a preset out."""
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
+import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audiogen.errors import AudiogenError
+from audiogen.errors import AudiogenError, ParameterError
+
+if TYPE_CHECKING:
+    from audiogen.training.loop import Steps
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of the new preset.")]
+Run = Annotated[
+    Path | None,
+    typer.Option(help="Folder of checkpoint and log.", show_default="OUTPUT.run"),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --run.")]
+Seed = Annotated[int, typer.Option(min=0)]
+Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
+Description = Annotated[str, typer.Option(help="A sentence for the preset.")]
+Author = Annotated[
+    list[str] | None, typer.Option(help="Who made it. Repeatable.", show_default=False)
+]
 
 
 @app.callback()
 def train() -> None:
-    """Train a preset on a set of notes."""
+    """Train a preset on your own sounds."""
 
 
 @app.command()
 def gansynth(
     data: Annotated[Path, typer.Argument(help="Notes in NSynth's layout (`audiogen data`).")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new preset.")],
+    output: Output,
     steps: Annotated[int, typer.Option(min=1, help="How many, in all.")] = 3600,
     adversarial_share: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Of the steps: those with the critic.")
     ] = 0.125,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
-    description: Annotated[str, typer.Option(help="A sentence for the preset.")] = "",
+    seed: Seed = 0,
+    threads: Threads = 1,
+    description: Description = "",
     default_timbre: Annotated[
         str | None, typer.Option(help="Played when none is asked for.", show_default="the first")
     ] = None,
-    author: Annotated[
-        list[str] | None, typer.Option(help="Who made it. Repeatable.", show_default=False)
-    ] = None,
-    run: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of the checkpoint; the same command goes on from there.",
-            show_default="OUTPUT.run",
-        ),
-    ] = None,
+    author: Author = None,
+    run: Run = None,
+    resume: Resume = False,
 ) -> None:
     """Train a GANSynth generator: first by regression, then with a Wasserstein critic.
 
-    Ctrl-C saves a checkpoint, and the same command goes on from it.
+    Ctrl-C saves a checkpoint; --resume goes on from it.
     """
     import torch
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from audiogen.data.nsynth import read_notes
     from audiogen.training.export import export_preset, preset_fields, read_source
     from audiogen.training.gansynth import Notes, Recipe, Trainer
-    from audiogen.training.gansynth import train as run_trainer
 
     recipe = Recipe(steps=steps, adversarial_share=adversarial_share, seed=seed)
     notes = read_notes(data, sample_rate=recipe.spectrogram.sample_rate)
-    source = read_source(notes)
-    if output.exists() and not (output / "preset.toml").is_file():
-        if not output.is_dir() or any(output.iterdir()):
-            raise AudiogenError(f"{output}: isn't empty and isn't a preset; choose another folder")
+    source = read_source(notes.folder)
+    _check_output(output)
     torch.set_num_threads(threads)
     trainer = Trainer(Notes.read(notes), recipe)
     names = [entry.get("name", "?") for entry in source.get("instruments", ())]
@@ -73,40 +79,197 @@ def gansynth(
         "default_timbre": default_timbre,
     }
     preset_fields(trainer, notes, output.name, **card)  # a bad name shows now, not at the end
+    _follow(trainer, _checkpoint(output, run, resume))
+    preset = export_preset(trainer, notes, output, command=_command(), **card)
+    measured = ", ".join(f"{name} {value:.3f}" for name, value in preset.measured.items())
+    typer.echo(f"{output}  {len(preset.timbres)} timbres; {measured}")
+    typer.echo(f"  play it: audiogen render --notes 'C4 E4 G4' --preset {output} -o try.wav")
+
+
+@app.command()
+def samplernn(
+    data: Annotated[
+        Path,
+        typer.Argument(help="A folder of recordings, or of notes in NSynth's layout."),
+    ],
+    output: Output,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="How long; turned into steps at the start.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="How many, in all.")] = None,
+    frame_sizes: Annotated[
+        str, typer.Option(help="Of the recurrent tiers, in samples, coarse to fine.")
+    ] = "16,4",
+    dim: Annotated[int, typer.Option(min=1, help="Width of the network.")] = 256,
+    layers: Annotated[int, typer.Option(min=1, help="Recurrent layers of a tier.")] = 1,
+    rnn: Annotated[str, typer.Option(help="gru or lstm.")] = "gru",
+    embedding: Annotated[int, typer.Option(min=1, help="Size of a level's embedding.")] = 64,
+    levels: Annotated[int, typer.Option(help="2 to 256, or 65536 for 16 bits.")] = 256,
+    quantisation: Annotated[str, typer.Option(help="linear or mu_law.")] = "mu_law",
+    classes: Annotated[
+        bool, typer.Option("--classes", help="Each subfolder is a sound to choose.")
+    ] = False,
+    sample_rate: Annotated[int, typer.Option(min=8000, max=48000, help="Hz.")] = 16000,
+    batch: Annotated[int, typer.Option(min=1, help="Excerpts read at once.")] = 64,
+    chunk: Annotated[int, typer.Option(min=1, help="Samples between two updates.")] = 512,
+    learning_rate: Annotated[float, typer.Option(min=0.0)] = 2e-3,
+    held_out: Annotated[float, typer.Option(min=0.001, max=0.5, help="Share of files.")] = 0.05,
+    temperature: Annotated[float, typer.Option(min=0.05, max=2.0, help="Played with.")] = 1.0,
+    seed: Seed = 0,
+    threads: Threads = 1,
+    description: Description = "",
+    source: Annotated[str, typer.Option(help="Where the recordings are from.")] = "",
+    licence: Annotated[str, typer.Option(help="Of the recordings, as an SPDX name.")] = "",
+    author: Author = None,
+    run: Run = None,
+    resume: Resume = False,
+) -> None:
+    """Train a SampleRNN on recordings, or on notes to be played.
+
+    Recordings may be of any length, rate and number of channels; silent ends are cut, and files
+    that can't be read are named and left out. Notes make an instrument that answers to pitch and
+    velocity. Ctrl-C saves a checkpoint; --resume goes on from it.
+    """
+    import torch
+
+    from audiogen.models.samplernn import SampleRNNConfig
+    from audiogen.training.excerpts import read_training_data
+    from audiogen.training.export_samplernn import export_samplernn, samplernn_fields
+    from audiogen.training.samplernn import Recipe, Trainer, steps_in
+
+    if (minutes is None) == (steps is None):
+        raise ParameterError("give either --minutes or --steps, one of the two")
+    _check_output(output)
+    checkpoint = _checkpoint(output, run, resume)
+    torch.set_num_threads(threads)
+    model = SampleRNNConfig(
+        frame_sizes=_sizes(frame_sizes),
+        dim=dim,
+        n_rnn=layers,
+        rnn=rnn,
+        embedding_size=embedding,
+        q_levels=levels,
+        quantisation=quantisation,
+    )
+    options: dict[str, Any] = {
+        "batch": batch,
+        "chunk": chunk,
+        "learning_rate": learning_rate,
+        "held_out": held_out,
+        "sample_rate": sample_rate,
+        "seed": seed,
+    }
+    recipe = Recipe(model=model, **options)
+    prepared = read_training_data(
+        data,
+        model,
+        sample_rate=sample_rate,
+        excerpt_s=recipe.excerpt_s,
+        chunk=chunk,
+        held_out=held_out,
+        seed=seed,
+        by_subfolder=classes,
+    )
+    for line in prepared.split["skipped"]:
+        typer.echo(f"left out: {line}", err=True)
+    split = prepared.split
+    typer.echo(
+        f"{prepared.minutes:.1f} minutes to train on in {len(split['training'])} files;"
+        f" {len(split['held_out'])} held out, {len(split['skipped'])} left out",
+        err=True,
+    )
+    (checkpoint.parent / "split.json").write_text(json.dumps(split, indent=1))
+
+    def make(n_steps: int) -> Trainer:
+        recipe = Recipe(steps=n_steps, model=prepared.model, **options)
+        return Trainer(prepared.training, prepared.held_out, recipe)
+
+    if steps is None and checkpoint.exists():
+        steps = int(torch.load(checkpoint, weights_only=True)["recipe"]["steps"])
+    trainer = make(steps or steps_in(60.0 * (minutes or 0.0), make(1_000_000)))
+    card: dict[str, Any] = {
+        "description": description or f"Trained on {data.name}.",
+        "authors": author or ["unknown"],
+        "source": source or data.name,
+        "licence": licence or "unknown",
+        "temperature": temperature,
+    }
+    samplernn_fields(trainer, prepared, data, output.name, **card)
+    _follow(trainer, checkpoint)
+    preset = export_samplernn(trainer, prepared, data, output, command=_command(), **card)
+    measured = ", ".join(f"{name} {value:.3f}" for name, value in preset.measured.items())
+    typer.echo(f"{output}  {measured}")
+    play = "--notes 'C4 E4 G4'" if prepared.model.conditioning == "note" else "--seconds 10"
+    typer.echo(f"  play it: audiogen render {play} --preset {output} -o try.wav")
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise ParameterError(
+            f"--frame-sizes {text!r} isn't a list of numbers, such as 16,4"
+        ) from None
+
+
+def _check_output(output: Path) -> None:
+    if output.exists() and not (output / "preset.toml").is_file():
+        if not output.is_dir() or any(output.iterdir()):
+            raise AudiogenError(f"{output}: isn't empty and isn't a preset; choose another folder")
+
+
+def _checkpoint(output: Path, run: Path | None, resume: bool) -> Path:
+    """Where the checkpoint is, or will be; an old one is neither taken nor lost unasked."""
     run = run or output.with_name(output.name + ".run")
     run.mkdir(parents=True, exist_ok=True)
+    checkpoint = run / "checkpoint.pt"
+    if checkpoint.exists() and not resume:
+        raise AudiogenError(
+            f"{checkpoint} is there already; --resume goes on from it, --run names another folder"
+        )
+    if resume and not checkpoint.exists():
+        raise AudiogenError(f"{checkpoint} isn't there; without --resume a training begins")
+    return checkpoint
+
+
+def _follow(trainer: Steps, checkpoint: Path) -> None:
+    """Train to the last step, with a bar on a terminal, and a log beside the checkpoint."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from audiogen.training.loop import train as run_trainer
 
     columns = (
-        "{task.fields[stage]}",
         BarColumn(),
         TextColumn("{task.completed}/{task.total}"),
         TimeRemainingColumn(),
         TextColumn("{task.fields[losses]}"),
     )
     console = Console(stderr=True)
+    log = checkpoint.with_name("log.jsonl")
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=steps, stage="starting", losses="")
+        task = bar.add_task("", total=trainer.n_steps, losses="starting")
 
         def report(step: int, losses: dict[str, float], seconds: float) -> None:
             shown = "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
-            stage = "critic" if "wasserstein" in losses else "regression"
-            bar.update(task, completed=step, stage=stage, losses=shown)
+            bar.update(task, completed=step, losses=shown)
             if not console.is_terminal:
-                typer.echo(f"{stage} {step}/{steps}  {seconds:.0f} s  {shown}", err=True)
+                left = (trainer.n_steps - step) * seconds / max(1, step)
+                typer.echo(
+                    f"{step}/{trainer.n_steps}  {seconds:.0f} s, {left:.0f} s left  {shown}",
+                    err=True,
+                )
+            with log.open("a") as file:
+                line = {"step": step, "seconds": round(seconds, 1), "time": round(time.time())}
+                file.write(json.dumps(line | losses) + "\n")
 
         try:
-            run_trainer(trainer, run / "checkpoint.pt", report)
+            run_trainer(trainer, checkpoint, report)
         except KeyboardInterrupt:
-            typer.echo(f"stopped at step {trainer.step}; the same command goes on from {run}")
+            typer.echo(f"stopped at step {trainer.step}; --resume goes on from {checkpoint}")
             raise typer.Exit(130) from None
-    words = [word for word in sys.argv[1:] if word != "--debug"]
-    preset = export_preset(
-        trainer,
-        notes,
-        output,
-        command=shlex.join(["audiogen", *words]),
-        **card,
-    )
-    measured = ", ".join(f"{name} {value:.3f}" for name, value in preset.measured.items())
-    typer.echo(f"{output}  {len(preset.timbres)} timbres; {measured}")
-    typer.echo(f"  play it: audiogen render --notes 'C4 E4 G4' --preset {output} -o try.wav")
+
+
+def _command() -> str:
+    words = [word for word in sys.argv[1:] if word not in ("--debug", "--resume")]
+    return shlex.join(["audiogen", *words])

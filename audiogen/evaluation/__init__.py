@@ -1,4 +1,4 @@
-"""How good notes are: their pitch, their faults, and their distance to real ones."""
+"""How good sounds are: notes' pitch, faults and distance to real ones; streams' life and tone."""
 
 from audiogen.evaluation.metrics import (
     click_ratio,
@@ -13,9 +13,11 @@ from audiogen.evaluation.metrics import (
 )
 from audiogen.evaluation.pitch import cents_error, note_pitch
 from audiogen.evaluation.report import Report, evaluate_notes
+from audiogen.evaluation.texture import alive, spectral_flux, speech_share, tonality
 
 __all__ = [
     "Report",
+    "alive",
     "cents_error",
     "click_ratio",
     "dc_offset",
@@ -28,4 +30,7 @@ __all__ = [
     "note_pitch",
     "peak_db",
     "pitch_accuracy",
+    "spectral_flux",
+    "speech_share",
+    "tonality",
 ]

@@ -129,7 +129,7 @@ class Report:
             "notes": [asdict(note) for note in self.generated],
             "real_notes": [asdict(note) for note in self.real],
         }
-        return json.dumps(_without_nan(content), indent=1)
+        return json_of(content)
 
     def write(self, folder: str | PathLike[str]) -> list[Path]:
         """Write report.json and, where real notes were given, spectrograms.png.
@@ -144,15 +144,45 @@ class Report:
         ParameterError
             If the folder can't be written.
         """
-        folder = check_folder(folder)
-        written = []
-        if self.pairs:
-            with _written_whole(folder / PICTURE) as draft:
-                _draw_pairs(self.pairs, self.sample_rate, draft)
-            written.append(folder / PICTURE)
-        with _written_whole(folder / REPORT) as draft:
-            draft.write_text(self.to_json(), encoding="utf-8")
-        return [folder / REPORT, *written]
+        return write_report(folder, self.to_json(), self.pairs, self.sample_rate)
+
+
+def write_report(
+    folder: str | PathLike[str],
+    content: str,
+    pairs: Sequence[tuple[str, np.ndarray, np.ndarray]],
+    sample_rate: int,
+) -> list[Path]:
+    """Write report.json and, where there are pairs of sounds, spectrograms.png.
+
+    Parameters
+    ----------
+    folder : path
+    content : str
+        Of report.json.
+    pairs : sequence of (str, ndarray, ndarray)
+        Title, real and generated waveform.
+    sample_rate : int, Hz
+
+    Returns
+    -------
+    list of Path
+        The files written; each appears whole.
+
+    Raises
+    ------
+    ParameterError
+        If the folder can't be written.
+    """
+    folder = check_folder(folder)
+    written = [folder / REPORT]
+    if pairs:
+        with _written_whole(folder / PICTURE) as draft:
+            _draw_pairs(pairs, sample_rate, draft)
+        written.append(folder / PICTURE)
+    with _written_whole(folder / REPORT) as draft:
+        draft.write_text(content, encoding="utf-8")
+    return written
 
 
 def check_folder(folder: str | PathLike[str]) -> Path:
@@ -477,6 +507,11 @@ def _spectrogram_db(waveform: np.ndarray, sample_rate: int) -> tuple[np.ndarray,
     magnitude = np.abs(librosa.stft(waveform, n_fft=2048, hop_length=512))
     loudest = max(float(magnitude.max()), 1e-12)
     return 20 * np.log10(np.maximum(magnitude / loudest, 1e-6)), len(waveform) / sample_rate
+
+
+def json_of(content: dict[str, Any]) -> str:
+    """JSON text; NaN becomes null."""
+    return json.dumps(_without_nan(content), indent=1)
 
 
 def _without_nan(value: Any) -> Any:

@@ -66,14 +66,7 @@ def export_preset(
         If there is no timbre of that name, or the folder can't be written.
     """
     fields = preset_fields(trainer, notes, folder.name, description, authors, default_timbre)
-    fields["training"] = {
-        "command": command,
-        "seed": trainer.recipe.seed,
-        "seconds": round(trainer.seconds, 1),
-        "steps": trainer.step,
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
-        "torch": torch.__version__,
-    }
+    fields["training"] = training_table(trainer, command)
     fields["measured"] = {
         f"held_out_{name}": round(value, 4) for name, value in trainer.evaluate().items()
     }
@@ -81,7 +74,7 @@ def export_preset(
     with tempfile.TemporaryDirectory() as scratch:
         draft = Path(scratch) / folder.name
         write_preset(draft, fields, weights)
-        files = make_preview(draft, Path(scratch))
+        files = preview_notes(draft, Path(scratch))
         return write_preset(folder, fields, weights, files)
 
 
@@ -104,14 +97,14 @@ def preset_fields(
     """
     recipe = trainer.recipe
     spectrogram, generator = recipe.spectrogram, recipe.generator
-    source = read_source(notes)
+    source = read_source(notes.folder)
     described = {entry["instrument_str"]: entry for entry in source.get("instruments", ())}
     families = {note.instrument: note.family for note in notes}
     timbres: list[dict[str, Any]] = []
     for instrument, z in zip(trainer.notes.names, trainer.average_latents.tolist(), strict=True):
         entry = described.get(instrument, {})
         timbre = {
-            "name": _slug(entry.get("name", instrument), [t["name"] for t in timbres]),
+            "name": name_of(entry.get("name", instrument), [t["name"] for t in timbres]),
             "z": [round(value, 5) for value in z],
             "family": families[instrument],
         }
@@ -155,9 +148,9 @@ def preset_fields(
     return fields
 
 
-def read_source(notes: NoteSet) -> dict[str, Any]:
+def read_source(folder: Path) -> dict[str, Any]:
     """The ``font.toml`` beside a set of notes; empty where there is none."""
-    path = notes.folder / "font.toml"
+    path = folder / "font.toml"
     if not path.exists():
         return {}
     try:
@@ -166,7 +159,19 @@ def read_source(notes: NoteSet) -> dict[str, Any]:
         raise FormatError(f"{path}: can't be read ({error}); write it anew or remove it") from error
 
 
-def make_preview(folder: Path, scratch: Path) -> dict[str, Path]:
+def training_table(trainer: Any, command: str) -> dict[str, Any]:
+    """``[training]`` of a preset: how its weights came to be."""
+    return {
+        "command": command,
+        "seed": trainer.recipe.seed,
+        "seconds": round(trainer.seconds, 1),
+        "steps": trainer.step,
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+        "torch": torch.__version__,
+    }
+
+
+def preview_notes(folder: Path, scratch: Path) -> dict[str, Path]:
     """Play each timbre of a preset once; returns ``preview.flac`` and ``preview.png``."""
     from audiogen.audio_file import write_audio
     from audiogen.engine import Synth
@@ -190,7 +195,7 @@ def make_preview(folder: Path, scratch: Path) -> dict[str, Path]:
     return files
 
 
-def _slug(name: str, taken: list[str]) -> str:
+def name_of(name: str, taken: list[str]) -> str:
     """A name of small letters, digits and -, none of those taken."""
     base = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:56] or "timbre"
     slug, number = base, 2

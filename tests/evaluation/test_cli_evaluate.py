@@ -37,7 +37,11 @@ class Sine:
 def preset(monkeypatch):
     timbres = [SimpleNamespace(name="sine", family="reed", program=71)]
     description = SimpleNamespace(
-        name="sines", timbres=timbres, pitch_range=[50, 70], sample_rate=16000
+        name="sines",
+        timbres=timbres,
+        pitch_range=[50, 70],
+        plays_notes=True,
+        sample_rate=16000,
     )
 
     def load_preset(name):

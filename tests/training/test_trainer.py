@@ -14,7 +14,8 @@ torch = pytest.importorskip("torch")
 from audiogen.errors import AudiogenError, ParameterError  # noqa: E402
 from audiogen.models.gansynth import GeneratorConfig  # noqa: E402
 from audiogen.representation.config import SpectrogramConfig  # noqa: E402
-from audiogen.training.gansynth import Notes, Recipe, Trainer, save, train  # noqa: E402
+from audiogen.training.gansynth import Notes, Recipe, Trainer  # noqa: E402
+from audiogen.training.loop import save, train  # noqa: E402
 
 TINY = Recipe(
     steps=24,

@@ -1,0 +1,330 @@
+"""What is measured of SampleRNN: drawing samples, training, and what a precision loses."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from audiogen.bench.race import Race
+from audiogen.errors import MissingPackageError
+from audiogen.ops import _native
+
+if TYPE_CHECKING:
+    from audiogen.models.samplernn import SampleRNN, SampleRNNConfig
+
+N_SAMPLES = 512  # of a race; eager PyTorch takes most of a second
+RATE = 16000  # Hz
+
+
+def _torch() -> Any:
+    try:
+        import torch
+    except ImportError:
+        raise MissingPackageError(
+            "this compares with torch, which isn't installed; pip install 'audiogen[train]'"
+        ) from None
+    return torch
+
+
+class Eager:
+    """Drawing as eager PyTorch does it best: dense weights, fused cells, nothing built twice.
+
+    Parameters
+    ----------
+    model : SampleRNN
+        With GRUs, one softmax and no conditioning.
+    n_streams : int
+    """
+
+    def __init__(self, model: SampleRNN, n_streams: int = 1):
+        torch = _torch()
+        from audiogen.models.samplernn import export_weights
+
+        self._config = model.config
+        self._w = {k: torch.from_numpy(v) for k, v in export_weights(model).items()}
+        self._state = [
+            [h[None].expand(n_streams, -1).contiguous() for h in self._w[f"tiers.{t}.h0"]]
+            for t in range(len(self._config.frame_sizes))
+        ]
+        top = self._config.frame_sizes[0]
+        self._levels = torch.full((n_streams, top), self._config.q_levels // 2)
+        self._random = torch.Generator().manual_seed(0)
+
+    def __call__(self, n: int = N_SAMPLES) -> Any:
+        """Draw ``n`` samples, a multiple of the longest frame."""
+        torch = _torch()
+        from torch.nn import functional
+
+        c, w = self._config, self._w
+        told: list[Any] = [None] * len(c.frame_sizes)
+        levels = self._levels
+        with torch.inference_mode():
+            for i in range(n):
+                for t, size in enumerate(c.frame_sizes):
+                    if i % size:
+                        continue
+                    frame = levels[:, -size:].float() * (4.0 / (c.q_levels - 1)) - 2.0
+                    prefix = f"tiers.{t}."
+                    if t == 0:
+                        x = frame
+                    else:
+                        place = i % c.frame_sizes[t - 1] // size
+                        x = self._linear(prefix + "input", frame) + told[t - 1][:, place]
+                    for layer in range(c.n_rnn):
+                        x = torch.gru_cell(
+                            x,
+                            self._state[t][layer],
+                            w[f"{prefix}ih.{layer}.weight"],
+                            w[f"{prefix}hh.{layer}.weight"],
+                            w[f"{prefix}ih.{layer}.bias"],
+                            w[f"{prefix}hh.{layer}.bias"],
+                        )
+                        self._state[t][layer] = x
+                    up = self._linear(prefix + "upsample", x)
+                    told[t] = up.view(len(x), c.ratios[t], c.dim)
+                window = c.frame_sizes[-1]
+                past = functional.embedding(levels[:, -window:], w["sample.embedding"]).flatten(1)
+                x = torch.addmm(told[-1][:, i % window], past, w["sample.layer1.weight"].T)
+                x = torch.relu(self._linear("sample.layer2", x))
+                x = self._linear("sample.output", torch.relu(self._linear("sample.layer3", x)))
+                drawn = torch.multinomial(torch.softmax(x, dim=1), 1, generator=self._random)
+                levels = torch.cat((levels, drawn), dim=1)[:, 1:]
+        self._levels = levels
+        return levels
+
+    def _linear(self, name: str, x: Any) -> Any:
+        return _torch().addmm(self._w[f"{name}.bias"], x, self._w[f"{name}.weight"].T)
+
+
+def _network(config: SampleRNNConfig, precision: str, model: SampleRNN) -> Any:
+    from audiogen.models.samplernn import export_weights
+
+    fields = asdict(config) | {"sample_rate": float(RATE)}
+    del fields["weight_norm"], fields["learn_h0"]
+    return _native.require().SampleRNN(fields, export_weights(model), precision)
+
+
+def _speed(n_samples: int = N_SAMPLES, note: str = "") -> Callable[[float], str]:
+    return lambda seconds: f"{n_samples / seconds:,.0f} samples/s{note}"
+
+
+def generation() -> Iterator[Race]:
+    """The paper's best three-tier model with random weights; speed doesn't depend on them."""
+    torch = _torch()
+    native = _native.require()
+    from audiogen.models.samplernn import SampleRNN, SampleRNNConfig
+
+    torch.manual_seed(0)
+    config = SampleRNNConfig()
+    model = SampleRNN(config).eval()
+    one, many = Eager(model), Eager(model, 16)
+    what, peer = "paper-size SampleRNN", "PyTorch eager float32"
+    low = native.isa() == "avx512_bf16"
+    for precision, target in (("float32", 4.0), ("bfloat16", 10.0), ("int8", 25.0)):
+        network = _network(config, precision, model)
+        ours = partial(native.SampleStream(network).draw, N_SAMPLES)
+        wanted = target if low or precision == "float32" else None
+        yield Race(f"{what}, {precision}", ours, one, peer, target=wanted, remark=_speed())
+        if precision == "bfloat16":
+            continue
+        ours = partial(native.SampleStream(network, 16).draw, N_SAMPLES)
+        yield Race(
+            f"{what}, {precision}, 16 streams",
+            ours,
+            many,
+            f"{peer}, 16 streams",
+            target=12.0 if low and precision == "int8" else None,
+            remark=_speed(16 * N_SAMPLES),
+        )
+
+
+class Plain:
+    """A training step as ports of SampleRNN to PyTorch make it.
+
+    Recurrent layers of `torch.nn`, a convolution over embedded samples, weight norm as a
+    parametrization that is computed anew at each use, float32 throughout, element-wise clipping.
+
+    Parameters
+    ----------
+    config : SampleRNNConfig
+    batch : int
+    n : int, samples
+        Of truncated back-propagation.
+    """
+
+    def __init__(self, config: SampleRNNConfig, batch: int, n: int):
+        torch = _torch()
+        from torch import nn
+        from torch.nn.utils.parametrizations import weight_norm
+
+        self._config, self._batch, self._n = config, batch, n
+        dim, window = config.dim, config.frame_sizes[-1]
+        self._net = nn.ModuleDict()
+        for t, (size, ratio) in enumerate(zip(config.frame_sizes, config.ratios, strict=True)):
+            self._net[f"input{t}"] = weight_norm(nn.Conv1d(size, dim, 1))
+            self._net[f"rnn{t}"] = nn.GRU(dim, dim, config.n_rnn, batch_first=True)
+            self._net[f"up{t}"] = weight_norm(nn.ConvTranspose1d(dim, dim, ratio, ratio))
+        self._net["embedding"] = nn.Embedding(config.q_levels, config.q_levels)
+        self._net["first"] = weight_norm(nn.Conv1d(config.q_levels, dim, window, bias=False))
+        self._net["hidden"] = weight_norm(nn.Conv1d(dim, dim, 1))
+        self._net["output"] = weight_norm(nn.Conv1d(dim, config.q_levels, 1))
+        self._optimiser = torch.optim.Adam(self._net.parameters(), 1e-3)
+
+    def __call__(self) -> None:
+        torch = _torch()
+        from torch.nn import functional
+
+        config, net = self._config, self._net
+        top, window = config.frame_sizes[0], config.frame_sizes[-1]
+        levels = torch.randint(0, config.q_levels, (self._batch, top + self._n))
+        scaled = levels * (4.0 / (config.q_levels - 1)) - 2.0
+        told = None
+        for t, size in enumerate(config.frame_sizes):
+            frames = scaled[:, top - size : top + self._n - size].unflatten(1, (-1, size))
+            x = net[f"input{t}"](frames.transpose(1, 2))
+            x = x if told is None else x + told
+            out, _ = net[f"rnn{t}"](x.transpose(1, 2))
+            told = net[f"up{t}"](out.transpose(1, 2))
+        past = net["embedding"](levels[:, top - window : -1]).transpose(1, 2)
+        x = functional.relu(net["first"](past) + told)
+        logits = net["output"](functional.relu(net["hidden"](x)))
+        loss = functional.cross_entropy(logits, levels[:, top:])
+        self._optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_value_(self._net.parameters(), 1.0)
+        self._optimiser.step()
+
+
+class _Noise:
+    """Excerpts of random levels."""
+
+    def __init__(self, config: SampleRNNConfig, n_samples: int):
+        self.n_samples, self._past = n_samples, config.frame_sizes[0]
+        self.levels = np.random.default_rng(0).integers(0, config.q_levels, 1 << 16)
+
+    def draw(self, random: np.random.Generator) -> int:
+        return int(random.integers(1 << 15))
+
+    def all(self) -> list[int]:
+        return [0]
+
+    def chunk(self, which: int, start: int, n: int) -> tuple[np.ndarray, None]:
+        return self.levels[which : which + self._past + n], None
+
+
+def training() -> Iterator[Race]:
+    """A step of training at the settings that are published."""
+    torch = _torch()
+    from audiogen.models.samplernn import SampleRNNConfig
+    from audiogen.training.samplernn import Recipe, Trainer
+
+    cases = (
+        ("frames 8 and 2, 512 samples", SampleRNNConfig(), 128, 512),
+        ("frames 64 and 16, 2 layers, 1024 samples", SampleRNNConfig((64, 16), n_rnn=2), 128, 1024),
+    )
+    for name, model, batch, chunk in cases:
+        for low in (True, False):
+            recipe = Recipe(steps=10**6, batch=batch, chunk=chunk, bfloat16=low, model=model)
+            noise = _Noise(model, 4 * chunk)
+            torch.manual_seed(0)
+            yield Race(
+                f"training step, {name}, batch {batch}{', bfloat16' if low else ''}",
+                Trainer(noise, noise, recipe).train_step,
+                Plain(model, batch, chunk),
+                "torch.nn float32",
+                target=1.5 if low else None,
+                remark=_speed(batch * chunk),
+                rounds=1,
+            )
+
+
+# Run where the environment chooses the instruction set: seconds for N_SAMPLES, by precision.
+_ELSEWHERE = """
+import json, statistics, sys, time
+from audiogen.engine.networks import SampleNetwork
+from audiogen.presets import load_preset
+preset, n, seconds = load_preset(sys.argv[1]), int(sys.argv[2]), {}
+for precision in ("float32", "int8"):
+    stream = SampleNetwork(preset, precision).streams(1, 0)
+    if preset.plays_notes:
+        stream.start_note(0, 60.0, 0.8, 0)
+    times = []
+    for _ in range(12):
+        start = time.perf_counter()
+        stream.process(n, 1.0)
+        times.append(time.perf_counter() - start)
+    seconds[precision] = statistics.median(times[1:])
+print(json.dumps(seconds))
+"""
+
+
+def presets() -> Iterator[Race]:
+    """The presets that draw samples, beside real time, on every instruction set of this CPU."""
+    from audiogen.presets import find_presets, load_preset
+
+    isas = _native.require().available_isas()
+    for preset in map(load_preset, find_presets()):
+        if preset.kind != "samplernn":
+            continue
+        lost = {"float32": "", **{p: _lost(preset, p) for p in ("bfloat16", "int8")}}
+        for isa in isas:
+            run = subprocess.run(
+                [sys.executable, "-c", _ELSEWHERE, str(preset.folder), str(N_SAMPLES)],
+                env=os.environ | {"AUDIOGEN_ISA": isa},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            for precision, seconds in json.loads(run.stdout).items():
+                yield Race(
+                    f"preset {preset.name}, {precision}, {isa}",
+                    seconds,
+                    N_SAMPLES / preset.sample_rate,
+                    "real time",
+                    target=1.0,
+                    remark=_speed(note=lost[precision]),
+                    rounds=1,
+                )
+
+
+def _lost(preset: Any, precision: str) -> str:
+    """What a precision loses: its mean divergence from float32 on sound that float32 drew."""
+    from audiogen.engine.networks import SampleNetwork
+
+    def stream(precision: str) -> Any:
+        opened = SampleNetwork(preset, precision).streams(1, 0)
+        if preset.plays_notes:
+            opened.start_note(0, 60.0, 0.8, 0)
+        return opened
+
+    try:
+        rough = stream(precision)
+    except ValueError:  # this CPU hasn't it
+        return ""
+    levels = stream("float32").draw(2 * preset.sample_rate, preset.sampling.temperature, 1.0)
+    exact, rough = (_log_softmax(s.logits(levels)[0]) for s in (stream("float32"), rough))
+    bits = float((np.exp(exact) * (exact - rough)).sum(axis=(-1, -2)).mean() / np.log(2.0))
+    return f", {bits:.1e} bits off float32"
+
+
+def _log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Of one softmax, or of each byte's: [n, n_bytes, n_levels]."""
+    n_levels = 256 if logits.shape[-1] == 512 else logits.shape[-1]
+    parts = logits.astype(np.float64).reshape(len(logits), -1, n_levels)
+    parts = parts - parts.max(axis=-1, keepdims=True)
+    return parts - np.log(np.exp(parts).sum(axis=-1, keepdims=True))
+
+
+JOBS: dict[str, Callable[[], Iterator[Race]]] = {
+    "samplernn": generation,
+    "samplernn_presets": presets,
+    "samplernn_training": training,
+}

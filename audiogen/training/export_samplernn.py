@@ -1,0 +1,137 @@
+"""From a trained SampleRNN to a preset: fields, weights, and a preview to hear and to see."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audiogen.evaluation.likelihood import bigram_bits, unigram_bits
+from audiogen.models.samplernn import export_weights
+from audiogen.presets import Preset, check_fields, write_preset
+from audiogen.training.excerpts import TrainingData
+from audiogen.training.export import name_of, preview_notes, read_source, training_table
+from audiogen.training.samplernn import Trainer
+
+PREVIEW_S = 8.0
+FINAL_S = 240.0  # of held-out sound that the finished preset is measured on
+
+
+def samplernn_fields(
+    trainer: Trainer,
+    prepared: TrainingData,
+    folder: Path,
+    name: str,
+    *,
+    description: str,
+    authors: list[str],
+    source: str,
+    licence: str,
+    temperature: float,
+) -> dict[str, Any]:
+    """What ``preset.toml`` says of the network and its data; checked.
+
+    Raises
+    ------
+    PresetError
+        If a field is wrong.
+    """
+    font = read_source(folder)
+    described = {entry["instrument_str"]: entry for entry in font.get("instruments", ())}
+    licence = font.get("licence", licence) if licence == "unknown" else licence
+    config = asdict(trainer.recipe.model)
+    for key in ("weight_norm", "learn_h0"):  # of training alone
+        del config[key]
+    fields: dict[str, Any] = {
+        "format": 1,
+        "name": name,
+        "kind": "samplernn",
+        "description": description,
+        "authors": authors,
+        "licence": licence,
+        "sample_rate": trainer.recipe.sample_rate,
+        "samplernn": config | {"frame_sizes": list(config["frame_sizes"])},
+        "sampling": {"temperature": temperature},
+        "data": {
+            "source": font.get("font", source),
+            "licence": licence,
+            "files": len(prepared.split["training"]) + len(prepared.split["held_out"]),
+            "seconds": round(60.0 * prepared.minutes, 1),
+        },
+    }
+    timbres: list[dict[str, Any]] = []
+    for label in prepared.classes:
+        entry = described.get(label, {})
+        timbre = {"name": name_of(entry.get("name", label), [t["name"] for t in timbres])}
+        timbres.append(timbre | {k: entry[k] for k in ("program",) if k in entry})
+    if timbres:
+        fields |= {"timbres": timbres, "default_timbre": timbres[0]["name"]}
+    if prepared.pitch_range:
+        fields["pitch_range"] = list(prepared.pitch_range)
+    check_fields(fields, name)
+    return fields
+
+
+def export_samplernn(
+    trainer: Trainer,
+    prepared: TrainingData,
+    data: Path,
+    folder: Path,
+    *,
+    command: str,
+    **card: Any,
+) -> Preset:
+    """Write what a trainer has learned as a preset; see `presets.write_preset`.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Its averaged weights that did best on held-out sound are taken.
+    prepared : TrainingData
+    data : Path
+        Where that was read from.
+    folder : Path
+        Its name becomes the preset's.
+    command : str
+        That made it.
+    **card
+        As `samplernn_fields`.
+
+    Returns
+    -------
+    Preset
+    """
+    fields = samplernn_fields(trainer, prepared, data, folder.name, **card)
+    recipe = trainer.recipe
+    fields["training"] = training_table(trainer, command)
+    model = trainer.best_model()
+    levels = prepared.training.levels, prepared.held_out.levels, recipe.model.q_levels
+    fields["measured"] = {
+        "held_out_bits": round(trainer.evaluate(FINAL_S, model), 4),
+        "held_out_bits_bigram": round(bigram_bits(*levels), 4),
+        "held_out_bits_unigram": round(unigram_bits(*levels), 4),
+        "best_step": float(trainer.best["step"]),
+    }
+    weights = export_weights(model)
+    with tempfile.TemporaryDirectory() as scratch:
+        draft = Path(scratch) / folder.name
+        preset = write_preset(draft, fields, weights)
+        files = (preview_notes if preset.plays_notes else preview_texture)(draft, Path(scratch))
+        return write_preset(folder, fields, weights, files)
+
+
+def preview_texture(folder: Path, scratch: Path) -> dict[str, Path]:
+    """Let a preset sound for a while; returns ``preview.flac`` and ``preview.png``."""
+    from audiogen.audio_file import write_audio
+    from audiogen.engine import Texture
+    from audiogen.plot import plot_rainbowgram
+
+    texture = Texture(folder)
+    samples: np.ndarray = texture.generate(PREVIEW_S, seed=0)
+    files = {name: scratch / name for name in ("preview.flac", "preview.png")}
+    write_audio(files["preview.flac"], samples, texture.sample_rate)
+    plot_rainbowgram(samples, texture.sample_rate, files["preview.png"], texture.preset.name)
+    return files

@@ -1,0 +1,275 @@
+"""Training a SampleRNN: truncated back-propagation through time over many excerpts at once.
+
+Each row of a batch reads its own excerpt from front to back, chunk after chunk, with the state
+carried over exactly; at the end it takes another excerpt and begins with the learned first state.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from audiogen.errors import AudiogenError, ParameterError
+from audiogen.models.samplernn import SampleRNN, SampleRNNConfig
+from audiogen.training.excerpts import Excerpts
+
+EVALUATION_CHUNK = 8192  # samples
+N_TIMED = 12  # steps
+N_EVALUATIONS = 20  # in the course of a training
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How long and how to train; every number that a result depends on, beside the data.
+
+    Parameters
+    ----------
+    steps : int
+    batch : int
+        Excerpts that are read at once.
+    chunk : int, samples
+        Between two updates; a multiple of the model's longest frame.
+    excerpt_s : float, s
+        How long a state is carried; of recordings.
+    learning_rate : float
+    average : float
+        Share of the averaged weights that a step keeps.
+    held_out : float
+    bfloat16 : bool
+        Products in bfloat16 with float32 sums.
+    sample_rate : int, Hz
+    seed : int
+    model : SampleRNNConfig
+    """
+
+    steps: int = 4000
+    batch: int = 64
+    chunk: int = 512
+    excerpt_s: float = 8.0
+    learning_rate: float = 2e-3
+    average: float = 0.998
+    held_out: float = 0.05
+    bfloat16: bool = True
+    sample_rate: int = 16000
+    seed: int = 0
+    model: SampleRNNConfig = field(
+        default=SampleRNNConfig(
+            frame_sizes=(16, 4), dim=256, embedding_size=64, quantisation="mu_law"
+        )
+    )
+
+    def __post_init__(self) -> None:
+        top = self.model.frame_sizes[0]
+        if self.chunk < 1 or self.chunk % top:
+            raise ParameterError(
+                f"chunk={self.chunk} must be a multiple of the longest frame, {top} samples"
+            )
+
+
+class Trainer:
+    """The network, its optimiser, and where each row of the batch reads.
+
+    Parameters
+    ----------
+    training, held_out : Excerpts
+    recipe : Recipe
+    """
+
+    def __init__(self, training: Excerpts, held_out: Excerpts, recipe: Recipe):
+        self.training, self.held_out, self.recipe = training, held_out, recipe
+        torch.manual_seed(recipe.seed)
+        self.random = np.random.default_rng(recipe.seed)
+        self.model = SampleRNN(recipe.model)
+        self.average = copy.deepcopy(self.model).requires_grad_(False)
+        self.optimiser = torch.optim.Adam(self.model.parameters(), recipe.learning_rate)
+        n_chunks = training.n_samples // recipe.chunk
+        self._which = np.array([training.draw(self.random) for _ in range(recipe.batch)])
+        # Rows begin at different places, so that not all end together.
+        self._chunk = np.arange(recipe.batch) * n_chunks // recipe.batch
+        self._carried = [s.detach().clone() for s in self.model.initial_state(recipe.batch)]
+        self._fresh = torch.ones(recipe.batch, dtype=torch.bool)
+        self.best: dict[str, Any] = {"bits": math.inf, "step": 0, "weights": {}}
+        self.step = 0
+        self.seconds = 0.0
+
+    @property
+    def n_steps(self) -> int:
+        return self.recipe.steps
+
+    def train_step(self) -> dict[str, float]:
+        """One update from one chunk of every row; now and then a look at held-out sound.
+
+        Returns
+        -------
+        dict of float
+            ``bits`` a sample, and ``held_out`` bits where they were looked at. The averaged
+            weights of the best look are in `best`.
+
+        Raises
+        ------
+        AudiogenError
+            If the loss or a gradient isn't a number; the weights are still good.
+        """
+        recipe = self.recipe
+        for group in self.optimiser.param_groups:
+            group["lr"] = self._rate()
+        levels, features = self._batch()
+        state = [
+            torch.where(self._fresh[None, :, None], first, carried)
+            for first, carried in zip(
+                self.model.initial_state(recipe.batch), self._carried, strict=True
+            )
+        ]
+        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
+            bits, state = self.model.bits(levels, state, features)
+        loss = bits.mean()
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        try:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0, error_if_nonfinite=True)
+        except RuntimeError as error:
+            raise AudiogenError(
+                f"the loss became {loss.item()} at step {self.step} and its gradient isn't a"
+                " number; the last good weights are kept: lower the learning rate and go on"
+            ) from error
+        self.optimiser.step()
+        keep = min(recipe.average, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            torch._foreach_lerp_(
+                list(self.average.parameters()), list(self.model.parameters()), 1.0 - keep
+            )
+        self._carried = [s.detach() for s in state]
+        self._advance()
+        self.step += 1
+        seen = {"bits": loss.item()}
+        if self._looks():
+            seen["held_out"] = self.evaluate()
+            if seen["held_out"] < self.best["bits"]:
+                weights = copy.deepcopy(self.average.state_dict())
+                self.best = {"bits": seen["held_out"], "step": self.step, "weights": weights}
+        return seen
+
+    def _looks(self) -> bool:
+        """Whether held-out sound is looked at after this step."""
+        steps = self.recipe.steps
+        return self.step == steps or self.step % max(1, steps // N_EVALUATIONS) == 0
+
+    def best_model(self) -> SampleRNN:
+        """The averaged weights that did best on held-out sound."""
+        model = copy.deepcopy(self.average)
+        if self.best["weights"]:
+            model.load_state_dict(self.best["weights"])
+        return model
+
+    @torch.no_grad()
+    def evaluate(self, longest_s: float = 40.0, model: SampleRNN | None = None) -> float:
+        """Bits a sample of held-out sound, in float32.
+
+        Parameters
+        ----------
+        longest_s : float, s
+            Of sound that is looked at.
+        model : SampleRNN, optional
+            The averaged weights by default.
+        """
+        source, recipe, model = self.held_out, self.recipe, model or self.average
+        n = max(1, int(longest_s * recipe.sample_rate / source.n_samples))
+        chosen = source.all()[:n]
+        state = model.initial_state(len(chosen))
+        top = recipe.model.frame_sizes[0]
+        size = max(top, EVALUATION_CHUNK // len(chosen) // top * top)
+        total, seen = 0.0, 0
+        for start in range(0, source.n_samples - top + 1, size):
+            length = min(size, (source.n_samples - start) // top * top)
+            levels, features = _stack([source.chunk(w, start, length) for w in chosen])
+            bits, state = model.bits(levels, state, features)
+            total, seen = total + bits.double().sum().item(), seen + bits.numel()
+        return total / seen
+
+    def _rate(self) -> float:
+        """Up in 100 steps, then down along a cosine."""
+        done = self.step / max(1, self.recipe.steps)
+        fall = 0.02 + 0.98 * math.cos(0.5 * math.pi * done) ** 2
+        return self.recipe.learning_rate * min(1.0, (self.step + 1) / 100) * fall
+
+    def _batch(self) -> tuple[Tensor, Tensor | None]:
+        size = self.recipe.chunk
+        return _stack(
+            [
+                self.training.chunk(int(which), int(chunk) * size, size)
+                for which, chunk in zip(self._which, self._chunk, strict=True)
+            ]
+        )
+
+    def _advance(self) -> None:
+        self._chunk += 1
+        ended = self._chunk == self.training.n_samples // self.recipe.chunk
+        for row in np.flatnonzero(ended):
+            self._which[row] = self.training.draw(self.random)
+        self._chunk[ended] = 0
+        self._fresh = torch.from_numpy(ended)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that training goes on from."""
+        return {
+            "recipe": asdict(self.recipe),
+            "step": self.step,
+            "seconds": self.seconds,
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "which": torch.from_numpy(self._which.copy()),
+            "chunk": torch.from_numpy(self._chunk.copy()),
+            "carried": self._carried,
+            "fresh": self._fresh,
+            "best": self.best,
+            "random": self.random.bit_generator.state,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state`, as if training had never stopped."""
+        if state["recipe"] != asdict(self.recipe):
+            raise ParameterError(
+                "the checkpoint was made with another recipe; start anew in another folder, or"
+                " give the same arguments"
+            )
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self._which, self._chunk = state["which"].numpy(), state["chunk"].numpy()
+        self._carried, self._fresh = state["carried"], state["fresh"]
+        self.best = state["best"]
+        self.random.bit_generator.state = state["random"]
+
+
+def steps_in(seconds: float, trainer: Trainer) -> int:
+    """How many steps a training of some length has, by the time that a few steps take.
+
+    Parameters
+    ----------
+    seconds : float, s
+    trainer : Trainer
+        A fresh one; it's used up.
+    """
+    trainer.train_step()
+    start = time.monotonic()
+    for _ in range(N_TIMED):
+        trainer.train_step()
+    return max(1, int(seconds * N_TIMED / (time.monotonic() - start)))
+
+
+def _stack(
+    parts: list[tuple[np.ndarray, np.ndarray | None]],
+) -> tuple[Tensor, Tensor | None]:
+    """Chunks of rows as a batch."""
+    levels = torch.from_numpy(np.stack([levels for levels, _ in parts]).astype(np.int64))
+    told = [features for _, features in parts if features is not None]
+    return levels, torch.from_numpy(np.stack(told)) if told else None

@@ -1,0 +1,202 @@
+"""Training a SampleRNN: state carried exactly, stop and go on to the bit, bad data named."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+torch = pytest.importorskip("torch")
+
+from audiogen.data.recordings import Recording  # noqa: E402
+from audiogen.errors import AudiogenError, FormatError, ParameterError  # noqa: E402
+from audiogen.evaluation.likelihood import bigram_bits, unigram_bits  # noqa: E402
+from audiogen.models.samplernn import SampleRNNConfig  # noqa: E402
+from audiogen.training.excerpts import RecordedExcerpts, read_training_data  # noqa: E402
+from audiogen.training.loop import save, train  # noqa: E402
+from audiogen.training.samplernn import Recipe, Trainer, steps_in  # noqa: E402
+
+RATE = 8000
+TINY = Recipe(
+    steps=24,
+    batch=3,
+    chunk=32,
+    excerpt_s=0.02,
+    learning_rate=0.01,
+    bfloat16=False,
+    sample_rate=RATE,
+    model=SampleRNNConfig(frame_sizes=(8, 2), dim=12, embedding_size=4, quantisation="mu_law"),
+)
+
+
+def excerpts(recipe: Recipe = TINY, seed: int = 0, seconds: float = 1.0) -> RecordedExcerpts:
+    """Two files of tones, one class each."""
+    t = np.arange(round(seconds * RATE)) / RATE
+    random = np.random.default_rng(seed)
+    files = [
+        Recording(
+            f"{i}.wav",
+            "ab"[i],
+            (0.5 * np.sin(2 * np.pi * hz * t) + 0.003 * random.standard_normal(len(t))).astype("f"),
+        )
+        for i, hz in enumerate((300.0, 500.0))
+    ]
+    return RecordedExcerpts(
+        files, ["a", "b"], recipe.model, RATE, recipe.excerpt_s, recipe.chunk, seed
+    )
+
+
+def make(recipe: Recipe = TINY) -> Trainer:
+    return Trainer(excerpts(recipe), excerpts(recipe, 1), recipe)
+
+
+def same(a: object, b: object) -> bool:
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a if key != "seconds")
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
+
+
+def ignore(*_: object) -> None:
+    pass
+
+
+def test_it_learns_more_than_counting_can_tell():
+    recipe = dataclasses.replace(TINY, steps=300, chunk=64, excerpt_s=0.1, batch=8)
+    trainer = make(recipe)
+    before = trainer.evaluate()
+    train_levels, held = trainer.training.levels, trainer.held_out.levels
+    while trainer.step < recipe.steps:
+        seen = trainer.train_step()
+    after = trainer.evaluate(model=trainer.best_model())
+    assert before > 7.0
+    assert after < bigram_bits(train_levels, held, 256) < unigram_bits(train_levels, held, 256)
+    assert seen["held_out"] == pytest.approx(trainer.evaluate())
+    assert trainer.best["bits"] == pytest.approx(after)
+
+
+def test_the_state_is_carried_and_renewed_where_an_excerpt_begins():
+    trainer = make()
+    n_chunks = trainer.training.n_samples // TINY.chunk
+    assert n_chunks == 5
+    assert trainer._chunk.tolist() == [0, 1, 3]  # rows begin apart
+    for step in range(12):
+        chunk, which = trainer._chunk.copy(), trainer._which.copy()
+        trainer.train_step()
+        ended = chunk == n_chunks - 1
+        assert (trainer._chunk == np.where(ended, 0, chunk + 1)).all()
+        assert (trainer._which == which)[~ended].all()
+        assert trainer._fresh.tolist() == ended.tolist()
+
+
+def test_carried_chunks_are_one_long_stretch():
+    # With nothing to learn, bits of chunks with the carried state are those of the whole.
+    recipe = dataclasses.replace(TINY, batch=1, learning_rate=0.0, steps=100)
+    trainer = make(recipe)
+    source, which = trainer.training, int(trainer._which[0])
+    chunks = [trainer.train_step()["bits"] for _ in range(5)]
+    levels, _ = source.chunk(which, 0, source.n_samples)
+    levels = torch.from_numpy(levels.astype(np.int64))[None]
+    bits, _ = trainer.model.bits(levels, trainer.model.initial_state(1))
+    np.testing.assert_allclose(chunks, bits.view(5, 32).mean(1).detach(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("stop", [1, 13, 23])
+def test_stopped_and_gone_on_is_never_stopped(tmp_path: Path, stop: int) -> None:
+    whole = make()
+    train(whole, tmp_path / "whole.pt", ignore)
+    part = make()
+    for _ in range(stop):
+        part.train_step()
+    save(part, tmp_path / "part.pt")
+    gone_on = make()
+    train(gone_on, tmp_path / "part.pt", ignore)
+    assert same(gone_on.state(), whole.state())
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(tmp_path: Path) -> None:
+    save(make(), tmp_path / "c.pt")
+    with pytest.raises(ParameterError, match="another recipe"):
+        train(make(dataclasses.replace(TINY, seed=1)), tmp_path / "c.pt", ignore)
+
+
+def test_a_loss_that_is_no_number_keeps_the_last_good_weights(tmp_path: Path) -> None:
+    trainer = make()
+    for _ in range(3):
+        trainer.train_step()
+    with torch.no_grad():
+        trainer.model.sample.output.bias[0] = float("nan")
+    broken = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    with pytest.raises(AudiogenError, match="at step 3 .* lower the learning rate"):
+        train(trainer, tmp_path / "c.pt", ignore)
+    assert trainer.step == 3 and (tmp_path / "c.pt").exists()
+    for name, value in trainer.model.state_dict().items():  # no update was made from it
+        assert torch.equal(value.nan_to_num(7.0), broken[name].nan_to_num(7.0))
+
+
+def test_bfloat16_learns_as_well():
+    recipe = dataclasses.replace(TINY, steps=150, chunk=64, excerpt_s=0.1, batch=8)
+    ends = []
+    for low in (False, True):
+        trainer = make(dataclasses.replace(recipe, bfloat16=low))
+        while trainer.step < recipe.steps:
+            trainer.train_step()
+        ends.append(trainer.evaluate())
+    assert ends[1] == pytest.approx(ends[0], rel=0.05)
+
+
+def test_steps_of_a_time_are_measured():
+    trainer = make(dataclasses.replace(TINY, steps=1_000_000))
+    n = steps_in(2.0, trainer)
+    assert 20 < n < 20_000
+    assert trainer.step > 0
+
+
+def write_folder(folder: Path, n: int, seconds: float = 0.5) -> Path:
+    t = np.arange(round(seconds * RATE)) / RATE
+    for i in range(n):
+        (folder / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
+        soundfile.write(
+            folder / "ab"[i % 2] / f"{i}.wav", 0.5 * np.sin(2 * np.pi * (200 + 50 * i) * t), RATE
+        )
+    return folder
+
+
+def read(folder: Path, **changes):
+    arguments = {"sample_rate": RATE, "excerpt_s": 0.1, "chunk": 32, "held_out": 0.2, "seed": 0}
+    return read_training_data(folder, TINY.model, **(arguments | changes))
+
+
+def test_a_folder_of_recordings(tmp_path):
+    prepared = read(write_folder(tmp_path, 8))
+    assert len(prepared.split["training"]) + len(prepared.split["held_out"]) == 8
+    assert prepared.model.conditioning == "none" and prepared.classes == ()
+    assert prepared.minutes == pytest.approx(len(prepared.split["training"]) * 0.5 / 60, rel=0.1)
+    json.dumps(prepared.split)
+    n = prepared.training.n_samples
+    assert n == 800 // 32 * 32
+    starts = prepared.training.all()
+    assert np.diff(starts).tolist() == [n] * (len(starts) - 1)
+
+
+def test_subfolders_as_classes(tmp_path):
+    prepared = read(write_folder(tmp_path, 8), by_subfolder=True)
+    assert prepared.classes == ("a", "b") and prepared.model.n_classes == 2
+    source = prepared.training
+    told = [source.chunk(8, start, 32)[1] for start in range(0, len(source.levels) - 64, 32)]
+    classes = np.concatenate(told)
+    assert (classes.sum(axis=1) == 1).all() and (classes.sum(axis=0) > 0).all()
+    with pytest.raises(ParameterError, match="in 1 subfolder"):
+        read(tmp_path / "a", by_subfolder=True)
+
+
+def test_recordings_that_are_too_short_are_refused(tmp_path):
+    with pytest.raises(ParameterError, match="a chunk of 100000"):
+        read(write_folder(tmp_path, 4), chunk=100_000)
+    with pytest.raises(FormatError, match="isn't a folder"):
+        read(tmp_path / "nowhere")
