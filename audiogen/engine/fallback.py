@@ -323,7 +323,7 @@ class _NoteFrames:
 
 
 class _Voice:
-    """One sounding note: frames become samples, and the phase is kept (csrc/engine/voice.h)."""
+    """One sounding note: frames become samples (csrc/engine/frame_voice.h)."""
 
     def __init__(self, instrument: Instrument):
         self.instrument = instrument
@@ -491,11 +491,15 @@ class Engine:
         self.max_block = max_block
         self.latency = self._resampler.latency
         self._voices = [instrument.make_voice() for _ in range(max_voices)]
+        # A note that must make room for another fades out in 5 ms.
+        n = round(instrument.sample_rate) // 200
+        self._fade = (1 - np.arange(1, n + 1) / (n + 1)).astype(np.float32)
         self.reset(seed)
 
     def reset(self, seed: int = 0) -> None:
         for voice in self._voices:
             voice.active = False
+        self._fading = np.zeros_like(self._fade)  # what is left of such notes
         self._resampler.reset()
         self._seed = seed
         self._host_time = self._model_time = self._n_notes = 0
@@ -525,6 +529,9 @@ class Engine:
         mix = np.zeros(max(0, until - self._model_time), np.float32)
         for voice in self._voices:
             voice.add(mix)
+        n = min(len(mix), len(self._fading))
+        mix[:n] += self._fading[:n]
+        self._fading = np.append(self._fading[n:], np.zeros(n, np.float32))
         self._resampler.push(mix)
         self._model_time += len(mix)
 
@@ -560,4 +567,8 @@ class Engine:
                 return voice
         self.n_stolen += 1
         # Released notes go first, and of those the oldest.
-        return min(self._voices, key=lambda voice: (not voice.released, voice.age))
+        chosen = min(self._voices, key=lambda voice: (not voice.released, voice.age))
+        rest = np.zeros_like(self._fade)
+        chosen.add(rest)
+        self._fading += self._fade * rest
+        return chosen

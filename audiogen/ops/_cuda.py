@@ -34,7 +34,71 @@ SIGNATURES = {
     "overlap_add": (*([_POINTER] * 4), *([_SIZE] * 4)),
     "conv_rows": (*([_POINTER] * 4), *([_SIZE] * 4), ctypes.c_float, _INT, _INT),
     "philox_uniform": (_SIZE, ctypes.c_uint32, ctypes.c_uint32, _POINTER, ctypes.c_uint32),
+    "samplernn_state_bytes": (_POINTER, _SIZE),  # the last argument isn't a stream
+    "samplernn_draw": (_POINTER, _POINTER, _POINTER, _SIZE),
 }
+
+MOST_TIERS = 16  # AUDIOGEN_CUDA_MOST_TIERS
+
+
+class SamplernnTier(ctypes.Structure):
+    """`audiogen_cuda_samplernn_tier`."""
+
+    _fields_ = (
+        ("frame_size", _SIZE),
+        ("direct", _POINTER),
+        ("classes", _POINTER),
+        ("above", _POINTER),
+        ("input", _POINTER),
+        ("input_bias", _POINTER),
+        ("recurrent", _POINTER),
+        ("recurrent_bias", _POINTER),
+        ("h0", _POINTER),
+        ("upsample", _POINTER),
+        ("upsample_bias", _POINTER),
+    )
+
+
+class Samplernn(ctypes.Structure):
+    """`audiogen_cuda_samplernn`."""
+
+    _fields_ = (
+        ("n_tiers", _SIZE),
+        ("dim", _SIZE),
+        ("n_rnn", _SIZE),
+        ("n_gates", _SIZE),
+        ("q_levels", _SIZE),
+        ("tiers", SamplernnTier * MOST_TIERS),
+        ("tables", _POINTER),
+        ("classes", _POINTER),
+        ("hidden", _POINTER),
+        ("hidden_bias", _POINTER),
+        ("output", _POINTER),
+        ("output_bias", _POINTER),
+        ("output_low", _POINTER),
+        ("output_low_bias", _POINTER),
+        ("upper", _POINTER),
+        ("samples", _POINTER),
+        ("dc_pole", ctypes.c_double),
+    )
+
+
+class SamplernnRun(ctypes.Structure):
+    """`audiogen_cuda_samplernn_run`."""
+
+    _fields_ = (
+        ("seed", _SIZE),
+        ("position", _SIZE),
+        ("n", _SIZE),
+        ("first_stream", ctypes.c_uint32),
+        ("top_p", ctypes.c_float),
+        ("temperature", _POINTER),
+        ("classes", _POINTER),
+        ("given", _POINTER),
+        ("levels", _POINTER),
+        ("samples", _POINTER),
+        ("logits", _POINTER),
+    )
 
 
 def library_path() -> Path:
@@ -196,3 +260,39 @@ def philox_uniform(seed: int, stream: int, row: int, n: int, device: Any = "cuda
     out = torch.empty(n, dtype=torch.float32, device=device)
     _call("philox_uniform", out.device, seed, stream, row, out, n)
     return out
+
+
+def samplernn_state_bytes(network: Samplernn, n_streams: int) -> int:
+    """How many bytes of device memory the states of streams need.
+
+    Raises
+    ------
+    DeviceError
+        If the library wasn't built, or the network is larger than it can serve.
+    """
+    path = library_path()
+    if not path.exists():
+        raise DeviceError(
+            f"the CUDA library {path} is missing; install audiogen again with the CUDA toolkit's "
+            "nvcc on PATH and AUDIOGEN_CUDA=on"
+        )
+    library, n_bytes = _library(), ctypes.c_uint64()
+    assert library is not None
+    status = library.audiogen_cuda_samplernn_state_bytes(
+        ctypes.byref(network), n_streams, ctypes.byref(n_bytes)
+    )
+    if status != 0:
+        raise DeviceError(f"n_streams={n_streams} of this network are more than CUDA can index")
+    return n_bytes.value
+
+
+def samplernn_draw(network: Samplernn, run: SamplernnRun, state: Any, n_streams: int) -> None:
+    """Queue a run; the structs hold pointers to tensors on the device of ``state``."""
+    _call(
+        "samplernn_draw",
+        state.device,
+        ctypes.byref(network),
+        ctypes.byref(run),
+        state,
+        n_streams,
+    )

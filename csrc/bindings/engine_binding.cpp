@@ -8,12 +8,14 @@
 #include <span>
 #include <stdexcept>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/frame_instrument.h"
+#include "engine/sample_instrument.h"
 #include "models/gansynth.h"
+#include "models/samplernn.h"
 
 namespace py = pybind11;
 
@@ -21,14 +23,16 @@ namespace audiogen::bindings {
 
 using engine::Engine;
 using engine::Event;
+using engine::FrameInstrument;
 using engine::Instrument;
+using engine::SampleInstrument;
 
-static std::shared_ptr<Instrument> make_instrument(
+static std::shared_ptr<FrameInstrument> make_frame_instrument(
     std::shared_ptr<models::GeneratorWeights> generator, const py::dict& spectrogram,
     const py::dict& sustain, std::pair<float, float> pitch_range,
     std::vector<std::vector<float>> timbres) {
-  auto instrument = std::make_shared<Instrument>();
-  engine::Spectrogram& s = instrument->spectrogram;
+  engine::FrameSettings settings;
+  engine::Spectrogram& s = settings.spectrogram;
   s.sample_rate = py::cast<double>(spectrogram["sample_rate"]);
   s.n_fft = py::cast<std::size_t>(spectrogram["n_fft"]);
   s.hop_length = py::cast<std::size_t>(spectrogram["hop_length"]);
@@ -38,14 +42,25 @@ static std::shared_ptr<Instrument> make_instrument(
   s.phase = py::cast<std::string>(spectrogram["phase"]) == "harmonic"
                 ? engine::PhaseChannel::kHarmonic
                 : engine::PhaseChannel::kInstantaneousFrequency;
-  instrument->sustain = {py::cast<std::size_t>(sustain["loop_start_frame"]),
-                         py::cast<std::size_t>(sustain["loop_end_frame"]),
-                         py::cast<std::size_t>(sustain["release_frame"])};
-  std::tie(instrument->lowest_pitch, instrument->highest_pitch) = pitch_range;
-  instrument->timbres = std::move(timbres);
-  instrument->generator = std::move(generator);
-  instrument->check();
-  return instrument;
+  settings.sustain = {py::cast<std::size_t>(sustain["loop_start_frame"]),
+                      py::cast<std::size_t>(sustain["loop_end_frame"]),
+                      py::cast<std::size_t>(sustain["release_frame"])};
+  settings.pitch_range = {pitch_range.first, pitch_range.second};
+  settings.timbres = std::move(timbres);
+  settings.generator = std::move(generator);
+  return std::make_shared<FrameInstrument>(std::move(settings));
+}
+
+static std::shared_ptr<SampleInstrument> make_sample_instrument(
+    std::shared_ptr<models::SampleRNNWeights> network, float temperature, float top_p,
+    std::pair<float, float> pitch_range, std::size_t n_timbres) {
+  engine::SampleSettings settings;
+  settings.network = std::move(network);
+  settings.temperature = temperature;
+  settings.top_p = top_p;
+  settings.pitch_range = {pitch_range.first, pitch_range.second};
+  settings.n_timbres = n_timbres;
+  return std::make_shared<SampleInstrument>(std::move(settings));
 }
 
 static py::array_t<float> process(Engine& engine, std::size_t n,
@@ -68,10 +83,17 @@ void bind_engine(py::module_& module) {
   using namespace audiogen::bindings;
   PYBIND11_NUMPY_DTYPE(Event, offset, kind, id, timbre, pitch, velocity);
   module.attr("event_dtype") = py::dtype::of<Event>();
-  py::class_<Instrument, std::shared_ptr<Instrument>>(module, "Instrument",
-                                                      "What a preset is to the engine.")
-      .def(py::init(&make_instrument), py::arg("generator"), py::arg("spectrogram"),
+  py::class_<Instrument, std::shared_ptr<Instrument>>(module, "AnyInstrument",
+                                                      "What a preset is to the engine.");
+  py::class_<FrameInstrument, Instrument, std::shared_ptr<FrameInstrument>>(module, "Instrument",
+                                                                            "A GANSynth preset.")
+      .def(py::init(&make_frame_instrument), py::arg("generator"), py::arg("spectrogram"),
            py::arg("sustain"), py::arg("pitch_range"), py::arg("timbres"));
+  py::class_<SampleInstrument, Instrument, std::shared_ptr<SampleInstrument>>(
+      module, "SampleInstrument", "A SampleRNN preset; without notes it needs no pitch range.")
+      .def(py::init(&make_sample_instrument), py::arg("network"), py::arg("temperature") = 1.0f,
+           py::arg("top_p") = 1.0f, py::arg("pitch_range") = std::pair(-128.0f, 256.0f),
+           py::arg("n_timbres") = 1);
   py::class_<Engine>(module, "Engine", "Events and a block's length in, samples out.")
       .def(py::init([](std::shared_ptr<Instrument> instrument, std::uint32_t sample_rate,
                        std::size_t max_block, std::size_t max_voices, std::uint64_t seed) {

@@ -10,6 +10,7 @@ namespace py = pybind11;
 
 void bind_ops(py::module_& module);
 void bind_gansynth(py::module_& module);
+void bind_samplernn(py::module_& module);
 void bind_engine(py::module_& module);
 
 static void raise(const char* name, const char* message) {
@@ -31,5 +32,6 @@ PYBIND11_MODULE(_native, module) {
   py::register_local_exception_translator(&translate);
   bind_ops(module);
   bind_gansynth(module);
+  bind_samplernn(module);
   bind_engine(module);
 }

@@ -64,6 +64,70 @@ AUDIOGEN_CUDA_API int audiogen_cuda_philox_uniform(uint64_t seed, uint32_t strea
                                                    uint32_t row, float* out, uint32_t n,
                                                    void* stream);
 
+// A SampleRNN of float32, its linear maps multiplied out, as kernels/samplernn_phases.h wants it;
+// G is the gates, 3 (GRU) or 4 (LSTM), times dim. All arrays are on the device, in C order.
+#define AUDIOGEN_CUDA_MOST_TIERS 16
+typedef struct audiogen_cuda_samplernn_tier {
+  uint64_t frame_size;
+  const float* direct;          // [G, frame_size]
+  const float* classes;         // [n_classes, G]; null without
+  const float* above;           // [G, dim]; null in the top tier
+  const float* input;           // [n_rnn - 1, G, dim]; null with one layer
+  const float* input_bias;      // [n_rnn, G]
+  const float* recurrent;       // [n_rnn, G, dim]
+  const float* recurrent_bias;  // [n_rnn, G]
+  const float* h0;              // [n_rnn, dim]; of an LSTM twice, h and c
+  const float* upsample;        // [ratio * dim, dim]
+  const float* upsample_bias;   // [ratio * dim]
+} audiogen_cuda_samplernn_tier;
+
+typedef struct audiogen_cuda_samplernn {
+  uint64_t n_tiers;
+  uint64_t dim;
+  uint64_t n_rnn;
+  uint64_t n_gates;
+  uint64_t q_levels;                                             // 2 .. 256, or 65536: two bytes
+  audiogen_cuda_samplernn_tier tiers[AUDIOGEN_CUDA_MOST_TIERS];  // coarse to fine
+  const float* tables;                                           // [window, bytes, n_levels, dim]
+  const float* classes;                                          // [n_classes, dim]; null without
+  const float* hidden;                                           // [bytes, dim, dim]
+  const float* hidden_bias;                                      // [bytes, dim]
+  const float* output;                                           // [n_levels, dim]
+  const float* output_bias;                                      // [n_levels]
+  const float* output_low;       // [256, dim]; null with one byte, as the next two
+  const float* output_low_bias;  // [256]
+  const float* upper;            // [256, dim]
+  const float* samples;          // [q_levels]
+  double dc_pole;
+} audiogen_cuda_samplernn;
+
+// Samples position .. position + n - 1 of each stream; null pointers leave a thing out. Arrays are
+// on the device.
+typedef struct audiogen_cuda_samplernn_run {
+  uint64_t seed;
+  uint64_t position;  // 0: begins with the first state, whatever the state holds
+  uint64_t n;
+  uint32_t first_stream;     // stream s draws the numbers of first_stream + s
+  float top_p;               // 1: off
+  const float* temperature;  // [n]; may be null where levels are given
+  const int32_t* classes;    // [n_streams], of a network with classes
+  const int32_t* given;      // [n_streams, n]: levels that stand where drawn ones would
+  int32_t* levels;           // [n_streams, n]
+  float* samples;            // [n_streams, n], without their direct current
+  float* logits;             // [n_streams, n, bytes, n_levels]
+} audiogen_cuda_samplernn_run;
+
+// Puts into *n_bytes what the states of n_streams streams need; nothing is queued.
+AUDIOGEN_CUDA_API int audiogen_cuda_samplernn_state_bytes(const audiogen_cuda_samplernn* network,
+                                                          uint64_t n_streams, uint64_t* n_bytes);
+
+// Does a run in one launch that fills the device. `state`, aligned to 256 bytes, is what the run
+// before left there. The structs are on the host and may go when the call returns. The device must
+// be able to launch cooperatively; all since the Pascal family are.
+AUDIOGEN_CUDA_API int audiogen_cuda_samplernn_draw(const audiogen_cuda_samplernn* network,
+                                                   const audiogen_cuda_samplernn_run* run,
+                                                   void* state, uint64_t n_streams, void* stream);
+
 #ifdef __cplusplus
 }
 #endif

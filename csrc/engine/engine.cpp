@@ -6,24 +6,26 @@
 #include <numeric>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace audiogen::engine {
 
+// A note that must make room for another fades out in this part of a second.
+static constexpr std::uint32_t kFadePart = 200;
+
 static const Instrument& checked(const std::shared_ptr<const Instrument>& instrument) {
   if (!instrument) throw std::invalid_argument("engine has no instrument");
-  instrument->check();
   return *instrument;
 }
 
 static std::uint32_t model_rate(const Instrument& instrument) {
-  return static_cast<std::uint32_t>(std::lround(instrument.spectrogram.sample_rate));
+  return static_cast<std::uint32_t>(std::lround(instrument.sample_rate()));
 }
 
 Engine::Engine(std::shared_ptr<const Instrument> instrument, std::uint32_t sample_rate,
                std::size_t max_block, std::size_t max_voices, std::uint64_t seed)
     : instrument_(std::move(instrument)),
-      tables_(checked(instrument_).spectrogram),
-      resampler_(model_rate(*instrument_), sample_rate),
+      resampler_(model_rate(checked(instrument_)), sample_rate),
       max_block_(max_block) {
   if (max_block < 1 || max_block > 65536) {
     throw std::invalid_argument("max_block=" + std::to_string(max_block) + "; wanted 1 to 65536");
@@ -34,24 +36,24 @@ Engine::Engine(std::shared_ptr<const Instrument> instrument, std::uint32_t sampl
   const std::uint32_t common = std::gcd(model_rate(*instrument_), sample_rate);
   up_ = sample_rate / common;
   down_ = model_rate(*instrument_) / common;
-  voices_.reserve(max_voices);
-  for (std::size_t i = 0; i < max_voices; ++i) voices_.emplace_back(*instrument_, tables_);
-  ages_.resize(max_voices);
+  slots_.resize(max_voices);
+  for (Slot& slot : slots_) slot.voice = instrument_->make_voice();
   mix_.resize(Resampler::kLargestPush);
+  fading_.resize(model_rate(*instrument_) / kFadePart);
   reset(seed);
 }
 
 void Engine::reset(std::uint64_t seed) noexcept AUDIOGEN_REALTIME {
-  for (Voice& voice : voices_) voice.reset();
-  std::fill(ages_.begin(), ages_.end(), std::uint64_t{0});
+  for (Slot& slot : slots_) slot.voice->reset();
+  std::fill(fading_.begin(), fading_.end(), 0.0f);
   resampler_.reset();
   seed_ = seed;
-  host_time_ = model_time_ = n_notes_ = n_transposed_ = n_stolen_ = 0;
+  host_time_ = model_time_ = fading_end_ = n_notes_ = n_transposed_ = n_stolen_ = 0;
 }
 
 std::size_t Engine::n_sounding() const noexcept AUDIOGEN_REALTIME {
   std::size_t n = 0;
-  for (const Voice& voice : voices_) n += voice.active() ? 1 : 0;
+  for (const Slot& slot : slots_) n += slot.voice->active() ? 1 : 0;
   return n;
 }
 
@@ -89,8 +91,12 @@ void Engine::advance(std::uint64_t until) noexcept AUDIOGEN_REALTIME {
     const std::size_t n =
         static_cast<std::size_t>(std::min<std::uint64_t>(until - model_time_, mix_.size()));
     std::fill_n(mix_.begin(), n, 0.0f);
-    for (Voice& voice : voices_) {
-      if (voice.active()) voice.add(mix_.data(), n);
+    for (Slot& slot : slots_) {
+      if (slot.voice->active()) slot.voice->add(mix_.data(), n);
+    }
+    const std::uint64_t faded = std::min(fading_end_, model_time_ + n);
+    for (std::uint64_t at = model_time_; at < faded; ++at) {
+      mix_[at - model_time_] += std::exchange(fading_[at % fading_.size()], 0.0f);
     }
     resampler_.push(mix_.data(), n);
     model_time_ += n;
@@ -99,43 +105,54 @@ void Engine::advance(std::uint64_t until) noexcept AUDIOGEN_REALTIME {
 
 void Engine::handle(const Event& event) noexcept AUDIOGEN_REALTIME {
   if (event.kind == EventKind::kNoteOff) {
-    for (Voice& voice : voices_) {
-      if (voice.active() && voice.id() == event.id) voice.note_off();
+    for (Slot& slot : slots_) {
+      if (slot.id == event.id && slot.voice->active()) slot.voice->note_off();
     }
     return;
   }
   if (!std::isfinite(event.pitch) || !std::isfinite(event.velocity)) return;
   float pitch = std::clamp(event.pitch, -128.0f, 256.0f);
-  const float lowest = instrument_->lowest_pitch, highest = instrument_->highest_pitch;
+  const auto [lowest, highest] = instrument_->pitch_range();
   if (pitch < lowest || pitch > highest) ++n_transposed_;
   while (pitch > highest) pitch -= 12.0f;
   while (pitch < lowest) pitch += 12.0f;
-  pitch = std::min(pitch, highest);  // a range of less than an octave
 
-  Voice& voice = free_voice();
-  const std::size_t timbre = event.timbre < instrument_->timbres.size() ? event.timbre : 0;
-  models::NoteInput note;
-  note.z = instrument_->timbres[timbre];
-  note.pitch = pitch;
+  Slot& slot = free_slot();
+  slot.id = event.id;
+  slot.number = n_notes_++;
+  Note note;
+  note.timbre = event.timbre < instrument_->n_timbres() ? event.timbre : 0;
+  note.pitch = std::min(pitch, highest);  // a range of less than an octave
   note.velocity = std::clamp(event.velocity, 0.0f, 1.0f);
-  // A note's noise depends on the seed and on how many notes came before it.
-  note.seed = seed_ + 0x9E3779B97F4A7C15u * n_notes_;
-  voice.note_on(event.id, note);
-  ages_[static_cast<std::size_t>(&voice - voices_.data())] = n_notes_++;
+  // What is random in a note depends on the seed and on how many notes came before it.
+  note.seed = seed_ + 0x9E3779B97F4A7C15u * slot.number;
+  slot.voice->note_on(note);
 }
 
-Voice& Engine::free_voice() noexcept AUDIOGEN_REALTIME {
-  std::size_t chosen = 0;
-  for (std::size_t i = 0; i < voices_.size(); ++i) {
-    if (!voices_[i].active()) return voices_[i];
+Engine::Slot& Engine::free_slot() noexcept AUDIOGEN_REALTIME {
+  Slot* chosen = &slots_.front();
+  for (Slot& slot : slots_) {
+    if (!slot.voice->active()) return slot;
     // Released notes go first, and of those the oldest.
-    const bool earlier = voices_[i].released() != voices_[chosen].released()
-                             ? voices_[i].released()
-                             : ages_[i] < ages_[chosen];
-    if (earlier) chosen = i;
+    const bool released = slot.voice->released();
+    const bool earlier =
+        released != chosen->voice->released() ? released : slot.number < chosen->number;
+    if (earlier) chosen = &slot;
   }
   ++n_stolen_;
-  return voices_[chosen];
+  fade_out(*chosen->voice);
+  return *chosen;
+}
+
+void Engine::fade_out(Voice& voice) noexcept AUDIOGEN_REALTIME {
+  const std::size_t n = fading_.size();
+  std::fill_n(mix_.begin(), n, 0.0f);
+  voice.add(mix_.data(), n);
+  for (std::size_t i = 0; i < n; ++i) {
+    const float gain = 1.0f - static_cast<float>(i + 1) / static_cast<float>(n + 1);
+    fading_[(model_time_ + i) % n] += gain * mix_[i];
+  }
+  fading_end_ = model_time_ + n;
 }
 
 }  // namespace audiogen::engine

@@ -28,7 +28,7 @@ struct Event {
 
 // Plays one instrument. Whatever the blocks, the same events at the same samples give the same
 // samples, to the bit: notes start at the model's sample after the event, and a release is heard
-// from the frame after it. A note that another must make room for is cut off.
+// from its next sample or frame. A note that must make room for another fades out in 5 ms.
 class Engine {
  public:
   // Allocates all that it ever needs. Throws std::invalid_argument for bad arguments.
@@ -55,22 +55,30 @@ class Engine {
   std::uint64_t n_stolen() const noexcept AUDIOGEN_REALTIME { return n_stolen_; }
 
  private:
+  struct Slot {
+    std::unique_ptr<Voice> voice;
+    std::uint32_t id = 0;      // of the note that the voice plays
+    std::uint64_t number = 0;  // how many notes came before it
+  };
+
   void advance(std::uint64_t until) noexcept AUDIOGEN_REALTIME;
   void handle(const Event& event) noexcept AUDIOGEN_REALTIME;
-  Voice& free_voice() noexcept AUDIOGEN_REALTIME;
+  Slot& free_slot() noexcept AUDIOGEN_REALTIME;
+  // Sets aside how a voice would go on, to be heard while it plays another note.
+  void fade_out(Voice& voice) noexcept AUDIOGEN_REALTIME;
 
   std::shared_ptr<const Instrument> instrument_;
-  SynthesisTables tables_;
   Resampler resampler_;
   std::uint64_t up_;    // host samples of a common period
   std::uint64_t down_;  // model samples of it
   std::size_t max_block_;
-  std::vector<Voice> voices_;
-  std::vector<std::uint64_t> ages_;  // number of the note that each voice plays
+  std::vector<Slot> slots_;
   std::vector<float> mix_;
+  std::vector<float> fading_;  // ring: sample of the model's time t at t modulo its size
   std::uint64_t seed_ = 0;
   std::uint64_t host_time_ = 0;  // samples since reset
   std::uint64_t model_time_ = 0;
+  std::uint64_t fading_end_ = 0;  // model's time
   std::uint64_t n_notes_ = 0;
   std::uint64_t n_transposed_ = 0;
   std::uint64_t n_stolen_ = 0;

@@ -1,53 +1,42 @@
-// What a preset is to the engine: a generator, what its numbers mean, and where a note sustains.
+// What a preset is to the engine: the notes that it takes, and voices to play them.
 #pragma once
 
 #include <cstddef>
 #include <memory>
-#include <string>
-#include <vector>
 
-#include "models/gansynth.h"
+#include "core/realtime.h"
+#include "engine/voice.h"
 
 namespace audiogen::engine {
 
-// The second channel of a spectrogram.
-enum class PhaseChannel {
-  kInstantaneousFrequency,  // the first frame holds the phase, later ones its advance
-  kHarmonic,                // advance less that of a harmonic tone at the note's pitch
-};
-
-// As `SpectrogramConfig` of audiogen/representation/config.py: linear bins, balanced padding.
-struct Spectrogram {
-  double sample_rate = 16000.0;  // Hz
-  std::size_t n_fft = 2048;
-  std::size_t hop_length = 512;
-  float magnitude_scale = 1.0f;  // generator's units = scale * log magnitude + offset
-  float magnitude_offset = 0.0f;
-  float frequency_scale = 1.0f;
-  PhaseChannel phase = PhaseChannel::kHarmonic;
-
-  std::size_t n_bins() const { return n_fft / 2; }
-  std::size_t pad_front() const { return n_fft - hop_length; }
-};
-
-// Frames between which a held note goes round, and where a released one goes on.
-struct Sustain {
-  std::size_t loop_start = 0;
-  std::size_t loop_end = 0;
-  std::size_t release = 0;
+// MIDI numbers that were trained, both ends included.
+struct PitchRange {
+  float lowest = 24.0f;
+  float highest = 84.0f;
 };
 
 // Immutable, so that engines on any number of threads share one.
-struct Instrument {
-  std::shared_ptr<const models::GeneratorWeights> generator;
-  Spectrogram spectrogram;
-  Sustain sustain;
-  float lowest_pitch = 24.0f;  // MIDI numbers that were trained
-  float highest_pitch = 84.0f;
-  std::vector<std::vector<float>> timbres;  // latents
+class Instrument {
+ public:
+  virtual ~Instrument() = default;
+  Instrument(const Instrument&) = delete;
+  Instrument& operator=(const Instrument&) = delete;
 
-  // Throws std::invalid_argument naming the field that is out of range.
-  void check() const;
+  double sample_rate() const noexcept AUDIOGEN_REALTIME { return sample_rate_; }  // Hz
+  PitchRange pitch_range() const noexcept AUDIOGEN_REALTIME { return pitch_range_; }
+  std::size_t n_timbres() const noexcept AUDIOGEN_REALTIME { return n_timbres_; }
+
+  // A voice that the instrument must outlive, with all the memory that it ever needs.
+  virtual std::unique_ptr<Voice> make_voice() const = 0;
+
+ protected:
+  // Throws std::invalid_argument naming what is out of range.
+  Instrument(double sample_rate, PitchRange pitch_range, std::size_t n_timbres);
+
+ private:
+  double sample_rate_;
+  PitchRange pitch_range_;
+  std::size_t n_timbres_;
 };
 
 }  // namespace audiogen::engine

@@ -19,13 +19,13 @@ static constexpr float kFaintest = -60.0f;  // nats
 static constexpr float kSilence = -5.0f;
 static constexpr std::size_t kAttackFrames = 16;
 
-NoteFrames::NoteFrames(const Instrument& instrument)
-    : instrument_(&instrument),
-      now_{models::FrameStream(instrument.generator), 0, {}, {}, {}},
-      next_{models::FrameStream(instrument.generator), 0, {}, {}, {}},
+NoteFrames::NoteFrames(const FrameSettings& settings)
+    : settings_(&settings),
+      now_{models::FrameStream(settings.generator), 0, {}, {}, {}},
+      next_{models::FrameStream(settings.generator), 0, {}, {}, {}},
       loop_fade_(
-          std::min(kLoopFade, (instrument.sustain.loop_end - instrument.sustain.loop_start) / 2)) {
-  const std::size_t n = instrument.spectrogram.n_bins();
+          std::min(kLoopFade, (settings.sustain.loop_end - settings.sustain.loop_start) / 2)) {
+  const std::size_t n = settings.spectrogram.n_bins();
   for (Head* head : {&now_, &next_}) {
     head->offset.resize(n);
     head->log_magnitude.resize(n);
@@ -44,8 +44,8 @@ void NoteFrames::start(const models::NoteInput& note) noexcept AUDIOGEN_REALTIME
 }
 
 void NoteFrames::next(float* log_magnitude, float* frequency) noexcept AUDIOGEN_REALTIME {
-  const Sustain& sustain = instrument_->sustain;
-  const std::size_t n_frames = instrument_->generator->config().n_frames();
+  const Sustain& sustain = settings_->sustain;
+  const std::size_t n_frames = settings_->generator->config().n_frames();
   if (release_wanted_ && !releasing_) {
     releasing_ = true;
     if (fade_length_ != 0) std::swap(now_, next_);
@@ -76,7 +76,7 @@ void NoteFrames::next(float* log_magnitude, float* frequency) noexcept AUDIOGEN_
 }
 
 void NoteFrames::read(Head& head) noexcept AUDIOGEN_REALTIME {
-  const Spectrogram& spectrogram = instrument_->spectrogram;
+  const Spectrogram& spectrogram = settings_->spectrogram;
   head.stream.next(head.log_magnitude.data(), head.frequency.data());
   ++head.frame;
   const float per_magnitude = 1.0f / spectrogram.magnitude_scale;

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "core/realtime.h"
-#include "engine/instrument.h"
+#include "engine/frame_instrument.h"
 #include "models/gansynth.h"
 
 namespace audiogen::engine {
@@ -22,7 +22,7 @@ class NoteFrames {
   static constexpr std::size_t kEndFade = 8;      // frames to silence if the release is still loud
 
   // Allocates all that it ever needs.
-  explicit NoteFrames(const Instrument& instrument);
+  explicit NoteFrames(const FrameSettings& settings);
 
   // Begins a note. `note.z` must stay where it is until the note has ended.
   void start(const models::NoteInput& note) noexcept AUDIOGEN_REALTIME;
@@ -51,7 +51,7 @@ class NoteFrames {
   void match_loudness(bool may_rise) noexcept AUDIOGEN_REALTIME;
   void fade_frame() noexcept AUDIOGEN_REALTIME;
 
-  const Instrument* instrument_;
+  const FrameSettings* settings_;
   Head now_;
   Head next_;  // stepped to
   std::vector<float> weight_;

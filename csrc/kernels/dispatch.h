@@ -6,9 +6,11 @@
 
 #include "kernels/conv_rows.h"
 #include "kernels/istft.h"
+#include "kernels/matrix.h"
 #include "kernels/overlap_add.h"
 #include "kernels/phase.h"
 #include "kernels/polar.h"
+#include "kernels/sample_step.h"
 
 // One line a kernel: its function type, declared in the kernel's header, and its name. The function
 // itself is defined in `namespace audiogen::kernels::AUDIOGEN_ISA` in a `*_cpu.cpp` file, which the
@@ -26,7 +28,15 @@
   X(ConvRow, conv_row)                               \
   X(FinishRow, finish_row)                           \
   X(LinearRow, linear_row)                           \
-  X(ImageRow, image_row)
+  X(ImageRow, image_row)                             \
+  X(PackMatrix, pack_matrix)                         \
+  X(PackColumn, pack_column)                         \
+  X(Multiply, multiply)                              \
+  X(Fold, fold)                                      \
+  X(GruGates, gru_gates)                             \
+  X(LstmGates, lstm_gates)                           \
+  X(AddRows, add_rows)                               \
+  X(Draw, draw)
 
 namespace audiogen::kernels {
 

@@ -18,19 +18,22 @@
 
 #include "allocation_counter.h"
 #include "check.h"
+#include "engine/frame_instrument.h"
+#include "engine_events.h"
 #include "random_weights.h"
 
 using namespace audiogen;
 using engine::Engine;
 using engine::Event;
-using engine::EventKind;
+using engine::FrameInstrument;
+using engine::FrameSettings;
 using engine::Instrument;
 using engine::PhaseChannel;
 using engine::Resampler;
 
 static constexpr std::size_t kMaxBlock = 1024;
 
-static std::shared_ptr<Instrument> make_instrument(PhaseChannel phase) {
+static FrameSettings settings_for(PhaseChannel phase) {
   models::GeneratorConfig config;
   config.conditioning = phase == PhaseChannel::kHarmonic ? models::Conditioning::kHarmonic
                                                          : models::Conditioning::kOneHot;
@@ -40,23 +43,18 @@ static std::shared_ptr<Instrument> make_instrument(PhaseChannel phase) {
   config.start_bins = 8;
   config.note_off_frame = 24;
 
-  auto instrument = std::make_shared<Instrument>();
-  instrument->generator =
+  FrameSettings settings;
+  settings.generator =
       std::make_shared<const models::GeneratorWeights>(config, weights_for(config));
-  instrument->spectrogram = {16000.0, 128, 32, 0.1f, 0.121f, 0.8f, phase};
-  instrument->sustain = {6, 20, 24};
-  instrument->lowest_pitch = 36.0f;
-  instrument->highest_pitch = 84.0f;
-  instrument->timbres = {{0.5f, -1.0f, 2.0f}, {1.0f, 1.0f, 1.0f}};
-  return instrument;
+  settings.spectrogram = {16000.0, 128, 32, 0.1f, 0.121f, 0.8f, phase};
+  settings.sustain = {6, 20, 24};
+  settings.pitch_range = {36.0f, 84.0f};
+  settings.timbres = {{0.5f, -1.0f, 2.0f}, {1.0f, 1.0f, 1.0f}};
+  return settings;
 }
 
-static Event note_on(std::uint32_t offset, std::uint32_t id, float pitch) {
-  return {offset, EventKind::kNoteOn, id, id % 2, pitch, 0.7f};
-}
-
-static Event note_off(std::uint32_t offset, std::uint32_t id) {
-  return {offset, EventKind::kNoteOff, id, 0, 0.0f, 0.0f};
+static std::shared_ptr<Instrument> make_instrument(PhaseChannel phase) {
+  return std::make_shared<FrameInstrument>(settings_for(phase));
 }
 
 static void counter_counts() {
@@ -64,25 +62,6 @@ static void counter_counts() {
   const auto one = std::make_unique<std::vector<int>>(3);
   const kernels::AlignedFloats other(5);
   CHECK(allocations - before == 3);
-}
-
-// Events whose offsets count from the first sample, block by block.
-static std::vector<float> play(Engine& engine, const std::vector<Event>& events, std::size_t n,
-                               const std::vector<std::size_t>& sizes) {
-  std::vector<float> out(n);
-  std::vector<Event> now;
-  std::size_t which = 0, next = 0;
-  for (std::size_t done = 0; done < n;) {
-    const std::size_t size = std::min(sizes[which++ % sizes.size()], n - done);
-    now.clear();
-    for (; next < events.size() && events[next].offset < done + size; ++next) {
-      now.push_back(events[next]);
-      now.back().offset -= static_cast<std::uint32_t>(done);
-    }
-    engine.process(out.data() + done, size, now);
-    done += size;
-  }
-  return out;
 }
 
 static const std::vector<Event> kTune = {
@@ -158,9 +137,9 @@ static void odd_events_are_harmless() {
 static void bad_instruments_are_refused() {
   using std::invalid_argument;
   const auto with = [](auto change) {
-    auto instrument = make_instrument(PhaseChannel::kHarmonic);
-    change(*instrument);
-    return instrument;
+    FrameSettings settings = settings_for(PhaseChannel::kHarmonic);
+    change(settings);
+    return FrameInstrument(std::move(settings));
   };
   const auto start = [](std::shared_ptr<const Instrument> instrument, std::uint32_t rate = 48000,
                         std::size_t block = 64, std::size_t voices = 2) {
@@ -174,32 +153,57 @@ static void bad_instruments_are_refused() {
   CHECK_THROWS(start(good, 999), invalid_argument, "sample_rate=999 Hz");
   CHECK_THROWS(start(good, 384001), invalid_argument, "sample_rate=384001 Hz");
   CHECK_THROWS(start(good, 383987), invalid_argument, "too small a common divisor");
-  CHECK_THROWS(start(with([](Instrument& i) { i.generator = nullptr; })), invalid_argument,
+  CHECK_THROWS(with([](FrameSettings& s) { s.generator = nullptr; }), invalid_argument,
                "no generator");
-  CHECK_THROWS(start(with([](Instrument& i) { i.spectrogram.n_fft = 100; })), invalid_argument,
+  CHECK_THROWS(with([](FrameSettings& s) { s.spectrogram.n_fft = 100; }), invalid_argument,
                "n_fft=100 is not a power of two");
-  CHECK_THROWS(start(with([](Instrument& i) { i.spectrogram.hop_length = 0; })), invalid_argument,
+  CHECK_THROWS(with([](FrameSettings& s) { s.spectrogram.hop_length = 0; }), invalid_argument,
                "hop_length=0");
-  CHECK_THROWS(start(with([](Instrument& i) { i.spectrogram.n_fft = 256; })), invalid_argument,
+  CHECK_THROWS(with([](FrameSettings& s) { s.spectrogram.n_fft = 256; }), invalid_argument,
                "has 128 bins, but the generator makes 64");
-  CHECK_THROWS(start(with([](Instrument& i) { i.spectrogram.sample_rate = 10.0; })),
-               invalid_argument, "sample_rate=10");
-  CHECK_THROWS(start(with([](Instrument& i) { i.spectrogram.magnitude_scale = 0.0f; })),
+  CHECK_THROWS(with([](FrameSettings& s) { s.spectrogram.sample_rate = 10.0; }), invalid_argument,
+               "sample_rate=10");
+  CHECK_THROWS(with([](FrameSettings& s) { s.spectrogram.magnitude_scale = 0.0f; }),
                invalid_argument, "magnitude_scale");
-  CHECK_THROWS(start(with([](Instrument& i) { i.spectrogram.magnitude_offset = NAN; })),
+  CHECK_THROWS(with([](FrameSettings& s) { s.spectrogram.magnitude_offset = NAN; }),
                invalid_argument, "magnitude_offset");
-  CHECK_THROWS(start(with([](Instrument& i) { i.sustain.loop_end = 7; })), invalid_argument,
+  CHECK_THROWS(with([](FrameSettings& s) { s.sustain.loop_end = 7; }), invalid_argument,
                "loop_end=7 must be at least 2 frames after loop_start=6");
-  CHECK_THROWS(start(with([](Instrument& i) { i.sustain.release = 32; })), invalid_argument,
+  CHECK_THROWS(with([](FrameSettings& s) { s.sustain.release = 32; }), invalid_argument,
                "within the note's 32 frames");
-  CHECK_THROWS(start(with([](Instrument& i) { i.lowest_pitch = 90.0f; })), invalid_argument,
+  CHECK_THROWS(with([](FrameSettings& s) { s.pitch_range.lowest = 90.0f; }), invalid_argument,
                "highest_pitch is below lowest_pitch");
-  CHECK_THROWS(start(with([](Instrument& i) { i.timbres.clear(); })), invalid_argument,
-               "no timbre");
-  CHECK_THROWS(start(with([](Instrument& i) { i.timbres[1].pop_back(); })), invalid_argument,
+  CHECK_THROWS(with([](FrameSettings& s) { s.timbres.clear(); }), invalid_argument, "no timbre");
+  CHECK_THROWS(with([](FrameSettings& s) { s.timbres[1].pop_back(); }), invalid_argument,
                "a timbre has 2 numbers; the generator wants 3");
-  CHECK_THROWS(start(with([](Instrument& i) { i.timbres[1][0] = NAN; })), invalid_argument,
+  CHECK_THROWS(with([](FrameSettings& s) { s.timbres[1][0] = NAN; }), invalid_argument,
                "NaN or infinity");
+}
+
+// A note that makes room is heard on for 5 ms, ever softer, beside the new ones.
+static void a_stolen_note_fades_out() {
+  Engine engine(make_instrument(PhaseChannel::kHarmonic), 16000, kMaxBlock, 1, 3);
+  const std::size_t n = 2000, fade = 80;
+  const std::vector<Event> notes = {note_on(0, 2, 50.0f), note_on(700, 4, 62.3f),
+                                    note_on(730, 6, 57.0f), note_on(1400, 8, 40.0f)};
+  const std::vector<float> got = play(engine, notes, n, {64});
+  CHECK(engine.n_stolen() == 3 && engine.n_sounding() == 1);
+  std::vector<float> wanted(n);
+  for (std::size_t k = 0; k < notes.size(); ++k) {
+    engine.reset(3 + 0x9E3779B97F4A7C15u * k);
+    const std::vector<float> alone = play(engine, {notes[k]}, n, {64});
+    const std::size_t end = k + 1 < notes.size() ? notes[k + 1].offset : n;
+    for (std::size_t i = 0; i < std::min(n, end + fade); ++i) {
+      const float gone = i < end ? 0.0f : static_cast<float>(i - end + 1) / (fade + 1);
+      wanted[i] += (1.0f - gone) * alone[i];
+    }
+    CHECK(k == 3 || std::abs(alone[end + fade / 2]) > 1e-3f);
+  }
+  for (std::size_t i = 0; i < n; ++i) CHECK_NEAR(got[i], wanted[i], 1e-5);
+  // `reset` forgets a fade that has just begun.
+  play(engine, {note_on(0, 2, 50.0f), note_on(n - 2, 4, 62.3f)}, n - 1, {64});
+  engine.reset(3);
+  CHECK(play(engine, notes, n, {7}) == got);
 }
 
 // All of a resampler's output for an input, as the engine asks for it.
@@ -261,6 +265,7 @@ int main() {
     }
   }
   odd_events_are_harmless();
+  a_stolen_note_fades_out();
   bad_instruments_are_refused();
   for (const auto& [from, to] : {std::pair{16000u, 16000u},
                                  {16000u, 22050u},

@@ -19,7 +19,6 @@ from audiogen.engine import Synth, render_score
 from audiogen.engine.synth import EVENT, NOTE_OFF, NOTE_ON
 from audiogen.errors import ParameterError, PresetError
 from audiogen.notes import Note, Score
-from audiogen.ops import _native
 
 RATES = (16000, 22050, 44100, 48000, 96000)
 NOTE_SEED = 0x9E3779B97F4A7C15  # seeds of successive notes are this far apart
@@ -478,8 +477,6 @@ class TestSamplernn:
     ) -> Synth:
         if request.param == "fallback":
             request.getfixturevalue("no_native")
-        elif not hasattr(_native.find(), "SampleInstrument"):
-            pytest.skip("audiogen._native has no SampleInstrument")
         return Synth(write_murmur(tmp_path / "winds", notes=True))
 
     def test_it_plays_its_timbres(self, winds: Synth) -> None:

@@ -1,12 +1,10 @@
-// One sounding note: frames become samples.
-#include "engine/voice.h"
+// A note of a generator: frames become samples.
+#include "engine/frame_voice.h"
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 
 #include "core/math.h"
-#include "kernels/dispatch.h"
 
 namespace audiogen::engine {
 
@@ -16,60 +14,40 @@ static constexpr std::size_t kLobeReach = 4;
 // Spreads the partials' phases, as `reference_phase` of representation/harmonic.py explains.
 static constexpr double kGolden = 0.6180339887498949;
 
-SynthesisTables::SynthesisTables(const Spectrogram& spectrogram)
-    : fft_(spectrogram.n_fft), window_(spectrogram.n_fft) {
-  const std::size_t n_fft = spectrogram.n_fft, hop = spectrogram.hop_length;
-  std::vector<double> hann(n_fft);
-  for (std::size_t n = 0; n < n_fft; ++n) {
-    hann[n] = 0.5 - 0.5 * std::cos(2.0 * std::numbers::pi * static_cast<double>(n) / n_fft);
-  }
-  for (std::size_t n = 0; n < n_fft; ++n) {
-    double squares = 0.0;
-    for (std::size_t m = n % hop; m < n_fft; m += hop) squares += hann[m] * hann[m];
-    // `inverse_real_fft` gives n_fft / 2 times the signal.
-    window_[n] = static_cast<float>(hann[n] * 2.0 / (static_cast<double>(n_fft) * squares));
-  }
-  for (std::size_t start = spectrogram.pad_front();; start -= hop) {
-    double moment = 0.0, weight = 0.0;
-    for (std::size_t n = start; n < n_fft; ++n) {
-      moment += static_cast<double>(n) * hann[n];
-      weight += hann[n];
-    }
-    onset_centroids_.push_back(moment / weight);
-    if (start < hop) break;
-  }
-}
-
-Voice::Voice(const Instrument& instrument, const SynthesisTables& tables)
-    : instrument_(&instrument),
-      tables_(&tables),
+FrameVoice::FrameVoice(const FrameInstrument& instrument)
+    : settings_(&instrument.settings()),
+      tables_(&instrument.tables()),
       kernels_(&kernels::kernels()),
-      frames_(instrument) {
-  const std::size_t n = instrument.spectrogram.n_bins();
+      frames_(instrument.settings()) {
+  const std::size_t n = settings_->spectrogram.n_bins();
   for (auto* values : {&log_magnitude_, &frequency_, &turns_, &phase_, &advance_, &lobe_}) {
     values->resize(n);
   }
   spectrum_.resize(2 * (n + 1));
-  scratch_.resize(tables.fft().scratch_size());
-  overlap_.resize(instrument.spectrogram.n_fft);
+  scratch_.resize(tables_->fft().scratch_size());
+  overlap_.resize(settings_->spectrogram.n_fft);
 }
 
-void Voice::note_on(std::uint32_t id, const models::NoteInput& note) noexcept AUDIOGEN_REALTIME {
-  id_ = id;
+void FrameVoice::note_on(const Note& note) noexcept AUDIOGEN_REALTIME {
   active_ = true;
   frame_ = 0;
-  const std::size_t hop = instrument_->spectrogram.hop_length;
-  tail_left_ = instrument_->spectrogram.n_fft / hop - 1;
+  const std::size_t hop = settings_->spectrogram.hop_length;
+  tail_left_ = settings_->spectrogram.n_fft / hop - 1;
   std::fill(overlap_.begin(), overlap_.end(), 0.0f);
   start_phase(note.pitch);
-  frames_.start(note);
+  models::NoteInput input;
+  input.z = settings_->timbres[note.timbre];
+  input.pitch = note.pitch;
+  input.velocity = note.velocity;
+  input.seed = note.seed;
+  frames_.start(input);
   // The first frames begin before the note: the hop that starts with it is ready when all of the
   // frames that cover it are.
-  for (std::size_t i = 0; i < instrument_->spectrogram.n_fft / hop; ++i) add_frame();
+  for (std::size_t i = 0; i < settings_->spectrogram.n_fft / hop; ++i) add_frame();
 }
 
-void Voice::add(float* out, std::size_t n) noexcept AUDIOGEN_REALTIME {
-  const std::size_t hop = instrument_->spectrogram.hop_length;
+void FrameVoice::add(float* out, std::size_t n) noexcept AUDIOGEN_REALTIME {
+  const std::size_t hop = settings_->spectrogram.hop_length;
   while (n > 0 && active_) {
     if (read_ == hop) {
       if (frames_.finished() && tail_left_-- == 0) {
@@ -86,8 +64,8 @@ void Voice::add(float* out, std::size_t n) noexcept AUDIOGEN_REALTIME {
   }
 }
 
-void Voice::start_phase(float pitch) noexcept AUDIOGEN_REALTIME {
-  const Spectrogram& spectrogram = instrument_->spectrogram;
+void FrameVoice::start_phase(float pitch) noexcept AUDIOGEN_REALTIME {
+  const Spectrogram& spectrogram = settings_->spectrogram;
   const std::size_t n = turns_.size();
   if (spectrogram.phase != PhaseChannel::kHarmonic) {
     std::fill(advance_.begin(), advance_.end(), 0.0f);
@@ -114,8 +92,8 @@ void Voice::start_phase(float pitch) noexcept AUDIOGEN_REALTIME {
   }
 }
 
-void Voice::turn_phase() noexcept AUDIOGEN_REALTIME {
-  const bool harmonic = instrument_->spectrogram.phase == PhaseChannel::kHarmonic;
+void FrameVoice::turn_phase() noexcept AUDIOGEN_REALTIME {
+  const bool harmonic = settings_->spectrogram.phase == PhaseChannel::kHarmonic;
   if (frame_ > 0 || !harmonic) {  // a harmonic note's first phases are `start_phase`'s
     const std::vector<double>& centroids = tables_->onset_centroids();
     const float shift = frame_ == 0 || frame_ >= centroids.size()
@@ -134,10 +112,10 @@ void Voice::turn_phase() noexcept AUDIOGEN_REALTIME {
 // distance. Laroche and Dolson, "Improved Phase Vocoder Time-Scale Modification of Audio", IEEE
 // Trans. Speech and Audio Processing 7(3), 1999, section III-C, with the window's own phase in the
 // place of an analysed one.
-void Voice::lock_phase() noexcept AUDIOGEN_REALTIME {
+void FrameVoice::lock_phase() noexcept AUDIOGEN_REALTIME {
   const std::vector<double>& centroids = tables_->onset_centroids();
   const float per_bin = static_cast<float>(centroids[std::min(frame_, centroids.size() - 1)] /
-                                           static_cast<double>(instrument_->spectrogram.n_fft));
+                                           static_cast<double>(settings_->spectrogram.n_fft));
   const float* level = log_magnitude_.data();
   const std::size_t n = turns_.size();
   std::size_t from = 0;  // first bin that no peak has yet
@@ -161,9 +139,9 @@ void Voice::lock_phase() noexcept AUDIOGEN_REALTIME {
   }
 }
 
-void Voice::add_frame() noexcept AUDIOGEN_REALTIME {
-  const std::size_t hop = instrument_->spectrogram.hop_length;
-  const std::size_t n_fft = instrument_->spectrogram.n_fft;
+void FrameVoice::add_frame() noexcept AUDIOGEN_REALTIME {
+  const std::size_t hop = settings_->spectrogram.hop_length;
+  const std::size_t n_fft = settings_->spectrogram.n_fft;
   std::copy(overlap_.begin() + static_cast<std::ptrdiff_t>(hop), overlap_.end(), overlap_.begin());
   std::fill(overlap_.end() - static_cast<std::ptrdiff_t>(hop), overlap_.end(), 0.0f);
   read_ = 0;

@@ -1,0 +1,84 @@
+// Checks of a GANSynth preset's fields, and the tables that its voices share.
+#include "engine/frame_instrument.h"
+
+#include <cmath>
+#include <numbers>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "engine/frame_voice.h"
+
+namespace audiogen::engine {
+
+static void require(bool holds, const std::string& message) {
+  if (!holds) throw std::invalid_argument(message);
+}
+
+static FrameSettings checked(FrameSettings settings) {
+  require(settings.generator != nullptr, "instrument has no generator");
+  const models::GeneratorConfig& config = settings.generator->config();
+  const Spectrogram& s = settings.spectrogram;
+  require(s.n_fft >= 16 && (s.n_fft & (s.n_fft - 1)) == 0,
+          "n_fft=" + std::to_string(s.n_fft) + " is not a power of two, 16 or more");
+  require(s.hop_length > 0 && s.n_fft % s.hop_length == 0 && s.n_fft / s.hop_length >= 2,
+          "hop_length=" + std::to_string(s.hop_length) +
+              " does not divide n_fft=" + std::to_string(s.n_fft) + " into two parts or more");
+  require(config.n_bins() == s.n_bins(),
+          "n_fft=" + std::to_string(s.n_fft) + " has " + std::to_string(s.n_bins()) +
+              " bins, but the generator makes " + std::to_string(config.n_bins()));
+  for (const float scale : {s.magnitude_scale, s.frequency_scale}) {
+    require(std::isfinite(scale) && scale > 0.0f,
+            "magnitude_scale and frequency_scale must be > 0");
+  }
+  require(std::isfinite(s.magnitude_offset), "magnitude_offset is not a number");
+  const Sustain& sustain = settings.sustain;
+  require(sustain.loop_end >= sustain.loop_start + 2,
+          "loop_end=" + std::to_string(sustain.loop_end) +
+              " must be at least 2 frames after loop_start=" + std::to_string(sustain.loop_start));
+  require(sustain.loop_end <= config.n_frames() && sustain.release < config.n_frames(),
+          "loop_end and release must be within the note's " + std::to_string(config.n_frames()) +
+              " frames");
+  for (const std::vector<float>& z : settings.timbres) {
+    require(z.size() == config.latent_size, "a timbre has " + std::to_string(z.size()) +
+                                                " numbers; the generator wants " +
+                                                std::to_string(config.latent_size));
+    for (const float value : z) require(std::isfinite(value), "a timbre holds NaN or infinity");
+  }
+  return settings;
+}
+
+SynthesisTables::SynthesisTables(const Spectrogram& spectrogram)
+    : fft_(spectrogram.n_fft), window_(spectrogram.n_fft) {
+  const std::size_t n_fft = spectrogram.n_fft, hop = spectrogram.hop_length;
+  std::vector<double> hann(n_fft);
+  for (std::size_t n = 0; n < n_fft; ++n) {
+    hann[n] = 0.5 - 0.5 * std::cos(2.0 * std::numbers::pi * static_cast<double>(n) / n_fft);
+  }
+  for (std::size_t n = 0; n < n_fft; ++n) {
+    double squares = 0.0;
+    for (std::size_t m = n % hop; m < n_fft; m += hop) squares += hann[m] * hann[m];
+    // `inverse_real_fft` gives n_fft / 2 times the signal.
+    window_[n] = static_cast<float>(hann[n] * 2.0 / (static_cast<double>(n_fft) * squares));
+  }
+  for (std::size_t start = spectrogram.pad_front();; start -= hop) {
+    double moment = 0.0, weight = 0.0;
+    for (std::size_t n = start; n < n_fft; ++n) {
+      moment += static_cast<double>(n) * hann[n];
+      weight += hann[n];
+    }
+    onset_centroids_.push_back(moment / weight);
+    if (start < hop) break;
+  }
+}
+
+FrameInstrument::FrameInstrument(FrameSettings settings)
+    : Instrument(settings.spectrogram.sample_rate, settings.pitch_range, settings.timbres.size()),
+      settings_(checked(std::move(settings))),
+      tables_(settings_.spectrogram) {}
+
+std::unique_ptr<Voice> FrameInstrument::make_voice() const {
+  return std::make_unique<FrameVoice>(*this);
+}
+
+}  // namespace audiogen::engine

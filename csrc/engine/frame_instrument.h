@@ -1,0 +1,82 @@
+// A GANSynth preset: a generator, what its numbers mean, and where a note sustains.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "core/fft.h"
+#include "engine/instrument.h"
+#include "models/gansynth.h"
+
+namespace audiogen::engine {
+
+// The second channel of a spectrogram.
+enum class PhaseChannel {
+  kInstantaneousFrequency,  // the first frame holds the phase, later ones its advance
+  kHarmonic,                // advance less that of a harmonic tone at the note's pitch
+};
+
+// As `SpectrogramConfig` of audiogen/representation/config.py: linear bins, balanced padding.
+struct Spectrogram {
+  double sample_rate = 16000.0;  // Hz
+  std::size_t n_fft = 2048;
+  std::size_t hop_length = 512;
+  float magnitude_scale = 1.0f;  // generator's units = scale * log magnitude + offset
+  float magnitude_offset = 0.0f;
+  float frequency_scale = 1.0f;
+  PhaseChannel phase = PhaseChannel::kHarmonic;
+
+  std::size_t n_bins() const { return n_fft / 2; }
+  std::size_t pad_front() const { return n_fft - hop_length; }
+};
+
+// Frames between which a held note goes round, and where a released one goes on.
+struct Sustain {
+  std::size_t loop_start = 0;
+  std::size_t loop_end = 0;
+  std::size_t release = 0;
+};
+
+struct FrameSettings {
+  std::shared_ptr<const models::GeneratorWeights> generator;
+  Spectrogram spectrogram;
+  Sustain sustain;
+  PitchRange pitch_range;
+  std::vector<std::vector<float>> timbres;  // latents
+};
+
+// Tables that all voices of an instrument share.
+class SynthesisTables {
+ public:
+  explicit SynthesisTables(const Spectrogram& spectrogram);
+
+  const core::FftTables& fft() const { return fft_; }
+  // Periodic Hann, scaled for the inverse transform and divided by the squared windows that meet.
+  const float* window() const { return window_.data(); }
+  // Centre of gravity, in samples, of the window's part after the onset, for frames 0, 1, ...; the
+  // last holds for all later frames. As `onset_centroids` of representation/harmonic.py.
+  const std::vector<double>& onset_centroids() const { return onset_centroids_; }
+
+ private:
+  core::FftTables fft_;
+  std::vector<float> window_;
+  std::vector<double> onset_centroids_;
+};
+
+class FrameInstrument final : public Instrument {
+ public:
+  // Throws std::invalid_argument naming the field that is out of range.
+  explicit FrameInstrument(FrameSettings settings);
+
+  const FrameSettings& settings() const { return settings_; }
+  const SynthesisTables& tables() const { return tables_; }
+
+  std::unique_ptr<Voice> make_voice() const override;
+
+ private:
+  FrameSettings settings_;
+  SynthesisTables tables_;
+};
+
+}  // namespace audiogen::engine

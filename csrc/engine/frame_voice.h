@@ -1,0 +1,56 @@
+// A note of a generator: frames become samples here, and the phase is kept here.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "core/realtime.h"
+#include "engine/frame_instrument.h"
+#include "engine/note_frames.h"
+#include "engine/voice.h"
+#include "kernels/dispatch.h"
+
+namespace audiogen::engine {
+
+class FrameVoice final : public Voice {
+ public:
+  // The instrument must outlive the voice. Allocates all that it ever needs.
+  explicit FrameVoice(const FrameInstrument& instrument);
+
+  void note_on(const Note& note) noexcept AUDIOGEN_REALTIME override;
+  void note_off() noexcept AUDIOGEN_REALTIME override { frames_.release(); }
+  void reset() noexcept AUDIOGEN_REALTIME override { active_ = false; }
+
+  bool active() const noexcept AUDIOGEN_REALTIME override { return active_; }
+  bool released() const noexcept AUDIOGEN_REALTIME override { return frames_.released(); }
+
+  void add(float* out, std::size_t n) noexcept AUDIOGEN_REALTIME override;
+
+ private:
+  void start_phase(float pitch) noexcept AUDIOGEN_REALTIME;
+  void add_frame() noexcept AUDIOGEN_REALTIME;
+  void turn_phase() noexcept AUDIOGEN_REALTIME;
+  void lock_phase() noexcept AUDIOGEN_REALTIME;
+
+  const FrameSettings* settings_;
+  const SynthesisTables* tables_;
+  const kernels::KernelTable* kernels_;
+  NoteFrames frames_;
+  bool active_ = false;
+  std::size_t frame_ = 0;      // of the note, counted on through sustain and release
+  std::size_t tail_left_ = 0;  // hops that sound after the last frame
+  std::size_t read_ = 0;       // of the hop that is ready, in samples
+
+  // [n_bins]; phases in turns, within [-0.5, 0.5].
+  std::vector<float> log_magnitude_;
+  std::vector<float> frequency_;
+  std::vector<float> turns_;
+  std::vector<float> phase_;     // rad
+  std::vector<float> advance_;   // turns a frame of the harmonic nearest to the bin
+  std::vector<float> lobe_;      // its distance from the bin, cycles a sample
+  std::vector<float> spectrum_;  // [n_bins + 1] complex
+  std::vector<float> scratch_;
+  std::vector<float> overlap_;  // [n_fft]; the first hop is ready
+};
+
+}  // namespace audiogen::engine

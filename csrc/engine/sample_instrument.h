@@ -1,0 +1,33 @@
+// A SampleRNN preset: a network, and how its samples are drawn.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "engine/instrument.h"
+#include "models/samplernn.h"
+
+namespace audiogen::engine {
+
+struct SampleSettings {
+  std::shared_ptr<const models::SampleRNNWeights> network;
+  float temperature = 1.0f;
+  float top_p = 1.0f;
+  PitchRange pitch_range{-128.0f, 256.0f};  // only a network that is told notes knows pitches
+  std::size_t n_timbres = 1;                // the network's classes, from the first on
+};
+
+class SampleInstrument final : public Instrument {
+ public:
+  // Throws std::invalid_argument naming the field that is out of range.
+  explicit SampleInstrument(SampleSettings settings);
+
+  const SampleSettings& settings() const { return settings_; }
+
+  std::unique_ptr<Voice> make_voice() const override;
+
+ private:
+  SampleSettings settings_;
+};
+
+}  // namespace audiogen::engine

@@ -1,0 +1,87 @@
+// Products of one matrix with a few columns, as recurrent networks want them: packed once, in
+// float32, bfloat16 or int8, and each number of it read once for all columns.
+//
+// A column's result doesn't depend on the columns beside it, to the bit. int8 has one scale for
+// each row of the matrix and one for each column, found when the column is packed; its sums are
+// exact integers, the same on every instruction set.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/target.h"
+#include "kernels/conv_rows.h"
+
+namespace audiogen::kernels {
+
+enum class MatrixForm { kFloat32, kBFloat16, kInt8 };
+
+struct MatrixShape {
+  std::size_t rows = 0;
+  std::size_t depth = 0;
+  MatrixForm form = MatrixForm::kFloat32;
+};
+
+// Rows come in blocks, which may be multiplied apart.
+inline constexpr std::size_t kBlockRows = 64;
+
+// Brings weights [rows, depth] and a bias [rows], or null, into the order and form in which
+// `multiply` reads them: matrix_packed_floats floats, aligned to 64 bytes.
+using PackMatrix = void(const MatrixShape& shape, const float* weight, const float* bias,
+                        float* packed);
+
+// Brings x [depth] into the form of a matrix: column_floats floats, aligned to 64 bytes. `rectify`
+// puts zero where x is negative, and spends the range of int8 on what is left.
+using PackColumn = void(const MatrixShape& shape, const float* x, bool rectify, float* column);
+
+// y[c] [rows] = bias + weight x[c] for `n` packed columns, one after the other.
+struct ProductCall {
+  const float* packed;
+  const float* columns;
+  std::size_t n;
+  float* const* y;
+  std::size_t first_row;  // a multiple of kBlockRows
+  std::size_t last_row;   // the same, or `rows`
+};
+using Multiply = void(const MatrixShape& shape, const ProductCall& call);
+
+// c [m, n] = a [m, depth] b [depth, n] in double, for multiplying weights out.
+struct FoldSizes {
+  std::size_t m;
+  std::size_t depth;
+  std::size_t n;
+};
+using Fold = void(const FoldSizes& sizes, const double* a, const double* b, double* c);
+
+inline namespace AUDIOGEN_ISA {
+
+inline constexpr std::size_t kColumnHeader = 16;  // floats; of int8: scale, offset
+
+inline constexpr std::size_t padded_depth(const MatrixShape& s) { return round_up(s.depth, 16); }
+
+inline constexpr std::size_t padded_rows(const MatrixShape& s) {
+  return round_up(s.rows, kBlockRows);
+}
+
+inline constexpr std::size_t column_floats(const MatrixShape& s) {
+  return kColumnHeader + padded_depth(s);
+}
+
+// Bias, scale and sum of each row, then the weights.
+inline constexpr std::size_t matrix_packed_floats(const MatrixShape& s) {
+  const std::size_t numbers = padded_rows(s) * padded_depth(s);
+  const std::size_t fraction = s.form == MatrixForm::kFloat32    ? 1
+                               : s.form == MatrixForm::kBFloat16 ? 2
+                                                                 : 4;
+  return 3 * padded_rows(s) + numbers / fraction;
+}
+
+}  // namespace AUDIOGEN_ISA
+
+// A packed matrix.
+struct Matrix {
+  MatrixShape shape;
+  AlignedFloats packed;
+};
+
+}  // namespace audiogen::kernels

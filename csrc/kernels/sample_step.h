@@ -1,0 +1,154 @@
+// One step of a SampleRNN beside its matrix products: gates, the draw of a level, the DC block.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/math.h"
+#include "core/target.h"
+
+namespace audiogen::kernels {
+
+inline constexpr int kMostLevels = 256;  // of one softmax
+
+// New states of GRU and LSTM layers: `input` and `recurrent` [gates * dim] are the products with
+// their biases, gates in torch's order; `states` [1 or 2, dim] are h, and c, `stride` apart.
+struct GateCall {
+  const float* input;
+  const float* recurrent;
+  float* h;
+  float* c;  // of an LSTM
+  std::size_t dim;
+};
+using GruGates = void(const GateCall& call);
+using LstmGates = void(const GateCall& call);
+
+// y [width] = the sum of n_rows rows.
+using AddRows = void(const float* const* rows, std::size_t n_rows, std::size_t width, float* y);
+
+// Draws one of n levels (kMostLevels at most) from a softmax, with a uniform number in [0, 1).
+struct DrawCall {
+  const float* logits;
+  std::size_t n;
+  float temperature;
+  float top_p;
+  float uniform;
+};
+using Draw = std::int32_t(const DrawCall& call);
+
+inline namespace AUDIOGEN_ISA {
+
+// Below this temperature the likeliest level is taken.
+inline constexpr float kLeastTemperature = 1e-3f;
+
+template <class F>
+AUDIOGEN_HD inline F sigmoid(F x) {
+  return 1.0f / (1.0f + core::exp(-x));
+}
+
+// h after a GRU step, from the products of the input (x) and of h (r), for reset, update and new.
+template <class F>
+AUDIOGEN_HD inline F gru_step(F x_reset, F x_update, F x_new, F r_reset, F r_update, F r_new, F h) {
+  const F reset = sigmoid(x_reset + r_reset), update = sigmoid(x_update + r_update);
+  const F candidate = core::tanh(x_new + reset * r_new);
+  return candidate + update * (h - candidate);
+}
+
+template <class F>
+struct LstmState {
+  F h;
+  F c;
+};
+
+// The state after an LSTM step, from the sums of both products.
+template <class F>
+AUDIOGEN_HD inline LstmState<F> lstm_step(F input, F forget, F cell, F output, F c) {
+  const F next = sigmoid(forget) * c + sigmoid(input) * core::tanh(cell);
+  return {sigmoid(output) * core::tanh(next), next};
+}
+
+// The first of the greatest.
+AUDIOGEN_HD inline int likeliest(const float* logits, int n) {
+  int best = 0;
+  for (int k = 1; k < n; ++k) best = logits[k] > logits[best] ? k : best;
+  return best;
+}
+
+// Sum of the numbers that are at least `least`; n is a multiple of 8.
+AUDIOGEN_HD inline double sum_from(const float* p, int n, float least) {
+  double parts[8] = {};
+  for (int k = 0; k < n; k += 8) {
+    for (int i = 0; i < 8; ++i) parts[i] += p[k + i] >= least ? p[k + i] : 0.0f;
+  }
+  return ((parts[0] + parts[1]) + (parts[2] + parts[3])) +
+         ((parts[4] + parts[5]) + (parts[6] + parts[7]));
+}
+
+// Sets to zero what isn't in the nucleus: the fewest of the likeliest levels whose share of the
+// sum reaches top_p; of equals the lower ones. Looks for the smallest probability in it by halving,
+// in the order of floats, which is that of their bits. n is a multiple of 8.
+//
+// A. Holtzman et al., "The Curious Case of Neural Text Degeneration", ICLR 2020.
+AUDIOGEN_HD inline void keep_nucleus(float* p, int n, double total, float top_p) {
+  const double wanted = static_cast<double>(top_p) * total;
+  std::int32_t reaches = 0, above = 0x3f800001;  // 0 and just above 1, the greatest of p
+  while (above - reaches > 1) {
+    const std::int32_t middle = reaches + (above - reaches) / 2;
+    (sum_from(p, n, core::bits_as<float>(middle)) >= wanted ? reaches : above) = middle;
+  }
+  const float least = core::bits_as<float>(reaches);
+  double sum = sum_from(p, n, core::bits_as<float>(above));
+  for (int k = 0; k < n; ++k) {
+    if (p[k] > least) continue;
+    if (p[k] == least && sum < wanted) {
+      sum += p[k];
+    } else {
+      p[k] = 0.0f;
+    }
+  }
+}
+
+AUDIOGEN_HD inline double sum_in_order(const float* p, int n) {
+  double sum = 0.0;
+  for (int k = 0; k < n; ++k) sum += p[k];
+  return sum;
+}
+
+// The first level whose running sum exceeds the uniform share of the total; if rounding leaves
+// none, the last that is possible at all. The greatest of p is 1; what follows the levels up to a
+// multiple of 8 is 0. Changes p.
+AUDIOGEN_HD inline int draw_from(float* p, int n, float top_p, float uniform) {
+  double total = sum_in_order(p, n);
+  if (top_p < 1.0f) {
+    keep_nucleus(p, (n + 7) / 8 * 8, total, top_p);
+    total = sum_in_order(p, n);
+  }
+  const double threshold = static_cast<double>(uniform) * total;
+  double sum = 0.0;
+  int last = 0;
+  for (int k = 0; k < n; ++k) {
+    sum += p[k];
+    if (sum > threshold) return k;
+    if (p[k] > 0.0f) last = k;
+  }
+  return last;
+}
+
+// A level of q_levels as the recurrent tiers see it, -2 .. 2.
+AUDIOGEN_HD inline float scaled_level(std::int32_t level, float step) {
+  return static_cast<float>(level) * step - 2.0f;
+}
+
+// Takes the direct current off: a zero at 0 Hz, a pole at `pole`.
+struct DcBlock {
+  double x = 0.0;
+  double y = 0.0;
+  AUDIOGEN_HD float step(float sample, double pole) {
+    y = sample - x + pole * y;
+    x = sample;
+    return static_cast<float>(y);
+  }
+};
+
+}  // namespace AUDIOGEN_ISA
+}  // namespace audiogen::kernels

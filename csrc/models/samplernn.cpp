@@ -1,0 +1,747 @@
+// SampleRNN: checking, multiplying out and packing of weights, and the step of a sample.
+#include "models/samplernn.h"
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cmath>
+#include <numbers>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "core/random.h"
+#include "models/weight_reader.h"
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+namespace audiogen::models {
+namespace {
+
+constexpr std::size_t kLargest = 1 << 16;  // sizes: far beyond use, far from overflow
+constexpr double kMu = 255.0;              // of ITU-T G.711, for any number of levels
+constexpr double kDcCorner = 10.0;         // Hz
+
+// Of audiogen/representation/note_features.py.
+constexpr std::size_t kHarmonics = 12;
+constexpr double kAttacks[] = {0.01, 0.1, 0.5, 2.0};  // s
+constexpr double kReleases[] = {0.05, 0.3};           // s
+constexpr std::size_t kNoteFeatures =
+    3 + std::size(kAttacks) + std::size(kReleases) + 2 * kHarmonics;
+
+std::int32_t silence(const SampleRNNConfig& config) {
+  return static_cast<std::int32_t>(config.q_levels / 2);  // of both quantisations
+}
+
+// representation.levels.dequantise of one level.
+float sample_of(std::size_t level, const SampleRNNConfig& config) {
+  const auto q = static_cast<double>(level), n = static_cast<double>(config.q_levels);
+  if (config.quantisation == SampleRNNConfig::Quantisation::kLinear) {
+    return static_cast<float>((q - static_cast<double>(config.q_levels / 2)) / (0.5 * n));
+  }
+  const double y = 2.0 * q / (n - 1.0) - 1.0;
+  return static_cast<float>(std::copysign(std::expm1(std::abs(y) * std::log1p(kMu)) / kMu, y));
+}
+
+// A matrix in double, C order, while weights are multiplied out.
+struct Wide {
+  std::size_t rows;
+  std::size_t columns;
+  std::vector<double> numbers;
+
+  Wide(std::size_t r, std::size_t c) : rows(r), columns(c), numbers(r * c) {}
+  Wide(std::size_t r, std::size_t c, const std::vector<float>& from)
+      : rows(r), columns(c), numbers(from.begin(), from.end()) {}
+  double& at(std::size_t r, std::size_t c) { return numbers[r * columns + c]; }
+};
+
+Wide product(const kernels::KernelTable& kernels, const Wide& a, const Wide& b) {
+  Wide c(a.rows, b.columns);
+  kernels.fold({a.rows, a.columns, b.columns}, a.numbers.data(), b.numbers.data(),
+               c.numbers.data());
+  return c;
+}
+
+// Rows to columns in float, each row padded for `linear_row`.
+kernels::AlignedFloats padded_transpose(Wide& matrix) {
+  const std::size_t stride = kernels::round_up(matrix.rows, 16);
+  kernels::AlignedFloats out(matrix.columns * stride);
+  for (std::size_t r = 0; r < matrix.rows; ++r) {
+    for (std::size_t c = 0; c < matrix.columns; ++c) {
+      out.data()[c * stride + r] = static_cast<float>(matrix.at(r, c));
+    }
+  }
+  return out;
+}
+
+std::vector<float> rounded(const std::vector<double>& numbers) {
+  return {numbers.begin(), numbers.end()};
+}
+
+// weight x + bias.
+std::vector<double> affine(const kernels::KernelTable& kernels, const Wide& weight,
+                           const std::vector<float>& x, const std::vector<float>& bias) {
+  Wide sum = product(kernels, weight, Wide(x.size(), 1, x));
+  for (std::size_t i = 0; i < bias.size(); ++i) sum.numbers[i] += bias[i];
+  return sum.numbers;
+}
+
+// representation.note_features.note_features of one moment.
+void note_features(double phase, double f0_over_rate, const SampleNote& note, double since_on_s,
+                   double since_off_s, float* to) {
+  const bool held = since_off_s < 0.0;
+  *to++ = static_cast<float>((note.pitch - 60.0) / 24.0);
+  *to++ = static_cast<float>(2.0 * note.velocity - 1.0);
+  *to++ = held ? 1.0f : 0.0f;
+  for (const double tau : kAttacks) *to++ = static_cast<float>(std::exp(-since_on_s / tau));
+  for (const double tau : kReleases) {
+    *to++ = held ? 0.0f : static_cast<float>(std::exp(-since_off_s / tau));
+  }
+  // Harmonics by turning: sine and cosine of k x from those of (k - 1) x and of x.
+  const double turn = 2.0 * std::numbers::pi * phase;
+  const double sin1 = std::sin(turn), cos1 = std::cos(turn);
+  double sin_k = 0.0, cos_k = 1.0;
+  for (std::size_t k = 1; k <= kHarmonics; ++k) {
+    const double turned = sin_k * cos1 + cos_k * sin1;
+    cos_k = cos_k * cos1 - sin_k * sin1;
+    sin_k = turned;
+    const double room = (0.5 - static_cast<double>(k) * f0_over_rate) / 0.05;
+    const double audible = std::clamp(room, 0.0, 1.0);
+    *to++ = static_cast<float>(audible * sin_k);
+    *to++ = static_cast<float>(audible * cos_k);
+  }
+}
+
+double pitch_to_hz(double pitch) { return 440.0 * std::exp2((pitch - 69.0) / 12.0); }
+
+// Cuts one piece of memory into arrays, each aligned to 64 bytes.
+class Carver {
+ public:
+  explicit Carver(float* memory) : memory_(memory) {}
+  float* take(std::size_t floats) {
+    float* taken = memory_ ? memory_ + used_ : nullptr;
+    used_ += kernels::round_up(floats, 16);
+    return taken;
+  }
+  std::size_t used() const { return used_; }
+
+ private:
+  float* memory_;
+  std::size_t used_ = 0;
+};
+
+}  // namespace
+
+// ---- Config ----
+
+std::size_t SampleRNNConfig::n_features() const {
+  return n_classes + (conditioning == Conditioning::kNote ? kNoteFeatures : 0);
+}
+
+std::size_t SampleRNNConfig::ratio(std::size_t tier) const {
+  return frame_sizes[tier] / (tier + 1 < n_tiers() ? frame_sizes[tier + 1] : 1);
+}
+
+void SampleRNNConfig::check() const {
+  const auto want = [](bool fine, const std::string& what) {
+    if (!fine) throw std::invalid_argument(what);
+  };
+  std::string sizes;
+  bool falling = !frame_sizes.empty() && frame_sizes.size() <= 16;
+  for (std::size_t i = 0; i < frame_sizes.size(); ++i) {
+    sizes += (i ? ", " : "") + std::to_string(frame_sizes[i]);
+    falling = falling && frame_sizes[i] >= 1 && frame_sizes[i] <= kLargest &&
+              (i == 0 ||
+               (frame_sizes[i] < frame_sizes[i - 1] && frame_sizes[i - 1] % frame_sizes[i] == 0));
+  }
+  want(falling, "frame_sizes=[" + sizes +
+                    "] must fall, each a multiple of the next and within 1 to 65536, as [8, 2]");
+  const auto within = [&](const char* name, std::size_t value, std::size_t most) {
+    want(value >= 1 && value <= most,
+         std::string(name) + "=" + std::to_string(value) + " is not 1 to " + std::to_string(most));
+  };
+  within("dim", dim, kLargest);
+  within("n_rnn", n_rnn, 64);
+  within("embedding_size", embedding_size, kLargest);
+  want((q_levels >= 2 && q_levels <= 256) || q_levels == 65536,
+       "q_levels=" + std::to_string(q_levels) + " must be 2 to 256, or 65536");
+  const std::size_t least = conditioning == Conditioning::kNone    ? 0
+                            : conditioning == Conditioning::kClass ? 2
+                                                                   : 1;
+  want(n_classes >= least && n_classes <= kLargest &&
+           (conditioning != Conditioning::kNone || n_classes == 0),
+       "n_classes=" + std::to_string(n_classes) + " doesn't go with this conditioning; use " +
+           (conditioning == Conditioning::kNone ? "0" : std::to_string(least) + " to 65536"));
+  want(std::isfinite(sample_rate) && sample_rate > 2.0 * std::numbers::pi * kDcCorner,
+       "sample_rate=" + std::to_string(sample_rate) + " is not a rate above 63 Hz");
+}
+
+// ---- Weights ----
+
+SampleRNNWeights::SampleRNNWeights(SampleRNNConfig config, const core::FloatArrays& arrays,
+                                   Precision precision)
+    : config_(std::move(config)), precision_(precision), kernels_(&kernels::kernels()) {
+  config_.check();
+  const std::size_t dim = config_.dim, gates = config_.n_gates() * dim;
+  const std::size_t n_told = config_.n_features(), n_levels = config_.n_levels();
+  const auto matrix = [&](std::size_t rows, const std::vector<float>& weight,
+                          const std::vector<float>& bias) {
+    kernels::Matrix packed{{rows, dim, precision_}, {}};
+    packed.packed = kernels::AlignedFloats(kernels::matrix_packed_floats(packed.shape));
+    kernels_->pack_matrix(packed.shape, weight.data(), bias.data(), packed.packed.data());
+    return packed;
+  };
+  WeightReader reader(arrays);
+  const Wide layer2(dim, dim, reader.take("sample.layer2.weight", {dim, dim}));
+  const auto& bias2 = reader.take("sample.layer2.bias", {dim});
+
+  for (std::size_t t = 0; t < config_.n_tiers(); ++t) {
+    Tier& tier = tiers_.emplace_back();
+    const std::string name = "tiers." + std::to_string(t) + ".";
+    const std::size_t frame = config_.frame_sizes[t], ratio = config_.ratio(t);
+    for (std::size_t l = 0; l < config_.n_rnn; ++l) {
+      Layer& layer = tier.layers.emplace_back();
+      const std::string end = "." + std::to_string(l) + ".";
+      const auto& ih_bias = reader.take(name + "ih" + end + "bias", {gates});
+      if (t == 0 && l == 0) {
+        const std::size_t n_in = frame + n_told;
+        Wide ih(gates, n_in, reader.take(name + "ih" + end + "weight", {gates, n_in}));
+        tier.direct = padded_transpose(ih);
+        tier.bias = kernels::AlignedFloats(kernels::round_up(gates, 16));
+        std::copy(ih_bias.begin(), ih_bias.end(), tier.bias.data());
+      } else {
+        const auto& weight = reader.take(name + "ih" + end + "weight", {gates, dim});
+        if (l > 0) {
+          layer.input = matrix(gates, weight, ih_bias);
+        } else {
+          const Wide ih(gates, dim, weight);
+          const auto& input = reader.take(name + "input.weight", {dim, frame});
+          const auto& bias = reader.take(name + "input.bias", {dim});
+          layer.input = matrix(gates, weight, rounded(affine(*kernels_, ih, bias, ih_bias)));
+          Wide direct(dim, frame + n_told);
+          for (std::size_t r = 0; r < dim; ++r) {
+            for (std::size_t c = 0; c < frame; ++c) direct.at(r, c) = input[r * frame + c];
+          }
+          if (n_told) {
+            const auto& told = reader.take(name + "features.weight", {dim, n_told});
+            for (std::size_t r = 0; r < dim; ++r) {
+              for (std::size_t c = 0; c < n_told; ++c) {
+                direct.at(r, frame + c) = told[r * n_told + c];
+              }
+            }
+          }
+          Wide folded = product(*kernels_, ih, direct);
+          tier.direct = padded_transpose(folded);
+        }
+      }
+      layer.recurrent = matrix(gates, reader.take(name + "hh" + end + "weight", {gates, dim}),
+                               reader.take(name + "hh" + end + "bias", {gates}));
+    }
+    const std::size_t n_states =
+        config_.n_rnn * (config_.rnn == SampleRNNConfig::Rnn::kLstm ? 2 : 1);
+    tier.h0 = reader.take(name + "h0", {n_states, dim});
+    const auto& up = reader.take(name + "upsample.weight", {ratio * dim, dim});
+    const auto& up_bias = reader.take(name + "upsample.bias", {ratio * dim});
+    if (t + 1 < config_.n_tiers()) {
+      tier.upsample = matrix(ratio * dim, up, up_bias);
+      continue;
+    }
+    std::vector<float> weight, bias;
+    for (std::size_t r = 0; r < ratio; ++r) {
+      Wide part(dim, dim);
+      std::copy_n(up.begin() + static_cast<std::ptrdiff_t>(r * dim * dim), dim * dim,
+                  part.numbers.begin());
+      const std::vector<float> part_bias(
+          up_bias.begin() + static_cast<std::ptrdiff_t>(r * dim),
+          up_bias.begin() + static_cast<std::ptrdiff_t>((r + 1) * dim));
+      const auto folded = rounded(product(*kernels_, layer2, part).numbers);
+      const auto folded_bias = rounded(affine(*kernels_, layer2, part_bias, bias2));
+      weight.insert(weight.end(), folded.begin(), folded.end());
+      bias.insert(bias.end(), folded_bias.begin(), folded_bias.end());
+    }
+    tier.upsample = matrix(ratio * dim, weight, bias);
+  }
+
+  const std::size_t window = config_.window(), size = config_.embedding_size;
+  const auto& layer1 = reader.take("sample.layer1.weight", {dim, window * size});
+  std::vector<std::string> embeddings = {"sample.embedding"};
+  if (config_.two_bytes()) embeddings.push_back("sample.embedding_low");
+  const std::size_t stride = kernels::round_up(dim, 16), n_bytes = embeddings.size();
+  tables_ = kernels::AlignedFloats(window * n_bytes * n_levels * stride);
+  for (std::size_t b = 0; b < n_bytes; ++b) {
+    const auto& embedding = reader.take(embeddings[b], {n_levels, size});
+    Wide turned(size, n_levels);
+    for (std::size_t k = 0; k < n_levels; ++k) {
+      for (std::size_t e = 0; e < size; ++e) turned.at(e, k) = embedding[k * size + e];
+    }
+    for (std::size_t w = 0; w < window; ++w) {
+      Wide part(dim, size);
+      for (std::size_t r = 0; r < dim; ++r) {
+        for (std::size_t e = 0; e < size; ++e) {
+          part.at(r, e) = layer1[(r * window + w) * size + e];
+        }
+      }
+      Wide table = product(*kernels_, layer2, product(*kernels_, part, turned));
+      const kernels::AlignedFloats rows = padded_transpose(table);
+      std::copy_n(rows.data(), rows.size(), tables_.data() + (w * n_bytes + b) * n_levels * stride);
+    }
+  }
+  if (n_told) {
+    const Wide told(dim, n_told, reader.take("sample.features.weight", {dim, n_told}));
+    Wide folded = product(*kernels_, layer2, told);
+    features_ = padded_transpose(folded);
+  }
+  std::vector<float> weight = reader.take("sample.layer3.weight", {dim, dim});
+  std::vector<float> bias = reader.take("sample.layer3.bias", {dim});
+  if (config_.two_bytes()) {
+    const auto& low = reader.take("sample.layer3_low.weight", {dim, dim});
+    const auto& low_bias = reader.take("sample.layer3_low.bias", {dim});
+    weight.insert(weight.end(), low.begin(), low.end());
+    bias.insert(bias.end(), low_bias.begin(), low_bias.end());
+    const auto& upper = reader.take("sample.upper", {n_levels, dim});
+    upper_ = kernels::AlignedFloats(n_levels * stride);
+    for (std::size_t k = 0; k < n_levels; ++k) {
+      std::copy_n(upper.data() + k * dim, dim, upper_.data() + k * stride);
+    }
+    output_low_ = matrix(n_levels, reader.take("sample.output_low.weight", {n_levels, dim}),
+                         reader.take("sample.output_low.bias", {n_levels}));
+  }
+  hidden_ = matrix(bias.size(), weight, bias);
+  output_ = matrix(n_levels, reader.take("sample.output.weight", {n_levels, dim}),
+                   reader.take("sample.output.bias", {n_levels}));
+  reader.finish();
+  samples_.resize(config_.q_levels);
+  for (std::size_t k = 0; k < samples_.size(); ++k) samples_[k] = sample_of(k, config_);
+}
+
+// ---- Stream ----
+
+// A second thread, which multiplies the lower rows of each matrix. It sleeps between runs and spins
+// within them: a product takes microseconds.
+class SampleStream::Helper {
+ public:
+  Helper() : thread_([this] { work(); }) {}
+  ~Helper() {
+    stops_ = true;
+    wake();
+    thread_.join();
+  }
+  void wake() noexcept {
+    awake_ = true;
+    awake_.notify_one();
+  }
+  void rest() noexcept { awake_ = false; }
+
+  // The whole product, shared between both threads. `wake` must have been called.
+  void multiply(kernels::Multiply* kernel, const kernels::MatrixShape& shape,
+                const kernels::ProductCall& call) noexcept {
+    const std::size_t cut = kernels::padded_rows(shape) / kernels::kBlockRows / 2;
+    if (cut == 0) return kernel(shape, call);
+    kernel_ = kernel;
+    shape_ = shape;
+    call_ = call;
+    call_.first_row = cut * kernels::kBlockRows;
+    const std::uint64_t number = posted_.load(std::memory_order_relaxed) + 1;
+    posted_.store(number, std::memory_order_release);
+    kernels::ProductCall own = call;
+    own.last_row = cut * kernels::kBlockRows;
+    kernel(shape, own);
+    spin_until([&] { return done_.load(std::memory_order_acquire) == number; });
+  }
+
+ private:
+  template <class Condition>
+  static void spin_until(Condition condition) noexcept {
+    for (unsigned turn = 1; !condition(); ++turn) {
+      if (turn % 1024 == 0) std::this_thread::yield();  // there may be fewer cores than threads
+#if defined(__SSE2__)
+      _mm_pause();
+#endif
+    }
+  }
+  void work() noexcept {
+    const core::DenormalGuard guard;
+    std::uint64_t seen = 0;
+    for (;;) {
+      awake_.wait(false);
+      if (stops_) return;
+      const auto posted = [&] { return posted_.load(std::memory_order_acquire) != seen; };
+      spin_until([&] { return posted() || !awake_ || stops_; });
+      if (!posted()) continue;
+      kernel_(shape_, call_);
+      done_.store(++seen, std::memory_order_release);
+    }
+  }
+
+  std::atomic<bool> awake_ = false, stops_ = false;
+  alignas(64) std::atomic<std::uint64_t> posted_ = 0;
+  kernels::Multiply* kernel_ = nullptr;
+  kernels::MatrixShape shape_;
+  kernels::ProductCall call_{};
+  alignas(64) std::atomic<std::uint64_t> done_ = 0;
+  std::thread thread_;  // last, so that it finds the rest
+};
+
+SampleStream::SampleStream(std::shared_ptr<const SampleRNNWeights> weights, std::size_t n_streams,
+                           std::size_t n_threads)
+    : weights_(std::move(weights)) {
+  if (n_streams < 1 || n_streams > kLargest) {
+    throw std::invalid_argument("n_streams=" + std::to_string(n_streams) + " is not 1 to 65536");
+  }
+  if (n_threads < 1 || n_threads > 2) {
+    throw std::invalid_argument("n_threads=" + std::to_string(n_threads) + " is not 1 or 2");
+  }
+  const SampleRNNConfig& config = weights_->config();
+  const std::size_t dim = config.dim, n_tiers = config.n_tiers();
+  const auto padded = [](std::size_t n) { return kernels::round_up(n, 16); };
+  gates_stride_ = padded(config.n_gates() * dim);
+  features_stride_ = padded(config.n_features());
+  hidden_stride_ = padded(weights_->hidden_.shape.rows);
+  logits_stride_ = padded(config.n_logits());
+  dc_pole_ = 1.0 - 2.0 * std::numbers::pi * kDcCorner / config.sample_rate;
+
+  voices_.resize(n_streams);
+  std::size_t most_columns = 1;
+  up_stride_ = 0;
+  for (std::size_t t = 0; t < n_tiers; ++t) {
+    const std::size_t ratio = config.ratio(t), n_states = weights_->tiers_[t].h0.size() / dim;
+    const bool last = t + 1 == n_tiers;
+    Place& place = places_.emplace_back();
+    place.states = stream_floats_;
+    place.told = place.states + padded(n_states * dim);
+    stream_floats_ = place.told + (last ? padded(ratio * dim) : ratio * gates_stride_);
+    if (last) continue;
+    most_columns = std::max(most_columns, ratio);
+    up_stride_ = std::max(up_stride_, padded(ratio * dim));
+  }
+  state_ = kernels::AlignedFloats(n_streams * stream_floats_);
+  history_size_ = std::bit_ceil(config.frame_sizes[0]);
+  history_.resize(n_streams * history_size_);
+  const std::size_t column = kernels::column_floats(weights_->hidden_.shape);
+  // Once to count, once to cut.
+  const auto lay_out = [&](float* memory) {
+    Carver carver(memory);
+    columns_ = carver.take(n_streams * most_columns * column);
+    features_ = carver.take(n_streams * features_stride_);
+    direct_ = carver.take(config.frame_sizes[0] + config.n_features());
+    gates_ = carver.take(n_streams * gates_stride_);
+    recurrent_ = carver.take(n_streams * gates_stride_);
+    up_ = carver.take(n_streams * up_stride_);
+    hidden_ = carver.take(n_streams * hidden_stride_);
+    logits_ = carver.take(n_streams * logits_stride_);
+    return carver.used();
+  };
+  scratch_ = kernels::AlignedFloats(lay_out(nullptr));
+  lay_out(scratch_.data());
+  targets_.resize(n_streams * most_columns);
+  rows_.resize(1 + config.window() * (config.two_bytes() ? 2 : 1));
+  stepping_.resize(n_streams);
+  drawn_.resize(n_streams);
+  if (n_threads == 2) helper_ = std::make_unique<Helper>();
+  reset(0);
+}
+
+SampleStream::SampleStream(const SampleStream& other)
+    : SampleStream(other.weights_, other.n_streams(), other.helper_ ? 2 : 1) {
+  seed_ = other.seed_;
+  first_stream_ = other.first_stream_;
+  voices_ = other.voices_;
+  history_ = other.history_;
+  std::copy_n(other.state_.data(), other.state_.size(), state_.data());
+}
+
+SampleStream& SampleStream::operator=(const SampleStream& other) {
+  if (this != &other) *this = SampleStream(other);
+  return *this;
+}
+
+SampleStream::SampleStream(SampleStream&&) noexcept = default;
+SampleStream& SampleStream::operator=(SampleStream&&) noexcept = default;
+SampleStream::~SampleStream() = default;
+
+void SampleStream::reset(std::uint64_t seed,
+                         std::uint32_t first_stream) noexcept AUDIOGEN_REALTIME {
+  seed_ = seed;
+  first_stream_ = first_stream;
+  for (std::size_t s = 0; s < voices_.size(); ++s) start_note(s, {});
+}
+
+void SampleStream::restart(std::size_t stream) noexcept AUDIOGEN_REALTIME {
+  voices_[stream] = {};
+  for (std::size_t i = 0; i < history_size_; ++i) past(stream, i) = silence(config());
+  float* floats = state(stream);
+  std::fill_n(floats, stream_floats_, 0.0f);
+  for (std::size_t t = 0; t < places_.size(); ++t) {
+    const std::vector<float>& h0 = weights_->tiers_[t].h0;
+    std::copy_n(h0.data(), h0.size(), floats + places_[t].states);
+  }
+}
+
+void SampleStream::start_note(std::size_t stream,
+                              const SampleNote& note) noexcept AUDIOGEN_REALTIME {
+  restart(stream);
+  voices_[stream].note = note;
+  set_pitch(stream, note.pitch);
+}
+
+void SampleStream::set_class(std::size_t stream, std::size_t index) noexcept AUDIOGEN_REALTIME {
+  voices_[stream].note.index = index;
+}
+
+void SampleStream::set_pitch(std::size_t stream, double pitch) noexcept AUDIOGEN_REALTIME {
+  voices_[stream].note.pitch = pitch;
+  voices_[stream].increment = pitch_to_hz(pitch) / config().sample_rate;
+}
+
+void SampleStream::release(std::size_t stream) noexcept AUDIOGEN_REALTIME {
+  Voice& voice = voices_[stream];
+  if (voice.released == kHeld) voice.released = voice.position;
+}
+
+std::uint64_t SampleStream::position(std::size_t stream) const noexcept AUDIOGEN_REALTIME {
+  return voices_[stream].position;
+}
+
+void SampleStream::feed(const std::int32_t* levels, std::size_t n) noexcept AUDIOGEN_REALTIME {
+  run({.given = levels, .sampling = {}}, n);
+}
+
+void SampleStream::process(float* samples, std::size_t n,
+                           const Sampling& sampling) noexcept AUDIOGEN_REALTIME {
+  run({.samples = samples, .sampling = sampling}, n);
+}
+
+void SampleStream::draw(std::int32_t* levels, float* samples, std::size_t n,
+                        const Sampling& sampling) noexcept AUDIOGEN_REALTIME {
+  run({.levels = levels, .samples = samples, .sampling = sampling}, n);
+}
+
+void SampleStream::logits(const std::int32_t* levels, std::size_t n,
+                          float* logits) noexcept AUDIOGEN_REALTIME {
+  run({.given = levels, .logits = logits, .sampling = {}}, n);
+}
+
+void SampleStream::run(const Run& run, std::size_t n) noexcept AUDIOGEN_REALTIME {
+  const core::DenormalGuard guard;
+  const SampleRNNConfig& config = weights_->config();
+  if (helper_) helper_->wake();
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t s = 0; s < voices_.size(); ++s) tell(s);
+    for (std::size_t t = 0; t < places_.size(); ++t) {
+      n_stepping_ = 0;
+      for (std::size_t s = 0; s < voices_.size(); ++s) {
+        if (voices_[s].position % config.frame_sizes[t] == 0) stepping_[n_stepping_++] = s;
+      }
+      if (n_stepping_ == 0) continue;
+      step_tier(t);
+      upsample(t);
+    }
+    if (run.given) {
+      for (std::size_t s = 0; s < voices_.size(); ++s) drawn_[s] = run.given[s * n + i];
+    }
+    if (!run.given || run.logits) step_samples(run, i, n);
+    for (std::size_t s = 0; s < voices_.size(); ++s) {
+      Voice& voice = voices_[s];
+      const float sample = weights_->samples_[static_cast<std::size_t>(drawn_[s])];
+      const float clean = voice.dc_block.step(sample, dc_pole_);
+      if (run.samples) run.samples[s * n + i] = clean;
+      if (run.levels) run.levels[s * n + i] = drawn_[s];
+      past(s, voice.position) = drawn_[s];
+      ++voice.position;
+      voice.phase += voice.increment;
+      voice.phase -= std::floor(voice.phase);
+    }
+  }
+  if (helper_) helper_->rest();
+}
+
+void SampleStream::tell(std::size_t stream) noexcept AUDIOGEN_REALTIME {
+  const SampleRNNConfig& config = weights_->config();
+  if (config.n_features() == 0) return;
+  const Voice& voice = voices_[stream];
+  float* to = features_ + stream * features_stride_;
+  if (config.conditioning == SampleRNNConfig::Conditioning::kNote) {
+    const auto seconds = [&](std::uint64_t samples) {
+      return static_cast<double>(samples) / config.sample_rate;
+    };
+    const double since_off_s =
+        voice.released == kHeld ? -1.0 : seconds(voice.position - voice.released);
+    note_features(voice.phase, voice.increment, voice.note, seconds(voice.position), since_off_s,
+                  to);
+    to += kNoteFeatures;
+  }
+  std::fill_n(to, config.n_classes, 0.0f);
+  to[voice.note.index] = 1.0f;
+}
+
+void SampleStream::pack(const kernels::Matrix& matrix, std::size_t column, const float* x,
+                        bool rectify) noexcept AUDIOGEN_REALTIME {
+  const std::size_t at = column * kernels::column_floats(matrix.shape);
+  weights_->kernels_->pack_column(matrix.shape, x, rectify, columns_ + at);
+}
+
+void SampleStream::multiply(const kernels::Matrix& matrix,
+                            std::size_t n) noexcept AUDIOGEN_REALTIME {
+  const kernels::ProductCall call{matrix.packed.data(), columns_, n,
+                                  targets_.data(),      0,        matrix.shape.rows};
+  kernels::Multiply* kernel = weights_->kernels_->multiply;
+  if (helper_) {
+    helper_->multiply(kernel, matrix.shape, call);
+  } else {
+    kernel(matrix.shape, call);
+  }
+}
+
+// The recurrent layers of a tier, for the streams in stepping_.
+void SampleStream::step_tier(std::size_t t) noexcept AUDIOGEN_REALTIME {
+  const SampleRNNConfig& config = weights_->config();
+  const SampleRNNWeights::Tier& tier = weights_->tiers_[t];
+  const std::size_t dim = config.dim, frame = config.frame_sizes[t];
+  const std::size_t n_told = config.n_features();
+  const float scale = static_cast<float>(4.0 / static_cast<double>(config.q_levels - 1));
+  const auto h = [&](std::size_t i, std::size_t l) {
+    return state(stepping_[i]) + places_[t].states + l * dim;
+  };
+  for (std::size_t l = 0; l < tier.layers.size(); ++l) {
+    const SampleRNNWeights::Layer& layer = tier.layers[l];
+    for (std::size_t i = 0; i < n_stepping_; ++i) {
+      pack(layer.recurrent, i, h(i, l), false);
+      targets_[i] = recurrent_ + i * gates_stride_;
+    }
+    multiply(layer.recurrent, n_stepping_);
+    if (l > 0) {
+      for (std::size_t i = 0; i < n_stepping_; ++i) {
+        pack(layer.input, i, h(i, l - 1), false);
+        targets_[i] = gates_ + i * gates_stride_;
+      }
+      multiply(layer.input, n_stepping_);
+    }
+    for (std::size_t i = 0; i < n_stepping_; ++i) {
+      const std::size_t s = stepping_[i];
+      float* gates = gates_ + i * gates_stride_;
+      if (l == 0) {
+        const std::uint64_t position = voices_[s].position;
+        const float* start = tier.bias.data();
+        if (t > 0) {
+          const std::size_t slot = position % config.frame_sizes[t - 1] / frame;
+          start = state(s) + places_[t - 1].told + slot * gates_stride_;
+        }
+        std::copy_n(start, gates_stride_, gates);
+        for (std::size_t k = 0; k < frame; ++k) {
+          direct_[k] = kernels::scaled_level(past(s, position - frame + k), scale);
+        }
+        std::copy_n(features_ + s * features_stride_, n_told, direct_ + frame);
+        weights_->kernels_->linear_row(direct_, frame + n_told, tier.direct.data(), gates_stride_,
+                                       gates);
+      }
+      const kernels::GateCall call{gates, recurrent_ + i * gates_stride_, h(i, l),
+                                   h(i, config.n_rnn + l), dim};
+      if (config.rnn == SampleRNNConfig::Rnn::kGru) {
+        weights_->kernels_->gru_gates(call);
+      } else {
+        weights_->kernels_->lstm_gates(call);
+      }
+    }
+  }
+}
+
+// What a tier says from now on: to the gates of the tier below, or to the samples.
+void SampleStream::upsample(std::size_t t) noexcept AUDIOGEN_REALTIME {
+  const SampleRNNConfig& config = weights_->config();
+  const kernels::Matrix& up = weights_->tiers_[t].upsample;
+  const bool last = t + 1 == places_.size();
+  for (std::size_t i = 0; i < n_stepping_; ++i) {
+    float* floats = state(stepping_[i]);
+    pack(up, i, floats + places_[t].states + (config.n_rnn - 1) * config.dim, false);
+    targets_[i] = last ? floats + places_[t].told : up_ + i * up_stride_;
+  }
+  multiply(up, n_stepping_);
+  if (last) return;
+  const kernels::Matrix& below = weights_->tiers_[t + 1].layers[0].input;
+  const std::size_t ratio = config.ratio(t);
+  for (std::size_t i = 0; i < n_stepping_; ++i) {
+    for (std::size_t r = 0; r < ratio; ++r) {
+      pack(below, i * ratio + r, up_ + i * up_stride_ + r * config.dim, false);
+      targets_[i * ratio + r] = state(stepping_[i]) + places_[t].told + r * gates_stride_;
+    }
+  }
+  multiply(below, n_stepping_ * ratio);
+}
+
+// Logits of sample i of a run, and what is drawn from them unless levels are given.
+void SampleStream::step_samples(const Run& run, std::size_t i,
+                                std::size_t n) noexcept AUDIOGEN_REALTIME {
+  const SampleRNNConfig& config = weights_->config();
+  const SampleRNNWeights& w = *weights_;
+  const std::size_t dim = config.dim, window = config.window(), n_levels = config.n_levels();
+  const std::size_t stride = kernels::round_up(dim, 16);
+  const std::size_t n_bytes = config.two_bytes() ? 2 : 1;
+  for (std::size_t s = 0; s < voices_.size(); ++s) {
+    const std::uint64_t position = voices_[s].position;
+    float* hidden = hidden_ + s * hidden_stride_;
+    std::size_t n_rows = 0;
+    rows_[n_rows++] = state(s) + places_.back().told + position % window * dim;
+    for (std::size_t k = 0; k < window; ++k) {
+      const auto level = static_cast<std::size_t>(past(s, position - window + k));
+      const float* table = w.tables_.data() + k * n_bytes * n_levels * stride;
+      if (n_bytes == 1) {
+        rows_[n_rows++] = table + level * stride;
+      } else {
+        rows_[n_rows++] = table + (level >> 8) * stride;
+        rows_[n_rows++] = table + (n_levels + (level & 255)) * stride;
+      }
+    }
+    w.kernels_->add_rows(rows_.data(), n_rows, dim, hidden);
+    w.kernels_->linear_row(features_ + s * features_stride_, config.n_features(),
+                           w.features_.data(), stride, hidden);
+    pack(w.hidden_, s, hidden, true);
+    targets_[s] = hidden;
+  }
+  multiply(w.hidden_, voices_.size());
+  for (std::size_t s = 0; s < voices_.size(); ++s) {
+    pack(w.output_, s, hidden_ + s * hidden_stride_, true);
+    targets_[s] = logits_ + s * logits_stride_;
+  }
+  multiply(w.output_, voices_.size());
+  for (std::size_t s = 0; s < voices_.size() && !run.given; ++s) {
+    drawn_[s] = draw_one(targets_[s], run, i, s, voices_[s].position * n_bytes);
+  }
+  if (config.two_bytes()) {
+    for (std::size_t s = 0; s < voices_.size(); ++s) {
+      float* low = hidden_ + s * hidden_stride_ + dim;
+      const auto upper = static_cast<std::size_t>(run.given ? drawn_[s] >> 8 : drawn_[s]);
+      rows_[0] = low;
+      rows_[1] = w.upper_.data() + upper * stride;
+      w.kernels_->add_rows(rows_.data(), 2, dim, low);
+      pack(w.output_low_, s, low, true);
+      targets_[s] = logits_ + s * logits_stride_ + n_levels;
+    }
+    multiply(w.output_low_, voices_.size());
+    for (std::size_t s = 0; s < voices_.size() && !run.given; ++s) {
+      drawn_[s] = drawn_[s] * 256 + draw_one(targets_[s], run, i, s, voices_[s].position * 2 + 1);
+    }
+  }
+  if (!run.logits) return;
+  for (std::size_t s = 0; s < voices_.size(); ++s) {
+    std::copy_n(logits_ + s * logits_stride_, config.n_logits(),
+                run.logits + (s * n + i) * config.n_logits());
+  }
+}
+
+// Draws with the uniform number of the given number in the stream.
+std::int32_t SampleStream::draw_one(const float* logits, const Run& run, std::size_t i,
+                                    std::size_t stream,
+                                    std::uint64_t number) noexcept AUDIOGEN_REALTIME {
+  const auto& temperature = run.sampling.temperature;
+  const float uniform = core::philox_uniform(
+      seed_, first_stream_ + static_cast<std::uint32_t>(stream),
+      static_cast<std::uint32_t>(number >> 32), static_cast<std::uint32_t>(number));
+  return weights_->kernels_->draw({logits, config().n_levels(),
+                                   temperature[temperature.size() > 1 ? i : 0], run.sampling.top_p,
+                                   uniform});
+}
+
+}  // namespace audiogen::models

@@ -1,0 +1,37 @@
+// Events for tests of the engine, and a way to play them in blocks.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "engine/engine.h"
+
+inline audiogen::engine::Event note_on(std::uint32_t offset, std::uint32_t id, float pitch) {
+  return {offset, audiogen::engine::EventKind::kNoteOn, id, id % 2, pitch, 0.7f};
+}
+
+inline audiogen::engine::Event note_off(std::uint32_t offset, std::uint32_t id) {
+  return {offset, audiogen::engine::EventKind::kNoteOff, id, 0, 0.0f, 0.0f};
+}
+
+// Events whose offsets count from the first sample, block by block.
+inline std::vector<float> play(audiogen::engine::Engine& engine,
+                               const std::vector<audiogen::engine::Event>& events, std::size_t n,
+                               const std::vector<std::size_t>& sizes) {
+  std::vector<float> out(n);
+  std::vector<audiogen::engine::Event> now;
+  std::size_t which = 0, next = 0;
+  for (std::size_t done = 0; done < n;) {
+    const std::size_t size = std::min(sizes[which++ % sizes.size()], n - done);
+    now.clear();
+    for (; next < events.size() && events[next].offset < done + size; ++next) {
+      now.push_back(events[next]);
+      now.back().offset -= static_cast<std::uint32_t>(done);
+    }
+    engine.process(out.data() + done, size, now);
+    done += size;
+  }
+  return out;
+}
