@@ -39,6 +39,9 @@ class Excerpts(Protocol):
         """
 
 
+LONGEST_DELAY = 80  # samples by which a note may sound after its note-on
+
+
 class RecordedExcerpts:
     """Stretches of recordings that were put one after the other.
 
@@ -100,6 +103,9 @@ class RecordedExcerpts:
 class NoteExcerpts:
     """Notes from their note-on, with pitch, velocity, time and the fundamental's phase.
 
+    Each sounds some samples late, by chance: so a network that has drawn silence at first has seen
+    that, and how it ends.
+
     Parameters
     ----------
     notes : NoteSet
@@ -137,30 +143,33 @@ class NoteExcerpts:
         levels = quantise(waveforms, config.q_levels, config.quantisation)
         quiet = silence(config.q_levels, config.quantisation)
         self._past = config.frame_sizes[0]
-        levels = np.pad(levels, ((0, 0), (self._past, 0)), constant_values=quiet)
+        before = self._past + LONGEST_DELAY
+        levels = np.pad(levels, ((0, 0), (before, 0)), constant_values=quiet)
         self.levels = levels.astype(np.uint16 if config.two_bytes else np.uint8)
 
     def draw(self, random: np.random.Generator) -> int:
-        return int(random.integers(len(self.levels)))
+        return int(random.integers(len(self.levels) * (LONGEST_DELAY + 1)))
 
     def all(self) -> list[int]:
-        return list(range(len(self.levels)))
+        return [note * (LONGEST_DELAY + 1) for note in range(len(self.levels))]
 
     def chunk(self, which: int, start: int, n: int) -> tuple[np.ndarray, np.ndarray | None]:
-        levels = self.levels[which, start : start + n + self._past]
+        note, delay = divmod(which, LONGEST_DELAY + 1)
+        first = start + LONGEST_DELAY - delay
+        levels = self.levels[note, first : first + n + self._past]
         time = np.arange(start, start + n)
-        readings = self._ahead[which]
-        ahead = np.interp(time, HOP * np.arange(len(readings)), readings)
+        readings = self._ahead[note]
+        ahead = np.interp(time - delay, HOP * np.arange(len(readings)), readings)
         off_s = time / self._rate - NOTE_ON_S
         features = note_features(
-            self._f0[which] * time / self._rate + ahead,
-            self._pitch[which],
-            self._velocity[which],
+            self._f0[note] * (time - delay) / self._rate + ahead,
+            self._pitch[note],
+            self._velocity[note],
             time / self._rate,
             off_s,
             self._rate,
         )
-        classes = np.broadcast_to(self._one_hot[which], (n, self._one_hot.shape[1]))
+        classes = np.broadcast_to(self._one_hot[note], (n, self._one_hot.shape[1]))
         return levels, np.concatenate((features, classes), axis=1)
 
 
@@ -176,7 +185,7 @@ class TrainingData:
     classes : tuple of str
         Names of the model's classes.
     pitch_range : tuple of int or None
-        Lowest and highest MIDI number of notes.
+        Lowest and highest MIDI number that all classes have notes of.
     split : dict of str to list of str
         Names of what is in ``training`` and ``held_out``, and of what was ``skipped`` and why.
     minutes : float
@@ -278,13 +287,21 @@ def _notes(
         return NoteExcerpts(notes.take(chosen), notes.instruments, model, sample_rate, chunk)
 
     training = excerpts(trained)
-    pitches = [note.pitch for note in notes]
+    ranges: dict[str, list[int]] = {}
+    for note in notes:
+        ranges.setdefault(note.instrument, []).append(note.pitch)
+    lowest = max(min(pitches) for pitches in ranges.values())
+    highest = min(max(pitches) for pitches in ranges.values())
+    if lowest > highest:
+        raise ParameterError(
+            f"{folder}: its instruments have no pitch in common; train them apart"
+        )
     return TrainingData(
         training=training,
         held_out=excerpts(held),
         model=model,
         classes=notes.instruments,
-        pitch_range=(min(pitches), max(pitches)),
+        pitch_range=(lowest, highest),
         split={"training": trained, "held_out": held, "skipped": []},
         minutes=len(trained) * training.n_samples / sample_rate / 60.0,
     )

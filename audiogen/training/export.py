@@ -178,9 +178,11 @@ def preview_notes(folder: Path, scratch: Path) -> dict[str, Path]:
     from audiogen.plot import plot_rainbowgram
 
     synth = Synth(folder)
+    assert synth.preset.pitch_range is not None
+    lowest, highest = synth.preset.pitch_range
     parts = []
     for i, timbre in enumerate(synth.timbres):
-        pitch = _PREVIEW_PITCHES[i % len(_PREVIEW_PITCHES)]
+        pitch = min(max(_PREVIEW_PITCHES[i % len(_PREVIEW_PITCHES)], lowest), highest)
         part = synth.render([(0.0, 1.0, pitch)], timbre=timbre)
         length = round(1.5 * synth.sample_rate)
         parts.append(np.pad(part, (0, max(0, length - len(part))))[:length])

@@ -85,7 +85,7 @@ def test_the_state_is_carried_and_renewed_where_an_excerpt_begins():
     n_chunks = trainer.training.n_samples // TINY.chunk
     assert n_chunks == 5
     assert trainer._chunk.tolist() == [0, 1, 3]  # rows begin apart
-    for step in range(12):
+    for _ in range(12):
         chunk, which = trainer._chunk.copy(), trainer._which.copy()
         trainer.train_step()
         ended = chunk == n_chunks - 1
@@ -132,7 +132,7 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_weights(tmp_path: Path) ->
     with torch.no_grad():
         trainer.model.sample.output.bias[0] = float("nan")
     broken = {name: value.clone() for name, value in trainer.model.state_dict().items()}
-    with pytest.raises(AudiogenError, match="at step 3 .* lower the learning rate"):
+    with pytest.raises(AudiogenError, match=r"at step 3 .* lower the learning rate"):
         train(trainer, tmp_path / "c.pt", ignore)
     assert trainer.step == 3 and (tmp_path / "c.pt").exists()
     for name, value in trainer.model.state_dict().items():  # no update was made from it

@@ -1,0 +1,182 @@
+"""`audiogen train samplernn`: a folder in, a preset that plays out; stopped and gone on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+torch = pytest.importorskip("torch")
+
+import audiogen  # noqa: E402
+from audiogen.cli.main import main  # noqa: E402
+from audiogen.data.nsynth import SetWriter  # noqa: E402
+from audiogen.models.samplernn import SampleRNNConfig  # noqa: E402
+from audiogen.presets import load_preset  # noqa: E402
+from audiogen.representation.harmonic import pitch_to_hz  # noqa: E402
+from audiogen.training.excerpts import LONGEST_DELAY, read_training_data  # noqa: E402
+
+RATE = 8000
+SMALL = (
+    *("--dim", 8, "--embedding", 4, "--frame-sizes", "8,2", "--batch", 2, "--chunk", 64),
+    *("--sample-rate", RATE, "--held-out", 0.2),
+)
+
+
+def run(*words: object) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main([str(word) for word in words])
+    return int(stopped.value.code or 0)
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> Path:
+    folder = tmp_path / "recordings"
+    for label, hz in (("low", 200.0), ("high", 700.0)):
+        (folder / label).mkdir(parents=True)
+        for i in range(3):
+            t = np.arange(RATE) / RATE
+            sound = 0.5 * np.sin(2 * np.pi * (hz + 10 * i) * t)
+            soundfile.write(folder / label / f"{i}.wav", sound, RATE)
+    (folder / "broken.wav").write_bytes(b"nothing")
+    return folder
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    """Five notes of each of two instruments, of different ranges."""
+    folder = tmp_path / "notes"
+    t = np.arange(4 * RATE) / RATE
+    with SetWriter(folder, RATE) as writer:
+        for instrument, pitches in (
+            ("reed_acoustic_000", range(60, 65)),
+            ("flute_000", range(62, 67)),
+        ):
+            for pitch in pitches:
+                sound = 0.5 * np.sin(2 * np.pi * pitch_to_hz(pitch) * t) * (t < 3.1)
+                writer.add(
+                    sound,
+                    instrument=instrument,
+                    family="reed" if "reed" in instrument else "flute",
+                    source="acoustic",
+                    pitch=pitch,
+                    velocity=100,
+                    qualities=[0] * 10,
+                )
+    return folder
+
+
+def test_recordings_become_a_preset_that_sounds(recordings, tmp_path, capsys):
+    out = tmp_path / "babble"
+    card = ("--licence", "CC0-1.0", "--source", "sines", "--author", "me", "--temperature", 0.8)
+    assert run("train", "samplernn", recordings, "-o", out, "--steps", 3, *SMALL, *card) == 0
+    captured = capsys.readouterr()
+    assert "left out: broken.wav" in captured.err and "1 left out" in captured.err
+    assert "--seconds 10" in captured.out
+    preset = load_preset(out)
+    assert (preset.kind, preset.licence, preset.sampling.temperature) == (
+        "samplernn",
+        "CC0-1.0",
+        0.8,
+    )
+    assert preset.data.source == "sines" and preset.data.files == 6
+    assert preset.training.steps == 3
+    measured = preset.measured
+    assert measured["held_out_bits"] > 0 and measured["held_out_bits_bigram"] > 0
+    split = json.loads((tmp_path / "babble.run" / "split.json").read_text())
+    assert len(split["training"]) + len(split["held_out"]) == 6
+    log = (tmp_path / "babble.run" / "log.jsonl").read_text().splitlines()
+    assert json.loads(log[-1])["step"] == 3 and "held_out" in json.loads(log[-1])
+    sound = audiogen.load(out).generate(0.1)
+    assert sound.shape == (800,) and (out / "preview.png").exists()
+
+
+def test_a_checkpoint_is_neither_taken_nor_lost_unasked(recordings, tmp_path, capsys):
+    out = tmp_path / "babble"
+    words = ("train", "samplernn", recordings, "-o", out, *SMALL)
+    assert run(*words, "--steps", 2, "--resume") == 2
+    assert "isn't there" in capsys.readouterr().err
+    assert run(*words, "--steps", 2) == 0
+    assert run(*words, "--steps", 2) == 2
+    assert "--resume goes on from it" in capsys.readouterr().err
+    assert run(*words, "--steps", 2, "--resume") == 0  # nothing is left to do: written again
+    assert run(*words, "--steps", 4, "--resume") == 2
+    assert "another recipe" in capsys.readouterr().err
+
+
+def test_minutes_become_steps_that_a_resumed_training_keeps(recordings, tmp_path, capsys):
+    out = tmp_path / "babble"
+    words = ("train", "samplernn", recordings, "-o", out, *SMALL, "--minutes", 0.01)
+    assert run(*words) == 0
+    steps = load_preset(out).training.steps
+    assert steps > 1
+    assert run(*words, "--resume") == 0
+    assert load_preset(out).training.steps == steps
+    assert run(*words, "--steps", 3) == 2
+    assert "one of the two" in capsys.readouterr().err
+
+
+def test_subfolders_become_timbres(recordings, tmp_path):
+    (recordings / "broken.wav").unlink()
+    out = tmp_path / "two"
+    assert run("train", "samplernn", recordings, "-o", out, "--steps", 2, "--classes", *SMALL) == 0
+    texture = audiogen.load(out)
+    assert texture.timbres == ["high", "low"]
+    assert not np.array_equal(
+        texture.generate(0.1, timbre="high"), texture.generate(0.1, timbre="low")
+    )
+
+
+def test_notes_become_an_instrument(notes, tmp_path, capsys):
+    out = tmp_path / "winds"
+    levels = ("--levels", 65536)
+    assert run("train", "samplernn", notes, "-o", out, "--steps", 2, *SMALL, *levels) == 0
+    assert "--notes" in capsys.readouterr().out
+    preset = load_preset(out)
+    assert preset.pitch_range == [62, 64]  # what both have
+    assert preset.samplernn.conditioning == "note" and len(preset.timbres) == 2
+    assert len(audiogen.load(out).render("D4:0.1")) > 0
+
+
+def test_a_note_sounds_late_by_its_delay_and_phase_and_sound_go_together(notes):
+    config = SampleRNNConfig(frame_sizes=(8, 2), dim=8, embedding_size=4)
+    options = {"sample_rate": RATE, "excerpt_s": 1.0, "chunk": 64, "held_out": 0.2, "seed": 0}
+    prepared = read_training_data(notes, config, **options)
+    source, past = prepared.training, config.frame_sizes[0]
+    on_time, features = source.chunk(2 * (LONGEST_DELAY + 1), 0, 512)
+    late, told = source.chunk(2 * (LONGEST_DELAY + 1) + 30, 0, 512)
+    assert np.array_equal(late[past + 30 :], on_time[past:-30])
+    assert (late[: past + 30] == 128).all()
+    np.testing.assert_allclose(told[30:, 9:], features[:-30, 9:], atol=1e-4)  # phases, late alike
+    np.testing.assert_array_equal(told[:, :7], features[:, :7])  # pitch, velocity, time: not
+    assert {source.draw(np.random.default_rng(i)) % (LONGEST_DELAY + 1) for i in range(99)} > {
+        0,
+        80,
+    }
+    assert [which % (LONGEST_DELAY + 1) for which in source.all()] == [0] * len(source.all())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--steps", 2, "--frame-sizes", "8,3"), "multiple"),
+        (("--steps", 2, "--frame-sizes", "eight"), "isn't a list of numbers"),
+        (("--steps", 2, "--rnn", "rnn"), "gru, lstm"),
+        (("--steps", 2, "--levels", 1000), "65536"),
+        (("--steps", 2, "--chunk", 30), "multiple of the longest frame"),
+        ((), "one of the two"),
+    ],
+)
+def test_bad_options_are_named_before_anything_is_read(tmp_path, capsys, words, message):
+    (tmp_path / "empty").mkdir()
+    assert run("train", "samplernn", tmp_path / "empty", "-o", tmp_path / "x", *words) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_an_empty_folder_is_refused(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert run("train", "samplernn", tmp_path / "empty", "-o", tmp_path / "x", "--steps", 2) == 2
+    assert "no sound that can be used" in capsys.readouterr().err
