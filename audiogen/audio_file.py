@@ -1,4 +1,4 @@
-"""Sound files: any of them in, as float samples; wav, flac or ogg out, the whole of it or nothing."""
+"""Sound files: any in, as float samples; wav, flac or ogg out, the whole of it or nothing."""
 
 from __future__ import annotations
 

@@ -106,6 +106,10 @@ def samplernn(
     embedding: Annotated[int, typer.Option(min=1, help="Size of a level's embedding.")] = 64,
     levels: Annotated[int, typer.Option(help="2 to 256, or 65536 for 16 bits.")] = 256,
     quantisation: Annotated[str, typer.Option(help="linear or mu_law.")] = "mu_law",
+    start: Annotated[
+        str | None,
+        typer.Option("--from", help="A preset to begin with, of the same sizes and classes."),
+    ] = None,
     classes: Annotated[
         bool, typer.Option("--classes", help="Each subfolder is a sound to choose.")
     ] = False,
@@ -133,8 +137,9 @@ def samplernn(
     import torch
 
     from audiogen.models.samplernn import SampleRNNConfig
+    from audiogen.presets import load_preset
     from audiogen.training.excerpts import read_training_data
-    from audiogen.training.export_samplernn import export_samplernn, samplernn_fields
+    from audiogen.training.export_samplernn import export_samplernn, samplernn_fields, start_from
     from audiogen.training.samplernn import Recipe, Trainer, steps_in
 
     if (minutes is None) == (steps is None):
@@ -187,6 +192,8 @@ def samplernn(
     if steps is None and checkpoint.exists():
         steps = int(torch.load(checkpoint, weights_only=True)["recipe"]["steps"])
     trainer = make(steps or steps_in(60.0 * (minutes or 0.0), make(1_000_000)))
+    if start is not None:
+        start_from(trainer, load_preset(start))
     card: dict[str, Any] = {
         "description": description or f"Trained on {data.name}.",
         "authors": author or ["unknown"],

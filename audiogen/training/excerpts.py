@@ -293,9 +293,7 @@ def _notes(
     lowest = max(min(pitches) for pitches in ranges.values())
     highest = min(max(pitches) for pitches in ranges.values())
     if lowest > highest:
-        raise ParameterError(
-            f"{folder}: its instruments have no pitch in common; train them apart"
-        )
+        raise ParameterError(f"{folder}: its instruments have no pitch in common; train them apart")
     return TrainingData(
         training=training,
         held_out=excerpts(held),

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from audiogen.errors import ParameterError
 from audiogen.evaluation.likelihood import bigram_bits, unigram_bits
-from audiogen.models.samplernn import export_weights
-from audiogen.presets import Preset, check_fields, write_preset
+from audiogen.models.samplernn import export_weights, import_weights
+from audiogen.presets import Preset, SamplernnPreset, check_fields, write_preset
 from audiogen.training.excerpts import TrainingData
 from audiogen.training.export import name_of, preview_notes, read_source, training_table
 from audiogen.training.samplernn import Trainer
@@ -42,9 +43,6 @@ def samplernn_fields(
     font = read_source(folder)
     described = {entry["instrument_str"]: entry for entry in font.get("instruments", ())}
     licence = font.get("licence", licence) if licence == "unknown" else licence
-    config = asdict(trainer.recipe.model)
-    for key in ("weight_norm", "learn_h0"):  # of training alone
-        del config[key]
     fields: dict[str, Any] = {
         "format": 1,
         "name": name,
@@ -53,7 +51,7 @@ def samplernn_fields(
         "authors": authors,
         "licence": licence,
         "sample_rate": trainer.recipe.sample_rate,
-        "samplernn": config | {"frame_sizes": list(config["frame_sizes"])},
+        "samplernn": _sizes(trainer),
         "sampling": {"temperature": temperature},
         "data": {
             "source": font.get("font", source),
@@ -73,6 +71,32 @@ def samplernn_fields(
         fields["pitch_range"] = list(prepared.pitch_range)
     check_fields(fields, name)
     return fields
+
+
+def start_from(trainer: Trainer, preset: Preset) -> None:
+    """Give a fresh trainer a preset's weights: the way back of `export_samplernn`.
+
+    Raises
+    ------
+    ParameterError
+        If the preset's network has other sizes.
+    """
+    from safetensors.numpy import load_file
+
+    if not isinstance(preset, SamplernnPreset):
+        raise ParameterError(f"preset {preset.name!r} isn't a SampleRNN; name one that is")
+    sizes = _sizes(trainer)
+    came = preset.samplernn.model_dump()
+    different = [name for name in sizes if came[name] != sizes[name]]
+    if different:
+        name = different[0]
+        raise ParameterError(
+            f"preset {preset.name!r} has {name} = {came[name]}; this training has {sizes[name]}:"
+            " give the same, or begin without it"
+        )
+    weights = load_file(preset.weights_path)
+    import_weights(trainer.model, weights)
+    import_weights(trainer.average, weights)
 
 
 def export_samplernn(
@@ -121,6 +145,14 @@ def export_samplernn(
         preset = write_preset(draft, fields, weights)
         files = (preview_notes if preset.plays_notes else preview_texture)(draft, Path(scratch))
         return write_preset(folder, fields, weights, files)
+
+
+def _sizes(trainer: Trainer) -> dict[str, Any]:
+    """``[samplernn]`` of a preset."""
+    config = asdict(trainer.recipe.model)
+    for key in ("weight_norm", "learn_h0"):  # of training alone
+        del config[key]
+    return config | {"frame_sizes": list(config["frame_sizes"])}
 
 
 def preview_texture(folder: Path, scratch: Path) -> dict[str, Path]:

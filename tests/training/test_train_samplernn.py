@@ -180,3 +180,17 @@ def test_an_empty_folder_is_refused(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert run("train", "samplernn", tmp_path / "empty", "-o", tmp_path / "x", "--steps", 2) == 2
     assert "no sound that can be used" in capsys.readouterr().err
+
+
+def test_a_training_begins_with_a_preset_of_the_same_sizes(recordings, tmp_path, capsys):
+    first, second = tmp_path / "first", tmp_path / "second"
+    words = ("train", "samplernn", recordings, *SMALL)
+    assert run(*words, "-o", first, "--steps", 3) == 0
+    start = ("--from", first, "--learning-rate", 0.0)
+    assert run(*words, "-o", second, "--steps", 1, *start) == 0  # nothing is learned
+    assert load_preset(second).measured["held_out_bits"] == pytest.approx(
+        load_preset(first).measured["held_out_bits"], abs=1e-3
+    )
+    wider = (*words, "-o", tmp_path / "third", "--steps", 1, "--from", first, "--dim", 9)
+    assert run(*wider) == 2
+    assert "has dim = 8; this training has 9" in capsys.readouterr().err
