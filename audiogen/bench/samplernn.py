@@ -252,7 +252,7 @@ import json, statistics, sys, time
 from audiogen.engine.networks import SampleNetwork
 from audiogen.presets import load_preset
 preset, n, seconds = load_preset(sys.argv[1]), int(sys.argv[2]), {}
-for precision in ("float32", "int8"):
+for precision in ("float32", "bfloat16", "int8"):
     stream = SampleNetwork(preset, precision).streams(1, 0)
     if preset.plays_notes:
         stream.start_note(0, 60.0, 0.8, 0)
