@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "bindings/arrays.h"
 #include "core/safetensors.h"
 #include "models/gansynth.h"
 
@@ -67,21 +68,6 @@ static GeneratorConfig config_from(const py::dict& fields) {
     }
   }
   return config;
-}
-
-static core::FloatArrays arrays_from(const py::dict& weights) {
-  core::FloatArrays arrays;
-  for (const auto& [key, value] : weights) {
-    const auto array = Array::ensure(value);
-    const auto name = py::cast<std::string>(key);
-    if (!array) {
-      PyErr_Clear();
-      throw std::invalid_argument("weight '" + name + "' isn't an array of numbers");
-    }
-    arrays[name] = {{array.shape(), array.shape() + array.ndim()},
-                    {array.data(), array.data() + array.size()}};
-  }
-  return arrays;
 }
 
 static models::Precision precision_from(const std::string& name) {

@@ -5,12 +5,13 @@
 #include <cmath>
 #include <cstring>
 #include <numbers>
-#include <set>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
 
 #include "core/random.h"
+#include "models/carver.h"
+#include "models/weight_reader.h"
 
 namespace audiogen::models {
 namespace {
@@ -22,56 +23,6 @@ constexpr std::size_t kLargest =
     1 << 16;  // channels, bins, frames: far beyond use, far from overflow
 constexpr std::uint32_t kStreamsPerNote = 32;  // Philox streams that a note may use, one a block
 static_assert(kMostBlocks <= kStreamsPerNote);
-
-std::string text_of(const std::vector<std::size_t>& shape) {
-  std::string text = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) {
-    text += (i ? ", " : "") + std::to_string(shape[i]);
-  }
-  return text + "]";
-}
-
-// Hands out arrays by name, each once, and complains about what is missing or left over.
-class WeightReader {
- public:
-  explicit WeightReader(const core::FloatArrays& arrays) : arrays_(arrays) {}
-
-  const std::vector<float>& take(const std::string& name, const std::vector<std::size_t>& shape) {
-    const auto found = arrays_.find(name);
-    if (found == arrays_.end()) {
-      throw core::FormatError("weight '" + name + "' of shape " + text_of(shape) +
-                              " is missing; were the weights exported for another config?");
-    }
-    const core::FloatArray& array = found->second;
-    if (array.shape != shape) {
-      throw core::FormatError("weight '" + name + "' has shape " + text_of(array.shape) +
-                              "; the config wants " + text_of(shape));
-    }
-    for (std::size_t i = 0; i < array.values.size(); ++i) {
-      if (!std::isfinite(array.values[i])) {
-        throw core::FormatError("weight '" + name + "' holds " + std::to_string(array.values[i]) +
-                                " at index " + std::to_string(i) +
-                                "; was the training stable to its end?");
-      }
-    }
-    taken_.insert(name);
-    return array.values;
-  }
-
-  void finish() const {
-    for (const auto& [name, array] : arrays_) {
-      if (!taken_.contains(name)) {
-        throw core::FormatError("weight '" + name +
-                                "' belongs to no layer of the config; were the "
-                                "weights exported for another config?");
-      }
-    }
-  }
-
- private:
-  const core::FloatArrays& arrays_;
-  std::set<std::string, std::less<>> taken_;
-};
 
 // [rows, n] with each row padded to `stride` floats.
 kernels::AlignedFloats padded(const std::vector<float>& values, std::size_t rows, std::size_t n,
@@ -111,22 +62,6 @@ void time_features(const GeneratorConfig& config, std::size_t n_rows, std::size_
     feature = static_cast<float>(feature / static_cast<double>(frames));
   }
 }
-
-// Cuts one piece of memory into arrays, each aligned to 64 bytes.
-class Carver {
- public:
-  explicit Carver(float* memory) : memory_(memory) {}
-  float* take(std::size_t floats) {
-    float* taken = memory_ ? memory_ + used_ : nullptr;
-    used_ += kernels::round_up(floats, 16);
-    return taken;
-  }
-  std::size_t used() const { return used_; }
-
- private:
-  float* memory_;
-  std::size_t used_ = 0;
-};
 
 double pixel_norm_of(const float* x, std::size_t n) {
   double squares = 0.0;

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "core/random.h"
+#include "models/carver.h"
 #include "models/weight_reader.h"
 
 #if defined(__SSE2__)
@@ -116,22 +117,6 @@ void note_features(double phase, double f0_over_rate, const SampleNote& note, do
 }
 
 double pitch_to_hz(double pitch) { return 440.0 * std::exp2((pitch - 69.0) / 12.0); }
-
-// Cuts one piece of memory into arrays, each aligned to 64 bytes.
-class Carver {
- public:
-  explicit Carver(float* memory) : memory_(memory) {}
-  float* take(std::size_t floats) {
-    float* taken = memory_ ? memory_ + used_ : nullptr;
-    used_ += kernels::round_up(floats, 16);
-    return taken;
-  }
-  std::size_t used() const { return used_; }
-
- private:
-  float* memory_;
-  std::size_t used_ = 0;
-};
 
 }  // namespace
 
