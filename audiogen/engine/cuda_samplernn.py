@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from audiogen.engine.networks import DC_BLOCK_HZ, check_seed
+from audiogen.engine.networks import DC_BLOCK_HZ, check_sampling, check_seed
 from audiogen.errors import (
     DeviceError,
     FormatError,
@@ -164,16 +164,7 @@ class CudaSampleStream:
     def _drawn(self, want: str, n: int, temperature: ArrayLike, top_p: float) -> Any:
         if n < 0:
             raise ParameterError(f"n={n}; give 0 or more samples")
-        temperatures = np.asarray(temperature, np.float32)
-        if temperatures.shape not in ((), (1,), (n,)) or not np.all(
-            np.isfinite(temperatures) & (temperatures >= 0)
-        ):
-            raise ParameterError(
-                f"temperature={temperature!r} isn't one number or {n} of them, 0 or more"
-            )
-        if not 0.0 < top_p <= 1.0:
-            raise ParameterError(f"top_p={top_p} isn't above 0, up to 1")
-        return self._run(want, n, np.broadcast_to(temperatures, n), top_p)
+        return self._run(want, n, check_sampling(temperature, top_p, n), top_p)
 
     def _given(self, levels: ArrayLike) -> NDArray[np.int32]:
         given, q_levels = np.asarray(levels), self._table.q_levels

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from audiogen.engine.fallback import Engine, checked_weights
-from audiogen.engine.networks import DC_BLOCK_HZ, END_FADE_S, LONGEST_RELEASE_S
+from audiogen.engine.networks import DC_BLOCK_HZ, END_FADE_S, LONGEST_RELEASE_S, check_sampling
 from audiogen.errors import ParameterError
 from audiogen.ops import _native
 from audiogen.ops.fallback import philox_block
@@ -272,16 +272,7 @@ class SampleStream:
     def _drawn(
         self, n: int, temperature: ArrayLike, top_p: float
     ) -> list[tuple[NDArray[np.int32], Array]]:
-        temperatures = np.asarray(temperature, np.float32)
-        if temperatures.shape not in ((), (1,), (n,)) or not np.all(
-            np.isfinite(temperatures) & (temperatures >= 0)
-        ):
-            raise ParameterError(
-                f"temperature={temperature!r} isn't one number or {n} of them, 0 or more"
-            )
-        if not 0.0 < top_p <= 1.0:
-            raise ParameterError(f"top_p={top_p} isn't above 0, up to 1")
-        temperatures = np.broadcast_to(temperatures, n)
+        temperatures = check_sampling(temperature, top_p, n)
         return [stream.draw(n, temperatures, np.float32(top_p)) for stream in self._streams]
 
     def _stream(self, number: int) -> _Stream:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from audiogen.errors import ParameterError
 from audiogen.presets import GansynthPreset, Preset, SamplernnPreset
@@ -89,6 +90,26 @@ class SampleNetwork:
             len(preset.timbres),
         )
         return self._module.Engine(instrument, rate, BLOCK, voices, seed)
+
+
+def check_sampling(temperature: ArrayLike, top_p: float, n: int) -> NDArray[np.float32]:
+    """The temperature of each of ``n`` samples.
+
+    Raises
+    ------
+    ParameterError
+        If it isn't one number or ``n`` of them, 0 or more, or top_p isn't above 0, up to 1.
+    """
+    temperatures = np.asarray(temperature, np.float32)
+    if temperatures.shape not in ((), (1,), (n,)) or not np.all(
+        np.isfinite(temperatures) & (temperatures >= 0)
+    ):
+        raise ParameterError(
+            f"temperature={temperature!r} isn't one number or {n} of them, 0 or more"
+        )
+    if not 0.0 < top_p <= 1.0:
+        raise ParameterError(f"top_p={top_p} isn't above 0, up to 1")
+    return np.broadcast_to(temperatures, n)
 
 
 def check_seed(seed: int) -> int:
