@@ -174,6 +174,7 @@ def samplernn(
         held_out=held_out,
         seed=seed,
         by_subfolder=classes,
+        astray=recipe.astray,
     )
     for line in prepared.split["skipped"]:
         typer.echo(f"left out: {line}", err=True)

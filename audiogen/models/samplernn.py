@@ -246,14 +246,16 @@ class SampleLevel(nn.Module):
             self.output_low = Linear(dim, N_BYTE, norm=norm, init="lecun")
 
     def forward(
-        self, levels: Tensor, conditioning: Tensor, features: Tensor | None
+        self, heard: Tensor, levels: Tensor, conditioning: Tensor, features: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
         """Logits of samples whose past is known.
 
         Parameters
         ----------
-        levels : Tensor [batch, window + n_samples], int64
-            The samples of the result are the last ones; the last of all tells only a lower byte.
+        heard : Tensor [batch, window + n_samples - 1], int64
+            What lies before each sample.
+        levels : Tensor [batch, n_samples], int64
+            The samples themselves, whose upper bytes tell the lower ones.
         conditioning : Tensor [batch, n_samples, dim]
         features : Tensor [batch, n_samples, n_features]
 
@@ -263,11 +265,9 @@ class SampleLevel(nn.Module):
         low_logits : Tensor [batch, n_samples, 256] or None
             Of the lower byte, given the upper one.
         """
-        n = conditioning.shape[1]
-        upper = levels >> 8 if self.two_bytes else levels
-        past = F.embedding(upper[:, : self.window + n - 1], self.embedding)
+        past = F.embedding(heard >> 8 if self.two_bytes else heard, self.embedding)
         if self.two_bytes:
-            past = past + F.embedding(levels[:, : self.window + n - 1] & 255, self.embedding_low)
+            past = past + F.embedding(heard & 255, self.embedding_low)
         x = self.layer1(past.unfold(1, self.window, 1).transpose(2, 3).flatten(2)) + conditioning
         if features is not None:
             x = x + self.features(features)
@@ -275,7 +275,7 @@ class SampleLevel(nn.Module):
         logits = self.output(F.relu(self.layer3(x)))
         if not self.two_bytes:
             return logits, None
-        known = F.embedding(upper[:, self.window :], self.upper)
+        known = F.embedding(levels >> 8, self.upper)
         return logits, self.output_low(F.relu(self.layer3_low(x) + known))
 
 
@@ -298,7 +298,11 @@ class SampleRNN(nn.Module):
         return [tier.h0[:, None].expand(-1, batch, -1) for tier in self.tiers]
 
     def forward(
-        self, levels: Tensor, state: State, features: Tensor | None = None
+        self,
+        levels: Tensor,
+        state: State,
+        features: Tensor | None = None,
+        heard: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None, State]:
         """Logits of a stretch of samples, teacher-forced.
 
@@ -309,6 +313,8 @@ class SampleRNN(nn.Module):
         state : State
             `initial_state`, or what the stretch before returned.
         features : Tensor [batch, n_samples, n_features], optional
+        heard : Tensor, as ``levels``, optional
+            What the network hears of the past in place of ``levels``.
 
         Returns
         -------
@@ -316,13 +322,14 @@ class SampleRNN(nn.Module):
         low_logits : Tensor [batch, n_samples, 256] or None
         state : State
         """
+        heard = levels if heard is None else heard
         config, top = self.config, self.config.frame_sizes[0]
         n = levels.shape[1] - top
         if n < 1 or n % top:
             raise ParameterError(
                 f"levels has {levels.shape[1]} samples; a multiple of {top} is wanted, 2 x or more"
             )
-        scaled = levels.float() * (4.0 / (config.q_levels - 1)) - 2.0
+        scaled = heard.float() * (4.0 / (config.q_levels - 1)) - 2.0
         conditioning, ends = None, []
         for tier, first in zip(self.tiers, state, strict=True):
             size = tier.frame_size
@@ -330,17 +337,22 @@ class SampleRNN(nn.Module):
             told = None if features is None else features[:, ::size]
             conditioning, end = tier(frames, conditioning, told, first)
             ends.append(end)
-        logits, low = self.sample(levels[:, top - self.sample.window :], conditioning, features)
+        past = heard[:, top - self.sample.window : -1]
+        logits, low = self.sample(past, levels[:, top:], conditioning, features)
         return logits, low, ends
 
     def bits(
-        self, levels: Tensor, state: State, features: Tensor | None = None
+        self,
+        levels: Tensor,
+        state: State,
+        features: Tensor | None = None,
+        heard: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         """Negative log likelihood of each sample of a stretch, in bits.
 
         Parameters
         ----------
-        levels, state, features
+        levels, state, features, heard
             As `forward`.
 
         Returns
@@ -348,7 +360,7 @@ class SampleRNN(nn.Module):
         bits : Tensor [batch, n_samples]
         state : State
         """
-        logits, low, state = self(levels, state, features)
+        logits, low, state = self(levels, state, features, heard)
         target = levels[:, self.config.frame_sizes[0] :]
         upper = target >> 8 if self.config.two_bytes else target
         nats = F.cross_entropy(logits.flatten(0, 1).float(), upper.flatten(), reduction="none")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -16,8 +16,24 @@ from audiogen.data.soundfont import NOTE_ON_S
 from audiogen.errors import ParameterError
 from audiogen.models.samplernn import SampleRNNConfig
 from audiogen.representation.harmonic import pitch_to_hz
-from audiogen.representation.levels import quantise, silence
+from audiogen.representation.levels import quantise
 from audiogen.representation.note_features import note_features
+
+
+class Chunk(NamedTuple):
+    """A stretch of an excerpt; ``past`` is the model's longest frame.
+
+    Parameters
+    ----------
+    levels : array [past + n]
+    features : array [n, n_features] or None
+    heard : array [past + n]
+        What the network hears of the past: the levels, or something that went astray from them.
+    """
+
+    levels: np.ndarray
+    features: np.ndarray | None
+    heard: np.ndarray
 
 
 class Excerpts(Protocol):
@@ -32,14 +48,12 @@ class Excerpts(Protocol):
     def all(self) -> list[int]:
         """Excerpts that cover the sound once."""
 
-    def chunk(self, which: int, start: int, n: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """Levels [past + n] and features [n, n_features] of samples start .. start + n.
-
-        ``past`` is the model's longest frame.
-        """
+    def chunk(self, which: int, start: int, n: int) -> Chunk:
+        """Samples start .. start + n."""
 
 
 LONGEST_DELAY = 80  # samples by which a note may sound after its note-on
+N_WAYS = 1 << 20  # to go astray
 
 
 class RecordedExcerpts:
@@ -93,18 +107,22 @@ class RecordedExcerpts:
         last = len(self.levels) - self.n_samples
         return list(range(self._past, last + 1, self.n_samples))
 
-    def chunk(self, which: int, start: int, n: int) -> tuple[np.ndarray, np.ndarray | None]:
+    def chunk(self, which: int, start: int, n: int) -> Chunk:
         first = which + start
         levels = self.levels[first - self._past : first + n]
         classes = self._classes
-        return levels, None if classes is None else self._eye[classes[first : first + n]]
+        told = None if classes is None else self._eye[classes[first : first + n]]
+        return Chunk(levels, told, levels)
 
 
 class NoteExcerpts:
     """Notes from their note-on, with pitch, velocity, time and the fundamental's phase.
 
     Each sounds some samples late, by chance: so a network that has drawn silence at first has seen
-    that, and how it ends.
+    that, and how it ends. And what is heard of its past goes astray: its phase wanders about what
+    it should be, and its levels are a little wrong. So a network learns to come back from its own
+    mistakes to the phase that it is told (the idea of Bengio et al., "Scheduled Sampling", 2015,
+    without a second pass through the network).
 
     Parameters
     ----------
@@ -114,6 +132,9 @@ class NoteExcerpts:
     config : SampleRNNConfig
     sample_rate : int, Hz
     chunk : int, samples
+    astray : float
+        The furthest that the phase wanders, in periods of the fundamental; levels are wrong by
+        a normal deviation of up to 0.1 x ``astray``, in halves of their range.
     """
 
     def __init__(
@@ -123,6 +144,7 @@ class NoteExcerpts:
         config: SampleRNNConfig,
         sample_rate: int,
         chunk: int,
+        astray: float = 0.0,
     ):
         waveforms = notes.waveforms()
         self.n_samples = waveforms.shape[1] // chunk * chunk
@@ -140,23 +162,29 @@ class NoteExcerpts:
             fundamental_phase(waveform, f0, sample_rate)
             for waveform, f0 in zip(waveforms, self._f0, strict=True)
         ]
-        levels = quantise(waveforms, config.q_levels, config.quantisation)
-        quiet = silence(config.q_levels, config.quantisation)
         self._past = config.frame_sizes[0]
-        before = self._past + LONGEST_DELAY
-        levels = np.pad(levels, ((0, 0), (before, 0)), constant_values=quiet)
+        self._astray, self._config = astray, config
+        self._waveforms = np.pad(waveforms, ((0, 0), (self._past + LONGEST_DELAY, 0)))
+        levels = quantise(self._waveforms, config.q_levels, config.quantisation)
         self.levels = levels.astype(np.uint16 if config.two_bytes else np.uint8)
+        self._n_late = len(levels) * (LONGEST_DELAY + 1)
 
     def draw(self, random: np.random.Generator) -> int:
-        return int(random.integers(len(self.levels) * (LONGEST_DELAY + 1)))
+        """A note, its delay, and how its past goes astray, in one number."""
+        late = int(random.integers(self._n_late))
+        way = int(random.integers(1, N_WAYS)) if self._astray else 0
+        return way * self._n_late + late
 
     def all(self) -> list[int]:
+        """Every note on time, and its past as it was."""
         return [note * (LONGEST_DELAY + 1) for note in range(len(self.levels))]
 
-    def chunk(self, which: int, start: int, n: int) -> tuple[np.ndarray, np.ndarray | None]:
-        note, delay = divmod(which, LONGEST_DELAY + 1)
+    def chunk(self, which: int, start: int, n: int) -> Chunk:
+        way, late = divmod(which, self._n_late)
+        note, delay = divmod(late, LONGEST_DELAY + 1)
         first = start + LONGEST_DELAY - delay
         levels = self.levels[note, first : first + n + self._past]
+        heard = self._heard(note, first, n + self._past, way) if way else levels
         time = np.arange(start, start + n)
         readings = self._ahead[note]
         ahead = np.interp(time - delay, HOP * np.arange(len(readings)), readings)
@@ -170,7 +198,46 @@ class NoteExcerpts:
             self._rate,
         )
         classes = np.broadcast_to(self._one_hot[note], (n, self._one_hot.shape[1]))
-        return levels, np.concatenate((features, classes), axis=1)
+        return Chunk(levels, np.concatenate((features, classes), axis=1), heard)
+
+    def _heard(self, note: int, first: int, n: int, way: int) -> np.ndarray:
+        """Levels first .. first + n of a note whose phase and levels are wrong in some way."""
+        random = np.random.default_rng(way)
+        furthest, deviation = self._astray * random.random(2) ** 2
+        rates = np.exp(random.uniform(np.log(0.3), np.log(30.0), 2))[:, None]  # Hz
+        turns = random.random((2, 1))
+        where = np.arange(first, first + n)
+        swings = np.sin(2.0 * np.pi * (rates * where / self._rate + turns)).mean(axis=0)
+        samples = _between(
+            self._waveforms[note], where + furthest * swings * self._rate / self._f0[note]
+        )
+        q_levels = self._config.q_levels
+        levels = quantise(samples, q_levels, self._config.quantisation)
+        wrong = 0.1 * deviation * np.random.default_rng((way, first)).standard_normal(n)
+        wrong = np.round(0.5 * q_levels * wrong)
+        return np.clip(levels + wrong, 0, q_levels - 1).astype(self.levels.dtype)
+
+
+N_BETWEEN = 4  # points that are put between two samples by a filter; a line joins them
+
+
+def _between(waveform: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """A waveform between its samples; it is silent outside.
+
+    Parameters
+    ----------
+    waveform : array [n_samples]
+    places : array [n], samples
+        Not far from one another.
+    """
+    from scipy.signal import resample_poly
+
+    margin = 16
+    first, last = int(places.min()) - margin, int(places.max()) + margin + 1
+    inside = waveform[max(first, 0) : last]
+    around = ((max(-first, 0), max(last - len(waveform), 0)),)
+    fine = resample_poly(np.pad(inside, around), N_BETWEEN, 1)
+    return np.interp((places - first) * N_BETWEEN, np.arange(len(fine)), fine)
 
 
 @dataclass(frozen=True)
@@ -211,6 +278,7 @@ def read_training_data(
     held_out: float,
     seed: int,
     by_subfolder: bool = False,
+    astray: float = 0.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> TrainingData:
     """Read a folder of notes in NSynth's layout (pitch-conditioned), or of any recordings.
@@ -229,6 +297,8 @@ def read_training_data(
         Of the split.
     by_subfolder : bool
         Whether the subfolders of recordings are classes.
+    astray : float
+        As `NoteExcerpts`, of the notes to train on.
     progress : callable, optional
         Gets files done and files in all.
 
@@ -238,7 +308,7 @@ def read_training_data(
         If there is nothing to train on, or too little.
     """
     if (folder / "examples.json").is_file():
-        return _notes(folder, model, sample_rate, chunk, held_out, seed)
+        return _notes(folder, model, sample_rate, chunk, held_out, seed, astray)
     found = read_recordings(folder, sample_rate, progress)
     labels = found.labels if by_subfolder else []
     if by_subfolder and len(labels) < 2:
@@ -269,7 +339,13 @@ def read_training_data(
 
 
 def _notes(
-    folder: Path, model: SampleRNNConfig, sample_rate: int, chunk: int, held_out: float, seed: int
+    folder: Path,
+    model: SampleRNNConfig,
+    sample_rate: int,
+    chunk: int,
+    held_out: float,
+    seed: int,
+    astray: float,
 ) -> TrainingData:
     notes = read_notes(folder, sample_rate=sample_rate)
     names = [note.name for note in notes]
@@ -283,10 +359,11 @@ def _notes(
     trained = sorted(names[i] for i in order[n_held:])
     model = replace(model, conditioning="note", n_classes=len(notes.instruments))
 
-    def excerpts(chosen: list[str]) -> NoteExcerpts:
-        return NoteExcerpts(notes.take(chosen), notes.instruments, model, sample_rate, chunk)
+    def excerpts(chosen: list[str], astray: float) -> NoteExcerpts:
+        taken = notes.take(chosen)
+        return NoteExcerpts(taken, notes.instruments, model, sample_rate, chunk, astray)
 
-    training = excerpts(trained)
+    training = excerpts(trained, astray)
     ranges: dict[str, list[int]] = {}
     for note in notes:
         ranges.setdefault(note.instrument, []).append(note.pitch)
@@ -296,7 +373,7 @@ def _notes(
         raise ParameterError(f"{folder}: its instruments have no pitch in common; train them apart")
     return TrainingData(
         training=training,
-        held_out=excerpts(held),
+        held_out=excerpts(held, 0.0),
         model=model,
         classes=notes.instruments,
         pitch_range=(lowest, highest),

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from audiogen.errors import AudiogenError, ParameterError
 from audiogen.models.samplernn import SampleRNN, SampleRNNConfig
-from audiogen.training.excerpts import Excerpts
+from audiogen.training.excerpts import Chunk, Excerpts
 
 EVALUATION_CHUNK = 8192  # samples
 N_TIMED = 12  # steps
@@ -42,6 +42,8 @@ class Recipe:
     average : float
         Share of the averaged weights that a step keeps.
     held_out : float
+    astray : float, periods
+        How far the phase that is heard of a note's past may be off (`NoteExcerpts`).
     bfloat16 : bool
         Products in bfloat16 with float32 sums.
     sample_rate : int, Hz
@@ -56,6 +58,7 @@ class Recipe:
     learning_rate: float = 2e-3
     average: float = 0.998
     held_out: float = 0.05
+    astray: float = 0.25
     bfloat16: bool = True
     sample_rate: int = 16000
     seed: int = 0
@@ -120,7 +123,7 @@ class Trainer:
         recipe = self.recipe
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate()
-        levels, features = self._batch()
+        levels, features, heard = self._batch()
         state = [
             torch.where(self._fresh[None, :, None], first, carried)
             for first, carried in zip(
@@ -128,7 +131,7 @@ class Trainer:
             )
         ]
         with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
-            bits, state = self.model.bits(levels, state, features)
+            bits, state = self.model.bits(levels, state, features, heard)
         loss = bits.mean()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -188,7 +191,7 @@ class Trainer:
         total, seen = 0.0, 0
         for start in range(0, source.n_samples - top + 1, size):
             length = min(size, (source.n_samples - start) // top * top)
-            levels, features = _stack([source.chunk(w, start, length) for w in chosen])
+            levels, features, _ = _stack([source.chunk(w, start, length) for w in chosen])
             bits, state = model.bits(levels, state, features)
             total, seen = total + bits.double().sum().item(), seen + bits.numel()
         return total / seen
@@ -199,7 +202,7 @@ class Trainer:
         fall = 0.02 + 0.98 * math.cos(0.5 * math.pi * done) ** 2
         return self.recipe.learning_rate * min(1.0, (self.step + 1) / 100) * fall
 
-    def _batch(self) -> tuple[Tensor, Tensor | None]:
+    def _batch(self) -> tuple[Tensor, Tensor | None, Tensor]:
         size = self.recipe.chunk
         return _stack(
             [
@@ -266,10 +269,10 @@ def steps_in(seconds: float, trainer: Trainer) -> int:
     return max(1, int(seconds * N_TIMED / (time.monotonic() - start)))
 
 
-def _stack(
-    parts: list[tuple[np.ndarray, np.ndarray | None]],
-) -> tuple[Tensor, Tensor | None]:
+def _stack(parts: list[Chunk]) -> tuple[Tensor, Tensor | None, Tensor]:
     """Chunks of rows as a batch."""
-    levels = torch.from_numpy(np.stack([levels for levels, _ in parts]).astype(np.int64))
-    told = [features for _, features in parts if features is not None]
-    return levels, torch.from_numpy(np.stack(told)) if told else None
+    levels = np.stack([part.levels for part in parts]).astype(np.int64)
+    heard = np.stack([part.heard for part in parts]).astype(np.int64)
+    told = [part.features for part in parts if part.features is not None]
+    features = torch.from_numpy(np.stack(told)) if told else None
+    return torch.from_numpy(levels), features, torch.from_numpy(heard)

@@ -134,10 +134,12 @@ class Reference:
         window = c.frame_sizes[-1]
         told = self.told[-1][:, n % window][:, None]
         past = self.levels[-window:]
-        logits, _ = model.sample(torch.tensor([[*past, 0]]), told, features)
+        logits, _ = model.sample(torch.tensor([past]), torch.tensor([[0]]), told, features)
         level = draw(logits[0, 0].numpy(), uniforms[0], temperature, top_p)
         if c.two_bytes:
-            _, low = model.sample(torch.tensor([[*past, 256 * level]]), told, features)
+            _, low = model.sample(
+                torch.tensor([past]), torch.tensor([[256 * level]]), told, features
+            )
             level = 256 * level + draw(low[0, 0].numpy(), uniforms[1], temperature, top_p)
         self.levels.append(level)
         return level

@@ -100,7 +100,7 @@ def test_carried_chunks_are_one_long_stretch():
     trainer = make(recipe)
     source, which = trainer.training, int(trainer._which[0])
     chunks = [trainer.train_step()["bits"] for _ in range(5)]
-    levels, _ = source.chunk(which, 0, source.n_samples)
+    levels = source.chunk(which, 0, source.n_samples).levels
     levels = torch.from_numpy(levels.astype(np.int64))[None]
     bits, _ = trainer.model.bits(levels, trainer.model.initial_state(1))
     np.testing.assert_allclose(chunks, bits.view(5, 32).mean(1).detach(), rtol=1e-4)
@@ -188,7 +188,7 @@ def test_subfolders_as_classes(tmp_path):
     prepared = read(write_folder(tmp_path, 8), by_subfolder=True)
     assert prepared.classes == ("a", "b") and prepared.model.n_classes == 2
     source = prepared.training
-    told = [source.chunk(8, start, 32)[1] for start in range(0, len(source.levels) - 64, 32)]
+    told = [source.chunk(8, start, 32).features for start in range(0, len(source.levels) - 64, 32)]
     classes = np.concatenate(told)
     assert (classes.sum(axis=1) == 1).all() and (classes.sum(axis=0) > 0).all()
     with pytest.raises(ParameterError, match="in 1 subfolder"):

@@ -146,8 +146,9 @@ def test_a_note_sounds_late_by_its_delay_and_phase_and_sound_go_together(notes):
     options = {"sample_rate": RATE, "excerpt_s": 1.0, "chunk": 64, "held_out": 0.2, "seed": 0}
     prepared = read_training_data(notes, config, **options)
     source, past = prepared.training, config.frame_sizes[0]
-    on_time, features = source.chunk(2 * (LONGEST_DELAY + 1), 0, 512)
-    late, told = source.chunk(2 * (LONGEST_DELAY + 1) + 30, 0, 512)
+    on_time, features, heard = source.chunk(2 * (LONGEST_DELAY + 1), 0, 512)
+    late, told, _ = source.chunk(2 * (LONGEST_DELAY + 1) + 30, 0, 512)
+    assert np.array_equal(heard, on_time)
     assert np.array_equal(late[past + 30 :], on_time[past:-30])
     assert (late[: past + 30] == 128).all()
     np.testing.assert_allclose(told[30:, 9:], features[:-30, 9:], atol=1e-4)  # phases, late alike
