@@ -536,7 +536,7 @@ class Engine:
         self._model_time += len(mix)
 
     def _handle(self, event: np.void) -> None:
-        id, pitch, velocity = int(event["id"]), event["pitch"], event["velocity"]
+        id, pitch, velocity = int(event["id"]), event["pitch"], event["value"]
         if event["kind"] == NOTE_OFF:
             for voice in self._voices:
                 if voice.active and voice.id == id:

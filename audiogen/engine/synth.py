@@ -14,15 +14,15 @@ from audiogen.errors import ParameterError, PresetError
 from audiogen.notes import Note, Score, as_score
 from audiogen.presets import GansynthPreset, Preset, load_preset, split_spec
 
-NOTE_OFF, NOTE_ON = 0, 1
+NOTE_OFF, NOTE_ON, PARAMETER, ALL_OFF = 0, 1, 2, 3  # kinds of events
 EVENT = np.dtype(
     [
         ("offset", "<u4"),  # samples from the block's start
         ("kind", "<u4"),
-        ("id", "<u4"),  # a note-off ends the note-on of the same id
+        ("id", "<u4"),  # a note-off ends the note-on of the same id; or index of a parameter
         ("timbre", "<u4"),
         ("pitch", "<f4"),  # MIDI number
-        ("velocity", "<f4"),  # 0..1
+        ("value", "<f4"),  # velocity, 0..1; or what a parameter is to be
     ]
 )
 

@@ -13,11 +13,13 @@
 
 #include "engine/engine.h"
 #include "engine/frame_instrument.h"
+#include "engine/parameters.h"
 #include "engine/sample_instrument.h"
 #include "models/gansynth.h"
 #include "models/samplernn.h"
 
 namespace py = pybind11;
+using namespace pybind11::literals;
 
 namespace audiogen::bindings {
 
@@ -69,11 +71,23 @@ static py::array_t<float> process(Engine& engine, std::size_t n,
     throw std::invalid_argument("n=" + std::to_string(n) +
                                 " is more than max_block=" + std::to_string(engine.max_block()));
   }
-  py::array_t<float> out(static_cast<py::ssize_t>(n));
+  const std::size_t n_channels = engine.n_channels();
+  py::array_t<float> out(n_channels == 1 ? std::vector<std::size_t>{n}
+                                         : std::vector<std::size_t>{n, n_channels});
   const std::span<const Event> list(events.data(), static_cast<std::size_t>(events.size()));
-  float* to = out.mutable_data();
+  float* const to = out.mutable_data();
   py::gil_scoped_release release;
-  engine.process(to, n, list);
+  if (n_channels == 1) {
+    engine.process(to, n, list);
+    return out;
+  }
+  std::vector<float> planes(n_channels * n);
+  std::vector<float*> channels;
+  for (std::size_t c = 0; c < n_channels; ++c) channels.push_back(planes.data() + c * n);
+  engine.process(channels, n, list);
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t c = 0; c < n_channels; ++c) to[i * n_channels + c] = channels[c][i];
+  }
   return out;
 }
 
@@ -81,8 +95,16 @@ static py::array_t<float> process(Engine& engine, std::size_t n,
 
 void bind_engine(py::module_& module) {
   using namespace audiogen::bindings;
-  PYBIND11_NUMPY_DTYPE(Event, offset, kind, id, timbre, pitch, velocity);
+  PYBIND11_NUMPY_DTYPE(Event, offset, kind, id, timbre, pitch, value);
   module.attr("event_dtype") = py::dtype::of<Event>();
+  py::list parameters;
+  for (const audiogen::engine::ParameterInfo& info : audiogen::engine::kParameters) {
+    parameters.append(py::dict("name"_a = info.name, "unit"_a = info.unit, "lowest"_a = info.lowest,
+                               "highest"_a = info.highest, "initial"_a = info.initial,
+                               "smoothing_s"_a = info.smoothing_s, "controller"_a = info.controller,
+                               "help"_a = info.help));
+  }
+  module.attr("parameters") = py::tuple(parameters);
   py::class_<Instrument, std::shared_ptr<Instrument>>(module, "AnyInstrument",
                                                       "What a preset is to the engine.");
   py::class_<FrameInstrument, Instrument, std::shared_ptr<FrameInstrument>>(module, "Instrument",
@@ -96,16 +118,19 @@ void bind_engine(py::module_& module) {
            py::arg("n_timbres") = 1);
   py::class_<Engine>(module, "Engine", "Events and a block's length in, samples out.")
       .def(py::init([](std::shared_ptr<Instrument> instrument, std::uint32_t sample_rate,
-                       std::size_t max_block, std::size_t max_voices, std::uint64_t seed) {
+                       std::size_t max_block, std::size_t max_voices, std::uint64_t seed,
+                       std::size_t n_channels) {
              return std::make_unique<Engine>(std::move(instrument), sample_rate, max_block,
-                                             max_voices, seed);
+                                             max_voices, seed, n_channels);
            }),
            py::arg("instrument"), py::arg("sample_rate"), py::arg("max_block"),
-           py::arg("max_voices"), py::arg("seed") = 0)
+           py::arg("max_voices"), py::arg("seed") = 0, py::arg("n_channels") = 1)
       .def("reset", &Engine::reset, py::arg("seed") = 0)
-      .def("process", &process, py::arg("n"), py::arg("events"), "The next n samples, float32.")
+      .def("process", &process, py::arg("n"), py::arg("events"),
+           "The next n samples, float32 [n], or [n, 2] of two channels.")
       .def_property_readonly("latency", &Engine::latency)
       .def_property_readonly("max_block", &Engine::max_block)
+      .def_property_readonly("n_channels", &Engine::n_channels)
       .def_property_readonly("n_sounding", &Engine::n_sounding)
       .def_property_readonly("n_transposed", &Engine::n_transposed)
       .def_property_readonly("n_stolen", &Engine::n_stolen);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <numeric>
 #include <stdexcept>
 #include <string>
@@ -12,6 +13,10 @@ namespace audiogen::engine {
 
 // A note that must make room for another fades out in this part of a second.
 static constexpr std::uint32_t kFadePart = 200;
+
+static constexpr double kVibratoHz = 5.5;
+static constexpr float kFurthestBend = 12.0f;  // semitones beyond the trained pitches
+static constexpr double kGolden = 0.6180339887498949;
 
 static const Instrument& checked(const std::shared_ptr<const Instrument>& instrument) {
   if (!instrument) throw std::invalid_argument("engine has no instrument");
@@ -23,32 +28,49 @@ static std::uint32_t model_rate(const Instrument& instrument) {
 }
 
 Engine::Engine(std::shared_ptr<const Instrument> instrument, std::uint32_t sample_rate,
-               std::size_t max_block, std::size_t max_voices, std::uint64_t seed)
-    : instrument_(std::move(instrument)),
-      resampler_(model_rate(checked(instrument_)), sample_rate),
-      max_block_(max_block) {
+               std::size_t max_block, std::size_t max_voices, std::uint64_t seed,
+               std::size_t n_channels)
+    : instrument_(std::move(instrument)), max_block_(max_block) {
+  const std::uint32_t rate = model_rate(checked(instrument_));
   if (max_block < 1 || max_block > 65536) {
     throw std::invalid_argument("max_block=" + std::to_string(max_block) + "; wanted 1 to 65536");
   }
   if (max_voices < 1 || max_voices > 4096) {
     throw std::invalid_argument("max_voices=" + std::to_string(max_voices) + "; wanted 1 to 4096");
   }
-  const std::uint32_t common = std::gcd(model_rate(*instrument_), sample_rate);
+  if (n_channels < 1 || n_channels > kMostChannels) {
+    throw std::invalid_argument("n_channels=" + std::to_string(n_channels) + "; wanted 1 or 2");
+  }
+  resamplers_.assign(n_channels, Resampler(rate, sample_rate));
+  const std::uint32_t common = std::gcd(rate, sample_rate);
   up_ = sample_rate / common;
-  down_ = model_rate(*instrument_) / common;
+  down_ = rate / common;
+  for (const ParameterInfo& info : kParameters) {
+    const double ticks = info.smoothing_s * rate / static_cast<double>(kTick);
+    parameters_.emplace_back(info.initial, static_cast<std::size_t>(std::lround(ticks)));
+  }
   slots_.resize(max_voices);
   for (Slot& slot : slots_) slot.voice = instrument_->make_voice();
-  mix_.resize(Resampler::kLargestPush);
-  fading_.resize(model_rate(*instrument_) / kFadePart);
+  voice_.resize(Resampler::kLargestPush);
+  for (std::size_t c = 0; c < n_channels; ++c) {
+    mix_[c].resize(voice_.size());
+    fading_[c].resize(rate / kFadePart);
+  }
   reset(seed);
 }
 
 void Engine::reset(std::uint64_t seed) noexcept AUDIOGEN_REALTIME {
-  for (Slot& slot : slots_) slot.voice->reset();
-  std::fill(fading_.begin(), fading_.end(), 0.0f);
-  resampler_.reset();
+  for (Slot& slot : slots_) {
+    slot.voice->reset();
+    slot.pedalled = false;
+  }
+  for (std::vector<float>& ring : fading_) std::fill(ring.begin(), ring.end(), 0.0f);
+  for (Resampler& resampler : resamplers_) resampler.reset();
+  for (std::size_t i = 0; i < parameters_.size(); ++i) parameters_[i].set(kParameters[i].initial);
   seed_ = seed;
   host_time_ = model_time_ = fading_end_ = n_notes_ = n_transposed_ = n_stolen_ = 0;
+  last_ = 0;
+  stale_ = false;
 }
 
 std::size_t Engine::n_sounding() const noexcept AUDIOGEN_REALTIME {
@@ -57,7 +79,7 @@ std::size_t Engine::n_sounding() const noexcept AUDIOGEN_REALTIME {
   return n;
 }
 
-void Engine::process(float* out, std::size_t n,
+void Engine::process(std::span<float* const> out, std::size_t n,
                      std::span<const Event> events) noexcept AUDIOGEN_REALTIME {
   const core::DenormalGuard guard;
   std::size_t next = 0;
@@ -75,8 +97,10 @@ void Engine::process(float* out, std::size_t n,
       advance((at * down_ + up_ - 1) / up_);
       handle(events[next]);
     }
-    advance(resampler_.needed(end - 1));
-    resampler_.pull(out + done, piece);
+    advance(resamplers_.front().needed(end - 1));
+    for (std::size_t c = 0; c < resamplers_.size(); ++c) {
+      resamplers_[c].pull(out[c] + done, piece);
+    }
     host_time_ = end;
     done += piece;
   }
@@ -88,45 +112,182 @@ void Engine::process(float* out, std::size_t n,
 
 void Engine::advance(std::uint64_t until) noexcept AUDIOGEN_REALTIME {
   while (model_time_ < until) {
-    const std::size_t n =
-        static_cast<std::size_t>(std::min<std::uint64_t>(until - model_time_, mix_.size()));
-    std::fill_n(mix_.begin(), n, 0.0f);
-    for (Slot& slot : slots_) {
-      if (slot.voice->active()) slot.voice->add(mix_.data(), n);
+    if (model_time_ % kTick == 0 && moving()) tick();
+    std::uint64_t n = std::min<std::uint64_t>(until - model_time_, voice_.size());
+    if (moving()) n = std::min(n, kTick - model_time_ % kTick);
+    mix(static_cast<std::size_t>(n));
+    for (std::size_t c = 0; c < resamplers_.size(); ++c) {
+      resamplers_[c].push(mix_[c].data(), static_cast<std::size_t>(n));
     }
-    const std::uint64_t faded = std::min(fading_end_, model_time_ + n);
-    for (std::uint64_t at = model_time_; at < faded; ++at) {
-      mix_[at - model_time_] += std::exchange(fading_[at % fading_.size()], 0.0f);
-    }
-    resampler_.push(mix_.data(), n);
     model_time_ += n;
   }
 }
 
-void Engine::handle(const Event& event) noexcept AUDIOGEN_REALTIME {
-  if (event.kind == EventKind::kNoteOff) {
-    for (Slot& slot : slots_) {
-      if (slot.id == event.id && slot.voice->active()) slot.voice->note_off();
+void Engine::mix(std::size_t n) noexcept AUDIOGEN_REALTIME {
+  const std::size_t n_channels = resamplers_.size();
+  for (std::size_t c = 0; c < n_channels; ++c) std::fill_n(mix_[c].begin(), n, 0.0f);
+  for (Slot& slot : slots_) {
+    if (!slot.voice->active()) continue;
+    std::fill_n(voice_.begin(), n, 0.0f);
+    slot.voice->add(voice_.data(), n);
+    for (std::size_t c = 0; c < n_channels; ++c) {
+      float* out = mix_[c].data();
+      const float gain = slot.gain[c];
+      if (slot.next_gain[c] == gain) {
+        for (std::size_t i = 0; i < n; ++i) out[i] += gain * voice_[i];
+        continue;
+      }
+      const float slope = (slot.next_gain[c] - gain) / static_cast<float>(kTick);
+      const std::size_t first = static_cast<std::size_t>(model_time_ % kTick) + 1;
+      for (std::size_t i = 0; i < n; ++i) {
+        out[i] += (gain + slope * static_cast<float>(first + i)) * voice_[i];
+      }
     }
-    return;
   }
-  if (!std::isfinite(event.pitch) || !std::isfinite(event.velocity)) return;
+  const std::uint64_t faded = std::min(fading_end_, model_time_ + n);
+  for (std::size_t c = 0; c < n_channels; ++c) {
+    for (std::uint64_t at = model_time_; at < faded; ++at) {
+      mix_[c][at - model_time_] += std::exchange(fading_[c][at % fading_[c].size()], 0.0f);
+    }
+  }
+}
+
+bool Engine::moving() const noexcept AUDIOGEN_REALTIME {
+  if (stale_ || value(Parameter::kVibrato) > 0.0f) return true;
+  for (const core::Smoother& parameter : parameters_) {
+    if (parameter.moving()) return true;
+  }
+  for (const Slot& slot : slots_) {
+    if (slot.voice->active() && slot.away != 0.0f) return true;
+  }
+  return false;
+}
+
+void Engine::tick() noexcept AUDIOGEN_REALTIME {
+  for (core::Smoother& parameter : parameters_) parameter.tick();
+  stale_ = false;
+  for (Slot& slot : slots_) {
+    if (!slot.voice->active()) continue;
+    for (std::size_t c = 0; c < resamplers_.size(); ++c) {
+      slot.gain[c] = slot.next_gain[c];
+      slot.next_gain[c] = gain_of(slot, c);
+      stale_ = stale_ || slot.gain[c] != slot.next_gain[c];  // until it has arrived
+    }
+    slot.away = slot.away > 0.0f ? std::max(0.0f, slot.away - slot.step)
+                                 : std::min(0.0f, slot.away + slot.step);
+    const float pitch = pitch_of(slot);
+    if (pitch != slot.sounding) slot.voice->set_pitch(slot.sounding = pitch);
+    slot.voice->set_morph(morph_timbre(), value(Parameter::kMorph));
+  }
+}
+
+// Balance: what is in the middle is as loud on each side as it is alone.
+float Engine::gain_of(const Slot& slot, std::size_t channel) const noexcept AUDIOGEN_REALTIME {
+  const float volume = value(Parameter::kVolume);
+  if (resamplers_.size() == 1) return volume * volume;
+  const float place =
+      std::clamp(value(Parameter::kPan) + value(Parameter::kSpread) * slot.place, -1.0f, 1.0f);
+  return volume * volume * std::min(1.0f, channel == 0 ? 1.0f - place : 1.0f + place);
+}
+
+float Engine::pitch_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME {
+  float pitch = slot.pitch + slot.away + value(Parameter::kBend);
+  if (const float depth = value(Parameter::kVibrato); depth > 0.0f) {
+    const double cycles =
+        kVibratoHz * static_cast<double>(model_time_) / instrument_->sample_rate();
+    pitch += depth * static_cast<float>(std::sin(2.0 * std::numbers::pi * cycles));
+  }
+  const auto [lowest, highest] = instrument_->pitch_range();
+  return std::clamp(pitch, std::min(lowest - kFurthestBend, slot.pitch),
+                    std::max(highest + kFurthestBend, slot.pitch));
+}
+
+std::size_t Engine::morph_timbre() const noexcept AUDIOGEN_REALTIME {
+  const float index = std::nearbyint(value(Parameter::kMorphTimbre));
+  return std::min(static_cast<std::size_t>(index), instrument_->n_timbres() - 1);
+}
+
+void Engine::handle(const Event& event) noexcept AUDIOGEN_REALTIME {
+  switch (event.kind) {
+    case EventKind::kNoteOff:
+      for (Slot& slot : slots_) {
+        if (slot.id == event.id && slot.voice->active()) note_off(slot);
+      }
+      break;
+    case EventKind::kNoteOn:
+      note_on(event);
+      break;
+    case EventKind::kParameter:
+      set(event);
+      break;
+    case EventKind::kAllOff:
+      for (Slot& slot : slots_) {
+        if (!slot.voice->active()) continue;
+        if (event.value > 0.0f) {
+          fade_out(slot);
+          slot.voice->reset();
+        } else {
+          slot.voice->note_off();
+        }
+      }
+      break;
+  }
+}
+
+void Engine::note_on(const Event& event) noexcept AUDIOGEN_REALTIME {
+  if (!std::isfinite(event.pitch) || !std::isfinite(event.value)) return;
   float pitch = std::clamp(event.pitch, -128.0f, 256.0f);
   const auto [lowest, highest] = instrument_->pitch_range();
   if (pitch < lowest || pitch > highest) ++n_transposed_;
   while (pitch > highest) pitch -= 12.0f;
   while (pitch < lowest) pitch += 12.0f;
+  pitch = std::min(pitch, highest);  // a range of less than an octave
 
+  const float from = slots_[last_].pitch + slots_[last_].away;
   Slot& slot = free_slot();
+  last_ = static_cast<std::size_t>(&slot - slots_.data());
   slot.id = event.id;
   slot.number = n_notes_++;
+  slot.pedalled = false;
+  slot.pitch = pitch;
+  slot.away = slot.step = 0.0f;
+  const double ticks = static_cast<double>(value(Parameter::kGlide)) * instrument_->sample_rate() /
+                       static_cast<double>(kTick);
+  if (ticks >= 1.0 && slot.number > 0) {
+    slot.away = from - pitch;
+    slot.step = std::abs(slot.away) / static_cast<float>(ticks);
+  }
+  const double place = 0.5 + kGolden * static_cast<double>(slot.number);
+  slot.place = static_cast<float>(2.0 * (place - std::floor(place)) - 1.0);
+  for (std::size_t c = 0; c < resamplers_.size(); ++c) {
+    slot.gain[c] = slot.next_gain[c] = gain_of(slot, c);
+  }
+  slot.sounding = pitch_of(slot);
+
   Note note;
   note.timbre = event.timbre < instrument_->n_timbres() ? event.timbre : 0;
-  note.pitch = std::min(pitch, highest);  // a range of less than an octave
-  note.velocity = std::clamp(event.velocity, 0.0f, 1.0f);
+  note.pitch = slot.sounding;
+  note.velocity = std::clamp(event.value, 0.0f, 1.0f);
   // What is random in a note depends on the seed and on how many notes came before it.
   note.seed = seed_ + 0x9E3779B97F4A7C15u * slot.number;
+  slot.voice->set_morph(morph_timbre(), value(Parameter::kMorph));
   slot.voice->note_on(note);
+}
+
+void Engine::note_off(Slot& slot) noexcept AUDIOGEN_REALTIME {
+  slot.pedalled = value(Parameter::kSustain) >= 0.5f;
+  if (!slot.pedalled) slot.voice->note_off();
+}
+
+void Engine::set(const Event& event) noexcept AUDIOGEN_REALTIME {
+  if (event.id >= kParameterCount || !std::isfinite(event.value)) return;
+  const ParameterInfo& info = kParameters[event.id];
+  parameters_[event.id].move_to(std::clamp(event.value, info.lowest, info.highest));
+  stale_ = true;
+  if (value(Parameter::kSustain) >= 0.5f) return;
+  for (Slot& slot : slots_) {
+    if (std::exchange(slot.pedalled, false) && slot.voice->active()) slot.voice->note_off();
+  }
 }
 
 Engine::Slot& Engine::free_slot() noexcept AUDIOGEN_REALTIME {
@@ -140,17 +301,19 @@ Engine::Slot& Engine::free_slot() noexcept AUDIOGEN_REALTIME {
     if (earlier) chosen = &slot;
   }
   ++n_stolen_;
-  fade_out(*chosen->voice);
+  fade_out(*chosen);
   return *chosen;
 }
 
-void Engine::fade_out(Voice& voice) noexcept AUDIOGEN_REALTIME {
-  const std::size_t n = fading_.size();
-  std::fill_n(mix_.begin(), n, 0.0f);
-  voice.add(mix_.data(), n);
-  for (std::size_t i = 0; i < n; ++i) {
-    const float gain = 1.0f - static_cast<float>(i + 1) / static_cast<float>(n + 1);
-    fading_[(model_time_ + i) % n] += gain * mix_[i];
+void Engine::fade_out(Slot& slot) noexcept AUDIOGEN_REALTIME {
+  const std::size_t n = fading_[0].size();
+  std::fill_n(voice_.begin(), n, 0.0f);
+  slot.voice->add(voice_.data(), n);
+  for (std::size_t c = 0; c < resamplers_.size(); ++c) {
+    for (std::size_t i = 0; i < n; ++i) {
+      const float gain = 1.0f - static_cast<float>(i + 1) / static_cast<float>(n + 1);
+      fading_[c][(model_time_ + i) % n] += gain * slot.next_gain[c] * voice_[i];
+    }
   }
   fading_end_ = model_time_ + n;
 }

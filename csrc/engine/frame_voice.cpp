@@ -14,13 +14,18 @@ static constexpr std::size_t kLobeReach = 4;
 // Spreads the partials' phases, as `reference_phase` of representation/harmonic.py explains.
 static constexpr double kGolden = 0.6180339887498949;
 
+// Log magnitude of a timbre that has ended while the one that it is morphed with sounds on, nats.
+static constexpr float kEnded = -60.0f;
+
 FrameVoice::FrameVoice(const FrameInstrument& instrument)
     : settings_(&instrument.settings()),
       tables_(&instrument.tables()),
       kernels_(&kernels::kernels()),
-      frames_(instrument.settings()) {
+      frames_(instrument.settings()),
+      other_(instrument.settings()) {
   const std::size_t n = settings_->spectrogram.n_bins();
-  for (auto* values : {&log_magnitude_, &frequency_, &turns_, &phase_, &advance_, &lobe_}) {
+  for (auto* values : {&log_magnitude_, &frequency_, &other_log_magnitude_, &other_frequency_,
+                       &turns_, &last_turns_, &phase_, &advance_, &lobe_}) {
     values->resize(n);
   }
   spectrum_.resize(2 * (n + 1));
@@ -34,13 +39,14 @@ void FrameVoice::note_on(const Note& note) noexcept AUDIOGEN_REALTIME {
   const std::size_t hop = settings_->spectrogram.hop_length;
   tail_left_ = settings_->spectrogram.n_fft / hop - 1;
   std::fill(overlap_.begin(), overlap_.end(), 0.0f);
-  start_phase(note.pitch);
-  models::NoteInput input;
-  input.z = settings_->timbres[note.timbre];
-  input.pitch = note.pitch;
-  input.velocity = note.velocity;
-  input.seed = note.seed;
-  frames_.start(input);
+  pitch_ = wanted_pitch_ = note.pitch;
+  start_phase();
+  note_.z = settings_->timbres[note.timbre];
+  note_.pitch = note.pitch;
+  note_.velocity = note.velocity;
+  note_.seed = note.seed;
+  frames_.start(note_);
+  morphing_ = false;
   // The first frames begin before the note: the hop that starts with it is ready when all of the
   // frames that cover it are.
   for (std::size_t i = 0; i < settings_->spectrogram.n_fft / hop; ++i) add_frame();
@@ -50,7 +56,7 @@ void FrameVoice::add(float* out, std::size_t n) noexcept AUDIOGEN_REALTIME {
   const std::size_t hop = settings_->spectrogram.hop_length;
   while (n > 0 && active_) {
     if (read_ == hop) {
-      if (frames_.finished() && tail_left_-- == 0) {
+      if (finished() && tail_left_-- == 0) {
         active_ = false;
         return;
       }
@@ -64,7 +70,26 @@ void FrameVoice::add(float* out, std::size_t n) noexcept AUDIOGEN_REALTIME {
   }
 }
 
-void FrameVoice::start_phase(float pitch) noexcept AUDIOGEN_REALTIME {
+static double hz(float pitch) noexcept AUDIOGEN_REALTIME {
+  return 440.0 * std::exp2((static_cast<double>(pitch) - 69.0) / 12.0);
+}
+
+// Less its whole turns.
+static float turn(double turns) noexcept AUDIOGEN_REALTIME {
+  return static_cast<float>(turns - std::floor(turns + 0.5));
+}
+
+// Number of the harmonic of f0 that is nearest to a frequency.
+static double harmonic_number(double frequency, double f0) noexcept AUDIOGEN_REALTIME {
+  return std::max(1.0, std::floor(frequency / f0 + 0.5));
+}
+
+double FrameVoice::centroid(std::size_t frame) const noexcept AUDIOGEN_REALTIME {
+  const std::vector<double>& centroids = tables_->onset_centroids();
+  return centroids[std::min(frame, centroids.size() - 1)];
+}
+
+void FrameVoice::start_phase() noexcept AUDIOGEN_REALTIME {
   const Spectrogram& spectrogram = settings_->spectrogram;
   const std::size_t n = turns_.size();
   if (spectrogram.phase != PhaseChannel::kHarmonic) {
@@ -73,28 +98,62 @@ void FrameVoice::start_phase(float pitch) noexcept AUDIOGEN_REALTIME {
     std::fill(turns_.begin(), turns_.end(), 0.0f);
     return;
   }
-  // Double precision: high partials turn hundreds of times a frame.
-  const double f0 = 440.0 * std::exp2((static_cast<double>(pitch) - 69.0) / 12.0);
+  make_harmonics();
+  const double f0 = hz(pitch_);
   const double rate = spectrogram.sample_rate;
-  const double hop = static_cast<double>(spectrogram.hop_length);
   const double pad = static_cast<double>(spectrogram.pad_front());
-  const double centroid = tables_->onset_centroids().front();
   for (std::size_t k = 0; k < n; ++k) {
     const double f_bin = static_cast<double>(k + 1) * rate / static_cast<double>(spectrogram.n_fft);
-    const double number = std::max(1.0, std::floor(f_bin / f0 + 0.5));
-    const double harmonic = number * f0;
-    const double advance = harmonic * hop / rate;
-    const double lobe = (harmonic - f_bin) / rate;
-    const double start = lobe * centroid - harmonic * pad / rate + 0.5 * kGolden * number * number;
-    advance_[k] = static_cast<float>(advance - std::floor(advance + 0.5));
-    lobe_[k] = static_cast<float>(lobe);
-    turns_[k] = static_cast<float>(start - std::floor(start + 0.5));
+    const double number = harmonic_number(f_bin, f0);
+    const double lobe = (number * f0 - f_bin) / rate;
+    turns_[k] =
+        turn(lobe * centroid(0) - number * f0 * pad / rate + 0.5 * kGolden * number * number);
+  }
+}
+
+// How the phases of a harmonic tone at the pitch turn. In double precision: high partials turn
+// hundreds of times a frame.
+void FrameVoice::make_harmonics() noexcept AUDIOGEN_REALTIME {
+  const Spectrogram& spectrogram = settings_->spectrogram;
+  const double f0 = hz(pitch_);
+  const double rate = spectrogram.sample_rate;
+  const double hop = static_cast<double>(spectrogram.hop_length);
+  for (std::size_t k = 0; k < turns_.size(); ++k) {
+    const double f_bin = static_cast<double>(k + 1) * rate / static_cast<double>(spectrogram.n_fft);
+    const double harmonic = harmonic_number(f_bin, f0) * f0;
+    advance_[k] = turn(harmonic * hop / rate);
+    lobe_[k] = static_cast<float>((harmonic - f_bin) / rate);
+  }
+}
+
+// Phases of the next frame when the pitch has moved since the last one. A partial's peak has gone
+// to another bin: its phase is read where it was, goes on at the mean of both frequencies, and is
+// written where it is.
+void FrameVoice::move_pitch() noexcept AUDIOGEN_REALTIME {
+  const Spectrogram& spectrogram = settings_->spectrogram;
+  const double before = hz(pitch_), f0 = hz(wanted_pitch_);
+  pitch_ = wanted_pitch_;
+  make_harmonics();
+  std::copy(turns_.begin(), turns_.end(), last_turns_.begin());
+  const double rate = spectrogram.sample_rate;
+  const double width = rate / static_cast<double>(spectrogram.n_fft);
+  const double mean_s = 0.5 * static_cast<double>(spectrogram.hop_length) / rate;
+  const double last = static_cast<double>(turns_.size() - 1);
+  for (std::size_t k = 0; k < turns_.size(); ++k) {
+    const double number = harmonic_number(static_cast<double>(k + 1) * width, f0);
+    const double was = std::clamp(std::floor(number * before / width - 0.5), 0.0, last);
+    const double lobe = (number * before - (was + 1.0) * width) / rate;
+    const double start = last_turns_[static_cast<std::size_t>(was)] - lobe * centroid(frame_ - 1);
+    turns_[k] = turn(start + number * (before + f0) * mean_s +
+                     static_cast<double>(lobe_[k]) * centroid(frame_) + 0.5 * frequency_[k]);
   }
 }
 
 void FrameVoice::turn_phase() noexcept AUDIOGEN_REALTIME {
   const bool harmonic = settings_->spectrogram.phase == PhaseChannel::kHarmonic;
-  if (frame_ > 0 || !harmonic) {  // a harmonic note's first phases are `start_phase`'s
+  if (frame_ > 0 && harmonic && wanted_pitch_ != pitch_) {
+    move_pitch();
+  } else if (frame_ > 0 || !harmonic) {  // a harmonic note's first phases are `start_phase`'s
     const std::vector<double>& centroids = tables_->onset_centroids();
     const float shift = frame_ == 0 || frame_ >= centroids.size()
                             ? 0.0f
@@ -113,9 +172,8 @@ void FrameVoice::turn_phase() noexcept AUDIOGEN_REALTIME {
 // Trans. Speech and Audio Processing 7(3), 1999, section III-C, with the window's own phase in the
 // place of an analysed one.
 void FrameVoice::lock_phase() noexcept AUDIOGEN_REALTIME {
-  const std::vector<double>& centroids = tables_->onset_centroids();
-  const float per_bin = static_cast<float>(centroids[std::min(frame_, centroids.size() - 1)] /
-                                           static_cast<double>(settings_->spectrogram.n_fft));
+  const float per_bin =
+      static_cast<float>(centroid(frame_) / static_cast<double>(settings_->spectrogram.n_fft));
   const float* level = log_magnitude_.data();
   const std::size_t n = turns_.size();
   std::size_t from = 0;  // first bin that no peak has yet
@@ -139,15 +197,52 @@ void FrameVoice::lock_phase() noexcept AUDIOGEN_REALTIME {
   }
 }
 
+bool FrameVoice::finished() const noexcept AUDIOGEN_REALTIME {
+  return frames_.finished() && (!morphing_ || other_.finished());
+}
+
+// Log magnitude and frequency between two timbres: there, and not between samples, a tone half way
+// between two is one tone.
+void FrameVoice::next_frame() noexcept AUDIOGEN_REALTIME {
+  const bool wanted = morph_ > 0.0f && !frames_.finished();
+  if (wanted && (!morphing_ || other_timbre_ != wanted_timbre_)) {
+    models::NoteInput note = note_;
+    note.z = settings_->timbres[wanted_timbre_];
+    note.pitch = wanted_pitch_;
+    other_.start_beside(note, frames_);
+    other_timbre_ = wanted_timbre_;
+  }
+  morphing_ = wanted || (morphing_ && morph_ > 0.0f);
+  if (wanted_pitch_ != pitch_) {
+    frames_.set_pitch(wanted_pitch_);
+    if (morphing_) other_.set_pitch(wanted_pitch_);
+  }
+  const bool first = !frames_.finished(), second = morphing_ && !other_.finished();
+  if (first) frames_.next(log_magnitude_.data(), frequency_.data());
+  if (!second && !(morphing_ && first)) return;
+  if (second) other_.next(other_log_magnitude_.data(), other_frequency_.data());
+  for (std::size_t k = 0; k < log_magnitude_.size(); ++k) {
+    // One that has ended is silent, and has no frequency of its own.
+    const float from = first ? log_magnitude_[k] : kEnded;
+    const float to = second ? other_log_magnitude_[k] : kEnded;
+    log_magnitude_[k] = from + morph_ * (to - from);
+    if (!second) continue;
+    if (!first) frequency_[k] = other_frequency_[k];
+    // The shorter way round: frequencies are known up to whole turns.
+    const float half_turns = other_frequency_[k] - frequency_[k];
+    frequency_[k] += morph_ * (half_turns - 2.0f * core::round_nearest(0.5f * half_turns).value);
+  }
+}
+
 void FrameVoice::add_frame() noexcept AUDIOGEN_REALTIME {
   const std::size_t hop = settings_->spectrogram.hop_length;
   const std::size_t n_fft = settings_->spectrogram.n_fft;
   std::copy(overlap_.begin() + static_cast<std::ptrdiff_t>(hop), overlap_.end(), overlap_.begin());
   std::fill(overlap_.end() - static_cast<std::ptrdiff_t>(hop), overlap_.end(), 0.0f);
   read_ = 0;
-  if (frames_.finished()) return;
+  if (finished()) return;
 
-  frames_.next(log_magnitude_.data(), frequency_.data());
+  next_frame();
   turn_phase();
   ++frame_;
   const std::size_t n = turns_.size();

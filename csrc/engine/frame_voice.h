@@ -18,7 +18,15 @@ class FrameVoice final : public Voice {
   explicit FrameVoice(const FrameInstrument& instrument);
 
   void note_on(const Note& note) noexcept AUDIOGEN_REALTIME override;
-  void note_off() noexcept AUDIOGEN_REALTIME override { frames_.release(); }
+  void note_off() noexcept AUDIOGEN_REALTIME override {
+    frames_.release();
+    other_.release();
+  }
+  void set_pitch(float pitch) noexcept AUDIOGEN_REALTIME override { wanted_pitch_ = pitch; }
+  void set_morph(std::size_t timbre, float amount) noexcept AUDIOGEN_REALTIME override {
+    wanted_timbre_ = timbre;
+    morph_ = amount;
+  }
   void reset() noexcept AUDIOGEN_REALTIME override { active_ = false; }
 
   bool active() const noexcept AUDIOGEN_REALTIME override { return active_; }
@@ -27,8 +35,13 @@ class FrameVoice final : public Voice {
   void add(float* out, std::size_t n) noexcept AUDIOGEN_REALTIME override;
 
  private:
-  void start_phase(float pitch) noexcept AUDIOGEN_REALTIME;
+  void start_phase() noexcept AUDIOGEN_REALTIME;
   void add_frame() noexcept AUDIOGEN_REALTIME;
+  bool finished() const noexcept AUDIOGEN_REALTIME;
+  void next_frame() noexcept AUDIOGEN_REALTIME;
+  void make_harmonics() noexcept AUDIOGEN_REALTIME;
+  void move_pitch() noexcept AUDIOGEN_REALTIME;
+  double centroid(std::size_t frame) const noexcept AUDIOGEN_REALTIME;
   void turn_phase() noexcept AUDIOGEN_REALTIME;
   void lock_phase() noexcept AUDIOGEN_REALTIME;
 
@@ -36,6 +49,14 @@ class FrameVoice final : public Voice {
   const SynthesisTables* tables_;
   const kernels::KernelTable* kernels_;
   NoteFrames frames_;
+  NoteFrames other_;  // morphed to; keeps step with frames_
+  bool morphing_ = false;
+  models::NoteInput note_;
+  std::size_t wanted_timbre_ = 0;
+  std::size_t other_timbre_ = 0;
+  float morph_ = 0.0f;
+  float pitch_ = 0.0f;
+  float wanted_pitch_ = 0.0f;
   bool active_ = false;
   std::size_t frame_ = 0;      // of the note, counted on through sustain and release
   std::size_t tail_left_ = 0;  // hops that sound after the last frame
@@ -44,11 +65,14 @@ class FrameVoice final : public Voice {
   // [n_bins]; phases in turns, within [-0.5, 0.5].
   std::vector<float> log_magnitude_;
   std::vector<float> frequency_;
+  std::vector<float> other_log_magnitude_;
+  std::vector<float> other_frequency_;
   std::vector<float> turns_;
-  std::vector<float> phase_;     // rad
-  std::vector<float> advance_;   // turns a frame of the harmonic nearest to the bin
-  std::vector<float> lobe_;      // its distance from the bin, cycles a sample
-  std::vector<float> spectrum_;  // [n_bins + 1] complex
+  std::vector<float> last_turns_;  // of the frame before, while the pitch moves
+  std::vector<float> phase_;       // rad
+  std::vector<float> advance_;     // turns a frame of the harmonic nearest to the bin
+  std::vector<float> lobe_;        // its distance from the bin, cycles a sample
+  std::vector<float> spectrum_;    // [n_bins + 1] complex
   std::vector<float> scratch_;
   std::vector<float> overlap_;  // [n_fft]; the first hop is ready
 };

@@ -43,6 +43,28 @@ void NoteFrames::start(const models::NoteInput& note) noexcept AUDIOGEN_REALTIME
   release_wanted_ = releasing_ = finished_ = false;
 }
 
+void NoteFrames::start_beside(const models::NoteInput& note,
+                              const NoteFrames& other) noexcept AUDIOGEN_REALTIME {
+  const Head& head = other.fade_length_ != 0 ? other.next_ : other.now_;
+  note_ = note;
+  note_.noise_stream = other.note_.noise_stream;
+  now_.stream.start(note_);
+  now_.stream.seek(head.frame);
+  now_.frame = head.frame;
+  std::copy(head.offset.begin(), head.offset.end(), now_.offset.begin());
+  frames_read_ = other.frames_read_;
+  fade_length_ = fade_done_ = 0;
+  release_wanted_ = other.release_wanted_;
+  releasing_ = other.releasing_;
+  finished_ = other.finished_;
+}
+
+void NoteFrames::set_pitch(float pitch) noexcept AUDIOGEN_REALTIME {
+  note_.pitch = pitch;
+  now_.stream.set_pitch(pitch);
+  if (fade_length_ != 0) next_.stream.set_pitch(pitch);
+}
+
 void NoteFrames::next(float* log_magnitude, float* frequency) noexcept AUDIOGEN_REALTIME {
   const Sustain& sustain = settings_->sustain;
   const std::size_t n_frames = settings_->generator->config().n_frames();

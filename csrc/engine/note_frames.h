@@ -27,8 +27,14 @@ class NoteFrames {
   // Begins a note. `note.z` must stay where it is until the note has ended.
   void start(const models::NoteInput& note) noexcept AUDIOGEN_REALTIME;
 
+  // Begins where another note is, in its attack, sustain or release, as loud as that has become.
+  void start_beside(const models::NoteInput& note,
+                    const NoteFrames& other) noexcept AUDIOGEN_REALTIME;
+
   // From the next frame on the note is released.
   void release() noexcept AUDIOGEN_REALTIME { release_wanted_ = true; }
+  // From the next frame on.
+  void set_pitch(float pitch) noexcept AUDIOGEN_REALTIME;
 
   bool released() const noexcept AUDIOGEN_REALTIME { return release_wanted_; }
   bool finished() const noexcept AUDIOGEN_REALTIME { return finished_; }

@@ -21,6 +21,9 @@ class SampleVoice final : public Voice {
 
   void note_on(const Note& note) noexcept AUDIOGEN_REALTIME override;
   void note_off() noexcept AUDIOGEN_REALTIME override;
+  void set_pitch(float pitch) noexcept AUDIOGEN_REALTIME override {
+    if (knows_notes_) stream_.set_pitch(0, pitch);
+  }
   void reset() noexcept AUDIOGEN_REALTIME override { active_ = false; }
 
   bool active() const noexcept AUDIOGEN_REALTIME override { return active_; }

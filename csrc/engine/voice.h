@@ -24,6 +24,11 @@ class Voice {
   virtual void note_on(const Note& note) noexcept AUDIOGEN_REALTIME = 0;
   // The note may sound on for a while.
   virtual void note_off() noexcept AUDIOGEN_REALTIME = 0;
+  // What follows is heard from the next sample or frame on.
+  // MIDI number; without effect on sounds that have no pitch, or only one a note.
+  virtual void set_pitch(float /*pitch*/) noexcept AUDIOGEN_REALTIME {}
+  // From the note's own timbre (0) to another (1); without effect on sounds that can't.
+  virtual void set_morph(std::size_t /*timbre*/, float /*amount*/) noexcept AUDIOGEN_REALTIME {}
   // Silent at once.
   virtual void reset() noexcept AUDIOGEN_REALTIME = 0;
 

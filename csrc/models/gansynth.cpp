@@ -242,6 +242,10 @@ void FrameStream::start(const NoteInput& note) noexcept AUDIOGEN_REALTIME {
   }
 }
 
+void FrameStream::set_pitch(float pitch) noexcept AUDIOGEN_REALTIME {
+  if (config().conditioning == Conditioning::kHarmonic) make_fields(pitch);
+}
+
 void FrameStream::seek(std::size_t frame) noexcept AUDIOGEN_REALTIME {
   frame_ = std::min(frame, config().n_frames() - 1);
 }

@@ -110,6 +110,9 @@ class FrameStream {
   // Begins a note at frame 0. z must have latent_size numbers.
   void start(const NoteInput& note) noexcept AUDIOGEN_REALTIME;
 
+  // Of rows that aren't computed yet; without effect on `kOneHot`, which knows whole notes only.
+  void set_pitch(float pitch) noexcept AUDIOGEN_REALTIME;
+
   // The frame that `next` gives; beyond the last, the last.
   void seek(std::size_t frame) noexcept AUDIOGEN_REALTIME;
 

@@ -121,8 +121,8 @@ static void odd_events_are_harmless() {
   CHECK(engine.n_sounding() == 0);
   events = {note_on(5, 3, 1e30f), note_on(4'000'000'000u, 4, -1e30f)};
   events[0].timbre = 999;
-  events[0].velocity = 1e30f;
-  events[1].velocity = -5.0f;
+  events[0].value = 1e30f;
+  events[1].value = -5.0f;
   engine.process(out.data(), kMaxBlock, events);
   CHECK(engine.n_sounding() == 2 && engine.n_transposed() == 2);
   engine.process(out.data(), 0, {});

@@ -167,7 +167,7 @@ static std::vector<float> alone(const SampleSettings& settings, const Event& on,
   SampleStream stream(settings.network);
   stream.reset(seed);
   if (stream.config().conditioning == Conditioning::kNote) {
-    stream.start_note(0, {on.pitch, on.velocity, on.timbre});
+    stream.start_note(0, {on.pitch, on.value, on.timbre});
   } else if (stream.config().conditioning == Conditioning::kClass) {
     stream.set_class(0, on.timbre);
   }
