@@ -127,8 +127,9 @@ void FrameVoice::make_harmonics() noexcept AUDIOGEN_REALTIME {
 }
 
 // Phases of the next frame when the pitch has moved since the last one. A partial's peak has gone
-// to another bin: its phase is read where it was, goes on at the mean of both frequencies, and is
-// written where it is.
+// to another bin: its phase at the window's centre of gravity is read where it was, goes on to the
+// next centre at the mean of both frequencies, and is written where it is. (Going on from the
+// windows' beginnings, overlapping frames would cancel each other.)
 void FrameVoice::move_pitch() noexcept AUDIOGEN_REALTIME {
   const Spectrogram& spectrogram = settings_->spectrogram;
   const double before = hz(pitch_), f0 = hz(wanted_pitch_);
@@ -137,15 +138,18 @@ void FrameVoice::move_pitch() noexcept AUDIOGEN_REALTIME {
   std::copy(turns_.begin(), turns_.end(), last_turns_.begin());
   const double rate = spectrogram.sample_rate;
   const double width = rate / static_cast<double>(spectrogram.n_fft);
-  const double mean_s = 0.5 * static_cast<double>(spectrogram.hop_length) / rate;
+  const double old_centre_s = centroid(frame_ - 1) / rate, centre_s = centroid(frame_) / rate;
+  const double time_s =
+      static_cast<double>(spectrogram.hop_length) / rate + centre_s - old_centre_s;
   const double last = static_cast<double>(turns_.size() - 1);
   for (std::size_t k = 0; k < turns_.size(); ++k) {
-    const double number = harmonic_number(static_cast<double>(k + 1) * width, f0);
+    const double f_bin = static_cast<double>(k + 1) * width;
+    const double number = harmonic_number(f_bin, f0);
     const double was = std::clamp(std::floor(number * before / width - 0.5), 0.0, last);
-    const double lobe = (number * before - (was + 1.0) * width) / rate;
-    const double start = last_turns_[static_cast<std::size_t>(was)] - lobe * centroid(frame_ - 1);
-    turns_[k] = turn(start + number * (before + f0) * mean_s +
-                     static_cast<double>(lobe_[k]) * centroid(frame_) + 0.5 * frequency_[k]);
+    const double turns = last_turns_[static_cast<std::size_t>(was)];
+    const double centre = turns + (was + 1.0) * width * old_centre_s;
+    turns_[k] = turn(centre + 0.5 * number * (before + f0) * time_s - f_bin * centre_s +
+                     0.5 * static_cast<double>(frequency_[k]));
   }
 }
 

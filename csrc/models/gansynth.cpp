@@ -225,12 +225,7 @@ void FrameStream::start(const NoteInput& note) noexcept AUDIOGEN_REALTIME {
   seed_ = note.seed;
   noise_stream_ = note.noise_stream;
   frame_ = 0;
-  for (Block& block : blocks_) {
-    for (Layer* layer : {&block.conv1, &block.conv2}) {
-      std::fill_n(layer->rows, kSlots, kNone);
-      layer->stash_pair = kNone;
-    }
-  }
+  forget_rows();
   make_input(note);
   if (config().conditioning == Conditioning::kOneHot) return;
   make_fields(note.pitch);
@@ -242,8 +237,19 @@ void FrameStream::start(const NoteInput& note) noexcept AUDIOGEN_REALTIME {
   }
 }
 
+void FrameStream::forget_rows() noexcept AUDIOGEN_REALTIME {
+  for (Block& block : blocks_) {
+    for (Layer* layer : {&block.conv1, &block.conv2}) {
+      std::fill_n(layer->rows, kSlots, kNone);
+      layer->stash_pair = kNone;
+    }
+  }
+}
+
 void FrameStream::set_pitch(float pitch) noexcept AUDIOGEN_REALTIME {
-  if (config().conditioning == Conditioning::kHarmonic) make_fields(pitch);
+  if (config().conditioning != Conditioning::kHarmonic) return;
+  forget_rows();
+  make_fields(pitch);
 }
 
 void FrameStream::seek(std::size_t frame) noexcept AUDIOGEN_REALTIME {

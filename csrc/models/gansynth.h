@@ -110,7 +110,9 @@ class FrameStream {
   // Begins a note at frame 0. z must have latent_size numbers.
   void start(const NoteInput& note) noexcept AUDIOGEN_REALTIME;
 
-  // Of rows that aren't computed yet; without effect on `kOneHot`, which knows whole notes only.
+  // The frames to come are those of another pitch. What was computed for them is forgotten, for
+  // rows of two pitches make no sound together: a frame then costs as much as the first. Without
+  // effect on `kOneHot`, which knows whole notes only.
   void set_pitch(float pitch) noexcept AUDIOGEN_REALTIME;
 
   // The frame that `next` gives; beyond the last, the last.
@@ -146,6 +148,7 @@ class FrameStream {
   const float* conv2_row(std::size_t block, std::size_t row) noexcept AUDIOGEN_REALTIME;
   void dense_row(std::size_t row, float* out) noexcept AUDIOGEN_REALTIME;
   kernels::RowEpilogue epilogue1(std::size_t block, std::size_t row) noexcept AUDIOGEN_REALTIME;
+  void forget_rows() noexcept AUDIOGEN_REALTIME;
   void make_input(const NoteInput& note) noexcept AUDIOGEN_REALTIME;
   void make_fields(double pitch) noexcept AUDIOGEN_REALTIME;
   void make_noise(std::size_t block, std::size_t row) noexcept AUDIOGEN_REALTIME;
