@@ -1,4 +1,4 @@
-// Marks that let one formula serve the host, every instruction set of it, and CUDA devices.
+// Marks of functions: for host and device alike, for one instruction set, for the audio thread.
 #pragma once
 
 // In front of a function that nvcc compiles for host and device alike.
@@ -14,6 +14,15 @@
 // for all.
 #ifndef AUDIOGEN_ISA
 #define AUDIOGEN_ISA common
+#endif
+
+// After the parameter list, as `void process(Block block) noexcept AUDIOGEN_REALTIME;`: no
+// allocation, lock, exception, log or system call. Clang 20 and later check it, at compile time by
+// -Wfunction-effects and at run time by -fsanitize=realtime.
+#if defined(__clang__) && __clang_major__ >= 20
+#define AUDIOGEN_REALTIME [[clang::nonblocking]]
+#else
+#define AUDIOGEN_REALTIME
 #endif
 
 #define AUDIOGEN_STRING_OF(x) #x

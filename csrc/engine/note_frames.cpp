@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <utility>
 
 #include "core/math.h"
@@ -21,8 +22,8 @@ static constexpr std::size_t kAttackFrames = 16;
 
 NoteFrames::NoteFrames(const FrameSettings& settings)
     : settings_(&settings),
-      now_{models::FrameStream(settings.generator), 0, {}, {}, {}},
-      next_{models::FrameStream(settings.generator), 0, {}, {}, {}},
+      now_{std::make_unique<models::FrameStream>(settings.generator), 0, {}, {}, {}},
+      next_{std::make_unique<models::FrameStream>(settings.generator), 0, {}, {}, {}},
       loop_fade_(
           std::min(kLoopFade, (settings.sustain.loop_end - settings.sustain.loop_start) / 2)) {
   const std::size_t n = settings.spectrogram.n_bins();
@@ -34,9 +35,17 @@ NoteFrames::NoteFrames(const FrameSettings& settings)
   weight_.resize(n);
 }
 
+void NoteFrames::Head::swap(Head& other) noexcept AUDIOGEN_REALTIME {
+  stream.swap(other.stream);
+  std::swap(frame, other.frame);
+  offset.swap(other.offset);
+  log_magnitude.swap(other.log_magnitude);
+  frequency.swap(other.frequency);
+}
+
 void NoteFrames::start(const models::NoteInput& note) noexcept AUDIOGEN_REALTIME {
   note_ = note;
-  now_.stream.start(note);
+  now_.stream->start(note);
   now_.frame = 0;
   std::fill(now_.offset.begin(), now_.offset.end(), 0.0f);
   frames_read_ = fade_length_ = fade_done_ = 0;
@@ -70,7 +79,7 @@ void NoteFrames::next(float* log_magnitude, float* frequency) noexcept AUDIOGEN_
   const std::size_t n_frames = settings_->generator->config().n_frames();
   if (release_wanted_ && !releasing_) {
     releasing_ = true;
-    if (fade_length_ != 0) std::swap(now_, next_);
+    if (fade_length_ != 0) now_.swap(next_);
     step_to(sustain.release, kReleaseFade);
   } else if (!releasing_ && fade_length_ == 0 && now_.frame + loop_fade_ == sustain.loop_end) {
     step_to(sustain.loop_start, loop_fade_);
@@ -99,7 +108,7 @@ void NoteFrames::next(float* log_magnitude, float* frequency) noexcept AUDIOGEN_
 
 void NoteFrames::read(Head& head) noexcept AUDIOGEN_REALTIME {
   const Spectrogram& spectrogram = settings_->spectrogram;
-  head.stream.next(head.log_magnitude.data(), head.frequency.data());
+  head.stream->next(head.log_magnitude.data(), head.frequency.data());
   ++head.frame;
   const float per_magnitude = 1.0f / spectrogram.magnitude_scale;
   const float per_frequency = 1.0f / spectrogram.frequency_scale;
@@ -112,8 +121,8 @@ void NoteFrames::read(Head& head) noexcept AUDIOGEN_REALTIME {
 
 void NoteFrames::step_to(std::size_t frame, std::size_t fade) noexcept AUDIOGEN_REALTIME {
   ++note_.noise_stream;  // the same frames with other noise
-  next_.stream.start(note_);
-  next_.stream.seek(frame);
+  next_.stream->start(note_);
+  next_.stream->seek(frame);
   next_.frame = frame;
   fade_length_ = fade;
   fade_done_ = 0;
@@ -141,9 +150,9 @@ void NoteFrames::fade_frame() noexcept AUDIOGEN_REALTIME {
   }
   if (fade_done_ == fade_length_) {
     // What was just mixed is still to be handed out: keep it, and go on with the other stream.
-    std::swap(now_.stream, next_.stream);
+    now_.stream.swap(next_.stream);
     std::swap(now_.frame, next_.frame);
-    std::swap(now_.offset, next_.offset);
+    now_.offset.swap(next_.offset);
     fade_length_ = 0;
   }
 }

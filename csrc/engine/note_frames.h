@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <vector>
 
 #include "core/realtime.h"
@@ -45,11 +46,14 @@ class NoteFrames {
 
  private:
   struct Head {
-    models::FrameStream stream;
+    std::unique_ptr<models::FrameStream> stream;
     std::size_t frame;                 // to be read next
     std::vector<float> offset;         // added to log magnitudes, nats
     std::vector<float> log_magnitude;  // of the last frame read
     std::vector<float> frequency;
+
+    // Not std::swap: that would move, and a vector that is moved to may give memory back.
+    void swap(Head& other) noexcept AUDIOGEN_REALTIME;
   };
 
   void read(Head& head) noexcept AUDIOGEN_REALTIME;

@@ -65,16 +65,17 @@ struct ConvRowCall {
 using PackConv = void(const ConvShape& shape, const float* weight, float* packed);
 
 // One row of a layer. All arrays are aligned to 64 bytes but for `noise`.
-using ConvRow = void(const ConvShape& shape, const float* packed, const ConvRowCall& call);
+using ConvRow = void(const ConvShape& shape, const float* packed,
+                     const ConvRowCall& call) noexcept AUDIOGEN_REALTIME;
 
 // Applies an epilogue to the sums of a row.
 using FinishRow = void(const RowEpilogue& epilogue, std::size_t channels, std::size_t n_bins,
-                       float* row);
+                       float* row) noexcept AUDIOGEN_REALTIME;
 
 // y [width] += sum over k of x[k] weight[k, width]; width is a multiple of kChannelAlign. Zeros in
 // x cost nothing.
 using LinearRow = void(const float* x, std::size_t depth, const float* weight, std::size_t width,
-                       float* y);
+                       float* y) noexcept AUDIOGEN_REALTIME;
 
 // Output row [2, n_bins] = tanh of a 1x1 convolution of a row; weight [2, C], padded.
 struct ImageRowCall {
@@ -85,7 +86,7 @@ struct ImageRowCall {
   float bias[2];
   float* out[2];
 };
-using ImageRow = void(const ImageRowCall& call);
+using ImageRow = void(const ImageRowCall& call) noexcept AUDIOGEN_REALTIME;
 
 inline namespace AUDIOGEN_ISA {
 

@@ -13,7 +13,7 @@
 #include <immintrin.h>
 #endif
 
-namespace audiogen::kernels::AUDIOGEN_ISA {
+namespace audiogen::kernels::inline AUDIOGEN_ISA {
 namespace {
 
 // The remainder of kChannelAlign channels where a vector holds more.
@@ -39,7 +39,7 @@ inline V rotated(V x, std::index_sequence<kIndex...>) {
 
 // Sum of the lanes, in a tree.
 template <std::size_t kStep, class V>
-inline float sum_lanes(V x) {
+inline float sum_lanes(V x) noexcept AUDIOGEN_REALTIME {
   if constexpr (kStep == 0) {
     return x[0];
   } else {
@@ -305,8 +305,8 @@ struct FourOutputs {
 
 // F(2, 3) at 0, 1, -1 and infinity: its factors stay of one size, as bfloat16 wants them.
 struct TwoOutputs {
-  static constexpr std::size_t kTile = 2;
-  static constexpr std::size_t kProducts = 4;
+  [[maybe_unused]] static constexpr std::size_t kTile = 2;
+  [[maybe_unused]] static constexpr std::size_t kProducts = 4;
   static constexpr double kTaps[4][3] = {{1, 0, 0}, {.5, .5, .5}, {.5, -.5, .5}, {0, 0, 1}};
   template <class V>
   static void input(const V (&x)[4], V (&v)[4]) {
@@ -590,7 +590,8 @@ void pack_conv(const ConvShape& shape, const float* weight, float* packed) {
   pack_form<Float32, FourOutputs>(shape, weight, packed);
 }
 
-void conv_row(const ConvShape& shape, const float* packed, const ConvRowCall& call) {
+void conv_row(const ConvShape& shape, const float* packed,
+              const ConvRowCall& call) noexcept AUDIOGEN_REALTIME {
 #if defined(__AVX512BF16__)
   if (shape.bfloat16) {
     return shape.upsample ? upsampled_row<BFloat16>(shape, packed, call)
@@ -604,12 +605,13 @@ void conv_row(const ConvShape& shape, const float* packed, const ConvRowCall& ca
   }
 }
 
-void finish_row(const RowEpilogue& epilogue, std::size_t channels, std::size_t n_bins, float* row) {
+void finish_row(const RowEpilogue& epilogue, std::size_t channels, std::size_t n_bins,
+                float* row) noexcept AUDIOGEN_REALTIME {
   finish(epilogue, padded_channels(channels), channels, 0, n_bins, row);
 }
 
 void linear_row(const float* x, std::size_t depth, const float* weight, std::size_t width,
-                float* y) {
+                float* y) noexcept AUDIOGEN_REALTIME {
   for (std::size_t k = 0; k < depth; ++k) {
     if (x[k] == 0.0f) continue;
     const float* w = weight + k * width;
@@ -620,7 +622,7 @@ void linear_row(const float* x, std::size_t depth, const float* weight, std::siz
   }
 }
 
-void image_row(const ImageRowCall& call) {
+void image_row(const ImageRowCall& call) noexcept AUDIOGEN_REALTIME {
   const std::size_t channels = padded_channels(call.channels);
   for (std::size_t f = 0; f < call.n_bins; ++f) {
     const float* bin = call.row + f * channels;
@@ -642,4 +644,4 @@ void image_row(const ImageRowCall& call) {
   }
 }
 
-}  // namespace audiogen::kernels::AUDIOGEN_ISA
+}  // namespace audiogen::kernels::inline AUDIOGEN_ISA

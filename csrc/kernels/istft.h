@@ -47,6 +47,6 @@ std::vector<float> window_gain(std::size_t n_fft, std::size_t hop_length, std::s
 // parts of the first and last bin are not read. `scratch` holds plan.scratch_floats(), aligned to
 // 64 bytes, the widest vector's alignment.
 using Istft = void(const IstftPlan& plan, const float* spectrum, float* signal, std::size_t n_batch,
-                   float* scratch);
+                   float* scratch) noexcept AUDIOGEN_REALTIME;
 
 }  // namespace audiogen::kernels

@@ -22,7 +22,7 @@ static void rows_to_lanes(const float* const* rows, Vec* to, std::size_t n) {
 }
 
 void istft(const IstftPlan& plan, const float* spectrum, float* signal, std::size_t n_batch,
-           float* scratch) {
+           float* scratch) noexcept AUDIOGEN_REALTIME {
   const OverlapLayout layout = plan.layout(n_batch);
   const std::size_t span = layout.span();
   const std::size_t n_total = n_batch * layout.n_frames;

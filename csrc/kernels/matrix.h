@@ -32,7 +32,8 @@ using PackMatrix = void(const MatrixShape& shape, const float* weight, const flo
 
 // Brings x [depth] into the form of a matrix: column_floats floats, aligned to 64 bytes. `rectify`
 // puts zero where x is negative, and spends the range of int8 on what is left.
-using PackColumn = void(const MatrixShape& shape, const float* x, bool rectify, float* column);
+using PackColumn = void(const MatrixShape& shape, const float* x, bool rectify,
+                        float* column) noexcept AUDIOGEN_REALTIME;
 
 // y[c] [rows] = bias + weight x[c] for `n` packed columns, one after the other.
 struct ProductCall {
@@ -43,7 +44,7 @@ struct ProductCall {
   std::size_t first_row;  // a multiple of kBlockRows
   std::size_t last_row;   // the same, or `rows`
 };
-using Multiply = void(const MatrixShape& shape, const ProductCall& call);
+using Multiply = void(const MatrixShape& shape, const ProductCall& call) noexcept AUDIOGEN_REALTIME;
 
 // c [m, n] = a [m, depth] b [depth, n] in double, for multiplying weights out.
 struct FoldSizes {

@@ -11,7 +11,7 @@
 #include <immintrin.h>
 #endif
 
-namespace audiogen::kernels::AUDIOGEN_ISA {
+namespace audiogen::kernels::inline AUDIOGEN_ISA {
 namespace {
 
 using Byte = unsigned char;
@@ -425,7 +425,8 @@ void pack_matrix(const MatrixShape& shape, const float* weight, const float* bia
   }
 }
 
-void pack_column(const MatrixShape& shape, const float* x, bool rectify, float* column) {
+void pack_column(const MatrixShape& shape, const float* x, bool rectify,
+                 float* column) noexcept AUDIOGEN_REALTIME {
   if (shape.form == MatrixForm::kInt8) {
     pack_column_int8(shape, x, rectify, column);
     return;
@@ -449,7 +450,7 @@ void pack_column(const MatrixShape& shape, const float* x, bool rectify, float* 
   }
 }
 
-void multiply(const MatrixShape& shape, const ProductCall& call) {
+void multiply(const MatrixShape& shape, const ProductCall& call) noexcept AUDIOGEN_REALTIME {
   switch (shape.form) {
     case MatrixForm::kFloat32:
       multiply_form<Float32>(shape, call);
@@ -501,4 +502,4 @@ void fold(const FoldSizes& sizes, const double* a, const double* b, double* c) {
   }
 }
 
-}  // namespace audiogen::kernels::AUDIOGEN_ISA
+}  // namespace audiogen::kernels::inline AUDIOGEN_ISA

@@ -20,7 +20,8 @@ struct OverlapLayout {
 };
 
 // frames [n_batch, n_frames, n_fft] -> signal [n_batch, span]; the two don't overlap.
-using OverlapAdd = void(const float* frames, float* signal, OverlapLayout layout);
+using OverlapAdd = void(const float* frames, float* signal,
+                        OverlapLayout layout) noexcept AUDIOGEN_REALTIME;
 
 inline namespace AUDIOGEN_ISA {
 

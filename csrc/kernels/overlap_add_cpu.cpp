@@ -7,7 +7,8 @@
 
 namespace audiogen::kernels::inline AUDIOGEN_ISA {
 
-void overlap_add(const float* frames, float* signal, OverlapLayout layout) {
+void overlap_add(const float* frames, float* signal,
+                 OverlapLayout layout) noexcept AUDIOGEN_REALTIME {
   const std::size_t span = layout.span();
   for (std::size_t item = 0; item < layout.n_batch; ++item) {
     float* out = signal + item * span;

@@ -18,17 +18,20 @@ struct TimeLayout {
 };
 
 // y[i] = x[i] wrapped into [-pi, pi). Input and output may be the same array, here and below.
-using Wrap = void(const float* x, float* y, std::size_t n);
+using Wrap = void(const float* x, float* y, std::size_t n) noexcept AUDIOGEN_REALTIME;
 
 // numpy.unwrap along time: steps larger than pi lose the multiple of 2 pi that brings them within.
-using Unwrap = void(const float* phase, float* unwrapped, TimeLayout layout);
+using Unwrap = void(const float* phase, float* unwrapped,
+                    TimeLayout layout) noexcept AUDIOGEN_REALTIME;
 
 // First frame phase / pi, then the wrapped difference / pi, in [-1, 1].
-using InstantaneousFrequency = void(const float* phase, float* inst_freq, TimeLayout layout);
+using InstantaneousFrequency = void(const float* phase, float* inst_freq,
+                                    TimeLayout layout) noexcept AUDIOGEN_REALTIME;
 
 // Running sum of pi * inst_freq, wrapped into [-pi, pi) after each step: float32 never grows
 // coarse.
-using Integrate = void(const float* inst_freq, float* phase, TimeLayout layout);
+using Integrate = void(const float* inst_freq, float* phase,
+                       TimeLayout layout) noexcept AUDIOGEN_REALTIME;
 
 inline namespace AUDIOGEN_ISA {
 

@@ -50,13 +50,13 @@ static void scan(const float* x, float* y, TimeLayout layout, First first, Step 
   }
 }
 
-void wrap(const float* x, float* y, std::size_t n) {
+void wrap(const float* x, float* y, std::size_t n) noexcept AUDIOGEN_REALTIME {
   std::size_t i = 0;
   for (; i + kLanes <= n; i += kLanes) store(y + i, wrap_step(load<Vec>(x + i)));
   for (; i < n; ++i) y[i] = wrap_step(x[i]);
 }
 
-void unwrap(const float* phase, float* unwrapped, TimeLayout layout) {
+void unwrap(const float* phase, float* unwrapped, TimeLayout layout) noexcept AUDIOGEN_REALTIME {
   scan(
       phase, unwrapped, layout,
       []<class F>(F x, F& previous, F& turns) {
@@ -67,7 +67,8 @@ void unwrap(const float* phase, float* unwrapped, TimeLayout layout) {
       []<class F>(F x, F& previous, F& turns) { return unwrap_step(x, previous, turns); });
 }
 
-void instantaneous_frequency(const float* phase, float* inst_freq, TimeLayout layout) {
+void instantaneous_frequency(const float* phase, float* inst_freq,
+                             TimeLayout layout) noexcept AUDIOGEN_REALTIME {
   scan(
       phase, inst_freq, layout,
       []<class F>(F x, F& previous, F& unused) {
@@ -78,7 +79,7 @@ void instantaneous_frequency(const float* phase, float* inst_freq, TimeLayout la
       []<class F>(F x, F& previous, F&) { return inst_freq_step(x, previous); });
 }
 
-void integrate(const float* inst_freq, float* phase, TimeLayout layout) {
+void integrate(const float* inst_freq, float* phase, TimeLayout layout) noexcept AUDIOGEN_REALTIME {
   scan(
       inst_freq, phase, layout,
       []<class F>(F x, F& sum, F& unused) {

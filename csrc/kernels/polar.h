@@ -10,7 +10,7 @@ namespace audiogen::kernels {
 // spectrum[2 i], spectrum[2 i + 1] = exp(log_magnitude[i]) times cos, sin of phase[i] (rad,
 // |phase| <= 65536, NaN beyond).
 using PolarToRectangular = void(const float* log_magnitude, const float* phase, float* spectrum,
-                                std::size_t n);
+                                std::size_t n) noexcept AUDIOGEN_REALTIME;
 
 inline namespace AUDIOGEN_ISA {
 

@@ -6,7 +6,7 @@
 namespace audiogen::kernels::inline AUDIOGEN_ISA {
 
 void polar_to_rectangular(const float* log_magnitude, const float* phase, float* spectrum,
-                          std::size_t n) {
+                          std::size_t n) noexcept AUDIOGEN_REALTIME {
   std::size_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
     const auto z = to_rectangular(load<Vec>(log_magnitude + i), load<Vec>(phase + i));

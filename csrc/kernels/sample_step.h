@@ -20,11 +20,12 @@ struct GateCall {
   float* c;  // of an LSTM
   std::size_t dim;
 };
-using GruGates = void(const GateCall& call);
-using LstmGates = void(const GateCall& call);
+using GruGates = void(const GateCall& call) noexcept AUDIOGEN_REALTIME;
+using LstmGates = void(const GateCall& call) noexcept AUDIOGEN_REALTIME;
 
 // y [width] = the sum of n_rows rows.
-using AddRows = void(const float* const* rows, std::size_t n_rows, std::size_t width, float* y);
+using AddRows = void(const float* const* rows, std::size_t n_rows, std::size_t width,
+                     float* y) noexcept AUDIOGEN_REALTIME;
 
 // Draws one of n levels (kMostLevels at most) from a softmax, with a uniform number in [0, 1).
 struct DrawCall {
@@ -34,7 +35,7 @@ struct DrawCall {
   float top_p;
   float uniform;
 };
-using Draw = std::int32_t(const DrawCall& call);
+using Draw = std::int32_t(const DrawCall& call) noexcept AUDIOGEN_REALTIME;
 
 inline namespace AUDIOGEN_ISA {
 

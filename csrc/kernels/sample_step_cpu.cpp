@@ -5,7 +5,7 @@
 #include "kernels/conv_rows.h"
 #include "kernels/vec.h"
 
-namespace audiogen::kernels::AUDIOGEN_ISA {
+namespace audiogen::kernels::inline AUDIOGEN_ISA {
 namespace {
 
 // Calls body(Vec{} or float{}, i) so that 0 .. n - 1 are covered.
@@ -18,7 +18,7 @@ inline void for_all(std::size_t n, Body body) {
 
 }  // namespace
 
-void gru_gates(const GateCall& call) {
+void gru_gates(const GateCall& call) noexcept AUDIOGEN_REALTIME {
   const std::size_t dim = call.dim;
   for_all(dim, [&](auto tag, std::size_t i) {
     using V = decltype(tag);
@@ -28,7 +28,7 @@ void gru_gates(const GateCall& call) {
   });
 }
 
-void lstm_gates(const GateCall& call) {
+void lstm_gates(const GateCall& call) noexcept AUDIOGEN_REALTIME {
   const std::size_t dim = call.dim;
   for_all(dim, [&](auto tag, std::size_t i) {
     using V = decltype(tag);
@@ -41,7 +41,8 @@ void lstm_gates(const GateCall& call) {
   });
 }
 
-void add_rows(const float* const* rows, std::size_t n_rows, std::size_t width, float* y) {
+void add_rows(const float* const* rows, std::size_t n_rows, std::size_t width,
+              float* y) noexcept AUDIOGEN_REALTIME {
   for_all(width, [&](auto tag, std::size_t i) {
     using V = decltype(tag);
     V sum = load<V>(rows[0] + i);
@@ -50,7 +51,7 @@ void add_rows(const float* const* rows, std::size_t n_rows, std::size_t width, f
   });
 }
 
-std::int32_t draw(const DrawCall& call) {
+std::int32_t draw(const DrawCall& call) noexcept AUDIOGEN_REALTIME {
   const int n = static_cast<int>(call.n);
   if (!(call.temperature >= kLeastTemperature)) return likeliest(call.logits, n);
   float p[kMostLevels];
@@ -68,4 +69,4 @@ std::int32_t draw(const DrawCall& call) {
   return draw_from(p, n, call.top_p, call.uniform);
 }
 
-}  // namespace audiogen::kernels::AUDIOGEN_ISA
+}  // namespace audiogen::kernels::inline AUDIOGEN_ISA

@@ -512,7 +512,7 @@ void SampleStream::logits(const std::int32_t* levels, std::size_t n,
 void SampleStream::run(const Run& run, std::size_t n) noexcept AUDIOGEN_REALTIME {
   const core::DenormalGuard guard;
   const SampleRNNConfig& config = weights_->config();
-  if (helper_) helper_->wake();
+  AUDIOGEN_OFFLINE(if (helper_) helper_->wake();)
   for (std::size_t i = 0; i < n; ++i) {
     for (std::size_t s = 0; s < voices_.size(); ++s) tell(s);
     for (std::size_t t = 0; t < places_.size(); ++t) {
@@ -574,7 +574,7 @@ void SampleStream::multiply(const kernels::Matrix& matrix,
                                   targets_.data(),      0,        matrix.shape.rows};
   kernels::Multiply* kernel = weights_->kernels_->multiply;
   if (helper_) {
-    helper_->multiply(kernel, matrix.shape, call);
+    AUDIOGEN_OFFLINE(helper_->multiply(kernel, matrix.shape, call);)
   } else {
     kernel(matrix.shape, call);
   }
