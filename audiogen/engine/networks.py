@@ -13,6 +13,7 @@ from audiogen.presets import GansynthPreset, Preset, SamplernnPreset
 
 BLOCK = 1024  # samples a call; the result doesn't depend on it
 DC_BLOCK_HZ = 10.0  # where what a SampleRNN draws loses its direct current
+ANY_PITCH = (-128, 256)  # of a preset that plays no notes
 LONGEST_RELEASE_S, END_FADE_S = 2.0, 0.02  # of a SampleRNN's note
 
 
@@ -41,19 +42,27 @@ class FrameNetwork:
         samples = frames * spectrogram.hop_length + 2 * spectrogram.n_fft
         return samples / self.preset.sample_rate
 
-    def engine(
-        self, rate: int, voices: int, seed: int, latent: Sequence[float] | None = None
-    ) -> Any:
-        """An engine that plays the preset's timbres, or a latent as the only one."""
+    def instrument(self, latent: Sequence[float] | None = None) -> Any:
+        """What an engine plays: the preset's timbres, or a latent as the only one."""
         preset = self.preset
-        instrument = self._module.Instrument(
+        return self._module.Instrument(
             self._generator,
             preset.spectrogram.model_dump() | {"sample_rate": float(preset.sample_rate)},
             preset.sustain.model_dump(),
             tuple(map(float, preset.pitch_range)),
             [timbre.z for timbre in preset.timbres] if latent is None else [list(latent)],
         )
-        return self._module.Engine(instrument, rate, BLOCK, voices, seed)
+
+    def engine(
+        self,
+        rate: int,
+        voices: int,
+        seed: int,
+        latent: Sequence[float] | None = None,
+        max_block: int = BLOCK,
+    ) -> Any:
+        """An engine that plays the instrument."""
+        return self._module.Engine(self.instrument(latent), rate, max_block, voices, seed)
 
 
 class SampleNetwork:
@@ -71,25 +80,32 @@ class SampleNetwork:
         """Independent streams of samples; see csrc/models/samplernn.h."""
         return self._module.SampleStream(self._network, n_streams, seed)
 
-    def engine(
-        self, rate: int, voices: int, seed: int, latent: Sequence[float] | None = None
-    ) -> Any:
-        """An engine that plays the preset's timbres."""
+    def instrument(self, latent: Sequence[float] | None = None) -> Any:
+        """What an engine plays: the preset's timbres; or sound without pitch, at any pitch."""
         preset = self.preset
-        assert preset.pitch_range is not None  # it plays notes
         if latent is not None:
             raise ParameterError(
                 f"timbre={latent} isn't a name, and preset {preset.name!r} has no latents; give "
                 f"one of {', '.join(preset.timbre_names)}"
             )
-        instrument = self._module.SampleInstrument(
+        return self._module.SampleInstrument(
             self._network,
             preset.sampling.temperature,
             preset.sampling.top_p,
-            tuple(map(float, preset.pitch_range)),
-            len(preset.timbres),
+            tuple(map(float, preset.pitch_range or ANY_PITCH)),
+            max(1, len(preset.timbres)),
         )
-        return self._module.Engine(instrument, rate, BLOCK, voices, seed)
+
+    def engine(
+        self,
+        rate: int,
+        voices: int,
+        seed: int,
+        latent: Sequence[float] | None = None,
+        max_block: int = BLOCK,
+    ) -> Any:
+        """An engine that plays the instrument."""
+        return self._module.Engine(self.instrument(latent), rate, max_block, voices, seed)
 
 
 def check_sampling(temperature: ArrayLike, top_p: float, n: int) -> NDArray[np.float32]:

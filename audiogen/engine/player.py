@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 import threading
+import time
 from os import PathLike
+from typing import Any
 
 import numpy as np
 
+from audiogen.engine.midi import MidiReader
+from audiogen.engine.networks import check_seed, open_network
+from audiogen.engine.parameters import INDEX, PARAMETERS, Knobs, check_parameter
 from audiogen.engine.synth import EVENT, NOTE_OFF, NOTE_ON, Synth
 from audiogen.errors import ParameterError
-from audiogen.presets import Preset
+from audiogen.notes import parse_pitch
+from audiogen.ops import _native
+from audiogen.presets import Preset, assign_programs, load_preset, split_spec
+
+PARAMETER, ALL_OFF = 2, 3  # kinds of events, beside the notes'
+LOAD_SMOOTHING_S = 0.3
+PEAK_FALL_DB_S = 20.0  # of the level meter
 
 
-class Player:
+class Player(Knobs):
     """One preset under somebody's hands.
 
     Events are heard from the beginning of the next block on, and the same events before the same
-    blocks give the same samples, which are those of `Synth.render`.
+    blocks give the same samples, which are those of `Synth.render`. All methods may be called from
+    any thread. The parameters of `PARAMETERS` are attributes, too: ``player.bend = 0.5``.
 
     Parameters
     ----------
-    preset : str, path or Preset
-        One that plays notes.
+    preset : str, path, Preset or Synth
+        A synth's network is shared. A preset that plays no notes sounds for as long as a key of
+        any pitch is held.
     sample_rate : int, Hz
     max_block : int, samples
     voices : int
@@ -29,27 +42,90 @@ class Player:
     seed : int
     precision : str
         As `Synth`.
+    realtime : bool
+        Let a thread of its own work ahead, so that `process` only fetches samples and never waits.
+        Sound comes later by a constant time, which `latency` includes; a block that isn't ready in
+        time is silent and counted by `n_late`. Without, `process` makes the samples itself.
+    keep_events : bool
+        Keep all events and their times in `events`.
+
+    Raises
+    ------
+    PresetError, ParameterError
+    MissingPackageError
+        If ``realtime`` is wanted and the native module is missing.
+
+    Examples
+    --------
+    >>> with Player("plucked") as player:
+    ...     id = player.note_on("C4", velocity=0.7)
+    ...     player.process(256).shape
+    (256, 2)
     """
 
     def __init__(
         self,
-        preset: str | PathLike[str] | Preset,
+        preset: str | PathLike[str] | Preset | Synth,
         sample_rate: int = 48000,
         max_block: int = 1024,
         voices: int = 16,
         seed: int = 0,
         precision: str = "float32",
+        realtime: bool = False,
+        keep_events: bool = False,
     ):
-        synth = Synth(preset, sample_rate, seed, precision)
-        self.preset, self.sample_rate, self.max_block = synth.preset, sample_rate, max_block
-        self._engine = synth._network.engine(sample_rate, voices, seed)
-        self._lock = threading.Lock()
+        if not isinstance(sample_rate, (int, np.integer)) or sample_rate < 1:
+            raise ParameterError(
+                f"sample_rate={sample_rate} can't be used; give a whole number of Hz, such as 48000"
+            )
+        self.sample_rate, self.max_block, self.voices = int(sample_rate), max_block, voices
+        self.realtime = realtime
+        self.position = 0  # samples since the start
+        self.peak = 0.0  # of the last blocks, falling slowly; 1 is full scale
+        self.events: list[tuple[int, Any]] = []  # (sample, event or name of a preset) if kept
+        self._seed, self._precision, self._keep = check_seed(seed), precision, keep_events
+        self._lock = threading.Lock()  # of what follows
+        self._playing = threading.Lock()  # one block at a time
         self._waiting: list[tuple] = []
         self._n_notes = 0
         self._held: dict[float, int] = {}  # pitch: id of its note
-        self.timbre = self.preset.timbre(None).name  # of the next notes
-        self.position = 0  # samples since the start
-        self.n_late = 0  # blocks that weren't ready in time
+        self._values = {p.name: p.default for p in PARAMETERS}
+        self._ending: list[tuple[Any, list[tuple]]] = []  # engines that ring out, and their events
+        self._n_sounding = 0
+        self._load = 0.0
+        self._midi = MidiReader(self)
+        if isinstance(preset, Synth):
+            self.preset, network = preset.preset, preset._network
+        else:
+            self.preset = preset if isinstance(preset, Preset) else load_preset(preset)
+            network = open_network(self.preset, precision)
+        self._timbre = self.preset.default_timbre
+        self._engine = self._open(network)
+
+    def _open(self, network: Any) -> Any:
+        if not self.realtime:
+            return network.engine(
+                self.sample_rate, self.voices, self._seed, max_block=self.max_block
+            )
+        return _native.require().LiveEngine(
+            network.instrument(),
+            self.sample_rate,
+            self.max_block,
+            self.voices,
+            self._seed,
+            n_channels=2,
+        )
+
+    def __enter__(self) -> Player:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop, and give the engine's thread and memory back."""
+        with self._playing, self._lock:
+            self._engine, self._ending, self._n_sounding = None, [], 0
 
     @property
     def timbres(self) -> list[str]:
@@ -57,44 +133,144 @@ class Player:
         return self.preset.timbre_names
 
     @property
+    def timbre(self) -> str | None:
+        """Of the next notes."""
+        return self._timbre
+
+    @timbre.setter
+    def timbre(self, name: str) -> None:
+        self._timbre = self.preset.timbre(name).name
+
+    @property
     def latency(self) -> int:
         """Samples from the block that an event was given before to its sound."""
-        return int(self._engine.latency)
+        return int(self._running().latency)
 
     @property
     def n_sounding(self) -> int:
         """Notes that sound."""
-        return int(self._engine.n_sounding)
+        return self._n_sounding
 
-    def note_on(self, pitch: float, velocity: float = 0.8, timbre: str | None = None) -> int:
+    @property
+    def n_late(self) -> int:
+        """Blocks that weren't ready in time; there are none but in real time."""
+        return int(self._running().n_late) if self.realtime else 0
+
+    @property
+    def load(self) -> float:
+        """Part of the time that making the sound takes; above 1 it can't be heard live."""
+        return float(self._running().load) if self.realtime else self._load
+
+    def note_on(self, pitch: float | str, velocity: float = 0.8, timbre: str | None = None) -> int:
         """Strike a note.
+
+        Parameters
+        ----------
+        pitch : float or str
+            MIDI number, or a name such as ``"C4"``.
+        velocity : float
+            Above 0, up to 1.
+        timbre : str, optional
+            `timbre` without.
 
         Returns
         -------
         int
-            Its id, for `note_off`. A note of the same pitch that was held is let go.
+            Its id in `events`. A note of the same pitch that was held is let go.
         """
-        index = self.timbres.index(self.preset.timbre(timbre or self.timbre).name)
+        pitch = _check_pitch(pitch)
         if not 0.0 < velocity <= 1.0:
             raise ParameterError(f"velocity={velocity} isn't above 0, up to 1")
         with self._lock:
+            index = self._index_of(self._timbre if timbre is None else timbre)
             if pitch in self._held:
                 self._waiting.append((0, NOTE_OFF, self._held[pitch], 0, 0.0, 0.0))
-            self._n_notes += 1
+            self._n_notes = (self._n_notes + 1) % (1 << 32)
             self._held[pitch] = self._n_notes
             self._waiting.append((0, NOTE_ON, self._n_notes, index, pitch, velocity))
             return self._n_notes
 
-    def note_off(self, pitch: float) -> None:
+    def note_off(self, pitch: float | str) -> None:
         """Let a note go; nothing happens if none of that pitch is held."""
+        pitch = _check_pitch(pitch)
         with self._lock:
             id = self._held.pop(pitch, None)
             if id is not None:
                 self._waiting.append((0, NOTE_OFF, id, 0, 0.0, 0.0))
 
-    def set(self, parameter: str, value: float) -> None:
-        """Move a knob: one of the names of `PARAMETERS`."""
-        raise NotImplementedError
+    def all_off(self, silence: bool = False) -> None:
+        """Let all notes go; or end all sound at once, within 5 ms."""
+        with self._lock:
+            self._held.clear()
+            self._waiting.append((0, ALL_OFF, 0, 0, 0.0, float(silence)))
+
+    def get(self, parameter: str) -> Any:
+        """Where a knob stands: a number, or of ``morph_timbre`` a name."""
+        if parameter not in INDEX:
+            check_parameter(parameter, 0.0)
+        value = self._values[parameter]
+        if parameter == "morph_timbre":
+            return self.timbres[int(value)] if self.timbres else None
+        return value
+
+    def set(self, parameter: str, value: Any) -> None:
+        """Move a knob.
+
+        Parameters
+        ----------
+        parameter : str
+            One of the names of `PARAMETERS`.
+        value : float, or str
+            Within its range; of ``morph_timbre`` a timbre's name.
+
+        Raises
+        ------
+        ParameterError, PresetError
+        """
+        with self._lock:
+            if parameter == "morph_timbre" and isinstance(value, str):
+                value = self._index_of(value)
+            number = check_parameter(parameter, value)
+            if parameter == "morph_timbre" and number >= max(1, len(self.timbres)):
+                raise ParameterError(
+                    f"morph_timbre={value!r}; preset {self.preset.name!r} has "
+                    f"{len(self.timbres)} timbres"
+                )
+            self._values[parameter] = number
+            self._waiting.append(_moved(parameter, number))
+
+    def midi(self, data: bytes) -> None:
+        """Do what bytes of MIDI say; they may come in any pieces. See `MidiReader`."""
+        self._midi.feed(data)
+
+    def program(self, number: int) -> None:
+        """Choose the timbre that is nearest to a General MIDI program, 0 to 127."""
+        if self.timbres:
+            self.timbre = split_spec(assign_programs([number], [self.preset])[number])[1] or ""
+
+    def change_preset(self, preset: str | PathLike[str] | Preset) -> None:
+        """Play the next notes with another preset; those that sound are let go and ring out.
+
+        It's read in the caller's thread, while the sound goes on. Knobs stay where they are, but
+        for ``morph_timbre``.
+        """
+        loaded = preset if isinstance(preset, Preset) else load_preset(preset)
+        network = open_network(loaded, self._precision)
+        engine = self._open(network)
+        with self._lock:
+            let_go = (0, ALL_OFF, 0, 0, 0.0, 0.0)
+            self._ending.append((self._running(), [*self._waiting, let_go]))
+            self._engine, self.preset = engine, loaded
+            self._timbre = loaded.default_timbre
+            self._held.clear()
+            self._values["morph_timbre"] = 0.0
+            self._waiting = [
+                _moved(p.name, self._values[p.name])
+                for p in PARAMETERS
+                if self._values[p.name] != p.default
+            ]
+            if self._keep:
+                self.events.append((self.position, loaded.name))
 
     def process(self, n: int) -> np.ndarray:
         """The next block.
@@ -107,9 +283,55 @@ class Player:
         Returns
         -------
         ndarray [n, 2], float32
+            Full scale is 1; more isn't clipped.
         """
-        with self._lock:
-            waiting, self._waiting = self._waiting, []
-        samples = self._engine.process(n, np.array(waiting, EVENT))
-        self.position += n
-        return np.repeat(samples[:, None], 2, axis=1)
+        if not 1 <= n <= self.max_block:
+            raise ParameterError(f"n={n}; a block has 1 to max_block={self.max_block} samples")
+        began = time.perf_counter()
+        with self._playing:
+            with self._lock:
+                engine = self._running()
+                waiting, self._waiting = self._waiting, []
+                ending, self._ending = self._ending, []
+                if self._keep:
+                    self.events += [(self.position, event) for event in waiting]
+            samples = _stereo(engine.process(n, np.array(waiting, EVENT)))
+            n_sounding = int(engine.n_sounding)
+            for old, events in ending:
+                rest = _stereo(old.process(n, np.array(events, EVENT)))
+                samples = samples + rest
+                if old.n_sounding or rest.any():
+                    n_sounding += int(old.n_sounding)
+                    self._ending.append((old, []))
+            self._n_sounding = n_sounding
+            self.position += n
+            fall = 10.0 ** (-PEAK_FALL_DB_S / 20.0 * n / self.sample_rate)
+            self.peak = max(float(np.abs(samples).max()), self.peak * fall)
+            seconds = n / self.sample_rate
+            part = (time.perf_counter() - began) / seconds
+            self._load += (part - self._load) * min(1.0, seconds / LOAD_SMOOTHING_S)
+        return samples
+
+    def _running(self) -> Any:
+        if self._engine is None:
+            raise ParameterError("this player is closed; make another")
+        return self._engine
+
+    def _index_of(self, timbre: str | None) -> int:
+        return 0 if timbre is None else self.timbres.index(self.preset.timbre(timbre).name)
+
+
+def _moved(parameter: str, value: float) -> tuple:
+    return (0, PARAMETER, INDEX[parameter], 0, 0.0, value)
+
+
+def _check_pitch(pitch: float | str) -> float:
+    if isinstance(pitch, str):
+        return parse_pitch(pitch)
+    if not 0.0 <= pitch < 128.0:
+        raise ParameterError(f"pitch={pitch!r} isn't a MIDI number from 0 up to 128")
+    return float(pitch)
+
+
+def _stereo(samples: np.ndarray) -> np.ndarray:
+    return samples if samples.ndim == 2 else np.repeat(samples[:, None], 2, axis=1)

@@ -1,0 +1,103 @@
+"""The knobs of everything that plays: the one table of them, and attributes made of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from audiogen.errors import ParameterError
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One knob, as csrc/engine/parameters.h has it.
+
+    Parameters
+    ----------
+    name : str
+    min, max, default : float
+    unit : str
+    cc : int
+        The MIDI controller that moves it, or -1.
+    """
+
+    name: str
+    min: float
+    max: float
+    default: float
+    unit: str = ""
+    cc: int = -1
+
+
+# An event names a parameter by its place here.
+PARAMETERS = (
+    Parameter("volume", 0.0, 1.0, 1.0, cc=7),
+    Parameter("pan", -1.0, 1.0, 0.0, cc=10),
+    Parameter("spread", 0.0, 1.0, 0.0),
+    Parameter("bend", -48.0, 48.0, 0.0, "semitones"),
+    Parameter("glide", 0.0, 5.0, 0.0, "s", cc=5),
+    Parameter("sustain", 0.0, 1.0, 0.0, cc=64),
+    Parameter("vibrato", 0.0, 1.0, 0.0, "semitones"),
+    Parameter("morph", 0.0, 1.0, 0.0, cc=1),
+    Parameter("morph_timbre", 0.0, 4095.0, 0.0),
+)
+INDEX = {parameter.name: i for i, parameter in enumerate(PARAMETERS)}
+
+
+def check_parameter(name: str, value: Any) -> float:
+    """Return a value that the parameter can have.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such parameter, or the value isn't a number within its range.
+    """
+    if name not in INDEX:
+        raise ParameterError(f"parameter {name!r} isn't known; there are {', '.join(INDEX)}")
+    parameter = PARAMETERS[INDEX[name]]
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not parameter.min <= number <= parameter.max:
+        unit = f" {parameter.unit}" if parameter.unit else ""
+        raise ParameterError(
+            f"{name}={value!r} isn't usable; give {parameter.min:g} to {parameter.max:g}{unit}"
+        )
+    return number
+
+
+class _Knob:
+    """A parameter as an attribute of whatever has `get` and `set`."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, owner: Any, kind: type | None = None) -> Any:
+        return self if owner is None else owner.get(self._name)
+
+    def __set__(self, owner: Any, value: Any) -> None:
+        owner.set(self._name, value)
+
+
+class Knobs:
+    """The parameters as attributes; `get` and `set` are the heir's."""
+
+    volume = _Knob()  # 0 to 1
+    pan = _Knob()  # -1 (left) to 1 (right)
+    spread = _Knob()  # 0 to 1, of the voices over the two channels
+    bend = _Knob()  # semitones, -48 to 48, of all notes
+    glide = _Knob()  # s from one note's pitch to the next one's, 0 to 5
+    sustain = _Knob()  # 1 while the pedal is down
+    vibrato = _Knob()  # semitones, 0 to 1
+    morph = _Knob()  # 0 is a note's own timbre, 1 is morph_timbre
+    morph_timbre = _Knob()  # a timbre's name
+
+    def get(self, parameter: str) -> Any:
+        """Where a knob stands."""
+        raise NotImplementedError
+
+    def set(self, parameter: str, value: Any) -> None:
+        """Move a knob."""
+        raise NotImplementedError
