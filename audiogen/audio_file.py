@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+import queue
 import secrets
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -202,3 +204,79 @@ def write_audio(path: str | os.PathLike[str], samples: np.ndarray, sample_rate: 
         except (soundfile.LibsndfileError, ValueError) as error:
             raise ParameterError(f"output {path} can't be written ({error})") from error
     return gain_db
+
+
+class Recording:
+    """A sound file that grows while sound is made; its thread does the writing.
+
+    What is over full scale is cut off there, as a sound card cuts it off, and counted.
+
+    Parameters
+    ----------
+    path : path
+        As `write_audio`. It appears when the recording is closed.
+    sample_rate : int, Hz
+    n_channels : int
+
+    Raises
+    ------
+    ParameterError
+        If the suffix, rate or path can't be used; from `close` if the file couldn't be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with Recording(f"{folder}/take.wav", 16000, n_channels=1) as recording:
+    ...         recording.write(np.full((100, 1), 2.0))
+    ...     recording.n_samples, recording.n_clipped
+    (100, 100)
+    """
+
+    def __init__(self, path: str | os.PathLike[str], sample_rate: int, n_channels: int = 2):
+        self.path, self.sample_rate = Path(path), check_sample_rate(sample_rate)
+        check_output(self.path)
+        self.n_samples = 0  # written
+        self.n_clipped = 0  # numbers of them over full scale
+        self._n_channels = n_channels
+        self._waiting: queue.SimpleQueue[np.ndarray | None] = queue.SimpleQueue()
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._write_all, name="recording", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def write(self, block: np.ndarray) -> None:
+        """Add samples, [n, n_channels]; returns at once, from any thread."""
+        self._waiting.put(np.array(block, np.float32))
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._waiting.put(None)
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _write_all(self) -> None:
+        import soundfile
+
+        file_format, subtype = FORMATS[self.path.suffix.lower()]
+        try:
+            with (
+                written_whole(self.path) as temporary,
+                soundfile.SoundFile(
+                    temporary, "w", self.sample_rate, self._n_channels, subtype, format=file_format
+                ) as file,
+            ):
+                while (block := self._waiting.get()) is not None:
+                    self.n_clipped += int(np.count_nonzero(np.abs(block) > 1.0))
+                    file.write(np.clip(block, -1.0, 1.0))
+                    self.n_samples += len(block)
+        except ParameterError as error:
+            self._error = error
+        except (soundfile.LibsndfileError, ValueError) as error:
+            self._error = ParameterError(f"output {self.path} can't be written ({error})")

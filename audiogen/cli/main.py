@@ -18,6 +18,8 @@ from audiogen.errors import AudiogenError
 # when it's called.
 COMMANDS = {
     "render": "Play notes, or let a preset make sound on its own, into a sound file.",
+    "play": "Play a preset live, by MIDI or by the computer's keyboard.",
+    "stream": "Write sound to a pipe, as it is made.",
     "continue": "Let a preset go on where a sound file ends.",
     "presets": "List the presets that can be played.",
     "info": "Show what a preset holds and how it was made.",
@@ -33,6 +35,8 @@ EXTRAS = {  # which optional dependency brings a package
     "midirenderer": "soundfont",
     "parselmouth": "eval",
     "silero_vad": "eval",
+    "sounddevice": "live",
+    "rtmidi": "live",
 }
 EXIT_BAD_INPUT, EXIT_INTERNAL = 2, 1
 

@@ -1,0 +1,165 @@
+"""The computer's keyboard as a piano: keys as a terminal sends them, the notes that they hold."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from audiogen.engine.player import Player
+
+# Semitones above the octave's C, as music programs have it: a row of white keys, black ones above.
+PIANO = {key: semitone for semitone, key in enumerate("awsedftgyhujkolp;'")}
+RING_S = 0.7  # of a note whose key's release isn't told
+REPEAT_S = 0.06  # a key that comes again so soon is held down, not struck again
+
+_ARROWS = {"A": "up", "B": "down", "C": "right", "D": "left", "Z": "backtab"}
+_NAMED = {" ": "space", "\t": "tab", "\x7f": "backspace", "\x08": "backspace", "\x03": "q"}
+_SEQUENCE = re.compile(
+    r"\x1b\[(?P<numbers>[?0-9;:]*)(?P<end>[A-Za-z~])|\x1bO(?P<arrow>[A-Z])|(?s:.)"
+)
+# Terminals that know kitty's protocol tell of releases, too: asked for, asked about, given back.
+_ASK_RELEASES, _END_RELEASES = "\x1b[>11u\x1b[?u", "\x1b[<u"
+_PRESS, _REPEAT, _RELEASE = 1, 2, 3
+
+
+class Key(NamedTuple):
+    """What happened to a key: a character, or a name such as ``up``."""
+
+    name: str
+    pressed: bool = True  # else released
+    repeated: bool = False  # for certain; without releases it isn't known
+
+
+class Keyboard:
+    """Keys of the terminal that the program was started in."""
+
+    def __init__(self, fd: int):
+        self.tells_releases = False
+        self._fd = fd
+
+    def read(self, timeout_s: float) -> list[Key]:
+        """Keys that came since the last call; waits for the first one for a while."""
+        if not select.select([self._fd], [], [], max(0.0, timeout_s))[0]:
+            return []
+        return self.parse(os.read(self._fd, 4096).decode(errors="replace"))
+
+    def parse(self, text: str) -> list[Key]:
+        """What a terminal's characters say."""
+        keys = []
+        for match in _SEQUENCE.finditer(text):
+            end, numbers = match["end"], match["numbers"] or ""
+            if match["arrow"]:
+                keys.append(Key(_ARROWS.get(match["arrow"], "")))
+            elif end is None:
+                keys.append(Key(_NAMED.get(match[0], match[0].lower())))
+            elif end == "u" and numbers.startswith("?"):
+                self.tells_releases = int(numbers[1:] or 0) & 2 > 0
+            else:
+                keys.append(_read_sequence(numbers, end))
+        return [key for key in keys if key.name]
+
+
+def _read_sequence(numbers: str, end: str) -> Key:
+    fields = [field.split(":") for field in numbers.split(";")]
+    code = int(fields[0][0] or 1) if fields[0][0].isdecimal() else 1
+    modifiers, event = 1, _PRESS
+    if len(fields) > 1:
+        modifiers = int(fields[1][0] or 1)
+        event = int(fields[1][1] or 1) if len(fields[1]) > 1 else _PRESS
+    if end == "u":
+        character = chr(code) if 0 < code < 0x110000 else ""
+        name = _NAMED.get(character, character.lower())
+        if modifiers - 1 & 4:  # control
+            name = "q" if name == "c" else ""
+        elif name == "tab" and modifiers - 1 & 1:  # shift
+            name = "backtab"
+    else:
+        name = _ARROWS.get(end, "")
+    return Key(name, event != _RELEASE, event == _REPEAT)
+
+
+@contextmanager
+def open_keyboard() -> Iterator[Keyboard | None]:
+    """The terminal's keys, unechoed and without Enter; None where there is no terminal."""
+    try:
+        import termios
+        import tty
+    except ImportError:  # Windows
+        yield None
+        return
+    if not sys.stdin.isatty():
+        yield None
+        return
+    fd = sys.stdin.fileno()
+    before = termios.tcgetattr(fd)
+    asks = sys.stdout.isatty()
+    try:
+        tty.setcbreak(fd)
+        if asks:
+            print(_ASK_RELEASES, end="", flush=True)
+        yield Keyboard(fd)
+    finally:
+        if asks:
+            print(_END_RELEASES, end="", flush=True)
+        termios.tcsetattr(fd, termios.TCSADRAIN, before)
+
+
+class Fingers:
+    """Notes that are held by keys, or ring on for a while where releases aren't told."""
+
+    def __init__(
+        self,
+        player: Player,
+        ring_s: float = RING_S,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self.ring_s = ring_s
+        self._player, self._clock = player, clock
+        self._pitches: dict[str, int] = {}  # of the keys that are down
+        self._ends_s: dict[str, float] = {}  # when they are let go without being released
+        self._came_s: dict[str, float] = {}
+
+    @property
+    def down(self) -> set[str]:
+        """Keys that hold a note."""
+        return set(self._pitches)
+
+    def press(self, name: str, pitch: int, velocity: float, releases: bool = False) -> None:
+        """A key goes down, or a terminal repeats it."""
+        now_s = self._clock()
+        repeated = name in self._pitches and now_s - self._came_s[name] < REPEAT_S
+        self._came_s[name] = now_s
+        if releases:
+            self._ends_s.pop(name, None)
+        else:
+            self._ends_s[name] = now_s + self.ring_s
+        if repeated and not releases:
+            return
+        self.release(name)
+        self._pitches[name] = pitch
+        self._player.note_on(pitch, velocity)
+
+    def release(self, name: str) -> None:
+        """A key goes up."""
+        pitch = self._pitches.pop(name, None)
+        if pitch is not None and pitch not in self._pitches.values():
+            self._player.note_off(pitch)
+
+    def lift(self) -> None:
+        """Let go the notes that have rung long enough."""
+        now_s = self._clock()
+        for name in [name for name, end_s in self._ends_s.items() if end_s <= now_s]:
+            del self._ends_s[name]
+            self.release(name)
+
+    def lift_all(self) -> None:
+        """Let go all notes."""
+        for name in list(self._pitches):
+            self.release(name)
+        self._ends_s.clear()

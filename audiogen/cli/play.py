@@ -1,0 +1,371 @@
+"""`audiogen play`: a preset under a keyboard, heard through the sound card."""
+
+from __future__ import annotations
+
+import math
+import signal
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from audiogen.errors import AudiogenError, DeviceError, ParameterError
+
+if TYPE_CHECKING:
+    from audiogen.cli.keys import Fingers, Key
+    from audiogen.cli.screen import Status
+    from audiogen.engine.player import Player
+    from audiogen.engine.sound_card import SoundCard
+
+app = typer.Typer(add_completion=False)
+
+REFRESH_S = 0.08  # of the screen
+LOWEST_BASE, HIGHEST_BASE = 12, 108  # MIDI numbers of the piano's first key
+MOST_VOICES = 256
+# The interpreter's threads take turns this often; 5 ms, its default, are a block of 256 samples.
+SWITCH_S = 0.0005
+
+
+@app.command()
+def play(
+    preset: Annotated[
+        str | None,
+        typer.Argument(help="A name or a folder, :TIMBRE after it if wanted.", show_default=False),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(help="Sound card: its number or a part of its name.", show_default=False),
+    ] = None,
+    midi: Annotated[
+        str | None,
+        typer.Option(
+            help="MIDI port: a part of its name; 'virtual' makes one that other programs connect "
+            "to; 'none' listens to none.",
+            show_default="all",
+        ),
+    ] = None,
+    list_: Annotated[
+        bool, typer.Option("--list", help="List sound cards and MIDI ports, and end.")
+    ] = False,
+    block: Annotated[
+        int, typer.Option(help="Samples that the card asks for at once; 0 lets it choose.")
+    ] = 256,
+    sample_rate: Annotated[
+        int | None, typer.Option(help="Hz, 8000 to 192000.", show_default="the card's")
+    ] = None,
+    voices: Annotated[int, typer.Option(help=f"Notes at once, 1 to {MOST_VOICES}.")] = 16,
+    seed: Annotated[int, typer.Option(help="Same seed, same samples.")] = 0,
+    ring: Annotated[
+        float, typer.Option(help="Seconds that a typed note rings where no key-up is told.")
+    ] = 0.7,
+    record: Annotated[
+        Path | None,
+        typer.Option(help="Keep what is played: .wav, .flac or .ogg.", show_default=False),
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="End after so long.", show_default="never")
+    ] = None,
+) -> None:
+    """Play a preset live: sound card out, MIDI or the computer's keyboard in.
+
+    Every MIDI keyboard that is connected plays; so do the keys of the
+    terminal, as the screen shows. Ctrl-C or q ends.
+    """
+    from audiogen.audio_file import Recording, check_output, check_sample_rate
+    from audiogen.cli.keys import Fingers, open_keyboard
+    from audiogen.cli.sound import check_seed
+    from audiogen.engine.midi_ports import MidiInput
+    from audiogen.engine.player import Player
+    from audiogen.engine.sound_card import SoundCard, find_device
+    from audiogen.presets import default_preset, load_preset, split_spec
+
+    if list_:
+        _list()
+        return
+    if sample_rate is not None:
+        check_sample_rate(sample_rate)
+    if not 1 <= voices <= MOST_VOICES:
+        raise ParameterError(f"--voices {voices} isn't usable; give 1 to {MOST_VOICES}")
+    if not 0.05 <= ring <= 60.0:
+        raise ParameterError(f"--ring {ring:g} isn't usable; give 0.05 to 60 s")
+    if seconds is not None and not 0.0 < seconds < math.inf:
+        raise ParameterError(f"--seconds {seconds:g} isn't usable; give more than 0")
+    check_seed(seed)
+    if record is not None:
+        check_output(record)
+    name, timbre = split_spec(preset or default_preset())
+    loaded = load_preset(name)
+    if timbre is not None:
+        loaded.timbre(timbre)
+    card_found = find_device(device)
+    rate = sample_rate or card_found.sample_rate
+
+    sys.setswitchinterval(SWITCH_S)
+    with ExitStack() as stack:
+        player = stack.enter_context(Player(loaded, rate, voices=voices, seed=seed))
+        if timbre is not None:
+            player.timbre = timbre
+        recording = stack.enter_context(Recording(record, rate)) if record else None
+        heard = recording.write if recording else None
+        card = SoundCard(player, card_found.index, block, heard)
+        on_jack = "JACK" in card_found.host
+        wanted = () if midi == "none" else (midi,)
+        ports = [stack.enter_context(MidiInput(player, port, on_jack)) for port in wanted]
+        names = [name for port in ports for name in port.names]
+        keyboard = stack.enter_context(open_keyboard())
+        if not names and keyboard is None and loaded.plays_notes:
+            raise DeviceError(
+                "there is nothing to play on: no MIDI keyboard is connected, and the keys of this "
+                "terminal can't be read; give --midi virtual to connect one later"
+            )
+        stack.enter_context(_ended_by_signals())
+        stack.enter_context(card)
+        if not loaded.plays_notes:
+            player.note_on(60)
+        stage = _Stage(player, card, names, Fingers(player, ring), keyboard, record)
+        try:
+            stage.run(seconds)
+        except KeyboardInterrupt:
+            pass
+        n_late, played_s = player.n_late + card.n_late, player.position / rate
+    typer.echo(f"played {played_s:.1f} s, {n_late} late blocks")
+    if recording:
+        _print_recording(recording)
+
+
+def _print_recording(recording: Any) -> None:
+    length_s = recording.n_samples / recording.sample_rate
+    typer.echo(f"{recording.path}  {length_s:.1f} s, {recording.sample_rate} Hz")
+    if recording.n_clipped:
+        typer.echo(
+            f"  note: {recording.n_clipped} samples were over full scale and are cut off there, as "
+            "they were heard; turn the volume down"
+        )
+
+
+def _list() -> None:
+    """Print sound cards and MIDI ports."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from audiogen.engine.midi_ports import ports
+    from audiogen.engine.sound_card import devices
+
+    cards = devices()
+    on_jack = any("JACK" in card.host for card in cards)
+    console = Console(highlight=False)
+    if cards:
+        table = Table("sound card", "", "system", "rate", box=None, pad_edge=False)
+        for card in cards:
+            name = card.name + (" (default)" if card.is_default else "")
+            table.add_row(str(card.index), name, card.host, f"{card.sample_rate} Hz")
+        console.print(table)
+    else:
+        typer.echo("no sound card that plays")
+    inputs = ports(on_jack)
+    if inputs:
+        table = Table("MIDI port", "system", box=None, pad_edge=False)
+        for port in inputs:
+            table.add_row(port.name, port.system)
+        console.print(table)
+    else:
+        typer.echo("no MIDI port that sends")
+
+
+class _ended_by_signals:
+    """Lets SIGTERM end a performance as Ctrl-C does."""
+
+    def __enter__(self) -> None:
+        self._before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGTERM, self._before)
+
+
+class _Stage:
+    """A performance: keys in, the screen out, until somebody ends it."""
+
+    def __init__(
+        self,
+        player: Player,
+        card: SoundCard,
+        midi: list[str],
+        fingers: Fingers,
+        keyboard: Any,
+        record: Path | None,
+    ):
+        from audiogen.engine.parameters import PARAMETERS
+
+        self._player, self._card, self._fingers = player, card, fingers
+        self._keyboard, self._record = keyboard, record
+        self._midi = ", ".join(midi) or "no MIDI"
+        self._knobs = [parameter.name for parameter in PARAMETERS]
+        self._chosen = 0
+        self._base, self._velocity = 60, 0.8
+        self._remark = ""
+
+    def run(self, seconds: float | None) -> None:
+        """Until q, or so long."""
+        from rich.console import Console
+        from rich.live import Live
+
+        from audiogen.cli.screen import draw
+
+        console = Console()
+        shown = console.is_terminal
+        if not shown:
+            typer.echo(f"playing {self._player.preset.name}: {self._sound()}, {self._midi}")
+        began_s = drawn_s = time.monotonic()
+        with (
+            Live(draw(self.status()), console=console, auto_refresh=False, screen=shown)
+            if shown
+            else _Nothing() as live
+        ):
+            while seconds is None or time.monotonic() - began_s < seconds:
+                if self._card.error is not None:
+                    raise self._card.error
+                for key in self._wait(REFRESH_S):
+                    if self.take(key):
+                        return
+                self._fingers.lift()
+                if shown and time.monotonic() - drawn_s > REFRESH_S:
+                    drawn_s = time.monotonic()
+                    live.update(draw(self.status()), refresh=True)
+
+    def _wait(self, timeout_s: float) -> list[Key]:
+        if self._keyboard is not None:
+            return self._keyboard.read(timeout_s)
+        time.sleep(timeout_s)
+        return []
+
+    def _sound(self) -> str:
+        return f"{self._card.device.host}: {self._card.device.name}"
+
+    def status(self) -> Status:
+        """What the screen shows."""
+        from audiogen.cli.screen import Status
+
+        player = self._player
+        latency_s = player.latency / player.sample_rate + self._card.latency_s
+        return Status(
+            preset=player.preset.name,
+            timbre=player.timbre,
+            sound=self._sound(),
+            midi=self._midi,
+            timbres=player.timbres,
+            sample_rate=player.sample_rate,
+            latency_ms=1e3 * latency_s,
+            n_sounding=player.n_sounding,
+            voices=player.voices,
+            n_late=player.n_late + self._card.n_late,
+            load=player.load,
+            peak=player.peak,
+            values={name: player.get(name) for name in self._knobs},
+            chosen=self._knobs[self._chosen],
+            base_pitch=self._base,
+            velocity=self._velocity,
+            down=self._fingers.down,
+            has_keys=self._keyboard is not None,
+            tells_releases=self._keyboard is not None and self._keyboard.tells_releases,
+            ring_s=self._fingers.ring_s,
+            recording=f"recording {self._record}" if self._record else "",
+            remark=self._remark,
+        )
+
+    def take(self, key: Key) -> bool:
+        """Do what a key says; True if it's to end."""
+        from audiogen.cli.keys import PIANO
+
+        name = key.name
+        if name in PIANO:
+            self._strike(key, self._base + PIANO[name])
+            return False
+        if not key.pressed:
+            return False
+        player = self._player
+        if name == "q":
+            return True
+        if name in ("z", "x"):
+            self._base += 12 if name == "x" else -12
+            self._base = min(max(self._base, LOWEST_BASE), HIGHEST_BASE)
+        elif name in ("c", "v"):
+            self._velocity += 0.1 if name == "v" else -0.1
+            self._velocity = min(max(round(self._velocity, 1), 0.1), 1.0)
+        elif name == "space":
+            player.sustain = 0.0 if player.sustain else 1.0
+        elif name == "backspace":
+            self._reset()
+        elif name in ("left", "right"):
+            self._chosen = (self._chosen + (1 if name == "right" else -1)) % len(self._knobs)
+        elif name in ("up", "down"):
+            self._move(1 if name == "up" else -1)
+        elif name in ("tab", "backtab"):
+            player.timbre = _beside(player.timbres, player.timbre, 1 if name == "tab" else -1)
+        elif name.isdecimal() and 1 <= int(name) <= len(player.timbres):
+            player.timbre = player.timbres[int(name) - 1]
+        elif name in (",", "."):
+            self._change_preset(1 if name == "." else -1)
+        return False
+
+    def _strike(self, key: Key, pitch: int) -> None:
+        if not key.pressed:
+            self._fingers.release(key.name)
+        elif not key.repeated and pitch < 128:
+            told = self._keyboard is not None and self._keyboard.tells_releases
+            self._fingers.press(key.name, pitch, self._velocity, told)
+
+    def _reset(self) -> None:
+        from audiogen.engine.parameters import PARAMETERS
+
+        self._fingers.lift_all()
+        self._player.all_off(silence=True)
+        for parameter in PARAMETERS:
+            self._player.set(parameter.name, parameter.default)
+
+    def _move(self, steps: int) -> None:
+        from audiogen.engine.parameters import PARAMETERS
+
+        parameter = PARAMETERS[self._chosen]
+        player = self._player
+        if parameter.name == "morph_timbre":
+            if player.timbres:
+                player.morph_timbre = _beside(player.timbres, player.morph_timbre, steps)
+            return
+        step = {"sustain": 1.0, "bend": 0.5}.get(
+            parameter.name, (parameter.max - parameter.min) / 20.0
+        )
+        value = round(player.get(parameter.name) + steps * step, 3)
+        player.set(parameter.name, min(max(value, parameter.min), parameter.max))
+
+    def _change_preset(self, steps: int) -> None:
+        from audiogen.presets import find_presets
+
+        folders = find_presets()
+        names = [folder.name for folder in folders]
+        here = self._player.preset.folder.name
+        try:
+            self._fingers.lift_all()
+            self._player.change_preset(folders[names.index(_beside(names, here, steps))])
+            self._remark = ""
+        except AudiogenError as error:
+            self._remark = str(error)
+
+
+class _Nothing:
+    """Where no screen is."""
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def _beside(names: list[str], name: str | None, steps: int) -> str:
+    """The name that many places on, round and round."""
+    if name not in names:
+        return names[0] if names else ""
+    return names[(names.index(name) + steps) % len(names)]

@@ -1,0 +1,216 @@
+"""A player heard through a sound card, by PortAudio: ALSA, JACK, PipeWire, CoreAudio, WASAPI."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from audiogen.errors import DeviceError, ParameterError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from audiogen.engine.player import Player
+
+LARGEST_BLOCK = 8192  # samples
+
+
+@dataclass(frozen=True)
+class Device:
+    """A sound card that plays.
+
+    Parameters
+    ----------
+    index : int
+    name, host : str
+        As PortAudio calls it, and the sound system behind it.
+    sample_rate : int, Hz
+        What it's set to.
+    n_channels : int
+    is_default : bool
+    """
+
+    index: int
+    name: str
+    host: str
+    sample_rate: int
+    n_channels: int
+    is_default: bool
+
+
+def devices() -> list[Device]:
+    """All sound cards that play.
+
+    Raises
+    ------
+    DeviceError
+        If PortAudio isn't there.
+    """
+    portaudio = _portaudio()
+    hosts = portaudio.query_hostapis()
+    default = portaudio.default.device[1]
+    return [
+        Device(
+            index,
+            found["name"],
+            hosts[found["hostapi"]]["name"],
+            round(found["default_samplerate"]),
+            min(2, found["max_output_channels"]),
+            index == default,
+        )
+        for index, found in enumerate(portaudio.query_devices())
+        if found["max_output_channels"] > 0
+    ]
+
+
+def find_device(wanted: str | int | None = None) -> Device:
+    """One sound card: the default one, or by its index or a part of its name.
+
+    Raises
+    ------
+    DeviceError
+        If there is none, or none like that.
+    """
+    found = devices()
+    if not found:
+        raise DeviceError(
+            "there is no sound card that plays; connect one or start JACK or PipeWire, or write a "
+            "file with `audiogen render`, or a pipe with `audiogen stream`"
+        )
+    if wanted is None:
+        return next((device for device in found if device.is_default), found[0])
+    text = str(wanted).lower()
+    for device in found:
+        if text == str(device.index) or text == device.name.lower():
+            return device
+    fitting = [device for device in found if text in device.name.lower()]
+    if len(fitting) == 1:
+        return fitting[0]
+    names = "; ".join(f"{device.index}: {device.name}" for device in fitting or found)
+    many = "is the name of several" if fitting else "isn't here"
+    raise DeviceError(f"device {wanted!r} {many}; give a number or name of {names}")
+
+
+class SoundCard:
+    """Plays a player, from `start` to `close`, in a thread of PortAudio.
+
+    Parameters
+    ----------
+    player : Player
+        At the rate that the card is to run at.
+    device : str or int, optional
+        As `find_device`.
+    block : int, samples
+        0 lets the card choose.
+    heard : callable, optional
+        Gets each block, [n, 2], in the card's thread.
+
+    Raises
+    ------
+    DeviceError
+        If there is no card, or it refuses the rate.
+    ParameterError
+    """
+
+    def __init__(
+        self,
+        player: Player,
+        device: str | int | None = None,
+        block: int = 256,
+        heard: Callable[[np.ndarray], None] | None = None,
+    ):
+        if not 0 <= block <= LARGEST_BLOCK:
+            raise ParameterError(f"block={block}; give 1 to {LARGEST_BLOCK} samples, or 0")
+        self.device = find_device(device)
+        self.n_late = 0  # blocks that came too late for the card
+        self.error: Exception | None = None  # what stopped the sound
+        self._player, self._heard = player, heard
+        portaudio = _portaudio()
+        self._abort = portaudio.CallbackAbort
+        try:
+            with quiet_stderr():
+                self._stream = portaudio.OutputStream(
+                    samplerate=player.sample_rate,
+                    blocksize=block,
+                    device=self.device.index,
+                    channels=self.device.n_channels,
+                    dtype="float32",
+                    latency="low",
+                    callback=self._fill,
+                )
+        except portaudio.PortAudioError as error:
+            raise DeviceError(
+                f"{self.device.name} doesn't play at {player.sample_rate} Hz in blocks of {block} "
+                f"({error.args[0]}); it is set to {self.device.sample_rate} Hz"
+            ) from error
+
+    def __enter__(self) -> SoundCard:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def latency_s(self) -> float:
+        """What the card adds to the player's latency; 0 if it doesn't say, as JACK."""
+        return float(self._stream.latency)
+
+    def start(self) -> None:
+        """Begin to play."""
+        try:
+            with quiet_stderr():
+                self._stream.start()
+        except _portaudio().PortAudioError as error:
+            raise DeviceError(f"{self.device.name} doesn't start ({error.args[0]})") from error
+
+    def close(self) -> None:
+        """End the sound; the player can be played on elsewhere."""
+        with quiet_stderr():
+            self._stream.close()
+
+    def _fill(self, out: np.ndarray, n: int, at: Any, status: Any) -> None:
+        if status.output_underflow:
+            self.n_late += 1
+        try:
+            done = 0
+            while done < n:
+                block = self._player.process(min(n - done, self._player.max_block))
+                if self._heard:
+                    self._heard(block)
+                mixed = block if out.shape[1] == 2 else block.mean(axis=1, keepdims=True)
+                out[done : done + len(block)] = mixed
+                done += len(block)
+        except Exception as error:
+            self.error = error
+            raise self._abort from error
+
+
+def _portaudio() -> Any:
+    with quiet_stderr():
+        try:
+            import sounddevice
+        except OSError as error:
+            raise DeviceError(
+                f"PortAudio can't be loaded ({error}); install it, on Debian and Ubuntu with "
+                "apt install libportaudio2"
+            ) from error
+    return sounddevice
+
+
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Keep what sound systems print, of cards that aren't there, off the screen."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
