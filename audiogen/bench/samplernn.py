@@ -19,6 +19,7 @@ from audiogen.ops import _native
 
 if TYPE_CHECKING:
     from audiogen.models.samplernn import SampleRNN, SampleRNNConfig
+    from audiogen.training.excerpts import Chunk
 
 N_SAMPLES = 512  # of a race; eager PyTorch takes most of a second
 RATE = 16000  # Hz
@@ -216,16 +217,21 @@ class _Noise:
     def all(self) -> list[int]:
         return [0]
 
-    def chunk(self, which: int, start: int, n: int) -> tuple[np.ndarray, None]:
-        return self.levels[which : which + self._past + n], None
+    def chunk(self, which: int, start: int, n: int) -> Chunk:
+        from audiogen.training.excerpts import Chunk
+
+        levels = self.levels[which : which + self._past + n]
+        return Chunk(levels, None, levels)
 
 
 def training() -> Iterator[Race]:
     """A step of training at the settings that are published."""
     torch = _torch()
     from audiogen.models.samplernn import SampleRNNConfig
+    from audiogen.training.memory import keep_freed_memory
     from audiogen.training.samplernn import Recipe, Trainer
 
+    keep_freed_memory()  # of the peer, too: the race is about arithmetic
     cases = (
         ("frames 8 and 2, 512 samples", SampleRNNConfig(), 128, 512),
         ("frames 64 and 16, 2 layers, 1024 samples", SampleRNNConfig((64, 16), n_rnn=2), 128, 1024),

@@ -35,6 +35,9 @@ Author = Annotated[
 @app.callback()
 def train() -> None:
     """Train a preset on your own sounds."""
+    from audiogen.training.memory import keep_freed_memory
+
+    keep_freed_memory()
 
 
 @app.command()

@@ -1,0 +1,20 @@
+"""What the SampleRNN jobs set up can be run, at a size that takes no time."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("torch")
+
+from audiogen.bench import samplernn  # noqa: E402
+from audiogen.models.samplernn import SampleRNNConfig  # noqa: E402
+from audiogen.training.samplernn import Recipe, Trainer  # noqa: E402
+
+TINY = SampleRNNConfig((8, 2), 12, embedding_size=4)
+
+
+def test_both_sides_of_the_training_race_make_steps() -> None:
+    noise = samplernn._Noise(TINY, 4 * 64)
+    trainer = Trainer(noise, noise, Recipe(steps=10**6, batch=2, chunk=64, model=TINY))
+    assert 7.0 < trainer.train_step()["bits"] < 10.0  # of 256 levels that are noise
+    samplernn.Plain(TINY, 2, 64)()
