@@ -10,20 +10,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiogen.engine.synth import NOTE_OFF
+from audiogen.engine.synth import ALL_OFF, NOTE_OFF, NOTE_ON, PARAMETER
 from audiogen.errors import FormatError, ParameterError
 from audiogen.ops import _native, fallback, reference
 from audiogen.presets import GeneratorTable, weight_shapes
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.harmonic import (
+    bin_centres_hz,
     harmonic_maps,
+    nearest_harmonic,
     onset_centroids,
+    pitch_to_hz,
     reference_phase,
     time_features,
 )
@@ -45,6 +48,28 @@ LOBE_REACH = 4  # bins on each side of a partial's peak that turn with it
 KAISER_BETA, TAPS = 11.2, 72  # of the resampler's filter
 LARGEST_TABLE = 1 << 24  # numbers in it
 SEED_STEP = 0x9E3779B97F4A7C15  # between the seeds of notes
+
+TICK = 16  # samples of the model's time between two looks at the parameters
+VIBRATO_HZ = 5.5
+FURTHEST_BEND = np.float32(12)  # semitones beyond the trained pitches
+GOLDEN = 0.6180339887498949
+ENDED = np.float32(-60)  # nats, of a timbre that has ended before the one it is morphed with
+
+# csrc/engine/parameters.h, which says what each is.
+_COLUMNS = "name", "unit", "lowest", "highest", "initial", "smoothing_s", "controller", "help"
+_ROWS = (
+    ("volume", "", 0.0, 1.0, 1.0, 0.02, 7, "Loudness; its square is the gain."),
+    ("pan", "", -1.0, 1.0, 0.0, 0.02, 10, "Left to right."),
+    ("spread", "", 0.0, 1.0, 0.0, 0.02, -1, "How far apart notes are panned."),
+    ("bend", "semitones", -48.0, 48.0, 0.0, 0.01, -2, "Added to all pitches."),
+    ("glide", "s", 0.0, 10.0, 0.0, 0.0, 5, "Time of the way from the last note's pitch."),
+    ("sustain", "", 0.0, 1.0, 0.0, 0.0, 64, "Pedal: from 0.5 on, notes let go sound on."),
+    ("vibrato", "semitones", 0.0, 2.0, 0.0, 0.05, -3, "Depth, at 5.5 Hz."),
+    ("morph", "", 0.0, 1.0, 0.0, 0.03, 1, "From each note's timbre to `morph_timbre`."),
+    ("morph_timbre", "", 0.0, 4095.0, 0.0, 0.0, -1, "Where `morph` leads."),
+)
+parameters = tuple(dict(zip(_COLUMNS, row, strict=True)) for row in _ROWS)
+INDEX = {row["name"]: i for i, row in enumerate(parameters)}
 
 
 class Generator:
@@ -260,6 +285,24 @@ class _NoteFrames:
         self.frames_read = self.fade_length = self.fade_done = 0
         self.released = self.releasing = self.finished = False
 
+    def start_beside(self, other: _NoteFrames) -> None:
+        """Go to where another note is, as loud as that has become."""
+        head = other.to if other.fade_length else other.now
+        self.note.noise_stream = other.note.noise_stream
+        self.image = self._generate()
+        self.now = self.to = _Head(*self.image, head.frame, head.offset)
+        self.frames_read = other.frames_read
+        self.released, self.releasing = other.released, other.releasing
+        self.finished = other.finished
+
+    def set_pitch(self, pitch: float) -> None:
+        """From the next frame on."""
+        self.note.pitch = pitch
+        streams = self.note.noise_stream, self.note.noise_stream - bool(self.fade_length)
+        for head, stream in zip((self.to, self.now), streams, strict=True):
+            head.levels, head.frequencies = self._generate(stream)
+        self.image = self.to.levels, self.to.frequencies
+
     def next(self) -> tuple[Array, Array]:
         """Log magnitude (nats) and phase channel (units of pi) of the next frame."""
         if self.released and not self.releasing:
@@ -285,9 +328,10 @@ class _NoteFrames:
         self.finished = self.finished or bool(silent)
         return level, frequency
 
-    def _generate(self) -> tuple[Array, Array]:
+    def _generate(self, noise_stream: int | None = None) -> tuple[Array, Array]:
         n, s = self.note, self.instrument.spectrogram
-        image = self.instrument.generator.generate(n.z, n.pitch, n.velocity, n.seed, n.noise_stream)
+        stream = n.noise_stream if noise_stream is None else noise_stream
+        image = self.instrument.generator.generate(n.z, n.pitch, n.velocity, n.seed, stream)
         levels = (image[0] - np.float32(s.magnitude_offset)) / np.float32(s.magnitude_scale)
         return levels, image[1] / np.float32(s.frequency_scale)
 
@@ -328,7 +372,9 @@ class _Voice:
     def __init__(self, instrument: Instrument):
         self.instrument = instrument
         self.active = False
-        self.id = self.age = 0
+        self.other: _NoteFrames | None = None  # morphed to; keeps step with frames
+        self.other_timbre = self.morph_timbre = 0
+        self.morph = np.float32(0)
 
     @property
     def released(self) -> bool:
@@ -336,10 +382,22 @@ class _Voice:
 
     def note_off(self) -> None:
         self.frames.released = True
+        if self.other:
+            self.other.released = True
+
+    def set_pitch(self, pitch: float) -> None:
+        generator, spectrogram = self.instrument.generator, self.instrument.spectrogram
+        if generator.config.conditioning == spectrogram.phase == "harmonic":
+            self.wanted_pitch = pitch
+
+    def set_morph(self, timbre: int, amount: np.float32) -> None:
+        self.morph_timbre, self.morph = timbre, amount
 
     def note_on(self, timbre: int, pitch: float, velocity: float, seed: int) -> None:
         s = self.instrument.spectrogram
-        note = _Note(self.instrument.timbres[timbre], pitch, velocity, seed)
+        self.note = note = _Note(self.instrument.timbres[timbre], pitch, velocity, seed)
+        self.pitch = self.wanted_pitch = pitch
+        self.other = None
         self.active = True
         self.frame = 0
         self.tail_left = s.n_fft // s.hop_length - 1  # hops that sound after the last frame
@@ -363,7 +421,7 @@ class _Voice:
         hop, done = self.instrument.spectrogram.hop_length, 0
         while done < len(out) and self.active:
             if self.read == hop:
-                if self.frames.finished:
+                if self._finished:
                     if self.tail_left == 0:
                         self.active = False
                         return
@@ -378,17 +436,71 @@ class _Voice:
         hop = self.instrument.spectrogram.hop_length
         self.overlap = np.append(self.overlap[hop:], np.zeros(hop, np.float32))
         self.read = 0  # samples of the hop that is ready
-        if self.frames.finished:
+        if self._finished:
             return
-        level, frequency = self.frames.next()
+        level, frequency = self._next_frame()
         self._turn(level, frequency)
         self.frame += 1
         spectrum = fallback.polar_to_rectangular(level, TWO_PI * self.turns)
         self.overlap += self.instrument.window * np.fft.irfft(np.append(np.complex64(0), spectrum))
 
+    @property
+    def _finished(self) -> bool:
+        return self.frames.finished and (self.other is None or self.other.finished)
+
+    def _next_frame(self) -> tuple[Array, Array]:
+        """Log magnitude and frequency between two timbres."""
+        if self.morph <= 0:
+            self.other = None
+        elif not self.frames.finished:
+            if self.other is None or self.other_timbre != self.morph_timbre:
+                z = self.instrument.timbres[self.morph_timbre]
+                self.other = _NoteFrames(
+                    self.instrument, replace(self.note, z=z, pitch=self.wanted_pitch)
+                )
+                self.other.start_beside(self.frames)
+                self.other_timbre = self.morph_timbre
+        both = [self.frames] if self.other is None else [self.frames, self.other]
+        if self.wanted_pitch != self.pitch:
+            for frames in both:
+                frames.set_pitch(self.wanted_pitch)
+        images = [None if frames.finished else frames.next() for frames in both]
+        if self.other is None:
+            assert images[0] is not None  # one of them sounds
+            return images[0]
+        level, to_level = (ENDED if image is None else image[0] for image in images)
+        level = level + self.morph * (to_level - level)
+        known = [image[1] for image in images if image is not None]
+        turn = known[-1] - known[0]
+        turn = turn - 2 * np.rint(turn / 2)  # the shorter way round
+        return level, known[0] + self.morph * turn
+
+    def _move_pitch(self, frequency: Array) -> None:
+        """Phases when the pitch has moved: from window's centre to centre, at the mean pitch."""
+        s, centroids = self.instrument.spectrogram, self.instrument.centroids
+        before, f0 = (float(pitch_to_hz(pitch)) for pitch in (self.pitch, self.wanted_pitch))
+        self.pitch = self.wanted_pitch
+        frames = np.arange(len(centroids) + 1)
+        turns = reference_phase(self.pitch, s, frames) / (2 * np.pi)
+        self.steps = _within_half(np.diff(turns, axis=0)).astype(np.float32)
+        old_centre, centre = (
+            centroids[min(frame, len(centroids) - 1)] / s.sample_rate
+            for frame in (self.frame - 1, self.frame)
+        )
+        time = s.hop_length / s.sample_rate + centre - old_centre
+        f_bin = bin_centres_hz(s, s.n_bins)
+        width = s.sample_rate / s.n_fft
+        number = nearest_harmonic(f_bin, f0)
+        was = np.clip(np.floor(number * before / width - 0.5), 0, s.n_bins - 1)
+        at_centre = self.turns[was.astype(int)] + (was + 1) * width * old_centre
+        moved = at_centre + 0.5 * number * (before + f0) * time - f_bin * centre
+        self.turns = _within_half(moved + 0.5 * frequency.astype(np.float64)).astype(np.float32)
+
     def _turn(self, level: Array, frequency: Array) -> None:
         harmonic = self.instrument.spectrogram.phase == "harmonic"
-        if self.frame > 0 or not harmonic:
+        if self.frame > 0 and self.wanted_pitch != self.pitch:
+            self._move_pitch(frequency)
+        elif self.frame > 0 or not harmonic:
             step = self.steps[min(self.frame, len(self.steps)) - 1]
             self.turns = _within_half(self.turns + step + np.float32(0.5) * frequency)
         if harmonic:
@@ -471,6 +583,44 @@ class _Resampler:
         return out
 
 
+class _Smoother:
+    """A number that moves in a straight line to where it is told to go (csrc/core/smoother.h)."""
+
+    def __init__(self, value: float, ticks: int):
+        self.ticks = ticks
+        self.set(value)
+
+    def set(self, value: float) -> None:
+        self.value = self.target = np.float32(value)
+        self.left = 0
+
+    def move_to(self, target: float) -> None:
+        if not self.ticks:
+            self.set(target)
+            return
+        self.target, self.left = np.float32(target), self.ticks
+        self.step = (self.target - self.value) / np.float32(self.ticks)
+
+    def tick(self) -> None:
+        if self.left:
+            self.left -= 1
+            self.value = self.value + self.step if self.left else self.target
+
+
+class _Slot:
+    """A voice and how its note is played."""
+
+    def __init__(self, voice: Any):
+        self.voice = voice
+        self.id = self.number = 0  # of the note; how many came before it
+        self.pedalled = False  # let go, and held by the pedal
+        self.pitch = np.float32(60)
+        self.away = self.step = np.float32(0)  # semitones that it isn't there yet, and a tick less
+        self.sounding = self.pitch
+        self.place = np.float32(0)  # where `spread` puts it, -1 to 1
+        self.gain = self.next_gain = np.ones(1, np.float32)  # at the last tick, at the next
+
+
 class Engine:
     """Events and a block's length in, samples out (csrc/engine/engine.h)."""
 
@@ -481,67 +631,173 @@ class Engine:
         max_block: int,
         max_voices: int,
         seed: int = 0,
+        n_channels: int = 1,
     ):
         self._instrument = instrument
-        self._resampler = _Resampler(round(instrument.sample_rate), sample_rate)
+        self._rate = round(instrument.sample_rate)
+        resampler = _Resampler(self._rate, sample_rate)
         if not 1 <= max_block <= 65536:
             raise ParameterError(f"max_block={max_block}; wanted 1 to 65536")
         if not 1 <= max_voices <= 4096:
             raise ParameterError(f"max_voices={max_voices}; wanted 1 to 4096")
-        self.max_block = max_block
-        self.latency = self._resampler.latency
-        self._voices = [instrument.make_voice() for _ in range(max_voices)]
+        if n_channels not in (1, 2):
+            raise ParameterError(f"n_channels={n_channels}; wanted 1 or 2")
+        self.max_block, self.n_channels = max_block, n_channels
+        self.latency = resampler.latency
+        self._up, self._down = resampler.up, resampler.down
+        self._resamplers = [_Resampler(self._rate, sample_rate) for _ in range(n_channels)]
+        self._parameters = {
+            row["name"]: _Smoother(row["initial"], round(row["smoothing_s"] * self._rate / TICK))
+            for row in parameters
+        }
+        self._slots = [_Slot(instrument.make_voice()) for _ in range(max_voices)]
         # A note that must make room for another fades out in 5 ms.
-        n = round(instrument.sample_rate) // 200
+        n = self._rate // 200
         self._fade = (1 - np.arange(1, n + 1) / (n + 1)).astype(np.float32)
         self.reset(seed)
 
     def reset(self, seed: int = 0) -> None:
-        for voice in self._voices:
-            voice.active = False
-        self._fading = np.zeros_like(self._fade)  # what is left of such notes
-        self._resampler.reset()
+        for slot in self._slots:
+            slot.voice.active = slot.pedalled = False
+        for row, parameter in zip(parameters, self._parameters.values(), strict=True):
+            parameter.set(row["initial"])
+        # What is left of notes that made room.
+        self._fading = np.zeros((self.n_channels, len(self._fade)), np.float32)
+        for resampler in self._resamplers:
+            resampler.reset()
         self._seed = seed
         self._host_time = self._model_time = self._n_notes = 0
         self.n_transposed = self.n_stolen = 0
+        self._last = self._slots[0]  # where a glide begins
+        self._stale = False  # a tick has something to do
 
     @property
     def n_sounding(self) -> int:
-        return sum(voice.active for voice in self._voices)
+        return sum(slot.voice.active for slot in self._slots)
 
     def process(self, n: int, events: np.ndarray) -> Array:
-        """The next n samples, float32."""
+        """The next n samples, float32 [n], or [n, 2] of two channels."""
         if n > self.max_block:
             raise ParameterError(f"n={n} is more than max_block={self.max_block}")
-        up, down = self._resampler.up, self._resampler.down
         for event in events:
             # The first sample of the model at or after the event.
             at = self._host_time + min(int(event["offset"]), max(n - 1, 0))
-            self._advance(-(-at * down // up))
+            self._advance(-(-at * self._down // self._up))
             self._handle(event)
         if n < 1:
-            return np.zeros(0, np.float32)
+            return np.zeros(0 if self.n_channels == 1 else (0, 2), np.float32)
         self._host_time += n
-        self._advance(self._resampler.needed(self._host_time - 1))
-        return self._resampler.pull(n)
+        self._advance(self._resamplers[0].needed(self._host_time - 1))
+        out = [resampler.pull(n) for resampler in self._resamplers]
+        return out[0] if self.n_channels == 1 else np.stack(out, axis=1)
+
+    def _value(self, name: str) -> np.float32:
+        return self._parameters[name].value
+
+    def _active(self) -> list[_Slot]:
+        return [slot for slot in self._slots if slot.voice.active]
 
     def _advance(self, until: int) -> None:
-        mix = np.zeros(max(0, until - self._model_time), np.float32)
-        for voice in self._voices:
-            voice.add(mix)
-        n = min(len(mix), len(self._fading))
-        mix[:n] += self._fading[:n]
-        self._fading = np.append(self._fading[n:], np.zeros(n, np.float32))
-        self._resampler.push(mix)
-        self._model_time += len(mix)
+        while self._model_time < until:
+            if self._model_time % TICK == 0 and self._moving():
+                self._tick()
+            n = until - self._model_time
+            if self._moving():
+                n = min(n, TICK - self._model_time % TICK)
+            self._mix(n)
+            self._model_time += n
+
+    def _mix(self, n: int) -> None:
+        mix = np.zeros((self.n_channels, n), np.float32)
+        part = np.float32(self._model_time % TICK + 1) + np.arange(n, dtype=np.float32)
+        for slot in self._active():
+            voice = np.zeros(n, np.float32)
+            slot.voice.add(voice)
+            slope = (slot.next_gain - slot.gain) / np.float32(TICK)
+            mix += (slot.gain[:, None] + slope[:, None] * part) * voice
+        faded = min(n, len(self._fade))
+        mix[:, :faded] += self._fading[:, :faded]
+        self._fading = np.pad(self._fading[:, faded:], ((0, 0), (0, faded)))
+        for resampler, samples in zip(self._resamplers, mix, strict=True):
+            resampler.push(samples)
+
+    def _moving(self) -> bool:
+        """Whether anything is on its way, so that ticks matter."""
+        return (
+            self._stale
+            or self._value("vibrato") > 0
+            or any(parameter.left for parameter in self._parameters.values())
+            or any(slot.away != 0 for slot in self._active())
+        )
+
+    def _tick(self) -> None:
+        for parameter in self._parameters.values():
+            parameter.tick()
+        self._stale = False
+        for slot in self._active():
+            slot.gain, slot.next_gain = slot.next_gain, self._gain(slot)
+            self._stale |= bool((slot.gain != slot.next_gain).any())  # until it has arrived
+            nearer = max(np.float32(0), abs(slot.away) - slot.step)
+            slot.away = np.copysign(nearer, slot.away)
+            pitch = self._pitch(slot)
+            if pitch != slot.sounding:
+                slot.sounding = pitch
+                slot.voice.set_pitch(float(pitch))
+            slot.voice.set_morph(self._morph_timbre(), self._value("morph"))
+
+    def _gain(self, slot: _Slot) -> Array:
+        """Balance: what is in the middle is as loud on each side as it is alone."""
+        gain = np.full(self.n_channels, self._value("volume") ** 2, np.float32)
+        if self.n_channels == 2:
+            place = np.clip(self._value("pan") + self._value("spread") * slot.place, -1, 1)
+            gain *= np.minimum(np.float32(1), np.float32(1) + place * np.float32([-1, 1]))
+        return gain
+
+    def _pitch(self, slot: _Slot) -> np.float32:
+        pitch = slot.pitch + slot.away + self._value("bend")
+        if self._value("vibrato") > 0:
+            cycles = VIBRATO_HZ * self._model_time / self._instrument.sample_rate
+            pitch += self._value("vibrato") * np.float32(math.sin(2 * math.pi * cycles))
+        lowest = min(self._instrument.lowest - FURTHEST_BEND, slot.pitch)
+        return np.clip(pitch, lowest, max(self._instrument.highest + FURTHEST_BEND, slot.pitch))
+
+    def _morph_timbre(self) -> int:
+        return min(int(np.rint(self._value("morph_timbre"))), self._instrument.n_timbres - 1)
 
     def _handle(self, event: np.void) -> None:
-        id, pitch, velocity = int(event["id"]), event["pitch"], event["value"]
-        if event["kind"] == NOTE_OFF:
-            for voice in self._voices:
-                if voice.active and voice.id == id:
-                    voice.note_off()
+        kind, value = event["kind"], event["value"]
+        if kind == NOTE_OFF:
+            for slot in self._active():
+                if slot.id == event["id"]:
+                    slot.pedalled = bool(self._value("sustain") >= 0.5)
+                    if not slot.pedalled:
+                        slot.voice.note_off()
+        elif kind == NOTE_ON:
+            self._note_on(event)
+        elif kind == PARAMETER:
+            self._set(int(event["id"]), value)
+        elif kind == ALL_OFF:
+            for slot in self._active():
+                if value > 0:
+                    self._fade_out(slot)
+                    slot.voice.active = False
+                else:
+                    slot.voice.note_off()
+
+    def _set(self, index: int, value: np.float32) -> None:
+        if index >= len(parameters) or not np.isfinite(value):
             return
+        row = parameters[index]
+        self._parameters[row["name"]].move_to(np.clip(value, row["lowest"], row["highest"]))
+        self._stale = True
+        if self._value("sustain") < 0.5:
+            for slot in self._slots:
+                if slot.pedalled and slot.voice.active:
+                    slot.voice.note_off()
+                slot.pedalled = False
+
+    def _note_on(self, event: np.void) -> None:
+        pitch, velocity = event["pitch"], event["value"]
         if not (np.isfinite(pitch) and np.isfinite(velocity)):
             return
         instrument, octave = self._instrument, np.float32(12)
@@ -552,23 +808,39 @@ class Engine:
         while pitch < instrument.lowest:
             pitch += octave
         pitch = min(pitch, instrument.highest)  # a range of less than an octave
+
+        before = self._last.pitch + self._last.away
+        self._last = slot = self._free_slot()
+        slot.id, slot.number, slot.pedalled = int(event["id"]), self._n_notes, False
+        self._n_notes += 1
+        slot.pitch, slot.away = pitch, np.float32(0)
+        ticks = float(self._value("glide")) * instrument.sample_rate / TICK
+        if ticks >= 1 and slot.number:
+            slot.away = before - pitch
+            slot.step = abs(slot.away) / np.float32(ticks)
+        slot.place = np.float32(2 * ((0.5 + GOLDEN * slot.number) % 1) - 1)
+        slot.gain = slot.next_gain = self._gain(slot)
+        slot.sounding = self._pitch(slot)
+
         timbre = int(event["timbre"])
         timbre = timbre if timbre < instrument.n_timbres else 0
         # What is random in a note depends on the seed and on how many notes came before it.
-        seed = (self._seed + SEED_STEP * self._n_notes) % 2**64
-        voice = self._free_voice()
-        voice.id, voice.age = id, self._n_notes
-        voice.note_on(timbre, float(pitch), float(np.clip(velocity, 0, 1)), seed)
-        self._n_notes += 1
+        seed = (self._seed + SEED_STEP * slot.number) % 2**64
+        slot.voice.set_morph(self._morph_timbre(), self._value("morph"))
+        slot.voice.note_on(timbre, float(slot.sounding), float(np.clip(velocity, 0, 1)), seed)
 
-    def _free_voice(self) -> Any:
-        for voice in self._voices:
-            if not voice.active:
-                return voice
+    def _free_slot(self) -> _Slot:
+        for slot in self._slots:
+            if not slot.voice.active:
+                return slot
         self.n_stolen += 1
         # Released notes go first, and of those the oldest.
-        chosen = min(self._voices, key=lambda voice: (not voice.released, voice.age))
-        rest = np.zeros_like(self._fade)
-        chosen.add(rest)
-        self._fading += self._fade * rest
+        chosen = min(self._slots, key=lambda slot: (not slot.voice.released, slot.number))
+        self._fade_out(chosen)
         return chosen
+
+    def _fade_out(self, slot: _Slot) -> None:
+        """Set aside how a voice would go on, to be heard while it plays another note, or none."""
+        rest = np.zeros_like(self._fade)
+        slot.voice.add(rest)
+        self._fading += self._fade * slot.next_gain[:, None] * rest

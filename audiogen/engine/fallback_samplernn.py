@@ -514,7 +514,6 @@ class _SampleVoice:
         self.instrument = instrument
         self.stream = SampleStream(instrument.network)
         self.active = self.released = False
-        self.id = self.age = 0
         rate = instrument.sample_rate
         self.longest_quiet = round(QUIET_S * rate)  # samples, as all that follows
         self.longest_release = round(LONGEST_RELEASE_S * rate)
@@ -531,6 +530,12 @@ class _SampleVoice:
         if not self.released:
             self.released = True
             self.stream.release(0)
+
+    def set_pitch(self, pitch: float) -> None:
+        self.stream.set_pitch(0, pitch)
+
+    def set_morph(self, timbre: int, amount: np.float32) -> None:
+        """Without effect: a network plays one of its classes."""
 
     def add(self, out: Array) -> None:
         """Add the next ``len(out)`` samples."""

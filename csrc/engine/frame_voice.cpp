@@ -22,7 +22,9 @@ FrameVoice::FrameVoice(const FrameInstrument& instrument)
       tables_(&instrument.tables()),
       kernels_(&kernels::kernels()),
       frames_(instrument.settings()),
-      other_(instrument.settings()) {
+      other_(instrument.settings()),
+      bends_(settings_->spectrogram.phase == PhaseChannel::kHarmonic &&
+             settings_->generator->config().conditioning == models::Conditioning::kHarmonic) {
   const std::size_t n = settings_->spectrogram.n_bins();
   for (auto* values : {&log_magnitude_, &frequency_, &other_log_magnitude_, &other_frequency_,
                        &turns_, &last_turns_, &phase_, &advance_, &lobe_}) {
@@ -155,7 +157,7 @@ void FrameVoice::move_pitch() noexcept AUDIOGEN_REALTIME {
 
 void FrameVoice::turn_phase() noexcept AUDIOGEN_REALTIME {
   const bool harmonic = settings_->spectrogram.phase == PhaseChannel::kHarmonic;
-  if (frame_ > 0 && harmonic && wanted_pitch_ != pitch_) {
+  if (frame_ > 0 && wanted_pitch_ != pitch_) {
     move_pitch();
   } else if (frame_ > 0 || !harmonic) {  // a harmonic note's first phases are `start_phase`'s
     const std::vector<double>& centroids = tables_->onset_centroids();

@@ -22,7 +22,9 @@ class FrameVoice final : public Voice {
     frames_.release();
     other_.release();
   }
-  void set_pitch(float pitch) noexcept AUDIOGEN_REALTIME override { wanted_pitch_ = pitch; }
+  void set_pitch(float pitch) noexcept AUDIOGEN_REALTIME override {
+    if (bends_) wanted_pitch_ = pitch;
+  }
   void set_morph(std::size_t timbre, float amount) noexcept AUDIOGEN_REALTIME override {
     wanted_timbre_ = timbre;
     morph_ = amount;
@@ -57,6 +59,7 @@ class FrameVoice final : public Voice {
   float morph_ = 0.0f;
   float pitch_ = 0.0f;
   float wanted_pitch_ = 0.0f;
+  bool bends_;  // the network knows pitches between those of keys, and what phases they have
   bool active_ = false;
   std::size_t frame_ = 0;      // of the note, counted on through sustain and release
   std::size_t tail_left_ = 0;  // hops that sound after the last frame

@@ -57,8 +57,8 @@ void NoteFrames::start_beside(const models::NoteInput& note,
   const Head& head = other.fade_length_ != 0 ? other.next_ : other.now_;
   note_ = note;
   note_.noise_stream = other.note_.noise_stream;
-  now_.stream.start(note_);
-  now_.stream.seek(head.frame);
+  now_.stream->start(note_);
+  now_.stream->seek(head.frame);
   now_.frame = head.frame;
   std::copy(head.offset.begin(), head.offset.end(), now_.offset.begin());
   frames_read_ = other.frames_read_;
@@ -70,8 +70,8 @@ void NoteFrames::start_beside(const models::NoteInput& note,
 
 void NoteFrames::set_pitch(float pitch) noexcept AUDIOGEN_REALTIME {
   note_.pitch = pitch;
-  now_.stream.set_pitch(pitch);
-  if (fade_length_ != 0) next_.stream.set_pitch(pitch);
+  now_.stream->set_pitch(pitch);
+  if (fade_length_ != 0) next_.stream->set_pitch(pitch);
 }
 
 void NoteFrames::next(float* log_magnitude, float* frequency) noexcept AUDIOGEN_REALTIME {

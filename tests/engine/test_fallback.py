@@ -13,7 +13,7 @@ import pytest
 
 import audiogen
 from audiogen.engine import fallback
-from audiogen.engine.synth import EVENT, NOTE_OFF, NOTE_ON
+from audiogen.engine.synth import ALL_OFF, EVENT, NOTE_OFF, NOTE_ON, PARAMETER
 from audiogen.errors import FormatError, ParameterError
 from audiogen.ops import _native
 from audiogen.presets import GeneratorTable, weight_shapes
@@ -189,6 +189,77 @@ def test_plays_other_instruments_as_the_native_engine(native, changes):
     ]
     got, want = (play(engine, MODEL_RATE, SCORE, 512)[0] for engine in both)
     assert_same(got, want)
+
+
+def knob(time: float, name: str, value: float) -> Happening:
+    return (time, PARAMETER, fallback.INDEX[name], 0, 0.0, value)
+
+
+HANDS_ON: list[Happening] = [
+    (0.000, NOTE_ON, 0, 0, 60.0, 0.9),
+    knob(0.020, "pan", -0.5),
+    knob(0.040, "volume", 0.7),
+    knob(0.060, "bend", 1.5),
+    knob(0.090, "morph_timbre", 1.0),
+    knob(0.090, "morph", 0.6),
+    knob(0.100, "glide", 0.1),
+    (0.110, NOTE_ON, 1, 1, 67.0, 0.8),
+    knob(0.115, "spread", 0.8),
+    (0.120, NOTE_ON, 2, 0, 55.0, 0.8),
+    knob(0.130, "sustain", 1.0),
+    (0.135, NOTE_OFF, 1, 0, 0.0, 0.0),  # held by the pedal
+    knob(0.200, "vibrato", 0.5),
+    knob(0.230, "bend", float("nan")),
+    knob(0.235, "pan", 99.0),
+    (0.240, PARAMETER, 999, 0, 0.0, 1.0),
+    (0.245, 77, 0, 0, 0.0, 1.0),  # of no known kind
+    knob(0.250, "sustain", 0.0),
+    knob(0.300, "morph", 0.0),
+    knob(0.310, "vibrato", 0.0),
+    knob(0.330, "morph", 1.0),
+    (0.360, NOTE_OFF, 2, 0, 0.0, 0.0),
+    (0.400, ALL_OFF, 0, 0, 0.0, 0.0),
+    (0.450, NOTE_ON, 4, 1, 70.0, 1.0),
+    (0.500, ALL_OFF, 0, 0, 0.0, 1.0),
+]
+
+
+def test_the_table_of_parameters_is_the_native_one(native):
+    for ours, theirs in zip(fallback.parameters, native.parameters, strict=True):
+        assert ours == {k: pytest.approx(v) for k, v in theirs.items()}
+
+
+@pytest.mark.parametrize("conditioning", ["harmonic", "one_hot"])
+@pytest.mark.parametrize("n_channels", [1, 2])
+def test_parameters_move_as_in_the_native_engine(native, conditioning, n_channels):
+    engines = [
+        module.Engine(instrument(module, conditioning), 48000, 512, 8, 5, n_channels)
+        for module in (fallback, native)
+    ]
+    got, sounding = play(engines[0], 48000, HANDS_ON, 300)
+    want, _ = play(engines[1], 48000, HANDS_ON, 512)
+    assert got.shape[1:] == ((2,) if n_channels == 2 else ())
+    assert_same(got, want)
+    assert max(sounding) == 3 and sounding[-1] == 0
+    for knob_left_out in ("pan", "volume", "bend", "morph", "glide", "sustain", "vibrato"):
+        index = fallback.INDEX[knob_left_out]
+        rest = [e for e in HANDS_ON if not (e[1] == PARAMETER and e[2] == index)]
+        engines[1].reset(5)
+        without, _ = play(engines[1], 48000, rest, 512)
+        heard = np.abs(without - want).max() > 0.01
+        # A one-hot pitch can't move, but a note that is struck meanwhile is that of another key.
+        if conditioning == "harmonic":
+            assert heard == (n_channels == 2 or knob_left_out != "pan"), knob_left_out
+
+
+@pytest.mark.parametrize("block", [1, 7, 64, 127, 1000])
+def test_parameters_move_alike_in_all_blocks(native, block):
+    engine = native.Engine(instrument(native), 44100, 4096, 8, 5, 2)
+    want, _ = play(engine, 44100, HANDS_ON, 4096)
+    engine.reset(5)
+    got, _ = play(engine, 44100, HANDS_ON, block)
+    n = min(len(got), len(want))
+    np.testing.assert_array_equal(got[:n], want[:n])
 
 
 def test_steals_as_the_native_engine(native):
