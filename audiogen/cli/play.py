@@ -323,7 +323,7 @@ class _Stage:
         self._fingers.lift_all()
         self._player.all_off(silence=True)
         for parameter in PARAMETERS:
-            self._player.set(parameter.name, parameter.default)
+            self._player.set(parameter.name, parameter.initial)
 
     def _move(self, steps: int) -> None:
         from audiogen.engine.parameters import PARAMETERS
@@ -335,10 +335,10 @@ class _Stage:
                 player.morph_timbre = _beside(player.timbres, player.morph_timbre, steps)
             return
         step = {"sustain": 1.0, "bend": 0.5}.get(
-            parameter.name, (parameter.max - parameter.min) / 20.0
+            parameter.name, (parameter.highest - parameter.lowest) / 20.0
         )
         value = round(player.get(parameter.name) + steps * step, 3)
-        player.set(parameter.name, min(max(value, parameter.min), parameter.max))
+        player.set(parameter.name, min(max(value, parameter.lowest), parameter.highest))
 
     def _change_preset(self, steps: int) -> None:
         from audiogen.presets import find_presets

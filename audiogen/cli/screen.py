@@ -157,7 +157,7 @@ def _knobs(status: Status) -> RenderableType:
     grid = Table.grid(padding=(0, 2))
     cells = []
     for parameter in PARAMETERS:
-        value = status.values.get(parameter.name, parameter.default)
+        value = status.values.get(parameter.name, parameter.initial)
         chosen = parameter.name == status.chosen and status.has_keys
         text = Text().append("▸ " if chosen else "  ", style=_ACCENT)
         text.append(f"{parameter.name.replace('_', ' '):13}", style=_ACCENT if chosen else "dim")

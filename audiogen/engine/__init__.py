@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from os import PathLike
 
+from audiogen.engine.player import Player
 from audiogen.engine.synth import Synth, render_score
 from audiogen.engine.texture import Texture
 from audiogen.errors import ParameterError
 from audiogen.presets import load_preset
 
-__all__ = ["Synth", "Texture", "load", "render_score"]
+__all__ = ["Player", "Synth", "Texture", "load", "render_score"]
 
 
 def load(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from audiogen.engine.parameters import PARAMETERS, Parameter
+from audiogen.engine.parameters import INDEX, PARAMETERS, Parameter
 
 _DATA_BYTES = {0x8: 2, 0x9: 2, 0xA: 2, 0xB: 2, 0xC: 1, 0xD: 1, 0xE: 2}  # by the upper half byte
 _SYSTEM_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1}
-_BY_CC = {parameter.cc: parameter for parameter in PARAMETERS if parameter.cc >= 0}
+_BY_CONTROLLER = {p.controller: p for p in PARAMETERS if p.controller >= 0}
 # What controller 121 puts back, and what it leaves alone (volume, pan, ...): MIDI's RP-015.
 _RESET = ("bend", "vibrato", "sustain", "morph")
 _NULL_RPN = (127, 127)
@@ -70,7 +70,7 @@ class MidiReader:
         elif kind == 0xC:
             player.program(first)
         elif kind == 0xD:
-            player.set("vibrato", first / 127.0)
+            player.set("vibrato", _controlled(PARAMETERS[INDEX["vibrato"]], first))
         elif kind == 0xE:
             wheel = first + (second << 7) - 8192
             part = wheel / 8192.0 if wheel < 0 else wheel / 8191.0
@@ -78,8 +78,8 @@ class MidiReader:
 
     def _control(self, number: int, value: int) -> None:
         player = self._player
-        if number in _BY_CC:
-            player.set(_BY_CC[number].name, _controlled(_BY_CC[number], value))
+        if number in _BY_CONTROLLER:
+            player.set(_BY_CONTROLLER[number].name, _controlled(_BY_CONTROLLER[number], value))
         elif number in (98, 99):  # of a manufacturer
             self._rpn = _NULL_RPN
         elif number in (100, 101):
@@ -100,4 +100,4 @@ def _controlled(parameter: Parameter, value: int) -> float:
     if parameter.name == "sustain":
         return float(value >= 64)
     part = value / 128.0 if value <= 64 else 0.5 + (value - 64) / 126.0
-    return parameter.min + part * (parameter.max - parameter.min)
+    return parameter.lowest + part * (parameter.highest - parameter.lowest)

@@ -59,10 +59,9 @@ class FrameNetwork:
         voices: int,
         seed: int,
         latent: Sequence[float] | None = None,
-        max_block: int = BLOCK,
     ) -> Any:
-        """An engine that plays the instrument."""
-        return self._module.Engine(self.instrument(latent), rate, max_block, voices, seed)
+        """An engine that plays the instrument, in mono."""
+        return self._module.Engine(self.instrument(latent), rate, BLOCK, voices, seed)
 
 
 class SampleNetwork:
@@ -102,10 +101,9 @@ class SampleNetwork:
         voices: int,
         seed: int,
         latent: Sequence[float] | None = None,
-        max_block: int = BLOCK,
     ) -> Any:
-        """An engine that plays the instrument."""
-        return self._module.Engine(self.instrument(latent), rate, max_block, voices, seed)
+        """An engine that plays the instrument, in mono."""
+        return self._module.Engine(self.instrument(latent), rate, BLOCK, voices, seed)
 
 
 def check_sampling(temperature: ArrayLike, top_p: float, n: int) -> NDArray[np.float32]:

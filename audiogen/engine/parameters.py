@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audiogen.errors import ParameterError
+from audiogen.ops import _native
 
 
 @dataclass(frozen=True)
@@ -15,33 +16,31 @@ class Parameter:
 
     Parameters
     ----------
-    name : str
-    min, max, default : float
-    unit : str
-    cc : int
-        The MIDI controller that moves it, or -1.
+    name, unit : str
+    lowest, highest, initial : float
+    smoothing_s : float, s
+        How long a move from one value to another takes.
+    controller : int
+        Of MIDI: its number, or -1 for none, -2 for the pitch wheel, -3 for channel pressure.
+    help : str
     """
 
     name: str
-    min: float
-    max: float
-    default: float
-    unit: str = ""
-    cc: int = -1
+    unit: str
+    lowest: float
+    highest: float
+    initial: float
+    smoothing_s: float
+    controller: int
+    help: str
 
 
-# An event names a parameter by its place here.
-PARAMETERS = (
-    Parameter("volume", 0.0, 1.0, 1.0, cc=7),
-    Parameter("pan", -1.0, 1.0, 0.0, cc=10),
-    Parameter("spread", 0.0, 1.0, 0.0),
-    Parameter("bend", -48.0, 48.0, 0.0, "semitones"),
-    Parameter("glide", 0.0, 5.0, 0.0, "s", cc=5),
-    Parameter("sustain", 0.0, 1.0, 0.0, cc=64),
-    Parameter("vibrato", 0.0, 1.0, 0.0, "semitones"),
-    Parameter("morph", 0.0, 1.0, 0.0, cc=1),
-    Parameter("morph_timbre", 0.0, 4095.0, 0.0),
-)
+def _read_table() -> tuple[Parameter, ...]:
+    native = _native.find()
+    return () if native is None else tuple(Parameter(**row) for row in native.parameters)
+
+
+PARAMETERS = _read_table()  # an event names a parameter by its place here
 INDEX = {parameter.name: i for i, parameter in enumerate(PARAMETERS)}
 
 
@@ -60,11 +59,10 @@ def check_parameter(name: str, value: Any) -> float:
         number = float(value)
     except (TypeError, ValueError):
         number = math.nan
-    if not parameter.min <= number <= parameter.max:
+    if not parameter.lowest <= number <= parameter.highest:
         unit = f" {parameter.unit}" if parameter.unit else ""
-        raise ParameterError(
-            f"{name}={value!r} isn't usable; give {parameter.min:g} to {parameter.max:g}{unit}"
-        )
+        range_ = f"{parameter.lowest:g} to {parameter.highest:g}{unit}"
+        raise ParameterError(f"{name}={value!r} isn't usable; give {range_}")
     return number
 
 
@@ -88,9 +86,9 @@ class Knobs:
     pan = _Knob()  # -1 (left) to 1 (right)
     spread = _Knob()  # 0 to 1, of the voices over the two channels
     bend = _Knob()  # semitones, -48 to 48, of all notes
-    glide = _Knob()  # s from one note's pitch to the next one's, 0 to 5
+    glide = _Knob()  # s from one note's pitch to the next one's, 0 to 10
     sustain = _Knob()  # 1 while the pedal is down
-    vibrato = _Knob()  # semitones, 0 to 1
+    vibrato = _Knob()  # semitones, 0 to 2
     morph = _Knob()  # 0 is a note's own timbre, 1 is morph_timbre
     morph_timbre = _Knob()  # a timbre's name
 

@@ -12,13 +12,12 @@ import numpy as np
 from audiogen.engine.midi import MidiReader
 from audiogen.engine.networks import check_seed, open_network
 from audiogen.engine.parameters import INDEX, PARAMETERS, Knobs, check_parameter
-from audiogen.engine.synth import EVENT, NOTE_OFF, NOTE_ON, Synth
+from audiogen.engine.synth import ALL_OFF, EVENT, NOTE_OFF, NOTE_ON, PARAMETER, Synth
 from audiogen.errors import ParameterError
 from audiogen.notes import parse_pitch
 from audiogen.ops import _native
 from audiogen.presets import Preset, assign_programs, load_preset, split_spec
 
-PARAMETER, ALL_OFF = 2, 3  # kinds of events, beside the notes'
 LOAD_SMOOTHING_S = 0.3
 PEAK_FALL_DB_S = 20.0  # of the level meter
 
@@ -53,7 +52,7 @@ class Player(Knobs):
     ------
     PresetError, ParameterError
     MissingPackageError
-        If ``realtime`` is wanted and the native module is missing.
+        If the native module is missing; without it, nothing is fast enough to be played.
 
     Examples
     --------
@@ -89,7 +88,7 @@ class Player(Knobs):
         self._waiting: list[tuple] = []
         self._n_notes = 0
         self._held: dict[float, int] = {}  # pitch: id of its note
-        self._values = {p.name: p.default for p in PARAMETERS}
+        self._values = {p.name: p.initial for p in PARAMETERS}
         self._ending: list[tuple[Any, list[tuple]]] = []  # engines that ring out, and their events
         self._n_sounding = 0
         self._load = 0.0
@@ -103,11 +102,9 @@ class Player(Knobs):
         self._engine = self._open(network)
 
     def _open(self, network: Any) -> Any:
-        if not self.realtime:
-            return network.engine(
-                self.sample_rate, self.voices, self._seed, max_block=self.max_block
-            )
-        return _native.require().LiveEngine(
+        native = _native.require()
+        engine = native.LiveEngine if self.realtime else native.Engine
+        return engine(
             network.instrument(),
             self.sample_rate,
             self.max_block,
@@ -239,6 +236,13 @@ class Player(Knobs):
             self._values[parameter] = number
             self._waiting.append(_moved(parameter, number))
 
+    def turn_as(self, other: Player) -> None:
+        """Move all knobs to where another player's are, and choose its timbre."""
+        for name in INDEX:
+            if (value := other.get(name)) is not None:
+                self.set(name, value)
+        self._timbre = other.timbre
+
     def midi(self, data: bytes) -> None:
         """Do what bytes of MIDI say; they may come in any pieces. See `MidiReader`."""
         self._midi.feed(data)
@@ -267,7 +271,7 @@ class Player(Knobs):
             self._waiting = [
                 _moved(p.name, self._values[p.name])
                 for p in PARAMETERS
-                if self._values[p.name] != p.default
+                if self._values[p.name] != p.initial
             ]
             if self._keep:
                 self.events.append((self.position, loaded.name))
@@ -295,10 +299,10 @@ class Player(Knobs):
                 ending, self._ending = self._ending, []
                 if self._keep:
                     self.events += [(self.position, event) for event in waiting]
-            samples = _stereo(engine.process(n, np.array(waiting, EVENT)))
+            samples = engine.process(n, np.array(waiting, EVENT))
             n_sounding = int(engine.n_sounding)
             for old, events in ending:
-                rest = _stereo(old.process(n, np.array(events, EVENT)))
+                rest = old.process(n, np.array(events, EVENT))
                 samples = samples + rest
                 if old.n_sounding or rest.any():
                     n_sounding += int(old.n_sounding)
@@ -331,7 +335,3 @@ def _check_pitch(pitch: float | str) -> float:
     if not 0.0 <= pitch < 128.0:
         raise ParameterError(f"pitch={pitch!r} isn't a MIDI number from 0 up to 128")
     return float(pitch)
-
-
-def _stereo(samples: np.ndarray) -> np.ndarray:
-    return samples if samples.ndim == 2 else np.repeat(samples[:, None], 2, axis=1)

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import repeat
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from audiogen.engine.networks import BLOCK, check_seed, open_network
+from audiogen.engine.parameters import Knobs
 from audiogen.errors import ParameterError, PresetError
 from audiogen.notes import Note, Score, as_score
 from audiogen.presets import GansynthPreset, Preset, load_preset, split_spec
 
+if TYPE_CHECKING:
+    from audiogen.engine.player import Player
+    from audiogen.engine.sound_card import SoundCard
+
+LARGEST_BLOCK = 8192  # samples, of live sound
 NOTE_OFF, NOTE_ON, PARAMETER, ALL_OFF = 0, 1, 2, 3  # kinds of events
 EVENT = np.dtype(
     [
@@ -27,8 +35,11 @@ EVENT = np.dtype(
 )
 
 
-class Synth:
-    """One preset, ready to play.
+class Synth(Knobs):
+    """One preset, ready to play: a score as a whole, or live.
+
+    Live, notes are struck and knobs are turned (``synth.bend = 0.5``, see `PARAMETERS`) while
+    `stream` gives blocks or `play` is heard; `player` has the rest.
 
     Parameters
     ----------
@@ -53,6 +64,10 @@ class Synth:
     >>> samples = synth.render("C4:0.5 E4 G4 C5:2", seed=1)
     >>> samples.dtype
     dtype('float32')
+    >>> synth.note_on("C4", velocity=0.8)
+    1
+    >>> next(synth.stream(block=256)).shape
+    (256, 2)
     """
 
     def __init__(
@@ -67,7 +82,9 @@ class Synth:
             raise PresetError(f"preset {self.preset.name!r} plays no notes; use audiogen.Texture")
         self.sample_rate = self.preset.sample_rate if sample_rate is None else sample_rate
         self.seed = seed
+        self._wanted_rate = sample_rate
         self._network = open_network(self.preset, precision)
+        self._player: Player | None = None
 
     @property
     def timbres(self) -> list[str]:
@@ -116,6 +133,122 @@ class Synth:
         samples = self._play(score, rate, self.seed if seed is None else seed, timbre, progress)
         return change_level(samples, gain_db, normalize)
 
+    def stream_notes(
+        self,
+        notes: Any,
+        block: int = BLOCK,
+        *,
+        sample_rate: int | None = None,
+        seed: int | None = None,
+        timbre: str | Sequence[float] | None = None,
+    ) -> Iterator[np.ndarray]:
+        """Play notes piece by piece, the samples of `render` as they are made.
+
+        Parameters
+        ----------
+        notes, sample_rate, seed, timbre
+            As `render` takes them.
+        block : int, samples
+            1 to 1024, made at once. A piece is longer after a rest.
+
+        Returns
+        -------
+        iterator of ndarray [n_samples], float32
+        """
+        if not 1 <= block <= BLOCK:
+            raise ParameterError(f"block={block}; give 1 to {BLOCK} samples")
+        rate = self.sample_rate if sample_rate is None else sample_rate
+        seed = self.seed if seed is None else seed
+        engine, blocks = self._blocks(as_score(notes), rate, seed, timbre, block)
+
+        def pieces() -> Iterator[np.ndarray]:
+            yield from blocks
+            if engine.n_transposed:
+                warnings.warn(self._moved(engine.n_transposed), stacklevel=2)
+
+        return pieces()
+
+    @property
+    def player(self) -> Player:
+        """What is played live; made when it's first asked for."""
+        from audiogen.engine.player import Player
+
+        if self._player is None:
+            self._player = Player(self, self.sample_rate, LARGEST_BLOCK, seed=self.seed)
+        return self._player
+
+    def stream(self, block: int = 256) -> Iterator[np.ndarray]:
+        """Sound without end, as notes are struck and knobs are turned.
+
+        Parameters
+        ----------
+        block : int, samples
+            1 to 8192. What happens between two blocks is heard from the second on.
+
+        Returns
+        -------
+        iterator of ndarray [block, 2], float32
+        """
+        player = self.player
+        if not 1 <= block <= player.max_block:
+            raise ParameterError(f"block={block}; give 1 to {player.max_block} samples")
+        return (player.process(block) for _ in repeat(None))
+
+    @contextmanager
+    def play(self, device: str | int | None = None, block: int = 256) -> Iterator[SoundCard]:
+        """Be heard through a sound card, at its rate if the synth was given none.
+
+        Parameters
+        ----------
+        device : str or int, optional
+            Number or a part of the name of a sound card; the default one without.
+        block : int, samples
+            That the card asks for at once; 0 lets it choose.
+
+        Returns
+        -------
+        context manager of SoundCard
+
+        Raises
+        ------
+        DeviceError
+            If there is no sound card, or it refuses.
+        """
+        from audiogen.engine.player import Player
+        from audiogen.engine.sound_card import SoundCard, find_device
+
+        found, before = find_device(device), self._player
+        rate = self._wanted_rate or found.sample_rate
+        with Player(self, rate, LARGEST_BLOCK, seed=self.seed) as player:
+            if before is not None:
+                player.turn_as(before)
+            self._player = player
+            try:
+                with SoundCard(player, found.index, block) as card:
+                    yield card
+            finally:
+                self._player = before
+
+    def note_on(self, pitch: float | str, velocity: float = 0.8, timbre: str | None = None) -> int:
+        """Strike a note; see `Player.note_on`."""
+        return self.player.note_on(pitch, velocity, timbre)
+
+    def note_off(self, pitch: float | str) -> None:
+        """Let a note go."""
+        self.player.note_off(pitch)
+
+    def all_off(self, silence: bool = False) -> None:
+        """Let all notes go; or end all sound at once."""
+        self.player.all_off(silence)
+
+    def get(self, parameter: str) -> Any:
+        """Where a knob stands."""
+        return self.player.get(parameter)
+
+    def set(self, parameter: str, value: Any) -> None:
+        """Move a knob; see `Player.set`."""
+        self.player.set(parameter, value)
+
     def mix(self, first: str, second: str, amount: float) -> list[float]:
         """A latent between two timbres, on the sphere that the generator knows.
 
@@ -151,6 +284,22 @@ class Synth:
         timbre: str | Sequence[float] | None,
         progress: Callable[[float], None] | None,
     ) -> np.ndarray:
+        engine, blocks = self._blocks(score, rate, seed, timbre, BLOCK, progress)
+        made = list(blocks)
+        if engine.n_transposed:
+            warnings.warn(self._moved(engine.n_transposed), stacklevel=3)
+        return np.concatenate([np.zeros(0, np.float32), *made])
+
+    def _blocks(
+        self,
+        score: Score,
+        rate: int,
+        seed: int,
+        timbre: str | Sequence[float] | None,
+        block: int,
+        progress: Callable[[float], None] | None = None,
+    ) -> tuple[Any, Iterator[np.ndarray]]:
+        """Checks everything; an engine, and the sound that it makes of a score."""
         seed = check_seed(seed)
         if not isinstance(rate, (int, np.integer)) or rate < 1:
             raise ParameterError(
@@ -164,31 +313,54 @@ class Synth:
         events, times = _events(score.notes, rate, index)
         voices = _most_at_once(score.notes, self._network.longest_tail_s)
         engine = self._network.engine(rate, voices, seed, latent)
-        total = int(times[-1]) + 1 if len(times) else 0
-        blocks, done, upcoming = [], 0, 0
-        # To the end of the last voice, and of what the resampler still holds of it: its filter
-        # reaches as far beyond the sound as it delays it.
-        while done < total + 2 * engine.latency + 1:
-            last = int(np.searchsorted(times, done + BLOCK))
-            now = events[upcoming:last].copy()
-            now["offset"] = times[upcoming:last] - done
-            blocks.append(engine.process(BLOCK, now))
-            done, upcoming = done + BLOCK, last
-            if engine.n_sounding or blocks[-1].any():
-                total = max(total, done)
-            if progress:
-                progress(min(1.0, done / total))
-        if engine.n_transposed:
-            assert self.preset.pitch_range is not None  # it plays notes
-            low, high = self.preset.pitch_range
-            warnings.warn(
-                f"{engine.n_transposed} notes lie outside the pitches {low} to {high} that preset"
-                f" {self.preset.name!r} was trained on; they were moved by octaves",
-                stacklevel=3,
-            )
-        samples = np.concatenate(blocks)[engine.latency :]
-        # Without the silence that fills the last block.
-        return samples[: np.flatnonzero(samples)[-1] + 1] if samples.any() else samples[:0]
+        blocks = _all_of(engine, events, times, block, progress)
+        return engine, _without_ends(blocks, engine.latency)
+
+    def _moved(self, n: int) -> str:
+        assert self.preset.pitch_range is not None  # it plays notes
+        low, high = self.preset.pitch_range
+        return (
+            f"{n} notes lie outside the pitches {low} to {high} that preset "
+            f"{self.preset.name!r} was trained on; they were moved by octaves"
+        )
+
+
+def _all_of(
+    engine: Any,
+    events: np.ndarray,
+    times: np.ndarray,
+    block: int,
+    progress: Callable[[float], None] | None,
+) -> Iterator[np.ndarray]:
+    """Blocks from the beginning to where nothing sounds any more."""
+    total = int(times[-1]) + 1 if len(times) else 0
+    done = upcoming = 0
+    # To the end of the last voice, and of what the resampler still holds of it: its filter
+    # reaches as far beyond the sound as it delays it.
+    while done < total + 2 * engine.latency + 1:
+        last = int(np.searchsorted(times, done + block))
+        now = events[upcoming:last].copy()
+        now["offset"] = times[upcoming:last] - done
+        samples = engine.process(block, now)
+        done, upcoming = done + block, last
+        if engine.n_sounding or samples.any():
+            total = max(total, done)
+        if progress:
+            progress(min(1.0, done / total))
+        yield samples
+
+
+def _without_ends(blocks: Iterator[np.ndarray], skip: int) -> Iterator[np.ndarray]:
+    """Blocks less the first samples, and less the silence that they end in."""
+    held: list[np.ndarray] = []
+    for block in blocks:
+        heard, skip = block[skip:], max(0, skip - len(block))
+        sounding = np.flatnonzero(heard)
+        end = sounding[-1] + 1 if len(sounding) else 0
+        if end:
+            yield np.concatenate([*held, heard[:end]])
+            held = []
+        held.append(heard[end:])
 
 
 def render_score(
