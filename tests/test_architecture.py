@@ -31,7 +31,7 @@ PACKAGE = {
     "engine": {"ops", "presets", "notes", "representation"},
     "bench": {"engine", "training", "evaluation", "data", "models", "representation", "ops"}
     | {"presets", "notes", "audio_file"},
-    "web": {"engine"},
+    "web": {"engine", "presets"},
     "cli": None,  # everything
 }
 

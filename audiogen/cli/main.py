@@ -21,6 +21,7 @@ COMMANDS = {
     "play": "Play a preset live, by MIDI or by the computer's keyboard.",
     "stream": "Write sound to a pipe, as it is made.",
     "continue": "Let a preset go on where a sound file ends.",
+    "web": "Play presets on a page in a browser.",
     "presets": "List the presets that can be played.",
     "info": "Show what a preset holds and how it was made.",
     "data": "Make, read and check sets of notes to train on.",
@@ -37,6 +38,9 @@ EXTRAS = {  # which optional dependency brings a package
     "silero_vad": "eval",
     "sounddevice": "live",
     "rtmidi": "live",
+    "starlette": "web",
+    "uvicorn": "web",
+    "websockets": "web",
 }
 EXIT_BAD_INPUT, EXIT_INTERNAL = 2, 1
 

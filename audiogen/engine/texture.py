@@ -133,7 +133,7 @@ class Texture:
         self,
         block: int = BLOCK,
         prime: ArrayLike | None = None,
-        temperature: Temperature | None = None,
+        temperature: Temperature | Callable[[], float] | None = None,
         top_p: float | None = None,
         seed: int | None = None,
         stereo: bool = False,
@@ -145,7 +145,9 @@ class Texture:
         ----------
         block : int, samples
             The sound doesn't depend on it.
-        prime, temperature, top_p, seed, stereo, timbre
+        temperature : as `generate` takes it, or callable
+            A function is asked for the temperature of each block.
+        prime, top_p, seed, stereo, timbre
             As `generate` takes them.
 
         Returns
@@ -171,7 +173,7 @@ class Texture:
         self,
         block: int,
         prime: ArrayLike | None,
-        temperature: Temperature | None,
+        temperature: Temperature | Callable[[], float] | None,
         top_p: float | None,
         seed: int | None,
         variations: int,
@@ -182,7 +184,9 @@ class Texture:
         heard = None if prime is None else self._heard(prime, stereo)
         n_channels = heard.shape[1] if heard is not None else 2 if stereo else 1
         sampling = self.preset.sampling
-        curve = _curve(sampling.temperature if temperature is None else temperature)
+        asked = temperature if callable(temperature) else None
+        fixed = None if callable(temperature) else temperature
+        curve = _curve(sampling.temperature if fixed is None else fixed)
         share = sampling.top_p if top_p is None else top_p
         if not 0.0 < share <= 1.0:
             raise ParameterError(f"top_p={share}; give a number above 0, up to 1, which is off")
@@ -200,7 +204,8 @@ class Texture:
             done = 0
             while True:
                 at = np.arange(done, done + block)
-                temperatures = np.interp(at / self.sample_rate, *curve).astype(np.float32)
+                here = _curve(asked()) if asked else curve
+                temperatures = np.interp(at / self.sample_rate, *here).astype(np.float32)
                 drawn = streams.process(block, temperatures, share)
                 sound = drawn.reshape(variations, n_channels, block).swapaxes(1, 2)
                 if step is not None:  # dies away as the direct current would

@@ -1,0 +1,132 @@
+// A knob: a range input that looks like a dial, so that keys, readers and fingers all turn it.
+
+const SWEEP = 270; // degrees
+const STEPS = 1000;
+const SECONDS_POWER = 3; // short times need the finer part of the way
+
+const HINTS = {
+  volume: "Loudness of all",
+  pan: "Left to right",
+  spread: "How far the notes spread over left and right",
+  glide: "Time to go from one note's pitch to the next",
+  vibrato: "Depth of vibrato",
+  morph: "From a note's own timbre to the second nearest",
+  temperature: "How freely sound is drawn: low is careful, high is wild",
+};
+
+export class Dial {
+  // parameter: { name, min, max, default, unit }; onTurn(value).
+  constructor(parameter, onTurn) {
+    this.parameter = parameter;
+    this.onTurn = onTurn;
+    this.power = parameter.unit === "s" ? SECONDS_POWER : 1;
+    this.element = document.createElement("label");
+    this.element.className = "dial";
+    this.element.title = HINTS[parameter.name] ?? "";
+    this.element.innerHTML = `
+      <svg viewBox="-50 -50 100 100" aria-hidden="true">
+        <path class="track" d="${arc(0, 1)}"></path>
+        <path class="value"></path>
+        <circle r="27"></circle>
+        <line class="hand" y1="-13" y2="-24"></line>
+      </svg>
+      <input type="range" min="0" max="${STEPS}" step="1">
+      <span class="dial-name"></span><output></output>`;
+    this.input = this.element.querySelector("input");
+    this.element.querySelector(".dial-name").textContent = parameter.name;
+    this.input.ariaLabel = parameter.name;
+    this.input.addEventListener("input", () => {
+      this.show();
+      this.onTurn(this.value);
+    });
+    this.element.addEventListener("dblclick", () => this.turn(parameter.default));
+    this.element.addEventListener("pointerdown", (event) => this.grab(event));
+    this.element.addEventListener("wheel", (event) => this.roll(event), { passive: false });
+    this.set(parameter.default);
+  }
+
+  get value() {
+    const { min, max } = this.parameter;
+    return min + (max - min) * (this.input.value / STEPS) ** this.power;
+  }
+
+  // Shows a value, without a message.
+  set(value) {
+    const { min, max } = this.parameter;
+    const part = Math.min(1, Math.max(0, (value - min) / (max - min)));
+    this.input.value = Math.round(STEPS * part ** (1 / this.power));
+    this.show();
+  }
+
+  turn(value) {
+    this.set(value);
+    this.onTurn(this.value);
+  }
+
+  // Up or right is more; the whole way is 160 pixels.
+  grab(event) {
+    if (event.button > 0) return;
+    event.preventDefault();
+    this.input.focus({ preventScroll: true });
+    this.element.setPointerCapture(event.pointerId);
+    const began = { at: event.clientX - event.clientY, value: +this.input.value };
+    const move = (e) => {
+      const way = (e.clientX - e.clientY - began.at) / (e.shiftKey ? 800 : 160);
+      this.input.value = Math.round(began.value + STEPS * way);
+      this.show();
+      this.onTurn(this.value);
+    };
+    const end = () => {
+      this.element.removeEventListener("pointermove", move);
+      this.element.removeEventListener("pointerup", end);
+      this.element.removeEventListener("pointercancel", end);
+    };
+    this.element.addEventListener("pointermove", move);
+    this.element.addEventListener("pointerup", end);
+    this.element.addEventListener("pointercancel", end);
+  }
+
+  // Only the dial in use: the page has to scroll, too.
+  roll(event) {
+    if (document.activeElement !== this.input) return;
+    event.preventDefault();
+    this.input.value = +this.input.value - Math.sign(event.deltaY) * (STEPS / 50);
+    this.show();
+    this.onTurn(this.value);
+  }
+
+  show() {
+    const { min, max } = this.parameter;
+    const part = this.input.value / STEPS;
+    const zero = min < 0 ? -min / (max - min) : 0;
+    const [from, to] = part < zero ? [part, zero] : [zero, part];
+    this.element.querySelector(".value").setAttribute("d", to - from > 0.003 ? arc(from, to) : "");
+    const angle = (part - 0.5) * SWEEP;
+    this.element.querySelector(".hand").setAttribute("transform", `rotate(${angle})`);
+    const text = this.text();
+    this.element.querySelector("output").textContent = text;
+    this.input.setAttribute("aria-valuetext", text);
+  }
+
+  text() {
+    const { name, unit } = this.parameter;
+    const value = this.value;
+    if (name === "pan") {
+      const share = Math.round(100 * Math.abs(value));
+      return share ? `${value < 0 ? "L" : "R"} ${share}` : "middle";
+    }
+    if (name === "temperature") return value.toFixed(2);
+    if (unit === "s") return value < 1 ? `${Math.round(1000 * value)} ms` : `${value.toFixed(1)} s`;
+    if (unit === "semitones") return `${Math.round(100 * value)} cents`;
+    return `${Math.round(100 * value)} %`;
+  }
+}
+
+function arc(from, to) {
+  const point = (part) => {
+    const angle = ((part - 0.5) * SWEEP * Math.PI) / 180;
+    return `${(40 * Math.sin(angle)).toFixed(2)} ${(-40 * Math.cos(angle)).toFixed(2)}`;
+  };
+  const large = (to - from) * SWEEP > 180 ? 1 : 0;
+  return `M ${point(from)} A 40 40 0 ${large} 1 ${point(to)}`;
+}
