@@ -189,12 +189,14 @@ async def _converse(socket: WebSocket, session: Session, hello: dict[str, Any]) 
             asyncio.create_task(work)
             for work in (session.stream(), session.report(), _listen(socket, session))
         ]
-        done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in rest:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
-        for task in done:
-            task.result()
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+        errors = [end for end in ends if isinstance(end, Exception)]
+        # Once the client has gone, what the others were sending fails as well.
+        if errors and not any(isinstance(error, WebSocketDisconnect) for error in errors):
+            raise errors[0]
     except WebSocketDisconnect:
         pass
     finally:

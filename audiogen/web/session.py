@@ -19,6 +19,7 @@ from audiogen.web.sources import VOICES, Source
 
 BLOCK = 256  # samples
 MOST_WAITING = 4096  # events before one block
+MOST_ENDING = 4  # presets that ring out at a time
 LOG_LENGTH = 100_000  # events that are remembered; above it the log begins later
 STATUS_S = 0.25
 HEADER = struct.Struct("<Q")  # a block of sound begins with its position, samples
@@ -61,6 +62,7 @@ class Session:
         self._send, self._send_sound = send, send_sound
         self._waiting: deque[dict[str, Any]] = deque()
         self._next: Source | None = None
+        self._ending: list[Source] = []
         self._loading: asyncio.Task[None] | None = None
         self._log: deque[dict[str, Any]] = deque(maxlen=LOG_LENGTH)
         self._n_logged = 0
@@ -68,12 +70,8 @@ class Session:
         self._go_on = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "audiogen-web")
         self._busy_s, self._busy_since = 0.0, 0
-        self.greeting = self._take_over(source)
-
-    @property
-    def source(self) -> Source:
-        """What plays now."""
-        return self._source
+        self._source = source
+        self.greeting = self._begin(source)
 
     async def handle(self, message: dict[str, Any]) -> None:
         """Take one checked message (`messages.read_message`)."""
@@ -126,12 +124,12 @@ class Session:
             made_s = (self.position - self._busy_since) / self.sample_rate
             load = self._busy_s / made_s if made_s else 0.0
             self._busy_s, self._busy_since = 0.0, self.position
+            source = self._source
             await self._send(
                 {
                     "type": "status",
-                    "voices": self._source.n_sounding,
-                    "late": self._source.n_late,
-                    "latency": self._source.latency,
+                    "voices": source.n_sounding,
+                    "latency": source.latency,
                     "load": round(load, 4),
                 }
             )
@@ -160,21 +158,26 @@ class Session:
                 news.append({"type": "error", "sentence": str(error)})
             else:
                 self._remember(event)
+        if self._next is not None:
+            news.append(self._take_over(self._next))
         samples = self._source.process(BLOCK)
-        source, self._next = self._next, None
-        if source is not None:
-            samples = samples * np.linspace(1, 0, BLOCK, dtype=np.float32)[:, None]
-            self._remember({"type": "fade_out"})
+        for source in list(self._ending):
+            rest = source.process(BLOCK)
+            samples = samples + rest
+            if not source.n_sounding and not rest.any():
+                self._ending.remove(source)
         self.position += BLOCK
-        if source is not None:
-            news.append(self._take_over(source))
         self._busy_s += time.perf_counter() - began
         return np.ascontiguousarray(samples, np.float32), news
 
     def _take_over(self, source: Source) -> dict[str, Any]:
-        """Play something else from here on; what is to be said about it."""
-        self._source = source
-        self._waiting.clear()
+        """Play something else from here on, while the old rings out; what to say about it."""
+        self._source.apply({"type": "all_off"})
+        self._ending = [*self._ending[1 - MOST_ENDING :], self._source]
+        return self._begin(source)
+
+    def _begin(self, source: Source) -> dict[str, Any]:
+        self._source, self._next = source, None
         self._remember(
             {
                 "type": "preset",

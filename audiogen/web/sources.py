@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiogen.engine import Texture
+from audiogen.engine.parameters import PARAMETERS
 from audiogen.engine.player import Player
 from audiogen.errors import ParameterError
 from audiogen.presets import Preset, load_preset
@@ -26,9 +28,6 @@ class Source(Protocol):
     """Blocks of sound, and events between them."""
 
     preset: Preset
-
-    @property
-    def n_late(self) -> int: ...
 
     @property
     def latency(self) -> int: ...
@@ -75,12 +74,8 @@ class NoteSource:
         return self.player.n_sounding
 
     @property
-    def n_late(self) -> int:
-        return self.player.n_late
-
-    @property
     def parameters(self) -> list[dict[str, Any]]:
-        return []
+        return [dataclasses.asdict(parameter) for parameter in PARAMETERS]
 
     def apply(self, event: Event) -> None:
         kind = event["type"]
@@ -90,6 +85,8 @@ class NoteSource:
             self.player.note_off(event["pitch"])
         elif kind == "set":
             self.player.set(event["parameter"], event["value"])
+        elif kind == "all_off":
+            self.player.all_off()
         else:
             raise ParameterError(f"type={kind!r} doesn't go with a preset that plays notes")
 
@@ -100,7 +97,7 @@ class NoteSource:
 class TextureSource:
     """A texture that is switched on and off, at the rate of the listener."""
 
-    n_late = latency = 0
+    latency = 0
 
     def __init__(self, preset: Preset, sample_rate: int, seed: int):
         import soxr
@@ -125,11 +122,11 @@ class TextureSource:
 
     @property
     def n_sounding(self) -> int:
-        return int(self._playing)
+        return int(self._playing or self._gain > 0.0)
 
     def apply(self, event: Event) -> None:
         kind = event["type"]
-        if kind in ("play", "stop"):
+        if kind in ("play", "stop", "all_off"):
             self._playing = kind == "play"
         elif kind == "set" and event["parameter"] == "temperature":
             low, high = TEMPERATURES
@@ -138,7 +135,7 @@ class TextureSource:
                     f"temperature={event['value']!r}; give a number from {low:g} to {high:g}"
                 )
             self._temperature = event["value"]
-        else:
+        elif kind != "note_off":  # a key may be let go after the preset has changed
             raise ParameterError(f"type={kind!r} doesn't go with a preset that plays no notes")
 
     def process(self, n: int) -> Array:

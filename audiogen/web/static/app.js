@@ -157,8 +157,8 @@ stream.addEventListener("status", ({ detail }) => {
   engineLatency = (1000 * detail.latency) / stream.sampleRate;
   if (stream.running) {
     $("latency").textContent = `${Math.round(stream.latencyMs + engineLatency)} ms`;
-    $("late").textContent = stream.ring.late + detail.late;
-    $("late").classList.toggle("warn", stream.ring.late + detail.late > 0);
+    $("late").textContent = stream.ring.late;
+    $("late").classList.toggle("warn", stream.ring.late > 0);
   }
 });
 

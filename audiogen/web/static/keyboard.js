@@ -131,6 +131,7 @@ export class Keyboard {
   }
 
   typed(event) {
+    if (this.element.offsetParent === null) return; // no keys are shown
     if (event.ctrlKey || event.metaKey || event.altKey || isWriting(event.target)) return;
     if (event.code === "Space" && !isControl(event.target)) {
       event.preventDefault();
