@@ -36,8 +36,10 @@ class Parameter:
 
 
 def _read_table() -> tuple[Parameter, ...]:
-    native = _native.find()
-    return () if native is None else tuple(Parameter(**row) for row in native.parameters)
+    module: Any = _native.find()
+    if module is None:
+        from audiogen.engine import fallback as module
+    return tuple(Parameter(**row) for row in module.parameters)
 
 
 PARAMETERS = _read_table()  # an event names a parameter by its place here

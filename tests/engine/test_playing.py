@@ -1,0 +1,167 @@
+"""What only this engine does, on a shipped preset: hold for ever, let go anywhere, bend, morph."""
+
+from __future__ import annotations
+
+import librosa
+import numpy as np
+import pytest
+
+from audiogen.engine import Player
+from audiogen.evaluation.pitch import cents_error, note_pitch
+from audiogen.ops import _native
+
+pytestmark = pytest.mark.skipif(_native.find() is None, reason="audiogen._native is not built")
+
+RATE, BLOCK = 48000, 240  # 5 ms
+
+
+@pytest.fixture
+def player() -> Player:
+    """Flute and church organ, which sound for as long as they are held."""
+    player = Player("sustained", RATE, max_block=BLOCK)
+    player.timbre = "church-organ"
+    return player
+
+
+def hold(player: Player, seconds: float) -> np.ndarray:
+    return np.concatenate(
+        [player.process(BLOCK)[:, 0] for _ in range(round(seconds * RATE / BLOCK))]
+    )
+
+
+def level_db(samples: np.ndarray, window_s: float = 0.05) -> np.ndarray:
+    n = round(window_s * RATE)
+    power = np.square(samples[: len(samples) // n * n].reshape(-1, n)).mean(axis=1)
+    return 10 * np.log10(power + 1e-12)
+
+
+def roughness(samples: np.ndarray) -> np.ndarray:
+    """The largest second difference in each 5 ms, where a click stands out."""
+    second = np.abs(np.diff(samples.astype(np.float64), 2))
+    return second[: len(second) // BLOCK * BLOCK].reshape(-1, BLOCK).max(axis=1)
+
+
+def pitch_of(samples: np.ndarray) -> float:
+    return note_pitch(samples, RATE, note_on_s=len(samples) / RATE)
+
+
+def track(samples: np.ndarray) -> np.ndarray:
+    """Pitch each 10 ms."""
+    hop = RATE // 100
+    hz = librosa.yin(samples, fmin=180, fmax=600, sr=RATE, frame_length=2048, hop_length=hop)
+    return librosa.hz_to_midi(hz[: len(samples) // hop])
+
+
+def spectrum(samples: np.ndarray) -> np.ndarray:
+    """Level of the first 12 harmonics of C4, dB."""
+    windowed = np.fft.rfft(samples[:RATE] * np.hanning(RATE))
+    harmonics = np.rint(261.626 * np.arange(1, 13)).astype(int)
+    return np.array([20 * np.log10(np.abs(windowed[h - 4 : h + 5]).max()) for h in harmonics])
+
+
+def test_a_held_note_never_ends_and_never_clicks(player):
+    player.note_on(60)
+    hold(player, 1.0)
+    first, rest = hold(player, 3.0), hold(player, 57.0)
+    assert player.n_sounding == 1
+    assert roughness(rest).max() < 1.3 * roughness(first).max()
+    assert np.ptp(level_db(rest, 1.0)) < 3.0
+    assert abs(cents_error(pitch_of(rest[-RATE:]), 60.0)) < 10
+
+
+@pytest.mark.parametrize("moment", range(8))
+def test_a_release_at_any_moment_is_without_a_click(player, moment):
+    player.note_on(55)
+    hold(player, 0.5)
+    held = hold(player, 0.4 + 0.013 * moment)
+    player.note_off(55)
+    released = hold(player, 1.5)
+    # The sound goes on as it was, and then fades.
+    assert roughness(np.append(held[-BLOCK:], released)).max() < 1.3 * roughness(held).max()
+    assert level_db(released)[0] > level_db(held)[-1] - 3.0
+    assert player.n_sounding == 0 and level_db(released)[-1] < -90
+
+
+@pytest.mark.parametrize("bend", [-5.0, -0.5, 2.0, 7.0])
+def test_a_sounding_note_is_bent_in_tune_and_as_loud(player, bend):
+    player.note_on(60)
+    before = hold(player, 1.0)[-RATE // 2 :]
+    player.bend = bend
+    moving, after = hold(player, 0.2), hold(player, 1.0)
+    assert abs(cents_error(pitch_of(before), 60.0)) < 10
+    assert abs(cents_error(pitch_of(after), 60.0 + bend)) < 10
+    assert np.abs(level_db(moving) - level_db(before).mean()).max() < 4.0
+    assert roughness(moving).max() < 2.0 * max(roughness(before).max(), roughness(after).max())
+
+
+def test_a_glide_takes_its_time_and_stays_loud(player):
+    player.note_on(60)
+    before = hold(player, 1.0)
+    player.glide = 1.0
+    player.note_off(60)
+    player.note_on(67)
+    hold(player, 0.3)  # the first note rings off
+    gliding = hold(player, 0.6)
+    there = hold(player, 1.0)
+    # 7 semitones a second; windows of 128 ms make it a little late.
+    slope, start = np.polyfit(np.arange(60) / 100, track(gliding), 1)
+    assert 6.0 < slope < 8.0 and 61.3 < start < 62.3
+    assert abs(cents_error(pitch_of(there[RATE // 4 :]), 67.0)) < 10
+    assert np.abs(level_db(gliding) - level_db(before)[-4:].mean()).max() < 4.0
+
+
+def test_vibrato_goes_round_the_pitch(player):
+    player.note_on(60)
+    player.vibrato = 0.5
+    sound = hold(player, 3.0)[RATE:]
+    pitches = track(sound)
+    assert abs(pitches.mean() - 60.0) < 0.1
+    assert 0.4 < np.ptp(pitches) < 1.2
+    turns = np.abs(np.fft.rfft(pitches - pitches.mean()))
+    assert 5.0 <= np.argmax(turns) / (len(pitches) / 100) <= 6.0  # Hz
+
+
+def test_a_note_changes_into_another_timbre_while_it_sounds(player):
+    player.timbre = "flute"
+    player.note_on(60)
+    flute = hold(player, 1.5)[RATE // 2 :]
+    player.morph_timbre = "clarinet"
+    player.morph = 0.5
+    moving = hold(player, 0.5)
+    between = hold(player, 1.0)
+    player.morph = 1.0
+    hold(player, 0.5)
+    became = hold(player, 1.0)
+    other = Player("sustained", RATE, max_block=BLOCK)
+    other.note_on(60, timbre="clarinet")
+    hold(other, 3.5)
+    clarinet = hold(other, 1.0)
+    assert roughness(moving).max() < 1.5 * max(roughness(x).max() for x in (flute, clarinet))
+    ends = [spectrum(flute), spectrum(clarinet)]
+    apart = np.abs(ends[1] - ends[0]).mean()
+    assert apart > 6.0  # dB: they are different instruments
+    assert np.abs(spectrum(became) - ends[1]).mean() < 0.4 * apart
+    for end in ends:
+        assert 0.25 * apart < np.abs(spectrum(between) - end).mean() < 0.8 * apart
+    assert abs(cents_error(pitch_of(between), 60.0)) < 10
+
+
+def test_the_pedal_holds_what_is_let_go(player):
+    player.sustain = 1
+    player.note_on(60)
+    hold(player, 0.5)
+    player.note_off(60)
+    assert level_db(hold(player, 2.0))[-1] > -40 and player.n_sounding == 1
+    player.sustain = 0
+    hold(player, 1.5)
+    assert player.n_sounding == 0
+
+
+def test_all_off_silences_at_once_and_without_a_click(player):
+    for pitch in (48, 55, 60, 64):
+        player.note_on(pitch)
+    held = hold(player, 1.0)
+    player.all_off(silence=True)
+    ended = hold(player, 0.1)
+    assert player.n_sounding == 0 and not ended[round(0.012 * RATE) :].any()
+    assert roughness(np.append(held[-BLOCK:], ended)).max() < 1.5 * roughness(held).max()
