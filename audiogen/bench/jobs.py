@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audiogen.bench import samplernn
+from audiogen.bench import engine, samplernn
 from audiogen.bench.race import Race
 from audiogen.errors import MissingPackageError
 from audiogen.ops import _native
@@ -217,5 +217,6 @@ JOBS: dict[str, Callable[[], Iterator[Race]]] = {
     "conv_rows": conv_rows,
     "unwrap": unwrap,
     "istft": istft,
+    "engine": engine.engine,
     **samplernn.JOBS,
 }

@@ -1,0 +1,80 @@
+"""How many notes the engine plays at once, and how soon one is heard."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from audiogen.bench.race import Race
+from audiogen.engine import Player
+from audiogen.ops import _native
+
+RATE, BLOCK, SHORT_BLOCK = 48000, 256, 64
+WANTED_VOICES = {"gansynth": 16, "samplernn": 8}
+SOON_S = 0.010
+PLAYED_S = 4.0
+TRIES = 3  # of which the quickest counts: nothing of a note is kept between them
+
+
+def engine() -> Iterator[Race]:
+    """Each preset that plays notes, in stereo, as `Player` plays it."""
+    from audiogen.presets import find_presets, load_preset
+
+    _native.require()
+    for folder in find_presets():
+        preset = load_preset(folder)
+        if not preset.plays_notes:
+            continue
+        assert preset.pitch_range is not None
+        voices = WANTED_VOICES[preset.kind]
+        player = Player(preset, RATE, BLOCK, voices=voices)
+        lowest, highest = preset.pitch_range
+        for pitch in np.linspace(lowest, highest, voices).astype(int):
+            player.note_on(int(pitch))
+            player.process(BLOCK)
+        times = np.array([_time(player, BLOCK) for _ in range(int(PLAYED_S * RATE / BLOCK))])
+        mean, worst = float(times.mean()), float(times.max())
+        held = player.n_sounding
+        yield Race(
+            f"{preset.name}: {voices} voices, a block of {BLOCK} at 48 kHz",
+            mean,
+            BLOCK / RATE,
+            "real time",
+            target=1.0,
+            remark=_voices(held, mean, worst),
+        )
+        first = Player(preset, RATE, SHORT_BLOCK, voices=1)
+        pitches = range(lowest, highest + 1)
+        waits = []
+        for pitch in pitches:
+            waits.append(min(_time_note_on(first, pitch) for _ in range(TRIES)))
+        yield Race(
+            f"{preset.name}: note-on to first sample, blocks of {SHORT_BLOCK}, worst of"
+            f" {len(pitches)} pitches",
+            max(waits) + first.latency / RATE,
+            SOON_S,
+            f"{SOON_S * 1e3:.0f} ms",
+            target=1.0,
+            remark=lambda seconds, waits=waits: f"median {np.median(waits) * 1e3:.2f} ms of work",
+        )
+
+
+def _time_note_on(player: Player, pitch: int) -> float:
+    player.all_off(silence=True)
+    for _ in range(RATE // 50 // SHORT_BLOCK):
+        player.process(SHORT_BLOCK)
+    player.note_on(pitch)
+    return _time(player, SHORT_BLOCK)
+
+
+def _time(player: Player, n: int) -> float:
+    start = time.perf_counter()
+    player.process(n)
+    return time.perf_counter() - start
+
+
+def _voices(held: int, mean: float, worst: float) -> Callable[[float], str]:
+    a_core = held * BLOCK / RATE / mean
+    return lambda _: f"{a_core:.0f} voices a core, worst block {worst * 1e3:.2f} ms"
