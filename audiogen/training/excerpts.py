@@ -54,6 +54,10 @@ class Excerpts(Protocol):
 
 LONGEST_DELAY = 80  # samples by which a note may sound after its note-on
 N_WAYS = 1 << 20  # to go astray
+# At astray = 1: by how much the past may be too soft, and the normal deviation of its levels in
+# halves of their range.
+LARGEST_FALL_DB, LEVEL_ERROR = 240.0, 0.1
+SILENT_SHARE = 0.15  # of notes whose past is silent half of the time
 
 
 class RecordedExcerpts:
@@ -120,9 +124,9 @@ class NoteExcerpts:
 
     Each sounds some samples late, by chance: so a network that has drawn silence at first has seen
     that, and how it ends. And what is heard of its past goes astray: its phase wanders about what
-    it should be, and its levels are a little wrong. So a network learns to come back from its own
-    mistakes to the phase that it is told (the idea of Bengio et al., "Scheduled Sampling", 2015,
-    without a second pass through the network).
+    it should be, it is too soft or silent at times, and its levels are a little wrong. So a network
+    learns to come back from its own mistakes to what it is told (the idea of Bengio et al.,
+    "Scheduled Sampling", 2015, without a second pass through the network).
 
     Parameters
     ----------
@@ -133,8 +137,8 @@ class NoteExcerpts:
     sample_rate : int, Hz
     chunk : int, samples
     astray : float
-        The furthest that the phase wanders, in periods of the fundamental; levels are wrong by
-        a normal deviation of up to 0.1 x ``astray``, in halves of their range.
+        The furthest that the phase wanders, in periods of the fundamental; the other faults grow
+        with it.
     """
 
     def __init__(
@@ -201,19 +205,23 @@ class NoteExcerpts:
         return Chunk(levels, np.concatenate((features, classes), axis=1), heard)
 
     def _heard(self, note: int, first: int, n: int, way: int) -> np.ndarray:
-        """Levels first .. first + n of a note whose phase and levels are wrong in some way."""
+        """Levels first .. first + n of a note, wrong in some way in phase, loudness and value."""
         random = np.random.default_rng(way)
-        furthest, deviation = self._astray * random.random(2) ** 2
-        rates = np.exp(random.uniform(np.log(0.3), np.log(30.0), 2))[:, None]  # Hz
-        turns = random.random((2, 1))
-        where = np.arange(first, first + n)
-        swings = np.sin(2.0 * np.pi * (rates * where / self._rate + turns)).mean(axis=0)
-        samples = _between(
-            self._waveforms[note], where + furthest * swings * self._rate / self._f0[note]
+        furthest, softest_db, deviation = (
+            np.array((1.0, LARGEST_FALL_DB, LEVEL_ERROR)) * self._astray * random.random(3) ** 2
         )
+        rates = np.exp(random.uniform(np.log(0.3), np.log(30.0), 3))[:, None]  # Hz
+        turns = random.random((3, 1))
+        silent = random.random() < SILENT_SHARE
+        where = np.arange(first, first + n)
+        swings = np.sin(2.0 * np.pi * (rates * where / self._rate + turns))
+        away = furthest * swings[:2].mean(axis=0) * self._rate / self._f0[note]
+        gain_db = -softest_db * (0.5 + 0.5 * swings[2])
+        gain = np.where(silent & (swings[2] > 0.0), 0.0, 10.0 ** (gain_db / 20.0))
+        samples = gain * _between(self._waveforms[note], where + away)
         q_levels = self._config.q_levels
         levels = quantise(samples, q_levels, self._config.quantisation)
-        wrong = 0.1 * deviation * np.random.default_rng((way, first)).standard_normal(n)
+        wrong = deviation * np.random.default_rng((way, first)).standard_normal(n)
         wrong = np.round(0.5 * q_levels * wrong)
         return np.clip(levels + wrong, 0, q_levels - 1).astype(self.levels.dtype)
 
