@@ -24,6 +24,18 @@ inline constexpr float kTwoPi = 6.28318530717958647692f;
 template <class F>
 using IntLanes = std::conditional_t<std::is_same_v<F, float>, std::int32_t, decltype(F{} < F{})>;
 
+// The same without a sign, for sums of bits: numbers out of range wrap round there.
+template <class F>
+struct Words {
+  using Type = std::uint32_t __attribute__((vector_size(sizeof(F))));
+};
+template <>
+struct Words<float> {
+  using Type = std::uint32_t;
+};
+template <class F>
+using WordLanes = typename Words<F>::Type;
+
 template <class To, class From>
 AUDIOGEN_HD inline To bits_as(From x) {
   static_assert(sizeof(To) == sizeof(From));
@@ -39,7 +51,7 @@ AUDIOGEN_HD inline F magnitude_of(F x) {
 // Nearest integer as a float, ties to even, for |x| < 2^22: adding 1.5 * 2^23 pushes the fraction
 // out of the mantissa, whose low bits then are the integer.
 inline constexpr float kRoundMagic = 12582912.0f;
-inline constexpr std::int32_t kRoundMagicBits = 0x4b400000;
+inline constexpr std::uint32_t kRoundMagicBits = 0x4b400000;
 
 template <class F>
 struct Rounded {
@@ -50,12 +62,13 @@ struct Rounded {
 template <class F>
 AUDIOGEN_HD inline Rounded<F> round_nearest(F x) {
   const F pushed = x + kRoundMagic;
-  return {pushed - kRoundMagic, bits_as<IntLanes<F>>(pushed) - kRoundMagicBits};
+  const WordLanes<F> bits = bits_as<WordLanes<F>>(pushed) - kRoundMagicBits;
+  return {pushed - kRoundMagic, bits_as<IntLanes<F>>(bits)};
 }
 
 template <class F>
 AUDIOGEN_HD inline F exp(F x) {
-  using I = IntLanes<F>;
+  using W = WordLanes<F>;
   const Rounded<F> n = round_nearest(x * 1.44269504088896341f);
   // ln 2 in two parts; the first has few bits, so that n times it is exact.
   const F r = (x - n.value * 0.693359375f) + n.value * 2.12194440e-4f;
@@ -66,7 +79,7 @@ AUDIOGEN_HD inline F exp(F x) {
   p = p * r + 5.0000001201e-1f;
   p = p * (r * r) + r + 1.0f;
   // 2^n as 2 * 2^(n-1): n reaches 128, where 2^n itself has no float.
-  const I exponent = (n.integer + 126) << 23;
+  const W exponent = (bits_as<W>(n.integer) + 126u) << 23;
   const F y = p * bits_as<F>(exponent) * 2.0f;
   const F zero{};
   const F low = x < -86.643397f ? zero : y;
@@ -75,16 +88,16 @@ AUDIOGEN_HD inline F exp(F x) {
 
 template <class F>
 AUDIOGEN_HD inline F log(F x) {
-  using I = IntLanes<F>;
+  using W = WordLanes<F>;
   const F zero{};
   const auto tiny = x < 1.17549435e-38f;  // denormals are scaled up by 2^23 first
   const F scaled = tiny ? x * 8388608.0f : x;
-  const I bits = bits_as<I>(scaled);
+  const W bits = bits_as<W>(scaled);
   // Mantissa in [0.5, 1), then in [sqrt 0.5, sqrt 2) so that the polynomial's argument is small.
-  const F half = bits_as<F>((bits & 0x007fffff) | 0x3f000000);
+  const F half = bits_as<F>((bits & 0x007fffffu) | 0x3f000000u);
   const auto below = half < 0.707106781186547524f;
   const F m = (below ? half + half : half) - 1.0f;
-  const F counted = bits_as<F>(((bits >> 23) & 0xff) + kRoundMagicBits) - kRoundMagic;
+  const F counted = bits_as<F>(((bits >> 23) & 0xffu) + kRoundMagicBits) - kRoundMagic;
   const F unbiased = counted - (below ? zero + 127.0f : zero + 126.0f);
   const F e = tiny ? unbiased - 23.0f : unbiased;
   const F z = m * m;
@@ -111,7 +124,7 @@ struct SinCos {
 
 template <class F>
 AUDIOGEN_HD inline SinCos<F> sincos(F x) {
-  using I = IntLanes<F>;
+  using W = WordLanes<F>;
   const Rounded<F> n = round_nearest(x * 0.636619772367581343f);
   // pi / 2 in three parts of 8, 11 and 24 bits: the first two products are exact to |n| = 2^13.
   F r = x - n.value * 1.5703125f;
@@ -125,15 +138,16 @@ AUDIOGEN_HD inline SinCos<F> sincos(F x) {
   c = c * z + 4.166664568298827e-2f;
   c = c * (z * z) - z * 0.5f + 1.0f;
   // Quadrant n: odd ones swap the two, the second bit flips signs.
+  const W quadrant = bits_as<W>(n.integer);
   const auto swap = (n.integer & 1) != 0;
   const F sin_raw = swap ? c : s;
   const F cos_raw = swap ? s : c;
-  const I sin_sign = (n.integer & 2) << 30;
-  const I cos_sign = ((n.integer + 1) & 2) << 30;
+  const W sin_sign = (quadrant & 2u) << 30;
+  const W cos_sign = ((quadrant + 1u) & 2u) << 30;
   const auto inside = magnitude_of(x) <= 65536.0f;
   const F nan = F{} + __builtin_nanf("");
-  return {inside ? bits_as<F>(bits_as<I>(sin_raw) ^ sin_sign) : nan,
-          inside ? bits_as<F>(bits_as<I>(cos_raw) ^ cos_sign) : nan};
+  return {inside ? bits_as<F>(bits_as<W>(sin_raw) ^ sin_sign) : nan,
+          inside ? bits_as<F>(bits_as<W>(cos_raw) ^ cos_sign) : nan};
 }
 
 template <class F>

@@ -1,8 +1,6 @@
 // Inverse short-time Fourier transform for one instruction set: each lane transforms its own frame.
 #include "kernels/istft.h"
 
-#include <cstring>
-
 #include "kernels/vec.h"
 
 namespace audiogen::kernels::inline AUDIOGEN_ISA {
@@ -29,7 +27,7 @@ void istft(const IstftPlan& plan, const float* spectrum, float* signal, std::siz
   const std::size_t row = 2 * plan.tables().n_bins();
   Vec* const bins = reinterpret_cast<Vec*>(scratch);
   float* const work = scratch + row * kLanes;
-  std::memset(signal, 0, n_batch * span * sizeof(float));
+  for (std::size_t t = 0; t < n_batch * span; ++t) signal[t] = 0.0f;
   for (std::size_t group = 0; group < n_total; group += kLanes) {
     const float* rows[kLanes];
     float* outs[kLanes];

@@ -1,8 +1,6 @@
 // Loop of overlap_add over frames, for one instruction set.
 #include "kernels/overlap_add.h"
 
-#include <cstring>
-
 #include "kernels/vec.h"
 
 namespace audiogen::kernels::inline AUDIOGEN_ISA {
@@ -12,7 +10,7 @@ void overlap_add(const float* frames, float* signal,
   const std::size_t span = layout.span();
   for (std::size_t item = 0; item < layout.n_batch; ++item) {
     float* out = signal + item * span;
-    std::memset(out, 0, span * sizeof(float));
+    for (std::size_t t = 0; t < span; ++t) out[t] = 0.0f;
     for (std::size_t f = 0; f < layout.n_frames; ++f) {
       const float* frame = frames + (item * layout.n_frames + f) * layout.n_fft;
       float* to = out + f * layout.hop_length;

@@ -6,8 +6,19 @@
 #include <cstdlib>
 #include <new>
 
+// ThreadSanitizer brings its own operator new: under it nothing is counted.
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define AUDIOGEN_COUNTS_ALLOCATIONS 0
+#endif
+#endif
+#ifndef AUDIOGEN_COUNTS_ALLOCATIONS
+#define AUDIOGEN_COUNTS_ALLOCATIONS 1
+#endif
+
 static std::atomic<int> allocations{0};
 
+#if AUDIOGEN_COUNTS_ALLOCATIONS
 // Not inline: the compiler would see malloc behind new and warn of free behind delete.
 [[gnu::noinline]] void* operator new(std::size_t size) {
   ++allocations;
@@ -29,8 +40,15 @@ static std::atomic<int> allocations{0};
 [[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept {
   std::free(memory);
 }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
+  std::free(memory);
+}
 [[gnu::noinline]] void operator delete[](void* memory) noexcept { std::free(memory); }
 [[gnu::noinline]] void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
 [[gnu::noinline]] void operator delete[](void* memory, std::align_val_t) noexcept {
   std::free(memory);
 }
+[[gnu::noinline]] void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept {
+  std::free(memory);
+}
+#endif

@@ -20,6 +20,17 @@ inline int finish() {
   return failures == 0 ? 0 : 1;
 }
 
+// Whether RealtimeSanitizer watches, which ends the program at a call that may wait.
+#if defined(__has_feature)
+#if __has_feature(realtime_sanitizer)
+inline constexpr bool kRealtimeSanitizer = true;
+#else
+inline constexpr bool kRealtimeSanitizer = false;
+#endif
+#else
+inline constexpr bool kRealtimeSanitizer = false;
+#endif
+
 inline constexpr int kSkipped = 77;  // exit status that ctest reports as skipped
 
 }  // namespace audiogen::test

@@ -1,4 +1,4 @@
-// Weights of a small generator for tests: every array that the config wants, from one seed.
+// Weights of small networks for tests: every array that the config wants, from one seed.
 #pragma once
 
 #include <cstddef>
@@ -8,19 +8,26 @@
 #include <vector>
 
 #include "models/gansynth.h"
+#include "models/samplernn.h"
+
+// Adds arrays whose numbers are drawn with one deviation.
+struct RandomArrays {
+  explicit RandomArrays(float deviation) : normal(0.0f, deviation) {}
+  void operator()(const std::string& name, std::vector<std::size_t> shape) {
+    std::size_t size = 1;
+    for (const std::size_t n : shape) size *= n;
+    audiogen::core::FloatArray array{std::move(shape), std::vector<float>(size)};
+    for (float& value : array.values) value = normal(random);
+    arrays.emplace(name, std::move(array));
+  }
+  audiogen::core::FloatArrays arrays;
+  std::mt19937 random{1};
+  std::normal_distribution<float> normal;
+};
 
 inline audiogen::core::FloatArrays weights_for(const audiogen::models::GeneratorConfig& config) {
   using namespace audiogen;
-  core::FloatArrays arrays;
-  std::mt19937 random(1);
-  std::normal_distribution<float> normal;
-  const auto add = [&](const std::string& name, std::vector<std::size_t> shape) {
-    std::size_t size = 1;
-    for (const std::size_t n : shape) size *= n;
-    core::FloatArray array{std::move(shape), std::vector<float>(size)};
-    for (float& value : array.values) value = 0.2f * normal(random);
-    arrays.emplace(name, std::move(array));
-  };
+  RandomArrays add(0.2f);
   for (std::size_t b = 0; b < config.n_blocks(); ++b) {
     const std::string name = "blocks." + std::to_string(b) + ".";
     const std::size_t width = config.channels[b];
@@ -43,5 +50,49 @@ inline audiogen::core::FloatArrays weights_for(const audiogen::models::Generator
   }
   add("to_rgb.weight", {2, config.channels.back()});
   add("to_rgb.bias", {2});
-  return arrays;
+  return add.arrays;
+}
+
+inline audiogen::core::FloatArrays weights_for(const audiogen::models::SampleRNNConfig& config,
+                                               float deviation) {
+  RandomArrays add(deviation);
+  const std::size_t dim = config.dim, gates = config.n_gates() * dim, told = config.n_features();
+  const std::size_t levels = config.n_levels();
+  for (std::size_t t = 0; t < config.n_tiers(); ++t) {
+    const std::string tier = "tiers." + std::to_string(t) + ".";
+    if (t > 0) {
+      add(tier + "input.weight", {dim, config.frame_sizes[t]});
+      add(tier + "input.bias", {dim});
+      if (told > 0) add(tier + "features.weight", {dim, told});
+    }
+    for (std::size_t l = 0; l < config.n_rnn; ++l) {
+      const std::string end = "." + std::to_string(l) + ".";
+      const bool top = t == 0 && l == 0;
+      add(tier + "ih" + end + "weight", {gates, top ? config.frame_sizes[0] + told : dim});
+      add(tier + "ih" + end + "bias", {gates});
+      add(tier + "hh" + end + "weight", {gates, dim});
+      add(tier + "hh" + end + "bias", {gates});
+    }
+    add(tier + "h0",
+        {(config.rnn == audiogen::models::SampleRNNConfig::Rnn::kGru ? 1 : 2) * config.n_rnn, dim});
+    add(tier + "upsample.weight", {config.ratio(t) * dim, dim});
+    add(tier + "upsample.bias", {config.ratio(t) * dim});
+  }
+  const auto layer = [&](const std::string& name, std::size_t rows) {
+    add("sample." + name + ".weight", {rows, dim});
+    add("sample." + name + ".bias", {rows});
+  };
+  add("sample.embedding", {levels, config.embedding_size});
+  add("sample.layer1.weight", {dim, config.window() * config.embedding_size});
+  if (told > 0) add("sample.features.weight", {dim, told});
+  layer("layer2", dim);
+  layer("layer3", dim);
+  layer("output", levels);
+  if (config.two_bytes()) {
+    add("sample.embedding_low", {levels, config.embedding_size});
+    layer("layer3_low", dim);
+    layer("output_low", levels);
+    add("sample.upper", {levels, dim});
+  }
+  return add.arrays;
 }

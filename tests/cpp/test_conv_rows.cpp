@@ -203,7 +203,7 @@ int main() {
         const ConvShape shape{size.in, size.out, size.n_bins, upsample, false};
         Layer layer(shape, size.n_frames, conditioned, random);
         for (const KernelTable* table : available_kernels()) {
-          check_layer(*table, layer, 2e-5);
+          check_layer(*table, layer, 3e-5);  // 256 products, however fused
           if (std::string_view(table->isa) != "avx512_bf16") continue;
           layer.shape.bfloat16 = true;
           check_layer(*table, layer, 0.1);  // single pixels, whose norm may be small

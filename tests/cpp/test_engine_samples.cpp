@@ -5,10 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <random>
 #include <span>
 #include <stdexcept>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -17,6 +15,7 @@
 #include "engine/engine.h"
 #include "engine/sample_instrument.h"
 #include "engine_events.h"
+#include "random_weights.h"
 
 using namespace audiogen;
 using engine::Engine;
@@ -43,46 +42,6 @@ static SampleRNNConfig config_for(Conditioning conditioning) {
   config.n_classes = conditioning == Conditioning::kNone ? 0 : 3;
   config.sample_rate = kRate;
   return config;
-}
-
-// All weights drawn with this deviation.
-static core::FloatArrays weights_for(const SampleRNNConfig& config, float deviation) {
-  core::FloatArrays arrays;
-  std::mt19937 random(1);
-  std::normal_distribution<float> normal(0.0f, deviation);
-  const auto add = [&](const std::string& name, std::vector<std::size_t> shape) {
-    std::size_t size = 1;
-    for (const std::size_t n : shape) size *= n;
-    core::FloatArray array{std::move(shape), std::vector<float>(size)};
-    for (float& value : array.values) value = normal(random);
-    arrays.emplace(name, std::move(array));
-  };
-  const std::size_t dim = config.dim, gates = 3 * dim, told = config.n_features();
-  for (std::size_t t = 0; t < config.n_tiers(); ++t) {
-    const std::string tier = "tiers." + std::to_string(t) + ".";
-    if (t > 0) {
-      add(tier + "input.weight", {dim, config.frame_sizes[t]});
-      add(tier + "input.bias", {dim});
-      if (told > 0) add(tier + "features.weight", {dim, told});
-    }
-    add(tier + "ih.0.weight", {gates, t > 0 ? dim : config.frame_sizes[0] + told});
-    add(tier + "ih.0.bias", {gates});
-    add(tier + "hh.0.weight", {gates, dim});
-    add(tier + "hh.0.bias", {gates});
-    add(tier + "h0", {1, dim});
-    add(tier + "upsample.weight", {config.ratio(t) * dim, dim});
-    add(tier + "upsample.bias", {config.ratio(t) * dim});
-  }
-  add("sample.embedding", {config.q_levels, config.embedding_size});
-  add("sample.layer1.weight", {dim, config.window() * config.embedding_size});
-  if (told > 0) add("sample.features.weight", {dim, told});
-  for (const char* layer : {"sample.layer2", "sample.layer3"}) {
-    add(std::string(layer) + ".weight", {dim, dim});
-    add(std::string(layer) + ".bias", {dim});
-  }
-  add("sample.output.weight", {config.q_levels, dim});
-  add("sample.output.bias", {config.q_levels});
-  return arrays;
 }
 
 static SampleSettings settings_for(Conditioning conditioning) {
