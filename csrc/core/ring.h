@@ -39,8 +39,8 @@ class Ring {
 
   // Values that can be pushed now, or more.
   std::size_t space() const noexcept AUDIOGEN_REALTIME {
-    return capacity_ -
-           (pushed_.load(std::memory_order_relaxed) - popped_.load(std::memory_order_acquire));
+    return capacity_ - between(pushed_.load(std::memory_order_relaxed),
+                               popped_.load(std::memory_order_acquire));
   }
 
   // Pushes the first values, as many as there is room for, and returns how many.
@@ -67,7 +67,8 @@ class Ring {
 
   // Values that can be popped now, or more.
   std::size_t size() const noexcept AUDIOGEN_REALTIME {
-    return pushed_.load(std::memory_order_acquire) - popped_.load(std::memory_order_relaxed);
+    return between(pushed_.load(std::memory_order_acquire),
+                   popped_.load(std::memory_order_relaxed));
   }
 
   // The oldest value, which stays; null if there is none.
@@ -87,11 +88,9 @@ class Ring {
     return n;
   }
 
-  // Drops the oldest values, up to `most`, and returns how many.
-  std::size_t skip(std::size_t most) noexcept AUDIOGEN_REALTIME {
-    const std::size_t n = std::min(most, size());
+  // Drops the next `n` values; of those, what isn't there yet is dropped when it is pushed.
+  void skip(std::size_t n) noexcept AUDIOGEN_REALTIME {
     popped_.store(popped_.load(std::memory_order_relaxed) + n, std::memory_order_release);
-    return n;
   }
 
  private:
@@ -103,6 +102,12 @@ class Ring {
                                   std::to_string(kLargestCapacity));
     }
     return capacity;
+  }
+
+  // After a skip `popped` may be the greater one; the counters may have wrapped.
+  static std::size_t between(std::size_t pushed, std::size_t popped) noexcept AUDIOGEN_REALTIME {
+    const auto difference = static_cast<std::ptrdiff_t>(pushed - popped);
+    return difference > 0 ? static_cast<std::size_t>(difference) : 0;
   }
 
   std::size_t capacity_;

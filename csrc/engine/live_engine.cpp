@@ -1,0 +1,333 @@
+// Live playing with a worker thread.
+#include "engine/live_engine.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace audiogen::engine {
+
+static constexpr std::size_t kRenderBlock = 64;     // samples; small, so that none waits for many
+static constexpr std::uint32_t kMarginPart = 200;   // of a second, by default: 5 ms
+static constexpr std::uint32_t kFadeOutPart = 500;  // of a second: 2 ms, of late samples
+static constexpr std::uint32_t kFadeInPart = 200;   // 5 ms, of samples that are there again
+static constexpr std::uint32_t kSwapPart = 50;      // 20 ms, of a former instrument
+static constexpr std::uint32_t kLongestLookahead = 10;  // s
+static constexpr double kLoadSmoothing = 0.3;           // s
+static constexpr std::size_t kPostedAtOnce = 64;
+
+static std::size_t part(std::uint32_t sample_rate,
+                        std::uint32_t of_a_second) noexcept AUDIOGEN_REALTIME {
+  return std::max<std::size_t>(1, sample_rate / of_a_second);
+}
+
+static std::size_t checked_lookahead(const LiveSettings& settings) {
+  const std::size_t block = settings.max_block;
+  if (block < 1 || block > 65536) {
+    throw std::invalid_argument("max_block=" + std::to_string(block) + "; wanted 1 to 65536");
+  }
+  if (!settings.lookahead) return block + part(settings.sample_rate, kMarginPart);
+  const std::size_t least = settings.synchronous ? 0 : block + 1;
+  const std::size_t most = std::size_t{kLongestLookahead} * settings.sample_rate;
+  if (*settings.lookahead < least || *settings.lookahead > most) {
+    throw std::invalid_argument("lookahead=" + std::to_string(*settings.lookahead) +
+                                " samples; wanted " + std::to_string(least) + " (more than " +
+                                "max_block, unless synchronous) to " + std::to_string(most));
+  }
+  return *settings.lookahead;
+}
+
+LiveEngine::Player::Player(std::shared_ptr<const Instrument> instrument,
+                           const LiveSettings& settings)
+    : engine(std::move(instrument), settings.sample_rate, kRenderBlock, settings.max_voices,
+             settings.seed, settings.n_channels),
+      fade_left(part(settings.sample_rate, kSwapPart)) {}
+
+LiveEngine::LiveEngine(std::shared_ptr<const Instrument> instrument, const LiveSettings& settings)
+    : settings_(settings), lookahead_(checked_lookahead(settings)) {
+  players_.push_back(std::make_unique<Player>(std::move(instrument), settings_));
+  player_ = players_.front().get();
+  latency_.set(lookahead_ + player_->engine.latency());
+  for (std::size_t i = 0; i < kParameterCount; ++i) parameters_[i].set(kParameters[i].initial);
+
+  const std::vector<float> silence(lookahead_);
+  held_.resize(settings_.n_channels);
+  events_.reserve(commands_.capacity());
+  block_.resize(settings_.n_channels * kRenderBlock);
+  tail_.resize(block_.size());
+  for (std::size_t c = 0; c < settings_.n_channels; ++c) {
+    samples_.emplace_back(lookahead_ + settings_.max_block + kRenderBlock).push(silence);
+    block_channels_.push_back(block_.data() + c * kRenderBlock);
+    tail_channels_.push_back(tail_.data() + c * kRenderBlock);
+  }
+  if (!settings_.synchronous) worker_ = std::thread(&LiveEngine::work, this);
+}
+
+LiveEngine::~LiveEngine() {
+  stop_.store(true, std::memory_order_relaxed);
+  if (worker_.joinable()) worker_.join();
+}
+
+// The audio thread's side.
+
+void LiveEngine::process(std::span<float* const> out, std::size_t n,
+                         std::span<const Event> events) noexcept AUDIOGEN_REALTIME {
+  std::size_t done = 0, next = 0;
+  float peak = 0.0f;
+  do {
+    const std::size_t piece = std::min(n - done, settings_.max_block);
+    const bool is_last = done + piece == n;
+    take_posted();
+    for (; next < events.size() && (is_last || events[next].offset < done + piece); ++next) {
+      const std::size_t offset = std::min<std::size_t>(events[next].offset, n == 0 ? 0 : n - 1);
+      send({now_ + std::max(offset, done) - done, events[next], nullptr});
+    }
+    known_.store(now_ + piece, std::memory_order_release);
+    if (settings_.synchronous) {
+      while (render_some(now_ + piece)) continue;
+    }
+    take_samples(out, done, piece);
+    for (std::size_t c = 0; c < settings_.n_channels; ++c) {
+      for (std::size_t i = done; i < done + piece; ++i) peak = std::max(peak, std::abs(out[c][i]));
+    }
+    now_ += piece;
+    done += piece;
+  } while (done < n);
+  peak_.set(peak);
+}
+
+// For the block's start.
+void LiveEngine::take_posted() noexcept AUDIOGEN_REALTIME {
+  std::array<Event, kPostedAtOnce> some;
+  for (std::size_t n = some.size(); n == some.size();) {
+    const std::size_t space = commands_.space();
+    if (space == 0) return;
+    n = posted_.pop({some.data(), std::min(some.size(), space - 1)});
+    // Looked for after the events were taken: those posted after it come after it.
+    if (incoming_.load(std::memory_order_relaxed) != nullptr) {
+      send({now_, {}, incoming_.exchange(nullptr, std::memory_order_acquire)});
+    }
+    for (std::size_t i = 0; i < n; ++i) send({now_, some[i], nullptr});
+  }
+}
+
+void LiveEngine::send(Command command) noexcept AUDIOGEN_REALTIME {
+  last_event_ = command.at = std::max(command.at, last_event_);
+  if (settings_.synchronous && commands_.space() < 2) {
+    known_.store(command.at, std::memory_order_release);
+    while (render_some(command.at)) continue;
+  }
+  if (events_lost_ && commands_.space() >= 2) {
+    commands_.push({command.at, {0, EventKind::kAllOff, 0, 0, 0.0f, 0.0f}, nullptr});
+    events_lost_ = false;
+  }
+  if (!commands_.push(command)) {
+    n_dropped_.count();
+    events_lost_ = true;
+  }
+}
+
+void LiveEngine::take_samples(std::span<float* const> out, std::size_t from,
+                              std::size_t n) noexcept AUDIOGEN_REALTIME {
+  const std::size_t n_real = std::min(n, samples_.back().size());
+  for (std::size_t c = 0; c < samples_.size(); ++c) {
+    samples_[c].pop({out[c] + from, n_real});
+    samples_[c].skip(n - n_real);  // too late when they come
+  }
+  if (n_real < n) n_late_.count();
+  if (n_real < n || output_ != Output::kPlaying) {
+    fade(out, from, n, n_real);
+  } else if (n > 0) {
+    for (std::size_t c = 0; c < samples_.size(); ++c) held_[c] = out[c][from + n - 1];
+  }
+}
+
+// What lacks is made up by the last sample, held, while it fades. The fade starts with the block,
+// since the lack is known then, and takes as long as there are samples, but at least 2 ms.
+void LiveEngine::fade(std::span<float* const> out, std::size_t from, std::size_t n,
+                      std::size_t n_real) noexcept AUDIOGEN_REALTIME {
+  const bool heard = output_ == Output::kPlaying || output_ == Output::kFadingIn;
+  if (n_real < n && heard) {
+    output_ = Output::kFadingOut;
+    gain_step_ =
+        -1.0f / static_cast<float>(std::max(n_real, part(settings_.sample_rate, kFadeOutPart)));
+  } else if (output_ == Output::kFadingOut) {
+    n_real = 0;  // going on with other samples would click
+  } else if (output_ == Output::kSilent) {
+    if (n_real == n) {
+      output_ = Output::kFadingIn;
+      gain_step_ = 1.0f / static_cast<float>(part(settings_.sample_rate, kFadeInPart));
+    } else {
+      n_real = 0;
+    }
+  }
+  float gain = gain_;
+  for (std::size_t c = 0; c < settings_.n_channels; ++c) {
+    gain = gain_;
+    for (std::size_t i = 0; i < n; ++i) {
+      if (i < n_real) held_[c] = out[c][from + i];
+      gain = std::clamp(gain + gain_step_, 0.0f, 1.0f);
+      out[c][from + i] = gain * held_[c];
+    }
+  }
+  gain_ = gain;
+  if (output_ == Output::kFadingOut && gain == 0.0f) {
+    output_ = Output::kSilent;
+    std::fill(held_.begin(), held_.end(), 0.0f);
+  } else if (output_ == Output::kFadingIn && gain == 1.0f) {
+    output_ = Output::kPlaying;
+  }
+}
+
+// The worker's side.
+
+void LiveEngine::work() {
+  using std::chrono::duration;
+  using Clock = std::chrono::steady_clock;
+  const double rate = settings_.sample_rate;
+  const double margin = static_cast<double>(lookahead_ - settings_.max_block) / rate;
+  const auto nap = duration<double>(std::clamp(margin / 4.0, 50e-6, 5e-3));
+  while (!stop_.load(std::memory_order_relaxed)) {
+    const std::uint64_t before = rendered_.load(std::memory_order_relaxed);
+    const Clock::time_point start = Clock::now();
+    if (!render_some(known_.load(std::memory_order_acquire))) {
+      std::this_thread::sleep_for(nap);
+      continue;
+    }
+    const double spent = duration<double>(Clock::now() - start).count();
+    const double lasts =
+        static_cast<double>(rendered_.load(std::memory_order_relaxed) - before) / rate;
+    const double weight = std::min(1.0, lasts / kLoadSmoothing);
+    load_.set(load_.get() + static_cast<float>(weight * (spent / lasts - load_.get())));
+  }
+}
+
+bool LiveEngine::render_some(std::uint64_t until) noexcept AUDIOGEN_REALTIME {
+  const std::uint64_t now = rendered_.load(std::memory_order_relaxed);
+  std::size_t n = std::min(kRenderBlock, samples_.back().space());
+  n = static_cast<std::size_t>(std::min<std::uint64_t>(n, until - now));
+  if (n == 0) return false;
+  events_.clear();
+  // All commands before `until` are there, so no more of them than the ring holds.
+  for (const Command* command = commands_.front(); command != nullptr && command->at < now + n;
+       command = commands_.front()) {
+    if (command->player != nullptr) {
+      if (command->at > now) {
+        n = static_cast<std::size_t>(command->at - now);  // it plays from the next call on
+        break;
+      }
+      start(command->player);
+    } else {
+      Event event = command->event;
+      event.offset = static_cast<std::uint32_t>(command->at - now);
+      events_.push_back(event);
+      if (event.kind == EventKind::kParameter && event.id < kParameterCount &&
+          std::isfinite(event.value)) {
+        parameters_[event.id].set(event.value);
+        turned_[event.id] = true;
+      }
+    }
+    commands_.skip(1);
+  }
+  Engine& engine = player_->engine;
+  engine.process(block_channels_, n, events_);
+  add_fading(n);
+  for (std::size_t c = 0; c < samples_.size(); ++c) samples_[c].push({block_channels_[c], n});
+  n_sounding_.set(engine.n_sounding());
+  n_transposed_.set(n_transposed_before_ + engine.n_transposed());
+  n_stolen_.set(n_stolen_before_ + engine.n_stolen());
+  rendered_.store(now + n, std::memory_order_release);
+  return true;
+}
+
+void LiveEngine::add_fading(std::size_t n) noexcept AUDIOGEN_REALTIME {
+  const float length = static_cast<float>(part(settings_.sample_rate, kSwapPart) + 1);
+  for (Player** link = &fading_; *link != nullptr;) {
+    Player& player = **link;
+    const std::size_t m = std::min(n, player.fade_left);
+    player.engine.process(tail_channels_, m, {});
+    for (std::size_t c = 0; c < samples_.size(); ++c) {
+      for (std::size_t i = 0; i < m; ++i) {
+        const float gain = static_cast<float>(player.fade_left - i) / length;
+        block_channels_[c][i] += gain * tail_channels_[c][i];
+      }
+    }
+    player.fade_left -= m;
+    if (player.fade_left > 0) {
+      link = &player.next;
+    } else {
+      *link = player.next;
+      player.done.store(true, std::memory_order_release);  // it may be gone from here on
+    }
+  }
+}
+
+void LiveEngine::start(Player* player) noexcept AUDIOGEN_REALTIME {
+  n_transposed_before_ += player_->engine.n_transposed();
+  n_stolen_before_ += player_->engine.n_stolen();
+  player_->next = std::exchange(fading_, player_);
+  player_ = player;
+  // Those that were turned since the player was settled.
+  std::array<Event, kParameterCount> events;
+  std::size_t n = 0;
+  for (std::uint32_t i = 0; i < kParameterCount; ++i) {
+    if (turned_[i]) events[n++] = {0, EventKind::kParameter, i, 0, 0.0f, parameters_[i].get()};
+  }
+  player_->engine.process(block_channels_, 0, {events.data(), n});
+}
+
+// The control side.
+
+// Moves parameters to where they are now, so that the first note doesn't hear them move. After a
+// whole second the engine's rates are in step as at its start.
+void LiveEngine::settle(Player& player) const {
+  std::vector<Event> events;
+  for (std::uint32_t i = 0; i < kParameterCount; ++i) {
+    const float value = parameters_[i].get();
+    if (value != kParameters[i].initial) {
+      events.push_back({0, EventKind::kParameter, i, 0, 0.0f, value});
+    }
+  }
+  if (events.empty()) return;
+  std::vector<float> silence(kRenderBlock);
+  const std::vector<float*> out(settings_.n_channels, silence.data());
+  player.engine.process(out, 0, events);
+  for (std::size_t left = settings_.sample_rate; left > 0;) {
+    const std::size_t n = std::min(left, kRenderBlock);
+    player.engine.process(out, n, {});
+    left -= n;
+  }
+}
+
+void LiveEngine::forget_players() {
+  std::erase_if(players_, [](const std::unique_ptr<Player>& player) {
+    return player->done.load(std::memory_order_acquire);
+  });
+}
+
+bool LiveEngine::post(const Event& event) {
+  const std::lock_guard lock(control_);
+  forget_players();
+  const bool posted = posted_.push(event);
+  if (!posted) n_dropped_.count();
+  return posted;
+}
+
+void LiveEngine::swap(std::shared_ptr<const Instrument> instrument) {
+  auto player = std::make_unique<Player>(std::move(instrument), settings_);
+  settle(*player);
+  const std::lock_guard lock(control_);
+  forget_players();
+  players_.push_back(std::move(player));
+  Player* added = players_.back().get();
+  latency_.set(lookahead_ + added->engine.latency());
+  if (Player* unheard = incoming_.exchange(added, std::memory_order_acq_rel)) {
+    unheard->done.store(true, std::memory_order_relaxed);
+    forget_players();
+  }
+}
+
+}  // namespace audiogen::engine
