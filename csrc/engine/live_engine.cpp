@@ -55,7 +55,7 @@ LiveEngine::LiveEngine(std::shared_ptr<const Instrument> instrument, const LiveS
 
   const std::vector<float> silence(lookahead_);
   held_.resize(settings_.n_channels);
-  events_.reserve(commands_.capacity());
+  events_.resize(commands_.capacity());
   block_.resize(settings_.n_channels * kRenderBlock);
   tail_.resize(block_.size());
   for (std::size_t c = 0; c < settings_.n_channels; ++c) {
@@ -210,7 +210,7 @@ bool LiveEngine::render_some(std::uint64_t until) noexcept AUDIOGEN_REALTIME {
   std::size_t n = std::min(kRenderBlock, samples_.back().space());
   n = static_cast<std::size_t>(std::min<std::uint64_t>(n, until - now));
   if (n == 0) return false;
-  events_.clear();
+  std::size_t n_events = 0;
   // All commands before `until` are there, so no more of them than the ring holds.
   for (const Command* command = commands_.front(); command != nullptr && command->at < now + n;
        command = commands_.front()) {
@@ -223,7 +223,7 @@ bool LiveEngine::render_some(std::uint64_t until) noexcept AUDIOGEN_REALTIME {
     } else {
       Event event = command->event;
       event.offset = static_cast<std::uint32_t>(command->at - now);
-      events_.push_back(event);
+      events_[n_events++] = event;
       if (event.kind == EventKind::kParameter && event.id < kParameterCount &&
           std::isfinite(event.value)) {
         parameters_[event.id].set(event.value);
@@ -233,7 +233,7 @@ bool LiveEngine::render_some(std::uint64_t until) noexcept AUDIOGEN_REALTIME {
     commands_.skip(1);
   }
   Engine& engine = player_->engine;
-  engine.process(block_channels_, n, events_);
+  engine.process(block_channels_, n, {events_.data(), n_events});
   add_fading(n);
   for (std::size_t c = 0; c < samples_.size(); ++c) samples_[c].push({block_channels_[c], n});
   n_sounding_.set(engine.n_sounding());

