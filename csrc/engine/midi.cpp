@@ -1,0 +1,157 @@
+// Bytes of MIDI become events of an engine.
+#include "engine/midi.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace audiogen::engine {
+
+// Controllers that are no parameters.
+static constexpr std::uint8_t kDataEntry = 6, kUnregisteredLow = 98, kUnregisteredHigh = 99,
+                              kRegisteredLow = 100, kRegisteredHigh = 101, kAllSoundOff = 120,
+                              kReset = 121, kAllNotesOff = 123;
+static constexpr std::uint8_t kSystemReset = 0xFF;
+static constexpr std::uint32_t kBendRange = 0;  // registered parameter
+
+// Controller 121 puts these back; volume, pan and the like it leaves alone.
+static constexpr Parameter kPutBack[] = {Parameter::kBend, Parameter::kVibrato, Parameter::kSustain,
+                                         Parameter::kMorph};
+static_assert(std::size(kPutBack) <= MidiReader::kMostEvents);
+
+// Of a channel's message, by its kind, from note-off (0x8) on.
+static constexpr std::size_t kDataBytes[] = {2, 2, 2, 2, 1, 1, 2};
+
+static Event moved(Parameter parameter, float value,
+                   std::uint32_t offset) noexcept AUDIOGEN_REALTIME {
+  return {offset, EventKind::kParameter, static_cast<std::uint32_t>(parameter), 0, 0.0f, value};
+}
+
+// What 0 .. 127 says; 64 is the middle.
+static float controlled(Parameter parameter, std::uint8_t value) noexcept AUDIOGEN_REALTIME {
+  if (parameter == Parameter::kSustain) return value >= 64 ? 1.0f : 0.0f;
+  const float x = value;
+  const float part = value <= 64 ? x / 128.0f : 0.5f + (x - 64.0f) / 126.0f;
+  return info(parameter).lowest + part * (info(parameter).highest - info(parameter).lowest);
+}
+
+MidiReader::Progress MidiReader::read(std::span<const std::uint8_t> bytes, std::uint32_t offset,
+                                      std::span<Event> events) noexcept AUDIOGEN_REALTIME {
+  Sink sink{events.data(), offset};
+  std::size_t n_bytes = 0;
+  const auto n_events = [&] { return static_cast<std::size_t>(sink.next - events.data()); };
+  for (; n_bytes < bytes.size() && events.size() - n_events() >= kMostEvents; ++n_bytes) {
+    const std::uint8_t byte = bytes[n_bytes];
+    if (byte >= 0xF8) {  // the clock and the like may come in the midst of a message
+      if (byte == kSystemReset) all_off(true, sink);
+    } else if (byte >= 0x80) {
+      status_ = byte < 0xF0 ? byte : 0;  // nothing of the system's is read, and it ends what runs
+      n_data_ = 0;
+    } else if (status_ != 0) {
+      take(byte, sink);
+    }
+  }
+  return {n_bytes, n_events()};
+}
+
+void MidiReader::take(std::uint8_t byte, Sink& sink) noexcept AUDIOGEN_REALTIME {
+  data_[n_data_++] = byte;
+  const std::size_t kind = status_ >> 4;
+  if (n_data_ < kDataBytes[kind - 0x8]) return;
+  n_data_ = 0;
+  const std::size_t channel = status_ & 0xF;
+  const auto [first, second] = data_;
+  switch (kind) {
+    case 0x8:
+      note_off(channel, first, sink);
+      break;
+    case 0x9:
+      if (second > 0) {
+        note_on(channel, first, second, sink);
+      } else {
+        note_off(channel, first, sink);
+      }
+      break;
+    case 0xB:
+      control(first, second, sink);
+      break;
+    case 0xC:
+      programs_[channel] = first;
+      break;
+    case 0xD:
+      for (std::size_t i = 0; i < kParameterCount; ++i) {
+        if (kParameters[i].controller != kChannelPressure) continue;
+        const auto parameter = static_cast<Parameter>(i);
+        *sink.next++ = moved(parameter, controlled(parameter, first), sink.offset);
+      }
+      break;
+    case 0xE: {
+      const float wheel = static_cast<float>(first + second * 128 - 8192);
+      const float part = wheel / (wheel < 0.0f ? 8192.0f : 8191.0f);
+      *sink.next++ = moved(Parameter::kBend, part * bend_range_, sink.offset);
+      break;
+    }
+    default:  // pressure of a key
+      break;
+  }
+}
+
+void MidiReader::note_on(std::size_t channel, std::uint8_t key, std::uint8_t velocity,
+                         Sink& sink) noexcept AUDIOGEN_REALTIME {
+  note_off(channel, key, sink);  // a key that was struck again
+  const std::size_t index = channel * kKeys + key;
+  // Each note has an id of its own, for the one before of the same key may still sound.
+  n_notes_ = n_notes_ % (0xFFFFFFFFu / held_.size()) + 1;
+  held_[index] =
+      n_notes_ * static_cast<std::uint32_t>(held_.size()) + static_cast<std::uint32_t>(index);
+  *sink.next++ = {sink.offset,        EventKind::kNoteOn,      held_[index],
+                  programs_[channel], static_cast<float>(key), velocity / 127.0f};
+}
+
+void MidiReader::note_off(std::size_t channel, std::uint8_t key,
+                          Sink& sink) noexcept AUDIOGEN_REALTIME {
+  std::uint32_t& id = held_[channel * kKeys + key];
+  if (id != 0) *sink.next++ = {sink.offset, EventKind::kNoteOff, id, 0, 0.0f, 0.0f};
+  id = 0;
+}
+
+void MidiReader::all_off(bool silence, Sink& sink) noexcept AUDIOGEN_REALTIME {
+  held_.fill(0);
+  *sink.next++ = {sink.offset, EventKind::kAllOff, 0, 0, 0.0f, silence ? 1.0f : 0.0f};
+}
+
+void MidiReader::control(std::uint8_t number, std::uint8_t value,
+                         Sink& sink) noexcept AUDIOGEN_REALTIME {
+  switch (number) {
+    case kUnregisteredLow:
+    case kUnregisteredHigh:
+      rpn_ = kNullRpn;
+      return;
+    case kRegisteredLow:
+      rpn_ = rpn_ / 128 * 128 + value;
+      return;
+    case kRegisteredHigh:
+      rpn_ = rpn_ % 128 + value * 128u;
+      return;
+    case kDataEntry:
+      if (rpn_ == kBendRange) {
+        bend_range_ = std::min(static_cast<float>(value), info(Parameter::kBend).highest);
+      }
+      return;
+    case kReset:
+      for (const Parameter parameter : kPutBack) *sink.next++ = moved(parameter, 0.0f, sink.offset);
+      rpn_ = kNullRpn;
+      return;
+    default:
+      break;
+  }
+  if (number == kAllSoundOff) return all_off(true, sink);
+  if (number >= kAllNotesOff)
+    return all_off(false, sink);  // the rest change modes, and do the same
+  for (std::size_t i = 0; i < kParameterCount; ++i) {
+    if (kParameters[i].controller != number) continue;
+    const auto parameter = static_cast<Parameter>(i);
+    *sink.next++ = moved(parameter, controlled(parameter, value), sink.offset);
+  }
+}
+
+}  // namespace audiogen::engine

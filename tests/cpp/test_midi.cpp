@@ -1,0 +1,254 @@
+// MIDI becomes the same events however it is cut; what is broken or foreign in it does no harm.
+#include "engine/midi.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <random>
+#include <vector>
+
+#include "allocation_counter.h"
+#include "check.h"
+
+using namespace audiogen::engine;
+
+using Bytes = std::vector<std::uint8_t>;
+
+static std::vector<Event> read_on(MidiReader& reader, const Bytes& bytes, std::uint32_t offset = 0,
+                                  std::size_t places = 64, std::size_t at_once = 1000) {
+  std::vector<Event> events, some(places);
+  for (std::size_t done = 0; done < bytes.size();) {
+    const std::size_t n = std::min(at_once, bytes.size() - done);
+    const MidiReader::Progress progress = reader.read({bytes.data() + done, n}, offset, some);
+    CHECK(progress.n_bytes > 0 && progress.n_bytes <= n && progress.n_events <= places);
+    events.insert(events.end(), some.begin(),
+                  some.begin() + static_cast<std::ptrdiff_t>(progress.n_events));
+    done += progress.n_bytes;
+  }
+  return events;
+}
+
+static std::vector<Event> read(const Bytes& bytes) {
+  MidiReader reader;
+  return read_on(reader, bytes);
+}
+
+static bool same(const std::vector<Event>& a, const std::vector<Event>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Event& x, const Event& y) {
+    return x.offset == y.offset && x.kind == y.kind && x.id == y.id && x.timbre == y.timbre &&
+           x.pitch == y.pitch && x.value == y.value;
+  });
+}
+
+static bool is_on(const Event& event, float pitch, int velocity, std::uint32_t timbre = 0) {
+  return event.kind == EventKind::kNoteOn && event.pitch == pitch &&
+         event.value == static_cast<float>(velocity) / 127.0f && event.timbre == timbre;
+}
+
+static bool is_off(const Event& event, const Event& on) {
+  return event.kind == EventKind::kNoteOff && event.id == on.id;
+}
+
+static bool is_all_off(const std::vector<Event>& events, float value) {
+  return events.size() == 1 && events[0].kind == EventKind::kAllOff && events[0].value == value;
+}
+
+// The one event moves this parameter, and to this value.
+static bool moves(const std::vector<Event>& events, Parameter parameter, double value) {
+  return events.size() == 1 && events[0].kind == EventKind::kParameter &&
+         events[0].id == static_cast<std::uint32_t>(parameter) &&
+         std::abs(events[0].value - value) < 1e-6;
+}
+
+static void notes() {
+  MidiReader reader;
+  const std::vector<Event> events = read_on(
+      reader, {0x90, 60, 127, 0x93, 60, 1, 0x80, 60, 64, 0x93, 60, 0, 0x83, 60, 0, 0x85, 1, 1}, 77);
+  CHECK(events.size() == 4);
+  CHECK(is_on(events[0], 60.0f, 127) && is_on(events[1], 60.0f, 1));
+  CHECK(events[0].id != events[1].id);
+  CHECK(is_off(events[2], events[0]) && is_off(events[3], events[1]));
+  for (const Event& event : events) CHECK(event.offset == 77);
+}
+
+static void struck_again() {
+  // Let go before: two ids, each ended by its own note-off.
+  std::vector<Event> events = read({0x90, 50, 9, 0x80, 50, 0, 0x90, 50, 8, 0x80, 50, 0});
+  CHECK(events.size() == 4 && is_off(events[1], events[0]) && is_off(events[3], events[2]));
+  CHECK(events[0].id != events[2].id);
+  // Not let go before: the first one is, so that it can't hang.
+  events = read({0x90, 50, 9, 50, 8, 50, 0, 50, 0});
+  CHECK(events.size() == 4 && is_off(events[1], events[0]) && is_on(events[2], 50.0f, 8));
+  CHECK(is_off(events[3], events[2]) && events[0].id != events[2].id);
+}
+
+static void ids_stay_apart() {
+  MidiReader reader;
+  std::vector<std::uint32_t> ids;
+  for (int round = 0; round < 3; ++round) {
+    for (int channel = 0; channel < 16; ++channel) {
+      for (const int key : {0, 1, 127}) {
+        const auto status = static_cast<std::uint8_t>(0x90 + channel);
+        const auto events = read_on(
+            reader, {status, static_cast<std::uint8_t>(key), 5, static_cast<std::uint8_t>(key), 0});
+        CHECK(events.size() == 2 && is_off(events[1], events[0]));
+        ids.push_back(events[0].id);
+      }
+    }
+  }
+  std::sort(ids.begin(), ids.end());
+  CHECK(std::adjacent_find(ids.begin(), ids.end()) == ids.end() && ids.front() > 0);
+}
+
+static void running_status_and_what_breaks_it() {
+  // Clock and active sensing between any two bytes; they break nothing.
+  std::vector<Event> events =
+      read({0xF8, 0x90, 0xFE, 60, 0xF8, 100, 62, 0xFA, 90, 0xFC, 64, 0xF8, 0xF8, 80});
+  CHECK(events.size() == 3 && is_on(events[0], 60.0f, 100) && is_on(events[1], 62.0f, 90) &&
+        is_on(events[2], 64.0f, 80));
+  // System exclusive, long, or cut off by another message; and what comes after it without status.
+  Bytes bytes = {0x90, 60, 1, 0xF0, 0x7E};
+  bytes.insert(bytes.end(), 100'000, 60);
+  for (const std::uint8_t byte : {0xF7, 61, 1, 0x90, 62, 1, 0xF0, 1, 2, 0x90, 63, 1}) {
+    bytes.push_back(byte);
+  }
+  events = read(bytes);
+  CHECK(events.size() == 3 && is_on(events[0], 60.0f, 1) && is_on(events[1], 62.0f, 1) &&
+        is_on(events[2], 63.0f, 1));
+  // Messages of the system end the running status; a message cut off by another is dropped.
+  CHECK(
+      read({0x90, 60, 1, 0xF1, 5, 60, 0, 0xF2, 1, 2, 60, 0, 0xF3, 1, 60, 0, 0xF6, 60, 0}).size() ==
+      1);
+  events = read({0x90, 60, 0x91, 61, 7, 0xB0, 7, 0x90, 62, 7});
+  CHECK(events.size() == 2 && is_on(events[0], 61.0f, 7) && is_on(events[1], 62.0f, 7));
+  // Data without any status; pressure of a key.
+  CHECK(read({60, 1, 0xF7, 60, 1}).empty() && read({0xA0, 60, 1, 61, 1}).empty());
+}
+
+static void programs() {
+  const std::vector<Event> events =
+      read({0xC2, 5, 0x92, 60, 1, 0x90, 60, 1, 0xC2, 3, 127, 0x92, 61, 1});
+  CHECK(events.size() == 3 && is_on(events[0], 60.0f, 1, 5) && is_on(events[1], 60.0f, 1, 0) &&
+        is_on(events[2], 61.0f, 1, 127));
+}
+
+static void parameters() {
+  CHECK(moves(read({0xE0, 0, 64}), Parameter::kBend, 0.0));
+  CHECK(moves(read({0xE0, 127, 127}), Parameter::kBend, 2.0));
+  CHECK(moves(read({0xE5, 0, 0}), Parameter::kBend, -2.0));
+  CHECK(moves(read({0xE0, 1, 64}), Parameter::kBend, 2.0 / 8191));
+  CHECK(moves(read({0xD0, 127}), Parameter::kVibrato, 2.0));
+  CHECK(moves(read({0xD0, 0}), Parameter::kVibrato, 0.0));
+  CHECK(moves(read({0xB0, 7, 0}), Parameter::kVolume, 0.0));
+  CHECK(moves(read({0xB0, 7, 64}), Parameter::kVolume, 0.5));
+  CHECK(moves(read({0xBF, 7, 127}), Parameter::kVolume, 1.0));
+  CHECK(moves(read({0xB0, 10, 0}), Parameter::kPan, -1.0));
+  CHECK(moves(read({0xB0, 10, 64}), Parameter::kPan, 0.0));
+  CHECK(moves(read({0xB0, 10, 127}), Parameter::kPan, 1.0));
+  CHECK(moves(read({0xB0, 5, 127}), Parameter::kGlide, info(Parameter::kGlide).highest));
+  CHECK(moves(read({0xB0, 1, 32}), Parameter::kMorph, 0.25));
+  CHECK(moves(read({0xB0, 64, 63}), Parameter::kSustain, 0.0));
+  CHECK(moves(read({0xB0, 64, 64}), Parameter::kSustain, 1.0));
+  CHECK(read({0xB0, 0, 1, 2, 3, 65, 127, 119, 1, 122, 1}).empty());
+  for (const ParameterInfo& parameter : kParameters) {  // ends of all others, too
+    if (parameter.controller < 0) continue;
+    const auto number = static_cast<std::uint8_t>(parameter.controller);
+    CHECK(read({0xB0, number, 0})[0].value == parameter.lowest);
+    CHECK(read({0xB0, number, 127})[0].value == parameter.highest);
+  }
+}
+
+static void range_of_the_wheel() {
+  MidiReader reader;
+  CHECK(read_on(reader, {0xB0, 101, 0, 100, 0, 6, 12, 38, 0}).empty());
+  CHECK(moves(read_on(reader, {0xE0, 127, 127}), Parameter::kBend, 12.0));
+  // The null parameter, another one, and a manufacturer's take no range.
+  for (const Bytes& other :
+       {Bytes{0xB0, 101, 127, 100, 127, 6, 7}, Bytes{0xB0, 101, 0, 100, 1, 6, 7},
+        Bytes{0xB0, 101, 0, 100, 0, 98, 0, 6, 7}}) {
+    CHECK(read_on(reader, other).empty());
+    CHECK(moves(read_on(reader, {0xE0, 0, 0}), Parameter::kBend, -12.0));
+  }
+  read_on(reader, {0xB0, 101, 0, 100, 0, 6, 127});
+  CHECK(moves(read_on(reader, {0xE0, 0, 0}), Parameter::kBend, -48.0));
+}
+
+static void ends_of_all() {
+  CHECK(is_all_off(read({0xB0, 120, 0}), 1.0f) && is_all_off(read({0xFF}), 1.0f));
+  for (const std::uint8_t number : {123, 124, 125, 126, 127}) {
+    CHECK(is_all_off(read({0xB3, number, 0}), 0.0f));
+  }
+  // No note-off follows for a note that has ended so.
+  const std::vector<Event> events =
+      read({0x90, 60, 1, 0x94, 60, 1, 0xB0, 123, 0, 0x80, 60, 0, 0x84, 60, 0, 0x90, 60, 2});
+  CHECK(events.size() == 4 && is_on(events[3], 60.0f, 2));
+
+  const std::vector<Event> reset = read({0xB0, 121, 0});
+  CHECK(reset.size() == 4);
+  for (const Parameter parameter :
+       {Parameter::kBend, Parameter::kVibrato, Parameter::kSustain, Parameter::kMorph}) {
+    CHECK(std::any_of(reset.begin(), reset.end(),
+                      [&](const Event& event) { return moves({event}, parameter, 0.0); }));
+  }
+}
+
+// Any bytes, cut anywhere, into any room: the same events, all within bounds.
+static void any_bytes_in_any_pieces() {
+  std::mt19937 random(1);
+  Bytes bytes(20'000);
+  for (std::uint8_t& byte : bytes) {
+    byte = static_cast<std::uint8_t>(random() % 3 == 0 ? random() % 256 : random() % 128);
+  }
+  MidiReader first;
+  const std::vector<Event> whole = read_on(first, bytes, 3, 40'000, bytes.size());
+  CHECK(whole.size() > 1000);
+  for (const std::size_t at_once : {1, 2, 3, 100, 20'000}) {
+    for (const std::size_t places : {MidiReader::kMostEvents, std::size_t{5}, std::size_t{64}}) {
+      MidiReader reader;
+      CHECK(same(read_on(reader, bytes, 3, places, at_once), whole));
+    }
+  }
+  bool fine = true;
+  for (const Event& event : whole) {
+    if (event.kind == EventKind::kParameter) {
+      fine &= event.id < kParameterCount && event.value >= kParameters[event.id].lowest &&
+              event.value <= kParameters[event.id].highest;
+    } else if (event.kind == EventKind::kNoteOn) {
+      fine &= event.pitch >= 0.0f && event.pitch <= 127.0f && event.value > 0.0f &&
+              event.value <= 1.0f && event.id >= 2048 && event.timbre < 128;
+    }
+  }
+  CHECK(fine);
+  // Without room nothing is read, and nothing is lost.
+  MidiReader reader;
+  std::vector<Event> few(MidiReader::kMostEvents - 1);
+  const Bytes note = {0x90, 60, 1};
+  const MidiReader::Progress progress = reader.read(note, 0, few);
+  CHECK(progress.n_bytes == 0 && progress.n_events == 0);
+  CHECK(read_on(reader, note).size() == 1);
+}
+
+static void never_allocates() {
+  MidiReader reader;
+  std::vector<Event> events(16);
+  const Bytes bytes = {0x90, 60, 1, 60, 2, 0xE0, 1, 1, 0xB0, 121, 0, 123, 0};
+  const int before = allocations;
+  for (int i = 0; i < 100; ++i) reader.read(bytes, 0, events);
+  CHECK(allocations == before);
+  static_assert(noexcept(reader.read({}, 0, {})));
+}
+
+int main() {
+  notes();
+  struck_again();
+  ids_stay_apart();
+  running_status_and_what_breaks_it();
+  programs();
+  parameters();
+  range_of_the_wheel();
+  ends_of_all();
+  any_bytes_in_any_pieces();
+  never_allocates();
+  return audiogen::test::finish();
+}
