@@ -12,6 +12,7 @@ void bind_ops(py::module_& module);
 void bind_gansynth(py::module_& module);
 void bind_samplernn(py::module_& module);
 void bind_engine(py::module_& module);
+void bind_live(py::module_& module);
 
 static void raise(const char* name, const char* message) {
   PyErr_SetString(py::module_::import("audiogen.errors").attr(name).ptr(), message);
@@ -34,4 +35,5 @@ PYBIND11_MODULE(_native, module) {
   bind_gansynth(module);
   bind_samplernn(module);
   bind_engine(module);
+  bind_live(module);
 }

@@ -1,0 +1,127 @@
+// Python bindings of live playing: the engine with its worker thread, and the reader of MIDI.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "engine/live_engine.h"
+#include "engine/midi.h"
+
+namespace py = pybind11;
+
+namespace audiogen::bindings {
+
+using engine::Event;
+using engine::Instrument;
+using engine::LiveEngine;
+using engine::LiveSettings;
+using engine::MidiReader;
+using Events = py::array_t<Event, py::array::c_style>;
+
+static std::unique_ptr<LiveEngine> make_live_engine(std::shared_ptr<Instrument> instrument,
+                                                    std::uint32_t sample_rate,
+                                                    std::size_t max_block, std::size_t max_voices,
+                                                    std::uint64_t seed, std::size_t n_channels,
+                                                    std::optional<std::size_t> lookahead,
+                                                    bool synchronous) {
+  LiveSettings settings;
+  settings.sample_rate = sample_rate;
+  settings.max_block = max_block;
+  settings.max_voices = max_voices;
+  settings.seed = seed;
+  settings.n_channels = n_channels;
+  settings.lookahead = lookahead;
+  settings.synchronous = synchronous;
+  return std::make_unique<LiveEngine>(std::move(instrument), settings);
+}
+
+static py::array_t<float> process(LiveEngine& live, std::size_t n, const Events& events) {
+  if (n > live.max_block() && !live.synchronous()) {
+    throw std::invalid_argument("n=" + std::to_string(n) +
+                                " is more than max_block=" + std::to_string(live.max_block()));
+  }
+  const std::size_t n_channels = live.n_channels();
+  py::array_t<float> out(std::vector<std::size_t>{n, n_channels});
+  const std::span<const Event> list(events.data(), static_cast<std::size_t>(events.size()));
+  float* const to = out.mutable_data();
+  const py::gil_scoped_release release;
+  std::vector<float> planes(n_channels * n);
+  std::vector<float*> channels;
+  for (std::size_t c = 0; c < n_channels; ++c) channels.push_back(planes.data() + c * n);
+  live.process(channels, n, list);
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t c = 0; c < n_channels; ++c) to[i * n_channels + c] = channels[c][i];
+  }
+  return out;
+}
+
+static std::size_t post(LiveEngine& live, const Events& events) {
+  const std::span<const Event> list(events.data(), static_cast<std::size_t>(events.size()));
+  std::size_t n = 0;
+  for (const Event& event : list) n += live.post(event) ? 1 : 0;
+  return n;
+}
+
+static Events read(MidiReader& reader, std::string_view bytes, std::uint32_t offset) {
+  std::vector<Event> events;
+  std::array<Event, 64> some;
+  std::span<const std::uint8_t> left(reinterpret_cast<const std::uint8_t*>(bytes.data()),
+                                     bytes.size());
+  while (!left.empty()) {
+    const MidiReader::Progress progress = reader.read(left, offset, some);
+    events.insert(events.end(), some.begin(), some.begin() + progress.n_events);
+    left = left.subspan(progress.n_bytes);
+  }
+  Events out(static_cast<py::ssize_t>(events.size()));
+  std::copy(events.begin(), events.end(), out.mutable_data());
+  return out;
+}
+
+}  // namespace audiogen::bindings
+
+void bind_live(py::module_& module) {
+  using namespace audiogen::bindings;
+  py::class_<LiveEngine>(module, "LiveEngine",
+                         "An engine whose samples a thread of its own makes ahead of time.")
+      .def(py::init(&make_live_engine), py::arg("instrument"), py::arg("sample_rate"),
+           py::arg("max_block"), py::arg("max_voices"), py::arg("seed") = 0,
+           py::arg("n_channels") = 2, py::arg("lookahead") = py::none(),
+           py::arg("synchronous") = false)
+      .def("process", &process, py::arg("n"), py::arg("events"),
+           "The next n samples, float32 [n, n_channels]. Never waits for the engine's thread.")
+      .def("post", &post, py::arg("events"),
+           "Gives events, from any thread, for the next block's start; returns how many had room.")
+      .def("swap", &LiveEngine::swap, py::arg("instrument"),
+           py::call_guard<py::gil_scoped_release>(),
+           "Plays another instrument from the next block on; what sounds fades out in 20 ms.")
+      .def_property_readonly("latency", &LiveEngine::latency, "Samples from an event to its sound.")
+      .def_property_readonly("lookahead", &LiveEngine::lookahead)
+      .def_property_readonly("max_block", &LiveEngine::max_block)
+      .def_property_readonly("n_channels", &LiveEngine::n_channels)
+      .def_property_readonly("ready", &LiveEngine::ready,
+                             "Whether the next `lookahead` samples are certain not to be late.")
+      .def_property_readonly("n_late", &LiveEngine::n_late, "Blocks that lacked samples.")
+      .def_property_readonly("n_dropped", &LiveEngine::n_dropped, "Events that found no room.")
+      .def_property_readonly("n_sounding", &LiveEngine::n_sounding)
+      .def_property_readonly("n_transposed", &LiveEngine::n_transposed)
+      .def_property_readonly("n_stolen", &LiveEngine::n_stolen)
+      .def_property_readonly("peak", &LiveEngine::peak, "Of the last block.")
+      .def_property_readonly("load", &LiveEngine::load,
+                             "Time that the thread takes over time that sounds; 0 if synchronous.");
+  py::class_<MidiReader>(module, "MidiReader", "Reads a stream of MIDI, cut anywhere.")
+      .def(py::init())
+      .def("read", &read, py::arg("bytes"), py::arg("offset") = 0,
+           "The events of messages that end within these bytes.");
+}
