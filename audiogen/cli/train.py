@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +14,8 @@ import typer
 from audiogen.errors import AudiogenError, ParameterError
 
 if TYPE_CHECKING:
+    from audiogen.training.checkpoints import Checkpoints
+    from audiogen.training.journal import Journal, Sound
     from audiogen.training.loop import Steps
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -21,9 +23,16 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of the new preset.")]
 Run = Annotated[
     Path | None,
-    typer.Option(help="Folder of checkpoint and log.", show_default="OUTPUT.run"),
+    typer.Option(
+        help="Folder of checkpoints, previews and report.html.", show_default="OUTPUT.run"
+    ),
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --run.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on from the newest checkpoint in --run.")
+]
+PreviewMinutes = Annotated[
+    float, typer.Option(min=0.0, help="Between previews to hear and see; 0 for none.")
+]
 Seed = Annotated[int, typer.Option(min=0)]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
 Description = Annotated[str, typer.Option(help="A sentence for the preset.")]
@@ -55,25 +64,36 @@ def gansynth(
         str | None, typer.Option(help="Played when none is asked for.", show_default="the first")
     ] = None,
     author: Author = None,
+    preview_minutes: PreviewMinutes = 5.0,
     run: Run = None,
     resume: Resume = False,
 ) -> None:
     """Train a GANSynth generator: first by regression, then with a Wasserstein critic.
 
-    Ctrl-C saves a checkpoint; --resume goes on from it.
+    Curves and previews are in report.html in --run, and there for TensorBoard. Ctrl-C saves a
+    checkpoint; --resume goes on from it.
     """
     import torch
 
     from audiogen.data.nsynth import read_notes
-    from audiogen.training.export import export_preset, preset_fields, read_source
+    from audiogen.training.export import (
+        export_preset,
+        preset_fields,
+        read_source,
+        sketch_notes,
+    )
     from audiogen.training.gansynth import Notes, Recipe, Trainer
 
     recipe = Recipe(steps=steps, adversarial_share=adversarial_share, seed=seed)
     notes = read_notes(data, sample_rate=recipe.spectrogram.sample_rate)
     source = read_source(notes.folder)
     _check_output(output)
+    checkpoints = _checkpoints(output, run, resume)
+    state = checkpoints.newest()
     torch.set_num_threads(threads)
     trainer = Trainer(Notes.read(notes), recipe)
+    if state is not None:
+        trainer.restore(state)
     names = [entry.get("name", "?") for entry in source.get("instruments", ())]
     shown = ", ".join(names[:8]) + (" and others" if len(names) > 8 else "")
     card: dict[str, Any] = {
@@ -82,9 +102,21 @@ def gansynth(
         "default_timbre": default_timbre,
     }
     preset_fields(trainer, notes, output.name, **card)  # a bad name shows now, not at the end
-    _follow(trainer, _checkpoint(output, run, resume))
+    about = {
+        "notes": f"{len(trainer.training)} to train on, {len(trainer.held_out)} held out",
+        "instruments": str(len(notes.instruments)),
+    }
+    journal = _follow(
+        trainer,
+        checkpoints,
+        output.name,
+        about,
+        lambda: sketch_notes(trainer, notes, **card),
+        preview_minutes,
+    )
     preset = export_preset(trainer, notes, output, command=_command(), **card)
     measured = ", ".join(f"{name} {value:.3f}" for name, value in preset.measured.items())
+    journal.finish(measured, output)
     typer.echo(f"{output}  {len(preset.timbres)} timbres; {measured}")
     typer.echo(f"  play it: audiogen render --notes 'C4 E4 G4' --preset {output} -o try.wav")
 
@@ -128,6 +160,7 @@ def samplernn(
     source: Annotated[str, typer.Option(help="Where the recordings are from.")] = "",
     licence: Annotated[str, typer.Option(help="Of the recordings, as an SPDX name.")] = "",
     author: Author = None,
+    preview_minutes: PreviewMinutes = 5.0,
     run: Run = None,
     resume: Resume = False,
 ) -> None:
@@ -135,20 +168,27 @@ def samplernn(
 
     Recordings may be of any length, rate and number of channels; silent ends are cut, and files
     that can't be read are named and left out. Notes make an instrument that answers to pitch and
-    velocity. Ctrl-C saves a checkpoint; --resume goes on from it.
+    velocity. Curves and previews are in report.html in --run, and there for TensorBoard. Ctrl-C
+    saves a checkpoint; --resume goes on from it.
     """
     import torch
 
     from audiogen.models.samplernn import SampleRNNConfig
     from audiogen.presets import load_preset
     from audiogen.training.excerpts import read_training_data
-    from audiogen.training.export_samplernn import export_samplernn, samplernn_fields, start_from
+    from audiogen.training.export_samplernn import (
+        export_samplernn,
+        samplernn_fields,
+        sketch_samplernn,
+        start_from,
+    )
     from audiogen.training.samplernn import Recipe, Trainer, steps_in
 
     if (minutes is None) == (steps is None):
         raise ParameterError("give either --minutes or --steps, one of the two")
     _check_output(output)
-    checkpoint = _checkpoint(output, run, resume)
+    checkpoints = _checkpoints(output, run, resume)
+    state = checkpoints.newest()
     torch.set_num_threads(threads)
     model = SampleRNNConfig(
         frame_sizes=_sizes(frame_sizes),
@@ -182,22 +222,24 @@ def samplernn(
     for line in prepared.split["skipped"]:
         typer.echo(f"left out: {line}", err=True)
     split = prepared.split
-    typer.echo(
+    found = (
         f"{prepared.minutes:.1f} minutes to train on in {len(split['training'])} files;"
-        f" {len(split['held_out'])} held out, {len(split['skipped'])} left out",
-        err=True,
+        f" {len(split['held_out'])} held out, {len(split['skipped'])} left out"
     )
-    (checkpoint.parent / "split.json").write_text(json.dumps(split, indent=1))
+    typer.echo(found, err=True)
+    (checkpoints.folder / "split.json").write_text(json.dumps(split, indent=1))
 
     def make(n_steps: int) -> Trainer:
         recipe = Recipe(steps=n_steps, model=prepared.model, **options)
         return Trainer(prepared.training, prepared.held_out, recipe)
 
-    if steps is None and checkpoint.exists():
-        steps = int(torch.load(checkpoint, weights_only=True)["recipe"]["steps"])
+    if steps is None and state is not None:
+        steps = int(state["recipe"]["steps"])
     trainer = make(steps or steps_in(60.0 * (minutes or 0.0), make(1_000_000)))
     if start is not None:
         start_from(trainer, load_preset(start))
+    if state is not None:
+        trainer.restore(state)
     card: dict[str, Any] = {
         "description": description or f"Trained on {data.name}.",
         "authors": author or ["unknown"],
@@ -206,9 +248,17 @@ def samplernn(
         "temperature": temperature,
     }
     samplernn_fields(trainer, prepared, data, output.name, **card)
-    _follow(trainer, checkpoint)
+    journal = _follow(
+        trainer,
+        checkpoints,
+        output.name,
+        {"data": found, "left out": "; ".join(split["skipped"])},
+        lambda: sketch_samplernn(trainer, prepared, data, **card),
+        preview_minutes,
+    )
     preset = export_samplernn(trainer, prepared, data, output, command=_command(), **card)
     measured = ", ".join(f"{name} {value:.3f}" for name, value in preset.measured.items())
+    journal.finish(measured, output)
     typer.echo(f"{output}  {measured}")
     play = "--notes 'C4 E4 G4'" if prepared.model.conditioning == "note" else "--seconds 10"
     typer.echo(f"  play it: audiogen render {play} --preset {output} -o try.wav")
@@ -229,25 +279,35 @@ def _check_output(output: Path) -> None:
             raise AudiogenError(f"{output}: isn't empty and isn't a preset; choose another folder")
 
 
-def _checkpoint(output: Path, run: Path | None, resume: bool) -> Path:
-    """Where the checkpoint is, or will be; an old one is neither taken nor lost unasked."""
+def _checkpoints(output: Path, run: Path | None, resume: bool) -> Checkpoints:
+    """Where checkpoints are, or will be; old ones are neither taken nor lost unasked."""
+    from audiogen.training.checkpoints import Checkpoints
+
     run = run or output.with_name(output.name + ".run")
-    run.mkdir(parents=True, exist_ok=True)
-    checkpoint = run / "checkpoint.pt"
-    if checkpoint.exists() and not resume:
+    checkpoints = Checkpoints(run, lambda line: typer.echo(line, err=True))
+    there = checkpoints.paths()
+    if there and not resume:
         raise AudiogenError(
-            f"{checkpoint} is there already; --resume goes on from it, --run names another folder"
+            f"{there[-1]} is there already; --resume goes on from it, --run names another folder"
         )
-    if resume and not checkpoint.exists():
-        raise AudiogenError(f"{checkpoint} isn't there; without --resume a training begins")
-    return checkpoint
+    if resume and not there:
+        raise AudiogenError(f"{run}: has no checkpoint; without --resume a training begins")
+    return checkpoints
 
 
-def _follow(trainer: Steps, checkpoint: Path) -> None:
-    """Train to the last step, with a bar on a terminal, and a log beside the checkpoint."""
+def _follow(
+    trainer: Steps,
+    checkpoints: Checkpoints,
+    title: str,
+    about: dict[str, str],
+    sketch: Callable[[], Sound],
+    preview_minutes: float,
+) -> Journal:
+    """Train to the last step, with a bar on a terminal and a journal beside the checkpoints."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from audiogen.training.journal import Journal
     from audiogen.training.loop import train as run_trainer
 
     columns = (
@@ -257,28 +317,48 @@ def _follow(trainer: Steps, checkpoint: Path) -> None:
         TextColumn("{task.fields[losses]}"),
     )
     console = Console(stderr=True)
-    log = checkpoint.with_name("log.jsonl")
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=trainer.n_steps, losses="starting")
 
-        def report(step: int, losses: dict[str, float], seconds: float) -> None:
+    def say(line: str) -> None:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    about |= {"command": _command()}
+    journal = Journal(checkpoints.folder, title, about, say, trainer.step, trainer.n_steps)
+    say(f"curves and previews: {checkpoints.folder / 'report.html'}")
+    warned = ""
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=trainer.n_steps, completed=trainer.step, losses="starting")
+
+        def report(losses: dict[str, float]) -> None:
+            nonlocal warned
+            step, seconds = trainer.step, trainer.seconds
             shown = "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
             bar.update(task, completed=step, losses=shown)
             if not console.is_terminal:
                 left = (trainer.n_steps - step) * seconds / max(1, step)
-                typer.echo(
-                    f"{step}/{trainer.n_steps}  {seconds:.0f} s, {left:.0f} s left  {shown}",
-                    err=True,
-                )
-            with log.open("a") as file:
-                line = {"step": step, "seconds": round(seconds, 1), "time": round(time.time())}
-                file.write(json.dumps(line | losses) + "\n")
+                say(f"{step}/{trainer.n_steps}  {seconds:.0f} s, {left:.0f} s left  {shown}")
+            if trainer.warning and not warned:
+                say(f"warning: {trainer.warning}")
+            warned = trainer.warning
+            journal.report(step, losses, seconds, trainer.warning)
 
         try:
-            run_trainer(trainer, checkpoint, report)
+            run_trainer(
+                trainer,
+                checkpoints,
+                report,
+                (lambda: journal.preview(trainer.step, sketch)) if preview_minutes else None,
+                60.0 * preview_minutes,
+            )
         except KeyboardInterrupt:
-            typer.echo(f"stopped at step {trainer.step}; --resume goes on from {checkpoint}")
+            journal.finish(f"stopped at step {trainer.step}")
+            typer.echo(
+                f"stopped at step {trainer.step}; --resume goes on from {checkpoints.folder}"
+            )
             raise typer.Exit(130) from None
+        except AudiogenError as error:
+            journal.finish(f"stopped at step {trainer.step}: {error}")
+            raise
+    return journal
 
 
 def _command() -> str:

@@ -6,6 +6,8 @@ import platform
 import re
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ else:
 
 # Of the note that every timbre plays in the preview.
 _PREVIEW_PITCHES = (60, 64, 67, 72)
+N_SKETCHED = 3  # timbres, while training
 
 
 def export_preset(
@@ -71,11 +74,39 @@ def export_preset(
         f"held_out_{name}": round(value, 4) for name, value in trainer.evaluate().items()
     }
     weights = export_weights(trainer.average)
+    with draft_preset(fields, weights) as draft:
+        return write_preset(folder, fields, weights, preview_notes(draft, draft.parent))
+
+
+def sketch_notes(trainer: Trainer, notes: NoteSet, **card: Any) -> tuple[np.ndarray, int]:
+    """Let a training be heard as it is now: some of its timbres, as the preset would play them.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Its averaged weights are taken.
+    notes : NoteSet
+    **card
+        As `preset_fields`.
+
+    Returns
+    -------
+    samples : array [n_samples], float32
+    sample_rate : int, Hz
+    """
+    fields = preset_fields(trainer, notes, "sketch", **card)
+    with draft_preset(fields, export_weights(trainer.average)) as draft:
+        samples, sample_rate, _ = each_timbre(draft, 1.0, N_SKETCHED)
+    return samples, sample_rate
+
+
+@contextmanager
+def draft_preset(fields: dict[str, Any], weights: dict[str, np.ndarray]) -> Iterator[Path]:
+    """The folder of a preset that is there for a moment, alone in a folder of its own."""
     with tempfile.TemporaryDirectory() as scratch:
-        draft = Path(scratch) / folder.name
+        draft = Path(scratch) / fields["name"]
         write_preset(draft, fields, weights)
-        files = preview_notes(draft, Path(scratch))
-        return write_preset(folder, fields, weights, files)
+        yield draft
 
 
 def preset_fields(
@@ -174,27 +205,46 @@ def training_table(trainer: Any, command: str) -> dict[str, Any]:
 def preview_notes(folder: Path, scratch: Path) -> dict[str, Path]:
     """Play each timbre of a preset once; returns ``preview.flac`` and ``preview.png``."""
     from audiogen.audio_file import write_audio
-    from audiogen.engine import Synth
     from audiogen.plot import plot_rainbowgram
+
+    samples, sample_rate, timbres = each_timbre(folder, 1.5)
+    files = {name: scratch / name for name in ("preview.flac", "preview.png")}
+    write_audio(files["preview.flac"], samples, sample_rate)
+    plot_rainbowgram(samples, sample_rate, files["preview.png"], ", ".join(timbres))
+    return files
+
+
+def each_timbre(
+    folder: Path, each_s: float, most: int | None = None
+) -> tuple[np.ndarray, int, list[str]]:
+    """A note of two thirds of ``each_s`` by each timbre, or by some from the first to the last.
+
+    Returns
+    -------
+    samples : array [n_samples], float32
+    sample_rate : int, Hz
+    timbres : list of str
+    """
+    from audiogen.engine import Synth
 
     synth = Synth(folder)
     assert synth.preset.pitch_range is not None
     lowest, highest = synth.preset.pitch_range
+    timbres = synth.timbres
+    if most is not None and len(timbres) > most:
+        timbres = [timbres[i * (len(timbres) - 1) // (most - 1)] for i in range(most)]
+    length = round(each_s * synth.sample_rate)
     parts = []
-    for i, timbre in enumerate(synth.timbres):
+    for i, timbre in enumerate(timbres):
         pitch = min(max(_PREVIEW_PITCHES[i % len(_PREVIEW_PITCHES)], lowest), highest)
-        part = synth.render([(0.0, 1.0, pitch)], timbre=timbre)
-        length = round(1.5 * synth.sample_rate)
+        part = synth.render([(0.0, each_s / 1.5, pitch)], timbre=timbre)
         parts.append(np.pad(part, (0, max(0, length - len(part))))[:length])
     samples = np.concatenate(parts)
     # Fade each cut tail out, so that the preview doesn't click where the next timbre begins.
     fade = np.linspace(1.0, 0.0, length // 10, dtype=np.float32)
     for end in range(length, len(samples) + 1, length):
         samples[end - len(fade) : end] *= fade
-    files = {name: scratch / name for name in ("preview.flac", "preview.png")}
-    write_audio(files["preview.flac"], samples, synth.sample_rate)
-    plot_rainbowgram(samples, synth.sample_rate, files["preview.png"], ", ".join(synth.timbres))
-    return files
+    return samples, synth.sample_rate, timbres
 
 
 def name_of(name: str, taken: list[str]) -> str:

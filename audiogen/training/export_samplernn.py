@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,19 @@ from audiogen.evaluation.likelihood import bigram_bits, unigram_bits
 from audiogen.models.samplernn import export_weights, import_weights
 from audiogen.presets import Preset, SamplernnPreset, check_fields, write_preset
 from audiogen.training.excerpts import TrainingData
-from audiogen.training.export import name_of, preview_notes, read_source, training_table
+from audiogen.training.export import (
+    N_SKETCHED,
+    draft_preset,
+    each_timbre,
+    name_of,
+    preview_notes,
+    read_source,
+    training_table,
+)
 from audiogen.training.samplernn import Trainer
 
 PREVIEW_S = 8.0
+SKETCH_S = 2.5  # while training
 FINAL_S = 240.0  # of held-out sound that the finished preset is measured on
 
 
@@ -140,11 +148,30 @@ def export_samplernn(
         "best_step": float(trainer.best["step"]),
     }
     weights = export_weights(model)
-    with tempfile.TemporaryDirectory() as scratch:
-        draft = Path(scratch) / folder.name
-        preset = write_preset(draft, fields, weights)
-        files = (preview_notes if preset.plays_notes else preview_texture)(draft, Path(scratch))
-        return write_preset(folder, fields, weights, files)
+    listen = preview_notes if prepared.pitch_range else preview_texture
+    with draft_preset(fields, weights) as draft:
+        return write_preset(folder, fields, weights, listen(draft, draft.parent))
+
+
+def sketch_samplernn(
+    trainer: Trainer, prepared: TrainingData, data: Path, **card: Any
+) -> tuple[np.ndarray, int]:
+    """Let a training be heard as it is now, by its averaged weights, as the preset would sound.
+
+    Returns
+    -------
+    samples : array [n_samples], float32
+    sample_rate : int, Hz
+    """
+    from audiogen.engine import Texture
+
+    fields = samplernn_fields(trainer, prepared, data, "sketch", **card)
+    with draft_preset(fields, export_weights(trainer.average)) as draft:
+        if prepared.pitch_range:
+            samples, sample_rate, _ = each_timbre(draft, 1.0, N_SKETCHED)
+            return samples, sample_rate
+        texture = Texture(draft)
+        return texture.generate(SKETCH_S, seed=0), texture.sample_rate
 
 
 def _sizes(trainer: Trainer) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from audiogen.representation.spectrogram import (
     waveform_to_spectrogram,
 )
 from audiogen.training import losses
+from audiogen.training.checkpoints import n_bytes_of
 
 # 1e-4 is about the quantisation noise of a 16-bit file; the scale maps it to -0.8 and the loudest
 # bins to 0.8.
@@ -171,6 +172,8 @@ class Trainer:
         )
         self.step = 0
         self.seconds = 0.0  # spent in steps, stops not counted
+        self.best: dict[str, float] = {"log_mel_db": math.inf, "step": 0}
+        self.warning = ""
 
     @property
     def n_steps(self) -> int:
@@ -376,12 +379,18 @@ class Trainer:
             mean.lerp_(now, 1.0 - keep)
         self.average_latents.lerp_(self.latents, 1.0 - keep)
 
+    def checkpoint_bytes(self) -> int:
+        """About how large a checkpoint becomes: networks, the average, two moments of Adam's."""
+        generator = n_bytes_of(self.generator) + n_bytes_of(self.latents.detach())
+        return 4 * generator + 3 * n_bytes_of(self.critic)
+
     def state(self) -> dict:
         """Everything that training goes on from."""
         return {
             "recipe": asdict(self.recipe),
             "step": self.step,
             "seconds": self.seconds,
+            "best": self.best,
             "names": self.notes.names,
             "generator": self.generator.state_dict(),
             "latents": self.latents.detach(),
@@ -401,7 +410,7 @@ class Trainer:
                 "the checkpoint was made with another recipe or other instruments; start anew in"
                 " another folder, or give the same arguments"
             )
-        self.step, self.seconds = state["step"], state["seconds"]
+        self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
         self.generator.load_state_dict(state["generator"])
         self.average.load_state_dict(state["average"])
         self.critic.load_state_dict(state["critic"])

@@ -1,4 +1,4 @@
-"""The loop that every kind of training runs in: steps, reports, checkpoints, Ctrl-C."""
+"""The loop that every kind of training runs in: steps, reports, previews, checkpoints, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Protocol
 
-import torch
-
 from audiogen.errors import AudiogenError
+from audiogen.training.checkpoints import Checkpoints
+
+REPORT_EVERY_S = 15.0
+SAVE_EVERY_S = 50.0  # a process that is killed loses less than a minute
+PREVIEW_EVERY_S = 300.0
+MOST = 0.05  # of the time, for each of these
 
 
 class Steps(Protocol):
@@ -20,6 +23,8 @@ class Steps(Protocol):
 
     step: int  # that comes next
     seconds: float  # spent in steps, stops not counted
+    best: dict[str, Any]  # "step": when held-out sound was best
+    warning: str  # what the user should know by now; empty when all is well
 
     @property
     def n_steps(self) -> int: ...
@@ -30,51 +35,95 @@ class Steps(Protocol):
 
     def restore(self, state: dict[str, Any]) -> None: ...
 
+    def checkpoint_bytes(self) -> int: ...
+
+
+class Pace:
+    """When something is due: every so many seconds, or more seldom if it takes long.
+
+    Parameters
+    ----------
+    every_s : float, s
+    clock : callable
+        Gives seconds.
+    """
+
+    def __init__(self, every_s: float, clock: Callable[[], float] = time.monotonic):
+        self._every_s, self._clock = every_s, clock
+        self._next = clock() + every_s
+
+    def due(self) -> bool:
+        return self._clock() >= self._next
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Round what is done: the next comes so late that it takes `MOST` of the time."""
+        start = self._clock()
+        yield
+        end = self._clock()
+        self._next = max(start + self._every_s, end + (end - start) * (1.0 / MOST - 1.0))
+
 
 def train(
     trainer: Steps,
-    checkpoint: Path,
-    report: Callable[[int, dict[str, float], float], None],
-    save_every_s: float = 120.0,
+    checkpoints: Checkpoints,
+    report: Callable[[dict[str, float]], None],
+    preview: Callable[[], None] | None = None,
+    preview_every_s: float = PREVIEW_EVERY_S,
+    save_every_s: float = SAVE_EVERY_S,
 ) -> None:
-    """Run a trainer to its last step; checkpoints are whole or not there.
+    """Run a trainer to its last step.
 
-    Ctrl-C is acted on between two steps: the checkpoint is saved, then KeyboardInterrupt raised.
+    Ctrl-C (or SIGTERM) is acted on between two steps: the checkpoint is saved, then
+    KeyboardInterrupt raised. Saving and previews take a twentieth of the time each, at most, so
+    that a large model on a slow disk is saved more seldom.
 
     Parameters
     ----------
     trainer : Steps
-    checkpoint : Path
-        Gone on from when it exists.
+        Fresh, or restored.
+    checkpoints : Checkpoints
     report : callable
-        Gets the step, the means of the losses since the last report, and seconds since the start.
-    save_every_s : float
+        Gets the means of the losses since the last report.
+    preview : callable, optional
+        Lets the trainer be heard; it must leave it as it is.
+    preview_every_s, save_every_s : float, s
+
+    Raises
+    ------
+    AudiogenError
+        If a step can't be made, or not be saved, or there is too little space on the disk.
     """
-    if checkpoint.exists():
-        # A checkpoint is the user's own file of tensors and numbers: no code is read from it.
-        trainer.restore(torch.load(checkpoint, weights_only=True))
-    saved = reported = time.monotonic()
-    start = saved - trainer.seconds
+    checkpoints.require_space(trainer.checkpoint_bytes())
+    reports, saves = Pace(REPORT_EVERY_S), Pace(save_every_s)
+    previews = Pace(preview_every_s)
+    start = time.monotonic() - trainer.seconds
     sums: dict[str, list[float]] = {}
+    saved = -1
     with _interruptible() as interrupted:
-        try:
-            while trainer.step < trainer.n_steps and not interrupted.is_set():
-                for name, value in trainer.train_step().items():
-                    sums.setdefault(name, []).append(value)
-                now = time.monotonic()
-                trainer.seconds = now - start
-                if now - reported > 15.0 or trainer.step == trainer.n_steps:
-                    report(
-                        trainer.step, {k: sum(v) / len(v) for k, v in sums.items()}, trainer.seconds
-                    )
-                    sums, reported = {}, now
-                if now - saved > save_every_s:
-                    save(trainer, checkpoint)
-                    saved = now
-        except AudiogenError:
-            save(trainer, checkpoint)  # what wasn't a number hasn't reached the weights
-            raise
-    save(trainer, checkpoint)
+        while trainer.step < trainer.n_steps and not interrupted.is_set():
+            try:
+                seen = trainer.train_step()
+            except AudiogenError:
+                checkpoints.save(trainer)  # what wasn't a number hasn't reached the weights
+                raise
+            trainer.seconds = time.monotonic() - start
+            for name, value in seen.items():
+                sums.setdefault(name, []).append(value)
+            last = trainer.step == trainer.n_steps
+            if reports.due() or last:
+                with reports.taken():
+                    report({name: sum(values) / len(values) for name, values in sums.items()})
+                sums = {}
+            if saves.due() or trainer.best["step"] == trainer.step:
+                with saves.taken():
+                    checkpoints.save(trainer)
+                saved = trainer.step
+            if preview is not None and previews.due() and not last:
+                with previews.taken():
+                    preview()
+    if saved != trainer.step:
+        checkpoints.save(trainer)
     if interrupted.is_set():
         raise KeyboardInterrupt
 
@@ -86,15 +135,10 @@ def _interruptible() -> Iterator[threading.Event]:
     if threading.current_thread() is not threading.main_thread():
         yield event
         return
-    before = signal.signal(signal.SIGINT, lambda number, frame: event.set())
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: event.set()) for number in numbers]
     try:
         yield event
     finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def save(trainer: Steps, checkpoint: Path) -> None:
-    """Write a checkpoint beside its place, then move it there."""
-    draft = checkpoint.with_suffix(".tmp")
-    torch.save(trainer.state(), draft)
-    draft.replace(checkpoint)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

@@ -36,4 +36,5 @@ def keep_freed_memory() -> bool:
     except (AttributeError, OSError, TypeError):  # musl, macOS, Windows
         return False
     settings = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, _MOST), (_M_TOP_PAD, _TOP_PAD))
-    return all([mallopt(name, value) == 1 for name, value in settings])
+    told = [mallopt(name, value) for name, value in settings]
+    return all(done == 1 for done in told)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from audiogen.errors import AudiogenError, ParameterError
 from audiogen.models.samplernn import SampleRNN, SampleRNNConfig
+from audiogen.training.checkpoints import n_bytes_of
 from audiogen.training.excerpts import Chunk, Excerpts
 
 EVALUATION_CHUNK = 8192  # samples
@@ -101,6 +102,7 @@ class Trainer:
         self.best: dict[str, Any] = {"bits": math.inf, "step": 0, "weights": {}}
         self.step = 0
         self.seconds = 0.0
+        self.warning = ""
 
     @property
     def n_steps(self) -> int:
@@ -112,7 +114,7 @@ class Trainer:
         Returns
         -------
         dict of float
-            ``bits`` a sample, and ``held_out`` bits where they were looked at. The averaged
+            ``bits`` a sample, and ``held_out_bits`` where they were looked at. The averaged
             weights of the best look are in `best`.
 
         Raises
@@ -153,10 +155,10 @@ class Trainer:
         self.step += 1
         seen = {"bits": loss.item()}
         if self._looks():
-            seen["held_out"] = self.evaluate()
-            if seen["held_out"] < self.best["bits"]:
+            held_out = seen["held_out_bits"] = self.evaluate()
+            if held_out < self.best["bits"]:
                 weights = copy.deepcopy(self.average.state_dict())
-                self.best = {"bits": seen["held_out"], "step": self.step, "weights": weights}
+                self.best = {"bits": held_out, "step": self.step, "weights": weights}
         return seen
 
     def _looks(self) -> bool:
@@ -218,6 +220,10 @@ class Trainer:
             self._which[row] = self.training.draw(self.random)
         self._chunk[ended] = 0
         self._fresh = torch.from_numpy(ended)
+
+    def checkpoint_bytes(self) -> int:
+        """About how large a checkpoint becomes: weights, average, best, two moments of Adam's."""
+        return 5 * n_bytes_of(self.model) + n_bytes_of(*self._carried)
 
     def state(self) -> dict[str, Any]:
         """Everything that training goes on from."""

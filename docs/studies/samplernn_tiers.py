@@ -45,7 +45,7 @@ def main(folder: Path, seconds: float) -> None:
         trainer = samplernn.Trainer(data.training, data.held_out, recipe)
         while trainer.step < steps - 1:
             trainer.train_step()
-        bits = trainer.train_step()["held_out"]
+        bits = trainer.train_step()["held_out_bits"]
         print(f"{folder.name}: {name}, {steps} steps: {bits:.3f} bits", flush=True)
     levels = data.training.levels, data.held_out.levels, model.q_levels
     print(f"{folder.name}: bigram {bigram_bits(*levels):.3f}, unigram {unigram_bits(*levels):.3f}")

@@ -6,9 +6,9 @@ import pytest
 
 pytest.importorskip("torch")
 
-from audiogen.bench import samplernn  # noqa: E402
-from audiogen.models.samplernn import SampleRNNConfig  # noqa: E402
-from audiogen.training.samplernn import Recipe, Trainer  # noqa: E402
+from audiogen.bench import samplernn
+from audiogen.models.samplernn import SampleRNNConfig
+from audiogen.training.samplernn import Recipe, Trainer
 
 TINY = SampleRNNConfig((8, 2), 12, embedding_size=4)
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +93,7 @@ def test_recordings_become_a_preset_that_sounds(recordings, tmp_path, capsys):
     split = json.loads((tmp_path / "babble.run" / "split.json").read_text())
     assert len(split["training"]) + len(split["held_out"]) == 6
     log = (tmp_path / "babble.run" / "log.jsonl").read_text().splitlines()
-    assert json.loads(log[-1])["step"] == 3 and "held_out" in json.loads(log[-1])
+    assert json.loads(log[-1])["step"] == 3 and "held_out_bits" in json.loads(log[-1])
     sound = audiogen.load(out).generate(0.1)
     assert sound.shape == (800,) and (out / "preview.png").exists()
 
@@ -98,13 +102,68 @@ def test_a_checkpoint_is_neither_taken_nor_lost_unasked(recordings, tmp_path, ca
     out = tmp_path / "babble"
     words = ("train", "samplernn", recordings, "-o", out, *SMALL)
     assert run(*words, "--steps", 2, "--resume") == 2
-    assert "isn't there" in capsys.readouterr().err
+    assert "has no checkpoint" in capsys.readouterr().err
     assert run(*words, "--steps", 2) == 0
     assert run(*words, "--steps", 2) == 2
     assert "--resume goes on from it" in capsys.readouterr().err
     assert run(*words, "--steps", 2, "--resume") == 0  # nothing is left to do: written again
     assert run(*words, "--steps", 4, "--resume") == 2
     assert "another recipe" in capsys.readouterr().err
+
+
+# The command line, killed where no one is asked: at the 7th step of 10.
+KILLED = """
+import os, signal, sys
+from audiogen.training.samplernn import Trainer
+step = Trainer.train_step
+def dies(trainer):
+    if trainer.step == 6:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(trainer)
+Trainer.train_step = dies
+from audiogen.cli.main import main
+main(sys.argv[1:])
+"""
+
+
+def test_a_killed_training_ends_with_the_same_preset(recordings, tmp_path, capsys):
+    def words(name: str) -> list[str]:
+        line = ("train", "samplernn", recordings, "-o", tmp_path / name, "--steps", 10, *SMALL)
+        return [str(word) for word in line]
+
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, *words("killed")],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    run_folder = tmp_path / "killed.run"
+    assert list(run_folder.glob("checkpoint-[1-5].pt"))  # where it was best so far
+    (run_folder / "checkpoint-6.pt").write_bytes(b"torn")
+    assert run(*words("killed"), "--resume") == 0
+    assert "checkpoint-6.pt: can't be read" in capsys.readouterr().err
+    assert run(*words("whole")) == 0
+    for name in ("weights.safetensors", "preview.flac"):
+        killed_one, whole = ((tmp_path / n / name).read_bytes() for n in ("killed", "whole"))
+        assert killed_one == whole
+
+
+def test_previews_come_while_training_and_change_nothing(recordings, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("audiogen.training.loop.MOST", 1.0)
+    words = ("train", "samplernn", recordings, "--steps", 4, *SMALL)
+    assert run(*words, "-o", tmp_path / "heard", "--preview-minutes", 1e-9) == 0
+    assert run(*words, "-o", tmp_path / "unheard", "--preview-minutes", 0) == 0
+    heard, unheard = ((tmp_path / n / "weights.safetensors") for n in ("heard", "unheard"))
+    assert heard.read_bytes() == unheard.read_bytes()
+    previews = tmp_path / "heard.run" / "previews"
+    assert sorted(path.name for path in previews.glob("*.flac")) == ["1.flac", "2.flac", "3.flac"]
+    assert soundfile.info(previews / "3.flac").duration == pytest.approx(2.5)
+    assert not (tmp_path / "unheard.run" / "previews").exists()
+    page = (tmp_path / "heard.run" / "report.html").read_text()
+    assert "1 left out" in page and "broken.wav" in page and "audiogen" in page
+    assert page.count("<audio") == 4 and "training goes on" not in capsys.readouterr().err
 
 
 def test_minutes_become_steps_that_a_resumed_training_keeps(recordings, tmp_path, capsys):

@@ -1,0 +1,181 @@
+"""The checkpoints of a training: the last three and the best, each whole or not there."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pickle
+import re
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+import audiogen
+from audiogen.errors import AudiogenError, FormatError
+
+N_LAST = 3
+# Previews, curves and the preset that comes of it.
+BESIDE_BYTES = 1 << 26
+_NAME = re.compile(r"checkpoint-(\d+)\.pt")
+
+
+class Saved(Protocol):
+    """What can be saved and gone on from."""
+
+    step: int
+    best: dict[str, Any]  # of held-out sound: "step", when it was heard
+
+    def state(self) -> dict[str, Any]: ...
+
+
+class Checkpoints:
+    """A folder of files ``checkpoint-STEP.pt``.
+
+    Parameters
+    ----------
+    folder : Path
+        Made where it isn't there.
+    say : callable
+        Gets a sentence about a file that can't be used.
+    """
+
+    def __init__(self, folder: Path, say: Callable[[str], None]):
+        self.folder, self._say = folder, say
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def paths(self) -> list[Path]:
+        """Oldest first."""
+        found = [(int(m[1]), path) for path in self.folder.iterdir() if (m := _match(path))]
+        return [path for _, path in sorted(found)]
+
+    def newest(self) -> dict[str, Any] | None:
+        """The state of the newest checkpoint that can be read; None where there is none.
+
+        Raises
+        ------
+        FormatError
+            If none of those that are there can be read, or it is another version's.
+        """
+        paths = self.paths()
+        for path in reversed(paths):
+            try:
+                state = _read(path)
+            except FormatError as error:
+                self._say(f"{error}; the one before it is taken")
+                continue
+            if state.get("version") != audiogen.__version__:
+                raise FormatError(
+                    f"{path}: was made by audiogen {state.get('version', 'of old')}, this is"
+                    f" {audiogen.__version__}; go on with that one, or start anew in another folder"
+                )
+            return state
+        if paths:
+            raise FormatError(
+                f"{self.folder}: none of its {len(paths)} checkpoints can be read; start anew in"
+                " another folder"
+            )
+        return None
+
+    def save(self, trainer: Saved) -> None:
+        """Write a checkpoint beside its place, move it there, and let go of the oldest.
+
+        The best is kept beside the last three: what was saved at the step of `Saved.best`.
+
+        Raises
+        ------
+        AudiogenError
+            If it can't be written; those that are there stay.
+        """
+        draft = self.folder / "checkpoint.tmp"
+        try:
+            with draft.open("wb") as file:
+                torch.save({"version": audiogen.__version__, **trainer.state()}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(self.folder / f"checkpoint-{trainer.step}.pt")
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            there = [path.name for path in self.paths()[-1:]]
+            raise AudiogenError(
+                f"{self.folder}: step {trainer.step} can't be saved"
+                f" ({'the disk is full' if full else error.strerror or error});"
+                f" {there[0] if there else 'no checkpoint'} is there:"
+                f" {'free some space' if full else 'mend that'} and"
+                f" {'go on with --resume' if there else 'start anew'}"
+            ) from error
+        # What is newer couldn't be read, or training wouldn't be here.
+        steps = [_step(path) for path in self.paths() if _step(path) <= trainer.step]
+        kept = {*steps[-N_LAST:], trainer.best["step"]}
+        for path in self.paths():
+            if _step(path) not in kept:
+                path.unlink()
+
+    def require_space(self, n_bytes: int) -> None:
+        """Find out whether the disk has room for what will be kept.
+
+        Parameters
+        ----------
+        n_bytes : int
+            Of one checkpoint.
+
+        Raises
+        ------
+        AudiogenError
+        """
+        # The last three, the best, and the one that is being written.
+        wanted = (N_LAST + 2) * n_bytes + BESIDE_BYTES
+        wanted -= sum(path.stat().st_size for path in self.paths())
+        free = shutil.disk_usage(self.folder).free
+        if free < wanted:
+            raise AudiogenError(
+                f"{self.folder}: its disk has {free / 1e6:,.0f} MB left, and this training wants"
+                f" {wanted / 1e6:,.0f} MB for checkpoints and previews; free some, or name a"
+                " folder on another disk with --run"
+            )
+
+
+def n_bytes_of(*parts: Any) -> int:
+    """Bytes of the tensors of modules and of tensors."""
+    n = 0
+    for part in parts:
+        tensors = [part] if isinstance(part, torch.Tensor) else [*part.state_dict().values()]
+        n += sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    return n
+
+
+def _match(path: Path) -> re.Match[str] | None:
+    return _NAME.fullmatch(path.name)
+
+
+def _step(path: Path) -> int:
+    match = _match(path)
+    assert match
+    return int(match[1])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A checkpoint is the user's own file of tensors and numbers: no code is read from it."""
+    try:
+        with zipfile.ZipFile(path) as archive:  # torch.load doesn't look at the sums
+            if (part := archive.testzip()) is not None:
+                raise ValueError(f"{part} is damaged")
+        state = torch.load(path, weights_only=True)
+        if not isinstance(state, dict):
+            raise ValueError("holds no state")
+    except (
+        OSError,
+        EOFError,
+        KeyError,
+        RuntimeError,
+        ValueError,
+        pickle.UnpicklingError,
+        zipfile.BadZipFile,
+    ) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise FormatError(f"{path}: can't be read ({reason})") from error
+    return state
