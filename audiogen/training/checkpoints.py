@@ -19,7 +19,7 @@ from audiogen.errors import AudiogenError, FormatError
 
 N_LAST = 3
 # Previews, curves and the preset that comes of it.
-BESIDE_BYTES = 1 << 26
+BESIDE_BYTES = 1 << 28
 _NAME = re.compile(r"checkpoint-(\d+)\.pt")
 
 

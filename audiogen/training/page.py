@@ -89,7 +89,7 @@ def write_page(
     terms = [f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>\n" for k, v in about.items() if v]
     figures = [
         f"<figure><figcaption>{escape(each.title)}</figcaption>"
-        f'<audio controls preload="none" src="{_data("audio/flac", each.flac)}"></audio>'
+        f'<audio controls preload="metadata" src="{_data("audio/flac", each.flac)}"></audio>'
         f'<img alt="Rainbowgram" src="{_data("image/jpeg", each.jpeg)}"></figure>\n'
         for each in previews
     ]
@@ -127,7 +127,7 @@ def curves(entries: Sequence[Mapping[str, Any]]) -> str:
         return ""
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(4.0 * columns, 2.4 * rows), layout="constrained")
+    figure = Figure(figsize=(12.0, 2.6 * rows), layout="constrained")
     figure.patch.set_alpha(0.0)
     for axes, (panel, names) in zip(
         figure.subplots(rows, columns, squeeze=False).flat, panels.items(), strict=False
@@ -156,7 +156,8 @@ def curves(entries: Sequence[Mapping[str, Any]]) -> str:
     FigureCanvasSVG(figure)
     drawn = io.StringIO()
     with rc_context({"svg.fonttype": "none"}):  # text stays text
-        figure.savefig(drawn, format="svg")
+        unsaid = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(drawn, format="svg", metadata=unsaid)
     svg = drawn.getvalue()
     return svg[svg.index("<svg") :]  # without what a file of its own begins with
 
