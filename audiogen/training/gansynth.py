@@ -36,6 +36,13 @@ from audiogen.training.checkpoints import n_bytes_of
 PRESET_SPECTROGRAM = SpectrogramConfig(
     phase="harmonic", magnitude_floor=1e-4, magnitude_scale=0.1, magnitude_offset=0.121034
 )
+N_EVALUATIONS = 20  # in the course of each stage
+N_LOOKED_AT = 4  # held-out notes of each; batches of the critic's
+# Where a warning is due: of the way from its notes' score to that of generated ones, what the
+# critic puts held-out notes at. Karras et al. ("Training Generative Adversarial Networks with
+# Limited Data", NeurIPS 2020, equation 1) call it r_v: 0 is no overfitting, 1 is complete.
+MOST_OVERFIT = 0.5
+N_MEANT = 4  # looks that a warning is due to
 
 
 @dataclass(frozen=True)
@@ -174,6 +181,7 @@ class Trainer:
         self.seconds = 0.0  # spent in steps, stops not counted
         self.best: dict[str, float] = {"log_mel_db": math.inf, "step": 0}
         self.warning = ""
+        self._looks_of_critic: list[tuple[float, float]] = []  # gap and distance, see `overfit`
 
     @property
     def n_steps(self) -> int:
@@ -183,12 +191,24 @@ class Trainer:
         return [self.latents, *self.generator.parameters()]
 
     @property
+    def _n_first(self) -> int:
+        """Steps without the critic."""
+        return round((1.0 - self.recipe.adversarial_share) * self.recipe.steps)
+
+    @property
     def adversarial(self) -> bool:
         """Whether the critic takes part in the current step."""
-        return self.step >= round((1.0 - self.recipe.adversarial_share) * self.recipe.steps)
+        return self.step >= self._n_first
 
     def train_step(self) -> dict[str, float]:
         """One step of the generator, and one of the critic when it takes part.
+
+        Returns
+        -------
+        dict of float
+            ``magnitude`` and ``frequency``; with the critic ``wasserstein`` and ``fooled``. Now and
+            then a look at held-out notes: ``held_out_...`` as `evaluate` has them, and with the
+            critic `overfit`.
 
         Raises
         ------
@@ -216,8 +236,77 @@ class Trainer:
         self._clip_gradients(self.parameters(), 1.0)
         self.optimiser.step()
         self._update_average()
+        adversarial, told = self.adversarial, {name: value.item() for name, value in seen.items()}
         self.step += 1
-        return {name: value.item() for name, value in seen.items()}
+        if self._looks():
+            told |= self._look(adversarial)
+        return told
+
+    def _looks(self) -> bool:
+        """Whether held-out notes are looked at after this step."""
+        first, steps = self._n_first, self.recipe.steps
+        done, n = (self.step, first) if self.step <= first else (self.step - first, steps - first)
+        return done == n or done % max(1, n // N_EVALUATIONS) == 0
+
+    def _look(self, adversarial: bool) -> dict[str, float]:
+        # The generator's grain is the same in each look, and the steps' chance isn't touched.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.recipe.seed)
+            measured = self.evaluate(N_LOOKED_AT)
+            scores = self._scores_apart() if adversarial else None
+        seen = {f"held_out_{name}": value for name, value in measured.items()}
+        if measured["log_mel_db"] < self.best["log_mel_db"]:
+            self.best = {"log_mel_db": measured["log_mel_db"], "step": self.step}
+        if scores is not None:
+            self._looks_of_critic = [*self._looks_of_critic, scores][-N_MEANT:]
+            seen["overfit"] = self.overfit()
+            self._warn()
+        return seen
+
+    def overfit(self) -> float:
+        """How much the critic has learned its notes by heart, over the last few looks.
+
+        Returns
+        -------
+        float
+            Its mean score of the notes that it is trained on less that of held-out ones, over the
+            former less that of generated ones: 0 for a critic that judges both alike, 1 for one
+            that takes held-out notes for generated ones.
+        """
+        gap, distance = np.sum(self._looks_of_critic, axis=0)
+        return float(gap / distance) if distance > 0.0 else 0.0
+
+    def _warn(self) -> None:
+        overfit = self.overfit()
+        self.warning = ""
+        if len(self._looks_of_critic) == N_MEANT and overfit > MOST_OVERFIT:
+            self.warning = (
+                f"the critic learns its notes by heart: it puts held-out ones {overfit:.0%} of the"
+                f" way to generated ones ({MOST_OVERFIT:.0%} is the bound); give more notes, or a"
+                " smaller --adversarial-share"
+            )
+
+    @torch.no_grad()
+    def _scores_apart(self) -> tuple[float, float]:
+        """The critic's mean score of training notes less that of held-out, and of generated ones.
+
+        Batches are of one size, since the critic hears how much a batch varies; chance is drawn
+        apart from that of the steps.
+        """
+        random = np.random.default_rng((self.recipe.seed, self.step))
+        size = min(self.recipe.adversarial_batch, len(self.held_out), len(self.training))
+        totals = np.zeros(3)
+        for _ in range(N_LOOKED_AT):
+            frames = self._crop(random)
+            known, held_out = (
+                self._batch(random.choice(notes, size, replace=False), frames)
+                for notes in (self.training, self.held_out)
+            )
+            fake = self._generate(held_out, self.latents[held_out.instruments])
+            judged = ((known.image, known), (held_out.image, held_out), (fake, held_out))
+            totals += [float(self._score(image, batch).mean()) for image, batch in judged]
+        known_score, held_score, fake_score = totals / N_LOOKED_AT
+        return float(known_score - held_score), float(known_score - fake_score)
 
     @torch.no_grad()
     def evaluate(self, n_notes: int = 32) -> dict[str, float]:
@@ -233,7 +322,7 @@ class Trainer:
         totals: dict[str, float] = {}
         chosen = self.held_out[:n_notes]
         for note in chosen:
-            batch = self._batch(np.array([note]), whole=True)
+            batch = self._batch(np.array([note]), (0, spectrogram.n_frames))
             z = self.average_latents[batch.instruments]
             image = self.average(z, batch.pitch, batch.velocity)
             sound = spectrogram_to_waveform(
@@ -265,7 +354,7 @@ class Trainer:
 
     def _set_rates(self) -> None:
         recipe = self.recipe
-        first = round((1.0 - recipe.adversarial_share) * recipe.steps)
+        first = self._n_first
         if self.adversarial:
             done = (self.step - first) / max(1, recipe.steps - first)
             rate = recipe.adversarial_learning_rate
@@ -276,9 +365,10 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
 
-    def _batch(self, indices: np.ndarray, whole: bool = False) -> Batch:
+    def _batch(self, indices: np.ndarray, frames: tuple[int, int] | None = None) -> Batch:
+        """Notes from frame to frame; of a crop by default."""
         recipe, notes = self.recipe, self.notes
-        frames = (0, recipe.spectrogram.n_frames) if whole else self._crop()
+        frames = frames or self._crop(self.draw)
         pitch = torch.from_numpy(notes.pitches[indices].astype(np.float32))
         waveform = torch.from_numpy(notes.waveforms[indices])
         spectrogram = waveform_to_spectrogram(
@@ -295,17 +385,17 @@ class Trainer:
             image=normalise(spectrogram, recipe.spectrogram),
         )
 
-    def _crop(self) -> tuple[int, int]:
+    def _crop(self, random: np.random.Generator) -> tuple[int, int]:
         """A third of the crops hear the attack, a sixth the release."""
         length, total = self.recipe.crop_frames, self.recipe.spectrogram.n_frames
-        where = self.draw.random()
+        where = random.random()
         if where < 1 / 3:
             start = 0
         elif where < 1 / 2:
             first = min(max(0, self.recipe.generator.note_off_frame - 8), total - length)
-            start = int(self.draw.integers(first, total - length + 1))
+            start = int(random.integers(first, total - length + 1))
         else:
-            start = int(self.draw.integers(0, total - length + 1))
+            start = int(random.integers(0, total - length + 1))
         return start, start + length
 
     def _latents(self, batch: Batch) -> Tensor:
@@ -391,6 +481,7 @@ class Trainer:
             "step": self.step,
             "seconds": self.seconds,
             "best": self.best,
+            "looks_of_critic": self._looks_of_critic,
             "names": self.notes.names,
             "generator": self.generator.state_dict(),
             "latents": self.latents.detach(),
@@ -411,6 +502,9 @@ class Trainer:
                 " another folder, or give the same arguments"
             )
         self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
+        self._looks_of_critic = state["looks_of_critic"]
+        if self._looks_of_critic:
+            self._warn()
         self.generator.load_state_dict(state["generator"])
         self.average.load_state_dict(state["average"])
         self.critic.load_state_dict(state["critic"])

@@ -150,6 +150,16 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_weights(tmp_path: Path) ->
         assert torch.equal(value.nan_to_num(7.0), broken[name].nan_to_num(7.0))
 
 
+def test_a_checkpoint_is_as_large_as_was_said(tmp_path: Path) -> None:
+    trainer = make(dataclasses.replace(TINY, model=dataclasses.replace(TINY.model, dim=64)))
+    said = trainer.checkpoint_bytes()
+    trainer.train_step()
+    checkpoints = Checkpoints(tmp_path, ignore)
+    checkpoints.save(trainer)
+    beside = 100_000  # names and the state of chance; tiny networks are not much larger
+    assert said < checkpoints.paths()[0].stat().st_size < 1.1 * said + beside
+
+
 def test_bfloat16_learns_as_well():
     recipe = dataclasses.replace(TINY, steps=150, chunk=64, excerpt_s=0.1, batch=8)
     ends = []
