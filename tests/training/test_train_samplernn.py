@@ -21,6 +21,7 @@ from audiogen.data.nsynth import SetWriter  # noqa: E402
 from audiogen.models.samplernn import SampleRNNConfig  # noqa: E402
 from audiogen.presets import load_preset  # noqa: E402
 from audiogen.representation.harmonic import pitch_to_hz  # noqa: E402
+from audiogen.representation.levels import dequantise  # noqa: E402
 from audiogen.training.excerpts import LONGEST_DELAY, read_training_data  # noqa: E402
 
 RATE = 8000
@@ -217,6 +218,33 @@ def test_a_note_sounds_late_by_its_delay_and_phase_and_sound_go_together(notes):
         80,
     }
     assert [which % (LONGEST_DELAY + 1) for which in source.all()] == [0] * len(source.all())
+
+
+def test_what_is_heard_of_the_past_goes_astray_and_what_is_to_be_drawn_does_not(notes):
+    config = SampleRNNConfig(
+        frame_sizes=(8, 2), dim=8, embedding_size=4, q_levels=65536, quantisation="mu_law"
+    )
+    options = {"sample_rate": RATE, "excerpt_s": 1.0, "chunk": 64, "held_out": 0.2, "seed": 0}
+    prepared = read_training_data(notes, config, **options, astray=0.25)
+    source, random = prepared.training, np.random.default_rng(0)
+    n = source.n_samples // 64 * 64
+    errors, silences = [], 0
+    for _ in range(60):
+        which = source.draw(random)
+        levels, features, heard = source.chunk(which, 0, n)
+        again = source.chunk(which, 0, n)
+        assert np.array_equal(heard, again.heard) and np.array_equal(features, again.features)
+        on_time = source.chunk(which % source._n_late, 0, n)
+        assert np.array_equal(on_time.levels, levels) and np.array_equal(on_time.heard, levels)
+        sound, past = (dequantise(x, 65536, "mu_law") for x in (levels, heard))
+        errors.append(np.sqrt(np.mean((past - sound) ** 2) / np.mean(sound**2)))
+        quiet = np.abs(past[1000:]) < 1e-3 * np.abs(sound).max()
+        silences += np.mean(quiet) > 0.3
+    assert min(errors) < 0.05 and max(errors) > 0.8  # from hardly to wholly
+    assert 3 <= silences <= 30
+    held = prepared.held_out
+    for which in held.all():
+        assert np.array_equal(held.chunk(which, 0, 64).heard, held.chunk(which, 0, 64).levels)
 
 
 @pytest.mark.parametrize(
