@@ -33,7 +33,7 @@ static void counter_counts() {
   const int before = allocations;
   const auto one = std::make_unique<std::vector<int>>(3);
   const kernels::AlignedFloats other(5);
-  CHECK(allocations - before == 3);
+  CHECK(allocations - before == (AUDIOGEN_COUNTS_ALLOCATIONS ? 3 : 0));
 }
 
 static void plays_without_allocating(Conditioning conditioning) {

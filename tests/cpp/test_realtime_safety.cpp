@@ -19,9 +19,7 @@
 #include "allocation_counter.h"
 #include "check.h"
 #include "engine/engine.h"
-#include "engine/frame_instrument.h"
-#include "engine/sample_instrument.h"
-#include "random_weights.h"
+#include "small_instruments.h"
 
 using namespace audiogen;
 using engine::Engine;
@@ -33,46 +31,6 @@ static constexpr std::uint32_t kRate = 48000;   // Hz
 static constexpr std::size_t kSamples = 30000;  // of the script
 static constexpr std::size_t kLargestBlock = 4096;
 static constexpr std::size_t kVoices = 4;
-
-static std::shared_ptr<Instrument> frame_instrument(engine::PhaseChannel phase) {
-  models::GeneratorConfig config;
-  config.conditioning = phase == engine::PhaseChannel::kHarmonic ? models::Conditioning::kHarmonic
-                                                                 : models::Conditioning::kOneHot;
-  config.latent_size = 3;
-  config.channels = {8, 6, 5, 4};
-  config.start_frames = 4;
-  config.start_bins = 8;
-  config.note_off_frame = 24;
-  engine::FrameSettings settings;
-  settings.generator =
-      std::make_shared<const models::GeneratorWeights>(config, weights_for(config));
-  settings.spectrogram = {16000.0, 128, 32, 0.1f, 0.121f, 0.8f, phase};
-  settings.sustain = {6, 20, 24};
-  settings.pitch_range = {36.0f, 84.0f};
-  settings.timbres = {{0.5f, -1.0f, 2.0f}, {1.0f, 1.0f, 1.0f}};
-  return std::make_shared<engine::FrameInstrument>(std::move(settings));
-}
-
-static std::shared_ptr<Instrument> sample_instrument(
-    models::SampleRNNConfig::Conditioning conditioning, std::size_t q_levels,
-    models::SampleRNNWeights::Precision precision) {
-  models::SampleRNNConfig config;
-  config.frame_sizes = {4, 2};
-  config.dim = 8;
-  config.embedding_size = 4;
-  config.q_levels = q_levels;
-  config.conditioning = conditioning;
-  config.n_classes = 3;
-  config.sample_rate = 8000.0;
-  engine::SampleSettings settings;
-  settings.network = std::make_shared<const models::SampleRNNWeights>(
-      config, weights_for(config, 0.7f), precision);
-  settings.temperature = 0.9f;
-  settings.top_p = 0.95f;
-  settings.pitch_range = {36.0f, 84.0f};
-  settings.n_timbres = 3;
-  return std::make_shared<engine::SampleInstrument>(std::move(settings));
-}
 
 // Everything that can happen to an engine, often; offsets count from the first sample.
 static std::vector<Event> make_script() {
