@@ -129,7 +129,7 @@ def stream(
             pieces = _first(pieces, round(seconds * rate))
     n_channels = 2 if stereo else 1
     kind = "WAV" if wav else f"raw, play with aplay -f {_APLAY[format_]} -r {rate} -c {n_channels}"
-    typer.echo(f"{rate} Hz, {n_channels} channels, {format_.value}, {kind}", err=True)
+    typer.echo(f"{rate} Hz, {'stereo' if stereo else 'mono'}, {format_.value}, {kind}", err=True)
     header = _wav_header(rate, n_channels, format_) if wav else b""
     _write(header, pieces, format_, sys.stdout.buffer)
 

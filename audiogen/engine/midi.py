@@ -21,31 +21,26 @@ class MidiReader:
     Notes, pitch wheel, channel pressure, the controllers of the parameter table, programs, all
     notes off (123), all sound off (120) and reset (121) do what they say. Running status is
     understood; system exclusive and the clock are passed over.
-
-    Parameters
-    ----------
-    player : Player
     """
 
-    def __init__(self, player: Any):
-        self._player = player
+    def __init__(self) -> None:
         self._status = 0  # of the message under way or, running, of the next
         self._data: list[int] = []
         self._rpn: tuple[int, int] = _NULL_RPN
         self._bend_range = 2.0  # semitones; registered parameter 0 changes it
 
-    def feed(self, data: bytes) -> None:
-        """Do what the messages say that end within these bytes."""
+    def feed(self, data: bytes, player: Any) -> None:
+        """Let a player do what the messages say that end within these bytes."""
         for byte in data:
             if byte >= 0xF8:  # clock and the like may come within other messages
                 if byte == 0xFF:
-                    self._player.all_off(silence=True)
+                    player.all_off(silence=True)
             elif byte >= 0x80:
                 self._status, self._data = byte, []
             elif self._status:
-                self._take(byte)
+                self._take(byte, player)
 
-    def _take(self, byte: int) -> None:
+    def _take(self, byte: int, player: Any) -> None:
         if self._status >= 0xF0:
             wanted = _SYSTEM_BYTES.get(self._status, 0)  # 0: up to the next status
         else:
@@ -55,18 +50,17 @@ class MidiReader:
             return
         data, self._data = self._data, []
         if self._status < 0xF0:
-            self._do(self._status >> 4, *data)
+            self._do(player, self._status >> 4, *data)
         elif wanted:
             self._status = 0  # system messages don't run on
 
-    def _do(self, kind: int, first: int, second: int = 0) -> None:
-        player = self._player
+    def _do(self, player: Any, kind: int, first: int, second: int = 0) -> None:
         if kind == 0x9 and second > 0:
             player.note_on(first, second / 127.0)
         elif kind in (0x8, 0x9):
             player.note_off(first)
         elif kind == 0xB:
-            self._control(first, second)
+            self._control(player, first, second)
         elif kind == 0xC:
             player.program(first)
         elif kind == 0xD:
@@ -76,8 +70,7 @@ class MidiReader:
             part = wheel / 8192.0 if wheel < 0 else wheel / 8191.0
             player.set("bend", part * self._bend_range)
 
-    def _control(self, number: int, value: int) -> None:
-        player = self._player
+    def _control(self, player: Any, number: int, value: int) -> None:
         if number in _BY_CONTROLLER:
             player.set(_BY_CONTROLLER[number].name, _controlled(_BY_CONTROLLER[number], value))
         elif number in (98, 99):  # of a manufacturer

@@ -92,7 +92,7 @@ class Player(Knobs):
         self._ending: list[tuple[Any, list[tuple]]] = []  # engines that ring out, and their events
         self._n_sounding = 0
         self._load = 0.0
-        self._midi = MidiReader(self)
+        self._midi = MidiReader()
         if isinstance(preset, Synth):
             self.preset, network = preset.preset, preset._network
         else:
@@ -245,7 +245,7 @@ class Player(Knobs):
 
     def midi(self, data: bytes) -> None:
         """Do what bytes of MIDI say; they may come in any pieces. See `MidiReader`."""
-        self._midi.feed(data)
+        self._midi.feed(data, self)
 
     def program(self, number: int) -> None:
         """Choose the timbre that is nearest to a General MIDI program, 0 to 127."""
