@@ -1,0 +1,374 @@
+"""Live playing for minutes on a JACK server that has no sound card, beside a client that idles.
+
+    python docs/studies/soak.py [--seconds 600] [--periods 64 128 256 512] [--presets NAME ...]
+
+plays random notes, knobs and presets on a `Player` that a thread of its own works ahead for. In the
+same window a second server of the same period has a client that only returns: what is late there is
+the machine's doing. Prints a table in Markdown.
+
+Wants jackd2 and the Python package JACK-Client. Root, or a user who may ask for real-time priority,
+gets the figures that count; others get `jackd -r`, which reports stalls of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import itertools
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+RATE = 48000  # Hz
+SETTLE_S = 3.0  # before anything is counted
+NOTES_HZ, KNOBS_HZ = 8.0, 20.0  # events a second, on average
+PRESET_S = 5.0  # between changes
+MOST_HELD = 8
+_NUMBERS = itertools.count()
+
+
+@dataclass
+class Client:
+    """What one client's server told it, in the window.
+
+    Parameters
+    ----------
+    blocks, xruns : int
+    worst_ms : float
+        The longest that the server waited in vain.
+    """
+
+    blocks: int = 0
+    xruns: int = 0
+    worst_ms: float = 0.0
+
+
+@dataclass
+class Soak:
+    """What a run gave.
+
+    Parameters
+    ----------
+    period : int, samples
+    seconds : float
+    realtime : bool
+        Whether the servers have real-time priority.
+    ours, idle : Client
+    late : int
+        Blocks that the player's thread hadn't ready.
+    load, peak : float
+    silent : int
+        Blocks without a sound while a note had been held for a quarter of a second.
+    notes, knobs, changes : int
+        Events that were played.
+    memory_mb, growth_mb : float
+        Resident at the end, and how much more than early in the window.
+    """
+
+    period: int
+    seconds: float
+    realtime: bool
+    ours: Client
+    idle: Client
+    late: int
+    load: float
+    peak: float
+    silent: int
+    notes: int
+    knobs: int
+    changes: int
+    memory_mb: float
+    growth_mb: float
+
+
+@contextmanager
+def jack_server(period: int) -> Iterator[tuple[str, bool]]:
+    """A JACK server without a sound card: its name, and whether it has real-time priority."""
+    jackd = shutil.which("jackd")
+    if jackd is None:
+        raise SystemExit("soak: this needs jackd; install jackd2")
+    for realtime in (True, False):
+        name = f"soak-{os.getpid()}-{next(_NUMBERS)}"
+        priority = ["-R", "-P10"] if realtime else ["-r"]
+        dummy = ["-S", "-d", "dummy", "-r", str(RATE), "-p", str(period)]
+        server = subprocess.Popen(
+            [jackd, "-n", name, *priority, *dummy],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            if _answers(name, server):
+                yield name, realtime
+                return
+        finally:
+            server.terminate()
+            server.wait()
+    raise SystemExit("soak: jackd doesn't start; run it by hand to see why")
+
+
+def _answers(name: str, server: subprocess.Popen) -> bool:
+    import jack
+
+    jack.set_error_function(lambda _: None)
+    for _ in range(200):
+        if server.poll() is not None:
+            return False
+        try:
+            jack.Client("audiogen-probe", no_start_server=True, servername=name).close()
+            return True
+        except jack.JackOpenError:
+            time.sleep(0.05)
+    return False
+
+
+class Counter:
+    """Counts a client's blocks and its server's stalls, from `begin` on."""
+
+    def __init__(self, client: Any):
+        self.counted = Client()
+        self._counts = False
+        client.set_xrun_callback(self._stalled)
+
+    def begin(self) -> None:
+        self._counts = True
+
+    def end(self) -> None:
+        self._counts = False
+
+    def block(self) -> None:
+        self.counted.blocks += self._counts
+
+    def _stalled(self, microseconds: float) -> None:
+        if self._counts:
+            self.counted.xruns += 1
+            self.counted.worst_ms = max(self.counted.worst_ms, microseconds / 1e3)
+
+
+def idle(server: str, seconds: float) -> None:
+    """The client that does nothing, in a process of its own; prints what it saw."""
+    import jack
+
+    client = jack.Client("idle", no_start_server=True, servername=server)
+    client.outports.register("out")
+    counter = Counter(client)
+    client.set_process_callback(lambda n: counter.block())
+    with client:
+        print("ready", flush=True)
+        sys.stdin.readline()
+        counter.begin()
+        time.sleep(seconds)
+        counter.end()
+    counted = counter.counted
+    print(counted.blocks, counted.xruns, counted.worst_ms, flush=True)
+
+
+class Hands:
+    """Random notes, knobs and presets, the same ones at every run."""
+
+    def __init__(self, player: Any, presets: list[str], seed: int = 0):
+        self._player, self._presets = player, itertools.cycle(presets)
+        self._random = random.Random(seed)
+        self._held: list[int] = []
+        self.held_since_s = float("inf")  # when the notes that are held began
+        self.notes = self.knobs = self.changes = 0
+
+    def play(self, seconds: float) -> None:
+        """Play for so long."""
+        now_s = began_s = time.monotonic()
+        change_s = now_s + PRESET_S
+        while now_s < began_s + seconds:
+            if now_s >= change_s:
+                change_s += PRESET_S
+                self._change()
+            elif self._random.random() < NOTES_HZ / (NOTES_HZ + KNOBS_HZ):
+                self._note()
+            else:
+                self._knob()
+            time.sleep(self._random.expovariate(NOTES_HZ + KNOBS_HZ))
+            now_s = time.monotonic()
+
+    def _change(self) -> None:
+        self._player.change_preset(next(self._presets))
+        self._held.clear()
+        self.held_since_s = float("inf")
+        self.changes += 1
+        self._note()
+
+    def _note(self) -> None:
+        if self._held and (len(self._held) >= MOST_HELD or self._random.random() < 0.45):
+            self._player.note_off(self._held.pop(self._random.randrange(len(self._held))))
+        else:
+            pitch = self._random.randrange(40, 80)
+            self._player.timbre = self._random.choice(self._player.timbres)
+            self._player.note_on(pitch, self._random.uniform(0.2, 1.0))
+            if pitch not in self._held:
+                self._held.append(pitch)
+            self.notes += 1
+        if not self._held:
+            self.held_since_s = float("inf")
+        elif self.held_since_s == float("inf"):
+            self.held_since_s = time.monotonic()
+
+    def _knob(self) -> None:
+        controllers = (1, 5, 7, 10, 64)  # morph, glide, volume, pan, pedal
+        number = self._random.choice(controllers)
+        value = self._random.randrange(64, 128) if number == 7 else self._random.randrange(128)
+        self._player.midi(bytes([0xB0, number, value]))
+        wheel = self._random.randrange(1 << 14)
+        self._player.midi(bytes([0xE0, wheel & 127, wheel >> 7, 0xD0, wheel & 127]))
+        self.knobs += 3
+
+
+def soak(period: int, seconds: float, presets: list[str]) -> Soak:
+    """Play at one period."""
+    import jack
+    import numpy as np
+
+    from audiogen.engine import Player
+
+    sys.setswitchinterval(0.0005)
+    with (
+        jack_server(period) as (our_server, realtime),
+        jack_server(period) as (idle_server, _),
+        Player(presets[0], RATE, max_block=period, realtime=True) as player,
+        _idle_process(idle_server, seconds) as other,
+    ):
+        client = jack.Client("audiogen", no_start_server=True, servername=our_server)
+        ports = [client.outports.register(name) for name in ("left", "right")]
+        counter, hands = Counter(client), Hands(player, presets[1:] + presets[:1])
+        silent = [0]
+        broken: list[str] = []
+
+        def process(n: int) -> None:
+            block = player.process(n)
+            for port, channel in zip(ports, block.T, strict=True):
+                port.get_array()[:] = channel
+            counter.block()
+            if not np.isfinite(block).all():
+                broken.append("the player gave NaN or infinity")
+            held_s = time.monotonic() - hands.held_since_s
+            silent[0] += held_s > 0.25 and not block.any()
+
+        client.set_process_callback(process)
+        gc.collect()
+        gc.freeze()
+        memory: list[float] = []
+        with client:
+            hands.play(SETTLE_S)
+            late_before = player.n_late
+            assert other.stdin is not None and other.stdout is not None
+            print("go", file=other.stdin, flush=True)
+            counter.begin()
+            end_s = time.monotonic() + seconds
+            while (left_s := end_s - time.monotonic()) > 0:
+                hands.play(min(1.0, left_s))
+                memory.append(_resident_mb())
+            counter.end()
+            late, load, peak = player.n_late - late_before, player.load, player.peak
+        client.close()
+        blocks, xruns, worst_ms = other.stdout.readline().split()
+    if broken:
+        raise SystemExit(f"soak: {broken[0]}")
+    part = max(1, len(memory) // 5)
+    return Soak(
+        period,
+        seconds,
+        realtime,
+        counter.counted,
+        Client(int(blocks), int(xruns), float(worst_ms)),
+        late,
+        load,
+        peak,
+        silent[0],
+        hands.notes,
+        hands.knobs,
+        hands.changes,
+        memory[-1],
+        median(memory[-part:]) - median(memory[part : 2 * part] or memory),
+    )
+
+
+@contextmanager
+def _idle_process(server: str, seconds: float) -> Iterator[subprocess.Popen]:
+    process = subprocess.Popen(
+        [sys.executable, __file__, "--idle", server, "--seconds", str(seconds)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        if process.stdout.readline().strip() != "ready":
+            raise SystemExit("soak: the client that does nothing doesn't start")
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def row(run: Soak) -> str:
+    """A line of the table."""
+    beyond = run.ours.xruns - run.idle.xruns
+    cells = (
+        f"{run.period}",
+        f"{run.ours.blocks}",
+        f"{100 * run.load:.0f} %",
+        f"{run.late}",
+        f"{run.ours.xruns}",
+        f"{run.idle.xruns}",
+        f"{beyond:+d}",
+        f"{run.ours.worst_ms:.1f} ms",
+        f"{run.idle.worst_ms:.1f} ms",
+        f"{run.silent}",
+        f"{run.growth_mb:+.1f} MB of {run.memory_mb:.0f}",
+    )
+    return "| " + " | ".join(cells) + " |"
+
+
+HEADINGS = (
+    "period",
+    "blocks",
+    "load",
+    "late in the engine",
+    "stalls, ours",
+    "doing nothing",
+    "beyond it",
+    "worst, ours",
+    "doing nothing",
+    "silent while held",
+    "memory growth",
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=600.0)
+    parser.add_argument("--periods", type=int, nargs="+", default=[64, 128, 256, 512])
+    parser.add_argument("--presets", nargs="+", default=["plucked", "struck", "sustained"])
+    parser.add_argument("--idle", metavar="SERVER", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.idle:
+        idle(given.idle, given.seconds)
+        return
+    print("| " + " | ".join(HEADINGS) + " |")
+    print("|" + "---|" * len(HEADINGS))
+    for period in given.periods:
+        print(row(soak(period, given.seconds, given.presets)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
