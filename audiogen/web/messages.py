@@ -10,7 +10,7 @@ from typing import Any
 from audiogen.errors import ParameterError
 
 LONGEST_MESSAGE = 4096  # characters
-LEAD_MS = (20.0, 500.0)
+LEAD_MS = (20.0, 2000.0)
 
 
 def _number(low: float, high: float) -> Callable[[str, Any], float]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import mimetypes
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import anyio
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, QueryParams
@@ -185,18 +185,17 @@ async def _converse(socket: WebSocket, session: Session, hello: dict[str, Any]) 
     try:
         await socket.send_json(hello)
         await socket.send_json(session.greeting)
-        tasks = [
-            asyncio.create_task(work)
-            for work in (session.stream(), session.report(), _listen(socket, session))
-        ]
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks:
-            task.cancel()
-        ends = await asyncio.gather(*tasks, return_exceptions=True)
-        errors = [end for end in ends if isinstance(end, Exception)]
-        # Once the client has gone, what the others were sending fails as well.
-        if errors and not any(isinstance(error, WebSocketDisconnect) for error in errors):
-            raise errors[0]
+        async with anyio.create_task_group() as group:
+
+            async def run(work: Callable[[], Awaitable[None]]) -> None:
+                try:
+                    await work()
+                except WebSocketDisconnect:
+                    group.cancel_scope.cancel()
+
+            group.start_soon(run, session.stream)
+            group.start_soon(run, session.report)
+            group.start_soon(run, lambda: _listen(socket, session))
     except WebSocketDisconnect:
         pass
     finally:

@@ -196,7 +196,12 @@ class Session:
 
     def _read_log(self) -> dict[str, Any]:
         n_forgotten = self._n_logged - len(self._log)
-        return {"type": "log", "events": list(self._log), "forgotten": n_forgotten}
+        return {
+            "type": "log",
+            "position": self.position,
+            "events": list(self._log),
+            "forgotten": n_forgotten,
+        }
 
 
 def describe(source: Source) -> dict[str, Any]:

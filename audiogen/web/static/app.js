@@ -152,6 +152,7 @@ stream.addEventListener("running", () => {
   spectrogram.start(stream.analyser);
 });
 stream.addEventListener("status", ({ detail }) => {
+  stream.status = detail;
   $("voices").textContent = detail.voices;
   $("load").textContent = stream.running ? `${Math.round(100 * detail.load)} %` : "–";
   engineLatency = (1000 * detail.latency) / stream.sampleRate;

@@ -53,7 +53,7 @@ export class Stream extends EventTarget {
       numberOfInputs: 0,
       outputChannelCount: [2],
       processorOptions: {
-        capacity: 2 ** Math.ceil(Math.log2(1.2 * context.sampleRate)),
+        capacity: 2 ** Math.ceil(Math.log2(2.2 * context.sampleRate)),
         threshold: this.threshold,
       },
     });

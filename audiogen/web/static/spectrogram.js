@@ -3,7 +3,7 @@
 import { levelColours, onTheme, themeColour } from "./colour.js";
 
 const LOWEST_HZ = 50;
-const RANGE_DB = [-105, -35];
+const RANGE_DB = [-92, -22];
 const SPEED = 90; // pixels of the page a second
 
 export class Spectrogram {

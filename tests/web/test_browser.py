@@ -1,0 +1,443 @@
+"""The page in a real headless Chromium: what a click on a key sounds like, to the sample."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="playwright isn't installed; pip install playwright"
+)
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="chromium isn't installed; apt-get install chromium"
+)
+
+RATE = 48000
+LEAD_MS = 2000  # more than a musician would take: the machine may be busy with other things
+PATIENCE_MS = 120_000
+DESK = {"viewport": {"width": 1366, "height": 768}}
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+# A second worklet, behind the one that plays: it keeps what it hears.
+TAP = """
+registerProcessor("tap", class extends AudioWorkletProcessor {
+  constructor() {
+    super();
+    this.heard = [];
+    this.first = null;
+    this.port.onmessage = () => this.port.postMessage({ first: this.first, heard: this.heard });
+  }
+  process([input], [output]) {
+    this.first ??= currentFrame;
+    const [left, right] = input.length ? input : [new Float32Array(128), new Float32Array(128)];
+    this.heard.push(left.slice(), right.slice());
+    return true;
+  }
+});
+"""
+ATTACH = """async (source) => {
+  const { context, node } = audiogen.stream;
+  await context.audioWorklet.addModule(
+    URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+  window.tap = new AudioWorkletNode(context, "tap", { channelCount: 2,
+    channelCountMode: "explicit", outputChannelCount: [2] });
+  node.connect(tap).connect(context.destination);
+}"""
+HEARD = """async () => {
+  const answer = new Promise((resolve) => (tap.port.onmessage = ({ data }) => resolve(data)));
+  tap.port.postMessage("now");
+  const { first, heard } = await answer;
+  const bytes = new Uint8Array(heard.length * 128 * 4);
+  heard.forEach((part, i) => bytes.set(new Uint8Array(part.buffer), i * 512));
+  let text = "";
+  for (let i = 0; i < bytes.length; i += 32768) {
+    text += String.fromCharCode(...bytes.subarray(i, i + 32768));
+  }
+  return { first, heard: btoa(text), starts: audiogen.stream.starts };
+}"""
+LOG = """() => new Promise((resolve) => {
+  audiogen.stream.addEventListener("log", ({ detail }) => resolve(detail), { once: true });
+  audiogen.stream.send({ type: "log" });
+})"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--autoplay-policy=user-gesture-required"],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def address_of(server_process: Callable[..., Any]) -> Callable[[str], str]:
+    """A function that gives the address of a server that plays a preset first."""
+    return functools.cache(lambda preset: server_process(preset, "--max-clients", "64")[1])
+
+
+@pytest.fixture
+def open_page(browser: Any, address_of: Callable[[str], str]) -> Iterator[Callable[..., Any]]:
+    """A function that opens the page of a server; nothing may go wrong on it."""
+    contexts, faults = [], []
+
+    def open_(
+        preset: str = "plucked", start: bool = True, address: str = "", **options: Any
+    ) -> Any:
+        address = address or address_of(preset)
+        context = browser.new_context(bypass_csp=True, **{**DESK, **options})
+        contexts.append(context)
+        context.add_init_script(f"localStorage.setItem('lead_ms', '{LEAD_MS}')")
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda m: m.type == "error" and faults.append(m.text))
+        page.goto(address)
+        page.wait_for_function(
+            "document.querySelector('#pad .timbre[aria-pressed=true], #texture:not([hidden])')"
+        )
+        if start:
+            page.click("#start")
+            page.wait_for_function("audiogen.stream.starts.length > 0")
+            page.evaluate(ATTACH, TAP)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+def play_on(page: Any, seconds: float) -> None:
+    """Wait until so much more has been played than the server has made."""
+    until = page.evaluate(LOG)["position"] + seconds * RATE
+    page.wait_for_function(f"audiogen.stream.ring.played > {until}")
+
+
+def knobs(page: Any) -> dict[str, Any]:
+    """What each knob was set to last."""
+    play_on(page, 0.0)
+    return {e["parameter"]: e["value"] for e in page.evaluate(LOG)["events"] if e["type"] == "set"}
+
+
+def notes(page: Any) -> list[tuple[str, float]]:
+    """All note-ons and note-offs."""
+    play_on(page, 0.0)
+    return [(e["type"], e["pitch"]) for e in page.evaluate(LOG)["events"] if "pitch" in e]
+
+
+def heard_by(page: Any) -> np.ndarray:
+    """What the tap heard, [n_samples, 2], from sample 0 of the stream on.
+
+    NaN where it can't be known: before the tap was there, and where the ring had run empty and
+    its sound faded in again.
+    """
+    answer = page.evaluate(HEARD)
+    parts = np.frombuffer(base64.b64decode(answer["heard"]), np.float32).reshape(-1, 2, 128)
+    sound = parts.transpose(0, 2, 1).reshape(-1, 2)
+    starts = answer["starts"]
+    end = answer["first"] + len(sound) - starts[-1]["frame"] + starts[-1]["position"]
+    out = np.full((end, 2), np.nan, np.float32)
+    for i, start in enumerate(starts):
+        # It stopped where it went on later.
+        stop = starts[i + 1]["position"] if i + 1 < len(starts) else end
+        first = start["frame"] - answer["first"]
+        played = sound[max(0, first) : first + stop - start["position"]]
+        out[stop - len(played) : stop] = played
+        if i:
+            out[start["position"] : start["position"] + 128] = np.nan
+    return out
+
+
+def assert_heard(heard: np.ndarray, wanted: np.ndarray) -> None:
+    """Sample for sample, wherever it's known; and that is nearly everywhere."""
+    known = np.isfinite(heard)
+    assert known.mean() > 0.8
+    np.testing.assert_array_equal(heard[known], wanted[known])
+
+
+def pitch_hz(sound: np.ndarray) -> float:
+    """Of the strongest period in the sound (autocorrelation, 50 Hz to 2 kHz)."""
+    spectrum = np.fft.rfft(sound, 2 * len(sound))
+    correlation = np.fft.irfft(np.abs(spectrum) ** 2)[: len(sound)]
+    low, high = RATE // 2000, RATE // 50
+    at = low + int(correlation[low:high].argmax())
+    before, here, after = correlation[at - 1 : at + 2]
+    return RATE / (at + 0.5 * (before - after) / (before - 2 * here + after))
+
+
+def hold_key(page: Any, pitch: int, ms: int, depth: float = 0.8) -> None:
+    box = page.locator(f'.key[data-pitch="{pitch}"]').bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] * depth)
+    page.mouse.down()
+    page.wait_for_timeout(ms)
+    page.mouse.up()
+
+
+def typed(page: Any, *, down: str = "", up: str = "") -> None:
+    for code in down.split():
+        page.keyboard.down(code)
+    for code in up.split():
+        page.keyboard.up(code)
+
+
+def test_a_click_on_a_key_is_heard_as_render_writes_it(open_page, render_log):
+    page = open_page("plucked")
+    hold_key(page, 69, 700)
+    hold_key(page, 60, 300, depth=0.95)
+    play_on(page, 2.5)
+    latency = page.evaluate("audiogen.stream.status.latency")
+    log = page.evaluate(LOG)
+    heard = heard_by(page)[latency:]
+    assert log["forgotten"] == 0
+    first, second = (event for event in log["events"] if event["type"] == "note_on")
+    assert (first["pitch"], second["pitch"]) == (69, 60)
+    assert second["velocity"] > first["velocity"]  # nearer to the front of the key
+
+    wanted = render_log(log["events"])
+    assert len(heard) > len(wanted)
+    assert_heard(heard, np.pad(wanted, ((0, len(heard) - len(wanted)), (0, 0))))
+    note = heard[first["at"] + RATE // 10 :][: RATE // 2, 0]
+    assert pitch_hz(note) == pytest.approx(440, rel=3e-3)
+
+
+def test_the_ring_never_runs_empty(open_page):
+    page = open_page("sustained")
+    for step in range(20):
+        key = "ASDFGHJK"[step % 8]
+        page.keyboard.down(f"Key{key}")
+        page.wait_for_timeout(950)
+        page.keyboard.up(f"Key{key}")
+    page.wait_for_function(f"audiogen.stream.ring.played > {20 * RATE}")
+    assert page.evaluate("audiogen.stream.ring.late") == 0
+    assert page.inner_text("#late") == "0"
+
+
+def test_a_starved_ring_is_counted_and_shown(open_page, server_process):
+    process, address = server_process("plucked")
+    page = open_page(address=address)
+    process.send_signal(signal.SIGSTOP)
+    page.wait_for_function("audiogen.stream.ring.late == 1")
+    process.send_signal(signal.SIGCONT)
+    page.wait_for_function("audiogen.stream.starts.length == 2")
+    page.wait_for_function("document.querySelector('#late.warn')?.textContent == '1'")
+
+
+def test_the_recording_is_the_sound(open_page, tmp_path):
+    import soundfile
+
+    page = open_page("plucked")
+    page.click("#record")
+    page.wait_for_timeout(100)
+    hold_key(page, 64, 400)
+    play_on(page, 0.5)
+    with page.expect_download() as download:
+        page.click("#record")
+    download.value.save_as(tmp_path / "take.wav")
+    assert download.value.suggested_filename.startswith("audiogen-plucked-")
+    take, rate = soundfile.read(tmp_path / "take.wav", dtype="float32")
+    assert soundfile.info(tmp_path / "take.wav").subtype == "FLOAT"
+    assert rate == RATE and take.shape[1] == 2
+    play_on(page, 0.0)  # until the last of it has been played, too
+    heard = heard_by(page)
+    onset_heard = np.flatnonzero(np.nan_to_num(heard).any(axis=1))[0]
+    onset_take = np.flatnonzero(take.any(axis=1))[0]
+    begin = onset_heard - onset_take
+    assert begin >= 0 and np.abs(take).max() > 0.01
+    assert_heard(heard[begin : begin + len(take)], take)
+
+
+def test_a_held_computer_key_is_one_note_until_it_comes_up(open_page):
+    page = open_page("plucked")
+    typed(page, down="KeyA KeyA KeyA KeyD")
+    page.wait_for_timeout(300)
+    typed(page, up="KeyA")
+    page.wait_for_timeout(300)
+    assert page.evaluate("[...audiogen.notes.holders.keys()]") == [64]
+    page.evaluate("dispatchEvent(new Event('blur'))")  # another window takes the keys
+    events = notes(page)
+    assert events == [("note_on", 60), ("note_on", 64), ("note_off", 60), ("note_off", 64)]
+
+
+def test_two_fingers_are_two_notes_and_slide(open_page):
+    page = open_page("plucked", **PHONE)
+    middle = {}
+    for pitch in (60, 64, 65):
+        box = page.locator(f'.key[data-pitch="{pitch}"]').bounding_box()
+        middle[pitch] = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] * 0.8}
+    touch = page.context.new_cdp_session(page)
+
+    def fingers(kind: str, *pitches: int) -> None:
+        points = [{**middle[p], "id": i} for i, p in enumerate(pitches)]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        page.wait_for_timeout(200)
+
+    fingers("touchStart", 60)
+    fingers("touchStart", 60, 64)
+    assert page.evaluate("[...audiogen.notes.holders.keys()]") == [60, 64]
+    fingers("touchMove", 60, 65)
+    assert page.evaluate("[...audiogen.notes.holders.keys()]") == [60, 65]
+    fingers("touchEnd")
+    assert page.evaluate("audiogen.notes.count") == 0
+    events = notes(page)
+    assert events[:3] == [("note_on", 60), ("note_on", 64), ("note_off", 64)]
+    assert sorted(events[3:]) == [("note_off", 60), ("note_off", 65), ("note_on", 65)]
+
+
+def test_the_pad_chooses_and_leans(open_page):
+    page = open_page("plucked")
+    box = page.locator("#pad").bounding_box()
+    names, places = page.evaluate("[audiogen.pad.names, audiogen.pad.places]")
+    harp, koto = names.index("harp"), names.index("koto")
+
+    def point(x: float, y: float) -> tuple[float, float]:
+        return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+    page.mouse.click(*point(*places[harp]))
+    page.wait_for_timeout(200)
+    hold_key(page, 60, 200)
+    page.wait_for_timeout(200)
+    page.mouse.click(*point(*places[koto]))
+    # A little of the way to the timbre that is nearest to it.
+    distance = np.hypot(*(np.array(places) - places[koto]).T)
+    distance[koto] = np.inf
+    second = int(distance.argmin())
+    there = 0.75 * np.array(places[koto]) + 0.25 * np.array(places[second])
+    page.mouse.click(*point(*there))
+    hold_key(page, 62, 200)
+    play_on(page, 0.0)
+    events = page.evaluate(LOG)["events"]
+    struck = [event["timbre"] for event in events if event["type"] == "note_on"]
+    assert struck == ["harp", "koto"]
+    last = {e["parameter"]: e["value"] for e in events if e["type"] == "set"}
+    assert last["morph_timbre"] == names[second]
+    assert last["morph"] == pytest.approx(0.25, abs=0.02)
+
+
+def test_a_held_note_leans_from_its_own_timbre(open_page):
+    page = open_page("plucked")
+    box = page.locator("#pad").bounding_box()
+    names, places = page.evaluate("[audiogen.pad.names, audiogen.pad.places]")
+    harp = places[names.index("harp")]
+    page.mouse.click(box["x"] + harp[0] * box["width"], box["y"] + harp[1] * box["height"])
+    typed(page, down="KeyA")
+    koto = places[names.index("koto")]
+    page.mouse.click(box["x"] + koto[0] * box["width"], box["y"] + koto[1] * box["height"])
+    last = knobs(page)
+    assert (last["morph_timbre"], last["morph"]) == ("koto", 1.0)
+    typed(page, up="KeyA")
+    last = knobs(page)
+    assert last["morph"] == 0.0  # the next note is a koto
+
+
+def test_dials_turn_by_keys_and_by_hand(open_page):
+    page = open_page("plucked")
+    page.locator(".dial input[aria-label=volume]").focus()
+    page.keyboard.press("Home")
+    box = page.locator(".dial:has(input[aria-label=pan]) svg").bounding_box()
+    page.mouse.move(box["x"] + 20, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 20, box["y"] - 20)
+    page.mouse.up()
+    last = knobs(page)
+    assert last["volume"] == 0.0
+    assert last["pan"] == pytest.approx(0.5)
+    assert page.locator(".dial:has(input[aria-label=pan]) output").inner_text() == "R 50"
+
+
+def test_a_midi_keyboard_plays(open_page):
+    page = open_page("plucked")
+    page.evaluate("""() => {
+      window.port = { id: "1", name: "a keyboard" };
+      navigator.requestMIDIAccess = async () => ({ inputs: new Map([["1", port]]) });
+    }""")
+    page.click("#midi")
+    page.wait_for_function("Boolean(window.port.onmidimessage)")
+    for data in ([0x90, 60, 127], [0xE0, 127, 127], [0xB0, 64, 127], [0xB0, 7, 0], [0x90, 60, 0]):
+        page.evaluate("(data) => port.onmidimessage({ data })", data)
+    play_on(page, 0.0)
+    events = [e for e in page.evaluate(LOG)["events"] if e["type"] != "preset"]
+    seen = [(e["type"], e.get("pitch", e.get("parameter")), e.get("value")) for e in events]
+    assert seen[-5:] == [
+        ("note_on", 60, None),
+        ("set", "bend", 2),
+        ("set", "sustain", 1),
+        ("set", "volume", 0),
+        ("note_off", 60, None),
+    ]
+    assert page.inner_text("#midi") == "MIDI: 1"
+
+
+def test_a_texture_plays_and_stops(open_page):
+    page = open_page("percussion-sketch")
+    page.click("#play")
+    play_on(page, 1.5)
+    page.click("#play")
+    play_on(page, 0.5)
+    heard = np.nan_to_num(heard_by(page))
+    events = {e["type"]: e["at"] for e in page.evaluate(LOG)["events"]}
+    assert np.abs(heard[events["play"] : events["stop"]]).max() > 0.01
+    assert not heard[events["stop"] + RATE // 50 :].any()
+
+
+def test_another_preset_is_chosen_from_the_shelf(open_page):
+    page = open_page("plucked")
+    page.click("#presets li[data-name=speech-sketch] .choose")
+    page.wait_for_selector("#play:visible")
+    assert page.is_hidden("#keys")
+    page.click("#presets li[data-name=struck] .choose")
+    page.wait_for_function("document.querySelectorAll('#pad .timbre').length == 13")
+    assert page.inner_text("#now-name") == "struck"
+
+
+@pytest.mark.parametrize("preset", ["sustained", "speech-sketch"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_all_without_scrolling_sideways(open_page, preset, scheme):
+    page = open_page(preset, start=False, color_scheme=scheme, **PHONE)
+    wide = page.evaluate("""() => [document.documentElement.scrollWidth, ...[
+      ...document.querySelectorAll("button, input, select, canvas, .card")
+    ].filter((e) => e.checkVisibility()).map((e) => e.getBoundingClientRect().right)]""")
+    assert max(wide) <= 390
+    small = page.evaluate("""() => [...document.querySelectorAll("button:not(.key, .timbre)")]
+      .filter((e) => e.checkVisibility()).map((e) => [e.id || e.className,
+        Math.min(e.getBoundingClientRect().width, e.getBoundingClientRect().height)])
+      .filter(([, size]) => size < 30)""")
+    assert small == []
+
+
+def test_a_laptop_shows_the_instrument_on_one_screen(open_page):
+    page = open_page("plucked", start=False)
+    bottom = page.locator("#play-area").bounding_box()
+    footer = page.locator("footer").bounding_box()
+    assert bottom["y"] + bottom["height"] <= footer["y"]
+
+
+def test_everything_has_a_name_and_nothing_comes_from_elsewhere(browser, address_of):
+    address = address_of("plucked")
+    page = browser.new_page()
+    asked, blocked = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda m: m.type == "error" and blocked.append(m.text))
+    page.goto(address)
+    page.wait_for_selector("#pad .timbre")
+    page.click("#start")
+    page.wait_for_selector("#start", state="hidden")
+    base = address.split("?")[0]
+    assert all(url.startswith((base, base.replace("http", "ws"), "blob:")) for url in asked)
+    assert len(asked) > 15
+    assert blocked == []  # the page keeps to its own content policy
+    nameless = page.evaluate("""() => [...document.querySelectorAll("button, input, select")]
+      .filter((e) => e.checkVisibility() && !(e.ariaLabel || e.textContent.trim()
+        || e.labels?.[0]?.textContent.trim())).map((e) => e.outerHTML)""")
+    assert nameless == []
+    page.close()

@@ -1,0 +1,175 @@
+"""Who may come in, what is given out, and how what comes in wrong is answered."""
+
+from __future__ import annotations
+
+import pytest
+from starlette.websockets import WebSocketDisconnect
+
+TOKEN = "a-token-for-tests"  # as conftest.py has it
+
+
+def test_page_comes_with_the_token_only(client):
+    refused = client.get("/")
+    assert refused.status_code == 403
+    assert "the token is missing" in refused.text
+    assert client.get("/?token=another").status_code == 403
+    page = client.get(f"/?token={TOKEN}")
+    assert page.status_code == 200
+    assert "audiogen" in page.text
+
+
+def test_the_page_s_cookie_opens_the_rest(client):
+    for path in ("/static/app.js", "/presets", "/presets/plucked/pad"):
+        assert client.get(path).status_code == 403
+    cookie = client.get(f"/?token={TOKEN}").headers["set-cookie"]
+    assert "HttpOnly" in cookie and "SameSite=Strict" in cookie
+    for path in ("/static/app.js", "/presets", "/presets/plucked/pad"):
+        assert client.get(path).status_code == 200
+    assert client.get("/static/app.js").headers["content-type"].startswith("text/javascript")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://evil.example"},
+        {"origin": "http://testserver:81"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+    ],
+    ids=str,
+)
+def test_other_pages_are_refused(client, headers):
+    answer = client.get(f"/presets?token={TOKEN}", headers=headers)
+    assert answer.status_code == 403
+    assert "may not use" in answer.text
+    with (
+        pytest.raises(WebSocketDisconnect),
+        client.websocket_connect(f"/socket?token={TOKEN}", headers=headers),
+    ):
+        pass
+
+
+def test_its_own_page_is_served(client):
+    headers = {"origin": "http://testserver", "sec-fetch-site": "same-origin"}
+    assert client.get(f"/presets?token={TOKEN}", headers=headers).status_code == 200
+    with client.websocket_connect(f"/socket?token={TOKEN}", headers=headers) as socket:
+        assert socket.receive_json()["type"] == "hello"
+
+
+def test_a_link_on_another_page_may_open_the_page(client):
+    headers = {"sec-fetch-site": "cross-site"}
+    assert client.get(f"/?token={TOKEN}", headers=headers).status_code == 200
+
+
+def test_socket_wants_the_token(client):
+    for path in ("/socket", "/socket?token=", "/socket?token=another"):
+        with pytest.raises(WebSocketDisconnect), client.websocket_connect(path):
+            pass
+
+
+def test_a_foreign_name_that_points_here_is_refused(make_client):
+    client = make_client(hosts={"127.0.0.1", "::1"})
+    for host, status in (("127.0.0.1:8317", 200), ("[::1]:8317", 200), ("evil.example", 403)):
+        answer = client.get(f"/presets?token={TOKEN}", headers={"host": host})
+        assert answer.status_code == status, host
+
+
+def test_nothing_may_come_from_elsewhere(client):
+    policy = client.get(f"/?token={TOKEN}").headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "http" not in policy
+
+
+def test_presets_and_their_previews(client):
+    client.get(f"/?token={TOKEN}")
+    presets = {preset["name"]: preset for preset in client.get("/presets").json()}
+    assert presets["plucked"]["plays_notes"] and presets["plucked"]["n_timbres"] == 15
+    assert not presets["percussion-sketch"]["plays_notes"]
+    assert client.get("/presets/plucked/preview.flac").content.startswith(b"fLaC")
+    assert client.get("/presets/plucked/preview.png").content.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/presets/plucked/weights.safetensors",
+        "/presets/plucked/preset.toml",
+        "/presets/nothing/preview.png",
+        "/presets/%2e%2e/preview.png",
+        "/presets/..%2f..%2fetc/passwd",
+        "/presets/nothing/pad",
+        "/presets/percussion-sketch/pad",
+        "/static/../server.py",
+        "/static/%2e%2e/server.py",
+    ],
+)
+def test_no_other_files_are_given_out(client, path):
+    client.get(f"/?token={TOKEN}")
+    assert client.get(path).status_code == 404
+
+
+def test_pad_has_a_place_and_a_picture_for_each_timbre(client):
+    client.get(f"/?token={TOKEN}")
+    pad = client.get("/presets/plucked/pad").json()
+    assert len(pad["places"]) == 15
+    pictures = client.get("/presets/plucked/pictures").content
+    assert len(pictures) == 15 * pad["width"] * pad["height"] * 2
+
+
+def test_no_more_clients_than_said(make_client):
+    client = make_client(max_clients=1)
+    with client.websocket_connect(f"/socket?token={TOKEN}") as first:
+        assert first.receive_json()["type"] == "hello"
+        with client.websocket_connect(f"/socket?token={TOKEN}") as second:
+            refusal = second.receive_json()
+            assert refusal["type"] == "refused"
+            assert "--max-clients" in refusal["sentence"]
+            with pytest.raises(WebSocketDisconnect):
+                second.receive_json()
+    with client.websocket_connect(f"/socket?token={TOKEN}") as third:
+        assert third.receive_json()["type"] == "hello"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "isn't JSON"),
+        ("[]", "type=None"),
+        ('{"type": "explode"}', "type='explode' isn't known"),
+        ('{"type": "note_on", "pitch": 200, "velocity": 1}', "note_on.pitch=200;"),
+        ('{"type": "note_on", "pitch": "60", "velocity": 1}', "note_on.pitch='60'"),
+        ('{"type": "note_on", "pitch": 60, "velocity": NaN}', "note_on.velocity=nan"),
+        ('{"type": "note_on", "pitch": 60}', "note_on.velocity=None"),
+        ('{"type": "note_off", "pitch": true}', "note_off.pitch=True"),
+        ('{"type": "note_off", "pitch": 60, "loud": 1}', "no field 'loud'"),
+        ('{"type": "set", "parameter": "volume", "value": [1]}', "set.value=[1]"),
+        ('{"type": "start", "lead_ms": 1e9}', "start.lead_ms"),
+        ('{"type": "preset", "preset": "../etc"}', "preset '../etc' isn't there"),
+        ('{"type": "log", "x": "' + "x" * 5000 + '"}', "characters"),
+        ("[" * 3000, "isn't JSON"),
+    ],
+)
+def test_a_wrong_message_is_answered_and_the_talk_goes_on(client, listen, text, said):
+    with listen(client, start=False) as listener:
+        listener._socket.send_text(text)
+        assert said in listener.wait_for("error")["sentence"]
+        assert listener.log()[0]["preset"] == "plucked"
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ({"type": "note_on", "pitch": 60, "velocity": 1, "timbre": "kazoo"}, "kazoo"),
+        ({"type": "set", "parameter": "warmth", "value": 1}, "warmth"),
+        ({"type": "set", "parameter": "volume", "value": 7}, "volume=7"),
+        ({"type": "play"}, "type='play'"),
+    ],
+)
+def test_an_event_that_the_preset_cannot_do_is_answered_and_not_logged(
+    client, listen, message, said
+):
+    with listen(client) as listener:
+        listener.say(**message)
+        assert said in listener.wait_for("error")["sentence"]
+        assert [event["type"] for event in listener.log()] == ["preset"]
