@@ -27,7 +27,7 @@ using IntLanes = std::conditional_t<std::is_same_v<F, float>, std::int32_t, decl
 // The same without a sign, for sums of bits: numbers out of range wrap round there.
 template <class F>
 struct Words {
-  using Type = std::uint32_t __attribute__((vector_size(sizeof(F))));
+  typedef std::uint32_t Type __attribute__((vector_size(sizeof(F))));  // gcc wants no alias here
 };
 template <>
 struct Words<float> {
