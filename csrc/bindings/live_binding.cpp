@@ -74,11 +74,12 @@ static std::size_t post(LiveEngine& live, const Events& events) {
   return n;
 }
 
-static Events read(MidiReader& reader, std::string_view bytes, std::uint32_t offset) {
+static Events read_midi(MidiReader& reader, const py::bytes& bytes, std::uint32_t offset) {
   std::vector<Event> events;
   std::array<Event, 64> some;
-  std::span<const std::uint8_t> left(reinterpret_cast<const std::uint8_t*>(bytes.data()),
-                                     bytes.size());
+  const std::string_view view(bytes);
+  std::span<const std::uint8_t> left(reinterpret_cast<const std::uint8_t*>(view.data()),
+                                     view.size());
   while (!left.empty()) {
     const MidiReader::Progress progress = reader.read(left, offset, some);
     events.insert(events.end(), some.begin(), some.begin() + progress.n_events);
@@ -122,6 +123,6 @@ void bind_live(py::module_& module) {
                              "Time that the thread takes over time that sounds; 0 if synchronous.");
   py::class_<MidiReader>(module, "MidiReader", "Reads a stream of MIDI, cut anywhere.")
       .def(py::init())
-      .def("read", &read, py::arg("bytes"), py::arg("offset") = 0,
+      .def("read", &read_midi, py::arg("bytes"), py::arg("offset") = 0,
            "The events of messages that end within these bytes.");
 }
