@@ -158,12 +158,11 @@ class Server:
         """One client, from its first message to its last."""
         await socket.accept()
         if self.n_clients >= self._max_clients:
-            sentence = (
+            await _refuse(
+                socket,
                 f"{self._max_clients} clients are playing, which is the limit; close one, or start "
-                "the server with a larger --max-clients"
+                "the server with a larger --max-clients",
             )
-            await socket.send_json({"type": "refused", "sentence": sentence})
-            await socket.close(TRY_LATER, "too many clients")
             return
         self.n_clients += 1
         try:
@@ -171,13 +170,22 @@ class Server:
             def open_named(name: str) -> Source:
                 return open_source(self._shelf.find(name), self._rate, BLOCK, self._seed)
 
-            source = await run_in_threadpool(open_named, self._shelf.first)
+            try:
+                source = await run_in_threadpool(open_named, self._shelf.first)
+            except AudiogenError as error:
+                await _refuse(socket, str(error))
+                return
             session = Session(
                 source, open_named, self._rate, self._seed, socket.send_json, socket.send_bytes
             )
             await _converse(socket, session, {"type": "hello", "sample_rate": self._rate})
         finally:
             self.n_clients -= 1
+
+
+async def _refuse(socket: WebSocket, sentence: str) -> None:
+    await socket.send_json({"type": "refused", "sentence": sentence})
+    await socket.close(TRY_LATER)
 
 
 async def _converse(socket: WebSocket, session: Session, hello: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audiogen.errors import AudiogenError
+from audiogen.errors import AudiogenError, ParameterError
 from audiogen.web.messages import EVENTS
 from audiogen.web.sources import VOICES, Source
 
@@ -74,11 +74,21 @@ class Session:
         self.greeting = self._begin(source)
 
     async def handle(self, message: dict[str, Any]) -> None:
-        """Take one checked message (`messages.read_message`)."""
+        """Take one checked message (`messages.read_message`).
+
+        Raises
+        ------
+        ParameterError
+            If too many events wait.
+        """
         kind = message["type"]
         if kind in EVENTS:
-            if len(self._waiting) < MOST_WAITING:
-                self._waiting.append(message)
+            if len(self._waiting) >= MOST_WAITING:
+                raise ParameterError(
+                    f"{MOST_WAITING} events wait for sound to flow, and no more can; say 'start', "
+                    "and 'played' now and then"
+                )
+            self._waiting.append(message)
         elif kind == "played":
             self._played = min(int(message["position"]), self.position)
             self._pace()
@@ -102,7 +112,8 @@ class Session:
             return
         if self._lead:
             self._next = source
-        else:  # no sound flows yet
+        else:  # no sound flows yet, and what was said was said to the old one
+            self._waiting.clear()
             await self._send(self._take_over(source))
 
     async def stream(self) -> None:

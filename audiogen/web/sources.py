@@ -18,6 +18,7 @@ from audiogen.presets import Preset, load_preset
 
 VOICES = 16
 SWITCH_S = 0.01  # how long a texture takes to come and go
+DRAWN_AT_ONCE = 64  # samples of a texture; as few as a block needs, so that no block takes long
 TEMPERATURES = (0.0, 1.5)
 
 Array = NDArray[np.float32]
@@ -37,7 +38,7 @@ class Source(Protocol):
 
     @property
     def parameters(self) -> list[dict[str, Any]]:
-        """What can be set: name, min, max, default and unit of each."""
+        """What can be set: of each the fields of `Parameter`."""
 
     def apply(self, event: Event) -> None:
         """Let an event be heard from the next block on; a ParameterError if it can't be."""
@@ -118,7 +119,17 @@ class TextureSource:
     def parameters(self) -> list[dict[str, Any]]:
         usual = self._texture.preset.sampling.temperature
         low, high = TEMPERATURES
-        return [{"name": "temperature", "min": low, "max": high, "default": usual, "unit": ""}]
+        return [
+            {
+                "name": "temperature",
+                "lowest": low,
+                "highest": high,
+                "initial": usual,
+                "unit": "",
+                "controller": -1,
+                "help": "How freely sound is drawn: low is careful, high is wild.",
+            }
+        ]
 
     @property
     def n_sounding(self) -> int:
@@ -152,4 +163,4 @@ class TextureSource:
         return np.repeat((sound * gain)[:, None], 2, axis=1)
 
     def _draw(self) -> Iterator[Array]:
-        return self._texture.stream(256, temperature=lambda: self._temperature)
+        return self._texture.stream(DRAWN_AT_ONCE, temperature=lambda: self._temperature)

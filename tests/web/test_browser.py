@@ -363,16 +363,24 @@ def test_a_midi_keyboard_plays(open_page):
     }""")
     page.click("#midi")
     page.wait_for_function("Boolean(window.port.onmidimessage)")
-    for data in ([0x90, 60, 127], [0xE0, 127, 127], [0xB0, 64, 127], [0xB0, 7, 0], [0x90, 60, 0]):
+    for data in (
+        [0x90, 60, 127],
+        [0xE0, 127, 127],
+        [0xB0, 64, 127],
+        [0xB0, 7, 0],
+        [0xD0, 127],
+        [0x90, 60, 0],
+    ):
         page.evaluate("(data) => port.onmidimessage({ data })", data)
     play_on(page, 0.0)
     events = [e for e in page.evaluate(LOG)["events"] if e["type"] != "preset"]
     seen = [(e["type"], e.get("pitch", e.get("parameter")), e.get("value")) for e in events]
-    assert seen[-5:] == [
+    assert seen[-6:] == [
         ("note_on", 60, None),
         ("set", "bend", 2),
         ("set", "sustain", 1),
         ("set", "volume", 0),
+        ("set", "vibrato", 2),
         ("note_off", 60, None),
     ]
     assert page.inner_text("#midi") == "MIDI: 1"

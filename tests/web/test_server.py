@@ -173,3 +173,31 @@ def test_an_event_that_the_preset_cannot_do_is_answered_and_not_logged(
         listener.say(**message)
         assert said in listener.wait_for("error")["sentence"]
         assert [event["type"] for event in listener.log()] == ["preset"]
+
+
+def test_events_that_nobody_hears_are_refused_in_the_end(client, listen):
+    with listen(client, start=False) as listener:
+        for _ in range(4097):
+            listener.say(type="note_off", pitch=60)
+        assert "4096 events wait" in listener.wait_for("error")["sentence"]
+
+
+def test_a_preset_from_anywhere_can_be_first(make_client, listen, tmp_path, write_tiny):
+    client = make_client(str(write_tiny(tmp_path / "mine")))
+    client.get(f"/?token={TOKEN}")
+    assert {"mine", "plucked"} <= {preset["name"] for preset in client.get("/presets").json()}
+    assert len(client.get("/presets/mine/pad").json()["places"]) == 3
+    with listen(client, start=False) as listener:
+        assert listener.messages[-1]["preset"] == "mine"
+        listener.say(type="preset", preset="plucked")
+        assert listener.wait_for("preset")["preset"] == "plucked"
+
+
+def test_a_preset_that_has_gone_is_a_refusal(make_client, tmp_path, write_tiny):
+    folder = write_tiny(tmp_path / "mine")
+    client = make_client(str(folder))
+    (folder / "weights.safetensors").unlink()
+    with client.websocket_connect(f"/socket?token={TOKEN}") as socket:
+        refusal = socket.receive_json()
+    assert refusal["type"] == "refused"
+    assert "weights.safetensors" in refusal["sentence"]

@@ -60,7 +60,7 @@ function showParameters() {
     dials[parameter.name] = dial;
     // A new player stands at the defaults; the page's dials stay where they are.
     const value = before[parameter.name];
-    if (value !== undefined && value !== parameter.default) dial.turn(value);
+    if (value !== undefined && value !== parameter.initial) dial.turn(value);
   }
   $("dials").replaceChildren(...Object.values(dials).map((dial) => dial.element));
   for (const [id, name] of [["bend", "bend"], ["sustain", "sustain"]]) {

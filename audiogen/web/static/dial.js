@@ -4,25 +4,15 @@ const SWEEP = 270; // degrees
 const STEPS = 1000;
 const SECONDS_POWER = 3; // short times need the finer part of the way
 
-const HINTS = {
-  volume: "Loudness of all",
-  pan: "Left to right",
-  spread: "How far the notes spread over left and right",
-  glide: "Time to go from one note's pitch to the next",
-  vibrato: "Depth of vibrato",
-  morph: "From a note's own timbre to the second nearest",
-  temperature: "How freely sound is drawn: low is careful, high is wild",
-};
-
 export class Dial {
-  // parameter: { name, min, max, default, unit }; onTurn(value).
+  // parameter: { name, lowest, highest, initial, unit, help }; onTurn(value).
   constructor(parameter, onTurn) {
     this.parameter = parameter;
     this.onTurn = onTurn;
     this.power = parameter.unit === "s" ? SECONDS_POWER : 1;
     this.element = document.createElement("label");
     this.element.className = "dial";
-    this.element.title = HINTS[parameter.name] ?? "";
+    this.element.title = parameter.help;
     this.element.innerHTML = `
       <svg viewBox="-50 -50 100 100" aria-hidden="true">
         <path class="track" d="${arc(0, 1)}"></path>
@@ -39,21 +29,21 @@ export class Dial {
       this.show();
       this.onTurn(this.value);
     });
-    this.element.addEventListener("dblclick", () => this.turn(parameter.default));
+    this.element.addEventListener("dblclick", () => this.turn(parameter.initial));
     this.element.addEventListener("pointerdown", (event) => this.grab(event));
     this.element.addEventListener("wheel", (event) => this.roll(event), { passive: false });
-    this.set(parameter.default);
+    this.set(parameter.initial);
   }
 
   get value() {
-    const { min, max } = this.parameter;
-    return min + (max - min) * (this.input.value / STEPS) ** this.power;
+    const { lowest, highest } = this.parameter;
+    return lowest + (highest - lowest) * (this.input.value / STEPS) ** this.power;
   }
 
   // Shows a value, without a message.
   set(value) {
-    const { min, max } = this.parameter;
-    const part = Math.min(1, Math.max(0, (value - min) / (max - min)));
+    const { lowest, highest } = this.parameter;
+    const part = Math.min(1, Math.max(0, (value - lowest) / (highest - lowest)));
     this.input.value = Math.round(STEPS * part ** (1 / this.power));
     this.show();
   }
@@ -96,9 +86,9 @@ export class Dial {
   }
 
   show() {
-    const { min, max } = this.parameter;
+    const { lowest, highest } = this.parameter;
     const part = this.input.value / STEPS;
-    const zero = min < 0 ? -min / (max - min) : 0;
+    const zero = lowest < 0 ? -lowest / (highest - lowest) : 0;
     const [from, to] = part < zero ? [part, zero] : [zero, part];
     this.element.querySelector(".value").setAttribute("d", to - from > 0.003 ? arc(from, to) : "");
     const angle = (part - 0.5) * SWEEP;

@@ -1,9 +1,9 @@
 // The sound as it passes: time to the right, pitch upwards, level as colour.
 
-import { levelColours, onTheme, themeColour } from "./colour.js";
+import { levelColours, onTheme } from "./colour.js";
 
 const LOWEST_HZ = 50;
-const RANGE_DB = [-92, -22];
+const RANGE_DB = [-86, -22];
 const SPEED = 90; // pixels of the page a second
 
 export class Spectrogram {
@@ -22,7 +22,7 @@ export class Spectrogram {
     this.canvas.height = Math.max(1, this.canvas.clientHeight * this.scale);
     this.context = this.canvas.getContext("2d", { alpha: false });
     this.colours = levelColours();
-    this.context.fillStyle = themeColour("--card");
+    this.context.fillStyle = `rgb(${this.colours[0]})`;
     this.context.fillRect(0, 0, this.canvas.width, this.canvas.height);
     this.column = this.context.createImageData(1, this.canvas.height);
     this.bins = null;
