@@ -176,7 +176,6 @@ void LiveEngine::fade(std::span<float* const> out, std::size_t from, std::size_t
   gain_ = gain;
   if (output_ == Output::kFadingOut && gain == 0.0f) {
     output_ = Output::kSilent;
-    std::fill(held_.begin(), held_.end(), 0.0f);
   } else if (output_ == Output::kFadingIn && gain == 1.0f) {
     output_ = Output::kPlaying;
   }
