@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audiogen.errors import MissingPackageError
+from audiogen.errors import DeviceError, MissingPackageError
 
 ROUNDS = 11
 SHORTEST_S = 0.02  # a measurement repeats its call until it lasts that long
@@ -37,6 +37,8 @@ class Race:
         Gets the seconds of a call of ours and gives a note, such as another unit.
     rounds : int
         How often both are timed.
+    n_cores : int
+        That the threads of ours share; what starts them must do so in its first call.
     """
 
     what: str
@@ -46,6 +48,7 @@ class Race:
     target: float | None = None
     remark: Callable[[float], str] | None = None
     rounds: int = ROUNDS
+    n_cores: int = 1
 
 
 @dataclass(frozen=True)
@@ -87,23 +90,33 @@ class Skipped:
 
 
 def run(jobs: Mapping[str, Callable[[], Iterable[Race]]]) -> Iterator[Result | Skipped]:
-    """Run jobs on one core and one thread.
+    """Run jobs on one thread, and on one core but for races that want more.
 
     Parameters
     ----------
     jobs : mapping of str to callable
-        Each gives its races; it may raise `MissingPackageError` to be skipped.
+        Each gives its races; where it raises `MissingPackageError`, or wants more cores than there
+        are, the rest of it is skipped.
 
     Yields
     ------
     Result or Skipped
     """
-    with _one_core():
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    with _pinned(allowed, 1), _one_thread():
         for job, races in jobs.items():
             try:
                 for race in races():
-                    yield _measure(job, race)
-            except MissingPackageError as error:
+                    n_cores = len(allowed) if allowed else os.cpu_count() or 1
+                    if race.n_cores > n_cores:
+                        raise DeviceError(
+                            f"{race.what}: wants {race.n_cores} cores, and this process may use"
+                            f" {n_cores}"
+                        )
+                    with _pinned(allowed, race.n_cores):
+                        result = _measure(job, race)
+                    yield result
+            except (DeviceError, MissingPackageError) as error:
                 yield Skipped(job, str(error))
 
 
@@ -168,11 +181,22 @@ def _seconds(call: Callable[[], Any] | float, repeats: int) -> float:
 
 
 @contextlib.contextmanager
-def _one_core() -> Iterator[None]:
-    """Pins the process to the last core it may use, where the system can; torch gets one thread."""
-    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
-    if allowed:
-        os.sched_setaffinity(0, {max(allowed)})
+def _pinned(allowed: set[int] | None, n_cores: int) -> Iterator[None]:
+    """Pins the thread, and those that it starts, to the last of its cores, where the system can."""
+    if not allowed:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, set(sorted(allowed)[-n_cores:]))
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Of torch."""
     threads = None
     with contextlib.suppress(ImportError):
         import torch
@@ -182,7 +206,5 @@ def _one_core() -> Iterator[None]:
     try:
         yield
     finally:
-        if allowed:
-            os.sched_setaffinity(0, allowed)
         if threads is not None:
             torch.set_num_threads(threads)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -145,6 +145,23 @@ def generation() -> Iterator[Race]:
             target=12.0 if low and precision == "int8" else None,
             remark=_speed(16 * N_SAMPLES),
         )
+    for precision in ("float32", "bfloat16", "int8"):
+        yield _two_threads(what, _network(config, precision, model), precision)
+
+
+def _two_threads(what: str, network: Any, precision: str) -> Race:
+    stream = _native.require().SampleStream
+    # Opened in the first call, so that its second thread may use the second core.
+    two = cache(lambda: stream(network, threads=2))
+    return Race(
+        f"{what}, {precision}, two threads",
+        lambda: two().draw(N_SAMPLES),
+        partial(stream(network).draw, N_SAMPLES),
+        "one thread",
+        target=1.7,
+        remark=_speed(),
+        n_cores=2,
+    )
 
 
 class Plain:

@@ -62,6 +62,28 @@ def test_pins_to_one_core_and_lets_go() -> None:
     assert len(during[0]) == 1 and os.sched_getaffinity(0) == before
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system can't pin processes")
+def test_a_race_gets_the_cores_that_it_wants_or_is_skipped() -> None:
+    before = os.sched_getaffinity(0)
+    during: list[set[int]] = []
+
+    def race(n_cores: int) -> Race:
+        call = lambda: during.append(os.sched_getaffinity(0))  # noqa: E731
+        return Race("look", call, 1.0, "nothing", rounds=1, n_cores=n_cores)
+
+    def looks() -> Iterator[Race]:
+        yield race(len(before))
+        yield race(1)
+        yield race(len(before) + 1)
+        yield race(1)
+
+    one, other, skipped = run({"job": looks})
+    assert isinstance(one, Result) and isinstance(other, Result)
+    assert during[0] == before and during[-1] == {max(before)}
+    assert isinstance(skipped, Skipped) and f"wants {len(before) + 1} cores" in skipped.reason
+    assert os.sched_getaffinity(0) == before
+
+
 def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "audiogen.cli.main", "bench", *arguments],

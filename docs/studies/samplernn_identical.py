@@ -1,0 +1,90 @@
+"""Whether the native float32 stream of SampleRNN draws what PyTorch draws, sample by sample.
+
+The levels that the native stream drew are given to the PyTorch model, chunk by chunk with the state
+carried, and each is drawn again from the logits that come out, with the same uniform number. Where
+all are equal, PyTorch would have made the same sound on its own. Where one differs, rounding moved
+an edge of the cumulative probabilities past the uniform number; how near that lay is printed.
+
+    python docs/studies/samplernn_identical.py                  # the paper's size, random weights
+    python docs/studies/samplernn_identical.py speech-sketch    # a preset
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, fields
+
+import numpy as np
+import torch
+
+from audiogen.models.samplernn import SampleRNN, SampleRNNConfig, export_weights, import_weights
+from audiogen.ops import _native, philox_uniform
+from audiogen.representation.levels import silence
+
+N_SAMPLES = 160_000  # 10 s at 16 kHz
+CHUNK = 8_000  # samples
+NEAR = 1e-6
+
+
+def main(preset: str | None = None, seed: int = 0) -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(seed)
+    model = SampleRNN(SampleRNNConfig()) if preset is None else model_of(preset)
+    config = model.config
+    told = asdict(config) | {"sample_rate": 16000.0}
+    del told["weight_norm"], told["learn_h0"]
+    native = _native.require()
+    network = native.SampleRNN(told, export_weights(model.eval()), "float32")
+    drawn = native.SampleStream(network, seed=seed).draw(N_SAMPLES)[0]
+    uniforms = philox_uniform(seed, 0, 0, N_SAMPLES)
+
+    top = config.frame_sizes[0]
+    past = np.full(top, silence(config.q_levels, config.quantisation))
+    state, bits, near, differ, widest = model.initial_state(1), 0.0, 0, [], 0.0
+    stream = native.SampleStream(network)
+    for start in range(0, N_SAMPLES, CHUNK):
+        levels = drawn[start : start + CHUNK]
+        heard = np.concatenate((past, levels)).astype(np.int64)
+        with torch.no_grad():
+            logits, _, state = model(torch.from_numpy(heard)[None], state)
+        rows = logits[0].numpy()
+        if start == 0:
+            widest = float(np.abs(stream.logits(levels[None])[0] - rows).max())
+        p = np.exp(rows - rows.max(axis=1, keepdims=True)).astype(np.float64)
+        edges = np.cumsum(p, axis=1) / p.sum(axis=1, keepdims=True)
+        u = uniforms[start : start + CHUNK, None]
+        again = np.argmax(edges > u, axis=1)
+        distance = np.abs(edges - u).min(axis=1)
+        near += int((distance < NEAR).sum())
+        for i in np.flatnonzero(again != levels):
+            differ.append((start + int(i), int(levels[i]), int(again[i]), float(distance[i])))
+        share = p[np.arange(len(p)), levels] / p.sum(axis=1)
+        bits += float(-np.log2(share).sum())
+        past = heard[-top:]
+    name = preset or "the paper's size, random weights"
+    print(f"{name}: {len(np.unique(drawn))} levels drawn, {bits / N_SAMPLES:.2f} bits a sample")
+    print(f"logits of the first {CHUNK} samples: {widest:.1e} apart at most")
+    print(f"uniform numbers within {NEAR:.0e} of an edge: {near} of {N_SAMPLES}")
+    print(f"levels that PyTorch draws otherwise: {len(differ)} of {N_SAMPLES}")
+    for at, ours, theirs, distance in differ:
+        print(f"  sample {at}: {ours}, PyTorch {theirs}; {distance:.1e} from an edge")
+
+
+def model_of(name: str) -> SampleRNN:
+    """The network of a preset, in PyTorch."""
+    from safetensors.numpy import load_file
+
+    from audiogen.presets import load_preset
+
+    preset = load_preset(name)
+    table = preset.samplernn.model_dump()
+    names = {field.name for field in fields(SampleRNNConfig)}
+    table = {key: value for key, value in table.items() if key in names}
+    config = SampleRNNConfig(**table | {"frame_sizes": tuple(table["frame_sizes"])})
+    model = SampleRNN(config)
+    import_weights(model, load_file(preset.weights_path))
+    return model
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:2])
