@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 REFRESH_S = 0.08  # of the screen
-LOWEST_BASE, HIGHEST_BASE = 12, 108  # MIDI numbers of the piano's first key
+UNKNOWN_BLOCK = 1024  # samples; when the card chooses, it's rarely more
+BASE_PITCH, LOWEST_BASE, HIGHEST_BASE = 60, 12, 108  # MIDI numbers of the piano's first key
 MOST_VOICES = 256
 # The interpreter's threads take turns this often; 5 ms, its default, are a block of 256 samples.
 SWITCH_S = 0.0005
@@ -53,6 +54,9 @@ def play(
     block: Annotated[
         int, typer.Option(help="Samples that the card asks for at once; 0 lets it choose.")
     ] = 256,
+    margin: Annotated[
+        float, typer.Option(help="ms that sound is made ahead: more for a busy machine, and later.")
+    ] = 5.0,
     sample_rate: Annotated[
         int | None, typer.Option(help="Hz, 8000 to 192000.", show_default="the card's")
     ] = None,
@@ -79,7 +83,7 @@ def play(
     from audiogen.cli.sound import check_seed
     from audiogen.engine.midi_ports import MidiInput
     from audiogen.engine.player import Player
-    from audiogen.engine.sound_card import SoundCard, find_device
+    from audiogen.engine.sound_card import LARGEST_BLOCK, SoundCard, find_device
     from audiogen.presets import default_preset, load_preset, split_spec
 
     if list_:
@@ -89,6 +93,10 @@ def play(
         check_sample_rate(sample_rate)
     if not 1 <= voices <= MOST_VOICES:
         raise ParameterError(f"--voices {voices} isn't usable; give 1 to {MOST_VOICES}")
+    if not 0 <= block <= LARGEST_BLOCK:
+        raise ParameterError(f"--block {block} isn't usable; give 1 to {LARGEST_BLOCK}, or 0")
+    if not 0.1 <= margin <= 1000.0:
+        raise ParameterError(f"--margin {margin:g} isn't usable; give 0.1 to 1000 ms")
     if not 0.05 <= ring <= 60.0:
         raise ParameterError(f"--ring {ring:g} isn't usable; give 0.05 to 60 s")
     if seconds is not None and not 0.0 < seconds < math.inf:
@@ -105,7 +113,17 @@ def play(
 
     sys.setswitchinterval(SWITCH_S)
     with ExitStack() as stack:
-        player = stack.enter_context(Player(loaded, rate, voices=voices, seed=seed))
+        player = stack.enter_context(
+            Player(
+                loaded,
+                rate,
+                max_block=block or UNKNOWN_BLOCK,
+                voices=voices,
+                seed=seed,
+                realtime=True,
+                margin_ms=margin,
+            )
+        )
         if timbre is not None:
             player.timbre = timbre
         recording = stack.enter_context(Recording(record, rate)) if record else None
@@ -124,7 +142,7 @@ def play(
         stack.enter_context(_ended_by_signals())
         stack.enter_context(card)
         if not loaded.plays_notes:
-            player.note_on(60)
+            player.note_on(BASE_PITCH)
         stage = _Stage(player, card, names, Fingers(player, ring), keyboard, record)
         try:
             stage.run(seconds)
@@ -204,7 +222,7 @@ class _Stage:
         self._midi = ", ".join(midi) or "no MIDI"
         self._knobs = [parameter.name for parameter in PARAMETERS]
         self._chosen = 0
-        self._base, self._velocity = 60, 0.8
+        self._base, self._velocity = BASE_PITCH, 0.8
         self._remark = ""
 
     def run(self, seconds: float | None) -> None:
@@ -302,7 +320,7 @@ class _Stage:
             self._chosen = (self._chosen + (1 if name == "right" else -1)) % len(self._knobs)
         elif name in ("up", "down"):
             self._move(1 if name == "up" else -1)
-        elif name in ("tab", "backtab"):
+        elif name in ("tab", "backtab") and player.timbres:
             player.timbre = _beside(player.timbres, player.timbre, 1 if name == "tab" else -1)
         elif name.isdecimal() and 1 <= int(name) <= len(player.timbres):
             player.timbre = player.timbres[int(name) - 1]
@@ -350,6 +368,8 @@ class _Stage:
             self._fingers.lift_all()
             self._player.change_preset(folders[names.index(_beside(names, here, steps))])
             self._remark = ""
+            if not self._player.preset.plays_notes:
+                self._player.note_on(BASE_PITCH)
         except AudiogenError as error:
             self._remark = str(error)
 

@@ -18,6 +18,7 @@ from audiogen.notes import parse_pitch
 from audiogen.ops import _native
 from audiogen.presets import Preset, assign_programs, load_preset, split_spec
 
+LONGEST_MARGIN_MS = 5000.0
 LOAD_SMOOTHING_S = 0.3
 PEAK_FALL_DB_S = 20.0  # of the level meter
 
@@ -43,8 +44,11 @@ class Player(Knobs):
         As `Synth`.
     realtime : bool
         Let a thread of its own work ahead, so that `process` only fetches samples and never waits.
-        Sound comes later by a constant time, which `latency` includes; a block that isn't ready in
-        time is silent and counted by `n_late`. Without, `process` makes the samples itself.
+        All sound comes later by ``max_block`` and the margin, which `latency` includes; what isn't
+        ready in time fades to silence and is counted by `n_late`. Without, `process` makes the
+        samples itself, and they wait for nothing.
+    margin_ms : float
+        How long the thread may be held up by other programs.
     keep_events : bool
         Keep all events and their times in `events`.
 
@@ -71,6 +75,7 @@ class Player(Knobs):
         seed: int = 0,
         precision: str = "float32",
         realtime: bool = False,
+        margin_ms: float = 5.0,
         keep_events: bool = False,
     ):
         if not isinstance(sample_rate, (int, np.integer)) or sample_rate < 1:
@@ -78,6 +83,10 @@ class Player(Knobs):
                 f"sample_rate={sample_rate} can't be used; give a whole number of Hz, such as 48000"
             )
         self.sample_rate, self.max_block, self.voices = int(sample_rate), max_block, voices
+        if not 0.0 < margin_ms <= LONGEST_MARGIN_MS:
+            raise ParameterError(
+                f"margin_ms={margin_ms:g}; give more than 0, up to {LONGEST_MARGIN_MS:g} ms"
+            )
         self.realtime = realtime
         self.position = 0  # samples since the start
         self.peak = 0.0  # of the last blocks, falling slowly; 1 is full scale
@@ -89,8 +98,6 @@ class Player(Knobs):
         self._n_notes = 0
         self._held: dict[float, int] = {}  # pitch: id of its note
         self._values = {p.name: p.initial for p in PARAMETERS}
-        self._ending: list[tuple[Any, list[tuple]]] = []  # engines that ring out, and their events
-        self._n_sounding = 0
         self._load = 0.0
         self._midi = MidiReader()
         if isinstance(preset, Synth):
@@ -99,18 +106,16 @@ class Player(Knobs):
             self.preset = preset if isinstance(preset, Preset) else load_preset(preset)
             network = open_network(self.preset, precision)
         self._timbre = self.preset.default_timbre
-        self._engine = self._open(network)
-
-    def _open(self, network: Any) -> Any:
-        native = _native.require()
-        engine = native.LiveEngine if self.realtime else native.Engine
-        return engine(
+        margin = max(1, round(self.sample_rate * margin_ms / 1e3))
+        self._engine = _native.require().LiveEngine(
             network.instrument(),
             self.sample_rate,
-            self.max_block,
-            self.voices,
+            max_block,
+            voices,
             self._seed,
             n_channels=2,
+            lookahead=max_block + margin if realtime else 0,
+            synchronous=not realtime,
         )
 
     def __enter__(self) -> Player:
@@ -122,7 +127,7 @@ class Player(Knobs):
     def close(self) -> None:
         """Stop, and give the engine's thread and memory back."""
         with self._playing, self._lock:
-            self._engine, self._ending, self._n_sounding = None, [], 0
+            self._engine = None
 
     @property
     def timbres(self) -> list[str]:
@@ -146,12 +151,12 @@ class Player(Knobs):
     @property
     def n_sounding(self) -> int:
         """Notes that sound."""
-        return self._n_sounding
+        return int(self._running().n_sounding)
 
     @property
     def n_late(self) -> int:
         """Blocks that weren't ready in time; there are none but in real time."""
-        return int(self._running().n_late) if self.realtime else 0
+        return int(self._running().n_late)
 
     @property
     def load(self) -> float:
@@ -253,26 +258,19 @@ class Player(Knobs):
             self.timbre = split_spec(assign_programs([number], [self.preset])[number])[1] or ""
 
     def change_preset(self, preset: str | PathLike[str] | Preset) -> None:
-        """Play the next notes with another preset; those that sound are let go and ring out.
+        """Play the next notes with another preset; those that sound fade out in 20 ms.
 
         It's read in the caller's thread, while the sound goes on. Knobs stay where they are, but
         for ``morph_timbre``.
         """
         loaded = preset if isinstance(preset, Preset) else load_preset(preset)
-        network = open_network(loaded, self._precision)
-        engine = self._open(network)
+        instrument = open_network(loaded, self._precision).instrument()
+        self._running().swap(instrument)
         with self._lock:
-            let_go = (0, ALL_OFF, 0, 0, 0.0, 0.0)
-            self._ending.append((self._running(), [*self._waiting, let_go]))
-            self._engine, self.preset = engine, loaded
-            self._timbre = loaded.default_timbre
-            self._held.clear()
+            # Keys that are held stay known: one may have been struck since the swap.
+            self.preset, self._timbre = loaded, loaded.default_timbre
             self._values["morph_timbre"] = 0.0
-            self._waiting = [
-                _moved(p.name, self._values[p.name])
-                for p in PARAMETERS
-                if self._values[p.name] != p.initial
-            ]
+            self._waiting.append(_moved("morph_timbre", 0.0))
             if self._keep:
                 self.events.append((self.position, loaded.name))
 
@@ -296,21 +294,12 @@ class Player(Knobs):
             with self._lock:
                 engine = self._running()
                 waiting, self._waiting = self._waiting, []
-                ending, self._ending = self._ending, []
                 if self._keep:
                     self.events += [(self.position, event) for event in waiting]
             samples = engine.process(n, np.array(waiting, EVENT))
-            n_sounding = int(engine.n_sounding)
-            for old, events in ending:
-                rest = old.process(n, np.array(events, EVENT))
-                samples = samples + rest
-                if old.n_sounding or rest.any():
-                    n_sounding += int(old.n_sounding)
-                    self._ending.append((old, []))
-            self._n_sounding = n_sounding
             self.position += n
             fall = 10.0 ** (-PEAK_FALL_DB_S / 20.0 * n / self.sample_rate)
-            self.peak = max(float(np.abs(samples).max()), self.peak * fall)
+            self.peak = max(float(engine.peak), self.peak * fall)
             seconds = n / self.sample_rate
             part = (time.perf_counter() - began) / seconds
             self._load += (part - self._load) * min(1.0, seconds / LOAD_SMOOTHING_S)

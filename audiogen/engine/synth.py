@@ -219,7 +219,7 @@ class Synth(Knobs):
 
         found, before = find_device(device), self._player
         rate = self._wanted_rate or found.sample_rate
-        with Player(self, rate, LARGEST_BLOCK, seed=self.seed) as player:
+        with Player(self, rate, block or BLOCK, seed=self.seed, realtime=True) as player:
             if before is not None:
                 player.turn_as(before)
             self._player = player

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ pytest.importorskip("audiogen._native")
 from audiogen.engine import Player, Synth
 from audiogen.engine.midi import MidiReader
 from audiogen.engine.parameters import INDEX, PARAMETERS, Knobs
-from audiogen.engine.synth import EVENT, NOTE_OFF, NOTE_ON
+from audiogen.engine.synth import EVENT, NOTE_OFF, NOTE_ON, PARAMETER
 from audiogen.errors import ParameterError, PresetError
 from audiogen.notes import Note
 
@@ -321,6 +322,12 @@ class Heard:
         self.calls.append(("all off", silence))
 
 
+@cache
+def one_player() -> Player:
+    """A small one, for what wants many examples."""
+    return Player("plucked", 16000, voices=2)
+
+
 def heard(*pieces: bytes) -> list[tuple]:
     told = Heard()
     reader = MidiReader()
@@ -390,13 +397,28 @@ class TestMidi:
     @given(st.lists(st.binary(max_size=64), max_size=8))
     @settings(max_examples=200, deadline=None)
     def test_any_bytes_are_played(self, pieces: list[bytes]) -> None:
+        player = one_player()
         for piece in pieces:
-            self.player.midi(piece)
-            assert np.isfinite(self.player.process(16)).all()
+            player.midi(piece)
+            assert np.isfinite(player.process(16)).all()
 
-    @pytest.fixture(autouse=True, scope="class")
-    def _one_player(self, request: pytest.FixtureRequest) -> None:
-        request.cls.player = Player("plucked", 16000, voices=2)
+    @given(st.lists(st.tuples(st.integers(0x80, 0xEF), st.binary(min_size=2, max_size=4))))
+    @settings(max_examples=200, deadline=None)
+    def test_knobs_turn_as_the_native_reader_turns_them(
+        self, messages: list[tuple[int, bytes]]
+    ) -> None:
+        import audiogen._native as native
+
+        stream = b"".join(
+            bytes([status]) + bytes(byte & 127 for byte in data) for status, data in messages
+        )
+        wanted = {
+            PARAMETERS[event["id"]].name: event["value"]
+            for event in native.MidiReader().read(stream)
+            if event["kind"] == PARAMETER
+        }
+        got = {name: rest[0] for name, *rest in heard(stream) if name in INDEX}
+        assert got == pytest.approx(wanted, abs=1e-6)
 
     def test_a_player_plays_it(self, synth: Synth) -> None:
         by_midi, by_hand = Player(synth, RATE, voices=4), Player(synth, RATE, voices=4)
@@ -504,6 +526,36 @@ def test_a_key_that_is_struck_again_is_let_go_first(synth: Synth) -> None:
     player.note_off(60)
     played(player, 2 * RATE)
     assert player.n_sounding == 0
+
+
+def test_in_real_time_the_samples_are_the_same(synth: Synth) -> None:
+    size = 256
+    live = Player(synth, RATE, size, voices=4, realtime=True, margin_ms=20.0)
+    plain = Player(synth, RATE, size, voices=4)
+    assert live.latency - plain.latency == size + RATE * 20 // 1000
+    got, wanted = [], []
+    for i in range(150):
+        while not live._engine.ready:  # never late, however slow the machine
+            time.sleep(0.001)
+        for player in (live, plain):
+            if i % 20 == 3:
+                player.note_on(50 + i // 5, 0.7, synth.timbres[i % len(synth.timbres)])
+            elif i % 20 == 19:
+                player.note_off(50 + (i - 16) // 5)
+            player.morph = i / 150
+        got.append(live.process(size))
+        wanted.append(plain.process(size))
+    shift = live.latency - plain.latency
+    live_sound, sound = np.concatenate(got), np.concatenate(wanted)
+    assert np.array_equal(live_sound[shift:], sound[:-shift]) and sound.any()
+    assert not live_sound[:shift].any() and live.n_late == 0 and plain.n_late == 0
+    live.close()
+
+
+@pytest.mark.parametrize("margin_ms", [0.0, -1.0, 5001.0, float("nan")])
+def test_a_bad_margin_is_named(synth: Synth, margin_ms: float) -> None:
+    with pytest.raises(ParameterError, match=f"margin_ms={margin_ms:g}; give more than 0"):
+        Player(synth, margin_ms=margin_ms)
 
 
 def test_another_preset(synth: Synth) -> None:
