@@ -18,6 +18,7 @@ from audiogen.web.messages import EVENTS
 from audiogen.web.sources import VOICES, Source
 
 BLOCK = 256  # samples
+MOST_AT_ONCE = 64  # blocks in a message
 MOST_WAITING = 4096  # events before one block
 MOST_ENDING = 4  # presets that ring out at a time
 LOG_LENGTH = 100_000  # events that are remembered; above it the log begins later
@@ -122,9 +123,11 @@ class Session:
         while True:
             await self._go_on.wait()
             position = self.position
-            samples, news = await loop.run_in_executor(self._thread, self._make_block)
+            wanted = self._lead - (position - self._played)
+            n_blocks = min(max(1, -(-wanted // BLOCK)), MOST_AT_ONCE)
+            sound, news = await loop.run_in_executor(self._thread, self._make_blocks, n_blocks)
             self._pace()
-            await self._send_sound(HEADER.pack(position) + samples.tobytes())
+            await self._send_sound(HEADER.pack(position) + sound)
             for message in news:
                 await self._send(message)
 
@@ -157,10 +160,15 @@ class Session:
         else:
             self._go_on.clear()
 
-    def _make_block(self) -> tuple[NDArray[np.float32], list[dict[str, Any]]]:
-        """In the session's thread: let events sound, make one block, say what is new."""
+    def _make_blocks(self, n: int) -> tuple[bytes, list[dict[str, Any]]]:
+        """In the session's thread: the next blocks, and what there is to say."""
         began = time.perf_counter()
-        news = []
+        news: list[dict[str, Any]] = []
+        sound = b"".join(self._make_block(news).tobytes() for _ in range(n))
+        self._busy_s += time.perf_counter() - began
+        return sound, news
+
+    def _make_block(self, news: list[dict[str, Any]]) -> NDArray[np.float32]:
         for _ in range(len(self._waiting)):
             event = self._waiting.popleft()
             try:
@@ -178,8 +186,7 @@ class Session:
             if not source.n_sounding and not rest.any():
                 self._ending.remove(source)
         self.position += BLOCK
-        self._busy_s += time.perf_counter() - began
-        return np.ascontiguousarray(samples, np.float32), news
+        return np.asarray(samples, np.float32)
 
     def _take_over(self, source: Source) -> dict[str, Any]:
         """Play something else from here on, while the old rings out; what to say about it."""

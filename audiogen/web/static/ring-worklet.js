@@ -1,6 +1,7 @@
 // Plays the sound that the server sent, from a ring; counts how often the ring ran empty.
 
-const REPORT_BLOCKS = 4; // of 128 frames: how often the server hears what has been played
+const FEWEST_BLOCKS = 4; // of 128 frames, between two words to the server of what has been played
+const PER_THRESHOLD = 6; // such words in the time that the ring lasts
 
 class Ring extends AudioWorkletProcessor {
   constructor({ processorOptions }) {
@@ -58,7 +59,8 @@ class Ring extends AudioWorkletProcessor {
       this.interrupted = n < left.length;
       this.played += n;
     }
-    if (++this.sinceReport >= REPORT_BLOCKS) {
+    const pause = Math.max(FEWEST_BLOCKS, this.threshold / 128 / PER_THRESHOLD);
+    if (++this.sinceReport >= pause) {
       this.sinceReport = 0;
       this.stream?.postMessage({
         played: this.played,
