@@ -25,7 +25,6 @@ SHOTS: dict[str, dict[str, Any]] = {
         "is_mobile": True,
     },
 }
-LEAD_MS = 250
 CHORDS = ("KeyA KeyD KeyG", "KeyS KeyF KeyH", "KeyF KeyH KeyK", "KeyA KeyD KeyG KeyK")
 
 
@@ -48,18 +47,17 @@ def play(page: Any) -> None:
     page.wait_for_timeout(1500)
 
 
-def take(page: Any, name: str) -> None:
+def take(page: Any) -> Image.Image:
     page.click("#start")
     page.wait_for_timeout(500)
     play(page)
     page.mouse.move(5, 5)
     taken = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     # 256 colours are enough for it, and a third of the size.
-    small = taken.quantize(256, kmeans=2, dither=Image.Dither.NONE)
-    small.save(IMAGES / f"{name}.png", optimize=True)
+    return taken.quantize(256, kmeans=2, dither=Image.Dither.NONE)
 
 
-def main() -> None:
+def main(lead_ms: int = 60) -> None:
     command = [sys.executable, "-m", "audiogen.cli.main", "web", "sustained"]
     server = subprocess.Popen(
         [*command, "--port", "0", "--no-open"], stdout=subprocess.PIPE, text=True
@@ -73,21 +71,22 @@ def main() -> None:
                 executable_path=shutil.which("chromium"), args=["--no-sandbox"]
             )
             for name, options in SHOTS.items():
-                for _ in range(3):  # a picture without gaps, though the machine may be busy
-                    page = browser.new_page(**options)
-                    page.add_init_script(f"localStorage.setItem('lead_ms', '{LEAD_MS}')")
-                    page.goto(found.group())
-                    page.wait_for_selector("#pad .timbre")
-                    page.wait_for_timeout(500)
-                    take(page, name)
-                    late = page.evaluate("audiogen.stream.ring.late")
-                    page.close()
-                    if not late:
-                        break
+                page = browser.new_page(**options)
+                page.add_init_script(f"localStorage.setItem('lead_ms', '{lead_ms}')")
+                page.goto(found.group())
+                page.wait_for_selector("#pad .timbre")
+                page.wait_for_timeout(500)
+                taken = take(page)
+                late = page.evaluate("audiogen.stream.ring.late")
+                page.close()
+                if late:
+                    print(f"{name}: sound came late {late} times, so it's not kept; try again")
+                else:
+                    taken.save(IMAGES / f"{name}.png", optimize=True)
             browser.close()
     finally:
         server.terminate()
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(int, sys.argv[1:]))
