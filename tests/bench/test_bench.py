@@ -6,8 +6,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -16,16 +15,27 @@ from audiogen.bench import JOBS, Race, Result, Skipped, machine, run
 from audiogen.errors import MissingPackageError
 
 
-def races() -> Iterator[Race]:
-    """One call that is three times as slow as another."""
-    yield Race(
-        "sleep",
-        lambda: time.sleep(0.002),
-        lambda: time.sleep(0.006),
-        "sleep longer",
-        target=2.0,
-        remark=lambda seconds: f"{seconds * 1e3:.0f} ms",
-    )
+@pytest.fixture
+def races(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Iterator[Race]]:
+    """One call that is three times as slow as another, by a clock that only they move."""
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr("audiogen.bench.race.time.perf_counter", lambda: now[0])
+
+    def give() -> Iterator[Race]:
+        yield Race(
+            "sleep",
+            lambda: sleep(0.002),
+            lambda: sleep(0.006),
+            "sleep longer",
+            target=2.0,
+            remark=lambda seconds: f"{seconds * 1e3:.0f} ms",
+        )
+
+    return give
 
 
 def unlucky() -> Iterator[Race]:
@@ -33,17 +43,17 @@ def unlucky() -> Iterator[Race]:
     yield
 
 
-def test_ratio_is_peer_over_ours() -> None:
+def test_ratio_is_peer_over_ours(races: Callable[[], Iterator[Race]]) -> None:
     (result,) = run({"job": races})
     assert isinstance(result, Result)
     assert result.job == "job" and result.what == "sleep" and result.peer == "sleep longer"
-    assert 1.5 < result.ratio < 4.0  # a sleep lasts a little longer than asked
-    assert result.spread[0] <= result.ratio <= result.spread[1]
-    assert 0.002 <= result.ours_s < result.peer_s
-    assert result.remark.endswith(" ms") and result.machine == machine()
+    assert result.ratio == pytest.approx(3.0)
+    assert result.spread == pytest.approx((3.0, 3.0))
+    assert (result.ours_s, result.peer_s) == pytest.approx((0.002, 0.006))
+    assert result.remark == "2 ms" and result.machine == machine()
 
 
-def test_missing_package_skips_one_job() -> None:
+def test_missing_package_skips_one_job(races: Callable[[], Iterator[Race]]) -> None:
     skipped, result = run({"first": unlucky, "second": races})
     assert skipped == Skipped("first", "torch isn't installed")
     assert isinstance(result, Result)

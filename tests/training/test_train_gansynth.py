@@ -1,0 +1,100 @@
+"""`audiogen train gansynth`: notes in, a preset that plays out; heard while it learns, gone on."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import audiogen  # noqa: E402
+from audiogen.cli.main import main  # noqa: E402
+from audiogen.data.nsynth import SetWriter  # noqa: E402
+from audiogen.models.gansynth import GeneratorConfig  # noqa: E402
+from audiogen.presets import load_preset  # noqa: E402
+from audiogen.training import gansynth  # noqa: E402
+
+RATE = 16000
+SMALL = gansynth.Recipe(
+    batch=2,
+    adversarial_batch=2,
+    crop_frames=16,
+    generator=GeneratorConfig("harmonic", 3, (8, 8, 6, 6, 4), (2, 4), note_off_frame=24),
+    spectrogram=dataclasses.replace(
+        gansynth.PRESET_SPECTROGRAM, n_samples=1000, n_fft=128, hop_length=32, n_frames=32
+    ),
+)
+
+
+def run(*words: object) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main([str(word) for word in words])
+    return int(stopped.value.code or 0)
+
+
+@pytest.fixture
+def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Eight notes that are over in a moment, and a recipe that is as short."""
+    monkeypatch.setattr(gansynth, "Recipe", lambda **changes: dataclasses.replace(SMALL, **changes))
+    monkeypatch.setattr(gansynth.shutil, "which", lambda name: None)  # no torch.compile
+    folder = tmp_path / "notes"
+    t = np.arange(1000) / RATE
+    with SetWriter(folder, RATE) as writer:
+        for i in range(8):
+            writer.add(
+                0.3 * np.sin(2 * np.pi * 440.0 * 2 ** (i / 12) * t) * np.exp(-t / 0.03),
+                instrument=f"mallet_acoustic_00{i % 2}",
+                family="mallet",
+                source="acoustic",
+                pitch=69 + i,
+                velocity=100,
+                qualities=[0] * 10,
+            )
+    return folder
+
+
+def test_notes_become_a_preset_and_are_heard_on_the_way(
+    notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("audiogen.training.loop.MOST", 1.0)
+    words = ("train", "gansynth", notes, "--steps", 4, "--adversarial-share", 0.5)
+    assert run(*words, "-o", tmp_path / "heard", "--preview-minutes", 1e-9) == 0
+    assert "training goes on" not in capsys.readouterr().err
+    folder = tmp_path / "heard.run"
+    assert sorted(p.name for p in (folder / "previews").glob("*.flac")) == [
+        "1.flac",
+        "2.flac",
+        "3.flac",
+    ]
+    page = (folder / "report.html").read_text()
+    assert "7 to train on, 1 held out" in page and page.count("<audio") == 4
+    assert "overfit" in page and "log mel db" in page
+    last = json.loads((folder / "log.jsonl").read_text().splitlines()[-1])
+    assert last["step"] == 4 and {"wasserstein", "overfit", "held_out_log_mel_db"} < set(last)
+    preset = load_preset(tmp_path / "heard")
+    assert preset.training.steps == 4 and len(preset.timbres) == 2
+    assert len(audiogen.load(preset.folder).render("A4:0.1")) > 0
+    # What is heard changes nothing.
+    assert run(*words, "-o", tmp_path / "unheard", "--preview-minutes", 0) == 0
+    heard, unheard = (tmp_path / n / "weights.safetensors" for n in ("heard", "unheard"))
+    assert heard.read_bytes() == unheard.read_bytes()
+
+
+def test_a_checkpoint_is_asked_for_and_gone_on_from(
+    notes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("train", "gansynth", notes, "-o", tmp_path / "out", "--steps", 2)
+    assert run(*words, "--resume") == 2
+    assert "has no checkpoint" in capsys.readouterr().err
+    assert run(*words) == 0
+    assert run(*words) == 2
+    assert "--resume goes on from it" in capsys.readouterr().err
+    weights = (tmp_path / "out" / "weights.safetensors").read_bytes()
+    assert run(*words, "--resume") == 0  # nothing is left to do: written again
+    assert (tmp_path / "out" / "weights.safetensors").read_bytes() == weights
+    assert run(*words, "--resume", "--seed", 1) == 2
+    assert "another recipe" in capsys.readouterr().err
