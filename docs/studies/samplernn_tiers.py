@@ -1,4 +1,4 @@
-"""Flat, two-tier and three-tier networks on one folder of recordings, for the same CPU time each.
+"""Flat, two-tier and three-tier networks on one folder of recordings or notes, for the same CPU time.
 
     python docs/studies/samplernn_tiers.py FOLDER [SECONDS]
 
@@ -15,6 +15,7 @@ from audiogen.evaluation.likelihood import bigram_bits, unigram_bits
 from audiogen.models.samplernn import SampleRNNConfig
 from audiogen.training import samplernn
 from audiogen.training.excerpts import read_training_data
+from audiogen.training.memory import keep_freed_memory
 
 MODELS = {"flat": (1,), "two tiers": (16,), "three tiers": (16, 4)}
 N_TIMED = 8  # steps
@@ -22,26 +23,29 @@ N_TIMED = 8  # steps
 
 def main(folder: Path, seconds: float) -> None:
     torch.set_num_threads(1)
+    keep_freed_memory()
     samplernn.N_EVALUATIONS = 1  # at the end alone
     for name, frame_sizes in MODELS.items():
         model = SampleRNNConfig(frame_sizes, 256, embedding_size=64, quantisation="mu_law")
-        recipe = samplernn.Recipe(steps=10**6, model=model)
+        defaults = samplernn.Recipe()
         data = read_training_data(
             folder,
             model,
-            sample_rate=recipe.sample_rate,
-            excerpt_s=recipe.excerpt_s,
-            chunk=recipe.chunk,
+            sample_rate=defaults.sample_rate,
+            excerpt_s=defaults.excerpt_s,
+            chunk=defaults.chunk,
             held_out=0.1,
             seed=0,
+            astray=0.0,
         )
+        recipe = samplernn.Recipe(steps=10**6, model=data.model)  # notes have a conditioning
         trial = samplernn.Trainer(data.training, data.held_out, recipe)
         trial.train_step()
         start = time.process_time()
         for _ in range(N_TIMED):
             trial.train_step()
         steps = int(seconds * N_TIMED / (time.process_time() - start))
-        recipe = samplernn.Recipe(steps=steps, model=model)
+        recipe = samplernn.Recipe(steps=steps, model=data.model)
         trainer = samplernn.Trainer(data.training, data.held_out, recipe)
         while trainer.step < steps - 1:
             trainer.train_step()
