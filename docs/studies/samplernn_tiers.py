@@ -1,4 +1,4 @@
-"""Flat, two-tier and three-tier networks on one folder of recordings or notes, for the same CPU time.
+"""Flat, two-tier and three-tier networks on one folder of recordings or notes, in equal CPU time.
 
     python docs/studies/samplernn_tiers.py FOLDER [SECONDS]
 
