@@ -27,11 +27,7 @@ using IntLanes = std::conditional_t<std::is_same_v<F, float>, std::int32_t, decl
 // The same without a sign, for sums of bits: numbers out of range wrap round there.
 template <class F>
 struct Words {
-<<<<<<< HEAD
   typedef std::uint32_t Type __attribute__((vector_size(sizeof(F))));  // gcc wants no alias here
-=======
-  typedef std::uint32_t Type __attribute__((vector_size(sizeof(F))));
->>>>>>> e229dbb (Unsigned lanes by a typedef: GCC 12 drops the vector size of an alias that depends on a template)
 };
 template <>
 struct Words<float> {
