@@ -16,7 +16,6 @@ from playwright.sync_api import sync_playwright
 IMAGES = Path(__file__).parents[1] / "images"
 SHOTS: dict[str, dict[str, Any]] = {
     "web-desktop": {"viewport": {"width": 1280, "height": 860}, "color_scheme": "dark"},
-    "web-desktop-light": {"viewport": {"width": 1280, "height": 860}, "color_scheme": "light"},
     "web-phone": {
         "viewport": {"width": 390, "height": 844},
         "color_scheme": "light",
