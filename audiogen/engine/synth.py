@@ -15,7 +15,15 @@ from audiogen.engine.networks import BLOCK, check_seed, open_network
 from audiogen.engine.parameters import Knobs
 from audiogen.errors import ParameterError, PresetError
 from audiogen.notes import Note, Score, as_score
-from audiogen.presets import GansynthPreset, Preset, load_preset, split_spec
+from audiogen.presets import (
+    GansynthPreset,
+    Preset,
+    check_latent,
+    is_latent_file,
+    load_preset,
+    read_latent,
+    split_spec,
+)
 
 if TYPE_CHECKING:
     from audiogen.engine.player import Player
@@ -114,8 +122,8 @@ class Synth(Knobs):
         normalize : bool
             Bring the peak to 1.
         timbre : str or sequence of float, optional
-            A timbre's name, or, of a GANSynth, a latent of the preset's size; the default timbre
-            without.
+            A timbre's name, or, of a GANSynth, a latent of the preset's size or its file; the
+            default timbre without.
         progress : callable, optional
             Gets the part that is done, 0 to 1.
 
@@ -249,13 +257,45 @@ class Synth(Knobs):
         """Move a knob; see `Player.set`."""
         self.player.set(parameter, value)
 
-    def mix(self, first: str, second: str, amount: float) -> list[float]:
+    def latent(self, timbre: str | Sequence[float]) -> list[float]:
+        """The point of the latent space that a GANSynth makes a timbre from.
+
+        Parameters
+        ----------
+        timbre : str or sequence of float
+            A timbre's name, a file that `audiogen encode` wrote (``.json``), or a latent itself.
+
+        Returns
+        -------
+        list of float
+
+        Raises
+        ------
+        PresetError
+            If there is no such timbre or file.
+        ParameterError
+            If the preset has no latents, or the latent is another preset's.
+        """
+        if not isinstance(timbre, str):
+            return check_latent([float(number) for number in timbre], self.preset, "the latent")
+        if is_latent_file(timbre):
+            return check_latent(read_latent(timbre).z, self.preset, timbre)
+        chosen = self.preset.timbre(timbre).name
+        if not isinstance(self.preset, GansynthPreset):
+            raise ParameterError(
+                f"preset {self.preset.name!r} has no latents to mix; play one of its timbres"
+            )
+        return next(list(t.z) for t in self.preset.timbres if t.name == chosen)
+
+    def mix(
+        self, first: str | Sequence[float], second: str | Sequence[float], amount: float
+    ) -> list[float]:
         """A latent between two timbres, on the sphere that the generator knows.
 
         Parameters
         ----------
-        first, second : str
-            Names of timbres.
+        first, second : str or sequence of float
+            As `latent` takes them.
         amount : float
             0 is the first, 1 the second.
 
@@ -263,13 +303,13 @@ class Synth(Knobs):
         -------
         list of float
             To be given as a ``timbre``.
+
+        Raises
+        ------
+        PresetError, ParameterError
+            As `latent`.
         """
-        if not isinstance(self.preset, GansynthPreset):
-            raise ParameterError(
-                f"preset {self.preset.name!r} has no latents to mix; play one of its timbres"
-            )
-        latents = {timbre.name: timbre.z for timbre in self.preset.timbres}
-        a, b = (_unit(latents[self.preset.timbre(name).name]) for name in (first, second))
+        a, b = (_unit(self.latent(timbre)) for timbre in (first, second))
         angle = np.arccos(np.clip(a @ b, -1.0, 1.0))
         if angle < 1e-6:
             return (a * np.sqrt(len(a))).tolist()
@@ -306,10 +346,10 @@ class Synth(Knobs):
                 f"sample_rate={rate} can't be used; give a whole number of Hz, such as 48000"
             )
         index, latent = 0, None
-        if timbre is None or isinstance(timbre, str):
+        if timbre is None or (isinstance(timbre, str) and not is_latent_file(timbre)):
             index = self.timbres.index(self.preset.timbre(timbre).name)
         else:
-            latent = list(map(float, timbre))
+            latent = self.latent(timbre)
         events, times = _events(score.notes, rate, index)
         voices = _most_at_once(score.notes, self._network.longest_tail_s)
         engine = self._network.engine(rate, voices, seed, latent)

@@ -11,6 +11,7 @@ hard it was struck, and is given noise for what isn't tonal.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -401,3 +402,21 @@ def export_weights(generator: Generator) -> dict[str, np.ndarray]:
     weights["to_rgb.weight"] = generator.to_rgb[-1].effective()[:, :, 0, 0]
     weights["to_rgb.bias"] = generator.to_rgb[-1].bias
     return {name: w.detach().float().cpu().numpy().copy() for name, w in weights.items()}
+
+
+@torch.no_grad()
+def import_weights(generator: Generator, weights: Mapping[str, np.ndarray]) -> None:
+    """Set a generator to what `export_weights` gave; the inverse.
+
+    The image layers of coarser blocks, which only growing needs, stay as they are.
+    """
+    for name, module in generator.named_modules():
+        if isinstance(module, EqualisedWeight) and not name.startswith("to_rgb"):
+            module.weight.copy_(torch.as_tensor(weights[f"{name}.weight"]) / module.scale)
+            if module.bias is not None:
+                module.bias.copy_(torch.as_tensor(weights[f"{name}.bias"]))
+        elif isinstance(module, Conditioning):
+            module.noise.copy_(torch.as_tensor(weights[f"{name}.noise"]))
+    last = generator.to_rgb[-1]
+    last.weight.copy_(torch.as_tensor(weights["to_rgb.weight"])[:, :, None, None] / last.scale)
+    last.bias.copy_(torch.as_tensor(weights["to_rgb.bias"]))

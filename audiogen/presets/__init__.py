@@ -9,6 +9,13 @@ from audiogen.presets.folders import (
     search_folders,
     write_preset,
 )
+from audiogen.presets.latents import (
+    Latent,
+    check_latent,
+    is_latent_file,
+    read_latent,
+    write_latent,
+)
 from audiogen.presets.programs import assign_programs, presets_to_play, split_spec
 from audiogen.presets.schema import (
     GansynthPreset,
@@ -25,20 +32,25 @@ __all__ = [
     "DEFAULT_PRESET",
     "GansynthPreset",
     "GeneratorTable",
+    "Latent",
     "Preset",
     "SamplernnPreset",
     "SamplernnTable",
     "TimbreTable",
     "assign_programs",
     "check_fields",
+    "check_latent",
     "check_weights",
     "default_preset",
     "find_presets",
+    "is_latent_file",
     "load_preset",
     "presets_to_play",
+    "read_latent",
     "read_toml",
     "search_folders",
     "split_spec",
     "weight_shapes",
+    "write_latent",
     "write_preset",
 ]

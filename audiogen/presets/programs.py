@@ -9,6 +9,7 @@ from pathlib import Path
 
 from audiogen.errors import ParameterError, PresetError
 from audiogen.presets.folders import default_preset, find_presets, load_preset
+from audiogen.presets.latents import is_latent_file, read_latent
 from audiogen.presets.schema import TOML_NAME, Preset, suggest
 
 
@@ -81,7 +82,8 @@ def assign_programs(
     presets : sequence of Preset
         To choose from; the first one is the default.
     timbre : str, optional
-        Plays everything, from the first preset that has it.
+        Plays everything, from the first preset that has it. Or a latent's file, which the preset
+        plays that it was made for, or else the first.
 
     Returns
     -------
@@ -97,6 +99,16 @@ def assign_programs(
     """
     if not presets:
         raise ParameterError("presets is empty; give one preset or more to choose from")
+    if timbre is not None and is_latent_file(timbre):
+        made_for = read_latent(timbre).preset
+        owner = next((preset for preset in presets if preset.name == made_for), presets[0])
+        if owner.name != made_for:
+            warnings.warn(
+                f"{timbre} was made for preset {made_for!r}; {owner.name!r} gives it another sound",
+                stacklevel=2,
+            )
+        spec = f"{_spec_name(owner)}:{timbre}"
+        return {**dict.fromkeys(programs, spec), None: spec}
     if timbre is not None:
         owners = [preset for preset in presets if timbre in preset.timbre_names]
         if not owners:

@@ -514,9 +514,7 @@ class TestSamplernn:
             winds.render([(0.0, 0.1, 20.0, 0.8)])
 
     def test_it_has_no_latents(self, winds: Synth) -> None:
-        with pytest.raises(
-            ParameterError, match=r"timbre=\[1.0, 2.0\] isn't a name, and preset 'w"
-        ):
+        with pytest.raises(ParameterError, match="preset 'winds' has no latents, so the latent"):
             winds.render("C4", timbre=[1.0, 2.0])
         with pytest.raises(ParameterError, match="preset 'winds' has no latents to mix"):
             winds.mix("flute", "oboe", 0.5)
