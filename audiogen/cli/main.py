@@ -24,6 +24,7 @@ COMMANDS = {
     "web": "Play presets on a page in a browser.",
     "presets": "List the presets that can be played.",
     "info": "Show what a preset holds and how it was made.",
+    "encode": "Find the latent of a preset that sounds like a recorded note.",
     "data": "Make, read and check sets of notes to train on.",
     "train": "Train a preset on a set of notes.",
     "evaluate": "Measure a preset against real notes.",

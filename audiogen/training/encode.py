@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,19 +21,28 @@ from audiogen.engine import Synth
 from audiogen.errors import MissingPackageError, ParameterError, PresetError
 from audiogen.evaluation.pitch import note_pitch
 from audiogen.models.gansynth import Generator, GeneratorConfig, import_weights
-from audiogen.presets import GansynthPreset, Latent, Preset, load_preset, write_preset
+from audiogen.presets import (
+    GansynthPreset,
+    Latent,
+    Preset,
+    check_fields,
+    load_preset,
+    write_preset,
+)
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.spectrogram import waveform_to_spectrogram
-from audiogen.training import losses
+from audiogen.training import _torchaudio, losses
 
-STEPS = 120
+STEPS = 80
 N_STARTS = 3  # timbres that a descent begins at; after a third of the steps the best goes on
 CROP_FRAMES = 32  # that a step hears
 RATE = 0.06  # of the descent; a latent's numbers have deviation 1
 VELOCITIES = (0.35, 0.65, 1.0)  # that timbres are tried at
+N_BANDS = 64  # of what is compared
 N_RANDOM = 8  # latents that show how near chance comes
 LEVEL = 0.1  # root mean square that sounds are compared at; full scale is 1
-LEAST_S, LONGEST_LEAD_DB = 0.15, -40.0  # of sound; where a note begins, below its loudest
+LEAST_S = 0.15  # of sound
+QUIETEST_DB = -40.0  # below its loudest, where a note begins and ends
 BLOCK_S, MARGIN_S = 0.005, 0.005  # that its level is looked at in; kept before its beginning
 
 
@@ -50,7 +60,7 @@ class Encoding:
         How much of the note was compared, from its beginning.
     error_db : float, dB
         Mean difference of the log-mel spectrograms of the recording and of what the preset makes of
-        the latent, at one level (`losses.log_mel_distance`).
+        the latent, at the gain that suits best (`losses.matched_log_mel_distance`).
     nearest : str
         The timbre of the preset that comes nearest.
     nearest_db : float, dB
@@ -118,9 +128,10 @@ def encode(
 
     Notes
     -----
-    The descent changes z, velocity and a gain, by Adam, to make `losses.magnitude_distance`
-    smaller, of crops: log magnitudes weighted by loudness. The grain that the generator is given
-    is drawn anew in each step.
+    The descent changes z, velocity and a gain by Adam, so that the log-mel frames that the
+    generator makes come near those of the recording, a crop at a time. The grain that the generator
+    is given is drawn anew in each step. What is found is heard through the engine; where a timbre
+    that the descent began at comes nearer, that is taken.
     """
     began = time.perf_counter()
     if not isinstance(preset, GansynthPreset):
@@ -136,24 +147,27 @@ def encode(
     config = generator.spectrogram
     # What a held note plays once: then the engine goes back to the loop's start.
     longest = preset.sustain.loop_end_frame * config.hop_length
-    note = cut_note(samples, sample_rate)[:longest]
-    if len(note) < max(LEAST_S * sample_rate, config.hop_length):
+    whole = cut_note(samples, sample_rate)
+    if len(whole) < LEAST_S * sample_rate:
         raise ParameterError(
-            f"the note lasts {len(note) / sample_rate:.2f} s; give one of {LEAST_S:g} s or more"
+            f"the note lasts {len(whole) / sample_rate:.2f} s; give one of {LEAST_S:g} s or more"
         )
-    pitch = _checked_pitch(note, sample_rate, preset, pitch)
+    pitch = _checked_pitch(whole, sample_rate, preset, pitch)
+    note = whole[:longest]
     judge = _Judge(preset, note, pitch, seed)
     nearest = judge.nearest_timbres()
-    z, velocity = fit(
+    starts = [(on_sphere(z), velocity) for _, _, velocity, z in nearest[:N_STARTS]]
+    found = fit(
         generator,
-        torch.from_numpy(judge.note),
+        power_of(torch.from_numpy(judge.note), generator.spectrogram),
         pitch,
-        [preset_z for _, _, _, preset_z in nearest[:N_STARTS]],
-        [velocity for _, _, velocity, _ in nearest[:N_STARTS]],
+        [z for z, _ in starts],
+        [velocity for _, velocity in starts],
         steps=steps,
         seed=seed,
         progress=progress,
     )
+    error_db, (z, velocity) = min((judge.error_db(*one), one) for one in (found, starts[0]))
     random = np.random.default_rng(seed)
     drawn = random.standard_normal((N_RANDOM, len(z)))
     chance = [judge.error_db(on_sphere(other), velocity) for other in drawn]
@@ -163,7 +177,7 @@ def encode(
         pitch=pitch,
         velocity=velocity,
         heard_s=len(note) / sample_rate,
-        error_db=judge.error_db(z, velocity),
+        error_db=error_db,
         nearest=name,
         nearest_db=nearest_db,
         random_db=float(np.mean(chance)),
@@ -173,7 +187,7 @@ def encode(
 
 def fit(
     generator: Generator,
-    note: Tensor,
+    power: Tensor,
     pitch: float,
     starts: list[list[float]],
     velocities: list[float],
@@ -187,8 +201,8 @@ def fit(
     Parameters
     ----------
     generator : Generator
-    note : Tensor [n_samples]
-        At the generator's rate, and about as loud as it plays; from its beginning.
+    power : Tensor [n_frames, n_bins]
+        Squared magnitudes from the note's beginning, at any level; see `power_of`.
     pitch : float, MIDI number
     starts : list of latents
     velocities : list of float
@@ -203,10 +217,7 @@ def fit(
         Of unit mean square.
     velocity : float, 0 to 1
     """
-    config = generator.spectrogram
-    n_frames = min(len(note) // config.hop_length, config.n_frames)  # that it covers fully
-    wanted = _magnitudes(note, config, n_frames)
-    descent = _Descent(generator, wanted, pitch, starts, velocities, seed)
+    descent = _Descent(generator, power, pitch, starts, velocities, seed)
     # The first third also tells which start is best.
     trial = max(1, steps // 3) if len(starts) > 1 else 0
     for step in range(steps):
@@ -224,19 +235,24 @@ class _Descent:
     def __init__(
         self,
         generator: Generator,
-        wanted: Tensor,
+        power: Tensor,
         pitch: float,
         starts: list[list[float]],
         velocities: list[float],
         seed: int,
     ):
-        self._generator, self._wanted, self._pitch = generator, wanted, pitch
-        self._seed = seed
+        self._generator, self._pitch, self._seed = generator, pitch, seed
+        config = generator.spectrogram
+        self._bands = _mel_bands(config)
+        # Where `losses.log_mel_distance` has it for a sound of `LEVEL`: 88 dB below a full-scale
+        # sine's n_fft^2 / 16, which is 1 / (3 LEVEL^2) of the mean energy of a frame.
+        self._floor = 10.0**-8.8 / (3.0 * LEVEL**2) * float(power.sum(dim=1).mean())
+        self._wanted = self._log_mel(power)
         self._random = torch.Generator().manual_seed(seed)
         velocity = torch.tensor(velocities).clamp(0.02, 0.98)
         self.z = torch.tensor([on_sphere(z) for z in starts], dtype=torch.float32)
         self.velocity = torch.logit(velocity)
-        self.gain = self._level_gains()  # nats
+        self.gain = self._level_gains(float(power.mean()))
         self._optimise()
 
     def _optimise(self) -> None:
@@ -265,8 +281,9 @@ class _Descent:
         self._optimise()
 
     def found(self) -> tuple[list[float], float]:
-        z = on_sphere(self.z[0].detach().double().tolist())
-        return [round(number, 5) for number in z], float(torch.sigmoid(self.velocity.detach())[0])
+        return on_sphere(self.z[0].detach().numpy()), float(
+            torch.sigmoid(self.velocity.detach())[0]
+        )
 
     @torch.no_grad()
     def distances(self) -> Tensor:
@@ -285,17 +302,16 @@ class _Descent:
         return first, first + length
 
     def _distances(self, start: int, stop: int, random: torch.Generator) -> Tensor:
-        """Distance of each latent's frames from the note's, in the generator's units."""
+        """Mean difference of each latent's log-mel frames from the note's, dB."""
         config = self._generator.spectrogram
-        made = self._image(start, stop, random)[:, 0]
-        heard = self._wanted[None, start:stop] * torch.exp(self.gain)[:, None, None]
-        log_magnitude = torch.log(heard + config.magnitude_floor)
-        weight = losses.loudness_weight(log_magnitude.detach())
-        wanted = config.magnitude_scale * log_magnitude + config.magnitude_offset
-        wanted = wanted.clamp(-1.0, 1.0)
-        pooled = stop - start >= 4
-        each = zip(made.split(1), wanted.split(1), weight.split(1), strict=True)
-        return torch.stack([losses.magnitude_distance(*one, pooled) for one in each])
+        image = self._image(start, stop, random)[:, 0]
+        log_magnitude = (image - config.magnitude_offset) / config.magnitude_scale
+        power = torch.exp(2.0 * (log_magnitude - self.gain[:, None, None]))
+        return (self._log_mel(power) - self._wanted[start:stop]).abs().mean(dim=(1, 2))
+
+    def _log_mel(self, power: Tensor) -> Tensor:
+        """dB, of [..., n_bins] to [..., n_bands]."""
+        return 10.0 * torch.log10(power @ self._bands + self._floor)
 
     def _image(self, start: int, stop: int, random: torch.Generator) -> Tensor:
         generator, n = self._generator, len(self.z)
@@ -311,13 +327,13 @@ class _Descent:
         return generator(self.z, pitch, velocity, noise=noise, frames=(start, stop))
 
     @torch.no_grad()
-    def _level_gains(self) -> Tensor:
-        """What brings the note to the level of each latent's."""
+    def _level_gains(self, power: float) -> Tensor:
+        """What brings each latent's sound to the level of the note, of mean ``power``; nats."""
         config = self._generator.spectrogram
-        image = self._image(0, len(self._wanted), torch.Generator().manual_seed(self._seed))[:, 0]
-        made = torch.exp((image - config.magnitude_offset) / config.magnitude_scale)
-        power = made.square().mean(dim=(1, 2))
-        return 0.5 * torch.log(power / self._wanted.square().mean().clamp_min(1e-20))
+        grain = torch.Generator().manual_seed(self._seed)
+        image = self._image(0, len(self._wanted), grain)[:, 0].double()
+        made = torch.exp((image - config.magnitude_offset) * (2.0 / config.magnitude_scale))
+        return (0.5 * torch.log(made.mean(dim=(1, 2)) / power)).float()
 
 
 class _Judge:
@@ -336,7 +352,7 @@ class _Judge:
         made = self._synth.render([(0.0, held_s, self._pitch, velocity)], timbre=z)
         made = np.pad(made, (0, max(0, len(self.note) - len(made))))[: len(self.note)]
         heard = torch.from_numpy(at_level(made))
-        return float(losses.log_mel_distance(heard, torch.from_numpy(self.note), rate))
+        return float(losses.matched_log_mel_distance(heard, torch.from_numpy(self.note), rate))
 
     def nearest_timbres(self) -> list[tuple[float, str, float, list[float]]]:
         """Error, name, velocity and latent of each timbre, the nearest first."""
@@ -407,17 +423,13 @@ def cut_note(samples: np.ndarray, sample_rate: int) -> np.ndarray:
         raise ParameterError("the recording is silent; give one of a note")
     level_db = 20.0 * np.log10(np.maximum(level, 1e-9))
     loudest = level_db.max()
-    bound = np.clip(
-        np.percentile(level_db, 10) + 10.0, loudest + LONGEST_LEAD_DB, loudest - 20.0
-    )
+    bound = np.clip(np.percentile(level_db, 10) + 10.0, loudest + QUIETEST_DB, loudest - 20.0)
     heard = np.flatnonzero(level_db >= bound)
     first = max(0, heard[0] * block - round(MARGIN_S * sample_rate))
     return sound[first : (heard[-1] + 1) * block]
 
 
-def add_timbre(
-    preset: Preset, encoding: Encoding, name: str, folder: Path
-) -> Preset:
+def add_timbre(preset: Preset, encoding: Encoding, name: str, folder: Path) -> Preset:
     """Save what was found as a timbre of a copy of the preset, which is made if it isn't there.
 
     Parameters
@@ -440,12 +452,41 @@ def add_timbre(
     PresetError
         If the name is taken or isn't one, or the folder holds something else.
     """
-    from safetensors.numpy import load_file
-
     from audiogen.training.export import draft_preset, preview_notes
 
-    weights = load_file(preset.weights_path)
-    base = preset
+    fields, weights = copy_with(preset, name, folder)
+    family = next(timbre.family for timbre in preset.timbres if timbre.name == encoding.nearest)
+    fields["timbres"][-1] |= {"z": encoding.z, "family": family}
+    with draft_preset(fields, weights) as draft:
+        return write_preset(folder, fields, weights, preview_notes(draft, draft.parent))
+
+
+def copy_with(
+    preset: Preset, name: str, folder: Path
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Fields and weights of a preset's copy in which the last timbre is a new one; checked.
+
+    Worth a call before a descent: a bad name shows now, not at the end.
+
+    Parameters
+    ----------
+    preset, name, folder
+        As `add_timbre`.
+
+    Returns
+    -------
+    fields : dict
+        The latent of the new timbre is still that of the first.
+    weights : dict of str to array
+
+    Raises
+    ------
+    PresetError
+        As `add_timbre`.
+    """
+    from safetensors.numpy import load_file
+
+    weights, base = load_file(preset.weights_path), preset
     if (folder / "preset.toml").is_file():
         base = load_preset(folder)
         there = load_file(base.weights_path)
@@ -456,19 +497,21 @@ def add_timbre(
                 f"{folder}: is no copy of preset {preset.name!r}, its weights are others; name"
                 " another folder, which will be made"
             )
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise PresetError(f"{folder}: isn't empty and isn't a preset; choose another folder")
     if name in base.timbre_names:
         raise PresetError(f"{folder}: has a timbre {name!r} already; give another name")
     fields = base.model_dump(exclude_none=True) | {"name": folder.resolve().name}
-    family = next(t.family for t in preset.timbres if t.name == encoding.nearest)
-    fields["timbres"].append({"name": name, "z": encoding.z, "family": family})
-    with draft_preset(fields, weights) as draft:
-        return write_preset(folder, fields, weights, preview_notes(draft, draft.parent))
+    fields["timbres"] = [*fields["timbres"], dict(fields["timbres"][0]) | {"name": name}]
+    fields["timbres"][-1].pop("program", None)
+    check_fields(fields, folder)
+    return fields, weights
 
 
 def on_sphere(z: list[float] | np.ndarray) -> list[float]:
     """A latent of unit mean square, as the generator's pixel norm makes it."""
     vector = np.asarray(z, np.float64)
-    return (vector / np.sqrt(np.mean(np.square(vector)))).tolist()
+    return np.round(vector / np.sqrt(np.mean(np.square(vector))), 5).tolist()
 
 
 def at_level(sound: np.ndarray) -> np.ndarray:
@@ -481,13 +524,36 @@ def _pixel_scale(z: Tensor) -> Tensor:
     return z / z.square().mean(dim=1, keepdim=True).sqrt()
 
 
-def _magnitudes(note: Tensor, config: SpectrogramConfig, n_frames: int) -> Tensor:
-    """[n_frames, n_bins], without the floor that the logarithm has."""
-    pitch = torch.zeros(())  # turns phases, which aren't asked for
+def power_of(note: Tensor, config: SpectrogramConfig) -> Tensor:
+    """Squared magnitudes of the frames that a note covers.
+
+    Parameters
+    ----------
+    note : Tensor [n_samples]
+        At the rate of ``config``.
+    config : SpectrogramConfig
+
+    Returns
+    -------
+    Tensor [n_frames, n_bins]
+    """
+    n_frames = min(len(note) // config.hop_length, config.n_frames)
+    turned = torch.zeros(())  # a pitch, which changes phases only
     spectrogram = waveform_to_spectrogram(
-        note[: config.n_samples], config, pitch=pitch, frames=(0, n_frames)
+        note[: config.n_samples], config, pitch=turned, frames=(0, n_frames)
     )
-    return (torch.exp(spectrogram[0]) - config.magnitude_floor).clamp_min(0.0)
+    return (torch.exp(spectrogram[0]) - config.magnitude_floor).square()
+
+
+def _mel_bands(config: SpectrogramConfig) -> Tensor:
+    """[n_bins, n_bands]; bands are wider than bins."""
+    return _torchaudio.find().functional.melscale_fbanks(
+        config.n_bins + 1,
+        0.0,
+        config.sample_rate / 2,
+        min(N_BANDS, config.n_bins // 8),
+        config.sample_rate,
+    )[1:]
 
 
 def _checked_pitch(

@@ -100,13 +100,48 @@ def log_mel_distance(a: Tensor, b: Tensor, sample_rate: int) -> Tensor:
     >>> round(float(log_mel_distance(x, 0.99 * x, 16000)), 2) < 0.1
     True
     """
-    transforms = _torchaudio.find().transforms
-    mel = transforms.MelSpectrogram(
-        sample_rate, n_fft=1024, hop_length=256, n_mels=64, pad_mode="constant"
-    ).to(a.device)
-    # 1e-4 is 88 dB below the power, n_fft^2 / 16, of a full-scale sine.
-    log_a, log_b = (10.0 * torch.log10(mel(sound) + 1e-4) for sound in (a, b))
+    log_a, log_b = (_decibels(mel_power(sound, sample_rate)) for sound in (a, b))
     return (log_a - log_b).abs().mean()
+
+
+def matched_log_mel_distance(a: Tensor, b: Tensor, sample_rate: int) -> Tensor:
+    """`log_mel_distance` of two sounds at the gain of ``a`` that makes it smallest.
+
+    Parameters
+    ----------
+    a, b : Tensor [n_samples]
+        Of about the same level: gains up to 15 dB are tried, in steps of 0.25 dB.
+    sample_rate : int, Hz
+
+    Returns
+    -------
+    Tensor [], dB
+
+    Examples
+    --------
+    >>> x = torch.sin(torch.arange(16000) * 0.1)
+    >>> float(log_mel_distance(x, 0.5 * x, 16000)) > 1.0
+    True
+    >>> float(matched_log_mel_distance(x, 0.5 * x, 16000)) < 0.1
+    True
+    """
+    power, log_b = mel_power(a, sample_rate), _decibels(mel_power(b, sample_rate))
+    gains = 10.0 ** (torch.arange(-15.0, 15.25, 0.25, device=a.device) / 10.0)
+    log_a = _decibels(gains[:, None, None] * power)
+    return (log_a - log_b).abs().mean(dim=(1, 2)).min()
+
+
+def mel_power(sound: Tensor, sample_rate: int) -> Tensor:
+    """Mel spectrogram [..., 64, n_frames] of power, over windows of 1024 samples."""
+    mel = _torchaudio.find().transforms.MelSpectrogram(
+        sample_rate, n_fft=1024, hop_length=256, n_mels=64, pad_mode="constant"
+    )
+    return mel.to(sound.device)(sound)
+
+
+def _decibels(power: Tensor) -> Tensor:
+    # 1e-4 is 88 dB below the power, n_fft^2 / 16, of a full-scale sine.
+    return 10.0 * torch.log10(power + 1e-4)
 
 
 def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:

@@ -1,0 +1,246 @@
+"""A note is found again among latents, cut to where it sounds, and refused where it can't be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from safetensors.numpy import load_file  # noqa: E402
+
+from audiogen.engine import Synth  # noqa: E402
+from audiogen.errors import ParameterError, PresetError  # noqa: E402
+from audiogen.models.gansynth import Generator, GeneratorConfig, export_weights  # noqa: E402
+from audiogen.presets import load_preset, read_latent, write_latent  # noqa: E402
+from audiogen.representation.config import SpectrogramConfig  # noqa: E402
+from audiogen.representation.spectrogram import denormalise  # noqa: E402
+from audiogen.training.encode import (  # noqa: E402
+    Encoding,
+    add_timbre,
+    cut_note,
+    encode,
+    fit,
+    on_sphere,
+    read_generator,
+)
+
+RATE = 16000
+SPECTROGRAM = SpectrogramConfig(
+    n_samples=4096,
+    n_fft=256,
+    hop_length=64,
+    n_frames=64,
+    phase="harmonic",
+    magnitude_floor=1e-4,
+    magnitude_scale=0.1,
+    magnitude_offset=0.121034,
+)
+FOUND = Encoding(
+    z=[0.1, -0.2, 1.7],
+    pitch=60.123456,
+    velocity=0.5,
+    heard_s=1.0,
+    error_db=1.25,
+    nearest="guitar",
+    nearest_db=3.0,
+    random_db=9.0,
+    seconds=2.0,
+)
+
+
+def smooth_generator(conditioning: str) -> Generator:
+    """Random, without grain, and with the dynamics of notes."""
+    torch.manual_seed(3)
+    config = GeneratorConfig(
+        conditioning, 4, (12, 12, 10, 8, 8), (4, 8), pitch_min=60, n_pitches=13, note_off_frame=50
+    )
+    generator = Generator(config, SPECTROGRAM)
+    with torch.no_grad():
+        generator.to_rgb[-1].weight.mul_(0.2)
+        for block in generator.blocks:
+            if block.conditioning is not None:
+                block.conditioning.noise.zero_()
+    return generator.requires_grad_(False)
+
+
+@pytest.mark.parametrize("conditioning", ["harmonic", "one_hot"])
+def test_a_latent_is_found_again_from_afar(conditioning: str) -> None:
+    generator = smooth_generator(conditioning)
+    true = on_sphere([1.0, -0.6, 0.3, 1.1])
+
+    def power(z: list[float], velocity: float) -> torch.Tensor:
+        with torch.no_grad():
+            image = generator(torch.tensor([z]), torch.tensor([64.0]), torch.tensor([velocity]))
+        return torch.exp(2.0 * denormalise(image, SPECTROGRAM)[0, 0])
+
+    def off(a: torch.Tensor, b: torch.Tensor) -> float:
+        difference = (a.log() - b.log()).flatten()
+        return float((difference - difference.median()).abs().mean())
+
+    starts = [[-1.0, 0.5, 0.2, 1.0], [1.0, 0.3, 0.8, 0.6]]
+    seen: list[tuple[int, int]] = []
+    wanted = power(true, 0.6)
+    z, velocity = fit(
+        generator,
+        0.1 * wanted,  # the gain is free
+        64.0,
+        starts,
+        [0.9, 0.9],
+        steps=150,
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert np.mean(np.square(z)) == pytest.approx(1.0, abs=1e-4)
+    assert 0.0 < velocity < 1.0
+    before = min(off(power(on_sphere(start), 0.9), wanted) for start in starts)
+    print(off(power(z, velocity), wanted), before, np.dot(z, true) / 4)
+    assert off(power(z, velocity), wanted) < 0.1 * before
+    assert np.dot(z, true) / 4 > 0.97
+    assert seen[-1] == (150, 150) and len(seen) == 150
+
+
+def test_the_same_seed_finds_the_same(tmp_path: Path, write_tiny: Any) -> None:
+    preset = load_preset(write_tiny(tmp_path / "tiny"))
+    note = Synth(preset).render([(0.0, 0.3, 60, 0.8)], timbre="harp", seed=1)
+    note = np.tile(note[:200], 40)  # long enough to be one
+    first, second = (encode(note, RATE, preset, pitch=60.0, steps=3) for _ in range(2))
+    assert first.z == second.z and first.velocity == second.velocity
+    assert first.nearest in preset.timbre_names
+    assert first.error_db <= first.nearest_db + 1e-3  # by ear, never worse than where it began
+
+
+def test_weights_come_back_as_they_were(tmp_path: Path, write_tiny: Any) -> None:
+    preset = load_preset(write_tiny(tmp_path / "tiny"))
+    weights, again = load_file(preset.weights_path), export_weights(read_generator(preset))
+    assert weights.keys() == again.keys()
+    for name, array in weights.items():
+        np.testing.assert_allclose(again[name], array, rtol=1e-6, err_msg=name)
+
+
+def test_a_note_is_cut_to_where_it_sounds() -> None:
+    random = np.random.default_rng(0)
+    tone = np.sin(0.2 * np.arange(8000)) * np.exp(-np.arange(8000) / 4000)
+    sound = np.concatenate((np.zeros(3210), tone, np.zeros(5000)))
+    cut = cut_note(sound, RATE)
+    assert np.abs(cut[:80]).max() < np.abs(cut).max()  # a little before it, no more
+    assert 8000 <= len(cut) <= 8000 + 240
+    noisy = sound + 0.01 * random.standard_normal(len(sound))
+    assert abs(len(cut_note(noisy, RATE)) - len(cut)) < 1600
+    # A note that fills its file is all of it.
+    assert len(cut_note(np.sin(0.2 * np.arange(4000)), RATE)) == 4000
+
+
+@pytest.mark.parametrize(
+    ("sound", "options", "sentence"),
+    [
+        (np.zeros(16000), {}, "the recording is silent"),
+        (np.full(16000, np.nan), {}, "must have one dimension and be finite"),
+        (np.zeros((10, 2)), {}, "must have one dimension"),
+        (np.sin(np.arange(100.0)), {"pitch": 60.0}, r"the note lasts 0\.01 s; give one of 0\.15"),
+        (np.sin(np.arange(9000.0)), {"pitch": 90.0}, r"pitch=90\.00 lies outside of 36 to 84"),
+        (
+            np.random.default_rng(0).standard_normal(9000),
+            {},
+            "no pitch was found in the note; give it with --pitch",
+        ),
+    ],
+)
+def test_what_is_no_note_is_refused(
+    tmp_path: Path, write_tiny: Any, sound: np.ndarray, options: dict[str, float], sentence: str
+) -> None:
+    preset = load_preset(write_tiny(tmp_path / "tiny"))
+    with pytest.raises(ParameterError, match=sentence):
+        encode(sound, RATE, preset, **options)
+
+
+def test_what_has_no_latents_is_refused(tmp_path: Path, write_murmur: Any, write_tiny: Any) -> None:
+    murmur = load_preset(write_murmur(tmp_path / "murmur"))
+    with pytest.raises(ParameterError, match="'murmur' has no latents; name a GANSynth"):
+        encode(np.ones(8000), 8000, murmur)
+    tiny = load_preset(write_tiny(tmp_path / "tiny"))
+    with pytest.raises(ParameterError, match="sample_rate=8000 isn't that of preset 'tiny'"):
+        encode(np.ones(8000), 8000, tiny)
+
+
+class TestSaved:
+    def test_a_file_is_played_as_its_latent(self, tmp_path: Path, write_tiny: Any) -> None:
+        preset = load_preset(write_tiny(tmp_path / "tiny"))
+        path = tmp_path / "note.json"
+        write_latent(path, FOUND.latent(preset))
+        latent = read_latent(path)
+        assert latent.preset == "tiny" and latent.z == FOUND.z
+        assert (latent.pitch, latent.velocity) == (60.123, 0.5)
+        synth = Synth(preset)
+        note = [(0.0, 0.2, 60, 0.8)]
+        np.testing.assert_array_equal(
+            synth.render(note, timbre=str(path)), synth.render(note, timbre=FOUND.z)
+        )
+        # Morphed with a timbre, from either end.
+        np.testing.assert_allclose(synth.mix(str(path), "harp", 0.0), on_sphere(FOUND.z), atol=1e-4)
+        np.testing.assert_allclose(
+            synth.mix("harp", FOUND.z, 0.3), synth.mix(str(path), "harp", 0.7)
+        )
+
+    @pytest.mark.parametrize(
+        ("content", "sentence"),
+        [
+            ("", "can't be read as a latent"),
+            ("[1, 2]", "holds no latent"),
+            ('{"z": [1.0, 2.0, 3.0]}', "holds no latent"),
+            ('{"preset": "tiny", "z": []}', "z isn't a list of numbers"),
+            ('{"preset": "tiny", "z": [1.0, NaN, 3.0]}', "z isn't a list of numbers"),
+            ('{"preset": "tiny", "z": [1.0], "pitch": "C4"}', "pitch = 'C4' isn't a number"),
+            ("1" * (1 << 21), "holds no latent"),
+        ],
+    )
+    def test_another_file_is_refused(self, tmp_path: Path, content: str, sentence: str) -> None:
+        path = tmp_path / "note.json"
+        path.write_text(content)
+        with pytest.raises(PresetError, match=sentence):
+            read_latent(path)
+
+    def test_a_latent_of_another_size_is_refused(self, tmp_path: Path, write_tiny: Any) -> None:
+        synth = Synth(load_preset(write_tiny(tmp_path / "tiny")))
+        for z in ([1.0, 2.0], [0.0, 0.0, 0.0], [1.0, float("nan"), 1.0]):
+            with pytest.raises(ParameterError, match="isn't a latent of preset 'tiny'"):
+                synth.render("C4", timbre=z)
+
+    def test_a_timbre_of_a_copy(self, tmp_path: Path, write_tiny: Any) -> None:
+        preset = load_preset(write_tiny(tmp_path / "tiny"))
+        copy = add_timbre(preset, FOUND, "my-harp", tmp_path / "mine")
+        assert copy.name == "mine" and copy.timbre_names == [*preset.timbre_names, "my-harp"]
+        added = copy.timbre("my-harp")
+        assert added.z == FOUND.z and added.family == "guitar" and added.program is None
+        assert {"preview.flac", "preview.png"} <= {p.name for p in (tmp_path / "mine").iterdir()}
+        note = [(0.0, 0.2, 60, 0.8)]
+        np.testing.assert_array_equal(
+            Synth(copy).render(note, timbre="my-harp"), Synth(preset).render(note, timbre=FOUND.z)
+        )
+        # Another joins it; the preset itself stays as it was.
+        again = add_timbre(preset, FOUND, "another", tmp_path / "mine")
+        assert again.timbre_names[-2:] == ["my-harp", "another"]
+        assert load_preset(tmp_path / "tiny").timbre_names == preset.timbre_names
+
+    def test_a_bad_copy_is_refused(self, tmp_path: Path, write_tiny: Any) -> None:
+        preset = load_preset(write_tiny(tmp_path / "tiny"))
+        other = write_tiny(tmp_path / "other")
+        weights = load_file(other / "weights.safetensors")
+        from safetensors.numpy import save_file
+
+        weights["to_rgb.bias"] = weights["to_rgb.bias"] + 1.0
+        save_file(weights, other / "weights.safetensors")
+        full = tmp_path / "full"
+        full.mkdir()
+        (full / "thesis.txt").write_text("years of work")
+        for name, folder, sentence in (
+            ("new", other, "is no copy of preset 'tiny'"),
+            ("harp", tmp_path / "mine", "has a timbre 'harp' already"),
+            ("My Harp", tmp_path / "mine", "give a name of small letters"),
+            ("new", full, "isn't empty and isn't a preset"),
+        ):
+            with pytest.raises(PresetError, match=sentence):
+                add_timbre(preset, FOUND, name, folder)
+        assert not (tmp_path / "mine").exists()
