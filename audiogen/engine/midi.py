@@ -86,6 +86,7 @@ class MidiReader:
         elif number == 121:
             for name in _RESET:
                 player.set(name, 0.0)
+            self._rpn = _NULL_RPN
 
 
 def _controlled(parameter: Parameter, value: int) -> float:
