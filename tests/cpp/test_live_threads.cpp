@@ -20,7 +20,7 @@ using engine::Event;
 using engine::EventKind;
 using engine::LiveEngine;
 
-static constexpr std::size_t kBlocks = 1500;  // of the audio thread; it ends the others, too
+static constexpr std::size_t kBlocks = 600;  // of the audio thread; it ends the others, too
 static constexpr std::size_t kMaxBlock = 256;
 
 static void add_up(LiveEngine& live, std::vector<float> (&out)[2], std::size_t n,
