@@ -327,8 +327,8 @@ class SetWriter:
 
     def __enter__(self) -> SetWriter:
         self._whole = folder_written_whole(self.folder)
-        self._draft = self._whole.__enter__()
-        (self._draft / AUDIO).mkdir()
+        self.draft = self._whole.__enter__()
+        (self.draft / AUDIO).mkdir()
         return self
 
     def add(
@@ -341,7 +341,7 @@ class SetWriter:
         pitch: int,
         velocity: int,
         qualities: list[int],
-    ) -> None:
+    ) -> str:
         """Write one note.
 
         Parameters
@@ -356,11 +356,20 @@ class SetWriter:
             MIDI numbers.
         qualities : list of 10 ints
             In the order of `QUALITIES`.
+
+        Returns
+        -------
+        str
+            The note's name; a second one of the same pitch and velocity ends in "-2".
         """
         import soundfile
 
-        note = f"{instrument}-{pitch:03d}-{velocity:03d}"
-        soundfile.write(self._draft / AUDIO / f"{note}.wav", waveform, self.sample_rate, "PCM_16")
+        note = base = f"{instrument}-{pitch:03d}-{velocity:03d}"
+        take = 1
+        while note in self.examples:
+            take += 1
+            note = f"{base}-{take}"
+        soundfile.write(self.draft / AUDIO / f"{note}.wav", waveform, self.sample_rate, "PCM_16")
         self.examples[note] = {
             "note": len(self.examples),
             "note_str": note,
@@ -378,10 +387,11 @@ class SetWriter:
                 name for name, found in zip(QUALITIES, qualities, strict=True) if found
             ],
         }
+        return note
 
     def add_text(self, name: str, text: str) -> None:
         """Write a text file beside examples.json."""
-        (self._draft / name).write_text(text, encoding="utf-8")
+        (self.draft / name).write_text(text, encoding="utf-8")
 
     def notes(self) -> NoteSet:
         """Return what was added so far; its sound can be read once the set is whole."""

@@ -131,7 +131,9 @@ def read_recordings(
     folder = Path(folder)
     if not folder.is_dir():
         raise FormatError(f"{folder}: isn't a folder; give one that holds recordings")
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _suffixes() and p.is_file())
+    paths = sorted(
+        p for p in folder.rglob("*") if p.suffix.lower() in sound_suffixes() and p.is_file()
+    )
     kept: list[Recording] = []
     skipped: list[tuple[str, str]] = []
     for done, path in enumerate(paths):
@@ -191,7 +193,9 @@ def _trimmed(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     return samples[max(0, loud[0] - margin) : loud[-1] + margin + 1]
 
 
-def _suffixes() -> set[str]:
+def sound_suffixes() -> set[str]:
+    """Return the endings of files that libsndfile reads, raw samples without a header left out."""
     import soundfile
 
-    return {f".{name.lower()}" for name in soundfile.available_formats()} | {".aif", ".mp3", ".oga"}
+    formats = {f".{name.lower()}" for name in soundfile.available_formats()} - {".raw"}
+    return formats | {".aif", ".mp3", ".oga"}
