@@ -99,7 +99,7 @@ def split_at_onsets(
     least_rise = _RISE_DB if end - start > _SHORT_S * sample_rate else _RISE_IN_SHORT_DB
     cuts = [start]
     for frame, begin in zip(frames, begins, strict=True):
-        at = start + int(begin) * hop - lead
+        at = start + _lowest(sound, int(begin) * hop, int(frame) * hop, hop) - lead
         if at - cuts[-1] < apart or end - at < apart:
             continue
         i = (at - start) // block
@@ -110,6 +110,24 @@ def split_at_onsets(
         ):
             cuts.append(at)
     return list(zip(cuts, [*cuts[1:], end], strict=True))
+
+
+def _lowest(sound: np.ndarray, begin: int, peak: int, hop: int) -> int:
+    """Where one note ends and the next begins, near an onset: the faintest moment, if there is one.
+
+    Parameters
+    ----------
+    sound : array [n_samples]
+    begin, peak : int, samples
+        Where the onset's spectral flux rises from, and where it is largest.
+    hop : int, samples
+    """
+    first = max(0, min(begin, peak - 3 * hop) - hop)
+    block = max(1, hop // 3)  # 5 ms
+    level = level_db(sound[first : peak + 2 * hop], 1, block)
+    faintest = len(level) - 1 - int(np.argmin(level[::-1]))
+    around = min(level[: faintest + 1].max(), level[faintest:].max())
+    return first + faintest * block if around - level[faintest] > 3.0 else max(begin, peak - hop)
 
 
 def _changes(track: PitchTrack, last: int, at: int, end: int, sample_rate: int) -> bool:
