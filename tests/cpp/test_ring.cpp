@@ -113,7 +113,7 @@ static void never_allocates() {
     ring.skip(1);
   }
   CHECK(allocations == before);
-  static_assert(noexcept(ring.push(block))&& noexcept(ring.pop(block))&& noexcept(ring.skip(1)));
+  static_assert(noexcept(ring.push(block)) && noexcept(ring.pop(block)) && noexcept(ring.skip(1)));
 }
 
 int main() {
