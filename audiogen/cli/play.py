@@ -148,6 +148,7 @@ def play(
             stage.run(seconds)
         except KeyboardInterrupt:
             pass
+        card.close()
         n_late, played_s = player.n_late + card.n_late, player.position / rate
     typer.echo(f"played {played_s:.1f} s, {n_late} late blocks")
     if recording:

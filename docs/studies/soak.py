@@ -67,7 +67,7 @@ class Soak:
         Blocks that the player's thread hadn't ready.
     load, peak : float
     silent : int
-        Blocks without a sound while a note had been held for a quarter of a second.
+        Blocks without a sound soon after a note was struck that is still held.
     notes, knobs, changes : int
         Events that were played.
     memory_mb, growth_mb : float
@@ -135,20 +135,20 @@ class Counter:
 
     def __init__(self, client: Any):
         self.counted = Client()
-        self._counts = False
+        self.counts = False
         client.set_xrun_callback(self._stalled)
 
     def begin(self) -> None:
-        self._counts = True
+        self.counts = True
 
     def end(self) -> None:
-        self._counts = False
+        self.counts = False
 
     def block(self) -> None:
-        self.counted.blocks += self._counts
+        self.counted.blocks += self.counts
 
     def _stalled(self, microseconds: float) -> None:
-        if self._counts:
+        if self.counts:
             self.counted.xruns += 1
             self.counted.worst_ms = max(self.counted.worst_ms, microseconds / 1e3)
 
@@ -178,8 +178,12 @@ class Hands:
         self._player, self._presets = player, itertools.cycle(presets)
         self._random = random.Random(seed)
         self._held: list[int] = []
-        self.held_since_s = float("inf")  # when the notes that are held began
+        self._struck_s = 0.0  # when the newest note was
         self.notes = self.knobs = self.changes = 0
+
+    def must_sound(self) -> bool:
+        """Whether a note is held that was struck a moment ago: no preset's has ended by then."""
+        return bool(self._held) and 0.05 < time.monotonic() - self._struck_s < 0.2
 
     def play(self, seconds: float) -> None:
         """Play for so long."""
@@ -199,24 +203,21 @@ class Hands:
     def _change(self) -> None:
         self._player.change_preset(next(self._presets))
         self._held.clear()
-        self.held_since_s = float("inf")
         self.changes += 1
         self._note()
 
     def _note(self) -> None:
-        if self._held and (len(self._held) >= MOST_HELD or self._random.random() < 0.45):
+        if len(self._held) >= MOST_HELD or (self._held and self._random.random() < 0.45):
             self._player.note_off(self._held.pop(self._random.randrange(len(self._held))))
+            self._struck_s = 0.0
         else:
             pitch = self._random.randrange(40, 80)
             self._player.timbre = self._random.choice(self._player.timbres)
             self._player.note_on(pitch, self._random.uniform(0.2, 1.0))
+            self._struck_s = time.monotonic()
             if pitch not in self._held:
                 self._held.append(pitch)
             self.notes += 1
-        if not self._held:
-            self.held_since_s = float("inf")
-        elif self.held_since_s == float("inf"):
-            self.held_since_s = time.monotonic()
 
     def _knob(self) -> None:
         controllers = (1, 5, 7, 10, 64)  # morph, glide, volume, pan, pedal
@@ -255,8 +256,7 @@ def soak(period: int, seconds: float, presets: list[str]) -> Soak:
             counter.block()
             if not np.isfinite(block).all():
                 broken.append("the player gave NaN or infinity")
-            held_s = time.monotonic() - hands.held_since_s
-            silent[0] += held_s > 0.25 and not block.any()
+            silent[0] += counter.counts and hands.must_sound() and not block.any()
 
         client.set_process_callback(process)
         gc.collect()

@@ -1,0 +1,593 @@
+"""`audiogen play`: what is heard, recorded, shown and said, and how keys become notes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import soundfile
+
+pytest.importorskip("audiogen._native")
+
+from audiogen.cli.keys import Fingers, Key, Keyboard, open_keyboard
+from audiogen.cli.screen import Status, draw
+from audiogen.engine.parameters import PARAMETERS
+from audiogen.errors import DeviceError, ParameterError
+
+RATE = 16000
+
+
+class FakeAudio:
+    """Stands where sounddevice would: asks for blocks as soon as they are ready, then no more."""
+
+    class PortAudioError(Exception):
+        pass
+
+    class CallbackAbort(Exception):
+        pass
+
+    def __init__(self) -> None:
+        self.cards = [("front", 2), ("back", 1), ("microphone", 0)]
+        self.default = SimpleNamespace(device=(2, 0))
+        self.refuses = ""
+        self.most = 40  # blocks
+        self.underflows = 0
+        self.heard: list[np.ndarray] = []
+        self.asked: dict[str, Any] = {}
+
+    def query_hostapis(self) -> tuple[dict[str, Any], ...]:
+        return ({"name": "Pretend"},)
+
+    def query_devices(self) -> list[dict[str, Any]]:
+        return [
+            {"name": n, "hostapi": 0, "default_samplerate": float(RATE), "max_output_channels": c}
+            for n, c in self.cards
+        ]
+
+    def OutputStream(self, **asked: Any) -> Any:
+        if self.refuses == "opening":
+            raise self.PortAudioError("Invalid sample rate", -9997)
+        self.asked = asked
+        return FakeStream(self, asked)
+
+
+class FakeStream:
+    def __init__(self, audio: FakeAudio, asked: dict[str, Any]) -> None:
+        self.latency = 0.01
+        self._audio, self._asked = audio, asked
+        self._thread = threading.Thread(target=self._run)
+
+    def start(self) -> None:
+        if self._audio.refuses == "starting":
+            raise self._audio.PortAudioError("Device unavailable", -9985)
+        self._thread.start()
+
+    def close(self) -> None:
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        player = self._asked["callback"].__self__._player
+        for i in range(self._audio.most):
+            while not player._engine.ready:  # nothing is late, however slow the machine
+                time.sleep(0.001)
+            out = np.zeros((self._asked["blocksize"] or 100, self._asked["channels"]), np.float32)
+            late = SimpleNamespace(output_underflow=i < self._audio.underflows)
+            try:
+                self._asked["callback"](out, len(out), None, late)
+            except self._audio.CallbackAbort:
+                return
+            self._audio.heard.append(out)
+
+
+@pytest.fixture
+def audio(monkeypatch: pytest.MonkeyPatch) -> FakeAudio:
+    fake = FakeAudio()
+    monkeypatch.setitem(sys.modules, "sounddevice", fake)
+    return fake
+
+
+@pytest.fixture
+def no_midi(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """rtmidi on a machine without any MIDI system."""
+    fake = SimpleNamespace(
+        API_UNIX_JACK=3, RtMidiError=OSError, get_compiled_api=lambda: [], MidiIn=None
+    )
+    monkeypatch.setitem(sys.modules, "rtmidi", fake)
+    return fake
+
+
+class FakePort:
+    """One reader of a fake rtmidi; `play` is what a keyboard would send."""
+
+    names = ("Midi Through 14:0", "Launchkey 20:0", "Digital Piano 24:0")
+    opened: ClassVar[list[FakePort]] = []
+
+    def __init__(self, api: int, client: str) -> None:
+        self.name = ""
+        self.play: Callable[[Any, None], None] = lambda message, data: None
+
+    def get_ports(self) -> list[str]:
+        return list(self.names)
+
+    def open_port(self, index: int, name: str) -> None:
+        self.name = self.names[index]
+        FakePort.opened.append(self)
+
+    def open_virtual_port(self, name: str) -> None:
+        raise NotImplementedError
+
+    def set_callback(self, play: Callable[[Any, None], None]) -> None:
+        self.play = play
+
+    def cancel_callback(self) -> None:
+        self.name = ""
+
+    def close_port(self) -> None: ...
+
+    def delete(self) -> None: ...
+
+
+@pytest.fixture
+def midi(monkeypatch: pytest.MonkeyPatch) -> type[FakePort]:
+    """rtmidi on a machine with two keyboards."""
+    fake = SimpleNamespace(
+        API_UNIX_JACK=3,
+        RtMidiError=OSError,
+        get_compiled_api=lambda: [2],
+        get_api_display_name=lambda api: "Pretend",
+        MidiIn=FakePort,
+    )
+    FakePort.opened = []
+    monkeypatch.setitem(sys.modules, "rtmidi", fake)
+    return FakePort
+
+
+class TestCommand:
+    """The whole command, on a sound card that is pretended."""
+
+    def test_what_is_heard_is_recorded(
+        self, call: Any, folder: Path, murmur: Path, audio: FakeAudio, midi: type[FakePort]
+    ) -> None:
+        result = call("play murmur --seconds 0.1 --block 64 --record take.flac --seed 3")
+        assert result.status == 0, result
+        heard = np.concatenate(audio.heard)
+        assert len(heard) == 40 * 64 and heard.any()
+        taken, rate = soundfile.read(folder / "take.flac", dtype="float32")
+        assert rate == RATE
+        np.testing.assert_allclose(taken, np.clip(heard, -1, 1), rtol=0, atol=2**-23)
+        assert "playing murmur: Pretend: front, Launchkey 20:0, Digital Piano 24:0" in result.out
+        assert (
+            "played 0.2 s, 0 late blocks" in result.out
+            and "take.flac  0.2 s, 16000 Hz" in result.out
+        )
+        assert result.err == ""
+
+    def test_options_reach_the_card(
+        self, call: Any, murmur: Path, audio: FakeAudio, midi: type[FakePort]
+    ) -> None:
+        line = "play winds:flute --seconds 0.1 --block 0 --device back --sample-rate 8000"
+        audio.underflows = 5
+        result = call(f"{line} --voices 2 --midi piano")
+        assert result.status == 0, result
+        asked = audio.asked
+        assert (asked["samplerate"], asked["blocksize"], asked["channels"]) == (8000, 0, 1)
+        assert asked["device"] == 1
+        assert [port.name for port in midi.opened] == [""]  # closed again
+        assert "Digital Piano 24:0" in result.out and "Launchkey" not in result.out
+        assert "played 0.5 s, 5 late blocks" in result.out
+
+    def test_late_blocks_are_told(
+        self, call: Any, murmur: Path, audio: FakeAudio, midi: type[FakePort]
+    ) -> None:
+        audio.most = audio.underflows = 3
+        result = call("play murmur --seconds 0.1 --block 4096 --margin 900")
+        assert "played 0.8 s, 3 late blocks" in result.out
+
+    def test_a_midi_keyboard_plays(
+        self, audio: FakeAudio, midi: type[FakePort], murmur: Path
+    ) -> None:
+        from audiogen.engine import Player
+        from audiogen.engine.midi_ports import MidiInput
+
+        player, other = (Player("winds", RATE, voices=4) for _ in range(2))
+        with MidiInput(player) as ports:
+            assert ports.names == ["Launchkey 20:0", "Digital Piano 24:0"]
+            midi.opened[0].play(([0x90, 60, 100], 0.0), None)
+            midi.opened[1].play(([0xB0, 7, 64], 0.0), None)
+        other.note_on(60, 100 / 127)
+        other.volume = 0.5
+        got = player.process(1000)
+        assert np.array_equal(got, other.process(1000)) and got.any()
+
+    def test_lists(
+        self, call: Any, folder: Path, audio: FakeAudio, midi: type[FakePort], no_midi: Any
+    ) -> None:
+        sys.modules["rtmidi"].get_compiled_api = lambda: []
+        result = call("play --list")
+        assert result.status == 0 and "no MIDI port that sends" in result.out
+        lines = [" ".join(line.split()) for line in result.out.splitlines()]
+        assert "0 front (default) Pretend 16000 Hz" in lines
+        assert "1 back Pretend 16000 Hz" in lines and "microphone" not in result.out
+        audio.cards = []
+        assert "no sound card that plays" in call("play --list").out
+
+    def test_ports_are_listed(
+        self, call: Any, folder: Path, audio: FakeAudio, midi: type[FakePort]
+    ) -> None:
+        out = call("play --list").out
+        assert "Launchkey 20:0" in out and "Midi Through" not in out
+
+    @pytest.mark.parametrize(
+        ("line", "sentence"),
+        [
+            ("--sample-rate 100", "sample_rate=100 isn't usable"),
+            ("--voices 0", "--voices 0 isn't usable; give 1 to 256"),
+            ("--block 9000", "--block 9000 isn't usable; give 1 to 8192, or 0"),
+            ("--margin 0", "--margin 0 isn't usable; give 0.1 to 1000 ms"),
+            ("--ring 0", "--ring 0 isn't usable; give 0.05 to 60 s"),
+            ("--seconds 0", "--seconds 0 isn't usable; give more than 0"),
+            ("--seed -1", "--seed -1 isn't usable; give 0 to 2^64 - 1"),
+            ("--record a.mp3", "output a.mp3 ends in .mp3; use .wav, .flac, .ogg"),
+            ("--record no/a.wav", "there is no folder no"),
+            ("nowhere", "preset 'nowhere' isn't known"),
+            ("winds:kazoo", "timbre 'kazoo' isn't in preset 'winds'"),
+            ("--device 2", "device '2' isn't here; give a number or name of 0: front; 1: back"),
+            ("--device x", "device 'x' isn't here"),
+            ("--midi organ", "MIDI port 'organ' isn't here; there are: Launchkey 20:0; Digital"),
+            ("--midi virtual", "no virtual MIDI port can be made here"),
+            ("--midi none", "there is nothing to play on: no MIDI keyboard is connected"),
+        ],
+    )
+    def test_bad_input_is_named(
+        self,
+        call: Any,
+        murmur: Path,
+        folder: Path,
+        audio: FakeAudio,
+        midi: type[FakePort],
+        line: str,
+        sentence: str,
+    ) -> None:
+        preset = "" if line.startswith(("nowhere", "winds")) else "winds"
+        result = call(f"play {preset} {line}")
+        assert result.status == 2
+        assert sentence in result.err and result.err.count("\n") == 1
+        assert not list(folder.iterdir()) and not audio.heard
+
+    def test_a_name_that_fits_two_cards(self, audio: FakeAudio) -> None:
+        from audiogen.engine.sound_card import find_device
+
+        audio.cards = [("usb one", 2), ("usb two", 2), ("USB", 2)]
+        with pytest.raises(DeviceError, match="'usb ' is the name of several; give a number or"):
+            find_device("usb ")
+        assert find_device("usb").index == 2 and find_device(1).name == "usb two"
+        audio.default.device = (-1, -1)
+        assert find_device().index == 0
+
+    def test_no_card_is_one_sentence(
+        self, call: Any, folder: Path, audio: FakeAudio, midi: type[FakePort]
+    ) -> None:
+        audio.cards = [("microphone", 0)]
+        result = call("play plucked")
+        assert result.status == 2 and result.out == ""
+        assert result.err.startswith("audiogen: there is no sound card that plays; connect one or")
+        assert result.err.count("\n") == 1
+
+    def test_a_card_that_refuses(
+        self, call: Any, murmur: Path, audio: FakeAudio, midi: type[FakePort]
+    ) -> None:
+        audio.refuses = "opening"
+        result = call("play winds --sample-rate 44100")
+        sentence = (
+            "front doesn't play at 44100 Hz in blocks of 256 (Invalid sample rate); it is set"
+        )
+        assert result.status == 2 and sentence in result.err
+        audio.refuses = "starting"
+        result = call("play winds")
+        assert result.status == 2 and "front doesn't start (Device unavailable)" in result.err
+
+    @pytest.mark.parametrize("module", ["sounddevice", "rtmidi"])
+    def test_a_missing_package_is_named(
+        self,
+        call: Any,
+        murmur: Path,
+        audio: FakeAudio,
+        midi: type[FakePort],
+        monkeypatch: pytest.MonkeyPatch,
+        module: str,
+    ) -> None:
+        class Missing:
+            def find_spec(self, name: str, *_: object) -> None:
+                if name == module:
+                    raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+        monkeypatch.delitem(sys.modules, module)
+        monkeypatch.setattr(sys, "meta_path", [Missing(), *sys.meta_path])
+        result = call("play winds")
+        assert result.status == 2
+        wanted = f"this needs {module}, which isn't installed; pip install 'audiogen[live]'"
+        assert wanted in result.err
+
+    def test_a_fault_while_playing_ends_it(
+        self,
+        call: Any,
+        murmur: Path,
+        audio: FakeAudio,
+        midi: type[FakePort],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        def fail(*_: object) -> None:
+            raise ParameterError("the engine broke")
+
+        monkeypatch.setattr("audiogen.engine.player.Player.process", fail)
+        result = call("play winds")
+        assert result.status == 2 and "the engine broke" in result.err
+
+
+class TestKeys:
+    """What a terminal sends, and the notes of it."""
+
+    @pytest.mark.parametrize(
+        ("text", "keys"),
+        [
+            ("aQ ", [Key("a"), Key("q"), Key("space")]),
+            ("\t\x7f\x03", [Key("tab"), Key("backspace"), Key("q")]),
+            ("\x1b[A\x1b[B\x1bOC\x1b[D", [Key("up"), Key("down"), Key("right"), Key("left")]),
+            ("\x1b[Z\x1b[1;2A", [Key("backtab"), Key("up")]),
+            ("\x1b[97u\x1b[97;1:3u", [Key("a"), Key("a", pressed=False)]),
+            ("\x1b[97;1:2u", [Key("a", repeated=True)]),
+            ("\x1b[1;1:3A\x1b[9;2u", [Key("up", pressed=False), Key("backtab")]),
+            ("\x1b[99;5u\x1b[100;5u", [Key("q")]),
+            ("\x1b[3~\x1b[15~\x1bOP", []),
+            ("é;'", [Key("é"), Key(";"), Key("'")]),
+        ],
+    )
+    def test_parse(self, text: str, keys: list[Key]) -> None:
+        assert Keyboard(-1).parse(text) == keys
+
+    def test_a_terminal_that_tells_releases_says_so(self) -> None:
+        keyboard = Keyboard(-1)
+        assert not keyboard.tells_releases
+        assert keyboard.parse("\x1b[?0u") == [] and not keyboard.tells_releases
+        assert keyboard.parse("\x1b[?11u") == [] and keyboard.tells_releases
+
+    def test_a_real_terminal(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        import termios
+
+        ours, theirs = os.openpty()
+        before = termios.tcgetattr(theirs)
+        with os.fdopen(theirs, "r+b", buffering=0) as raw:
+            monkeypatch.setattr(sys, "stdin", raw)
+            with open_keyboard() as keyboard:
+                assert keyboard is not None
+                os.write(ours, b"a\x1b[A")
+                assert keyboard.read(10.0) == [Key("a"), Key("up")]
+                assert keyboard.read(0.0) == []
+                assert not termios.tcgetattr(raw)[3] & (termios.ECHO | termios.ICANON)
+            assert termios.tcgetattr(raw) == before
+        os.close(ours)
+
+    def test_no_terminal(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with open(os.devnull) as nothing:
+            monkeypatch.setattr(sys, "stdin", nothing)
+            with open_keyboard() as keyboard:
+                assert keyboard is None
+
+
+class Told:
+    """Stands where a player would."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple] = []
+
+    def note_on(self, pitch: float, velocity: float) -> None:
+        self.calls.append(("on", pitch, velocity))
+
+    def note_off(self, pitch: float) -> None:
+        self.calls.append(("off", pitch))
+
+    def take(self) -> list[tuple]:
+        calls, self.calls = self.calls, []
+        return calls
+
+
+class TestFingers:
+    """Notes of keys, with and without a word of their release."""
+
+    @pytest.fixture
+    def hand(self) -> SimpleNamespace:
+        hand = SimpleNamespace(told=Told(), now_s=100.0)
+        hand.fingers = Fingers(hand.told, ring_s=0.5, clock=lambda: hand.now_s)
+        return hand
+
+    def test_a_note_rings_for_its_time(self, hand: Any) -> None:
+        hand.fingers.press("a", 60, 0.8)
+        assert hand.told.take() == [("on", 60, 0.8)] and hand.fingers.down == {"a"}
+        hand.now_s += 0.4
+        hand.fingers.lift()
+        assert hand.told.take() == []
+        hand.now_s += 0.2
+        hand.fingers.lift()
+        assert hand.told.take() == [("off", 60)] and hand.fingers.down == set()
+
+    def test_a_key_that_repeats_is_held(self, hand: Any) -> None:
+        hand.fingers.press("a", 60, 0.8)
+        hand.told.take()
+        for _ in range(30):
+            hand.now_s += 0.033
+            hand.fingers.press("a", 60, 0.8)
+            hand.fingers.lift()
+        assert hand.told.take() == []
+        hand.now_s += 0.51
+        hand.fingers.lift()
+        assert hand.told.take() == [("off", 60)]
+
+    def test_a_key_that_comes_again_is_struck_again(self, hand: Any) -> None:
+        hand.fingers.press("a", 60, 0.8)
+        hand.now_s += 0.2
+        hand.fingers.press("a", 60, 0.9)
+        assert hand.told.take() == [("on", 60, 0.8), ("off", 60), ("on", 60, 0.9)]
+
+    def test_with_releases_nothing_ends_by_itself(self, hand: Any) -> None:
+        hand.fingers.press("a", 60, 0.8, releases=True)
+        hand.now_s += 100.0
+        hand.fingers.lift()
+        assert hand.told.take() == [("on", 60, 0.8)]
+        hand.fingers.release("a")
+        hand.fingers.release("a")
+        assert hand.told.take() == [("off", 60)]
+
+    def test_two_keys_of_one_pitch(self, hand: Any) -> None:
+        hand.fingers.press("k", 72, 0.8, releases=True)
+        hand.fingers.press("a", 72, 0.8, releases=True)  # an octave up in between
+        hand.told.take()
+        hand.fingers.release("k")
+        assert hand.told.take() == []
+        hand.fingers.release("a")
+        assert hand.told.take() == [("off", 72)]
+
+    def test_all(self, hand: Any) -> None:
+        for key, pitch in (("a", 60), ("d", 64)):
+            hand.fingers.press(key, pitch, 0.8)
+        hand.told.take()
+        hand.fingers.lift_all()
+        assert sorted(hand.told.take()) == [("off", 60), ("off", 64)]
+
+
+class TestStage:
+    """Keys do what the screen says."""
+
+    @pytest.fixture
+    def stage(self, folder: Path, murmur: Path) -> Iterator[Any]:
+        from audiogen.cli.play import _Stage
+        from audiogen.engine import Player
+        from audiogen.presets import find_presets
+
+        assert [f.name for f in find_presets()] == ["murmur", "plucked", "struck", "winds"]
+        card = SimpleNamespace(
+            device=SimpleNamespace(host="Pretend", name="front"),
+            latency_s=0.01,
+            n_late=2,
+            error=None,
+        )
+        with Player("plucked", 8000, max_block=64, voices=4) as player:
+            keyboard = SimpleNamespace(tells_releases=True)
+            yield _Stage(player, card, [], Fingers(player), keyboard, None)
+
+    def press(self, stage: Any, *names: str) -> Any:
+        for name in names:
+            assert not stage.take(Key(name))
+        return stage.status()
+
+    def test_notes(self, stage: Any) -> None:
+        status = self.press(stage, "a", "e", "x", "a")
+        assert status.down == {"a", "e"} and status.base_pitch == 72
+        stage._player.process(64)
+        assert stage.status().n_sounding == 3
+        assert not stage.take(Key("e", pressed=False))
+        assert stage.status().down == {"a"}
+        self.press(stage, *"xxxxxx")
+        assert stage.status().base_pitch == 108
+        self.press(stage, *"zzzzzzzzzzzz")
+        assert stage.status().base_pitch == 12
+
+    def test_velocity_and_timbre(self, stage: Any) -> None:
+        assert self.press(stage, "c", "c").velocity == pytest.approx(0.6)
+        assert self.press(stage, *"vvvvvvvvv").velocity == 1.0
+        assert self.press(stage, *"cccccccccccc").velocity == pytest.approx(0.1)
+        assert self.press(stage, "2").timbre == "guitar"
+        assert self.press(stage, "9").timbre == "guitar"
+        assert self.press(stage, "tab").timbre == "dream"
+        assert self.press(stage, "tab").timbre == "harp"
+        assert self.press(stage, "backtab").timbre == "dream"
+
+    def test_knobs(self, stage: Any) -> None:
+        status = self.press(stage, "right", "up", "up", "space")
+        assert (status.chosen, status.values["pan"], status.values["sustain"]) == ("pan", 0.2, 1.0)
+        assert self.press(stage, "space").values["sustain"] == 0.0
+        status = self.press(stage, "left", "left", "up")
+        assert (status.chosen, status.values["morph_timbre"]) == ("morph_timbre", "guitar")
+        for parameter in PARAMETERS[:-1]:
+            self.press(stage, "right", *["down"] * 100)
+            assert stage.status().values[parameter.name] == parameter.lowest
+            self.press(stage, *["up"] * 200)
+            assert stage.status().values[parameter.name] == parameter.highest
+        status = self.press(stage, "backspace")
+        assert all(status.values[p.name] == p.initial for p in PARAMETERS[:-1])
+
+    def test_presets(self, stage: Any) -> None:
+        assert self.press(stage, ".").preset == "struck"
+        assert self.press(stage, ".", ".").preset == "murmur"
+        stage._player.process(64)
+        assert stage.status().n_sounding == 1  # sounds on its own
+        assert self.press(stage, "tab").timbre is None
+        (stage._player.preset.folder.parent / "plucked" / "weights.safetensors").unlink()
+        status = self.press(stage, ".")
+        assert status.preset == "murmur" and "weights.safetensors" in status.remark
+
+    def test_it_ends(self, stage: Any) -> None:
+        assert stage.take(Key("q")) and not stage.take(Key("q", pressed=False))
+
+
+def shown(**changes: Any) -> str:
+    from rich.console import Console
+
+    status = {
+        "preset": "plucked",
+        "timbre": "harp",
+        "sound": "JACK: system",
+        "midi": "no MIDI",
+        "timbres": ["harp", "guitar"],
+        "sample_rate": 48000,
+        "latency_ms": 12.34,
+    } | changes
+    console = Console(width=100, record=True, file=open(os.devnull, "w"))
+    console.print(draw(Status(**status)))
+    return console.export_text()
+
+
+class TestScreen:
+    def test_it_shows_what_counts(self) -> None:
+        text = shown(
+            n_sounding=3, load=0.27, n_late=5, peak=0.5, velocity=0.7, recording="recording a.wav"
+        )
+        for part in (
+            "plucked",
+            "1 harp   2 guitar",
+            "3 of 16",
+            "load 27 %",
+            "late blocks 5",
+            "latency 12.3 ms",
+            "48000 Hz",
+            "-6.0 dB",
+            "JACK: system  ·  no MIDI",
+            "C4   velocity 0.7",
+            "doesn't tell when a key goes up: a note rings for 0.7 s",
+            "recording a.wav",
+        ):
+            assert part in text, text
+        assert max(map(len, text.splitlines())) == 80
+        for parameter in PARAMETERS:
+            assert parameter.name.replace("_", " ") in text
+
+    def test_it_shows_what_is_so(self) -> None:
+        assert "silence" in shown() and "clips" in shown(peak=1.5)
+        assert "doesn't tell" not in shown(tells_releases=True)
+        assert "octave" not in shown(has_keys=False)
+        assert "sounds on its own" in shown(timbres=[], timbre=None)
+        assert "C6" in shown(base_pitch=84)
+
+    def test_long_names_stay_inside(self) -> None:
+        many = [f"instrument-number-{i}" for i in range(20)]
+        text = shown(timbres=many, values={"morph_timbre": "a-very-long-name", "glide": 10.0})
+        assert max(map(len, text.splitlines())) == 80
+        assert all(name in text.replace("\n", " ") for name in many)
