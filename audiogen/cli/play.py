@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import signal
-import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -26,8 +25,6 @@ REFRESH_S = 0.08  # of the screen
 UNKNOWN_BLOCK = 1024  # samples; when the card chooses, it's rarely more
 BASE_PITCH, LOWEST_BASE, HIGHEST_BASE = 60, 12, 108  # MIDI numbers of the piano's first key
 MOST_VOICES = 256
-# The interpreter's threads take turns this often; 5 ms, its default, are a block of 256 samples.
-SWITCH_S = 0.0005
 
 
 @app.command()
@@ -83,7 +80,12 @@ def play(
     from audiogen.cli.sound import check_seed
     from audiogen.engine.midi_ports import MidiInput
     from audiogen.engine.player import Player
-    from audiogen.engine.sound_card import LARGEST_BLOCK, SoundCard, find_device
+    from audiogen.engine.sound_card import (
+        LARGEST_BLOCK,
+        SoundCard,
+        before_other_programs,
+        find_device,
+    )
     from audiogen.presets import default_preset, load_preset, split_spec
 
     if list_:
@@ -111,8 +113,8 @@ def play(
     card_found = find_device(device)
     rate = sample_rate or card_found.sample_rate
 
-    sys.setswitchinterval(SWITCH_S)
     with ExitStack() as stack:
+        stack.enter_context(before_other_programs())
         player = stack.enter_context(
             Player(
                 loaded,
@@ -139,12 +141,13 @@ def play(
                 "there is nothing to play on: no MIDI keyboard is connected, and the keys of this "
                 "terminal can't be read; give --midi virtual to connect one later"
             )
-        stack.enter_context(_ended_by_signals())
-        stack.enter_context(card)
-        if not loaded.plays_notes:
-            player.note_on(BASE_PITCH)
         stage = _Stage(player, card, names, Fingers(player, ring), keyboard, record)
+        stack.enter_context(_ended_by_signals())
         try:
+            stage.announce()
+            stack.enter_context(card)
+            if not loaded.plays_notes:
+                player.note_on(BASE_PITCH)
             stage.run(seconds)
         except KeyboardInterrupt:
             pass
@@ -216,8 +219,11 @@ class _Stage:
         keyboard: Any,
         record: Path | None,
     ):
+        from rich.console import Console
+
         from audiogen.engine.parameters import PARAMETERS
 
+        self._console = Console()
         self._player, self._card, self._fingers = player, card, fingers
         self._keyboard, self._record = keyboard, record
         self._midi = ", ".join(midi) or "no MIDI"
@@ -226,17 +232,18 @@ class _Stage:
         self._base, self._velocity = BASE_PITCH, 0.8
         self._remark = ""
 
+    def announce(self) -> None:
+        """Say what begins, where no screen will."""
+        if not self._console.is_terminal:
+            typer.echo(f"playing {self._player.preset.name}: {self._sound()}, {self._midi}")
+
     def run(self, seconds: float | None) -> None:
         """Until q, or so long."""
-        from rich.console import Console
         from rich.live import Live
 
         from audiogen.cli.screen import draw
 
-        console = Console()
-        shown = console.is_terminal
-        if not shown:
-            typer.echo(f"playing {self._player.preset.name}: {self._sound()}, {self._midi}")
+        console, shown = self._console, self._console.is_terminal
         began_s = drawn_s = time.monotonic()
         with (
             Live(draw(self.status()), console=console, auto_refresh=False, screen=shown)

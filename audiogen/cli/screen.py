@@ -98,7 +98,7 @@ def draw(status: Status) -> RenderableType:
     title = Text.assemble(("audiogen", "bold"), "  ", (status.preset, f"bold {_ACCENT}"))
     subtitle = Text(f"{status.sound}  ·  {status.midi}", style="dim")
     return Panel(
-        Group(*parts), title=title, subtitle=subtitle, padding=(1, 2), width=80, border_style="dim"
+        Group(*parts), title=title, subtitle=subtitle, padding=(0, 2), width=80, border_style="dim"
     )
 
 

@@ -29,7 +29,7 @@ from statistics import median
 from typing import Any
 
 RATE = 48000  # Hz
-SETTLE_S = 3.0  # before anything is counted
+SETTLE_S = 0.5  # with each preset, twice, before anything is counted: memory is full by then
 NOTES_HZ, KNOBS_HZ = 8.0, 20.0  # events a second, on average
 PRESET_S = 5.0  # between changes
 MOST_HELD = 8
@@ -179,6 +179,7 @@ class Hands:
         self._random = random.Random(seed)
         self._held: list[int] = []
         self._struck_s = 0.0  # when the newest note was
+        self._change_s = time.monotonic() + PRESET_S
         self.notes = self.knobs = self.changes = 0
 
     def must_sound(self) -> bool:
@@ -188,11 +189,9 @@ class Hands:
     def play(self, seconds: float) -> None:
         """Play for so long."""
         now_s = began_s = time.monotonic()
-        change_s = now_s + PRESET_S
         while now_s < began_s + seconds:
-            if now_s >= change_s:
-                change_s += PRESET_S
-                self._change()
+            if now_s >= self._change_s:
+                self.change()
             elif self._random.random() < NOTES_HZ / (NOTES_HZ + KNOBS_HZ):
                 self._note()
             else:
@@ -200,7 +199,9 @@ class Hands:
             time.sleep(self._random.expovariate(NOTES_HZ + KNOBS_HZ))
             now_s = time.monotonic()
 
-    def _change(self) -> None:
+    def change(self) -> None:
+        """To the next preset."""
+        self._change_s = time.monotonic() + PRESET_S
         self._player.change_preset(next(self._presets))
         self._held.clear()
         self.changes += 1
@@ -235,9 +236,10 @@ def soak(period: int, seconds: float, presets: list[str]) -> Soak:
     import numpy as np
 
     from audiogen.engine import Player
+    from audiogen.engine.sound_card import before_other_programs
 
-    sys.setswitchinterval(0.0005)
     with (
+        before_other_programs(),
         jack_server(period) as (our_server, realtime),
         jack_server(period) as (idle_server, _),
         Player(presets[0], RATE, max_block=period, realtime=True) as player,
@@ -263,7 +265,9 @@ def soak(period: int, seconds: float, presets: list[str]) -> Soak:
         gc.freeze()
         memory: list[float] = []
         with client:
-            hands.play(SETTLE_S)
+            for _ in range(2 * len(presets)):
+                hands.change()
+                hands.play(SETTLE_S)
             late_before = player.n_late
             assert other.stdin is not None and other.stdout is not None
             print("go", file=other.stdin, flush=True)

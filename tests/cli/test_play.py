@@ -576,6 +576,7 @@ class TestScreen:
         ):
             assert part in text, text
         assert max(map(len, text.splitlines())) == 80
+        assert len(text.splitlines()) <= 24  # the smallest terminal that there is
         for parameter in PARAMETERS:
             assert parameter.name.replace("_", " ") in text
 

@@ -1,0 +1,249 @@
+"""`audiogen play` on a JACK server without a sound card: MIDI goes in, the pitch comes out."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+pytest.importorskip("audiogen._native")
+
+if shutil.which("jackd") is None:
+    pytest.skip("jackd isn't installed; apt install jackd2", allow_module_level=True)
+for package in ("jack", "rtmidi"):
+    pytest.importorskip(package, reason=f"{package} isn't installed; pip install 'audiogen[test]'")
+try:
+    import sounddevice  # noqa: F401
+except OSError:
+    pytest.skip("PortAudio isn't installed; apt install libportaudio2", allow_module_level=True)
+except ImportError:
+    pytest.skip("sounddevice isn't installed; pip install sounddevice", allow_module_level=True)
+
+ROOT = Path(__file__).parents[2]
+RATE, PERIOD = 48000, 256
+PATIENCE_S = 120.0  # a machine may be slow; nothing is right or wrong for being so
+
+
+def load_soak() -> Any:
+    spec = importlib.util.spec_from_file_location("soak", ROOT / "docs" / "studies" / "soak.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["soak"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with load_soak().jack_server(PERIOD) as (name, _):
+        yield name
+
+
+class Probe:
+    """A client that sends MIDI and keeps what it hears."""
+
+    def __init__(self, server: str) -> None:
+        import jack
+
+        self.client = jack.Client("probe", no_start_server=True, servername=server)
+        self._in = self.client.inports.register("in")
+        self._out = self.client.midi_outports.register("out")
+        self._send: list[bytes] = []
+        self._heard: list[np.ndarray] = []
+        self._lock = threading.Lock()
+        self.client.set_process_callback(self._process)
+        self.client.activate()
+
+    def close(self) -> None:
+        self.client.deactivate()
+        self.client.close()
+
+    def _process(self, n: int) -> None:
+        self._out.clear_buffer()
+        with self._lock:
+            for message in self._send:
+                self._out.write_midi_event(0, message)
+            self._send.clear()
+            self._heard.append(self._in.get_array().copy())
+
+    def send(self, *message: int) -> None:
+        with self._lock:
+            self._send.append(bytes(message))
+
+    def hear(self, seconds: float) -> np.ndarray:
+        """What comes from now on."""
+        with self._lock:
+            self._heard.clear()
+        wanted = round(seconds * RATE / PERIOD)
+        await_(lambda: len(self._heard) >= wanted)
+        with self._lock:
+            return np.concatenate(self._heard[:wanted])
+
+    def connect(self) -> None:
+        """To the sound and the MIDI of a program that has just started."""
+
+        def ports(**which: Any) -> list[Any]:
+            return [p for p in self.client.get_ports(**which) if not p.name.startswith("system")]
+
+        def found() -> bool:
+            sound = [p for p in ports(is_audio=True, is_output=True) if "probe" not in p.name]
+            midi = [p for p in ports(is_midi=True, is_input=True) if "probe" not in p.name]
+            if not sound or not midi:
+                return False
+            self.client.connect(sound[0], self._in)
+            self.client.connect(self._out, midi[0])
+            return True
+
+        await_(found)
+
+
+def await_(happened: Any) -> None:
+    end_s = time.monotonic() + PATIENCE_S
+    while not happened():
+        assert time.monotonic() < end_s, "it doesn't happen"
+        time.sleep(0.02)
+
+
+def strongest_hz(samples: np.ndarray) -> float:
+    """Frequency of the strongest partial."""
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)), 8 * len(samples)))
+    return float(np.argmax(spectrum) * RATE / (8 * len(samples)))
+
+
+@contextmanager
+def playing(server: str, *options: str) -> Iterator[tuple[subprocess.Popen, int]]:
+    """The command in a terminal of its own, and the terminal."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "audiogen.cli.main", "play", *options],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=os.environ | {"JACK_DEFAULT_SERVER": server, "TERM": "xterm-256color"},
+        cwd=ROOT,
+    )
+    os.close(theirs)
+    try:
+        yield process, ours
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+
+def said(process: subprocess.Popen, terminal: int) -> str:
+    """What the terminal shows until the program ends."""
+    text = b""
+    while True:
+        if select.select([terminal], [], [], 0.05)[0]:
+            try:
+                text += os.read(terminal, 1 << 16)
+            except OSError:  # the other side is closed
+                return text.decode(errors="replace")
+        elif process.poll() is not None:
+            return text.decode(errors="replace")
+
+
+@pytest.mark.slow
+def test_midi_in_sound_out(server: str, tmp_path: Path) -> None:
+    take = tmp_path / "take.wav"
+    options = ("sustained", "--midi", "virtual", "--block", str(PERIOD), "--record", str(take))
+    with playing(server, *options) as (process, terminal):
+        drain = threading.Thread(target=lambda: shown.append(said(process, terminal)))
+        shown: list[str] = []
+        drain.start()
+        probe = Probe(server)
+        try:
+            probe.connect()
+            assert not probe.hear(0.2).any()
+            for pitch, hz in ((69, 440.0), (60, 261.63)):
+                probe.send(0x90, pitch, 100)
+                await_(lambda: probe.hear(0.1).any())
+                # On a machine too slow to play, some of it is silent; no other pitch is heard.
+                ratio = strongest_hz(probe.hear(1.0)) / hz
+                assert ratio == pytest.approx(max(1, round(ratio)), rel=0.01)
+                probe.send(0x80, pitch, 0)
+                probe.send(0xB0, 120, 0)
+                await_(lambda: not probe.hear(0.1).any())
+            os.write(terminal, b"d")  # E4, by the computer's keyboard
+            await_(lambda: probe.hear(0.1).any())
+            os.write(terminal, b"q")
+            assert process.wait(PATIENCE_S) == 0
+        finally:
+            probe.close()
+            process.kill()
+            drain.join()
+    text = re.sub(r"\x1b\[[0-9;?>]*[A-Za-z]", "", shown[0])
+    assert "audiogen:in (Jack)" in text and "JACK Audio Connection Kit: system" in text
+    assert "late blocks" in text and "Traceback" not in text
+    sound, rate = soundfile.read(take)
+    assert rate == RATE and sound.shape[1] == 2 and np.abs(sound).max() > 0.01
+
+
+@pytest.mark.slow
+def test_a_signal_ends_it_with_the_recording_kept(server: str, tmp_path: Path) -> None:
+    take = tmp_path / "take.flac"
+    line = [sys.executable, "-m", "audiogen.cli.main", "play", "plucked", "--midi", "virtual"]
+    process = subprocess.Popen(
+        [*line, "--record", str(take)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"JACK_DEFAULT_SERVER": server},
+        cwd=ROOT,
+        text=True,
+    )
+    probe = Probe(server)
+    try:
+        probe.connect()
+        probe.send(0x90, 60, 100)
+        await_(lambda: probe.hear(0.1).any())
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=PATIENCE_S)
+    finally:
+        probe.close()
+        process.kill()
+    assert process.returncode == 0 and err == ""
+    assert "playing plucked: JACK Audio Connection Kit: system, audiogen:in (Jack)" in out
+    assert "take.flac" in out and np.abs(soundfile.read(take)[0]).max() > 0.01
+
+
+def test_the_library_plays_through_the_card(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = """
+import time
+from audiogen import Synth
+synth = Synth("plucked")
+synth.volume = 0.9
+with synth.play(block=256) as card:
+    assert synth.player.sample_rate == 48000 and synth.volume > 0.89
+    synth.note_on("A4")
+    while synth.player.position < 4800 or synth.player.peak == 0.0:
+        time.sleep(0.01)
+    print(card.device.host)
+assert synth.player.sample_rate == 16000 and synth.player.position == 0
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"JACK_DEFAULT_SERVER": server},
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=PATIENCE_S,
+    )
+    assert run.returncode == 0 and run.stdout == "JACK Audio Connection Kit\n", run.stderr
