@@ -18,7 +18,7 @@ METER_WIDTH, METER_FLOOR_DB = 40, -60.0
 _HOT_DB, _WARM_DB = -3.0, -12.0
 _KEY_WIDTH = 4  # characters, of a white key
 _WHITE = (0, 2, 4, 5, 7, 9, 11)  # semitones
-_ACCENT = "#ff9f43"
+_ACCENT, _DARK_ACCENT = "#ff9f43", "#b85c00"
 
 
 @dataclass
@@ -108,7 +108,7 @@ def _timbres(status: Status) -> Text:
     line = Text()
     for number, name in enumerate(status.timbres, 1):
         chosen = name == status.timbre
-        mark = f"{number} " if number <= 9 and status.has_keys else ""
+        mark = f"{number}\u00a0" if number <= 9 and status.has_keys else ""
         line.append(mark, style="dim")
         line.append(name, style=f"bold {_ACCENT}" if chosen else "")
         line.append("   ")
@@ -193,7 +193,7 @@ def _piano(status: Status) -> Text:
             (k for k, n in PIANO.items() if n == semitone - 1 and n % 12 not in _WHITE), ""
         )
         if black and i:
-            style = f"black on {_ACCENT}" if black in status.down else "white on grey7"
+            style = f"white on {_DARK_ACCENT}" if black in status.down else "white on grey7"
             for cell, letter in zip(upper[left - 1 : left + 2], f" {black} ", strict=True):
                 cell[:] = letter, style
     below = [[" " if letter in PIANO else letter, style] for letter, style in upper]

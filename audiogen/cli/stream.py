@@ -45,9 +45,8 @@ _APLAY = {Format.f32: "FLOAT_LE", Format.s16: "S16_LE"}
 @app.command()
 def stream(
     preset: Annotated[str, typer.Argument(help="A name or a folder, :TIMBRE after it if wanted.")],
-    score: Annotated[
-        Path | None,
-        typer.Argument(metavar="[SCORE.mid]", help="A MIDI file.", show_default=False),
+    midi: Annotated[
+        Path | None, typer.Option(metavar="SCORE.mid", help="A MIDI file.", show_default=False)
     ] = None,
     notes: Annotated[
         str | None,
@@ -108,13 +107,13 @@ def stream(
         for option, value in (own | {"--stereo": stereo}).items():
             if value:
                 raise ParameterError(f"{option} is for presets without notes")
-        if (score is None) == (notes is None):
-            raise ParameterError(f"preset {loaded.name!r} plays notes; give SCORE.mid or --notes")
-        source = notes if score is None else score
+        if (midi is None) == (notes is None):
+            raise ParameterError(f"preset {loaded.name!r} plays notes; give --midi or --notes")
+        source = notes if midi is None else midi
         assert source is not None
         pieces = _notes(name, source, timbre, rate, seed)
     else:
-        if score is not None or notes is not None:
+        if midi is not None or notes is not None:
             raise ParameterError(
                 f"preset {loaded.name!r} plays no notes, it makes sound on its own; leave them out"
             )

@@ -562,7 +562,7 @@ class TestScreen:
         )
         for part in (
             "plucked",
-            "1 harp   2 guitar",
+            "1\u00a0harp   2\u00a0guitar",
             "3 of 16",
             "load 27 %",
             "late blocks 5",

@@ -57,7 +57,7 @@ def test_a_midi_file(pipe: Any, folder: Path) -> None:
         track.append(mido.Message("note_on", note=key, channel=channel, time=50))
         track.append(mido.Message("note_off", note=key, channel=channel, time=100))
     mido.MidiFile(tracks=[track]).save("song.mid")
-    status, data, _ = pipe("plucked|song.mid")
+    status, data, _ = pipe("plucked|--midi|song.mid")
     synth = Synth(folder.parent / "presets" / "plucked")
     wanted = synth.render(read_midi("song.mid").without_drums())
     assert status == 0 and np.array_equal(np.frombuffer(data, "<f4"), wanted)
@@ -124,12 +124,12 @@ def test_notes_outside_the_range_are_told(pipe: Any, murmur: Path) -> None:
     ("line", "sentence"),
     [
         ("murmur|--notes|C4", "preset 'murmur' plays no notes, it makes sound on its own"),
-        ("winds", "preset 'winds' plays notes; give SCORE.mid or --notes"),
-        ("winds|a.mid|--notes|C4", "preset 'winds' plays notes; give SCORE.mid or --notes"),
+        ("winds", "preset 'winds' plays notes; give --midi or --notes"),
+        ("winds|--midi|a.mid|--notes|C4", "preset 'winds' plays notes; give --midi or --notes"),
         ("winds|--notes|C4|--seconds|1", "--seconds is for presets without notes"),
         ("winds|--notes|C4|--top-p|0.5", "--top-p is for presets without notes"),
         ("winds|--notes|C4|--stereo", "--stereo is for presets without notes"),
-        ("winds|none.mid", "none.mid"),
+        ("winds|--midi|none.mid", "none.mid"),
         ("winds|--notes|H4", "'H4' can't be read"),
         ("winds:kazoo|--notes|C4", "timbre 'kazoo' isn't in preset 'winds'"),
         ("murmur|--seconds|0", "--seconds 0 isn't usable"),
