@@ -131,14 +131,7 @@ def ingest_samples(
     """
     folder = Path(folder)
     _check(folder, sample_rate, min_confidence)
-    paths = [path for path in sorted(folder.rglob("*")) if _visible(path, folder)]
-    sounds = [path for path in paths if is_sound(path)]
-    strange = [path for path in paths if looks_like_sound(path)]
-    if not sounds:
-        raise FormatError(
-            f"{folder}: holds no sound file; wav, flac, ogg, mp3 and aiff are read"
-            + (f" ({len(strange)} such as {strange[0].name} aren't)" if strange else "")
-        )
+    sounds, strange = sounds_in(folder)
     table = find_table(folder) if table is None else Path(table)
     names = [path.relative_to(folder).as_posix() for path in sounds]
     labels = read_table(table, names) if table else {}
@@ -195,9 +188,28 @@ def is_set(folder: str | PathLike[str]) -> bool:
     return (Path(folder) / EXAMPLES).is_file()
 
 
-def _check(folder: Path, sample_rate: int, min_confidence: float) -> None:
+def sounds_in(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the sound files of a folder, and those that libsndfile doesn't read.
+
+    Raises
+    ------
+    FormatError
+        If the folder is missing or has no sound file.
+    """
     if not folder.is_dir():
         raise FormatError(f"{folder}: isn't a folder; give one that holds samples")
+    paths = [path for path in sorted(folder.rglob("*")) if _visible(path, folder)]
+    sounds = [path for path in paths if is_sound(path)]
+    strange = [path for path in paths if looks_like_sound(path)]
+    if not sounds:
+        raise FormatError(
+            f"{folder}: holds no sound file; wav, flac, ogg, mp3 and aiff are read"
+            + (f" ({len(strange)} such as {strange[0].name} aren't)" if strange else "")
+        )
+    return sounds, strange
+
+
+def _check(folder: Path, sample_rate: int, min_confidence: float) -> None:
     if is_set(folder):
         raise FormatError(
             f"{folder}: already is a set of notes; `audiogen train` takes it as it is"
