@@ -6,11 +6,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+if TYPE_CHECKING:
+    from audiogen.data import SampleSet
+
 app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+
+Table = Annotated[
+    Path | None,
+    typer.Option(
+        help="file,pitch[,velocity][,instrument], with pitches such as C#3 or 60.",
+        show_default="a .csv in the folder whose first line says so",
+    ),
+]
 
 
 class SplitBy(str, Enum):
@@ -113,8 +125,84 @@ def midi(
     typer.echo(counted + (f"; {len(rendered.left_out)} left out" if rendered.left_out else ""))
 
 
+@app.command()
+def folder(
+    samples: Annotated[Path, typer.Argument(help="A folder of sound files, subfolders included.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Folder for the set; new or empty.", show_default="the cache"
+        ),
+    ] = None,
+    table: Table = None,
+    licence: Annotated[
+        str, typer.Option(help="Of the samples; goes into presets made of them.")
+    ] = "not stated",
+    sample_rate: Annotated[int, typer.Option(help="In Hz.")] = 16000,
+    min_confidence: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Of a pitch that nobody stated.")
+    ] = 0.5,
+    tune: Annotated[
+        bool, typer.Option("--tune/--no-tune", help="Bring notes to the nearest semitone.")
+    ] = True,
+    seed: Annotated[int, typer.Option(help="Seed of split.json.")] = 0,
+) -> None:
+    """Make a set of notes of your own samples: one-shots, long takes, any format and rate.
+
+    Silence is cut, takes are parted into notes, and each note's pitch is found, or taken from its
+    file's name (C#3, Bb2, _060_) or a table. Each subfolder is an instrument. What is left out is
+    named; beside the notes, report.json and report.png tell of each. Nothing in SAMPLES is
+    changed. A second start takes the set from the cache ($AUDIOGEN_CACHE, usually
+    ~/.cache/audiogen).
+    """
+    from audiogen.errors import ParameterError
+
+    if output is not None and samples.resolve() in (output.resolve(), *output.resolve().parents):
+        raise ParameterError(f"--output {output} lies in {samples}, where nothing is changed")
+    found = ingested(
+        samples,
+        sample_rate=sample_rate,
+        table=table,
+        licence=licence,
+        min_confidence=min_confidence,
+        tune=tune,
+        seed=seed,
+    )
+    if output is not None:
+        found.copy_to(output)
+    typer.echo(f"{found.report['counts']['notes']} notes in {output or found.folder}")
+
+
+def ingested(samples: Path, **options: Any) -> SampleSet:
+    """Make a set of a folder of samples, or find it, and tell what is in it."""
+    from rich.console import Console
+    from rich.table import Table as Shown
+
+    from audiogen.data.sample_report import instrument_rows, left_out_lines, summary
+    from audiogen.data.samples import ingest_samples
+
+    with _progress("listening") as progress:
+        found = ingest_samples(samples, progress=progress, **options)
+    console = Console(stderr=True)
+    shown = Shown("instrument", "notes", "pitches", "velocities", "length")
+    for row in instrument_rows(found.report):
+        shown.add_row(*row)
+    console.print(shown)
+    for line in left_out_lines(found.report):
+        typer.echo(f"left out: {line}", err=True)
+    for line in found.report["remarks"]:
+        typer.echo(line, err=True)
+    typer.echo(
+        summary(found.report)
+        + ("" if found.fresh else "; from the cache")
+        + f": {found.folder / 'report.png'}",
+        err=True,
+    )
+    return found
+
+
 @contextmanager
-def _progress() -> Iterator[Callable[[int, int, str], None]]:
+def _progress(first: str = "reading the font") -> Iterator[Callable[[int, int, str], None]]:
     """Show a bar, and give the function that moves it."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -122,7 +210,7 @@ def _progress() -> Iterator[Callable[[int, int, str], None]]:
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
-        task = bar.add_task("reading the font", total=None)
+        task = bar.add_task(first, total=None)
         yield lambda done, total, name: bar.update(
             task, completed=done, total=total, description=name
         )
