@@ -57,7 +57,7 @@ def engine() -> Iterator[Race]:
             SOON_S,
             f"{SOON_S * 1e3:.0f} ms",
             target=1.0,
-            remark=lambda seconds, waits=waits: f"median {np.median(waits) * 1e3:.2f} ms of work",
+            remark=_work(waits),
         )
 
 
@@ -73,6 +73,10 @@ def _time(player: Player, n: int) -> float:
     start = time.perf_counter()
     player.process(n)
     return time.perf_counter() - start
+
+
+def _work(waits: list[float]) -> Callable[[float], str]:
+    return lambda _: f"median {np.median(waits) * 1e3:.2f} ms of work"
 
 
 def _voices(held: int, mean: float, worst: float) -> Callable[[float], str]:

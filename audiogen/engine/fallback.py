@@ -68,7 +68,9 @@ _ROWS = (
     ("morph", "", 0.0, 1.0, 0.0, 0.03, 1, "From each note's timbre to `morph_timbre`."),
     ("morph_timbre", "", 0.0, 4095.0, 0.0, 0.0, -1, "Where `morph` leads."),
 )
-parameters = tuple(dict(zip(_COLUMNS, row, strict=True)) for row in _ROWS)
+parameters: tuple[dict[str, Any], ...] = tuple(
+    dict(zip(_COLUMNS, row, strict=True)) for row in _ROWS
+)
 INDEX = {row["name"]: i for i, row in enumerate(parameters)}
 
 
@@ -725,9 +727,9 @@ class Engine:
         """Whether anything is on its way, so that ticks matter."""
         return (
             self._stale
-            or self._value("vibrato") > 0
+            or bool(self._value("vibrato") > 0)
             or any(parameter.left for parameter in self._parameters.values())
-            or any(slot.away != 0 for slot in self._active())
+            or any(bool(slot.away != 0) for slot in self._active())
         )
 
     def _tick(self) -> None:
@@ -750,7 +752,7 @@ class Engine:
         gain = np.full(self.n_channels, self._value("volume") ** 2, np.float32)
         if self.n_channels == 2:
             place = np.clip(self._value("pan") + self._value("spread") * slot.place, -1, 1)
-            gain *= np.minimum(np.float32(1), np.float32(1) + place * np.float32([-1, 1]))
+            gain *= np.minimum(np.float32(1), 1 + place * np.array([-1, 1], np.float32))
         return gain
 
     def _pitch(self, slot: _Slot) -> np.float32:
@@ -788,7 +790,7 @@ class Engine:
         if index >= len(parameters) or not np.isfinite(value):
             return
         row = parameters[index]
-        self._parameters[row["name"]].move_to(np.clip(value, row["lowest"], row["highest"]))
+        self._parameters[row["name"]].move_to(float(np.clip(value, row["lowest"], row["highest"])))
         self._stale = True
         if self._value("sustain") < 0.5:
             for slot in self._slots:
