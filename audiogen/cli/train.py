@@ -10,15 +10,65 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
+from audiogen.cli.data import Table, ingested
 from audiogen.errors import AudiogenError, ParameterError
 
 if TYPE_CHECKING:
     from audiogen.training.checkpoints import Checkpoints
+    from audiogen.training.gansynth import Notes, Trainer
     from audiogen.training.journal import Journal, Sound
     from audiogen.training.loop import Steps
 
-app = typer.Typer(add_completion=False, no_args_is_help=True)
+FEW_NOTES = 500  # a training of fewer begins with a preset, if one fits
+
+
+class Families(TyperGroup):
+    """The families, and a folder in place of one: then its sounds choose."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args[0] in self.commands:
+            return super().resolve_command(ctx, args)
+        from audiogen.data.choice import choose_family
+
+        folder, *rest = args
+        family, rest = _taken("--family", rest)
+        if family not in (None, *self.commands):
+            raise ParameterError(f"--family {family!r} isn't one of {', '.join(self.commands)}")
+        if not Path(folder).is_dir():
+            raise ParameterError(
+                f"{folder!r} is neither a folder of sounds nor one of {', '.join(self.commands)}"
+            )
+        if family is None and "--help" not in rest:
+            family, why = choose_family(folder)
+            typer.echo(f"{family}: {why}; --family overrules", err=True)
+        family = family or "gansynth"
+        length = {option.partition("=")[0] for option in rest} & {"--minutes", "--steps"}
+        if family == "samplernn" and not length and "--help" not in rest:
+            rest += ["--minutes", str(DEFAULT_MINUTES)]
+        return family, self.commands[family], [folder, *rest]
+
+
+DEFAULT_MINUTES = 50  # of a SampleRNN whose length nobody said
+
+
+def _taken(option: str, args: list[str]) -> tuple[str | None, list[str]]:
+    """The value of an option, and the arguments without it."""
+    for i, arg in enumerate(args):
+        if arg == option and i + 1 < len(args):
+            return args[i + 1], args[:i] + args[i + 2 :]
+        if arg.startswith(f"{option}="):
+            return arg.partition("=")[2], args[:i] + args[i + 1 :]
+    return None, args
+
+
+app = typer.Typer(
+    cls=Families,
+    add_completion=False,
+    no_args_is_help=True,
+    subcommand_metavar="{gansynth,samplernn,FOLDER} -o PRESET [ARGS]...",
+)
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of the new preset.")]
 Run = Annotated[
@@ -43,7 +93,12 @@ Author = Annotated[
 
 @app.callback()
 def train() -> None:
-    """Train a preset on your own sounds."""
+    """Train a preset on your own sounds.
+
+    `audiogen train FOLDER -o PRESET` listens to the sounds of a folder and chooses the family:
+    single notes with a pitch make an instrument (gansynth); speech, textures, percussion and music
+    go on by themselves (samplernn). `--family` overrules; all options of the family can follow.
+    """
     from audiogen.training.memory import keep_freed_memory
 
     keep_freed_memory()
@@ -51,9 +106,23 @@ def train() -> None:
 
 @app.command()
 def gansynth(
-    data: Annotated[Path, typer.Argument(help="Notes in NSynth's layout (`audiogen data`).")],
+    data: Annotated[
+        Path,
+        typer.Argument(help="A folder of samples, or of notes in NSynth's layout."),
+    ],
     output: Output,
-    steps: Annotated[int, typer.Option(min=1, help="How many, in all.")] = 3600,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="A preset to begin with, of the same sizes; none to begin anew.",
+            show_default=f"the nearest, for fewer than {FEW_NOTES} notes",
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many, in all.", show_default="3600; 1200 with a preset"),
+    ] = None,
     adversarial_share: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Of the steps: those with the critic.")
     ] = 0.125,
@@ -64,36 +133,42 @@ def gansynth(
         str | None, typer.Option(help="Played when none is asked for.", show_default="the first")
     ] = None,
     author: Author = None,
+    table: Table = None,
+    licence: Annotated[str, typer.Option(help="Of a folder of samples.")] = "not stated",
     preview_minutes: PreviewMinutes = 5.0,
     run: Run = None,
     resume: Resume = False,
 ) -> None:
     """Train a GANSynth generator: first by regression, then with a Wasserstein critic.
 
+    A folder of samples is made a set of notes first, as `audiogen data folder` does.
     Curves and previews are in report.html in --run, and there for TensorBoard. Ctrl-C saves a
     checkpoint; --resume goes on from it.
     """
     import torch
 
     from audiogen.data.nsynth import read_notes
+    from audiogen.data.samples import is_set
     from audiogen.training.export import (
         export_preset,
         preset_fields,
         read_source,
         sketch_notes,
     )
-    from audiogen.training.gansynth import Notes, Recipe, Trainer
+    from audiogen.training.gansynth import Notes, Recipe
 
-    recipe = Recipe(steps=steps, adversarial_share=adversarial_share, seed=seed)
-    notes = read_notes(data, sample_rate=recipe.spectrogram.sample_rate)
-    source = read_source(notes.folder)
     _check_output(output)
     checkpoints = _checkpoints(output, run, resume)
     state = checkpoints.newest()
+    sample_rate = Recipe().spectrogram.sample_rate
+    about: dict[str, str] = {}
+    folder = data if is_set(data) else _ingest(data, table, licence, sample_rate, seed, about)
+    notes = read_notes(folder, sample_rate=sample_rate)
+    source = read_source(notes.folder)
     torch.set_num_threads(threads)
-    trainer = Trainer(Notes.read(notes), recipe)
-    if state is not None:
-        trainer.restore(state)
+    begin = len(notes) < FEW_NOTES if start is None else start != "none"
+    options: dict[str, Any] = {"seed": seed, "adversarial_share": adversarial_share}
+    trainer = _trainer(Notes.read(notes), options, steps, start if begin else "none", state)
     names = [entry.get("name", "?") for entry in source.get("instruments", ())]
     shown = ", ".join(names[:8]) + (" and others" if len(names) > 8 else "")
     card: dict[str, Any] = {
@@ -102,9 +177,10 @@ def gansynth(
         "default_timbre": default_timbre,
     }
     preset_fields(trainer, notes, output.name, **card)  # a bad name shows now, not at the end
-    about = {
+    about |= {
         "notes": f"{len(trainer.training)} to train on, {len(trainer.held_out)} held out",
         "instruments": str(len(notes.instruments)),
+        "begun with": trainer.begun_with or "nothing",
     }
     journal = _follow(
         trainer,
@@ -119,6 +195,56 @@ def gansynth(
     journal.finish(measured, output)
     typer.echo(f"{output}  {len(preset.timbres)} timbres; {measured}")
     typer.echo(f"  play it: audiogen render --notes 'C4 E4 G4' --preset {output} -o try.wav")
+
+
+def _ingest(
+    data: Path,
+    table: Path | None,
+    licence: str,
+    sample_rate: int,
+    seed: int,
+    about: dict[str, str],
+) -> Path:
+    """The set that is made of a folder of samples; what was found is told, and kept in `about`."""
+    from audiogen.data.sample_report import left_out_lines, summary
+
+    found = ingested(data, table=table, licence=licence, sample_rate=sample_rate, seed=seed)
+    about["samples"] = summary(found.report)
+    about["left out"] = "; ".join(left_out_lines(found.report)) or "nothing"
+    about["remarks"] = "; ".join(found.report["remarks"])
+    about["picture of the samples"] = str(found.folder / "report.png")
+    return found.folder
+
+
+def _trainer(
+    notes: Notes,
+    options: dict[str, Any],
+    steps: int | None,
+    start: str | None,
+    state: dict[str, Any] | None,
+) -> Trainer:
+    """A GANSynth trainer that begins anew ("none"), with a preset, or goes on from a checkpoint."""
+    from audiogen.presets import load_preset
+    from audiogen.training.gansynth import Recipe, Trainer
+    from audiogen.training.start import LEARNING_RATE, STEPS, nearest_preset, start_from
+
+    if state is not None:
+        options |= {name: state["recipe"][name] for name in ("learning_rate",)}
+        trainer = Trainer(notes, Recipe(steps=steps or state["recipe"]["steps"], **options))
+        trainer.restore(state)
+        return trainer
+    if start == "none":
+        return Trainer(notes, Recipe(**options | ({"steps": steps} if steps else {})))
+    recipe = Recipe(steps=steps or STEPS, learning_rate=LEARNING_RATE, **options)
+    trainer = Trainer(notes, recipe)
+    preset = nearest_preset(trainer) if start is None else load_preset(start)
+    if preset is None:
+        typer.echo("no preset has the sizes of this training, so it begins anew", err=True)
+        return _trainer(notes, options, steps, "none", None)
+    nearest = start_from(trainer, preset)
+    shown = ", ".join(dict.fromkeys(nearest.values()))
+    typer.echo(f"begins with the preset {preset.name}: {shown}", err=True)
+    return trainer
 
 
 @app.command()

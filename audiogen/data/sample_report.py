@@ -35,12 +35,16 @@ def instrument_rows(report: dict[str, Any]) -> list[tuple[str, ...]]:
                 entry["name"],
                 str(len(notes)),
                 f"{pitch_name(low)} to {pitch_name(high)}",
-                f"{min(velocities)} to {max(velocities)}"
-                + (", softer copies added" if entry["softer_copies"] else ""),
+                _range(velocities) + (" and softer" if entry["softer_copies"] else ""),
                 ", ".join(f"{n} {how}" for how, n in shapes.items() if n),
             )
         )
     return rows
+
+
+def _range(numbers: list[int]) -> str:
+    low, high = min(numbers), max(numbers)
+    return str(low) if low == high else f"{low} to {high}"
 
 
 def summary(report: dict[str, Any]) -> str:

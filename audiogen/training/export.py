@@ -70,6 +70,8 @@ def export_preset(
     """
     fields = preset_fields(trainer, notes, folder.name, description, authors, default_timbre)
     fields["training"] = training_table(trainer, command)
+    if trainer.begun_with and "--from" not in command:
+        fields["training"]["command"] += f" --from {trainer.begun_with}"
     fields["measured"] = {
         f"held_out_{name}": round(value, 4) for name, value in trainer.evaluate().items()
     }
@@ -168,7 +170,8 @@ def preset_fields(
         },
         "timbres": timbres,
         "data": {
-            "source": source.get("font", notes.folder.name),
+            "source": source.get("font", notes.folder.name)
+            + (f"; begun with the preset {trainer.begun_with}" if trainer.begun_with else ""),
             "licence": source.get("licence", "unknown"),
             "instruments": [entry.get("name", key) for key, entry in described.items()]
             or list(trainer.notes.names),

@@ -181,6 +181,7 @@ class Trainer:
         self.seconds = 0.0  # spent in steps, stops not counted
         self.best: dict[str, float] = {"log_mel_db": math.inf, "step": 0}
         self.warning = ""
+        self.begun_with = ""  # name of the preset whose weights it got, see `start.start_from`
         self._looks_of_critic: list[tuple[float, float]] = []  # gap and distance, see `overfit`
 
     @property
@@ -483,6 +484,7 @@ class Trainer:
             "best": self.best,
             "looks_of_critic": self._looks_of_critic,
             "names": self.notes.names,
+            "begun_with": self.begun_with,
             "generator": self.generator.state_dict(),
             "latents": self.latents.detach(),
             "average": self.average.state_dict(),
@@ -503,6 +505,7 @@ class Trainer:
             )
         self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
         self._looks_of_critic = state["looks_of_critic"]
+        self.begun_with = state.get("begun_with", "")
         if self._looks_of_critic:
             self._warn()
         self.generator.load_state_dict(state["generator"])
