@@ -20,6 +20,7 @@ from audiogen.models.gansynth import (  # noqa: E402
     Generator,
     GeneratorConfig,
     export_weights,
+    import_weights,
     minibatch_deviation,
     pixel_norm,
     upsample,
@@ -244,6 +245,16 @@ def test_exported_names_are_the_presets(name: str) -> None:
     for array in weights.values():
         array[:] = 7.0
     assert not any((parameter == 7.0).any() for parameter in generator.parameters())
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_exported_weights_come_back(name: str) -> None:
+    generator, given = make(name)
+    torch.manual_seed(5)
+    other = Generator(SMALL[name], spectrogram_of(SMALL[name]))
+    import_weights(other, export_weights(generator))
+    with torch.no_grad():
+        torch.testing.assert_close(other(**given), generator(**given), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["one_hot", "harmonic"])
