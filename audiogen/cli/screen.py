@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
+WIDTH, INNER_WIDTH = 80, 74  # characters; inside of the frame
 METER_WIDTH, METER_FLOOR_DB = 40, -60.0
 _HOT_DB, _WARM_DB = -3.0, -12.0
 _KEY_WIDTH = 4  # characters, of a white key
@@ -98,20 +99,28 @@ def draw(status: Status) -> RenderableType:
     title = Text.assemble(("audiogen", "bold"), "  ", (status.preset, f"bold {_ACCENT}"))
     subtitle = Text(f"{status.sound}  ·  {status.midi}", style="dim")
     return Panel(
-        Group(*parts), title=title, subtitle=subtitle, padding=(0, 2), width=80, border_style="dim"
+        Group(*parts),
+        title=title,
+        subtitle=subtitle,
+        padding=(0, 2),
+        width=WIDTH,
+        border_style="dim",
     )
 
 
 def _timbres(status: Status) -> Text:
     from rich.text import Text
 
-    line = Text()
+    line, width = Text(), 0
     for number, name in enumerate(status.timbres, 1):
-        chosen = name == status.timbre
-        mark = f"{number}\u00a0" if number <= 9 and status.has_keys else ""
+        mark = f"{number} " if number <= 9 and status.has_keys else ""
+        if width and width + len(mark) + len(name) > INNER_WIDTH:
+            line.append("\n")
+            width = 0
         line.append(mark, style="dim")
-        line.append(name, style=f"bold {_ACCENT}" if chosen else "")
+        line.append(name, style=f"bold {_ACCENT}" if name == status.timbre else "")
         line.append("   ")
+        width += len(mark) + len(name) + 3
     return line or Text("sounds on its own", style="dim")
 
 
