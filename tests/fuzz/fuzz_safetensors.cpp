@@ -11,8 +11,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   try {
     for (const auto& [name, array] : parse_safetensors(std::as_bytes(std::span(data, size)), "")) {
       std::size_t numbers = 1;
-      for (const std::size_t n : array.shape) numbers *= n;
-      if (numbers != array.values.size()) std::abort();
+      bool fits = true;
+      for (const std::size_t n : array.shape) fits &= !__builtin_mul_overflow(numbers, n, &numbers);
+      if (!fits || numbers != array.values.size()) std::abort();
     }
   } catch (const FormatError&) {
   }
