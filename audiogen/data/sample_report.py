@@ -49,12 +49,16 @@ def _range(numbers: list[int]) -> str:
 
 def summary(report: dict[str, Any]) -> str:
     """One sentence that counts."""
-    counts = report["counts"]
+    counts, n = report["counts"], len(report["instruments"])
     return (
-        f"{counts['notes']} notes of {len(report['instruments'])}"
-        f" instrument{'s' * (len(report['instruments']) != 1)} in {counts['files_used']} of"
-        f" {counts['files']} files; {counts['files_left_out']} files left out"
+        f"{_count(counts['notes'], 'note')} of {_count(n, 'instrument')} in {counts['files_used']}"
+        f" of {_count(counts['files'], 'file')}; {_count(counts['files_left_out'], 'file')} left"
+        " out"
     )
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}{'s' * (n != 1)}"
 
 
 def left_out_lines(report: dict[str, Any]) -> list[str]:
