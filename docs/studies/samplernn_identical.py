@@ -8,11 +8,11 @@ an edge of the cumulative probabilities past the uniform number; how near that l
     python docs/studies/samplernn_identical.py                  # the paper's size, random weights
     python docs/studies/samplernn_identical.py speech-sketch    # a preset
 
-What came out, of 160,000 samples (AMD EPYC, AVX-512): 3 differ at the paper's size, the first after
-69,797 equal ones, and 3 of speech-sketch, the first after 8,681; at each the uniform number lay within
-2.2e-7 of an edge, where float32 doesn't tell on which side. So the sound is PyTorch's but for draws
-that are ties within rounding, and a sound that PyTorch makes on its own parts from ours at the first
-of them.
+What came out, of 160,000 samples (AMD EPYC, AVX-512): 3 differ at the paper's size, the first
+after 69,797 equal ones, and 3 of speech-sketch, the first after 8,681; at each the uniform number
+lay within 2.2e-7 of an edge, where float32 doesn't tell on which side. So the sound is PyTorch's
+but for draws that are ties within rounding, and a sound that PyTorch makes on its own parts from
+ours at the first of them.
 """
 
 from __future__ import annotations
