@@ -47,7 +47,11 @@ class Keyboard:
         """Keys that came since the last call; waits for the first one for a while."""
         if not select.select([self._fd], [], [], max(0.0, timeout_s))[0]:
             return []
-        return self.parse(os.read(self._fd, 4096).decode(errors="replace"))
+        try:
+            came = os.read(self._fd, 4096)
+        except OSError:  # the terminal is closed
+            came = b""
+        return self.parse(came.decode(errors="replace")) if came else [Key("q")]
 
     def parse(self, text: str) -> list[Key]:
         """What a terminal's characters say."""

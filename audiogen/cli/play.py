@@ -128,8 +128,11 @@ def play(
         )
         if timbre is not None:
             player.timbre = timbre
-        recording = stack.enter_context(Recording(record, rate)) if record else None
-        heard = recording.write if recording else None
+        heard = None
+        if record:
+            recording = Recording(record, rate)
+            stack.callback(_print_recording, recording)  # once it's closed, whatever happens
+            heard = stack.enter_context(recording).write
         card = SoundCard(player, card_found.index, block, heard)
         on_jack = "JACK" in card_found.host
         wanted = () if midi == "none" else (midi,)
@@ -153,12 +156,12 @@ def play(
             pass
         card.close()
         n_late, played_s = player.n_late + card.n_late, player.position / rate
-    typer.echo(f"played {played_s:.1f} s, {n_late} late blocks")
-    if recording:
-        _print_recording(recording)
+        typer.echo(f"played {played_s:.1f} s, {n_late} late blocks")
 
 
 def _print_recording(recording: Any) -> None:
+    if not recording.path.exists():  # it couldn't be written, as will be said
+        return
     length_s = recording.n_samples / recording.sample_rate
     typer.echo(f"{recording.path}  {length_s:.1f} s, {recording.sample_rate} Hz")
     if recording.n_clipped:
@@ -198,13 +201,19 @@ def _list() -> None:
 
 
 class _ended_by_signals:
-    """Lets SIGTERM end a performance as Ctrl-C does."""
+    """Lets SIGTERM, and a terminal that is closed, end a performance as Ctrl-C does."""
 
     def __enter__(self) -> None:
-        self._before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        names = ("SIGTERM", "SIGHUP")  # the latter isn't known everywhere
+        self._before = {
+            number: signal.signal(number, signal.default_int_handler)
+            for name in names
+            if (number := getattr(signal, name, None)) is not None
+        }
 
     def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGTERM, self._before)
+        for number, before in self._before.items():
+            signal.signal(number, before)
 
 
 class _Stage:
@@ -251,8 +260,7 @@ class _Stage:
             else _Nothing() as live
         ):
             while seconds is None or time.monotonic() - began_s < seconds:
-                if self._card.error is not None:
-                    raise self._card.error
+                self._card.check()
                 for key in self._wait(REFRESH_S):
                     if self.take(key):
                         return

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from audiogen.engine.player import Player
 
 LARGEST_BLOCK = 8192  # samples
+GONE_S = 3.0  # a card that asks for nothing for so long is gone
 # The interpreter's threads take turns this often; 5 ms, its default, are a block of 256 samples.
 SWITCH_S = 0.0005
 PRIORITY = 3  # under the threads of sound systems, even those of jackd -P10, which have 5
@@ -132,6 +136,8 @@ class SoundCard:
         self.n_late = 0  # blocks that came too late for the card
         self.error: Exception | None = None  # what stopped the sound
         self._player, self._heard = player, heard
+        self._asked_s = 0.0  # when it last asked for sound
+        self._closed = False
         portaudio = _portaudio()
         self._abort = portaudio.CallbackAbort
         try:
@@ -165,18 +171,46 @@ class SoundCard:
 
     def start(self) -> None:
         """Begin to play."""
+        self._asked_s = time.monotonic()
         try:
             with quiet_stderr():
                 self._stream.start()
         except _portaudio().PortAudioError as error:
             raise DeviceError(f"{self.device.name} doesn't start ({error.args[0]})") from error
 
+    def check(self) -> None:
+        """Find out whether the sound goes on.
+
+        Raises
+        ------
+        DeviceError
+            If the card is gone: pulled out, or its server has ended.
+        Exception
+            Whatever stopped the player.
+        """
+        if self.error is not None:
+            raise self.error
+        if time.monotonic() - self._asked_s > GONE_S:
+            raise DeviceError(
+                f"{self.device.name} has asked for no sound for {GONE_S:g} s; connect it, or start "
+                f"{self.device.host}, and play again"
+            )
+
     def close(self) -> None:
         """End the sound; the player can be played on elsewhere."""
+        if self._closed:
+            return
+        self._closed = True
+        # PortAudio waits for minutes for a card that is gone, here and when the program ends.
+        closing = threading.Thread(target=self._stream.close, daemon=True)
         with quiet_stderr():
-            self._stream.close()
+            closing.start()
+            closing.join(GONE_S)
+        if closing.is_alive():
+            atexit.unregister(getattr(_portaudio(), "_exit_handler", _nothing))
 
     def _fill(self, out: np.ndarray, n: int, at: Any, status: Any) -> None:
+        self._asked_s = time.monotonic()
         if status.output_underflow:
             self.n_late += 1
         try:
@@ -191,6 +225,9 @@ class SoundCard:
         except Exception as error:
             self.error = error
             raise self._abort from error
+
+
+def _nothing() -> None: ...
 
 
 def _portaudio() -> Any:

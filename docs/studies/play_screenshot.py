@@ -35,14 +35,14 @@ def last_frame() -> str:
     """What the terminal shows while the last chord sounds."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
-    text = ""
+    shown = b""
 
     def watch(seconds: float) -> None:
-        nonlocal text
+        nonlocal shown
         end_s = time.monotonic() + seconds
         while (left_s := end_s - time.monotonic()) > 0:
             if select.select([ours], [], [], left_s)[0]:
-                text += os.read(ours, 1 << 16).decode()
+                shown += os.read(ours, 1 << 16)
 
     with jack_server(256) as (server, _):
         process = subprocess.Popen(
@@ -53,15 +53,17 @@ def last_frame() -> str:
             env=os.environ
             | {"JACK_DEFAULT_SERVER": server, "TERM": "xterm-256color", "COLORTERM": "truecolor"},
         )
-        while "q quit" not in text:
+        while b"q quit" not in shown:
             watch(0.1)
         for keys, seconds in PERFORMANCE:
             os.write(ours, keys.encode())
             watch(seconds)
         os.write(ours, b"q")
-        process.wait()
-    frames = text.split("\x1b[H")
-    return next(frame for frame in reversed(frames) if "q quit" in frame)
+        while process.poll() is None:
+            watch(0.1)
+    frames = shown.decode(errors="ignore").split("\x1b[H")
+    frame = next(frame for frame in reversed(frames) if "q quit" in frame)
+    return frame[: frame.rindex("╯") + 1]
 
 
 def n_late(frame: str) -> int:

@@ -17,6 +17,7 @@ import gc
 import itertools
 import os
 import random
+import secrets
 import shutil
 import subprocess
 import sys
@@ -33,7 +34,6 @@ SETTLE_S = 0.5  # with each preset, twice, before anything is counted: memory is
 NOTES_HZ, KNOBS_HZ = 8.0, 20.0  # events a second, on average
 PRESET_S = 5.0  # between changes
 MOST_HELD = 8
-_NUMBERS = itertools.count()
 
 
 @dataclass
@@ -99,7 +99,7 @@ def jack_server(period: int) -> Iterator[tuple[str, bool]]:
     if jackd is None:
         raise SystemExit("soak: this needs jackd; install jackd2")
     for realtime in (True, False):
-        name = f"soak-{os.getpid()}-{next(_NUMBERS)}"
+        name = f"soak-{secrets.token_hex(4)}"
         priority = ["-R", "-P10"] if realtime else ["-r"]
         dummy = ["-S", "-d", "dummy", "-r", str(RATE), "-p", str(period)]
         server = subprocess.Popen(

@@ -376,6 +376,13 @@ class TestKeys:
             assert termios.tcgetattr(raw) == before
         os.close(ours)
 
+    def test_a_terminal_that_is_closed_ends_it(self) -> None:
+        ours, theirs = os.openpty()
+        keyboard = Keyboard(theirs)
+        os.close(ours)
+        assert keyboard.read(10.0) == [Key("q")]
+        os.close(theirs)
+
     def test_no_terminal(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with open(os.devnull) as nothing:
             monkeypatch.setattr(sys, "stdin", nothing)

@@ -224,7 +224,35 @@ def test_a_signal_ends_it_with_the_recording_kept(server: str, tmp_path: Path) -
     assert "take.flac" in out and np.abs(soundfile.read(take)[0]).max() > 0.01
 
 
-def test_the_library_plays_through_the_card(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.slow
+def test_a_card_that_goes_is_told_and_the_recording_kept(tmp_path: Path) -> None:
+    take = tmp_path / "take.wav"
+    line = [sys.executable, "-m", "audiogen.cli.main", "play", "plucked", "--midi", "virtual"]
+    with load_soak().jack_server(PERIOD) as (name, _):
+        process = subprocess.Popen(
+            [*line, "--record", str(take)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=os.environ | {"JACK_DEFAULT_SERVER": name},
+            cwd=ROOT,
+            text=True,
+        )
+        probe = Probe(name)
+        probe.connect()
+        probe.send(0x90, 60, 100)
+        await_(lambda: probe.hear(0.1).any())
+        probe.close()
+    try:
+        out, err = process.communicate(timeout=PATIENCE_S)
+    finally:
+        process.kill()
+    assert process.returncode == 2
+    assert err.endswith("and play again\n") and "system has asked for no sound for 3 s" in err
+    assert "take.wav" in out and np.abs(soundfile.read(take)[0]).max() > 0.01
+
+
+def test_the_library_plays_through_the_card(server: str) -> None:
     code = """
 import time
 from audiogen import Synth
