@@ -98,3 +98,22 @@ def test_a_checkpoint_is_asked_for_and_gone_on_from(
     assert (tmp_path / "out" / "weights.safetensors").read_bytes() == weights
     assert run(*words, "--resume", "--seed", 1) == 2
     assert "another recipe" in capsys.readouterr().err
+
+
+def test_a_training_begins_with_a_preset_and_goes_on_without_naming_it(
+    notes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("train", "gansynth", notes, "--steps", 2, "--preview-minutes", 0)
+    assert run(*words, "-o", tmp_path / "first") == 0
+    assert "no preset has the sizes of this training" in capsys.readouterr().err
+    assert run(*words, "-o", tmp_path / "second", "--from", tmp_path / "first") == 0
+    assert "begins with the preset first: mallet" in capsys.readouterr().err
+    again = ("train", "gansynth", notes, "-o", tmp_path / "second", "--preview-minutes", 0)
+    assert run(*again, "--resume") == 0
+    preset = load_preset(tmp_path / "second")
+    assert preset.training.steps == 2 and preset.training.command.endswith("--from first")
+    assert preset.data.source == "notes; begun with the preset first"
+    assert run(*words, "-o", tmp_path / "third", "--from", "struck") == 2
+    assert "preset 'struck' has latent_size = 16, this training 3" in " ".join(
+        capsys.readouterr().err.split()
+    )
