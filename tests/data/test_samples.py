@@ -165,6 +165,13 @@ def test_repeated_notes_of_one_pitch_are_parted():
     assert not none and [round(a / RATE, 1) for a, _ in parts] == [0.0, 0.5, 1.0, 1.5]
 
 
+def test_a_small_rise_parts_notes_of_a_take_only():
+    for repeats, wanted in ((4, 1), (12, 12)):  # 2 s, 6 s
+        struck = np.concatenate([tone(60, 0.5, decay_s=0.5)] * repeats)  # falls by 9 dB
+        track = track_pitch(struck, RATE, "pyin")
+        assert len(split_at_onsets(struck, RATE, 0, len(struck), track)) == wanted
+
+
 def test_channels_that_cancel_are_not_mixed(folder):
     left = tone(62)
     put(folder / "wide.wav", np.stack((left, -left), axis=1))
