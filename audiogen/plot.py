@@ -241,3 +241,43 @@ def _save(figure: Figure, path: str | os.PathLike[str]) -> None:
     FigureCanvasAgg(figure)
     with written_whole(path) as temporary:
         figure.savefig(temporary, format="png", facecolor=figure.get_facecolor())
+
+
+def plot_timbres(
+    places: np.ndarray, names: list[str], families: list[str], path: str | os.PathLike[str]
+) -> None:
+    """Draw a map of timbres, each a dot in the colour of its family over its name.
+
+    Parameters
+    ----------
+    places : array [n, 2]
+        Across and down, 0 to 1.
+    names, families : list of str
+    path : path
+        A ``.png`` file.
+
+    Raises
+    ------
+    ParameterError
+        If the file can't be written.
+    """
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+
+    check_output(path, (".png",))
+    known = sorted(set(families))
+    figure = Figure(figsize=(9, 6), facecolor=_DARK, layout="constrained")
+    axes = figure.add_subplot(facecolor=_DARK)
+    colours = [colormaps["tab20"](known.index(family) % 20) for family in families]
+    axes.scatter(places[:, 0], places[:, 1], s=90, c=colours)
+    for (x, y), name in zip(places, names, strict=True):
+        axes.annotate(
+            name, (x, y), (0, -9), textcoords="offset points", ha="center", va="top", color=_TEXT
+        )
+    for family in known:
+        axes.scatter([], [], s=60, color=colormaps["tab20"](known.index(family) % 20), label=family)
+    figure.legend(loc="outside right upper", frameon=False, labelcolor=_TEXT)
+    axes.set(xlim=(0, 1), ylim=(1, 0), xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set_color(_FRAME)
+    _save(figure, path)

@@ -23,7 +23,8 @@ PACKAGE = {
     "data": {"representation", "audio_file", "notes"},
     "training": {"data", "models", "representation", "ops", "presets", "evaluation"}
     | {"engine", "audio_file", "plot"},  # an export previews what it made
-    "evaluation": {"data", "models", "representation", "ops", "presets", "engine", "plot"},
+    "evaluation": {"data", "models", "representation", "ops", "presets", "engine", "plot"}
+    | {"audio_file"},  # it hears a preset's preview
     "notes": set(),
     "presets": set(),
     "audio_file": set(),

@@ -23,6 +23,7 @@ COMMANDS = {
     "continue": "Let a preset go on where a sound file ends.",
     "web": "Play presets on a page in a browser.",
     "presets": "List the presets that can be played.",
+    "preset": "Check a preset, or make one of a training that was stopped.",
     "info": "Show what a preset holds and how it was made.",
     "encode": "Find the latent of a preset that sounds like a recorded note.",
     "data": "Make, read and check sets of notes to train on.",

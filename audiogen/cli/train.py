@@ -156,6 +156,7 @@ def gansynth(
         sketch_notes,
     )
     from audiogen.training.gansynth import Notes, Recipe
+    from audiogen.training.pack import write_card
 
     _check_output(output)
     checkpoints = _checkpoints(output, run, resume)
@@ -176,7 +177,9 @@ def gansynth(
         "authors": author or ["unknown"],
         "default_timbre": default_timbre,
     }
-    preset_fields(trainer, notes, output.name, **card)  # a bad name shows now, not at the end
+    # A bad name shows now, not at the end.
+    fields = preset_fields(trainer, notes, output.name, **card)
+    write_card(checkpoints.folder, fields, _command())
     about |= {
         "notes": f"{len(trainer.training)} to train on, {len(trainer.held_out)} held out",
         "instruments": str(len(notes.instruments)),
@@ -308,6 +311,7 @@ def samplernn(
         sketch_samplernn,
         start_from,
     )
+    from audiogen.training.pack import write_card
     from audiogen.training.samplernn import Recipe, Trainer, steps_in
 
     if (minutes is None) == (steps is None):
@@ -373,7 +377,8 @@ def samplernn(
         "licence": licence or "unknown",
         "temperature": temperature,
     }
-    samplernn_fields(trainer, prepared, data, output.name, **card)
+    fields = samplernn_fields(trainer, prepared, data, output.name, **card)
+    write_card(checkpoints.folder, fields, _command())
     journal = _follow(
         trainer,
         checkpoints,
@@ -478,7 +483,8 @@ def _follow(
         except KeyboardInterrupt:
             journal.finish(f"stopped at step {trainer.step}")
             typer.echo(
-                f"stopped at step {trainer.step}; --resume goes on from {checkpoints.folder}"
+                f"stopped at step {trainer.step}; --resume goes on from {checkpoints.folder},"
+                " `audiogen preset pack` makes a preset of it"
             )
             raise typer.Exit(130) from None
         except AudiogenError as error:

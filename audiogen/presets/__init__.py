@@ -3,8 +3,10 @@
 from audiogen.presets.folders import (
     DEFAULT_PRESET,
     default_preset,
+    find_preset,
     find_presets,
     load_preset,
+    read_fields,
     read_toml,
     search_folders,
     write_preset,
@@ -16,8 +18,11 @@ from audiogen.presets.latents import (
     read_latent,
     write_latent,
 )
+from audiogen.presets.layout import latent_map, place
 from audiogen.presets.programs import assign_programs, presets_to_play, split_spec
 from audiogen.presets.schema import (
+    TOML_NAME,
+    WEIGHTS_NAME,
     GansynthPreset,
     GeneratorTable,
     Preset,
@@ -25,11 +30,14 @@ from audiogen.presets.schema import (
     SamplernnTable,
     TimbreTable,
     check_fields,
+    find_faults,
 )
-from audiogen.presets.weights import check_weights, weight_shapes
+from audiogen.presets.weights import check_weights, weight_faults, weight_shapes
 
 __all__ = [
     "DEFAULT_PRESET",
+    "TOML_NAME",
+    "WEIGHTS_NAME",
     "GansynthPreset",
     "GeneratorTable",
     "Latent",
@@ -42,14 +50,20 @@ __all__ = [
     "check_latent",
     "check_weights",
     "default_preset",
+    "find_faults",
+    "find_preset",
     "find_presets",
     "is_latent_file",
+    "latent_map",
     "load_preset",
+    "place",
     "presets_to_play",
+    "read_fields",
     "read_latent",
     "read_toml",
     "search_folders",
     "split_spec",
+    "weight_faults",
     "weight_shapes",
     "write_latent",
     "write_preset",

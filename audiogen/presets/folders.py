@@ -77,7 +77,14 @@ def default_preset() -> str:
     return DEFAULT_PRESET if DEFAULT_PRESET in names else names[0]
 
 
-def _resolve(name_or_path: str | os.PathLike[str]) -> Path:
+def find_preset(name_or_path: str | os.PathLike[str]) -> Path:
+    """The folder of a preset, by its name, folder or ``preset.toml``.
+
+    Raises
+    ------
+    PresetError
+        If there is none; the nearest names are suggested.
+    """
     path = Path(name_or_path).expanduser()
     if path.name == TOML_NAME and path.is_file():
         return path.parent
@@ -113,7 +120,7 @@ def load_preset(name_or_path: str | os.PathLike[str]) -> Preset:
         If it isn't found (the nearest names are suggested), or if anything in it is wrong: the
         file and the field or tensor are named.
     """
-    folder = _resolve(name_or_path)
+    folder = find_preset(name_or_path)
     preset = read_toml(folder / TOML_NAME)
     preset._folder = folder
     check_weights(folder / WEIGHTS_NAME, preset.network)
@@ -128,6 +135,17 @@ def read_toml(path: str | os.PathLike[str]) -> Preset:
     PresetError
         If it can't be read or a field is wrong.
     """
+    return check_fields(read_fields(path), path)
+
+
+def read_fields(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read a ``preset.toml`` without a look at what it says.
+
+    Raises
+    ------
+    PresetError
+        If it can't be read.
+    """
     path = Path(path)
     try:
         with path.open("rb") as file:
@@ -137,10 +155,9 @@ def read_toml(path: str | os.PathLike[str]) -> Preset:
     if len(content) > LARGEST_TOML:
         raise PresetError(f"{path}: is larger than {LARGEST_TOML >> 20} MiB; that is no preset")
     try:
-        fields = tomllib.loads(content.decode())
+        return tomllib.loads(content.decode())
     except (ValueError, RecursionError) as error:  # TOMLDecodeError, UnicodeDecodeError
         raise PresetError(f"{path}: isn't a TOML file ({error})") from error
-    return check_fields(fields, path)
 
 
 # --- Writing ------------------------------------------------------------------------------------

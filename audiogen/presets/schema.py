@@ -437,6 +437,21 @@ def check_fields(fields: Mapping[str, Any], path: str | os.PathLike[str] = TOML_
     PresetError
         Naming the first wrong field, what came and what was wanted.
     """
+    found = _validated(fields)
+    if isinstance(found, Preset):
+        return found
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    raise PresetError(f"{os.fspath(path)}: {found[0]}{more}")
+
+
+def find_faults(fields: Mapping[str, Any]) -> list[str]:
+    """A sentence on each field of a ``preset.toml`` that is wrong; none if all is well."""
+    found = _validated(fields)
+    return [] if isinstance(found, Preset) else found
+
+
+def _validated(fields: Mapping[str, Any]) -> Preset | list[str]:
+    """The preset, or a sentence on each field that is wrong."""
     kind = fields.get("kind")
     model = KINDS.get(kind, Preset) if isinstance(kind, str) else Preset
     try:
@@ -445,9 +460,7 @@ def check_fields(fields: Mapping[str, Any], path: str | os.PathLike[str] = TOML_
         details = error.errors(include_url=False)
         if model is Preset:  # of an unknown kind, the fields that all have can be checked
             details = [detail for detail in details if detail["type"] != "extra_forbidden"]
-        sentences = [_sentence(detail, model) for detail in details]
-        more = f" (and {len(sentences) - 1} more)" if len(sentences) > 1 else ""
-        raise PresetError(f"{os.fspath(path)}: {sentences[0]}{more}") from error
+        return [_sentence(detail, model) for detail in details]
 
 
 def _sentence(detail: Any, model: type[Preset]) -> str:

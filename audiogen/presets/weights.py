@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -96,9 +97,17 @@ def check_weights(path: str | os.PathLike[str], network: GeneratorTable | Sample
     PresetError
         Naming the tensor that is missing, unknown, of another type or shape, or not finite.
     """
+    fault = next(weight_faults(path, network), None)
+    if fault is not None:
+        raise PresetError(f"{os.fspath(path)}: {fault}")
+
+
+def weight_faults(
+    path: str | os.PathLike[str], network: GeneratorTable | SamplernnTable
+) -> Iterator[str]:
+    """A sentence on each tensor of a safetensors file that isn't what a network wants."""
     from safetensors import SafetensorError, safe_open
 
-    path = Path(path)
     wanted = weight_shapes(network)
     table = "[generator]" if isinstance(network, GeneratorTable) else "[samplernn]"
     try:
@@ -106,28 +115,30 @@ def check_weights(path: str | os.PathLike[str], network: GeneratorTable | Sample
             names = set(file.keys())
             for name in sorted(names | set(wanted)):
                 if name not in names:
-                    raise PresetError(f"{path}: tensor {name} is missing; {table} wants it")
-                if name not in wanted:
-                    raise PresetError(
-                        f"{path}: tensor {name} isn't one that {table} has"
-                        + suggest(name, sorted(set(wanted) - names) or sorted(wanted))
+                    yield f"tensor {name} is missing; {table} wants it"
+                elif name not in wanted:
+                    yield f"tensor {name} isn't one that {table} has" + suggest(
+                        name, sorted(set(wanted) - names) or sorted(wanted)
                     )
-                header = file.get_slice(name)
-                if header.get_dtype() != "F32":
-                    raise PresetError(
-                        f"{path}: tensor {name} is {header.get_dtype()}; float32 (F32) is wanted"
-                    )
-                if tuple(header.get_shape()) != wanted[name]:
-                    raise PresetError(
-                        f"{path}: tensor {name} has shape {list(header.get_shape())}; {table} "
-                        f"wants {list(wanted[name])}"
-                    )
-                broken = int(np.count_nonzero(~np.isfinite(file.get_tensor(name))))
-                if broken:
-                    raise PresetError(
-                        f"{path}: tensor {name} has {broken} values that are NaN or infinite; "
-                        "train or export the preset again"
-                    )
+                elif fault := _tensor_fault(file, name, wanted[name], table):
+                    yield fault
     except (OSError, SafetensorError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise PresetError(f"{path}: can't be read as safetensors ({reason})") from error
+        yield f"can't be read as safetensors ({reason})"
+
+
+def _tensor_fault(file: Any, name: str, shape: tuple[int, ...], table: str) -> str:
+    """What is wrong with a tensor; empty if nothing is."""
+    header = file.get_slice(name)
+    if header.get_dtype() != "F32":
+        return f"tensor {name} is {header.get_dtype()}; float32 (F32) is wanted"
+    if tuple(header.get_shape()) != shape:
+        came = list(header.get_shape())
+        return f"tensor {name} has shape {came}; {table} wants {list(shape)}"
+    broken = int(np.count_nonzero(~np.isfinite(file.get_tensor(name))))
+    if broken:
+        return (
+            f"tensor {name} has {broken} values that are NaN or infinite; train or export the"
+            " preset again"
+        )
+    return ""

@@ -67,18 +67,27 @@ class Checkpoints:
             except FormatError as error:
                 self._say(f"{error}; the one before it is taken")
                 continue
-            if state.get("version") != audiogen.__version__:
-                raise FormatError(
-                    f"{path}: was made by audiogen {state.get('version', 'of old')}, this is"
-                    f" {audiogen.__version__}; go on with that one, or start anew in another folder"
-                )
-            return state
+            return _of_this_version(state, path)
         if paths:
             raise FormatError(
                 f"{self.folder}: none of its {len(paths)} checkpoints can be read; start anew in"
                 " another folder"
             )
         return None
+
+    def at(self, step: int) -> dict[str, Any]:
+        """The state of the checkpoint of a step.
+
+        Raises
+        ------
+        FormatError
+            If there is none, it can't be read, or it is another version's.
+        """
+        path = self.folder / f"checkpoint-{step}.pt"
+        if not path.is_file():
+            there = ", ".join(str(_step(path)) for path in self.paths())
+            raise FormatError(f"{path}: isn't there; there are steps {there or 'none'}")
+        return _of_this_version(_read(path), path)
 
     def save(self, trainer: Saved) -> None:
         """Write a checkpoint beside its place, move it there, and let go of the oldest.
@@ -156,6 +165,15 @@ def _step(path: Path) -> int:
     match = _match(path)
     assert match
     return int(match[1])
+
+
+def _of_this_version(state: dict[str, Any], path: Path) -> dict[str, Any]:
+    if state.get("version") != audiogen.__version__:
+        raise FormatError(
+            f"{path}: was made by audiogen {state.get('version', 'of old')}, this is"
+            f" {audiogen.__version__}; go on with that one, or start anew in another folder"
+        )
+    return state
 
 
 def _read(path: Path) -> dict[str, Any]:

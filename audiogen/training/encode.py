@@ -27,7 +27,6 @@ from audiogen.presets import (
     Preset,
     check_fields,
     load_preset,
-    write_preset,
 )
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.spectrogram import waveform_to_spectrogram
@@ -38,6 +37,7 @@ N_STARTS = 3  # timbres that a descent begins at; after a third of the steps the
 CROP_FRAMES = 32  # that a step hears
 RATE = 0.06  # of the descent; a latent's numbers have deviation 1
 VELOCITIES = (0.35, 0.65, 1.0)  # that timbres are tried at
+NEAR_VELOCITIES = (-0.2, -0.1, 0.0, 0.1, 0.2)  # that what was found is heard at, too
 N_BANDS = 64  # of what is compared
 N_RANDOM = 8  # latents that show how near chance comes
 LEVEL = 0.1  # root mean square that sounds are compared at; full scale is 1
@@ -167,19 +167,19 @@ def encode(
         seed=seed,
         progress=progress,
     )
-    error_db, (z, velocity) = min((judge.error_db(*one), one) for one in (found, starts[0]))
+    nearest_heard = judge.at_best_velocity(*starts[0])
+    error_db, z, velocity = min(judge.at_best_velocity(*found), nearest_heard)
     random = np.random.default_rng(seed)
     drawn = random.standard_normal((N_RANDOM, len(z)))
     chance = [judge.error_db(on_sphere(other), velocity) for other in drawn]
-    nearest_db, name, _, _ = nearest[0]
     return Encoding(
         z=z,
         pitch=pitch,
         velocity=velocity,
         heard_s=len(note) / sample_rate,
         error_db=error_db,
-        nearest=name,
-        nearest_db=nearest_db,
+        nearest=nearest[0][1],
+        nearest_db=nearest_heard[0],
         random_db=float(np.mean(chance)),
         seconds=time.perf_counter() - began,
     )
@@ -354,6 +354,12 @@ class _Judge:
         heard = torch.from_numpy(at_level(made))
         return float(losses.matched_log_mel_distance(heard, torch.from_numpy(self.note), rate))
 
+    def at_best_velocity(self, z: list[float], velocity: float) -> tuple[float, list[float], float]:
+        """Error, latent and velocity: the one given, or one near it."""
+        near = np.unique(np.clip(velocity + np.array(NEAR_VELOCITIES), 0.02, 1.0))
+        error, best = min((self.error_db(z, float(v)), float(v)) for v in near)
+        return error, z, best
+
     def nearest_timbres(self) -> list[tuple[float, str, float, list[float]]]:
         """Error, name, velocity and latent of each timbre, the nearest first."""
         tried = []
@@ -452,13 +458,12 @@ def add_timbre(preset: Preset, encoding: Encoding, name: str, folder: Path) -> P
     PresetError
         If the name is taken or isn't one, or the folder holds something else.
     """
-    from audiogen.training.export import draft_preset, preview_notes
+    from audiogen.training.export import preview_notes, write_with_preview
 
     fields, weights = copy_with(preset, name, folder)
     family = next(timbre.family for timbre in preset.timbres if timbre.name == encoding.nearest)
     fields["timbres"][-1] |= {"z": encoding.z, "family": family}
-    with draft_preset(fields, weights) as draft:
-        return write_preset(folder, fields, weights, preview_notes(draft, draft.parent))
+    return write_with_preview(folder, fields, weights, preview_notes)
 
 
 def copy_with(

@@ -6,7 +6,7 @@ import platform
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +18,15 @@ import torch
 from audiogen.data.nsynth import NoteSet
 from audiogen.errors import FormatError
 from audiogen.models.gansynth import export_weights
-from audiogen.presets import Preset, check_fields, write_preset
+from audiogen.plot import plot_timbres
+from audiogen.presets import (
+    GansynthPreset,
+    Preset,
+    check_fields,
+    latent_map,
+    load_preset,
+    write_preset,
+)
 from audiogen.training.gansynth import Trainer
 
 if sys.version_info >= (3, 11):
@@ -75,9 +83,37 @@ def export_preset(
     fields["measured"] = {
         f"held_out_{name}": round(value, 4) for name, value in trainer.evaluate().items()
     }
-    weights = export_weights(trainer.average)
+    return write_with_preview(folder, fields, export_weights(trainer.average), preview_notes)
+
+
+def write_with_preview(
+    folder: Path,
+    fields: dict[str, Any],
+    weights: dict[str, np.ndarray],
+    listen: Callable[[Path, Path], dict[str, Path]],
+) -> Preset:
+    """Write a preset with what is heard and seen of it.
+
+    Parameters
+    ----------
+    folder, fields, weights
+        As `presets.write_preset` takes them.
+    listen : callable
+        `preview_notes` or `preview_texture`: gets a draft's folder and one to write to, gives files
+        by name.
+
+    Returns
+    -------
+    Preset
+    """
     with draft_preset(fields, weights) as draft:
-        return write_preset(folder, fields, weights, preview_notes(draft, draft.parent))
+        files = listen(draft, draft.parent)
+        preset = load_preset(draft)
+        if isinstance(preset, GansynthPreset):
+            files["timbres.png"] = draft.parent / "timbres.png"
+            families = [timbre.family for timbre in preset.timbres]
+            plot_timbres(latent_map(preset), preset.timbre_names, families, files["timbres.png"])
+        return write_preset(folder, fields, weights, files)
 
 
 def sketch_notes(trainer: Trainer, notes: NoteSet, **card: Any) -> tuple[np.ndarray, int]:

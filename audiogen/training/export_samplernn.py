@@ -11,7 +11,7 @@ import numpy as np
 from audiogen.errors import ParameterError
 from audiogen.evaluation.likelihood import bigram_bits, unigram_bits
 from audiogen.models.samplernn import export_weights, import_weights
-from audiogen.presets import Preset, SamplernnPreset, check_fields, write_preset
+from audiogen.presets import Preset, SamplernnPreset, check_fields
 from audiogen.training.excerpts import TrainingData
 from audiogen.training.export import (
     N_SKETCHED,
@@ -21,6 +21,7 @@ from audiogen.training.export import (
     preview_notes,
     read_source,
     training_table,
+    write_with_preview,
 )
 from audiogen.training.samplernn import Trainer
 
@@ -147,10 +148,8 @@ def export_samplernn(
         "held_out_bits_unigram": round(unigram_bits(*levels), 4),
         "best_step": float(trainer.best["step"]),
     }
-    weights = export_weights(model)
     listen = preview_notes if prepared.pitch_range else preview_texture
-    with draft_preset(fields, weights) as draft:
-        return write_preset(folder, fields, weights, listen(draft, draft.parent))
+    return write_with_preview(folder, fields, export_weights(model), listen)
 
 
 def sketch_samplernn(

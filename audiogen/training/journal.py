@@ -53,7 +53,7 @@ class Journal:
         self._n_steps = n_steps
         self._said: set[str] = set()
         self._log, self._previews = folder / "log.jsonl", folder / "previews"
-        self._entries = [entry for entry in _read_log(self._log) if entry["step"] <= step]
+        self._entries = [entry for entry in read_log(self._log) if entry["step"] <= step]
         self._thumbnails: dict[Path, bytes] = {}
         self._warning = self._finish = ""
         self._result: Preview | None = None
@@ -193,7 +193,7 @@ class _Harmless:
         return True
 
 
-def _read_log(path: Path) -> list[dict[str, Any]]:
+def read_log(path: Path) -> list[dict[str, Any]]:
     """Lines of a log; one that was cut off isn't one."""
     entries = []
     if path.exists():

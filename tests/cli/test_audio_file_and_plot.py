@@ -11,7 +11,13 @@ import soundfile
 
 from audiogen.audio_file import check_output, check_sample_rate, write_audio, written_whole
 from audiogen.errors import ParameterError, ShapeError
-from audiogen.plot import BINS_PER_OCTAVE, plot_rainbowgram, plot_spectrogram, rainbow_image
+from audiogen.plot import (
+    BINS_PER_OCTAVE,
+    plot_rainbowgram,
+    plot_spectrogram,
+    plot_timbres,
+    rainbow_image,
+)
 
 RATE = 16000
 
@@ -117,3 +123,20 @@ class TestPlot:
         with pytest.raises(ParameterError, match=r"ends in \.pdf; use \.png"):
             draw(tone(440), RATE, tmp_path / "a.pdf")
         assert not list(tmp_path.iterdir())
+
+
+def test_a_map_of_timbres_has_a_dot_for_each(tmp_path):
+    from matplotlib import image
+
+    places = np.array([[0.2, 0.2], [0.8, 0.2], [0.5, 0.8]])
+    plot_timbres(places, ["a", "b", "c"], ["reed", "reed", "organ"], tmp_path / "map.png")
+    pixels = image.imread(tmp_path / "map.png")[..., :3]
+    colourful = (pixels.max(axis=2) - pixels.min(axis=2)) > 0.15  # dots, not names
+    map_width = 0.8 * pixels.shape[1]  # beside it stands the legend
+    dots = np.argwhere(colourful[:, : round(map_width)])
+    height, width = np.ptp(dots, axis=0) / [pixels.shape[0], map_width]
+    assert height == pytest.approx(0.6, abs=0.1) and width == pytest.approx(0.6, abs=0.15)
+    lowest = dots[dots[:, 0] > 0.6 * pixels.shape[0]]
+    assert len(lowest) == pytest.approx(len(dots) / 3, rel=0.2)
+    with pytest.raises(ParameterError, match=r"use \.png"):
+        plot_timbres(places, ["a"] * 3, ["b"] * 3, tmp_path / "map.svg")

@@ -1,0 +1,141 @@
+"""From the folder of a training, finished or not, to a preset.
+
+Beside its checkpoints a training keeps a card: what its preset will say that no checkpoint knows.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from audiogen.errors import FormatError, PresetError
+from audiogen.models import gansynth, samplernn
+from audiogen.presets import Preset, check_fields
+from audiogen.representation.config import SpectrogramConfig
+from audiogen.training.export import preview_notes, write_with_preview
+from audiogen.training.export_samplernn import preview_texture
+from audiogen.training.journal import read_log
+
+CARD_NAME = "card.json"
+
+
+def write_card(run: Path, fields: dict[str, Any], command: str) -> None:
+    """Keep what a preset will say, beside the checkpoints.
+
+    Parameters
+    ----------
+    run : Path
+        The folder of the checkpoints.
+    fields : dict
+        As `preset_fields` or `samplernn_fields`.
+    command : str
+        That trains.
+    """
+    card = json.dumps({"command": command, "fields": fields}, indent=1)
+    (run / CARD_NAME).write_text(card + "\n", encoding="utf-8")
+
+
+def pack_run(run: Path, folder: Path, state: dict[str, Any]) -> Preset:
+    """Write a preset of a checkpoint, as the end of the training would.
+
+    Parameters
+    ----------
+    run : Path
+        The folder of a training.
+    folder : Path
+        Its name becomes the preset's.
+    state : dict
+        Of one of the folder's checkpoints.
+
+    Returns
+    -------
+    Preset
+
+    Raises
+    ------
+    FormatError, PresetError
+        If the folder has no card, the checkpoint is another training's, or the preset can't be
+        written.
+    """
+    card = _read_card(run)
+    fields: dict[str, Any] = card["fields"] | {"name": folder.resolve().name}
+    step = int(state["step"])
+    fields["training"] = {
+        "command": card["command"],
+        "seed": state["recipe"]["seed"],
+        "seconds": round(float(state["seconds"]), 1),
+        "steps": step,
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+        "torch": torch.__version__,
+    }
+    if fields["kind"] == "gansynth":
+        weights = _of_gansynth(fields, state)
+        fields["measured"] = _last_measured(run, step)
+    else:
+        weights = _of_samplernn(state)
+        best = state["best"]
+        if best["weights"]:
+            measured = {"held_out_bits": best["bits"], "best_step": float(best["step"])}
+            fields["measured"] = {name: round(value, 4) for name, value in measured.items()}
+    preset = check_fields(fields, run / CARD_NAME)
+    listen = preview_notes if preset.plays_notes else preview_texture
+    return write_with_preview(folder, fields, weights, listen)
+
+
+def _read_card(run: Path) -> dict[str, Any]:
+    path = run / CARD_NAME
+    if not path.is_file():
+        raise FormatError(
+            f"{path}: is missing; give a folder that `audiogen train` made, or go on with --resume,"
+            " which writes it"
+        )
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(card["fields"]["kind"], str) or not isinstance(card["command"], str):
+            raise ValueError("kind or command isn't a text")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FormatError(
+            f"{path}: can't be read ({error!r}); go on with --resume, which writes it"
+        ) from error
+    return card
+
+
+def _of_gansynth(fields: dict[str, Any], state: dict[str, Any]) -> dict[str, np.ndarray]:
+    """The averaged weights; the averaged latents go into the fields."""
+    recipe, latents = state["recipe"], state["average_latents"].tolist()
+    if len(latents) != len(fields["timbres"]):
+        raise PresetError(
+            f"{CARD_NAME} names {len(fields['timbres'])} timbres, and the checkpoint has"
+            f" {len(latents)}; they aren't of one training"
+        )
+    fields["timbres"] = [
+        timbre | {"z": [round(number, 5) for number in z]}
+        for timbre, z in zip(fields["timbres"], latents, strict=True)
+    ]
+    generator = gansynth.Generator(
+        gansynth.GeneratorConfig(**recipe["generator"]), SpectrogramConfig(**recipe["spectrogram"])
+    )
+    generator.load_state_dict(state["average"])
+    return gansynth.export_weights(generator)
+
+
+def _of_samplernn(state: dict[str, Any]) -> dict[str, np.ndarray]:
+    """The averaged weights that did best on held-out sound, or the newest."""
+    model = samplernn.SampleRNN(samplernn.SampleRNNConfig(**state["recipe"]["model"]))
+    model.load_state_dict(state["best"]["weights"] or state["average"])
+    return samplernn.export_weights(model)
+
+
+def _last_measured(run: Path, step: int) -> dict[str, float]:
+    """What was last measured on held-out notes, up to a step."""
+    measured: dict[str, float] = {}
+    for entry in read_log(run / "log.jsonl"):
+        seen = {k: round(v, 4) for k, v in entry.items() if k.startswith("held_out_")}
+        if entry["step"] <= step and seen:
+            measured = seen
+    return measured

@@ -1,0 +1,213 @@
+"""`audiogen preset`: what is wrong with a preset is listed, and a stopped training becomes one."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from audiogen.audio_file import write_audio
+from audiogen.presets import load_preset, read_fields, write_preset
+
+SHIPPED = Path(__file__).parents[2] / "presets"
+FEW = ("marimba", "vibraphone")
+
+
+@pytest.fixture
+def struck(folder: Path) -> Path:
+    """Two timbres of a shipped preset, with its previews."""
+    whole = SHIPPED / "struck"
+    fields = read_fields(whole / "preset.toml") | {"name": "mine", "default_timbre": FEW[0]}
+    fields["timbres"] = [timbre for timbre in fields["timbres"] if timbre["name"] in FEW]
+    files = {name: whole / name for name in ("preview.flac", "preview.png")}
+    write_preset(folder / "mine", fields, load_file(whole / "weights.safetensors"), files)
+    return folder / "mine"
+
+
+def change_weights(preset: Path, change: Callable[[dict[str, np.ndarray]], Any]) -> None:
+    weights = load_file(preset / "weights.safetensors")
+    change(weights)
+    save_file(weights, preset / "weights.safetensors")
+
+
+class TestVerify:
+    def test_a_good_one(self, call, struck):
+        result = call("preset verify mine")
+        assert (result.status, result.err.strip()) == (0, "")
+        assert "2 timbres heard; 2 within half a semitone (100%), 0 without a pitch" in result.out
+        assert "is sound" in result.out
+
+    def test_a_texture(self, call, folder):
+        assert call(f"preset verify {SHIPPED / 'speech-sketch'}").status == 0
+
+    def test_all_that_is_wrong_with_files_is_listed(self, call, struck):
+        text = (struck / "preset.toml").read_text()
+        text = text.replace("sample_rate = 16000", "sample_rate = 1")
+        (struck / "preset.toml").write_text(text.replace('licence = "MIT"', "licence = 3", 1))
+        write_audio(struck / "preview.flac", np.zeros(1600), 16000)
+        (struck / "preview.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
+        (struck / "setup.py").write_text("import os")
+        result = call("preset verify mine")
+        assert result.status == 2
+        for fault in (
+            "preset.toml: sample_rate = 1 isn't right",
+            "preset.toml: licence = 3 isn't right",
+            "preview.flac: is silent",
+            "preview.png: can't be read as a picture",
+            "setup.py: isn't data of a preset",
+        ):
+            assert fault in result.err
+        assert "mine has 5 faults" in result.err
+
+    def test_all_that_is_wrong_with_weights_is_listed(self, call, struck):
+        def spoil(weights):
+            del weights["to_rgb.bias"]
+            weights["blocks.1.conv2.bias"][3] = np.nan
+            weights["more"] = np.zeros(3, np.float32)
+
+        change_weights(struck, spoil)
+        (struck / "preview.flac").unlink()
+        (struck / "preview.png").unlink()
+        result = call("preset verify mine")
+        assert result.status == 2
+        for fault in (
+            "weights.safetensors: tensor to_rgb.bias is missing",
+            "weights.safetensors: tensor blocks.1.conv2.bias has 1 values that are NaN",
+            "weights.safetensors: tensor more isn't one that [generator] has",
+            "preview.flac: is missing",
+            "preview.png: is missing",
+        ):
+            assert fault in result.err
+
+    @pytest.mark.parametrize(
+        ("bias", "fault"),
+        [(-9.0, "timbre marimba: is silent"), (0.35, "timbre marimba: is too loud")],
+    )
+    def test_what_is_heard_is_judged(self, call, struck, bias, fault):
+        def turn(weights):
+            weights["to_rgb.bias"][0] += bias
+
+        change_weights(struck, turn)
+        result = call("preset verify mine")
+        assert result.status == 2
+        assert fault in result.err
+
+    def test_one_that_has_no_pitch(self, call, murmur):
+        """It was never trained, and makes noise."""
+        result = call("preset verify winds")
+        assert result.status == 2
+        assert "pitch: 0 of 2 timbres are within half a semitone" in result.err
+        assert "2 timbres heard; 0 within half a semitone (0%)" in result.out
+
+    def test_one_that_is_not_there(self, call, struck):
+        result = call("preset verify mien")
+        assert result.status == 2
+        assert "preset 'mien' isn't known" in result.err
+
+
+RATE = 16000
+
+
+@pytest.fixture
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, call: Any) -> Path:
+    """The folder of a training of a few steps, whose preset is ``out``."""
+    pytest.importorskip("torch")
+    from audiogen.data.nsynth import SetWriter
+    from audiogen.models.gansynth import GeneratorConfig
+    from audiogen.training import gansynth
+
+    small = gansynth.Recipe(
+        batch=2,
+        adversarial_batch=2,
+        crop_frames=16,
+        generator=GeneratorConfig("harmonic", 3, (8, 8, 6, 6, 4), (2, 4), note_off_frame=24),
+        spectrogram=dataclasses.replace(
+            gansynth.PRESET_SPECTROGRAM, n_samples=1000, n_fft=128, hop_length=32, n_frames=32
+        ),
+    )
+    monkeypatch.setattr(gansynth, "Recipe", lambda **changes: dataclasses.replace(small, **changes))
+    monkeypatch.setattr(gansynth.shutil, "which", lambda name: None)  # no torch.compile
+    t = np.arange(1000) / RATE
+    with SetWriter(folder / "notes", RATE) as writer:
+        for i in range(8):
+            writer.add(
+                0.3 * np.sin(2 * np.pi * 440.0 * 2 ** (i / 12) * t) * np.exp(-t / 0.03),
+                instrument=f"mallet_acoustic_00{i % 2}",
+                family="mallet",
+                source="acoustic",
+                pitch=69 + i,
+                velocity=100,
+                qualities=[0] * 10,
+            )
+    options = "--steps 4 --adversarial-share 0.5 --preview-minutes 0 --author me"
+    assert call(f"train gansynth notes -o out {options}").status == 0
+    return folder / "out.run"
+
+
+class TestPack:
+    def test_of_its_end_is_what_the_training_wrote(self, call, run, folder):
+        result = call("preset pack out.run -o packed")
+        assert "packed  of step 4, 2 timbres" in result.out
+        made, packed = load_preset("out"), load_preset("packed")
+        assert result.status == (2 if "packed has" in result.err else 0)
+        assert packed.timbres == made.timbres and packed.authors == ["me"]
+        assert packed.training == made.training
+        for name in ("weights.safetensors", "preview.flac", "preview.png", "timbres.png"):
+            assert (packed.folder / name).read_bytes() == (made.folder / name).read_bytes(), name
+        names = {"held_out_magnitude", "held_out_frequency", "held_out_log_mel_db"}
+        assert set(packed.measured) == set(made.measured) == names
+        # Of a step before the last.
+        first = min(int(path.stem.split("-")[1]) for path in run.glob("checkpoint-*.pt"))
+        assert first < 4
+        assert f"of step {first}" in call(f"preset pack out.run -o before --step {first}").out
+        before = load_preset("before")
+        assert before.training.steps == first and before.timbres != made.timbres
+
+    def test_bad_words_are_told(self, call, run):
+        for words, sentence in (
+            ("none -o packed", "none: isn't a folder"),
+            ("notes -o packed", "notes: has no checkpoint"),
+            ("out.run -o packed --step 99", "checkpoint-99.pt: isn't there; there are steps"),
+            ("out.run -o notes", "notes: isn't empty and isn't a preset"),
+            ("out.run -o Packed", "name = 'Packed' isn't right"),
+        ):
+            result = call(f"preset pack {words}")
+            assert result.status == 2
+            assert sentence in result.err
+            assert not Path("packed").exists()
+
+    def test_a_folder_without_its_card(self, call, run):
+        card = run / "card.json"
+        text = json.loads(card.read_text())
+        text["fields"]["timbres"].pop()
+        for content, sentence in (
+            (json.dumps(text), "card.json names 1 timbres, and the checkpoint has 2"),
+            ("{", "card.json: can't be read"),
+            ('{"fields": {}}', "card.json: can't be read"),
+            (None, "card.json: is missing"),
+        ):
+            card.write_text(content) if content else card.unlink()
+            result = call("preset pack out.run -o packed")
+            assert result.status == 2 and sentence in result.err
+
+    def test_of_a_texture(self, call, folder):
+        pytest.importorskip("torch")
+        (folder / "sounds").mkdir()
+        for i in range(3):
+            tone = 0.5 * np.sin(2 * np.pi * (200 + 30 * i) * np.arange(8000) / 8000)
+            write_audio(folder / "sounds" / f"{i}.wav", tone, 8000)
+        small = "--dim 8 --embedding 4 --frame-sizes 8,2 --batch 2 --chunk 64 --sample-rate 8000"
+        line = f"train samplernn sounds -o out --steps 3 --held-out 0.3 --preview-minutes 0 {small}"
+        assert call(line).status == 0
+        result = call("preset pack out.run -o packed")
+        assert "packed  of step 3" in result.out
+        made, packed = load_preset("out"), load_preset("packed")
+        assert packed.data == made.data and packed.training == made.training
+        for name in ("weights.safetensors", "preview.flac"):
+            assert (packed.folder / name).read_bytes() == (made.folder / name).read_bytes(), name
