@@ -10,9 +10,11 @@ import numpy as np
 from audiogen.bench.race import Race
 from audiogen.engine import Player
 from audiogen.ops import _native
+from audiogen.presets import Preset, find_presets, load_preset
 
 RATE, BLOCK, SHORT_BLOCK = 48000, 256, 64
 WANTED_VOICES = {"gansynth": 16, "samplernn": 8}
+PRECISIONS = {"gansynth": ("float32",), "samplernn": ("float32", "int8")}
 SOON_S = 0.010
 PLAYED_S = 4.0
 TRIES = 3  # of which the quickest counts: nothing of a note is kept between them
@@ -20,45 +22,52 @@ TRIES = 3  # of which the quickest counts: nothing of a note is kept between the
 
 def engine() -> Iterator[Race]:
     """Each preset that plays notes, in stereo, as `Player` plays it."""
-    from audiogen.presets import find_presets, load_preset
-
     _native.require()
     for folder in find_presets():
         preset = load_preset(folder)
-        if not preset.plays_notes:
-            continue
-        assert preset.pitch_range is not None
-        voices = WANTED_VOICES[preset.kind]
-        player = Player(preset, RATE, BLOCK, voices=voices)
-        lowest, highest = preset.pitch_range
-        for pitch in np.linspace(lowest, highest, voices).astype(int):
-            player.note_on(int(pitch))
-            player.process(BLOCK)
-        times = np.array([_time(player, BLOCK) for _ in range(int(PLAYED_S * RATE / BLOCK))])
-        mean, worst = float(times.mean()), float(times.max())
-        held = player.n_sounding
-        yield Race(
-            f"{preset.name}: {voices} voices, a block of {BLOCK} at 48 kHz",
-            mean,
-            BLOCK / RATE,
-            "real time",
-            target=1.0,
-            remark=_voices(held, mean, worst),
-        )
-        first = Player(preset, RATE, SHORT_BLOCK, voices=1)
-        pitches = range(lowest, highest + 1)
-        waits = []
-        for pitch in pitches:
-            waits.append(min(_time_note_on(first, pitch) for _ in range(TRIES)))
-        yield Race(
-            f"{preset.name}: note-on to first sample, blocks of {SHORT_BLOCK}, worst of"
-            f" {len(pitches)} pitches",
-            max(waits) + first.latency / RATE,
-            SOON_S,
-            f"{SOON_S * 1e3:.0f} ms",
-            target=1.0,
-            remark=_work(waits),
-        )
+        if preset.plays_notes:
+            for precision in PRECISIONS[preset.kind]:
+                yield _many(preset, precision)
+            yield _first(preset)
+
+
+def _many(preset: Preset, precision: str) -> Race:
+    """A block of as many voices as the preset is to have."""
+    assert preset.pitch_range is not None
+    voices = WANTED_VOICES[preset.kind]
+    player = Player(preset, RATE, BLOCK, voices=voices, precision=precision)
+    for pitch in np.linspace(*preset.pitch_range, voices).astype(int):
+        player.note_on(int(pitch))
+        player.process(BLOCK)
+    times = np.array([_time(player, BLOCK) for _ in range(int(PLAYED_S * RATE / BLOCK))])
+    return Race(
+        f"{preset.name}, {precision}: {voices} voices, a block of {BLOCK} at 48 kHz",
+        float(times.mean()),
+        BLOCK / RATE,
+        "real time",
+        target=1.0,
+        remark=_voices(player.n_sounding, float(times.mean()), float(times.max())),
+    )
+
+
+def _first(preset: Preset) -> Race:
+    """The way of the slowest note from its key to the ear."""
+    assert preset.pitch_range is not None
+    lowest, highest = preset.pitch_range
+    player = Player(preset, RATE, SHORT_BLOCK, voices=1)
+    waits = [
+        min(_time_note_on(player, pitch) for _ in range(TRIES))
+        for pitch in range(lowest, highest + 1)
+    ]
+    return Race(
+        f"{preset.name}: note-on to first sample, blocks of {SHORT_BLOCK}, worst of"
+        f" {len(waits)} pitches",
+        max(waits) + player.latency / RATE,
+        SOON_S,
+        f"{SOON_S * 1e3:.0f} ms",
+        target=1.0,
+        remark=_work(waits),
+    )
 
 
 def _time_note_on(player: Player, pitch: int) -> float:
