@@ -115,10 +115,14 @@ def check_latent(z: list[float], preset: Preset, what: str) -> list[float]:
             " timbres, or a GANSynth preset"
         )
     wanted = preset.generator.latent_size
-    if len(z) != wanted or not all(map(_is_number, z)) or not any(z):
+    if len(z) != wanted:
         raise ParameterError(
-            f"{what} isn't a latent of preset {preset.name!r}: {len(z)} numbers came, and {wanted}"
-            " finite ones are wanted, not all 0; use the preset that it was made for"
+            f"{what} isn't a latent of preset {preset.name!r}: {len(z)} numbers came, {wanted} are"
+            " wanted; use the preset that it was made for"
+        )
+    if not all(map(_is_number, z)) or not any(z):
+        raise ParameterError(
+            f"{what} can't be played: it holds NaN or infinity, or is all 0; give finite numbers"
         )
     return z
 

@@ -208,8 +208,12 @@ class TestSaved:
 
     def test_a_latent_of_another_size_is_refused(self, tmp_path: Path, write_tiny: Any) -> None:
         synth = Synth(load_preset(write_tiny(tmp_path / "tiny")))
-        for z in ([1.0, 2.0], [0.0, 0.0, 0.0], [1.0, float("nan"), 1.0]):
-            with pytest.raises(ParameterError, match="isn't a latent of preset 'tiny'"):
+        for z, sentence in (
+            ([1.0, 2.0], "isn't a latent of preset 'tiny': 2 numbers came, 3 are wanted"),
+            ([0.0, 0.0, 0.0], "is all 0"),
+            ([1.0, float("nan"), 1.0], "holds NaN"),
+        ):
+            with pytest.raises(ParameterError, match=sentence):
                 synth.render("C4", timbre=z)
 
     def test_a_timbre_of_a_copy(self, tmp_path: Path, write_tiny: Any) -> None:
