@@ -277,7 +277,8 @@ class Synth(Knobs):
             If the preset has no latents, or the latent is another preset's.
         """
         if not isinstance(timbre, str):
-            return check_latent([float(number) for number in timbre], self.preset, "the list of numbers")
+            numbers = [float(number) for number in timbre]
+            return check_latent(numbers, self.preset, "the list of numbers")
         if is_latent_file(timbre):
             return check_latent(read_latent(timbre).z, self.preset, timbre)
         chosen = self.preset.timbre(timbre).name
