@@ -165,3 +165,14 @@ def test_all_off_silences_at_once_and_without_a_click(player):
     ended = hold(player, 0.1)
     assert player.n_sounding == 0 and not ended[round(0.012 * RATE) :].any()
     assert roughness(np.append(held[-BLOCK:], ended)).max() < 1.5 * roughness(held).max()
+
+
+def test_an_instrument_drawn_sample_by_sample_answers_a_bend_at_once():
+    player = Player("winds-sketch", RATE, max_block=BLOCK, precision="int8")
+    player.note_on(65, timbre="clarinet")
+    before = hold(player, 1.0)
+    player.bend = 2.0
+    after = hold(player, 0.8)
+    assert abs(np.median(track(before)[20:]) - 65.0) < 0.1
+    assert (np.abs(track(after)[5:] - 67.0) < 0.3).mean() > 0.9  # from 50 ms on
+    assert np.abs(level_db(after) - level_db(before)[-4:].mean()).max() < 4.0
