@@ -171,6 +171,8 @@ class Trainer:
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         if shutil.which("c++") is not None if compiled is None else compiled:
             torch._dynamo.config.recompile_limit = 64  # widths x conditionings x gradient modes
+            # Where no C++ compiler works, it runs as it is written.
+            torch._dynamo.config.suppress_errors = True
             self.generator.activate = torch.compile(activate, dynamic=True)
         self.average_latents = self.latents.detach().clone()
         self.optimiser = torch.optim.Adam(self.parameters(), recipe.learning_rate, (0.9, 0.99))
