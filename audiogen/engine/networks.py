@@ -25,7 +25,27 @@ def open_network(preset: Preset, precision: str = "float32") -> FrameNetwork | S
     return FrameNetwork(preset, precision)
 
 
-class FrameNetwork:
+class _Network:
+    """What both families have."""
+
+    _module: Any  # `audiogen._native`, or its fallback
+
+    def instrument(self, latent: Sequence[float] | None = None) -> Any:
+        """What an engine plays."""
+        raise NotImplementedError
+
+    def engine(
+        self,
+        rate: int,
+        voices: int,
+        seed: int,
+        latent: Sequence[float] | None = None,
+    ) -> Any:
+        """An engine that plays the instrument, in mono."""
+        return self._module.Engine(self.instrument(latent), rate, BLOCK, voices, seed)
+
+
+class FrameNetwork(_Network):
     """A GANSynth's generator."""
 
     def __init__(self, preset: GansynthPreset, precision: str):
@@ -53,18 +73,8 @@ class FrameNetwork:
             [timbre.z for timbre in preset.timbres] if latent is None else [list(latent)],
         )
 
-    def engine(
-        self,
-        rate: int,
-        voices: int,
-        seed: int,
-        latent: Sequence[float] | None = None,
-    ) -> Any:
-        """An engine that plays the instrument, in mono."""
-        return self._module.Engine(self.instrument(latent), rate, BLOCK, voices, seed)
 
-
-class SampleNetwork:
+class SampleNetwork(_Network):
     """A SampleRNN."""
 
     longest_tail_s = LONGEST_RELEASE_S + END_FADE_S
@@ -94,16 +104,6 @@ class SampleNetwork:
             tuple(map(float, preset.pitch_range or ANY_PITCH)),
             max(1, len(preset.timbres)),
         )
-
-    def engine(
-        self,
-        rate: int,
-        voices: int,
-        seed: int,
-        latent: Sequence[float] | None = None,
-    ) -> Any:
-        """An engine that plays the instrument, in mono."""
-        return self._module.Engine(self.instrument(latent), rate, BLOCK, voices, seed)
 
 
 def check_sampling(temperature: ArrayLike, top_p: float, n: int) -> NDArray[np.float32]:
