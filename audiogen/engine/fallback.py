@@ -288,10 +288,8 @@ class _NoteFrames:
         self.released = self.releasing = self.finished = False
 
     def start_beside(self, other: _NoteFrames) -> None:
-        """Go to where another note is, as loud as that has become."""
+        """Go to where another note of the same noise is, as loud as that has become."""
         head = other.to if other.fade_length else other.now
-        self.note.noise_stream = other.note.noise_stream
-        self.image = self._generate()
         self.now = self.to = _Head(*self.image, head.frame, head.offset)
         self.frames_read = other.frames_read
         self.released, self.releasing = other.released, other.releasing
