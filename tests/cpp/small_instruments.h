@@ -9,8 +9,7 @@
 #include "engine/sample_instrument.h"
 #include "random_weights.h"
 
-inline std::shared_ptr<audiogen::engine::FrameInstrument> frame_instrument(
-    audiogen::engine::PhaseChannel phase) {
+inline audiogen::engine::FrameSettings frame_settings(audiogen::engine::PhaseChannel phase) {
   using namespace audiogen;
   models::GeneratorConfig config;
   config.conditioning = phase == engine::PhaseChannel::kHarmonic ? models::Conditioning::kHarmonic
@@ -27,7 +26,12 @@ inline std::shared_ptr<audiogen::engine::FrameInstrument> frame_instrument(
   settings.sustain = {6, 20, 24};
   settings.pitch_range = {36.0f, 84.0f};
   settings.timbres = {{0.5f, -1.0f, 2.0f}, {1.0f, 1.0f, 1.0f}};
-  return std::make_shared<engine::FrameInstrument>(std::move(settings));
+  return settings;
+}
+
+inline std::shared_ptr<audiogen::engine::FrameInstrument> frame_instrument(
+    audiogen::engine::PhaseChannel phase) {
+  return std::make_shared<audiogen::engine::FrameInstrument>(frame_settings(phase));
 }
 
 inline std::shared_ptr<audiogen::engine::SampleInstrument> sample_instrument(

@@ -21,6 +21,7 @@
 #include "engine/frame_instrument.h"
 #include "engine_events.h"
 #include "random_weights.h"
+#include "small_instruments.h"
 
 using namespace audiogen;
 using engine::Engine;
@@ -32,30 +33,6 @@ using engine::PhaseChannel;
 using engine::Resampler;
 
 static constexpr std::size_t kMaxBlock = 1024;
-
-static FrameSettings settings_for(PhaseChannel phase) {
-  models::GeneratorConfig config;
-  config.conditioning = phase == PhaseChannel::kHarmonic ? models::Conditioning::kHarmonic
-                                                         : models::Conditioning::kOneHot;
-  config.latent_size = 3;
-  config.channels = {8, 6, 5, 4};
-  config.start_frames = 4;
-  config.start_bins = 8;
-  config.note_off_frame = 24;
-
-  FrameSettings settings;
-  settings.generator =
-      std::make_shared<const models::GeneratorWeights>(config, weights_for(config));
-  settings.spectrogram = {16000.0, 128, 32, 0.1f, 0.121f, 0.8f, phase};
-  settings.sustain = {6, 20, 24};
-  settings.pitch_range = {36.0f, 84.0f};
-  settings.timbres = {{0.5f, -1.0f, 2.0f}, {1.0f, 1.0f, 1.0f}};
-  return settings;
-}
-
-static std::shared_ptr<Instrument> make_instrument(PhaseChannel phase) {
-  return std::make_shared<FrameInstrument>(settings_for(phase));
-}
 
 static void counter_counts() {
   const int before = allocations;
@@ -69,7 +46,7 @@ static const std::vector<Event> kTune = {
     note_off(2500, 1),    note_on(2500, 4, 60.0f), note_on(2503, 5, 62.0f), note_off(4000, 3)};
 
 static void plays_without_allocating(PhaseChannel phase, std::uint32_t rate) {
-  Engine engine(make_instrument(phase), rate, kMaxBlock, 3, 7);  // a voice too few: one is stolen
+  Engine engine(frame_instrument(phase), rate, kMaxBlock, 3, 7);  // a voice too few: one is stolen
   std::vector<float> out(kMaxBlock);
   const int before = allocations;
   bool finite = true;
@@ -95,7 +72,7 @@ static void plays_without_allocating(PhaseChannel phase, std::uint32_t rate) {
 }
 
 static void blocks_do_not_matter(PhaseChannel phase, std::uint32_t rate) {
-  const auto instrument = make_instrument(phase);
+  const auto instrument = frame_instrument(phase);
   Engine engine(instrument, rate, 65536, 8, 3);
   const std::size_t n = 9000;
   const std::vector<float> whole = play(engine, kTune, n, {n});
@@ -112,7 +89,7 @@ static void blocks_do_not_matter(PhaseChannel phase, std::uint32_t rate) {
 
 // What a host may send by mistake does no harm.
 static void odd_events_are_harmless() {
-  Engine engine(make_instrument(PhaseChannel::kHarmonic), 44100, kMaxBlock, 2, 0);
+  Engine engine(frame_instrument(PhaseChannel::kHarmonic), 44100, kMaxBlock, 2, 0);
   std::vector<float> out(kMaxBlock);
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const float infinity = std::numeric_limits<float>::infinity();
@@ -137,7 +114,7 @@ static void odd_events_are_harmless() {
 static void bad_instruments_are_refused() {
   using std::invalid_argument;
   const auto with = [](auto change) {
-    FrameSettings settings = settings_for(PhaseChannel::kHarmonic);
+    FrameSettings settings = frame_settings(PhaseChannel::kHarmonic);
     change(settings);
     return FrameInstrument(std::move(settings));
   };
@@ -145,7 +122,7 @@ static void bad_instruments_are_refused() {
                         std::size_t block = 64, std::size_t voices = 2) {
     return Engine(std::move(instrument), rate, block, voices, 0);
   };
-  const auto good = make_instrument(PhaseChannel::kHarmonic);
+  const auto good = frame_instrument(PhaseChannel::kHarmonic);
   CHECK_THROWS(start(nullptr), invalid_argument, "no instrument");
   CHECK_THROWS(start(good, 48000, 0), invalid_argument, "max_block=0");
   CHECK_THROWS(start(good, 48000, 65537), invalid_argument, "max_block=65537");
@@ -182,7 +159,7 @@ static void bad_instruments_are_refused() {
 
 // A note that makes room is heard on for 5 ms, ever softer, beside the new ones.
 static void a_stolen_note_fades_out() {
-  Engine engine(make_instrument(PhaseChannel::kHarmonic), 16000, kMaxBlock, 1, 3);
+  Engine engine(frame_instrument(PhaseChannel::kHarmonic), 16000, kMaxBlock, 1, 3);
   const std::size_t n = 2000, fade = 80;
   const std::vector<Event> notes = {note_on(0, 2, 50.0f), note_on(700, 4, 62.3f),
                                     note_on(730, 6, 57.0f), note_on(1400, 8, 40.0f)};

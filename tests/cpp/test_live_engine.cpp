@@ -20,7 +20,7 @@
 #include "check.h"
 #include "engine/frame_instrument.h"
 #include "engine_events.h"
-#include "random_weights.h"
+#include "small_instruments.h"
 
 using namespace audiogen;
 using engine::Engine;
@@ -93,24 +93,6 @@ class ToneInstrument final : public Instrument {
  private:
   Gate* gate_;
 };
-
-static std::shared_ptr<Instrument> make_frame_instrument() {
-  models::GeneratorConfig config;
-  config.conditioning = models::Conditioning::kHarmonic;
-  config.latent_size = 3;
-  config.channels = {8, 6, 5, 4};
-  config.start_frames = 4;
-  config.start_bins = 8;
-  config.note_off_frame = 24;
-  engine::FrameSettings settings;
-  settings.generator =
-      std::make_shared<const models::GeneratorWeights>(config, weights_for(config));
-  settings.spectrogram = {16000.0, 128, 32, 0.1f, 0.121f, 0.8f, engine::PhaseChannel::kHarmonic};
-  settings.sustain = {6, 20, 24};
-  settings.pitch_range = {36.0f, 84.0f};
-  settings.timbres = {{0.5f, -1.0f, 2.0f}, {1.0f, 1.0f, 1.0f}};
-  return std::make_shared<engine::FrameInstrument>(std::move(settings));
-}
 
 static Event parameter(std::uint32_t offset, Parameter which, float value) {
   return {offset, EventKind::kParameter, static_cast<std::uint32_t>(which), 0, 0.0f, value};
@@ -224,7 +206,7 @@ static const std::vector<Event> kTune = {note_on(0, 1, 50.0f),
                                          all_off(6000)};
 
 static void samples_are_those_of_the_engine() {
-  const auto instrument = make_frame_instrument();
+  const auto instrument = frame_instrument(engine::PhaseChannel::kHarmonic);
   const std::size_t n = 8000;
   for (const std::size_t n_channels : {1, 2}) {
     Engine engine(instrument, kRate, 65536, 3, 7, n_channels);
@@ -245,7 +227,7 @@ static void samples_are_those_of_the_engine() {
 }
 
 static void a_synchronous_host_may_ask_for_anything() {
-  const auto instrument = make_frame_instrument();
+  const auto instrument = frame_instrument(engine::PhaseChannel::kHarmonic);
   const std::size_t n = 8000;
   LiveSettings settings = settings_of(true);
   const Channels wanted = play_engine(instrument, settings, kTune, n);
@@ -272,7 +254,7 @@ static void a_synchronous_host_may_ask_for_anything() {
 
 // Offsets out of order or beyond the block, and empty blocks, as the engine takes them.
 static void odd_events_are_taken_as_by_the_engine() {
-  const auto instrument = make_frame_instrument();
+  const auto instrument = frame_instrument(engine::PhaseChannel::kHarmonic);
   for (const bool synchronous : {false, true}) {
     LiveSettings settings = settings_of(synchronous);
     settings.lookahead = kMaxBlock + 1;
@@ -300,7 +282,7 @@ static void odd_events_are_taken_as_by_the_engine() {
 }
 
 static void posted_events_start_with_the_next_block() {
-  const auto instrument = make_frame_instrument();
+  const auto instrument = frame_instrument(engine::PhaseChannel::kHarmonic);
   for (const bool synchronous : {false, true}) {
     const LiveSettings settings = settings_of(synchronous);
     LiveEngine live(instrument, settings);
@@ -569,20 +551,20 @@ static void parameters_outlive_an_instrument() {
 }
 
 static void counts_go_on_with_another_instrument() {
-  LiveEngine live(make_frame_instrument(), settings_of(true));
+  LiveEngine live(frame_instrument(engine::PhaseChannel::kHarmonic), settings_of(true));
   std::vector<Event> notes;
   for (std::uint32_t i = 0; i < 5; ++i) notes.push_back(note_on(i, i, 95.0f));
   play_live(live, notes, 100, 100);
   CHECK(live.n_stolen() == 2 && live.n_transposed() == 5 && live.n_sounding() == 3);
-  live.swap(make_frame_instrument());
+  live.swap(frame_instrument(engine::PhaseChannel::kHarmonic));
   play_live(live, {note_on(0, 9, 10.0f)}, 100, 100);
   CHECK(live.n_stolen() == 2 && live.n_transposed() == 6 && live.n_sounding() == 1);
 }
 
 static void nothing_is_allocated() {
   for (const bool synchronous : {false, true}) {
-    LiveEngine live(make_frame_instrument(), settings_of(synchronous));
-    live.swap(make_frame_instrument());
+    LiveEngine live(frame_instrument(engine::PhaseChannel::kHarmonic), settings_of(synchronous));
+    live.swap(frame_instrument(engine::PhaseChannel::kHarmonic));
     live.post(note_on(0, 1, 40.0f));
     std::vector<float> left(kMaxBlock), right(kMaxBlock);
     float* const at[] = {left.data(), right.data()};
