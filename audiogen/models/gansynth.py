@@ -11,7 +11,7 @@ hard it was struck, and is given noise for what isn't tonal.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -194,6 +194,7 @@ class Generator(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.to_rgb = nn.ModuleList(EqualisedWeight(2, w, 1, 1, gain=1.0) for w in widths)
         self.activate = activate  # training may put a compiled one here
+        self.uniform = torch.rand  # and here one that draws for several processes
 
     def input_vector(self, z: Tensor, pitch: Tensor, velocity: Tensor | None) -> Tensor:
         """Latent with pitch (``one_hot``) or velocity (``harmonic``), as the first layer sees it.
@@ -264,7 +265,7 @@ class Generator(nn.Module):
                 )[p:q]
                 if noise is None:
                     shape = (batch, q - p, n_bins)
-                    grain = (torch.rand(shape, device=x.device) - 0.5) * math.sqrt(12.0)
+                    grain = (self.uniform(shape, device=x.device) - 0.5) * math.sqrt(12.0)
                 else:
                     grain = noise[b][:, p:q]
                 told = (*block.conditioning.terms(maps, torch.from_numpy(time).to(u)), grain.to(u))
@@ -342,6 +343,7 @@ class Critic(nn.Module):
             (EqualisedWeight(w, w + 1, 3, 3), EqualisedWeight(w, w, *config.start_shape))
         )
         self.score = EqualisedWeight(1, w, gain=1.0)
+        self.joint = identity  # mean over the processes that have a share of the batch each
         self.pitch = EqualisedWeight(config.n_pitches, w, gain=1.0) if config.n_pitches else None
 
     def forward(self, image: Tensor, stage: float | None = None) -> tuple[Tensor, Tensor | None]:
@@ -367,16 +369,24 @@ class Critic(nn.Module):
             if stage is not None and b == n_blocks - 2:
                 coarse = F.leaky_relu(self.from_rgb[b].conv(F.avg_pool2d(image, 2)), SLOPE)
                 x = torch.lerp(coarse, x, stage - n_blocks + 1)
-        x = torch.cat((x, minibatch_deviation(x)), dim=1)
+        x = torch.cat((x, minibatch_deviation(x, self.joint)), dim=1)
         x = F.leaky_relu(self.last[0].conv(F.pad(x, (1, 1, 1, 1))), SLOPE)
         x = F.leaky_relu(self.last[1].conv(x), SLOPE)[:, :, 0, 0]
         logits = None if self.pitch is None else self.pitch.linear(x)
         return self.score.linear(x)[:, 0], logits
 
 
-def minibatch_deviation(x: Tensor) -> Tensor:
-    """One channel that holds how much the batch varies (Karras et al., section 3)."""
-    deviation = torch.sqrt(x.var(dim=0, unbiased=False) + 1e-6).mean()
+def identity(x: Tensor) -> Tensor:
+    return x
+
+
+def minibatch_deviation(x: Tensor, joint: Callable[[Tensor], Tensor] = identity) -> Tensor:
+    """One channel that holds how much the batch varies (Karras et al., section 3).
+
+    ``joint`` makes means of this process's share those of the whole batch.
+    """
+    mean = joint(x.mean(dim=0))
+    deviation = torch.sqrt(joint((x - mean).square().mean(dim=0)) + 1e-6).mean()
     return deviation.expand(len(x), 1, *x.shape[2:])
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import math
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -19,7 +20,14 @@ from torch import Tensor
 
 from audiogen.data.nsynth import NoteSet
 from audiogen.errors import AudiogenError, ParameterError
-from audiogen.models.gansynth import Critic, CriticConfig, Generator, GeneratorConfig, activate
+from audiogen.models.gansynth import (
+    Critic,
+    CriticConfig,
+    Generator,
+    GeneratorConfig,
+    activate,
+    identity,
+)
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.harmonic import harmonic_maps
 from audiogen.representation.spectrogram import (
@@ -30,6 +38,7 @@ from audiogen.representation.spectrogram import (
 )
 from audiogen.training import losses
 from audiogen.training.checkpoints import n_bytes_of
+from audiogen.training.processes import Processes
 
 # 1e-4 is about the quantisation noise of a 16-bit file; the scale maps it to -0.8 and the loudest
 # bins to 0.8.
@@ -136,10 +145,19 @@ class Trainer:
     compiled : bool, optional
         Whether to run `activate` through torch.compile, which makes a step twice as fast after a
         slow start; by default where there is the C++ compiler that it needs.
+    processes : Processes, optional
+        That share each batch; this one alone by default.
     """
 
-    def __init__(self, notes: Notes, recipe: Recipe, compiled: bool | None = None):
+    def __init__(
+        self,
+        notes: Notes,
+        recipe: Recipe,
+        compiled: bool | None = None,
+        processes: Processes | None = None,
+    ):
         self.notes, self.recipe = notes, recipe
+        self.processes = processes or Processes()
         torch.manual_seed(recipe.seed)
         self.draw = np.random.default_rng(recipe.seed)
         # Notes are held out one by one: the set's instruments are the product, its keys must
@@ -174,6 +192,8 @@ class Trainer:
             # Where no C++ compiler works, it runs as it is written.
             torch._dynamo.config.suppress_errors = True
             self.generator.activate = torch.compile(activate, dynamic=True)
+        self.generator.uniform = self.processes.drawn(torch.rand)
+        self.critic.joint = self.processes.mean
         self.average_latents = self.latents.detach().clone()
         self.optimiser = torch.optim.Adam(self.parameters(), recipe.learning_rate, (0.9, 0.99))
         self.critic_optimiser = torch.optim.Adam(
@@ -221,11 +241,12 @@ class Trainer:
         recipe = self.recipe
         size = recipe.adversarial_batch if self.adversarial else recipe.batch
         self._set_rates()
-        batch = self._batch(self.draw.choice(self.training, size))
+        batch = self._batch(self.processes.own(self.draw.choice(self.training, size)))
         seen = self._critic_step(batch) if self.adversarial else {}
 
         image = self._generate(batch, self._latents(batch))
-        seen |= self._distances(image, batch, pooled=self.adversarial)
+        joint = self.processes.mean
+        seen |= self._distances(image, batch, pooled=self.adversarial, joint=joint)
         loss = recipe.magnitude_weight * seen["magnitude"]
         loss = loss + recipe.frequency_weight * seen["frequency"]
         if self.adversarial:
@@ -236,10 +257,12 @@ class Trainer:
         self._require_finite(loss)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self.processes.average_gradients(self.parameters())
         self._clip_gradients(self.parameters(), 1.0)
         self.optimiser.step()
         self._update_average()
-        adversarial, told = self.adversarial, {name: value.item() for name, value in seen.items()}
+        values = self.processes.mean(torch.stack([value.detach() for value in seen.values()]))
+        adversarial, told = self.adversarial, dict(zip(seen, values.tolist(), strict=True))
         self.step += 1
         if self._looks():
             told |= self._look(adversarial)
@@ -305,7 +328,12 @@ class Trainer:
                 self._batch(random.choice(notes, size, replace=False), frames)
                 for notes in (self.training, self.held_out)
             )
-            fake = self._generate(held_out, self.latents[held_out.instruments])
+            fake = self.average(
+                self.average_latents[held_out.instruments],
+                held_out.pitch,
+                held_out.velocity,
+                frames=frames,
+            )
             judged = ((known.image, known), (held_out.image, held_out), (fake, held_out))
             totals += [float(self._score(image, batch).mean()) for image, batch in judged]
         known_score, held_score, fake_score = totals / N_LOOKED_AT
@@ -342,7 +370,7 @@ class Trainer:
 
     def _require_finite(self, loss: Tensor) -> None:
         """Before a step is taken, so that the weights stay good."""
-        if not torch.isfinite(loss):
+        if not torch.isfinite(self.processes.mean(loss.detach())):
             raise AudiogenError(
                 f"the loss became {loss.item()} at step {self.step}; lower the learning rate"
             )
@@ -403,11 +431,12 @@ class Trainer:
 
     def _latents(self, batch: Batch) -> Tensor:
         z = self.latents[batch.instruments]
-        return z + self.recipe.latent_noise * torch.randn_like(z)
+        return z + self.recipe.latent_noise * self.processes.drawn(torch.randn)(z.shape)
 
     def _latents_between(self, batch: Batch) -> Tensor:
-        others = torch.from_numpy(self.draw.integers(0, len(self.latents), len(batch.pitch)))
-        where = torch.from_numpy(self.draw.random((len(batch.pitch), 1)).astype(np.float32))
+        n = len(batch.pitch) * self.processes.size
+        others = self.processes.own(torch.from_numpy(self.draw.integers(0, len(self.latents), n)))
+        where = self.processes.own(torch.from_numpy(self.draw.random((n, 1)).astype(np.float32)))
         return losses.slerp(self.latents[batch.instruments], self.latents[others], where)
 
     def _generate(self, batch: Batch, z: Tensor) -> Tensor:
@@ -416,17 +445,24 @@ class Trainer:
             image = self.generator(z, batch.pitch, batch.velocity, frames=batch.frames)
         return image.float()
 
-    def _distances(self, image: Tensor, batch: Batch, pooled: bool) -> dict[str, Tensor]:
+    def _distances(
+        self,
+        image: Tensor,
+        batch: Batch,
+        pooled: bool,
+        joint: Callable[[Tensor], Tensor] = identity,
+    ) -> dict[str, Tensor]:
         scale = self.recipe.spectrogram.frequency_scale
         first = 1 if batch.frames[0] == 0 else 0  # the first frame has no frequency
         return {
             "magnitude": losses.magnitude_distance(
-                image[:, 0], batch.image[:, 0], batch.weight, pooled
+                image[:, 0], batch.image[:, 0], batch.weight, pooled, joint
             ),
             "frequency": losses.frequency_distance(
                 image[:, 1, first:] / scale,
                 batch.image[:, 1, first:] / scale,
                 batch.weight[:, first:],
+                joint,
             ),
         }
 
@@ -446,21 +482,27 @@ class Trainer:
     def _critic_step(self, batch: Batch) -> dict[str, Tensor]:
         with torch.no_grad():
             z = self._latents(batch)
-            mixed = torch.from_numpy(self.draw.random((len(z), 1)) < 0.5)
-            z = torch.where(mixed, self._latents_between(batch), z)
+            mixed = torch.from_numpy(self.draw.random((len(z) * self.processes.size, 1)) < 0.5)
+            z = torch.where(self.processes.own(mixed), self._latents_between(batch), z)
             fake = self._generate(batch, z)
+        self.critic.requires_grad_(True)
         real_score, fake_score = self._score(batch.image, batch), self._score(fake, batch)
         loss = losses.critic_loss(real_score, fake_score)
         if self.step % self.recipe.penalty_every == 0:
             penalty = losses.gradient_penalty(
-                lambda image: self._score(image, batch), batch.image, fake
+                lambda image: self._score(image, batch),
+                batch.image,
+                fake,
+                self.processes.drawn(torch.rand),
             )
             loss = loss + self.recipe.penalty_every * self.recipe.penalty_weight * penalty
         self._require_finite(loss)
         self.critic_optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self.processes.average_gradients(self.critic.parameters())
         self._clip_gradients(list(self.critic.parameters()), math.inf)
         self.critic_optimiser.step()
+        self.critic.requires_grad_(False)  # the generator's step wants no gradients of its weights
         return {"wasserstein": (real_score.mean() - fake_score.mean()).detach()}
 
     @torch.no_grad()

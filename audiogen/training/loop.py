@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from audiogen.errors import AudiogenError
 from audiogen.training.checkpoints import Checkpoints
+from audiogen.training.processes import Processes
 
 REPORT_EVERY_S = 15.0
 SAVE_EVERY_S = 50.0  # a process that is killed loses less than a minute
@@ -71,6 +72,7 @@ def train(
     preview: Callable[[], None] | None = None,
     preview_every_s: float = PREVIEW_EVERY_S,
     save_every_s: float = SAVE_EVERY_S,
+    processes: Processes | None = None,
 ) -> None:
     """Run a trainer to its last step.
 
@@ -88,43 +90,55 @@ def train(
     preview : callable, optional
         Lets the trainer be heard; it must leave it as it is.
     preview_every_s, save_every_s : float, s
+    processes : Processes, optional
+        That train together: all stop, and ask for the trainer's state, at the same step; the first
+        one saves, reports and lets be heard.
 
     Raises
     ------
     AudiogenError
         If a step can't be made, or not be saved, or there is too little space on the disk.
     """
+    processes = processes or Processes()
     checkpoints.require_space(trainer.checkpoint_bytes())
+
+    def save() -> None:
+        if processes.first:
+            checkpoints.save(trainer)
+        else:
+            trainer.state()  # the first one gathers what each has of it
+
     reports, saves = Pace(REPORT_EVERY_S), Pace(save_every_s)
     previews = Pace(preview_every_s)
     start = time.monotonic() - trainer.seconds
     sums: dict[str, list[float]] = {}
-    saved = -1
+    saved, stop = -1, False
     with _interruptible() as interrupted:
-        while trainer.step < trainer.n_steps and not interrupted.is_set():
+        while trainer.step < trainer.n_steps and not stop:
             try:
                 seen = trainer.train_step()
             except AudiogenError:
-                checkpoints.save(trainer)  # what wasn't a number hasn't reached the weights
+                save()  # what wasn't a number hasn't reached the weights
                 raise
             trainer.seconds = time.monotonic() - start
             for name, value in seen.items():
                 sums.setdefault(name, []).append(value)
             last = trainer.step == trainer.n_steps
-            if reports.due() or last:
+            if processes.first and (reports.due() or last):
                 with reports.taken():
                     report({name: sum(values) / len(values) for name, values in sums.items()})
                 sums = {}
-            if saves.due() or trainer.best["step"] == trainer.step:
+            stop, due = processes.any(interrupted.is_set(), processes.first and saves.due())
+            if due or trainer.best["step"] == trainer.step:
                 with saves.taken():
-                    checkpoints.save(trainer)
+                    save()
                 saved = trainer.step
-            if preview is not None and previews.due() and not last:
+            if processes.first and preview is not None and previews.due() and not last:
                 with previews.taken():
                     preview()
     if saved != trainer.step:
-        checkpoints.save(trainer)
-    if interrupted.is_set():
+        save()
+    if stop:
         raise KeyboardInterrupt
 
 

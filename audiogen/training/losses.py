@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from audiogen.models.gansynth import identity
 from audiogen.training import _torchaudio
 
 
@@ -26,13 +27,18 @@ def generator_loss(fake: Tensor) -> Tensor:
     return -fake.mean()
 
 
-def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
+def gradient_penalty(
+    critic: Callable[[Tensor], Tensor],
+    real: Tensor,
+    fake: Tensor,
+    uniform: Callable[..., Tensor] = torch.rand,
+) -> Tensor:
     """E[(|grad D(x)| - 1)^2] at random points x between real and fake, one for each example.
 
     Gulrajani et al., "Improved Training of Wasserstein GANs", NIPS 2017, equation 3.
     """
     shape = (len(real), *[1] * (real.dim() - 1))
-    mix = torch.rand(shape, dtype=real.dtype, device=real.device)
+    mix = uniform(shape, dtype=real.dtype, device=real.device)
     between = torch.lerp(real, fake, mix).requires_grad_()
     (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
     return (slope.flatten(1).norm(dim=1) - 1.0).square().mean()
@@ -48,20 +54,32 @@ def loudness_weight(log_magnitude: Tensor) -> Tensor:
     return torch.exp(0.5 * (log_magnitude - loudest))
 
 
-def magnitude_distance(made: Tensor, wanted: Tensor, weight: Tensor, pooled: bool) -> Tensor:
+def magnitude_distance(
+    made: Tensor,
+    wanted: Tensor,
+    weight: Tensor,
+    pooled: bool,
+    joint: Callable[[Tensor], Tensor] = identity,
+) -> Tensor:
     """Absolute difference of log magnitudes: the mean of all bins, and twice that of loud ones.
 
     Most bins of a note are noise or silence: without the second mean they would decide. With
     ``pooled`` the first is of means over 4 frames and 4 bins, so that noise may differ from noise.
+    ``joint`` is the mean over the processes that have a share of the batch each.
     """
     difference = (made - wanted).abs()
-    loud = (weight * difference).sum() / weight.sum()
+    loud = (weight * difference).sum() / joint(weight.sum())
     if pooled:
         difference = (F.avg_pool2d(made, 4) - F.avg_pool2d(wanted, 4)).abs()
     return difference.mean() + 2.0 * loud
 
 
-def frequency_distance(made: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
+def frequency_distance(
+    made: Tensor,
+    wanted: Tensor,
+    weight: Tensor,
+    joint: Callable[[Tensor], Tensor] = identity,
+) -> Tensor:
     """Mean of 1 - cos(pi (made - wanted)), weighted by linear magnitude, the square of ``weight``.
 
     ``made`` and ``wanted`` are instantaneous frequencies in units of pi; the distance is that of
@@ -70,7 +88,7 @@ def frequency_distance(made: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
     """
     distance = 1.0 - torch.cos(math.pi * (made - wanted))
     share = weight.square()
-    return (share * distance).sum() / share.sum()
+    return (share * distance).sum() / joint(share.sum())
 
 
 def log_mel_distance(a: Tensor, b: Tensor, sample_rate: int) -> Tensor:

@@ -20,6 +20,7 @@ from audiogen.errors import AudiogenError, ParameterError
 from audiogen.models.samplernn import SampleRNN, SampleRNNConfig
 from audiogen.training.checkpoints import n_bytes_of
 from audiogen.training.excerpts import Chunk, Excerpts
+from audiogen.training.processes import Processes
 
 EVALUATION_CHUNK = 8192  # samples
 N_TIMED = 12  # steps
@@ -84,10 +85,19 @@ class Trainer:
     ----------
     training, held_out : Excerpts
     recipe : Recipe
+    processes : Processes, optional
+        That share each batch; this one alone by default.
     """
 
-    def __init__(self, training: Excerpts, held_out: Excerpts, recipe: Recipe):
+    def __init__(
+        self,
+        training: Excerpts,
+        held_out: Excerpts,
+        recipe: Recipe,
+        processes: Processes | None = None,
+    ):
         self.training, self.held_out, self.recipe = training, held_out, recipe
+        self.processes = processes or Processes()
         torch.manual_seed(recipe.seed)
         self.random = np.random.default_rng(recipe.seed)
         self.model = SampleRNN(recipe.model)
@@ -97,7 +107,8 @@ class Trainer:
         self._which = np.array([training.draw(self.random) for _ in range(recipe.batch)])
         # Rows begin at different places, so that not all end together.
         self._chunk = np.arange(recipe.batch) * n_chunks // recipe.batch
-        self._carried = [s.detach().clone() for s in self.model.initial_state(recipe.batch)]
+        n_own = len(self.processes.own(self._which))
+        self._carried = [s.detach().clone() for s in self.model.initial_state(n_own)]
         self._fresh = torch.ones(recipe.batch, dtype=torch.bool)
         self.best: dict[str, Any] = {"bits": math.inf, "step": 0, "weights": {}}
         self.step = 0
@@ -126,10 +137,11 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate()
         levels, features, heard = self._batch()
+        fresh = self.processes.own(self._fresh)
         state = [
-            torch.where(self._fresh[None, :, None], first, carried)
+            torch.where(fresh[None, :, None], first, carried)
             for first, carried in zip(
-                self.model.initial_state(recipe.batch), self._carried, strict=True
+                self.model.initial_state(len(fresh)), self._carried, strict=True
             )
         ]
         with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
@@ -137,6 +149,7 @@ class Trainer:
         loss = bits.mean()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self.processes.average_gradients(self.model.parameters())
         try:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0, error_if_nonfinite=True)
         except RuntimeError as error:
@@ -153,7 +166,7 @@ class Trainer:
         self._carried = [s.detach() for s in state]
         self._advance()
         self.step += 1
-        seen = {"bits": loss.item()}
+        seen = {"bits": self.processes.mean(loss.detach()).item()}
         if self._looks():
             held_out = seen["held_out_bits"] = self.evaluate()
             if held_out < self.best["bits"]:
@@ -205,11 +218,11 @@ class Trainer:
         return self.recipe.learning_rate * min(1.0, (self.step + 1) / 100) * fall
 
     def _batch(self) -> tuple[Tensor, Tensor | None, Tensor]:
-        size = self.recipe.chunk
+        size, own = self.recipe.chunk, self.processes.own
         return _stack(
             [
                 self.training.chunk(int(which), int(chunk) * size, size)
-                for which, chunk in zip(self._which, self._chunk, strict=True)
+                for which, chunk in zip(own(self._which), own(self._chunk), strict=True)
             ]
         )
 
@@ -226,7 +239,7 @@ class Trainer:
         return 5 * n_bytes_of(self.model) + n_bytes_of(*self._carried)
 
     def state(self) -> dict[str, Any]:
-        """Everything that training goes on from."""
+        """Everything that training goes on from; all processes must ask for it."""
         return {
             "recipe": asdict(self.recipe),
             "step": self.step,
@@ -236,7 +249,7 @@ class Trainer:
             "optimiser": self.optimiser.state_dict(),
             "which": torch.from_numpy(self._which.copy()),
             "chunk": torch.from_numpy(self._chunk.copy()),
-            "carried": self._carried,
+            "carried": [self.processes.gathered(s, dim=1) for s in self._carried],
             "fresh": self._fresh,
             "best": self.best,
             "random": self.random.bit_generator.state,
@@ -254,7 +267,9 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         self._which, self._chunk = state["which"].numpy(), state["chunk"].numpy()
-        self._carried, self._fresh = state["carried"], state["fresh"]
+        self._carried = [self.processes.own(s.transpose(0, 1)) for s in state["carried"]]
+        self._carried = [s.transpose(0, 1).contiguous() for s in self._carried]
+        self._fresh = state["fresh"]
         self.best = state["best"]
         self.random.bit_generator.state = state["random"]
 

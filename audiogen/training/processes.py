@@ -1,0 +1,152 @@
+"""Several processes that train one network: each has a share of every batch.
+
+Under torchrun, Lightning Fabric finds the others, on one machine or many. Every process has the
+same weights, draws the chance of the whole batch and takes its own rows of it; what depends on
+the whole batch is averaged over them, and so are the gradients. So the steps are those of one
+process with the whole batch, up to the order of sums. Networks aren't wrapped
+(DistributedDataParallel): it meets gradients at the end of one backward pass, and a gradient
+penalty takes two.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, distributed
+
+from audiogen.errors import MissingPackageError, ParameterError
+
+Rows = TypeVar("Rows", Tensor, Any)
+
+
+class Processes:
+    """What a trainer knows of the others; alone by default, when all of this does nothing.
+
+    Parameters
+    ----------
+    fabric : lightning_fabric.Fabric, optional
+        Launched.
+
+    Attributes
+    ----------
+    rank, size : int
+        Which this one is, and of how many.
+    """
+
+    def __init__(self, fabric: Any = None):
+        self._fabric = fabric
+        self.rank = 0 if fabric is None else int(fabric.global_rank)
+        self.size = 1 if fabric is None else int(fabric.world_size)
+
+    @classmethod
+    def launched(cls) -> Processes:
+        """Those that torchrun started; alone without it.
+
+        Raises
+        ------
+        MissingPackageError
+            If there are several and Lightning Fabric isn't installed.
+        """
+        if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+            return cls()
+        try:
+            from lightning_fabric import Fabric
+            from lightning_fabric.strategies import DDPStrategy
+        except ImportError:
+            raise MissingPackageError(
+                "training in several processes wants Lightning Fabric: pip install lightning-fabric"
+            ) from None
+        of_this_machine = int(os.environ["LOCAL_WORLD_SIZE"])
+        fabric = Fabric(
+            accelerator="cpu",
+            strategy=DDPStrategy(process_group_backend="gloo"),
+            devices=of_this_machine,
+            num_nodes=int(os.environ["WORLD_SIZE"]) // of_this_machine,
+        )
+        fabric.launch()
+        return cls(fabric)
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that writes files and speaks."""
+        return self.rank == 0
+
+    def own(self, rows: Rows) -> Rows:
+        """This process's share [n / size, ...] of what all have drawn, [n, ...].
+
+        Raises
+        ------
+        ParameterError
+            If the rows can't be shared equally.
+        """
+        n, left = divmod(len(rows), self.size)
+        if left:
+            raise ParameterError(
+                f"a batch of {len(rows)} can't be shared equally by {self.size} processes; take"
+                f" one that is a multiple of {self.size}, or start fewer of them"
+            )
+        return rows[self.rank * n : (self.rank + 1) * n]
+
+    def drawn(self, draw: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        """A function such as torch.rand that draws for all, from one seed; it gives own rows."""
+        if self.size == 1:
+            return draw
+
+        def own(shape: Iterable[int], **options: Any) -> Tensor:
+            n, *rest = shape
+            return self.own(draw((n * self.size, *rest), **options))
+
+        return own
+
+    def mean(self, x: Tensor) -> Tensor:
+        """The mean over the processes of a tensor that each has; can be differentiated twice."""
+        return x if self.size == 1 else _Sum.apply(x) / self.size
+
+    def average_gradients(self, parameters: Iterable[Tensor]) -> None:
+        """Set each gradient to its mean over the processes."""
+        if self.size == 1:
+            return
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        flat = self._fabric.all_reduce(
+            torch.cat([g.flatten() for g in gradients]), reduce_op="mean"
+        )
+        for gradient, mean in zip(
+            gradients, flat.split([g.numel() for g in gradients]), strict=True
+        ):
+            gradient.copy_(mean.view_as(gradient))
+
+    def any(self, *said: bool) -> list[bool]:
+        """Which of some things any process says, so that all do the same."""
+        if self.size == 1:
+            return list(said)
+        heard = self._fabric.all_reduce(torch.tensor(said, dtype=torch.float32), reduce_op="sum")
+        return [bool(n) for n in heard > 0.0]
+
+    def told(self, value: Any) -> Any:
+        """What the first process says, to all."""
+        return value if self.size == 1 else self._fabric.broadcast(value)
+
+    def gathered(self, x: Tensor, dim: int = 0) -> Tensor:
+        """The shares of all, put together along ``dim``; all must call it."""
+        if self.size == 1:
+            return x
+        parts = [torch.empty_like(x) for _ in range(self.size)]
+        distributed.all_gather(parts, x.contiguous())
+        return torch.cat(parts, dim=dim)
+
+
+class _Sum(torch.autograd.Function):
+    """Over the processes. What each one's loss owes to a sum that all have, all owe to each."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        total = x.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return _Sum.apply(gradient)
