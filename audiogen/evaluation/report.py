@@ -16,10 +16,15 @@ import numpy as np
 from audiogen.data.nsynth import NoteInfo, NoteSet
 from audiogen.errors import ParameterError, ShapeError
 from audiogen.evaluation import metrics
+from audiogen.evaluation.colour import (
+    HOLD_S,
+    Distance,
+    distances,
+    note_features,
+    with_random_phase,
+)
 from audiogen.evaluation.pitch import Tracker, note_pitch
 
-HOLD_S = 3.0
-FEWEST_FOR_DISTANCES = 20
 VELOCITIES = (50, 90, 127)
 REPORT, PICTURE = "report.json", "spectrograms.png"
 _MOST_PAIRS = 8
@@ -80,9 +85,8 @@ class Report:
     generated : tuple of NoteMeasures
     real : tuple of NoteMeasures
         Empty without real notes.
-    distances : dict[str, tuple[float, float]]
-        By name: generated to real, and real to other real notes. Empty for fewer than
-        `FEWEST_FOR_DISTANCES` notes.
+    distances : dict[str, Distance]
+        By name; empty for few notes, see `colour.distances`.
     pairs : tuple of (str, ndarray, ndarray)
         Title, real and generated waveform of the same timbre, pitch and velocity.
     sample_rate : int, Hz
@@ -92,7 +96,7 @@ class Report:
 
     generated: tuple[NoteMeasures, ...]
     real: tuple[NoteMeasures, ...]
-    distances: dict[str, tuple[float, float]]
+    distances: dict[str, Distance]
     pairs: tuple[tuple[str, np.ndarray, np.ndarray], ...]
     sample_rate: int
     seed: int
@@ -104,9 +108,24 @@ class Report:
         rows = []
         for key, (title, form) in _ROWS.items():
             rows.append((title, form.format(ours[key]), form.format(real[key]) if real else "-"))
-        for name, (to_real, among_real) in self.distances.items():
-            rows.append((f"{name} to real notes", f"{to_real:.3g}", f"{among_real:.3g}"))
+        for name, distance in self.distances.items():
+            title = f"{name} to real notes"
+            rows.append((title, f"{distance.to_real:.3g}", f"{distance.among_real:.3g}"))
+            rows.append((f"{name}, phases made random", f"{distance.random_phase:.3g}", "-"))
         return rows
+
+    def measured(self) -> dict[str, float]:
+        """What a preset's card says: numbers by the names that ``[measured]`` has."""
+        card: dict[str, float] = {"evaluated_notes": len(self.generated)}
+        for prefix, notes in (("", self.generated), ("real_", self.real)):
+            summary = summarise(notes)
+            card |= {prefix + key: summary[key] for key in CARD if key in summary}
+        for name, distance in self.distances.items():
+            key = name.lower().replace(" ", "_")
+            card[f"{key}_to_real"] = distance.to_real
+            card[f"{key}_among_real"] = distance.among_real
+            card[f"{key}_random_phase"] = distance.random_phase
+        return {key: round(float(value), 4) for key, value in card.items() if np.isfinite(value)}
 
     def to_json(self) -> str:
         """Return everything but the sound as JSON; NaN becomes null."""
@@ -119,8 +138,12 @@ class Report:
             "generated": summarise(self.generated),
             "real": summarise(self.real) or None,
             "distances": {
-                name: {"generated_to_real": to_real, "real_to_real": among_real}
-                for name, (to_real, among_real) in self.distances.items()
+                name: {
+                    "generated_to_real": distance.to_real,
+                    "real_to_real": distance.among_real,
+                    "random_phase_to_real": distance.random_phase,
+                }
+                for name, distance in self.distances.items()
             },
             "timbres": {
                 name: summarise([note for note in self.generated if note.timbre == name])
@@ -219,6 +242,8 @@ def _written_whole(path: Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
+CARD = ("pitch_ok", "pitch_ok_octave_free", "median_cents", "unpitched")  # keys of a summary
+
 # Key of a summary: its title in the table, and how it's printed.
 _ROWS = {
     "notes": ("notes", "{:d}"),
@@ -272,8 +297,9 @@ def evaluate_notes(
 ) -> Report:
     """Render random notes, measure them, and measure as many real ones.
 
-    Timbre, pitch and velocity (50, 90 or 127) are drawn evenly; each note is held for `HOLD_S`.
-    Real notes are drawn from the instruments that the timbres were made from.
+    Timbre, pitch and velocity (of those of the real notes; 50, 90 or 127 without) are drawn evenly;
+    each note is held for `HOLD_S`. Real notes are drawn from the instruments that the timbres were
+    made from.
 
     Parameters
     ----------
@@ -315,17 +341,21 @@ def evaluate_notes(
             "or more, one note or more and two MIDI numbers, lowest first, are wanted"
         )
     rng = np.random.default_rng(seed)
+    phases = np.random.default_rng(seed)
+    velocities = VELOCITIES if real is None else sorted({note.velocity for note in real})
     total = n_notes * (1 if real is None else 2)
     generated, real_measures = [], []
-    generated_features, real_features = [], []
+    generated_features, phaseless_features, real_features = [], [], []
     for index in range(n_notes):
         timbre = timbres[int(rng.integers(len(timbres)))].name
         pitch = int(rng.integers(pitch_range[0], pitch_range[1] + 1))
-        velocity = int(rng.choice(VELOCITIES))
+        velocity = int(rng.choice(velocities))
         waveform = _rendered(render, timbre, pitch, velocity)
         generated.append(_measure(waveform, sample_rate, timbre, pitch, velocity, tracker))
         if real is not None:
             generated_features.append(note_features(waveform, sample_rate))
+            phaseless = with_random_phase(waveform, phases)
+            phaseless_features.append(note_features(phaseless, sample_rate))
         if progress:
             progress(index + 1, total)
     if real is not None:
@@ -343,44 +373,12 @@ def evaluate_notes(
     return Report(
         tuple(generated),
         tuple(real_measures),
-        _distances(generated_features, real_features, len(real_measures), seed),
+        distances(generated_features, phaseless_features, real_features, len(real_measures), seed),
         () if real is None else tuple(_pairs(render, timbres, real, pitch_range)),
         sample_rate,
         seed,
         tracker,
     )
-
-
-def note_features(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Return 64 features of a note's colour, whatever its level.
-
-    32 mel bands, from the loudest down to 80 dB below it, averaged over the first quarter of a
-    second and over what follows until the key is let go. In units of 20 dB round the middle, so
-    from -2 to 2.
-
-    Parameters
-    ----------
-    waveform : ndarray[n_samples], float
-        Samples that aren't finite are taken for 0.
-    sample_rate : int, Hz
-
-    Returns
-    -------
-    ndarray[64], float64
-    """
-    import librosa
-
-    n_fft, hop_length, n_samples = 2048, 512, round(HOLD_S * sample_rate)
-    held = np.zeros(n_samples)
-    waveform = np.nan_to_num(np.asarray(waveform, float), posinf=0.0, neginf=0.0)[:n_samples]
-    held[: len(waveform)] = waveform
-    mel = librosa.feature.melspectrogram(
-        y=held, sr=sample_rate, n_fft=n_fft, hop_length=hop_length, n_mels=32
-    )
-    level_db = librosa.power_to_db(mel, ref=max(float(mel.max()), 1e-20), amin=1e-20, top_db=80)
-    attack = max(1, round(0.25 * sample_rate / hop_length))
-    parts = (level_db[:, :attack], level_db[:, attack:])
-    return np.concatenate([(part.mean(axis=1) + 40) / 20 for part in parts])
 
 
 def _rendered(render: Render, timbre: str, pitch: int, velocity: int) -> np.ndarray:
@@ -429,29 +427,6 @@ def _notes_of(real: NoteSet, timbre: TimbreLike) -> list[NoteInfo]:
     ending = f"_{timbre.program:03d}"
     by_program = [note for note in real if note.instrument.endswith(ending)]
     return by_program or [note for note in real if note.family == timbre.family]
-
-
-def _distances(
-    generated: list[np.ndarray], real: list[np.ndarray], n_measured: int, seed: int
-) -> dict[str, tuple[float, float]]:
-    """Return each distance of equal numbers of notes: generated to real, real to other real."""
-    n = min(len(generated), len(real) // 2, n_measured)
-    if n < FEWEST_FOR_DISTANCES:
-        return {}
-    ours, first, second = (np.array(part) for part in (generated[:n], real[:n], real[n : 2 * n]))
-    n_bins = min(50, n // 10)
-
-    def different_bins(a: np.ndarray, b: np.ndarray) -> float:
-        return metrics.ndb(b, a, n_bins=n_bins, seed=seed)
-
-    functions = {
-        "Frechet distance": metrics.frechet_distance,
-        "kernel distance": metrics.kernel_distance,
-        f"different bins of {n_bins}": different_bins,
-    }
-    return {
-        name: (measure(ours, first), measure(second, first)) for name, measure in functions.items()
-    }
 
 
 def _pairs(

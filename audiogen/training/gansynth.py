@@ -1,9 +1,10 @@
-"""Training a GANSynth generator on a set of notes: regression first, then the critic.
+"""Training a GANSynth generator on a set of notes: energy distance first, then a critic beside it.
 
-Every instrument of the set gets a latent that is learned with the network. The first steps regress
-notes on (latent, pitch, velocity); the others add a Wasserstein critic with gradient penalty that
-sees crops, also of latents between instruments, so that textures get sharp and the space between
-two timbres sounds like one.
+Every instrument of the set gets a latent that is learned with the network. The first steps bring
+two notes that are made of (latent, pitch, velocity) near to the real one and keep them apart from
+each other, so that they vary as real ones do; the others add a Wasserstein critic with gradient
+penalty that sees crops, also of latents between instruments, so that the space between two timbres
+sounds like one.
 """
 
 from __future__ import annotations
@@ -62,6 +63,8 @@ class Recipe:
     ----------
     steps : int
         Of which the last ``adversarial_share`` are with the critic.
+    batch, adversarial_batch : int
+        Notes of a step without and with the critic; the generator makes each twice.
     crop_frames : int
         Frames of a crop; a multiple of 16.
     adversarial_weight : float
@@ -73,7 +76,7 @@ class Recipe:
 
     steps: int = 3600
     adversarial_share: float = 0.125
-    batch: int = 8
+    batch: int = 4
     adversarial_batch: int = 4
     crop_frames: int = 32
     learning_rate: float = 4e-3
@@ -201,7 +204,7 @@ class Trainer:
         )
         self.step = 0
         self.seconds = 0.0  # spent in steps, stops not counted
-        self.best: dict[str, float] = {"log_mel_db": math.inf, "step": 0}
+        self.best: dict[str, float] = {"energy_db": math.inf, "step": 0}
         self.warning = ""
         self.begun_with = ""  # name of the preset whose weights it got, see `start.start_from`
         self._looks_of_critic: list[tuple[float, float]] = []  # gap and distance, see `overfit`
@@ -229,9 +232,10 @@ class Trainer:
         Returns
         -------
         dict of float
-            ``magnitude`` and ``frequency``; with the critic ``wasserstein`` and ``fooled``. Now and
-            then a look at held-out notes: ``held_out_...`` as `evaluate` has them, and with the
-            critic `overfit`.
+            ``magnitude`` and ``frequency``, the distances to real notes; ``variety``, how far apart
+            two made notes are, over how far they are from the real one: 1 where they vary as it
+            does. With the critic ``wasserstein`` and ``fooled``. Now and then a look at held-out
+            notes: ``held_out_...`` as `evaluate` has them, and with the critic `overfit`.
 
         Raises
         ------
@@ -244,14 +248,14 @@ class Trainer:
         batch = self._batch(self.processes.own(self.draw.choice(self.training, size)))
         seen = self._critic_step(batch) if self.adversarial else {}
 
-        image = self._generate(batch, self._latents(batch))
-        joint = self.processes.mean
-        seen |= self._distances(image, batch, pooled=self.adversarial, joint=joint)
-        loss = recipe.magnitude_weight * seen["magnitude"]
-        loss = loss + recipe.frequency_weight * seen["frequency"]
+        twice = batch.twice()
+        image = self._generate(twice, self._latents(batch).repeat_interleave(2, dim=0))
+        made = image[0::2], image[1::2]
+        loss, distances = self._energy(made, batch)
+        seen |= distances
         if self.adversarial:
             between = self._generate(batch, self._latents_between(batch))
-            score = self._score(torch.cat((image, between)), batch.repeated())
+            score = self._score(torch.stack((made[0], between), dim=1).flatten(0, 1), twice)
             seen["fooled"] = losses.generator_loss(score)
             loss = loss + recipe.adversarial_weight * seen["fooled"]
         self._require_finite(loss)
@@ -281,8 +285,8 @@ class Trainer:
             measured = self.evaluate(N_LOOKED_AT)
             scores = self._scores_apart() if adversarial else None
         seen = {f"held_out_{name}": value for name, value in measured.items()}
-        if measured["log_mel_db"] < self.best["log_mel_db"]:
-            self.best = {"log_mel_db": measured["log_mel_db"], "step": self.step}
+        if measured["energy_db"] < self.best["energy_db"]:
+            self.best = {"energy_db": measured["energy_db"], "step": self.step}
         if scores is not None:
             self._looks_of_critic = [*self._looks_of_critic, scores][-N_MEANT:]
             seen["overfit"] = self.overfit()
@@ -341,29 +345,31 @@ class Trainer:
 
     @torch.no_grad()
     def evaluate(self, n_notes: int = 32) -> dict[str, float]:
-        """Distances on held-out notes with the averaged weights, not pooled, and what is heard.
+        """Distances to held-out notes of what the averaged weights make, and what is heard.
 
         Returns
         -------
         dict of float
             ``magnitude`` and ``frequency`` as in training; ``log_mel_db``, see
-            `losses.log_mel_distance`.
+            `losses.log_mel_distance`, and ``energy_db``, the energy distance by that.
         """
         spectrogram = self.recipe.spectrogram
         totals: dict[str, float] = {}
         chosen = self.held_out[:n_notes]
         for note in chosen:
             batch = self._batch(np.array([note]), (0, spectrogram.n_frames))
-            z = self.average_latents[batch.instruments]
-            image = self.average(z, batch.pitch, batch.velocity)
+            twice = batch.twice()
+            z = self.average_latents[twice.instruments]
+            image = self.average(z, twice.pitch, twice.velocity)
             sound = spectrogram_to_waveform(
-                denormalise(image, spectrogram), spectrogram, pitch=batch.pitch
+                denormalise(image, spectrogram), spectrogram, pitch=twice.pitch
             )
-            seen = self._distances(image, batch, pooled=False)
+            seen = self._distances(image[:1], batch.image, batch)
             wanted = torch.from_numpy(self.notes.waveforms[[note]])
-            seen["log_mel_db"] = losses.log_mel_distance(
-                sound[:, : wanted.shape[1]], wanted, spectrogram.sample_rate
-            )
+            sounds = sound[:1, : wanted.shape[1]], sound[1:, : wanted.shape[1]]
+            pairs = ((sounds[0], wanted), (sounds[1], wanted), sounds)
+            heard = [losses.log_mel_distance(*pair, spectrogram.sample_rate) for pair in pairs]
+            seen |= {"log_mel_db": heard[0], "energy_db": losses.energy_distance(*heard)}
             for name, value in seen.items():
                 totals[name] = totals.get(name, 0.0) + float(value) / len(chosen)
         return totals
@@ -445,22 +451,35 @@ class Trainer:
             image = self.generator(z, batch.pitch, batch.velocity, frames=batch.frames)
         return image.float()
 
+    def _energy(
+        self, made: tuple[Tensor, Tensor], batch: Batch
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The weighted energy distances of two images of each note, and what is told of them."""
+        recipe, joint = self.recipe, self.processes.mean
+        first, second = (self._distances(image, batch.image, batch, joint) for image in made)
+        apart = self._distances(*made, batch, joint)
+        to_real = {name: 0.5 * (first[name] + second[name]) for name in first}
+        energy = {
+            name: losses.energy_distance(first[name], second[name], apart[name]) for name in first
+        }
+        loss = recipe.magnitude_weight * energy["magnitude"]
+        loss = loss + recipe.frequency_weight * energy["frequency"]
+        return loss, to_real | {"variety": apart["magnitude"] / to_real["magnitude"]}
+
     def _distances(
         self,
         image: Tensor,
+        other: Tensor,
         batch: Batch,
-        pooled: bool,
         joint: Callable[[Tensor], Tensor] = identity,
     ) -> dict[str, Tensor]:
         scale = self.recipe.spectrogram.frequency_scale
         first = 1 if batch.frames[0] == 0 else 0  # the first frame has no frequency
         return {
-            "magnitude": losses.magnitude_distance(
-                image[:, 0], batch.image[:, 0], batch.weight, pooled, joint
-            ),
+            "magnitude": losses.magnitude_distance(image[:, 0], other[:, 0], batch.weight, joint),
             "frequency": losses.frequency_distance(
                 image[:, 1, first:] / scale,
-                batch.image[:, 1, first:] / scale,
+                other[:, 1, first:] / scale,
                 batch.weight[:, first:],
                 joint,
             ),
@@ -575,10 +594,10 @@ class Batch:
     weight: Tensor  # [batch, n_frames, n_bins], loudness
     image: Tensor  # [batch, 2, n_frames, n_bins], generator's units
 
-    def repeated(self) -> Batch:
-        """The batch twice over, for two sets of images."""
+    def twice(self) -> Batch:
+        """Each note twice, one after the other."""
         double = {
-            name: torch.cat((value, value))
+            name: value.repeat_interleave(2, dim=0)
             for name, value in vars(self).items()
             if isinstance(value, Tensor)
         }

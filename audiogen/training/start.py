@@ -118,7 +118,7 @@ def nearest_timbres(trainer: Trainer, preset: GansynthPreset) -> tuple[dict[str,
             for timbre in preset.timbres:
                 z: Tensor = torch.tensor([timbre.z] * len(some))
                 image = generator(z, batch.pitch, batch.velocity, frames=frames)
-                told = trainer._distances(image, batch, pooled=False)
+                told = trainer._distances(image, batch.image, batch)
                 distances[timbre.name] = float(told["magnitude"])
             nearest[instrument] = min(distances, key=lambda name: distances[name])
             least.append(distances[nearest[instrument]])

@@ -14,7 +14,8 @@ import pytest
 from audiogen.data import NoteSet, SetWriter, read_notes
 from audiogen.errors import ParameterError, ShapeError
 from audiogen.evaluation import Report, evaluate_notes
-from audiogen.evaluation.report import PICTURE, REPORT, check_folder, note_features, summarise
+from audiogen.evaluation.colour import note_features
+from audiogen.evaluation.report import PICTURE, REPORT, check_folder, summarise
 
 pytestmark = pytest.mark.skipif(
     find_spec("parselmouth") is None, reason="needs praat-parselmouth, of the extra eval"
@@ -150,15 +151,16 @@ def test_distances_tell_likeness(real):
     ).distances
     assert set(alike) == {"Frechet distance", "kernel distance", "different bins of 2"}
     for name in ("Frechet distance", "kernel distance"):
-        assert alike[name][1] == brighter[name][1]
-        assert brighter[name][0] > 3 * abs(alike[name][0])
+        assert alike[name].among_real == brighter[name].among_real
+        assert brighter[name].to_real > 3 * abs(alike[name].to_real)
+        assert alike[name].random_phase > 3 * abs(alike[name].to_real)
     assert evaluate(real=real, n_notes=4).distances == {}
 
 
 def test_features_ignore_level_and_bad_samples():
     waveform = tone("plucked", 60, 1.0, 3.0)
     features = note_features(waveform, RATE)
-    assert features.shape == (64,)
+    assert features.shape == (96,)
     assert -2 <= features.min() <= features.max() <= 2
     np.testing.assert_allclose(note_features(0.01 * waveform, RATE), features, atol=1e-6)
     assert np.all(np.isfinite(note_features(waveform * np.nan, RATE)))

@@ -98,8 +98,8 @@ def test_the_loss_falls_and_both_stages_run() -> None:
     before = trainer.evaluate()
     seen = [trainer.train_step() for _ in range(120)]
     after = trainer.evaluate()
-    assert set(seen[0]) == {"magnitude", "frequency"}
-    assert all({"magnitude", "frequency"} <= set(losses) for losses in seen)
+    assert set(seen[0]) == {"magnitude", "frequency", "variety"}
+    assert all(set(seen[0]) <= set(losses) for losses in seen)
     assert [{"wasserstein", "fooled"} <= set(losses) for losses in seen] == [False] * 108 + [
         True
     ] * 12
@@ -107,7 +107,7 @@ def test_the_loss_falls_and_both_stages_run() -> None:
     early = np.mean([losses["magnitude"] for losses in seen[:10]])
     late = np.mean([losses["magnitude"] for losses in seen[98:108]])
     assert late < 0.6 * early
-    assert set(before) == {"magnitude", "frequency", "log_mel_db"}
+    assert set(before) == {"magnitude", "frequency", "log_mel_db", "energy_db"}
     assert after["magnitude"] < 0.7 * before["magnitude"]
     assert after["log_mel_db"] < 0.8 * before["log_mel_db"]
 
@@ -241,11 +241,16 @@ def test_held_out_notes_are_looked_at_in_both_stages() -> None:
 def test_a_look_measures_held_out_notes_and_keeps_what_was_best() -> None:
     trainer = make_trainer()
     seen = [trainer.train_step() for _ in range(24)]
-    measured = {"held_out_magnitude", "held_out_frequency", "held_out_log_mel_db"}
-    assert set(seen[3]) == {"magnitude", "frequency"} | measured
+    measured = {
+        "held_out_magnitude",
+        "held_out_frequency",
+        "held_out_log_mel_db",
+        "held_out_energy_db",
+    }
+    assert set(seen[3]) == {"magnitude", "frequency", "variety"} | measured
     assert set(seen[-1]) == set(seen[3]) | {"wasserstein", "fooled", "overfit"}
-    heard = [each["held_out_log_mel_db"] for each in seen]
-    assert trainer.best == {"log_mel_db": min(heard), "step": 1 + int(np.argmin(heard))}
+    heard = [each["held_out_energy_db"] for each in seen]
+    assert trainer.best == {"energy_db": min(heard), "step": 1 + int(np.argmin(heard))}
     torch.manual_seed(TINY.seed)  # of the generator's grain
     for name, value in trainer.evaluate(4).items():
         assert seen[-1][f"held_out_{name}"] == pytest.approx(value)
@@ -290,7 +295,7 @@ def test_a_look_at_the_critic_changes_nothing() -> None:
         trainer.step = FIRST
         if looks:
             trainer._look(adversarial=True)
-            trainer.best, trainer._looks_of_critic = {"log_mel_db": np.inf, "step": 0}, []
+            trainer.best, trainer._looks_of_critic = {"energy_db": np.inf, "step": 0}, []
         trainer.train_step()
         ends.append(state_of(trainer))
     assert same(*ends)

@@ -1,0 +1,135 @@
+"""The project's judge of notes: features of their colour, and how far apart two sets are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from audiogen.evaluation import metrics
+
+HOLD_S = 3.0  # of each note
+FEWEST_FOR_DISTANCES = 20
+N_FFT, HOP_LENGTH, N_MELS = 2048, 512, 32
+
+
+class Distance(NamedTuple):
+    """A distance of generated notes, beside what it is at best and at worst.
+
+    Parameters
+    ----------
+    to_real : float
+        Generated to real notes.
+    among_real : float
+        Real to other real notes.
+    random_phase : float
+        Generated notes, their phases made random, to real notes.
+    """
+
+    to_real: float
+    among_real: float
+    random_phase: float
+
+
+def note_features(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Return 96 features of a note's colour, whatever its level.
+
+    32 mel bands, from the loudest down to 80 dB below it, averaged over the first quarter of a
+    second and over what follows until the key is let go; and by how much each band changes then
+    from frame to frame, which tells a steady partial from noise. Levels are in units of 20 dB round
+    the middle, so from -2 to 2; changes in dB.
+
+    Parameters
+    ----------
+    waveform : ndarray[n_samples], float
+        Samples that aren't finite are taken for 0.
+    sample_rate : int, Hz
+
+    Returns
+    -------
+    ndarray[96], float64
+    """
+    import librosa
+
+    n_samples = round(HOLD_S * sample_rate)
+    held = np.zeros(n_samples)
+    waveform = np.nan_to_num(np.asarray(waveform, float), posinf=0.0, neginf=0.0)[:n_samples]
+    held[: len(waveform)] = waveform
+    mel = librosa.feature.melspectrogram(
+        y=held, sr=sample_rate, n_fft=N_FFT, hop_length=HOP_LENGTH, n_mels=N_MELS
+    )
+    level_db = librosa.power_to_db(mel, ref=max(float(mel.max()), 1e-20), amin=1e-20, top_db=80)
+    attack = max(1, round(0.25 * sample_rate / HOP_LENGTH))
+    first, rest = level_db[:, :attack], level_db[:, attack:]
+    change = np.abs(np.diff(rest, axis=1)).mean(axis=1)
+    return np.concatenate([(first.mean(1) + 40) / 20, (rest.mean(1) + 40) / 20, change])
+
+
+def with_random_phase(waveform: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Return a sound with the magnitudes of its spectrogram, and phases drawn evenly.
+
+    What a network that knows nothing of phase would make of right magnitudes.
+
+    Parameters
+    ----------
+    waveform : ndarray[n_samples], float
+        Samples that aren't finite are taken for 0.
+    random : numpy Generator
+
+    Returns
+    -------
+    ndarray[n_samples], float
+    """
+    import librosa
+
+    waveform = np.nan_to_num(np.asarray(waveform, float), posinf=0.0, neginf=0.0)
+    padded = np.pad(waveform, (0, max(0, N_FFT - len(waveform))))
+    magnitude = np.abs(librosa.stft(padded, n_fft=N_FFT, hop_length=HOP_LENGTH))
+    phase = random.uniform(-np.pi, np.pi, magnitude.shape)
+    sound = librosa.istft(magnitude * np.exp(1j * phase), hop_length=HOP_LENGTH, length=len(padded))
+    return sound[: len(waveform)]
+
+
+def distances(
+    generated: Sequence[np.ndarray],
+    random_phase: Sequence[np.ndarray],
+    real: Sequence[np.ndarray],
+    n: int,
+    seed: int,
+) -> dict[str, Distance]:
+    """Return each distance, by its name, of equal numbers of notes.
+
+    Parameters
+    ----------
+    generated, random_phase, real : sequence of ndarray[n_features]
+        Features. The first half of the real ones is what is compared with, the second stands for
+        a perfect generator.
+    n : int
+        Notes of a set at most.
+    seed : int
+
+    Returns
+    -------
+    dict of str to Distance
+        Empty for sets of fewer than `FEWEST_FOR_DISTANCES` notes.
+    """
+    n = min(n, len(generated), len(real) // 2)
+    if n < FEWEST_FOR_DISTANCES:
+        return {}
+    first = np.array(real[:n])
+    judged = [np.array(part) for part in (generated[:n], real[n : 2 * n], random_phase[:n])]
+    n_bins = min(50, n // 10)
+
+    def different_bins(a: np.ndarray, b: np.ndarray) -> float:
+        return metrics.ndb(b, a, n_bins=n_bins, seed=seed)
+
+    functions = {
+        "Frechet distance": metrics.frechet_distance,
+        "kernel distance": metrics.kernel_distance,
+        f"different bins of {n_bins}": different_bins,
+    }
+    return {
+        name: Distance(*(measure(part, first) for part in judged))
+        for name, measure in functions.items()
+    }
