@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from audiogen.errors import ParameterError
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -49,6 +51,9 @@ def evaluate(
     tracker: Annotated[
         TrackerName, typer.Option(help="Pitch tracker; praat needs audiogen[eval].")
     ] = TrackerName.praat,
+    card: Annotated[
+        bool, typer.Option("--card", help="Write what was measured into the preset's card, too.")
+    ] = False,
 ) -> None:
     """Measure what a preset makes, beside real sounds measured alike.
 
@@ -60,9 +65,13 @@ def evaluate(
     from rich.table import Table
 
     from audiogen.evaluation.report import check_folder
-    from audiogen.presets import load_preset
+    from audiogen.presets import TOML_NAME, add_measured, load_preset
 
     description = load_preset(preset)
+    if card and not description.plays_notes:
+        raise ParameterError(
+            f"--card is for presets that play notes; {description.name} plays none"
+        )
     measure = _measure_notes if description.plays_notes else _measure_texture
     options: dict[str, Any] = (
         {"n_notes": notes, "tracker": tracker.value}
@@ -84,6 +93,9 @@ def evaluate(
     Console().print(table)
     for path in report.write(output):
         typer.echo(path)
+    if card:
+        add_measured(description.folder, report.measured())
+        typer.echo(description.folder / TOML_NAME)
 
 
 def _measure_notes(name: str, preset: Preset, data: Path | None) -> Callable[..., Any]:

@@ -2,6 +2,7 @@
 
 from audiogen.presets.folders import (
     DEFAULT_PRESET,
+    add_measured,
     default_preset,
     find_preset,
     find_presets,
@@ -45,6 +46,7 @@ __all__ = [
     "SamplernnPreset",
     "SamplernnTable",
     "TimbreTable",
+    "add_measured",
     "assign_programs",
     "check_fields",
     "check_latent",

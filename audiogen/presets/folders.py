@@ -223,6 +223,27 @@ def write_preset(
     return load_preset(folder)
 
 
+def add_measured(folder: str | os.PathLike[str], numbers: Mapping[str, float]) -> None:
+    """Add numbers to ``[measured]`` of a preset, in the place of those of the same names.
+
+    Raises
+    ------
+    PresetError
+        If it isn't a preset, or can't be written.
+    """
+    path = Path(folder) / TOML_NAME
+    fields = read_fields(path)
+    fields["measured"] = {**fields.get("measured", {}), **numbers}
+    check_fields(fields, path)
+    draft = path.with_suffix(".new")
+    try:
+        draft.write_text(_to_toml(fields), encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise PresetError(f"{path}: can't be written ({error.strerror or error})") from error
+
+
 def _to_toml(fields: Mapping[str, Any]) -> str:
     """Write fields as TOML: plain values first, then tables, then lists of tables."""
     lines = ["# A preset of audiogen: data only. `audiogen info` shows it."]

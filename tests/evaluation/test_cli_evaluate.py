@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from importlib.util import find_spec
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 import audiogen
+import audiogen.engine  # takes `load_preset` from its home before a test changes it
 import audiogen.presets
 from audiogen.cli.main import main
 from audiogen.errors import PresetError
@@ -67,6 +69,19 @@ def test_command_prints_and_writes(preset, tmp_path, capsys):
     content = json.loads((folder / "report.json").read_text())
     assert (content["seed"], content["generated"]["notes"]) == (3, 5)
     assert content["generated"]["pitch_ok"] == 1
+
+
+def test_card_gets_what_was_measured(tmp_path):
+    folder = tmp_path / "plucked"
+    shutil.copytree(audiogen.presets.find_preset("plucked"), folder)
+    before = audiogen.presets.read_fields(folder / "preset.toml")
+    arguments = ("--notes", 2, "--card", "-o", tmp_path / "report")
+    assert run("evaluate", folder, *arguments) == 0
+    after = audiogen.presets.read_fields(folder / "preset.toml")
+    measured = after.pop("measured")
+    assert measured == before.pop("measured") | measured and measured["evaluated_notes"] == 2
+    assert after == before
+    audiogen.presets.load_preset(folder)
 
 
 def test_bad_input_ends_with_status_2_before_the_work(preset, tmp_path, capsys):
