@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from audiogen.errors import ParameterError
 from audiogen.models.gansynth import identity
 from audiogen.training import _torchaudio
 
@@ -42,6 +45,86 @@ def gradient_penalty(
     between = torch.lerp(real, fake, mix).requires_grad_()
     (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
     return (slope.flatten(1).norm(dim=1) - 1.0).square().mean()
+
+
+@torch.no_grad()
+def clip_weights(critic: nn.Module, limit: float) -> None:
+    """Move every parameter of a critic into [-limit, limit], after each of its steps.
+
+    Arjovsky et al., ICML 2017, algorithm 1: what bounds the slope where there is no penalty.
+
+    Raises
+    ------
+    ParameterError
+        If ``limit`` isn't positive.
+    """
+    if not limit > 0.0:
+        raise ParameterError(f"limit={limit} must be positive; the paper has 0.01")
+    for weight in critic.parameters():
+        weight.clamp_(-limit, limit)
+
+
+def cross_entropy_critic_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """-E[log s(D(real))] - E[log(1 - s(D(fake)))], with the sigmoid s: scores are logits.
+
+    Goodfellow et al., "Generative Adversarial Nets", NIPS 2014, equation 1. At its minimum a
+    score is the logarithm of the ratio of the densities.
+    """
+    return F.softplus(-real).mean() + F.softplus(fake).mean()
+
+
+def non_saturating_generator_loss(fake: Tensor) -> Tensor:
+    """-E[log s(D(fake))]: what is surely known for fake still has a slope, of -1.
+
+    Goodfellow et al., NIPS 2014, section 3.
+    """
+    return F.softplus(-fake).mean()
+
+
+def least_squares_critic_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """E[(D(real) - 1)^2] / 2 + E[D(fake)^2] / 2.
+
+    Mao et al., "Least Squares Generative Adversarial Networks", ICCV 2017, equation 9.
+    """
+    return 0.5 * (real - 1.0).square().mean() + 0.5 * fake.square().mean()
+
+
+def least_squares_generator_loss(fake: Tensor) -> Tensor:
+    """E[(D(fake) - 1)^2] / 2 (Mao et al., ICCV 2017, equation 9)."""
+    return 0.5 * (fake - 1.0).square().mean()
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a critic and a generator minimise, and what bounds the critic's slope.
+
+    Parameters
+    ----------
+    critic : callable
+        Scores of real and of fake [n] to the critic's loss [].
+    generator : callable
+        Scores of fake [n] to the generator's loss [].
+    penalty_weight : float
+        Of `gradient_penalty` in the critic's loss; 0 for none.
+    weight_limit : float
+        Of `clip_weights`; infinity for none.
+    """
+
+    critic: Callable[[Tensor, Tensor], Tensor]
+    generator: Callable[[Tensor], Tensor]
+    penalty_weight: float = 0.0
+    weight_limit: float = math.inf
+
+
+# With the numbers of their papers; Gulrajani et al. penalise points in the plane by 0.1.
+OBJECTIVES = {
+    "wasserstein": Objective(partial(critic_loss, drift=0.0), generator_loss, weight_limit=0.01),
+    "wasserstein-gp": Objective(
+        partial(critic_loss, drift=0.0), generator_loss, penalty_weight=10.0
+    ),
+    "non-saturating": Objective(cross_entropy_critic_loss, non_saturating_generator_loss),
+    "least-squares": Objective(least_squares_critic_loss, least_squares_generator_loss),
+}
 
 
 def loudness_weight(log_magnitude: Tensor) -> Tensor:

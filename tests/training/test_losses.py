@@ -10,6 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from audiogen.errors import ParameterError  # noqa: E402
 from audiogen.training import losses  # noqa: E402
 
 
@@ -56,6 +57,99 @@ def test_penalty_of_a_flat_critic_has_a_gradient() -> None:
     penalty = losses.gradient_penalty(lambda x: x @ weight, torch.ones(2, 3), torch.zeros(2, 3))
     penalty.backward()
     assert penalty.item() == 1.0 and torch.isfinite(weight.grad).all()
+
+
+def test_objectives_on_known_scores() -> None:
+    """Each paper's formula, written out for two scores."""
+    real, fake = torch.tensor([1.0, 3.0]), torch.tensor([-1.0, 0.5])
+    log = lambda *xs: sum(math.log1p(math.exp(x)) for x in xs) / len(xs)  # noqa: E731
+    wanted = {
+        "wasserstein": (-0.25 - 2.0, 0.25),
+        "wasserstein-gp": (-0.25 - 2.0, 0.25),
+        "non-saturating": (log(-1.0, -3.0) + log(-1.0, 0.5), log(1.0, -0.5)),
+        "least-squares": (0.25 * (0.0 + 4.0 + 1.0 + 0.25), 0.25 * (4.0 + 0.25)),
+    }
+    assert set(losses.OBJECTIVES) == set(wanted)
+    for name, (of_critic, of_generator) in wanted.items():
+        objective = losses.OBJECTIVES[name]
+        assert float(objective.critic(real, fake)) == pytest.approx(of_critic, abs=1e-6), name
+        assert float(objective.generator(fake)) == pytest.approx(of_generator, abs=1e-6), name
+
+
+@pytest.mark.parametrize("name", losses.OBJECTIVES)
+def test_critic_and_generator_pull_apart(name: str) -> None:
+    """A critic raises real scores and lowers fake ones; a generator raises them again."""
+    objective = losses.OBJECTIVES[name]
+    real, fake = torch.full((2, 3), 0.5, requires_grad=True)
+    slopes = torch.autograd.grad(objective.critic(real, fake), (real, fake))
+    assert (slopes[0] < 0.0).all() and (slopes[1] > 0.0).all()
+    assert (torch.autograd.grad(objective.generator(fake), fake)[0] < 0.0).all()
+    # Nor does it stop where the critic is sure.
+    sure = torch.tensor([-40.0], requires_grad=True)
+    assert float(torch.autograd.grad(objective.generator(sure), sure)[0]) <= -0.999
+
+
+@pytest.mark.parametrize(
+    ("name", "best"),
+    [
+        ("non-saturating", lambda p, q: torch.log(p / q)),
+        ("least-squares", lambda p, q: p / (p + q)),
+    ],
+)
+def test_best_scores_are_those_of_the_papers(name: str, best) -> None:
+    """Of outcomes that real and fake have with probabilities p and q: no slope, and a minimum."""
+    n_real, n_fake = torch.tensor([60, 30, 10]), torch.tensor([20, 30, 50])
+    score = best(n_real / 100, n_fake / 100).double().requires_grad_()
+
+    def loss(score: torch.Tensor) -> torch.Tensor:
+        real, fake = (score.repeat_interleave(n) for n in (n_real, n_fake))
+        return losses.OBJECTIVES[name].critic(real, fake)
+
+    (slope,) = torch.autograd.grad(loss(score), score)
+    assert slope.abs().max() < 1e-7
+    for away in 0.1 * torch.cat((torch.eye(3), -torch.eye(3))):
+        assert loss(score + away) > loss(score)
+
+
+def trained_on_two_points(name: str, real: torch.Tensor, fake: torch.Tensor) -> torch.nn.Linear:
+    """A linear critic of ``real`` and ``fake`` [1, n], trained until it moves no more."""
+    objective, critic = losses.OBJECTIVES[name], torch.nn.Linear(real.shape[1], 1)
+    descent = torch.optim.SGD(critic.parameters(), 0.02)
+    for _ in range(200):
+        loss = objective.critic(critic(real)[:, 0], critic(fake)[:, 0])
+        if objective.penalty_weight:
+            loss = loss + objective.penalty_weight * losses.gradient_penalty(critic, real, fake)
+        descent.zero_grad()
+        loss.backward()
+        descent.step()
+        if math.isfinite(objective.weight_limit):
+            losses.clip_weights(critic, objective.weight_limit)
+    return critic
+
+
+def test_a_trained_critic_knows_the_distance_of_two_points() -> None:
+    """The 1-Wasserstein distance of two points is theirs, here 5."""
+    torch.manual_seed(0)
+    real, fake = torch.tensor([[3.0, 1.0, 0.0]]), torch.tensor([[0.0, 1.0, 4.0]])
+    # A slope s along the line loses 10 (s - 1)^2 and wins 5 s: the best is 1 + 5 / 20.
+    critic = trained_on_two_points("wasserstein-gp", real, fake)
+    apart = float(critic(real) - critic(fake))
+    assert apart == pytest.approx(5.0 * (1.0 + 5.0 / 20.0), rel=1e-4)
+    # Clipped weights measure the sum of differences instead, in units of the limit.
+    critic = trained_on_two_points("wasserstein", real, fake)
+    assert float(critic(real) - critic(fake)) == pytest.approx(0.01 * (3.0 + 4.0), rel=1e-5)
+
+
+def test_clip_weights() -> None:
+    critic = torch.nn.Linear(3, 1)
+    with torch.no_grad():
+        critic.weight.copy_(torch.tensor([[-2.0, 0.05, 0.3]]))
+        critic.bias.fill_(0.5)
+    losses.clip_weights(critic, 0.1)
+    torch.testing.assert_close(critic.weight.detach(), torch.tensor([[-0.1, 0.05, 0.1]]))
+    assert critic.bias.item() == pytest.approx(0.1)
+    with pytest.raises(ParameterError, match=r"limit=0\.0 must be positive"):
+        losses.clip_weights(critic, 0.0)
 
 
 def test_slerp() -> None:
@@ -148,6 +242,8 @@ def test_eight_gaussians_are_all_found() -> None:
     adam = torch.optim.Adam(generator.parameters(), 2e-3, (0.5, 0.9))
     critic_adam = torch.optim.Adam(critic.parameters(), 2e-3, (0.5, 0.9))
 
+    objective = losses.OBJECTIVES["wasserstein-gp"]
+
     def score(x: torch.Tensor) -> torch.Tensor:
         return critic(x)[:, 0]
 
@@ -156,12 +252,12 @@ def test_eight_gaussians_are_all_found() -> None:
             real = centres[torch.randint(8, (128,))] + 0.02 / 1.414 * torch.randn(128, 2)
             fake = generator(torch.randn(128, 2)).detach()
             penalty = losses.gradient_penalty(score, real, fake)
-            loss = losses.critic_loss(score(real), score(fake)) + 0.1 * penalty
+            loss = objective.critic(score(real), score(fake)) + 0.1 * penalty
             critic_adam.zero_grad()
             loss.backward()
             critic_adam.step()
         adam.zero_grad()
-        losses.generator_loss(score(generator(torch.randn(128, 2)))).backward()
+        objective.generator(score(generator(torch.randn(128, 2)))).backward()
         adam.step()
 
     with torch.no_grad():
