@@ -208,6 +208,13 @@ class Instrument:
         self.spectrogram = s = SpectrogramConfig(
             n_samples=1, n_frames=generator.n_frames, **{name: spectrogram[name] for name in names}
         )
+        self.mel = None  # bands to bins, where the generator's bins aren't linear
+        if "band_map" in spectrogram:
+            starts, bands, weights = spectrogram["band_map"]
+            bins = np.repeat(np.arange(s.n_bins), np.diff(starts))
+            self.mel = np.zeros((s.n_bins, s.n_bins), np.float32)
+            self.mel[bands, bins] = weights
+            self.floor = np.float32(spectrogram["magnitude_floor"])
         self.loop_start = sustain["loop_start_frame"]
         self.loop_end = sustain["loop_end_frame"]
         self.release = sustain["release_frame"]
@@ -333,7 +340,12 @@ class _NoteFrames:
         stream = n.noise_stream if noise_stream is None else noise_stream
         image = self.instrument.generator.generate(n.z, n.pitch, n.velocity, n.seed, stream)
         levels = (image[0] - np.float32(s.magnitude_offset)) / np.float32(s.magnitude_scale)
-        return levels, image[1] / np.float32(s.frequency_scale)
+        frequencies = image[1] / np.float32(s.frequency_scale)
+        mel = self.instrument.mel
+        if mel is not None:
+            levels = 0.5 * np.log(np.exp(levels) @ mel + self.instrument.floor)
+            frequencies = frequencies @ mel
+        return levels, frequencies
 
     def _step_to(self, frame: int, fade: int) -> None:
         self.note.noise_stream += 1  # the same frames with other noise, where there is any

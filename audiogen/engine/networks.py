@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from audiogen.errors import ParameterError
 from audiogen.presets import GansynthPreset, Preset, SamplernnPreset
+from audiogen.representation.config import SpectrogramConfig
+from audiogen.representation.mel import band_map
 
 BLOCK = 1024  # samples a call; the result doesn't depend on it
 DC_BLOCK_HZ = 10.0  # where what a SampleRNN draws loses its direct current
@@ -65,9 +67,12 @@ class FrameNetwork(_Network):
     def instrument(self, latent: Sequence[float] | None = None) -> Any:
         """What an engine plays: the preset's timbres, or a latent as the only one."""
         preset = self.preset
+        spectrogram = preset.spectrogram.model_dump() | {"sample_rate": float(preset.sample_rate)}
+        if preset.spectrogram.frequency != "linear":
+            spectrogram["band_map"] = band_map(SpectrogramConfig(n_samples=1, **spectrogram))
         return self._module.Instrument(
             self._generator,
-            preset.spectrogram.model_dump() | {"sample_rate": float(preset.sample_rate)},
+            spectrogram,
             preset.sustain.model_dump(),
             tuple(map(float, preset.pitch_range)),
             [timbre.z for timbre in preset.timbres] if latent is None else [list(latent)],

@@ -61,7 +61,9 @@ class SpectrogramTable(_Table):
     magnitude_scale: float = _POSITIVE
     magnitude_offset: float = Field(description="a number")
     frequency_scale: float = _POSITIVE
-    frequency: Literal["linear"] = Field(description="'linear'")
+    frequency: Literal["linear", "mel", "mel_released"] = Field(
+        description="'linear', 'mel' or 'mel_released'"
+    )
     phase: Literal["harmonic", "instantaneous_frequency"] = Field(
         description="'harmonic' or 'instantaneous_frequency'"
     )
@@ -70,6 +72,10 @@ class SpectrogramTable(_Table):
     def _consistent(self) -> SpectrogramTable:
         if self.n_fft & (self.n_fft - 1):
             raise ValueError(f"n_fft = {self.n_fft} isn't a power of two; 2048 is usual")
+        if self.phase == "harmonic" and self.frequency != "linear":
+            raise ValueError(
+                f"frequency = {self.frequency!r} doesn't go with phase = 'harmonic'; use 'linear'"
+            )
         if self.n_fft % self.hop_length or self.hop_length > self.n_fft // 2:
             raise ValueError(
                 f"hop_length = {self.hop_length} doesn't divide n_fft = {self.n_fft} into two "

@@ -6,12 +6,14 @@ The filters are triangles with peak 1 whose slopes are straight in Hz, at least 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from audiogen.representation.config import SpectrogramConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _BREAK_HZ = 700.0
 _Q = 1127.0
@@ -51,7 +53,7 @@ def band_edges_hz(n_bins: int, nyquist_hz: float, released: bool) -> np.ndarray:
 
 
 @lru_cache(maxsize=8)
-def _matrix(n_bins: int, nyquist_hz: float, released: bool) -> Tensor:
+def _matrix(n_bins: int, nyquist_hz: float, released: bool) -> np.ndarray:
     lower, centre, upper = band_edges_hz(n_bins, nyquist_hz, released)
     # The grid labels bins 0 .. nyquist although the constant bin was dropped, as published; its
     # first row, taken for the constant, is zero.
@@ -59,7 +61,14 @@ def _matrix(n_bins: int, nyquist_hz: float, released: bool) -> Tensor:
     rising = (f - lower) / (centre - lower)
     falling = (upper - f) / (upper - centre)
     weights = np.maximum(0.0, np.minimum(rising, falling))
-    return torch.from_numpy(np.pad(weights, ((1, 0), (0, 0))))
+    return np.pad(weights, ((1, 0), (0, 0)))
+
+
+@lru_cache(maxsize=8)
+def _inverse_matrix(n_bins: int, nyquist_hz: float, released: bool) -> np.ndarray:
+    forward = _matrix(n_bins, nyquist_hz, released)
+    total = (forward @ forward.T).sum(axis=1)
+    return forward.T * np.divide(1.0, total, out=total.copy(), where=np.abs(total) > 1e-8)
 
 
 def _released(config: SpectrogramConfig) -> bool:
@@ -69,19 +78,40 @@ def _released(config: SpectrogramConfig) -> bool:
 
 def matrix(config: SpectrogramConfig) -> Tensor:
     """Linear bins to mel bands, Tensor [n_bins, n_bands], float64."""
-    return _matrix(config.n_bins, config.sample_rate / 2, _released(config))
+    import torch
+
+    return torch.from_numpy(_matrix(config.n_bins, config.sample_rate / 2, _released(config)))
 
 
 def inverse_matrix(config: SpectrogramConfig) -> Tensor:
     """Mel bands to linear bins: the transpose, each column of their product scaled to sum to 1."""
-    forward = matrix(config)
-    total = (forward @ forward.T).sum(dim=1)
-    scale = torch.where(total.abs() > 1e-8, 1.0 / total, total)
-    return forward.T * scale
+    import torch
+
+    inverse = _inverse_matrix(config.n_bins, config.sample_rate / 2, _released(config))
+    return torch.from_numpy(inverse)
+
+
+def band_map(config: SpectrogramConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`inverse_matrix` as the engine takes it: what is not zero, bin by bin; without torch.
+
+    Returns
+    -------
+    starts : array [n_bins + 1], uint32
+        The bands of bin k are those from ``starts[k]`` to ``starts[k + 1]``.
+    bands : array [n], uint32
+    weights : array [n], float32
+    """
+    inverse = _inverse_matrix(config.n_bins, config.sample_rate / 2, _released(config))
+    bins, bands = np.nonzero(inverse.T)
+    starts = np.searchsorted(bins, np.arange(config.n_bins + 1))
+    weights = inverse.T[bins, bands].astype(np.float32)
+    return starts.astype(np.uint32), bands.astype(np.uint32), weights
 
 
 def nearest_bands(config: SpectrogramConfig) -> Tensor:
     """For each linear bin, the mel band whose centre is nearest."""
+    import torch
+
     centres = band_edges_hz(config.n_bins, config.sample_rate / 2, _released(config))[1]
     bins = np.linspace(0.0, config.sample_rate / 2, config.n_bins)
     return torch.from_numpy(np.abs(bins[:, None] - centres[None]).argmin(axis=1))

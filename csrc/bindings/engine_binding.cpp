@@ -44,6 +44,13 @@ static std::shared_ptr<FrameInstrument> make_frame_instrument(
   s.phase = py::cast<std::string>(spectrogram["phase"]) == "harmonic"
                 ? engine::PhaseChannel::kHarmonic
                 : engine::PhaseChannel::kInstantaneousFrequency;
+  if (spectrogram.contains("band_map")) {
+    const auto map = py::cast<py::tuple>(spectrogram["band_map"]);
+    s.mel.starts = py::cast<std::vector<std::uint32_t>>(map[0]);
+    s.mel.bands = py::cast<std::vector<std::uint32_t>>(map[1]);
+    s.mel.weights = py::cast<std::vector<float>>(map[2]);
+    s.mel.floor = py::cast<float>(spectrogram["magnitude_floor"]);
+  }
   settings.sustain = {py::cast<std::size_t>(sustain["loop_start_frame"]),
                       py::cast<std::size_t>(sustain["loop_end_frame"]),
                       py::cast<std::size_t>(sustain["release_frame"])};

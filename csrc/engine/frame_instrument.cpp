@@ -1,6 +1,7 @@
 // Checks of a GANSynth preset's fields, and the tables that its voices share.
 #include "engine/frame_instrument.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <stdexcept>
@@ -13,6 +14,17 @@ namespace audiogen::engine {
 
 static void require(bool holds, const std::string& message) {
   if (!holds) throw std::invalid_argument(message);
+}
+
+static void check_band_map(const BandMap& mel, std::size_t n_bins) {
+  const std::size_t n = mel.weights.size();
+  require(mel.starts.size() == n_bins + 1 && mel.bands.size() == n && mel.starts.back() == n &&
+              std::is_sorted(mel.starts.begin(), mel.starts.end()),
+          "the map of mel bands does not fit " + std::to_string(n_bins) + " bins");
+  for (const std::uint32_t band : mel.bands) {
+    require(band < n_bins, "mel band " + std::to_string(band) + " is beyond the last");
+  }
+  require(std::isfinite(mel.floor) && mel.floor > 0.0f, "magnitude_floor must be > 0");
 }
 
 static FrameSettings checked(FrameSettings settings) {
@@ -32,6 +44,7 @@ static FrameSettings checked(FrameSettings settings) {
             "magnitude_scale and frequency_scale must be > 0");
   }
   require(std::isfinite(s.magnitude_offset), "magnitude_offset is not a number");
+  if (!s.mel.empty()) check_band_map(s.mel, s.n_bins());
   const Sustain& sustain = settings.sustain;
   require(sustain.loop_end >= sustain.loop_start + 2,
           "loop_end=" + std::to_string(sustain.loop_end) +

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -17,7 +18,18 @@ enum class PhaseChannel {
   kHarmonic,                // advance less that of a harmonic tone at the note's pitch
 };
 
-// As `SpectrogramConfig` of audiogen/representation/config.py: linear bins, balanced padding.
+// Linear bins from the bands of a mel axis, as `band_map` of audiogen/representation/mel.py: bin k
+// is the sum of the bands from starts[k] to starts[k + 1], each times its weight.
+struct BandMap {
+  std::vector<std::uint32_t> starts;
+  std::vector<std::uint32_t> bands;
+  std::vector<float> weights;
+  float floor = 0.0f;  // added to powers before the logarithm
+
+  bool empty() const { return starts.empty(); }
+};
+
+// As `SpectrogramConfig` of audiogen/representation/config.py, with balanced padding.
 struct Spectrogram {
   double sample_rate = 16000.0;  // Hz
   std::size_t n_fft = 2048;
@@ -26,6 +38,7 @@ struct Spectrogram {
   float magnitude_offset = 0.0f;
   float frequency_scale = 1.0f;
   PhaseChannel phase = PhaseChannel::kHarmonic;
+  BandMap mel;  // empty where the generator's bins are linear
 
   std::size_t n_bins() const { return n_fft / 2; }
   std::size_t pad_front() const { return n_fft - hop_length; }

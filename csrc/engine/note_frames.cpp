@@ -33,6 +33,10 @@ NoteFrames::NoteFrames(const FrameSettings& settings)
     head->frequency.resize(n);
   }
   weight_.resize(n);
+  if (!settings.spectrogram.mel.empty()) {
+    band_power_.resize(n);
+    band_frequency_.resize(n);
+  }
 }
 
 void NoteFrames::Head::swap(Head& other) noexcept AUDIOGEN_REALTIME {
@@ -114,8 +118,30 @@ void NoteFrames::read(Head& head) noexcept AUDIOGEN_REALTIME {
   const float per_frequency = 1.0f / spectrogram.frequency_scale;
   for (std::size_t k = 0; k < head.offset.size(); ++k) {
     const float image = head.log_magnitude[k] - spectrogram.magnitude_offset;
-    head.log_magnitude[k] = image * per_magnitude + head.offset[k];
+    head.log_magnitude[k] = image * per_magnitude;
     head.frequency[k] *= per_frequency;
+  }
+  if (!spectrogram.mel.empty()) spread_bands(head);
+  for (std::size_t k = 0; k < head.offset.size(); ++k) head.log_magnitude[k] += head.offset[k];
+}
+
+// Log powers and phase advances of mel bands become log magnitudes and advances of linear bins, as
+// `spectrogram_to_waveform` of representation/spectrogram.py has it: a sum over frames of a sum
+// over bands is a sum over bands of a sum over frames, so one frame is enough.
+void NoteFrames::spread_bands(Head& head) noexcept AUDIOGEN_REALTIME {
+  const BandMap& mel = settings_->spectrogram.mel;
+  for (std::size_t b = 0; b < band_power_.size(); ++b) {
+    band_power_[b] = core::exp(head.log_magnitude[b]);
+    band_frequency_[b] = head.frequency[b];
+  }
+  for (std::size_t k = 0; k < band_power_.size(); ++k) {
+    float power = mel.floor, frequency = 0.0f;
+    for (std::size_t i = mel.starts[k]; i < mel.starts[k + 1]; ++i) {
+      power += mel.weights[i] * band_power_[mel.bands[i]];
+      frequency += mel.weights[i] * band_frequency_[mel.bands[i]];
+    }
+    head.log_magnitude[k] = 0.5f * core::log(power);
+    head.frequency[k] = frequency;
   }
 }
 

@@ -57,6 +57,7 @@ class NoteFrames {
   };
 
   void read(Head& head) noexcept AUDIOGEN_REALTIME;
+  void spread_bands(Head& head) noexcept AUDIOGEN_REALTIME;
   void step_to(std::size_t frame, std::size_t fade) noexcept AUDIOGEN_REALTIME;
   void match_loudness(bool may_rise) noexcept AUDIOGEN_REALTIME;
   void fade_frame() noexcept AUDIOGEN_REALTIME;
@@ -65,6 +66,8 @@ class NoteFrames {
   Head now_;
   Head next_;  // stepped to
   std::vector<float> weight_;
+  std::vector<float> band_power_;  // of a mel axis
+  std::vector<float> band_frequency_;
   std::size_t loop_fade_;
   models::NoteInput note_;
   std::size_t frames_read_ = 0;

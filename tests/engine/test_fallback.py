@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,6 +18,8 @@ from audiogen.engine.synth import ALL_OFF, EVENT, NOTE_OFF, NOTE_ON, PARAMETER
 from audiogen.errors import FormatError, ParameterError
 from audiogen.ops import _native
 from audiogen.presets import GeneratorTable, weight_shapes
+from audiogen.representation.config import SpectrogramConfig
+from audiogen.representation.mel import band_map
 
 pytestmark = pytest.mark.filterwarnings("ignore:audiogen was installed without:RuntimeWarning")
 
@@ -79,6 +82,10 @@ def instrument(
 ) -> Any:
     config = fields(conditioning)
     harmonic = conditioning == "harmonic"
+    if spectrogram.get("frequency", "linear") != "linear":
+        sizes = {"n_samples": 1, "n_fft": 128, "hop_length": 32, "n_frames": 32}
+        mel = SpectrogramConfig(**sizes, frequency=spectrogram["frequency"])
+        spectrogram["band_map"] = band_map(mel)
     return module.Instrument(
         module.Generator(config, weights or weights_for(config), "float32"),
         {
@@ -88,6 +95,7 @@ def instrument(
             "magnitude_scale": 0.25,
             "magnitude_offset": 0.8 if harmonic else 0.0,
             "frequency_scale": 0.8,
+            "magnitude_floor": 1e-6,
             "phase": "harmonic" if harmonic else "instantaneous_frequency",
             **spectrogram,
         },
@@ -173,12 +181,16 @@ def test_plays_as_the_native_engine(native, conditioning, sample_rate):
         {"hop_length": 64, "magnitude_offset": 1.1},
         {"hop_length": 8, "magnitude_offset": 0.8},
         {"phase": "instantaneous_frequency"},
+        {"conditioning": "one_hot", "magnitude_offset": 0.5, "frequency": "mel_released"},
+        {"conditioning": "one_hot", "magnitude_offset": 0.5, "frequency": "mel"},
         {"pitch_range": (58.0, 62.0)},
     ],
     ids=[
         "two windows meet",
         "sixteen windows meet",
         "phase without harmonics",
+        "mel bands of the released checkpoints",
+        "mel bands",
         "less than an octave",
     ],
 )
@@ -189,6 +201,45 @@ def test_plays_other_instruments_as_the_native_engine(native, changes):
     ]
     got, want = (play(engine, MODEL_RATE, SCORE, 512)[0] for engine in both)
     assert_same(got, want)
+
+
+@pytest.mark.parametrize("frequency", ["linear", "mel", "mel_released"])
+def test_a_note_is_the_inverse_transform_of_its_image(module, frequency):
+    """Before its first loop; the engine goes from bands to bins frame by frame."""
+    torch = pytest.importorskip("torch")
+    from audiogen.representation.spectrogram import denormalise, spectrogram_to_waveform
+
+    s = SpectrogramConfig(
+        n_samples=900,
+        n_fft=128,
+        hop_length=32,
+        n_frames=32,
+        frequency=frequency,
+        magnitude_scale=0.25,
+        magnitude_offset=0.5,
+    )
+    changes = {"magnitude_offset": 0.5, "frequency": frequency}
+    engine = module.Engine(instrument(module, "one_hot", **changes), MODEL_RATE, 512, 8, 5)
+    assert engine.latency == 0
+    got, _ = play(engine, MODEL_RATE, SCORE[:1], 512, 0.032)
+    config = fields("one_hot")
+    generator = fallback.Generator(config, weights_for(config))
+    image = torch.from_numpy(generator.generate(np.float32(LATENTS[0]), 60.0, 0.9, 0, 0))
+    want = spectrogram_to_waveform(denormalise(image, s), s).numpy()
+    # The frames from the loop's fade on reach back to 96 samples before they begin.
+    n = (SUSTAIN["loop_end_frame"] - fallback.LOOP_FADE) * 32 - 96
+    gain = np.dot(got[:n], want[:n]) / np.dot(want[:n], want[:n])  # of the velocity
+    assert 0.1 < gain <= 1.0
+    np.testing.assert_allclose(got[:n], gain * want[:n], rtol=0, atol=TOLERANCE)
+
+
+def test_refuses_a_map_of_bands_that_does_not_fit(native):
+    s = SpectrogramConfig(n_samples=1, n_fft=256, hop_length=32, n_frames=32, frequency="mel")
+    with pytest.raises(ParameterError, match="map of mel bands does not fit 64 bins"):
+        instrument(native, "one_hot", band_map=band_map(s))
+    starts, bands, weights = band_map(replace(s, n_fft=128))
+    with pytest.raises(ParameterError, match="mel band 64 is beyond the last"):
+        instrument(native, "one_hot", band_map=(starts, bands + 1, weights))
 
 
 def knob(time: float, name: str, value: float) -> Happening:

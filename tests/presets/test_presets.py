@@ -107,7 +107,12 @@ class TestFields:
             ("spectrogram.magnitude_scale", float("nan"), "magnitude_scale = nan isn't right"),
             ("spectrogram.magnitude_offset", "x", "spectrogram.magnitude_offset = 'x' isn't"),
             ("spectrogram.frequency_scale", -1.0, "frequency_scale = -1.0 isn't right"),
-            ("spectrogram.frequency", "mel", "frequency = 'mel' isn't right; give 'linear'"),
+            (
+                "spectrogram.frequency",
+                "bark",
+                "frequency = 'bark' isn't right; give 'linear', 'mel'",
+            ),
+            ("spectrogram.frequency", "mel", "'mel' doesn't go with phase = 'harmonic'"),
             ("spectrogram.phase", "phase", "phase = 'phase' isn't right; give 'harmonic' or"),
             ("generator.conditioning", "film", "generator.conditioning = 'film' isn't right"),
             ("generator.latent_size", 0, "generator.latent_size = 0 isn't right"),
