@@ -59,7 +59,7 @@ HEAVY_ALLOWED = {
     "data": {"pydantic"},
     "models": {"torch"},
     "representation": {"torch"},
-    "training": {"torch", "torchaudio"},
+    "training": {"torch", "torchaudio", "pydantic"},
     "ops/fallback.py": {"numba", "scipy"},
     "engine/fallback_samplernn.py": {"numba"},
     "presets": {"pydantic"},

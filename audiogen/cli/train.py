@@ -17,11 +17,8 @@ from audiogen.errors import AudiogenError, ParameterError
 
 if TYPE_CHECKING:
     from audiogen.training.checkpoints import Checkpoints
-    from audiogen.training.gansynth import Notes, Trainer
     from audiogen.training.journal import Journal, Sound
     from audiogen.training.loop import Steps
-
-FEW_NOTES = 500  # a training of fewer begins with a preset, if one fits
 
 
 class Families(TyperGroup):
@@ -111,21 +108,44 @@ def gansynth(
         typer.Argument(help="A folder of samples, or of notes in NSynth's layout."),
     ],
     output: Output,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="built-in, gansynth-paper, gansynth-small, or a file that ends in .toml.",
+            show_default="gansynth-paper on a machine with a GPU, built-in on any other",
+        ),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="cpu or cuda; built-in is for the CPU.", show_default="cuda if there is one"
+        ),
+    ] = None,
     start: Annotated[
         str | None,
         typer.Option(
             "--from",
-            help="A preset to begin with, of the same sizes; none to begin anew.",
-            show_default=f"the nearest, for fewer than {FEW_NOTES} notes",
+            help="Built-in: a preset to begin with, of the same sizes; none to begin anew.",
+            show_default="the nearest, for fewer than 500 notes",
         ),
     ] = None,
     steps: Annotated[
         int | None,
-        typer.Option(min=1, help="How many, in all.", show_default="3600; 1200 with a preset"),
+        typer.Option(
+            min=1,
+            help="How many, in all.",
+            show_default="the recipe's; built-in 3600, 1200 with a preset",
+        ),
     ] = None,
     adversarial_share: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Of the steps: those with the critic.")
-    ] = 0.125,
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Built-in: of the steps, those with the critic.",
+            show_default="0.125",
+        ),
+    ] = None,
     seed: Seed = 0,
     threads: Threads = 1,
     description: Description = "",
@@ -139,8 +159,11 @@ def gansynth(
     run: Run = None,
     resume: Resume = False,
 ) -> None:
-    """Train a GANSynth generator: first by regression, then with a Wasserstein critic.
+    """Train a GANSynth generator.
 
+    The built-in recipe regresses notes, each instrument a timbre, before a Wasserstein critic
+    joins. gansynth-paper is the published one, for a GPU: adversarial alone, growing block by
+    block, on random latents; gansynth-small is that for a CPU to try.
     A folder of samples is made a set of notes first, as `audiogen data folder` does.
     Curves and previews are in report.html in --run, and there for TensorBoard. Ctrl-C saves a
     checkpoint; --resume goes on from it.
@@ -155,21 +178,25 @@ def gansynth(
         read_source,
         sketch_notes,
     )
-    from audiogen.training.gansynth import Notes, Recipe
+    from audiogen.training.gansynth import Recipe
     from audiogen.training.pack import write_card
+    from audiogen.training.start import begin_training, choose_recipe
 
     _check_output(output)
     checkpoints = _checkpoints(output, run, resume)
     state = checkpoints.newest()
-    sample_rate = Recipe().spectrogram.sample_rate
+    own = {"--from": start, "--adversarial-share": adversarial_share}
+    chosen = choose_recipe(recipe, device, own, seed=seed, steps=steps, state=state)
+    sample_rate = (chosen or Recipe()).spectrogram.sample_rate
     about: dict[str, str] = {}
     folder = data if is_set(data) else _ingest(data, table, licence, sample_rate, seed, about)
     notes = read_notes(folder, sample_rate=sample_rate)
     source = read_source(notes.folder)
     torch.set_num_threads(threads)
-    begin = len(notes) < FEW_NOTES if start is None else start != "none"
-    options: dict[str, Any] = {"seed": seed, "adversarial_share": adversarial_share}
-    trainer = _trainer(Notes.read(notes), options, steps, start if begin else "none", state)
+    options: dict[str, Any] = {"seed": seed}
+    if adversarial_share is not None:
+        options["adversarial_share"] = adversarial_share
+    trainer = begin_training(notes, chosen, device, options, steps, start, state, _say)
     names = [entry.get("name", "?") for entry in source.get("instruments", ())]
     shown = ", ".join(names[:8]) + (" and others" if len(names) > 8 else "")
     card: dict[str, Any] = {
@@ -184,6 +211,7 @@ def gansynth(
         "notes": f"{len(trainer.training)} to train on, {len(trainer.held_out)} held out",
         "instruments": str(len(notes.instruments)),
         "begun with": trainer.begun_with or "nothing",
+        "recipe": "built-in" if chosen is None else f"{chosen.objective}, {chosen.images:,} images",
     }
     journal = _follow(
         trainer,
@@ -217,37 +245,6 @@ def _ingest(
     about["remarks"] = "; ".join(found.report["remarks"])
     about["picture of the samples"] = str(found.folder / "report.png")
     return found.folder
-
-
-def _trainer(
-    notes: Notes,
-    options: dict[str, Any],
-    steps: int | None,
-    start: str | None,
-    state: dict[str, Any] | None,
-) -> Trainer:
-    """A GANSynth trainer that begins anew ("none"), with a preset, or goes on from a checkpoint."""
-    from audiogen.presets import load_preset
-    from audiogen.training.gansynth import Recipe, Trainer
-    from audiogen.training.start import LEARNING_RATE, STEPS, nearest_preset, start_from
-
-    if state is not None:
-        options |= {name: state["recipe"][name] for name in ("learning_rate",)}
-        trainer = Trainer(notes, Recipe(steps=steps or state["recipe"]["steps"], **options))
-        trainer.restore(state)
-        return trainer
-    if start == "none":
-        return Trainer(notes, Recipe(**options | ({"steps": steps} if steps else {})))
-    recipe = Recipe(steps=steps or STEPS, learning_rate=LEARNING_RATE, **options)
-    trainer = Trainer(notes, recipe)
-    preset = nearest_preset(trainer) if start is None else load_preset(start)
-    if preset is None:
-        typer.echo("no preset has the sizes of this training, so it begins anew", err=True)
-        return _trainer(notes, options, steps, "none", None)
-    nearest = start_from(trainer, preset)
-    shown = ", ".join(dict.fromkeys(nearest.values()))
-    typer.echo(f"begins with the preset {preset.name}: {shown}", err=True)
-    return trainer
 
 
 @app.command()
@@ -415,7 +412,7 @@ def _checkpoints(output: Path, run: Path | None, resume: bool) -> Checkpoints:
     from audiogen.training.checkpoints import Checkpoints
 
     run = run or output.with_name(output.name + ".run")
-    checkpoints = Checkpoints(run, lambda line: typer.echo(line, err=True))
+    checkpoints = Checkpoints(run, _say)
     there = checkpoints.paths()
     if there and not resume:
         raise AudiogenError(
@@ -491,6 +488,10 @@ def _follow(
             journal.finish(f"stopped at step {trainer.step}: {error}")
             raise
     return journal
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
 
 
 def _command() -> str:

@@ -28,6 +28,7 @@ from audiogen.presets import (
     write_preset,
 )
 from audiogen.training.gansynth import Trainer
+from audiogen.training.growing import GrowingTrainer
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -40,7 +41,7 @@ N_SKETCHED = 3  # timbres, while training
 
 
 def export_preset(
-    trainer: Trainer,
+    trainer: Trainer | GrowingTrainer,
     notes: NoteSet,
     folder: Path,
     *,
@@ -53,7 +54,7 @@ def export_preset(
 
     Parameters
     ----------
-    trainer : Trainer
+    trainer : Trainer or GrowingTrainer
         Its averaged weights are taken.
     notes : NoteSet
         What it was trained on. Names, General MIDI programs, source and licence come from the
@@ -116,12 +117,16 @@ def write_with_preview(
         return write_preset(folder, fields, weights, files)
 
 
-def sketch_notes(trainer: Trainer, notes: NoteSet, **card: Any) -> tuple[np.ndarray, int]:
+def sketch_notes(
+    trainer: Trainer | GrowingTrainer, notes: NoteSet, **card: Any
+) -> tuple[np.ndarray, int]:
     """Let a training be heard as it is now: some of its timbres, as the preset would play them.
+
+    What is still growing can't be a preset, and is heard through the inverse transform.
 
     Parameters
     ----------
-    trainer : Trainer
+    trainer : Trainer or GrowingTrainer
         Its averaged weights are taken.
     notes : NoteSet
     **card
@@ -132,10 +137,21 @@ def sketch_notes(trainer: Trainer, notes: NoteSet, **card: Any) -> tuple[np.ndar
     samples : array [n_samples], float32
     sample_rate : int, Hz
     """
+    if isinstance(trainer, GrowingTrainer) and not trainer.grown:
+        return _sketch_growing(trainer)
     fields = preset_fields(trainer, notes, "sketch", **card)
     with draft_preset(fields, export_weights(trainer.average)) as draft:
         samples, sample_rate, _ = each_timbre(draft, 1.0, N_SKETCHED)
     return samples, sample_rate
+
+
+def _sketch_growing(trainer: GrowingTrainer) -> tuple[np.ndarray, int]:
+    lowest, highest = trainer.notes.pitches.min(), trainer.notes.pitches.max()
+    pitches = np.clip(np.array(_PREVIEW_PITCHES[:N_SKETCHED], np.float64), lowest, highest)
+    z = np.array(trainer.latents()[:N_SKETCHED], np.float32)
+    sample_rate = trainer.recipe.spectrogram.sample_rate
+    sounds = trainer.hear(z, pitches)[:, :sample_rate]
+    return sounds.flatten().cpu().numpy(), sample_rate
 
 
 @contextmanager
@@ -148,7 +164,7 @@ def draft_preset(fields: dict[str, Any], weights: dict[str, np.ndarray]) -> Iter
 
 
 def preset_fields(
-    trainer: Trainer,
+    trainer: Trainer | GrowingTrainer,
     notes: NoteSet,
     name: str,
     description: str,
@@ -168,18 +184,10 @@ def preset_fields(
     spectrogram, generator = recipe.spectrogram, recipe.generator
     source = read_source(notes.folder)
     described = {entry["instrument_str"]: entry for entry in source.get("instruments", ())}
-    families = {note.instrument: note.family for note in notes}
-    timbres: list[dict[str, Any]] = []
-    for instrument, z in zip(trainer.notes.names, trainer.average_latents.tolist(), strict=True):
-        entry = described.get(instrument, {})
-        timbre = {
-            "name": name_of(entry.get("name", instrument), [t["name"] for t in timbres]),
-            "z": [round(value, 5) for value in z],
-            "family": families[instrument],
-        }
-        if "program" in entry:
-            timbre["program"] = entry["program"]
-        timbres.append(timbre)
+    if isinstance(trainer, GrowingTrainer):
+        timbres = _drawn_timbres(trainer)
+    else:
+        timbres = _learned_timbres(trainer, notes, described)
     config = asdict(spectrogram)
     for key in ("sample_rate", "n_samples", "padding"):
         del config[key]
@@ -216,6 +224,33 @@ def preset_fields(
     }
     check_fields(fields, name)
     return fields
+
+
+def _learned_timbres(
+    trainer: Trainer, notes: NoteSet, described: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """``[[timbres]]``: one for each instrument."""
+    families = {note.instrument: note.family for note in notes}
+    timbres: list[dict[str, Any]] = []
+    for instrument, z in zip(trainer.notes.names, trainer.average_latents.tolist(), strict=True):
+        entry = described.get(instrument, {})
+        timbre = {
+            "name": name_of(entry.get("name", instrument), [t["name"] for t in timbres]),
+            "z": [round(value, 5) for value in z],
+            "family": families[instrument],
+        }
+        if "program" in entry:
+            timbre["program"] = entry["program"]
+        timbres.append(timbre)
+    return timbres
+
+
+def _drawn_timbres(trainer: GrowingTrainer) -> list[dict[str, Any]]:
+    """``[[timbres]]`` of a generator that never heard of instruments: latents drawn at random."""
+    return [
+        {"name": f"latent-{i}", "z": [round(value, 5) for value in z], "family": "other"}
+        for i, z in enumerate(trainer.latents(), 1)
+    ]
 
 
 def read_source(folder: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Beside its checkpoints a training keeps a card: what its preset will say that no
 from __future__ import annotations
 
 import json
+import math
 import platform
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from audiogen.representation.config import SpectrogramConfig
 from audiogen.training.export import preview_notes, write_with_preview
 from audiogen.training.export_samplernn import preview_texture
 from audiogen.training.journal import read_log
+from audiogen.training.recipes import growing_recipe
 
 CARD_NAME = "card.json"
 
@@ -106,8 +108,17 @@ def _read_card(run: Path) -> dict[str, Any]:
 
 
 def _of_gansynth(fields: dict[str, Any], state: dict[str, Any]) -> dict[str, np.ndarray]:
-    """The averaged weights; the averaged latents go into the fields."""
-    recipe, latents = state["recipe"], state["average_latents"].tolist()
+    """The averaged weights; latents that were learned go into the fields."""
+    recipe = state["recipe"]
+    generator = gansynth.Generator(
+        gansynth.GeneratorConfig(**recipe["generator"]), SpectrogramConfig(**recipe["spectrogram"])
+    )
+    generator.load_state_dict(state["average"])
+    weights = gansynth.export_weights(generator)
+    if "average_latents" not in state:
+        _require_grown(state)
+        return weights
+    latents = state["average_latents"].tolist()
     if len(latents) != len(fields["timbres"]):
         raise PresetError(
             f"{CARD_NAME} names {len(fields['timbres'])} timbres, and the checkpoint has"
@@ -117,11 +128,19 @@ def _of_gansynth(fields: dict[str, Any], state: dict[str, Any]) -> dict[str, np.
         timbre | {"z": [round(number, 5) for number in z]}
         for timbre, z in zip(fields["timbres"], latents, strict=True)
     ]
-    generator = gansynth.Generator(
-        gansynth.GeneratorConfig(**recipe["generator"]), SpectrogramConfig(**recipe["spectrogram"])
-    )
-    generator.load_state_dict(state["average"])
-    return gansynth.export_weights(generator)
+    return weights
+
+
+def _require_grown(state: dict[str, Any]) -> None:
+    """A generator plays with its last block alone, which must have been faded in."""
+    recipe = growing_recipe(state["recipe"])
+    last = recipe.starts_at(recipe.n_stages - 1)
+    if recipe.images_at(state["step"]) < last:
+        first = math.ceil(last * recipe.n_steps / recipe.images)
+        raise PresetError(
+            f"the checkpoint of step {state['step']} is still growing; from step {first} on there"
+            " is a preset in it"
+        )
 
 
 def _of_samplernn(state: dict[str, Any]) -> dict[str, np.ndarray]:

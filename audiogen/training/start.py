@@ -1,22 +1,154 @@
-"""Beginning a GANSynth training with the weights and timbres of a preset."""
+"""Beginning a GANSynth training: by which recipe, anew, with a preset, or from a checkpoint."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from audiogen.data.nsynth import NoteSet
 from audiogen.errors import ParameterError, PresetError
 from audiogen.models.gansynth import Generator, import_weights
 from audiogen.presets import GansynthPreset, Preset, find_presets, load_preset
+from audiogen.training import gansynth
 from audiogen.training.gansynth import Trainer
+from audiogen.training.growing import GrowingTrainer, find_device
+from audiogen.training.recipes import PUBLISHED, GrowingRecipe, growing_recipe, read_recipe
 
+BUILT_IN = "built-in"  # regression, then a critic: `training.gansynth`
+FEW_NOTES = 500  # a built-in training of fewer begins with a preset, if one fits
 N_COMPARED = 4  # notes of an instrument, from its lowest to its highest
 # With a preset's weights: a rate at which they aren't forgotten, and steps enough for new timbres.
 LEARNING_RATE, STEPS = 1e-3, 1200
+
+
+def choose_recipe(
+    name: str | None,
+    device: str | None,
+    own: dict[str, Any],
+    *,
+    seed: int,
+    steps: int | None,
+    state: dict[str, Any] | None,
+) -> GrowingRecipe | None:
+    """Find the recipe of a training.
+
+    Parameters
+    ----------
+    name : str, optional
+        ``built-in``, or as `recipes.read_recipe` takes it. Without one, that of the checkpoint; the
+        published one on a GPU; else the built-in one.
+    device : str, optional
+    own : dict
+        Options that only the built-in recipe has, None where they weren't given.
+    seed, steps : int
+        Of a recipe that grows.
+    state : dict, optional
+        The checkpoint that is gone on from.
+
+    Returns
+    -------
+    GrowingRecipe or None
+        None for the built-in one.
+
+    Raises
+    ------
+    ParameterError
+        If an option doesn't apply, or the recipe is unknown.
+    FormatError
+        If its file is wrong.
+    """
+    given = [option for option, value in own.items() if value is not None]
+    recipe = None
+    if name is None and state is not None and "average_latents" not in state:
+        recipe = growing_recipe(state["recipe"])
+        steps = steps or recipe.steps
+    elif name is None and state is None and not given and find_device(device).type == "cuda":
+        name = PUBLISHED
+    if recipe is None and name not in (None, BUILT_IN):
+        recipe = read_recipe(name)
+    if recipe is None:
+        if device not in (None, "cpu"):
+            raise ParameterError(
+                f"device {device!r} isn't for the {BUILT_IN} recipe, which trains on the CPU; give"
+                " another --recipe"
+            )
+        return None
+    if given:
+        raise ParameterError(
+            f"{' and '.join(given)} can't be used with a recipe that grows from nothing; leave it"
+            f" out, or give --recipe {BUILT_IN}"
+        )
+    return replace(recipe, seed=seed, steps=steps or 0)
+
+
+def begin_training(
+    notes: NoteSet,
+    recipe: GrowingRecipe | None,
+    device: str | None,
+    options: dict[str, Any],
+    steps: int | None,
+    start: str | None,
+    state: dict[str, Any] | None,
+    say: Callable[[str], None],
+) -> Trainer | GrowingTrainer:
+    """Make the trainer of a recipe, and let it go on from a checkpoint if there is one.
+
+    Parameters
+    ----------
+    notes : NoteSet
+    recipe, device
+        As `choose_recipe` has them.
+    options : dict
+        Of `gansynth.Recipe`, for the built-in one, as are the next two.
+    steps : int, optional
+    start : str, optional
+        The preset to begin with, or ``none``; without one, the nearest for fewer than `FEW_NOTES`.
+    state : dict, optional
+    say : callable
+        Gets a sentence on how it begins.
+    """
+    trainer: Trainer | GrowingTrainer
+    if recipe is not None:
+        trainer = GrowingTrainer(notes, recipe, device)
+        if state is not None:
+            trainer.restore(state)
+        return trainer
+    if start is None and len(notes) >= FEW_NOTES:
+        start = "none"
+    return _begin_built_in(gansynth.Notes.read(notes), options, steps, start, state, say)
+
+
+def _begin_built_in(
+    notes: gansynth.Notes,
+    options: dict[str, Any],
+    steps: int | None,
+    start: str | None,
+    state: dict[str, Any] | None,
+    say: Callable[[str], None],
+) -> Trainer:
+    if state is not None:
+        options |= {name: state["recipe"][name] for name in ("learning_rate",)}
+        steps = steps or state["recipe"]["steps"]
+        trainer = Trainer(notes, gansynth.Recipe(steps=steps, **options))
+        trainer.restore(state)
+        return trainer
+    if start == "none":
+        return Trainer(notes, gansynth.Recipe(**options | ({"steps": steps} if steps else {})))
+    recipe = gansynth.Recipe(steps=steps or STEPS, learning_rate=LEARNING_RATE, **options)
+    trainer = Trainer(notes, recipe)
+    preset = nearest_preset(trainer) if start is None else load_preset(start)
+    if preset is None:
+        say("no preset has the sizes of this training, so it begins anew")
+        return _begin_built_in(notes, options, steps, "none", None, say)
+    nearest = start_from(trainer, preset)
+    shown = ", ".join(dict.fromkeys(nearest.values()))
+    say(f"begins with the preset {preset.name}: {shown}")
+    return trainer
 
 
 def start_from(trainer: Trainer, preset: Preset) -> dict[str, str]:

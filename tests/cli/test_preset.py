@@ -117,7 +117,7 @@ RATE = 16000
 @pytest.fixture
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch, call: Any) -> Path:
     """The folder of a training of a few steps, whose preset is ``out``."""
-    pytest.importorskip("torch")
+    torch = pytest.importorskip("torch")
     from audiogen.data.nsynth import SetWriter
     from audiogen.models.gansynth import GeneratorConfig
     from audiogen.training import gansynth
@@ -133,6 +133,7 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, call: Any) -> Path:
     )
     monkeypatch.setattr(gansynth, "Recipe", lambda **changes: dataclasses.replace(small, **changes))
     monkeypatch.setattr(gansynth.shutil, "which", lambda name: None)  # no torch.compile
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)  # the built-in recipe
     t = np.arange(1000) / RATE
     with SetWriter(folder / "notes", RATE) as writer:
         for i in range(8):

@@ -41,6 +41,7 @@ def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Eight notes that are over in a moment, and a recipe that is as short."""
     monkeypatch.setattr(gansynth, "Recipe", lambda **changes: dataclasses.replace(SMALL, **changes))
     monkeypatch.setattr(gansynth.shutil, "which", lambda name: None)  # no torch.compile
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)  # the built-in recipe
     folder = tmp_path / "notes"
     t = np.arange(1000) / RATE
     with SetWriter(folder, RATE) as writer:
