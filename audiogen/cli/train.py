@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from audiogen.training.checkpoints import Checkpoints
     from audiogen.training.journal import Journal, Sound
     from audiogen.training.loop import Steps
+    from audiogen.training.processes import Processes
 
 
 class Families(TyperGroup):
@@ -39,7 +42,7 @@ class Families(TyperGroup):
             )
         if family is None and "--help" not in rest:
             family, why = choose_family(folder)
-            typer.echo(f"{family}: {why}; --family overrules", err=True)
+            _say(f"{family}: {why}; --family overrules")
         family = family or "gansynth"
         length = {option.partition("=")[0] for option in rest} & {"--minutes", "--steps"}
         if family == "samplernn" and not length and "--help" not in rest:
@@ -161,9 +164,9 @@ def gansynth(
 ) -> None:
     """Train a GANSynth generator.
 
-    The built-in recipe regresses notes, each instrument a timbre, before a Wasserstein critic
-    joins. gansynth-paper is the published one, for a GPU: adversarial alone, growing block by
-    block, on random latents; gansynth-small is that for a CPU to try.
+    The built-in recipe learns notes one by one, each instrument a timbre, before a Wasserstein
+    critic joins. gansynth-paper is the published one, for a GPU: adversarial alone, growing block
+    by block, on random latents; gansynth-small is that for a CPU to try.
     A folder of samples is made a set of notes first, as `audiogen data folder` does.
     Curves and previews are in report.html in --run, and there for TensorBoard. Ctrl-C saves a
     checkpoint; --resume goes on from it.
@@ -180,23 +183,26 @@ def gansynth(
     )
     from audiogen.training.gansynth import Recipe
     from audiogen.training.pack import write_card
+    from audiogen.training.processes import Processes
     from audiogen.training.start import begin_training, choose_recipe
 
-    _check_output(output)
-    checkpoints = _checkpoints(output, run, resume)
-    state = checkpoints.newest()
+    processes = Processes.launched()
+    checkpoints, state = _begin(output, run, resume, processes)
     own = {"--from": start, "--adversarial-share": adversarial_share}
     chosen = choose_recipe(recipe, device, own, seed=seed, steps=steps, state=state)
     sample_rate = (chosen or Recipe()).spectrogram.sample_rate
     about: dict[str, str] = {}
-    folder = data if is_set(data) else _ingest(data, table, licence, sample_rate, seed, about)
+    folder = data
+    if not is_set(data):
+        ingest = partial(_ingest, data, table, licence, sample_rate, seed, about)
+        folder = processes.told(ingest() if processes.first else None)
     notes = read_notes(folder, sample_rate=sample_rate)
     source = read_source(notes.folder)
     torch.set_num_threads(threads)
     options: dict[str, Any] = {"seed": seed}
     if adversarial_share is not None:
         options["adversarial_share"] = adversarial_share
-    trainer = begin_training(notes, chosen, device, options, steps, start, state, _say)
+    trainer = begin_training(notes, chosen, device, options, steps, start, state, _say, processes)
     names = [entry.get("name", "?") for entry in source.get("instruments", ())]
     shown = ", ".join(names[:8]) + (" and others" if len(names) > 8 else "")
     card: dict[str, Any] = {
@@ -206,7 +212,8 @@ def gansynth(
     }
     # A bad name shows now, not at the end.
     fields = preset_fields(trainer, notes, output.name, **card)
-    write_card(checkpoints.folder, fields, _command())
+    if processes.first:
+        write_card(checkpoints.folder, fields, _command())
     about |= {
         "notes": f"{len(trainer.training)} to train on, {len(trainer.held_out)} held out",
         "instruments": str(len(notes.instruments)),
@@ -220,6 +227,7 @@ def gansynth(
         about,
         lambda: sketch_notes(trainer, notes, **card),
         preview_minutes,
+        processes,
     )
     preset = export_preset(trainer, notes, output, command=_command(), **card)
     measured = ", ".join(f"{name} {value:.3f}" for name, value in preset.measured.items())
@@ -309,13 +317,13 @@ def samplernn(
         start_from,
     )
     from audiogen.training.pack import write_card
+    from audiogen.training.processes import Processes
     from audiogen.training.samplernn import Recipe, Trainer, steps_in
 
     if (minutes is None) == (steps is None):
         raise ParameterError("give either --minutes or --steps, one of the two")
-    _check_output(output)
-    checkpoints = _checkpoints(output, run, resume)
-    state = checkpoints.newest()
+    processes = Processes.launched()
+    checkpoints, state = _begin(output, run, resume, processes)
     torch.set_num_threads(threads)
     model = SampleRNNConfig(
         frame_sizes=_sizes(frame_sizes),
@@ -347,22 +355,23 @@ def samplernn(
         astray=recipe.astray,
     )
     for line in prepared.split["skipped"]:
-        typer.echo(f"left out: {line}", err=True)
+        _say(f"left out: {line}")
     split = prepared.split
     found = (
         f"{prepared.minutes:.1f} minutes to train on in {len(split['training'])} files;"
         f" {len(split['held_out'])} held out, {len(split['skipped'])} left out"
     )
-    typer.echo(found, err=True)
-    (checkpoints.folder / "split.json").write_text(json.dumps(split, indent=1))
+    _say(found)
+    if processes.first:
+        (checkpoints.folder / "split.json").write_text(json.dumps(split, indent=1))
 
     def make(n_steps: int) -> Trainer:
         recipe = Recipe(steps=n_steps, model=prepared.model, **options)
-        return Trainer(prepared.training, prepared.held_out, recipe)
+        return Trainer(prepared.training, prepared.held_out, recipe, processes)
 
     if steps is None and state is not None:
         steps = int(state["recipe"]["steps"])
-    trainer = make(steps or steps_in(60.0 * (minutes or 0.0), make(1_000_000)))
+    trainer = make(steps or processes.told(steps_in(60.0 * (minutes or 0.0), make(1_000_000))))
     if start is not None:
         start_from(trainer, load_preset(start))
     if state is not None:
@@ -375,7 +384,8 @@ def samplernn(
         "temperature": temperature,
     }
     fields = samplernn_fields(trainer, prepared, data, output.name, **card)
-    write_card(checkpoints.folder, fields, _command())
+    if processes.first:
+        write_card(checkpoints.folder, fields, _command())
     journal = _follow(
         trainer,
         checkpoints,
@@ -383,6 +393,7 @@ def samplernn(
         {"data": found, "left out": "; ".join(split["skipped"])},
         lambda: sketch_samplernn(trainer, prepared, data, **card),
         preview_minutes,
+        processes,
     )
     preset = export_samplernn(trainer, prepared, data, output, command=_command(), **card)
     measured = ", ".join(f"{name} {value:.3f}" for name, value in preset.measured.items())
@@ -401,6 +412,23 @@ def _sizes(text: str) -> tuple[int, ...]:
         ) from None
 
 
+def _begin(
+    output: Path, run: Path | None, resume: bool, processes: Processes
+) -> tuple[Checkpoints, dict[str, Any] | None]:
+    """Where checkpoints are, and the state of the newest; the first process looks for all."""
+    from audiogen.training.checkpoints import Checkpoints
+
+    if processes.first:
+        _check_output(output)
+        checkpoints = _checkpoints(output, run, resume)
+        return checkpoints, processes.told(checkpoints.newest())
+    return Checkpoints(run or _run_of(output), _say), processes.told(None)
+
+
+def _run_of(output: Path) -> Path:
+    return output.with_name(output.name + ".run")
+
+
 def _check_output(output: Path) -> None:
     if output.exists() and not (output / "preset.toml").is_file():
         if not output.is_dir() or any(output.iterdir()):
@@ -411,7 +439,7 @@ def _checkpoints(output: Path, run: Path | None, resume: bool) -> Checkpoints:
     """Where checkpoints are, or will be; old ones are neither taken nor lost unasked."""
     from audiogen.training.checkpoints import Checkpoints
 
-    run = run or output.with_name(output.name + ".run")
+    run = run or _run_of(output)
     checkpoints = Checkpoints(run, _say)
     there = checkpoints.paths()
     if there and not resume:
@@ -430,13 +458,24 @@ def _follow(
     about: dict[str, str],
     sketch: Callable[[], Sound],
     preview_minutes: float,
+    processes: Processes,
 ) -> Journal:
-    """Train to the last step, with a bar on a terminal and a journal beside the checkpoints."""
+    """Train to the last step, with a bar on a terminal and a journal beside the checkpoints.
+
+    Processes other than the first one end here.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from audiogen.training.journal import Journal
     from audiogen.training.loop import train as run_trainer
+
+    if not processes.first:
+        try:
+            run_trainer(trainer, checkpoints, lambda losses: None, processes=processes)
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+        raise typer.Exit
 
     columns = (
         BarColumn(),
@@ -476,6 +515,7 @@ def _follow(
                 report,
                 (lambda: journal.preview(trainer.step, sketch)) if preview_minutes else None,
                 60.0 * preview_minutes,
+                processes=processes,
             )
         except KeyboardInterrupt:
             journal.finish(f"stopped at step {trainer.step}")
@@ -491,7 +531,8 @@ def _follow(
 
 
 def _say(line: str) -> None:
-    typer.echo(line, err=True)
+    if os.environ.get("RANK", "0") == "0":  # of several processes, one speaks
+        typer.echo(line, err=True)
 
 
 def _command() -> str:

@@ -464,7 +464,8 @@ class Trainer:
         }
         loss = recipe.magnitude_weight * energy["magnitude"]
         loss = loss + recipe.frequency_weight * energy["frequency"]
-        return loss, to_real | {"variety": apart["magnitude"] / to_real["magnitude"]}
+        variety = joint(apart["magnitude"].detach()) / joint(to_real["magnitude"].detach())
+        return loss, to_real | {"variety": variety}
 
     def _distances(
         self,

@@ -33,6 +33,7 @@ from audiogen.representation.spectrogram import (
 from audiogen.training import losses
 from audiogen.training.checkpoints import n_bytes_of
 from audiogen.training.gansynth import MOST_OVERFIT, N_MEANT
+from audiogen.training.processes import Processes
 from audiogen.training.recipes import GrowingRecipe
 
 N_LOOKS = 60  # at held-out notes in the course of a training; the last resolution has seven
@@ -128,6 +129,8 @@ class GrowingTrainer:
     recipe : GrowingRecipe
     device : str, optional
         ``cpu`` or ``cuda``; by default a GPU if there is one.
+    processes : Processes, optional
+        That share each batch; this one alone by default.
 
     Raises
     ------
@@ -135,9 +138,16 @@ class GrowingTrainer:
         If there is no such device.
     """
 
-    def __init__(self, notes: NoteSet, recipe: GrowingRecipe, device: str | None = None):
+    def __init__(
+        self,
+        notes: NoteSet,
+        recipe: GrowingRecipe,
+        device: str | None = None,
+        processes: Processes | None = None,
+    ):
         self.recipe = recipe
-        self.device = find_device(device)
+        self.processes = processes or Processes()
+        self.device = find_device(device, self.processes.gpu)
         config, spectrogram = recipe.generator, recipe.spectrogram
         self.notes = NotesOnDisk(notes, config, spectrogram.n_samples)
         training, held_out = self.notes.split(recipe.held_out, recipe.seed)
@@ -149,6 +159,7 @@ class GrowingTrainer:
         self.critic = Critic(
             CriticConfig(config.channels, config.start_shape, n_pitches=config.n_pitches)
         ).to(**layout)
+        self.critic.joint = self.processes.mean
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
         self.step = 0
         self.seconds = 0.0  # spent in steps, stops not counted
@@ -196,7 +207,8 @@ class GrowingTrainer:
         seen = self._generator_step(growth, chance.z[0], chance.pitches[0])
         for z, pitches, notes in zip(chance.z[1:], chance.pitches[1:], chance.notes, strict=True):
             seen |= self._critic_step(growth, z, pitches, notes)
-        values = torch.stack(list(seen.values())).tolist()  # one wait for the device, not many
+        # One wait for the device, not many.
+        values = self.processes.mean(torch.stack(list(seen.values()))).tolist()
         told = {"growth": growth} | dict(zip(seen, values, strict=True))
         self.step += 1
         if self.step * N_LOOKS // self.n_steps != (self.step - 1) * N_LOOKS // self.n_steps:
@@ -267,7 +279,7 @@ class GrowingTrainer:
         return np.random.default_rng((self.recipe.seed, purpose, number))
 
     def _draw(self) -> _Chance:
-        """Everything of a step that is left to chance, whole batches; the only place that draws.
+        """Everything of a step that is left to chance, of which this process takes its share.
 
         Real notes come shuffled, each once before any comes twice. Pitches are asked for as often
         as they are in the set. torch's generator is seeded for the penalty's points.
@@ -285,7 +297,9 @@ class GrowingTrainer:
             _shuffled(len(self.training), recipe.seed, int(epoch))[place]
             for epoch, place in zip(epochs, within, strict=True)
         ]
-        return _Chance(z, pitches, self.training[order].reshape(recipe.critic_steps, -1))
+        chosen = self.training[order].reshape(recipe.critic_steps, -1)
+        own = self.processes.own
+        return _Chance(*(np.stack([own(rows) for rows in drawn]) for drawn in (z, pitches, chosen)))
 
     def _generator_step(self, growth: float, z: np.ndarray, pitches: np.ndarray) -> dict:
         self.critic.requires_grad_(False)
@@ -311,7 +325,9 @@ class GrowingTrainer:
             fake = self._generate(self.generator, growth, z, pitches)
         real_score, logits = self._judge(real, growth)
         fake_score, _ = self._judge(fake, growth)
-        penalty = losses.gradient_penalty(lambda x: self._judge(x, growth)[0], real, fake)
+        penalty = losses.gradient_penalty(
+            lambda x: self._judge(x, growth)[0], real, fake, self.processes.drawn(torch.rand)
+        )
         classes = self._classes(self.notes.pitches[notes])
         told = F.cross_entropy(logits, classes)
         loss = losses.critic_loss(real_score, fake_score, recipe.drift)
@@ -328,8 +344,9 @@ class GrowingTrainer:
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self.processes.average_gradients(parameters)
         norm = torch.nn.utils.clip_grad_norm_(parameters, math.inf)
-        if not torch.isfinite(loss.detach() + norm):
+        if not torch.isfinite(self.processes.mean(loss.detach()) + norm):
             raise AudiogenError(
                 f"the loss became {loss.item():g} at step {self.step}, its gradient"
                 f" {norm.item():g}; lower the recipe's learning_rate"
@@ -474,8 +491,8 @@ class GrowingTrainer:
             getattr(self, name).load_state_dict(state[name])
 
 
-def find_device(name: str | None = None) -> torch.device:
-    """The device of a name, or a GPU if there is one.
+def find_device(name: str | None = None, gpu: int = 0) -> torch.device:
+    """The device of a name, or a GPU if there is one: that of this number.
 
     Raises
     ------
@@ -488,7 +505,7 @@ def find_device(name: str | None = None) -> torch.device:
         raise DeviceError(f"device {name!r} is unknown; use cpu or cuda")
     if name == "cuda" and not there:
         raise DeviceError("device cuda isn't there: torch sees no GPU; use cpu")
-    return torch.device(name)
+    return torch.device("cuda", gpu) if name == "cuda" else torch.device("cpu")
 
 
 def coarsened(image: Tensor, growth: float, n_blocks: int) -> Tensor:

@@ -34,12 +34,15 @@ class Processes:
     ----------
     rank, size : int
         Which this one is, and of how many.
+    gpu : int
+        The one of this machine that is for this process.
     """
 
     def __init__(self, fabric: Any = None):
         self._fabric = fabric
         self.rank = 0 if fabric is None else int(fabric.global_rank)
         self.size = 1 if fabric is None else int(fabric.world_size)
+        self.gpu = 0 if fabric is None else int(fabric.local_rank)
 
     @classmethod
     def launched(cls) -> Processes:
@@ -60,9 +63,11 @@ class Processes:
                 "training in several processes wants Lightning Fabric: pip install lightning-fabric"
             ) from None
         of_this_machine = int(os.environ["LOCAL_WORLD_SIZE"])
+        gpus = torch.cuda.device_count() >= of_this_machine
         fabric = Fabric(
-            accelerator="cpu",
-            strategy=DDPStrategy(process_group_backend="gloo"),
+            accelerator="cuda" if gpus else "cpu",
+            # Networks of the built-in recipe are on the CPU also where there are GPUs.
+            strategy=DDPStrategy(process_group_backend="cpu:gloo,cuda:nccl" if gpus else "gloo"),
             devices=of_this_machine,
             num_nodes=int(os.environ["WORLD_SIZE"]) // of_this_machine,
         )
@@ -110,20 +115,19 @@ class Processes:
         if self.size == 1:
             return
         gradients = [p.grad for p in parameters if p.grad is not None]
-        flat = self._fabric.all_reduce(
-            torch.cat([g.flatten() for g in gradients]), reduce_op="mean"
-        )
-        for gradient, mean in zip(
-            gradients, flat.split([g.numel() for g in gradients]), strict=True
-        ):
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        distributed.all_reduce(flat)
+        means = (flat / self.size).split([gradient.numel() for gradient in gradients])
+        for gradient, mean in zip(gradients, means, strict=True):
             gradient.copy_(mean.view_as(gradient))
 
     def any(self, *said: bool) -> list[bool]:
         """Which of some things any process says, so that all do the same."""
         if self.size == 1:
             return list(said)
-        heard = self._fabric.all_reduce(torch.tensor(said, dtype=torch.float32), reduce_op="sum")
-        return [bool(n) for n in heard > 0.0]
+        heard = torch.tensor(said, dtype=torch.int32)
+        distributed.all_reduce(heard)
+        return (heard > 0).tolist()
 
     def told(self, value: Any) -> Any:
         """What the first process says, to all."""

@@ -17,9 +17,10 @@ from audiogen.presets import GansynthPreset, Preset, find_presets, load_preset
 from audiogen.training import gansynth
 from audiogen.training.gansynth import Trainer
 from audiogen.training.growing import GrowingTrainer, find_device
+from audiogen.training.processes import Processes
 from audiogen.training.recipes import PUBLISHED, GrowingRecipe, growing_recipe, read_recipe
 
-BUILT_IN = "built-in"  # regression, then a critic: `training.gansynth`
+BUILT_IN = "built-in"  # energy distance, then a critic: `training.gansynth`
 FEW_NOTES = 500  # a built-in training of fewer begins with a preset, if one fits
 N_COMPARED = 4  # notes of an instrument, from its lowest to its highest
 # With a preset's weights: a rate at which they aren't forgotten, and steps enough for new timbres.
@@ -95,6 +96,7 @@ def begin_training(
     start: str | None,
     state: dict[str, Any] | None,
     say: Callable[[str], None],
+    processes: Processes,
 ) -> Trainer | GrowingTrainer:
     """Make the trainer of a recipe, and let it go on from a checkpoint if there is one.
 
@@ -111,16 +113,17 @@ def begin_training(
     state : dict, optional
     say : callable
         Gets a sentence on how it begins.
+    processes : Processes
     """
-    trainer: Trainer | GrowingTrainer
     if recipe is not None:
-        trainer = GrowingTrainer(notes, recipe, device)
+        trainer = GrowingTrainer(notes, recipe, device, processes)
         if state is not None:
             trainer.restore(state)
         return trainer
     if start is None and len(notes) >= FEW_NOTES:
         start = "none"
-    return _begin_built_in(gansynth.Notes.read(notes), options, steps, start, state, say)
+    read = gansynth.Notes.read(notes)
+    return _begin_built_in(read, options, steps, start, state, say, processes)
 
 
 def _begin_built_in(
@@ -130,21 +133,24 @@ def _begin_built_in(
     start: str | None,
     state: dict[str, Any] | None,
     say: Callable[[str], None],
+    processes: Processes,
 ) -> Trainer:
+    def make(**options: Any) -> Trainer:
+        return Trainer(notes, gansynth.Recipe(**options), processes=processes)
+
     if state is not None:
         options |= {name: state["recipe"][name] for name in ("learning_rate",)}
         steps = steps or state["recipe"]["steps"]
-        trainer = Trainer(notes, gansynth.Recipe(steps=steps, **options))
+        trainer = make(steps=steps, **options)
         trainer.restore(state)
         return trainer
     if start == "none":
-        return Trainer(notes, gansynth.Recipe(**options | ({"steps": steps} if steps else {})))
-    recipe = gansynth.Recipe(steps=steps or STEPS, learning_rate=LEARNING_RATE, **options)
-    trainer = Trainer(notes, recipe)
+        return make(**options | ({"steps": steps} if steps else {}))
+    trainer = make(steps=steps or STEPS, learning_rate=LEARNING_RATE, **options)
     preset = nearest_preset(trainer) if start is None else load_preset(start)
     if preset is None:
         say("no preset has the sizes of this training, so it begins anew")
-        return _begin_built_in(notes, options, steps, "none", None, say)
+        return _begin_built_in(notes, options, steps, "none", None, say, processes)
     nearest = start_from(trainer, preset)
     shown = ", ".join(dict.fromkeys(nearest.values()))
     say(f"begins with the preset {preset.name}: {shown}")
