@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audiogen.bench import engine, samplernn
+from audiogen.bench import engine, gansynth, samplernn
 from audiogen.bench.race import Race
 from audiogen.errors import MissingPackageError
 from audiogen.ops import _native
@@ -219,4 +219,5 @@ JOBS: dict[str, Callable[[], Iterator[Race]]] = {
     "istft": istft,
     "engine": engine.engine,
     **samplernn.JOBS,
+    **gansynth.JOBS,
 }

@@ -149,6 +149,15 @@ def gansynth(
             show_default="0.125",
         ),
     ] = None,
+    variety: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Built-in: how much partials may vary; 1 for bowed strings or choirs.",
+            show_default="0",
+        ),
+    ] = None,
     seed: Seed = 0,
     threads: Threads = 1,
     description: Description = "",
@@ -188,7 +197,7 @@ def gansynth(
 
     processes = Processes.launched()
     checkpoints, state = _begin(output, run, resume, processes)
-    own = {"--from": start, "--adversarial-share": adversarial_share}
+    own = {"--from": start, "--adversarial-share": adversarial_share, "--variety": variety}
     chosen = choose_recipe(recipe, device, own, seed=seed, steps=steps, state=state)
     sample_rate = (chosen or Recipe()).spectrogram.sample_rate
     about: dict[str, str] = {}
@@ -200,8 +209,8 @@ def gansynth(
     source = read_source(notes.folder)
     torch.set_num_threads(threads)
     options: dict[str, Any] = {"seed": seed}
-    if adversarial_share is not None:
-        options["adversarial_share"] = adversarial_share
+    shares = {"adversarial_share": adversarial_share, "variety": variety}
+    options |= {name: value for name, value in shares.items() if value is not None}
     trainer = begin_training(notes, chosen, device, options, steps, start, state, _say, processes)
     names = [entry.get("name", "?") for entry in source.get("instruments", ())]
     shown = ", ".join(names[:8]) + (" and others" if len(names) > 8 else "")

@@ -140,8 +140,8 @@ def loudness_weight(log_magnitude: Tensor) -> Tensor:
 def energy_distance(to_first: Tensor, to_second: Tensor, apart: Tensor) -> Tensor:
     """(d(x, y) + d(x', y) - d(x, x')) / 2 of a real note y and two that were made, x and x'.
 
-    A distance alone is least for the median of all real notes, which has neither breath nor
-    vibrato; less the distance of two made notes it is least for notes that vary as real ones do
+    A distance alone is least for the median of all real notes, which is as smooth as no breath
+    is; less the distance of two made notes it is least for notes that vary as real ones do
     (Szekely and Rizzo, "Energy statistics", 2013; Gritsenko et al., "A spectral energy distance
     for parallel speech synthesis", NeurIPS 2020).
 
@@ -153,25 +153,27 @@ def energy_distance(to_first: Tensor, to_second: Tensor, apart: Tensor) -> Tenso
     return 0.5 * (to_first + to_second - apart)
 
 
-def magnitude_distance(
+def magnitude_distance(made: Tensor, wanted: Tensor) -> Tensor:
+    """Mean absolute difference of log magnitudes, of single bins and of means over 4 x 4 of them.
+
+    Most bins of a note are noise or silence, which this is about; the means tell slow change from
+    noise.
+    """
+    difference = made - wanted
+    return 0.5 * (difference.abs().mean() + F.avg_pool2d(difference, 4).abs().mean())
+
+
+def loud_distance(
     made: Tensor,
     wanted: Tensor,
     weight: Tensor,
     joint: Callable[[Tensor], Tensor] = identity,
 ) -> Tensor:
-    """Absolute difference of log magnitudes: the mean of all bins, and twice that of loud ones.
+    """As `magnitude_distance`, weighted by loudness: the partials.
 
-    Most bins of a note are noise or silence: without the second mean they would decide. Both are
-    taken of single bins and of means over 4 frames and 4 bins, which tell slow change from noise.
     ``joint`` is the mean over the processes that have a share of the batch each.
     """
-    difference = made - wanted
-    loud, share = weight * difference, joint(weight.mean())
-
-    def mean_of(pool: Callable[[Tensor], Tensor]) -> Tensor:
-        return pool(difference).abs().mean() + 2.0 * pool(loud).abs().mean() / share
-
-    return 0.5 * (mean_of(identity) + mean_of(lambda x: F.avg_pool2d(x, 4)))
+    return magnitude_distance(weight * made, weight * wanted) / joint(weight.mean())
 
 
 def frequency_distance(

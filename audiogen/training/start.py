@@ -20,7 +20,7 @@ from audiogen.training.growing import GrowingTrainer, find_device
 from audiogen.training.processes import Processes
 from audiogen.training.recipes import PUBLISHED, GrowingRecipe, growing_recipe, read_recipe
 
-BUILT_IN = "built-in"  # energy distance, then a critic: `training.gansynth`
+BUILT_IN = "built-in"  # note by note, then a critic: `training.gansynth`
 FEW_NOTES = 500  # a built-in training of fewer begins with a preset, if one fits
 N_COMPARED = 4  # notes of an instrument, from its lowest to its highest
 # With a preset's weights: a rate at which they aren't forgotten, and steps enough for new timbres.
@@ -257,7 +257,7 @@ def nearest_timbres(trainer: Trainer, preset: GansynthPreset) -> tuple[dict[str,
                 z: Tensor = torch.tensor([timbre.z] * len(some))
                 image = generator(z, batch.pitch, batch.velocity, frames=frames)
                 told = trainer._distances(image, batch.image, batch)
-                distances[timbre.name] = float(told["magnitude"])
+                distances[timbre.name] = float(told["magnitude"] + 2.0 * told["loud"])
             nearest[instrument] = min(distances, key=lambda name: distances[name])
             least.append(distances[nearest[instrument]])
     return nearest, float(np.mean(least))

@@ -98,7 +98,7 @@ def test_the_loss_falls_and_both_stages_run() -> None:
     before = trainer.evaluate()
     seen = [trainer.train_step() for _ in range(120)]
     after = trainer.evaluate()
-    assert set(seen[0]) == {"magnitude", "frequency", "variety"}
+    assert set(seen[0]) == {"magnitude", "loud", "frequency", "variety"}
     assert all(set(seen[0]) <= set(losses) for losses in seen)
     assert [{"wasserstein", "fooled"} <= set(losses) for losses in seen] == [False] * 108 + [
         True
@@ -107,7 +107,7 @@ def test_the_loss_falls_and_both_stages_run() -> None:
     early = np.mean([losses["magnitude"] for losses in seen[:10]])
     late = np.mean([losses["magnitude"] for losses in seen[98:108]])
     assert late < 0.6 * early
-    assert set(before) == {"magnitude", "frequency", "log_mel_db", "energy_db"}
+    assert set(before) == {"magnitude", "loud", "frequency", "log_mel_db", "energy_db"}
     assert after["magnitude"] < 0.7 * before["magnitude"]
     assert after["log_mel_db"] < 0.8 * before["log_mel_db"]
 
@@ -243,11 +243,12 @@ def test_a_look_measures_held_out_notes_and_keeps_what_was_best() -> None:
     seen = [trainer.train_step() for _ in range(24)]
     measured = {
         "held_out_magnitude",
+        "held_out_loud",
         "held_out_frequency",
         "held_out_log_mel_db",
         "held_out_energy_db",
     }
-    assert set(seen[3]) == {"magnitude", "frequency", "variety"} | measured
+    assert set(seen[3]) == {"magnitude", "loud", "frequency", "variety"} | measured
     assert set(seen[-1]) == set(seen[3]) | {"wasserstein", "fooled", "overfit"}
     heard = [each["held_out_energy_db"] for each in seen]
     assert trainer.best == {"energy_db": min(heard), "step": 1 + int(np.argmin(heard))}

@@ -1,0 +1,145 @@
+"""What is measured of GANSynth's training: a step of both networks as published."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from audiogen.bench.race import Race
+from audiogen.errors import MissingPackageError
+
+if TYPE_CHECKING:
+    from audiogen.data.nsynth import NoteSet
+    from audiogen.training.growing import GrowingTrainer
+
+N_NOTES = 32
+FROM_THE_END = 50  # steps, of the last stage, in which no held-out notes are looked at
+
+
+class Plain:
+    """A step as ports of GANSynth to PyTorch make it: float32, channels first, nothing left out.
+
+    The same networks, batch, losses and penalty. The generator's step goes back through the
+    weights of the critic, too, and the critic's notes come with the graph that made them.
+
+    Parameters
+    ----------
+    trainer : GrowingTrainer
+        Whose networks are copied, and whose notes are read.
+    """
+
+    def __init__(self, trainer: GrowingTrainer):
+        import torch
+
+        from audiogen.models.gansynth import Critic, Generator
+
+        self._trainer, recipe = trainer, trainer.recipe
+        self._generator = Generator(recipe.generator, recipe.spectrogram)
+        self._critic = Critic(trainer.critic.config)
+        self._optimisers = [
+            torch.optim.Adam(network.parameters(), recipe.learning_rate, recipe.betas)
+            for network in (self._generator, self._critic)
+        ]
+
+    def __call__(self) -> None:
+        import torch
+        import torch.nn.functional as F
+
+        from audiogen.representation.spectrogram import waveform_to_spectrogram
+        from audiogen.training import losses
+
+        trainer, recipe = self._trainer, self._trainer.recipe
+        chance = trainer._draw()
+        classes = trainer._classes(chance.pitches[0])
+        score, logits = self._judge(self._generate(chance.z[0], chance.pitches[0]))
+        told = F.cross_entropy(logits, classes)
+        self._descend(0, losses.generator_loss(score) + recipe.fake_pitch_weight * told)
+
+        sounds = torch.from_numpy(trainer.notes.waveforms(chance.notes[0]))
+        real = waveform_to_spectrogram(sounds, recipe.spectrogram)
+        fake = self._generate(chance.z[1], chance.pitches[1]).detach()
+        real_score, logits = self._judge(real)
+        fake_score, _ = self._judge(fake)
+        penalty = losses.gradient_penalty(lambda x: self._judge(x)[0], real, fake)
+        told = F.cross_entropy(logits, trainer._classes(trainer.notes.pitches[chance.notes[0]]))
+        loss = losses.critic_loss(real_score, fake_score, recipe.drift)
+        loss = loss + recipe.penalty_weight * penalty + recipe.real_pitch_weight * told
+        self._descend(1, loss)
+
+    def _generate(self, z: np.ndarray, pitches: np.ndarray) -> Any:
+        import torch
+
+        from audiogen.representation.spectrogram import denormalise
+
+        image = self._generator(torch.from_numpy(z), torch.from_numpy(pitches))
+        return denormalise(image, self._trainer.recipe.spectrogram)
+
+    def _judge(self, spectrogram: Any) -> Any:
+        from audiogen.representation.spectrogram import normalise
+
+        return self._critic(normalise(spectrogram, self._trainer.recipe.spectrogram))
+
+    def _descend(self, which: int, loss: Any) -> None:
+        self._optimisers[which].zero_grad(set_to_none=True)
+        loss.backward()
+        self._optimisers[which].step()
+
+
+def training() -> Iterator[Race]:
+    """A step of the networks at full size, by the recipes that grow."""
+    try:
+        import torch
+    except ImportError:
+        raise MissingPackageError(
+            "this compares with torch, which isn't installed; pip install 'audiogen[train]'"
+        ) from None
+    from audiogen.training.growing import GrowingTrainer
+    from audiogen.training.memory import keep_freed_memory
+    from audiogen.training.recipes import read_recipe
+
+    keep_freed_memory()  # of the peer, too: the race is about arithmetic
+    with tempfile.TemporaryDirectory() as folder:
+        notes = _noise(Path(folder) / "notes")
+        for name in ("gansynth-small", "gansynth-paper"):
+            recipe = read_recipe(name)
+            trainer = GrowingTrainer(notes, recipe, "cpu")
+            trainer.step = trainer.n_steps - FROM_THE_END
+            seconds = recipe.batch * recipe.spectrogram.n_samples / recipe.spectrogram.sample_rate
+            torch.manual_seed(0)
+            yield Race(
+                f"training step, {name}, full-grown, batch {recipe.batch}, bfloat16",
+                trainer.train_step,
+                Plain(trainer),
+                "torch.nn float32",
+                remark=_speed(seconds * recipe.spectrogram.sample_rate),
+                rounds=1,
+            )
+
+
+def _speed(n_samples: float) -> Callable[[float], str]:
+    return lambda seconds: f"{n_samples / seconds:,.0f} samples/s"
+
+
+def _noise(folder: Path) -> NoteSet:
+    from audiogen.data.nsynth import SetWriter, read_notes
+
+    random = np.random.default_rng(0)
+    with SetWriter(folder, 16000) as writer:
+        for i in range(N_NOTES):
+            writer.add(
+                0.1 * random.standard_normal(64000),
+                instrument="noise_synthetic_000",
+                family="synth_lead",
+                source="synthetic",
+                pitch=50 + i,
+                velocity=100,
+                qualities=[0] * 10,
+            )
+    return read_notes(folder)
+
+
+JOBS: dict[str, Callable[[], Iterator[Race]]] = {"gansynth_training": training}
