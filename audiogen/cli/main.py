@@ -35,6 +35,7 @@ EXTRAS = {  # which optional dependency brings a package
     "torch": "train",
     "torchaudio": "train",
     "tensorboard": "train",
+    "lightning_fabric": "train",
     "midirenderer": "soundfont",
     "parselmouth": "eval",
     "silero_vad": "eval",
