@@ -60,7 +60,8 @@ class Processes:
             from lightning_fabric.strategies import DDPStrategy
         except ImportError:
             raise MissingPackageError(
-                "training in several processes wants Lightning Fabric: pip install lightning-fabric"
+                "training in several processes needs lightning-fabric, which isn't installed; pip"
+                " install 'audiogen[train]'"
             ) from None
         of_this_machine = int(os.environ["LOCAL_WORLD_SIZE"])
         gpus = torch.cuda.device_count() >= of_this_machine
