@@ -33,9 +33,10 @@ class SpectrogramConfig:
         ``phase``; ``instantaneous_frequency``; ``harmonic`` (instantaneous frequency less that of
         a harmonic tone at the note's pitch, see `harmonic.py`).
     padding : str
-        ``balanced`` puts silence on both sides so that every sample is covered by
-        ``n_fft // hop_length`` frames; ``front`` puts all of it before the clip, as the original
-        does, and loses the last samples.
+        ``balanced`` puts ``n_fft - hop_length`` samples of silence before the clip, so that
+        ``n_fft // hop_length`` frames cover its first sample, and the rest behind; where less than
+        that is left behind, fewer frames cover the last samples. ``front`` puts all of it before
+        the clip, as the original does, and loses the last samples.
     magnitude_floor : float
         Added to magnitudes (mel: to powers) before the logarithm.
     magnitude_scale, magnitude_offset, frequency_scale : float
