@@ -161,7 +161,8 @@ class TestPack:
         assert packed.training == made.training
         for name in ("weights.safetensors", "preview.flac", "preview.png", "timbres.png"):
             assert (packed.folder / name).read_bytes() == (made.folder / name).read_bytes(), name
-        names = {"held_out_magnitude", "held_out_frequency", "held_out_log_mel_db"}
+        distances = ("magnitude", "loud", "frequency", "log_mel_db", "energy_db")
+        names = {f"held_out_{name}" for name in distances}
         assert set(packed.measured) == set(made.measured) == names
         # Of a step before the last.
         first = min(int(path.stem.split("-")[1]) for path in run.glob("checkpoint-*.pt"))

@@ -22,7 +22,7 @@ inline audiogen::engine::FrameSettings frame_settings(audiogen::engine::PhaseCha
   engine::FrameSettings settings;
   settings.generator =
       std::make_shared<const models::GeneratorWeights>(config, weights_for(config));
-  settings.spectrogram = {16000.0, 128, 32, 0.1f, 0.121f, 0.8f, phase};
+  settings.spectrogram = {16000.0, 128, 32, 0.1f, 0.121f, 0.8f, phase, {}};
   settings.sustain = {6, 20, 24};
   settings.pitch_range = {36.0f, 84.0f};
   settings.timbres = {{0.5f, -1.0f, 2.0f}, {1.0f, 1.0f, 1.0f}};
