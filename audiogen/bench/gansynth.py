@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audiogen.bench.race import Race
-from audiogen.errors import MissingPackageError
+from audiogen.bench.race import Race, require_torch, samples_per_second
 
 if TYPE_CHECKING:
     from audiogen.data.nsynth import NoteSet
@@ -91,12 +90,7 @@ class Plain:
 
 def training() -> Iterator[Race]:
     """A step of the networks at full size, by the recipes that grow."""
-    try:
-        import torch
-    except ImportError:
-        raise MissingPackageError(
-            "this compares with torch, which isn't installed; pip install 'audiogen[train]'"
-        ) from None
+    torch = require_torch()
     from audiogen.training.growing import GrowingTrainer
     from audiogen.training.memory import keep_freed_memory
     from audiogen.training.recipes import read_recipe
@@ -108,20 +102,15 @@ def training() -> Iterator[Race]:
             recipe = read_recipe(name)
             trainer = GrowingTrainer(notes, recipe, "cpu")
             trainer.step = trainer.n_steps - FROM_THE_END
-            seconds = recipe.batch * recipe.spectrogram.n_samples / recipe.spectrogram.sample_rate
             torch.manual_seed(0)
             yield Race(
                 f"training step, {name}, full-grown, batch {recipe.batch}, bfloat16",
                 trainer.train_step,
                 Plain(trainer),
                 "torch.nn float32",
-                remark=_speed(seconds * recipe.spectrogram.sample_rate),
+                remark=samples_per_second(recipe.batch * recipe.spectrogram.n_samples),
                 rounds=1,
             )
-
-
-def _speed(n_samples: float) -> Callable[[float], str]:
-    return lambda seconds: f"{n_samples / seconds:,.0f} samples/s"
 
 
 def _noise(folder: Path) -> NoteSet:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audiogen.bench import engine, gansynth, samplernn
-from audiogen.bench.race import Race
-from audiogen.errors import MissingPackageError
+from audiogen.bench.race import Race, require_torch
 from audiogen.ops import _native
 
 if TYPE_CHECKING:
@@ -23,21 +22,11 @@ NOTE_S = 4.0  # seconds of sound in 128 frames of 512 samples at 16 kHz
 FIRST_BLOCK = 4  # frames under one window
 
 
-def _torch() -> Any:
-    try:
-        import torch
-    except ImportError:
-        raise MissingPackageError(
-            "this compares with torch, which isn't installed; pip install 'audiogen[train]'"
-        ) from None
-    return torch
-
-
 class _Twins:
     """One generator with random weights, as PyTorch runs it and as the engine does."""
 
     def __init__(self, config: GeneratorConfig) -> None:
-        torch, native = _torch(), _native.require()
+        torch, native = require_torch(), _native.require()
         from audiogen.models.gansynth import Generator, export_weights
         from audiogen.representation.config import SpectrogramConfig
 
@@ -54,7 +43,7 @@ class _Twins:
 
     def eager(self, channels_last: bool = False) -> Callable[[], Any]:
         """PyTorch's forward of one note."""
-        torch = _torch()
+        torch = require_torch()
         pitch = torch.tensor([60.0])
         generator = self._generator
         if channels_last:
@@ -85,7 +74,7 @@ class _Twins:
 
 def generator() -> Iterator[Race]:
     """The paper's generator, one note."""
-    _torch()
+    require_torch()
     from audiogen.models.gansynth import GeneratorConfig
 
     twins = _Twins(GeneratorConfig())
@@ -107,7 +96,7 @@ def generator() -> Iterator[Race]:
 
 def preset_generator() -> Iterator[Race]:
     """A generator of the size that the presets have."""
-    _torch()
+    require_torch()
     from audiogen.models.gansynth import GeneratorConfig
 
     twins = _Twins(GeneratorConfig("harmonic", 32, (64, 64, 64, 64, 48, 32, 24)))
@@ -141,7 +130,7 @@ def _first_block(twins: _Twins, name: str) -> Race:
 
 def conv_rows() -> Iterator[Race]:
     """One layer of the generator."""
-    torch = _torch()
+    torch = require_torch()
     from audiogen import ops
 
     functional = torch.nn.functional
@@ -178,7 +167,7 @@ def unwrap() -> Iterator[Race]:
     what, ours = "unwrap [8, 128, 1024]", partial(ops.unwrap, phase)
     yield Race(what, ours, partial(np.unwrap, phase, axis=-2), "numpy.unwrap", target=100.0)
     yield Race(what, ours, partial(fallback.unwrap, phase), "numba", target=2.0)
-    torch = _torch()
+    torch = require_torch()
     tensor = torch.from_numpy(phase)
 
     def composed() -> Any:
@@ -191,7 +180,7 @@ def unwrap() -> Iterator[Race]:
 
 def istft() -> Iterator[Race]:
     """The waveform of 8 spectrograms."""
-    torch = _torch()
+    torch = require_torch()
     from audiogen import ops
 
     n_fft, hop_length = 2048, 512

@@ -89,6 +89,28 @@ class Skipped:
     reason: str
 
 
+def require_torch() -> Any:
+    """PyTorch, which is the peer of many races.
+
+    Raises
+    ------
+    MissingPackageError
+        If it isn't installed.
+    """
+    try:
+        import torch
+    except ImportError:
+        raise MissingPackageError(
+            "this compares with torch, which isn't installed; pip install 'audiogen[train]'"
+        ) from None
+    return torch
+
+
+def samples_per_second(n_samples: float, note: str = "") -> Callable[[float], str]:
+    """A race's remark: how many samples a second, where a call makes ``n_samples``."""
+    return lambda seconds: f"{n_samples / seconds:,.0f} samples/s{note}"
+
+
 def run(jobs: Mapping[str, Callable[[], Iterable[Race]]]) -> Iterator[Result | Skipped]:
     """Run jobs on one thread, and on one core but for races that want more.
 

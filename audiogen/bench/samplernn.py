@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audiogen.bench.race import Race
-from audiogen.errors import MissingPackageError
+from audiogen.bench.race import Race, require_torch, samples_per_second
 from audiogen.ops import _native
 
 if TYPE_CHECKING:
@@ -23,16 +22,6 @@ if TYPE_CHECKING:
 
 N_SAMPLES = 512  # of a race; eager PyTorch takes most of a second
 RATE = 16000  # Hz
-
-
-def _torch() -> Any:
-    try:
-        import torch
-    except ImportError:
-        raise MissingPackageError(
-            "this compares with torch, which isn't installed; pip install 'audiogen[train]'"
-        ) from None
-    return torch
 
 
 class Eager:
@@ -46,7 +35,7 @@ class Eager:
     """
 
     def __init__(self, model: SampleRNN, n_streams: int = 1):
-        torch = _torch()
+        torch = require_torch()
         from audiogen.models.samplernn import export_weights
 
         self._config = model.config
@@ -61,7 +50,7 @@ class Eager:
 
     def __call__(self, n: int = N_SAMPLES) -> Any:
         """Draw ``n`` samples, a multiple of the longest frame."""
-        torch = _torch()
+        torch = require_torch()
         from torch.nn import functional
 
         c, w = self._config, self._w
@@ -102,7 +91,7 @@ class Eager:
         return levels
 
     def _linear(self, name: str, x: Any) -> Any:
-        return _torch().addmm(self._w[f"{name}.bias"], x, self._w[f"{name}.weight"].T)
+        return require_torch().addmm(self._w[f"{name}.bias"], x, self._w[f"{name}.weight"].T)
 
 
 def _network(config: SampleRNNConfig, precision: str, model: SampleRNN) -> Any:
@@ -113,13 +102,9 @@ def _network(config: SampleRNNConfig, precision: str, model: SampleRNN) -> Any:
     return _native.require().SampleRNN(fields, export_weights(model), precision)
 
 
-def _speed(n_samples: int = N_SAMPLES, note: str = "") -> Callable[[float], str]:
-    return lambda seconds: f"{n_samples / seconds:,.0f} samples/s{note}"
-
-
 def generation() -> Iterator[Race]:
     """The paper's best three-tier model with random weights; speed doesn't depend on them."""
-    torch = _torch()
+    torch = require_torch()
     native = _native.require()
     from audiogen.models.samplernn import SampleRNN, SampleRNNConfig
 
@@ -133,7 +118,14 @@ def generation() -> Iterator[Race]:
         network = _network(config, precision, model)
         ours = partial(native.SampleStream(network).draw, N_SAMPLES)
         wanted = target if low or precision == "float32" else None
-        yield Race(f"{what}, {precision}", ours, one, peer, target=wanted, remark=_speed())
+        yield Race(
+            f"{what}, {precision}",
+            ours,
+            one,
+            peer,
+            target=wanted,
+            remark=samples_per_second(N_SAMPLES),
+        )
         if precision == "bfloat16":
             continue
         ours = partial(native.SampleStream(network, 16).draw, N_SAMPLES)
@@ -143,7 +135,7 @@ def generation() -> Iterator[Race]:
             many,
             f"{peer}, 16 streams",
             target=12.0 if low and precision == "int8" else None,
-            remark=_speed(16 * N_SAMPLES),
+            remark=samples_per_second(16 * N_SAMPLES),
         )
     for precision in ("float32", "bfloat16", "int8"):
         yield _two_threads(what, _network(config, precision, model), precision)
@@ -159,7 +151,7 @@ def _two_threads(what: str, network: Any, precision: str) -> Race:
         partial(stream(network).draw, N_SAMPLES),
         "one thread",
         target=1.7,
-        remark=_speed(),
+        remark=samples_per_second(N_SAMPLES),
         n_cores=2,
     )
 
@@ -179,7 +171,7 @@ class Plain:
     """
 
     def __init__(self, config: SampleRNNConfig, batch: int, n: int):
-        torch = _torch()
+        torch = require_torch()
         from torch import nn
         from torch.nn.utils.parametrizations import weight_norm
 
@@ -197,7 +189,7 @@ class Plain:
         self._optimiser = torch.optim.Adam(self._net.parameters(), 1e-3)
 
     def __call__(self) -> None:
-        torch = _torch()
+        torch = require_torch()
         from torch.nn import functional
 
         config, net = self._config, self._net
@@ -243,7 +235,7 @@ class _Noise:
 
 def training() -> Iterator[Race]:
     """A step of training at the settings that are published."""
-    torch = _torch()
+    torch = require_torch()
     from audiogen.models.samplernn import SampleRNNConfig
     from audiogen.training.memory import keep_freed_memory
     from audiogen.training.samplernn import Recipe, Trainer
@@ -264,7 +256,7 @@ def training() -> Iterator[Race]:
                 Plain(model, batch, chunk),
                 "torch.nn float32",
                 target=1.5 if low else None,
-                remark=_speed(batch * chunk),
+                remark=samples_per_second(batch * chunk),
                 rounds=1,
             )
 
@@ -313,7 +305,7 @@ def presets() -> Iterator[Race]:
                     N_SAMPLES / preset.sample_rate,
                     "real time",
                     target=1.0,
-                    remark=_speed(note=lost[precision]),
+                    remark=samples_per_second(N_SAMPLES, lost[precision]),
                     rounds=1,
                 )
 
