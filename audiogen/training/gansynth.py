@@ -39,6 +39,7 @@ from audiogen.representation.spectrogram import (
 )
 from audiogen.training import losses
 from audiogen.training.checkpoints import n_bytes_of
+from audiogen.training.overfit import N_MEANT, Look, overfit, overfit_warning
 from audiogen.training.processes import Processes
 
 # 1e-4 is about the quantisation noise of a 16-bit file; the scale maps it to -0.8 and the loudest
@@ -48,11 +49,6 @@ PRESET_SPECTROGRAM = SpectrogramConfig(
 )
 N_EVALUATIONS = 20  # in the course of each stage
 N_LOOKED_AT = 4  # held-out notes of each; batches of the critic's
-# Where a warning is due: of the way from its notes' score to that of generated ones, what the
-# critic puts held-out notes at. Karras et al. ("Training Generative Adversarial Networks with
-# Limited Data", NeurIPS 2020, equation 1) call it r_v: 0 is no overfitting, 1 is complete.
-MOST_OVERFIT = 0.5
-N_MEANT = 4  # looks that a warning is due to
 
 
 @dataclass(frozen=True)
@@ -211,7 +207,7 @@ class Trainer:
         self.best: dict[str, float] = {"energy_db": math.inf, "step": 0}
         self.warning = ""
         self.begun_with = ""  # name of the preset whose weights it got, see `start.start_from`
-        self._looks_of_critic: list[tuple[float, float]] = []  # gap and distance, see `overfit`
+        self._looks_of_critic: list[Look] = []  # gap and distance, see `overfit`
 
     @property
     def n_steps(self) -> int:
@@ -307,18 +303,11 @@ class Trainer:
             former less that of generated ones: 0 for a critic that judges both alike, 1 for one
             that takes held-out notes for generated ones.
         """
-        gap, distance = np.sum(self._looks_of_critic, axis=0)
-        return float(gap / distance) if distance > 0.0 else 0.0
+        return overfit(self._looks_of_critic)
 
     def _warn(self) -> None:
-        overfit = self.overfit()
-        self.warning = ""
-        if len(self._looks_of_critic) == N_MEANT and overfit > MOST_OVERFIT:
-            self.warning = (
-                f"the critic learns its notes by heart: it puts held-out ones {overfit:.0%} of the"
-                f" way to generated ones ({MOST_OVERFIT:.0%} is the bound); give more notes, or a"
-                " smaller --adversarial-share"
-            )
+        advice = "a smaller --adversarial-share"
+        self.warning = overfit_warning(self._looks_of_critic, advice)
 
     @torch.no_grad()
     def _scores_apart(self) -> tuple[float, float]:

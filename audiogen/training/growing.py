@@ -32,7 +32,7 @@ from audiogen.representation.spectrogram import (
 )
 from audiogen.training import losses
 from audiogen.training.checkpoints import n_bytes_of
-from audiogen.training.gansynth import MOST_OVERFIT, N_MEANT
+from audiogen.training.overfit import N_MEANT, Look, overfit, overfit_warning
 from audiogen.training.processes import Processes
 from audiogen.training.recipes import GrowingRecipe
 
@@ -168,7 +168,7 @@ class GrowingTrainer:
         self.best: dict[str, float] = {"energy_db": math.inf, "step": 0}
         self.warning = ""
         self.begun_with = ""
-        self._looks_of_critic: list[tuple[float, float]] = []  # gap and distance, see `overfit`
+        self._looks_of_critic: list[Look] = []  # gap and distance, see `overfit`
         self._begin_stage(0)
 
     @property
@@ -234,8 +234,7 @@ class GrowingTrainer:
 
     def overfit(self) -> float:
         """How much the critic has learned its notes by heart, as `gansynth.Trainer.overfit`."""
-        gap, distance = np.sum(self._looks_of_critic, axis=0)
-        return float(gap / distance) if distance > 0.0 else 0.0
+        return overfit(self._looks_of_critic)
 
     @torch.no_grad()
     def hear(self, z: np.ndarray, pitches: np.ndarray) -> Tensor:
@@ -408,13 +407,7 @@ class GrowingTrainer:
         }
 
     def _warn(self) -> None:
-        overfit, self.warning = self.overfit(), ""
-        if len(self._looks_of_critic) == N_MEANT and overfit > MOST_OVERFIT:
-            self.warning = (
-                f"the critic learns its notes by heart: it puts held-out ones {overfit:.0%} of the"
-                f" way to generated ones ({MOST_OVERFIT:.0%} is the bound); give more notes, or"
-                " stop earlier"
-            )
+        self.warning = overfit_warning(self._looks_of_critic, "stop earlier")
 
     @torch.no_grad()
     def _judge_apart(self) -> dict[str, float]:
