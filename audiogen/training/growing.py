@@ -547,9 +547,7 @@ def energy_distance(a: Tensor, b: Tensor, sample_rate: int) -> float:
     -------
     float, dB
     """
-    heard_a, heard_b = (
-        losses._decibels(losses.mel_power(sound, sample_rate)).flatten(1) for sound in (a, b)
-    )
+    heard_a, heard_b = (losses.log_mel(sound, sample_rate).flatten(1) for sound in (a, b))
 
     def apart(x: Tensor, y: Tensor) -> float:
         total = float(torch.cdist(x, y, p=1.0).sum()) / x.shape[1]

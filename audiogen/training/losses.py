@@ -220,8 +220,7 @@ def log_mel_distance(a: Tensor, b: Tensor, sample_rate: int) -> Tensor:
     >>> round(float(log_mel_distance(x, 0.99 * x, 16000)), 2) < 0.1
     True
     """
-    log_a, log_b = (_decibels(mel_power(sound, sample_rate)) for sound in (a, b))
-    return (log_a - log_b).abs().mean()
+    return (log_mel(a, sample_rate) - log_mel(b, sample_rate)).abs().mean()
 
 
 def matched_log_mel_distance(a: Tensor, b: Tensor, sample_rate: int) -> Tensor:
@@ -249,6 +248,11 @@ def matched_log_mel_distance(a: Tensor, b: Tensor, sample_rate: int) -> Tensor:
     gains = 10.0 ** (torch.arange(-15.0, 15.25, 0.25, device=a.device) / 10.0)
     log_a = _decibels(gains[:, None, None] * power)
     return (log_a - log_b).abs().mean(dim=(1, 2)).min()
+
+
+def log_mel(sound: Tensor, sample_rate: int) -> Tensor:
+    """Log-mel spectrogram [..., 64, n_frames] in dB, as `log_mel_distance` hears it."""
+    return _decibels(mel_power(sound, sample_rate))
 
 
 def mel_power(sound: Tensor, sample_rate: int) -> Tensor:

@@ -139,7 +139,7 @@ def _begin_built_in(
         return Trainer(notes, gansynth.Recipe(**options), processes=processes)
 
     if state is not None:
-        options |= {name: state["recipe"][name] for name in ("learning_rate",)}
+        options["learning_rate"] = state["recipe"]["learning_rate"]
         steps = steps or state["recipe"]["steps"]
         trainer = make(steps=steps, **options)
         trainer.restore(state)
