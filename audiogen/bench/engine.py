@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from audiogen.presets import Preset, find_presets, load_preset
 RATE, BLOCK, SHORT_BLOCK = 48000, 256, 64
 WANTED_VOICES = {"gansynth": 16, "samplernn": 8}
 PRECISIONS = {"gansynth": ("float32",), "samplernn": ("float32", "int8")}
+HANDS_ON = {"morph": 0.5, "vibrato": 0.5}
 SOON_S = 0.010
 PLAYED_S = 4.0
 TRIES = 3  # of which the quickest counts: nothing of a note is kept between them
@@ -28,20 +29,26 @@ def engine() -> Iterator[Race]:
         if preset.plays_notes:
             for precision in PRECISIONS[preset.kind]:
                 yield _many(preset, precision)
+            if preset.kind == "gansynth":
+                yield _many(preset, "float32", HANDS_ON)
             yield _first(preset)
 
 
-def _many(preset: Preset, precision: str) -> Race:
-    """A block of as many voices as the preset is to have."""
+def _many(preset: Preset, precision: str, moved: Mapping[str, float] | None = None) -> Race:
+    """A block of as many voices as the preset is to have, with some parameters moved."""
     assert preset.pitch_range is not None
     voices = WANTED_VOICES[preset.kind]
     player = Player(preset, RATE, BLOCK, voices=voices, precision=precision)
+    player.morph_timbre = preset.timbres[-1].name
+    for name, value in (moved or {}).items():
+        setattr(player, name, value)
     for pitch in np.linspace(*preset.pitch_range, voices).astype(int):
         player.note_on(int(pitch))
         player.process(BLOCK)
     times = np.array([_time(player, BLOCK) for _ in range(int(PLAYED_S * RATE / BLOCK))])
     return Race(
-        f"{preset.name}, {precision}: {voices} voices, a block of {BLOCK} at 48 kHz",
+        f"{preset.name}, {precision}: {voices} voices{' that morph, in vibrato' if moved else ''},"
+        f" a block of {BLOCK} at 48 kHz",
         float(times.mean()),
         BLOCK / RATE,
         "real time",

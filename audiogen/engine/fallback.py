@@ -44,6 +44,7 @@ SILENCE = -5.0  # nats; no bin above it, and after the attack the note is over
 ATTACK_FRAMES = 16
 FAINTEST = -60.0  # nats; a weaker bin weighs as much, so that no band's weight vanishes
 LOBE_REACH = 4  # bins on each side of a partial's peak that turn with it
+TRANSPOSE_REACH = 1.0  # semitones that a frame is transposed by before it is made anew
 
 KAISER_BETA, TAPS = 11.2, 72  # of the resampler's filter
 LARGEST_TABLE = 1 << 24  # numbers in it
@@ -408,7 +409,7 @@ class _Voice:
     def note_on(self, timbre: int, pitch: float, velocity: float, seed: int) -> None:
         s = self.instrument.spectrogram
         self.note = note = _Note(self.instrument.timbres[timbre], pitch, velocity, seed)
-        self.pitch = self.wanted_pitch = pitch
+        self.pitch = self.wanted_pitch = self.network_pitch = pitch
         self.other = None
         self.active = True
         self.frame = 0
@@ -461,21 +462,32 @@ class _Voice:
         return self.frames.finished and (self.other is None or self.other.finished)
 
     def _next_frame(self) -> tuple[Array, Array]:
-        """Log magnitude and frequency between two timbres."""
+        """Log magnitude and phase channel at the wanted pitch."""
+        moved = abs(self.wanted_pitch - self.network_pitch) > TRANSPOSE_REACH
+        if moved:
+            self.network_pitch = self.wanted_pitch
+            self.frames.set_pitch(self.network_pitch)
         if self.morph <= 0:
             self.other = None
-        elif not self.frames.finished:
-            if self.other is None or self.other_timbre != self.morph_timbre:
-                z = self.instrument.timbres[self.morph_timbre]
-                self.other = _NoteFrames(
-                    self.instrument, replace(self.note, z=z, pitch=self.wanted_pitch)
-                )
-                self.other.start_beside(self.frames)
-                self.other_timbre = self.morph_timbre
+        elif not self.frames.finished and (
+            self.other is None or self.other_timbre != self.morph_timbre
+        ):
+            z = self.instrument.timbres[self.morph_timbre]
+            self.other = _NoteFrames(
+                self.instrument, replace(self.note, z=z, pitch=self.network_pitch)
+            )
+            self.other.start_beside(self.frames)
+            self.other_timbre = self.morph_timbre
+        elif moved and self.other is not None:
+            self.other.set_pitch(self.network_pitch)
+        level, frequency = self._mix_timbres()
+        if self.wanted_pitch == self.network_pitch:
+            return level, frequency
+        return _transpose(level, frequency, self.network_pitch, self.wanted_pitch)
+
+    def _mix_timbres(self) -> tuple[Array, Array]:
+        """Log magnitude and phase channel between two timbres."""
         both = [self.frames] if self.other is None else [self.frames, self.other]
-        if self.wanted_pitch != self.pitch:
-            for frames in both:
-                frames.set_pitch(self.wanted_pitch)
         images = [None if frames.finished else frames.next() for frames in both]
         if self.other is None:
             assert images[0] is not None  # one of them sounds
@@ -534,6 +546,21 @@ class _Voice:
         per_bin = np.float32(centroids[min(self.frame, len(centroids) - 1)] / (2 * len(level)))
         locked = self.turns[nearest] - distance.astype(np.float32) * per_bin
         self.turns = np.where(np.abs(distance) <= LOBE_REACH, _within_half(locked), self.turns)
+
+
+def _transpose(level: Array, frequency: Array, pitch: float, wanted: float) -> tuple[Array, Array]:
+    """Move a frame's partials from one pitch to another that is near."""
+    n = len(level)
+    ratio = float(pitch_to_hz(pitch)) / float(pitch_to_hz(wanted))
+    where = np.clip(np.arange(1, n + 1) * ratio - 1.0, 0.0, n - 1)
+    i = np.minimum(where.astype(int), n - 2)
+    t = (where - i).astype(np.float32)
+    a, b, c, d = (level[np.clip(i + step, 0, n - 1)] for step in (-1, 0, 1, 2))
+    # No lower than on the parabola through the other three: beside a lobe lies nothing.
+    a, d = np.maximum(a, d + 3 * (b - c)), np.maximum(d, a + 3 * (c - b))
+    # Catmull-Rom.
+    cubic = t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a))
+    return b + np.float32(0.5) * t * (c - a + cubic), frequency[np.where(t < 0.5, i, i + 1)]
 
 
 def _within_half(turns: np.ndarray) -> np.ndarray:

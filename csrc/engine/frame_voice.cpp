@@ -14,6 +14,9 @@ static constexpr std::size_t kLobeReach = 4;
 // Spreads the partials' phases, as `reference_phase` of representation/harmonic.py explains.
 static constexpr double kGolden = 0.6180339887498949;
 
+// Semitones that a frame is transposed by before the network is asked anew.
+static constexpr float kTransposeReach = 1.0f;
+
 // Log magnitude of a timbre that has ended while the one that it is morphed with sounds on, nats.
 static constexpr float kEnded = -60.0f;
 
@@ -41,7 +44,7 @@ void FrameVoice::note_on(const Note& note) noexcept AUDIOGEN_REALTIME {
   const std::size_t hop = settings_->spectrogram.hop_length;
   tail_left_ = settings_->spectrogram.n_fft / hop - 1;
   std::fill(overlap_.begin(), overlap_.end(), 0.0f);
-  pitch_ = wanted_pitch_ = note.pitch;
+  pitch_ = wanted_pitch_ = network_pitch_ = note.pitch;
   start_phase();
   note_.z = settings_->timbres[note.timbre];
   note_.pitch = note.pitch;
@@ -207,22 +210,31 @@ bool FrameVoice::finished() const noexcept AUDIOGEN_REALTIME {
   return frames_.finished() && (!morphing_ || other_.finished());
 }
 
-// Log magnitude and frequency between two timbres: there, and not between samples, a tone half way
-// between two is one tone.
 void FrameVoice::next_frame() noexcept AUDIOGEN_REALTIME {
+  const bool moved = std::abs(wanted_pitch_ - network_pitch_) > kTransposeReach;
+  if (moved) {
+    network_pitch_ = wanted_pitch_;
+    frames_.set_pitch(network_pitch_);
+  }
   const bool wanted = morph_ > 0.0f && !frames_.finished();
-  if (wanted && (!morphing_ || other_timbre_ != wanted_timbre_)) {
+  const bool was_morphing = morphing_;
+  morphing_ = wanted || (morphing_ && morph_ > 0.0f);
+  if (wanted && (!was_morphing || other_timbre_ != wanted_timbre_)) {
     models::NoteInput note = note_;
     note.z = settings_->timbres[wanted_timbre_];
-    note.pitch = wanted_pitch_;
+    note.pitch = network_pitch_;
     other_.start_beside(note, frames_);
     other_timbre_ = wanted_timbre_;
+  } else if (morphing_ && moved) {
+    other_.set_pitch(network_pitch_);
   }
-  morphing_ = wanted || (morphing_ && morph_ > 0.0f);
-  if (wanted_pitch_ != pitch_) {
-    frames_.set_pitch(wanted_pitch_);
-    if (morphing_) other_.set_pitch(wanted_pitch_);
-  }
+  mix_timbres();
+  if (wanted_pitch_ != network_pitch_) transpose();
+}
+
+// Log magnitude and frequency between two timbres: there, and not between samples, a tone half way
+// between two is one tone.
+void FrameVoice::mix_timbres() noexcept AUDIOGEN_REALTIME {
   const bool first = !frames_.finished(), second = morphing_ && !other_.finished();
   if (first) frames_.next(log_magnitude_.data(), frequency_.data());
   if (!second && !(morphing_ && first)) return;
@@ -237,6 +249,36 @@ void FrameVoice::next_frame() noexcept AUDIOGEN_REALTIME {
     // The shorter way round: frequencies are known up to whole turns.
     const float half_turns = other_frequency_[k] - frequency_[k];
     frequency_[k] += morph_ * (half_turns - 2.0f * core::round_nearest(0.5f * half_turns).value);
+  }
+}
+
+// Moves a frame's partials from where the network has put them to the wanted pitch. For each frame
+// of a moving pitch the network would make all its rows anew, at ten times the cost, and a semitone
+// is less than timbres differ by from key to key. Log magnitudes by cubic interpolation, which a
+// window's lobe, nearly a parabola, comes through as high as it was; a phase advance is that of the
+// nearest bin, since the bins of a partial have the same.
+void FrameVoice::transpose() noexcept AUDIOGEN_REALTIME {
+  const std::size_t n = log_magnitude_.size();
+  const double ratio = hz(network_pitch_) / hz(wanted_pitch_);
+  std::copy(log_magnitude_.begin(), log_magnitude_.end(), other_log_magnitude_.begin());
+  std::copy(frequency_.begin(), frequency_.end(), other_frequency_.begin());
+  const std::vector<float>& level = other_log_magnitude_;
+  const double last = static_cast<double>(n - 1);
+  for (std::size_t k = 0; k < n; ++k) {
+    const double from = std::clamp(static_cast<double>(k + 1) * ratio - 1.0, 0.0, last);
+    const std::size_t i = std::min(static_cast<std::size_t>(from), n - 2);
+    const float t = static_cast<float>(from - static_cast<double>(i));
+    const float b = level[i], c = level[i + 1];
+    float a = level[i == 0 ? 0 : i - 1], d = level[std::min(i + 2, n - 1)];
+    // No lower than on the parabola through the other three: beside a lobe lies nothing.
+    const float least_a = d + 3.0f * (b - c), least_d = a + 3.0f * (c - b);
+    a = std::max(a, least_a);
+    d = std::max(d, least_d);
+    // Catmull-Rom.
+    log_magnitude_[k] =
+        b + 0.5f * t *
+                (c - a + t * (2.0f * a - 5.0f * b + 4.0f * c - d + t * (3.0f * (b - c) + d - a)));
+    frequency_[k] = other_frequency_[t < 0.5f ? i : i + 1];
   }
 }
 

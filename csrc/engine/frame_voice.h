@@ -41,6 +41,8 @@ class FrameVoice final : public Voice {
   void add_frame() noexcept AUDIOGEN_REALTIME;
   bool finished() const noexcept AUDIOGEN_REALTIME;
   void next_frame() noexcept AUDIOGEN_REALTIME;
+  void mix_timbres() noexcept AUDIOGEN_REALTIME;
+  void transpose() noexcept AUDIOGEN_REALTIME;
   void make_harmonics() noexcept AUDIOGEN_REALTIME;
   void move_pitch() noexcept AUDIOGEN_REALTIME;
   double centroid(std::size_t frame) const noexcept AUDIOGEN_REALTIME;
@@ -59,6 +61,7 @@ class FrameVoice final : public Voice {
   float morph_ = 0.0f;
   float pitch_ = 0.0f;
   float wanted_pitch_ = 0.0f;
+  float network_pitch_ = 0.0f;  // that frames are generated for; `transpose` does the rest
   bool bends_;  // the network knows pitches between those of keys, and what phases they have
   bool active_ = false;
   std::size_t frame_ = 0;      // of the note, counted on through sustain and release

@@ -303,6 +303,43 @@ def test_parameters_move_as_in_the_native_engine(native, conditioning, n_channel
             assert heard == (n_channels == 2 or knob_left_out != "pan"), knob_left_out
 
 
+@pytest.mark.parametrize("by", [-1.0, -0.37, 0.02, 1.0])
+def test_transposed_partials_are_as_high_as_at_their_own_pitch(by):
+    n_fft, width = 2048, 7.8125  # Hz
+
+    def level(pitch: float) -> np.ndarray:
+        """Log magnitudes of a Hann window's lobe at each harmonic, over a floor."""
+        harmonics = 440.0 * 2.0 ** ((pitch - 69.0) / 12.0) * np.arange(1, 24)
+        away = np.arange(1, n_fft // 2 + 1)[:, None] - harmonics / width
+        lobes = np.sinc(away) / (1.0 - away**2 + 1e-9)
+        return np.log(np.abs(lobes).max(axis=1) + 1e-3).astype(np.float32)
+
+    want = level(60.0 + by)
+    got, nearest = fallback._transpose(level(60.0), level(60.0), 60.0, 60.0 + by)
+    peaks = want > np.log(0.85)
+    assert peaks.sum() >= 23
+    assert np.abs(got - want)[peaks].max() < 0.08  # nats: 0.7 dB
+    assert set(nearest) <= set(level(60.0))
+
+
+def test_only_a_pitch_that_goes_far_makes_the_network_work(monkeypatch):
+    made: list[float] = []
+    generate = fallback.Generator.generate
+
+    def counted(self: Any, z: Any, pitch: float, *rest: Any) -> Any:
+        made.append(pitch)
+        return generate(self, z, pitch, *rest)
+
+    monkeypatch.setattr(fallback.Generator, "generate", counted)
+    sustain = {"loop_start_frame": 8, "loop_end_frame": 30, "release_frame": 24}
+    engine = fallback.Engine(instrument(fallback, sustain=sustain), MODEL_RATE, 512, 2)
+    score = [(0.0, NOTE_ON, 0, 0, 60.0, 0.9), knob(0.0, "vibrato", 0.9)]
+    play(engine, MODEL_RATE, score, 64, seconds=20 * 32 / MODEL_RATE)
+    assert made == [60.0]
+    play(engine, MODEL_RATE, [knob(0.0, "bend", 5.0)], 64, seconds=0.03)
+    assert len(made) > 1 and max(made) > 63.0
+
+
 @pytest.mark.parametrize("block", [1, 7, 64, 127, 1000])
 def test_parameters_move_alike_in_all_blocks(native, block):
     engine = native.Engine(instrument(native), 44100, 4096, 8, 5, 2)
