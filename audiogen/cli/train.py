@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import shlex
-import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from audiogen.cli.data import Table, ingested
-from audiogen.errors import AudiogenError, ParameterError
-
-if TYPE_CHECKING:
-    from audiogen.training.checkpoints import Checkpoints
-    from audiogen.training.journal import Journal, Sound
-    from audiogen.training.loop import Steps
-    from audiogen.training.processes import Processes
+from audiogen.cli.training_run import begin, command_line, follow, say
+from audiogen.errors import ParameterError
 
 
 class Families(TyperGroup):
@@ -42,7 +33,7 @@ class Families(TyperGroup):
             )
         if family is None and "--help" not in rest:
             family, why = choose_family(folder)
-            _say(f"{family}: {why}; --family overrules")
+            say(f"{family}: {why}; --family overrules")
         family = family or "gansynth"
         length = {option.partition("=")[0] for option in rest} & {"--minutes", "--steps"}
         if family == "samplernn" and not length and "--help" not in rest:
@@ -196,7 +187,7 @@ def gansynth(
     from audiogen.training.start import begin_training, choose_recipe
 
     processes = Processes.launched()
-    checkpoints, state = _begin(output, run, resume, processes)
+    checkpoints, state = begin(output, run, resume, processes)
     own = {"--from": start, "--adversarial-share": adversarial_share, "--variety": variety}
     chosen = choose_recipe(recipe, device, own, seed=seed, steps=steps, state=state)
     sample_rate = (chosen or Recipe()).spectrogram.sample_rate
@@ -211,7 +202,7 @@ def gansynth(
     options: dict[str, Any] = {"seed": seed}
     shares = {"adversarial_share": adversarial_share, "variety": variety}
     options |= {name: value for name, value in shares.items() if value is not None}
-    trainer = begin_training(notes, chosen, device, options, steps, start, state, _say, processes)
+    trainer = begin_training(notes, chosen, device, options, steps, start, state, say, processes)
     names = [entry.get("name", "?") for entry in source.get("instruments", ())]
     shown = ", ".join(names[:8]) + (" and others" if len(names) > 8 else "")
     card: dict[str, Any] = {
@@ -222,14 +213,14 @@ def gansynth(
     # A bad name shows now, not at the end.
     fields = preset_fields(trainer, notes, output.name, **card)
     if processes.first:
-        write_card(checkpoints.folder, fields, _command())
+        write_card(checkpoints.folder, fields, command_line())
     about |= {
         "notes": f"{len(trainer.training)} to train on, {len(trainer.held_out)} held out",
         "instruments": str(len(notes.instruments)),
         "begun with": trainer.begun_with or "nothing",
         "recipe": "built-in" if chosen is None else f"{chosen.objective}, {chosen.images:,} images",
     }
-    journal = _follow(
+    journal = follow(
         trainer,
         checkpoints,
         output.name,
@@ -238,7 +229,7 @@ def gansynth(
         preview_minutes,
         processes,
     )
-    preset = export_preset(trainer, notes, output, command=_command(), **card)
+    preset = export_preset(trainer, notes, output, command=command_line(), **card)
     measured = ", ".join(f"{name} {value:.3f}" for name, value in preset.measured.items())
     journal.finish(measured, output)
     typer.echo(f"{output}  {len(preset.timbres)} timbres; {measured}")
@@ -332,7 +323,7 @@ def samplernn(
     if (minutes is None) == (steps is None):
         raise ParameterError("give either --minutes or --steps, one of the two")
     processes = Processes.launched()
-    checkpoints, state = _begin(output, run, resume, processes)
+    checkpoints, state = begin(output, run, resume, processes)
     torch.set_num_threads(threads)
     model = SampleRNNConfig(
         frame_sizes=_sizes(frame_sizes),
@@ -364,13 +355,13 @@ def samplernn(
         astray=recipe.astray,
     )
     for line in prepared.split["skipped"]:
-        _say(f"left out: {line}")
+        say(f"left out: {line}")
     split = prepared.split
     found = (
         f"{prepared.minutes:.1f} minutes to train on in {len(split['training'])} files;"
         f" {len(split['held_out'])} held out, {len(split['skipped'])} left out"
     )
-    _say(found)
+    say(found)
     if processes.first:
         (checkpoints.folder / "split.json").write_text(json.dumps(split, indent=1))
 
@@ -394,8 +385,8 @@ def samplernn(
     }
     fields = samplernn_fields(trainer, prepared, data, output.name, **card)
     if processes.first:
-        write_card(checkpoints.folder, fields, _command())
-    journal = _follow(
+        write_card(checkpoints.folder, fields, command_line())
+    journal = follow(
         trainer,
         checkpoints,
         output.name,
@@ -404,7 +395,7 @@ def samplernn(
         preview_minutes,
         processes,
     )
-    preset = export_samplernn(trainer, prepared, data, output, command=_command(), **card)
+    preset = export_samplernn(trainer, prepared, data, output, command=command_line(), **card)
     measured = ", ".join(f"{name} {value:.3f}" for name, value in preset.measured.items())
     journal.finish(measured, output)
     typer.echo(f"{output}  {measured}")
@@ -419,131 +410,3 @@ def _sizes(text: str) -> tuple[int, ...]:
         raise ParameterError(
             f"--frame-sizes {text!r} isn't a list of numbers, such as 16,4"
         ) from None
-
-
-def _begin(
-    output: Path, run: Path | None, resume: bool, processes: Processes
-) -> tuple[Checkpoints, dict[str, Any] | None]:
-    """Where checkpoints are, and the state of the newest; the first process looks for all."""
-    from audiogen.training.checkpoints import Checkpoints
-
-    if processes.first:
-        _check_output(output)
-        checkpoints = _checkpoints(output, run, resume)
-        return checkpoints, processes.told(checkpoints.newest())
-    return Checkpoints(run or _run_of(output), _say), processes.told(None)
-
-
-def _run_of(output: Path) -> Path:
-    return output.with_name(output.name + ".run")
-
-
-def _check_output(output: Path) -> None:
-    if output.exists() and not (output / "preset.toml").is_file():
-        if not output.is_dir() or any(output.iterdir()):
-            raise AudiogenError(f"{output}: isn't empty and isn't a preset; choose another folder")
-
-
-def _checkpoints(output: Path, run: Path | None, resume: bool) -> Checkpoints:
-    """Where checkpoints are, or will be; old ones are neither taken nor lost unasked."""
-    from audiogen.training.checkpoints import Checkpoints
-
-    run = run or _run_of(output)
-    checkpoints = Checkpoints(run, _say)
-    there = checkpoints.paths()
-    if there and not resume:
-        raise AudiogenError(
-            f"{there[-1]} is there already; --resume goes on from it, --run names another folder"
-        )
-    if resume and not there:
-        raise AudiogenError(f"{run}: has no checkpoint; without --resume a training begins")
-    return checkpoints
-
-
-def _follow(
-    trainer: Steps,
-    checkpoints: Checkpoints,
-    title: str,
-    about: dict[str, str],
-    sketch: Callable[[], Sound],
-    preview_minutes: float,
-    processes: Processes,
-) -> Journal:
-    """Train to the last step, with a bar on a terminal and a journal beside the checkpoints.
-
-    Processes other than the first one end here.
-    """
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from audiogen.training.journal import Journal
-    from audiogen.training.loop import train as run_trainer
-
-    if not processes.first:
-        try:
-            run_trainer(trainer, checkpoints, lambda losses: None, processes=processes)
-        except KeyboardInterrupt:
-            raise typer.Exit(130) from None
-        raise typer.Exit
-
-    columns = (
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[losses]}"),
-    )
-    console = Console(stderr=True)
-
-    def say(line: str) -> None:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-    about |= {"command": _command()}
-    journal = Journal(checkpoints.folder, title, about, say, trainer.step, trainer.n_steps)
-    say(f"curves and previews: {checkpoints.folder / 'report.html'}")
-    warned = ""
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=trainer.n_steps, completed=trainer.step, losses="starting")
-
-        def report(losses: dict[str, float]) -> None:
-            nonlocal warned
-            step, seconds = trainer.step, trainer.seconds
-            shown = "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
-            bar.update(task, completed=step, losses=shown)
-            if not console.is_terminal:
-                left = (trainer.n_steps - step) * seconds / max(1, step)
-                say(f"{step}/{trainer.n_steps}  {seconds:.0f} s, {left:.0f} s left  {shown}")
-            if trainer.warning and not warned:
-                say(f"warning: {trainer.warning}")
-            warned = trainer.warning
-            journal.report(step, losses, seconds, trainer.warning)
-
-        try:
-            run_trainer(
-                trainer,
-                checkpoints,
-                report,
-                (lambda: journal.preview(trainer.step, sketch)) if preview_minutes else None,
-                60.0 * preview_minutes,
-                processes=processes,
-            )
-        except KeyboardInterrupt:
-            journal.finish(f"stopped at step {trainer.step}")
-            typer.echo(
-                f"stopped at step {trainer.step}; --resume goes on from {checkpoints.folder},"
-                " `audiogen preset pack` makes a preset of it"
-            )
-            raise typer.Exit(130) from None
-        except AudiogenError as error:
-            journal.finish(f"stopped at step {trainer.step}: {error}")
-            raise
-    return journal
-
-
-def _say(line: str) -> None:
-    if os.environ.get("RANK", "0") == "0":  # of several processes, one speaks
-        typer.echo(line, err=True)
-
-
-def _command() -> str:
-    words = [word for word in sys.argv[1:] if word not in ("--debug", "--resume")]
-    return shlex.join(["audiogen", *words])

@@ -1,0 +1,152 @@
+"""What `audiogen train` does for every family: where a run is kept, and how it is followed."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from audiogen.errors import AudiogenError
+
+if TYPE_CHECKING:
+    from audiogen.training.checkpoints import Checkpoints
+    from audiogen.training.journal import Journal, Sound
+    from audiogen.training.loop import Steps
+    from audiogen.training.processes import Processes
+
+
+def begin(
+    output: Path, run: Path | None, resume: bool, processes: Processes
+) -> tuple[Checkpoints, dict[str, Any] | None]:
+    """Where checkpoints are, and the state of the newest; the first process looks for all."""
+    from audiogen.training.checkpoints import Checkpoints
+
+    if processes.first:
+        _check_output(output)
+        checkpoints = _checkpoints(output, run, resume)
+        return checkpoints, processes.told(checkpoints.newest())
+    return Checkpoints(run or _run_of(output), say), processes.told(None)
+
+
+def _run_of(output: Path) -> Path:
+    return output.with_name(output.name + ".run")
+
+
+def _check_output(output: Path) -> None:
+    if output.exists() and not (output / "preset.toml").is_file():
+        if not output.is_dir() or any(output.iterdir()):
+            raise AudiogenError(f"{output}: isn't empty and isn't a preset; choose another folder")
+
+
+def _checkpoints(output: Path, run: Path | None, resume: bool) -> Checkpoints:
+    """Where checkpoints are, or will be; old ones are neither taken nor lost unasked."""
+    from audiogen.training.checkpoints import Checkpoints
+
+    run = run or _run_of(output)
+    checkpoints = Checkpoints(run, say)
+    there = checkpoints.paths()
+    if there and not resume:
+        raise AudiogenError(
+            f"{there[-1]} is there already; --resume goes on from it, --run names another folder"
+        )
+    if resume and not there:
+        raise AudiogenError(f"{run}: has no checkpoint; without --resume a training begins")
+    return checkpoints
+
+
+def follow(
+    trainer: Steps,
+    checkpoints: Checkpoints,
+    title: str,
+    about: dict[str, str],
+    sketch: Callable[[], Sound],
+    preview_minutes: float,
+    processes: Processes,
+) -> Journal:
+    """Train to the last step, with a bar on a terminal and a journal beside the checkpoints.
+
+    Processes other than the first one end here.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from audiogen.training.journal import Journal
+    from audiogen.training.loop import train as run_trainer
+
+    if not processes.first:
+        try:
+            run_trainer(trainer, checkpoints, lambda losses: None, processes=processes)
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+        raise typer.Exit
+
+    columns = (
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[losses]}"),
+    )
+    console = Console(stderr=True)
+
+    def print_above(line: str) -> None:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    about |= {"command": command_line()}
+    journal = Journal(checkpoints.folder, title, about, print_above, trainer.step, trainer.n_steps)
+    print_above(f"curves and previews: {checkpoints.folder / 'report.html'}")
+    warned = ""
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=trainer.n_steps, completed=trainer.step, losses="starting")
+
+        def report(losses: dict[str, float]) -> None:
+            nonlocal warned
+            step, seconds = trainer.step, trainer.seconds
+            shown = "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
+            bar.update(task, completed=step, losses=shown)
+            if not console.is_terminal:
+                left = (trainer.n_steps - step) * seconds / max(1, step)
+                print_above(
+                    f"{step}/{trainer.n_steps}  {seconds:.0f} s, {left:.0f} s left  {shown}"
+                )
+            if trainer.warning and not warned:
+                print_above(f"warning: {trainer.warning}")
+            warned = trainer.warning
+            journal.report(step, losses, seconds, trainer.warning)
+
+        try:
+            run_trainer(
+                trainer,
+                checkpoints,
+                report,
+                (lambda: journal.preview(trainer.step, sketch)) if preview_minutes else None,
+                60.0 * preview_minutes,
+                processes=processes,
+            )
+        except KeyboardInterrupt:
+            journal.finish(f"stopped at step {trainer.step}")
+            typer.echo(
+                f"stopped at step {trainer.step}; --resume goes on from {checkpoints.folder},"
+                " `audiogen preset pack` makes a preset of it"
+            )
+            raise typer.Exit(130) from None
+        except AudiogenError as error:
+            journal.finish(f"stopped at step {trainer.step}: {error}")
+            raise
+    return journal
+
+
+def say(line: str) -> None:
+    """Tell the user, on standard error."""
+    if os.environ.get("RANK", "0") == "0":  # of several processes, one speaks
+        typer.echo(line, err=True)
+
+
+def command_line() -> str:
+    """The command that was given, as `preset.toml` keeps it."""
+    words = [word for word in sys.argv[1:] if word not in ("--debug", "--resume")]
+    return shlex.join(["audiogen", *words])
