@@ -93,11 +93,23 @@ class Synth(Knobs):
         self._wanted_rate = sample_rate
         self._network = open_network(self.preset, precision)
         self._player: Player | None = None
+        self._timbre = self.preset.default_timbre
 
     @property
     def timbres(self) -> list[str]:
         """Names of the preset's timbres."""
         return self.preset.timbre_names
+
+    @property
+    def timbre(self) -> str | None:
+        """Played when none is asked for; the preset's default until it's set to another name."""
+        return self._timbre
+
+    @timbre.setter
+    def timbre(self, name: str) -> None:
+        self._timbre = self.preset.timbre(name).name
+        if self._player is not None:
+            self._player.timbre = name
 
     def render(
         self,
@@ -123,7 +135,7 @@ class Synth(Knobs):
             Bring the peak to 1.
         timbre : str or sequence of float, optional
             A timbre's name, or, of a GANSynth, a latent of the preset's size or its file; the
-            default timbre without.
+            synth's `timbre` without.
         progress : callable, optional
             Gets the part that is done, 0 to 1.
 
@@ -183,6 +195,8 @@ class Synth(Knobs):
 
         if self._player is None:
             self._player = Player(self, self.sample_rate, LARGEST_BLOCK, seed=self.seed)
+            if self._timbre is not None:
+                self._player.timbre = self._timbre
         return self._player
 
     def stream(self, block: int = 256) -> Iterator[np.ndarray]:
@@ -230,6 +244,8 @@ class Synth(Knobs):
         with Player(self, rate, block or BLOCK, seed=self.seed, realtime=True) as player:
             if before is not None:
                 player.turn_as(before)
+            elif self._timbre is not None:
+                player.timbre = self._timbre
             self._player = player
             try:
                 with SoundCard(player, found.index, block) as card:
@@ -348,7 +364,8 @@ class Synth(Knobs):
             )
         index, latent = 0, None
         if timbre is None or (isinstance(timbre, str) and not is_latent_file(timbre)):
-            index = self.timbres.index(self.preset.timbre(timbre).name)
+            chosen = self.timbre if timbre is None else timbre
+            index = self.timbres.index(self.preset.timbre(chosen).name)
         else:
             latent = self.latent(timbre)
         events, times = _events(score.notes, rate, index)

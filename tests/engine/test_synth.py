@@ -379,6 +379,25 @@ def test_velocity_and_timbre_are_heard(synth: Synth) -> None:
     assert np.array_equal(synth.render([(0.0, 0.2, 60.0, 0.9)], timbre="harp"), plain)
 
 
+def test_the_timbre_chosen_is_the_one_played(make_preset: Callable[..., Path]) -> None:
+    note = [(0.0, 0.2, 60.0, 0.9)]
+    asked, chosen, late = (audiogen.load(make_preset("strings")) for _ in range(3))
+    guitar = asked.render(note, timbre="guitar")
+    chosen.timbre = "guitar"
+    assert chosen.timbre == "guitar"
+    assert np.array_equal(chosen.render(note), guitar)
+    assert late.timbre == "harp"
+    asked.note_on(60, timbre="guitar")
+    late.note_on(48)  # the player is there before the timbre is chosen
+    late.timbre = "guitar"
+    assert late.player.timbre == "guitar"
+    chosen.note_on(60)
+    blocks = [next(synth.stream(block=4096)) for synth in (asked, chosen)]
+    assert np.array_equal(*blocks)
+    with pytest.raises(PresetError, match="flut"):
+        chosen.timbre = "flut"
+
+
 def test_mix(synth: Synth, make_preset: Callable[..., Path]) -> None:
     note = [(0.0, 0.2, 60.0, 0.9)]
     for amount, end in ((0.0, "harp"), (1.0, "guitar")):
