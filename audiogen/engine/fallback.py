@@ -135,7 +135,8 @@ class Generator:
             noise = (np.stack(draws) - np.float32(0.5)) * np.float32(math.sqrt(12.0))
             y += (block["conditioning.maps.weight"] @ maps)[:, None]
             y += (block["conditioning.time.weight"] @ time.T)[:, :, None]
-            y += block["conditioning.noise"][:, None, None] * noise
+            share = block["conditioning.noise.weight"] @ u + block["conditioning.noise.bias"]
+            y += share[:, None, None] * noise
             x = _activate(_styled(y, block, "style1", u))
             x = _activate(_styled(_conv(x, block, "conv2"), block, "style2", u))
         weight, bias = self._image

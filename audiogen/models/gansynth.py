@@ -114,14 +114,20 @@ class Conditioning(nn.Module):
         super().__init__()
         self.maps = EqualisedWeight(width, N_MAPS, gain=1.0, bias=False)
         self.time = EqualisedWeight(width, N_TIME_FEATURES, gain=1.0, bias=False)
-        self.noise = nn.Parameter(torch.full((width,), 0.05))
+        self.noise = EqualisedWeight(width, input_size, gain=1.0)
+        with torch.no_grad():  # the same for all sounds, until they are heard to differ
+            self.noise.weight.zero_()
+            self.noise.bias.fill_(0.05)
         self.style1 = EqualisedWeight(2 * width, input_size, gain=0.5)
         self.style2 = EqualisedWeight(2 * width, input_size, gain=0.5)
 
-    def terms(self, maps: Tensor, time: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What to add for maps [B, 8, F] and time [T, 7]: over bins, over frames, noise's share."""
+    def terms(self, maps: Tensor, time: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What to add for maps [B, 8, F], time [T, 7] and input [B, input_size].
+
+        Over bins [B, C, F], over frames [C, T], and share of the noise [B, C].
+        """
         over_bins = torch.einsum("cm,bmf->bcf", self.maps.effective(), maps)
-        return over_bins, self.time.linear(time).T, self.noise
+        return over_bins, self.time.linear(time).T, self.noise.linear(u)
 
 
 class Block(nn.Module):
@@ -141,7 +147,7 @@ def activate(x: Tensor, told: tuple[Tensor, ...] | None, style: Tensor | None) -
     Parameters
     ----------
     x : Tensor [batch, channels, n_frames, n_bins]
-    told : (over bins [B, C, F], over frames [C, T], share of the noise [C], noise [B, T, F])
+    told : (over bins [B, C, F], over frames [C, T], share of the noise [B, C], noise [B, T, F])
     style : Tensor [batch, 2 * channels]
         Scale less 1, then shift, of each channel.
 
@@ -154,7 +160,7 @@ def activate(x: Tensor, told: tuple[Tensor, ...] | None, style: Tensor | None) -
     if told is not None:
         over_bins, over_frames, share, noise = told
         y = y + over_bins[:, :, None] + over_frames[:, :, None]
-        y = y + share[:, None, None] * noise[:, None]
+        y = y + share[:, :, None, None] * noise[:, None]
     if style is not None:
         scale, shift = style.float()[:, :, None, None].chunk(2, dim=1)
         y = y * (1.0 + scale) + shift
@@ -268,7 +274,8 @@ class Generator(nn.Module):
                     grain = (self.uniform(shape, device=x.device) - 0.5) * math.sqrt(12.0)
                 else:
                     grain = noise[b][:, p:q]
-                told = (*block.conditioning.terms(maps, torch.from_numpy(time).to(u)), grain.to(u))
+                terms = block.conditioning.terms(maps, torch.from_numpy(time).to(u), u)
+                told = (*terms, grain.to(u))
                 style1 = block.conditioning.style1.linear(u)
                 style2 = block.conditioning.style2.linear(u)
             else:
@@ -397,9 +404,8 @@ def export_weights(generator: Generator) -> dict[str, np.ndarray]:
     -------
     dict of str to array, float32
         ``blocks.B.conv1.weight`` ([C, input, frames, bins] for block 0), ``.conv2.weight``,
-        ``.conditioning.{style1,style2}.weight``, each with ``.bias``;
-        ``.conditioning.{maps,time}.weight``; ``.conditioning.noise``; ``to_rgb.weight`` [2, C],
-        ``to_rgb.bias``.
+        ``.conditioning.{style1,style2,noise}.weight``, each with ``.bias``;
+        ``.conditioning.{maps,time}.weight``; ``to_rgb.weight`` [2, C], ``to_rgb.bias``.
     """
     weights: dict[str, Any] = {}
     for name, module in generator.named_modules():
@@ -407,8 +413,6 @@ def export_weights(generator: Generator) -> dict[str, np.ndarray]:
             weights[f"{name}.weight"] = module.effective()
             if module.bias is not None:
                 weights[f"{name}.bias"] = module.bias
-        elif isinstance(module, Conditioning):
-            weights[f"{name}.noise"] = module.noise
     weights["to_rgb.weight"] = generator.to_rgb[-1].effective()[:, :, 0, 0]
     weights["to_rgb.bias"] = generator.to_rgb[-1].bias
     return {name: w.detach().float().cpu().numpy().copy() for name, w in weights.items()}
@@ -425,8 +429,6 @@ def import_weights(generator: Generator, weights: Mapping[str, np.ndarray]) -> N
             module.weight.copy_(torch.as_tensor(weights[f"{name}.weight"]) / module.scale)
             if module.bias is not None:
                 module.bias.copy_(torch.as_tensor(weights[f"{name}.bias"]))
-        elif isinstance(module, Conditioning):
-            module.noise.copy_(torch.as_tensor(weights[f"{name}.noise"]))
     last = generator.to_rgb[-1]
     last.weight.copy_(torch.as_tensor(weights["to_rgb.weight"])[:, :, None, None] / last.scale)
     last.bias.copy_(torch.as_tensor(weights["to_rgb.bias"]))

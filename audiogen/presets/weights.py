@@ -41,10 +41,9 @@ def _generator_shapes(generator: GeneratorTable) -> Shapes:
             told = f"{block}.conditioning"
             shapes[f"{told}.maps.weight"] = (width, _N_MAPS)
             shapes[f"{told}.time.weight"] = (width, _N_TIME_FEATURES)
-            shapes[f"{told}.noise"] = (width,)
-            for style in ("style1", "style2"):
-                shapes[f"{told}.{style}.weight"] = (2 * width, generator.input_size)
-                shapes[f"{told}.{style}.bias"] = (2 * width,)
+            for name, n_out in (("noise", width), ("style1", 2 * width), ("style2", 2 * width)):
+                shapes[f"{told}.{name}.weight"] = (n_out, generator.input_size)
+                shapes[f"{told}.{name}.bias"] = (n_out,)
         n_in, kernel = width, (3, 3)
     shapes["to_rgb.weight"], shapes["to_rgb.bias"] = (2, n_in), (2,)
     return shapes

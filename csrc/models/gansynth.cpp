@@ -141,7 +141,6 @@ GeneratorWeights::GeneratorWeights(GeneratorConfig config, const core::FloatArra
     const std::string told = name + "conditioning.";
     const auto& maps = reader.take(told + "maps.weight", {width, kMaps});
     block.maps = padded_transpose(maps, kMaps, width, stride);
-    block.strength = padded(reader.take(told + "noise", {width}), 1, width, stride);
     const auto& time = reader.take(told + "time.weight", {width, kTimeFeatures});
     for (std::size_t t = 0; t < n_frames; ++t) {
       double features[kTimeFeatures];
@@ -153,19 +152,20 @@ GeneratorWeights::GeneratorWeights(GeneratorConfig config, const core::FloatArra
         block.row_bias1.data()[t * stride + c] = static_cast<float>(sum);
       }
     }
-    block.styles = kernels::AlignedFloats(inputs * 4 * stride);
-    block.style_biases = kernels::AlignedFloats(4 * stride);
-    for (std::size_t layer = 0; layer < 2; ++layer) {
-      const std::string style = told + "style" + std::to_string(layer + 1);
-      const auto& weight = reader.take(style + ".weight", {2 * width, inputs});
-      const auto& bias = reader.take(style + ".bias", {2 * width});
-      for (std::size_t part = 0; part < 2; ++part) {  // scale, shift
-        const std::size_t at = (2 * layer + part) * stride;
+    block.styles = kernels::AlignedFloats(inputs * kStyles * stride);
+    block.style_biases = kernels::AlignedFloats(kStyles * stride);
+    std::size_t at = 0;
+    for (const char* style : {"style1", "style2", "noise"}) {
+      const std::size_t n_parts = std::string_view(style) == "noise" ? 1 : 2;
+      const auto& weight = reader.take(told + style + ".weight", {n_parts * width, inputs});
+      const auto& bias = reader.take(told + style + ".bias", {n_parts * width});
+      for (std::size_t part = 0; part < n_parts; ++part, at += stride) {
+        const bool is_scale = n_parts == 2 && part == 0;
         for (std::size_t c = 0; c < width; ++c) {
           const std::size_t row = part * width + c;
-          block.style_biases.data()[at + c] = bias[row] + (part == 0 ? 1.0f : 0.0f);
+          block.style_biases.data()[at + c] = bias[row] + (is_scale ? 1.0f : 0.0f);
           for (std::size_t i = 0; i < inputs; ++i) {
-            block.styles.data()[i * 4 * stride + at + c] = weight[row * inputs + i];
+            block.styles.data()[i * kStyles * stride + at + c] = weight[row * inputs + i];
           }
         }
       }
@@ -203,7 +203,7 @@ FrameStream::FrameStream(std::shared_ptr<const GeneratorWeights> weights)
       layer(blocks_[b].conv2, w.shape2, true);
       if (config.conditioning == Conditioning::kHarmonic) {
         blocks_[b].field = carver.take(n_bins * w.stride);
-        blocks_[b].styles = carver.take(4 * w.stride);
+        blocks_[b].styles = carver.take(GeneratorWeights::kStyles * w.stride);
       }
       longest_row = std::max(longest_row, row);
     }
@@ -231,8 +231,9 @@ void FrameStream::start(const NoteInput& note) noexcept AUDIOGEN_REALTIME {
   make_fields(note.pitch);
   for (std::size_t b = 0; b < blocks_.size(); ++b) {
     const GeneratorWeights::Block& w = weights_->blocks_[b];
-    std::copy_n(w.style_biases.data(), 4 * w.stride, blocks_[b].styles);
-    weights_->kernels_->linear_row(input_, config().input_size(), w.styles.data(), 4 * w.stride,
+    const std::size_t n = GeneratorWeights::kStyles * w.stride;
+    std::copy_n(w.style_biases.data(), n, blocks_[b].styles);
+    weights_->kernels_->linear_row(input_, config().input_size(), w.styles.data(), n,
                                    blocks_[b].styles);
   }
 }
@@ -340,7 +341,7 @@ kernels::RowEpilogue FrameStream::epilogue1(std::size_t block,
     make_noise(block, row);
     epilogue.field = blocks_[block].field;
     epilogue.noise = noise_;
-    epilogue.strength = w.strength.data();
+    epilogue.strength = blocks_[block].styles + 4 * w.stride;
     epilogue.scale = blocks_[block].styles;
     epilogue.shift = blocks_[block].styles + w.stride;
   }

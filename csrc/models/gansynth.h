@@ -64,6 +64,8 @@ class GeneratorWeights {
  private:
   friend class FrameStream;
 
+  static constexpr std::size_t kStyles = 5;  // scale and shift of both layers, share of the noise
+
   struct Block {
     std::size_t width = 0;   // channels
     std::size_t stride = 0;  // channels with padding
@@ -75,9 +77,8 @@ class GeneratorWeights {
     kernels::AlignedFloats bias2;      // [C]
     // For `kHarmonic`.
     kernels::AlignedFloats maps;          // [8, C]
-    kernels::AlignedFloats strength;      // [C], of the noise
-    kernels::AlignedFloats styles;        // [input_size, 4, C]: scale and shift of both layers
-    kernels::AlignedFloats style_biases;  // [4, C], 1 added to the scales
+    kernels::AlignedFloats styles;        // [input_size, kStyles, C]
+    kernels::AlignedFloats style_biases;  // [kStyles, C], 1 added to the scales
   };
 
   GeneratorConfig config_;
@@ -139,7 +140,7 @@ class FrameStream {
     Layer conv1;
     Layer conv2;
     float* field;   // [n_bins, C]: what the harmonic maps say
-    float* styles;  // [4, C]
+    float* styles;  // [kStyles, C]
   };
   static constexpr std::size_t kNone = ~std::size_t{0};
 

@@ -42,7 +42,8 @@ inline audiogen::core::FloatArrays weights_for(const audiogen::models::Generator
     if (config.conditioning == models::Conditioning::kOneHot) continue;
     add(name + "conditioning.maps.weight", {width, 8});
     add(name + "conditioning.time.weight", {width, 7});
-    add(name + "conditioning.noise", {width});
+    add(name + "conditioning.noise.weight", {width, config.input_size()});
+    add(name + "conditioning.noise.bias", {width});
     for (const char* style : {"style1", "style2"}) {
       add(name + "conditioning." + style + ".weight", {2 * width, config.input_size()});
       add(name + "conditioning." + style + ".bias", {2 * width});

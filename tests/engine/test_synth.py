@@ -63,7 +63,8 @@ def make_preset(tmp_path: Path, write_tiny: Callable[..., Path]) -> Callable[...
         # The last block is told the frequency and little else, with opposite signs, ...
         last = f"blocks.{n_blocks - 1}"
         weights[f"{last}.conv1.weight"] *= 0.2
-        weights[f"{last}.conditioning.noise"] *= 0.2
+        for part in ("weight", "bias"):
+            weights[f"{last}.conditioning.noise.{part}"] *= 0.2
         weights[f"{last}.conditioning.maps.weight"] *= 0.1
         weights[f"{last}.conditioning.maps.weight"][:2, 6] = (-3.0, 3.0)
         weights[f"{last}.conv1.bias"][:2] = (-1.5, 1.5)  # alike at 250 Hz

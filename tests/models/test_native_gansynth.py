@@ -228,7 +228,7 @@ def with_nan() -> np.ndarray:
         ({"blocks__0__conv1__weight": None}, r"'blocks.0.conv1.weight' of shape \[3, 3, 2, 4\]"),
         ({"to_rgb__bias": None}, "'to_rgb.bias' .* missing"),
         ({"blocks__1__conv2__weight": np.zeros((4, 4, 3), np.float32)}, r"\[4, 4, 3\]; .*3, 3\]"),
-        ({"blocks__0__conditioning__noise": with_nan()}, "noise' holds nan at index 1"),
+        ({"blocks__0__conditioning__noise__bias": with_nan()}, "noise.bias' holds nan at index 1"),
         ({"to_rgb__bias": np.array([0.0, np.inf])}, "'to_rgb.bias' holds inf"),
         ({"blocks__2__conv1__bias": np.zeros(3)}, "'blocks.2.conv1.bias' belongs to no layer"),
     ],

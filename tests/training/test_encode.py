@@ -59,7 +59,7 @@ FOUND = Encoding(
 
 def smooth_generator(conditioning: str) -> Generator:
     """Random, without grain, and with the dynamics of notes."""
-    torch.manual_seed(3)
+    torch.manual_seed(4)
     config = GeneratorConfig(
         conditioning, 4, (12, 12, 10, 8, 8), (4, 8), pitch_min=60, n_pitches=13, note_off_frame=50
     )
@@ -68,7 +68,7 @@ def smooth_generator(conditioning: str) -> Generator:
         generator.to_rgb[-1].weight.mul_(0.2)
         for block in generator.blocks:
             if block.conditioning is not None:
-                block.conditioning.noise.zero_()
+                block.conditioning.noise.bias.zero_()
     return generator.requires_grad_(False)
 
 
