@@ -81,12 +81,12 @@ class Recipe:
     adversarial_learning_rate: float = 1e-3
     magnitude_weight: float = 2.0
     loud_weight: float = 4.0
-    frequency_weight: float = 0.5
+    frequency_weight: float = 0.2
     adversarial_weight: float = 0.02
     penalty_weight: float = 10.0
     penalty_every: int = 2
     variety: float = 0.0
-    latent_noise: float = 0.1
+    latent_noise: float = 0.2
     average: float = 0.998
     held_out: float = 0.05
     seed: int = 0
@@ -249,7 +249,7 @@ class Trainer:
         seen = self._critic_step(batch) if self.adversarial else {}
 
         twice = batch.twice()
-        image = self._generate(twice, self._latents(batch).repeat_interleave(2, dim=0))
+        image = self._generate(twice, self._latents(twice))
         made = image[0::2], image[1::2]
         loss, distances = self._energy(made, batch)
         seen |= distances

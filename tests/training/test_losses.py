@@ -197,25 +197,51 @@ def test_energy_distance_learns_how_much_real_ones_vary() -> None:
 
 
 def test_magnitude_distance() -> None:
-    wanted = torch.zeros(1, 4, 8)
+    wanted = torch.zeros(1, 8, 8)
     made = wanted.clone()
     made[0, 0, 0] = 0.8
-    # A bin alone, and in a mean over 16, come to the same.
-    assert float(losses.magnitude_distance(made, wanted)) == pytest.approx(0.8 / 32)
+    # A bin alone, and in a mean over 16, come to the same; so do their changes, which are as many
+    # as there are steps in time.
+    alone, change, mean_change = 0.8 / 64, 0.8 / 56, 0.05 / 2
+    expected = 0.5 * (2.0 * alone + change + mean_change)
+    assert float(losses.magnitude_distance(made, wanted)) == pytest.approx(expected)
     # What cancels within 4 x 4 bins counts as single bins only.
     made[0, 0, 1] = -0.8
-    assert float(losses.magnitude_distance(made, wanted)) == pytest.approx(0.5 * 1.6 / 32)
+    assert float(losses.magnitude_distance(made, wanted)) == pytest.approx(alone + change)
     assert float(losses.magnitude_distance(made, made)) == 0.0
 
 
+def test_a_steady_difference_is_not_a_change() -> None:
+    wanted, flicker = torch.zeros(1, 8, 8), torch.tensor([0.5, -0.5]).repeat(4)[:, None]
+    steady = losses.magnitude_distance(wanted + 0.5, wanted)
+    assert float(steady) == pytest.approx(0.5)
+    assert float(losses.magnitude_distance(wanted + flicker, wanted)) == pytest.approx(0.75)
+
+
+def test_energy_distance_tells_slow_change_from_flicker() -> None:
+    """Of made notes whose single bins vary like real ones, those that last as long are nearest."""
+    torch.manual_seed(0)
+    shape = (4000, 16, 4)
+
+    def notes(steady: float) -> torch.Tensor:
+        lasting, flicker = torch.randn(shape[0], 1, 1), torch.randn(shape)
+        return steady**0.5 * lasting + (1.0 - steady) ** 0.5 * flicker
+
+    def apart(steady: float) -> float:
+        real, first, second = notes(0.9), notes(steady), notes(steady)
+        pairs = ((first, real), (second, real), (first, second))
+        return float(losses.energy_distance(*(losses.magnitude_distance(*pair) for pair in pairs)))
+
+    assert apart(0.9) < min(apart(0.6), apart(1.0))
+
+
 def test_loud_distance() -> None:
-    made, wanted = torch.zeros(1, 4, 8), torch.zeros(1, 4, 8)
-    made[0, 0, 0] = 0.8
-    weight = torch.full((1, 4, 8), 0.25)
-    assert float(losses.loud_distance(made, wanted, weight)) == pytest.approx(0.8 / 32)
-    weight[0, 0, 0] = 1.0
-    loud = losses.loud_distance(made, wanted, weight)
-    assert float(loud) == pytest.approx(0.8 / (1.0 + 31 * 0.25))
+    made, wanted, weight = torch.zeros(1, 8, 8), torch.zeros(1, 8, 8), torch.full((1, 8, 8), 0.25)
+    made += 0.1
+    assert float(losses.loud_distance(made, wanted, weight)) == pytest.approx(0.1)
+    weight[..., :4] = 1.0  # as steady, and so much of all the weight
+    made[..., 4:] = 0.0
+    assert float(losses.loud_distance(made, wanted, weight)) == pytest.approx(0.1 / 1.25)
 
 
 def test_frequency_distance() -> None:
@@ -227,6 +253,11 @@ def test_frequency_distance() -> None:
     assert float(distance) == pytest.approx((1.0 * 1.0 + 0.25 * 2.0) / 1.25)
     whole_turns = losses.frequency_distance(wanted + 2.0, wanted, weight)
     assert float(whole_turns) == pytest.approx(0.0, abs=1e-6)
+    # A change of half a turn, where both frames are loud.
+    changing = torch.tensor([[[0.0, 0.0], [0.0, 1.0]]])
+    weight = torch.tensor([[[1.0, 1.0], [1.0, 0.5]]])
+    distance = losses.frequency_distance(changing, torch.zeros(1, 2, 2), weight)
+    assert float(distance) == pytest.approx((0.25 * 2.0 + 0.25 * 2.0) / 3.25)
 
 
 def mlp(*sizes: int) -> torch.nn.Sequential:
