@@ -114,7 +114,11 @@ def write_tiny() -> Callable[..., Path]:
         fields = {**copy.deepcopy(TINY_PRESET), "name": folder.name, **changes}
         random = np.random.default_rng(0)
         shapes = weight_shapes(check_fields(fields).generator)
-        weights = {k: random.standard_normal(v).astype(np.float32) for k, v in shapes.items()}
+        # Sums of unit variance, as in a trained network, keep rounding errors small.
+        weights = {
+            name: (random.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
+            for name, shape in shapes.items()
+        }
         write_preset(folder, fields, weights)
         return folder
 

@@ -44,7 +44,7 @@ SILENCE = -5.0  # nats; no bin above it, and after the attack the note is over
 ATTACK_FRAMES = 16
 FAINTEST = -60.0  # nats; a weaker bin weighs as much, so that no band's weight vanishes
 LOBE_REACH = 4  # bins on each side of a partial's peak that turn with it
-TRANSPOSE_REACH = 1.0  # semitones that a frame is transposed by before it is made anew
+TRANSPOSE_REACH = 5.0  # semitones that a frame is transposed by before it is made anew
 
 KAISER_BETA, TAPS = 11.2, 72  # of the resampler's filter
 LARGEST_TABLE = 1 << 24  # numbers in it

@@ -14,8 +14,9 @@ static constexpr std::size_t kLobeReach = 4;
 // Spreads the partials' phases, as `reference_phase` of representation/harmonic.py explains.
 static constexpr double kGolden = 0.6180339887498949;
 
-// Semitones that a frame is transposed by before the network is asked anew.
-static constexpr float kTransposeReach = 1.0f;
+// Semitones that a frame is transposed by before the network is asked anew: a fourth, as between
+// the keys of a sampled instrument.
+static constexpr float kTransposeReach = 5.0f;
 
 // Log magnitude of a timbre that has ended while the one that it is morphed with sounds on, nats.
 static constexpr float kEnded = -60.0f;
@@ -253,8 +254,7 @@ void FrameVoice::mix_timbres() noexcept AUDIOGEN_REALTIME {
 }
 
 // Moves a frame's partials from where the network has put them to the wanted pitch. For each frame
-// of a moving pitch the network would make all its rows anew, at ten times the cost, and a semitone
-// is less than timbres differ by from key to key. Log magnitudes by cubic interpolation, which a
+// of a moving pitch the network would make all its rows anew, at ten times the cost. Log magnitudes by cubic interpolation, which a
 // window's lobe, nearly a parabola, comes through as high as it was; a phase advance is that of the
 // nearest bin, since the bins of a partial have the same.
 void FrameVoice::transpose() noexcept AUDIOGEN_REALTIME {

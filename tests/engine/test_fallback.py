@@ -142,7 +142,7 @@ def play(
 def assert_same(got: np.ndarray, want: np.ndarray) -> None:
     n = min(len(got), len(want))
     assert got.dtype == np.float32
-    assert 0.1 < np.abs(want).max() < 2.0  # full scale is 1
+    assert 0.05 < np.abs(want).max() < 2.0  # full scale is 1
     np.testing.assert_allclose(got[:n], want[:n], rtol=0, atol=TOLERANCE)
 
 
@@ -303,7 +303,7 @@ def test_parameters_move_as_in_the_native_engine(native, conditioning, n_channel
             assert heard == (n_channels == 2 or knob_left_out != "pan"), knob_left_out
 
 
-@pytest.mark.parametrize("by", [-1.0, -0.37, 0.02, 1.0])
+@pytest.mark.parametrize("by", [-5.0, -0.37, 0.02, 1.0, 5.0])
 def test_transposed_partials_are_as_high_as_at_their_own_pitch(by):
     n_fft, width = 2048, 7.8125  # Hz
 
@@ -317,8 +317,9 @@ def test_transposed_partials_are_as_high_as_at_their_own_pitch(by):
     want = level(60.0 + by)
     got, nearest = fallback._transpose(level(60.0), level(60.0), 60.0, 60.0 + by)
     peaks = want > np.log(0.85)
-    assert peaks.sum() >= 23
-    assert np.abs(got - want)[peaks].max() < 0.08  # nats: 0.7 dB
+    assert peaks.sum() >= 22  # those below 8 kHz
+    # Lobes narrow and widen with the pitch, and fall between bins.
+    assert np.abs(got - want)[peaks].max() < 0.05 + 0.03 * abs(by)  # nats; 0.1 is 0.9 dB
     assert set(nearest) <= set(level(60.0))
 
 
@@ -333,11 +334,11 @@ def test_only_a_pitch_that_goes_far_makes_the_network_work(monkeypatch):
     monkeypatch.setattr(fallback.Generator, "generate", counted)
     sustain = {"loop_start_frame": 8, "loop_end_frame": 30, "release_frame": 24}
     engine = fallback.Engine(instrument(fallback, sustain=sustain), MODEL_RATE, 512, 2)
-    score = [(0.0, NOTE_ON, 0, 0, 60.0, 0.9), knob(0.0, "vibrato", 0.9)]
+    score = [(0.0, NOTE_ON, 0, 0, 60.0, 0.9), knob(0.0, "vibrato", 2.0), knob(0.0, "bend", 2.0)]
     play(engine, MODEL_RATE, score, 64, seconds=20 * 32 / MODEL_RATE)
     assert made == [60.0]
-    play(engine, MODEL_RATE, [knob(0.0, "bend", 5.0)], 64, seconds=0.03)
-    assert len(made) > 1 and max(made) > 63.0
+    play(engine, MODEL_RATE, [knob(0.0, "bend", 9.0)], 64, seconds=0.03)
+    assert len(made) > 1 and max(made) > 65.0
 
 
 @pytest.mark.parametrize("block", [1, 7, 64, 127, 1000])

@@ -203,11 +203,12 @@ def test_magnitude_distance() -> None:
     # A bin alone, and in a mean over 16, come to the same; so do their changes, which are as many
     # as there are steps in time.
     alone, change, mean_change = 0.8 / 64, 0.8 / 56, 0.05 / 2
-    expected = 0.5 * (2.0 * alone + change + mean_change)
+    expected = 0.5 * (2.0 * alone + losses.CHANGE_WEIGHT * (change + mean_change))
     assert float(losses.magnitude_distance(made, wanted)) == pytest.approx(expected)
     # What cancels within 4 x 4 bins counts as single bins only.
     made[0, 0, 1] = -0.8
-    assert float(losses.magnitude_distance(made, wanted)) == pytest.approx(alone + change)
+    expected = alone + losses.CHANGE_WEIGHT * change
+    assert float(losses.magnitude_distance(made, wanted)) == pytest.approx(expected)
     assert float(losses.magnitude_distance(made, made)) == 0.0
 
 
@@ -215,7 +216,8 @@ def test_a_steady_difference_is_not_a_change() -> None:
     wanted, flicker = torch.zeros(1, 8, 8), torch.tensor([0.5, -0.5]).repeat(4)[:, None]
     steady = losses.magnitude_distance(wanted + 0.5, wanted)
     assert float(steady) == pytest.approx(0.5)
-    assert float(losses.magnitude_distance(wanted + flicker, wanted)) == pytest.approx(0.75)
+    expected = 0.5 * (0.5 + losses.CHANGE_WEIGHT)
+    assert float(losses.magnitude_distance(wanted + flicker, wanted)) == pytest.approx(expected)
 
 
 def test_energy_distance_tells_slow_change_from_flicker() -> None:
@@ -248,16 +250,16 @@ def test_frequency_distance() -> None:
     wanted = torch.zeros(1, 1, 2)
     made = torch.tensor([[[0.5, 1.0]]])
     weight = torch.tensor([[[1.0, 0.5]]])
-    # 1 - cos is 1 at a quarter of a turn and 2 at a half; the weights are squared.
+    # The chord of a quarter of a turn, and of a half; the weights are squared.
     distance = losses.frequency_distance(made, wanted, weight)
-    assert float(distance) == pytest.approx((1.0 * 1.0 + 0.25 * 2.0) / 1.25)
+    assert float(distance) == pytest.approx((math.sqrt(2.0) + 0.25 * 2.0) / 1.25)
     whole_turns = losses.frequency_distance(wanted + 2.0, wanted, weight)
     assert float(whole_turns) == pytest.approx(0.0, abs=1e-6)
     # A change of half a turn, where both frames are loud.
     changing = torch.tensor([[[0.0, 0.0], [0.0, 1.0]]])
     weight = torch.tensor([[[1.0, 1.0], [1.0, 0.5]]])
     distance = losses.frequency_distance(changing, torch.zeros(1, 2, 2), weight)
-    assert float(distance) == pytest.approx((0.25 * 2.0 + 0.25 * 2.0) / 3.25)
+    assert float(distance) == pytest.approx((0.5 + losses.CHANGE_WEIGHT * 0.5) / 3.25)
 
 
 def mlp(*sizes: int) -> torch.nn.Sequential:
