@@ -386,7 +386,7 @@ class _Voice:
     def __init__(self, instrument: Instrument):
         self.instrument = instrument
         self.active = False
-        self.other: _NoteFrames | None = None  # morphed to; keeps step with frames
+        self.other: _NoteFrames | None = None  # morphed to; released a frame later
         self.other_timbre = self.morph_timbre = 0
         self.morph = np.float32(0)
 
@@ -396,8 +396,6 @@ class _Voice:
 
     def note_off(self) -> None:
         self.frames.released = True
-        if self.other:
-            self.other.released = True
 
     def set_pitch(self, pitch: float) -> None:
         generator, spectrogram = self.instrument.generator, self.instrument.spectrogram
@@ -468,6 +466,8 @@ class _Voice:
         if moved:
             self.network_pitch = self.wanted_pitch
             self.frames.set_pitch(self.network_pitch)
+        if self.other is not None and self.frames.releasing:
+            self.other.released = True
         if self.morph <= 0:
             self.other = None
         elif not self.frames.finished and (

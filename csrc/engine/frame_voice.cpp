@@ -217,6 +217,7 @@ void FrameVoice::next_frame() noexcept AUDIOGEN_REALTIME {
     network_pitch_ = wanted_pitch_;
     frames_.set_pitch(network_pitch_);
   }
+  if (frames_.releasing()) other_.release();
   const bool wanted = morph_ > 0.0f && !frames_.finished();
   const bool was_morphing = morphing_;
   morphing_ = wanted || (morphing_ && morph_ > 0.0f);

@@ -18,10 +18,7 @@ class FrameVoice final : public Voice {
   explicit FrameVoice(const FrameInstrument& instrument);
 
   void note_on(const Note& note) noexcept AUDIOGEN_REALTIME override;
-  void note_off() noexcept AUDIOGEN_REALTIME override {
-    frames_.release();
-    other_.release();
-  }
+  void note_off() noexcept AUDIOGEN_REALTIME override { frames_.release(); }
   void set_pitch(float pitch) noexcept AUDIOGEN_REALTIME override {
     if (bends_) wanted_pitch_ = pitch;
   }
@@ -53,7 +50,7 @@ class FrameVoice final : public Voice {
   const SynthesisTables* tables_;
   const kernels::KernelTable* kernels_;
   NoteFrames frames_;
-  NoteFrames other_;  // morphed to; keeps step with frames_
+  NoteFrames other_;  // morphed to; keeps step with frames_, and is released a frame later
   bool morphing_ = false;
   models::NoteInput note_;
   std::size_t wanted_timbre_ = 0;

@@ -188,7 +188,8 @@ void LiveEngine::work() {
   using Clock = std::chrono::steady_clock;
   const double rate = settings_.sample_rate;
   const double margin = static_cast<double>(lookahead_ - settings_.max_block) / rate;
-  const auto nap = duration<double>(std::clamp(margin / 4.0, 50e-6, 5e-3));
+  // Short: of the margin it leaves a note's first frames, which take most of it, what it can.
+  const auto nap = duration<double>(std::clamp(margin / 16.0, 50e-6, 2e-3));
   while (!stop_.load(std::memory_order_relaxed)) {
     const std::uint64_t before = rendered_.load(std::memory_order_relaxed);
     const Clock::time_point start = Clock::now();

@@ -38,6 +38,8 @@ class NoteFrames {
   void set_pitch(float pitch) noexcept AUDIOGEN_REALTIME;
 
   bool released() const noexcept AUDIOGEN_REALTIME { return release_wanted_; }
+  // Whether a frame of the release has been read.
+  bool releasing() const noexcept AUDIOGEN_REALTIME { return releasing_; }
   bool finished() const noexcept AUDIOGEN_REALTIME { return finished_; }
 
   // Writes log magnitude (nats) and the phase channel (units of pi) of the next frame, [n_bins]

@@ -1,6 +1,6 @@
 """Live playing for minutes on a JACK server that has no sound card, beside a client that idles.
 
-    python docs/studies/soak.py [--seconds 600] [--periods 64 128 256 512] [--presets NAME ...]
+    python docs/studies/soak.py [--seconds 600] [--periods 64 128 256 512] [--margins 5 20]
 
 plays random notes, knobs and presets on a `Player` that a thread of its own works ahead for. In the
 same window a second server of the same period has a client that only returns: what is late there is
@@ -59,7 +59,7 @@ class Soak:
     Parameters
     ----------
     period : int, samples
-    seconds : float
+    margin_ms, seconds : float
     realtime : bool
         Whether the servers have real-time priority.
     ours, idle : Client
@@ -76,6 +76,7 @@ class Soak:
     """
 
     period: int
+    margin_ms: float
     seconds: float
     realtime: bool
     ours: Client
@@ -232,8 +233,10 @@ class Hands:
         self.knobs += 3
 
 
-def soak(period: int, seconds: float, presets: list[str], voices: int = 16) -> Soak:
-    """Play at one period."""
+def soak(
+    period: int, seconds: float, presets: list[str], voices: int = 16, margin_ms: float = 5.0
+) -> Soak:
+    """Play at one period, with so much time for the thread that works ahead."""
     import jack
     import numpy as np
 
@@ -244,7 +247,9 @@ def soak(period: int, seconds: float, presets: list[str], voices: int = 16) -> S
         before_other_programs(),
         jack_server(period) as (our_server, realtime),
         jack_server(period) as (idle_server, _),
-        Player(presets[0], RATE, max_block=period, voices=voices, realtime=True) as player,
+        Player(
+            presets[0], RATE, max_block=period, voices=voices, realtime=True, margin_ms=margin_ms
+        ) as player,
         _idle_process(idle_server, seconds) as other,
     ):
         client = jack.Client("audiogen", no_start_server=True, servername=our_server)
@@ -289,6 +294,7 @@ def soak(period: int, seconds: float, presets: list[str], voices: int = 16) -> S
     part = max(1, len(memory) // 5)
     return Soak(
         period,
+        margin_ms,
         seconds,
         realtime,
         counter.counted,
@@ -334,9 +340,10 @@ def row(run: Soak) -> str:
     beyond = run.ours.xruns - run.idle.xruns
     cells = (
         f"{run.period}",
+        f"{run.margin_ms:g} ms",
         f"{run.ours.blocks}",
         f"{100 * run.load:.0f} % ({100 * run.most_load:.0f} %)",
-        f"{run.late}",
+        f"{run.late} ({100 * run.late / max(1, run.ours.blocks):.1f} %)",
         f"{run.ours.xruns}",
         f"{run.idle.xruns}",
         f"{beyond:+d}",
@@ -350,6 +357,7 @@ def row(run: Soak) -> str:
 
 HEADINGS = (
     "period",
+    "margin",
     "blocks",
     "load (most)",
     "late in the engine",
@@ -367,6 +375,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--periods", type=int, nargs="+", default=[64, 128, 256, 512])
+    parser.add_argument("--margins", type=float, nargs="+", default=[5.0], help="ms")
     parser.add_argument("--presets", nargs="+", default=["plucked", "struck", "sustained"])
     parser.add_argument("--voices", type=int, default=16)
     parser.add_argument("--idle", metavar="SERVER", help=argparse.SUPPRESS)
@@ -376,8 +385,9 @@ def main() -> None:
         return
     print("| " + " | ".join(HEADINGS) + " |")
     print("|" + "---|" * len(HEADINGS))
-    for period in given.periods:
-        print(row(soak(period, given.seconds, given.presets, given.voices)), flush=True)
+    for margin_ms, period in itertools.product(given.margins, given.periods):
+        run = soak(period, given.seconds, given.presets, given.voices, margin_ms)
+        print(row(run), flush=True)
 
 
 if __name__ == "__main__":
