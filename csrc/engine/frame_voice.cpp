@@ -255,9 +255,9 @@ void FrameVoice::mix_timbres() noexcept AUDIOGEN_REALTIME {
 }
 
 // Moves a frame's partials from where the network has put them to the wanted pitch. For each frame
-// of a moving pitch the network would make all its rows anew, at ten times the cost. Log magnitudes by cubic interpolation, which a
-// window's lobe, nearly a parabola, comes through as high as it was; a phase advance is that of the
-// nearest bin, since the bins of a partial have the same.
+// of a moving pitch the network would make all its rows anew, at ten times the cost. Log magnitudes
+// by cubic interpolation, which a window's lobe, nearly a parabola, comes through as high as it
+// was; a phase advance is that of the nearest bin, since the bins of a partial have the same.
 void FrameVoice::transpose() noexcept AUDIOGEN_REALTIME {
   const std::size_t n = log_magnitude_.size();
   const double ratio = hz(network_pitch_) / hz(wanted_pitch_);
