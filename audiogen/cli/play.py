@@ -156,7 +156,9 @@ def play(
             pass
         card.close()
         n_late, played_s = player.n_late + card.n_late, player.position / rate
-        typer.echo(f"played {played_s:.1f} s, {n_late} late blocks")
+        typer.echo(
+            f"played {played_s:.1f} s, {n_late} late blocks, {player.n_delayed} delayed notes"
+        )
 
 
 def _print_recording(recording: Any) -> None:

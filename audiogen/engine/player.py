@@ -45,8 +45,9 @@ class Player(Knobs):
     realtime : bool
         Let a thread of its own work ahead, so that `process` only fetches samples and never waits.
         All sound comes later by ``max_block`` and the margin, which `latency` includes; what isn't
-        ready in time fades to silence and is counted by `n_late`. Without, `process` makes the
-        samples itself, and they wait for nothing.
+        ready in time fades to silence and is counted by `n_late`; notes of a chord that is too much
+        for it at once wait some milliseconds (`n_delayed`). Without, `process` makes the samples
+        itself, and they wait for nothing.
     margin_ms : float
         How long the thread may be held up by other programs.
     keep_events : bool
@@ -157,6 +158,11 @@ class Player(Knobs):
     def n_late(self) -> int:
         """Blocks that weren't ready in time; there are none but in real time."""
         return int(self._running().n_late)
+
+    @property
+    def n_delayed(self) -> int:
+        """Notes that waited until there was time to start them; there are none but in real time."""
+        return int(self._running().n_delayed)
 
     @property
     def load(self) -> float:

@@ -114,6 +114,8 @@ void bind_live(py::module_& module) {
       .def_property_readonly("ready", &LiveEngine::ready,
                              "Whether the next `lookahead` samples are certain not to be late.")
       .def_property_readonly("n_late", &LiveEngine::n_late, "Blocks that lacked samples.")
+      .def_property_readonly("n_delayed", &LiveEngine::n_delayed,
+                             "Notes that waited until there was time to start them.")
       .def_property_readonly("n_dropped", &LiveEngine::n_dropped, "Events that found no room.")
       .def_property_readonly("n_sounding", &LiveEngine::n_sounding)
       .def_property_readonly("n_transposed", &LiveEngine::n_transposed)

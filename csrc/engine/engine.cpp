@@ -110,6 +110,15 @@ void Engine::process(std::span<float* const> out, std::size_t n,
   }
 }
 
+bool Engine::work_ahead() noexcept AUDIOGEN_REALTIME {
+  const core::DenormalGuard guard;
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    ahead_ = (ahead_ + 1) % slots_.size();
+    if (slots_[ahead_].voice->work_ahead()) return true;
+  }
+  return false;
+}
+
 void Engine::advance(std::uint64_t until) noexcept AUDIOGEN_REALTIME {
   while (model_time_ < until) {
     if (model_time_ % kTick == 0 && moving()) tick();

@@ -58,6 +58,9 @@ class Engine {
     process({&out, 1}, n, events);
   }
 
+  // Does a part of the work of blocks to come; false if there is none to do yet. Changes no sample.
+  bool work_ahead() noexcept AUDIOGEN_REALTIME;
+
   // Samples from an event to its sound.
   std::size_t latency() const noexcept AUDIOGEN_REALTIME { return resamplers_.front().latency(); }
   std::size_t max_block() const noexcept AUDIOGEN_REALTIME { return max_block_; }
@@ -126,6 +129,7 @@ class Engine {
   std::uint64_t host_time_ = 0;  // samples since reset
   std::uint64_t model_time_ = 0;
   std::uint64_t fading_end_ = 0;  // model's time
+  std::size_t ahead_ = 0;         // slot that last worked ahead
   std::size_t last_ = 0;          // slot of the last note, where a glide begins
   bool stale_ = false;            // a tick has something to do
   std::uint64_t n_notes_ = 0;

@@ -76,6 +76,12 @@ void FrameVoice::add(float* out, std::size_t n) noexcept AUDIOGEN_REALTIME {
   }
 }
 
+bool FrameVoice::work_ahead() noexcept AUDIOGEN_REALTIME {
+  if (!active_) return false;
+  if (frames_.releasing()) other_.release();  // as the next frame will
+  return frames_.work_ahead() || (morphing_ && other_.work_ahead());
+}
+
 static double hz(float pitch) noexcept AUDIOGEN_REALTIME {
   return 440.0 * std::exp2((static_cast<double>(pitch) - 69.0) / 12.0);
 }

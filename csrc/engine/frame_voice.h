@@ -32,6 +32,7 @@ class FrameVoice final : public Voice {
   bool released() const noexcept AUDIOGEN_REALTIME override { return frames_.released(); }
 
   void add(float* out, std::size_t n) noexcept AUDIOGEN_REALTIME override;
+  bool work_ahead() noexcept AUDIOGEN_REALTIME override;
 
  private:
   void start_phase() noexcept AUDIOGEN_REALTIME;

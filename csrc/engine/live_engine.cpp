@@ -15,9 +15,16 @@ static constexpr std::uint32_t kMarginPart = 200;   // of a second, by default: 
 static constexpr std::uint32_t kFadeOutPart = 500;  // of a second: 2 ms, of late samples
 static constexpr std::uint32_t kFadeInPart = 200;   // 5 ms, of samples that are there again
 static constexpr std::uint32_t kSwapPart = 50;      // 20 ms, of a former instrument
+static constexpr std::uint32_t kDelayPart = 20;     // 50 ms, of a note, by default
 static constexpr std::uint32_t kLongestLookahead = 10;  // s
 static constexpr double kLoadSmoothing = 0.3;           // s
 static constexpr std::size_t kPostedAtOnce = 64;
+static constexpr std::size_t kAnyNotes = ~std::size_t{0};
+// Of the margin: what the start of a note is taken to last until one was seen, and what is enough
+// for one, however long it lasts.
+static constexpr double kGuessedStart = 0.4;
+static constexpr double kEnough = 0.7;
+static constexpr double kForgetting = 0.1;  // of a start that lasted longer, by the next
 
 static std::size_t part(std::uint32_t sample_rate,
                         std::uint32_t of_a_second) noexcept AUDIOGEN_REALTIME {
@@ -47,7 +54,9 @@ LiveEngine::Player::Player(std::shared_ptr<const Instrument> instrument,
       fade_left(part(settings.sample_rate, kSwapPart)) {}
 
 LiveEngine::LiveEngine(std::shared_ptr<const Instrument> instrument, const LiveSettings& settings)
-    : settings_(settings), lookahead_(checked_lookahead(settings)) {
+    : settings_(settings),
+      lookahead_(checked_lookahead(settings)),
+      longest_delay_(settings.longest_delay.value_or(part(settings.sample_rate, kDelayPart))) {
   players_.push_back(std::make_unique<Player>(std::move(instrument), settings_));
   player_ = players_.front().get();
   latency_.set(lookahead_ + player_->engine.latency());
@@ -86,9 +95,7 @@ void LiveEngine::process(std::span<float* const> out, std::size_t n,
       send({now_ + std::max(offset, done) - done, events[next], nullptr});
     }
     known_.store(now_ + piece, std::memory_order_release);
-    if (settings_.synchronous) {
-      while (render_some(now_ + piece)) continue;
-    }
+    if (settings_.synchronous) render_all(now_ + piece);
     take_samples(out, done, piece);
     for (std::size_t c = 0; c < settings_.n_channels; ++c) {
       for (std::size_t i = done; i < done + piece; ++i) peak = std::max(peak, std::abs(out[c][i]));
@@ -118,7 +125,7 @@ void LiveEngine::send(Command command) noexcept AUDIOGEN_REALTIME {
   last_event_ = command.at = std::max(command.at, last_event_);
   if (settings_.synchronous && commands_.space() < 2) {
     known_.store(command.at, std::memory_order_release);
-    while (render_some(command.at)) continue;
+    render_all(command.at);
   }
   if (events_lost_ && commands_.space() >= 2) {
     commands_.push({command.at, {0, EventKind::kAllOff, 0, 0, 0.0f, 0.0f}, nullptr});
@@ -184,28 +191,67 @@ void LiveEngine::fade(std::span<float* const> out, std::size_t from, std::size_t
 // The worker's side.
 
 void LiveEngine::work() {
-  using std::chrono::duration;
   using Clock = std::chrono::steady_clock;
+  using Seconds = std::chrono::duration<double>;
   const double rate = settings_.sample_rate;
   const double margin = static_cast<double>(lookahead_ - settings_.max_block) / rate;
   // Short: of the margin it leaves a note's first frames, which take most of it, what it can.
-  const auto nap = duration<double>(std::clamp(margin / 16.0, 50e-6, 2e-3));
+  const Seconds nap(std::clamp(margin / 16.0, 50e-6, 2e-3));
+  double start_s = kGuessedStart * margin;  // that a note's start takes
+  bool guessed = true;
+  double ahead_s = 0.0;  // spent on work ahead since the last samples
+  // How far the audio thread was when it last came, and when that was.
+  std::uint64_t asked = 0;
+  Clock::time_point asked_at = Clock::now();
+  bool rested = true;
   while (!stop_.load(std::memory_order_relaxed)) {
-    const std::uint64_t before = rendered_.load(std::memory_order_relaxed);
     const Clock::time_point start = Clock::now();
-    if (!render_some(known_.load(std::memory_order_acquire))) {
-      std::this_thread::sleep_for(nap);
-      continue;
+    const std::uint64_t known = known_.load(std::memory_order_acquire);
+    const std::uint64_t before = rendered_.load(std::memory_order_relaxed);
+    if (known != asked) {
+      const Seconds passed(static_cast<double>(known - asked) / rate);
+      const auto expected = asked_at + std::chrono::duration_cast<Clock::duration>(passed);
+      asked_at = rested ? start : std::min(start, expected);  // it may have come meanwhile
+      asked = known;
     }
-    const double spent = duration<double>(Clock::now() - start).count();
-    const double lasts =
-        static_cast<double>(rendered_.load(std::memory_order_relaxed) - before) / rate;
-    const double weight = std::min(1.0, lasts / kLoadSmoothing);
-    load_.set(load_.get() + static_cast<float>(weight * (spent / lasts - load_.get())));
+    // Until the sample is wanted that would be rendered next.
+    const double there = static_cast<double>(before + lookahead_) - static_cast<double>(known);
+    const double left = there / rate - Seconds(start - asked_at).count();
+    const double enough = std::min(start_s, kEnough * margin);
+    const auto fitting = static_cast<std::size_t>(std::max(0.0, left) / start_s);
+    const std::size_t most_notes = left < enough ? 0 : std::max<std::size_t>(1, fitting);
+    std::size_t notes_left = most_notes;
+    if (render_some(known, notes_left)) {
+      const double spent = Seconds(Clock::now() - start).count();
+      if (const std::size_t n = most_notes - notes_left; n > 0) {
+        const double each = spent / static_cast<double>(n);
+        start_s = guessed ? each : std::max(each, start_s + kForgetting * (each - start_s));
+        guessed = false;
+      }
+      const double lasts =
+          static_cast<double>(rendered_.load(std::memory_order_relaxed) - before) / rate;
+      const double weight = std::min(1.0, lasts / kLoadSmoothing);
+      load_.set(load_.get() +
+                static_cast<float>(weight * ((spent + ahead_s) / lasts - load_.get())));
+      ahead_s = 0.0;
+      rested = false;
+    } else if (player_->engine.work_ahead()) {
+      ahead_s += Seconds(Clock::now() - start).count();
+      rested = false;
+    } else {
+      std::this_thread::sleep_for(nap);
+      rested = true;
+    }
   }
 }
 
-bool LiveEngine::render_some(std::uint64_t until) noexcept AUDIOGEN_REALTIME {
+void LiveEngine::render_all(std::uint64_t until) noexcept AUDIOGEN_REALTIME {
+  std::size_t notes = kAnyNotes;
+  while (render_some(until, notes)) notes = kAnyNotes;
+}
+
+bool LiveEngine::render_some(std::uint64_t until,
+                             std::size_t& most_notes) noexcept AUDIOGEN_REALTIME {
   const std::uint64_t now = rendered_.load(std::memory_order_relaxed);
   std::size_t n = std::min(kRenderBlock, samples_.back().space());
   n = static_cast<std::size_t>(std::min<std::uint64_t>(n, until - now));
@@ -222,7 +268,15 @@ bool LiveEngine::render_some(std::uint64_t until) noexcept AUDIOGEN_REALTIME {
       start(command->player);
     } else {
       Event event = command->event;
-      event.offset = static_cast<std::uint32_t>(command->at - now);
+      if (event.kind == EventKind::kNoteOn) {
+        if (most_notes > 0) {
+          --most_notes;
+        } else if (now + n <= command->at + longest_delay_) {
+          break;
+        }
+        if (command->at < now) n_delayed_.count();
+      }
+      event.offset = command->at < now ? 0 : static_cast<std::uint32_t>(command->at - now);
       events_[n_events++] = event;
       if (event.kind == EventKind::kParameter && event.id < kParameterCount &&
           std::isfinite(event.value)) {

@@ -31,6 +31,9 @@ struct LiveSettings {
   // Samples from an event to its start in the engine; default: max_block and 5 ms. The margin, what
   // it is more than max_block, is how long the worker may be held up by other programs.
   std::optional<std::size_t> lookahead;
+  // Samples that a note may wait until the worker has time to start it; default: 50 ms. With 0 none
+  // waits, and samples are late in its place.
+  std::optional<std::size_t> longest_delay;
   // No thread: `process` renders in place, with the same samples and the same latency, and nothing
   // is ever late. For hosts that render faster, or slower, than real time.
   bool synchronous = false;
@@ -41,10 +44,12 @@ struct LiveSettings {
 //   worker   renders them, up to the end of the time whose events are known, and never further
 //   control  `post` and `swap`, from any number of threads, which share a lock among themselves
 // So the samples are those of an `Engine` given the same events, `lookahead` later, to the bit,
-// whatever the blocks.
+// whatever the blocks. While it has time it does what it can of the work to come.
 //
-// When the worker is late, what has been heard last fades to silence; what comes too late is
-// dropped, so that events keep sounding at their times; then sound fades in again.
+// A note's start takes the most time, and a chord's all at once. Notes that the worker can't start
+// without being late wait for it, with the events after them, some milliseconds: so a large chord
+// is strummed. When it is late all the same, what has been heard last fades to silence; what comes
+// too late is dropped, so that events keep sounding at their times; then sound fades in again.
 class LiveEngine {
  public:
   static constexpr std::size_t kMostEvents = 8192;  // that wait for the worker
@@ -90,6 +95,8 @@ class LiveEngine {
   }
   // Blocks that lacked samples.
   std::uint64_t n_late() const noexcept AUDIOGEN_REALTIME { return n_late_.get(); }
+  // Notes that waited until the worker had time to start them.
+  std::uint64_t n_delayed() const noexcept AUDIOGEN_REALTIME { return n_delayed_.get(); }
   // Events that found no room. If the worker was given too many, all notes are let go after them,
   // since a note-off may be among those lost.
   std::uint64_t n_dropped() const noexcept AUDIOGEN_REALTIME { return n_dropped_.get(); }
@@ -144,8 +151,10 @@ class LiveEngine {
             std::size_t n_real) noexcept AUDIOGEN_REALTIME;
 
   void work();
-  // Renders a few samples, none from `until` on; false if there was nothing to do.
-  bool render_some(std::uint64_t until) noexcept AUDIOGEN_REALTIME;
+  // Renders a few samples, none from `until` on, and starts `most_notes` in them, which it counts
+  // down; false if there was nothing to do.
+  bool render_some(std::uint64_t until, std::size_t& most_notes) noexcept AUDIOGEN_REALTIME;
+  void render_all(std::uint64_t until) noexcept AUDIOGEN_REALTIME;
   void add_fading(std::size_t n) noexcept AUDIOGEN_REALTIME;
   void start(Player* player) noexcept AUDIOGEN_REALTIME;
   void settle(Player& player) const;
@@ -153,6 +162,7 @@ class LiveEngine {
 
   const LiveSettings settings_;
   const std::size_t lookahead_;
+  const std::size_t longest_delay_;
 
   core::Ring<Event> posted_{kMostPosted};      // control to audio
   std::atomic<Player*> incoming_ = nullptr;    // control to audio; the latest counts
@@ -189,6 +199,7 @@ class LiveEngine {
 
   Meter<std::size_t> latency_;
   Meter<std::uint64_t> n_late_;
+  Meter<std::uint64_t> n_delayed_;
   Meter<std::uint64_t> n_dropped_;
   Meter<float> peak_;
   Meter<float> load_;

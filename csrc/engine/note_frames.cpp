@@ -22,12 +22,13 @@ static constexpr std::size_t kAttackFrames = 16;
 
 NoteFrames::NoteFrames(const FrameSettings& settings)
     : settings_(&settings),
-      now_{std::make_unique<models::FrameStream>(settings.generator), 0, {}, {}, {}},
-      next_{std::make_unique<models::FrameStream>(settings.generator), 0, {}, {}, {}},
       loop_fade_(
           std::min(kLoopFade, (settings.sustain.loop_end - settings.sustain.loop_start) / 2)) {
   const std::size_t n = settings.spectrogram.n_bins();
   for (Head* head : {&now_, &next_}) {
+    head->stream = std::make_unique<models::FrameStream>(settings.generator);
+    head->image.resize(n);
+    head->phase.resize(n);
     head->offset.resize(n);
     head->log_magnitude.resize(n);
     head->frequency.resize(n);
@@ -42,6 +43,9 @@ NoteFrames::NoteFrames(const FrameSettings& settings)
 void NoteFrames::Head::swap(Head& other) noexcept AUDIOGEN_REALTIME {
   stream.swap(other.stream);
   std::swap(frame, other.frame);
+  std::swap(fetched, other.fetched);
+  image.swap(other.image);
+  phase.swap(other.phase);
   offset.swap(other.offset);
   log_magnitude.swap(other.log_magnitude);
   frequency.swap(other.frequency);
@@ -51,6 +55,8 @@ void NoteFrames::start(const models::NoteInput& note) noexcept AUDIOGEN_REALTIME
   note_ = note;
   now_.stream->start(note);
   now_.frame = 0;
+  now_.fetched = false;
+  ahead_ = kNowhere;
   std::fill(now_.offset.begin(), now_.offset.end(), 0.0f);
   frames_read_ = fade_length_ = fade_done_ = 0;
   release_wanted_ = releasing_ = finished_ = false;
@@ -64,6 +70,8 @@ void NoteFrames::start_beside(const models::NoteInput& note,
   now_.stream->start(note_);
   now_.stream->seek(head.frame);
   now_.frame = head.frame;
+  now_.fetched = false;
+  ahead_ = kNowhere;
   std::copy(head.offset.begin(), head.offset.end(), now_.offset.begin());
   frames_read_ = other.frames_read_;
   fade_length_ = fade_done_ = 0;
@@ -74,19 +82,45 @@ void NoteFrames::start_beside(const models::NoteInput& note,
 
 void NoteFrames::set_pitch(float pitch) noexcept AUDIOGEN_REALTIME {
   note_.pitch = pitch;
-  now_.stream->set_pitch(pitch);
-  if (fade_length_ != 0) next_.stream->set_pitch(pitch);
+  ahead_ = kNowhere;
+  for (Head* head : {&now_, &next_}) {
+    if (head == &next_ && fade_length_ == 0) break;
+    head->stream->set_pitch(pitch);
+    if (head->fetched) head->stream->seek(head->frame);
+    head->fetched = false;
+  }
+}
+
+std::size_t NoteFrames::next_step() const noexcept AUDIOGEN_REALTIME {
+  const Sustain& sustain = settings_->sustain;
+  if (releasing_) return kNowhere;
+  if (release_wanted_) return sustain.release;
+  const bool loops = fade_length_ == 0 && now_.frame + loop_fade_ == sustain.loop_end;
+  return loops ? sustain.loop_start : kNowhere;
+}
+
+bool NoteFrames::work_ahead() noexcept AUDIOGEN_REALTIME {
+  if (finished_ || frames_read_ == 0) return false;
+  const std::size_t step = next_step();
+  if (step != kNowhere && step != ahead_ && fade_length_ == 0) {
+    seek_ahead(step);
+    fetch(next_);
+  } else if (!now_.fetched) {
+    fetch(now_);
+  } else if (fade_length_ != 0 && !next_.fetched) {
+    fetch(next_);
+  } else {
+    return false;
+  }
+  return true;
 }
 
 void NoteFrames::next(float* log_magnitude, float* frequency) noexcept AUDIOGEN_REALTIME {
-  const Sustain& sustain = settings_->sustain;
   const std::size_t n_frames = settings_->generator->config().n_frames();
-  if (release_wanted_ && !releasing_) {
-    releasing_ = true;
+  if (const std::size_t step = next_step(); step != kNowhere) {
+    releasing_ = release_wanted_;
     if (fade_length_ != 0) now_.swap(next_);
-    step_to(sustain.release, kReleaseFade);
-  } else if (!releasing_ && fade_length_ == 0 && now_.frame + loop_fade_ == sustain.loop_end) {
-    step_to(sustain.loop_start, loop_fade_);
+    step_to(step, releasing_ ? kReleaseFade : loop_fade_);
   }
 
   read(now_);
@@ -110,16 +144,21 @@ void NoteFrames::next(float* log_magnitude, float* frequency) noexcept AUDIOGEN_
   std::copy(now_.frequency.begin(), now_.frequency.end(), frequency);
 }
 
+void NoteFrames::fetch(Head& head) noexcept AUDIOGEN_REALTIME {
+  head.stream->next(head.image.data(), head.phase.data());
+  head.fetched = true;
+}
+
 void NoteFrames::read(Head& head) noexcept AUDIOGEN_REALTIME {
   const Spectrogram& spectrogram = settings_->spectrogram;
-  head.stream->next(head.log_magnitude.data(), head.frequency.data());
+  if (!head.fetched) fetch(head);
+  head.fetched = false;
   ++head.frame;
   const float per_magnitude = 1.0f / spectrogram.magnitude_scale;
   const float per_frequency = 1.0f / spectrogram.frequency_scale;
   for (std::size_t k = 0; k < head.offset.size(); ++k) {
-    const float image = head.log_magnitude[k] - spectrogram.magnitude_offset;
-    head.log_magnitude[k] = image * per_magnitude;
-    head.frequency[k] *= per_frequency;
+    head.log_magnitude[k] = (head.image[k] - spectrogram.magnitude_offset) * per_magnitude;
+    head.frequency[k] = head.phase[k] * per_frequency;
   }
   if (!spectrogram.mel.empty()) spread_bands(head);
   for (std::size_t k = 0; k < head.offset.size(); ++k) head.log_magnitude[k] += head.offset[k];
@@ -145,11 +184,20 @@ void NoteFrames::spread_bands(Head& head) noexcept AUDIOGEN_REALTIME {
   }
 }
 
-void NoteFrames::step_to(std::size_t frame, std::size_t fade) noexcept AUDIOGEN_REALTIME {
-  ++note_.noise_stream;  // the same frames with other noise
-  next_.stream->start(note_);
+// The same note with other noise, from a frame on.
+void NoteFrames::seek_ahead(std::size_t frame) noexcept AUDIOGEN_REALTIME {
+  models::NoteInput note = note_;
+  ++note.noise_stream;
+  next_.stream->start(note);
   next_.stream->seek(frame);
-  next_.frame = frame;
+  next_.frame = ahead_ = frame;
+  next_.fetched = false;
+}
+
+void NoteFrames::step_to(std::size_t frame, std::size_t fade) noexcept AUDIOGEN_REALTIME {
+  if (frame != ahead_) seek_ahead(frame);
+  ahead_ = kNowhere;
+  ++note_.noise_stream;
   fade_length_ = fade;
   fade_done_ = 0;
 }

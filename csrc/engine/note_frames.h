@@ -46,10 +46,19 @@ class NoteFrames {
   // each. Not to be called when finished.
   void next(float* log_magnitude, float* frequency) noexcept AUDIOGEN_REALTIME;
 
+  // Asks the network for a part of what `next` will want, if that is not the first frame; false if
+  // all is there. What happens until then may make it vain, and changes no frame.
+  bool work_ahead() noexcept AUDIOGEN_REALTIME;
+
  private:
+  static constexpr std::size_t kNowhere = ~std::size_t{0};
+
   struct Head {
     std::unique_ptr<models::FrameStream> stream;
-    std::size_t frame;                 // to be read next
+    std::size_t frame = 0;     // to be read next
+    bool fetched = false;      // the network has made it: it is in image and phase
+    std::vector<float> image;  // in the generator's units
+    std::vector<float> phase;
     std::vector<float> offset;         // added to log magnitudes, nats
     std::vector<float> log_magnitude;  // of the last frame read
     std::vector<float> frequency;
@@ -58,15 +67,20 @@ class NoteFrames {
     void swap(Head& other) noexcept AUDIOGEN_REALTIME;
   };
 
+  void fetch(Head& head) noexcept AUDIOGEN_REALTIME;
   void read(Head& head) noexcept AUDIOGEN_REALTIME;
   void spread_bands(Head& head) noexcept AUDIOGEN_REALTIME;
+  // Where the next frame steps to, or kNowhere.
+  std::size_t next_step() const noexcept AUDIOGEN_REALTIME;
+  void seek_ahead(std::size_t frame) noexcept AUDIOGEN_REALTIME;
   void step_to(std::size_t frame, std::size_t fade) noexcept AUDIOGEN_REALTIME;
   void match_loudness(bool may_rise) noexcept AUDIOGEN_REALTIME;
   void fade_frame() noexcept AUDIOGEN_REALTIME;
 
   const FrameSettings* settings_;
   Head now_;
-  Head next_;  // stepped to
+  Head next_;                     // stepped to
+  std::size_t ahead_ = kNowhere;  // where next_ is, before the step
   std::vector<float> weight_;
   std::vector<float> band_power_;  // of a mel axis
   std::vector<float> band_frequency_;

@@ -37,6 +37,10 @@ class Voice {
 
   // Adds the next `n` samples to `out`, the same ones however they are asked for.
   virtual void add(float* out, std::size_t n) noexcept AUDIOGEN_REALTIME = 0;
+
+  // Does a part of the work of the samples to come, for a caller that has time now and may not have
+  // it then; false if there is none to do yet. Changes no sample.
+  virtual bool work_ahead() noexcept AUDIOGEN_REALTIME { return false; }
 };
 
 }  // namespace audiogen::engine

@@ -1,59 +1,102 @@
 """Flat, two-tier and three-tier networks on one folder of recordings or notes, in equal CPU time.
 
-    python docs/studies/samplernn_tiers.py FOLDER [SECONDS]
+    python docs/studies/samplernn_tiers.py FOLDER --seconds 180
+    python docs/studies/samplernn_tiers.py FOLDER --preset speech-sketch [--held-out 0.05]
 
-prints held-out bits a sample of each, beside those of counting (Mehri et al., ICLR 2017, table 1).
+print held-out bits a sample of each, beside those of counting (Mehri et al., ICLR 2017, table 1).
+With a preset it's the flat network alone, of the preset's width, levels and recipe, with as many
+steps as fit the time that the preset's would take on this core.
 """
 
-import sys
+import argparse
 import time
+from dataclasses import fields, replace
 from pathlib import Path
 
 import torch
 
 from audiogen.evaluation.likelihood import bigram_bits, unigram_bits
 from audiogen.models.samplernn import SampleRNNConfig
+from audiogen.presets import load_preset
 from audiogen.training import samplernn
-from audiogen.training.excerpts import read_training_data
+from audiogen.training.excerpts import TrainingData, read_training_data
 from audiogen.training.memory import keep_freed_memory
 
-MODELS = {"flat": (1,), "two tiers": (16,), "three tiers": (16, 4)}
+TIERS = {"flat": (1,), "two tiers": (16,), "three tiers": (16, 4)}
 N_TIMED = 8  # steps
 
 
-def main(folder: Path, seconds: float) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seconds", type=float, default=300.0, help="of CPU time, for each")
+    parser.add_argument("--preset", help="that the flat network is set beside")
+    parser.add_argument("--held-out", type=float, default=0.1, help="share of the files")
+    given = parser.parse_args()
     torch.set_num_threads(1)
     keep_freed_memory()
-    samplernn.N_EVALUATIONS = 1  # at the end alone
-    for name, frame_sizes in MODELS.items():
-        model = SampleRNNConfig(frame_sizes, 256, embedding_size=64, quantisation="mu_law")
-        defaults = samplernn.Recipe()
-        data = read_training_data(
-            folder,
-            model,
-            sample_rate=defaults.sample_rate,
-            excerpt_s=defaults.excerpt_s,
-            chunk=defaults.chunk,
-            held_out=0.1,
-            seed=0,
-            astray=0.0,
-        )
-        recipe = samplernn.Recipe(steps=10**6, model=data.model)  # notes have a conditioning
-        trial = samplernn.Trainer(data.training, data.held_out, recipe)
-        trial.train_step()
-        start = time.process_time()
-        for _ in range(N_TIMED):
-            trial.train_step()
-        steps = int(seconds * N_TIMED / (time.process_time() - start))
-        recipe = samplernn.Recipe(steps=steps, model=data.model)
-        trainer = samplernn.Trainer(data.training, data.held_out, recipe)
-        while trainer.step < steps - 1:
-            trainer.train_step()
-        bits = trainer.train_step()["held_out_bits"]
-        print(f"{folder.name}: {name}, {steps} steps: {bits:.3f} bits", flush=True)
+    if given.preset is None:
+        samplernn.N_EVALUATIONS = 1  # at the end alone
+        model = SampleRNNConfig((1,), 256, embedding_size=64, quantisation="mu_law")
+        for name, frame_sizes in TIERS.items():
+            data = _read(given.folder, replace(model, frame_sizes=frame_sizes), given.held_out)
+            steps = int(given.seconds / _seconds_a_step(data))
+            print(f"{given.folder.name}: {name}, {_trained(data, steps)}", flush=True)
+    else:
+        preset = load_preset(given.preset)
+        told = preset.samplernn.model_dump()
+        names = {f.name for f in fields(SampleRNNConfig)}
+        model = SampleRNNConfig(**{name: told[name] for name in names & told.keys()})
+        model = replace(model, frame_sizes=tuple(model.frame_sizes))
+        seconds = _seconds_a_step(_read(given.folder, model, given.held_out))
+        seconds *= preset.training.steps
+        data = _read(given.folder, replace(model, frame_sizes=(1,)), given.held_out)
+        steps = int(seconds / _seconds_a_step(data))
+        print(f"{given.folder.name}: {seconds:.0f} s of this core for either", flush=True)
+        print(f"{given.preset}: {preset.measured['held_out_bits']:.3f} bits")
+        print(f"flat, {_trained(data, steps)}", flush=True)
     levels = data.training.levels, data.held_out.levels, model.q_levels
-    print(f"{folder.name}: bigram {bigram_bits(*levels):.3f}, unigram {unigram_bits(*levels):.3f}")
+    counted = f"bigram {bigram_bits(*levels):.3f}, unigram {unigram_bits(*levels):.3f}"
+    print(f"{given.folder.name}: {counted}")
+
+
+def _read(folder: Path, model: SampleRNNConfig, held_out: float) -> TrainingData:
+    """The same split for every network; notes give the model a conditioning."""
+    defaults = samplernn.Recipe()
+    return read_training_data(
+        folder,
+        model,
+        sample_rate=defaults.sample_rate,
+        excerpt_s=defaults.excerpt_s,
+        chunk=defaults.chunk,
+        held_out=held_out,
+        seed=0,
+        astray=defaults.astray,
+    )
+
+
+def _trainer(data: TrainingData, steps: int) -> samplernn.Trainer:
+    recipe = samplernn.Recipe(steps=steps, model=data.model)
+    return samplernn.Trainer(data.training, data.held_out, recipe)
+
+
+def _seconds_a_step(data: TrainingData) -> float:
+    """CPU time."""
+    trial = _trainer(data, 10**6)
+    trial.train_step()
+    start = time.process_time()
+    for _ in range(N_TIMED):
+        trial.train_step()
+    return (time.process_time() - start) / N_TIMED
+
+
+def _trained(data: TrainingData, steps: int) -> str:
+    """What comes of so many steps, at the best of the looks at held-out sound."""
+    trainer = _trainer(data, steps)
+    while trainer.step < steps:
+        trainer.train_step()
+    return f"{steps} steps: {trainer.best['bits']:.3f} bits"
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 300.0)
+    main()

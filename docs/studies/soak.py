@@ -26,7 +26,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 RATE = 48000  # Hz
@@ -63,8 +62,8 @@ class Soak:
     realtime : bool
         Whether the servers have real-time priority.
     ours, idle : Client
-    late : int
-        Blocks that the player's thread hadn't ready.
+    late, delayed : int
+        Blocks that the player's thread hadn't ready; notes that waited for it.
     load, most_load, peak : float
         Part of the time that making the sound took, on average and in the worst third of a second.
     silent : int
@@ -72,7 +71,8 @@ class Soak:
     notes, knobs, changes : int
         Events that were played.
     memory_mb, growth_mb : float
-        Resident at the end, and how much more than early in the window.
+        Resident at the end; how much more it is at least in the last fifth than in the second, since
+        an instrument that fades out is there beside the next one.
     """
 
     period: int
@@ -82,6 +82,7 @@ class Soak:
     ours: Client
     idle: Client
     late: int
+    delayed: int
     load: float
     most_load: float
     peak: float
@@ -276,7 +277,7 @@ def soak(
             for _ in range(2 * len(presets)):
                 hands.change()
                 hands.play(SETTLE_S)
-            late_before = player.n_late
+            late_before, delayed_before = player.n_late, player.n_delayed
             assert other.stdin is not None and other.stdout is not None
             print("go", file=other.stdin, flush=True)
             counter.begin()
@@ -286,7 +287,8 @@ def soak(
                 loads.append(player.load)
                 memory.append(_resident_mb())
             counter.end()
-            late, peak = player.n_late - late_before, player.peak
+            late, delayed = player.n_late - late_before, player.n_delayed - delayed_before
+            peak = player.peak
         client.close()
         blocks, xruns, worst_ms = other.stdout.readline().split()
     if broken:
@@ -300,6 +302,7 @@ def soak(
         counter.counted,
         Client(int(blocks), int(xruns), float(worst_ms)),
         late,
+        delayed,
         sum(loads) / len(loads),
         max(loads),
         peak,
@@ -308,7 +311,7 @@ def soak(
         hands.knobs,
         hands.changes,
         memory[-1],
-        median(memory[-part:]) - median(memory[part : 2 * part] or memory),
+        min(memory[-part:]) - min(memory[part : 2 * part] or memory),
     )
 
 
@@ -344,6 +347,7 @@ def row(run: Soak) -> str:
         f"{run.ours.blocks}",
         f"{100 * run.load:.0f} % ({100 * run.most_load:.0f} %)",
         f"{run.late} ({100 * run.late / max(1, run.ours.blocks):.1f} %)",
+        f"{run.delayed} of {run.notes}",
         f"{run.ours.xruns}",
         f"{run.idle.xruns}",
         f"{beyond:+d}",
@@ -361,6 +365,7 @@ HEADINGS = (
     "blocks",
     "load (most)",
     "late in the engine",
+    "notes delayed",
     "stalls, ours",
     "doing nothing",
     "beyond it",

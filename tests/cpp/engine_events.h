@@ -16,10 +16,12 @@ inline audiogen::engine::Event note_off(std::uint32_t offset, std::uint32_t id) 
   return {offset, audiogen::engine::EventKind::kNoteOff, id, 0, 0.0f, 0.0f};
 }
 
-// Events whose offsets count from the first sample, block by block.
-inline std::vector<float> play(audiogen::engine::Engine& engine,
-                               const std::vector<audiogen::engine::Event>& events, std::size_t n,
-                               const std::vector<std::size_t>& sizes) {
+// Events whose offsets count from the first sample, block by block; something may be done after
+// each.
+template <typename After>
+std::vector<float> play(audiogen::engine::Engine& engine,
+                        const std::vector<audiogen::engine::Event>& events, std::size_t n,
+                        const std::vector<std::size_t>& sizes, const After& after) {
   std::vector<float> out(n);
   std::vector<audiogen::engine::Event> now;
   std::size_t which = 0, next = 0;
@@ -32,6 +34,13 @@ inline std::vector<float> play(audiogen::engine::Engine& engine,
     }
     engine.process(out.data() + done, size, now);
     done += size;
+    after();
   }
   return out;
+}
+
+inline std::vector<float> play(audiogen::engine::Engine& engine,
+                               const std::vector<audiogen::engine::Event>& events, std::size_t n,
+                               const std::vector<std::size_t>& sizes) {
+  return play(engine, events, n, sizes, [] {});
 }

@@ -26,9 +26,11 @@
 using namespace audiogen;
 using engine::Engine;
 using engine::Event;
+using engine::EventKind;
 using engine::FrameInstrument;
 using engine::FrameSettings;
 using engine::Instrument;
+using engine::Parameter;
 using engine::PhaseChannel;
 using engine::Resampler;
 
@@ -85,6 +87,41 @@ static void blocks_do_not_matter(PhaseChannel phase, std::uint32_t rate) {
   CHECK(play(fresh, kTune, n, {512}) == whole);
   engine.reset(4);
   CHECK(play(engine, kTune, n, {512}) != whole || phase != PhaseChannel::kHarmonic);
+}
+
+// Work ahead is never heard, whatever comes after it: releases, also out of a loop's fade, bends
+// that are made anew, morphs to and fro, stolen notes.
+static void work_ahead_does_not_matter(PhaseChannel phase) {
+  std::mt19937 random(5);
+  const auto below = [&](std::uint32_t n) { return static_cast<std::uint32_t>(random() % n); };
+  std::vector<Event> events;
+  const std::uint32_t n = 60000;
+  const auto parameter = [](std::uint32_t at, Parameter which, float value) {
+    return Event{at, EventKind::kParameter, static_cast<std::uint32_t>(which), 0, 0.0f, value};
+  };
+  for (std::uint32_t at = 0, id = 0; at < n; at += below(600), ++id) {
+    events.push_back(note_on(at, id, 40.0f + static_cast<float>(below(40))));
+    events.push_back(note_off(at, id - 1 - below(4)));
+    if (below(3) == 0) {
+      events.push_back(parameter(at, Parameter::kBend, 0.1f * static_cast<float>(below(240)) - 12));
+    }
+    if (below(3) == 0) {
+      events.push_back(parameter(at, Parameter::kMorph,
+                                 std::max(0.0f, 0.1f * static_cast<float>(below(20)) - 1.0f)));
+      events.push_back(parameter(at, Parameter::kMorphTimbre, static_cast<float>(below(2))));
+    }
+  }
+  const auto instrument = frame_instrument(phase);
+  Engine engine(instrument, 16000, 64, 5, 3);
+  CHECK(!engine.work_ahead());
+  const std::vector<float> wanted = play(engine, events, n, {64});
+  engine.reset(3);
+  std::size_t n_ahead = 0;
+  const std::vector<float> got = play(engine, events, n, {64}, [&] {
+    for (std::uint32_t i = below(12); i > 0 && engine.work_ahead(); --i) ++n_ahead;
+  });
+  CHECK(got == wanted);
+  CHECK(n_ahead > 1000);
 }
 
 // What a host may send by mistake does no harm.
@@ -240,6 +277,7 @@ int main() {
       plays_without_allocating(phase, rate);
       blocks_do_not_matter(phase, rate);
     }
+    work_ahead_does_not_matter(phase);
   }
   odd_events_are_harmless();
   a_stolen_note_fades_out();

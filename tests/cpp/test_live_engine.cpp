@@ -109,6 +109,7 @@ static LiveSettings settings_of(bool synchronous, std::size_t n_channels = 2) {
   settings.max_voices = 3;
   settings.seed = 7;
   settings.n_channels = n_channels;
+  settings.longest_delay = 0;  // tests come faster than real time
   settings.synchronous = synchronous;
   return settings;
 }
@@ -393,6 +394,32 @@ static void late_samples_fade_and_recover(std::size_t block, std::size_t n_held_
   }
 }
 
+// The worker is held up until no time is left.
+static void notes_wait_for_the_worker(std::size_t longest_delay, bool wait) {
+  Gate gate;
+  LiveSettings settings = settings_of(false);
+  settings.longest_delay = longest_delay;
+  LiveEngine live(std::make_shared<ToneInstrument>(&gate), settings);
+  play_live(live, {note_on(0, 1, 45.0f)}, 1000, 500);
+  wait_for([&] { return live.ready(); });
+  CHECK(live.n_delayed() == 0);
+  gate.open = false;
+  std::vector<float> left(kMaxBlock), right(kMaxBlock);
+  float* const at[] = {left.data(), right.data()};
+  const std::vector<Event> chord = {note_on(10, 2, 52.0f), note_on(10, 3, 57.0f), note_off(10, 2)};
+  for (std::size_t done = 0; done < live.lookahead() + 64; done += 32) {
+    live.process(at, 32, done == 32 ? chord : std::vector<Event>{});
+    wait_for([&] { return gate.waited.load(); });
+  }
+  gate.open = true;
+  wait_for([&] { return live.ready(); });
+  play_live(live, {}, 1000, 64);
+  wait_for([&] { return live.ready(); });
+  CHECK(live.n_delayed() == (wait ? 2 : 0));
+  CHECK(live.n_late() > 0 && live.n_dropped() == 0);
+  CHECK(live.n_sounding() == 2);  // a note's end waited with it
+}
+
 static void too_many_events_let_all_notes_go() {
   Gate gate;
   LiveSettings settings = settings_of(false);
@@ -616,6 +643,8 @@ int main() {
   for (const std::size_t block : {1, 16, 64, 500, 512}) {
     for (const std::size_t held_up : {1, 50, 2000}) late_samples_fade_and_recover(block, held_up);
   }
+  notes_wait_for_the_worker(kRate, true);
+  notes_wait_for_the_worker(0, false);
   too_many_events_let_all_notes_go();
   instruments_change_without_a_click();
   a_change_waits_for_its_time();
