@@ -71,7 +71,7 @@ class Soak:
     notes, knobs, changes : int
         Events that were played.
     memory_mb, growth_mb : float
-        Resident at the end; how much more it is at least in the last fifth than in the second, since
+        Resident at the end; how much more at least in the last fifth than in the second, since
         an instrument that fades out is there beside the next one.
     """
 
