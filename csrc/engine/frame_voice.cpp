@@ -53,6 +53,7 @@ void FrameVoice::note_on(const Note& note) noexcept AUDIOGEN_REALTIME {
   note_.seed = note.seed;
   frames_.start(note_);
   morphing_ = false;
+  started_ = kNone;
   // The first frames begin before the note: the hop that starts with it is ready when all of the
   // frames that cover it are.
   for (std::size_t i = 0; i < settings_->spectrogram.n_fft / hop; ++i) add_frame();
@@ -79,7 +80,12 @@ void FrameVoice::add(float* out, std::size_t n) noexcept AUDIOGEN_REALTIME {
 bool FrameVoice::work_ahead() noexcept AUDIOGEN_REALTIME {
   if (!active_) return false;
   if (frames_.releasing()) other_.release();  // as the next frame will
-  return frames_.work_ahead() || (morphing_ && other_.work_ahead());
+  if (frames_.work_ahead()) return true;
+  if (!morphing_) {
+    if (morph_ <= 0.0f || frames_.finished() || moved()) return false;
+    if (started_ != wanted_timbre_) start_other();
+  }
+  return other_.work_ahead();
 }
 
 static double hz(float pitch) noexcept AUDIOGEN_REALTIME {
@@ -217,25 +223,37 @@ bool FrameVoice::finished() const noexcept AUDIOGEN_REALTIME {
   return frames_.finished() && (!morphing_ || other_.finished());
 }
 
+bool FrameVoice::moved() const noexcept AUDIOGEN_REALTIME {
+  return std::abs(wanted_pitch_ - network_pitch_) > kTransposeReach;
+}
+
+void FrameVoice::start_other() noexcept AUDIOGEN_REALTIME {
+  models::NoteInput note = note_;
+  note.z = settings_->timbres[wanted_timbre_];
+  note.pitch = network_pitch_;
+  other_.start_beside(note, frames_);
+  started_ = wanted_timbre_;
+}
+
 void FrameVoice::next_frame() noexcept AUDIOGEN_REALTIME {
-  const bool moved = std::abs(wanted_pitch_ - network_pitch_) > kTransposeReach;
-  if (moved) {
+  const bool anew = moved();
+  if (anew) {
     network_pitch_ = wanted_pitch_;
     frames_.set_pitch(network_pitch_);
+    started_ = kNone;
   }
   if (frames_.releasing()) other_.release();
   const bool wanted = morph_ > 0.0f && !frames_.finished();
   const bool was_morphing = morphing_;
   morphing_ = wanted || (morphing_ && morph_ > 0.0f);
   if (wanted && (!was_morphing || other_timbre_ != wanted_timbre_)) {
-    models::NoteInput note = note_;
-    note.z = settings_->timbres[wanted_timbre_];
-    note.pitch = network_pitch_;
-    other_.start_beside(note, frames_);
+    if (started_ != wanted_timbre_) start_other();
+    if (frames_.released()) other_.release();  // since it was started
     other_timbre_ = wanted_timbre_;
-  } else if (morphing_ && moved) {
+  } else if (morphing_ && anew) {
     other_.set_pitch(network_pitch_);
   }
+  started_ = kNone;
   mix_timbres();
   if (wanted_pitch_ != network_pitch_) transpose();
 }

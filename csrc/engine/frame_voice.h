@@ -35,9 +35,14 @@ class FrameVoice final : public Voice {
   bool work_ahead() noexcept AUDIOGEN_REALTIME override;
 
  private:
+  static constexpr std::size_t kNone = ~std::size_t{0};
+
   void start_phase() noexcept AUDIOGEN_REALTIME;
   void add_frame() noexcept AUDIOGEN_REALTIME;
   bool finished() const noexcept AUDIOGEN_REALTIME;
+  // Whether the pitch has left what `transpose` reaches, so that the network is asked anew.
+  bool moved() const noexcept AUDIOGEN_REALTIME;
+  void start_other() noexcept AUDIOGEN_REALTIME;
   void next_frame() noexcept AUDIOGEN_REALTIME;
   void mix_timbres() noexcept AUDIOGEN_REALTIME;
   void transpose() noexcept AUDIOGEN_REALTIME;
@@ -53,6 +58,7 @@ class FrameVoice final : public Voice {
   NoteFrames frames_;
   NoteFrames other_;  // morphed to; keeps step with frames_, and is released a frame later
   bool morphing_ = false;
+  std::size_t started_ = kNone;  // timbre that other_ has been started with before it's wanted
   models::NoteInput note_;
   std::size_t wanted_timbre_ = 0;
   std::size_t other_timbre_ = 0;

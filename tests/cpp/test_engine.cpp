@@ -95,29 +95,37 @@ static void work_ahead_does_not_matter(PhaseChannel phase) {
   std::mt19937 random(5);
   const auto below = [&](std::uint32_t n) { return static_cast<std::uint32_t>(random() % n); };
   std::vector<Event> events;
-  const std::uint32_t n = 60000;
+  const std::uint32_t n = 200000;
   const auto parameter = [](std::uint32_t at, Parameter which, float value) {
     return Event{at, EventKind::kParameter, static_cast<std::uint32_t>(which), 0, 0.0f, value};
   };
-  for (std::uint32_t at = 0, id = 0; at < n; at += below(600), ++id) {
-    events.push_back(note_on(at, id, 40.0f + static_cast<float>(below(40))));
-    events.push_back(note_off(at, id - 1 - below(4)));
-    if (below(3) == 0) {
-      events.push_back(parameter(at, Parameter::kBend, 0.1f * static_cast<float>(below(240)) - 12));
-    }
-    if (below(3) == 0) {
-      events.push_back(parameter(at, Parameter::kMorph,
-                                 std::max(0.0f, 0.1f * static_cast<float>(below(20)) - 1.0f)));
-      events.push_back(parameter(at, Parameter::kMorphTimbre, static_cast<float>(below(2))));
+  for (std::uint32_t at = 0, id = 0; at < n; at += below(400)) {
+    switch (below(6)) {
+      case 0:
+      case 1:
+        events.push_back(note_on(at, id++, 40.0f + static_cast<float>(below(40))));
+        break;
+      case 2:
+        events.push_back(parameter(at, Parameter::kBend, static_cast<float>(below(24)) - 12.0f));
+        break;
+      case 3:
+        events.push_back(parameter(at, Parameter::kMorph, 0.0f));
+        at += 900;  // it arrives
+        break;
+      default:  // a morph may begin while the note ends
+        events.push_back(parameter(at, Parameter::kMorphTimbre, static_cast<float>(below(2))));
+        events.push_back(parameter(at, Parameter::kMorph, 0.1f * static_cast<float>(below(10))));
+        at += below(60);
+        events.push_back(note_off(at, id - 1 - below(4)));
     }
   }
   const auto instrument = frame_instrument(phase);
-  Engine engine(instrument, 16000, 64, 5, 3);
+  Engine engine(instrument, 16000, 16, 5, 3);
   CHECK(!engine.work_ahead());
-  const std::vector<float> wanted = play(engine, events, n, {64});
+  const std::vector<float> wanted = play(engine, events, n, {16});
   engine.reset(3);
   std::size_t n_ahead = 0;
-  const std::vector<float> got = play(engine, events, n, {64}, [&] {
+  const std::vector<float> got = play(engine, events, n, {16}, [&] {
     for (std::uint32_t i = below(12); i > 0 && engine.work_ahead(); --i) ++n_ahead;
   });
   CHECK(got == wanted);
