@@ -197,8 +197,12 @@ void LiveEngine::work() {
   const double margin = static_cast<double>(lookahead_ - settings_.max_block) / rate;
   // Short: of the margin it leaves a note's first frames, which take most of it, what it can.
   const Seconds nap(std::clamp(margin / 16.0, 50e-6, 2e-3));
-  double start_s = kGuessedStart * margin;  // that a note's start takes
-  bool guessed = true;
+  // What a note's start takes: of one timbre, and of two that are morphed.
+  struct Cost {
+    double seconds;
+    bool guessed = true;
+  };
+  Cost costs[] = {{kGuessedStart * margin}, {2.0 * kGuessedStart * margin}};
   double ahead_s = 0.0;  // spent on work ahead since the last samples
   // How far the audio thread was when it last came, and when that was.
   std::uint64_t asked = 0;
@@ -217,16 +221,18 @@ void LiveEngine::work() {
     // Until the sample is wanted that would be rendered next.
     const double there = static_cast<double>(before + lookahead_) - static_cast<double>(known);
     const double left = there / rate - Seconds(start - asked_at).count();
-    const double enough = std::min(start_s, kEnough * margin);
-    const auto fitting = static_cast<std::size_t>(std::max(0.0, left) / start_s);
+    const auto morph = static_cast<std::size_t>(Parameter::kMorph);
+    Cost& cost = costs[parameters_[morph].get() > 0.0f ? 1 : 0];
+    const double enough = std::min(cost.seconds, kEnough * margin);
+    const auto fitting = static_cast<std::size_t>(std::max(0.0, left) / cost.seconds);
     const std::size_t most_notes = left < enough ? 0 : std::max<std::size_t>(1, fitting);
     std::size_t notes_left = most_notes;
     if (render_some(known, notes_left)) {
       const double spent = Seconds(Clock::now() - start).count();
       if (const std::size_t n = most_notes - notes_left; n > 0) {
         const double each = spent / static_cast<double>(n);
-        start_s = guessed ? each : std::max(each, start_s + kForgetting * (each - start_s));
-        guessed = false;
+        const double eased = cost.seconds + kForgetting * (each - cost.seconds);
+        cost = {cost.guessed ? each : std::max(each, eased), false};
       }
       const double lasts =
           static_cast<double>(rendered_.load(std::memory_order_relaxed) - before) / rate;
