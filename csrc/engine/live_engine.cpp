@@ -190,60 +190,84 @@ void LiveEngine::fade(std::span<float* const> out, std::size_t from, std::size_t
 
 // The worker's side.
 
-void LiveEngine::work() {
-  using Clock = std::chrono::steady_clock;
-  using Seconds = std::chrono::duration<double>;
-  const double rate = settings_.sample_rate;
-  const double margin = static_cast<double>(lookahead_ - settings_.max_block) / rate;
-  // Short: of the margin it leaves a note's first frames, which take most of it, what it can.
-  const Seconds nap(std::clamp(margin / 16.0, 50e-6, 2e-3));
-  // What a note's start takes: of one timbre, and of two that are morphed.
+using Clock = std::chrono::steady_clock;
+using Seconds = std::chrono::duration<double>;
+
+// How many notes the worker can start before samples are late.
+class Pace {
+ public:
+  Pace(double sample_rate, std::size_t lookahead, double margin_s)
+      : rate_(sample_rate),
+        lookahead_(static_cast<double>(lookahead)),
+        margin_s_(margin_s),
+        costs_{{kGuessedStart * margin_s}, {2.0 * kGuessedStart * margin_s}} {}
+
+  // The audio thread has been seen to know so many samples. If the worker has not rested since it
+  // looked last, it came earlier: when as much time had passed as its samples last.
+  void look(std::uint64_t known, Clock::time_point now, bool rested) {
+    if (known == known_) return;
+    const Seconds passed(static_cast<double>(known - known_) / rate_);
+    const auto expected = came_ + std::chrono::duration_cast<Clock::duration>(passed);
+    came_ = rested ? now : std::min(now, expected);
+    known_ = known;
+  }
+
+  std::size_t most_notes(std::uint64_t rendered, Clock::time_point now, bool morphed) const {
+    // Until the sample is wanted that would be rendered next.
+    const double there = static_cast<double>(rendered) + lookahead_ - static_cast<double>(known_);
+    const double left_s = there / rate_ - Seconds(now - came_).count();
+    const double each_s = costs_[morphed ? 1 : 0].seconds;
+    if (left_s < std::min(each_s, kEnough * margin_s_)) return 0;
+    return std::max<std::size_t>(1, static_cast<std::size_t>(left_s / each_s));
+  }
+
+  // Starting a note took so long.
+  void learn(double seconds, bool morphed) {
+    Cost& cost = costs_[morphed ? 1 : 0];
+    const double eased = cost.seconds + kForgetting * (seconds - cost.seconds);
+    cost = {cost.guessed ? seconds : std::max(seconds, eased), false};
+  }
+
+ private:
   struct Cost {
-    double seconds;
+    double seconds;  // that a note's start takes
     bool guessed = true;
   };
-  Cost costs[] = {{kGuessedStart * margin}, {2.0 * kGuessedStart * margin}};
+
+  double rate_, lookahead_, margin_s_;
+  Cost costs_[2];  // of one timbre; of two that are morphed
+  std::uint64_t known_ = 0;
+  Clock::time_point came_ = Clock::now();
+};
+
+void LiveEngine::work() {
+  const double rate = settings_.sample_rate;
+  const double margin_s = static_cast<double>(lookahead_ - settings_.max_block) / rate;
+  // Short: of the margin it leaves a note's first frames, which take most of it, what it can.
+  const Seconds nap(std::clamp(margin_s / 16.0, 50e-6, 2e-3));
+  Pace pace(rate, lookahead_, margin_s);
   double ahead_s = 0.0;  // spent on work ahead since the last samples
-  // How far the audio thread was when it last came, and when that was.
-  std::uint64_t asked = 0;
-  Clock::time_point asked_at = Clock::now();
   bool rested = true;
   while (!stop_.load(std::memory_order_relaxed)) {
     const Clock::time_point start = Clock::now();
     const std::uint64_t known = known_.load(std::memory_order_acquire);
     const std::uint64_t before = rendered_.load(std::memory_order_relaxed);
-    if (known != asked) {
-      const Seconds passed(static_cast<double>(known - asked) / rate);
-      const auto expected = asked_at + std::chrono::duration_cast<Clock::duration>(passed);
-      asked_at = rested ? start : std::min(start, expected);  // it may have come meanwhile
-      asked = known;
-    }
-    // Until the sample is wanted that would be rendered next.
-    const double there = static_cast<double>(before + lookahead_) - static_cast<double>(known);
-    const double left = there / rate - Seconds(start - asked_at).count();
-    const auto morph = static_cast<std::size_t>(Parameter::kMorph);
-    Cost& cost = costs[parameters_[morph].get() > 0.0f ? 1 : 0];
-    const double enough = std::min(cost.seconds, kEnough * margin);
-    const auto fitting = static_cast<std::size_t>(std::max(0.0, left) / cost.seconds);
-    const std::size_t most_notes = left < enough ? 0 : std::max<std::size_t>(1, fitting);
+    const bool morphed = parameters_[static_cast<std::size_t>(Parameter::kMorph)].get() > 0.0f;
+    pace.look(known, start, std::exchange(rested, false));
+    const std::size_t most_notes = pace.most_notes(before, start, morphed);
     std::size_t notes_left = most_notes;
     if (render_some(known, notes_left)) {
-      const double spent = Seconds(Clock::now() - start).count();
+      const double spent_s = Seconds(Clock::now() - start).count();
       if (const std::size_t n = most_notes - notes_left; n > 0) {
-        const double each = spent / static_cast<double>(n);
-        const double eased = cost.seconds + kForgetting * (each - cost.seconds);
-        cost = {cost.guessed ? each : std::max(each, eased), false};
+        pace.learn(spent_s / static_cast<double>(n), morphed);
       }
-      const double lasts =
+      const double lasts_s =
           static_cast<double>(rendered_.load(std::memory_order_relaxed) - before) / rate;
-      const double weight = std::min(1.0, lasts / kLoadSmoothing);
-      load_.set(load_.get() +
-                static_cast<float>(weight * ((spent + ahead_s) / lasts - load_.get())));
-      ahead_s = 0.0;
-      rested = false;
+      const double weight = std::min(1.0, lasts_s / kLoadSmoothing);
+      const double load = (spent_s + std::exchange(ahead_s, 0.0)) / lasts_s;
+      load_.set(load_.get() + static_cast<float>(weight * (load - load_.get())));
     } else if (player_->engine.work_ahead()) {
       ahead_s += Seconds(Clock::now() - start).count();
-      rested = false;
     } else {
       std::this_thread::sleep_for(nap);
       rested = true;
