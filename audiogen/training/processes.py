@@ -10,8 +10,11 @@ penalty takes two.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
@@ -73,6 +76,7 @@ class Processes:
             num_nodes=int(os.environ["WORLD_SIZE"]) // of_this_machine,
         )
         fabric.launch()
+        atexit.register(_part)
         return cls(fabric)
 
     @property
@@ -155,3 +159,13 @@ class _Sum(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         return _Sum.apply(gradient)
+
+
+def _part() -> None:
+    """End together: Fabric parts from nccl alone, and gloo's threads would abort at the exit."""
+    if not distributed.is_initialized():
+        return
+    if distributed.get_backend() == "gloo":
+        with suppress(RuntimeError):  # another one has failed, and torchrun ends this one
+            distributed.monitored_barrier(timeout=timedelta(seconds=10))
+    distributed.destroy_process_group()

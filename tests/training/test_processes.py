@@ -124,10 +124,12 @@ def run_in_two(module: str, *words: object) -> str:
 def test_two_processes_have_the_gradients_of_one(name: str, shared: dict[str, Any]) -> None:
     alone, together = gradients(name, Processes()), shared[name]
     assert len(alone["updates"]) == N_STEPS * (2 if name in ("critic", "growing") else 1)
-    for mine, theirs in zip(alone["updates"], together["updates"], strict=True):
-        # Of all weights at once: a difference of nothing but rounding has either sign.
+    n_first = len(alone["updates"]) // N_STEPS
+    for i, (mine, theirs) in enumerate(zip(alone["updates"], together["updates"], strict=True)):
+        # Of all weights at once: a difference of nothing but rounding has either sign. It grows
+        # from step to step, where it takes an activation past its kink.
         one, two = (torch.cat([g.flatten() for g in each]) for each in (mine, theirs))
-        assert float((one - two).norm() / one.norm()) < 1e-3
+        assert float((one - two).norm() / one.norm()) < (1e-4 if i < n_first else 1e-2)
     for a, b in zip(alone["told"], together["told"], strict=True):
         assert a == pytest.approx(b, rel=1e-3, abs=1e-6)
     for a, b in zip(alone["carried"], together["carried"], strict=True):
