@@ -277,7 +277,7 @@ void LiveEngine::work() {
 
 void LiveEngine::render_all(std::uint64_t until) noexcept AUDIOGEN_REALTIME {
   std::size_t notes = kAnyNotes;
-  while (render_some(until, notes)) notes = kAnyNotes;
+  while (render_some(until, notes)) continue;
 }
 
 bool LiveEngine::render_some(std::uint64_t until,

@@ -51,6 +51,12 @@ void NoteFrames::Head::swap(Head& other) noexcept AUDIOGEN_REALTIME {
   frequency.swap(other.frequency);
 }
 
+void NoteFrames::Head::set_pitch(float pitch) noexcept AUDIOGEN_REALTIME {
+  stream->set_pitch(pitch);
+  if (fetched) stream->seek(frame);
+  fetched = false;
+}
+
 void NoteFrames::start(const models::NoteInput& note) noexcept AUDIOGEN_REALTIME {
   note_ = note;
   now_.stream->start(note);
@@ -83,12 +89,8 @@ void NoteFrames::start_beside(const models::NoteInput& note,
 void NoteFrames::set_pitch(float pitch) noexcept AUDIOGEN_REALTIME {
   note_.pitch = pitch;
   ahead_ = kNowhere;
-  for (Head* head : {&now_, &next_}) {
-    if (head == &next_ && fade_length_ == 0) break;
-    head->stream->set_pitch(pitch);
-    if (head->fetched) head->stream->seek(head->frame);
-    head->fetched = false;
-  }
+  now_.set_pitch(pitch);
+  if (fade_length_ != 0) next_.set_pitch(pitch);
 }
 
 std::size_t NoteFrames::next_step() const noexcept AUDIOGEN_REALTIME {
@@ -100,7 +102,7 @@ std::size_t NoteFrames::next_step() const noexcept AUDIOGEN_REALTIME {
 }
 
 bool NoteFrames::work_ahead() noexcept AUDIOGEN_REALTIME {
-  if (finished_ || frames_read_ == 0) return false;
+  if (finished_) return false;
   const std::size_t step = next_step();
   if (step != kNowhere && step != ahead_ && fade_length_ == 0) {
     seek_ahead(step);

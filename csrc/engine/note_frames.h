@@ -46,8 +46,8 @@ class NoteFrames {
   // each. Not to be called when finished.
   void next(float* log_magnitude, float* frequency) noexcept AUDIOGEN_REALTIME;
 
-  // Asks the network for a part of what `next` will want, if that is not the first frame; false if
-  // all is there. What happens until then may make it vain, and changes no frame.
+  // Asks the network for a part of what `next` will want; false if all is there. What happens until
+  // then may make it vain, and changes no frame.
   bool work_ahead() noexcept AUDIOGEN_REALTIME;
 
  private:
@@ -65,6 +65,8 @@ class NoteFrames {
 
     // Not std::swap: that would move, and a vector that is moved to may give memory back.
     void swap(Head& other) noexcept AUDIOGEN_REALTIME;
+    // From `frame` on, also if it was fetched.
+    void set_pitch(float pitch) noexcept AUDIOGEN_REALTIME;
   };
 
   void fetch(Head& head) noexcept AUDIOGEN_REALTIME;

@@ -10,10 +10,11 @@ steps as fit the time that the preset's would take on this core.
 
 import argparse
 import time
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
+from samplernn_identical import model_of
 
 from audiogen.evaluation.likelihood import bigram_bits, unigram_bits
 from audiogen.models.samplernn import SampleRNNConfig
@@ -44,10 +45,7 @@ def main() -> None:
             print(f"{given.folder.name}: {name}, {_trained(data, steps)}", flush=True)
     else:
         preset = load_preset(given.preset)
-        told = preset.samplernn.model_dump()
-        names = {f.name for f in fields(SampleRNNConfig)}
-        model = SampleRNNConfig(**{name: told[name] for name in names & told.keys()})
-        model = replace(model, frame_sizes=tuple(model.frame_sizes))
+        model = model_of(given.preset).config
         seconds = _seconds_a_step(_read(given.folder, model, given.held_out))
         seconds *= preset.training.steps
         data = _read(given.folder, replace(model, frame_sizes=(1,)), given.held_out)

@@ -129,7 +129,8 @@ def test_two_processes_have_the_gradients_of_one(name: str, shared: dict[str, An
         # Of all weights at once: a difference of nothing but rounding has either sign. It grows
         # from step to step, where it takes an activation past its kink.
         one, two = (torch.cat([g.flatten() for g in each]) for each in (mine, theirs))
-        assert float((one - two).norm() / one.norm()) < (1e-4 if i < n_first else 1e-2)
+        bound = 1e-4 if i < n_first else 1e-2 if name == "growing" else 1e-3
+        assert float((one - two).norm() / one.norm()) < bound
     for a, b in zip(alone["told"], together["told"], strict=True):
         assert a == pytest.approx(b, rel=1e-3, abs=1e-6)
     for a, b in zip(alone["carried"], together["carried"], strict=True):
