@@ -283,9 +283,9 @@ def samplernn(
         bool, typer.Option("--classes", help="Each subfolder is a sound to choose.")
     ] = False,
     sample_rate: Annotated[int, typer.Option(min=8000, max=48000, help="Hz.")] = 16000,
-    batch: Annotated[int, typer.Option(min=1, help="Excerpts read at once.")] = 64,
+    batch: Annotated[int, typer.Option(min=1, help="Excerpts read at once.")] = 16,
     chunk: Annotated[int, typer.Option(min=1, help="Samples between two updates.")] = 512,
-    learning_rate: Annotated[float, typer.Option(min=0.0)] = 2e-3,
+    learning_rate: Annotated[float, typer.Option(min=0.0)] = 4e-3,
     held_out: Annotated[float, typer.Option(min=0.001, max=0.5, help="Share of files.")] = 0.05,
     temperature: Annotated[float, typer.Option(min=0.05, max=2.0, help="Played with.")] = 1.0,
     seed: Seed = 0,

@@ -54,10 +54,10 @@ class Recipe:
     """
 
     steps: int = 4000
-    batch: int = 64
+    batch: int = 16
     chunk: int = 512
     excerpt_s: float = 8.0
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
     average: float = 0.998
     held_out: float = 0.05
     astray: float = 0.25

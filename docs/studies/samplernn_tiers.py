@@ -21,6 +21,7 @@ from audiogen.models.samplernn import SampleRNNConfig
 from audiogen.presets import load_preset
 from audiogen.training import samplernn
 from audiogen.training.excerpts import TrainingData, read_training_data
+from audiogen.training.export_samplernn import FINAL_S
 from audiogen.training.memory import keep_freed_memory
 
 TIERS = {"flat": (1,), "two tiers": (16,), "three tiers": (16, 4)}
@@ -89,11 +90,11 @@ def _seconds_a_step(data: TrainingData) -> float:
 
 
 def _trained(data: TrainingData, steps: int) -> str:
-    """What comes of so many steps, at the best of the looks at held-out sound."""
+    """What comes of so many steps, measured as a preset's card is."""
     trainer = _trainer(data, steps)
     while trainer.step < steps:
         trainer.train_step()
-    return f"{steps} steps: {trainer.best['bits']:.3f} bits"
+    return f"{steps} steps: {trainer.evaluate(FINAL_S, trainer.best_model()):.3f} bits"
 
 
 if __name__ == "__main__":
