@@ -4,8 +4,9 @@
     python docs/studies/samplernn_tiers.py FOLDER --preset speech-sketch [--held-out 0.05]
 
 print held-out bits a sample of each, beside those of counting (Mehri et al., ICLR 2017, table 1).
-With a preset it's the flat network alone, of the preset's width, levels and recipe, with as many
-steps as fit the time that the preset's would take on this core.
+With a preset it's the flat network alone, of the preset's width and levels, with as many steps as
+fit the time that the preset's would take on this core. Both are of the default recipe, so the
+preset must have been trained by it, in one command.
 """
 
 import argparse

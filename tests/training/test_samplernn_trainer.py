@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import soundfile
 
 torch = pytest.importorskip("torch")
 
+from audiogen.cli.train import samplernn  # noqa: E402
 from audiogen.data.recordings import Recording  # noqa: E402
 from audiogen.errors import AudiogenError, FormatError, ParameterError  # noqa: E402
 from audiogen.evaluation.likelihood import bigram_bits, unigram_bits  # noqa: E402
@@ -221,3 +223,10 @@ def test_recordings_that_are_too_short_are_refused(tmp_path):
         read(write_folder(tmp_path, 4), chunk=100_000)
     with pytest.raises(FormatError, match="isn't a folder"):
         read(tmp_path / "nowhere")
+
+
+def test_the_command_trains_by_the_default_recipe() -> None:
+    """What the command line can't import, since that would import torch."""
+    told, default = inspect.signature(samplernn).parameters, Recipe()
+    for name in ("batch", "chunk", "learning_rate", "held_out", "sample_rate", "seed"):
+        assert told[name].default == getattr(default, name)
