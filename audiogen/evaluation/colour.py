@@ -22,7 +22,7 @@ class Distance(NamedTuple):
     to_real : float
         Generated to real notes.
     among_real : float
-        Real to other real notes.
+        Other real notes, of the generated ones' pitches and velocities, to real notes.
     random_phase : float
         Generated notes, their phases made random, to real notes.
     """

@@ -17,6 +17,7 @@ from audiogen.data.nsynth import NoteInfo, NoteSet
 from audiogen.errors import ParameterError, ShapeError
 from audiogen.evaluation import metrics
 from audiogen.evaluation.colour import (
+    FEWEST_FOR_DISTANCES,
     HOLD_S,
     Distance,
     distances,
@@ -299,7 +300,9 @@ def evaluate_notes(
 
     Timbre, pitch and velocity (of those of the real notes; 50, 90 or 127 without) are drawn evenly;
     each note is held for `HOLD_S`. Real notes are drawn from the instruments that the timbres were
-    made from.
+    made from, and halved: distances are those of the second half, and of notes rendered by its
+    timbres, pitches and velocities, to the first half. So what is compared is alike in all but
+    who made it, where the evenly drawn notes also have pitches that an instrument lacks.
 
     Parameters
     ----------
@@ -341,39 +344,39 @@ def evaluate_notes(
             "or more, one note or more and two MIDI numbers, lowest first, are wanted"
         )
     rng = np.random.default_rng(seed)
-    phases = np.random.default_rng(seed)
     velocities = VELOCITIES if real is None else sorted({note.velocity for note in real})
-    total = n_notes * (1 if real is None else 2)
-    generated, real_measures = [], []
-    generated_features, phaseless_features, real_features = [], [], []
+    generated = []
     for index in range(n_notes):
         timbre = timbres[int(rng.integers(len(timbres)))].name
         pitch = int(rng.integers(pitch_range[0], pitch_range[1] + 1))
         velocity = int(rng.choice(velocities))
         waveform = _rendered(render, timbre, pitch, velocity)
         generated.append(_measure(waveform, sample_rate, timbre, pitch, velocity, tracker))
-        if real is not None:
-            generated_features.append(note_features(waveform, sample_rate))
-            phaseless = with_random_phase(waveform, phases)
+        if progress:
+            progress(index + 1, n_notes * (1 if real is None else 3))
+    real_measures, real_features, like_features, phaseless_features = [], [], [], []
+    drawn = [] if real is None else _draw_real(real, timbres, n_notes, rng)
+    half = min(n_notes, len(drawn) // 2)
+    phases = np.random.default_rng(seed)
+    for index, (timbre, note) in enumerate(drawn):
+        assert real is not None
+        waveform = real.waveform(note)
+        if index < n_notes:
+            real_measures.append(
+                _measure(waveform, sample_rate, note.instrument, note.pitch, note.velocity, tracker)
+            )
+        real_features.append(note_features(waveform, sample_rate))
+        if half >= FEWEST_FOR_DISTANCES and half <= index < 2 * half:
+            like = _rendered(render, timbre, note.pitch, note.velocity)
+            like_features.append(note_features(like, sample_rate))
+            phaseless = with_random_phase(like, phases)
             phaseless_features.append(note_features(phaseless, sample_rate))
         if progress:
-            progress(index + 1, total)
-    if real is not None:
-        for index, note in enumerate(_draw_real(real, timbres, n_notes, rng)):
-            waveform = real.waveform(note)
-            if index < n_notes:
-                real_measures.append(
-                    _measure(
-                        waveform, sample_rate, note.instrument, note.pitch, note.velocity, tracker
-                    )
-                )
-            real_features.append(note_features(waveform, sample_rate))
-            if progress:
-                progress(min(n_notes + index + 1, total), total)
+            progress(n_notes + 2 * n_notes * (index + 1) // len(drawn), 3 * n_notes)
     return Report(
         tuple(generated),
         tuple(real_measures),
-        distances(generated_features, phaseless_features, real_features, len(real_measures), seed),
+        distances(like_features, phaseless_features, real_features, half, seed),
         () if real is None else tuple(_pairs(render, timbres, real, pitch_range)),
         sample_rate,
         seed,
@@ -412,12 +415,15 @@ def _measure(
 
 def _draw_real(
     real: NoteSet, timbres: Sequence[TimbreLike], n_notes: int, rng: np.random.Generator
-) -> list[NoteInfo]:
-    """Return up to twice n_notes different real notes of the timbres' instruments."""
-    chosen = {note.name: note for timbre in timbres for note in _notes_of(real, timbre)}
-    notes = list(chosen.values()) or list(real)
-    order = rng.permutation(len(notes))[: 2 * n_notes]
-    return [notes[index] for index in order]
+) -> list[tuple[str, NoteInfo]]:
+    """Return up to twice n_notes different real notes, each with the timbre that it's a note of."""
+    chosen = {
+        note.name: (timbre.name, note) for timbre in timbres for note in _notes_of(real, timbre)
+    }
+    if not chosen:  # of other instruments: any timbre is as much like them
+        chosen = {n.name: (timbres[i % len(timbres)].name, n) for i, n in enumerate(real)}
+    notes = list(chosen.values())
+    return [notes[index] for index in rng.permutation(len(notes))[: 2 * n_notes]]
 
 
 def _notes_of(real: NoteSet, timbre: TimbreLike) -> list[NoteInfo]:
