@@ -34,10 +34,9 @@ from audiogen.representation.harmonic import harmonic_maps
 from audiogen.representation.spectrogram import (
     denormalise,
     normalise,
-    spectrogram_to_waveform,
     waveform_to_spectrogram,
 )
-from audiogen.training import losses
+from audiogen.training import heard, losses
 from audiogen.training.checkpoints import n_bytes_of
 from audiogen.training.overfit import N_MEANT, Look, overfit, overfit_warning
 from audiogen.training.processes import Processes
@@ -82,6 +81,7 @@ class Recipe:
     magnitude_weight: float = 2.0
     loud_weight: float = 4.0
     frequency_weight: float = 0.2
+    heard_weight: float = 1.0
     adversarial_weight: float = 0.02
     penalty_weight: float = 10.0
     penalty_every: int = 2
@@ -354,15 +354,15 @@ class Trainer:
             twice = batch.twice()
             z = self.average_latents[twice.instruments]
             image = self.average(z, twice.pitch, twice.velocity)
-            sound = spectrogram_to_waveform(
-                denormalise(image, spectrogram), spectrogram, pitch=twice.pitch
-            )
+            whole = (0, spectrogram.n_frames)
+            sound = heard.played(denormalise(image, spectrogram), spectrogram, twice.pitch, whole)
+            sound = sound[:, spectrogram.pad_front :]
             seen = self._distances(image[:1], batch.image, batch)
             wanted = torch.from_numpy(self.notes.waveforms[[note]])
             sounds = sound[:1, : wanted.shape[1]], sound[1:, : wanted.shape[1]]
             pairs = ((sounds[0], wanted), (sounds[1], wanted), sounds)
-            heard = [losses.log_mel_distance(*pair, spectrogram.sample_rate) for pair in pairs]
-            seen |= {"log_mel_db": heard[0], "energy_db": losses.energy_distance(*heard)}
+            far_db = [losses.log_mel_distance(*pair, spectrogram.sample_rate) for pair in pairs]
+            seen |= {"log_mel_db": far_db[0], "energy_db": losses.energy_distance(*far_db)}
             for name, value in seen.items():
                 totals[name] = totals.get(name, 0.0) + float(value) / len(chosen)
         return totals
@@ -456,15 +456,20 @@ class Trainer:
         recipe, joint = self.recipe, self.processes.mean
         first, second = (self._distances(image, batch.image, batch, joint) for image in made)
         apart = self._distances(*made, batch, joint)
+        if recipe.variety:
+            far = self._heard(batch, *made)
+            first["heard"], second["heard"], apart["heard"] = far
         told = {name: 0.5 * (first[name] + second[name]) for name in first}
         terms = (
             ("magnitude", recipe.magnitude_weight, 1.0),
             ("loud", recipe.loud_weight, recipe.variety),
             ("frequency", recipe.frequency_weight, recipe.variety),
+            ("heard", recipe.heard_weight * recipe.variety, 1.0),
         )
         loss = sum(
             weight * losses.energy_distance(first[name], second[name], share * apart[name])
             for name, weight, share in terms
+            if weight
         )
         told["variety"] = joint(apart["magnitude"].detach()) / joint(told["magnitude"].detach())
         return torch.as_tensor(loss), told
@@ -488,6 +493,25 @@ class Trainer:
                 joint,
             ),
         }
+
+    def _heard(self, batch: Batch, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Distances of what is heard: of two images to the real notes, and to each other."""
+        config = self.recipe.spectrogram
+        real = denormalise(batch.image, config)[:, 0].exp().square()
+        loudest = heard.mel(real, config).amax(dim=(1, 2), keepdim=True)
+        whole = heard.whole_frames(config, batch.frames)
+        levels = []
+        for image in (first, second):
+            frames = denormalise(image, config)
+            sound = heard.played(frames, config, batch.pitch, batch.frames)
+            power = heard.power(sound, config)
+            levels.append(heard.log_mel(power[:, whole], loudest, config))
+        wanted = heard.log_mel(real[:, whole], loudest, config)
+        return (
+            losses.magnitude_distance(levels[0], wanted),
+            losses.magnitude_distance(levels[1], wanted),
+            losses.magnitude_distance(*levels),
+        )
 
     def _score(self, image: Tensor, batch: Batch) -> Tensor:
         """The critic's opinion of images beside the harmonic maps of the pitch asked for.

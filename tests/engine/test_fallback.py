@@ -233,6 +233,35 @@ def test_a_note_is_the_inverse_transform_of_its_image(module, frequency):
     np.testing.assert_allclose(got[:n], gain * want[:n], rtol=0, atol=TOLERANCE)
 
 
+def test_training_hears_what_the_engine_plays(module):
+    """Partials locked; of a note's beginning, and of frames from its middle."""
+    torch = pytest.importorskip("torch")
+    from audiogen.representation.spectrogram import denormalise
+    from audiogen.training import heard
+
+    s = SpectrogramConfig(
+        n_samples=900,
+        n_fft=128,
+        hop_length=32,
+        n_frames=32,
+        phase="harmonic",
+        magnitude_scale=0.25,
+        magnitude_offset=0.8,
+    )
+    engine = module.Engine(instrument(module), MODEL_RATE, 512, 8, 5)
+    got, _ = play(engine, MODEL_RATE, SCORE[:1], 512, 0.032)
+    config = fields("harmonic")
+    generator = fallback.Generator(config, weights_for(config))
+    image = torch.from_numpy(generator.generate(np.float32(LATENTS[0]), 60.0, 0.9, 5, 0))
+    frames = denormalise(image, s)[None]
+    last = SUSTAIN["loop_end_frame"] - fallback.LOOP_FADE
+    sound = heard.played(frames[:, :, :last], s, torch.tensor([60.0]), (0, last))
+    whole = heard.whole_frames(s, (0, last))
+    want = sound[0, s.pad_front : whole.stop * 32].numpy()
+    gain = np.dot(got[: len(want)], want) / np.dot(want, want)
+    np.testing.assert_allclose(got[: len(want)], gain * want, rtol=0, atol=TOLERANCE)
+
+
 def test_refuses_a_map_of_bands_that_does_not_fit(native):
     s = SpectrogramConfig(n_samples=1, n_fft=256, hop_length=32, n_frames=32, frequency="mel")
     with pytest.raises(ParameterError, match="map of mel bands does not fit 64 bins"):
