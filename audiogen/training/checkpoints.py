@@ -8,7 +8,8 @@ import pickle
 import re
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +22,19 @@ N_LAST = 3
 # Previews, curves and the preset that comes of it.
 BESIDE_BYTES = 1 << 28
 _NAME = re.compile(r"checkpoint-(\d+)\.pt")
+
+
+def _locked(folder: int) -> bool:
+    """Whether nobody else has it; also where the file system knows no locks."""
+    import fcntl
+
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 class Saved(Protocol):
@@ -46,6 +60,29 @@ class Checkpoints:
     def __init__(self, folder: Path, say: Callable[[str], None]):
         self.folder, self._say = folder, say
         folder.mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Keep other trainings out of the folder meanwhile; the system knows when a process dies.
+
+        Raises
+        ------
+        AudiogenError
+            If another one has it.
+        """
+        if os.name != "posix":
+            yield
+            return
+        folder = os.open(self.folder, os.O_RDONLY)
+        try:
+            if not _locked(folder):
+                raise AudiogenError(
+                    f"{self.folder}: another training writes there; wait for its end, stop it, or"
+                    " give another folder"
+                )
+            yield
+        finally:
+            os.close(folder)
 
     def paths(self) -> list[Path]:
         """Oldest first."""

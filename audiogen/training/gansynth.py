@@ -508,9 +508,9 @@ class Trainer:
             levels.append(heard.log_mel(power[:, whole], loudest, config))
         wanted = heard.log_mel(real[:, whole], loudest, config)
         return (
-            losses.magnitude_distance(levels[0], wanted),
-            losses.magnitude_distance(levels[1], wanted),
-            losses.magnitude_distance(*levels),
+            losses.heard_distance(levels[0], wanted),
+            losses.heard_distance(levels[1], wanted),
+            losses.heard_distance(*levels),
         )
 
     def _score(self, image: Tensor, batch: Batch) -> Tensor:

@@ -179,6 +179,21 @@ def _distance_and_change(difference: Tensor) -> Tensor:
     return 0.5 * far
 
 
+def heard_distance(made: Tensor, wanted: Tensor) -> Tensor:
+    """As `magnitude_distance`, of levels that are heard [batch, n_frames, n_bands].
+
+    And of how much each band changes, on average over the frames. That is known of an instrument
+    where a single change is chance, so it tells a network soon how steady its partials have to be.
+    (McDermott and Simoncelli, "Sound Texture Perception via Statistics of the Auditory Periphery",
+    Neuron 71(5), 2011, find sounds to be alike whose such averages agree.)
+    """
+    far = magnitude_distance(made, wanted)
+    for n_frames in (1, 4):
+        moved, should = (change(x, n_frames).abs().mean(dim=-2) for x in (made, wanted))
+        far = far + CHANGE_WEIGHT * (moved - should).abs().mean()
+    return far
+
+
 def change(x: Tensor, n_frames: int) -> Tensor:
     """What each frame of x [..., n_frames, n_bins] is more than an earlier one."""
     return x[..., n_frames:, :] - x[..., :-n_frames, :]

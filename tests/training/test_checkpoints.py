@@ -45,6 +45,17 @@ def test_the_last_three_and_the_best_are_kept(tmp_path: Path) -> None:
     assert state is not None and state["step"] == 100 and state["numbers"][0] == 100.0
 
 
+def test_one_training_writes_at_a_time(tmp_path: Path) -> None:
+    first, second = (Checkpoints(tmp_path / "run", fail) for _ in range(2))
+    with first.claimed():
+        with pytest.raises(AudiogenError, match="another training writes there"):
+            with second.claimed():
+                pass
+        assert second.newest() is None  # it may be read meanwhile
+    with second.claimed():
+        pass
+
+
 def flip(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0xFF  # in the numbers: torch.load reads on
