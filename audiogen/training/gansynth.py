@@ -46,6 +46,7 @@ from audiogen.training.processes import Processes
 PRESET_SPECTROGRAM = SpectrogramConfig(
     phase="harmonic", magnitude_floor=1e-4, magnitude_scale=0.1, magnitude_offset=0.121034
 )
+SLOWEST_NOISE = 8  # frames: what varies more slowly isn't the grain of one note
 N_EVALUATIONS = 20  # in the course of each stage
 N_LOOKED_AT = 4  # held-out notes of each; batches of the critic's
 
@@ -180,6 +181,7 @@ class Trainer:
         # an angle gives no gradient to leave that by.
         with torch.no_grad():
             self.generator.to_rgb[-1].weight[1].zero_()
+        take_slow_noise(self.generator)
         self.latents = torch.nn.Parameter(torch.randn(len(notes.names), config.latent_size))
         self.critic = Critic(
             CriticConfig(
@@ -609,6 +611,19 @@ class Trainer:
         self.critic_optimiser.load_state_dict(state["critic_optimiser"])
         torch.set_rng_state(state["torch_rng"])
         self.draw.bit_generator.state = state["numpy_rng"]
+
+
+@torch.no_grad()
+def take_slow_noise(generator: Generator) -> None:
+    """Let no block hear noise whose grains are longer than `SLOWEST_NOISE` frames, for good.
+
+    What a network can't know of a note's level an energy distance makes chance, and from long
+    grains that chance is a level that wanders by many dB while a key is held.
+    """
+    for b, block in enumerate(generator.blocks):
+        if generator.spectrogram.n_frames > SLOWEST_NOISE * generator.config.shape(b)[0]:
+            for part in block.conditioning.noise.parameters():
+                part.zero_().requires_grad_(False)
 
 
 @dataclass

@@ -184,8 +184,9 @@ def start_from(trainer: Trainer, preset: Preset) -> dict[str, str]:
     assert isinstance(preset, GansynthPreset)
     nearest, _ = nearest_timbres(trainer, preset)
     weights = _weights(preset)
-    import_weights(trainer.generator, weights)
-    import_weights(trainer.average, weights)
+    for generator in (trainer.generator, trainer.average):
+        import_weights(generator, weights)
+        gansynth.take_slow_noise(generator)
     latents = torch.tensor([preset.timbre(name).z for name in nearest.values()])  # type: ignore[attr-defined]
     with torch.no_grad():
         trainer.latents.copy_(latents)

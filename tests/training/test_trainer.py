@@ -112,12 +112,21 @@ def test_the_loss_falls_and_both_stages_run() -> None:
     assert after["log_mel_db"] < 0.8 * before["log_mel_db"]
 
 
+@pytest.mark.filterwarnings("ignore:At least one mel filterbank:UserWarning")
 def test_with_variety_it_hears_what_is_played() -> None:
-    trainer = make_trainer(dataclasses.replace(TINY, steps=100, adversarial_share=0.0, variety=1.0))
-    seen = [trainer.train_step() for _ in range(100)]
-    early = np.mean([losses["heard"] for losses in seen[:10]])
-    late = np.mean([losses["heard"] for losses in seen[90:]])
-    assert late < 0.85 * early
+    trainer = make_trainer(dataclasses.replace(TINY, steps=160, adversarial_share=0.0, variety=1.0))
+    far = [trainer.train_step()["heard"] for _ in range(160)]
+    assert np.mean(far[-20:]) < 0.75 * np.mean(far[:20])
+
+
+def test_no_noise_is_slow() -> None:
+    """Of 32 frames: the first block's grains are of 16, the second's of 8."""
+    trainer = make_trainer()
+    trainer.train_step()
+    for generator in (trainer.generator, trainer.average):
+        shares = [block.conditioning.noise.bias for block in generator.blocks]
+        assert not shares[0].any()
+        assert all(share.any() for share in shares[1:])
 
 
 def test_the_critic_steps_only_in_its_stage() -> None:
