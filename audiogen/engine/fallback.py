@@ -40,6 +40,7 @@ TWO_PI = np.float32(2 * np.pi)
 LOOP_FADE, RELEASE_FADE, END_FADE = 6, 2, 8  # frames; LOOP_FADE or half the loop
 BAND_REACH = 16  # half the width, in bins, of the bands whose loudness is matched
 LARGEST_RISE = 4.6  # nats that a release may be raised by
+CHANCE, FLICKER_FRAMES = 1.0, 8.0  # how far a loop's step down is chance, see note_frames.cpp
 SILENCE = -5.0  # nats; no bin above it, and after the attack the note is over
 ATTACK_FRAMES = 16
 FAINTEST = -60.0  # nats; a weaker bin weighs as much, so that no band's weight vanishes
@@ -295,12 +296,14 @@ class _NoteFrames:
         self.loop_fade = min(LOOP_FADE, (instrument.loop_end - instrument.loop_start) // 2)
         self.frames_read = self.fade_length = self.fade_done = 0
         self.released = self.releasing = self.finished = False
+        self.last: Array | None = None
+        self.flicker = np.zeros_like(self.image[0][0])
 
     def start_beside(self, other: _NoteFrames) -> None:
         """Go to where another note of the same noise is, as loud as that has become."""
         head = other.to if other.fade_length else other.now
         self.now = self.to = _Head(*self.image, head.frame, head.offset)
-        self.frames_read = other.frames_read
+        self.frames_read, self.flicker = other.frames_read, other.flicker.copy()
         self.released, self.releasing = other.released, other.releasing
         self.finished = other.finished
 
@@ -326,6 +329,10 @@ class _NoteFrames:
         level, frequency = self.now.read()
         if self.fade_length:
             level, frequency = self._fade(level, frequency)
+        if self.last is not None:
+            change = np.abs(level - self.last)
+            self.flicker += (change - self.flicker) * np.float32(1 / FLICKER_FRAMES)
+        self.last = level
         self.frames_read += 1
 
         silent = level.max() <= SILENCE and (self.releasing or self.frames_read > ATTACK_FRAMES)
@@ -375,9 +382,14 @@ class _NoteFrames:
         weight = np.exp(np.maximum(level, FAINTEST)).astype(np.float64)
         band = np.ones(2 * BAND_REACH + 1)
         middle = slice(BAND_REACH, BAND_REACH + len(level))
-        difference = np.convolve(weight * (level - next_level), band)[middle]
-        mean = difference / np.convolve(weight, band)[middle]
-        return np.minimum(mean, LARGEST_RISE if self.releasing else 0.0).astype(np.float32)
+        weights = np.convolve(weight, band)[middle]
+        mean = np.convolve(weight * (level - next_level), band)[middle] / weights
+        if self.releasing:
+            return np.minimum(mean, LARGEST_RISE).astype(np.float32)
+        chance = CHANCE * np.convolve(weight * self.flicker, band)[middle] / weights
+        moved = mean - self.now.offset
+        moved = np.where(moved < 0, np.minimum(moved + chance, 0), moved)
+        return np.minimum(self.now.offset + moved, 0).astype(np.float32)
 
 
 class _Voice:

@@ -15,6 +15,10 @@ static constexpr std::size_t kBandReach = 16;
 // The largest step up in loudness that a release may take, nats (40 dB).
 static constexpr float kLargestRise = 4.6f;
 static constexpr float kFaintest = -60.0f;  // nats
+// A step down in loudness where the sustain starts over is taken for chance as far as this many
+// times what the band changes from frame to frame: else a note whose partials flicker would sink.
+static constexpr float kChance = 1.0f;
+static constexpr float kFlickerFrames = 8.0f;  // that the change is a running mean of
 // A frame whose loudest bin is below this (nats; a sine of -97 dBFS at n_fft 2048) is silent, and
 // nothing louder is to come once the attack is over.
 static constexpr float kSilence = -5.0f;
@@ -34,6 +38,8 @@ NoteFrames::NoteFrames(const FrameSettings& settings)
     head->frequency.resize(n);
   }
   weight_.resize(n);
+  last_.resize(n);
+  flicker_.resize(n);
   if (!settings.spectrogram.mel.empty()) {
     band_power_.resize(n);
     band_frequency_.resize(n);
@@ -64,6 +70,8 @@ void NoteFrames::start(const models::NoteInput& note) noexcept AUDIOGEN_REALTIME
   now_.fetched = false;
   ahead_ = kNowhere;
   std::fill(now_.offset.begin(), now_.offset.end(), 0.0f);
+  std::fill(flicker_.begin(), flicker_.end(), 0.0f);
+  has_last_ = false;
   frames_read_ = fade_length_ = fade_done_ = 0;
   release_wanted_ = releasing_ = finished_ = false;
 }
@@ -79,6 +87,8 @@ void NoteFrames::start_beside(const models::NoteInput& note,
   now_.fetched = false;
   ahead_ = kNowhere;
   std::copy(head.offset.begin(), head.offset.end(), now_.offset.begin());
+  std::copy(other.flicker_.begin(), other.flicker_.end(), flicker_.begin());
+  has_last_ = false;
   frames_read_ = other.frames_read_;
   fade_length_ = fade_done_ = 0;
   release_wanted_ = other.release_wanted_;
@@ -127,6 +137,7 @@ void NoteFrames::next(float* log_magnitude, float* frequency) noexcept AUDIOGEN_
 
   read(now_);
   if (fade_length_ != 0) fade_frame();
+  note_flicker();
   ++frames_read_;
 
   const std::size_t n = now_.log_magnitude.size();
@@ -208,7 +219,7 @@ void NoteFrames::fade_frame() noexcept AUDIOGEN_REALTIME {
   if (fade_done_ == 0) {
     std::fill(next_.offset.begin(), next_.offset.end(), 0.0f);
     read(next_);
-    match_loudness(releasing_);
+    match_loudness();
     for (std::size_t k = 0; k < next_.offset.size(); ++k) {
       next_.log_magnitude[k] += next_.offset[k];
     }
@@ -233,23 +244,39 @@ void NoteFrames::fade_frame() noexcept AUDIOGEN_REALTIME {
   }
 }
 
-void NoteFrames::match_loudness(bool may_rise) noexcept AUDIOGEN_REALTIME {
+void NoteFrames::note_flicker() noexcept AUDIOGEN_REALTIME {
+  for (std::size_t k = 0; has_last_ && k < last_.size(); ++k) {
+    const float change = std::abs(now_.log_magnitude[k] - last_[k]);
+    flicker_[k] += (change - flicker_[k]) * (1.0f / kFlickerFrames);
+  }
+  std::copy(now_.log_magnitude.begin(), now_.log_magnitude.end(), last_.begin());
+  has_last_ = true;
+}
+
+void NoteFrames::match_loudness() noexcept AUDIOGEN_REALTIME {
   const std::size_t n = weight_.size();
   for (std::size_t k = 0; k < n; ++k) {
     // Never 0, so that a band that has long faded away still has a mean.
     weight_[k] = core::exp(std::max(now_.log_magnitude[k], kFaintest));
   }
-  const double largest = may_rise ? kLargestRise : 0.0;
   for (std::size_t k = 0; k < n; ++k) {
     const std::size_t first = k < kBandReach ? 0 : k - kBandReach;
     const std::size_t end = std::min(n, k + kBandReach + 1);
-    double weight = 0.0, difference = 0.0;
+    double weight = 0.0, difference = 0.0, flicker = 0.0;
     for (std::size_t i = first; i < end; ++i) {
-      weight += weight_[i];
-      difference +=
-          static_cast<double>(weight_[i]) * (now_.log_magnitude[i] - next_.log_magnitude[i]);
+      const double w = static_cast<double>(weight_[i]);
+      weight += w;
+      difference += w * (now_.log_magnitude[i] - next_.log_magnitude[i]);
+      flicker += w * flicker_[i];
     }
-    next_.offset[k] = static_cast<float>(std::min(difference / weight, largest));
+    double offset = std::min(difference / weight, static_cast<double>(kLargestRise));
+    if (!releasing_) {
+      const double before = static_cast<double>(now_.offset[k]);
+      double moved = difference / weight - before;
+      if (moved < 0.0) moved = std::min(moved + kChance * flicker / weight, 0.0);
+      offset = std::min(before + moved, 0.0);
+    }
+    next_.offset[k] = static_cast<float>(offset);
   }
 }
 

@@ -15,7 +15,8 @@ namespace audiogen::engine {
 // start; a released one goes to the release. Each such step fades over a few frames in log
 // magnitude and frequency, never in samples: phases are summed by the voice and know nothing of it,
 // so no step can click. The frames stepped to are scaled, band by band, to the loudness of those
-// left: a note that decays goes on decaying, and a release starts where the note is.
+// left: a note that decays goes on decaying, and a release starts where the note is. What a band
+// sinks by no more than it flickers, from frame to frame, is no decay.
 class NoteFrames {
  public:
   static constexpr std::size_t kLoopFade = 6;     // frames, or half the loop if that is less
@@ -76,7 +77,8 @@ class NoteFrames {
   std::size_t next_step() const noexcept AUDIOGEN_REALTIME;
   void seek_ahead(std::size_t frame) noexcept AUDIOGEN_REALTIME;
   void step_to(std::size_t frame, std::size_t fade) noexcept AUDIOGEN_REALTIME;
-  void match_loudness(bool may_rise) noexcept AUDIOGEN_REALTIME;
+  void note_flicker() noexcept AUDIOGEN_REALTIME;
+  void match_loudness() noexcept AUDIOGEN_REALTIME;
   void fade_frame() noexcept AUDIOGEN_REALTIME;
 
   const FrameSettings* settings_;
@@ -84,6 +86,9 @@ class NoteFrames {
   Head next_;                     // stepped to
   std::size_t ahead_ = kNowhere;  // where next_ is, before the step
   std::vector<float> weight_;
+  std::vector<float> last_;     // log magnitudes that were handed out
+  std::vector<float> flicker_;  // mean change of each bin from frame to frame, nats
+  bool has_last_ = false;
   std::vector<float> band_power_;  // of a mel axis
   std::vector<float> band_frequency_;
   std::size_t loop_fade_;

@@ -130,11 +130,12 @@ def play(
     times = np.array([round(happening[0] * sample_rate) for happening in score])
     events = np.array([(0, *happening[1:]) for happening in score], EVENT)
     blocks, sounding = [], []
-    for start in range(0, int(seconds * sample_rate), block):
+    total = int(seconds * sample_rate)
+    for start in range(0, total, block):
         now = (times >= start) & (times < start + block)
         due = events[now]
         due["offset"] = times[now] - start
-        blocks.append(engine.process(block, due))
+        blocks.append(engine.process(min(block, total - start), due))
         sounding.append(engine.n_sounding)
     return np.concatenate(blocks), sounding
 
