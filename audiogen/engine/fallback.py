@@ -310,6 +310,7 @@ class _NoteFrames:
     def set_pitch(self, pitch: float) -> None:
         """From the next frame on."""
         self.note.pitch = pitch
+        self.last = None  # partials move to other bins, which is no flicker
         streams = self.note.noise_stream, self.note.noise_stream - bool(self.fade_length)
         for head, stream in zip((self.to, self.now), streams, strict=True):
             head.levels, head.frequencies = self._generate(stream)

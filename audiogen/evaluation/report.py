@@ -417,22 +417,31 @@ def _draw_real(
     real: NoteSet, timbres: Sequence[TimbreLike], n_notes: int, rng: np.random.Generator
 ) -> list[tuple[str, NoteInfo]]:
     """Return up to twice n_notes different real notes, each with the timbre that it's a note of."""
-    chosen = {
-        note.name: (timbre.name, note) for timbre in timbres for note in _notes_of(real, timbre)
-    }
-    if not chosen:  # of other instruments: any timbre is as much like them
-        chosen = {n.name: (timbres[i % len(timbres)].name, n) for i, n in enumerate(real)}
-    notes = list(chosen.values())
-    return [notes[index] for index in rng.permutation(len(notes))[: 2 * n_notes]]
+    own = {note.name: (t.name, note) for t in timbres for note in _own_notes_of(real, t)}
+    # Of other instruments: those of a timbre's family, or else all, are shared by who wants them.
+    lonely = [timbre for timbre in timbres if not _own_notes_of(real, timbre)]
+    wanted: dict[str, list[str]] = {}
+    for timbre in lonely:
+        for note in _notes_of(real, timbre) or ([] if own else list(real)):
+            wanted.setdefault(note.name, []).append(timbre.name)
+    shared = [note for note in real if note.name in wanted and note.name not in own]
+    pairs = [*own.values()]
+    for index, note in enumerate(shared):
+        names = wanted[note.name]
+        pairs.append((names[index % len(names)], note))
+    return [pairs[index] for index in rng.permutation(len(pairs))[: 2 * n_notes]]
+
+
+def _own_notes_of(real: NoteSet, timbre: TimbreLike) -> list[NoteInfo]:
+    by_name = [note for note in real if note.instrument == timbre.name]
+    if by_name or timbre.program is None:
+        return by_name
+    return [note for note in real if note.instrument.endswith(f"_{timbre.program:03d}")]
 
 
 def _notes_of(real: NoteSet, timbre: TimbreLike) -> list[NoteInfo]:
-    by_name = [note for note in real if note.instrument == timbre.name]
-    if by_name or timbre.program is None:
-        return by_name or [note for note in real if note.family == timbre.family]
-    ending = f"_{timbre.program:03d}"
-    by_program = [note for note in real if note.instrument.endswith(ending)]
-    return by_program or [note for note in real if note.family == timbre.family]
+    own = _own_notes_of(real, timbre)
+    return own or [note for note in real if note.family == timbre.family]
 
 
 def _pairs(

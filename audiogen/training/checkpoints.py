@@ -24,8 +24,8 @@ BESIDE_BYTES = 1 << 28
 _NAME = re.compile(r"checkpoint-(\d+)\.pt")
 
 
-def _locked(folder: int) -> bool:
-    """Whether nobody else has it; also where the file system knows no locks."""
+def _lock(folder: int) -> bool:
+    """Whether nobody else had it; also where the file system knows no locks."""
     import fcntl
 
     try:
@@ -75,7 +75,7 @@ class Checkpoints:
             return
         folder = os.open(self.folder, os.O_RDONLY)
         try:
-            if not _locked(folder):
+            if not _lock(folder):
                 raise AudiogenError(
                     f"{self.folder}: another training writes there; wait for its end, stop it, or"
                     " give another folder"

@@ -66,6 +66,8 @@ class Recipe:
     adversarial_weight : float
         Of the critic's opinion. Its gradient has norm 1 for each example, that of the
         distances about 0.02.
+    heard_weight : float
+        Of levels as they are when played; times the variety.
     variety : float, 0..1
         How much partials may vary as noise does: 0 for steady ones, 1 for bowed strings or choirs.
     latent_noise : float
@@ -103,6 +105,11 @@ class Recipe:
             raise ParameterError(
                 f"crop_frames={self.crop_frames} must be a multiple of 16 and at most"
                 f" {self.spectrogram.n_frames}"
+            )
+        if (self.generator.conditioning, self.spectrogram.phase) != ("harmonic", "harmonic"):
+            raise ParameterError(
+                f"conditioning={self.generator.conditioning!r} and phase={self.spectrogram.phase!r}"
+                " aren't for this recipe; both must be 'harmonic'"
             )
 
 
@@ -453,14 +460,13 @@ class Trainer:
 
         Magnitudes of all bins, which are mostly noise, by their energy distance. Partials by as
         much of it as the recipe's ``variety``: what the network fails to know of a steady one
-        would else become noise.
+        would else become noise. So with what is heard of both.
         """
         recipe, joint = self.recipe, self.processes.mean
         first, second = (self._distances(image, batch.image, batch, joint) for image in made)
         apart = self._distances(*made, batch, joint)
         if recipe.variety:
-            far = self._heard(batch, *made)
-            first["heard"], second["heard"], apart["heard"] = far
+            first["heard"], second["heard"], apart["heard"] = self._heard(batch, *made)
         told = {name: 0.5 * (first[name] + second[name]) for name in first}
         terms = (
             ("magnitude", recipe.magnitude_weight, 1.0),
@@ -499,16 +505,15 @@ class Trainer:
     def _heard(self, batch: Batch, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Distances of what is heard: of two images to the real notes, and to each other."""
         config = self.recipe.spectrogram
-        real = denormalise(batch.image, config)[:, 0].exp().square()
-        loudest = heard.mel(real, config).amax(dim=(1, 2), keepdim=True)
+        real = heard.mel(denormalise(batch.image, config)[:, 0].exp().square(), config)
+        loudest = real.amax(dim=(1, 2), keepdim=True)
         whole = heard.whole_frames(config, batch.frames)
         levels = []
         for image in (first, second):
-            frames = denormalise(image, config)
-            sound = heard.played(frames, config, batch.pitch, batch.frames)
-            power = heard.power(sound, config)
-            levels.append(heard.log_mel(power[:, whole], loudest, config))
-        wanted = heard.log_mel(real[:, whole], loudest, config)
+            sound = heard.played(denormalise(image, config), config, batch.pitch, batch.frames)
+            made = heard.mel(heard.power(sound, config)[:, whole], config)
+            levels.append(heard.log_mel(made, loudest))
+        wanted = heard.log_mel(real[:, whole], loudest)
         return (
             losses.heard_distance(levels[0], wanted),
             losses.heard_distance(levels[1], wanted),

@@ -7,6 +7,7 @@ what the frames held: levels that change from one to the next and phases that do
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -126,26 +127,21 @@ def nearest_peak(level: Tensor) -> tuple[Tensor, Tensor]:
     return nearest.clamp(0, n - 1), bins - nearest
 
 
-def log_mel(power: Tensor, loudest: Tensor, config: SpectrogramConfig) -> Tensor:
-    """Level of each mel band, in nats, down to `RANGE_DB` below ``loudest``.
-
-    Parameters
-    ----------
-    power : Tensor [batch, n_frames, n_bins]
-    loudest : Tensor [batch, 1, 1]
-        Power of a mel band.
-    config : SpectrogramConfig
-
-    Returns
-    -------
-    Tensor [batch, n_frames, n_mels]
-    """
-    return 0.5 * torch.log(mel(power, config) + 10.0 ** (-RANGE_DB / 10.0) * loudest)
-
-
 def mel(power: Tensor, config: SpectrogramConfig) -> Tensor:
     """Power in each mel band [..., n_mels] of spectra [..., n_bins] without the constant bin."""
-    bands = _torchaudio.find().functional.melscale_fbanks(
-        config.n_bins + 1, 0.0, config.sample_rate / 2, N_MELS, config.sample_rate
-    )
-    return power @ bands[1:].to(power)
+    return power @ _mel_bands(config.n_bins, config.sample_rate).to(power)
+
+
+@lru_cache
+def _mel_bands(n_bins: int, sample_rate: int) -> Tensor:
+    """Weights [n_bins, n_mels]."""
+    functional = _torchaudio.find().functional
+    return functional.melscale_fbanks(n_bins + 1, 0.0, sample_rate / 2, N_MELS, sample_rate)[1:]
+
+
+def log_mel(power: Tensor, loudest: Tensor) -> Tensor:
+    """Levels of mel bands [batch, n_frames, n_mels] in nats, down to `RANGE_DB` below ``loudest``.
+
+    ``loudest`` [batch, 1, 1] is a band's power, too.
+    """
+    return 0.5 * torch.log(power + 10.0 ** (-RANGE_DB / 10.0) * loudest)

@@ -15,8 +15,9 @@ static constexpr std::size_t kBandReach = 16;
 // The largest step up in loudness that a release may take, nats (40 dB).
 static constexpr float kLargestRise = 4.6f;
 static constexpr float kFaintest = -60.0f;  // nats
-// A step down in loudness where the sustain starts over is taken for chance as far as this many
-// times what the band changes from frame to frame: else a note whose partials flicker would sink.
+// A step down in loudness where the sustain starts over is lessened by this many times what the
+// band changes from frame to frame, which may be chance: else a note whose partials flicker would
+// sink.
 static constexpr float kChance = 1.0f;
 static constexpr float kFlickerFrames = 8.0f;  // that the change is a running mean of
 // A frame whose loudest bin is below this (nats; a sine of -97 dBFS at n_fft 2048) is silent, and
@@ -99,6 +100,7 @@ void NoteFrames::start_beside(const models::NoteInput& note,
 void NoteFrames::set_pitch(float pitch) noexcept AUDIOGEN_REALTIME {
   note_.pitch = pitch;
   ahead_ = kNowhere;
+  has_last_ = false;  // partials move to other bins, which is no flicker
   now_.set_pitch(pitch);
   if (fade_length_ != 0) next_.set_pitch(pitch);
 }
@@ -245,9 +247,11 @@ void NoteFrames::fade_frame() noexcept AUDIOGEN_REALTIME {
 }
 
 void NoteFrames::note_flicker() noexcept AUDIOGEN_REALTIME {
-  for (std::size_t k = 0; has_last_ && k < last_.size(); ++k) {
-    const float change = std::abs(now_.log_magnitude[k] - last_[k]);
-    flicker_[k] += (change - flicker_[k]) * (1.0f / kFlickerFrames);
+  if (has_last_) {
+    for (std::size_t k = 0; k < last_.size(); ++k) {
+      const float change = std::abs(now_.log_magnitude[k] - last_[k]);
+      flicker_[k] += (change - flicker_[k]) * (1.0f / kFlickerFrames);
+    }
   }
   std::copy(now_.log_magnitude.begin(), now_.log_magnitude.end(), last_.begin());
   has_last_ = true;
@@ -269,14 +273,15 @@ void NoteFrames::match_loudness() noexcept AUDIOGEN_REALTIME {
       difference += w * (now_.log_magnitude[i] - next_.log_magnitude[i]);
       flicker += w * flicker_[i];
     }
-    double offset = std::min(difference / weight, static_cast<double>(kLargestRise));
-    if (!releasing_) {
+    const double mean = difference / weight;
+    if (releasing_) {
+      next_.offset[k] = static_cast<float>(std::min(mean, static_cast<double>(kLargestRise)));
+    } else {
       const double before = static_cast<double>(now_.offset[k]);
-      double moved = difference / weight - before;
+      double moved = mean - before;
       if (moved < 0.0) moved = std::min(moved + kChance * flicker / weight, 0.0);
-      offset = std::min(before + moved, 0.0);
+      next_.offset[k] = static_cast<float>(std::min(before + moved, 0.0));
     }
-    next_.offset[k] = static_cast<float>(offset);
   }
 }
 

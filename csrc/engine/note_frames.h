@@ -15,8 +15,8 @@ namespace audiogen::engine {
 // start; a released one goes to the release. Each such step fades over a few frames in log
 // magnitude and frequency, never in samples: phases are summed by the voice and know nothing of it,
 // so no step can click. The frames stepped to are scaled, band by band, to the loudness of those
-// left: a note that decays goes on decaying, and a release starts where the note is. What a band
-// sinks by no more than it flickers, from frame to frame, is no decay.
+// left: a note that decays goes on decaying, and a release starts where the note is. By as much
+// as a band flickers from frame to frame it doesn't sink there.
 class NoteFrames {
  public:
   static constexpr std::size_t kLoopFade = 6;     // frames, or half the loop if that is less
