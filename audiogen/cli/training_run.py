@@ -96,53 +96,51 @@ def follow(
     def print_above(line: str) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    with checkpoints.claimed():
-        about |= {"command": command_line()}
+    about |= {"command": command_line()}
+    warned = ""
+    progress = Progress(*columns, console=console, disable=not console.is_terminal)
+    with checkpoints.claimed(), progress as bar:
         journal = Journal(
             checkpoints.folder, title, about, print_above, trainer.step, trainer.n_steps
         )
         print_above(f"curves and previews: {checkpoints.folder / 'report.html'}")
-        warned = ""
-        with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-            task = bar.add_task(
-                "", total=trainer.n_steps, completed=trainer.step, losses="starting"
+        task = bar.add_task("", total=trainer.n_steps, completed=trainer.step, losses="starting")
+
+        def report(losses: dict[str, float]) -> None:
+            nonlocal warned
+            step, seconds = trainer.step, trainer.seconds
+            shown = "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
+            bar.update(task, completed=step, losses=shown)
+            if not console.is_terminal:
+                left = (trainer.n_steps - step) * seconds / max(1, step)
+                print_above(
+                    f"{step}/{trainer.n_steps}  {seconds:.0f} s, {left:.0f} s left  {shown}"
+                )
+            if trainer.warning and not warned:
+                print_above(f"warning: {trainer.warning}")
+            warned = trainer.warning
+            journal.report(step, losses, seconds, trainer.warning)
+
+        try:
+            run_trainer(
+                trainer,
+                checkpoints,
+                report,
+                (lambda: journal.preview(trainer.step, sketch)) if preview_minutes else None,
+                60.0 * preview_minutes,
+                processes=processes,
             )
-
-            def report(losses: dict[str, float]) -> None:
-                nonlocal warned
-                step, seconds = trainer.step, trainer.seconds
-                shown = "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
-                bar.update(task, completed=step, losses=shown)
-                if not console.is_terminal:
-                    left = (trainer.n_steps - step) * seconds / max(1, step)
-                    print_above(
-                        f"{step}/{trainer.n_steps}  {seconds:.0f} s, {left:.0f} s left  {shown}"
-                    )
-                if trainer.warning and not warned:
-                    print_above(f"warning: {trainer.warning}")
-                warned = trainer.warning
-                journal.report(step, losses, seconds, trainer.warning)
-
-            try:
-                run_trainer(
-                    trainer,
-                    checkpoints,
-                    report,
-                    (lambda: journal.preview(trainer.step, sketch)) if preview_minutes else None,
-                    60.0 * preview_minutes,
-                    processes=processes,
-                )
-            except KeyboardInterrupt:
-                journal.finish(f"stopped at step {trainer.step}")
-                typer.echo(
-                    f"stopped at step {trainer.step}; --resume goes on from {checkpoints.folder},"
-                    " `audiogen preset pack` makes a preset of it"
-                )
-                raise typer.Exit(130) from None
-            except AudiogenError as error:
-                journal.finish(f"stopped at step {trainer.step}: {error}")
-                raise
-        return journal
+        except KeyboardInterrupt:
+            journal.finish(f"stopped at step {trainer.step}")
+            typer.echo(
+                f"stopped at step {trainer.step}; --resume goes on from {checkpoints.folder},"
+                " `audiogen preset pack` makes a preset of it"
+            )
+            raise typer.Exit(130) from None
+        except AudiogenError as error:
+            journal.finish(f"stopped at step {trainer.step}: {error}")
+            raise
+    return journal
 
 
 def say(line: str) -> None:

@@ -22,6 +22,7 @@ from audiogen.ops import _native, fallback, reference
 from audiogen.presets import GeneratorTable, weight_shapes
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.harmonic import (
+    LOBE_REACH,
     bin_centres_hz,
     harmonic_maps,
     nearest_harmonic,
@@ -40,11 +41,10 @@ TWO_PI = np.float32(2 * np.pi)
 LOOP_FADE, RELEASE_FADE, END_FADE = 6, 2, 8  # frames; LOOP_FADE or half the loop
 BAND_REACH = 16  # half the width, in bins, of the bands whose loudness is matched
 LARGEST_RISE = 4.6  # nats that a release may be raised by
-CHANCE, FLICKER_FRAMES = 1.0, 8.0  # how far a loop's step down is chance, see note_frames.cpp
+FLICKER_FRAMES = 8.0  # that a bin's change is a running mean of
 SILENCE = -5.0  # nats; no bin above it, and after the attack the note is over
 ATTACK_FRAMES = 16
 FAINTEST = -60.0  # nats; a weaker bin weighs as much, so that no band's weight vanishes
-LOBE_REACH = 4  # bins on each side of a partial's peak that turn with it
 TRANSPOSE_REACH = 5.0  # semitones that a frame is transposed by before it is made anew
 
 KAISER_BETA, TAPS = 11.2, 72  # of the resampler's filter
@@ -387,9 +387,9 @@ class _NoteFrames:
         mean = np.convolve(weight * (level - next_level), band)[middle] / weights
         if self.releasing:
             return np.minimum(mean, LARGEST_RISE).astype(np.float32)
-        chance = CHANCE * np.convolve(weight * self.flicker, band)[middle] / weights
+        flicker = np.convolve(weight * self.flicker, band)[middle] / weights
         moved = mean - self.now.offset
-        moved = np.where(moved < 0, np.minimum(moved + chance, 0), moved)
+        moved = np.where(moved < 0, np.minimum(moved + flicker, 0), moved)
         return np.minimum(self.now.offset + moved, 0).astype(np.float32)
 
 

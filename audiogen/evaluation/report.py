@@ -417,19 +417,17 @@ def _draw_real(
     real: NoteSet, timbres: Sequence[TimbreLike], n_notes: int, rng: np.random.Generator
 ) -> list[tuple[str, NoteInfo]]:
     """Return up to twice n_notes different real notes, each with the timbre that it's a note of."""
-    own = {note.name: (t.name, note) for t in timbres for note in _own_notes_of(real, t)}
-    # Of other instruments: those of a timbre's family, or else all, are shared by who wants them.
-    lonely = [timbre for timbre in timbres if not _own_notes_of(real, timbre)]
-    wanted: dict[str, list[str]] = {}
-    for timbre in lonely:
-        for note in _notes_of(real, timbre) or ([] if own else list(real)):
-            wanted.setdefault(note.name, []).append(timbre.name)
-    shared = [note for note in real if note.name in wanted and note.name not in own]
-    pairs = [*own.values()]
-    for index, note in enumerate(shared):
-        names = wanted[note.name]
-        pairs.append((names[index % len(names)], note))
-    return [pairs[index] for index in rng.permutation(len(pairs))[: 2 * n_notes]]
+    own = [(timbre, _own_notes_of(real, timbre)) for timbre in timbres]
+    chosen = {note.name: (timbre.name, note) for timbre, notes in own for note in notes}
+    lonely = [timbre for timbre, notes in own if not notes]
+    for index, note in enumerate(real):  # a family's are shared by those that have none
+        names = [timbre.name for timbre in lonely if timbre.family == note.family]
+        if names:
+            chosen.setdefault(note.name, (names[index % len(names)], note))
+    if not chosen:  # of other instruments: any timbre is as much like them
+        chosen = {n.name: (timbres[i % len(timbres)].name, n) for i, n in enumerate(real)}
+    notes = list(chosen.values())
+    return [notes[index] for index in rng.permutation(len(notes))[: 2 * n_notes]]
 
 
 def _own_notes_of(real: NoteSet, timbre: TimbreLike) -> list[NoteInfo]:

@@ -13,6 +13,7 @@ from audiogen.representation.config import SpectrogramConfig
 N_MAPS = 8
 N_TIME_FEATURES = 7
 GOLDEN = 0.6180339887498949  # (sqrt(5) - 1) / 2
+LOBE_REACH = 4  # bins on each side of a partial's peak that turn with it when it's played
 _ATTACK_FRAMES = (1.0, 4.0, 16.0, 64.0)
 _RELEASE_FRAMES = (2.0, 8.0)
 

@@ -146,6 +146,24 @@ def frequency_to_phase(frequency: Tensor) -> Tensor:
     return (2.0 * math.pi * (turns - torch.round(turns))).to(frequency)
 
 
+def spectra(sound: Tensor, config: SpectrogramConfig) -> Tensor:
+    """Spectra [..., n_frames, n_bins] of a sound that begins with a frame, complex."""
+    framed = sound.unfold(-1, config.n_fft, config.hop_length) * hann_window(config, sound)
+    return torch.fft.rfft(framed)[..., 1:]
+
+
+def overlap_add(framed: Tensor, config: SpectrogramConfig) -> Tensor:
+    """Frames [batch, n_frames, n_fft], a hop apart, added up to [batch, n_samples]."""
+    size = (1, config.hop_length * (framed.shape[1] - 1) + config.n_fft)
+    step = (1, config.hop_length)
+    return F.fold(framed.transpose(1, 2), size, (1, config.n_fft), stride=step)[:, 0, 0]
+
+
+def hann_window(config: SpectrogramConfig, like: Tensor) -> Tensor:
+    """The periodic window of a frame [n_fft], rounded from float64."""
+    return torch.hann_window(config.n_fft, periodic=True, dtype=torch.float64).to(like)
+
+
 def _wrap(phase: Tensor) -> Tensor:
     return torch.remainder(phase + math.pi, 2.0 * math.pi) - math.pi
 
@@ -173,10 +191,6 @@ def _mid_frame(config: SpectrogramConfig, like: Tensor) -> Tensor:
     return 2.0 * (torch.arange(config.n_bins) % 2).to(like) - 1.0
 
 
-def _window(config: SpectrogramConfig, like: Tensor) -> Tensor:
-    return torch.hann_window(config.n_fft, periodic=True, dtype=torch.float64).to(like)
-
-
 def _stft(waveform: Tensor, config: SpectrogramConfig, start: int, stop: int) -> Tensor:
     """Frames start .. stop of the padded clip, without the constant bin."""
     n_samples = waveform.shape[-1]
@@ -190,19 +204,17 @@ def _stft(waveform: Tensor, config: SpectrogramConfig, start: int, stop: int) ->
     inside = waveform[..., max(first, 0) : max(last, 0)]
     before = min(max(-first, 0), last - first)
     padded = F.pad(inside, (before, last - first - before - inside.shape[-1]))
-    framed = padded.unfold(-1, config.n_fft, config.hop_length) * _window(config, waveform)
-    return torch.fft.rfft(framed)[..., 1:]
+    return spectra(padded, config)
 
 
 def _istft(spectrum: Tensor, config: SpectrogramConfig) -> Tensor:
     """Weighted overlap-add: window again, add, divide by the added squared windows."""
-    window = _window(config, spectrum.real)
+    window = hann_window(config, spectrum.real)
     framed = torch.fft.irfft(spectrum, n=config.n_fft) * window
     lead = framed.shape[:-2]
     weight = window.square().expand(1, config.n_frames, -1)
     both = torch.cat((framed.reshape(-1, config.n_frames, config.n_fft), weight))
-    size, step = (1, config.span), (1, config.hop_length)
-    both = F.fold(both.transpose(1, 2), size, (1, config.n_fft), stride=step)[:, 0, 0]
+    both = overlap_add(both, config)
     waveform = both[:-1] / both[-1].clamp_min(TINY)
     return waveform[:, config.pad_front :][:, : config.n_samples].reshape(*lead, config.n_samples)
 

@@ -24,19 +24,6 @@ BESIDE_BYTES = 1 << 28
 _NAME = re.compile(r"checkpoint-(\d+)\.pt")
 
 
-def _lock(folder: int) -> bool:
-    """Whether nobody else had it; also where the file system knows no locks."""
-    import fcntl
-
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        pass
-    return True
-
-
 class Saved(Protocol):
     """What can be saved and gone on from."""
 
@@ -192,6 +179,19 @@ def n_bytes_of(*parts: Any) -> int:
         tensors = [part] if isinstance(part, torch.Tensor) else [*part.state_dict().values()]
         n += sum(tensor.numel() * tensor.element_size() for tensor in tensors)
     return n
+
+
+def _lock(folder: int) -> bool:
+    """Whether nobody else had it; also where the file system knows no locks."""
+    import fcntl
+
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _match(path: Path) -> re.Match[str] | None:

@@ -34,6 +34,7 @@ from audiogen.representation.harmonic import harmonic_maps
 from audiogen.representation.spectrogram import (
     denormalise,
     normalise,
+    spectra,
     waveform_to_spectrogram,
 )
 from audiogen.training import heard, losses
@@ -188,7 +189,7 @@ class Trainer:
         # an angle gives no gradient to leave that by.
         with torch.no_grad():
             self.generator.to_rgb[-1].weight[1].zero_()
-        take_slow_noise(self.generator)
+        drop_slow_noise(self.generator)
         self.latents = torch.nn.Parameter(torch.randn(len(notes.names), config.latent_size))
         self.critic = Critic(
             CriticConfig(
@@ -241,10 +242,11 @@ class Trainer:
         Returns
         -------
         dict of float
-            ``magnitude`` and ``frequency``, the distances to real notes; ``variety``, how far apart
-            two made notes are, over how far they are from the real one: 1 where they vary as it
-            does. With the critic ``wasserstein`` and ``fooled``. Now and then a look at held-out
-            notes: ``held_out_...`` as `evaluate` has them, and with the critic `overfit`.
+            ``magnitude``, ``loud`` and ``frequency``, the distances to real notes; with a variety
+            ``heard``, that of what is played; ``variety``, how far apart two made notes are, over
+            how far they are from the real one: 1 where they vary as it does. With the critic
+            ``wasserstein`` and ``fooled``. Now and then a look at held-out notes: ``held_out_...``
+            as `evaluate` has them, and with the critic `overfit`.
 
         Raises
         ------
@@ -465,20 +467,19 @@ class Trainer:
         recipe, joint = self.recipe, self.processes.mean
         first, second = (self._distances(image, batch.image, batch, joint) for image in made)
         apart = self._distances(*made, batch, joint)
-        if recipe.variety:
-            first["heard"], second["heard"], apart["heard"] = self._heard(batch, *made)
-        told = {name: 0.5 * (first[name] + second[name]) for name in first}
-        terms = (
+        terms = [
             ("magnitude", recipe.magnitude_weight, 1.0),
             ("loud", recipe.loud_weight, recipe.variety),
             ("frequency", recipe.frequency_weight, recipe.variety),
-            ("heard", recipe.heard_weight * recipe.variety, 1.0),
-        )
+        ]
+        if recipe.variety:
+            first["heard"], second["heard"], apart["heard"] = self._heard(batch, *made)
+            terms.append(("heard", recipe.heard_weight * recipe.variety, 1.0))
         loss = sum(
             weight * losses.energy_distance(first[name], second[name], share * apart[name])
             for name, weight, share in terms
-            if weight
         )
+        told = {name: 0.5 * (first[name] + second[name]) for name in first}
         told["variety"] = joint(apart["magnitude"].detach()) / joint(told["magnitude"].detach())
         return torch.as_tensor(loss), told
 
@@ -511,8 +512,8 @@ class Trainer:
         levels = []
         for image in (first, second):
             sound = heard.played(denormalise(image, config), config, batch.pitch, batch.frames)
-            made = heard.mel(heard.power(sound, config)[:, whole], config)
-            levels.append(heard.log_mel(made, loudest))
+            power = spectra(sound, config)[:, whole].abs().square()
+            levels.append(heard.log_mel(heard.mel(power, config), loudest))
         wanted = heard.log_mel(real[:, whole], loudest)
         return (
             losses.heard_distance(levels[0], wanted),
@@ -619,7 +620,7 @@ class Trainer:
 
 
 @torch.no_grad()
-def take_slow_noise(generator: Generator) -> None:
+def drop_slow_noise(generator: Generator) -> None:
     """Let no block hear noise whose grains are longer than `SLOWEST_NOISE` frames, for good.
 
     What a network can't know of a note's level an energy distance makes chance, and from long

@@ -15,10 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from audiogen.representation.config import SpectrogramConfig
-from audiogen.representation.harmonic import onset_centroids, reference_phase
+from audiogen.representation.harmonic import LOBE_REACH, onset_centroids, reference_phase
+from audiogen.representation.spectrogram import hann_window, overlap_add
 from audiogen.training import _torchaudio
 
-LOBE_REACH = 4  # bins on each side of a partial's peak that turn with it, as the engine's
 N_MELS = 64
 RANGE_DB = 80.0  # below the loudest band of a note's crop nothing is heard
 
@@ -47,11 +47,8 @@ def played(
     log_magnitude, channel = spectrogram.unbind(dim=1)
     phase = locked_phase(log_magnitude, channel, config, pitch, frames)
     spectrum = F.pad(torch.polar(log_magnitude.exp(), phase), (1, 0))
-    window = torch.hann_window(config.n_fft)
-    framed = torch.fft.irfft(spectrum, n=config.n_fft) * window
-    length = config.hop_length * (framed.shape[1] - 1) + config.n_fft
-    step = {"kernel_size": (1, config.n_fft), "stride": (1, config.hop_length)}
-    sound = F.fold(framed.transpose(1, 2), (1, length), **step)[:, 0, 0]
+    window = hann_window(config, log_magnitude)
+    sound = overlap_add(torch.fft.irfft(spectrum, n=config.n_fft) * window, config)
     sound = sound * (config.hop_length / window.square().sum())
     if frames[0] == 0:
         sound = F.pad(sound[:, config.pad_front :], (config.pad_front, 0))
@@ -62,12 +59,6 @@ def whole_frames(config: SpectrogramConfig, frames: tuple[int, int]) -> slice:
     """Those of a crop that no frame beyond it is missing from; none is missing before a note."""
     reach = config.n_fft // config.hop_length - 1
     return slice(reach if frames[0] else 0, frames[1] - frames[0] - reach)
-
-
-def power(sound: Tensor, config: SpectrogramConfig) -> Tensor:
-    """Power spectra [batch, n_frames, n_bins] of a sound that begins with a frame."""
-    framed = sound.unfold(1, config.n_fft, config.hop_length) * torch.hann_window(config.n_fft)
-    return torch.fft.rfft(framed)[..., 1:].abs().square()
 
 
 def locked_phase(

@@ -186,7 +186,7 @@ def start_from(trainer: Trainer, preset: Preset) -> dict[str, str]:
     weights = _weights(preset)
     for generator in (trainer.generator, trainer.average):
         import_weights(generator, weights)
-        gansynth.take_slow_noise(generator)
+        gansynth.drop_slow_noise(generator)
     latents = torch.tensor([preset.timbre(name).z for name in nearest.values()])  # type: ignore[attr-defined]
     with torch.no_grad():
         trainer.latents.copy_(latents)

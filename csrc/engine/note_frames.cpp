@@ -15,11 +15,10 @@ static constexpr std::size_t kBandReach = 16;
 // The largest step up in loudness that a release may take, nats (40 dB).
 static constexpr float kLargestRise = 4.6f;
 static constexpr float kFaintest = -60.0f;  // nats
-// A step down in loudness where the sustain starts over is lessened by this many times what the
-// band changes from frame to frame, which may be chance: else a note whose partials flicker would
+// Frames that a bin's mean change is taken over. By as much a step down in loudness where the
+// sustain starts over is lessened, which may be chance: else a note whose partials flicker would
 // sink.
-static constexpr float kChance = 1.0f;
-static constexpr float kFlickerFrames = 8.0f;  // that the change is a running mean of
+static constexpr float kFlickerFrames = 8.0f;
 // A frame whose loudest bin is below this (nats; a sine of -97 dBFS at n_fft 2048) is silent, and
 // nothing louder is to come once the attack is over.
 static constexpr float kSilence = -5.0f;
@@ -279,7 +278,7 @@ void NoteFrames::match_loudness() noexcept AUDIOGEN_REALTIME {
     } else {
       const double before = static_cast<double>(now_.offset[k]);
       double moved = mean - before;
-      if (moved < 0.0) moved = std::min(moved + kChance * flicker / weight, 0.0);
+      if (moved < 0.0) moved = std::min(moved + flicker / weight, 0.0);
       next_.offset[k] = static_cast<float>(std::min(before + moved, 0.0));
     }
   }

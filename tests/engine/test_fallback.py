@@ -204,29 +204,31 @@ def test_plays_other_instruments_as_the_native_engine(native, changes):
     assert_same(got, want)
 
 
+def first_note(module: ModuleType, conditioning: str, offset: float, **changes: Any) -> Any:
+    """What the engine plays of the score's first note, its image in nats, and the spectrogram."""
+    torch = pytest.importorskip("torch")
+    from audiogen.representation.spectrogram import denormalise
+
+    sizes = {"n_samples": 900, "n_fft": 128, "hop_length": 32, "n_frames": 32}
+    s = SpectrogramConfig(**sizes, magnitude_scale=0.25, magnitude_offset=offset, **changes)
+    made = instrument(module, conditioning, magnitude_offset=offset, **changes)
+    engine = module.Engine(made, MODEL_RATE, 512, 8, 5)
+    assert engine.latency == 0
+    got, _ = play(engine, MODEL_RATE, SCORE[:1], 512, 0.032)
+    config = fields(conditioning)
+    generator = fallback.Generator(config, weights_for(config))
+    image = torch.from_numpy(generator.generate(np.float32(LATENTS[0]), 60.0, 0.9, 5, 0))
+    return got, denormalise(image, s), s
+
+
 @pytest.mark.parametrize("frequency", ["linear", "mel", "mel_released"])
 def test_a_note_is_the_inverse_transform_of_its_image(module, frequency):
     """Before its first loop; the engine goes from bands to bins frame by frame."""
-    torch = pytest.importorskip("torch")
-    from audiogen.representation.spectrogram import denormalise, spectrogram_to_waveform
+    pytest.importorskip("torch")
+    from audiogen.representation.spectrogram import spectrogram_to_waveform
 
-    s = SpectrogramConfig(
-        n_samples=900,
-        n_fft=128,
-        hop_length=32,
-        n_frames=32,
-        frequency=frequency,
-        magnitude_scale=0.25,
-        magnitude_offset=0.5,
-    )
-    changes = {"magnitude_offset": 0.5, "frequency": frequency}
-    engine = module.Engine(instrument(module, "one_hot", **changes), MODEL_RATE, 512, 8, 5)
-    assert engine.latency == 0
-    got, _ = play(engine, MODEL_RATE, SCORE[:1], 512, 0.032)
-    config = fields("one_hot")
-    generator = fallback.Generator(config, weights_for(config))
-    image = torch.from_numpy(generator.generate(np.float32(LATENTS[0]), 60.0, 0.9, 0, 0))
-    want = spectrogram_to_waveform(denormalise(image, s), s).numpy()
+    got, image, s = first_note(module, "one_hot", 0.5, frequency=frequency)
+    want = spectrogram_to_waveform(image, s).numpy()
     # The frames from the loop's fade on reach back to 96 samples before they begin.
     n = (SUSTAIN["loop_end_frame"] - fallback.LOOP_FADE) * 32 - 96
     gain = np.dot(got[:n], want[:n]) / np.dot(want[:n], want[:n])  # of the velocity
@@ -235,30 +237,14 @@ def test_a_note_is_the_inverse_transform_of_its_image(module, frequency):
 
 
 def test_training_hears_what_the_engine_plays(module):
-    """Partials locked; of a note's beginning, and of frames from its middle."""
+    """Of a note's beginning, before its first loop; partials locked."""
     torch = pytest.importorskip("torch")
-    from audiogen.representation.spectrogram import denormalise
     from audiogen.training import heard
 
-    s = SpectrogramConfig(
-        n_samples=900,
-        n_fft=128,
-        hop_length=32,
-        n_frames=32,
-        phase="harmonic",
-        magnitude_scale=0.25,
-        magnitude_offset=0.8,
-    )
-    engine = module.Engine(instrument(module), MODEL_RATE, 512, 8, 5)
-    got, _ = play(engine, MODEL_RATE, SCORE[:1], 512, 0.032)
-    config = fields("harmonic")
-    generator = fallback.Generator(config, weights_for(config))
-    image = torch.from_numpy(generator.generate(np.float32(LATENTS[0]), 60.0, 0.9, 5, 0))
-    frames = denormalise(image, s)[None]
+    got, image, s = first_note(module, "harmonic", 0.8, phase="harmonic")
     last = SUSTAIN["loop_end_frame"] - fallback.LOOP_FADE
-    sound = heard.played(frames[:, :, :last], s, torch.tensor([60.0]), (0, last))
-    whole = heard.whole_frames(s, (0, last))
-    want = sound[0, s.pad_front : whole.stop * 32].numpy()
+    sound = heard.played(image[None, :, :last], s, torch.tensor([60.0]), (0, last))
+    want = sound[0, s.pad_front : heard.whole_frames(s, (0, last)).stop * 32].numpy()
     gain = np.dot(got[: len(want)], want) / np.dot(want, want)
     np.testing.assert_allclose(got[: len(want)], gain * want, rtol=0, atol=TOLERANCE)
 

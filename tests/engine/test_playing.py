@@ -65,7 +65,7 @@ def test_a_held_note_never_ends_and_never_clicks(player):
     first, rest = hold(player, 3.0), hold(player, 57.0)
     assert player.n_sounding == 1
     assert roughness(rest).max() < 1.3 * roughness(first).max()
-    assert np.std(level_db(rest, 1.0)) < 1.2  # it wavers, as the preset has learned, and stays
+    assert np.ptp(level_db(rest, 1.0)) < 5.0  # it wavers, as the preset has learned, and stays
     assert abs(level_db(rest[-10 * RATE :], 10.0) - level_db(rest[: 10 * RATE], 10.0)) < 1.0
     assert abs(cents_error(pitch_of(rest[-RATE:]), 60.0)) < 10
 
