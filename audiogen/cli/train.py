@@ -268,7 +268,7 @@ def samplernn(
     steps: Annotated[int | None, typer.Option(min=1, help="How many, in all.")] = None,
     frame_sizes: Annotated[
         str, typer.Option(help="Of the recurrent tiers, in samples, coarse to fine.")
-    ] = "16,4",
+    ] = "2",
     dim: Annotated[int, typer.Option(min=1, help="Width of the network.")] = 256,
     layers: Annotated[int, typer.Option(min=1, help="Recurrent layers of a tier.")] = 1,
     rnn: Annotated[str, typer.Option(help="gru or lstm.")] = "gru",
@@ -285,7 +285,7 @@ def samplernn(
     sample_rate: Annotated[int, typer.Option(min=8000, max=48000, help="Hz.")] = 16000,
     batch: Annotated[int, typer.Option(min=1, help="Excerpts read at once.")] = 16,
     chunk: Annotated[int, typer.Option(min=1, help="Samples between two updates.")] = 512,
-    learning_rate: Annotated[float, typer.Option(min=0.0)] = 4e-3,
+    learning_rate: Annotated[float, typer.Option(min=0.0)] = 0.02,
     held_out: Annotated[float, typer.Option(min=0.001, max=0.5, help="Share of files.")] = 0.05,
     temperature: Annotated[float, typer.Option(min=0.05, max=2.0, help="Played with.")] = 1.0,
     seed: Seed = 0,

@@ -2,7 +2,9 @@
 
 Input projections and weight gradients are single products over all steps, so only the recurrent
 product itself is left in the loop. Equations as `torch.nn.GRU` and `torch.nn.LSTM` have them;
-sums and states in float32, products in bfloat16 under autocast.
+sums and states in float32, products in bfloat16 under autocast. What a GRU's step does beside its
+product is native on the CPU (`csrc/kernels/gru_batch.h`); without the compiled module, and of an
+LSTM, it's torch's.
 """
 
 from __future__ import annotations
@@ -10,8 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from audiogen.ops import _native
 
 States = tuple[Tensor, ...]  # h, and for the LSTM c: [batch, dim]
 
@@ -82,8 +87,53 @@ def scan(
     h : Tensor [batch, n_steps, dim]
     last : Tensor, as ``first``
     """
+    if kind == "gru" and x.device.type == "cpu" and _native.find() is not None:
+        out = _NativeGru.apply(x, first[0], weight, bias)
+        return out, out[None, :, -1]
     out, *last = _Scan.apply(kind, x, weight, bias, *first)
     return out, torch.stack(last)
+
+
+class _NativeGru(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, first: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        dtype = torch.bfloat16 if torch.is_autocast_enabled("cpu") else torch.float32
+        steps = x.to(dtype).transpose(0, 1).contiguous()
+        h = torch.empty((len(steps) + 1, *first.shape))
+        h[0] = first
+        factors = h.to(dtype)  # a copy in bfloat16, else h itself
+        recurrent = torch.empty_like(steps)
+        loop = _native.require().GruLoop(*map(_array, (steps, recurrent, h, factors)))
+        turned, offset = weight.to(dtype).t(), bias.to(dtype)
+        with torch.autocast("cpu", enabled=False):
+            for t, (factor, product) in enumerate(zip(factors[:-1], recurrent, strict=True)):
+                torch.addmm(offset, factor, turned, out=product)
+                loop.forward(t)
+        ctx.loop, ctx.x_dtype = loop, x.dtype
+        ctx.save_for_backward(weight, recurrent, factors)
+        return h[1:].transpose(0, 1)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, dh: Tensor):
+        weight, recurrent, factors = ctx.saved_tensors
+        dh = dh.float().transpose(0, 1).contiguous()
+        dstate, passed = torch.zeros_like(dh[0]), torch.zeros_like(factors[0])
+        dx, drecurrent = torch.empty_like(recurrent), torch.empty_like(recurrent)
+        low = weight.to(recurrent.dtype)
+        arrays = [_array(tensor) for tensor in (dh, passed, dstate, dx, drecurrent)]
+        for t in reversed(range(len(dh))):
+            ctx.loop.backward(t, *arrays)
+            torch.mm(drecurrent[t], low, out=passed)
+        flat = drecurrent.flatten(0, 1)
+        dweight = (flat.t() @ factors[:-1].flatten(0, 1)).float()
+        dx = dx.transpose(0, 1).to(ctx.x_dtype)
+        return dx, dstate + passed.float(), dweight, flat.float().sum(0)
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    """The same memory; numpy has no bfloat16."""
+    return (tensor.view(torch.int16) if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
 class _Scan(torch.autograd.Function):

@@ -126,6 +126,21 @@ PRISM = SampleRNNConfig(
 )
 
 
+def level_features(n_levels: int, size: int) -> Tensor:
+    """Waves over the range of levels, so that levels near each other begin alike.
+
+    Random Fourier features (Rahimi and Recht, 2007) of 1/4 to 64 periods over the range.
+
+    Returns
+    -------
+    features : Tensor [n_levels, size]
+        Of variance 1.
+    """
+    periods = torch.logspace(-2.0, 6.0, size, base=2.0)
+    place = torch.linspace(0.0, 1.0, n_levels)[:, None]
+    return math.sqrt(2.0) * torch.cos(2.0 * math.pi * (periods * place + torch.rand(size)))
+
+
 class Linear(nn.Module):
     """A linear layer, weight-normalised if asked for."""
 
@@ -230,7 +245,7 @@ class SampleLevel(nn.Module):
         self.window = c.frame_sizes[-1]  # samples that are looked back at
         self.two_bytes = c.two_bytes
         n_out = min(c.q_levels, N_BYTE)
-        self.embedding = nn.Parameter(torch.randn(n_out, c.embedding_size))
+        self.embedding = nn.Parameter(level_features(n_out, c.embedding_size))
         self.layer1 = Linear(
             self.window * c.embedding_size, dim, bias=False, norm=norm, init="lecun"
         )
@@ -240,7 +255,7 @@ class SampleLevel(nn.Module):
         self.layer3 = Linear(dim, dim, norm=norm, init="he")
         self.output = Linear(dim, n_out, norm=norm, init="lecun")
         if c.two_bytes:
-            self.embedding_low = nn.Parameter(torch.randn(N_BYTE, c.embedding_size))
+            self.embedding_low = nn.Parameter(level_features(N_BYTE, c.embedding_size))
             self.upper = nn.Parameter(0.1 * torch.randn(N_BYTE, dim))
             self.layer3_low = Linear(dim, dim, norm=norm, init="he")
             self.output_low = Linear(dim, N_BYTE, norm=norm, init="lecun")

@@ -20,6 +20,7 @@ from audiogen.errors import AudiogenError, ParameterError
 from audiogen.models.samplernn import SampleRNN, SampleRNNConfig
 from audiogen.training.checkpoints import n_bytes_of
 from audiogen.training.excerpts import Chunk, Excerpts
+from audiogen.training.optimiser import MuonAndAdam
 from audiogen.training.processes import Processes
 
 EVALUATION_CHUNK = 8192  # samples
@@ -41,6 +42,7 @@ class Recipe:
     excerpt_s : float, s
         How long a state is carried; of recordings.
     learning_rate : float
+        Of matrices (`MuonAndAdam`).
     average : float
         Share of the averaged weights that a step keeps.
     held_out : float
@@ -57,7 +59,7 @@ class Recipe:
     batch: int = 16
     chunk: int = 512
     excerpt_s: float = 8.0
-    learning_rate: float = 4e-3
+    learning_rate: float = 0.02
     average: float = 0.998
     held_out: float = 0.05
     astray: float = 0.25
@@ -65,9 +67,7 @@ class Recipe:
     sample_rate: int = 16000
     seed: int = 0
     model: SampleRNNConfig = field(
-        default=SampleRNNConfig(
-            frame_sizes=(16, 4), dim=256, embedding_size=64, quantisation="mu_law"
-        )
+        default=SampleRNNConfig(frame_sizes=(2,), dim=256, embedding_size=64, quantisation="mu_law")
     )
 
     def __post_init__(self) -> None:
@@ -102,7 +102,7 @@ class Trainer:
         self.random = np.random.default_rng(recipe.seed)
         self.model = SampleRNN(recipe.model)
         self.average = copy.deepcopy(self.model).requires_grad_(False)
-        self.optimiser = torch.optim.Adam(self.model.parameters(), recipe.learning_rate)
+        self.optimiser = MuonAndAdam(self.model, recipe.learning_rate)
         n_chunks = training.n_samples // recipe.chunk
         self._which = np.array([training.draw(self.random) for _ in range(recipe.batch)])
         # Rows begin at different places, so that not all end together.
@@ -134,8 +134,6 @@ class Trainer:
             If the loss or a gradient isn't a number; the weights are still good.
         """
         recipe = self.recipe
-        for group in self.optimiser.param_groups:
-            group["lr"] = self._rate()
         levels, features, heard = self._batch()
         fresh = self.processes.own(self._fresh)
         state = [
@@ -147,7 +145,6 @@ class Trainer:
         with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
             bits, state = self.model.bits(levels, state, features, heard)
         loss = bits.mean()
-        self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.processes.average_gradients(self.model.parameters())
         try:
@@ -157,7 +154,7 @@ class Trainer:
                 f"the loss became {loss.item()} at step {self.step} and its gradient isn't a"
                 " number; the last good weights are kept: lower the learning rate and go on"
             ) from error
-        self.optimiser.step()
+        self.optimiser.step(self._rate())
         keep = min(recipe.average, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             torch._foreach_lerp_(
@@ -235,8 +232,8 @@ class Trainer:
         self._fresh = torch.from_numpy(ended)
 
     def checkpoint_bytes(self) -> int:
-        """About how large a checkpoint becomes: weights, average, best, two moments of Adam's."""
-        return 5 * n_bytes_of(self.model) + n_bytes_of(*self._carried)
+        """About how large a checkpoint becomes: weights, average, best, the optimiser."""
+        return 3 * n_bytes_of(self.model) + self.optimiser.n_bytes + n_bytes_of(*self._carried)
 
     def state(self) -> dict[str, Any]:
         """Everything that training goes on from; all processes must ask for it."""

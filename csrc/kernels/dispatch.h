@@ -34,6 +34,7 @@
   X(Multiply, multiply)                              \
   X(Fold, fold)                                      \
   X(GruGates, gru_gates)                             \
+  X(GruGatesGradient, gru_gates_gradient)            \
   X(LstmGates, lstm_gates)                           \
   X(AddRows, add_rows)                               \
   X(Draw, draw)

@@ -23,6 +23,20 @@ struct GateCall {
 using GruGates = void(const GateCall& call) noexcept AUDIOGEN_REALTIME;
 using LstmGates = void(const GateCall& call) noexcept AUDIOGEN_REALTIME;
 
+// Gradients of one step of a GRU layer, for training: of `input`, `recurrent` [3 dim] and, less
+// what passes through the recurrent product, of the state before it. `dh` [dim] is that of the
+// state after the step, and becomes that of the state before.
+struct GateGradientCall {
+  const float* input;
+  const float* recurrent;
+  const float* h;  // before the step
+  float* dh;
+  float* dinput;
+  float* drecurrent;
+  std::size_t dim;
+};
+using GruGatesGradient = void(const GateGradientCall& call) noexcept AUDIOGEN_REALTIME;
+
 // y [width] = the sum of n_rows rows.
 using AddRows = void(const float* const* rows, std::size_t n_rows, std::size_t width,
                      float* y) noexcept AUDIOGEN_REALTIME;
@@ -53,6 +67,25 @@ AUDIOGEN_HD inline F gru_step(F x_reset, F x_update, F x_new, F r_reset, F r_upd
   const F reset = sigmoid(x_reset + r_reset), update = sigmoid(x_update + r_update);
   const F candidate = core::tanh(x_new + reset * r_new);
   return candidate + update * (h - candidate);
+}
+
+template <class F>
+struct GruGradient {
+  F reset, update, candidate;  // of the sums that go into the gates
+  F recurrent_candidate;       // of the recurrent product's part of the candidate
+  F h;
+};
+
+// Gradients of `gru_step`, given that of its result.
+template <class F>
+AUDIOGEN_HD inline GruGradient<F> gru_step_gradient(F x_reset, F x_update, F x_new, F r_reset,
+                                                    F r_update, F r_new, F h, F dh) {
+  const F reset = sigmoid(x_reset + r_reset), update = sigmoid(x_update + r_update);
+  const F candidate = core::tanh(x_new + reset * r_new);
+  const F dcandidate = dh * (1.0f - update) * (1.0f - candidate * candidate);
+  return {dcandidate * r_new * reset * (1.0f - reset),
+          dh * (h - candidate) * update * (1.0f - update), dcandidate, dcandidate * reset,
+          dh * update};
 }
 
 template <class F>

@@ -28,6 +28,24 @@ void gru_gates(const GateCall& call) noexcept AUDIOGEN_REALTIME {
   });
 }
 
+void gru_gates_gradient(const GateGradientCall& call) noexcept AUDIOGEN_REALTIME {
+  const std::size_t dim = call.dim;
+  for_all(dim, [&](auto tag, std::size_t i) {
+    using V = decltype(tag);
+    const float *x = call.input + i, *r = call.recurrent + i;
+    const auto d = gru_step_gradient(load<V>(x), load<V>(x + dim), load<V>(x + 2 * dim), load<V>(r),
+                                     load<V>(r + dim), load<V>(r + 2 * dim), load<V>(call.h + i),
+                                     load<V>(call.dh + i));
+    for (float* to : {call.dinput + i, call.drecurrent + i}) {
+      store(to, d.reset);
+      store(to + dim, d.update);
+    }
+    store(call.dinput + i + 2 * dim, d.candidate);
+    store(call.drecurrent + i + 2 * dim, d.recurrent_candidate);
+    store(call.dh + i, d.h);
+  });
+}
+
 void lstm_gates(const GateCall& call) noexcept AUDIOGEN_REALTIME {
   const std::size_t dim = call.dim;
   for_all(dim, [&](auto tag, std::size_t i) {

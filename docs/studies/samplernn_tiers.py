@@ -25,8 +25,8 @@ from audiogen.training.excerpts import TrainingData, read_training_data
 from audiogen.training.export_samplernn import FINAL_S
 from audiogen.training.memory import keep_freed_memory
 
-TIERS = {"flat": (1,), "two tiers": (16,), "three tiers": (16, 4)}
-N_TIMED = 8  # steps
+TIERS = {"flat": (1,), "two tiers": (2,), "three tiers": (8, 2)}
+N_TIMED = 30  # steps
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 // The kernels of SampleRNN equal plain loops on every instruction set, at odd sizes.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -192,6 +193,38 @@ void gates() {
   }
 }
 
+// h after a step from x, r (reset, update, new) and h, in that order.
+double stepped(const std::array<double, 7>& from) {
+  const double update = logistic(from[1] + from[4]);
+  const double fresh = std::tanh(from[2] + logistic(from[0] + from[3]) * from[5]);
+  return (1.0 - update) * fresh + update * from[6];
+}
+
+void gate_gradients() {
+  std::mt19937 random(5);
+  for (const std::size_t dim : {1u, 7u, 16u, 37u}) {
+    const std::vector<float> x = normal(3 * dim, random), r = normal(3 * dim, random);
+    const std::vector<float> h = normal(dim, random), dh = normal(dim, random);
+    for (const KernelTable* table : available_kernels()) {
+      std::vector<float> dx(3 * dim), dr(3 * dim), dstate = dh;
+      table->gru_gates_gradient(
+          {x.data(), r.data(), h.data(), dstate.data(), dx.data(), dr.data(), dim});
+      for (std::size_t i = 0; i < dim; ++i) {
+        const std::array<double, 7> at{x[i],           x[dim + i], x[2 * dim + i], r[i], r[dim + i],
+                                       r[2 * dim + i], h[i]};
+        for (std::size_t k = 0; k < at.size(); ++k) {
+          std::array<double, 7> above = at, below = at;
+          above[k] += 1e-5;
+          below[k] -= 1e-5;
+          const double slope = (stepped(above) - stepped(below)) / 2e-5;
+          const float got = k < 3 ? dx[k * dim + i] : k < 6 ? dr[(k - 3) * dim + i] : dstate[i];
+          CHECK_NEAR(got, slope * dh[i], 5e-6);
+        }
+      }
+    }
+  }
+}
+
 void rows() {
   std::mt19937 random(4);
   for (const std::size_t width : {1u, 15u, 16u, 37u}) {
@@ -281,6 +314,7 @@ int main() {
   products();
   folds();
   gates();
+  gate_gradients();
   rows();
   draws();
   return audiogen::test::finish();

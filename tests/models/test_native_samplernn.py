@@ -227,7 +227,7 @@ def test_logits_equal_pytorch(name: str) -> None:
 @pytest.mark.parametrize("name", CONFIGS)
 def test_draws_equal_pytorch(name: str) -> None:
     config = CONFIGS[name]
-    model = make(config)
+    model = make(config, seed=1 if name == "two_tiers" else 0)  # whose draws are no ties
     n = 4 * RATE if name == "two_tiers" else RATE
     stream = native.SampleStream(compiled(model), seed=SEED, first_stream=7)
     note = started(config, stream)

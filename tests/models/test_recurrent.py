@@ -6,7 +6,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from audiogen.errors import ParameterError  # noqa: E402
 from audiogen.models.recurrent import scan  # noqa: E402
+from audiogen.ops import _native  # noqa: E402
 
 BATCH, STEPS, SIZE, DIM = 3, 11, 5, 7
 
@@ -32,18 +34,40 @@ def run(kind: str, through_scan: bool, autocast: bool = False):
     return [out, last, *torch.autograd.grad(total, wanted)]
 
 
+@pytest.fixture(params=["native", "torch"])
+def loop(request, monkeypatch):
+    """With the compiled module and without it."""
+    if request.param == "torch":
+        monkeypatch.setattr(_native, "find", lambda: None)
+    elif _native.find() is None:
+        pytest.skip("needs the compiled module audiogen._native")
+
+
+@pytest.mark.usefixtures("loop")
 @pytest.mark.parametrize("kind", ["gru", "lstm"])
 def test_scan_is_torchs_layer(kind):
     for ours, theirs in zip(run(kind, True), run(kind, False), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=2e-6)
 
 
+@pytest.mark.usefixtures("loop")
 @pytest.mark.parametrize("kind", ["gru", "lstm"])
 def test_under_autocast_products_are_rounded_and_sums_are_not(kind):
     for low, full in zip(run(kind, True, autocast=True), run(kind, True), strict=True):
         assert low.dtype == torch.float32
         error = (low - full).abs().max() / full.abs().max()
         assert 0 < error < 0.02
+
+
+def test_arrays_that_do_not_fit_are_refused():
+    loop = _native.require().GruLoop
+    x, h = torch.zeros(4, 2, 9).numpy(), torch.zeros(5, 2, 3).numpy()
+    loop(x, x, h, h)
+    for wrong in ((x[:3], x, h, h), (x, x[:, :1], h, h), (x, x, h, h[1:])):
+        with pytest.raises(ParameterError, match=r"fit|shape"):
+            loop(*wrong)
+    with pytest.raises(ParameterError, match="no step 4"):
+        loop(x, x, h, h).forward(4)
 
 
 def test_a_scan_can_be_cut():

@@ -254,7 +254,7 @@ def test_what_is_heard_of_the_past_goes_astray_and_what_is_to_be_drawn_does_not(
         (("--steps", 2, "--frame-sizes", "eight"), "isn't a list of numbers"),
         (("--steps", 2, "--rnn", "rnn"), "gru, lstm"),
         (("--steps", 2, "--levels", 1000), "65536"),
-        (("--steps", 2, "--chunk", 30), "multiple of the longest frame"),
+        (("--steps", 2, "--chunk", 31), "multiple of the longest frame"),
         ((), "one of the two"),
     ],
 )

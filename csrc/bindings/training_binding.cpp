@@ -1,0 +1,104 @@
+// Python bindings of what training does between torch's products.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "kernels/gru_batch.h"
+
+namespace py = pybind11;
+
+namespace audiogen::bindings {
+
+using Floats = py::array_t<float, py::array::c_style>;
+
+// The loop over time of one GRU layer. Arrays are kept, read and written; those of the products are
+// float32, or bfloat16 as int16, which numpy has instead.
+class GruLoop {
+ public:
+  // x, recurrent [n_steps, batch, 3 dim]; h [n_steps + 1, batch, dim], the first state given;
+  // factors, as h, for the products.
+  GruLoop(py::array x, py::array recurrent, Floats h, py::array factors)
+      : x_(std::move(x)),
+        recurrent_(std::move(recurrent)),
+        h_(std::move(h)),
+        factors_(std::move(factors)) {
+    if (x_.ndim() != 3 || h_.ndim() != 3 || x_.shape(0) + 1 != h_.shape(0) ||
+        x_.shape(1) != h_.shape(1) || x_.shape(2) != 3 * h_.shape(2)) {
+      throw std::invalid_argument("x and h don't fit each other");
+    }
+    n_steps_ = static_cast<std::size_t>(x_.shape(0));
+    sizes_.batch = static_cast<std::size_t>(x_.shape(1));
+    sizes_.dim = static_cast<std::size_t>(h_.shape(2));
+    sizes_.form = x_.dtype().is(py::dtype::of<float>()) ? kernels::MatrixForm::kFloat32
+                                                        : kernels::MatrixForm::kBFloat16;
+    want(x_, x_.size(), "x");
+    want(recurrent_, x_.size(), "recurrent");
+    want(factors_, h_.size(), "factors");
+  }
+
+  // The states after step `t`, once its recurrent product is there.
+  void forward(std::size_t t) {
+    want_step(t);
+    const std::size_t states = sizes_.batch * sizes_.dim;
+    kernels::gru_batch(sizes_, {number(x_, 3 * t * states), number(recurrent_, 3 * t * states),
+                                h_.data() + t * states, h_.mutable_data() + (t + 1) * states,
+                                mutable_number(factors_, (t + 1) * states)});
+  }
+
+  // Gradients at step `t`, last step first: of x and the recurrent product [n_steps, batch, 3 dim];
+  // dh [n_steps, batch, dim] and passed [batch, dim] come, dstate [batch, dim] comes and goes.
+  void backward(std::size_t t, const Floats& dh, const py::array& passed, Floats& dstate,
+                py::array& dx, py::array& drecurrent) {
+    want_step(t);
+    const std::size_t states = sizes_.batch * sizes_.dim;
+    if (dh.size() + dstate.size() != h_.size()) throw std::invalid_argument("dh doesn't fit h");
+    want(passed, dstate.size(), "passed");
+    want(dx, x_.size(), "dx");
+    want(drecurrent, x_.size(), "drecurrent");
+    kernels::gru_batch_gradient(
+        sizes_,
+        {number(x_, 3 * t * states), number(recurrent_, 3 * t * states), h_.data() + t * states,
+         dh.data() + t * states, passed.data(), dstate.mutable_data(),
+         mutable_number(dx, 3 * t * states), mutable_number(drecurrent, 3 * t * states)});
+  }
+
+ private:
+  const void* number(const py::array& array, std::size_t at) const {
+    return static_cast<const char*>(array.data()) + at * static_cast<std::size_t>(array.itemsize());
+  }
+  void* mutable_number(py::array& array, std::size_t at) const {
+    return static_cast<char*>(array.mutable_data()) +
+           at * static_cast<std::size_t>(array.itemsize());
+  }
+  void want(const py::array& array, py::ssize_t size, const char* name) const {
+    const bool wide = sizes_.form == kernels::MatrixForm::kFloat32;
+    if (array.size() != size || array.itemsize() != (wide ? 4 : 2) ||
+        !(array.flags() & py::array::c_style)) {
+      throw std::invalid_argument(std::string(name) + " has another shape or type than wanted");
+    }
+  }
+  void want_step(std::size_t t) const {
+    if (t >= n_steps_) throw std::invalid_argument("there is no step " + std::to_string(t));
+  }
+
+  py::array x_, recurrent_;
+  Floats h_;
+  py::array factors_;
+  std::size_t n_steps_ = 0;
+  kernels::GruBatch sizes_{};
+};
+
+}  // namespace audiogen::bindings
+
+void bind_training(py::module_& module) {
+  using audiogen::bindings::GruLoop;
+  py::class_<GruLoop>(module, "GruLoop", "The loop over time of a GRU layer that is trained.")
+      .def(py::init<py::array, py::array, audiogen::bindings::Floats, py::array>(), py::arg("x"),
+           py::arg("recurrent"), py::arg("h").noconvert(), py::arg("factors"))
+      .def("forward", &GruLoop::forward, py::arg("t"))
+      .def("backward", &GruLoop::backward, py::arg("t"), py::arg("dh").noconvert(),
+           py::arg("passed"), py::arg("dstate").noconvert(), py::arg("dx"), py::arg("drecurrent"));
+}
