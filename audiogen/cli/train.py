@@ -342,6 +342,8 @@ def samplernn(
         "sample_rate": sample_rate,
         "seed": seed,
     }
+    if state is not None:
+        options["bfloat16"] = state["recipe"]["bfloat16"]
     recipe = Recipe(model=model, **options)
     prepared = read_training_data(
         data,

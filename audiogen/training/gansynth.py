@@ -40,6 +40,7 @@ from audiogen.representation.spectrogram import (
 from audiogen.training import heard, losses
 from audiogen.training.checkpoints import n_bytes_of
 from audiogen.training.overfit import N_MEANT, Look, overfit, overfit_warning
+from audiogen.training.precision import has_bfloat16
 from audiogen.training.processes import Processes
 
 # 1e-4 is about the quantisation noise of a 16-bit file; the scale maps it to -0.8 and the loudest
@@ -450,8 +451,8 @@ class Trainer:
         return losses.slerp(self.latents[batch.instruments], self.latents[others], where)
 
     def _generate(self, batch: Batch, z: Tensor) -> Tensor:
-        # Convolutions in bfloat16, the rest in float32.
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        # Convolutions in bfloat16 where the CPU has it, the rest in float32.
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=has_bfloat16()):
             image = self.generator(z, batch.pitch, batch.velocity, frames=batch.frames)
         return image.float()
 

@@ -33,6 +33,7 @@ from audiogen.representation.spectrogram import (
 from audiogen.training import losses
 from audiogen.training.checkpoints import n_bytes_of
 from audiogen.training.overfit import N_MEANT, Look, overfit, overfit_warning
+from audiogen.training.precision import has_bfloat16
 from audiogen.training.processes import Processes
 from audiogen.training.recipes import GrowingRecipe
 
@@ -383,7 +384,8 @@ class GrowingTrainer:
         return score.float(), logits.float()
 
     def _bfloat16(self) -> torch.autocast:
-        there = self.device.type == "cpu" or torch.cuda.is_bf16_supported()
+        on_cpu = self.device.type == "cpu"
+        there = has_bfloat16() if on_cpu else torch.cuda.is_bf16_supported()
         return torch.autocast(self.device.type, torch.bfloat16, enabled=there)
 
     def _classes(self, pitches: np.ndarray) -> Tensor:

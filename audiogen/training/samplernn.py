@@ -21,6 +21,7 @@ from audiogen.models.samplernn import SampleRNN, SampleRNNConfig
 from audiogen.training.checkpoints import n_bytes_of
 from audiogen.training.excerpts import Chunk, Excerpts
 from audiogen.training.optimiser import MuonAndAdam
+from audiogen.training.precision import has_bfloat16
 from audiogen.training.processes import Processes
 
 EVALUATION_CHUNK = 8192  # samples
@@ -49,7 +50,7 @@ class Recipe:
     astray : float, periods
         How far the phase that is heard of a note's past may be off (`NoteExcerpts`).
     bfloat16 : bool
-        Products in bfloat16 with float32 sums.
+        Products in bfloat16 with float32 sums; by default where the CPU has them.
     sample_rate : int, Hz
     seed : int
     model : SampleRNNConfig
@@ -63,7 +64,7 @@ class Recipe:
     average: float = 0.998
     held_out: float = 0.05
     astray: float = 0.25
-    bfloat16: bool = True
+    bfloat16: bool = field(default_factory=has_bfloat16)
     sample_rate: int = 16000
     seed: int = 0
     model: SampleRNNConfig = field(
@@ -102,7 +103,7 @@ class Trainer:
         self.random = np.random.default_rng(recipe.seed)
         self.model = SampleRNN(recipe.model)
         self.average = copy.deepcopy(self.model).requires_grad_(False)
-        self.optimiser = MuonAndAdam(self.model, recipe.learning_rate)
+        self.optimiser = MuonAndAdam(self.model, bfloat16=recipe.bfloat16)
         n_chunks = training.n_samples // recipe.chunk
         self._which = np.array([training.draw(self.random) for _ in range(recipe.batch)])
         # Rows begin at different places, so that not all end together.
@@ -134,6 +135,8 @@ class Trainer:
             If the loss or a gradient isn't a number; the weights are still good.
         """
         recipe = self.recipe
+        for group in self.optimiser.param_groups:
+            group["lr"] = self._rate() * group.get("share", 1.0)
         levels, features, heard = self._batch()
         fresh = self.processes.own(self._fresh)
         state = [
@@ -145,6 +148,7 @@ class Trainer:
         with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
             bits, state = self.model.bits(levels, state, features, heard)
         loss = bits.mean()
+        self.optimiser.zero_grad()
         loss.backward()
         self.processes.average_gradients(self.model.parameters())
         try:
@@ -154,7 +158,7 @@ class Trainer:
                 f"the loss became {loss.item()} at step {self.step} and its gradient isn't a"
                 " number; the last good weights are kept: lower the learning rate and go on"
             ) from error
-        self.optimiser.step(self._rate())
+        self.optimiser.step()
         keep = min(recipe.average, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             torch._foreach_lerp_(

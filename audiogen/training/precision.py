@@ -1,0 +1,14 @@
+"""Whether training multiplies in bfloat16."""
+
+from __future__ import annotations
+
+from audiogen.ops import _native
+
+
+def has_bfloat16() -> bool:
+    """Whether this CPU multiplies in bfloat16 (AVX-512 BF16, AMX).
+
+    Where it can't, torch's products in bfloat16 take 5 to 40 times as long as those in float32.
+    """
+    module = _native.find()
+    return module is not None and "avx512_bf16" in module.available_isas()
