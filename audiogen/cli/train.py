@@ -317,6 +317,7 @@ def samplernn(
         start_from,
     )
     from audiogen.training.pack import write_card
+    from audiogen.training.precision import has_bfloat16
     from audiogen.training.processes import Processes
     from audiogen.training.samplernn import Recipe, Trainer, steps_in
 
@@ -342,6 +343,8 @@ def samplernn(
         "sample_rate": sample_rate,
         "seed": seed,
     }
+    # The same in all processes, and as it began.
+    options["bfloat16"] = not processes.any(not has_bfloat16())[0]
     if state is not None:
         options["bfloat16"] = state["recipe"]["bfloat16"]
     recipe = Recipe(model=model, **options)

@@ -3,8 +3,8 @@
 Input projections and weight gradients are single products over all steps, so only the recurrent
 product itself is left in the loop. Equations as `torch.nn.GRU` and `torch.nn.LSTM` have them;
 sums and states in float32, products in bfloat16 under autocast. What a GRU's step does beside its
-product is native on the CPU (`csrc/kernels/gru_batch.h`); without the compiled module, and of an
-LSTM, it's torch's.
+product is native on the CPU (`csrc/kernels/gru_batch.h`), from inputs rounded as the products are;
+without the compiled module, and of an LSTM, it's torch's.
 """
 
 from __future__ import annotations
@@ -110,13 +110,14 @@ class _NativeGru(torch.autograd.Function):
                 torch.addmm(offset, factor, turned, out=product)
                 loop.forward(t)
         ctx.loop, ctx.x_dtype = loop, x.dtype
-        ctx.save_for_backward(weight, recurrent, factors)
+        # The loop reads all of them; torch sees that nobody changes them meanwhile.
+        ctx.save_for_backward(weight, recurrent, factors, h, steps)
         return h[1:].transpose(0, 1)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, dh: Tensor):
-        weight, recurrent, factors = ctx.saved_tensors
+        weight, recurrent, factors, _, _ = ctx.saved_tensors
         dh = dh.float().transpose(0, 1).contiguous()
         dstate, passed = torch.zeros_like(dh[0]), torch.zeros_like(factors[0])
         dx, drecurrent = torch.empty_like(recurrent), torch.empty_like(recurrent)

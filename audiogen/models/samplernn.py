@@ -129,12 +129,19 @@ PRISM = SampleRNNConfig(
 def level_features(n_levels: int, size: int) -> Tensor:
     """Waves over the range of levels, so that levels near each other begin alike.
 
-    Random Fourier features (Rahimi and Recht, 2007) of 1/4 to 64 periods over the range.
+    As random Fourier features (Rahimi and Recht, 2007), of 1/4 to 64 periods over the range and
+    random phase.
+
+    Parameters
+    ----------
+    n_levels : int
+    size : int
+        Waves.
 
     Returns
     -------
     features : Tensor [n_levels, size]
-        Of variance 1.
+        Of variance 1 over phases.
     """
     periods = torch.logspace(-2.0, 6.0, size, base=2.0)
     place = torch.linspace(0.0, 1.0, n_levels)[:, None]

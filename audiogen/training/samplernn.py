@@ -258,7 +258,8 @@ class Trainer:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a `state`, as if training had never stopped."""
-        if state["recipe"] != asdict(self.recipe):
+        parts = state["optimiser"].keys() != self.optimiser.state_dict().keys()
+        if parts or state["recipe"] != asdict(self.recipe):
             raise ParameterError(
                 "the checkpoint was made with another recipe; start anew in another folder, or"
                 " give the same arguments"

@@ -2,9 +2,11 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "kernels/gru_batch.h"
 
@@ -32,11 +34,10 @@ class GruLoop {
     n_steps_ = static_cast<std::size_t>(x_.shape(0));
     sizes_.batch = static_cast<std::size_t>(x_.shape(1));
     sizes_.dim = static_cast<std::size_t>(h_.shape(2));
-    sizes_.form = x_.dtype().is(py::dtype::of<float>()) ? kernels::MatrixForm::kFloat32
-                                                        : kernels::MatrixForm::kBFloat16;
-    want(x_, x_.size(), "x");
-    want(recurrent_, x_.size(), "recurrent");
-    want(factors_, h_.size(), "factors");
+    sizes_.form = is_float(x_) ? kernels::MatrixForm::kFloat32 : kernels::MatrixForm::kBFloat16;
+    want(x_, x_, "x");
+    want(recurrent_, x_, "recurrent");
+    want(factors_, h_, "factors");
   }
 
   // The states after step `t`, once its recurrent product is there.
@@ -54,10 +55,13 @@ class GruLoop {
                 py::array& dx, py::array& drecurrent) {
     want_step(t);
     const std::size_t states = sizes_.batch * sizes_.dim;
-    if (dh.size() + dstate.size() != h_.size()) throw std::invalid_argument("dh doesn't fit h");
-    want(passed, dstate.size(), "passed");
-    want(dx, x_.size(), "dx");
-    want(drecurrent, x_.size(), "drecurrent");
+    if (!has_shape(dstate, {h_.shape(1), h_.shape(2)}) ||
+        !has_shape(dh, {x_.shape(0), h_.shape(1), h_.shape(2)})) {
+      throw std::invalid_argument("dh or dstate has another shape than wanted");
+    }
+    want(passed, dstate, "passed");
+    want(dx, x_, "dx");
+    want(drecurrent, x_, "drecurrent");
     kernels::gru_batch_gradient(
         sizes_,
         {number(x_, 3 * t * states), number(recurrent_, 3 * t * states), h_.data() + t * states,
@@ -73,10 +77,19 @@ class GruLoop {
     return static_cast<char*>(array.mutable_data()) +
            at * static_cast<std::size_t>(array.itemsize());
   }
-  void want(const py::array& array, py::ssize_t size, const char* name) const {
-    const bool wide = sizes_.form == kernels::MatrixForm::kFloat32;
-    if (array.size() != size || array.itemsize() != (wide ? 4 : 2) ||
-        !(array.flags() & py::array::c_style)) {
+  static bool is_float(const py::array& array) {
+    return array.dtype().equal(py::dtype::of<float>());
+  }
+  static bool has_shape(const py::array& array, const std::vector<py::ssize_t>& shape) {
+    return std::vector<py::ssize_t>(array.shape(), array.shape() + array.ndim()) == shape;
+  }
+  // Of the products' type, contiguous, and as large as `like`.
+  void want(const py::array& array, const py::array& like, const char* name) const {
+    const bool fits = sizes_.form == kernels::MatrixForm::kFloat32
+                          ? is_float(array)
+                          : array.dtype().equal(py::dtype::of<std::int16_t>());
+    if (!fits || !(array.flags() & py::array::c_style) ||
+        !has_shape(array, {like.shape(), like.shape() + like.ndim()})) {
       throw std::invalid_argument(std::string(name) + " has another shape or type than wanted");
     }
   }

@@ -8,8 +8,9 @@
 
 namespace audiogen::kernels {
 
-// `form` is that of the products, and of all arrays that are void here: float32, or bfloat16 as the
-// upper halves of floats. States and what is computed are float32. Equations as torch's GRU.
+// `form`, float32 or bfloat16, is that of the products and of all arrays that are void here;
+// bfloat16 as the upper halves of floats. States and what is computed are float32. Equations as
+// torch's GRU.
 struct GruBatch {
   std::size_t batch;
   std::size_t dim;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -59,15 +60,74 @@ def test_under_autocast_products_are_rounded_and_sums_are_not(kind):
         assert 0 < error < 0.02
 
 
+needs_module = pytest.mark.skipif(
+    _native.find() is None, reason="needs the compiled module audiogen._native"
+)
+
+
+@needs_module
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("batch", "steps", "dim"), [(1, 5, 7), (3, 1, 16), (0, 4, 8), (2, 9, 33)])
+def test_the_native_loop_is_torchs_to_the_rounding(monkeypatch, dtype, batch, steps, dim):
+    """What isn't a number stays none, and bfloat16 is rounded to the nearest."""
+    torch.manual_seed(2)
+    x = torch.randn(batch, 2 * steps, 3 * dim)[:, ::2].to(dtype)  # not contiguous
+    if batch == 3:
+        x[1, 0, 0] = torch.nan
+    weight = torch.randn(3 * dim, dim) / dim**0.5
+    wanted = [x, torch.randn(1, batch, dim), weight, torch.randn(3 * dim)]
+    weigh = torch.randn(batch, steps, dim)
+
+    def run():
+        leaves = [tensor.detach().requires_grad_() for tensor in wanted]
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+            out, last = scan("gru", *leaves)
+        gradients = torch.autograd.grad((out * weigh).sum() + last.sum(), leaves)
+        return [out, last, *gradients]
+
+    native = run()
+    monkeypatch.setattr(_native, "find", lambda: None)
+    tolerance = 1e-5 if dtype == torch.float32 else 4e-3
+    for ours, theirs in zip(native, run(), strict=True):
+        assert ours.dtype == theirs.dtype
+        torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance, equal_nan=True)
+
+
+@needs_module
+def test_what_the_gradient_reads_may_not_be_changed_meanwhile():
+    x = torch.randn(2, 4, 9, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        out, _ = scan("gru", x, torch.zeros(1, 2, 3), torch.randn(9, 3), torch.zeros(9))
+    total = out.sum()
+    out.detach().zero_()
+    with pytest.raises(RuntimeError, match="inplace"):
+        total.backward()
+
+
+@needs_module
 def test_arrays_that_do_not_fit_are_refused():
-    loop = _native.require().GruLoop
-    x, h = torch.zeros(4, 2, 9).numpy(), torch.zeros(5, 2, 3).numpy()
-    loop(x, x, h, h)
-    for wrong in ((x[:3], x, h, h), (x, x[:, :1], h, h), (x, x, h, h[1:])):
+    x, h = np.zeros((4, 2, 9), np.float32), np.zeros((5, 2, 3), np.float32)
+    make = _native.require().GruLoop
+    low = x.astype(np.int16), x.astype(np.int16), h, h.astype(np.int16)
+    make(*low)
+    loop = make(x, x, h, h)
+    for wrong in (
+        (x[:3], x, h, h),
+        (x, x[:, :1], h, h),
+        (x, x, h, h[1:]),
+        (x, x.reshape(12, 6), h, h),
+        (x, x.astype(np.int32), h, h),
+        (low[0].astype(np.float16), *low[1:]),
+        (*low[:3], low[3].astype(np.uint16)),
+    ):
         with pytest.raises(ParameterError, match=r"fit|shape"):
-            loop(*wrong)
+            make(*wrong)
     with pytest.raises(ParameterError, match="no step 4"):
-        loop(x, x, h, h).forward(4)
+        loop.forward(4)
+    fine = {"dh": h[1:], "passed": h[0], "dstate": h[0], "dx": x, "drecurrent": x}
+    for name, wrong in (("dh", h[0]), ("dstate", h[1:]), ("passed", h), ("dx", x[1:])):
+        with pytest.raises(ParameterError, match="shape"):
+            loop.backward(0, **fine | {name: wrong})
 
 
 def test_a_scan_can_be_cut():

@@ -22,6 +22,8 @@ from audiogen.models.samplernn import SampleRNNConfig  # noqa: E402
 from audiogen.presets import load_preset  # noqa: E402
 from audiogen.representation.harmonic import pitch_to_hz  # noqa: E402
 from audiogen.representation.levels import dequantise  # noqa: E402
+from audiogen.training import precision  # noqa: E402
+from audiogen.training.checkpoints import Checkpoints  # noqa: E402
 from audiogen.training.excerpts import LONGEST_DELAY, read_training_data  # noqa: E402
 
 RATE = 8000
@@ -165,6 +167,15 @@ def test_previews_come_while_training_and_change_nothing(recordings, tmp_path, m
     page = (tmp_path / "heard.run" / "report.html").read_text()
     assert "1 left out" in page and "broken.wav" in page and "audiogen" in page
     assert page.count("<audio") == 4 and "training goes on" not in capsys.readouterr().err
+
+
+def test_a_training_goes_on_in_the_precision_it_began_in(recordings, tmp_path, monkeypatch):
+    words = ("train", "samplernn", recordings, "-o", tmp_path / "out", *SMALL, "--steps", 2)
+    for has, resume in ((True, ()), (False, ("--resume",))):
+        monkeypatch.setattr(precision, "has_bfloat16", lambda has=has: has)
+        assert run(*words, *resume) == 0
+        newest = Checkpoints(tmp_path / "out.run", print).newest()
+        assert newest["recipe"]["bfloat16"] is True
 
 
 def test_minutes_become_steps_that_a_resumed_training_keeps(recordings, tmp_path, capsys):
