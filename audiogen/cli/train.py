@@ -343,9 +343,9 @@ def samplernn(
         "sample_rate": sample_rate,
         "seed": seed,
     }
-    # The same in all processes, and as it began.
-    options["bfloat16"] = not processes.any(not has_bfloat16())[0]
-    if state is not None:
+    if state is None:
+        options["bfloat16"] = not processes.any(not has_bfloat16())[0]  # the same in all
+    else:
         options["bfloat16"] = state["recipe"]["bfloat16"]
     recipe = Recipe(model=model, **options)
     prepared = read_training_data(

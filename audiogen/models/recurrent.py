@@ -97,11 +97,11 @@ def scan(
 class _NativeGru(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, first: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        dtype = torch.bfloat16 if torch.is_autocast_enabled("cpu") else torch.float32
+        dtype = _product_dtype()
         steps = x.to(dtype).transpose(0, 1).contiguous()
         h = torch.empty((len(steps) + 1, *first.shape))
-        h[0] = first
-        factors = h.to(dtype)  # a copy in bfloat16, else h itself
+        factors = h if dtype == h.dtype else torch.empty_like(h, dtype=dtype)  # of the products
+        h[0] = factors[0] = first
         recurrent = torch.empty_like(steps)
         loop = _native.require().GruLoop(*map(_array, (steps, recurrent, h, factors)))
         turned, offset = weight.to(dtype).t(), bias.to(dtype)
@@ -132,6 +132,10 @@ class _NativeGru(torch.autograd.Function):
         return dx, dstate + passed.float(), dweight, flat.float().sum(0)
 
 
+def _product_dtype() -> torch.dtype:
+    return torch.bfloat16 if torch.is_autocast_enabled("cpu") else torch.float32
+
+
 def _array(tensor: Tensor) -> np.ndarray:
     """The same memory; numpy has no bfloat16."""
     return (tensor.view(torch.int16) if tensor.dtype == torch.bfloat16 else tensor).numpy()
@@ -141,7 +145,7 @@ class _Scan(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, kind: str, x: Tensor, weight: Tensor, bias: Tensor, *first: Tensor):
         step = STEPS[kind][0]
-        dtype = torch.bfloat16 if torch.is_autocast_enabled("cpu") else torch.float32
+        dtype = _product_dtype()
         turned, offset = weight.to(dtype).t(), bias.to(dtype)
         states, kept, before = first, [], []
         steps = x.transpose(0, 1).contiguous()

@@ -48,6 +48,12 @@ AUDIOGEN_HD inline F magnitude_of(F x) {
   return bits_as<F>(bits_as<I>(x) & 0x7fffffff);
 }
 
+// bfloat16 of a float: to nearest, ties to even; as the upper half of its word. No NaN comes here.
+AUDIOGEN_HD inline std::uint32_t bfloat16_word(float x) {
+  const auto bits = bits_as<std::uint32_t>(x);
+  return (bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff0000u;
+}
+
 // Nearest integer as a float, ties to even, for |x| < 2^22: adding 1.5 * 2^23 pushes the fraction
 // out of the mantissa, whose low bits then are the integer.
 inline constexpr float kRoundMagic = 12582912.0f;

@@ -94,10 +94,7 @@ struct BFloat16 {
   using Number = std::uint16_t;
   static constexpr std::size_t kDepth = 2;
 
-  static Number round(float x) {  // to nearest, ties to even; weights are finite
-    const auto bits = __builtin_bit_cast(std::uint32_t, x);
-    return static_cast<Number>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-  }
+  static Number round(float x) { return static_cast<Number>(core::bfloat16_word(x) >> 16); }
   static void put(Number* to, Vec x) {
     const __m256bh y = _mm512_cvtneps_pbh(__builtin_bit_cast(__m512, x));
     __builtin_memcpy(to, &y, sizeof(y));

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/math.h"
 #include "kernels/dispatch.h"
 
 namespace audiogen::kernels {
@@ -30,9 +31,9 @@ void narrow(const float* floats, std::size_t at, std::size_t n, MatrixForm form,
   auto* halves = static_cast<std::uint16_t*>(numbers) + at;
   for (std::size_t i = 0; i < n; ++i) {
     const auto bits = std::bit_cast<std::uint32_t>(floats[i]);
-    const std::uint32_t nearest = bits + 0x7fff + ((bits >> 16) & 1);
     const bool number = (bits & 0x7fffffff) <= 0x7f800000;
-    halves[i] = static_cast<std::uint16_t>((number ? nearest : bits | 0x400000) >> 16);
+    const std::uint32_t word = number ? core::bfloat16_word(floats[i]) : bits | 0x400000;
+    halves[i] = static_cast<std::uint16_t>(word >> 16);
   }
 }
 

@@ -36,12 +36,6 @@ inline F rounded(F x) {
   return x;
 }
 
-// bfloat16 of a float: to nearest, ties to even; as the upper half of its word. No NaN comes here.
-inline std::uint32_t bfloat16_word(float x) {
-  const auto bits = __builtin_bit_cast(std::uint32_t, x);
-  return (bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff0000u;
-}
-
 // ---- Forms: how a vector of rows meets one or more numbers of a column ----
 //
 // kDepth numbers of a column are multiplied in one step; a step takes kWeightBytes for each vector
@@ -414,8 +408,8 @@ void pack_matrix(const MatrixShape& shape, const float* weight, const float* bia
     case MatrixForm::kBFloat16:
       for_steps<BFloat16>(shape, [&](std::size_t at, std::size_t row, std::size_t k) {
         const float* w = weight + row * shape.depth + k;
-        const std::uint32_t odd = k + 1 < shape.depth ? bfloat16_word(w[1]) : 0;
-        const std::uint32_t pair = bfloat16_word(w[0]) >> 16 | odd;
+        const std::uint32_t odd = k + 1 < shape.depth ? core::bfloat16_word(w[1]) : 0;
+        const std::uint32_t pair = core::bfloat16_word(w[0]) >> 16 | odd;
         __builtin_memcpy(weights + at, &pair, sizeof(pair));
       });
       break;
@@ -443,9 +437,9 @@ void pack_column(const MatrixShape& shape, const float* x, bool rectify,
     const float raw = k < shape.depth ? x[k] : 0.0f;
     const float value = rectify && raw < 0.0f ? 0.0f : raw;
     if (halve) {
-      halves[k] = static_cast<std::uint16_t>(bfloat16_word(value) >> 16);
+      halves[k] = static_cast<std::uint16_t>(core::bfloat16_word(value) >> 16);
     } else {
-      floats[k] = round ? __builtin_bit_cast(float, bfloat16_word(value)) : value;
+      floats[k] = round ? __builtin_bit_cast(float, core::bfloat16_word(value)) : value;
     }
   }
 }

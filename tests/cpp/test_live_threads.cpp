@@ -95,11 +95,15 @@ static void plays_while_all_is_changed(
 
   // When all have gone, it still plays. What they posted last may fill the queue for a few blocks.
   live.swap(instruments[0]);
+  const auto settled_block = [&] {
+    const float loudest = block(kMaxBlock, {});
+    while (!live.ready()) std::this_thread::yield();
+    return loudest;
+  };
   const auto post = [&](const Event& event) {
     for (int b = 0; b < 400; ++b) {
       if (live.post(event)) return true;
-      block(kMaxBlock, {});
-      while (!live.ready()) std::this_thread::yield();
+      settled_block();
     }
     return false;
   };
@@ -110,8 +114,7 @@ static void plays_while_all_is_changed(
   CHECK(post({0, EventKind::kNoteOn, 7, 0, 60.0f, 1.0f}));
   float loudest = 0.0f;
   for (int b = 0; b < 400; ++b) {
-    loudest = block(kMaxBlock, {});
-    while (!live.ready()) std::this_thread::yield();
+    loudest = settled_block();
     if (b > 40 && loudest > 1e-3f) break;
   }
   CHECK(finite && loudest > 1e-3f && live.n_sounding() >= 1);
