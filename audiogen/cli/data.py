@@ -56,7 +56,9 @@ def soundfont(
         str | None,
         typer.Option(help="Licence of the font's sound; what the font says if not given."),
     ] = None,
-    split_by: Annotated[SplitBy, typer.Option(help="What split.json deals out.")] = SplitBy.note,
+    split_by: Annotated[
+        SplitBy, typer.Option(help="What split.json deals out.")
+    ] = SplitBy.instrument,
     seed: Annotated[int, typer.Option(help="Seed of split.json.")] = 0,
 ) -> None:
     """Render a soundfont into a set of notes in NSynth's layout.

@@ -113,5 +113,7 @@ def _data_facts(preset: Preset) -> Iterator[tuple[str, str]]:
 
     if isinstance(preset, GansynthPreset) and preset.data:
         yield "", f"{preset.data.notes} notes, {', '.join(preset.data.instruments)}"
+        if preset.data.held_out:
+            yield "", f"latents alone were learned of {', '.join(preset.data.held_out)}"
     if isinstance(preset, SamplernnPreset) and preset.data:
         yield "", f"{preset.data.files} files, {preset.data.seconds / 60:.1f} min"

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from audiogen.cli.data import Table, ingested
+from audiogen.cli.data import SplitBy, Table, ingested
 from audiogen.cli.training_run import begin, command_line, follow, say
 from audiogen.errors import ParameterError
 
@@ -149,6 +149,13 @@ def gansynth(
             show_default="0",
         ),
     ] = None,
+    split_by: Annotated[
+        SplitBy | None,
+        typer.Option(
+            help="Built-in: what is held out; of held-out instruments timbres alone are learned.",
+            show_default="instrument from 20 of them on, else note",
+        ),
+    ] = None,
     seed: Seed = 0,
     threads: Threads = 1,
     description: Description = "",
@@ -175,6 +182,7 @@ def gansynth(
 
     from audiogen.data.nsynth import read_notes
     from audiogen.data.samples import is_set
+    from audiogen.data.splits import SPLIT
     from audiogen.training.export import (
         export_preset,
         preset_fields,
@@ -184,11 +192,16 @@ def gansynth(
     from audiogen.training.gansynth import Recipe
     from audiogen.training.pack import write_card
     from audiogen.training.processes import Processes
-    from audiogen.training.start import begin_training, choose_recipe
+    from audiogen.training.start import begin_training, choose_recipe, split_of
 
     processes = Processes.launched()
     checkpoints, state = begin(output, run, resume, processes)
-    own = {"--from": start, "--adversarial-share": adversarial_share, "--variety": variety}
+    own = {
+        "--from": start,
+        "--adversarial-share": adversarial_share,
+        "--variety": variety,
+        "--split-by": split_by,
+    }
     chosen = choose_recipe(recipe, device, own, seed=seed, steps=steps, state=state)
     sample_rate = (chosen or Recipe()).spectrogram.sample_rate
     about: dict[str, str] = {}
@@ -202,7 +215,10 @@ def gansynth(
     options: dict[str, Any] = {"seed": seed}
     shares = {"adversarial_share": adversarial_share, "variety": variety}
     options |= {name: value for name, value in shares.items() if value is not None}
-    trainer = begin_training(notes, chosen, device, options, steps, start, state, say, processes)
+    by: Any = split_by and split_by.value
+    trainer = begin_training(
+        notes, chosen, device, options, steps, start, by, state, say, processes
+    )
     names = [entry.get("name", "?") for entry in source.get("instruments", ())]
     shown = ", ".join(names[:8]) + (" and others" if len(names) > 8 else "")
     card: dict[str, Any] = {
@@ -214,8 +230,10 @@ def gansynth(
     fields = preset_fields(trainer, notes, output.name, **card)
     if processes.first:
         write_card(checkpoints.folder, fields, command_line())
+        split_of(trainer, notes).write(checkpoints.folder / SPLIT)
     about |= {
         "notes": f"{len(trainer.training)} to train on, {len(trainer.held_out)} held out",
+        "instruments held out": ", ".join(fields["data"].get("held_out", ())) or "none",
         "instruments": str(len(notes.instruments)),
         "begun with": trainer.begun_with or "nothing",
         "recipe": "built-in" if chosen is None else f"{chosen.objective}, {chosen.images:,} images",

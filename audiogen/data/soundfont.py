@@ -250,7 +250,7 @@ def render_soundfont(
     sample_rate: int = 16000,
     max_transpose_semitones: float = MAX_TRANSPOSE_SEMITONES,
     licence: str | None = None,
-    split_by: Literal["note", "instrument"] = "note",
+    split_by: Literal["note", "instrument"] = "instrument",
     seed: int = 0,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> int:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
 
 from audiogen.data.nsynth import NoteSet
 from audiogen.errors import FormatError, ParameterError
@@ -34,6 +36,14 @@ class Split:
     by: str
     seed: int
     parts: dict[str, tuple[str, ...]]
+
+    def indices(self, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Which of some notes are in "train", and which in "valid"."""
+        found = []
+        for part in ("train", "valid"):
+            inside = set(self.parts.get(part, ()))
+            found.append(np.flatnonzero([name in inside for name in names]))
+        return found[0], found[1]
 
     def to_json(self) -> str:
         """Return the split as text, for a file beside examples.json."""
@@ -61,7 +71,7 @@ class Split:
 def draw_split(
     notes: NoteSet,
     *,
-    by: Literal["note", "instrument"] = "note",
+    by: Literal["note", "instrument"] = "instrument",
     fractions: Mapping[str, float] = FRACTIONS,
     seed: int = 0,
 ) -> Split:
@@ -108,6 +118,52 @@ def draw_split(
         parts[part] = tuple(sorted(name for group in order[begin:end] for name in groups[group]))
         begin = end
     return Split(by, seed, parts)
+
+
+def split_for_training(
+    notes: NoteSet, share: float, seed: int, by: Literal["note", "instrument"] | None = None
+) -> Split:
+    """What a training learns from ("train"), and what it is measured by ("valid").
+
+    As ``split.json`` beside the notes says, unless it deals out something else than `by`; a part of
+    another name is left alone. Without the file a share is drawn.
+
+    Parameters
+    ----------
+    notes : NoteSet
+    share : float
+        That is held out where it is drawn.
+    seed : int
+    by : "note" or "instrument", optional
+        Without it as the file says; without that whole instruments, so that what is measured says
+        something of sounds that were never heard, where the share is one or more of them, else
+        notes.
+
+    Raises
+    ------
+    FormatError
+        If ``split.json`` has none of the notes in one of the two parts.
+    ParameterError
+        If there are too few notes or instruments to hold one out.
+    """
+    path = notes.folder / SPLIT
+    split = read_split(path) if path.is_file() else None
+    if split is None or by not in (None, split.by):
+        drawn = by or ("instrument" if holds_out_instruments(notes, share) else "note")
+        fractions = {"train": 1.0 - share, "valid": share}
+        return draw_split(notes, by=drawn, fractions=fractions, seed=seed)
+    names = {note.name for note in notes}
+    for part in ("train", "valid"):
+        if names.isdisjoint(split.parts.get(part, ())):
+            raise FormatError(
+                f"{path}: has no note of this set in {part!r}; draw it again, or remove it"
+            )
+    return split
+
+
+def holds_out_instruments(notes: NoteSet, share: float) -> bool:
+    """Whether a share of a set's instruments is one or more of them."""
+    return len(notes.instruments) * share >= 1.0
 
 
 def read_split(path: str | PathLike[str]) -> Split:

@@ -217,6 +217,9 @@ class NotesTable(DataTable):
     """``[data]`` of a set of notes."""
 
     instruments: list[_Text] = Field(min_length=1, description="a list of names")
+    held_out: list[_Text] | None = Field(
+        default=None, description="a list of names, of instruments whose latents alone were learned"
+    )
     notes: int = _whole(1, 1 << 31)
 
 

@@ -222,6 +222,11 @@ def preset_fields(
             "notes": len(trainer.notes.pitches),
         },
     }
+    if isinstance(trainer, Trainer):
+        untaught = np.unique(trainer.notes.instruments[trainer.untaught])
+        names = [trainer.notes.names[i] for i in untaught]
+        if names:
+            fields["data"]["held_out"] = [described.get(n, {}).get("name", n) for n in names]
     check_fields(fields, name)
     return fields
 

@@ -5,6 +5,9 @@ two notes that are made of (latent, pitch, velocity) near to the real one and ke
 each other, so that they vary as real ones do; the others add a Wasserstein critic with gradient
 penalty that sees crops, also of latents between instruments, so that the space between two timbres
 sounds like one.
+
+Whole instruments may be held out. Of them latents alone are learned, in steps of their own, so that
+they can be played and measured, and the networks know nothing of them.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import torch
 from torch import Tensor
 
 from audiogen.data.nsynth import NoteSet
+from audiogen.data.splits import Split
 from audiogen.errors import AudiogenError, ParameterError
 from audiogen.models.gansynth import (
     Critic,
@@ -51,6 +55,8 @@ PRESET_SPECTROGRAM = SpectrogramConfig(
 SLOWEST_NOISE = 8  # frames: what varies more slowly isn't the grain of one note
 N_EVALUATIONS = 20  # in the course of each stage
 N_LOOKED_AT = 4  # held-out notes of each; batches of the critic's
+# A step of the latents of instruments that are held out: after how many of the others, how far.
+FIT_EVERY, FIT_RATE = 8, 0.03
 
 
 @dataclass(frozen=True)
@@ -127,6 +133,9 @@ class Notes:
     instruments : array [n_notes], int
         Into ``names``.
     names : list of str
+    note_names : list of str
+    split : Split, optional
+        Of whole instruments. Without it a training holds out single notes, drawn by its seed.
     """
 
     waveforms: np.ndarray
@@ -134,9 +143,11 @@ class Notes:
     velocities: np.ndarray
     instruments: np.ndarray
     names: list[str]
+    note_names: list[str] = field(default_factory=list)
+    split: Split | None = None
 
     @classmethod
-    def read(cls, notes: NoteSet) -> Notes:
+    def read(cls, notes: NoteSet, split: Split | None = None) -> Notes:
         """Read a whole set into memory."""
         names = list(notes.instruments)
         return cls(
@@ -145,6 +156,8 @@ class Notes:
             velocities=np.array([note.velocity for note in notes]) / 127.0,
             instruments=np.array([names.index(note.instrument) for note in notes]),
             names=names,
+            note_names=[note.name for note in notes],
+            split=split,
         )
 
 
@@ -173,16 +186,9 @@ class Trainer:
         self.processes = processes or Processes()
         torch.manual_seed(recipe.seed)
         self.draw = np.random.default_rng(recipe.seed)
-        # Notes are held out one by one: the set's instruments are the product, its keys must
-        # be filled in.
-        if len(notes.pitches) < 2:
-            raise ParameterError(
-                f"the set has {len(notes.pitches)} notes; training needs 2 or more, of which one"
-                " is held out"
-            )
-        order = self.draw.permutation(len(notes.pitches))
-        n_held = max(1, round(recipe.held_out * len(order)))
-        self.held_out, self.training = order[:n_held], order[n_held:]
+        self.training, self.held_out = self._parts()
+        self.taught = np.unique(notes.instruments[self.training])
+        self.untaught = np.flatnonzero(~np.isin(notes.instruments, self.taught))  # notes
 
         config = recipe.generator
         self.generator = Generator(config, recipe.spectrogram)
@@ -213,12 +219,26 @@ class Trainer:
         self.critic_optimiser = torch.optim.Adam(
             self.critic.parameters(), recipe.adversarial_learning_rate, (0.0, 0.99)
         )
+        self.fit_optimiser = torch.optim.Adam([self.latents], FIT_RATE, (0.9, 0.99))
         self.step = 0
         self.seconds = 0.0  # spent in steps, stops not counted
         self.best: dict[str, float] = {"energy_db": math.inf, "step": 0}
         self.warning = ""
         self.begun_with = ""  # name of the preset whose weights it got, see `start.start_from`
         self._looks_of_critic: list[Look] = []  # gap and distance, see `overfit`
+
+    def _parts(self) -> tuple[np.ndarray, np.ndarray]:
+        """Indices of the notes to train on, and of those held out."""
+        if self.notes.split is not None:
+            return self.notes.split.indices(self.notes.note_names)
+        if len(self.notes.pitches) < 2:
+            raise ParameterError(
+                f"the set has {len(self.notes.pitches)} notes; training needs 2 or more, of which"
+                " one is held out"
+            )
+        order = self.draw.permutation(len(self.notes.pitches))
+        n_held = max(1, round(self.recipe.held_out * len(order)))
+        return order[n_held:], order[:n_held]
 
     @property
     def n_steps(self) -> int:
@@ -276,6 +296,8 @@ class Trainer:
         self.processes.average_gradients(self.parameters())
         self._clip_gradients(self.parameters(), 1.0)
         self.optimiser.step()
+        if len(self.untaught) and self.step % FIT_EVERY == 0:
+            self._fit_untaught()
         self._update_average()
         values = self.processes.mean(torch.stack([value.detach() for value in seen.values()]))
         adversarial, told = self.adversarial, dict(zip(seen, values.tolist(), strict=True))
@@ -283,6 +305,19 @@ class Trainer:
         if self._looks():
             told |= self._look(adversarial)
         return told
+
+    def _fit_untaught(self) -> None:
+        """A step of the latents of instruments that the networks don't learn from."""
+        chosen = self.draw.choice(self.untaught, self.recipe.adversarial_batch)
+        batch = self._batch(self.processes.own(chosen))
+        twice = batch.twice()
+        image = self._generate(twice, self._latents(twice))
+        loss, _ = self._energy((image[0::2], image[1::2]), batch)
+        self._require_finite(loss)
+        (self.latents.grad,) = torch.autograd.grad(loss, self.latents)
+        self.processes.average_gradients([self.latents])
+        self._clip_gradients([self.latents], 1.0)
+        self.fit_optimiser.step()
 
     def _looks(self) -> bool:
         """Whether held-out notes are looked at after this step."""
@@ -406,6 +441,8 @@ class Trainer:
         rate *= min(1.0, (self.step + 1) / 100) * fall
         for group in self.optimiser.param_groups:
             group["lr"] = rate
+        for group in self.fit_optimiser.param_groups:
+            group["lr"] = FIT_RATE * fall
 
     def _batch(self, indices: np.ndarray, frames: tuple[int, int] | None = None) -> Batch:
         """Notes from frame to frame; of a crop by default."""
@@ -446,7 +483,8 @@ class Trainer:
 
     def _latents_between(self, batch: Batch) -> Tensor:
         n = len(batch.pitch) * self.processes.size
-        others = self.processes.own(torch.from_numpy(self.draw.integers(0, len(self.latents), n)))
+        drawn = self.taught[self.draw.integers(0, len(self.taught), n)]
+        others = self.processes.own(torch.from_numpy(drawn))
         where = self.processes.own(torch.from_numpy(self.draw.random((n, 1)).astype(np.float32)))
         return losses.slerp(self.latents[batch.instruments], self.latents[others], where)
 
@@ -584,6 +622,7 @@ class Trainer:
             "best": self.best,
             "looks_of_critic": self._looks_of_critic,
             "names": self.notes.names,
+            "held_out": self.held_out.tolist(),
             "begun_with": self.begun_with,
             "generator": self.generator.state_dict(),
             "latents": self.latents.detach(),
@@ -592,16 +631,18 @@ class Trainer:
             "critic": self.critic.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "critic_optimiser": self.critic_optimiser.state_dict(),
+            "fit_optimiser": self.fit_optimiser.state_dict(),
             "torch_rng": torch.get_rng_state(),
             "numpy_rng": self.draw.bit_generator.state,
         }
 
     def restore(self, state: dict) -> None:
         """Go on from a `state`, as if training had never stopped."""
-        if state["recipe"] != asdict(self.recipe) or state["names"] != self.notes.names:
+        here = asdict(self.recipe), self.notes.names, self.held_out.tolist()
+        if (state["recipe"], state["names"], state.get("held_out")) != here:
             raise ParameterError(
-                "the checkpoint was made with another recipe or other instruments; start anew in"
-                " another folder, or give the same arguments"
+                "the checkpoint was made with another recipe, other instruments or another split;"
+                " start anew in another folder, or give the same arguments"
             )
         self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
         self._looks_of_critic = state["looks_of_critic"]
@@ -616,6 +657,7 @@ class Trainer:
             self.average_latents.copy_(state["average_latents"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.critic_optimiser.load_state_dict(state["critic_optimiser"])
+        self.fit_optimiser.load_state_dict(state["fit_optimiser"])
         torch.set_rng_state(state["torch_rng"])
         self.draw.bit_generator.state = state["numpy_rng"]
 

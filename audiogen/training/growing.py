@@ -21,8 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from audiogen.data.nsynth import NoteSet
-from audiogen.data.splits import SPLIT, draw_split, read_split
-from audiogen.errors import AudiogenError, DeviceError, FormatError, ParameterError
+from audiogen.data.splits import split_for_training
+from audiogen.errors import AudiogenError, DeviceError, ParameterError
 from audiogen.models.gansynth import Critic, CriticConfig, Generator, GeneratorConfig, upsample
 from audiogen.representation.spectrogram import (
     denormalise,
@@ -69,6 +69,7 @@ class NotesOnDisk:
         self._n_samples = n_samples
         self.pitches = np.array([note.pitch for note in self._set], np.float64)
         self.names = list(self._set.instruments)
+        self.note_names = [note.name for note in self._set]
         self.n_left_out = len(notes) - len(self._set)
 
     def waveforms(self, indices: np.ndarray) -> np.ndarray:
@@ -80,36 +81,8 @@ class NotesOnDisk:
         return sounds
 
     def split(self, held_out: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Indices of the notes to train on, and of those held out.
-
-        As ``split.json`` beside the notes says ("train", "valid"). Without one, instruments are
-        held out where there are enough for the share, so that what is measured on them says
-        something of sounds that were never heard; else notes are.
-
-        Raises
-        ------
-        FormatError
-            If ``split.json`` hasn't these parts, or none of the notes is in one of them.
-        ParameterError
-            If there is only one note.
-        """
-        path = self._set.folder / SPLIT
-        if path.is_file():
-            parts = read_split(path).parts
-        else:
-            fractions = {"train": 1.0 - held_out, "valid": held_out}
-            enough = len(self.names) * held_out >= 1.0
-            by = "instrument" if enough else "note"
-            parts = draw_split(self._set, by=by, fractions=fractions, seed=seed).parts  # type: ignore[arg-type]
-        found = []
-        for part in ("train", "valid"):
-            names = set(parts.get(part, ()))
-            found.append(np.flatnonzero([note.name in names for note in self._set]))
-            if not len(found[-1]):
-                raise FormatError(
-                    f"{path}: has no note of this set in {part!r}; draw it again, or remove it"
-                )
-        return found[0], found[1]
+        """Indices of the notes to train on, and of those held out, as `split_for_training` says."""
+        return split_for_training(self._set, held_out, seed).indices(self.note_names)
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from audiogen.data.nsynth import NoteSet
+from audiogen.data.splits import Split, holds_out_instruments, split_for_training
 from audiogen.errors import ParameterError, PresetError
 from audiogen.models.gansynth import Generator, import_weights
 from audiogen.presets import GansynthPreset, Preset, find_presets, load_preset
@@ -94,6 +95,7 @@ def begin_training(
     options: dict[str, Any],
     steps: int | None,
     start: str | None,
+    split_by: Literal["note", "instrument"] | None,
     state: dict[str, Any] | None,
     say: Callable[[str], None],
     processes: Processes,
@@ -106,10 +108,13 @@ def begin_training(
     recipe, device
         As `choose_recipe` has them.
     options : dict
-        Of `gansynth.Recipe`, for the built-in one, as are the next two.
+        Of `gansynth.Recipe`, for the built-in one, as are the next three.
     steps : int, optional
     start : str, optional
         The preset to begin with, or ``none``; without one, the nearest for fewer than `FEW_NOTES`.
+    split_by : "note" or "instrument", optional
+        What is held out; without it whole instruments where the recipe's share is one or more of
+        them: fewer are all taught, since each is a timbre of the preset.
     state : dict, optional
     say : callable
         Gets a sentence on how it begins.
@@ -122,8 +127,22 @@ def begin_training(
         return trainer
     if start is None and len(notes) >= FEW_NOTES:
         start = "none"
-    read = gansynth.Notes.read(notes)
+    share, split = gansynth.Recipe().held_out, None
+    if split_by == "instrument" or (split_by is None and holds_out_instruments(notes, share)):
+        split = split_for_training(notes, share, options["seed"], "instrument")
+    read = gansynth.Notes.read(notes, split)
     return _begin_built_in(read, options, steps, start, state, say, processes)
+
+
+def split_of(trainer: Trainer | GrowingTrainer, notes: NoteSet) -> Split:
+    """What a training learns from and is measured by, as a file beside its checkpoints keeps it."""
+    names, instruments = trainer.notes.note_names, {note.name: note.instrument for note in notes}
+    training, held_out = (
+        tuple(sorted(names[i] for i in chosen)) for chosen in (trainer.training, trainer.held_out)
+    )
+    apart = {instruments[n] for n in training}.isdisjoint(instruments[n] for n in held_out)
+    by = "instrument" if apart else "note"
+    return Split(by, trainer.recipe.seed, {"train": training, "valid": held_out})
 
 
 def _begin_built_in(

@@ -22,7 +22,7 @@ def make_notes(n_instruments: int = 20, n_pitches: int = 10) -> NoteSet:
 
 def test_split_by_note_covers_all_once():
     notes = make_notes()
-    split = draw_split(notes, seed=1)
+    split = draw_split(notes, by="note", seed=1)
     assert {part: len(names) for part, names in split.parts.items()} == {
         "train": 160,
         "valid": 20,
@@ -45,8 +45,10 @@ def test_split_by_instrument_keeps_instruments_together():
 def test_split_depends_on_the_seed_alone():
     notes = make_notes()
     backwards = NoteSet(notes.folder, notes.notes[::-1])
-    assert draw_split(notes, seed=4) == draw_split(backwards, seed=4)
-    assert draw_split(notes, seed=4).parts != draw_split(notes, seed=5).parts
+    for by in ("note", "instrument"):
+        assert draw_split(notes, by=by, seed=4) == draw_split(backwards, by=by, seed=4)
+        assert draw_split(notes, by=by, seed=4).parts != draw_split(notes, by=by, seed=5).parts
+    assert draw_split(notes) == draw_split(notes, by="instrument")  # never by note unasked
     # Held fast: a split that was reported must be drawn again on any machine.
     first = draw_split(make_notes(4), by="instrument", seed=0).parts["test"][0]
     assert first == "reed_acoustic_001-060-100"

@@ -13,7 +13,15 @@ torch = pytest.importorskip("torch")
 
 import audiogen  # noqa: E402
 from audiogen.cli.main import main  # noqa: E402
-from audiogen.data.nsynth import SetWriter  # noqa: E402
+from audiogen.data.nsynth import SetWriter, read_notes  # noqa: E402
+from audiogen.data.splits import (  # noqa: E402
+    SPLIT,
+    Split,
+    holds_out_instruments,
+    read_split,
+    split_for_training,
+)
+from audiogen.errors import FormatError  # noqa: E402
 from audiogen.models.gansynth import GeneratorConfig  # noqa: E402
 from audiogen.presets import load_preset  # noqa: E402
 from audiogen.training import gansynth  # noqa: E402
@@ -83,6 +91,49 @@ def test_notes_become_a_preset_and_are_heard_on_the_way(
     assert run(*words, "-o", tmp_path / "unheard", "--preview-minutes", 0) == 0
     heard, unheard = (tmp_path / n / "weights.safetensors" for n in ("heard", "unheard"))
     assert heard.read_bytes() == unheard.read_bytes()
+
+
+def test_instruments_are_held_out(
+    notes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("train", "gansynth", notes, "-o", tmp_path / "out", "--steps", 2)
+    assert run(*words) == 0
+    assert read_split(tmp_path / "out.run" / "split.json").by == "note"
+    assert run(*words, "--resume", "--split-by", "instrument") == 2
+    assert "another split" in capsys.readouterr().err
+    held = (*words, "--run", tmp_path / "held", "--split-by", "instrument")
+    assert run(*held) == 0
+    split = read_split(tmp_path / "held" / "split.json")
+    assert split.by == "instrument" and sorted(map(len, split.parts.values())) == [4, 4]
+    preset = load_preset(tmp_path / "out")
+    assert len(preset.timbres) == 2 and preset.data.held_out[0] in preset.data.instruments
+    page = (tmp_path / "held" / "report.html").read_text()
+    assert f"<dt>instruments held out</dt><dd>{preset.data.held_out[0]}</dd>" in page
+    capsys.readouterr()
+    assert run("info", tmp_path / "out") == 0
+    assert f"latents alone were learned of {preset.data.held_out[0]}" in capsys.readouterr().out
+    grown = ("--run", tmp_path / "grown", "--recipe", "gansynth-small", "--split-by", "note")
+    assert run(*words, *grown) == 2
+    assert "--split-by can't be used with a recipe that grows" in capsys.readouterr().err
+
+
+def test_of_many_instruments_some_are_held_out(notes: Path, tmp_path: Path) -> None:
+    """As split.json says, or drawn."""
+    read = read_notes(notes)
+    whole = holds_out_instruments(read, 0.5), holds_out_instruments(read, 0.4)
+    assert whole == (True, False)
+    names = [note.name for note in read]
+    first = tuple(name for name in names if "_000" in name)
+    other = tuple(name for name in names if "_001" in name)
+    drawn = split_for_training(read, 0.5, 0)
+    assert drawn.by == "instrument" and set(drawn.parts.values()) == {first, other}
+    said = Split("instrument", 7, {"train": other, "valid": first[:1], "test": first[1:]})
+    said.write(notes / SPLIT)
+    assert split_for_training(read, 0.5, 0, "instrument") == said
+    assert split_for_training(read, 0.5, 0, "note").by == "note"
+    Split("instrument", 7, {"train": first}).write(notes / SPLIT)
+    with pytest.raises(FormatError, match="no note of this set in 'valid'"):
+        split_for_training(read, 0.5, 0, "instrument")
 
 
 def test_a_checkpoint_is_asked_for_and_gone_on_from(

@@ -12,6 +12,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from audiogen.data.splits import Split  # noqa: E402
 from audiogen.errors import AudiogenError, ParameterError  # noqa: E402
 from audiogen.models.gansynth import GeneratorConfig  # noqa: E402
 from audiogen.representation.config import SpectrogramConfig  # noqa: E402
@@ -93,19 +94,19 @@ def go(trainer: Trainer, folder: Path, report: Callable[..., None] = ignore) -> 
 
 
 def test_the_loss_falls_and_both_stages_run() -> None:
-    recipe = dataclasses.replace(TINY, steps=120, adversarial_share=0.1)
+    recipe = dataclasses.replace(TINY, steps=180, adversarial_share=0.1)
     trainer = make_trainer(recipe)
     before = trainer.evaluate()
-    seen = [trainer.train_step() for _ in range(120)]
+    seen = [trainer.train_step() for _ in range(180)]
     after = trainer.evaluate()
     assert set(seen[0]) == {"magnitude", "loud", "frequency", "variety"}
     assert all(set(seen[0]) <= set(losses) for losses in seen)
-    assert [{"wasserstein", "fooled"} <= set(losses) for losses in seen] == [False] * 108 + [
+    assert [{"wasserstein", "fooled"} <= set(losses) for losses in seen] == [False] * 162 + [
         True
-    ] * 12
+    ] * 18
     assert all(np.isfinite(list(losses.values())).all() for losses in seen)
     early = np.mean([losses["loud"] for losses in seen[:10]])
-    late = np.mean([losses["loud"] for losses in seen[98:108]])
+    late = np.mean([losses["loud"] for losses in seen[152:162]])
     assert late < 0.6 * early
     assert set(before) == {"magnitude", "loud", "frequency", "log_mel_db", "energy_db"}
     assert after["energy_db"] < 0.8 * before["energy_db"]
@@ -143,8 +144,64 @@ def test_the_critic_steps_only_in_its_stage() -> None:
     assert len(held_out) == 1 and sorted([*first, *held_out]) == list(range(12))
 
 
+def without(instrument: int) -> Notes:
+    """The notes, of which one instrument's are held out."""
+    notes = make_notes()
+    notes.note_names = [f"note-{i:02d}" for i in range(12)]
+    parts: dict[str, tuple[str, ...]] = {"train": (), "valid": (), "test": ()}
+    for name, own in zip(notes.note_names, notes.instruments, strict=True):
+        parts["valid" if own == instrument else "train"] += (name,)
+    parts["test"], parts["valid"] = parts["valid"][:2], parts["valid"][2:]
+    notes.split = Split("instrument", 0, parts)
+    return notes
+
+
+def test_of_a_held_out_instrument_the_latent_alone_is_learned() -> None:
+    def trained(notes: Notes) -> Trainer:
+        trainer = Trainer(notes, TINY, compiled=False)
+        for _ in range(TINY.steps):
+            trainer.train_step()
+        return trainer
+
+    notes = without(1)
+    begun = Trainer(notes, TINY, compiled=False).latents.detach()
+    learned = trained(notes)
+    otherwise = without(1)
+    otherwise.waveforms[notes.instruments == 1] *= np.linspace(1.0, 0.0, 1000) ** 2
+    otherwise = trained(otherwise)
+    assert learned.held_out.tolist() == [5, 7, 9, 11]
+    assert learned.training.tolist() == [0, 2, 4, 6, 8, 10]
+    assert learned.untaught.tolist() == [1, 3, 5, 7, 9, 11]
+    for part in ("generator", "critic"):
+        assert same(getattr(learned, part).state_dict(), getattr(otherwise, part).state_dict())
+    full, odd = learned.latents.detach()
+    assert torch.equal(full, otherwise.latents[0]) and not torch.equal(odd, otherwise.latents[1])
+    assert (odd - begun[1]).norm() > 0.05
+
+
+def test_a_held_out_instrument_comes_near_by_its_latent() -> None:
+    """It sounds like one that is taught, and begins somewhere else."""
+    notes = without(1)
+    odd = notes.instruments == 1
+    notes.waveforms[odd] = notes.waveforms[~odd]
+    trainer = Trainer(notes, dataclasses.replace(TINY, steps=240), compiled=False)
+    begun = trainer.evaluate()["loud"]
+    for _ in range(240):
+        trainer.train_step()
+    assert trainer.evaluate()["loud"] < 0.3 * begun
+    assert torch.nn.functional.cosine_similarity(*trainer.average_latents, dim=0) > 0.5
+
+
 @pytest.mark.parametrize("stop", [5, FIRST, 21])
-def test_stopped_and_gone_on_is_never_stopped(tmp_path: Path, stop: int) -> None:
+@pytest.mark.parametrize(
+    "make_notes", [make_notes, lambda: without(0)], ids=["notes", "instrument"]
+)
+def test_stopped_and_gone_on_is_never_stopped(
+    tmp_path: Path, stop: int, make_notes: Callable[[], Notes]
+) -> None:
+    def make_trainer() -> Trainer:
+        return Trainer(make_notes(), TINY, compiled=False)
+
     whole = make_trainer()
     go(whole, tmp_path / "whole")
     assert whole.step == 24
