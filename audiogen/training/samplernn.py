@@ -20,6 +20,7 @@ from audiogen.errors import AudiogenError, ParameterError
 from audiogen.models.samplernn import SampleRNN, SampleRNNConfig
 from audiogen.training.checkpoints import n_bytes_of
 from audiogen.training.excerpts import Chunk, Excerpts
+from audiogen.training.grid import on_grid
 from audiogen.training.optimiser import MuonAndAdam
 from audiogen.training.precision import has_bfloat16
 from audiogen.training.processes import Processes
@@ -27,6 +28,8 @@ from audiogen.training.processes import Processes
 EVALUATION_CHUNK = 8192  # samples
 N_TIMED = 12  # steps
 N_EVALUATIONS = 20  # in the course of a training
+# Training sound that tells what matrices hear as they are brought to the grid: excerpts, s of each.
+N_HEARD, HEARD_S = 16, 1.0
 
 
 @dataclass(frozen=True)
@@ -126,8 +129,8 @@ class Trainer:
         Returns
         -------
         dict of float
-            ``bits`` a sample, and ``held_out_bits`` where they were looked at. The averaged
-            weights of the best look are in `best`.
+            ``bits`` a sample, and ``held_out_bits`` where they were looked at: those of what
+            would be kept of the training then, see `kept_model`. The best look's are in `best`.
 
         Raises
         ------
@@ -169,9 +172,10 @@ class Trainer:
         self.step += 1
         seen = {"bits": self.processes.mean(loss.detach()).item()}
         if self._looks():
-            held_out = seen["held_out_bits"] = self.evaluate()
+            kept = self.kept_model()
+            held_out = seen["held_out_bits"] = self.evaluate(model=kept)
             if held_out < self.best["bits"]:
-                weights = copy.deepcopy(self.average.state_dict())
+                weights = kept.state_dict()
                 self.best = {"bits": held_out, "step": self.step, "weights": weights}
         return seen
 
@@ -181,13 +185,19 @@ class Trainer:
         return self.step == steps or self.step % max(1, steps // N_EVALUATIONS) == 0
 
     def best_model(self) -> SampleRNN:
-        """The averaged weights that did best on held-out sound."""
+        """What did best on held-out sound."""
         model = copy.deepcopy(self.average)
         if self.best["weights"]:
             model.load_state_dict(self.best["weights"])
         return model
 
-    @torch.no_grad()
+    def kept_model(self) -> SampleRNN:
+        """The averaged weights, on the grid that all precisions hold (`grid`)."""
+        every = self.training.all()
+        some = [every[i] for i in np.unique(np.linspace(0, len(every) - 1, N_HEARD).astype(int))]
+        n = min(self.training.n_samples, round(HEARD_S * self.recipe.sample_rate))
+        return on_grid(self.average, lambda model: self._bits(model, self.training, some, n))
+
     def evaluate(self, longest_s: float = 40.0, model: SampleRNN | None = None) -> float:
         """Bits a sample of held-out sound, in float32.
 
@@ -198,15 +208,19 @@ class Trainer:
         model : SampleRNN, optional
             The averaged weights by default.
         """
-        source, recipe, model = self.held_out, self.recipe, model or self.average
-        n = max(1, int(longest_s * recipe.sample_rate / source.n_samples))
-        chosen = source.all()[:n]
+        source = self.held_out
+        n = max(1, int(longest_s * self.recipe.sample_rate / source.n_samples))
+        return self._bits(model or self.average, source, source.all()[:n], source.n_samples)
+
+    @torch.no_grad()
+    def _bits(self, model: SampleRNN, source: Excerpts, chosen: list[int], n_samples: int) -> float:
+        """A sample of the first ``n_samples`` of some excerpts."""
         state = model.initial_state(len(chosen))
-        top = recipe.model.frame_sizes[0]
+        top = self.recipe.model.frame_sizes[0]
         size = max(top, EVALUATION_CHUNK // len(chosen) // top * top)
         total, seen = 0.0, 0
-        for start in range(0, source.n_samples - top + 1, size):
-            length = min(size, (source.n_samples - start) // top * top)
+        for start in range(0, n_samples - top + 1, size):
+            length = min(size, (n_samples - start) // top * top)
             levels, features, _ = _stack([source.chunk(w, start, length) for w in chosen])
             bits, state = model.bits(levels, state, features)
             total, seen = total + bits.double().sum().item(), seen + bits.numel()

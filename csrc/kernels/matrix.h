@@ -2,8 +2,8 @@
 // float32, bfloat16 or int8, and each number of it read once for all columns.
 //
 // A column's result doesn't depend on the columns beside it, to the bit. int8 has one scale for
-// each row of the matrix and one for each column, found when the column is packed; its sums are
-// exact integers, the same on every instruction set.
+// each row of the matrix, and one for each part of a column, found when the column is packed; its
+// sums are exact integers, the same on every instruction set.
 #pragma once
 
 #include <cstddef>
@@ -16,10 +16,14 @@ namespace audiogen::kernels {
 
 enum class MatrixForm { kFloat32, kBFloat16, kInt8 };
 
+// With two parts a column is what its form holds of it, and what the form holds of the rest: 16
+// bits in bfloat16 and in int8, so that the weights alone are rough. Both meet a weight as it is
+// read.
 struct MatrixShape {
   std::size_t rows = 0;
   std::size_t depth = 0;
   MatrixForm form = MatrixForm::kFloat32;
+  std::size_t parts = 1;  // or 2, but not of float32
 };
 
 // Rows come in blocks, which may be multiplied apart.
@@ -56,7 +60,7 @@ using Fold = void(const FoldSizes& sizes, const double* a, const double* b, doub
 
 inline namespace AUDIOGEN_ISA {
 
-inline constexpr std::size_t kColumnHeader = 16;  // floats; of int8: scale, offset
+inline constexpr std::size_t kColumnHeader = 16;  // floats, of each part; of int8: scale, offset
 
 inline constexpr std::size_t padded_depth(const MatrixShape& s) { return round_up(s.depth, 16); }
 
@@ -64,8 +68,12 @@ inline constexpr std::size_t padded_rows(const MatrixShape& s) {
   return round_up(s.rows, kBlockRows);
 }
 
-inline constexpr std::size_t column_floats(const MatrixShape& s) {
+inline constexpr std::size_t part_floats(const MatrixShape& s) {
   return kColumnHeader + padded_depth(s);
+}
+
+inline constexpr std::size_t column_floats(const MatrixShape& s) {
+  return s.parts * part_floats(s);
 }
 
 // Bias, scale and sum of each row, then the weights.

@@ -187,26 +187,27 @@ struct RowConstants {
   const float* sum;  // integers
 };
 
-// The result of a vector of rows, from `row` on.
+// The product of a vector of rows, from `row` on, and a part of a column.
 template <class T>
-inline Vec finished(typename T::Sum sum, const RowConstants& constants, std::size_t row,
-                    const float* column) {
+inline Vec scaled(typename T::Sum sum, const RowConstants& constants, std::size_t row,
+                  const float* part) {
   if constexpr (std::is_same_v<typename T::Sum, Vec>) {
-    return sum + load<Vec>(constants.bias + row);
+    return sum;
   } else {
-    const auto offset = get<std::int32_t>(column + 1);
+    const auto offset = get<std::int32_t>(part + 1);
     const VecInt exact = sum - get<VecInt>(constants.sum + row) * offset;
-    const Vec scale = rounded(load<Vec>(constants.scale + row) * column[0]);
-    return __builtin_convertvector(exact, Vec) * scale + load<Vec>(constants.bias + row);
+    const Vec scale = rounded(load<Vec>(constants.scale + row) * part[0]);
+    return rounded(__builtin_convertvector(exact, Vec) * scale);
   }
 }
 
-template <class T, std::size_t kPanels, std::size_t kColumns>
+// Parts of columns are columns of their own up to where they are added.
+template <class T, std::size_t kPanels, std::size_t kParts, std::size_t kColumns>
 void multiply_tile(const MatrixShape& shape, const ProductCall& call, const RowConstants& constants,
                    const Byte* weights, std::size_t first_row, std::size_t first_column) {
   using Sum = typename T::Sum;
-  const std::size_t panel = panel_bytes<T>(shape), stride = column_floats(shape);
-  const float* columns = call.columns + first_column * stride;
+  const std::size_t panel = panel_bytes<T>(shape), stride = part_floats(shape);
+  const float* columns = call.columns + first_column * kParts * stride;
   const Byte* x[kColumns];
   for (std::size_t c = 0; c < kColumns; ++c) {
     x[c] = reinterpret_cast<const Byte*>(columns + c * stride + kColumnHeader);
@@ -251,15 +252,19 @@ void multiply_tile(const MatrixShape& shape, const ProductCall& call, const RowC
     for (std::size_t c = 0; c < kColumns; ++c) x[c] += kStepUnroll * T::kColumnBytes;
   }
 #pragma GCC unroll 8
-  for (std::size_t c = 0; c < kColumns; ++c) {
-    float* y = call.y[first_column + c];
+  for (std::size_t c = 0; c < kColumns; c += kParts) {
+    float* y = call.y[first_column + c / kParts];
 #pragma GCC unroll 8
     for (std::size_t p = 0; p < kPanels; ++p) {
 #pragma GCC unroll 4
       for (std::size_t v = 0; v < kVectors; ++v) {
         const std::size_t row = first_row + p * kPanelRows + v * kLanes;
         if (row >= shape.rows) continue;
-        const Vec result = finished<T>(sums[p][c][v], constants, row, columns + c * stride);
+        Vec result = scaled<T>(sums[p][c][v], constants, row, columns + c * stride);
+        if constexpr (kParts == 2) {
+          result += scaled<T>(sums[p][c + 1][v], constants, row, columns + (c + 1) * stride);
+        }
+        result += load<Vec>(constants.bias + row);
         if (row + kLanes <= shape.rows) {
           store(y + row, result);
         } else {
@@ -271,18 +276,19 @@ void multiply_tile(const MatrixShape& shape, const ProductCall& call, const RowC
 }
 
 // Some panels for all columns, cut into tiles of nearly equal width.
-template <class T, std::size_t kPanels>
+template <class T, std::size_t kPanels, std::size_t kParts>
 void multiply_panels(const MatrixShape& shape, const ProductCall& call,
                      const RowConstants& constants, const Byte* weights, std::size_t row) {
-  std::size_t tiles = (call.n + kMostColumns - 1) / kMostColumns;
+  constexpr std::size_t kMost = kMostColumns / kParts;
+  std::size_t tiles = (call.n + kMost - 1) / kMost;
   for (std::size_t column = 0; column < call.n; --tiles) {
     const std::size_t width = (call.n - column + tiles - 1) / tiles;
-    switch (width) {
-#define AUDIOGEN_WIDTH(n)                                                         \
-  case n:                                                                         \
-    if constexpr (kPanels <= panels_for(n)) {                                     \
-      multiply_tile<T, kPanels, n>(shape, call, constants, weights, row, column); \
-    }                                                                             \
+    switch (width * kParts) {
+#define AUDIOGEN_WIDTH(n)                                                                 \
+  case n:                                                                                 \
+    if constexpr (kPanels <= panels_for(n) && n % kParts == 0) {                          \
+      multiply_tile<T, kPanels, kParts, n>(shape, call, constants, weights, row, column); \
+    }                                                                                     \
     break;
       AUDIOGEN_WIDTH(1)
       AUDIOGEN_WIDTH(2)
@@ -296,21 +302,30 @@ void multiply_panels(const MatrixShape& shape, const ProductCall& call,
   }
 }
 
-template <class T>
-void multiply_form(const MatrixShape& shape, const ProductCall& call) {
+template <class T, std::size_t kParts>
+void multiply_parts(const MatrixShape& shape, const ProductCall& call) {
   const std::size_t rows = padded_rows(shape), panel = panel_bytes<T>(shape);
   const RowConstants constants{call.packed, call.packed + rows, call.packed + 2 * rows};
   const Byte* weights =
       reinterpret_cast<const Byte*>(call.packed + 3 * rows) + call.first_row / kPanelRows * panel;
-  const std::size_t together = panels_for(call.n);
+  const std::size_t together = panels_for(call.n * kParts);
   std::size_t row = call.first_row;
   if (together == 2) {
     for (; row + kPanelRows < call.last_row; row += 2 * kPanelRows, weights += 2 * panel) {
-      multiply_panels<T, 2>(shape, call, constants, weights, row);
+      multiply_panels<T, 2, kParts>(shape, call, constants, weights, row);
     }
   }
   for (; row < call.last_row; row += kPanelRows, weights += panel) {
-    multiply_panels<T, 1>(shape, call, constants, weights, row);
+    multiply_panels<T, 1, kParts>(shape, call, constants, weights, row);
+  }
+}
+
+template <class T>
+void multiply_form(const MatrixShape& shape, const ProductCall& call) {
+  if (shape.parts == 2) {
+    multiply_parts<T, 2>(shape, call);
+  } else {
+    multiply_parts<T, 1>(shape, call);
   }
 }
 
@@ -330,14 +345,29 @@ void for_steps(const MatrixShape& shape, Put put) {
   }
 }
 
+// The unit of a row of int8: the power of two of which all its numbers are multiples, if there is
+// one (training/grid.py sees to it), so that nothing is lost; else its largest number becomes 127.
+float row_unit(const float* row, std::size_t depth) {
+  float most = 0.0f;
+  for (std::size_t k = 0; k < depth; ++k) {
+    most = __builtin_fmaxf(most, __builtin_fabsf(row[k]));
+  }
+  const float least = most / 127.0f;
+  constexpr std::uint32_t kMantissa = 0x7fffff;
+  const auto word = __builtin_bit_cast(std::uint32_t, least);
+  const float power = __builtin_bit_cast(float, (word + kMantissa) & ~kMantissa);
+  if (!(power > 1e-30f)) return least;
+  for (std::size_t k = 0; k < depth; ++k) {
+    const float number = row[k] / power;
+    if (static_cast<float>(static_cast<std::int32_t>(number)) != number) return least;
+  }
+  return power;
+}
+
 void pack_int8(const MatrixShape& shape, const float* weight, float* scales, float* sums,
                Byte* weights) {
   for (std::size_t row = 0; row < shape.rows; ++row) {
-    float most = 0.0f;
-    for (std::size_t k = 0; k < shape.depth; ++k) {
-      most = __builtin_fmaxf(most, __builtin_fabsf(weight[row * shape.depth + k]));
-    }
-    scales[row] = most / 127.0f;
+    scales[row] = row_unit(weight + row * shape.depth, shape.depth);
   }
   for_steps<Int8>(shape, [&](std::size_t at, std::size_t row, std::size_t first) {
     std::int32_t sum = get<std::int32_t>(sums + row);
@@ -351,6 +381,15 @@ void pack_int8(const MatrixShape& shape, const float* weight, float* scales, flo
     }
     __builtin_memcpy(sums + row, &sum, sizeof(sum));
   });
+}
+
+// A unit of a column's first part in units of the second, which then reaches half of it either way.
+constexpr float kRestRange = 254.0f;
+
+void put_narrow(Int8::Number* to, VecInt integers) {
+  using Narrow = Int8::Number __attribute__((vector_size(kLanes * sizeof(Int8::Number))));
+  const Narrow narrow = __builtin_convertvector(integers, Narrow);
+  __builtin_memcpy(to, &narrow, sizeof(narrow));
 }
 
 void pack_column_int8(const MatrixShape& shape, const float* x, bool rectify, float* column) {
@@ -371,26 +410,66 @@ void pack_column_int8(const MatrixShape& shape, const float* x, bool rectify, fl
   for (std::size_t i = 0; i < kWide; ++i) most = most_of[i] > most ? most_of[i] : most;
 
   const float range = rectify ? 255.0f : 127.0f;
-  const float factor = most > 1e-30f ? range / most : 0.0f;
-  const std::int32_t offset = rectify ? 0 : Int8::kOffset;
-  column[0] = most / range;
+  const float factor = most > 1e-30f ? range / most : 0.0f, unit = most / range;
+  const bool two = shape.parts == 2;
+  float* rest = column + part_floats(shape);
+  const std::int32_t offset = rectify ? 0 : Int8::kOffset, rest_offset = Int8::kOffset;
+  column[0] = unit;
   __builtin_memcpy(column + 1, &offset, sizeof(offset));
+  if (two) {
+    rest[0] = unit / kRestRange;
+    __builtin_memcpy(rest + 1, &rest_offset, sizeof(rest_offset));
+  }
   auto* numbers = reinterpret_cast<Int8::Number*>(column + kColumnHeader);
+  auto* rests = reinterpret_cast<Int8::Number*>(rest + kColumnHeader);
   for (k = 0; k + kWide <= shape.depth; k += kWide) {
     const Vec raw = load<Vec>(x + k);
     const Vec value = rectify ? (raw > zero ? raw : zero) : raw;
-    const VecInt integer = core::round_nearest(rounded(value * factor)).integer + offset;
-    using Narrow = Int8::Number __attribute__((vector_size(kWide * sizeof(Int8::Number))));
-    const Narrow narrow = __builtin_convertvector(integer, Narrow);
-    __builtin_memcpy(numbers + k, &narrow, sizeof(narrow));
+    const VecInt integer = core::round_nearest(rounded(value * factor)).integer;
+    put_narrow(numbers + k, integer + offset);
+    if (two) {
+      const Vec left = value - rounded(__builtin_convertvector(integer, Vec) * unit);
+      const Vec scaled = rounded(left * (factor * kRestRange));
+      put_narrow(rests + k, core::round_nearest(scaled).integer + rest_offset);
+    }
   }
   for (; k < shape.depth; ++k) {
     const float value = rectify && !(x[k] > 0.0f) ? 0.0f : x[k];
-    numbers[k] =
-        static_cast<Int8::Number>(core::round_nearest(rounded(value * factor)).integer + offset);
+    const std::int32_t integer = core::round_nearest(rounded(value * factor)).integer;
+    numbers[k] = static_cast<Int8::Number>(integer + offset);
+    if (two) {
+      const float left = value - rounded(static_cast<float>(integer) * unit);
+      const float scaled = rounded(left * (factor * kRestRange));
+      rests[k] = static_cast<Int8::Number>(core::round_nearest(scaled).integer + rest_offset);
+    }
   }
-  for (; k < padded_depth(shape); ++k) numbers[k] = 0;  // where all weights are zero
+  for (; k < padded_depth(shape); ++k) {  // where all weights are zero
+    numbers[k] = 0;
+    if (two) rests[k] = 0;
+  }
 }
+
+// A part of a column of floats or of bfloat16, from `value` of each of its numbers.
+template <class Value>
+void pack_column_floats(const MatrixShape& shape, float* part, Value value) {
+#if defined(__AVX512BF16__)
+  const bool halve = shape.form == MatrixForm::kBFloat16;
+#else
+  const bool halve = false;
+#endif
+  float* floats = part + kColumnHeader;
+  auto* halves = reinterpret_cast<std::uint16_t*>(floats);
+  for (std::size_t k = 0; k < padded_depth(shape); ++k) {
+    const float x = k < shape.depth ? value(k) : 0.0f;
+    if (halve) {
+      halves[k] = static_cast<std::uint16_t>(core::bfloat16_word(x) >> 16);
+    } else {
+      floats[k] = x;
+    }
+  }
+}
+
+float to_bfloat16(float x) { return __builtin_bit_cast(float, core::bfloat16_word(x)); }
 
 }  // namespace
 
@@ -425,29 +504,23 @@ void pack_column(const MatrixShape& shape, const float* x, bool rectify,
     pack_column_int8(shape, x, rectify, column);
     return;
   }
-  const bool round = shape.form == MatrixForm::kBFloat16;
-#if defined(__AVX512BF16__)
-  const bool halve = round;
-#else
-  const bool halve = false;
-#endif
-  float* floats = column + kColumnHeader;
-  auto* halves = reinterpret_cast<std::uint16_t*>(floats);
-  for (std::size_t k = 0; k < padded_depth(shape); ++k) {
-    const float raw = k < shape.depth ? x[k] : 0.0f;
-    const float value = rectify && raw < 0.0f ? 0.0f : raw;
-    if (halve) {
-      halves[k] = static_cast<std::uint16_t>(core::bfloat16_word(value) >> 16);
-    } else {
-      floats[k] = round ? __builtin_bit_cast(float, core::bfloat16_word(value)) : value;
-    }
+  const auto value = [&](std::size_t k) { return rectify && x[k] < 0.0f ? 0.0f : x[k]; };
+  if (shape.form == MatrixForm::kFloat32) {
+    pack_column_floats(shape, column, value);
+    return;
+  }
+  pack_column_floats(shape, column, [&](std::size_t k) { return to_bfloat16(value(k)); });
+  if (shape.parts == 2) {
+    pack_column_floats(shape, column + part_floats(shape), [&](std::size_t k) {
+      return to_bfloat16(value(k) - to_bfloat16(value(k)));
+    });
   }
 }
 
 void multiply(const MatrixShape& shape, const ProductCall& call) noexcept AUDIOGEN_REALTIME {
   switch (shape.form) {
     case MatrixForm::kFloat32:
-      multiply_form<Float32>(shape, call);
+      multiply_parts<Float32, 1>(shape, call);
       break;
     case MatrixForm::kBFloat16:
       multiply_form<BFloat16>(shape, call);

@@ -173,12 +173,15 @@ SampleRNNWeights::SampleRNNWeights(SampleRNNConfig config, const core::FloatArra
   const std::size_t dim = config_.dim, gates = config_.n_gates() * dim;
   const std::size_t n_told = config_.n_features(), n_levels = config_.n_levels();
   const auto matrix = [&](std::size_t rows, const std::vector<float>& weight,
-                          const std::vector<float>& bias) {
-    kernels::Matrix packed{{rows, dim, precision_}, {}};
+                          const std::vector<float>& bias, std::size_t parts = 1) {
+    kernels::Matrix packed{{rows, dim, precision_, parts}, {}};
     packed.packed = kernels::AlignedFloats(kernels::matrix_packed_floats(packed.shape));
     kernels_->pack_matrix(packed.shape, weight.data(), bias.data(), packed.packed.data());
     return packed;
   };
+  // Of what rounding costs, most is paid where errors add up, in the recurrence, and where logits
+  // are large.
+  const std::size_t fine = precision_ == Precision::kFloat32 ? 1 : 2;
   WeightReader reader(arrays);
   const Wide layer2(dim, dim, reader.take("sample.layer2.weight", {dim, dim}));
   const auto& bias2 = reader.take("sample.layer2.bias", {dim});
@@ -223,7 +226,7 @@ SampleRNNWeights::SampleRNNWeights(SampleRNNConfig config, const core::FloatArra
         }
       }
       layer.recurrent = matrix(gates, reader.take(name + "hh" + end + "weight", {gates, dim}),
-                               reader.take(name + "hh" + end + "bias", {gates}));
+                               reader.take(name + "hh" + end + "bias", {gates}), fine);
     }
     const std::size_t n_states =
         config_.n_rnn * (config_.rnn == SampleRNNConfig::Rnn::kLstm ? 2 : 1);
@@ -292,11 +295,11 @@ SampleRNNWeights::SampleRNNWeights(SampleRNNConfig config, const core::FloatArra
       std::copy_n(upper.data() + k * dim, dim, upper_.data() + k * stride);
     }
     output_low_ = matrix(n_levels, reader.take("sample.output_low.weight", {n_levels, dim}),
-                         reader.take("sample.output_low.bias", {n_levels}));
+                         reader.take("sample.output_low.bias", {n_levels}), fine);
   }
   hidden_ = matrix(bias.size(), weight, bias);
   output_ = matrix(n_levels, reader.take("sample.output.weight", {n_levels, dim}),
-                   reader.take("sample.output.bias", {n_levels}));
+                   reader.take("sample.output.bias", {n_levels}), fine);
   reader.finish();
   samples_.resize(config_.q_levels);
   for (std::size_t k = 0; k < samples_.size(); ++k) samples_[k] = sample_of(k, config_);
@@ -405,7 +408,7 @@ SampleStream::SampleStream(std::shared_ptr<const SampleRNNWeights> weights, std:
   state_ = kernels::AlignedFloats(n_streams * stream_floats_);
   history_size_ = std::bit_ceil(config.frame_sizes[0]);
   history_.resize(n_streams * history_size_);
-  const std::size_t column = kernels::column_floats(weights_->hidden_.shape);
+  const std::size_t column = kernels::column_floats(weights_->output_.shape);
   // Once to count, once to cut.
   const auto lay_out = [&](float* memory) {
     Carver carver(memory);

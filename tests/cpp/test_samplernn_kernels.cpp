@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "check.h"
@@ -28,9 +29,10 @@ double bfloat16(float x) {
   return std::ldexp(std::nearbyint(mantissa * 256.0), exponent - 8);
 }
 
-// What int8 makes of numbers: integers to `range`, and their unit.
+// What int8 makes of numbers: integers to `range`, what is left of each in 254ths of their unit,
+// and that.
 struct Quantised {
-  std::vector<int> integers;
+  std::vector<int> integers, rests;
   float unit;
   Quantised(const float* x, std::size_t n, float range) {
     float most = 0.0f;
@@ -39,6 +41,9 @@ struct Quantised {
     for (std::size_t i = 0; i < n; ++i) {
       const volatile float scaled = most > 0.0f ? x[i] * (range / most) : 0.0f;
       integers.push_back(static_cast<int>(std::nearbyintf(scaled)));
+      const volatile float held = static_cast<float>(integers.back()) * unit;
+      const volatile float left = (x[i] - held) * (most > 0.0f ? range / most * 254.0f : 0.0f);
+      rests.push_back(static_cast<int>(std::nearbyintf(left)));
     }
   }
   explicit Quantised(const float* weight, std::size_t n) : Quantised(weight, n, 127.0f) {
@@ -63,10 +68,17 @@ struct Product {
     double sum = 0.0;
     if (shape.form == MatrixForm::kInt8) {
       const Quantised a(w, shape.depth), b(in.data(), shape.depth, rectify ? 255.0f : 127.0f);
-      for (std::size_t k = 0; k < shape.depth; ++k) sum += a.integers[k] * b.integers[k];
+      for (std::size_t k = 0; k < shape.depth; ++k) {
+        const double rest = shape.parts == 2 ? b.rests[k] / 254.0 : 0.0;
+        sum += a.integers[k] * (b.integers[k] + rest);
+      }
       sum *= static_cast<double>(a.unit) * b.unit;
     } else if (shape.form == MatrixForm::kBFloat16) {
-      for (std::size_t k = 0; k < shape.depth; ++k) sum += bfloat16(w[k]) * bfloat16(in[k]);
+      for (std::size_t k = 0; k < shape.depth; ++k) {
+        const double part = bfloat16(in[k]);
+        const double rest = shape.parts == 2 ? bfloat16(static_cast<float>(in[k] - part)) : 0.0;
+        sum += bfloat16(w[k]) * (part + rest);
+      }
     } else {
       for (std::size_t k = 0; k < shape.depth; ++k) sum += static_cast<double>(w[k]) * in[k];
     }
@@ -110,10 +122,15 @@ void products() {
   std::mt19937 random(1);
   const std::size_t sizes[][2] = {{1, 1},     {3, 5},    {64, 16}, {65, 17},
                                   {130, 100}, {257, 33}, {320, 2}, {48, 300}};
-  for (const auto form : {MatrixForm::kFloat32, MatrixForm::kBFloat16, MatrixForm::kInt8}) {
+  const std::pair<MatrixForm, std::size_t> forms[] = {{MatrixForm::kFloat32, 1},
+                                                      {MatrixForm::kBFloat16, 1},
+                                                      {MatrixForm::kBFloat16, 2},
+                                                      {MatrixForm::kInt8, 1},
+                                                      {MatrixForm::kInt8, 2}};
+  for (const auto& [form, parts] : forms) {
     for (const auto& [rows, depth] : sizes) {
       for (const bool rectify : {false, true}) {
-        Product p{{rows, depth, form}, normal(rows * depth, random), {}, 13, {}, rectify};
+        Product p{{rows, depth, form, parts}, normal(rows * depth, random), {}, 13, {}, rectify};
         p.x = normal(p.n * depth, random);
         std::fill_n(p.x.begin() + static_cast<std::ptrdiff_t>(depth), depth, 0.0f);
         std::fill_n(p.weight.begin(), depth, 0.0f);
@@ -140,6 +157,41 @@ void products() {
               CHECK(same_bits(part, p.run(*table, 3, 3 + n, cut)));
             }
           }
+        }
+      }
+    }
+  }
+}
+
+// Rows of multiples of a power of two lose nothing in int8, and two parts next to nothing of a
+// column.
+void grids() {
+  std::mt19937 random(6);
+  const std::size_t rows = 70, depth = 100;
+  for (const auto form : {MatrixForm::kBFloat16, MatrixForm::kInt8}) {
+    Product p{{rows, depth, form, 2}, normal(rows * depth, random), {}, 3, {}, false};
+    for (std::size_t i = 0; i < p.weight.size(); ++i) {
+      // The largest of a row is anything from 64 to 127 units.
+      const float unit = std::ldexp(1.0f, static_cast<int>(i / depth % 5) - 9);
+      const float most = 64.0f + static_cast<float>(i / depth % 64);
+      p.weight[i] = unit * std::clamp(std::nearbyint(40.0f * p.weight[i]), -most, most);
+    }
+    for (std::size_t row = 0; row < rows; ++row) {
+      p.weight[row * depth] =
+          std::ldexp(64.0f + static_cast<float>(row % 64), static_cast<int>(row % 5) - 9);
+    }
+    p.x = normal(p.n * depth, random);
+    for (const KernelTable* table : available_kernels()) {
+      const auto product = p.run(*table, 0, p.n, rows);
+      for (std::size_t c = 0; c < p.n; ++c) {
+        for (std::size_t row = 0; row < rows; ++row) {
+          double exact = 0.0, largest = 0.0;
+          for (std::size_t k = 0; k < depth; ++k) {
+            const double term = static_cast<double>(p.weight[row * depth + k]) * p.x[c * depth + k];
+            exact += term;
+            largest += std::abs(term);
+          }
+          CHECK_NEAR(product[c * rows + row], exact, 1e-4 * largest);
         }
       }
     }
@@ -312,6 +364,7 @@ void draws() {
 
 int main() {
   products();
+  grids();
   folds();
   gates();
   gate_gradients();
