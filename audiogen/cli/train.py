@@ -285,8 +285,12 @@ def samplernn(
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="How many, in all.")] = None,
     frame_sizes: Annotated[
-        str, typer.Option(help="Of the recurrent tiers, in samples, coarse to fine.")
-    ] = "2",
+        str | None,
+        typer.Option(
+            help="Of the recurrent tiers, in samples, coarse to fine.",
+            show_default="2; 16,4 for notes",
+        ),
+    ] = None,
     dim: Annotated[int, typer.Option(min=1, help="Width of the network.")] = 256,
     layers: Annotated[int, typer.Option(min=1, help="Recurrent layers of a tier.")] = 1,
     rnn: Annotated[str, typer.Option(help="gru or lstm.")] = "gru",
@@ -301,7 +305,10 @@ def samplernn(
         bool, typer.Option("--classes", help="Each subfolder is a sound to choose.")
     ] = False,
     sample_rate: Annotated[int, typer.Option(min=8000, max=48000, help="Hz.")] = 16000,
-    batch: Annotated[int, typer.Option(min=1, help="Excerpts read at once.")] = 16,
+    batch: Annotated[
+        int | None,
+        typer.Option(min=1, help="Excerpts read at once.", show_default="16; 64 for notes"),
+    ] = None,
     chunk: Annotated[int, typer.Option(min=1, help="Samples between two updates.")] = 512,
     learning_rate: Annotated[float, typer.Option(min=0.0)] = 0.02,
     held_out: Annotated[float, typer.Option(min=0.001, max=0.5, help="Share of files.")] = 0.05,
@@ -325,6 +332,7 @@ def samplernn(
     """
     import torch
 
+    from audiogen.data.samples import is_set
     from audiogen.models.samplernn import SampleRNNConfig
     from audiogen.presets import load_preset
     from audiogen.training.excerpts import read_training_data
@@ -337,15 +345,24 @@ def samplernn(
     from audiogen.training.pack import write_card
     from audiogen.training.precision import has_bfloat16
     from audiogen.training.processes import Processes
-    from audiogen.training.samplernn import Recipe, Trainer, steps_in
+    from audiogen.training.samplernn import (
+        NOTE_BATCH,
+        NOTE_FRAME_SIZES,
+        Recipe,
+        Trainer,
+        steps_in,
+    )
 
     if (minutes is None) == (steps is None):
         raise ParameterError("give either --minutes or --steps, one of the two")
     processes = Processes.launched()
     checkpoints, state = begin(output, run, resume, processes)
     torch.set_num_threads(threads)
+    usual = Recipe().model.frame_sizes, Recipe.batch
+    if is_set(data):
+        usual = NOTE_FRAME_SIZES, NOTE_BATCH
     model = SampleRNNConfig(
-        frame_sizes=_sizes(frame_sizes),
+        frame_sizes=_sizes(frame_sizes) if frame_sizes else usual[0],
         dim=dim,
         n_rnn=layers,
         rnn=rnn,
@@ -354,7 +371,7 @@ def samplernn(
         quantisation=quantisation,
     )
     options: dict[str, Any] = {
-        "batch": batch,
+        "batch": batch or usual[1],
         "chunk": chunk,
         "learning_rate": learning_rate,
         "held_out": held_out,

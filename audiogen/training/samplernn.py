@@ -28,6 +28,9 @@ from audiogen.training.processes import Processes
 EVALUATION_CHUNK = 8192  # samples
 N_TIMED = 12  # steps
 N_EVALUATIONS = 20  # in the course of a training
+# Of notes in place of the recipe's own: a held tone says little that is new in half a second, so
+# many are read at once, and tiers may be slower.
+NOTE_FRAME_SIZES, NOTE_BATCH = (16, 4), 64
 # Training sound that tells what matrices hear as they are brought to the grid: excerpts, s of each.
 N_HEARD, HEARD_S = 16, 1.0
 

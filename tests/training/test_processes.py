@@ -28,18 +28,20 @@ from audiogen.training.processes import Processes  # noqa: E402
 N_STEPS = 3  # the first and the third of a critic have the penalty
 
 
-def gansynth(processes: Processes, adversarial_share: float) -> Any:
+def gansynth(processes: Processes, adversarial_share: float, untaught: bool = False) -> Any:
     from audiogen.training.gansynth import Trainer
-    from tests.training.test_trainer import TINY, make_notes
+    from tests.training.test_trainer import TINY, make_notes, without
 
     recipe = dataclasses.replace(
         TINY, adversarial_share=adversarial_share, adversarial_batch=4, held_out=0.2
     )
-    trainer = Trainer(make_notes(), recipe, compiled=False, processes=processes)
+    notes = without(1) if untaught else make_notes()
+    trainer = Trainer(notes, recipe, compiled=False, processes=processes)
     # Adam's first step has the sign of a gradient only, also of one that is nothing but rounding.
     trainer.optimiser = torch.optim.SGD(trainer.parameters(), 0.01)
     trainer.critic_optimiser = torch.optim.SGD(trainer.critic.parameters(), 0.01)
-    return trainer, [trainer.optimiser, trainer.critic_optimiser]
+    trainer.fit_optimiser = torch.optim.SGD([trainer.latents], 0.01)
+    return trainer, [trainer.optimiser, trainer.critic_optimiser, trainer.fit_optimiser]
 
 
 def samplernn(processes: Processes) -> Any:
@@ -72,6 +74,7 @@ def growing(processes: Processes) -> Any:
 TRAININGS = {
     "regression": lambda processes: gansynth(processes, 0.0),
     "critic": lambda processes: gansynth(processes, 1.0),
+    "held-out instrument": lambda processes: gansynth(processes, 0.0, untaught=True),
     "growing": growing,
     "samplernn": samplernn,
 }
@@ -123,7 +126,9 @@ def run_in_two(module: str, *words: object) -> str:
 @pytest.mark.parametrize("name", TRAININGS)
 def test_two_processes_have_the_gradients_of_one(name: str, shared: dict[str, Any]) -> None:
     alone, together = gradients(name, Processes()), shared[name]
-    assert len(alone["updates"]) == N_STEPS * (2 if name in ("critic", "growing") else 1)
+    n_updates = N_STEPS * (2 if name in ("critic", "growing") else 1)
+    n_updates += name == "held-out instrument"  # of its latent, after the first step
+    assert len(alone["updates"]) == n_updates
     n_first = len(alone["updates"]) // N_STEPS
     for i, (mine, theirs) in enumerate(zip(alone["updates"], together["updates"], strict=True)):
         # Of all weights at once: a difference of nothing but rounding has either sign. It grows
