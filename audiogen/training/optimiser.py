@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from audiogen.training.checkpoints import n_bytes_of
 
 NARROWEST = 8  # side of a matrix that Muon takes
+# It takes none that hears samples or what the network is told. With its steps, which are as long in
+# every direction, much was made of little there, and some notes that were held out fell apart.
+OUTERMOST = ("tiers.0.ih.0.weight", "input.weight", "features.weight")
 ADAM_SHARE = 0.6  # Adam's rate, of Muon's
 MOMENTUM = 0.95
 # Of the quintic whose fifth iterate brings all singular values near 1.
@@ -71,7 +74,7 @@ class Muon(torch.optim.Optimizer):
 
 
 class MuonAndAdam:
-    """Muon for matrices; Adam for what is none, embeddings, and what is narrower than 8.
+    """Muon for a SampleRNN's inner matrices, 8 wide or more; Adam for everything else.
 
     Parameters
     ----------
@@ -85,7 +88,8 @@ class MuonAndAdam:
         others: list[nn.Parameter] = []
         for name, parameter in model.named_parameters():
             wide = parameter.ndim == 2 and min(parameter.shape) >= NARROWEST
-            (matrices if wide and name.endswith("weight") else others).append(parameter)
+            inner = name.endswith("weight") and not name.endswith(OUTERMOST)
+            (matrices if wide and inner else others).append(parameter)
         # Kept of each number: one with Muon, two with Adam.
         self.n_bytes = n_bytes_of(*matrices, *others, *others)
         self._parts: list[torch.optim.Optimizer] = [

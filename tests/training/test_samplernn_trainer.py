@@ -228,7 +228,10 @@ def test_recordings_that_are_too_short_are_refused(tmp_path):
 
 
 def test_the_command_trains_by_the_default_recipe() -> None:
-    """What the command line can't import, since that would import torch."""
+    """What the command line can't import, since that would import torch.
+
+    Of batch and frames: `test_train_samplernn.test_many_notes_are_read_at_once_by_slower_tiers`.
+    """
     told, default = inspect.signature(samplernn).parameters, Recipe()
-    for name in ("batch", "chunk", "learning_rate", "held_out", "sample_rate", "seed"):
+    for name in ("chunk", "learning_rate", "held_out", "sample_rate", "seed"):
         assert told[name].default == getattr(default, name)
