@@ -22,7 +22,7 @@ def moved(model: torch.nn.Module, scale: float) -> dict[str, torch.Tensor]:
     for parameter in model.parameters():
         drawn = torch.randn(parameter.shape, generator=generator)
         # None is so near 0 that Adam's epsilon counts.
-        parameter.grad = scale * (drawn + 0.1 * drawn.sign())
+        parameter.grad = scale * drawn.sign() * drawn.abs().clamp(min=0.01)
     optimiser.step()
     optimiser.zero_grad()
     assert all(p.grad is None for p in model.parameters())
