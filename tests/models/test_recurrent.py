@@ -130,11 +130,16 @@ def test_arrays_that_do_not_fit_are_refused():
             loop.backward(0, **fine | {name: wrong})
 
 
-def test_a_scan_can_be_cut():
+@pytest.mark.parametrize("dim", [DIM, 16])
+def test_a_scan_can_be_cut(dim: int) -> None:
     torch.manual_seed(1)
-    x, weight, bias = torch.randn(2, 8, 3 * DIM), torch.randn(3 * DIM, DIM), torch.randn(3 * DIM)
-    first = torch.randn(1, 2, DIM)
+    x, weight, bias = torch.randn(2, 8, 3 * dim), torch.randn(3 * dim, dim), torch.randn(3 * dim)
+    first = torch.randn(1, 2, dim)
     whole, end = scan("gru", x, first, weight, bias)
     head, middle = scan("gru", x[:, :5], first, weight, bias)
     tail, last = scan("gru", x[:, 5:], middle, weight, bias)
-    assert torch.equal(torch.cat((head, tail), dim=1), whole) and torch.equal(last, end)
+    parts = torch.cat((head, tail), dim=1)
+    torch.testing.assert_close((parts, last), (whole, end), rtol=0.0, atol=1e-6)
+    # To the bit where rows are aligned alike: some BLAS take their sums' order from the address.
+    if dim == 16:
+        assert torch.equal(parts, whole) and torch.equal(last, end)
