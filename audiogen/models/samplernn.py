@@ -42,8 +42,8 @@ class SampleRNNConfig:
     ----------
     frame_sizes : tuple of int, samples
         Of the recurrent tiers, coarse to fine; each a multiple of the next. ``(8, 2)`` makes
-        three tiers with the sample-level one; ``(1,)`` is a flat RNN (the paper's equation 2,
-        whose output layers also see the last sample).
+        three tiers with the sample-level one; ``(1,)`` is a flat RNN, whose sample-level network
+        also hears the last sample.
     dim : int
         Width of everything.
     n_rnn : int
@@ -51,6 +51,8 @@ class SampleRNNConfig:
     rnn : str
         ``gru`` or ``lstm``.
     embedding_size : int
+        With 0 the sample-level network hears samples through the tiers alone, which with frames of
+        ``(1,)`` is the paper's equation 2: a baseline, not for presets.
     q_levels : int
         Up to 256, drawn from one softmax; or 65536, whose upper and lower byte are drawn one
         after the other (the two softmaxes of Kalchbrenner et al., "Efficient Neural Audio
@@ -252,17 +254,20 @@ class SampleLevel(nn.Module):
         self.window = c.frame_sizes[-1]  # samples that are looked back at
         self.two_bytes = c.two_bytes
         n_out = min(c.q_levels, N_BYTE)
-        self.embedding = nn.Parameter(level_features(n_out, c.embedding_size))
-        self.layer1 = Linear(
-            self.window * c.embedding_size, dim, bias=False, norm=norm, init="lecun"
-        )
+        self.hears = c.embedding_size > 0
+        if self.hears:
+            self.embedding = nn.Parameter(level_features(n_out, c.embedding_size))
+            self.layer1 = Linear(
+                self.window * c.embedding_size, dim, bias=False, norm=norm, init="lecun"
+            )
         if c.n_features:
             self.features = Linear(c.n_features, dim, bias=False, norm=norm, init="lecun")
         self.layer2 = Linear(dim, dim, norm=norm, init="he")
         self.layer3 = Linear(dim, dim, norm=norm, init="he")
         self.output = Linear(dim, n_out, norm=norm, init="lecun")
         if c.two_bytes:
-            self.embedding_low = nn.Parameter(level_features(N_BYTE, c.embedding_size))
+            if self.hears:
+                self.embedding_low = nn.Parameter(level_features(N_BYTE, c.embedding_size))
             self.upper = nn.Parameter(0.1 * torch.randn(N_BYTE, dim))
             self.layer3_low = Linear(dim, dim, norm=norm, init="he")
             self.output_low = Linear(dim, N_BYTE, norm=norm, init="lecun")
@@ -287,10 +292,13 @@ class SampleLevel(nn.Module):
         low_logits : Tensor [batch, n_samples, 256] or None
             Of the lower byte, given the upper one.
         """
-        past = F.embedding(heard >> 8 if self.two_bytes else heard, self.embedding)
-        if self.two_bytes:
-            past = past + F.embedding(heard & 255, self.embedding_low)
-        x = self.layer1(past.unfold(1, self.window, 1).transpose(2, 3).flatten(2)) + conditioning
+        x = conditioning
+        if self.hears:
+            past = F.embedding(heard >> 8 if self.two_bytes else heard, self.embedding)
+            if self.two_bytes:
+                past = past + F.embedding(heard & 255, self.embedding_low)
+            past = past.unfold(1, self.window, 1).transpose(2, 3).flatten(2)
+            x = x + self.layer1(past)
         if features is not None:
             x = x + self.features(features)
         x = F.relu(self.layer2(x))

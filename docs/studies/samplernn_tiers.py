@@ -4,15 +4,19 @@
     python docs/studies/samplernn_tiers.py FOLDER --preset speech-sketch [--held-out 0.05]
 
 print held-out bits a sample of each, beside those of counting (Mehri et al., ICLR 2017, table 1).
-With a preset it's the flat network alone, of the preset's width and levels, with as many steps as
-fit the time that the preset's would take on this core. Both are of the default recipe, so the
-preset must have been trained by it, in one command.
+*Equation 2* is the paper's flat RNN; the *flat* one here is a tier of one sample, whose output
+layers hear the last sample too.
+
+With a preset it's a flat network alone, of the preset's width and levels, with as many steps as fit
+the time that the preset's --steps would take on this core (those of its card by default). Both are
+of the default recipe, so the preset must have been trained by it.
 """
 
 import argparse
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from samplernn_identical import model_of
@@ -25,7 +29,12 @@ from audiogen.training.excerpts import TrainingData, read_training_data
 from audiogen.training.export_samplernn import FINAL_S
 from audiogen.training.memory import keep_freed_memory
 
-TIERS = {"flat": (1,), "two tiers": (2,), "three tiers": (8, 2)}
+NETWORKS: dict[str, dict[str, Any]] = {
+    "equation 2": {"frame_sizes": (1,), "embedding_size": 0},
+    "flat": {"frame_sizes": (1,)},
+    "two tiers": {"frame_sizes": (2,)},
+    "three tiers": {"frame_sizes": (8, 2)},
+}
 N_TIMED = 30  # steps
 
 
@@ -33,28 +42,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seconds", type=float, default=300.0, help="of CPU time, for each")
-    parser.add_argument("--preset", help="that the flat network is set beside")
+    parser.add_argument("--preset", help="that one flat network is set beside")
+    parser.add_argument("--steps", type=int, help="of the preset's training")
+    parser.add_argument("--flat", choices=("equation 2", "flat"), default="equation 2")
     parser.add_argument("--held-out", type=float, default=0.1, help="share of the files")
     given = parser.parse_args()
     torch.set_num_threads(1)
     keep_freed_memory()
     if given.preset is None:
         samplernn.N_EVALUATIONS = 1  # at the end alone
-        model = SampleRNNConfig((1,), 256, embedding_size=64, quantisation="mu_law")
-        for name, frame_sizes in TIERS.items():
-            data = _read(given.folder, replace(model, frame_sizes=frame_sizes), given.held_out)
+        model = samplernn.Recipe().model
+        for name, sizes in NETWORKS.items():
+            data = _read(given.folder, replace(model, **sizes), given.held_out)
             steps = int(given.seconds / _seconds_a_step(data))
             print(f"{given.folder.name}: {name}, {_trained(data, steps)}", flush=True)
     else:
         preset = load_preset(given.preset)
         model = model_of(given.preset).config
         seconds = _seconds_a_step(_read(given.folder, model, given.held_out))
-        seconds *= preset.training.steps
-        data = _read(given.folder, replace(model, frame_sizes=(1,)), given.held_out)
+        seconds *= given.steps or preset.training.steps
+        data = _read(given.folder, replace(model, **NETWORKS[given.flat]), given.held_out)
         steps = int(seconds / _seconds_a_step(data))
         print(f"{given.folder.name}: {seconds:.0f} s of this core for either", flush=True)
         print(f"{given.preset}: {preset.measured['held_out_bits']:.3f} bits")
-        print(f"flat, {_trained(data, steps)}", flush=True)
+        print(f"{given.flat}, {_trained(data, steps)}", flush=True)
     levels = data.training.levels, data.held_out.levels, model.q_levels
     counted = f"bigram {bigram_bits(*levels):.3f}, unigram {unigram_bits(*levels):.3f}"
     print(f"{given.folder.name}: {counted}")

@@ -24,6 +24,10 @@ VARIANTS = {
     "three tiers": TINY,
     "two tiers": dataclasses.replace(TINY, frame_sizes=(4,)),
     "flat": dataclasses.replace(TINY, frame_sizes=(1,)),
+    "equation 2": dataclasses.replace(TINY, frame_sizes=(1,), embedding_size=0),
+    "equation 2, 16 bits": dataclasses.replace(
+        TINY, frame_sizes=(1,), embedding_size=0, q_levels=65536
+    ),
     "four tiers, two layers": dataclasses.replace(TINY, frame_sizes=(8, 4, 2), n_rnn=2),
     "lstm": dataclasses.replace(TINY, rnn="lstm", n_rnn=2),
     "16 bits": dataclasses.replace(TINY, q_levels=65536, quantisation="mu_law"),
@@ -125,6 +129,30 @@ def test_every_weight_learns_and_travels(config):
     import_weights(other, export_weights(model))
     ours, theirs = (logits_of(m, levels, features)[0] for m in (other, model))
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_equation_2_is_torchs_gru_and_three_layers():
+    model = make(VARIANTS["equation 2"])
+    levels, _ = sound(model.config, 16)
+    weights = {name: torch.from_numpy(w) for name, w in export_weights(model).items()}
+    gru = torch.nn.GRU(1, 12, batch_first=True)
+    gru.load_state_dict(
+        {
+            f"{theirs}_l0": weights[f"tiers.0.{ours}"]
+            for ours, theirs in {
+                "ih.0.weight": "weight_ih",
+                "ih.0.bias": "bias_ih",
+                "hh.0.weight": "weight_hh",
+                "hh.0.bias": "bias_hh",
+            }.items()
+        }
+    )
+    x = levels[:, :-1, None] * (4.0 / 255.0) - 2.0
+    x, _ = gru(x, weights["tiers.0.h0"][:, None].expand(-1, 2, -1).contiguous())
+    for layer in ("tiers.0.upsample", "sample.layer2", "sample.layer3", "sample.output"):
+        x = torch.nn.functional.linear(x, weights[f"{layer}.weight"], weights[f"{layer}.bias"])
+        x = x.relu() if layer in ("sample.layer2", "sample.layer3") else x
+    torch.testing.assert_close(logits_of(model, levels, None)[0], x, rtol=1e-5, atol=1e-5)
 
 
 def test_weight_norm_keeps_the_length_that_was_learned():
