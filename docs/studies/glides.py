@@ -13,33 +13,35 @@ import sys
 import librosa
 import numpy as np
 
-HOP, FRAME = 256, 1024
+from audiogen.audio_file import read_audio
+
+RATE, HOP, FRAME = 16000, 256, 1024
 LOWEST_HZ, HIGHEST_HZ = 150.0, 1000.0
 LEAST_FRAMES = 12  # of a note that counts
 
 
 def main() -> None:
     for path in sys.argv[1:]:
-        samples, rate = librosa.load(path, sr=None, mono=True)
+        samples = read_audio(path, RATE)
         f0, _, _ = librosa.pyin(
             samples,
             fmin=LOWEST_HZ,
             fmax=HIGHEST_HZ,
-            sr=rate,
+            sr=RATE,
             frame_length=FRAME,
             hop_length=HOP,
         )
         pitch = librosa.hz_to_midi(f0)
-        onsets = librosa.onset.onset_detect(y=samples, sr=rate, hop_length=HOP, units="frames")
+        onsets = librosa.onset.onset_detect(y=samples, sr=RATE, hop_length=HOP, units="frames")
         moved = []
         for start, end in zip(onsets, [*onsets[1:], len(pitch)], strict=True):
             note = pitch[start + 3 : end - 1]  # without attack
             note = note[~np.isnan(note)]
             if len(note) >= LEAST_FRAMES:
-                moved.append(np.diff(np.percentile(note, [10, 90]))[0])
+                moved.append(np.ptp(np.percentile(note, [10, 90])))
         middle, most = np.percentile(moved, [50, 90])
         print(
-            f"{path}: {len(onsets) * rate / len(samples):.2f} notes a second,"
+            f"{path}: {len(onsets) * RATE / len(samples):.2f} notes a second,"
             f" pitch moves by {middle:.2f} semitones in the median, {most:.2f} in a tenth of"
             f" {len(moved)}; no pitch {np.isnan(pitch).mean():.0%} of the time"
         )

@@ -64,7 +64,8 @@ def main() -> None:
         data = _read(given.folder, replace(model, **NETWORKS[given.flat]), given.held_out)
         steps = int(seconds / _seconds_a_step(data))
         print(f"{given.folder.name}: {seconds:.0f} s of this core for either", flush=True)
-        print(f"{given.preset}: {preset.measured['held_out_bits']:.3f} bits")
+        bits = preset.measured["held_out_bits"]
+        print(f"{given.preset}, {preset.training.steps} steps: {bits:.3f} bits")
         print(f"{given.flat}, {_trained(data, steps)}", flush=True)
     levels = data.training.levels, data.held_out.levels, model.q_levels
     counted = f"bigram {bigram_bits(*levels):.3f}, unigram {unigram_bits(*levels):.3f}"
