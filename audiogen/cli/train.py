@@ -312,6 +312,10 @@ def samplernn(
     chunk: Annotated[int, typer.Option(min=1, help="Samples between two updates.")] = 512,
     learning_rate: Annotated[float, typer.Option(min=0.0)] = 0.02,
     held_out: Annotated[float, typer.Option(min=0.001, max=0.5, help="Share of files.")] = 0.05,
+    augmentation: Annotated[
+        float,
+        typer.Option(min=0.0, max=1.0, help="To vary what is heard; 1 for a few minutes of sound."),
+    ] = 0.0,
     temperature: Annotated[float, typer.Option(min=0.05, max=2.0, help="Played with.")] = 1.0,
     seed: Seed = 0,
     threads: Threads = 1,
@@ -375,6 +379,7 @@ def samplernn(
         "chunk": chunk,
         "learning_rate": learning_rate,
         "held_out": held_out,
+        "augmentation": augmentation,
         "sample_rate": sample_rate,
         "seed": seed,
     }
@@ -392,6 +397,7 @@ def samplernn(
         held_out=held_out,
         seed=seed,
         by_subfolder=classes,
+        augmentation=augmentation,
         astray=recipe.astray,
     )
     for line in prepared.split["skipped"]:

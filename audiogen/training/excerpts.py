@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -52,8 +55,12 @@ class Excerpts(Protocol):
         """Samples start .. start + n."""
 
 
+# At augmentation = 1: how much faster or slower, and louder or softer, a recording is heard; speeds
+# are multiples of 1/40.
+LARGEST_SPEED, LARGEST_GAIN_DB, SPEEDS = 1.25, 6.0, 40
+N_VARIED = 256  # excerpts that are kept as they are heard
 LONGEST_DELAY = 80  # samples by which a note may sound after its note-on
-N_WAYS = 1 << 20  # to go astray
+N_WAYS = 1 << 20  # to vary a recording, or for a note to go astray
 # At astray = 1: by how much the past may be too soft, and the normal deviation of its levels in
 # halves of their range.
 LARGEST_FALL_DB, LEVEL_ERROR = 240.0, 0.1
@@ -62,6 +69,10 @@ SILENT_SHARE = 0.15  # of notes whose past is silent half of the time
 
 class RecordedExcerpts:
     """Stretches of recordings that were put one after the other.
+
+    Little sound is soon known by heart. With an augmentation each excerpt is heard at another speed
+    (Ko et al., "Audio augmentation for speech recognition", Interspeech 2015), level and polarity,
+    drawn by chance.
 
     Parameters
     ----------
@@ -75,6 +86,8 @@ class RecordedExcerpts:
         Excerpts are a multiple of it long.
     seed : int
         Of the order of the files.
+    augmentation : float
+        How much excerpts that are drawn vary, 0 to 1.
     """
 
     def __init__(
@@ -86,37 +99,77 @@ class RecordedExcerpts:
         excerpt_s: float,
         chunk: int,
         seed: int,
+        augmentation: float = 0.0,
     ):
-        self._past = config.frame_sizes[0]
+        self._config, self._past = config, config.frame_sizes[0]
         samples, owners = joined(files, sample_rate, seed)
-        longest = (len(samples) - self._past) // chunk * chunk
-        self.n_samples = min(round(excerpt_s * sample_rate) // chunk * chunk, longest)
+        self._samples = samples if augmentation else None
+        self._augmentation = augmentation
+        self._fastest = math.floor(SPEEDS * LARGEST_SPEED**augmentation)
+        longest = len(samples) * SPEEDS // self._fastest - self._past
+        wanted = min(round(excerpt_s * sample_rate), longest)
+        self.n_samples = wanted // chunk * chunk
         if self.n_samples < chunk:
             raise ParameterError(
-                f"the recordings that are for one purpose last {len(samples)} samples in all; a"
-                f" chunk of {chunk} and a frame of {self._past} more are wanted: give longer ones"
+                f"the recordings that are for one purpose last {len(samples)} samples in"
+                f" all; {-(-(chunk + self._past) * self._fastest // SPEEDS)} are wanted, for a"
+                f" chunk of {chunk} and a frame of {self._past} more: give longer ones"
             )
-        levels = quantise(samples, config.q_levels, config.quantisation)
-        self.levels = levels.astype(np.uint16 if config.two_bytes else np.uint8)
+        self.levels = self._quantised(samples)
         self._classes = None
         if config.conditioning == "class":
             index = np.array([labels.index(file.label) for file in files])
             self._classes = index[owners]
             self._eye = np.eye(config.n_classes, dtype=np.float32)
+        self._varied = lru_cache(N_VARIED)(self._vary)
 
     def draw(self, random: np.random.Generator) -> int:
-        return int(random.integers(self._past, len(self.levels) - self.n_samples + 1))
+        """A place, and how the sound there varies, in one number."""
+        longest = math.ceil((self._past + self.n_samples) * self._fastest / SPEEDS)
+        first = self._past + int(random.integers(len(self.levels) - longest + 1))
+        way = int(random.integers(1, N_WAYS)) if self._augmentation else 0
+        return way * len(self.levels) + first
 
     def all(self) -> list[int]:
         last = len(self.levels) - self.n_samples
         return list(range(self._past, last + 1, self.n_samples))
 
     def chunk(self, which: int, start: int, n: int) -> Chunk:
-        first = which + start
-        levels = self.levels[first - self._past : first + n]
-        classes = self._classes
-        told = None if classes is None else self._eye[classes[first : first + n]]
-        return Chunk(levels, told, levels)
+        way, first = divmod(which, len(self.levels))
+        stop = start + n
+        if way:
+            levels = self._varied(which)[start : self._past + stop]
+        else:
+            levels = self.levels[first + start - self._past : first + stop]
+        if self._classes is None:
+            return Chunk(levels, None, levels)
+        where = first + (np.arange(start, stop) * float(self._way(way)[0])).astype(int)
+        return Chunk(levels, self._eye[self._classes[where]], levels)
+
+    def _quantised(self, samples: np.ndarray) -> np.ndarray:
+        levels = quantise(samples, self._config.q_levels, self._config.quantisation)
+        return levels.astype(np.uint16 if self._config.two_bytes else np.uint8)
+
+    def _way(self, way: int) -> tuple[Fraction, float]:
+        """Speed and gain; way 0 leaves a recording as it is."""
+        if not way:
+            return Fraction(1), 1.0
+        random = np.random.default_rng(way)
+        slowest = math.ceil(SPEEDS**2 / self._fastest)
+        speed = Fraction(int(random.integers(slowest, self._fastest + 1)), SPEEDS)
+        gain_db = self._augmentation * random.uniform(-LARGEST_GAIN_DB, LARGEST_GAIN_DB)
+        return speed, random.choice((-1.0, 1.0)) * 10.0 ** (gain_db / 20.0)
+
+    def _vary(self, which: int) -> np.ndarray:
+        """The levels of an excerpt and of the frame before it; no gain makes them clip."""
+        from scipy.signal import resample_poly
+
+        way, first = divmod(which, len(self.levels))
+        speed, gain = self._way(way)
+        n = self._past + self.n_samples
+        there = self._samples[first - self._past :][: math.ceil(n * speed)]
+        heard = gain * resample_poly(there, speed.denominator, speed.numerator)[:n]
+        return self._quantised(heard / max(1.0, np.abs(heard).max()))
 
 
 class NoteExcerpts:
@@ -286,6 +339,7 @@ def read_training_data(
     held_out: float,
     seed: int,
     by_subfolder: bool = False,
+    augmentation: float = 0.0,
     astray: float = 0.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> TrainingData:
@@ -305,6 +359,8 @@ def read_training_data(
         Of the split.
     by_subfolder : bool
         Whether the subfolders of recordings are classes.
+    augmentation : float
+        As `RecordedExcerpts`, of the recordings to train on.
     astray : float
         As `NoteExcerpts`, of the notes to train on.
     progress : callable, optional
@@ -316,6 +372,11 @@ def read_training_data(
         If there is nothing to train on, or too little.
     """
     if (folder / "examples.json").is_file():
+        if augmentation:
+            raise ParameterError(
+                f"augmentation={augmentation:g} is for recordings, and {folder} holds notes, which"
+                " keep their pitch and velocity: leave it out"
+            )
         return _notes(folder, model, sample_rate, chunk, held_out, seed, astray)
     found = read_recordings(folder, sample_rate, progress)
     labels = found.labels if by_subfolder else []
@@ -328,12 +389,14 @@ def read_training_data(
         model = replace(model, conditioning="class", n_classes=len(labels))
     training, held = found.split(held_out, seed)
 
-    def excerpts(files: list[Recording]) -> RecordedExcerpts:
-        return RecordedExcerpts(files, labels, model, sample_rate, excerpt_s, chunk, seed)
+    def excerpts(files: list[Recording], augmentation: float) -> RecordedExcerpts:
+        return RecordedExcerpts(
+            files, labels, model, sample_rate, excerpt_s, chunk, seed, augmentation
+        )
 
     return TrainingData(
-        training=excerpts(training),
-        held_out=excerpts(held),
+        training=excerpts(training, augmentation),
+        held_out=excerpts(held, 0.0),
         model=model,
         classes=tuple(labels),
         pitch_range=None,

@@ -53,6 +53,8 @@ class Recipe:
     average : float
         Share of the averaged weights that a step keeps.
     held_out : float
+    augmentation : float
+        How much recordings are varied (`RecordedExcerpts`).
     astray : float, periods
         How far the phase that is heard of a note's past may be off (`NoteExcerpts`).
     bfloat16 : bool
@@ -69,6 +71,7 @@ class Recipe:
     learning_rate: float = 0.02
     average: float = 0.998
     held_out: float = 0.05
+    augmentation: float = 0.0
     astray: float = 0.25
     bfloat16: bool = field(default_factory=has_bfloat16)
     sample_rate: int = 16000

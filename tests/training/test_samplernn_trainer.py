@@ -19,6 +19,7 @@ from audiogen.data.recordings import Recording  # noqa: E402
 from audiogen.errors import AudiogenError, FormatError, ParameterError  # noqa: E402
 from audiogen.evaluation.likelihood import bigram_bits, unigram_bits  # noqa: E402
 from audiogen.models.samplernn import SampleRNNConfig  # noqa: E402
+from audiogen.representation.levels import dequantise  # noqa: E402
 from audiogen.training.checkpoints import Checkpoints  # noqa: E402
 from audiogen.training.excerpts import RecordedExcerpts, read_training_data  # noqa: E402
 from audiogen.training.loop import train  # noqa: E402
@@ -37,7 +38,9 @@ TINY = Recipe(
 )
 
 
-def excerpts(recipe: Recipe = TINY, seed: int = 0, seconds: float = 1.0) -> RecordedExcerpts:
+def excerpts(
+    recipe: Recipe = TINY, seed: int = 0, seconds: float = 1.0, augmentation: float = 0.0
+) -> RecordedExcerpts:
     """Two files of tones, one class each."""
     t = np.arange(round(seconds * RATE)) / RATE
     random = np.random.default_rng(seed)
@@ -50,12 +53,13 @@ def excerpts(recipe: Recipe = TINY, seed: int = 0, seconds: float = 1.0) -> Reco
         for i, hz in enumerate((300.0, 500.0))
     ]
     return RecordedExcerpts(
-        files, ["a", "b"], recipe.model, RATE, recipe.excerpt_s, recipe.chunk, seed
+        files, ["a", "b"], recipe.model, RATE, recipe.excerpt_s, recipe.chunk, seed, augmentation
     )
 
 
 def make(recipe: Recipe = TINY) -> Trainer:
-    return Trainer(excerpts(recipe), excerpts(recipe, 1), recipe)
+    training = excerpts(recipe, augmentation=recipe.augmentation)
+    return Trainer(training, excerpts(recipe, 1), recipe)
 
 
 def same(a: object, b: object) -> bool:
@@ -121,15 +125,18 @@ def test_carried_chunks_are_one_long_stretch():
     np.testing.assert_allclose(chunks, bits.view(5, 32).mean(1).detach(), rtol=1e-4)
 
 
-@pytest.mark.parametrize("stop", [1, 13, 23])
-def test_stopped_and_gone_on_is_never_stopped(tmp_path: Path, stop: int) -> None:
-    whole = make()
+@pytest.mark.parametrize(("stop", "augmentation"), [(1, 0.0), (13, 0.0), (13, 1.0), (23, 0.0)])
+def test_stopped_and_gone_on_is_never_stopped(
+    tmp_path: Path, stop: int, augmentation: float
+) -> None:
+    recipe = dataclasses.replace(TINY, augmentation=augmentation)
+    whole = make(recipe)
     go(whole, tmp_path / "whole")
-    part = make()
+    part = make(recipe)
     for _ in range(stop):
         part.train_step()
     Checkpoints(tmp_path / "part", ignore).save(part)
-    gone_on = make()
+    gone_on = make(recipe)
     go(gone_on, tmp_path / "part")
     assert same(gone_on.state(), whole.state())
 
@@ -180,6 +187,58 @@ def test_steps_of_a_time_are_measured():
     n = steps_in(2.0, trainer)
     assert 20 < n < 20_000
     assert trainer.step > 0
+
+
+AUGMENTED = dataclasses.replace(
+    TINY,
+    excerpt_s=0.6,
+    model=dataclasses.replace(TINY.model, q_levels=65536, conditioning="class", n_classes=2),
+)
+
+
+def test_augmentation_plays_a_recording_at_other_speeds_and_levels():
+    source = excerpts(AUGMENTED, augmentation=1.0)
+    random, n, past = np.random.default_rng(0), source.n_samples, AUGMENTED.model.frame_sizes[0]
+    assert n == 4800
+    speeds, gains = [], []
+    for _ in range(100):
+        which = source.draw(random)
+        whole = source.chunk(which, 0, n)
+        assert np.array_equal(whole.levels, whole.heard) and len(whole.levels) == past + n
+        parts = [source.chunk(which, start, 32) for start in range(0, n, 32)]
+        assert np.array_equal(whole.levels[past:], np.concatenate([p.levels[past:] for p in parts]))
+        assert np.array_equal(whole.features, np.concatenate([p.features for p in parts]))
+        sound = dequantise(whole.levels[past:], 65536, "mu_law")
+        told = whole.features.argmax(axis=1)
+        for label, hz in enumerate((300.0, 500.0)):
+            tone = sound[told == label]
+            tone = tone[np.abs(tone).cumsum() > 0][:2000]
+            if len(tone) < 2000 or np.abs(tone[-200:]).max() < 0.05:
+                continue  # it ends within, or a silence does
+            spectrum = np.abs(np.fft.rfft(tone * np.hanning(2000), 1 << 16))
+            speeds.append(spectrum.argmax() * RATE / (1 << 16) / hz)
+            gains.append(np.abs(tone[500:-500]).max() / 0.505)
+    assert len(speeds) > 50
+    assert 0.795 < min(speeds) < 0.83 and 1.2 < max(speeds) < 1.255
+    assert 0.49 < min(gains) < 0.6 and 1.6 < max(gains) < 2.01
+
+
+def test_what_is_not_augmented_is_heard_as_it_was():
+    plain, varied = excerpts(AUGMENTED), excerpts(AUGMENTED, augmentation=1.0)
+    assert np.array_equal(plain.levels, varied.levels)
+    for which in varied.all():
+        there = varied.levels[which : which + 32]
+        assert np.array_equal(varied.chunk(which, 0, 32).levels[-32:], there)
+    random = np.random.default_rng(0)
+    drawn = {plain.draw(random) for _ in range(300)}
+    assert max(drawn) < len(plain.levels)
+    unit = excerpts(AUGMENTED, augmentation=0.05)  # no other speed is so near
+    for _ in range(30):
+        which = unit.draw(random)
+        first = which % len(unit.levels)
+        levels = plain.levels[first : first + 200]
+        old, new = (dequantise(x, 65536, "mu_law") for x in (levels, unit.chunk(which, 0, 200)[0]))
+        np.testing.assert_allclose(np.abs(new[-200:]), np.abs(old), rtol=0.04, atol=1e-4)
 
 
 def write_folder(folder: Path, n: int, seconds: float = 0.5) -> Path:
@@ -233,5 +292,5 @@ def test_the_command_trains_by_the_default_recipe() -> None:
     Of batch and frames: `test_train_samplernn.test_many_notes_are_read_at_once_by_slower_tiers`.
     """
     told, default = inspect.signature(samplernn).parameters, Recipe()
-    for name in ("chunk", "learning_rate", "held_out", "sample_rate", "seed"):
+    for name in ("chunk", "learning_rate", "held_out", "augmentation", "sample_rate", "seed"):
         assert told[name].default == getattr(default, name)

@@ -291,6 +291,15 @@ def test_an_empty_folder_is_refused(tmp_path, capsys):
     assert "no sound that can be used" in capsys.readouterr().err
 
 
+def test_augmentation_is_of_recordings(recordings, notes, tmp_path, capsys):
+    words = ("train", "samplernn", "-o", tmp_path / "x", "--steps", 2, *SMALL)
+    assert run(*words, notes, "--augmentation", 0.5) == 2
+    assert "augmentation=0.5 is for recordings" in capsys.readouterr().err
+    assert run(*words, recordings, "--augmentation", 1) == 0
+    state = Checkpoints(tmp_path / "x.run", print).newest()
+    assert state is not None and state["recipe"]["augmentation"] == 1.0
+
+
 def test_a_training_begins_with_a_preset_of_the_same_sizes(recordings, tmp_path, capsys):
     first, second = tmp_path / "first", tmp_path / "second"
     words = ("train", "samplernn", recordings, *SMALL)
