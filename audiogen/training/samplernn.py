@@ -27,7 +27,7 @@ from audiogen.training.processes import Processes
 
 EVALUATION_CHUNK = 8192  # samples
 N_TIMED = 12  # steps
-N_EVALUATIONS = 20  # in the course of a training
+N_LOOKS, LEAST_BETWEEN = 20, 500  # at held-out sound in a training, and steps from one to the next
 # Of notes in place of the recipe's own: a held tone says little that is new in half a second, so
 # many are read at once, and tiers may be slower.
 NOTE_FRAME_SIZES, NOTE_BATCH = (16, 4), 64
@@ -187,8 +187,7 @@ class Trainer:
 
     def _looks(self) -> bool:
         """Whether held-out sound is looked at after this step."""
-        steps = self.recipe.steps
-        return self.step == steps or self.step % max(1, steps // N_EVALUATIONS) == 0
+        return self.step == self.recipe.steps or self.step % _between_looks(self.recipe.steps) == 0
 
     def best_model(self) -> SampleRNN:
         """What did best on held-out sound."""
@@ -199,8 +198,7 @@ class Trainer:
 
     def kept_model(self) -> SampleRNN:
         """The averaged weights, on the grid that all precisions hold (`grid`)."""
-        every = self.training.all()
-        some = [every[i] for i in np.unique(np.linspace(0, len(every) - 1, N_HEARD).astype(int))]
+        some = _spread(self.training.all(), N_HEARD)
         n = min(self.training.n_samples, round(HEARD_S * self.recipe.sample_rate))
         return on_grid(self.average, lambda model: self._bits(model, self.training, some, n))
 
@@ -210,13 +208,13 @@ class Trainer:
         Parameters
         ----------
         longest_s : float, s
-            Of sound that is looked at.
+            Of sound that is looked at, from all over.
         model : SampleRNN, optional
             The averaged weights by default.
         """
         source = self.held_out
         n = max(1, int(longest_s * self.recipe.sample_rate / source.n_samples))
-        return self._bits(model or self.average, source, source.all()[:n], source.n_samples)
+        return self._bits(model or self.average, source, _spread(source.all(), n), source.n_samples)
 
     @torch.no_grad()
     def _bits(self, model: SampleRNN, source: Excerpts, chosen: list[int], n_samples: int) -> float:
@@ -297,7 +295,7 @@ class Trainer:
 
 
 def steps_in(seconds: float, trainer: Trainer) -> int:
-    """How many steps a training of some length has, by the time that a few steps take.
+    """How many steps a training of some length has, by the time that some and a look take.
 
     Parameters
     ----------
@@ -309,7 +307,23 @@ def steps_in(seconds: float, trainer: Trainer) -> int:
     start = time.monotonic()
     for _ in range(N_TIMED):
         trainer.train_step()
-    return max(1, int(seconds * N_TIMED / (time.monotonic() - start)))
+    a_step = (time.monotonic() - start) / N_TIMED
+    start = time.monotonic()
+    trainer.evaluate(model=trainer.kept_model())
+    a_look = time.monotonic() - start
+    steps = int(seconds / a_step)
+    looks = max(1, steps // _between_looks(steps))
+    return max(1, int((seconds - looks * a_look) / a_step))
+
+
+def _between_looks(steps: int) -> int:
+    return max(LEAST_BETWEEN, steps // N_LOOKS)
+
+
+def _spread(which: list[int], n: int) -> list[int]:
+    """At most n of them, evenly."""
+    n = min(n, len(which))
+    return [which[i] for i in np.linspace(0, len(which) - 1, n).astype(int)]
 
 
 def _stack(parts: list[Chunk]) -> tuple[Tensor, Tensor | None, Tensor]:

@@ -52,7 +52,7 @@ def main() -> None:
     keep_freed_memory()
     recipe = samplernn.Recipe(held_out=given.held_out, augmentation=given.augmentation)
     if given.preset is None:
-        samplernn.N_EVALUATIONS = 1  # at the end alone
+        samplernn.N_LOOKS = 1  # at the end alone
         for name, sizes in NETWORKS.items():
             study = Study(given.folder, recipe, sizes)
             steps = int(given.seconds / study.seconds_a_step())

@@ -162,7 +162,8 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_weights(tmp_path: Path) ->
 
 
 def test_a_checkpoint_is_as_large_as_was_said(tmp_path: Path) -> None:
-    trainer = make(dataclasses.replace(TINY, model=dataclasses.replace(TINY.model, dim=64)))
+    wide = dataclasses.replace(TINY.model, dim=64)
+    trainer = make(dataclasses.replace(TINY, steps=1, model=wide))  # so that there is a best
     said = trainer.checkpoint_bytes()
     trainer.train_step()
     checkpoints = Checkpoints(tmp_path, ignore)
@@ -180,6 +181,25 @@ def test_bfloat16_learns_as_well():
             trainer.train_step()
         ends.append(trainer.evaluate())
     assert ends[1] == pytest.approx(ends[0], rel=0.05)
+
+
+def test_held_out_sound_is_looked_at_from_all_over():
+    trainer = make()
+    n = trainer.held_out.n_samples / RATE
+    every = trainer.held_out.all()
+    assert len(every) > 50
+    ends = trainer._bits(trainer.average, trainer.held_out, [every[0], every[-1]], 160)
+    assert trainer.evaluate(2.01 * n) == pytest.approx(ends)
+    assert trainer.evaluate(1e9) == pytest.approx(trainer.evaluate(len(every) * n))
+
+
+def test_looks_lie_apart():
+    looks = []
+    trainer = make(dataclasses.replace(TINY, steps=1050))
+    while trainer.step < 1050:
+        if "held_out_bits" in trainer.train_step():
+            looks.append(trainer.step)
+    assert looks == [500, 1000, 1050]
 
 
 def test_steps_of_a_time_are_measured():
