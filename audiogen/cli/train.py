@@ -314,7 +314,7 @@ def samplernn(
     held_out: Annotated[float, typer.Option(min=0.001, max=0.5, help="Share of files.")] = 0.05,
     augmentation: Annotated[
         float,
-        typer.Option(min=0.0, max=1.0, help="To vary what is heard; 1 for a few minutes of sound."),
+        typer.Option(min=0.0, max=1.0, help="To vary speed, level, polarity; 1 for little sound."),
     ] = 0.0,
     temperature: Annotated[float, typer.Option(min=0.05, max=2.0, help="Played with.")] = 1.0,
     seed: Seed = 0,

@@ -58,7 +58,8 @@ class Excerpts(Protocol):
 # At augmentation = 1: how much faster or slower, and louder or softer, a recording is heard; speeds
 # are multiples of 1/40.
 LARGEST_SPEED, LARGEST_GAIN_DB, SPEEDS = 1.25, 6.0, 40
-N_VARIED = 256  # excerpts that are kept as they are heard
+N_VARIED = 256  # excerpts that are kept as they are heard; a batch reads no more at once
+RESAMPLING_MARGIN = 16  # samples beyond an excerpt that its last ones are resampled from
 LONGEST_DELAY = 80  # samples by which a note may sound after its note-on
 N_WAYS = 1 << 20  # to vary a recording, or for a note to go astray
 # At astray = 1: by how much the past may be too soft, and the normal deviation of its levels in
@@ -70,9 +71,9 @@ SILENT_SHARE = 0.15  # of notes whose past is silent half of the time
 class RecordedExcerpts:
     """Stretches of recordings that were put one after the other.
 
-    Little sound is soon known by heart. With an augmentation each excerpt is heard at another speed
-    (Ko et al., "Audio augmentation for speech recognition", Interspeech 2015), level and polarity,
-    drawn by chance.
+    Little sound is soon known by heart. With an augmentation each excerpt is heard at another
+    speed, and with it pitch (Ko et al., "Audio augmentation for speech recognition", Interspeech
+    2015), level and polarity, drawn by chance.
 
     Parameters
     ----------
@@ -87,7 +88,7 @@ class RecordedExcerpts:
     seed : int
         Of the order of the files.
     augmentation : float
-        How much excerpts that are drawn vary, 0 to 1.
+        How much excerpts that are drawn vary, 0 to 1; above 0 the sound is kept as float32, too.
     """
 
     def __init__(
@@ -107,15 +108,15 @@ class RecordedExcerpts:
         self._augmentation = augmentation
         self._fastest = math.floor(SPEEDS * LARGEST_SPEED**augmentation)
         longest = len(samples) * SPEEDS // self._fastest - self._past
-        wanted = min(round(excerpt_s * sample_rate), longest)
-        self.n_samples = wanted // chunk * chunk
+        wanted = max(chunk, round(excerpt_s * sample_rate))
+        self.n_samples = min(wanted, longest) // chunk * chunk
         if self.n_samples < chunk:
             raise ParameterError(
                 f"the recordings that are for one purpose last {len(samples)} samples in"
                 f" all; {-(-(chunk + self._past) * self._fastest // SPEEDS)} are wanted, for a"
                 f" chunk of {chunk} and a frame of {self._past} more: give longer ones"
             )
-        self.levels = self._quantised(samples)
+        self.levels = _levels(samples, config)
         self._classes = None
         if config.conditioning == "class":
             index = np.array([labels.index(file.label) for file in files])
@@ -143,19 +144,17 @@ class RecordedExcerpts:
             levels = self.levels[first + start - self._past : first + stop]
         if self._classes is None:
             return Chunk(levels, None, levels)
-        where = first + (np.arange(start, stop) * float(self._way(way)[0])).astype(int)
+        speed, _ = self._way(way)
+        there = np.arange(self._past + start, self._past + stop) * speed.numerator
+        where = first - self._past + there // speed.denominator
         return Chunk(levels, self._eye[self._classes[where]], levels)
-
-    def _quantised(self, samples: np.ndarray) -> np.ndarray:
-        levels = quantise(samples, self._config.q_levels, self._config.quantisation)
-        return levels.astype(np.uint16 if self._config.two_bytes else np.uint8)
 
     def _way(self, way: int) -> tuple[Fraction, float]:
         """Speed and gain; way 0 leaves a recording as it is."""
         if not way:
             return Fraction(1), 1.0
         random = np.random.default_rng(way)
-        slowest = math.ceil(SPEEDS**2 / self._fastest)
+        slowest = round(SPEEDS**2 / self._fastest)
         speed = Fraction(int(random.integers(slowest, self._fastest + 1)), SPEEDS)
         gain_db = self._augmentation * random.uniform(-LARGEST_GAIN_DB, LARGEST_GAIN_DB)
         return speed, random.choice((-1.0, 1.0)) * 10.0 ** (gain_db / 20.0)
@@ -167,9 +166,9 @@ class RecordedExcerpts:
         way, first = divmod(which, len(self.levels))
         speed, gain = self._way(way)
         n = self._past + self.n_samples
-        there = self._samples[first - self._past :][: math.ceil(n * speed)]
+        there = self._samples[first - self._past :][: math.ceil(n * speed) + RESAMPLING_MARGIN]
         heard = gain * resample_poly(there, speed.denominator, speed.numerator)[:n]
-        return self._quantised(heard / max(1.0, np.abs(heard).max()))
+        return _levels(heard / max(1.0, np.abs(heard).max()), self._config)
 
 
 class NoteExcerpts:
@@ -222,9 +221,8 @@ class NoteExcerpts:
         self._past = config.frame_sizes[0]
         self._astray, self._config = astray, config
         self._waveforms = np.pad(waveforms, ((0, 0), (self._past + LONGEST_DELAY, 0)))
-        levels = quantise(self._waveforms, config.q_levels, config.quantisation)
-        self.levels = levels.astype(np.uint16 if config.two_bytes else np.uint8)
-        self._n_late = len(levels) * (LONGEST_DELAY + 1)
+        self.levels = _levels(self._waveforms, config)
+        self._n_late = len(self.levels) * (LONGEST_DELAY + 1)
 
     def draw(self, random: np.random.Generator) -> int:
         """A note, its delay, and how its past goes astray, in one number."""
@@ -277,6 +275,11 @@ class NoteExcerpts:
         wrong = deviation * np.random.default_rng((way, first)).standard_normal(n)
         wrong = np.round(0.5 * q_levels * wrong)
         return np.clip(levels + wrong, 0, q_levels - 1).astype(self.levels.dtype)
+
+
+def _levels(samples: np.ndarray, config: SampleRNNConfig) -> np.ndarray:
+    levels = quantise(samples, config.q_levels, config.quantisation)
+    return levels.astype(np.uint16 if config.two_bytes else np.uint8)
 
 
 N_BETWEEN = 4  # points that are put between two samples by a filter; a line joins them

@@ -27,7 +27,8 @@ from audiogen.training.processes import Processes
 
 EVALUATION_CHUNK = 8192  # samples
 N_TIMED = 12  # steps
-N_LOOKS, LEAST_BETWEEN = 20, 500  # at held-out sound in a training, and steps from one to the next
+# Looks at held-out sound in a training, and samples that are read from one to the next at least.
+N_LOOKS, LEAST_BETWEEN = 20, 1 << 22
 # Of notes in place of the recipe's own: a held tone says little that is new in half a second, so
 # many are read at once, and tiers may be slower.
 NOTE_FRAME_SIZES, NOTE_BATCH = (16, 4), 64
@@ -86,6 +87,8 @@ class Recipe:
             raise ParameterError(
                 f"chunk={self.chunk} must be a multiple of the longest frame, {top} samples"
             )
+        if not 0.0 <= self.augmentation <= 1.0:
+            raise ParameterError(f"augmentation={self.augmentation:g} must be between 0 and 1")
 
 
 class Trainer:
@@ -187,7 +190,13 @@ class Trainer:
 
     def _looks(self) -> bool:
         """Whether held-out sound is looked at after this step."""
-        return self.step == self.recipe.steps or self.step % _between_looks(self.recipe.steps) == 0
+        between, left = self.between_looks(self.recipe.steps), self.recipe.steps - self.step
+        return not left or (self.step % between == 0 and left >= between)
+
+    def between_looks(self, steps: int) -> int:
+        """Steps from one look to the next, in a training of so many."""
+        least = LEAST_BETWEEN // (self.recipe.batch * self.recipe.chunk)
+        return max(1, least, steps // N_LOOKS)
 
     def best_model(self) -> SampleRNN:
         """What did best on held-out sound."""
@@ -297,6 +306,8 @@ class Trainer:
 def steps_in(seconds: float, trainer: Trainer) -> int:
     """How many steps a training of some length has, by the time that some and a look take.
 
+    Looks at held-out sound get half of it at most.
+
     Parameters
     ----------
     seconds : float, s
@@ -312,12 +323,8 @@ def steps_in(seconds: float, trainer: Trainer) -> int:
     trainer.evaluate(model=trainer.kept_model())
     a_look = time.monotonic() - start
     steps = int(seconds / a_step)
-    looks = max(1, steps // _between_looks(steps))
-    return max(1, int((seconds - looks * a_look) / a_step))
-
-
-def _between_looks(steps: int) -> int:
-    return max(LEAST_BETWEEN, steps // N_LOOKS)
+    looks = max(1, steps // trainer.between_looks(steps))
+    return max(1, int((seconds - min(looks * a_look, 0.5 * seconds)) / a_step))
 
 
 def _spread(which: list[int], n: int) -> list[int]:

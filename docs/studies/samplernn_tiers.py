@@ -10,7 +10,8 @@ layers hear the last sample too.
 
 With a preset it's a flat network alone, of the preset's width and levels, with as many steps as fit
 the time that the preset's --steps would take on this core (those of its card by default). Both are
-of the default recipe but for the augmentation, so the preset must have been trained by it.
+of the default recipe but for --held-out and --augmentation, which must be those that the preset was
+trained with.
 """
 
 import argparse

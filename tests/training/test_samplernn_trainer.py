@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -193,20 +194,31 @@ def test_held_out_sound_is_looked_at_from_all_over():
     assert trainer.evaluate(1e9) == pytest.approx(trainer.evaluate(len(every) * n))
 
 
-def test_looks_lie_apart():
+def test_looks_lie_apart(monkeypatch):
+    monkeypatch.setattr("audiogen.training.samplernn.LEAST_BETWEEN", 50 * TINY.batch * TINY.chunk)
     looks = []
-    trainer = make(dataclasses.replace(TINY, steps=1050))
-    while trainer.step < 1050:
+    trainer = make(dataclasses.replace(TINY, steps=120))
+    while trainer.step < 120:
         if "held_out_bits" in trainer.train_step():
             looks.append(trainer.step)
-    assert looks == [500, 1000, 1050]
+    assert looks == [50, 120]
+    assert trainer.between_looks(100_000) == 5_000
 
 
-def test_steps_of_a_time_are_measured():
+def test_steps_of_a_time_are_measured(monkeypatch):
     trainer = make(dataclasses.replace(TINY, steps=1_000_000))
     n = steps_in(2.0, trainer)
     assert 20 < n < 20_000
     assert trainer.step > 0
+    evaluate = Trainer.evaluate
+
+    def slow(*arguments, **options):
+        time.sleep(1.2)
+        return evaluate(*arguments, **options)
+
+    monkeypatch.setattr(Trainer, "evaluate", slow)
+    looked = steps_in(2.0, make(dataclasses.replace(TINY, steps=1_000_000)))
+    assert 0.3 * n < looked < 0.75 * n  # a look takes 1.2 of the 2 seconds, and may take 1
 
 
 AUGMENTED = dataclasses.replace(
@@ -220,7 +232,7 @@ def test_augmentation_plays_a_recording_at_other_speeds_and_levels():
     source = excerpts(AUGMENTED, augmentation=1.0)
     random, n, past = np.random.default_rng(0), source.n_samples, AUGMENTED.model.frame_sizes[0]
     assert n == 4800
-    speeds, gains = [], []
+    speeds, levels = [], []
     for _ in range(100):
         which = source.draw(random)
         whole = source.chunk(which, 0, n)
@@ -231,16 +243,36 @@ def test_augmentation_plays_a_recording_at_other_speeds_and_levels():
         sound = dequantise(whole.levels[past:], 65536, "mu_law")
         told = whole.features.argmax(axis=1)
         for label, hz in enumerate((300.0, 500.0)):
-            tone = sound[told == label]
-            tone = tone[np.abs(tone).cumsum() > 0][:2000]
+            tone = sound[told == label][:2000]
             if len(tone) < 2000 or np.abs(tone[-200:]).max() < 0.05:
                 continue  # it ends within, or a silence does
             spectrum = np.abs(np.fft.rfft(tone * np.hanning(2000), 1 << 16))
             speeds.append(spectrum.argmax() * RATE / (1 << 16) / hz)
-            gains.append(np.abs(tone[500:-500]).max() / 0.505)
+            levels.append(np.sqrt(2.0) * tone[500:-500].std() / 0.5)
     assert len(speeds) > 50
     assert 0.795 < min(speeds) < 0.83 and 1.2 < max(speeds) < 1.255
-    assert 0.49 < min(gains) < 0.6 and 1.6 < max(gains) < 2.01
+    assert 0.49 < min(levels) < 0.6 and 1.6 < max(levels) < 2.01
+
+
+def test_augmented_sound_keeps_its_class_its_sign_by_chance_and_its_peaks():
+    length = 3000  # of each class: one is low, one high; both rise
+    sound = [np.linspace(0.1, 0.4, length), np.linspace(0.6, 0.9, length)]
+    files = [Recording(f"{i}.wav", "ab"[i], x.astype("f")) for i, x in enumerate(sound)]
+    source = RecordedExcerpts(files, ["a", "b"], AUGMENTED.model, RATE, 0.5, 32, 0, 1.0)
+    random, signs = np.random.default_rng(0), []
+    for _ in range(200):
+        levels, told, _ = source.chunk(source.draw(random), 0, source.n_samples)
+        heard = dequantise(levels[8:], 65536, "mu_law")
+        signs.append(np.sign(heard[np.abs(heard).argmax()]))
+        heard = signs[-1] * heard
+        change = np.flatnonzero(np.diff(told.argmax(axis=1)))
+        if len(change):  # the gap before it is 0.1 s of nothing, which belongs to the one before
+            edge = int(change[0]) + 1
+            assert np.abs(heard[edge - 200 : edge - 15]).max() < 0.05 * heard.max()
+            assert heard[edge + 15] > 0.2 * heard.max()
+        top = heard >= 0.999 * heard.max()
+        assert heard.max() < 1.0 or top.sum() < 60  # not cut off
+    assert 70 < signs.count(1.0) < 130
 
 
 def test_what_is_not_augmented_is_heard_as_it_was():
@@ -259,6 +291,12 @@ def test_what_is_not_augmented_is_heard_as_it_was():
         levels = plain.levels[first : first + 200]
         old, new = (dequantise(x, 65536, "mu_law") for x in (levels, unit.chunk(which, 0, 200)[0]))
         np.testing.assert_allclose(np.abs(new[-200:]), np.abs(old), rtol=0.04, atol=1e-4)
+
+
+@pytest.mark.parametrize("augmentation", [-0.1, 1.1, float("nan")])
+def test_an_augmentation_is_between_none_and_all(augmentation):
+    with pytest.raises(ParameterError, match="between 0 and 1"):
+        Recipe(augmentation=augmentation)
 
 
 def write_folder(folder: Path, n: int, seconds: float = 0.5) -> Path:
