@@ -13,6 +13,7 @@ from audiogen.data.sample_files import SHORTEST_S, read_mono, resampled
 from audiogen.data.samples import MIN_CONFIDENCE, is_set, sounds_in
 from audiogen.data.takes import sounding, split_at_onsets
 from audiogen.errors import FormatError
+from audiogen.evenly import evenly
 
 MOST_FILES, LONGEST_S = 24, 8.0  # that are listened to, and of each
 SHORTEST_NOTE_S = 0.25  # half of a folder's notes last as long; syllables and hits don't
@@ -48,9 +49,7 @@ def choose_family(folder: str | PathLike[str]) -> tuple[str, str]:
     if is_set(folder):
         return "gansynth", f"{folder} is a set of single notes with their pitches"
     paths, _ = sounds_in(folder)
-    chosen = [
-        paths[i] for i in np.unique(np.linspace(0, len(paths) - 1, MOST_FILES).round().astype(int))
-    ]
+    chosen = evenly(paths, MOST_FILES)
     tracker = best_tracker()
     whole = pitched = 0.0  # seconds of sound; long files count for all their length
     lengths: list[float] = []

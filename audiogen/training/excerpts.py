@@ -112,9 +112,9 @@ class RecordedExcerpts:
         self.n_samples = min(wanted, longest) // chunk * chunk
         if self.n_samples < chunk:
             raise ParameterError(
-                f"the recordings that are for one purpose last {len(samples)} samples in"
-                f" all; {-(-(chunk + self._past) * self._fastest // SPEEDS)} are wanted, for a"
-                f" chunk of {chunk} and a frame of {self._past} more: give longer ones"
+                f"the recordings that are for one purpose last {len(samples)} samples in all;"
+                f" {self._most_heard(chunk)} are wanted, for a chunk of {chunk} and a frame of"
+                f" {self._past} more: give longer ones"
             )
         self.levels = _levels(samples, config)
         self._classes = None
@@ -126,8 +126,8 @@ class RecordedExcerpts:
 
     def draw(self, random: np.random.Generator) -> int:
         """A place, and how the sound there varies, in one number."""
-        longest = math.ceil((self._past + self.n_samples) * self._fastest / SPEEDS)
-        first = self._past + int(random.integers(len(self.levels) - longest + 1))
+        last = len(self.levels) - self._most_heard(self.n_samples)
+        first = self._past + int(random.integers(last + 1))
         way = int(random.integers(1, N_WAYS)) if self._augmentation else 0
         return way * len(self.levels) + first
 
@@ -148,6 +148,10 @@ class RecordedExcerpts:
         there = np.arange(self._past + start, self._past + stop) * speed.numerator
         where = first - self._past + there // speed.denominator
         return Chunk(levels, self._eye[self._classes[where]], levels)
+
+    def _most_heard(self, n: int) -> int:
+        """Samples of the recordings that n and a frame before them take at the fastest."""
+        return math.ceil((self._past + n) * self._fastest / SPEEDS)
 
     def _way(self, way: int) -> tuple[Fraction, float]:
         """Speed and gain; way 0 leaves a recording as it is."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from audiogen.audio_file import write_audio
 from audiogen.errors import AudiogenError
+from audiogen.evenly import evenly
 from audiogen.training.page import Preview, write_page
 
 PAGE_EVERY_S = 60.0
@@ -138,7 +139,7 @@ class Journal:
         """Write ``report.html`` anew, the whole of it or nothing."""
         with _Harmless(self, "the page"):
             shown = [] if self._result is None else [self._result]
-            for step in reversed(_spread(self._steps_heard(), 8)):
+            for step in reversed(evenly(self._steps_heard(), 8)):
                 sound, picture = (self._previews / f"{step}.{kind}" for kind in ("flac", "png"))
                 if picture not in self._thumbnails:
                     self._thumbnails[picture] = _thumbnail(picture)
@@ -205,13 +206,6 @@ def read_log(path: Path) -> list[dict[str, Any]]:
             if isinstance(entry, dict) and "step" in entry and "seconds" in entry:
                 entries.append(entry)
     return entries
-
-
-def _spread(items: list[int], n: int) -> list[int]:
-    """n of the items, the first and the last among them."""
-    if len(items) <= n:
-        return items
-    return [items[i] for i in np.linspace(0, len(items) - 1, n).round().astype(int)]
 
 
 def _thumbnail(path: Path) -> bytes:

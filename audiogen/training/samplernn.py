@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from audiogen.errors import AudiogenError, ParameterError
+from audiogen.evenly import evenly
 from audiogen.models.samplernn import SampleRNN, SampleRNNConfig
 from audiogen.training.checkpoints import n_bytes_of
 from audiogen.training.excerpts import Chunk, Excerpts
@@ -207,7 +208,7 @@ class Trainer:
 
     def kept_model(self) -> SampleRNN:
         """The averaged weights, on the grid that all precisions hold (`grid`)."""
-        some = _spread(self.training.all(), N_HEARD)
+        some = evenly(self.training.all(), N_HEARD)
         n = min(self.training.n_samples, round(HEARD_S * self.recipe.sample_rate))
         return on_grid(self.average, lambda model: self._bits(model, self.training, some, n))
 
@@ -223,7 +224,7 @@ class Trainer:
         """
         source = self.held_out
         n = max(1, int(longest_s * self.recipe.sample_rate / source.n_samples))
-        return self._bits(model or self.average, source, _spread(source.all(), n), source.n_samples)
+        return self._bits(model or self.average, source, evenly(source.all(), n), source.n_samples)
 
     @torch.no_grad()
     def _bits(self, model: SampleRNN, source: Excerpts, chosen: list[int], n_samples: int) -> float:
@@ -325,12 +326,6 @@ def steps_in(seconds: float, trainer: Trainer) -> int:
     steps = int(seconds / a_step)
     looks = max(1, steps // trainer.between_looks(steps))
     return max(1, int((seconds - min(looks * a_look, 0.5 * seconds)) / a_step))
-
-
-def _spread(which: list[int], n: int) -> list[int]:
-    """At most n of them, evenly."""
-    n = min(n, len(which))
-    return [which[i] for i in np.linspace(0, len(which) - 1, n).astype(int)]
 
 
 def _stack(parts: list[Chunk]) -> tuple[Tensor, Tensor | None, Tensor]:

@@ -13,6 +13,7 @@ from torch import Tensor
 from audiogen.data.nsynth import NoteSet
 from audiogen.data.splits import Split, holds_out_instruments, split_for_training
 from audiogen.errors import ParameterError, PresetError
+from audiogen.evenly import evenly
 from audiogen.models.gansynth import Generator, import_weights
 from audiogen.presets import GansynthPreset, Preset, find_presets, load_preset
 from audiogen.training import gansynth
@@ -269,7 +270,7 @@ def nearest_timbres(trainer: Trainer, preset: GansynthPreset) -> tuple[dict[str,
         for index, instrument in enumerate(notes.names):
             own = np.flatnonzero(notes.instruments == index)
             own = own[np.argsort(notes.pitches[own], kind="stable")]
-            some = own[np.unique(np.linspace(0, len(own) - 1, N_COMPARED).round().astype(int))]
+            some = own[evenly(range(len(own)), N_COMPARED)]
             frames = (0, recipe.crop_frames)
             batch = trainer._batch(some, frames)
             distances: dict[str, float] = {}
