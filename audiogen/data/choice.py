@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from audiogen.data.evenly import evenly
 from audiogen.data.labels import label_from_name
 from audiogen.data.pitch_track import best_tracker, track_pitch
 from audiogen.data.sample_files import SHORTEST_S, read_mono, resampled
 from audiogen.data.samples import MIN_CONFIDENCE, is_set, sounds_in
 from audiogen.data.takes import sounding, split_at_onsets
 from audiogen.errors import FormatError
-from audiogen.evenly import evenly
 
 MOST_FILES, LONGEST_S = 24, 8.0  # that are listened to, and of each
 SHORTEST_NOTE_S = 0.25  # half of a folder's notes last as long; syllables and hits don't

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from audiogen.audio_file import write_audio
+from audiogen.data.evenly import evenly
 from audiogen.errors import AudiogenError
-from audiogen.evenly import evenly
 from audiogen.training.page import Preview, write_page
 
 PAGE_EVERY_S = 60.0

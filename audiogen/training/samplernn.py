@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from audiogen.data.evenly import evenly
 from audiogen.errors import AudiogenError, ParameterError
-from audiogen.evenly import evenly
 from audiogen.models.samplernn import SampleRNN, SampleRNNConfig
 from audiogen.training.checkpoints import n_bytes_of
 from audiogen.training.excerpts import Chunk, Excerpts

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from audiogen.data.evenly import evenly
 from audiogen.data.nsynth import NoteSet
 from audiogen.data.splits import Split, holds_out_instruments, split_for_training
 from audiogen.errors import ParameterError, PresetError
-from audiogen.evenly import evenly
 from audiogen.models.gansynth import Generator, import_weights
 from audiogen.presets import GansynthPreset, Preset, find_presets, load_preset
 from audiogen.training import gansynth
