@@ -128,6 +128,41 @@ def midi(
 
 
 @app.command()
+def grooves(
+    hits: Annotated[Path, typer.Argument(help="A folder of drum hits, subfolders included.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the wavs; new or empty.")
+    ],
+    n: Annotated[int, typer.Option("--grooves", help="How many.")] = 200,
+    seed: Annotated[int, typer.Option(help="Another one, other grooves.")] = 0,
+    sample_rate: Annotated[int, typer.Option(help="In Hz.")] = 16000,
+    licence: Annotated[str, typer.Option(help="Of the hits.")] = "not stated",
+) -> None:
+    """Play grooves with drum hits, for a SampleRNN to learn from: hits alone are mostly endings.
+
+    Each is eight bars of three to five hits in Euclidean rhythms, with a tempo and swing of its
+    own. Files that can't be read are named and left out; of long ones the beginning is played.
+    Beside the wavs the folder has source.toml, which says where they come from.
+    """
+    from audiogen.data.grooves import render_grooves
+
+    with _progress("reading the hits") as progress:
+        rendered = render_grooves(
+            hits,
+            output,
+            n=n,
+            seed=seed,
+            sample_rate=sample_rate,
+            licence=licence,
+            progress=progress,
+        )
+    for name, why in rendered.left_out:
+        typer.echo(f"left out {name}: {why}", err=True)
+    counted = f"{n} grooves of {rendered.n_hits} hits, {rendered.minutes:.1f} minutes, in {output}"
+    typer.echo(counted + (f"; {len(rendered.left_out)} left out" if rendered.left_out else ""))
+
+
+@app.command()
 def folder(
     samples: Annotated[Path, typer.Argument(help="A folder of sound files, subfolders included.")],
     output: Annotated[

@@ -1,5 +1,6 @@
 """Sound to learn from: sets of notes in NSynth's layout and recordings, made, read and split."""
 
+from audiogen.data.grooves import RenderedGrooves, render_grooves
 from audiogen.data.nsynth import NoteInfo, NoteSet, SetWriter, read_notes
 from audiogen.data.samples import SampleSet, ingest_samples
 from audiogen.data.scores import RenderedScores, render_scores
@@ -9,6 +10,7 @@ from audiogen.data.splits import Split, draw_split, read_split
 __all__ = [
     "NoteInfo",
     "NoteSet",
+    "RenderedGrooves",
     "RenderedScores",
     "SampleSet",
     "SetWriter",
@@ -17,6 +19,7 @@ __all__ = [
     "ingest_samples",
     "read_notes",
     "read_split",
+    "render_grooves",
     "render_scores",
     "render_soundfont",
 ]
