@@ -228,9 +228,11 @@ def gansynth(
     }
     # A bad name shows now, not at the end.
     fields = preset_fields(trainer, notes, output.name, **card)
-    if processes.first:
-        write_card(checkpoints.folder, fields, command_line())
-        split_of(trainer, notes).write(checkpoints.folder / SPLIT)
+
+    def keep(folder: Path) -> None:
+        write_card(folder, fields, command_line())
+        split_of(trainer, notes).write(folder / SPLIT)
+
     about |= {
         "notes": f"{len(trainer.training)} to train on, {len(trainer.held_out)} held out",
         "instruments held out": ", ".join(fields["data"].get("held_out", ())) or "none",
@@ -243,6 +245,7 @@ def gansynth(
         checkpoints,
         output.name,
         about,
+        keep,
         lambda: sketch_notes(trainer, notes, **card),
         preview_minutes,
         processes,
@@ -408,8 +411,6 @@ def samplernn(
         f" {len(split['held_out'])} held out, {len(split['skipped'])} left out"
     )
     say(found)
-    if processes.first:
-        (checkpoints.folder / "split.json").write_text(json.dumps(split, indent=1))
 
     def make(n_steps: int) -> Trainer:
         recipe = Recipe(steps=n_steps, model=prepared.model, **options)
@@ -430,13 +431,17 @@ def samplernn(
         "temperature": temperature,
     }
     fields = samplernn_fields(trainer, prepared, data, output.name, **card)
-    if processes.first:
-        write_card(checkpoints.folder, fields, command_line())
+
+    def keep(folder: Path) -> None:
+        write_card(folder, fields, command_line())
+        (folder / "split.json").write_text(json.dumps(split, indent=1))
+
     journal = follow(
         trainer,
         checkpoints,
         output.name,
         {"data": found, "left out": "; ".join(split["skipped"])},
+        keep,
         lambda: sketch_samplernn(trainer, prepared, data, **card),
         preview_minutes,
         processes,

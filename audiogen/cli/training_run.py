@@ -64,13 +64,15 @@ def follow(
     checkpoints: Checkpoints,
     title: str,
     about: dict[str, str],
+    keep: Callable[[Path], None],
     sketch: Callable[[], Sound],
     preview_minutes: float,
     processes: Processes,
 ) -> Journal:
     """Train to the last step, with a bar on a terminal and a journal beside the checkpoints.
 
-    Processes other than the first one end here.
+    ``keep`` writes what is known before the first step into the folder, once no other training can
+    have it. Processes other than the first one end here.
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -100,6 +102,7 @@ def follow(
     warned = ""
     progress = Progress(*columns, console=console, disable=not console.is_terminal)
     with checkpoints.claimed(), progress as bar:
+        keep(checkpoints.folder)
         journal = Journal(
             checkpoints.folder, title, about, print_above, trainer.step, trainer.n_steps
         )

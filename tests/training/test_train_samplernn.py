@@ -114,6 +114,23 @@ def test_a_checkpoint_is_neither_taken_nor_lost_unasked(recordings, tmp_path, ca
     assert "another recipe" in capsys.readouterr().err
 
 
+def test_a_refused_training_changes_nothing_of_the_one_that_runs(recordings, tmp_path, capsys):
+    out, folder = tmp_path / "babble", tmp_path / "babble.run"
+    words = ("train", "samplernn", recordings, "-o", out, *SMALL, "--steps", 4)
+    assert run(*words) == 0
+
+    def contents() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+    before = contents()
+    with Checkpoints(folder, print).claimed():
+        assert run(*words, "--resume", "--description", "another") == 2
+    assert "another training writes there" in capsys.readouterr().err
+    assert run(*words, "--resume", "--seed", 1) == 2
+    assert "another recipe" in capsys.readouterr().err
+    assert contents() == before
+
+
 # The command line, killed where no one is asked: at the 7th step of 10.
 KILLED = """
 import os, signal, sys
