@@ -323,8 +323,16 @@ def samplernn(
     seed: Seed = 0,
     threads: Threads = 1,
     description: Description = "",
-    source: Annotated[str, typer.Option(help="Where the recordings are from.")] = "",
-    licence: Annotated[str, typer.Option(help="Of the recordings, as an SPDX name.")] = "",
+    source: Annotated[
+        str,
+        typer.Option(help="Where the recordings are from.", show_default="what the folder says"),
+    ] = "",
+    licence: Annotated[
+        str,
+        typer.Option(
+            help="Of the recordings, as an SPDX name.", show_default="what the folder says"
+        ),
+    ] = "",
     author: Author = None,
     preview_minutes: PreviewMinutes = 5.0,
     run: Run = None,
@@ -426,8 +434,8 @@ def samplernn(
     card: dict[str, Any] = {
         "description": description or f"Trained on {data.name}.",
         "authors": author or ["unknown"],
-        "source": source or data.name,
-        "licence": licence or "unknown",
+        "source": source,
+        "licence": licence,
         "temperature": temperature,
     }
     fields = samplernn_fields(trainer, prepared, data, output.name, **card)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
 
 import numpy as np
 
@@ -113,6 +114,7 @@ def render_grooves(
             seconds += len(waveform) / sample_rate
         done = RenderedGrooves(len(sounds), seconds / 60, found.skipped)
         fields = {
+            "source": f"{n} grooves of {len(sounds)} hits in {Path(hits).name}",
             "licence": licence,
             "seed": seed,
             "sample_rate": sample_rate,

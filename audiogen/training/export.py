@@ -38,6 +38,7 @@ else:
 # Of the note that every timbre plays in the preview.
 _PREVIEW_PITCHES = (60, 64, 67, 72)
 N_SKETCHED = 3  # timbres, while training
+SOURCES = "font.toml", "source.toml"  # beside notes and recordings that `audiogen data` made
 
 
 def export_preset(
@@ -259,9 +260,9 @@ def _drawn_timbres(trainer: GrowingTrainer) -> list[dict[str, Any]]:
 
 
 def read_source(folder: Path) -> dict[str, Any]:
-    """The ``font.toml`` beside a set of notes; empty where there is none."""
-    path = folder / "font.toml"
-    if not path.exists():
+    """What lies beside a set of notes (``font.toml``) or recordings (``source.toml``), if any."""
+    path = next((p for name in SOURCES if (p := folder / name).exists()), None)
+    if path is None:
         return {}
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))

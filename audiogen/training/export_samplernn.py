@@ -44,14 +44,16 @@ def samplernn_fields(
 ) -> dict[str, Any]:
     """What ``preset.toml`` says of the network and its data; checked.
 
+    A ``source`` or ``licence`` that is empty is what the folder says of itself.
+
     Raises
     ------
     PresetError
         If a field is wrong.
     """
-    font = read_source(folder)
-    described = {entry["instrument_str"]: entry for entry in font.get("instruments", ())}
-    licence = font.get("licence", licence) if licence == "unknown" else licence
+    said = read_source(folder)
+    described = {entry["instrument_str"]: entry for entry in said.get("instruments", ())}
+    licence = licence or said.get("licence", "unknown")
     fields: dict[str, Any] = {
         "format": 1,
         "name": name,
@@ -63,7 +65,7 @@ def samplernn_fields(
         "samplernn": _sizes(trainer),
         "sampling": {"temperature": temperature},
         "data": {
-            "source": font.get("font", source),
+            "source": source or said.get("source") or said.get("font") or folder.name,
             "licence": licence,
             "files": len(prepared.split["training"]) + len(prepared.split["held_out"]),
             "seconds": round(60.0 * prepared.minutes, 1),

@@ -130,6 +130,7 @@ def test_the_command_names_what_it_left_out(hits, tmp_path, capsys):
     assert "left out broken.wav" in shown.err
     source = tomllib.loads((tmp_path / "out" / "source.toml").read_text(encoding="utf-8"))
     assert (source["licence"], source["seed"]) == ("CC0-1.0", 0)
+    assert source["source"] == "2 grooves of 3 hits in hits"
     assert source["hits"] == ["high.flac", str(Path("kit", "noise.wav")), "low.wav"]
     assert source["left_out"][0].startswith("broken.wav: ")
     assert exit_code(*command) == 2

@@ -211,6 +211,21 @@ def test_minutes_become_steps_that_a_resumed_training_keeps(recordings, tmp_path
     assert "one of the two" in capsys.readouterr().err
 
 
+def test_a_folder_says_where_it_is_from(recordings, tmp_path):
+    words = ("train", "samplernn", recordings, *SMALL, "--steps", 1, "--preview-minutes", 0)
+    assert run(*words, "-o", tmp_path / "mute") == 0
+    (recordings / "source.toml").write_text('source = "two tones"\nlicence = "CC0-1.0"\n')
+    assert run(*words, "-o", tmp_path / "said") == 0
+    assert run(*words, "-o", tmp_path / "told", "--source", "mine", "--licence", "MIT") == 0
+    for name, source, licence in (
+        ("mute", "recordings", "unknown"),
+        ("said", "two tones", "CC0-1.0"),
+        ("told", "mine", "MIT"),
+    ):
+        preset = load_preset(tmp_path / name)
+        assert (preset.data.source, preset.data.licence, preset.licence) == (source, *2 * [licence])
+
+
 def test_subfolders_become_timbres(recordings, tmp_path):
     (recordings / "broken.wav").unlink()
     out = tmp_path / "two"
