@@ -114,7 +114,7 @@ def render_grooves(
             seconds += len(waveform) / sample_rate
         done = RenderedGrooves(len(sounds), seconds / 60, found.skipped)
         fields = {
-            "source": f"{n} grooves of {len(sounds)} hits in {Path(hits).name}",
+            "source": f"{n} grooves of {len(sounds)} hits in {Path(hits).resolve().name}",
             "licence": licence,
             "seed": seed,
             "sample_rate": sample_rate,
