@@ -31,7 +31,7 @@ SWING = 0.25  # of a step; how late every other one may come
 LOOSE = 0.05  # of a step; how late any may come
 QUIETEST_DB = -9.0  # of a hit within its groove
 
-_ONSET = 0.01  # of the peak; a hit begins here
+_QUIET = 0.01  # of the peak; a hit begins and ends here
 _FADE_S = 0.2  # at the end of a hit that is cut
 
 
@@ -191,9 +191,10 @@ def euclidean(n_strokes: int, turned: int) -> np.ndarray:
 
 
 def _hit(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """From its onset, with a peak of 1, `LONGEST_S` at most."""
+    """Without its quiet ends, with a peak of 1, `LONGEST_S` at most."""
     hit = samples / np.abs(samples).max()
-    hit = hit[int(np.argmax(np.abs(hit) > _ONSET)) :]
+    heard = np.flatnonzero(np.abs(hit) > _QUIET)
+    hit = hit[heard[0] : heard[-1] + 1]
     longest = round(LONGEST_S * sample_rate)
     if len(hit) > longest:
         hit = hit[:longest].copy()
