@@ -121,10 +121,8 @@ def midi(
             licence=licence,
             progress=progress,
         )
-    for name, why in rendered.left_out:
-        typer.echo(f"left out {name}: {why}", err=True)
     counted = f"{len(rendered.pieces)} pieces, {rendered.minutes:.1f} minutes, in {output}"
-    typer.echo(counted + (f"; {len(rendered.left_out)} left out" if rendered.left_out else ""))
+    _tell(counted, rendered.left_out)
 
 
 @app.command()
@@ -156,10 +154,8 @@ def grooves(
             licence=licence,
             progress=progress,
         )
-    for name, why in rendered.left_out:
-        typer.echo(f"left out {name}: {why}", err=True)
     counted = f"{n} grooves of {rendered.n_hits} hits, {rendered.minutes:.1f} minutes, in {output}"
-    typer.echo(counted + (f"; {len(rendered.left_out)} left out" if rendered.left_out else ""))
+    _tell(counted, rendered.left_out)
 
 
 @app.command()
@@ -236,6 +232,13 @@ def ingested(samples: Path, **options: Any) -> SampleSet:
         err=True,
     )
     return found
+
+
+def _tell(counted: str, left_out: tuple[tuple[str, str], ...]) -> None:
+    """Say what was made, and name what wasn't and why."""
+    for name, why in left_out:
+        typer.echo(f"left out {name}: {why}", err=True)
+    typer.echo(counted + (f"; {len(left_out)} left out" if left_out else ""))
 
 
 @contextmanager

@@ -348,6 +348,7 @@ def samplernn(
     import torch
 
     from audiogen.data.samples import is_set
+    from audiogen.data.splits import SPLIT
     from audiogen.models.samplernn import SampleRNNConfig
     from audiogen.presets import load_preset
     from audiogen.training.excerpts import read_training_data
@@ -442,7 +443,7 @@ def samplernn(
 
     def keep(folder: Path) -> None:
         write_card(folder, fields, command_line())
-        (folder / "split.json").write_text(json.dumps(split, indent=1))
+        (folder / SPLIT).write_text(json.dumps(split, indent=1))
 
     journal = follow(
         trainer,

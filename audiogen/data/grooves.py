@@ -15,8 +15,8 @@ import numpy as np
 from audiogen.audio_file import check_sample_rate
 from audiogen.data.drafts import folder_written_whole
 from audiogen.data.recordings import read_recordings
-from audiogen.data.scores import PEAK, SOURCE
-from audiogen.data.soundfont import toml_value
+from audiogen.data.scores import PEAK
+from audiogen.data.source_toml import OF_RECORDINGS, toml_text
 from audiogen.errors import ParameterError
 
 N_STEPS = 16  # of a bar
@@ -123,9 +123,8 @@ def render_grooves(
             "hits": [file.name for file in found.files],
             "left_out": [f"{file}: {why}" for file, why in found.skipped],
         }
-        lines = ["# What these grooves are played with."]
-        lines += [f"{key} = {toml_value(value)}" for key, value in fields.items()]
-        (draft / SOURCE).write_text("\n".join(lines) + "\n", encoding="utf-8", errors="replace")
+        text = toml_text("What these grooves are played with.", fields)
+        (draft / OF_RECORDINGS).write_text(text, encoding="utf-8")
     if progress:
         progress(n, n, "")
     return done

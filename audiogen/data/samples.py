@@ -27,12 +27,13 @@ from audiogen.data.qualities import measure_qualities
 from audiogen.data.sample_files import Found, LeftOut, find_in_file, is_sound, looks_like_sound
 from audiogen.data.sample_names import family_of_name, settle_pitches
 from audiogen.data.sample_report import draw_report
-from audiogen.data.soundfont import NOTE_ON_S, NOTE_S, PEAK, toml_value
+from audiogen.data.soundfont import NOTE_ON_S, NOTE_S, PEAK
+from audiogen.data.source_toml import OF_NOTES, toml_text
 from audiogen.data.splits import FRACTIONS, SPLIT, Split, draw_split
 from audiogen.errors import FormatError, ParameterError
 
 VERSION = 1  # of what is made of a folder; a new one makes every set anew
-REPORT, PICTURE, SOURCE = "report.json", "report.png", "font.toml"
+REPORT, PICTURE = "report.json", "report.png"
 NEAR_SEMITONES = 6  # a note is soft or loud beside those of about its pitch
 FAINTEST_VELOCITY = 20  # that loudness alone makes
 FEWEST_DYNAMICS = 24  # between softest and loudest velocity; below, softer copies are added
@@ -330,7 +331,7 @@ def _write(
             "settings": settings,
         }
         writer.add_text(REPORT, json.dumps(report, indent=1, ensure_ascii=False))
-        writer.add_text(SOURCE, _source_toml(report))
+        writer.add_text(OF_NOTES, _source_toml(report))
         draw_report(report, writer.draft / PICTURE)
 
 
@@ -394,9 +395,5 @@ def _source_toml(report: dict[str, Any]) -> str:
         "min_confidence": settings["min_confidence"],
         "left_out": [f"{entry['file']}: {entry['why']}" for entry in report["left_out"]],
     }
-    lines = ["# Where the notes of this set come from; report.json tells of each."]
-    lines += [f"{key} = {toml_value(value)}" for key, value in origin.items()]
-    for entry in report["instruments"]:
-        lines += ["", "[[instruments]]"]
-        lines += [f"{key} = {toml_value(value)}" for key, value in entry.items()]
-    return "\n".join(lines) + "\n"
+    comment = "Where the notes of this set come from; report.json tells of each."
+    return toml_text(comment, origin, "instruments", report["instruments"])

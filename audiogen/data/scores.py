@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -21,8 +20,8 @@ from audiogen.data.soundfont import (
     is_clipped,
     midi_file,
     render_midi,
-    toml_value,
 )
+from audiogen.data.source_toml import OF_RECORDINGS, toml_text
 from audiogen.errors import MidiError, ParameterError
 from audiogen.notes import DRUM_CHANNEL, Note, Score, read_midi
 
@@ -30,7 +29,6 @@ SUFFIXES = (".mid", ".midi", ".rmi", ".kar")
 PEAK = 0.9  # of every piece
 SILENCE_DB = -60.0  # below the piece's peak; what is quieter at its end is cut
 RING_S = 8.0  # how long the last notes may ring on
-SOURCE = "source.toml"
 
 _LEAD_S = 0.1  # from the renderer's start to the first note; cut off again
 _SHORTEST_NOTE_S = 0.01  # a press and a release in one of the renderer's blocks may be lost
@@ -164,7 +162,7 @@ def render_scores(
             )
         licence = (sound.licence or "not stated by the font") if licence is None else licence
         text = _source_toml(sound, preset, licence, sample_rate, pieces, left_out)
-        (draft / SOURCE).write_text(text, encoding="utf-8")
+        (draft / OF_RECORDINGS).write_text(text, encoding="utf-8")
     if progress:
         progress(len(found), len(found), "")
     return RenderedScores(tuple(pieces), tuple(left_out))
@@ -332,13 +330,9 @@ def _source_toml(
         "minutes": round(sum(piece.seconds for piece in pieces) / 60, 2),
         "left_out": [f"{name}: {why}" for name, why in left_out],
     }
-    lines = ["# Where these recordings come from."]
-    lines += [f"{key} = {toml_value(value)}" for key, value in fields.items()]
-    for piece in pieces:
-        lines += ["", "[[pieces]]"]
-        entry = {"file": piece.file, "score": piece.score, "seconds": round(piece.seconds, 2)}
-        lines += [f"{key} = {toml_value(value)}" for key, value in entry.items()]
-        if piece.cut:
-            lines.append("cut = true")
-    # A file name may hold bytes that aren't text.
-    return os.fsencode("\n".join(lines) + "\n").decode("utf-8", "replace")
+    tables = [
+        {"file": piece.file, "score": piece.score, "seconds": round(piece.seconds, 2)}
+        | ({"cut": True} if piece.cut else {})
+        for piece in pieces
+    ]
+    return toml_text("Where these recordings come from.", fields, "pieces", tables)

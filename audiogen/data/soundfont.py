@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -15,6 +14,7 @@ from audiogen.data.general_midi import UNPITCHED, family_of, source_of
 from audiogen.data.nsynth import SetWriter
 from audiogen.data.qualities import measure_qualities
 from audiogen.data.sf2 import FontPreset, SoundFont, read_soundfont
+from audiogen.data.source_toml import OF_NOTES, toml_text
 from audiogen.data.splits import FRACTIONS, SPLIT, draw_split
 from audiogen.errors import FormatError, MissingPackageError, ParameterError
 
@@ -346,7 +346,7 @@ def render_soundfont(
             "left_out": left_out,
         }
         licence = (sound.licence or "not stated by the font") if licence is None else licence
-        writer.add_text("font.toml", _font_toml(sound, licence, limits, table))
+        writer.add_text(OF_NOTES, _font_toml(sound, licence, limits, table))
         n_groups = len(writer.examples) if split_by == "note" else len(table)
         if n_groups >= len(FRACTIONS):
             split = draw_split(writer.notes(), by=split_by, seed=seed)
@@ -391,10 +391,8 @@ def _font_toml(
         "author": font.info.get("IENG", ""),
         "comment": font.info.get("ICMT", ""),
     }
-    lines = ["# Where the notes of this set come from."]
-    lines += [f"{key} = {toml_value(value)}" for key, value in (origin | limits).items()]
-    for name, rendered in table:
-        instrument = {
+    instruments = [
+        {
             "instrument_str": name,
             "name": rendered.preset.name,
             "bank": rendered.preset.bank,
@@ -404,11 +402,7 @@ def _font_toml(
             "silent_notes": rendered.n_silent,
             "gain_db": round(rendered.gain_db, 2),
         }
-        lines += ["", "[[instruments]]"]
-        lines += [f"{key} = {toml_value(value)}" for key, value in instrument.items()]
-    return "\n".join(lines) + "\n"
-
-
-def toml_value(value: object) -> str:
-    """Return text, a number or a list as TOML."""
-    return json.dumps(value, ensure_ascii=False)  # for text, numbers and lists the two agree
+        for name, rendered in table
+    ]
+    comment = "Where the notes of this set come from."
+    return toml_text(comment, origin | limits, "instruments", instruments)

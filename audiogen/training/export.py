@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from audiogen.data.nsynth import NoteSet
+from audiogen.data.source_toml import OF_NOTES, OF_RECORDINGS
 from audiogen.errors import FormatError
 from audiogen.models.gansynth import export_weights
 from audiogen.plot import plot_timbres
@@ -38,7 +39,6 @@ else:
 # Of the note that every timbre plays in the preview.
 _PREVIEW_PITCHES = (60, 64, 67, 72)
 N_SKETCHED = 3  # timbres, while training
-SOURCES = "font.toml", "source.toml"  # beside notes and recordings that `audiogen data` made
 
 
 def export_preset(
@@ -261,7 +261,7 @@ def _drawn_timbres(trainer: GrowingTrainer) -> list[dict[str, Any]]:
 
 def read_source(folder: Path) -> dict[str, Any]:
     """What lies beside a set of notes (``font.toml``) or recordings (``source.toml``), if any."""
-    path = next((p for name in SOURCES if (p := folder / name).exists()), None)
+    path = next((p for name in (OF_NOTES, OF_RECORDINGS) if (p := folder / name).exists()), None)
     if path is None:
         return {}
     try:
