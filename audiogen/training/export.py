@@ -80,8 +80,6 @@ def export_preset(
     """
     fields = preset_fields(trainer, notes, folder.name, description, authors, default_timbre)
     fields["training"] = training_table(trainer, command)
-    if trainer.begun_with and "--from" not in command:
-        fields["training"]["command"] += f" --from {trainer.begun_with}"
     fields["measured"] = {
         f"held_out_{name}": round(value, 4) for name, value in trainer.evaluate().items()
     }
@@ -193,13 +191,14 @@ def preset_fields(
     for key in ("sample_rate", "n_samples", "padding"):
         del config[key]
     off = generator.note_off_frame
+    licence = source.get("licence", "unknown")
     fields = {
         "format": 1,
         "name": name,
         "kind": "gansynth",
         "description": description,
         "authors": authors,
-        "licence": source.get("licence", "unknown"),
+        "licence": licence_with(trainer, licence),
         "default_timbre": default_timbre or timbres[0]["name"],
         "sample_rate": spectrogram.sample_rate,
         "pitch_range": [int(trainer.notes.pitches.min()), int(trainer.notes.pitches.max())],
@@ -215,9 +214,8 @@ def preset_fields(
         },
         "timbres": timbres,
         "data": {
-            "source": source.get("font", notes.folder.name)
-            + (f"; begun with the preset {trainer.begun_with}" if trainer.begun_with else ""),
-            "licence": source.get("licence", "unknown"),
+            "source": source_with(trainer, source.get("font", notes.folder.name)),
+            "licence": licence,
             "instruments": [entry.get("name", key) for key, entry in described.items()]
             or list(trainer.notes.names),
             "notes": len(trainer.notes.pitches),
@@ -270,8 +268,21 @@ def read_source(folder: Path) -> dict[str, Any]:
         raise FormatError(f"{path}: can't be read ({error}); write it anew or remove it") from error
 
 
+def source_with(trainer: Any, source: str) -> str:
+    """Where all that a preset has learned is from: its data, and the preset it began with."""
+    return source + (f"; begun with the preset {trainer.begun_with}" if trainer.begun_with else "")
+
+
+def licence_with(trainer: Any, licence: str) -> str:
+    """The licence of a preset, as an SPDX expression: its data's, and that it began with."""
+    parts = f"{licence} AND {trainer.begun_licence or licence}".split(" AND ")
+    return " AND ".join(dict.fromkeys(parts))
+
+
 def training_table(trainer: Any, command: str) -> dict[str, Any]:
     """``[training]`` of a preset: how its weights came to be."""
+    if trainer.begun_with and "--from" not in command:
+        command += f" --from {trainer.begun_with}"
     return {
         "command": command,
         "seed": trainer.recipe.seed,

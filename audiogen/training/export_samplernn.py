@@ -17,9 +17,11 @@ from audiogen.training.export import (
     N_SKETCHED,
     draft_preset,
     each_timbre,
+    licence_with,
     name_of,
     preview_notes,
     read_source,
+    source_with,
     training_table,
     write_with_preview,
 )
@@ -53,6 +55,7 @@ def samplernn_fields(
     """
     said = read_source(folder)
     described = {entry["instrument_str"]: entry for entry in said.get("instruments", ())}
+    source = source or said.get("source") or said.get("font") or folder.name
     licence = licence or said.get("licence", "unknown")
     fields: dict[str, Any] = {
         "format": 1,
@@ -60,12 +63,12 @@ def samplernn_fields(
         "kind": "samplernn",
         "description": description,
         "authors": authors,
-        "licence": licence,
+        "licence": licence_with(trainer, licence),
         "sample_rate": trainer.recipe.sample_rate,
         "samplernn": _sizes(trainer),
         "sampling": {"temperature": temperature},
         "data": {
-            "source": source or said.get("source") or said.get("font") or folder.name,
+            "source": source_with(trainer, source),
             "licence": licence,
             "files": len(prepared.split["training"]) + len(prepared.split["held_out"]),
             "seconds": round(60.0 * prepared.minutes, 1),
@@ -108,6 +111,7 @@ def start_from(trainer: Trainer, preset: Preset) -> None:
     weights = load_file(preset.weights_path)
     import_weights(trainer.model, weights)
     import_weights(trainer.average, weights)
+    trainer.begun_with, trainer.begun_licence = preset.name, preset.licence
 
 
 def export_samplernn(

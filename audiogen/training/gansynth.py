@@ -224,7 +224,8 @@ class Trainer:
         self.seconds = 0.0  # spent in steps, stops not counted
         self.best: dict[str, float] = {"energy_db": math.inf, "step": 0}
         self.warning = ""
-        self.begun_with = ""  # name of the preset whose weights it got, see `start.start_from`
+        # Name and licence of the preset whose weights it got, see `start.start_from`.
+        self.begun_with, self.begun_licence = "", ""
         self._looks_of_critic: list[Look] = []  # gap and distance, see `overfit`
 
     def _parts(self) -> tuple[np.ndarray, np.ndarray]:
@@ -624,6 +625,7 @@ class Trainer:
             "names": self.notes.names,
             "held_out": self.held_out.tolist(),
             "begun_with": self.begun_with,
+            "begun_licence": self.begun_licence,
             "generator": self.generator.state_dict(),
             "latents": self.latents.detach(),
             "average": self.average.state_dict(),
@@ -647,6 +649,7 @@ class Trainer:
         self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
         self._looks_of_critic = state["looks_of_critic"]
         self.begun_with = state.get("begun_with", "")
+        self.begun_licence = state.get("begun_licence", "")
         if self._looks_of_critic:
             self._warn()
         self.generator.load_state_dict(state["generator"])

@@ -141,7 +141,7 @@ class GrowingTrainer:
         # the critic does; at the last resolution alone, since no other makes a preset.
         self.best: dict[str, float] = {"energy_db": math.inf, "step": 0}
         self.warning = ""
-        self.begun_with = ""
+        self.begun_with, self.begun_licence = "", ""
         self._looks_of_critic: list[Look] = []  # gap and distance, see `overfit`
         self._begin_stage(0)
 

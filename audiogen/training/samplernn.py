@@ -128,6 +128,8 @@ class Trainer:
         self.step = 0
         self.seconds = 0.0
         self.warning = ""
+        # Name and licence of the preset whose weights it got.
+        self.begun_with, self.begun_licence = "", ""
 
     @property
     def n_steps(self) -> int:
@@ -281,6 +283,8 @@ class Trainer:
             "carried": [self.processes.gathered(s, dim=1) for s in self._carried],
             "fresh": self._fresh,
             "best": self.best,
+            "begun_with": self.begun_with,
+            "begun_licence": self.begun_licence,
             "random": self.random.bit_generator.state,
         }
 
@@ -301,6 +305,8 @@ class Trainer:
         self._carried = [s.transpose(0, 1).contiguous() for s in self._carried]
         self._fresh = state["fresh"]
         self.best = state["best"]
+        self.begun_with = state.get("begun_with", "")
+        self.begun_licence = state.get("begun_licence", "")
         self.random.bit_generator.state = state["random"]
 
 

@@ -211,7 +211,7 @@ def start_from(trainer: Trainer, preset: Preset) -> dict[str, str]:
     with torch.no_grad():
         trainer.latents.copy_(latents)
         trainer.average_latents.copy_(latents)
-    trainer.begun_with = preset.name
+    trainer.begun_with, trainer.begun_licence = preset.name, preset.licence
     return nearest
 
 

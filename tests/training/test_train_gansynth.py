@@ -165,6 +165,7 @@ def test_a_training_begins_with_a_preset_and_goes_on_without_naming_it(
     preset = load_preset(tmp_path / "second")
     assert preset.training.steps == 2 and preset.training.command.endswith("--from first")
     assert preset.data.source == "notes; begun with the preset first"
+    assert (preset.licence, preset.data.licence) == ("unknown", "unknown")
     assert run(*words, "-o", tmp_path / "third", "--from", "struck") == 2
     assert "preset 'struck' has latent_size = 16, this training 3" in " ".join(
         capsys.readouterr().err.split()

@@ -336,6 +336,21 @@ def test_augmentation_is_of_recordings(recordings, notes, tmp_path, capsys):
     assert state is not None and state["recipe"]["augmentation"] == 1.0
 
 
+def test_a_preset_is_also_of_the_licences_that_it_began_with(recordings, tmp_path):
+    words = ("train", "samplernn", recordings, *SMALL, "--steps", 2, "--preview-minutes", 0)
+    names = [tmp_path / name for name in ("first", "second", "third")]
+    assert run(*words, "-o", names[0], "--licence", "CC-BY-SA-3.0") == 0
+    assert run(*words, "-o", names[1], "--licence", "MIT", "--from", names[0]) == 0
+    assert run(*words, "-o", names[2], "--licence", "MIT", "--from", names[1]) == 0
+    again = (*words, "-o", names[2], "--licence", "CC0-1.0", "--resume")
+    assert run(*again) == 0
+    licences = [(preset.licence, preset.data.licence) for preset in map(load_preset, names)]
+    both = "MIT AND CC-BY-SA-3.0"
+    last = (f"CC0-1.0 AND {both}", "CC0-1.0")
+    assert licences == [("CC-BY-SA-3.0",) * 2, (both, "MIT"), last]
+    assert load_preset(names[2]).training.command.endswith("--from second")
+
+
 def test_a_training_begins_with_a_preset_of_the_same_sizes(recordings, tmp_path, capsys):
     first, second = tmp_path / "first", tmp_path / "second"
     words = ("train", "samplernn", recordings, *SMALL)
@@ -345,6 +360,7 @@ def test_a_training_begins_with_a_preset_of_the_same_sizes(recordings, tmp_path,
     assert load_preset(second).measured["held_out_bits"] == pytest.approx(
         load_preset(first).measured["held_out_bits"], abs=1e-3
     )
+    assert load_preset(second).data.source == f"{recordings.name}; begun with the preset first"
     wider = (*words, "-o", tmp_path / "third", "--steps", 1, "--from", first, "--dim", 9)
     assert run(*wider) == 2
     assert "has dim = 8; this training has 9" in capsys.readouterr().err
