@@ -69,7 +69,7 @@ def soundfont(
     from audiogen.data.soundfont import render_soundfont
 
     pitch_range = _numbers("pitches", pitches)
-    with _progress() as progress:
+    with files_bar() as progress:
         n_notes = render_soundfont(
             font,
             output,
@@ -110,7 +110,7 @@ def midi(
     """
     from audiogen.data.scores import render_scores
 
-    with _progress() as progress:
+    with files_bar() as progress:
         rendered = render_scores(
             scores,
             output,
@@ -144,7 +144,7 @@ def grooves(
     """
     from audiogen.data.grooves import render_grooves
 
-    with _progress("reading the hits") as progress:
+    with files_bar("reading the hits") as progress:
         rendered = render_grooves(
             hits,
             output,
@@ -214,7 +214,7 @@ def ingested(samples: Path, **options: Any) -> SampleSet:
     from audiogen.data.sample_report import instrument_rows, left_out_lines, summary
     from audiogen.data.samples import ingest_samples
 
-    with _progress("listening") as progress:
+    with files_bar("listening") as progress:
         found = ingest_samples(samples, progress=progress, **options)
     console = Console(stderr=True)
     shown = Shown("instrument", "notes", "pitches", "velocities", "length")
@@ -242,14 +242,15 @@ def _tell(counted: str, left_out: tuple[tuple[str, str], ...]) -> None:
 
 
 @contextmanager
-def _progress(first: str = "reading the font") -> Iterator[Callable[[int, int, str], None]]:
+def files_bar(first: str = "reading the font") -> Iterator[Callable[[int, int, str], None]]:
     """Show a bar, and give the function that moves it."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+    shown: dict[str, Any] = {"console": console, "disable": not console.is_terminal}
+    with Progress(*columns, TimeElapsedColumn(), transient=True, **shown) as bar:
         task = bar.add_task(first, total=None)
         yield lambda done, total, name: bar.update(
             task, completed=done, total=total, description=name

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from audiogen.cli.data import SplitBy, Table, ingested
+from audiogen.cli.data import SplitBy, Table, files_bar, ingested
 from audiogen.cli.training_run import begin, command_line, follow, say
 from audiogen.errors import ParameterError
 
@@ -276,6 +278,13 @@ def _ingest(
     return found.folder
 
 
+class Sizes(str, Enum):
+    """Published ones, `models.samplernn.PUBLISHED`."""
+
+    paper = "paper"
+    prism = "prism"
+
+
 @app.command()
 def samplernn(
     data: Annotated[
@@ -287,6 +296,14 @@ def samplernn(
         float | None, typer.Option(min=0.01, help="How long; turned into steps at the start.")
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="How many, in all.")] = None,
+    config: Annotated[
+        Sizes | None,
+        typer.Option(
+            help="The seven sizes that follow as published: in the paper, or by PRiSM. Any of them"
+            " given beside it counts.",
+            show_default="smaller ones",
+        ),
+    ] = None,
     frame_sizes: Annotated[
         str | None,
         typer.Option(
@@ -294,12 +311,24 @@ def samplernn(
             show_default="2; 16,4 for notes",
         ),
     ] = None,
-    dim: Annotated[int, typer.Option(min=1, help="Width of the network.")] = 256,
-    layers: Annotated[int, typer.Option(min=1, help="Recurrent layers of a tier.")] = 1,
-    rnn: Annotated[str, typer.Option(help="gru or lstm.")] = "gru",
-    embedding: Annotated[int, typer.Option(min=1, help="Size of a level's embedding.")] = 64,
-    levels: Annotated[int, typer.Option(help="2 to 256, or 65536 for 16 bits.")] = 256,
-    quantisation: Annotated[str, typer.Option(help="linear or mu_law.")] = "mu_law",
+    dim: Annotated[
+        int | None, typer.Option(min=1, help="Width of the network.", show_default="256")
+    ] = None,
+    layers: Annotated[
+        int | None, typer.Option(min=1, help="Recurrent layers of a tier.", show_default="1")
+    ] = None,
+    rnn: Annotated[str | None, typer.Option(help="gru or lstm.", show_default="gru")] = None,
+    embedding: Annotated[
+        int | None,
+        typer.Option(min=1, help="Size of a level's embedding.", show_default="64"),
+    ] = None,
+    levels: Annotated[
+        int | None,
+        typer.Option(help="2 to 256, or 65536 for 16 bits.", show_default="256"),
+    ] = None,
+    quantisation: Annotated[
+        str | None, typer.Option(help="linear or mu_law.", show_default="mu_law")
+    ] = None,
     start: Annotated[
         str | None,
         typer.Option("--from", help="A preset to begin with, of the same sizes and classes."),
@@ -313,7 +342,10 @@ def samplernn(
         typer.Option(min=1, help="Excerpts read at once.", show_default="16; 64 for notes"),
     ] = None,
     chunk: Annotated[int, typer.Option(min=1, help="Samples between two updates.")] = 512,
-    learning_rate: Annotated[float, typer.Option(min=0.0)] = 0.02,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="May be another with --resume.", show_default="0.02"),
+    ] = None,
     held_out: Annotated[float, typer.Option(min=0.001, max=0.5, help="Share of files.")] = 0.05,
     augmentation: Annotated[
         float,
@@ -349,7 +381,7 @@ def samplernn(
 
     from audiogen.data.samples import is_set
     from audiogen.data.splits import SPLIT
-    from audiogen.models.samplernn import SampleRNNConfig
+    from audiogen.models.samplernn import PUBLISHED
     from audiogen.presets import load_preset
     from audiogen.training.excerpts import read_training_data
     from audiogen.training.export_samplernn import (
@@ -369,25 +401,34 @@ def samplernn(
         steps_in,
     )
 
-    if (minutes is None) == (steps is None):
+    n_lengths = (minutes is not None) + (steps is not None)
+    if n_lengths == 2 or not (n_lengths or resume):
         raise ParameterError("give either --minutes or --steps, one of the two")
     processes = Processes.launched()
     checkpoints, state = begin(output, run, resume, processes)
     torch.set_num_threads(threads)
-    usual = Recipe().model.frame_sizes, Recipe.batch
+    model, usual_batch = Recipe().model, Recipe.batch
     if is_set(data):
-        usual = NOTE_FRAME_SIZES, NOTE_BATCH
-    model = SampleRNNConfig(
-        frame_sizes=_sizes(frame_sizes) if frame_sizes else usual[0],
-        dim=dim,
-        n_rnn=layers,
-        rnn=rnn,
-        embedding_size=embedding,
-        q_levels=levels,
-        quantisation=quantisation,
-    )
+        model, usual_batch = replace(model, frame_sizes=NOTE_FRAME_SIZES), NOTE_BATCH
+    if config is not None:
+        model = PUBLISHED[config.value]
+    sizes = {
+        "frame_sizes": None if frame_sizes is None else _sizes(frame_sizes),
+        "dim": dim,
+        "n_rnn": layers,
+        "rnn": rnn,
+        "embedding_size": embedding,
+        "q_levels": levels,
+        "quantisation": quantisation,
+    }
+    given: dict[str, Any] = {name: size for name, size in sizes.items() if size is not None}
+    model = replace(model, **given)
+    if learning_rate is None:
+        learning_rate = Recipe.learning_rate
+        if state is not None:
+            learning_rate = state["recipe"]["learning_rate"]
     options: dict[str, Any] = {
-        "batch": batch or usual[1],
+        "batch": batch or usual_batch,
         "chunk": chunk,
         "learning_rate": learning_rate,
         "held_out": held_out,
@@ -400,18 +441,20 @@ def samplernn(
     else:
         options["bfloat16"] = state["recipe"]["bfloat16"]
     recipe = Recipe(model=model, **options)
-    prepared = read_training_data(
-        data,
-        model,
-        sample_rate=sample_rate,
-        excerpt_s=recipe.excerpt_s,
-        chunk=chunk,
-        held_out=held_out,
-        seed=seed,
-        by_subfolder=classes,
-        augmentation=augmentation,
-        astray=recipe.astray,
-    )
+    with files_bar("reading the recordings") as progress:
+        prepared = read_training_data(
+            data,
+            model,
+            sample_rate=sample_rate,
+            excerpt_s=recipe.excerpt_s,
+            chunk=chunk,
+            held_out=held_out,
+            seed=seed,
+            by_subfolder=classes,
+            augmentation=augmentation,
+            astray=recipe.astray,
+            progress=progress,
+        )
     for line in prepared.split["skipped"]:
         say(f"left out: {line}")
     split = prepared.split
@@ -425,8 +468,8 @@ def samplernn(
         recipe = Recipe(steps=n_steps, model=prepared.model, **options)
         return Trainer(prepared.training, prepared.held_out, recipe, processes)
 
-    if steps is None and state is not None:
-        steps = int(state["recipe"]["steps"])
+    if state is not None:
+        steps = _steps_of(state, steps)
     trainer = make(steps or processes.told(steps_in(60.0 * (minutes or 0.0), make(1_000_000))))
     if start is not None:
         start_from(trainer, load_preset(start))
@@ -461,6 +504,19 @@ def samplernn(
     typer.echo(f"{output}  {measured}")
     play = "--notes 'C4 E4 G4'" if prepared.model.conditioning == "note" else "--seconds 10"
     typer.echo(f"  play it: audiogen render {play} --preset {output} -o try.wav")
+
+
+def _steps_of(state: dict[str, Any], wanted: int | None) -> int:
+    """How many steps the training has that is gone on from."""
+    planned = int(state["recipe"]["steps"])
+    if wanted not in (None, planned):
+        raise ParameterError(
+            f"--steps {wanted}: the training that is gone on from has {planned}; leave it out, and"
+            " to go further begin another with --from"
+        )
+    if state["step"] >= planned:
+        say(f"all {planned} steps are made; to go further begin another training with --from")
+    return planned
 
 
 def _sizes(text: str) -> tuple[int, ...]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 
 from audiogen.audio_file import read_audio
+from audiogen.data.sound_files import sounds_in, why_not_read
 from audiogen.errors import FormatError, ParameterError
 
 TRIM_DB = -50.0  # below the file's own peak; quieter ends are cut
@@ -62,6 +63,12 @@ class Recordings:
     def minutes(self) -> float:
         return sum(len(file.samples) for file in self.files) / self.sample_rate / 60.0
 
+    def by_label(self) -> Recordings:
+        """Those of subfolders alone; the others are left out."""
+        loose = tuple((file.name, "is in no subfolder") for file in self.files if not file.label)
+        files = tuple(file for file in self.files if file.label)
+        return replace(self, files=files, skipped=self.skipped + loose)
+
     def split(self, held_out: float, seed: int) -> tuple[list[Recording], list[Recording]]:
         """Files to train on and files held out, each label sharing in both where it can.
 
@@ -104,7 +111,7 @@ class Recordings:
 def read_recordings(
     folder: str | PathLike[str],
     sample_rate: int,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
 ) -> Recordings:
     """Read all sound files of a folder and its subfolders.
 
@@ -117,7 +124,7 @@ def read_recordings(
     sample_rate : int, Hz
         What everything is resampled to.
     progress : callable, optional
-        Gets files done and files in all.
+        Gets files done, files in all and the next one's name.
 
     Returns
     -------
@@ -129,16 +136,14 @@ def read_recordings(
         If the folder is missing or holds no sound that can be used.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise FormatError(f"{folder}: isn't a folder; give one that holds recordings")
-    paths = sorted(
-        p for p in folder.rglob("*") if p.suffix.lower() in sound_suffixes() and p.is_file()
-    )
+    paths, not_read = sounds_in(folder)
     kept: list[Recording] = []
-    skipped: list[tuple[str, str]] = []
+    skipped = [(str(path.relative_to(folder)), why_not_read(path)) for path in not_read]
     for done, path in enumerate(paths):
         name = path.relative_to(folder)
         label = name.parts[0] if len(name.parts) > 1 else ""
+        if progress:
+            progress(done, len(paths), str(name))
         try:
             samples = _trimmed(read_audio(path, sample_rate), sample_rate)
             if len(samples):
@@ -147,14 +152,9 @@ def read_recordings(
                 skipped.append((str(name), "is silent"))
         except FormatError as error:
             skipped.append((str(name), str(error).removeprefix(f"{path}: ")))
-        if progress:
-            progress(done + 1, len(paths))
     if not kept:
         names = ", ".join(f"{name} ({why})" for name, why in skipped[:3])
-        raise FormatError(
-            f"{folder}: holds no sound that can be used; "
-            + (f"left out: {names}" if skipped else "wav, flac, ogg, mp3 and aiff are read")
-        )
+        raise FormatError(f"{folder}: holds no sound that can be used; left out: {names}")
     gain = PEAK / max(float(np.abs(file.samples).max()) for file in kept)
     files = tuple(Recording(f.name, f.label, f.samples * np.float32(gain)) for f in kept)
     return Recordings(sample_rate, files, tuple(skipped))
@@ -191,11 +191,3 @@ def _trimmed(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     loud = np.flatnonzero(level > peak * 10.0 ** (TRIM_DB / 20.0))
     margin = round(MARGIN_S * sample_rate)
     return samples[max(0, loud[0] - margin) : loud[-1] + margin + 1]
-
-
-def sound_suffixes() -> set[str]:
-    """Return the endings of files that libsndfile reads, raw samples without a header left out."""
-    import soundfile
-
-    formats = {f".{name.lower()}" for name in soundfile.available_formats()} - {".raw"}
-    return formats | {".aif", ".mp3", ".oga"}

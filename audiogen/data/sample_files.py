@@ -12,13 +12,11 @@ import numpy as np
 from audiogen.audio_file import read_channels
 from audiogen.data.labels import Label, label_from_name
 from audiogen.data.pitch_track import track_pitch
-from audiogen.data.recordings import sound_suffixes
 from audiogen.data.takes import attack_of, level_db, sounding, split_at_onsets
 from audiogen.errors import FormatError
 
 SHORTEST_S = 0.1  # of a note; four periods of the lowest pitch
 LONGEST_S = 10.0  # of a note that is kept; four seconds of it are heard
-NOT_READ = {".m4a", ".aac", ".wma", ".mp4", ".webm", ".mka", ".alac", ".ape", ".wv", ".m4b", ".raw"}
 _LOUDNESS_S = 0.2  # of the loudest stretch, which is what a note's loudness is taken from
 _SURE = 0.5  # confidence from which on a measured pitch may tune a note
 
@@ -126,16 +124,6 @@ class Found:
             "loudness_db": round(self.loudness_db, 1),
             "shape": how,
         }
-
-
-def is_sound(path: Path) -> bool:
-    """Return whether a file's ending is of a format that libsndfile reads."""
-    return path.suffix.lower() in sound_suffixes()
-
-
-def looks_like_sound(path: Path) -> bool:
-    """Return whether a file's ending is of sound that libsndfile doesn't read."""
-    return path.suffix.lower() in NOT_READ
 
 
 def read_mono(path: Path) -> tuple[np.ndarray, int]:

@@ -24,9 +24,10 @@ from audiogen.data.note_shape import shape_note
 from audiogen.data.nsynth import EXAMPLES, SetWriter, read_notes
 from audiogen.data.pitch_track import best_tracker
 from audiogen.data.qualities import measure_qualities
-from audiogen.data.sample_files import Found, LeftOut, find_in_file, is_sound, looks_like_sound
+from audiogen.data.sample_files import Found, LeftOut, find_in_file
 from audiogen.data.sample_names import family_of_name, settle_pitches
 from audiogen.data.sample_report import draw_report
+from audiogen.data.sound_files import sounds_in, why_not_read
 from audiogen.data.soundfont import NOTE_ON_S, NOTE_S, PEAK
 from audiogen.data.source_toml import OF_NOTES, toml_text
 from audiogen.data.splits import FRACTIONS, SPLIT, Split, draw_split
@@ -153,10 +154,7 @@ def ingest_samples(
     if cached is not None:
         return cached
 
-    left_out = [
-        LeftOut(name, None, "not read", f"{Path(name).suffix} files can't be read; export as wav")
-        for name in settings["strange"]
-    ]
+    left_out = [LeftOut(name, None, "not read", why_not_read(name)) for name in settings["strange"]]
     found: list[Found] = []
     seen: dict[bytes, str] = {}
     for index, (path, name) in enumerate(zip(sounds, names, strict=True)):
@@ -189,27 +187,6 @@ def is_set(folder: str | PathLike[str]) -> bool:
     return (Path(folder) / EXAMPLES).is_file()
 
 
-def sounds_in(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Return the sound files of a folder, and those that libsndfile doesn't read.
-
-    Raises
-    ------
-    FormatError
-        If the folder is missing or has no sound file.
-    """
-    if not folder.is_dir():
-        raise FormatError(f"{folder}: isn't a folder; give one that holds samples")
-    paths = [path for path in sorted(folder.rglob("*")) if _visible(path, folder)]
-    sounds = [path for path in paths if is_sound(path)]
-    strange = [path for path in paths if looks_like_sound(path)]
-    if not sounds:
-        raise FormatError(
-            f"{folder}: holds no sound file; wav, flac, ogg, mp3 and aiff are read"
-            + (f" ({len(strange)} such as {strange[0].name} aren't)" if strange else "")
-        )
-    return sounds, strange
-
-
 def _check(folder: Path, sample_rate: int, min_confidence: float) -> None:
     if is_set(folder):
         raise FormatError(
@@ -219,12 +196,6 @@ def _check(folder: Path, sample_rate: int, min_confidence: float) -> None:
         raise ParameterError(f"sample_rate={sample_rate} must be from 8000 to 192000 Hz")
     if not 0.0 <= min_confidence <= 1.0:
         raise ParameterError(f"min_confidence={min_confidence} must be from 0 to 1")
-
-
-def _visible(path: Path, folder: Path) -> bool:
-    """Whether it is a file of the user's own: not what a system or an editor hides."""
-    parts = path.relative_to(folder).parts
-    return not any(part.startswith(".") or part == "__MACOSX" for part in parts) and path.is_file()
 
 
 def _cached(place: Path) -> SampleSet | None:

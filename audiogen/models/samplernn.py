@@ -126,6 +126,7 @@ class SampleRNNConfig:
 PRISM = SampleRNNConfig(
     frame_sizes=(64, 16), n_rnn=4, quantisation="mu_law", weight_norm=False, learn_h0=False
 )
+PUBLISHED = {"paper": SampleRNNConfig(), "prism": PRISM}
 
 
 def level_features(n_levels: int, size: int) -> Tensor:

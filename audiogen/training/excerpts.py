@@ -348,7 +348,7 @@ def read_training_data(
     by_subfolder: bool = False,
     augmentation: float = 0.0,
     astray: float = 0.0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
 ) -> TrainingData:
     """Read a folder of notes in NSynth's layout (pitch-conditioned), or of any recordings.
 
@@ -365,13 +365,13 @@ def read_training_data(
     seed : int
         Of the split.
     by_subfolder : bool
-        Whether the subfolders of recordings are classes.
+        Whether the subfolders of recordings are classes; files in none are left out.
     augmentation : float
         As `RecordedExcerpts`, of the recordings to train on.
     astray : float
         As `NoteExcerpts`, of the notes to train on.
     progress : callable, optional
-        Gets files done and files in all.
+        As `read_recordings`.
 
     Raises
     ------
@@ -384,12 +384,19 @@ def read_training_data(
                 f"augmentation={augmentation:g} is for recordings, and {folder} holds notes, which"
                 " keep their pitch and velocity: leave it out"
             )
+        if by_subfolder:
+            raise ParameterError(
+                f"classes are of recordings, and {folder} holds notes, whose instruments become"
+                " timbres by themselves: leave it out"
+            )
         return _notes(folder, model, sample_rate, chunk, held_out, seed, astray)
     found = read_recordings(folder, sample_rate, progress)
+    if by_subfolder:
+        found = found.by_label()
     labels = found.labels if by_subfolder else []
     if by_subfolder and len(labels) < 2:
         raise ParameterError(
-            f"{folder}: classes are wanted, but its sounds lie in {len(labels)} subfolder; put"
+            f"{folder}: classes are wanted, but its sounds lie in {len(labels)} subfolders; put"
             " each class into a subfolder of its own"
         )
     if labels:

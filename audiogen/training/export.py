@@ -192,7 +192,7 @@ def preset_fields(
         del config[key]
     off = generator.note_off_frame
     licence = source.get("licence", "unknown")
-    fields = {
+    fields: dict[str, Any] = {
         "format": 1,
         "name": name,
         "kind": "gansynth",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import math
 import time
+import zlib
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -125,6 +126,7 @@ class Trainer:
         self._carried = [s.detach().clone() for s in self.model.initial_state(n_own)]
         self._fresh = torch.ones(recipe.batch, dtype=torch.bool)
         self.best: dict[str, Any] = {"bits": math.inf, "step": 0, "weights": {}}
+        self._sums = [zlib.crc32(source.levels.data) for source in (training, held_out)]
         self.step = 0
         self.seconds = 0.0
         self.warning = ""
@@ -169,9 +171,12 @@ class Trainer:
         try:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0, error_if_nonfinite=True)
         except RuntimeError as error:
+            self._advance()  # so that what comes after isn't the same again
+            self._fresh[:] = True
             raise AudiogenError(
                 f"the loss became {loss.item()} at step {self.step} and its gradient isn't a"
-                " number; the last good weights are kept: lower the learning rate and go on"
+                " number; the last good weights are kept: go on with --resume and half the"
+                f" --learning-rate, {0.5 * recipe.learning_rate:g}"
             ) from error
         self.optimiser.step()
         keep = min(recipe.average, (1 + self.step) / (10 + self.step))
@@ -273,6 +278,7 @@ class Trainer:
         """Everything that training goes on from; all processes must ask for it."""
         return {
             "recipe": asdict(self.recipe),
+            "sums_of_data": self._sums,
             "step": self.step,
             "seconds": self.seconds,
             "model": self.model.state_dict(),
@@ -289,12 +295,18 @@ class Trainer:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a `state`, as if training had never stopped."""
+        """Go on from a `state`, as if training had never stopped; its rate may be another."""
         parts = state["optimiser"].keys() != self.optimiser.state_dict().keys()
-        if parts or state["recipe"] != asdict(self.recipe):
+        rate = {"learning_rate": self.recipe.learning_rate}
+        if parts or state["recipe"] | rate != asdict(self.recipe):
             raise ParameterError(
                 "the checkpoint was made with another recipe; start anew in another folder, or"
                 " give the same arguments"
+            )
+        if state.get("sums_of_data", self._sums) != self._sums:
+            raise ParameterError(
+                "the checkpoint was made with other sounds, or another split of them; start anew in"
+                " another folder, or give the same"
             )
         self.step, self.seconds = state["step"], state["seconds"]
         self.model.load_state_dict(state["model"])

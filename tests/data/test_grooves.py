@@ -146,7 +146,7 @@ def test_numbers_out_of_range_are_refused(hits, tmp_path, options):
 
 def test_a_folder_without_sound_is_refused(tmp_path):
     (tmp_path / "hits").mkdir()
-    with pytest.raises(FormatError, match="no sound that can be used"):
+    with pytest.raises(FormatError, match="holds no sound file"):
         render_grooves(tmp_path / "hits", tmp_path / "out")
     with pytest.raises(FormatError, match="isn't a folder"):
         render_grooves(tmp_path / "missing", tmp_path / "out")

@@ -47,16 +47,35 @@ def test_what_is_left_out_is_named_with_the_reason(folder):
     assert "can't be read" in skipped["broken.wav"] and skipped["drums/silent.wav"] == "is silent"
 
 
-def test_progress_reaches_the_end(folder):
+def test_sound_that_is_not_read_is_left_out_and_named(folder):
+    (folder / "drums" / "phone.M4A").write_bytes(b"....ftypM4A ")
+    (folder / "._a.wav").write_bytes(b"what a Mac leaves behind")
+    opus = np.concatenate((tone(0.5, 48000), tone(0.5, 48000, hz=880.0)))
+    soundfile.write(folder / "voice.opus", opus, 48000, format="OGG", subtype="OPUS")
+    found = read_recordings(folder, RATE)
+    skipped = dict(found.skipped)
+    assert skipped["drums/phone.M4A"] == ".M4A files can't be read; export as wav"
+    assert "._a.wav" not in skipped
+    assert [file.name for file in found.files][-1] == "voice.opus"
+    assert len(found.files[-1].samples) == pytest.approx(RATE, abs=1000)
+
+
+def test_files_of_no_subfolder_are_of_no_label(folder):
+    found = read_recordings(folder, RATE).by_label()
+    assert found.labels == ["drums"] and dict(found.skipped)["a.wav"] == "is in no subfolder"
+
+
+def test_progress_names_each_file(folder):
     seen = []
-    read_recordings(folder, RATE, lambda done, total: seen.append((done, total)))
-    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    read_recordings(folder, RATE, lambda *told: seen.append(told))
+    names = ["a.wav", "broken.wav", "drums/b.flac", "drums/silent.wav"]
+    assert seen == [(i, 4, name) for i, name in enumerate(names)]
 
 
 def test_a_folder_without_sound_is_refused(tmp_path):
     with pytest.raises(FormatError, match="isn't a folder"):
         read_recordings(tmp_path / "nowhere", RATE)
-    with pytest.raises(FormatError, match="no sound that can be used; wav, flac"):
+    with pytest.raises(FormatError, match="holds no sound file; wav, flac"):
         read_recordings(tmp_path, RATE)
     soundfile.write(tmp_path / "x.wav", np.zeros(100), RATE)
     with pytest.raises(FormatError, match=r"left out: x.wav \(is silent\)"):

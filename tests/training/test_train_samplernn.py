@@ -109,9 +109,41 @@ def test_a_checkpoint_is_neither_taken_nor_lost_unasked(recordings, tmp_path, ca
     assert run(*words, "--steps", 2) == 0
     assert run(*words, "--steps", 2) == 2
     assert "--resume goes on from it" in capsys.readouterr().err
-    assert run(*words, "--steps", 2, "--resume") == 0  # nothing is left to do: written again
+    assert run(*words, "--resume") == 0  # nothing is left to do: written again
+    assert "all 2 steps are made; to go further" in capsys.readouterr().err
     assert run(*words, "--steps", 4, "--resume") == 2
-    assert "another recipe" in capsys.readouterr().err
+    assert "--steps 4: the training that is gone on from has 2" in capsys.readouterr().err
+    assert run(*words) == 2
+    assert "either --minutes or --steps" in capsys.readouterr().err
+
+
+def test_a_training_goes_on_at_another_rate_but_not_with_other_sounds(recordings, tmp_path, capsys):
+    words = ("train", "samplernn", recordings, "-o", tmp_path / "babble", *SMALL)
+    assert run(*words, "--steps", 2, "--learning-rate", 0.01) == 0
+
+    def rate() -> float:
+        state = Checkpoints(tmp_path / "babble.run", print).newest()
+        return state["recipe"]["learning_rate"]
+
+    assert run(*words, "--resume") == 0 and rate() == 0.01
+    assert run(*words, "--resume", "--learning-rate", 0.005) == 0 and rate() == 0.005
+    soundfile.write(recordings / "low" / "new.wav", 0.5 * np.ones(RATE), RATE)
+    assert run(*words, "--resume") == 2
+    assert "made with other sounds" in capsys.readouterr().err
+
+
+def test_published_sizes_have_a_name(recordings, tmp_path, capsys):
+    words = ("train", "samplernn", recordings, "--steps", 1, "--sample-rate", RATE)
+    words = (*words, "--batch", 1, "--chunk", 64, "--dim", 8, "--preview-minutes", 0)
+    assert run(*words, "-o", tmp_path / "prism", "--config", "prism", "--embedding", 4) == 0
+    network = load_preset(tmp_path / "prism").samplernn
+    assert network.frame_sizes == [64, 16] and network.n_rnn == 4
+    assert (network.dim, network.embedding_size) == (8, 4)
+    state = Checkpoints(tmp_path / "prism.run", print).newest()
+    assert not state["recipe"]["model"]["weight_norm"]
+    assert run(*words, "-o", tmp_path / "other", "--config", "wavenet") == 2
+    complaint = capsys.readouterr().err
+    assert "'wavenet'" in complaint and "'prism'" in complaint
 
 
 def test_a_refused_training_changes_nothing_of_the_one_that_runs(recordings, tmp_path, capsys):
@@ -226,8 +258,9 @@ def test_a_folder_says_where_it_is_from(recordings, tmp_path):
         assert (preset.data.source, preset.data.licence, preset.licence) == (source, *2 * [licence])
 
 
-def test_subfolders_become_timbres(recordings, tmp_path):
+def test_subfolders_become_timbres(recordings, notes, tmp_path, capsys):
     (recordings / "broken.wav").unlink()
+    soundfile.write(recordings / "loose.wav", 0.5 * np.sin(np.arange(RATE)), RATE)
     out = tmp_path / "two"
     assert run("train", "samplernn", recordings, "-o", out, "--steps", 2, "--classes", *SMALL) == 0
     texture = audiogen.load(out)
@@ -235,6 +268,10 @@ def test_subfolders_become_timbres(recordings, tmp_path):
     assert not np.array_equal(
         texture.generate(0.1, timbre="high"), texture.generate(0.1, timbre="low")
     )
+    assert "left out: loose.wav: is in no subfolder" in capsys.readouterr().err
+    words = ("--steps", 2, "--classes", *SMALL)
+    assert run("train", "samplernn", notes, "-o", tmp_path / "x", *words) == 2
+    assert "classes are of recordings" in capsys.readouterr().err
 
 
 def test_notes_become_an_instrument(notes, tmp_path, capsys):
@@ -324,7 +361,7 @@ def test_bad_options_are_named_before_anything_is_read(tmp_path, capsys, words, 
 def test_an_empty_folder_is_refused(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert run("train", "samplernn", tmp_path / "empty", "-o", tmp_path / "x", "--steps", 2) == 2
-    assert "no sound that can be used" in capsys.readouterr().err
+    assert "holds no sound file" in capsys.readouterr().err
 
 
 def test_augmentation_is_of_recordings(recordings, notes, tmp_path, capsys):

@@ -1,0 +1,64 @@
+"""Which files of a folder are sound: those that libsndfile reads, and those that it doesn't."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+from audiogen.errors import FormatError
+
+# Sound, by their endings, that libsndfile doesn't read.
+NOT_READ = {".m4a", ".aac", ".wma", ".mp4", ".webm", ".mka", ".alac", ".ape", ".wv", ".m4b", ".raw"}
+
+
+def sounds_in(folder: str | PathLike[str]) -> tuple[list[Path], list[Path]]:
+    """Find sound files in a folder and its subfolders, less what a system or an editor hides.
+
+    Parameters
+    ----------
+    folder : path
+
+    Returns
+    -------
+    sounds : list of Path
+        Whose endings are of formats that libsndfile reads; sorted.
+    not_read : list of Path
+        The others; see `why_not_read`.
+
+    Raises
+    ------
+    FormatError
+        If the folder is missing or has no sound file that can be read.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FormatError(f"{folder}: isn't a folder; give one that holds sounds")
+    paths = [path for path in sorted(folder.rglob("*")) if _visible(path, folder)]
+    suffixes = sound_suffixes()
+    sounds = [path for path in paths if path.suffix.lower() in suffixes]
+    not_read = [path for path in paths if path.suffix.lower() in NOT_READ]
+    if not sounds:
+        raise FormatError(
+            f"{folder}: holds no sound file; wav, flac, ogg, mp3 and aiff are read"
+            + (f" ({len(not_read)} such as {not_read[0].name} aren't)" if not_read else "")
+        )
+    return sounds, not_read
+
+
+def why_not_read(path: str | PathLike[str]) -> str:
+    """What to say of a file that libsndfile doesn't read."""
+    return f"{Path(path).suffix} files can't be read; export as wav"
+
+
+def sound_suffixes() -> set[str]:
+    """Return the endings of files that libsndfile reads, raw samples without a header left out."""
+    import soundfile
+
+    formats = {f".{name.lower()}" for name in soundfile.available_formats()} - {".raw"}
+    return formats | {".aif", ".aifc", ".mp3", ".oga", ".opus", ".wave"}
+
+
+def _visible(path: Path, folder: Path) -> bool:
+    """Whether it is a file of the user's own."""
+    parts = path.relative_to(folder).parts
+    return not any(part.startswith(".") or part == "__MACOSX" for part in parts) and path.is_file()
