@@ -11,10 +11,14 @@ import typer
 from audiogen.cli.sound import (
     TEMPERATURE_HELP,
     TOP_P_HELP,
+    AnyPrecision,
+    Precision,
     check_seconds,
     check_seed,
     check_top_p,
+    check_variations,
     draw,
+    numbered,
     open_texture,
     print_speed,
     progress_bar,
@@ -58,7 +62,11 @@ def continue_(
     top_p: Annotated[
         float | None, typer.Option(help=TOP_P_HELP, show_default="the preset's")
     ] = None,
+    variations: Annotated[
+        int, typer.Option(help="So many continuations, into OUTPUT-1, OUTPUT-2, ...")
+    ] = 1,
     seed: Annotated[int, typer.Option(help="Same seed, same samples.")] = 0,
+    precision: AnyPrecision = Precision.float32,
     plot: Annotated[
         Path | None,
         typer.Option(help="Draw waveform and rainbowgram into a .png file.", show_default=False),
@@ -75,11 +83,13 @@ def continue_(
 
     output = output or Path(f"{intro.stem}-continued.wav")
     check_output(output)
-    if output.exists() and intro.exists() and output.samefile(intro):
+    check_variations(variations)
+    outputs = [numbered(output, i + 1, variations) for i in range(variations)]
+    if intro.exists() and any(path.exists() and path.samefile(intro) for path in outputs):
         raise ParameterError(f"output {output} is the file to be continued; give another name")
     if plot:
         check_output(plot, (".png",))
-    check_seconds(seconds)
+    check_seconds(seconds, variations)
     check_top_p(top_p)
     check_seed(seed)
     curve = read_temperature(temperature)
@@ -88,7 +98,7 @@ def continue_(
         raise FormatError(
             f"{intro}: has {rate} Hz; {LOWEST_RATE} to {HIGHEST_RATE} Hz are wanted; resample it"
         )
-    texture = open_texture(preset, "continue")
+    texture = open_texture(preset, "continue", precision)
 
     one = before[:, :1] if (before == before[:, :1]).all() else before
     prime = _prime(one, rate, texture.sample_rate)
@@ -101,24 +111,28 @@ def continue_(
                 temperature=curve,
                 top_p=top_p,
                 seed=seed,
+                variations=variations,
                 timbre=timbre,
                 progress=report,
             )
         except ShapeError as error:
             raise FormatError(f"{intro}: can't be continued; {error}") from error
     took_s = time.perf_counter() - began
-    added = _at_rate(after, prime, texture.sample_rate, rate)
-    n_over = int(np.count_nonzero(np.abs(added) > 1.0))
-    added = np.broadcast_to(np.clip(added, -1.0, 1.0), (len(added), before.shape[1]))
-    sound = np.concatenate((before, added))
-    turned_db = write_sound(output, sound, rate)
-    print_speed(f"{seconds:g} s more", seconds, took_s)
-    if n_over:
-        typer.echo(f"  note: {n_over} new samples were over full scale and are cut off there")
-    if turned_db:
-        typer.echo(f"  note: turned down by {-turned_db:.1f} dB; {intro} is over full scale")
-    if plot:
-        draw(plot, sound, rate, output.name)
+    news = after.reshape(variations, -1, prime.shape[1])
+    for number, (path, new) in enumerate(zip(outputs, news, strict=True), 1):
+        added = _at_rate(new, prime, texture.sample_rate, rate)
+        n_over = int(np.count_nonzero(np.abs(added) > 1.0))
+        added = np.broadcast_to(np.clip(added, -1.0, 1.0), (len(added), before.shape[1]))
+        sound = np.concatenate((before, added))
+        turned_db = write_sound(path, sound, rate)
+        if n_over:
+            typer.echo(f"  note: {n_over} new samples were over full scale and are cut off there")
+        if turned_db:
+            typer.echo(f"  note: turned down by {-turned_db:.1f} dB; {intro} is over full scale")
+        if plot:
+            draw(numbered(plot, number, variations), sound, rate, path.name)
+    what = f"{variations} x {seconds:g} s" if variations > 1 else f"{seconds:g} s"
+    print_speed(f"{what} more", variations * seconds, took_s)
 
 
 def _prime(before: np.ndarray, rate: int, wanted_hz: int) -> np.ndarray:

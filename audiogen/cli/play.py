@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from audiogen.cli.sound import AnyPrecision, Precision
 from audiogen.errors import AudiogenError, DeviceError, ParameterError
 
 if TYPE_CHECKING:
@@ -59,6 +60,13 @@ def play(
     ] = None,
     voices: Annotated[int, typer.Option(help=f"Notes at once, 1 to {MOST_VOICES}.")] = 16,
     seed: Annotated[int, typer.Option(help="Same seed, same samples.")] = 0,
+    precision: AnyPrecision = Precision.float32,
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            help="Of a preset that draws samples: how freely.", show_default="the preset's"
+        ),
+    ] = None,
     ring: Annotated[
         float, typer.Option(help="Seconds that a typed note rings where no key-up is told.")
     ] = 0.7,
@@ -79,6 +87,7 @@ def play(
     from audiogen.cli.keys import Fingers, open_keyboard
     from audiogen.cli.sound import check_seed
     from audiogen.engine.midi_ports import MidiInput
+    from audiogen.engine.networks import with_sampling
     from audiogen.engine.player import Player
     from audiogen.engine.sound_card import (
         LARGEST_BLOCK,
@@ -107,7 +116,7 @@ def play(
     if record is not None:
         check_output(record)
     name, timbre = split_spec(preset or default_preset())
-    loaded = load_preset(name)
+    loaded = with_sampling(load_preset(name), temperature, None)
     if timbre is not None:
         loaded.timbre(timbre)
     card_found = find_device(device)
@@ -124,6 +133,7 @@ def play(
                 seed=seed,
                 realtime=True,
                 margin_ms=margin,
+                precision=precision.value,
             )
         )
         if timbre is not None:

@@ -15,16 +15,21 @@ from audiogen.cli.sound import (
     LONGEST_S,
     TEMPERATURE_HELP,
     TOP_P_HELP,
+    AnyPrecision,
+    Precision,
     check_seconds,
     check_seed,
     check_top_p,
+    check_variations,
     draw,
+    numbered,
     open_texture,
     print_speed,
     print_turned_down,
     progress_bar,
     read_temperature,
     resampled,
+    steady,
     write_sound,
 )
 from audiogen.errors import ParameterError
@@ -35,8 +40,6 @@ if TYPE_CHECKING:
     from audiogen.notes import Score
 
 app = typer.Typer(add_completion=False)
-
-MOST_VARIATIONS = 1000  # all at once; each has its own state
 
 
 @dataclass(frozen=True)
@@ -95,11 +98,11 @@ def render(
     ] = None,
     temperature: Annotated[
         str | None,
-        typer.Option(help=f"With --seconds. {TEMPERATURE_HELP}", show_default="the preset's"),
+        typer.Option(help=f"{TEMPERATURE_HELP} Notes take a number.", show_default="the preset's"),
     ] = None,
     top_p: Annotated[
         float | None,
-        typer.Option(help=f"With --seconds. {TOP_P_HELP}", show_default="the preset's"),
+        typer.Option(help=TOP_P_HELP, show_default="the preset's"),
     ] = None,
     variations: Annotated[
         int, typer.Option(help="With --seconds: so many sounds, into OUTPUT-1, OUTPUT-2, ...")
@@ -108,6 +111,7 @@ def render(
         bool, typer.Option("--stereo", help="With --seconds: two channels, drawn independently.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Same seed, same samples.")] = 0,
+    precision: AnyPrecision = Precision.float32,
     sample_rate: Annotated[
         int | None, typer.Option(help="Hz, 8000 to 192000.", show_default="the preset's")
     ] = None,
@@ -136,13 +140,10 @@ def render(
             "its own"
         )
     if seconds is None:
-        own = {
-            "--temperature": temperature,
-            "--top-p": top_p,
-            "--variations": variations != 1,
-            "--stereo": stereo,
-        }
-        _refuse(own, "goes with --seconds, not with notes; it's for presets without notes")
+        _refuse(
+            {"--variations": variations != 1, "--stereo": stereo},
+            "goes with --seconds, not with notes; it's for presets without notes",
+        )
         output = output or Path(f"{score.stem if score else 'notes'}.wav")
     else:
         if preset is None:
@@ -153,12 +154,9 @@ def render(
         played = {"a MIDI file": score, "--notes": notes, "--program": program}
         _refuse(played, "doesn't go with --seconds, which is for presets that play no notes")
         output = output or Path(f"{Path(preset).name}.wav")
-        if not 1 <= variations <= MOST_VARIATIONS:
-            raise ParameterError(
-                f"--variations {variations} isn't usable; give 1 to {MOST_VARIATIONS}"
-            )
+        check_variations(variations)
         check_seconds(seconds, variations * (2 if stereo else 1))
-        check_top_p(top_p)
+    check_top_p(top_p)
     curve = read_temperature(temperature)
     check_output(output)
     if plot:
@@ -173,10 +171,12 @@ def render(
     if seconds is None:
         source = score if notes is None else notes
         assert source is not None
-        _play(source, target, preset, timbre, program or [], seed)
+        drawing = {"seed": seed, "precision": precision.value, "top_p": top_p}
+        drawing |= {"temperature": steady(curve)}
+        _play(source, target, preset, timbre, program or [], drawing)
         return
     assert preset is not None
-    texture = open_texture(preset, f"--seconds {seconds:g}")
+    texture = open_texture(preset, f"--seconds {seconds:g}", precision)
     began = time.perf_counter()
     with progress_bar() as report:
         sounds = texture.generate(
@@ -208,13 +208,12 @@ def _write_sounds(sounds: list[np.ndarray], made_at_hz: int, target: _Target) ->
 
     rate = target.sample_rate or made_at_hz
     for number, sound in enumerate(sounds, 1):
-        ending = f"-{number}" if len(sounds) > 1 else ""
-        path = target.path.with_stem(target.path.stem + ending)
+        path = numbered(target.path, number, len(sounds))
         resounded = resampled(sound, made_at_hz, rate)
         samples = change_level(resounded, target.gain_db, target.normalize)
         print_turned_down(write_sound(path, samples, rate), target.gain_db)
         if target.plot:
-            draw(target.plot.with_stem(target.plot.stem + ending), samples, rate, path.name)
+            draw(numbered(target.plot, number, len(sounds)), samples, rate, path.name)
 
 
 def _play(
@@ -223,7 +222,7 @@ def _play(
     preset: str | None,
     timbre: str | None,
     program: list[str],
-    seed: int,
+    drawing: dict[str, Any],
 ) -> None:
     """Play a score into a file, and say which timbre plays what."""
     from audiogen.presets import assign_programs, load_preset, presets_to_play, split_spec
@@ -244,10 +243,10 @@ def _play(
                 music,
                 voices,
                 sample_rate=rate,
-                seed=seed,
                 gain_db=target.gain_db,
                 normalize=target.normalize,
                 progress=report,
+                **drawing,
             )
         took_s = time.perf_counter() - began
     turned_db = write_sound(target.path, samples, rate)

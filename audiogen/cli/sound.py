@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,11 +20,31 @@ if TYPE_CHECKING:
 
 LONGEST_S = 4 * 3600.0  # a render is held in memory: 4 h at 44.1 kHz are 2.5 GB
 
+MOST_VARIATIONS = 1000  # all at once; each has its own state
+
 TEMPERATURE_HELP = (
     "How freely samples are drawn: a number (0 takes the likeliest), or SECONDS:NUMBER more than "
     'once, with straight lines between: "0:0.8 10:1.1".'
 )
 TOP_P_HELP = "Draw only from the likeliest that have this probability together."
+
+
+class Precision(str, Enum):
+    """Of a network's weights and products."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    int8 = "int8"
+
+
+AnyPrecision = Annotated[
+    Precision,
+    typer.Option(
+        "--precision",
+        help="bfloat16 (on a CPU that has it) and, of presets that draw samples, int8 are faster"
+        " and make other samples.",
+    ),
+]
 
 
 @contextmanager
@@ -40,7 +61,7 @@ def progress_bar() -> Iterator[Callable[[float], None]]:
         yield lambda fraction: bar.update(task, completed=fraction)
 
 
-def open_texture(preset: str, asked: str) -> Texture:
+def open_texture(preset: str, asked: str, precision: Precision) -> Texture:
     """Load a preset that makes sound on its own, which is what was asked for."""
     from audiogen.engine import Texture
     from audiogen.presets import load_preset
@@ -51,7 +72,7 @@ def open_texture(preset: str, asked: str) -> Texture:
             f"{asked} wants a preset that makes sound on its own, and {loaded.name!r} plays notes; "
             "`audiogen presets` lists both"
         )
-    return Texture(loaded)
+    return Texture(loaded, precision=precision.value)
 
 
 def resampled(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
@@ -70,9 +91,26 @@ def check_seconds(seconds: float, n_sounds: int = 1) -> None:
         )
 
 
+def check_variations(variations: int) -> None:
+    if not 1 <= variations <= MOST_VARIATIONS:
+        raise ParameterError(f"--variations {variations} isn't usable; give 1 to {MOST_VARIATIONS}")
+
+
+def numbered(path: Path, number: int, n: int) -> Path:
+    """The name of one of ``n`` sounds: NAME-1.wav, NAME-2.wav, ..., or NAME.wav of a single one."""
+    return path.with_stem(f"{path.stem}-{number}") if n > 1 else path
+
+
 def check_seed(seed: int) -> None:
     if not 0 <= seed < 1 << 64:
         raise ParameterError(f"--seed {seed} isn't usable; give 0 to 2^64 - 1")
+
+
+def steady(temperature: Temperature | None) -> float | None:
+    """What `read_temperature` gave, if it is a number, as notes want it."""
+    if isinstance(temperature, (int, float)) or temperature is None:
+        return temperature
+    raise ParameterError("--temperature takes a curve with --seconds; give one number for notes")
 
 
 def check_top_p(top_p: float | None) -> None:

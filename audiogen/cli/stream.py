@@ -16,16 +16,21 @@ import typer
 from audiogen.cli.sound import (
     TEMPERATURE_HELP,
     TOP_P_HELP,
+    AnyPrecision,
+    Precision,
     check_seconds,
     check_seed,
     check_top_p,
     open_texture,
     read_temperature,
+    steady,
 )
 from audiogen.errors import ParameterError
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from audiogen.engine import Synth
 
 app = typer.Typer(add_completion=False)
 
@@ -71,16 +76,17 @@ def stream(
     ] = None,
     temperature: Annotated[
         str | None,
-        typer.Option(help=f"Without notes. {TEMPERATURE_HELP}", show_default="the preset's"),
+        typer.Option(help=TEMPERATURE_HELP, show_default="the preset's"),
     ] = None,
     top_p: Annotated[
         float | None,
-        typer.Option(help=f"Without notes. {TOP_P_HELP}", show_default="the preset's"),
+        typer.Option(help=TOP_P_HELP, show_default="the preset's"),
     ] = None,
     stereo: Annotated[
         bool, typer.Option("--stereo", help="Without notes: two channels, drawn independently.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Same seed, same samples.")] = 0,
+    precision: AnyPrecision = Precision.float32,
 ) -> None:
     """Write sound to a pipe as it is made: `audiogen stream PRESET --wav | aplay`.
 
@@ -88,6 +94,7 @@ def stream(
     are those of `audiogen render`, whose fades at both ends are left out.
     """
     from audiogen.audio_file import check_sample_rate
+    from audiogen.engine import Synth
     from audiogen.presets import load_preset, split_spec
 
     check_seed(seed)
@@ -103,15 +110,15 @@ def stream(
     loaded = load_preset(name)
     rate = sample_rate or loaded.sample_rate
     if loaded.plays_notes:
-        own = {"--seconds": seconds, "--temperature": temperature, "--top-p": top_p}
-        for option, value in (own | {"--stereo": stereo}).items():
+        for option, value in {"--seconds": seconds, "--stereo": stereo}.items():
             if value:
                 raise ParameterError(f"{option} is for presets without notes")
         if (midi is None) == (notes is None):
             raise ParameterError(f"preset {loaded.name!r} plays notes; give --midi or --notes")
         source = notes if midi is None else midi
         assert source is not None
-        pieces = _notes(name, source, timbre, rate, seed)
+        synth = Synth(loaded, rate, seed, precision.value, steady(curve), top_p)
+        pieces = _notes(synth, source, timbre)
     else:
         if midi is not None or notes is not None:
             raise ParameterError(
@@ -119,7 +126,7 @@ def stream(
             )
         if seconds is not None:
             check_seconds(seconds, 2 if stereo else 1)
-        texture = open_texture(name, "stream")
+        texture = open_texture(name, "stream", precision)
         blocks = texture.stream(
             BLOCK, temperature=curve, top_p=top_p, seed=seed, stereo=stereo, timbre=timbre
         )
@@ -133,15 +140,11 @@ def stream(
     _write(header, pieces, format_, sys.stdout.buffer)
 
 
-def _notes(
-    preset: str, source: str | Path, timbre: str | None, rate: int, seed: int
-) -> Iterator[np.ndarray]:
+def _notes(synth: Synth, source: str | Path, timbre: str | None) -> Iterator[np.ndarray]:
     """The sound of notes, and what is to be said about it."""
-    from audiogen.engine import Synth
     from audiogen.notes import as_score
 
-    played = as_score(source).without_drums()
-    blocks = Synth(preset).stream_notes(played, BLOCK, sample_rate=rate, seed=seed, timbre=timbre)
+    blocks = synth.stream_notes(as_score(source).without_drums(), BLOCK, timbre=timbre)
 
     def pieces() -> Iterator[np.ndarray]:
         with warnings.catch_warnings(record=True) as caught:

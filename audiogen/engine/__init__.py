@@ -14,7 +14,10 @@ __all__ = ["Player", "Synth", "Texture", "load", "render_score"]
 
 
 def load(
-    name: str | PathLike[str], sample_rate: int | None = None, seed: int = 0
+    name: str | PathLike[str],
+    sample_rate: int | None = None,
+    seed: int = 0,
+    precision: str = "float32",
 ) -> Synth | Texture:
     """Load a preset by name or path.
 
@@ -25,6 +28,8 @@ def load(
         Of a `Synth`; a `Texture` has the preset's.
     seed : int
         Same seed, same samples.
+    precision : str
+        As `Synth` and `Texture`.
 
     Returns
     -------
@@ -37,10 +42,10 @@ def load(
     """
     preset = load_preset(name)
     if preset.plays_notes:
-        return Synth(preset, sample_rate, seed)
+        return Synth(preset, sample_rate, seed, precision)
     if sample_rate not in (None, preset.sample_rate):
         raise ParameterError(
             f"sample_rate={sample_rate}; preset {preset.name!r} makes sound at "
             f"{preset.sample_rate} Hz, resample what it gives"
         )
-    return Texture(preset, seed)
+    return Texture(preset, seed, precision)

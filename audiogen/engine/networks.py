@@ -20,11 +20,44 @@ LONGEST_RELEASE_S, END_FADE_S = 2.0, 0.02  # of a SampleRNN's note
 
 
 def open_network(preset: Preset, precision: str = "float32") -> FrameNetwork | SampleNetwork:
-    """Read the network of a preset."""
+    """Read the network of a preset.
+
+    Raises
+    ------
+    ParameterError
+        If it can't be had in that precision, on this CPU or at all.
+    """
     if isinstance(preset, SamplernnPreset):
         return SampleNetwork(preset, precision)
     assert isinstance(preset, GansynthPreset)
+    if precision == "int8":
+        raise ParameterError(
+            f"precision='int8' is for SampleRNN presets, and {preset.name!r} is a GANSynth; use"
+            " 'float32' or 'bfloat16'"
+        )
     return FrameNetwork(preset, precision)
+
+
+def with_sampling(preset: Preset, temperature: float | None, top_p: float | None) -> Preset:
+    """A SampleRNN's preset that draws otherwise than it says; the same where both are None.
+
+    Raises
+    ------
+    ParameterError
+        If it's a GANSynth, or a number can't be used.
+    """
+    given = {"temperature": temperature, "top_p": top_p}
+    given = {name: number for name, number in given.items() if number is not None}
+    if not given:
+        return preset
+    if not isinstance(preset, SamplernnPreset):
+        raise ParameterError(
+            f"{' and '.join(given)} can't be used with preset {preset.name!r}, a GANSynth, which"
+            " draws no samples; leave it out"
+        )
+    sampling = preset.sampling.model_copy(update=given)
+    check_sampling(sampling.temperature, sampling.top_p, 1)
+    return preset.model_copy(update={"sampling": sampling})
 
 
 class _Network:

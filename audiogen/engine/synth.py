@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audiogen.engine.networks import BLOCK, check_seed, open_network
+from audiogen.engine.networks import BLOCK, check_seed, open_network, with_sampling
 from audiogen.engine.parameters import Knobs
 from audiogen.errors import ParameterError, PresetError
 from audiogen.notes import Note, Score, as_score
 from audiogen.presets import (
     GansynthPreset,
     Preset,
+    SamplernnPreset,
     check_latent,
     is_latent_file,
     load_preset,
@@ -59,11 +60,15 @@ class Synth(Knobs):
     precision : str
         ``float32``, or ``bfloat16`` on a CPU that has it: faster, and about 1 % off; of a SampleRNN
         also ``int8``.
+    temperature, top_p : float, optional
+        Of a SampleRNN, as `Texture.generate` takes them, but for curves.
 
     Raises
     ------
     PresetError
         If the preset isn't found, something in it is wrong, or it plays no notes.
+    ParameterError
+        If one of the others isn't for this preset, or can't be used.
 
     Examples
     --------
@@ -84,8 +89,11 @@ class Synth(Knobs):
         sample_rate: int | None = None,
         seed: int = 0,
         precision: str = "float32",
+        temperature: float | None = None,
+        top_p: float | None = None,
     ):
-        self.preset = preset if isinstance(preset, Preset) else load_preset(preset)
+        loaded = preset if isinstance(preset, Preset) else load_preset(preset)
+        self.preset = with_sampling(loaded, temperature, top_p)
         if not self.preset.plays_notes:
             raise PresetError(f"preset {self.preset.name!r} plays no notes; use audiogen.Texture")
         self.sample_rate = self.preset.sample_rate if sample_rate is None else sample_rate
@@ -429,6 +437,9 @@ def render_score(
     seed: int = 0,
     gain_db: float = 0.0,
     normalize: bool = False,
+    precision: str = "float32",
+    temperature: float | None = None,
+    top_p: float | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> np.ndarray:
     """Play a score with a preset for each of its programs.
@@ -442,6 +453,8 @@ def render_score(
         The highest of the presets' by default.
     seed, gain_db, normalize, progress
         As `Synth.render`.
+    precision, temperature, top_p
+        As `Synth`; the last two are for those presets that are SampleRNNs.
 
     Returns
     -------
@@ -457,9 +470,12 @@ def render_score(
             )
         parts.setdefault(voice, []).append(note)
     synths: dict[str, Synth] = {}
-    for voice in parts:
-        name = split_spec(voice)[0]
-        synths[name] = synths.get(name) or Synth(name)
+    presets = {name: load_preset(name) for name in (split_spec(voice)[0] for voice in parts)}
+    drawn = [isinstance(preset, SamplernnPreset) for preset in presets.values()]
+    for name, preset in presets.items():
+        own = not isinstance(preset, SamplernnPreset) and any(drawn)
+        sampling = (None, None) if own else (temperature, top_p)
+        synths[name] = Synth(preset, None, seed, precision, *sampling)
     if sample_rate is None:
         rate = max((synth.sample_rate for synth in synths.values()), default=16000)
     else:

@@ -17,6 +17,7 @@ from audiogen.representation.levels import dequantise, quantise
 
 LONGEST_PRIME_S = 30.0  # what lies further back isn't heard; networks remember less
 FADE_IN_S, FADE_OUT_S = 0.005, 0.05
+MOST_CHANNELS = 64
 
 # One number, or the moments between which it moves in straight lines: (seconds, temperature).
 Temperature = float | Sequence[tuple[float, float]]
@@ -222,6 +223,11 @@ class Texture:
             raise ShapeError(
                 f"prime has shape {samples.shape} and type {samples.dtype}; floats [n_samples] or "
                 "[n_samples, n_channels] are wanted"
+            )
+        if samples.ndim == 2 and samples.shape[1] > min(len(samples), MOST_CHANNELS):
+            raise ShapeError(
+                f"prime has shape {samples.shape}; [n_samples, n_channels] is wanted, of up to"
+                f" {MOST_CHANNELS} channels: transpose it"
             )
         least = self.preset.samplernn.frame_sizes[0]
         if len(samples) < least:

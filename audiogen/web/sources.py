@@ -111,7 +111,7 @@ class TextureSource:
         self._temperature = self._texture.preset.sampling.temperature
         self._drawn = self._draw()
         self._resampler = soxr.ResampleStream(
-            self._texture.sample_rate, sample_rate, 1, dtype="float32", quality="HQ"
+            self._texture.sample_rate, sample_rate, 1, dtype="float32", quality="VHQ"
         )
         self._ready = np.zeros(0, np.float32)
 

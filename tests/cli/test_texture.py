@@ -11,8 +11,9 @@ import soundfile
 import soxr
 
 from audiogen.cli.sound import read_temperature
-from audiogen.engine import Texture
+from audiogen.engine import Synth, Texture, render_score
 from audiogen.errors import ParameterError
+from audiogen.notes import Note, Score
 
 pytestmark = pytest.mark.filterwarnings("ignore:audiogen was installed without:RuntimeWarning")
 
@@ -83,7 +84,52 @@ def test_notes_are_played_by_a_samplernn(call, folder, murmur, engine):
     assert engine.calls[-1]["voices"] == {None: "winds:flute"}
 
 
+def test_an_instrument_is_drawn_as_it_is_told(call, folder, murmur):
+    winds, usual = murmur.parent / "winds", None
+    line = "render --notes C4:0.2 --preset winds --seed 1 -o a.flac"
+    for options, drawing in (
+        ("", {}),
+        ("--temperature 0.5 --top-p 0.9", {"temperature": 0.5, "top_p": 0.9}),
+        ("--precision int8", {"precision": "int8"}),
+    ):
+        assert call(f"{line} {options}").status == 0
+        wanted = Synth(winds, seed=1, **drawing).render("C4:0.2")
+        np.testing.assert_allclose(read(folder / "a.flac"), wanted, rtol=0, atol=FINE)
+        usual = wanted if usual is None else usual
+        assert np.array_equal(wanted, usual) == (not drawing)
+
+
+def test_of_several_presets_those_that_draw_samples_are_told(murmur):
+    winds = str(murmur.parent / "winds")
+    notes = [Note(0.0, 0.2, 60.0, 0.8, program=program) for program in (0, 1)]
+    options = {"sample_rate": RATE, "temperature": 0.5}
+    both = render_score(Score(notes), {0: winds, 1: "plucked"}, **options)
+    drawn = Synth(winds, RATE, temperature=0.5).render(Score(notes[:1]))
+    plucked = Synth("plucked", RATE).render(Score(notes[1:]))
+    wanted = np.zeros(max(len(drawn), len(plucked)), np.float32)
+    wanted[: len(drawn)] += drawn
+    wanted[: len(plucked)] += plucked
+    np.testing.assert_array_equal(both, wanted)
+    with pytest.raises(ParameterError, match="temperature can't be used with preset 'plucked'"):
+        render_score(Score(notes), {None: "plucked"}, **options)
+
+
 class TestContinue:
+    def test_variations_are_numbered_and_each_begins_with_the_intro(self, call, folder, murmur):
+        write_tone(folder / "intro.wav", 0.3, RATE)
+        line = "continue intro.wav --preset murmur --seconds 0.2 --variations 2 -o a.flac"
+        result = call(line)
+        assert result.status == 0 and "  2 x 0.2 s more in " in result.out
+        intro = read(folder / "intro.wav")
+        wanted = Texture(murmur).generate(0.2, prime=intro, variations=2)
+        for i in range(2):
+            got = read(folder / f"a-{i + 1}.flac")
+            np.testing.assert_array_equal(got[: len(intro)], intro)
+            np.testing.assert_allclose(got[len(intro) :], wanted[i], rtol=0, atol=FINE)
+        (folder / "intro.wav").rename(folder / "b-1.wav")
+        line = "continue b-1.wav --preset murmur --variations 2 -o b.wav"
+        assert "is the file to be continued" in call(line).err
+
     def test_the_intro_is_kept_and_goes_on(self, call, folder, murmur):
         write_tone(folder / "intro.wav", 0.7, RATE)
         result = call("continue intro.wav --preset murmur --seconds 0.5 --seed 2 -o a.wav")
@@ -216,8 +262,13 @@ class TestBadInput:
             ("render --notes C4 --seconds 1 --preset murmur", "--notes doesn't go with --seconds"),
             ("render --seconds 1 --preset murmur --program 3=plucked", "--program doesn't go with"),
             ("render --notes C4 --program 3=murmur", "'murmur' plays no notes"),
-            ("render --notes C4 --temperature 1", "--temperature goes with --seconds, not with"),
-            ("render --notes C4 --top-p 0.5", "--top-p goes with --seconds"),
+            (
+                "render --notes C4 --temperature 1",
+                "temperature can't be used with preset 'plucked'",
+            ),
+            ("render --notes C4 --temperature '0:1 1:2'", "--temperature takes a curve with --sec"),
+            ("render --notes C4 --precision int8", "precision='int8' is for SampleRNN presets"),
+            ("render --notes C4 --top-p 0.5", "top_p can't be used with preset 'plucked'"),
             ("render --notes C4 --variations 2", "--variations goes with --seconds"),
             ("render --notes C4 --stereo", "--stereo goes with --seconds"),
             ("render --seconds 0 --preset murmur", "--seconds 0 isn't usable; give more than 0"),
@@ -262,6 +313,7 @@ class TestBadInput:
             ("continue a.wav --preset murmur --seconds 0", "--seconds 0 isn't usable"),
             ("continue a.wav --preset murmur --temperature x", "--temperature x can't be read"),
             ("continue a.wav --preset murmur --top-p 2", "--top-p 2 isn't usable"),
+            ("continue a.wav --preset murmur --variations 0", "--variations 0 isn't usable"),
             ("continue a.wav --preset murmur --seed -1", "--seed -1 isn't usable"),
             ("continue a.wav --preset murmur --timbre x", "timbre 'x' isn't in preset 'murmur'"),
         ],

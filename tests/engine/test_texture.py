@@ -162,6 +162,9 @@ class TestContinuing:
         np.testing.assert_array_equal(one[:, 0], both[:, 0])
         assert texture.generate(0.2, prime=left[:, None], stereo=True).shape == (1600, 2)
         assert texture.generate(0.2, prime=np.zeros((100, 3)), variations=2).shape == (2, 1600, 3)
+        for turned in (np.zeros((2, RATE)), np.zeros((1, RATE)), np.zeros((RATE, 65))):
+            with pytest.raises(ShapeError, match="transpose it"):
+                texture.generate(0.2, prime=turned)
 
     def test_what_lies_far_back_is_not_heard(self, texture: Texture) -> None:
         prime = tone(31 * RATE)

@@ -122,7 +122,7 @@ def test_a_texture_starts_and_stops(make_client, listen):
     texture = audiogen.Texture("percussion-sketch")
     stream = texture.stream(1024)
     drawn = np.concatenate([next(stream) for _ in range(24)])
-    wanted = soxr.resample(drawn, texture.sample_rate, RATE, quality="HQ")
+    wanted = soxr.resample(drawn, texture.sample_rate, RATE, quality="VHQ")
     fade = round(0.01 * RATE)
     assert np.abs(wanted).max() > 0.01
     assert not heard[:on].any()
