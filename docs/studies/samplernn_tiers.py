@@ -1,17 +1,13 @@
 """Flat, two-tier and three-tier networks on one folder of recordings or notes, in equal CPU time.
 
-    python docs/studies/samplernn_tiers.py FOLDER --seconds 180
-    python docs/studies/samplernn_tiers.py FOLDER --preset speech-sketch [--held-out 0.05]
-        [--augmentation 1]
+    python docs/studies/samplernn_tiers.py FOLDER --seconds 200
+    python docs/studies/samplernn_tiers.py FOLDER --seconds 2290 --networks "equation 2" flat
+    python docs/studies/samplernn_tiers.py NOTES --seconds 3342 --levels 65536
 
 print held-out bits a sample of each, beside those of counting (Mehri et al., ICLR 2017, table 1).
 *Equation 2* is the paper's flat RNN; the *flat* one here is a tier of one sample, whose output
-layers hear the last sample too.
-
-With a preset it's a flat network alone, of the preset's width and levels, with as many steps as fit
-the time that the preset's --steps would take on this core (those of its card by default). Both are
-of the default recipe but for --held-out and --augmentation, which must be those that the preset was
-trained with.
+layers hear the last sample too. All are of the default recipe but for the options given, and the
+seconds are those that steps take: the looks at held-out sound aren't counted.
 """
 
 import argparse
@@ -21,10 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from samplernn_identical import model_of
 
+from audiogen.data.samples import is_set
 from audiogen.evaluation.likelihood import bigram_bits, unigram_bits
-from audiogen.presets import load_preset
 from audiogen.training import samplernn
 from audiogen.training.excerpts import read_training_data
 from audiogen.training.export_samplernn import FINAL_S
@@ -35,41 +30,35 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "flat": {"frame_sizes": (1,)},
     "two tiers": {"frame_sizes": (2,)},
     "three tiers": {"frame_sizes": (8, 2)},
+    "16 and 4": {"frame_sizes": (16, 4)},
 }
+USUAL = list(NETWORKS)[:4]
 N_TIMED = 30  # steps
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--seconds", type=float, default=300.0, help="of CPU time, for each")
-    parser.add_argument("--preset", help="that one flat network is set beside")
-    parser.add_argument("--steps", type=int, help="of the preset's training")
-    parser.add_argument("--flat", choices=("equation 2", "flat"), default="equation 2")
-    parser.add_argument("--held-out", type=float, default=0.1, help="share of the files")
-    parser.add_argument("--augmentation", type=float, default=0.0, help="as the preset's training")
+    parser.add_argument("--seconds", type=float, default=200.0, help="of CPU time, for each")
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=USUAL)
+    parser.add_argument("--levels", type=int, default=256, help="or 65536")
+    parser.add_argument("--held-out", type=float, default=0.05, help="share of the files")
+    parser.add_argument("--augmentation", type=float, default=0.0)
     given = parser.parse_args()
     torch.set_num_threads(1)
     keep_freed_memory()
-    recipe = samplernn.Recipe(held_out=given.held_out, augmentation=given.augmentation)
-    if given.preset is None:
-        samplernn.N_LOOKS = 1  # at the end alone
-        for name, sizes in NETWORKS.items():
-            study = Study(given.folder, recipe, sizes)
-            steps = int(given.seconds / study.seconds_a_step())
-            print(f"{given.folder.name}: {name}, {study.trained(steps)}", flush=True)
-    else:
-        preset = load_preset(given.preset)
-        recipe = replace(recipe, model=model_of(given.preset).config)
-        seconds = Study(given.folder, recipe, {}).seconds_a_step()
-        seconds *= given.steps or preset.training.steps
-        study = Study(given.folder, recipe, NETWORKS[given.flat])
-        steps = int(seconds / study.seconds_a_step())
-        print(f"{given.folder.name}: {seconds:.0f} s of this core for either", flush=True)
-        bits = preset.measured["held_out_bits"]
-        print(f"{given.preset}, {preset.training.steps} steps: {bits:.3f} bits")
-        print(f"{given.flat}, {study.trained(steps)}", flush=True)
-    levels = study.data.training.levels, study.data.held_out.levels, recipe.model.q_levels
+    samplernn.N_LOOKS = 1  # at the end alone
+    recipe = samplernn.Recipe(
+        held_out=given.held_out,
+        augmentation=given.augmentation,
+        batch=samplernn.NOTE_BATCH if is_set(given.folder) else samplernn.Recipe.batch,
+    )
+    recipe = replace(recipe, model=replace(recipe.model, q_levels=given.levels))
+    for name in given.networks:
+        study = Study(given.folder, recipe, NETWORKS[name])
+        steps = max(1, int(given.seconds / study.seconds_a_step()))
+        print(f"{given.folder.name}: {name}, {study.trained(steps)}", flush=True)
+    levels = study.data.training.levels, study.data.held_out.levels, given.levels
     counted = f"bigram {bigram_bits(*levels):.3f}, unigram {unigram_bits(*levels):.3f}"
     print(f"{given.folder.name}: {counted}")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip("torch")
@@ -9,8 +11,10 @@ pytest.importorskip("torch")
 from audiogen.bench import samplernn
 from audiogen.bench.race import Race
 from audiogen.models.samplernn import SampleRNN, SampleRNNConfig
+from audiogen.presets import load_preset
 from audiogen.training.samplernn import Recipe, Trainer
 
+SHIPPED = Path(__file__).parents[2] / "presets"
 TINY = SampleRNNConfig((8, 2), 12, embedding_size=4)
 
 
@@ -28,3 +32,11 @@ def test_two_threads_race_one_over_the_same_samples() -> None:
     assert isinstance(race, Race) and race.n_cores == 2 and race.peer_name == "one thread"
     assert callable(race.ours) and callable(race.peer)
     assert (race.ours() == race.peer()).all() and (race.ours() == race.peer()).all()
+
+
+@pytest.mark.parametrize("folder", sorted(SHIPPED.glob("*-sketch")), ids=lambda f: f.name)
+@pytest.mark.parametrize(("precision", "most"), [("int8", 5e-3), ("bfloat16", 1e-3)])
+def test_shipped_presets_are_nearly_the_same_in_every_precision(folder, precision, most):
+    pytest.importorskip("audiogen._native")
+    lost = samplernn.lost_bits(load_preset(folder), precision)
+    assert 0.0 < lost < most
