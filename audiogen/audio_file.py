@@ -85,7 +85,8 @@ def read_channels(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:
     import soundfile
 
     try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        name = os.fsencode(path) if os.name == "posix" else path  # which need not be UTF-8
+        samples, rate = soundfile.read(name, dtype="float32", always_2d=True)
     except (OSError, soundfile.LibsndfileError, RuntimeError) as error:
         raise FormatError(f"{path}: can't be read as sound ({error})") from error
     if not len(samples):

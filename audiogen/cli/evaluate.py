@@ -40,6 +40,13 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    split: Annotated[
+        Path | None,
+        typer.Option(
+            help="A training's split.json: only what it held out is compared with.",
+            show_default=False,
+        ),
+    ] = None,
     notes: Annotated[
         int, typer.Option(min=1, help="How many to draw, of a preset that plays notes.")
     ] = 200,
@@ -72,7 +79,9 @@ def evaluate(
         raise ParameterError(
             f"--card is for presets that play notes; {description.name} plays none"
         )
-    measure = _measure_notes if description.plays_notes else _measure_texture
+    if split is not None and (data is None or not description.plays_notes):
+        raise ParameterError("--split goes with --data, of a preset that plays notes")
+    measure = partial(_measure_notes, split) if description.plays_notes else _measure_texture
     options: dict[str, Any] = (
         {"n_notes": notes, "tracker": tracker.value}
         if description.plays_notes
@@ -98,15 +107,24 @@ def evaluate(
         typer.echo(description.folder / TOML_NAME)
 
 
-def _measure_notes(name: str, preset: Preset, data: Path | None) -> Callable[..., Any]:
+def _measure_notes(
+    split: Path | None, name: str, preset: Preset, data: Path | None
+) -> Callable[..., Any]:
     """The measuring of notes, all that it needs having been read."""
     import audiogen
     from audiogen.data.nsynth import read_notes
+    from audiogen.data.splits import read_split
     from audiogen.evaluation.report import evaluate_notes
     from audiogen.notes import Note
 
     rate = preset.sample_rate
     real = None if data is None else read_notes(data, sample_rate=rate)
+    if real is not None and split is not None:
+        parts = read_split(split).parts
+        held_out = {note for part, names in parts.items() if part != "train" for note in names}
+        real = real.take([note.name for note in real if note.name in held_out])
+        if not len(real):
+            raise ParameterError(f"{split} holds out none of the notes in {data}; give its own")
     synth: Any = audiogen.load(name)
 
     def work(seed: int, **options: Any) -> Any:

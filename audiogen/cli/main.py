@@ -26,9 +26,9 @@ COMMANDS = {
     "preset": "Check a preset, or make one of a training that was stopped.",
     "info": "Show what a preset holds and how it was made.",
     "encode": "Find the latent of a preset that sounds like a recorded note.",
-    "data": "Make, read and check sets of notes to train on.",
-    "train": "Train a preset on a set of notes.",
-    "evaluate": "Measure a preset against real notes.",
+    "data": "Make sets of notes, and recordings, to train on.",
+    "train": "Train a preset on sounds.",
+    "evaluate": "Measure a preset beside real sounds.",
     "bench": "Measure speed side by side on this machine.",
 }
 EXTRAS = {  # which optional dependency brings a package
@@ -126,6 +126,8 @@ def _explain(error: Exception) -> tuple[str, int]:
                 f"pip install 'audiogen[{EXTRAS[package]}]'",
                 EXIT_BAD_INPUT,
             )
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror or error}", EXIT_BAD_INPUT
     text = f"{type(error).__name__}: {error}".rstrip(": ")
     return f"internal error ({text}); --debug shows where", EXIT_INTERNAL
 

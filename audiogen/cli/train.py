@@ -108,7 +108,7 @@ def gansynth(
         str | None,
         typer.Option(
             help="built-in, gansynth-paper, gansynth-small, or a file that ends in .toml.",
-            show_default="gansynth-paper on a machine with a GPU, built-in on any other",
+            show_default="gansynth-paper for a set of notes on a machine with a GPU, else built-in",
         ),
     ] = None,
     device: Annotated[
@@ -166,7 +166,10 @@ def gansynth(
     ] = None,
     author: Author = None,
     table: Table = None,
-    licence: Annotated[str, typer.Option(help="Of a folder of samples.")] = "not stated",
+    licence: Annotated[
+        str,
+        typer.Option(help="Of the sounds, as an SPDX name.", show_default="what the folder says"),
+    ] = "",
     preview_minutes: PreviewMinutes = 5.0,
     run: Run = None,
     resume: Resume = False,
@@ -184,11 +187,11 @@ def gansynth(
 
     from audiogen.data.nsynth import read_notes
     from audiogen.data.samples import is_set
+    from audiogen.data.source_toml import read_source
     from audiogen.data.splits import SPLIT
     from audiogen.training.export import (
         export_preset,
         preset_fields,
-        read_source,
         sketch_notes,
     )
     from audiogen.training.gansynth import Recipe
@@ -198,18 +201,24 @@ def gansynth(
 
     processes = Processes.launched()
     checkpoints, state = begin(output, run, resume, processes)
+    _require_family(state, "gansynth")
     own = {
         "--from": start,
         "--adversarial-share": adversarial_share,
         "--variety": variety,
         "--split-by": split_by,
     }
-    chosen = choose_recipe(recipe, device, own, seed=seed, steps=steps, state=state)
+    own_samples = not is_set(data)
+    if table is not None and not own_samples:
+        raise ParameterError(f"--table is for a folder of samples, and {data} is a set of notes")
+    chosen = choose_recipe(
+        recipe, device, own, seed=seed, steps=steps, state=state, own_samples=own_samples
+    )
     sample_rate = (chosen or Recipe()).spectrogram.sample_rate
     about: dict[str, str] = {}
     folder = data
-    if not is_set(data):
-        ingest = partial(_ingest, data, table, licence, sample_rate, seed, about)
+    if own_samples:
+        ingest = partial(_ingest, data, table, licence or "not stated", sample_rate, seed, about)
         folder = processes.told(ingest() if processes.first else None)
     notes = read_notes(folder, sample_rate=sample_rate)
     source = read_source(notes.folder)
@@ -227,6 +236,7 @@ def gansynth(
         "description": description or f"Trained on {shown or data.name}.",
         "authors": author or ["unknown"],
         "default_timbre": default_timbre,
+        "licence": licence,
     }
     # A bad name shows now, not at the end.
     fields = preset_fields(trainer, notes, output.name, **card)
@@ -406,6 +416,7 @@ def samplernn(
         raise ParameterError("give either --minutes or --steps, one of the two")
     processes = Processes.launched()
     checkpoints, state = begin(output, run, resume, processes)
+    _require_family(state, "samplernn")
     torch.set_num_threads(threads)
     model, usual_batch = Recipe().model, Recipe.batch
     if is_set(data):
@@ -504,6 +515,14 @@ def samplernn(
     typer.echo(f"{output}  {measured}")
     play = "--notes 'C4 E4 G4'" if prepared.model.conditioning == "note" else "--seconds 10"
     typer.echo(f"  play it: audiogen render {play} --preset {output} -o try.wav")
+
+
+def _require_family(state: dict[str, Any] | None, family: str) -> None:
+    if state is not None and ("critic" in state) != (family == "gansynth"):
+        other = "gansynth" if "critic" in state else "samplernn"
+        raise ParameterError(
+            f"the training that is gone on from is a {other}'s; go on with `audiogen train {other}`"
+        )
 
 
 def _steps_of(state: dict[str, Any], wanted: int | None) -> int:

@@ -7,6 +7,7 @@ out, and why, is in the set's report.json and report.png.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -216,13 +217,14 @@ def _pitched(found: list[Found], min_confidence: float) -> tuple[list[Found], li
     kept: list[Found] = []
     left_out: list[LeftOut] = []
     for note in found:
-        if note.pitch is None and note.confidence < min_confidence:
-            heard = (
+        heard = not np.isnan(note.measured) and note.confidence >= min_confidence
+        if note.pitch is None and not heard:
+            why = (
                 "no pitch is heard in it"
                 if np.isnan(note.measured)
                 else f"its pitch is too unsure ({note.confidence:.0%})"
             )
-            left_out.append(note.left_out("unpitched", f"{heard}; its name or a table can say it"))
+            left_out.append(note.left_out("unpitched", f"{why}; its name or a table can say it"))
         elif not 12 <= (key := note.key) <= 108:
             left_out.append(note.left_out("out of range", f"its pitch, {key}, isn't 12 to 108"))
         else:
@@ -301,7 +303,8 @@ def _write(
             "remarks": [*remarks, said],
             "settings": settings,
         }
-        writer.add_text(REPORT, json.dumps(report, indent=1, ensure_ascii=False))
+        text = json.dumps(report, indent=1, ensure_ascii=False)
+        writer.add_text(REPORT, os.fsencode(text).decode("utf-8", "replace"))  # of file names
         writer.add_text(OF_NOTES, _source_toml(report))
         draw_report(report, writer.draft / PICTURE)
 

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from audiogen.errors import FormatError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 OF_NOTES, OF_RECORDINGS = "font.toml", "source.toml"
 
@@ -40,6 +51,49 @@ def toml_text(
         lines += ["", f"[[{name}]]", *_lines(table)]
     # A file name may hold bytes that aren't text.
     return os.fsencode("\n".join(lines) + "\n").decode("utf-8", "replace")
+
+
+def read_source(folder: Path) -> dict[str, Any]:
+    """What lies beside a set of notes (``font.toml``) or recordings (``source.toml``), if any.
+
+    Raises
+    ------
+    FormatError
+        If it can't be read.
+    """
+    path = next((p for name in (OF_NOTES, OF_RECORDINGS) if (p := folder / name).exists()), None)
+    if path is None:
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FormatError(f"{path}: can't be read ({error}); write it anew or remove it") from error
+
+
+def described_in(source: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What a ``font.toml`` says of each instrument (``name``, ``program``), by `instrument_str`."""
+    return {entry["instrument_str"]: entry for entry in source.get("instruments", ())}
+
+
+def timbre_names(
+    instruments: Sequence[str], described: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    """What a preset calls instruments: small letters, digits and -, each name once.
+
+    Examples
+    --------
+    >>> timbre_names(["a_0", "b_0", "c_0"], {"a_0": {"name": "Bell"}, "b_0": {"name": "bell!"}})
+    ['bell', 'bell-2', 'c-0']
+    """
+    names: list[str] = []
+    for instrument in instruments:
+        full = described.get(instrument, {}).get("name", instrument)
+        base = re.sub(r"[^a-z0-9]+", "-", full.lower()).strip("-")[:56] or "timbre"
+        name, number = base, 2
+        while name in names:
+            name, number = f"{base}-{number}", number + 1
+        names.append(name)
+    return names
 
 
 def _lines(fields: Mapping[str, object]) -> list[str]:

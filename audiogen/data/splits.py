@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -159,6 +160,47 @@ def split_for_training(
                 f"{path}: has no note of this set in {part!r}; draw it again, or remove it"
             )
     return split
+
+
+def hold_out_keys(
+    instruments: np.ndarray, pitches: np.ndarray, share: float, draw: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Hold out a share of the keys, but no instrument as a whole.
+
+    All velocities of a key go together, as they are often one sound, louder or softer. Where each
+    instrument has a single key, notes are held out.
+
+    Parameters
+    ----------
+    instruments : array [n], int
+    pitches : array [n], MIDI numbers
+    share : float
+    draw : numpy Generator
+
+    Returns
+    -------
+    training, held_out : array, int
+        Indices in random order; one held out, at least.
+    """
+    each = range(len(pitches))
+    for keys in (pitches, each):
+        groups: dict[tuple[Any, Any], list[int]] = {}
+        for note in each:
+            groups.setdefault((instruments[note], keys[note]), []).append(note)
+        names = list(groups)
+        order = [names[i] for i in draw.permutation(len(names))]
+        left = Counter(instrument for instrument, _ in names)
+        n_held = max(1, round(share * len(names)))
+        parts: tuple[list[int], list[int]] = [], []
+        for name in order:
+            holds = n_held > 0 and left[name[0]] > 1
+            if holds:
+                left[name[0]] -= 1
+                n_held -= 1
+            parts[holds].extend(groups[name])
+        if parts[1]:
+            return np.array(parts[0]), np.array(parts[1])
+    return np.array(parts[0][1:]), np.array(parts[0][:1])  # of each instrument a single note
 
 
 def holds_out_instruments(notes: NoteSet, share: float) -> bool:

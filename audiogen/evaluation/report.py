@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from audiogen.data.nsynth import NoteInfo, NoteSet
+from audiogen.data.source_toml import described_in, read_source, timbre_names
 from audiogen.errors import ParameterError, ShapeError
 from audiogen.evaluation import metrics
 from audiogen.evaluation.colour import (
@@ -417,7 +418,8 @@ def _draw_real(
     real: NoteSet, timbres: Sequence[TimbreLike], n_notes: int, rng: np.random.Generator
 ) -> list[tuple[str, NoteInfo]]:
     """Return up to twice n_notes different real notes, each with the timbre that it's a note of."""
-    own = [(timbre, _own_notes_of(real, timbre)) for timbre in timbres]
+    timbre_of = _timbre_of_each(real, timbres)
+    own = [(t, [n for n in real if timbre_of.get(n.instrument) == t.name]) for t in timbres]
     chosen = {note.name: (timbre.name, note) for timbre, notes in own for note in notes}
     lonely = [timbre for timbre, notes in own if not notes]
     for index, note in enumerate(real):  # a family's are shared by those that have none
@@ -430,16 +432,19 @@ def _draw_real(
     return [notes[index] for index in rng.permutation(len(notes))[: 2 * n_notes]]
 
 
-def _own_notes_of(real: NoteSet, timbre: TimbreLike) -> list[NoteInfo]:
-    by_name = [note for note in real if note.instrument == timbre.name]
-    if by_name or timbre.program is None:
-        return by_name
-    return [note for note in real if note.instrument.endswith(f"_{timbre.program:03d}")]
-
-
-def _notes_of(real: NoteSet, timbre: TimbreLike) -> list[NoteInfo]:
-    own = _own_notes_of(real, timbre)
-    return own or [note for note in real if note.family == timbre.family]
+def _timbre_of_each(real: NoteSet, timbres: Sequence[TimbreLike]) -> dict[str, str]:
+    """The timbre that an instrument of the set is: of its name, or of its program."""
+    described = described_in(read_source(real.folder))
+    by_name = {timbre.name: timbre.name for timbre in timbres}
+    by_program = {t.program: t.name for t in reversed(timbres) if t.program is not None}
+    found = {}
+    names = timbre_names(real.instruments, described)
+    for instrument, name in zip(real.instruments, names, strict=True):
+        program = described.get(instrument, {}).get("program", -1)
+        timbre = by_name.get(name) or by_name.get(instrument) or by_program.get(program)
+        if timbre is not None:
+            found[instrument] = timbre
+    return found
 
 
 def _pairs(
@@ -448,8 +453,10 @@ def _pairs(
     """Yield, for timbres spread over the list, a real note from mid-range and its like."""
     middle = sum(pitch_range) / 2
     step = max(1, -(-len(timbres) // _MOST_PAIRS))
+    timbre_of = _timbre_of_each(real, timbres)
     for timbre in timbres[::step]:
-        notes = _notes_of(real, timbre)
+        notes = [note for note in real if timbre_of.get(note.instrument) == timbre.name]
+        notes = notes or [note for note in real if note.family == timbre.family]
         if notes:
             note = min(notes, key=lambda n: (abs(n.pitch - middle), -n.velocity))
             ours = _rendered(render, timbre.name, note.pitch, note.velocity)

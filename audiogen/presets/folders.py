@@ -223,8 +223,12 @@ def write_preset(
     return load_preset(folder)
 
 
+# Of ``[measured]``: what its training wrote; the rest is one evaluation's.
+OF_TRAINING = ("held_out_", "best_step")
+
+
 def add_measured(folder: str | os.PathLike[str], numbers: Mapping[str, float]) -> None:
-    """Add numbers to ``[measured]`` of a preset, in the place of those of the same names.
+    """Add an evaluation's numbers to ``[measured]`` of a preset, in the place of an earlier one's.
 
     Raises
     ------
@@ -233,7 +237,9 @@ def add_measured(folder: str | os.PathLike[str], numbers: Mapping[str, float]) -
     """
     path = Path(folder) / TOML_NAME
     fields = read_fields(path)
-    fields["measured"] = {**fields.get("measured", {}), **numbers}
+    measured = fields.get("measured", {})
+    kept = {name: value for name, value in measured.items() if name.startswith(OF_TRAINING)}
+    fields["measured"] = {**kept, **numbers}
     check_fields(fields, path)
     draft = path.with_suffix(".new")
     try:

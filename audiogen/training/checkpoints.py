@@ -46,7 +46,12 @@ class Checkpoints:
 
     def __init__(self, folder: Path, say: Callable[[str], None]):
         self.folder, self._say = folder, say
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise AudiogenError(
+                f"{folder}: can't be made ({error.strerror or error}); name another with --run"
+            ) from error
 
     @contextmanager
     def claimed(self) -> Iterator[None]:

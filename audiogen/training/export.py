@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import platform
-import re
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,8 +14,7 @@ import numpy as np
 import torch
 
 from audiogen.data.nsynth import NoteSet
-from audiogen.data.source_toml import OF_NOTES, OF_RECORDINGS
-from audiogen.errors import FormatError
+from audiogen.data.source_toml import described_in, read_source, timbre_names
 from audiogen.models.gansynth import export_weights
 from audiogen.plot import plot_timbres
 from audiogen.presets import (
@@ -31,11 +28,6 @@ from audiogen.presets import (
 from audiogen.training.gansynth import Trainer
 from audiogen.training.growing import GrowingTrainer
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 # Of the note that every timbre plays in the preview.
 _PREVIEW_PITCHES = (60, 64, 67, 72)
 N_SKETCHED = 3  # timbres, while training
@@ -47,9 +39,7 @@ def export_preset(
     folder: Path,
     *,
     command: str,
-    description: str,
-    authors: list[str],
-    default_timbre: str | None = None,
+    **card: Any,
 ) -> Preset:
     """Write what a trainer has learned as a preset; see `presets.write_preset`.
 
@@ -64,10 +54,8 @@ def export_preset(
         Its name becomes the preset's.
     command : str
         That made it.
-    description : str
-    authors : list of str
-    default_timbre : str, optional
-        The first without.
+    **card
+        As `preset_fields`.
 
     Returns
     -------
@@ -78,8 +66,8 @@ def export_preset(
     PresetError
         If there is no timbre of that name, or the folder can't be written.
     """
-    fields = preset_fields(trainer, notes, folder.name, description, authors, default_timbre)
-    fields["training"] = training_table(trainer, command)
+    fields = preset_fields(trainer, notes, folder.name, **card)
+    fields["training"] = trained_by(trainer, command)
     fields["measured"] = {
         f"held_out_{name}": round(value, 4) for name, value in trainer.evaluate().items()
     }
@@ -169,10 +157,12 @@ def preset_fields(
     description: str,
     authors: list[str],
     default_timbre: str | None = None,
+    licence: str = "",
 ) -> dict[str, Any]:
     """What ``preset.toml`` says of the network, its timbres and its data; checked.
 
-    Worth a call before training: a bad name shows now, not at the end.
+    Worth a call before training: a bad name shows now, not at the end. A `licence` that is empty is
+    what the folder of the notes says of itself.
 
     Raises
     ------
@@ -182,7 +172,7 @@ def preset_fields(
     recipe = trainer.recipe
     spectrogram, generator = recipe.spectrogram, recipe.generator
     source = read_source(notes.folder)
-    described = {entry["instrument_str"]: entry for entry in source.get("instruments", ())}
+    described = described_in(source)
     if isinstance(trainer, GrowingTrainer):
         timbres = _drawn_timbres(trainer)
     else:
@@ -191,7 +181,7 @@ def preset_fields(
     for key in ("sample_rate", "n_samples", "padding"):
         del config[key]
     off = generator.note_off_frame
-    licence = source.get("licence", "unknown")
+    licence = licence or source.get("licence", "unknown")
     fields: dict[str, Any] = {
         "format": 1,
         "name": name,
@@ -236,15 +226,14 @@ def _learned_timbres(
     """``[[timbres]]``: one for each instrument."""
     families = {note.instrument: note.family for note in notes}
     timbres: list[dict[str, Any]] = []
-    for instrument, z in zip(trainer.notes.names, trainer.average_latents.tolist(), strict=True):
-        entry = described.get(instrument, {})
-        timbre = {
-            "name": name_of(entry.get("name", instrument), [t["name"] for t in timbres]),
-            "z": [round(value, 5) for value in z],
-            "family": families[instrument],
-        }
-        if "program" in entry:
-            timbre["program"] = entry["program"]
+    names = timbre_names(trainer.notes.names, described)
+    for instrument, name, z in zip(
+        trainer.notes.names, names, trainer.average_latents.tolist(), strict=True
+    ):
+        z = [round(value, 5) for value in z]
+        timbre = {"name": name, "z": z, "family": families[instrument]}
+        if "program" in described.get(instrument, {}):
+            timbre["program"] = described[instrument]["program"]
         timbres.append(timbre)
     return timbres
 
@@ -255,17 +244,6 @@ def _drawn_timbres(trainer: GrowingTrainer) -> list[dict[str, Any]]:
         {"name": f"latent-{i}", "z": [round(value, 5) for value in z], "family": "other"}
         for i, z in enumerate(trainer.latents(), 1)
     ]
-
-
-def read_source(folder: Path) -> dict[str, Any]:
-    """What lies beside a set of notes (``font.toml``) or recordings (``source.toml``), if any."""
-    path = next((p for name in (OF_NOTES, OF_RECORDINGS) if (p := folder / name).exists()), None)
-    if path is None:
-        return {}
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise FormatError(f"{path}: can't be read ({error}); write it anew or remove it") from error
 
 
 def source_with(trainer: Any, source: str) -> str:
@@ -279,18 +257,26 @@ def licence_with(trainer: Any, licence: str) -> str:
     return " AND ".join(dict.fromkeys(parts))
 
 
-def training_table(trainer: Any, command: str) -> dict[str, Any]:
+def training_table(
+    command: str, seed: int, seconds: float, steps: int, begun_with: str | None
+) -> dict[str, Any]:
     """``[training]`` of a preset: how its weights came to be."""
-    if trainer.begun_with and "--from" not in command:
-        command += f" --from {trainer.begun_with}"
+    if begun_with and "--from" not in command:
+        command += f" --from {begun_with}"
     return {
         "command": command,
-        "seed": trainer.recipe.seed,
-        "seconds": round(trainer.seconds, 1),
-        "steps": trainer.step,
+        "seed": seed,
+        "seconds": round(float(seconds), 1),
+        "steps": steps,
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
         "torch": torch.__version__,
     }
+
+
+def trained_by(trainer: Any, command: str) -> dict[str, Any]:
+    """``[training]`` of what a trainer has learned."""
+    recipe = trainer.recipe
+    return training_table(command, recipe.seed, trainer.seconds, trainer.step, trainer.begun_with)
 
 
 def preview_notes(folder: Path, scratch: Path) -> dict[str, Path]:
@@ -336,12 +322,3 @@ def each_timbre(
     for end in range(length, len(samples) + 1, length):
         samples[end - len(fade) : end] *= fade
     return samples, synth.sample_rate, timbres
-
-
-def name_of(name: str, taken: list[str]) -> str:
-    """A name of small letters, digits and -, none of those taken."""
-    base = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:56] or "timbre"
-    slug, number = base, 2
-    while slug in taken:
-        slug, number = f"{base}-{number}", number + 1
-    return slug

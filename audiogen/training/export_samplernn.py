@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from audiogen.data.source_toml import described_in, read_source, timbre_names
 from audiogen.errors import ParameterError
 from audiogen.evaluation.likelihood import bigram_bits, unigram_bits
 from audiogen.models.samplernn import export_weights, import_weights
@@ -18,11 +19,9 @@ from audiogen.training.export import (
     draft_preset,
     each_timbre,
     licence_with,
-    name_of,
     preview_notes,
-    read_source,
     source_with,
-    training_table,
+    trained_by,
     write_with_preview,
 )
 from audiogen.training.samplernn import Trainer
@@ -54,7 +53,7 @@ def samplernn_fields(
         If a field is wrong.
     """
     said = read_source(folder)
-    described = {entry["instrument_str"]: entry for entry in said.get("instruments", ())}
+    described = described_in(said)
     source = source or said.get("source") or said.get("font") or folder.name
     licence = licence or said.get("licence", "unknown")
     fields: dict[str, Any] = {
@@ -74,11 +73,12 @@ def samplernn_fields(
             "seconds": round(60.0 * prepared.minutes, 1),
         },
     }
-    timbres: list[dict[str, Any]] = []
-    for label in prepared.classes:
-        entry = described.get(label, {})
-        timbre = {"name": name_of(entry.get("name", label), [t["name"] for t in timbres])}
-        timbres.append(timbre | {k: entry[k] for k in ("program",) if k in entry})
+    timbres = [
+        {"name": timbre} | {k: v for k, v in described.get(label, {}).items() if k == "program"}
+        for label, timbre in zip(
+            prepared.classes, timbre_names(prepared.classes, described), strict=True
+        )
+    ]
     if timbres:
         fields |= {"timbres": timbres, "default_timbre": timbres[0]["name"]}
     if prepared.pitch_range:
@@ -145,7 +145,7 @@ def export_samplernn(
     """
     fields = samplernn_fields(trainer, prepared, data, folder.name, **card)
     recipe = trainer.recipe
-    fields["training"] = training_table(trainer, command)
+    fields["training"] = trained_by(trainer, command)
     model = trainer.best_model()
     levels = prepared.training.levels, prepared.held_out.levels, recipe.model.q_levels
     fields["measured"] = {

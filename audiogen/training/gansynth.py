@@ -15,6 +15,7 @@ from __future__ import annotations
 import copy
 import math
 import shutil
+import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
@@ -23,7 +24,7 @@ import torch
 from torch import Tensor
 
 from audiogen.data.nsynth import NoteSet
-from audiogen.data.splits import Split
+from audiogen.data.splits import Split, hold_out_keys
 from audiogen.errors import AudiogenError, ParameterError
 from audiogen.models.gansynth import (
     Critic,
@@ -187,6 +188,7 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self.draw = np.random.default_rng(recipe.seed)
         self.training, self.held_out = self._parts()
+        self._sum = zlib.crc32(np.ascontiguousarray(notes.waveforms).data)
         self.taught = np.unique(notes.instruments[self.training])
         self.untaught = np.flatnonzero(~np.isin(notes.instruments, self.taught))  # notes
 
@@ -231,15 +233,16 @@ class Trainer:
     def _parts(self) -> tuple[np.ndarray, np.ndarray]:
         """Indices of the notes to train on, and of those held out."""
         if self.notes.split is not None:
-            return self.notes.split.indices(self.notes.note_names)
+            training, held = self.notes.split.indices(self.notes.note_names)
+            return training, self.draw.permutation(held)
         if len(self.notes.pitches) < 2:
             raise ParameterError(
                 f"the set has {len(self.notes.pitches)} notes; training needs 2 or more, of which"
                 " one is held out"
             )
-        order = self.draw.permutation(len(self.notes.pitches))
-        n_held = max(1, round(self.recipe.held_out * len(order)))
-        return order[n_held:], order[:n_held]
+        return hold_out_keys(
+            self.notes.instruments, self.notes.pitches, self.recipe.held_out, self.draw
+        )
 
     @property
     def n_steps(self) -> int:
@@ -624,6 +627,7 @@ class Trainer:
             "looks_of_critic": self._looks_of_critic,
             "names": self.notes.names,
             "held_out": self.held_out.tolist(),
+            "sum_of_sounds": self._sum,
             "begun_with": self.begun_with,
             "begun_licence": self.begun_licence,
             "generator": self.generator.state_dict(),
@@ -640,11 +644,18 @@ class Trainer:
 
     def restore(self, state: dict) -> None:
         """Go on from a `state`, as if training had never stopped."""
-        here = asdict(self.recipe), self.notes.names, self.held_out.tolist()
-        if (state["recipe"], state["names"], state.get("held_out")) != here:
+        here = asdict(self.recipe)
+        fields = [name for name, value in state["recipe"].items() if value != here.get(name)]
+        parts = state.get("held_out"), state.get("sum_of_sounds", self._sum)
+        other = [f"another recipe ({', '.join(fields)})"] if fields else []
+        if state["names"] != self.notes.names:
+            other.append("other instruments")
+        elif parts != (self.held_out.tolist(), self._sum):
+            other.append("other sounds or another split of them")
+        if other:
             raise ParameterError(
-                "the checkpoint was made with another recipe, other instruments or another split;"
-                " start anew in another folder, or give the same arguments"
+                f"the checkpoint was made with {' and '.join(other)}; start anew in another folder,"
+                " or give the same arguments"
             )
         self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
         self._looks_of_critic = state["looks_of_critic"]

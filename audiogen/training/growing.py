@@ -434,6 +434,7 @@ class GrowingTrainer:
             "best": self.best,
             "looks_of_critic": self._looks_of_critic,
             "names": self.notes.names,
+            "training": [self.notes.note_names[i] for i in self.training],
             "stage": self._stage,
             "generator": self.generator.state_dict(),
             "average": self.average.state_dict(),
@@ -445,10 +446,12 @@ class GrowingTrainer:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a `state`, as if training had never stopped."""
-        if state["recipe"] != asdict(self.recipe) or state["names"] != self.notes.names:
+        names = [self.notes.note_names[i] for i in self.training]
+        told = state["recipe"], state["names"], state.get("training", names)
+        if told != (asdict(self.recipe), self.notes.names, names):
             raise ParameterError(
-                "the checkpoint was made with another recipe or other instruments; start anew in"
-                " another folder, or give the same arguments"
+                "the checkpoint was made with another recipe, other notes or another split of them;"
+                " start anew in another folder, or give the same arguments"
             )
         self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
         self._looks_of_critic = state["looks_of_critic"]

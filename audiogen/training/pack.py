@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import json
 import math
-import platform
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from audiogen.errors import FormatError, PresetError
 from audiogen.models import gansynth, samplernn
 from audiogen.presets import Preset, check_fields
 from audiogen.representation.config import SpectrogramConfig
-from audiogen.training.export import preview_notes, write_with_preview
+from audiogen.training.export import preview_notes, training_table, write_with_preview
 from audiogen.training.export_samplernn import preview_texture
 from audiogen.training.journal import read_log
 from audiogen.training.recipes import growing_recipe
@@ -67,14 +65,9 @@ def pack_run(run: Path, folder: Path, state: dict[str, Any]) -> Preset:
     card = _read_card(run)
     fields: dict[str, Any] = card["fields"] | {"name": folder.resolve().name}
     step = int(state["step"])
-    fields["training"] = {
-        "command": card["command"],
-        "seed": state["recipe"]["seed"],
-        "seconds": round(float(state["seconds"]), 1),
-        "steps": step,
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
-        "torch": torch.__version__,
-    }
+    fields["training"] = training_table(
+        card["command"], state["recipe"]["seed"], state["seconds"], step, state.get("begun_with")
+    )
     if fields["kind"] == "gansynth":
         weights = _of_gansynth(fields, state)
         fields["measured"] = _last_measured(run, step)

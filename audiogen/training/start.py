@@ -12,7 +12,13 @@ from torch import Tensor
 
 from audiogen.data.evenly import evenly
 from audiogen.data.nsynth import NoteSet
-from audiogen.data.splits import Split, holds_out_instruments, split_for_training
+from audiogen.data.splits import (
+    SPLIT,
+    Split,
+    holds_out_instruments,
+    read_split,
+    split_for_training,
+)
 from audiogen.errors import ParameterError, PresetError
 from audiogen.models.gansynth import Generator, import_weights
 from audiogen.presets import GansynthPreset, Preset, find_presets, load_preset
@@ -37,6 +43,7 @@ def choose_recipe(
     seed: int,
     steps: int | None,
     state: dict[str, Any] | None,
+    own_samples: bool = False,
 ) -> GrowingRecipe | None:
     """Find the recipe of a training.
 
@@ -44,7 +51,7 @@ def choose_recipe(
     ----------
     name : str, optional
         ``built-in``, or as `recipes.read_recipe` takes it. Without one, that of the checkpoint; the
-        published one on a GPU; else the built-in one.
+        published one of a set of notes on a GPU; else the built-in one.
     device : str, optional
     own : dict
         Options that only the built-in recipe has, None where they weren't given.
@@ -52,6 +59,8 @@ def choose_recipe(
         Of a recipe that grows.
     state : dict, optional
         The checkpoint that is gone on from.
+    own_samples : bool
+        Whether a set is made of a folder first: too few notes for the published one.
 
     Returns
     -------
@@ -71,7 +80,7 @@ def choose_recipe(
         recipe = growing_recipe(state["recipe"])
         steps = steps or recipe.steps
     elif name is None and state is None and not given and find_device(device).type == "cuda":
-        name = PUBLISHED
+        name = None if own_samples else PUBLISHED
     if recipe is None and name not in (None, BUILT_IN):
         recipe = read_recipe(name)
     if recipe is None:
@@ -114,8 +123,9 @@ def begin_training(
     start : str, optional
         The preset to begin with, or ``none``; without one, the nearest for fewer than `FEW_NOTES`.
     split_by : "note" or "instrument", optional
-        What is held out; without it whole instruments where the recipe's share is one or more of
-        them: fewer are all taught, since each is a timbre of the preset.
+        What is held out, as ``split.json`` says where it is by the same. Without it whole
+        instruments where the recipe's share is one or more of them: fewer are all taught, since
+        each is a timbre of the preset.
     state : dict, optional
     say : callable
         Gets a sentence on how it begins.
@@ -131,6 +141,9 @@ def begin_training(
     share, split = gansynth.Recipe().held_out, None
     if split_by == "instrument" or (split_by is None and holds_out_instruments(notes, share)):
         split = split_for_training(notes, share, options["seed"], "instrument")
+    elif split_by == "note" and (notes.folder / SPLIT).is_file():
+        said = read_split(notes.folder / SPLIT)
+        split = said if said.by == "note" else None
     read = gansynth.Notes.read(notes, split)
     return _begin_built_in(read, options, steps, start, state, say, processes)
 

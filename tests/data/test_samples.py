@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -444,3 +445,23 @@ def test_a_hash_changes_with_names_content_and_settings(tmp_path):
 )
 def test_families_are_guessed_from_names(name, family):
     assert family_of_name(name)[0] == family
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names are text elsewhere")
+def test_names_that_are_not_text_are_read_and_shown_as_well_as_can_be(folder):
+    put(folder / "My Samples" / "a.wav", tone(60))
+    put(folder / "My Samples" / "b.wav", tone(64))
+    (folder / "My Samples" / "b.wav").rename(folder / "My Samples" / os.fsdecode(b"b\xe9.wav"))
+    found = ingest_samples(folder / "My Samples")
+    assert sorted(note["file"] for note in found.report["notes"])[0] == "a.wav"
+    assert {note.pitch for note in read_notes(found.folder)} == {60, 64}
+    told = json.loads((found.folder / samples.REPORT).read_text(encoding="utf-8"))
+    assert {note["file"] for note in told["notes"]} == {"a.wav", "b\ufffd.wav"}
+
+
+def test_what_has_no_pitch_is_left_out_however_little_is_asked(folder):
+    put(folder / "My Samples" / "a.wav", tone(60))
+    noise = np.random.default_rng(0).standard_normal(RATE) * np.linspace(0.3, 0.0, RATE) ** 2
+    put(folder / "My Samples" / "hiss.wav", noise)
+    found = ingest_samples(folder / "My Samples", min_confidence=0.0)
+    assert "a.wav" in {note["file"] for note in found.report["notes"]}

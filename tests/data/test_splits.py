@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from audiogen.data import NoteInfo, NoteSet, draw_split, read_split
+from audiogen.data.splits import hold_out_keys
 from audiogen.errors import FormatError, ParameterError
 
 
@@ -93,3 +95,27 @@ def test_broken_record_is_refused(tmp_path, content):
         path.write_text(content)
     with pytest.raises(FormatError, match=r"split\.json"):
         read_split(path)
+
+
+def test_a_key_is_held_out_with_all_its_velocities():
+    instruments = np.repeat([0, 1], 60)
+    pitches = np.tile(np.repeat(np.arange(40, 60), 3), 2)
+    training, held = hold_out_keys(instruments, pitches, 0.05, np.random.default_rng(0))
+    assert sorted([*training, *held]) == list(range(120))
+    assert len(held) == 6  # two keys of forty
+    keys = {(instruments[i], pitches[i]) for i in held}
+    assert len(keys) == 2 and keys.isdisjoint((instruments[i], pitches[i]) for i in training)
+
+
+def test_no_instrument_is_held_out_as_a_whole():
+    for seed in range(20):
+        draw = np.random.default_rng(seed)
+        training, held = hold_out_keys(
+            np.array([0, 1, 1, 1]), np.array([60, 60, 62, 64]), 0.9, draw
+        )
+        assert len(held) == 2 and 0 in training
+        # Of instruments with one key each, notes are held out; of single notes, one.
+        training, held = hold_out_keys(np.array([0, 0, 1]), np.array([60, 60, 62]), 0.3, draw)
+        assert len(held) == 1 and held[0] in (0, 1)
+        training, held = hold_out_keys(np.array([0, 1]), np.array([60, 62]), 0.3, draw)
+        assert len(training) == len(held) == 1

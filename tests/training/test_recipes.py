@@ -87,9 +87,9 @@ def test_a_recipe_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_which_recipe_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    def choose(name=None, device=None, start=None, state=None, steps=None):
+    def choose(name=None, device=None, start=None, **more):
         own = {"--from": start, "--adversarial-share": None}
-        return choose_recipe(name, device, own, seed=1, steps=steps, state=state)
+        return choose_recipe(name, device, own, **{"seed": 1, "steps": None, "state": None} | more)
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert choose() is None
@@ -99,7 +99,7 @@ def test_which_recipe_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     published = choose()
     assert (published.images, published.seed, published.n_steps) == (11_000_000, 1, 1_375_000)
     assert choose(device="cpu") is None and choose(name="built-in") is None
-    assert choose(start="struck") is None
+    assert choose(start="struck") is None and choose(own_samples=True) is None
     assert choose(name="gansynth-small", steps=7).n_steps == 7
     # A checkpoint says it itself.
     small = choose(name="gansynth-small", steps=7)
