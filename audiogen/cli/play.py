@@ -50,7 +50,10 @@ def play(
         bool, typer.Option("--list", help="List sound cards and MIDI ports, and end.")
     ] = False,
     block: Annotated[
-        int, typer.Option(help="Samples that the card asks for at once; 0 lets it choose.")
+        int,
+        typer.Option(
+            help="Samples that the card asks for at once; 0 lets it choose, as JACK always does."
+        ),
     ] = 256,
     margin: Annotated[
         float, typer.Option(help="ms that sound is made ahead: more for a busy machine, and later.")
@@ -93,6 +96,7 @@ def play(
         LARGEST_BLOCK,
         SoundCard,
         before_other_programs,
+        block_of,
         find_device,
     )
     from audiogen.presets import default_preset, load_preset, split_spec
@@ -121,6 +125,7 @@ def play(
         loaded.timbre(timbre)
     card_found = find_device(device)
     rate = sample_rate or card_found.sample_rate
+    block = block_of(card_found, rate, block)
 
     with ExitStack() as stack:
         stack.enter_context(before_other_programs())

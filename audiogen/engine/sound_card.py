@@ -102,6 +102,47 @@ def find_device(wanted: str | int | None = None) -> Device:
     raise DeviceError(f"device {wanted!r} {many}; give a number or name of {names}")
 
 
+def block_of(device: Device, sample_rate: int, wanted: int) -> int:
+    """How many samples a card can be asked to take at once.
+
+    A JACK server has a period, for which it asks in one go, in however many blocks; so a block is
+    as long as that. Other systems take the block that is wanted.
+
+    Parameters
+    ----------
+    device : Device
+    sample_rate : int, Hz
+    wanted : int, samples
+
+    Returns
+    -------
+    int, samples
+    """
+    if "JACK" not in device.host:
+        return wanted
+    portaudio = _portaudio()
+    asked: list[int] = []
+    heard = threading.Event()
+
+    def fill(out: np.ndarray, n: int, at: Any, status: Any) -> None:
+        out.fill(0.0)
+        asked.append(n)
+        heard.set()
+
+    options: dict[str, Any] = {"channels": device.n_channels, "dtype": "float32", "blocksize": 0}
+    try:
+        with (
+            quiet_stderr(),
+            portaudio.OutputStream(
+                samplerate=sample_rate, device=device.index, callback=fill, **options
+            ),
+        ):
+            heard.wait(GONE_S)
+    except portaudio.PortAudioError:
+        return wanted  # the card will say why
+    return asked[0] if asked else wanted
+
+
 class SoundCard:
     """Plays a player, from `start` to `close`, in a thread of PortAudio.
 

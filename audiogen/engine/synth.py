@@ -233,7 +233,7 @@ class Synth(Knobs):
         device : str or int, optional
             Number or a part of the name of a sound card; the default one without.
         block : int, samples
-            That the card asks for at once; 0 lets it choose.
+            That the card asks for at once; 0 lets it choose, as JACK always does.
 
         Returns
         -------
@@ -245,10 +245,11 @@ class Synth(Knobs):
             If there is no sound card, or it refuses.
         """
         from audiogen.engine.player import Player
-        from audiogen.engine.sound_card import SoundCard, find_device
+        from audiogen.engine.sound_card import SoundCard, block_of, find_device
 
         found, before = find_device(device), self._player
         rate = self._wanted_rate or found.sample_rate
+        block = block_of(found, rate, block)
         with Player(self, rate, block or BLOCK, seed=self.seed, realtime=True) as player:
             if before is not None:
                 player.turn_as(before)

@@ -252,6 +252,20 @@ def test_a_card_that_goes_is_told_and_the_recording_kept(tmp_path: Path) -> None
     assert "take.wav" in out and np.abs(soundfile.read(take)[0]).max() > 0.01
 
 
+def test_a_block_is_as_long_as_the_servers_period() -> None:
+    """In blocks of 256 a period of 1024 came out of step: three of four were asked for at once."""
+    code = """
+from audiogen.engine.sound_card import block_of, find_device
+print(block_of(find_device(), 48000, 256))
+"""
+    with load_soak().jack_server(1024) as (name, _):
+        environment = os.environ | {"JACK_DEFAULT_SERVER": name}
+        told = subprocess.run(
+            [sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True
+        )
+    assert (told.stdout, told.returncode) == ("1024\n", 0), told.stderr
+
+
 def test_the_library_plays_through_the_card(server: str) -> None:
     code = """
 import time
