@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
@@ -30,7 +30,7 @@ from audiogen.errors import ParameterError
 if TYPE_CHECKING:
     import numpy as np
 
-    from audiogen.engine import Synth
+    from audiogen.presets import Preset
 
 app = typer.Typer(add_completion=False)
 
@@ -94,7 +94,6 @@ def stream(
     are those of `audiogen render`, whose fades at both ends are left out.
     """
     from audiogen.audio_file import check_sample_rate
-    from audiogen.engine import Synth
     from audiogen.presets import load_preset, split_spec
 
     check_seed(seed)
@@ -117,8 +116,9 @@ def stream(
             raise ParameterError(f"preset {loaded.name!r} plays notes; give --midi or --notes")
         source = notes if midi is None else midi
         assert source is not None
-        synth = Synth(loaded, rate, seed, precision.value, steady(curve), top_p)
-        pieces = _notes(synth, source, timbre)
+        options = {"seed": seed, "precision": precision.value, "top_p": top_p}
+        options |= {"sample_rate": rate, "temperature": steady(curve)}
+        pieces = _notes(loaded, source, timbre, options)
     else:
         if midi is not None or notes is not None:
             raise ParameterError(
@@ -140,11 +140,18 @@ def stream(
     _write(header, pieces, format_, sys.stdout.buffer)
 
 
-def _notes(synth: Synth, source: str | Path, timbre: str | None) -> Iterator[np.ndarray]:
-    """The sound of notes, and what is to be said about it."""
+def _notes(
+    preset: Preset, source: str | Path, timbre: str | None, options: dict[str, Any]
+) -> Iterator[np.ndarray]:
+    """The sound of notes, each program by the timbre that `audiogen render` gives it."""
+    from audiogen.engine.synth import stream_score
     from audiogen.notes import as_score
+    from audiogen.presets import assign_programs
 
-    blocks = synth.stream_notes(as_score(source).without_drums(), BLOCK, timbre=timbre)
+    score = as_score(source).without_drums()
+    programs = score.programs if isinstance(source, Path) else ()
+    voices = assign_programs(programs, [preset], timbre)
+    blocks = stream_score(score, voices, BLOCK, **options)
 
     def pieces() -> Iterator[np.ndarray]:
         with warnings.catch_warnings(record=True) as caught:

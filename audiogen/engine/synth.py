@@ -461,22 +461,8 @@ def render_score(
     -------
     ndarray [n_samples], float32
     """
-    notes = as_score(score).notes
-    parts: dict[str, list[Note]] = {}
-    for note in notes:
-        voice = voices.get(note.program, voices.get(None))
-        if voice is None:
-            raise ParameterError(
-                f"voices has nothing for program {note.program}; give it, or None for all others"
-            )
-        parts.setdefault(voice, []).append(note)
-    synths: dict[str, Synth] = {}
-    presets = {name: load_preset(name) for name in (split_spec(voice)[0] for voice in parts)}
-    drawn = [isinstance(preset, SamplernnPreset) for preset in presets.values()]
-    for name, preset in presets.items():
-        own = not isinstance(preset, SamplernnPreset) and any(drawn)
-        sampling = (None, None) if own else (temperature, top_p)
-        synths[name] = Synth(preset, None, seed, precision, *sampling)
+    parts, synths = _parts_of(score, voices, seed, precision, temperature, top_p)
+    n_notes = sum(map(len, parts.values()))
     if sample_rate is None:
         rate = max((synth.sample_rate for synth in synths.values()), default=16000)
     else:
@@ -488,7 +474,7 @@ def render_score(
 
         def report(fraction: float, before: int = done, size: int = len(part)) -> None:
             if progress:
-                progress((before + fraction * size) / len(notes))
+                progress((before + fraction * size) / n_notes)
 
         samples = synths[name]._play(Score(tuple(part)), rate, seed, timbre, report)
         if len(samples) > len(mixed):
@@ -496,6 +482,82 @@ def render_score(
         mixed[: len(samples)] += samples
         done += len(part)
     return change_level(mixed, gain_db, normalize)
+
+
+def stream_score(
+    score: Any,
+    voices: dict[int | None, str],
+    block: int = BLOCK,
+    *,
+    sample_rate: int,
+    seed: int = 0,
+    precision: str = "float32",
+    temperature: float | None = None,
+    top_p: float | None = None,
+) -> Iterator[np.ndarray]:
+    """The samples of `render_score` as they are made.
+
+    Parameters
+    ----------
+    block : int, samples
+        1 to 1024, made at once.
+    score, voices, sample_rate, seed, precision, temperature, top_p
+        As `render_score` takes them.
+
+    Returns
+    -------
+    iterator of ndarray [n_samples], float32
+    """
+    parts, synths = _parts_of(score, voices, seed, precision, temperature, top_p)
+    streams = []
+    for voice, part in parts.items():
+        name, timbre = split_spec(voice)
+        options: dict[str, Any] = {"sample_rate": sample_rate, "seed": seed, "timbre": timbre}
+        streams.append(synths[name].stream_notes(Score(tuple(part)), block, **options))
+    return _sum_of(streams, block)
+
+
+def _parts_of(
+    score: Any,
+    voices: dict[int | None, str],
+    seed: int,
+    precision: str,
+    temperature: float | None,
+    top_p: float | None,
+) -> tuple[dict[str, list[Note]], dict[str, Synth]]:
+    """The notes of each voice, and the synth of each of their presets."""
+    parts: dict[str, list[Note]] = {}
+    for note in as_score(score).notes:
+        voice = voices.get(note.program, voices.get(None))
+        if voice is None:
+            raise ParameterError(
+                f"voices has nothing for program {note.program}; give it, or None for all others"
+            )
+        parts.setdefault(voice, []).append(note)
+    presets = {name: load_preset(name) for name in (split_spec(voice)[0] for voice in parts)}
+    drawn = any(isinstance(preset, SamplernnPreset) for preset in presets.values())
+    synths = {}
+    for name, preset in presets.items():
+        others = drawn and not isinstance(preset, SamplernnPreset)
+        sampling = (None, None) if others else (temperature, top_p)
+        synths[name] = Synth(preset, None, seed, precision, *sampling)
+    return parts, synths
+
+
+def _sum_of(streams: list[Iterator[np.ndarray]], block: int) -> Iterator[np.ndarray]:
+    """Blocks of several sounds together, to the end of the longest."""
+    held = [np.zeros(0, np.float32) for _ in streams]
+    while True:
+        for i, stream in enumerate(streams):
+            while len(held[i]) < block and (piece := next(stream, None)) is not None:
+                held[i] = np.concatenate((held[i], piece))
+        mixed = np.zeros(min(block, max(map(len, held), default=0)), np.float32)
+        if not len(mixed):
+            return
+        for i, sound in enumerate(held):
+            mixed[: len(sound)] += sound[: len(mixed)]
+            held[i] = sound[len(mixed) :]
+        yield mixed
 
 
 def _events(notes: Sequence[Note], rate: int, timbre: int) -> tuple[np.ndarray, np.ndarray]:

@@ -15,8 +15,9 @@ import soundfile
 
 pytest.importorskip("audiogen._native")
 
-from audiogen.engine import Synth, Texture
+from audiogen.engine import Synth, Texture, render_score
 from audiogen.notes import read_midi
+from audiogen.presets import assign_programs, load_preset
 
 NOTES = "C4:0.1 r:0.2 [E4 G4]:0.2"
 
@@ -53,14 +54,18 @@ def test_a_midi_file(pipe: Any, folder: Path) -> None:
     import mido
 
     track = mido.MidiTrack()
+    track.append(mido.Message("program_change", program=24, channel=1))  # a guitar
     for channel, key in ((0, 60), (9, 38), (1, 67)):  # 9 are drums
         track.append(mido.Message("note_on", note=key, channel=channel, time=50))
         track.append(mido.Message("note_off", note=key, channel=channel, time=100))
     mido.MidiFile(tracks=[track]).save("song.mid")
     status, data, _ = pipe("plucked|--midi|song.mid")
-    synth = Synth(folder.parent / "presets" / "plucked")
-    wanted = synth.render(read_midi("song.mid").without_drums())
+    plucked = load_preset(folder.parent / "presets" / "plucked")
+    score = read_midi("song.mid").without_drums()
+    voices = assign_programs(score.programs, [plucked])
+    wanted = render_score(score, voices)
     assert status == 0 and np.array_equal(np.frombuffer(data, "<f4"), wanted)
+    assert voices[0] != voices[24]
 
 
 @pytest.mark.parametrize("stereo", [False, True])
@@ -132,7 +137,7 @@ def test_notes_outside_the_range_are_told(pipe: Any, murmur: Path) -> None:
         ("winds|--notes|C4|--stereo", "--stereo is for presets without notes"),
         ("winds|--midi|none.mid", "none.mid"),
         ("winds|--notes|H4", "'H4' can't be read"),
-        ("winds:kazoo|--notes|C4", "timbre 'kazoo' isn't in preset 'winds'"),
+        ("winds:kazoo|--notes|C4", "timbre 'kazoo' isn't known; there are: flute"),
         ("murmur|--seconds|0", "--seconds 0 isn't usable"),
         ("murmur|--seed|-1", "--seed -1 isn't usable"),
         ("murmur|--sample-rate|1", "sample_rate=1 isn't usable"),
