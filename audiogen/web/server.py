@@ -75,7 +75,7 @@ class Guard:
         if self._hosts is not None and _hostname(host) not in self._hosts:
             return f"host {host!r} isn't this server; use the address that it printed"
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and origin.partition("://")[2] != host:
             return f"pages of {origin} may not use this server"
         asked_with_token = self._knows(QueryParams(scope["query_string"]).get("token"))
         opens_page = scope["type"] == "http" and scope["path"] == "/" and asked_with_token
@@ -212,8 +212,13 @@ async def _converse(socket: WebSocket, session: Session, hello: dict[str, Any]) 
 
 async def _listen(socket: WebSocket, session: Session) -> None:
     while True:
-        text = await socket.receive_text()
+        message = await socket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1005))
         try:
+            text = message.get("text")
+            if text is None:
+                raise ParameterError("a message is of bytes; text is wanted, of JSON")
             await session.handle(read_message(text))
         except AudiogenError as error:
             await socket.send_json({"type": "error", "sentence": str(error)})
@@ -332,7 +337,10 @@ def serve(app: ASGIApp, bound: socket.socket, ready: Callable[[], None]) -> None
 
 
 def _hostname(host: str) -> str:
-    return urlsplit(f"//{host}").hostname or ""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:  # a bracket that isn't closed
+        return ""
 
 
 def _cookie_name(host: str) -> str:

@@ -274,6 +274,49 @@ def test_a_held_computer_key_is_one_note_until_it_comes_up(open_page):
     assert events == [("note_on", 60), ("note_on", 64), ("note_off", 60), ("note_off", 64)]
 
 
+def test_the_space_bar_is_the_pedal_whatever_was_clicked(open_page):
+    page = open_page("plucked")
+    hold_key(page, 60, 50)
+    typed(page, down="Space")
+    assert page.get_attribute("#sustain", "aria-pressed") == "true"
+    page.focus('.key[data-pitch="60"]')  # as a screen reader may meanwhile
+    typed(page, up="Space")
+    assert page.get_attribute("#sustain", "aria-pressed") == "false"
+    page.click("#presets li[data-name=struck] .choose")
+    page.wait_for_function("document.querySelectorAll('#pad .timbre').length == 13")
+    typed(page, down="Space")
+    assert page.get_attribute("#sustain", "aria-pressed") == "true"
+    # A new preset is told that the pedal is down.
+    page.click("#presets li[data-name=plucked] .choose")
+    page.wait_for_function("document.querySelector('#now-name').innerText == 'plucked'")
+    play_on(page, 0.0)
+    assert page.evaluate("audiogen.stream.running") and knobs(page)["sustain"] == 1.0
+    typed(page, up="Space")
+    assert knobs(page)["sustain"] == 0.0
+
+
+def test_sound_that_is_started_before_the_server_says_its_rate(open_page):
+    page = open_page("plucked", start=False)
+    page.evaluate("audiogen.stream.sampleRate = null")
+    page.evaluate("void document.querySelector('#start').click()")
+    page.wait_for_timeout(200)
+    assert page.evaluate("audiogen.stream.context") is None
+    page.evaluate("audiogen.stream.connect()")  # hello comes again
+    page.click("#start")
+    page.wait_for_function("audiogen.stream.starts.length > 0")
+
+
+def test_a_start_that_failed_may_be_tried_again(open_page):
+    page = open_page("plucked", start=False)
+    failing = "class { constructor() { throw Error('no card'); } }"
+    page.evaluate(f"void (window.real = AudioContext, window.AudioContext = {failing})")
+    page.click("#start")
+    page.wait_for_function("document.querySelector('#notice').innerText.includes('no card')")
+    page.evaluate("void (window.AudioContext = real)")
+    page.click("#start")
+    page.wait_for_function("audiogen.stream.starts.length > 0")
+
+
 def test_two_fingers_are_two_notes_and_slide(open_page):
     page = open_page("plucked", **PHONE)
     middle = {}

@@ -34,6 +34,7 @@ def test_the_page_s_cookie_opens_the_rest(client):
         {"origin": "https://evil.example"},
         {"origin": "http://testserver:81"},
         {"origin": "null"},
+        {"origin": "http://["},
         {"sec-fetch-site": "cross-site"},
         {"sec-fetch-site": "same-site"},
     ],
@@ -73,6 +74,12 @@ def test_a_foreign_name_that_points_here_is_refused(make_client):
     for host, status in (("127.0.0.1:8317", 200), ("[::1]:8317", 200), ("evil.example", 403)):
         answer = client.get(f"/presets?token={TOKEN}", headers={"host": host})
         assert answer.status_code == status, host
+
+
+def test_a_host_that_is_none_is_refused(make_client):
+    with make_client(hosts={"testserver"}) as client:
+        answer = client.get(f"/presets?token={TOKEN}", headers={"host": "["})
+    assert answer.status_code == 403 and "isn't this server" in answer.text
 
 
 def test_nothing_may_come_from_elsewhere(client):
@@ -148,11 +155,16 @@ def test_no_more_clients_than_said(make_client):
         ('{"type": "preset", "preset": "../etc"}', "preset '../etc' isn't there"),
         ('{"type": "log", "x": "' + "x" * 5000 + '"}', "characters"),
         ("[" * 3000, "isn't JSON"),
+        ('{"type": "note_off", "pitch": 1' + "0" * 400 + "}", "note_off.pitch=1000"),
+        (b'{"type": "log"}', "is of bytes"),
     ],
 )
 def test_a_wrong_message_is_answered_and_the_talk_goes_on(client, listen, text, said):
     with listen(client, start=False) as listener:
-        listener._socket.send_text(text)
+        send = (
+            listener._socket.send_bytes if isinstance(text, bytes) else listener._socket.send_text
+        )
+        send(text)
         assert said in listener.wait_for("error")["sentence"]
         assert listener.log()[0]["preset"] == "plucked"
 

@@ -20,6 +20,7 @@ const spectrogram = new Spectrogram($("spectrogram"));
 const keyboard = new Keyboard($("keys"), notes, (down) => press("sustain", down));
 const pad = new Pad($("pad"), notes, lean);
 const shelf = new Shelf($("presets"), (name) => stream.send({ type: "preset", preset: name }));
+const wheel = $("bend").querySelector("input");
 let preset = { parameters: [], timbres: [] };
 let dials = {};
 let engineLatency = 0;
@@ -66,6 +67,8 @@ function showParameters() {
   for (const [id, name] of [["bend", "bend"], ["sustain", "sustain"]]) {
     $(id).hidden = !preset.parameters.some((p) => p.name === name);
   }
+  if ($("sustain").ariaPressed === "true") send("sustain", 1);
+  if (+wheel.value) send("bend", BEND_RANGE * wheel.value);
 }
 
 function send(parameter, value) {
@@ -77,7 +80,7 @@ function send(parameter, value) {
 // From outside of the page: MIDI controllers.
 function set(parameter, value) {
   dials[parameter]?.set(value);
-  if (parameter === "bend") $("bend").querySelector("input").value = value / BEND_RANGE;
+  if (parameter === "bend") wheel.value = value / BEND_RANGE;
   if (parameter === "sustain") press("sustain", value > 0);
   else send(parameter, value);
 }
@@ -180,8 +183,9 @@ $("sustain").addEventListener("click", () => press("sustain", $("sustain").ariaP
 $("lower").addEventListener("click", () => keyboard.shift(-1));
 $("higher").addEventListener("click", () => keyboard.shift(1));
 for (const event of ["click", "keydown"]) addEventListener(event, showOctave);
+// After a click of the mouse the space bar is the pedal again, not the button's.
+addEventListener("click", ({ detail, target }) => detail > 0 && target.closest?.("button")?.blur());
 
-const wheel = $("bend").querySelector("input");
 wheel.addEventListener("input", () => send("bend", BEND_RANGE * wheel.value));
 for (const end of ["pointerup", "pointercancel", "change", "blur"]) {
   wheel.addEventListener(end, () => {

@@ -35,12 +35,17 @@ export class Stream extends EventTarget {
 
   // Needs a click or a key: browsers let no page sound before.
   start() {
-    this.starting ??= this.open();
+    this.starting ??= this.open().catch((error) => {
+      this.context?.close();
+      this.context = this.starting = null; // another click tries again
+      throw error;
+    });
     if (this.context?.state === "suspended") this.context.resume();
     return this.starting;
   }
 
   async open() {
+    if (!this.sampleRate) await new Promise((known) => this.addEventListener("hello", known, { once: true }));
     const context = new AudioContext({ sampleRate: this.sampleRate, latencyHint: "interactive" });
     this.context = context;
     if (!context.audioWorklet) {

@@ -29,7 +29,10 @@ export class Keyboard {
     element.addEventListener("keydown", (event) => this.walk(event));
     addEventListener("keydown", (event) => this.typed(event));
     addEventListener("keyup", (event) => this.untyped(event));
-    addEventListener("blur", () => notes.releaseAll());
+    addEventListener("blur", () => {
+      notes.releaseAll();
+      this.liftPedal();
+    });
     notes.addEventListener("change", ({ detail }) => {
       this.keys.get(detail.pitch)?.classList.toggle("held", detail.held);
     });
@@ -108,6 +111,7 @@ export class Keyboard {
   down(event) {
     const key = this.keyAt(event);
     if (!key || event.button > 0) return;
+    event.preventDefault(); // the key doesn't get the focus, and with it the space bar
     this.element.setPointerCapture(event.pointerId);
     this.strike(event, key);
   }
@@ -135,7 +139,7 @@ export class Keyboard {
     if (event.ctrlKey || event.metaKey || event.altKey || isWriting(event.target)) return;
     if (event.code === "Space" && !isControl(event.target)) {
       event.preventDefault();
-      if (!event.repeat) this.onPedal(true);
+      if (!event.repeat) this.onPedal((this.pedal = true));
       return;
     }
     const step = CODES.indexOf(event.code);
@@ -151,9 +155,13 @@ export class Keyboard {
   }
 
   untyped(event) {
-    if (event.code === "Space" && !isControl(event.target)) this.onPedal(false);
+    if (event.code === "Space") this.liftPedal(); // wherever the focus is by now
     this.notes.release(event.code);
     if (event.key === "Enter" || event.code === "Space") this.notes.release("focus");
+  }
+
+  liftPedal() {
+    if (this.pedal) this.onPedal((this.pedal = false));
   }
 
   // The arrows go from key to key; Enter holds the one in focus.
