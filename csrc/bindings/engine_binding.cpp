@@ -57,6 +57,7 @@ static std::shared_ptr<FrameInstrument> make_frame_instrument(
   settings.pitch_range = {pitch_range.first, pitch_range.second};
   settings.timbres = std::move(timbres);
   settings.generator = std::move(generator);
+  py::gil_scoped_release release;
   return std::make_shared<FrameInstrument>(std::move(settings));
 }
 
@@ -131,7 +132,8 @@ void bind_engine(py::module_& module) {
                                              max_voices, seed, n_channels);
            }),
            py::arg("instrument"), py::arg("sample_rate"), py::arg("max_block"),
-           py::arg("max_voices"), py::arg("seed") = 0, py::arg("n_channels") = 1)
+           py::arg("max_voices"), py::arg("seed") = 0, py::arg("n_channels") = 1,
+           py::call_guard<py::gil_scoped_release>())
       .def("reset", &Engine::reset, py::arg("seed") = 0)
       .def("process", &process, py::arg("n"), py::arg("events"),
            "The next n samples, float32 [n], or [n, 2] of two channels.")

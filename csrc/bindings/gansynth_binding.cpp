@@ -172,8 +172,11 @@ void bind_gansynth(py::module_& module) {
       module, "Generator", "A GANSynth generator: fields of GeneratorConfig, and its weights.")
       .def(py::init(
                [](const py::dict& config, const py::dict& weights, const std::string& precision) {
-                 return std::make_shared<GeneratorWeights>(
-                     config_from(config), arrays_from(weights), precision_from(precision));
+                 auto sizes = config_from(config);
+                 const auto arrays = arrays_from(weights);
+                 const auto chosen = precision_from(precision);
+                 py::gil_scoped_release release;
+                 return std::make_shared<GeneratorWeights>(std::move(sizes), arrays, chosen);
                }),
            py::arg("config"), py::arg("weights"), py::arg("precision") = "float32")
       .def("generate", &generate, py::arg("z"), py::arg("pitch"), py::arg("velocity") = 1.0f,

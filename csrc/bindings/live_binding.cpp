@@ -99,7 +99,7 @@ void bind_live(py::module_& module) {
       .def(py::init(&make_live_engine), py::arg("instrument"), py::arg("sample_rate"),
            py::arg("max_block"), py::arg("max_voices"), py::arg("seed") = 0,
            py::arg("n_channels") = 2, py::arg("lookahead") = py::none(),
-           py::arg("synchronous") = false)
+           py::arg("synchronous") = false, py::call_guard<py::gil_scoped_release>())
       .def("process", &process, py::arg("n"), py::arg("events"),
            "The next n samples, float32 [n, n_channels]. Never waits for the engine's thread.")
       .def("post", &post, py::arg("events"),
