@@ -222,7 +222,8 @@ class Recording:
     Raises
     ------
     ParameterError
-        If the suffix, rate or path can't be used; from `close` if the file couldn't be written.
+        If the suffix, rate or path can't be used; from `close` if not all could be written. What
+        was written till then is kept; `error` tells as soon as it happens.
 
     Examples
     --------
@@ -241,7 +242,7 @@ class Recording:
         self.n_clipped = 0  # numbers of them over full scale
         self._n_channels = n_channels
         self._waiting: queue.SimpleQueue[np.ndarray | None] = queue.SimpleQueue()
-        self._error: Exception | None = None
+        self.error: ParameterError | None = None  # what keeps the rest from being written
         self._thread = threading.Thread(target=self._write_all, name="recording", daemon=True)
         self._thread.start()
 
@@ -253,14 +254,15 @@ class Recording:
 
     def write(self, block: np.ndarray) -> None:
         """Add samples, [n, n_channels]; returns at once, from any thread."""
-        self._waiting.put(np.array(block, np.float32))
+        if self.error is None:
+            self._waiting.put(np.array(block, np.float32))
 
     def close(self) -> None:
         """Finish the file."""
         self._waiting.put(None)
         self._thread.join()
-        if self._error is not None:
-            raise self._error
+        if self.error is not None:
+            raise self.error
 
     def _write_all(self) -> None:
         import soundfile
@@ -274,10 +276,17 @@ class Recording:
                 ) as file,
             ):
                 while (block := self._waiting.get()) is not None:
+                    try:
+                        file.write(np.clip(block, -1.0, 1.0))
+                    except (soundfile.LibsndfileError, OSError) as error:
+                        self.error = ParameterError(
+                            f"output {self.path} ends after {self.n_samples / self.sample_rate:.1f}"
+                            f" s, more can't be written ({error})"
+                        )
+                        break
                     self.n_clipped += int(np.count_nonzero(np.abs(block) > 1.0))
-                    file.write(np.clip(block, -1.0, 1.0))
                     self.n_samples += len(block)
         except ParameterError as error:
-            self._error = error
+            self.error = error
         except (soundfile.LibsndfileError, ValueError) as error:
-            self._error = ParameterError(f"output {self.path} can't be written ({error})")
+            self.error = ParameterError(f"output {self.path} can't be written ({error})")

@@ -15,6 +15,7 @@ from audiogen.cli.sound import AnyPrecision, Precision
 from audiogen.errors import AudiogenError, DeviceError, ParameterError
 
 if TYPE_CHECKING:
+    from audiogen.audio_file import Recording
     from audiogen.cli.keys import Fingers, Key
     from audiogen.cli.screen import Status
     from audiogen.engine.player import Player
@@ -143,7 +144,7 @@ def play(
         )
         if timbre is not None:
             player.timbre = timbre
-        heard = None
+        recording = heard = None
         if record:
             recording = Recording(record, rate)
             stack.callback(_print_recording, recording)  # once it's closed, whatever happens
@@ -159,7 +160,7 @@ def play(
                 "there is nothing to play on: no MIDI keyboard is connected, and the keys of this "
                 "terminal can't be read; give --midi virtual to connect one later"
             )
-        stage = _Stage(player, card, names, Fingers(player, ring), keyboard, record)
+        stage = _Stage(player, card, names, Fingers(player, ring), keyboard, recording)
         stack.enter_context(_ended_by_signals())
         try:
             stage.announce()
@@ -243,7 +244,7 @@ class _Stage:
         midi: list[str],
         fingers: Fingers,
         keyboard: Any,
-        record: Path | None,
+        recording: Recording | None,
     ):
         from rich.console import Console
 
@@ -251,7 +252,7 @@ class _Stage:
 
         self._console = Console()
         self._player, self._card, self._fingers = player, card, fingers
-        self._keyboard, self._record = keyboard, record
+        self._keyboard, self._recording = keyboard, recording
         self._midi = ", ".join(midi) or "no MIDI"
         self._knobs = [parameter.name for parameter in PARAMETERS]
         self._chosen = 0
@@ -299,7 +300,7 @@ class _Stage:
         """What the screen shows."""
         from audiogen.cli.screen import Status
 
-        player = self._player
+        player, recording = self._player, self._recording
         latency_s = player.latency / player.sample_rate + self._card.latency_s
         return Status(
             preset=player.preset.name,
@@ -322,8 +323,8 @@ class _Stage:
             has_keys=self._keyboard is not None,
             tells_releases=self._keyboard is not None and self._keyboard.tells_releases,
             ring_s=self._fingers.ring_s,
-            recording=f"recording {self._record}" if self._record else "",
-            remark=self._remark,
+            recording=f"recording {recording.path}" if recording and not recording.error else "",
+            remark=str(recording.error) if recording and recording.error else self._remark,
         )
 
     def take(self, key: Key) -> bool:

@@ -100,7 +100,7 @@ class Player(Knobs):
         self._held: dict[float, int] = {}  # pitch: id of its note
         self._values = {p.name: p.initial for p in PARAMETERS}
         self._load = 0.0
-        self._midi = MidiReader()
+        self._midi, self._reading = MidiReader(), threading.Lock()
         if isinstance(preset, Synth):
             self.preset, network = preset.preset, preset._network
         else:
@@ -256,7 +256,8 @@ class Player(Knobs):
 
     def midi(self, data: bytes) -> None:
         """Do what bytes of MIDI say; they may come in any pieces. See `MidiReader`."""
-        self._midi.feed(data, self)
+        with self._reading:
+            self._midi.feed(data, self)
 
     def program(self, number: int) -> None:
         """Choose the timbre that is nearest to a General MIDI program, 0 to 127."""
@@ -275,6 +276,12 @@ class Player(Knobs):
         with self._lock:
             # Keys that are held stay known: one may have been struck since the swap.
             self.preset, self._timbre = loaded, loaded.default_timbre
+            # Notes that nobody has heard yet are the new preset's, too.
+            index = loaded.timbre_names.index(self._timbre) if self._timbre else 0
+            self._waiting = [
+                (*event[:3], index, *event[4:]) if event[1] == NOTE_ON else event
+                for event in self._waiting
+            ]
             self._values["morph_timbre"] = 0.0
             self._waiting.append(_moved("morph_timbre", 0.0))
             if self._keep:

@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiogen.audio_file import check_output, check_sample_rate, write_audio, written_whole
+from audiogen.audio_file import (
+    Recording,
+    check_output,
+    check_sample_rate,
+    write_audio,
+    written_whole,
+)
 from audiogen.errors import ParameterError, ShapeError
 from audiogen.plot import (
     BINS_PER_OCTAVE,
@@ -140,3 +146,24 @@ def test_a_map_of_timbres_has_a_dot_for_each(tmp_path):
     assert len(lowest) == pytest.approx(len(dots) / 3, rel=0.2)
     with pytest.raises(ParameterError, match=r"use \.png"):
         plot_timbres(places, ["a"] * 3, ["b"] * 3, tmp_path / "map.svg")
+
+
+def test_a_recording_keeps_what_was_written_before_the_disk_was_full(tmp_path, monkeypatch):
+    write, blocks = soundfile.SoundFile.write, []
+
+    def filling(file, block):
+        if len(blocks) == 2:
+            raise OSError("no space left")
+        blocks.append(block)
+        write(file, block)
+
+    monkeypatch.setattr(soundfile.SoundFile, "write", filling)
+    recording = Recording(tmp_path / "take.wav", RATE, n_channels=1)
+    for _ in range(3):
+        recording.write(np.full((100, 1), 0.5))
+    recording._thread.join()
+    assert "ends after" in str(recording.error)
+    recording.write(np.full((100, 1), 0.5))
+    with pytest.raises(ParameterError, match=r"take.wav ends after .* more can't be written"):
+        recording.close()
+    assert len(soundfile.read(tmp_path / "take.wav")[0]) == 200 and recording._waiting.qsize() <= 2

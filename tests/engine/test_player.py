@@ -577,6 +577,20 @@ def test_another_preset(synth: Synth) -> None:
         assert player.preset.name == STEADY and played(player, 1000).any()
 
 
+def test_a_note_that_waits_is_the_new_presets() -> None:
+    """It had the number of a timbre of the old one."""
+    sounds = []
+    for before in (True, False):
+        with Player("struck", RATE, voices=4) as player:
+            if before:
+                player.note_on(60, timbre=player.timbres[-1])
+            player.change_preset(STEADY)
+            if not before:
+                player.note_on(60)
+            sounds.append(played(player, 4800))
+    assert np.array_equal(*sounds) and sounds[0].any()
+
+
 class TestSynth:
     """A synth is a player, too."""
 
