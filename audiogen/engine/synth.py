@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from audiogen.engine.sound_card import SoundCard
 
 LARGEST_BLOCK = 8192  # samples, of live sound
+MOST_VOICES = 4096  # of an engine
 NOTE_OFF, NOTE_ON, PARAMETER, ALL_OFF = 0, 1, 2, 3  # kinds of events
 EVENT = np.dtype(
     [
@@ -379,6 +380,11 @@ class Synth(Knobs):
             latent = self.latent(timbre)
         events, times = _events(score.notes, rate, index)
         voices = _most_at_once(score.notes, self._network.longest_tail_s)
+        if voices > MOST_VOICES:
+            raise ParameterError(
+                f"{voices} notes sound at once, what follows their ends counted; up to"
+                f" {MOST_VOICES} can: shorten the notes, or lift the pedal"
+            )
         engine = self._network.engine(rate, voices, seed, latent)
         blocks = _all_of(engine, events, times, block, progress)
         return engine, _without_ends(blocks, engine.latency)

@@ -20,7 +20,7 @@ from audiogen.web.sources import VOICES, Source
 BLOCK = 256  # samples
 MOST_AT_ONCE = 64  # blocks in a message
 MOST_WAITING = 4096  # events before one block
-MOST_ENDING = 4  # presets that ring out at a time
+MOST_ENDING = 2  # presets that ring out at a time
 LOG_LENGTH = 100_000  # events that are remembered; above it the log begins later
 STATUS_S = 0.25
 HEADER = struct.Struct("<Q")  # a block of sound begins with its position, samples

@@ -225,13 +225,14 @@ def test_numbers_that_count_takes_are_not_pitches(folder):
     assert any("weren't taken for pitches" in line for line in report["remarks"])
 
 
-def test_a_table_is_believed(folder):
+@pytest.mark.parametrize("between", [",", ";"])
+def test_a_table_is_believed(folder, between):
     put(folder / "low" / "one.wav", tone(60))
     put(folder / "two.wav", tone(64))
     put(folder / "three.wav", tone(67))
-    (folder / "notes.csv").write_text(
-        "file,pitch,velocity,instrument\none.wav,C5,33,bells\ntwo.wav,64,,\nthree.wav,,50,bells\n"
-    )
+    lines = ["file,pitch,velocity,instrument", "one.wav,C5,33,bells", "two.wav,64,,"]
+    lines += ["three.wav,,50,bells"]
+    (folder / "notes.csv").write_text("\n".join(lines).replace(",", between))
     report = ingest_samples(folder).report
     notes = {n["file"]: n for n in report["notes"]}
     table = {name: (n["pitch"], n["pitch_by"], n["velocity"]) for name, n in notes.items()}
@@ -245,7 +246,7 @@ def test_a_table_is_believed(folder):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name;pitch\n", "its first line is 'name;pitch'; file,pitch"),
+        ("name;pitch\n", "its first line is 'name,pitch'; file,pitch"),
         ("file,pitch\nb.wav,60\n", "line 2: 'b.wav' isn't in the folder"),
         ("file,pitch\na.wav,60\na.wav,H4\n", "line 3: .*'H4'"),
         ("file,pitch,velocity\na.wav,60,200\n", "line 2: velocity '200' isn't a whole number"),

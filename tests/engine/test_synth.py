@@ -555,3 +555,9 @@ class TestSamplernn:
         wanted[: len(plucked)] += plucked
         wanted[: len(blown)] += blown
         np.testing.assert_allclose(made, wanted, rtol=0, atol=1e-6)
+
+
+def test_more_notes_at_once_than_there_can_be_are_counted() -> None:
+    synth = Synth("plucked")
+    with pytest.raises(ParameterError, match=r"4097 notes sound at once, .* up to 4096 can"):
+        synth.render(Score([Note(0.0, 1.0, 60.0, 0.5)] * 4097))
