@@ -25,6 +25,10 @@ from setuptools.errors import CompileError
 
 ROOT = Path(__file__).parent.resolve()
 CUDA_CHOICES = ("auto", "on", "off")
+LEFT = (
+    ": audiogen is installed without its native engine, and a slower one on numba serves. Install a"
+    " C++20 compiler (g++ 12, clang 14 or newer) and install audiogen again for the fast one"
+)
 
 
 class CMakeBuild(build_ext):
@@ -34,12 +38,9 @@ class CMakeBuild(build_ext):
         cuda = os.environ.get("AUDIOGEN_CUDA", "auto").lower()
         if cuda not in CUDA_CHOICES:
             raise SystemExit(f"AUDIOGEN_CUDA={cuda!r} is not one of {', '.join(CUDA_CHOICES)}")
-        if not has_cpp_compiler():
-            raise CompileError(
-                "no C++ compiler was found (looked for $CXX, c++, g++, clang++): audiogen is "
-                "installed without its native engine, and a slower one on numba serves. "
-                "Install a C++20 compiler and install audiogen again for the fast one"
-            )
+        if self.inplace or getattr(self, "editable_mode", False):
+            for old in (ROOT / "audiogen").glob("_native.*"):  # else a build that fails leaves it
+                old.unlink()
         try:
             self.build_all(Path(self.get_ext_fullpath(ext.name)).resolve(), cuda)
         except CompileError as error:
@@ -49,6 +50,8 @@ class CMakeBuild(build_ext):
 
     def build_all(self, target: Path, cuda: str) -> None:
         """Configures, compiles and installs; a CompileError lets setuptools go on without."""
+        if not has_cpp_compiler():
+            raise CompileError(f"no C++ compiler is there ($CXX, c++, g++ or clang++){LEFT}")
         build = Path(self.build_temp).resolve() / "cmake"
         build.mkdir(parents=True, exist_ok=True)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -119,11 +122,8 @@ def run(*command: str | Path) -> None:
     arguments = [str(c) for c in command]
     status = subprocess.run(arguments, check=False).returncode
     if status != 0:
-        raise CompileError(
-            f"build step failed with status {status}: {' '.join(arguments)}\naudiogen is installed "
-            "without its native engine, and a slower one on numba serves; a compiler of C++20 is "
-            "wanted (g++ 12, clang 14 or newer)"
-        )
+        command_line = " ".join(arguments)
+        raise CompileError(f"build step failed with status {status}: {command_line}{LEFT}")
 
 
 setup(

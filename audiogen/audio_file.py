@@ -88,7 +88,8 @@ def read_channels(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:
         name = os.fsencode(path) if os.name == "posix" else path  # which need not be UTF-8
         samples, rate = soundfile.read(name, dtype="float32", always_2d=True)
     except (OSError, soundfile.LibsndfileError, RuntimeError) as error:
-        raise FormatError(f"{path}: can't be read as sound ({error})") from error
+        why = getattr(error, "error_string", error)  # the name comes before it
+        raise FormatError(f"{path}: can't be read as sound ({why})") from error
     if not len(samples):
         raise FormatError(f"{path}: holds no samples; give a recording that has some")
     if not np.isfinite(samples).all():

@@ -242,15 +242,18 @@ def _tell(counted: str, left_out: tuple[tuple[str, str], ...]) -> None:
 
 
 @contextmanager
-def files_bar(first: str = "reading the font") -> Iterator[Callable[[int, int, str], None]]:
+def files_bar(
+    first: str = "reading the font", shown: bool = True
+) -> Iterator[Callable[[int, int, str], None]]:
     """Show a bar, and give the function that moves it."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    shown: dict[str, Any] = {"console": console, "disable": not console.is_terminal}
-    with Progress(*columns, TimeElapsedColumn(), transient=True, **shown) as bar:
+    options: dict[str, Any] = {"console": console, "transient": True}
+    options["disable"] = not (shown and console.is_terminal)
+    with Progress(*columns, TimeElapsedColumn(), **options) as bar:
         task = bar.add_task(first, total=None)
         yield lambda done, total, name: bar.update(
             task, completed=done, total=total, description=name

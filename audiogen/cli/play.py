@@ -160,7 +160,8 @@ def play(
                 "there is nothing to play on: no MIDI keyboard is connected, and the keys of this "
                 "terminal can't be read; give --midi virtual to connect one later"
             )
-        stage = _Stage(player, card, names, Fingers(player, ring), keyboard, recording)
+        fingers = Fingers(player, ring)
+        stage = _Stage(player, card, names, fingers, keyboard, recording, temperature)
         stack.enter_context(_ended_by_signals())
         try:
             stage.announce()
@@ -245,6 +246,7 @@ class _Stage:
         fingers: Fingers,
         keyboard: Any,
         recording: Recording | None,
+        temperature: float | None,
     ):
         from rich.console import Console
 
@@ -253,6 +255,7 @@ class _Stage:
         self._console = Console()
         self._player, self._card, self._fingers = player, card, fingers
         self._keyboard, self._recording = keyboard, recording
+        self._temperature = temperature
         self._midi = ", ".join(midi) or "no MIDI"
         self._knobs = [parameter.name for parameter in PARAMETERS]
         self._chosen = 0
@@ -393,19 +396,27 @@ class _Stage:
         player.set(parameter.name, min(max(value, parameter.lowest), parameter.highest))
 
     def _change_preset(self, steps: int) -> None:
-        from audiogen.presets import find_presets
+        from audiogen.engine.networks import with_sampling
+        from audiogen.presets import find_presets, load_preset
 
         folders = find_presets()
         names = [folder.name for folder in folders]
         here = self._player.preset.folder.name
-        try:
-            self._fingers.lift_all()
-            self._player.change_preset(folders[names.index(_beside(names, here, steps))])
-            self._remark = ""
-            if not self._player.preset.plays_notes:
+        self._fingers.lift_all()
+        self._remark = ""
+        for _ in names:  # past those that can't be played so
+            here = _beside(names, here, steps)
+            try:
+                loaded = load_preset(folders[names.index(here)])
+                if loaded.kind == "samplernn":
+                    loaded = with_sampling(loaded, self._temperature, None)
+                self._player.change_preset(loaded)
+            except AudiogenError as error:
+                self._remark = str(error)
+                continue
+            if not loaded.plays_notes:
                 self._player.note_on(BASE_PITCH)
-        except AudiogenError as error:
-            self._remark = str(error)
+            return
 
 
 class _Nothing:

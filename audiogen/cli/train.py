@@ -155,7 +155,7 @@ def gansynth(
         SplitBy | None,
         typer.Option(
             help="Built-in: what is held out; of held-out instruments timbres alone are learned.",
-            show_default="instrument from 20 of them on, else note",
+            show_default="instrument from 20 of them on, else keys",
         ),
     ] = None,
     seed: Seed = 0,
@@ -390,7 +390,7 @@ def samplernn(
     import torch
 
     from audiogen.data.samples import is_set
-    from audiogen.data.splits import SPLIT
+    from audiogen.data.splits import SPLIT, Split
     from audiogen.models.samplernn import PUBLISHED
     from audiogen.presets import load_preset
     from audiogen.training.excerpts import read_training_data
@@ -452,7 +452,7 @@ def samplernn(
     else:
         options["bfloat16"] = state["recipe"]["bfloat16"]
     recipe = Recipe(model=model, **options)
-    with files_bar("reading the recordings") as progress:
+    with files_bar("reading the recordings", processes.first) as progress:
         prepared = read_training_data(
             data,
             model,
@@ -497,7 +497,11 @@ def samplernn(
 
     def keep(folder: Path) -> None:
         write_card(folder, fields, command_line())
-        (folder / SPLIT).write_text(json.dumps(split, indent=1))
+        if prepared.pitch_range:
+            parts = {"train": tuple(split["training"]), "valid": tuple(split["held_out"])}
+            Split("note", seed, parts).write(folder / SPLIT)
+        else:
+            (folder / SPLIT).write_text(json.dumps(split, indent=1))
 
     journal = follow(
         trainer,
@@ -518,10 +522,13 @@ def samplernn(
 
 
 def _require_family(state: dict[str, Any] | None, family: str) -> None:
-    if state is not None and ("critic" in state) != (family == "gansynth"):
-        other = "gansynth" if "critic" in state else "samplernn"
+    if state is None:
+        return
+    trained = "gansynth" if "critic" in state else "samplernn"
+    if trained != family:
         raise ParameterError(
-            f"the training that is gone on from is a {other}'s; go on with `audiogen train {other}`"
+            f"the training that is gone on from is a {trained}'s; go on with `audiogen train"
+            f" {trained}`"
         )
 
 

@@ -180,7 +180,7 @@ def hold_out_keys(
     Returns
     -------
     training, held_out : array, int
-        Indices in random order; one held out, at least.
+        Indices, key by key in random order; one held out, at least.
     """
     each = range(len(pitches))
     for keys in (pitches, each):

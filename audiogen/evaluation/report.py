@@ -438,8 +438,8 @@ def _timbre_of_each(real: NoteSet, timbres: Sequence[TimbreLike]) -> dict[str, s
     by_name = {timbre.name: timbre.name for timbre in timbres}
     by_program = {t.program: t.name for t in reversed(timbres) if t.program is not None}
     found = {}
-    names = timbre_names(real.instruments, described)
-    for instrument, name in zip(real.instruments, names, strict=True):
+    instruments = sorted({*described, *real.instruments})  # those that a part of the set lacks, too
+    for instrument, name in zip(instruments, timbre_names(instruments, described), strict=True):
         program = described.get(instrument, {}).get("program", -1)
         timbre = by_name.get(name) or by_name.get(instrument) or by_program.get(program)
         if timbre is not None:

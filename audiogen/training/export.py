@@ -253,8 +253,10 @@ def source_with(trainer: Any, source: str) -> str:
 
 def licence_with(trainer: Any, licence: str) -> str:
     """The licence of a preset, as an SPDX expression: its data's, and that it began with."""
-    parts = f"{licence} AND {trainer.begun_licence or licence}".split(" AND ")
-    return " AND ".join(dict.fromkeys(parts))
+    both = [licence, trainer.begun_licence] if trainer.begun_licence else [licence]
+    if len(both) == 2:
+        both = [f"({one})" if " OR " in one and "(" not in one else one for one in both]
+    return " AND ".join(dict.fromkeys(" AND ".join(both).split(" AND ")))
 
 
 def training_table(

@@ -136,7 +136,7 @@ class Notes:
     names : list of str
     note_names : list of str
     split : Split, optional
-        Of whole instruments. Without it a training holds out single notes, drawn by its seed.
+        Without it a training holds out single keys, drawn by its seed.
     """
 
     waveforms: np.ndarray
@@ -646,12 +646,12 @@ class Trainer:
         """Go on from a `state`, as if training had never stopped."""
         here = asdict(self.recipe)
         fields = [name for name, value in state["recipe"].items() if value != here.get(name)]
-        parts = state.get("held_out"), state.get("sum_of_sounds", self._sum)
+        parts = sorted(state["held_out"]), state.get("sum_of_sounds", self._sum)
         other = [f"another recipe ({', '.join(fields)})"] if fields else []
         if state["names"] != self.notes.names:
             other.append("other instruments")
-        elif parts != (self.held_out.tolist(), self._sum):
-            other.append("other sounds or another split of them")
+        elif parts != (sorted(self.held_out.tolist()), self._sum):
+            other.append("other sounds or another split of them, as by an older audiogen,")
         if other:
             raise ParameterError(
                 f"the checkpoint was made with {' and '.join(other)}; start anew in another folder,"
@@ -659,8 +659,8 @@ class Trainer:
             )
         self.step, self.seconds, self.best = state["step"], state["seconds"], state["best"]
         self._looks_of_critic = state["looks_of_critic"]
-        self.begun_with = state.get("begun_with", "")
-        self.begun_licence = state.get("begun_licence", "")
+        self.begun_with = state.get("begun_with", self.begun_with)
+        self.begun_licence = state.get("begun_licence", self.begun_licence)
         if self._looks_of_critic:
             self._warn()
         self.generator.load_state_dict(state["generator"])

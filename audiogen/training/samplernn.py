@@ -317,8 +317,8 @@ class Trainer:
         self._carried = [s.transpose(0, 1).contiguous() for s in self._carried]
         self._fresh = state["fresh"]
         self.best = state["best"]
-        self.begun_with = state.get("begun_with", "")
-        self.begun_licence = state.get("begun_licence", "")
+        self.begun_with = state.get("begun_with", self.begun_with)
+        self.begun_licence = state.get("begun_licence", self.begun_licence)
         self.random.bit_generator.state = state["random"]
 
 

@@ -79,8 +79,8 @@ def choose_recipe(
     if name is None and state is not None and "average_latents" not in state:
         recipe = growing_recipe(state["recipe"])
         steps = steps or recipe.steps
-    elif name is None and state is None and not given and find_device(device).type == "cuda":
-        name = None if own_samples else PUBLISHED
+    elif name is None and state is None and not (given or own_samples):
+        name = PUBLISHED if find_device(device).type == "cuda" else None
     if recipe is None and name not in (None, BUILT_IN):
         recipe = read_recipe(name)
     if recipe is None:
@@ -142,8 +142,8 @@ def begin_training(
     if split_by == "instrument" or (split_by is None and holds_out_instruments(notes, share)):
         split = split_for_training(notes, share, options["seed"], "instrument")
     elif split_by == "note" and (notes.folder / SPLIT).is_file():
-        said = read_split(notes.folder / SPLIT)
-        split = said if said.by == "note" else None
+        if read_split(notes.folder / SPLIT).by == "note":
+            split = split_for_training(notes, share, options["seed"], "note")
     read = gansynth.Notes.read(notes, split)
     return _begin_built_in(read, options, steps, start, state, say, processes)
 

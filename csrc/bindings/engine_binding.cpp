@@ -128,12 +128,12 @@ void bind_engine(py::module_& module) {
       .def(py::init([](std::shared_ptr<Instrument> instrument, std::uint32_t sample_rate,
                        std::size_t max_block, std::size_t max_voices, std::uint64_t seed,
                        std::size_t n_channels) {
+             py::gil_scoped_release release;
              return std::make_unique<Engine>(std::move(instrument), sample_rate, max_block,
                                              max_voices, seed, n_channels);
            }),
            py::arg("instrument"), py::arg("sample_rate"), py::arg("max_block"),
-           py::arg("max_voices"), py::arg("seed") = 0, py::arg("n_channels") = 1,
-           py::call_guard<py::gil_scoped_release>())
+           py::arg("max_voices"), py::arg("seed") = 0, py::arg("n_channels") = 1)
       .def("reset", &Engine::reset, py::arg("seed") = 0)
       .def("process", &process, py::arg("n"), py::arg("events"),
            "The next n samples, float32 [n], or [n, 2] of two channels.")

@@ -44,6 +44,7 @@ static std::unique_ptr<LiveEngine> make_live_engine(std::shared_ptr<Instrument> 
   settings.n_channels = n_channels;
   settings.lookahead = lookahead;
   settings.synchronous = synchronous;
+  py::gil_scoped_release release;
   return std::make_unique<LiveEngine>(std::move(instrument), settings);
 }
 
@@ -99,7 +100,7 @@ void bind_live(py::module_& module) {
       .def(py::init(&make_live_engine), py::arg("instrument"), py::arg("sample_rate"),
            py::arg("max_block"), py::arg("max_voices"), py::arg("seed") = 0,
            py::arg("n_channels") = 2, py::arg("lookahead") = py::none(),
-           py::arg("synchronous") = false, py::call_guard<py::gil_scoped_release>())
+           py::arg("synchronous") = false)
       .def("process", &process, py::arg("n"), py::arg("events"),
            "The next n samples, float32 [n, n_channels]. Never waits for the engine's thread.")
       .def("post", &post, py::arg("events"),

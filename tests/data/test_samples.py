@@ -464,5 +464,7 @@ def test_what_has_no_pitch_is_left_out_however_little_is_asked(folder):
     put(folder / "My Samples" / "a.wav", tone(60))
     noise = np.random.default_rng(0).standard_normal(RATE) * np.linspace(0.3, 0.0, RATE) ** 2
     put(folder / "My Samples" / "hiss.wav", noise)
+    put(folder / "My Samples" / "click.wav", np.r_[np.zeros(20), 0.5 * np.ones(2000), np.zeros(20)])
     found = ingest_samples(folder / "My Samples", min_confidence=0.0)
-    assert "a.wav" in {note["file"] for note in found.report["notes"]}
+    kept = {note["file"] for note in found.report["notes"]}
+    assert "a.wav" in kept and left_out(found.report)["click.wav"] == "unpitched"

@@ -14,6 +14,8 @@ import audiogen
 import audiogen.engine  # takes `load_preset` from its home before a test changes it
 import audiogen.presets
 from audiogen.cli.main import main
+from audiogen.data.nsynth import SetWriter
+from audiogen.data.splits import Split
 from audiogen.errors import PresetError
 
 pytestmark = pytest.mark.skipif(
@@ -85,6 +87,28 @@ def test_card_gets_what_was_measured(tmp_path):
     assert "kernel_distance_to_real" in former and "kernel_distance_to_real" not in measured
     assert after == before
     audiogen.presets.load_preset(folder)
+
+
+def test_only_what_was_held_out_is_compared(preset, tmp_path, capsys):
+    data, rate = tmp_path / "set", 16000
+    with SetWriter(data, rate) as writer:
+        for pitch in range(50, 60):
+            hz = 440 * 2 ** ((pitch - 69) / 12)
+            tone = 0.3 * np.sin(2 * np.pi * hz * np.arange(4 * rate) / rate)
+            options = {"instrument": "reed_acoustic_071", "family": "reed", "source": "acoustic"}
+            writer.add(tone, pitch=pitch, velocity=100, qualities=[0] * 10, **options)
+    names = tuple(f"reed_acoustic_071-{pitch:03d}-100" for pitch in range(50, 60))
+    split, other = tmp_path / "split.json", tmp_path / "other.json"
+    Split("note", 0, {"train": names[:7], "valid": names[7:9], "test": names[9:]}).write(split)
+    Split("note", 0, {"train": names, "valid": ("x",)}).write(other)
+    words = ("evaluate", "sines", "--notes", 3, "-o", tmp_path / "report", "--split")
+    assert run(*words, split, "--data", data) == 0
+    content = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert content["real"]["notes"] == 3
+    capsys.readouterr()
+    assert run(*words, other, "--data", data) == 2
+    assert "holds out none of the notes" in capsys.readouterr().err
+    assert run(*words, split) == 2 and "--split goes with --data" in capsys.readouterr().err
 
 
 def test_bad_input_ends_with_status_2_before_the_work(preset, tmp_path, capsys):

@@ -180,6 +180,8 @@ def test_stopped_and_gone_on_is_never_stopped(
     assert same(whole.state(), continued.state())
     with pytest.raises(ParameterError, match="another recipe"):
         make_trainer(notes, seed=1).restore(whole.state())
+    with pytest.raises(ParameterError, match="other notes or another split"):
+        make_trainer(notes).restore(whole.state() | {"training": ["one"]})
 
 
 def test_a_stage_begins_with_new_optimisers_and_old_weights(notes: NoteSet) -> None:

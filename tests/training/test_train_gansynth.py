@@ -166,6 +166,13 @@ def test_a_training_begins_with_a_preset_and_goes_on_without_naming_it(
     assert preset.training.steps == 2 and preset.training.command.endswith("--from first")
     assert preset.data.source == "notes; begun with the preset first"
     assert (preset.licence, preset.data.licence) == ("unknown", "unknown")
+    mine = (*words, "-o", tmp_path / "mine", "--from", tmp_path / "first")
+    assert run(*mine, "--licence", "Apache-2.0 OR MIT") == 0
+    preset = load_preset(tmp_path / "mine")
+    assert preset.licence == "(Apache-2.0 OR MIT) AND unknown"
+    assert preset.data.licence == "Apache-2.0 OR MIT"
+    assert run(*words, "-o", tmp_path / "other", "--table", tmp_path / "x.csv") == 2
+    assert "--table is for a folder of samples" in capsys.readouterr().err
     assert run(*words, "-o", tmp_path / "third", "--from", "struck") == 2
     assert "preset 'struck' has latent_size = 16, this training 3" in " ".join(
         capsys.readouterr().err.split()

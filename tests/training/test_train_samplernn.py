@@ -18,6 +18,7 @@ torch = pytest.importorskip("torch")
 import audiogen  # noqa: E402
 from audiogen.cli.main import main  # noqa: E402
 from audiogen.data.nsynth import SetWriter  # noqa: E402
+from audiogen.data.splits import read_split  # noqa: E402
 from audiogen.models.samplernn import SampleRNNConfig  # noqa: E402
 from audiogen.presets import load_preset  # noqa: E402
 from audiogen.representation.harmonic import pitch_to_hz  # noqa: E402
@@ -283,6 +284,12 @@ def test_notes_become_an_instrument(notes, tmp_path, capsys):
     assert preset.pitch_range == [62, 64]  # what both have
     assert preset.samplernn.conditioning == "note" and len(preset.timbres) == 2
     assert len(audiogen.load(out).render("D4:0.1")) > 0
+    split = read_split(tmp_path / "winds.run" / "split.json")
+    assert sorted(map(len, split.parts.values())) == [2, 8]
+    capsys.readouterr()
+    again = ("train", "gansynth", notes, "-o", out, "--resume")
+    assert run(*again) == 2
+    assert "is a samplernn's; go on with `audiogen train samplernn`" in capsys.readouterr().err
 
 
 def test_many_notes_are_read_at_once_by_slower_tiers(recordings, notes, tmp_path):
@@ -356,6 +363,12 @@ def test_bad_options_are_named_before_anything_is_read(tmp_path, capsys, words, 
     (tmp_path / "empty").mkdir()
     assert run("train", "samplernn", tmp_path / "empty", "-o", tmp_path / "x", *words) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_be_made_is_named(recordings, capsys):
+    out = recordings / "broken.wav" / "mine"
+    assert run("train", "samplernn", recordings, "-o", out, "--steps", 1, *SMALL) == 2
+    assert "broken.wav/mine.run: can't be made" in capsys.readouterr().err
 
 
 def test_an_empty_folder_is_refused(tmp_path, capsys):
