@@ -135,6 +135,10 @@ class TestFailures:
         result = fail(AudiogenError("mend this"))
         assert (result.status, result.err) == (2, "audiogen: mend this\n")
 
+    def test_a_place_that_cannot_be_written(self, fail):
+        result = fail(PermissionError(13, "Permission denied", "/music/take.wav"))
+        assert (result.status, result.err) == (2, "audiogen: /music/take.wav: Permission denied\n")
+
     def test_missing_package(self, fail):
         result = fail(ModuleNotFoundError("No module named 'torch'", name="torch.nn"))
         assert result.status == 2
