@@ -246,7 +246,7 @@ class _Stage:
         fingers: Fingers,
         keyboard: Any,
         recording: Recording | None,
-        temperature: float | None,
+        temperature: float | None = None,
     ):
         from rich.console import Console
 

@@ -538,8 +538,21 @@ class TestStage:
         assert stage.status().n_sounding == 1  # sounds on its own
         assert self.press(stage, "tab").timbre is None
         (stage._player.preset.folder.parent / "plucked" / "weights.safetensors").unlink()
-        status = self.press(stage, ".")
-        assert status.preset == "murmur" and "weights.safetensors" in status.remark
+        status = self.press(stage, ".")  # past what can't be played
+        assert status.preset == "struck" and "weights.safetensors" in status.remark
+        assert self.press(stage, ".").remark == ""
+
+    def test_a_precision_or_temperature_goes_with_presets_that_draw_samples(
+        self, murmur: Path, stage: Any
+    ) -> None:
+        from audiogen.cli.play import _Stage
+        from audiogen.engine import Player
+
+        with Player(murmur, 8000, max_block=64, precision="int8") as player:
+            stage = _Stage(player, stage._card, [], Fingers(player), stage._keyboard, None, 0.5)
+            status = self.press(stage, ".")  # plucked and struck are GANSynths
+            assert status.preset == "winds" and "precision='int8' is for" in status.remark
+            assert player.preset.sampling.temperature == 0.5
 
     def test_it_ends(self, stage: Any) -> None:
         assert stage.take(Key("q")) and not stage.take(Key("q", pressed=False))
