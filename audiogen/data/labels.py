@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,24 +88,24 @@ def find_table(folder: Path) -> Path | None:
     """Return the .csv file right in a folder whose first line names ``file`` and ``pitch``."""
     for path in sorted(folder.glob("*.csv")):
         try:
-            rows = _rows(path)
+            first = next(_rows(path), [])
         except (OSError, UnicodeDecodeError, csv.Error):
             continue
-        if {"file", "pitch"} <= _columns(rows):
+        if {"file", "pitch"} <= set(_columns(first)):
             return path
     return None
 
 
-def _rows(path: Path) -> list[list[str]]:
+def _rows(path: Path) -> Iterator[list[str]]:
     """Of a table with commas, or with semicolons, as spreadsheets write in many countries."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         first = file.readline()
         file.seek(0)
-        return list(csv.reader(file, delimiter=";" if first.count(";") > first.count(",") else ","))
+        yield from csv.reader(file, delimiter=";" if first.count(";") > first.count(",") else ",")
 
 
-def _columns(rows: list[list[str]]) -> set[str]:
-    return {cell.strip().lower() for cell in rows[0]} if rows else set()
+def _columns(first: list[str]) -> list[str]:
+    return [cell.strip().lower() for cell in first]
 
 
 def read_table(path: Path, names: list[str]) -> dict[str, Label]:
@@ -130,11 +131,11 @@ def read_table(path: Path, names: list[str]) -> dict[str, Label]:
         If the table can't be read, a cell is wrong, or a file isn't there; the line is named.
     """
     try:
-        rows = _rows(path)
+        rows = list(_rows(path))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise FormatError(f"{path}: can't be read as a table ({error}); save it as CSV") from error
-    columns = [cell.strip().lower() for cell in rows[0]] if rows else []
-    if not {"file", "pitch"} <= _columns(rows):
+    columns = _columns(rows[0]) if rows else []
+    if not {"file", "pitch"} <= set(columns):
         raise FormatError(
             f"{path}: its first line is {','.join(columns)!r}; file,pitch[,velocity][,instrument]"
             " was wanted"

@@ -75,6 +75,12 @@ def described_in(source: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {entry["instrument_str"]: entry for entry in source.get("instruments", ())}
 
 
+def program_of(instrument: str, described: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """``program`` of a timbre's table, if it is known."""
+    said = described.get(instrument, {})
+    return {"program": said["program"]} if "program" in said else {}
+
+
 def timbre_names(
     instruments: Sequence[str], described: Mapping[str, Mapping[str, Any]]
 ) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from audiogen.data.nsynth import NoteInfo, NoteSet
-from audiogen.data.source_toml import described_in, read_source, timbre_names
+from audiogen.data.source_toml import described_in, program_of, read_source, timbre_names
 from audiogen.errors import ParameterError, ShapeError
 from audiogen.evaluation import metrics
 from audiogen.evaluation.colour import (
@@ -418,10 +418,9 @@ def _draw_real(
     real: NoteSet, timbres: Sequence[TimbreLike], n_notes: int, rng: np.random.Generator
 ) -> list[tuple[str, NoteInfo]]:
     """Return up to twice n_notes different real notes, each with the timbre that it's a note of."""
-    timbre_of = _timbre_of_each(real, timbres)
-    own = [(t, [n for n in real if timbre_of.get(n.instrument) == t.name]) for t in timbres]
-    chosen = {note.name: (timbre.name, note) for timbre, notes in own for note in notes}
-    lonely = [timbre for timbre, notes in own if not notes]
+    own = _own_notes(real, timbres)
+    chosen = {note.name: (name, note) for name, notes in own.items() for note in notes}
+    lonely = [timbre for timbre in timbres if not own[timbre.name]]
     for index, note in enumerate(real):  # a family's are shared by those that have none
         names = [timbre.name for timbre in lonely if timbre.family == note.family]
         if names:
@@ -432,19 +431,23 @@ def _draw_real(
     return [notes[index] for index in rng.permutation(len(notes))[: 2 * n_notes]]
 
 
-def _timbre_of_each(real: NoteSet, timbres: Sequence[TimbreLike]) -> dict[str, str]:
-    """The timbre that an instrument of the set is: of its name, or of its program."""
+def _own_notes(real: NoteSet, timbres: Sequence[TimbreLike]) -> dict[str, list[NoteInfo]]:
+    """The notes of each timbre: of the instrument that has its name, or its program."""
     described = described_in(read_source(real.folder))
     by_name = {timbre.name: timbre.name for timbre in timbres}
     by_program = {t.program: t.name for t in reversed(timbres) if t.program is not None}
-    found = {}
+    timbre_of = {}
     instruments = sorted({*described, *real.instruments})  # those that a part of the set lacks, too
     for instrument, name in zip(instruments, timbre_names(instruments, described), strict=True):
-        program = described.get(instrument, {}).get("program", -1)
-        timbre = by_name.get(name) or by_name.get(instrument) or by_program.get(program)
+        program = program_of(instrument, described).get("program", -1)
+        named = by_name.get(name) or by_name.get(instrument)
+        timbre_of[instrument] = named or by_program.get(program)
+    own: dict[str, list[NoteInfo]] = {timbre.name: [] for timbre in timbres}
+    for note in real:
+        timbre = timbre_of[note.instrument]
         if timbre is not None:
-            found[instrument] = timbre
-    return found
+            own[timbre].append(note)
+    return own
 
 
 def _pairs(
@@ -453,10 +456,9 @@ def _pairs(
     """Yield, for timbres spread over the list, a real note from mid-range and its like."""
     middle = sum(pitch_range) / 2
     step = max(1, -(-len(timbres) // _MOST_PAIRS))
-    timbre_of = _timbre_of_each(real, timbres)
+    own = _own_notes(real, timbres)
     for timbre in timbres[::step]:
-        notes = [note for note in real if timbre_of.get(note.instrument) == timbre.name]
-        notes = notes or [note for note in real if note.family == timbre.family]
+        notes = own[timbre.name] or [note for note in real if note.family == timbre.family]
         if notes:
             note = min(notes, key=lambda n: (abs(n.pitch - middle), -n.velocity))
             ours = _rendered(render, timbre.name, note.pitch, note.velocity)

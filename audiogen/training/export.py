@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from audiogen.data.nsynth import NoteSet
-from audiogen.data.source_toml import described_in, read_source, timbre_names
+from audiogen.data.source_toml import described_in, program_of, read_source, timbre_names
 from audiogen.models.gansynth import export_weights
 from audiogen.plot import plot_timbres
 from audiogen.presets import (
@@ -232,9 +232,7 @@ def _learned_timbres(
     ):
         z = [round(value, 5) for value in z]
         timbre = {"name": name, "z": z, "family": families[instrument]}
-        if "program" in described.get(instrument, {}):
-            timbre["program"] = described[instrument]["program"]
-        timbres.append(timbre)
+        timbres.append(timbre | program_of(instrument, described))
     return timbres
 
 
@@ -253,9 +251,10 @@ def source_with(trainer: Any, source: str) -> str:
 
 def licence_with(trainer: Any, licence: str) -> str:
     """The licence of a preset, as an SPDX expression: its data's, and that it began with."""
-    both = [licence, trainer.begun_licence] if trainer.begun_licence else [licence]
-    if len(both) == 2:
-        both = [f"({one})" if " OR " in one and "(" not in one else one for one in both]
+    if not trainer.begun_licence:
+        return licence
+    both = [licence, trainer.begun_licence]
+    both = [f"({one})" if " OR " in one and "(" not in one else one for one in both]
     return " AND ".join(dict.fromkeys(" AND ".join(both).split(" AND ")))
 
 

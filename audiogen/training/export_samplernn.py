@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from audiogen.data.source_toml import described_in, read_source, timbre_names
+from audiogen.data.source_toml import described_in, program_of, read_source, timbre_names
 from audiogen.errors import ParameterError
 from audiogen.evaluation.likelihood import bigram_bits, unigram_bits
 from audiogen.models.samplernn import export_weights, import_weights
@@ -74,7 +74,7 @@ def samplernn_fields(
         },
     }
     timbres = [
-        {"name": timbre} | {k: v for k, v in described.get(label, {}).items() if k == "program"}
+        {"name": timbre} | program_of(label, described)
         for label, timbre in zip(
             prepared.classes, timbre_names(prepared.classes, described), strict=True
         )
