@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -361,6 +361,15 @@ def samplernn(
         float,
         typer.Option(min=0.0, max=1.0, help="To vary speed, level, polarity; 1 for little sound."),
     ] = 0.0,
+    astray: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="To hear a past that is a little wrong; 1 for tones that last.",
+            show_default="0; 0.25 for notes",
+        ),
+    ] = None,
     temperature: Annotated[float, typer.Option(min=0.05, max=2.0, help="Played with.")] = 1.0,
     seed: Seed = 0,
     threads: Threads = 1,
@@ -404,10 +413,9 @@ def samplernn(
     from audiogen.training.precision import has_bfloat16
     from audiogen.training.processes import Processes
     from audiogen.training.samplernn import (
-        NOTE_BATCH,
-        NOTE_FRAME_SIZES,
         Recipe,
         Trainer,
+        default_recipe,
         steps_in,
     )
 
@@ -418,9 +426,8 @@ def samplernn(
     checkpoints, state = begin(output, run, resume, processes)
     _require_family(state, "samplernn")
     torch.set_num_threads(threads)
-    model, usual_batch = Recipe().model, Recipe.batch
-    if is_set(data):
-        model, usual_batch = replace(model, frame_sizes=NOTE_FRAME_SIZES), NOTE_BATCH
+    usual = default_recipe(is_set(data))
+    model = usual.model
     if config is not None:
         model = PUBLISHED[config.value]
     sizes = {
@@ -434,16 +441,14 @@ def samplernn(
     }
     given: dict[str, Any] = {name: size for name, size in sizes.items() if size is not None}
     model = replace(model, **given)
-    if learning_rate is None:
-        learning_rate = Recipe.learning_rate
-        if state is not None:
-            learning_rate = state["recipe"]["learning_rate"]
+    kept = asdict(usual) if state is None else state["recipe"]
     options: dict[str, Any] = {
-        "batch": batch or usual_batch,
+        "batch": batch or usual.batch,
         "chunk": chunk,
-        "learning_rate": learning_rate,
+        "learning_rate": kept["learning_rate"] if learning_rate is None else learning_rate,
         "held_out": held_out,
         "augmentation": augmentation,
+        "astray": kept["astray"] if astray is None else astray,
         "sample_rate": sample_rate,
         "seed": seed,
     }

@@ -62,10 +62,13 @@ N_VARIED = 256  # excerpts that are kept as they are heard; a batch reads no mor
 RESAMPLING_MARGIN = 16  # samples beyond an excerpt that its last ones are resampled from
 LONGEST_DELAY = 80  # samples by which a note may sound after its note-on
 N_WAYS = 1 << 20  # to vary a recording, or for a note to go astray
-# At astray = 1: by how much the past may be too soft, and the normal deviation of its levels in
-# halves of their range.
+# At astray = 1, of notes: by how much the past may be too soft, and the normal deviation of its
+# levels in halves of their range.
 LARGEST_FALL_DB, LEVEL_ERROR = 240.0, 0.1
 SILENT_SHARE = 0.15  # of notes whose past is silent half of the time
+# At astray = 1, of recordings: that deviation, and semitones by which the past may be out of tune.
+RECORDED_ERROR, LARGEST_BEND = 0.125, 0.5
+BENT_SHARE = 0.5  # of excerpts
 
 
 class RecordedExcerpts:
@@ -74,6 +77,11 @@ class RecordedExcerpts:
     Little sound is soon known by heart. With an augmentation each excerpt is heard at another
     speed, and with it pitch (Ko et al., "Audio augmentation for speech recognition", Interspeech
     2015), level and polarity, drawn by chance.
+
+    A network that has only heard what was recorded takes its own mistakes for the sound: noise that
+    it has drawn is gone on with, and tones glide. So what is heard of the past may go astray: noise
+    comes and goes in it, and its pitch wavers, where the sample to be drawn goes on from there at
+    the pitch that was recorded.
 
     Parameters
     ----------
@@ -88,7 +96,10 @@ class RecordedExcerpts:
     seed : int
         Of the order of the files.
     augmentation : float
-        How much excerpts that are drawn vary, 0 to 1; above 0 the sound is kept as float32, too.
+        How much excerpts that are drawn vary, 0 to 1.
+    astray : float
+        How wrong what is heard of their past may be, 0 to 1. With either above 0 the sound is kept
+        as float32, too.
     """
 
     def __init__(
@@ -101,11 +112,13 @@ class RecordedExcerpts:
         chunk: int,
         seed: int,
         augmentation: float = 0.0,
+        astray: float = 0.0,
     ):
-        self._config, self._past = config, config.frame_sizes[0]
+        self._config, self._past, self._rate = config, config.frame_sizes[0], sample_rate
         samples, owners = joined(files, sample_rate, seed)
-        self._samples = samples if augmentation else None
-        self._augmentation = augmentation
+        self._augmentation, self._astray = augmentation, astray
+        self._is_changed = bool(augmentation or astray)
+        self._samples = samples if self._is_changed else None
         self._fastest = math.floor(SPEEDS * LARGEST_SPEED**augmentation)
         longest = len(samples) * SPEEDS // self._fastest - self._past
         wanted = max(chunk, round(excerpt_s * sample_rate))
@@ -125,10 +138,10 @@ class RecordedExcerpts:
         self._varied = lru_cache(N_VARIED)(self._vary)
 
     def draw(self, random: np.random.Generator) -> int:
-        """A place, and how the sound there varies, in one number."""
+        """A place, and how the sound there varies and goes astray, in one number."""
         last = len(self.levels) - self._most_heard(self.n_samples)
         first = self._past + int(random.integers(last + 1))
-        way = int(random.integers(1, N_WAYS)) if self._augmentation else 0
+        way = int(random.integers(1, N_WAYS)) if self._is_changed else 0
         return way * len(self.levels) + first
 
     def all(self) -> list[int]:
@@ -139,15 +152,15 @@ class RecordedExcerpts:
         way, first = divmod(which, len(self.levels))
         stop = start + n
         if way:
-            levels = self._varied(which)[start : self._past + stop]
+            levels, heard = self._changed(which, start, stop)
         else:
-            levels = self.levels[first + start - self._past : first + stop]
+            levels = heard = self.levels[first + start - self._past : first + stop]
         if self._classes is None:
-            return Chunk(levels, None, levels)
+            return Chunk(levels, None, heard)
         speed, _ = self._way(way)
         there = np.arange(self._past + start, self._past + stop) * speed.numerator
         where = first - self._past + there // speed.denominator
-        return Chunk(levels, self._eye[self._classes[where]], levels)
+        return Chunk(levels, self._eye[self._classes[where]], heard)
 
     def _most_heard(self, n: int) -> int:
         """Samples of the recordings that n and a frame before them take at the fastest."""
@@ -155,7 +168,7 @@ class RecordedExcerpts:
 
     def _way(self, way: int) -> tuple[Fraction, float]:
         """Speed and gain; way 0 leaves a recording as it is."""
-        if not way:
+        if not (way and self._augmentation):
             return Fraction(1), 1.0
         random = np.random.default_rng(way)
         slowest = round(SPEEDS**2 / self._fastest)
@@ -164,15 +177,49 @@ class RecordedExcerpts:
         return speed, random.choice((-1.0, 1.0)) * 10.0 ** (gain_db / 20.0)
 
     def _vary(self, which: int) -> np.ndarray:
-        """The levels of an excerpt and of the frame before it; no gain makes them clip."""
+        """An excerpt and the frame before it; no gain makes them clip."""
         from scipy.signal import resample_poly
 
         way, first = divmod(which, len(self.levels))
         speed, gain = self._way(way)
         n = self._past + self.n_samples
         there = self._samples[first - self._past :][: math.ceil(n * speed) + RESAMPLING_MARGIN]
-        heard = gain * resample_poly(there, speed.denominator, speed.numerator)[:n]
-        return _levels(heard / max(1.0, np.abs(heard).max()), self._config)
+        varied = gain * resample_poly(there, speed.denominator, speed.numerator)[:n]
+        return varied / max(1.0, np.abs(varied).max())
+
+    def _changed(self, which: int, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Levels of a stretch and of the frame before it, and what is heard of them."""
+        way, first = divmod(which, len(self.levels))
+        if self._augmentation:
+            sound = self._varied(which)
+        else:
+            sound = self._samples[first - self._past :][: self._past + self.n_samples]
+        if self._astray:
+            return self._gone_astray(sound, way, start, stop)
+        levels = _levels(sound[start : self._past + stop], self._config)
+        return levels, levels
+
+    def _gone_astray(
+        self, sound: np.ndarray, way: int, start: int, stop: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As `_changed`: out of tune in some places, noisy in others."""
+        random = np.random.default_rng((way, 1))
+        deviation = RECORDED_ERROR * self._astray * random.random() ** 3
+        bend = 2.0 ** (LARGEST_BEND * self._astray * random.random() / 12.0) - 1.0
+        is_bent = random.random() < BENT_SHARE
+        noise_hz, bend_hz = np.exp(random.uniform(np.log((0.3, 0.2)), np.log((6.0, 5.0))))
+        turns = 2.0 * np.pi * random.random(2)
+        before = np.arange(start - 1, self._past + stop - 1)
+        angles = 2.0 * np.pi / self._rate * np.arange(start - 1, self._past + stop)
+        comes = np.maximum(0.0, np.sin(noise_hz * angles[1:] + turns[0]))
+        if is_bent:
+            swing = np.sin(bend_hz * angles + turns[1]) - np.sin(turns[1])
+            away = bend * self._rate / (2.0 * np.pi * bend_hz) * swing
+            levels = _levels(_between(sound, before + away[:-1] + 1.0), self._config)
+            heard = _levels(_between(sound, before + away[1:] + 1.0), self._config)
+        else:
+            levels = heard = _levels(sound[start : self._past + stop], self._config)
+        return levels, _wrong(heard, deviation * comes, (way, start), self._config)
 
 
 class NoteExcerpts:
@@ -274,16 +321,25 @@ class NoteExcerpts:
         gain_db = -softest_db * (0.5 + 0.5 * swings[2])
         gain = np.where(silent & (swings[2] > 0.0), 0.0, 10.0 ** (gain_db / 20.0))
         samples = gain * _between(self._waveforms[note], where + away)
-        q_levels = self._config.q_levels
-        levels = quantise(samples, q_levels, self._config.quantisation)
-        wrong = deviation * np.random.default_rng((way, first)).standard_normal(n)
-        wrong = np.round(0.5 * q_levels * wrong)
-        return np.clip(levels + wrong, 0, q_levels - 1).astype(self.levels.dtype)
+        levels = _levels(samples, self._config)
+        return _wrong(levels, deviation, (way, first), self._config)
 
 
 def _levels(samples: np.ndarray, config: SampleRNNConfig) -> np.ndarray:
     levels = quantise(samples, config.q_levels, config.quantisation)
     return levels.astype(np.uint16 if config.two_bytes else np.uint8)
+
+
+def _wrong(
+    levels: np.ndarray,
+    deviation: float | np.ndarray,
+    seed: tuple[int, int],
+    config: SampleRNNConfig,
+) -> np.ndarray:
+    """Levels with normal errors, whose deviation is in halves of the range."""
+    errors = deviation * np.random.default_rng(seed).standard_normal(len(levels))
+    errors = np.round(0.5 * config.q_levels * errors)
+    return np.clip(levels + errors, 0, config.q_levels - 1).astype(levels.dtype)
 
 
 N_BETWEEN = 4  # points that are put between two samples by a filter; a line joins them
@@ -369,7 +425,7 @@ def read_training_data(
     augmentation : float
         As `RecordedExcerpts`, of the recordings to train on.
     astray : float
-        As `NoteExcerpts`, of the notes to train on.
+        As `RecordedExcerpts` or `NoteExcerpts`, of what is trained on.
     progress : callable, optional
         As `read_recordings`.
 
@@ -403,14 +459,12 @@ def read_training_data(
         model = replace(model, conditioning="class", n_classes=len(labels))
     training, held = found.split(held_out, seed)
 
-    def excerpts(files: list[Recording], augmentation: float) -> RecordedExcerpts:
-        return RecordedExcerpts(
-            files, labels, model, sample_rate, excerpt_s, chunk, seed, augmentation
-        )
+    def excerpts(files: list[Recording], *changes: float) -> RecordedExcerpts:
+        return RecordedExcerpts(files, labels, model, sample_rate, excerpt_s, chunk, seed, *changes)
 
     return TrainingData(
-        training=excerpts(training, augmentation),
-        held_out=excerpts(held, 0.0),
+        training=excerpts(training, augmentation, astray),
+        held_out=excerpts(held),
         model=model,
         classes=tuple(labels),
         pitch_range=None,

@@ -10,7 +10,7 @@ import copy
 import math
 import time
 import zlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -31,9 +31,6 @@ EVALUATION_CHUNK = 8192  # samples
 N_TIMED = 12  # steps
 # Looks at held-out sound in a training, and samples that are read from one to the next at least.
 N_LOOKS, LEAST_BETWEEN = 20, 1 << 22
-# Of notes in place of the recipe's own: a held tone says little that is new in half a second, so
-# many are read at once, and tiers may be slower.
-NOTE_FRAME_SIZES, NOTE_BATCH = (16, 4), 64
 # Training sound that tells what matrices hear as they are brought to the grid: excerpts, s of each.
 N_HEARD, HEARD_S = 16, 1.0
 
@@ -58,8 +55,8 @@ class Recipe:
     held_out : float
     augmentation : float
         How much recordings are varied (`RecordedExcerpts`).
-    astray : float, periods
-        How far the phase that is heard of a note's past may be off (`NoteExcerpts`).
+    astray : float
+        How wrong what is heard of the past may be (`RecordedExcerpts`, `NoteExcerpts`).
     bfloat16 : bool
         Products in bfloat16 with float32 sums; by default where the CPU has them.
     sample_rate : int, Hz
@@ -75,7 +72,7 @@ class Recipe:
     average: float = 0.998
     held_out: float = 0.05
     augmentation: float = 0.0
-    astray: float = 0.25
+    astray: float = 0.0
     bfloat16: bool = field(default_factory=has_bfloat16)
     sample_rate: int = 16000
     seed: int = 0
@@ -89,8 +86,23 @@ class Recipe:
             raise ParameterError(
                 f"chunk={self.chunk} must be a multiple of the longest frame, {top} samples"
             )
-        if not 0.0 <= self.augmentation <= 1.0:
-            raise ParameterError(f"augmentation={self.augmentation:g} must be between 0 and 1")
+        for name in ("augmentation", "astray"):
+            value = getattr(self, name)
+            if not 0.0 <= value <= 1.0:
+                raise ParameterError(f"{name}={value:g} must be between 0 and 1")
+
+
+def default_recipe(of_notes: bool) -> Recipe:
+    """What is trained by unless told otherwise.
+
+    A held tone says little that is new in half a second, so many notes are read at once, and their
+    tiers may be slower.
+    """
+    recipe = Recipe()
+    if not of_notes:
+        return recipe
+    model = replace(recipe.model, frame_sizes=(16, 4))
+    return replace(recipe, batch=64, astray=0.25, model=model)
 
 
 class Trainer:

@@ -48,12 +48,13 @@ def main() -> None:
     torch.set_num_threads(1)
     keep_freed_memory()
     samplernn.N_LOOKS = 1  # at the end alone
-    recipe = samplernn.Recipe(
+    recipe = samplernn.default_recipe(is_set(given.folder))
+    recipe = replace(
+        recipe,
         held_out=given.held_out,
         augmentation=given.augmentation,
-        batch=samplernn.NOTE_BATCH if is_set(given.folder) else samplernn.Recipe.batch,
+        model=replace(recipe.model, q_levels=given.levels),
     )
-    recipe = replace(recipe, model=replace(recipe.model, q_levels=given.levels))
     for name in given.networks:
         study = Study(given.folder, recipe, NETWORKS[name])
         steps = max(1, int(given.seconds / study.seconds_a_step()))

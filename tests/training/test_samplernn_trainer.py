@@ -12,6 +12,7 @@ from typing import get_type_hints
 
 import numpy as np
 import pytest
+import scipy.signal
 import soundfile
 
 torch = pytest.importorskip("torch")
@@ -22,6 +23,7 @@ from audiogen.errors import AudiogenError, FormatError, ParameterError  # noqa: 
 from audiogen.evaluation.likelihood import bigram_bits, unigram_bits  # noqa: E402
 from audiogen.models.samplernn import SampleRNNConfig  # noqa: E402
 from audiogen.representation.levels import dequantise  # noqa: E402
+from audiogen.training import excerpts as excerpts_module  # noqa: E402
 from audiogen.training.checkpoints import Checkpoints  # noqa: E402
 from audiogen.training.excerpts import RecordedExcerpts, read_training_data  # noqa: E402
 from audiogen.training.loop import train  # noqa: E402
@@ -41,7 +43,11 @@ TINY = Recipe(
 
 
 def excerpts(
-    recipe: Recipe = TINY, seed: int = 0, seconds: float = 1.0, augmentation: float = 0.0
+    recipe: Recipe = TINY,
+    seed: int = 0,
+    seconds: float = 1.0,
+    augmentation: float = 0.0,
+    astray: float = 0.0,
 ) -> RecordedExcerpts:
     """Two files of tones, one class each."""
     t = np.arange(round(seconds * RATE)) / RATE
@@ -55,12 +61,20 @@ def excerpts(
         for i, hz in enumerate((300.0, 500.0))
     ]
     return RecordedExcerpts(
-        files, ["a", "b"], recipe.model, RATE, recipe.excerpt_s, recipe.chunk, seed, augmentation
+        files,
+        ["a", "b"],
+        recipe.model,
+        RATE,
+        recipe.excerpt_s,
+        recipe.chunk,
+        seed,
+        augmentation,
+        astray,
     )
 
 
 def make(recipe: Recipe = TINY) -> Trainer:
-    training = excerpts(recipe, augmentation=recipe.augmentation)
+    training = excerpts(recipe, augmentation=recipe.augmentation, astray=recipe.astray)
     return Trainer(training, excerpts(recipe, 1), recipe)
 
 
@@ -127,11 +141,20 @@ def test_carried_chunks_are_one_long_stretch():
     np.testing.assert_allclose(chunks, bits.view(5, 32).mean(1).detach(), rtol=1e-4)
 
 
-@pytest.mark.parametrize(("stop", "augmentation"), [(1, 0.0), (13, 0.0), (13, 1.0), (23, 0.0)])
+@pytest.mark.parametrize(
+    ("stop", "changes"),
+    [
+        (1, {}),
+        (13, {}),
+        (13, {"augmentation": 1.0, "astray": 1.0}),
+        (13, {"astray": 1.0}),
+        (23, {}),
+    ],
+)
 def test_stopped_and_gone_on_is_never_stopped(
-    tmp_path: Path, stop: int, augmentation: float
+    tmp_path: Path, stop: int, changes: dict[str, float]
 ) -> None:
-    recipe = dataclasses.replace(TINY, augmentation=augmentation)
+    recipe = dataclasses.replace(TINY, **changes)
     whole = make(recipe)
     go(whole, tmp_path / "whole")
     part = make(recipe)
@@ -312,10 +335,60 @@ def test_what_is_not_augmented_is_heard_as_it_was():
         np.testing.assert_allclose(np.abs(new[-200:]), np.abs(old), rtol=0.04, atol=1e-4)
 
 
-@pytest.mark.parametrize("augmentation", [-0.1, 1.1, float("nan")])
-def test_an_augmentation_is_between_none_and_all(augmentation):
-    with pytest.raises(ParameterError, match="between 0 and 1"):
-        Recipe(augmentation=augmentation)
+def test_what_is_drawn_goes_on_from_a_past_out_of_tune_at_the_pitch_that_was_recorded(monkeypatch):
+    monkeypatch.setattr(excerpts_module, "RECORDED_ERROR", 0.0)
+    turn = 2.0 * np.pi * 500.0 / RATE  # of the tone in a sample
+    tone = (0.5 * np.sin(turn * np.arange(4 * RATE))).astype("f")
+    model = dataclasses.replace(TINY.model, q_levels=65536)
+    source = RecordedExcerpts([Recording("a", "", tone)], [], model, RATE, 1.0, 32, 0, astray=1.0)
+    random, bends, straight = np.random.default_rng(0), [], 0
+    for _ in range(60):
+        which = source.draw(random)
+        levels, _, heard = source.chunk(which, 0, source.n_samples)
+        parts = [source.chunk(which, start, 32).heard[8:] for start in range(0, len(heard) - 8, 32)]
+        assert np.abs(np.concatenate(parts) - heard[8:].astype(int)).max() <= 16
+        drawn, past = (dequantise(x, 65536, "mu_law") for x in (levels, heard))
+        inside = slice(600, -600)  # the ends are silent, or the transform's
+        turned = scipy.signal.hilbert(past)
+        told = np.real(np.exp(1j * turn) * turned[:-1])
+        np.testing.assert_allclose(drawn[1:][inside], told[inside], atol=0.005)
+        turns = np.diff(np.unwrap(np.angle(turned)))[inside] / turn
+        bends.append(12.0 * np.abs(np.log2(turns)).max())
+        straight += np.array_equal(levels, heard)
+        assert bends[-1] < 0.06 or not np.array_equal(levels, heard)
+    assert 15 < straight < 45 and 0.4 < max(bends) < 0.55
+
+
+@pytest.mark.parametrize("augmentation", [0.0, 1.0])
+def test_noise_comes_and_goes_in_what_is_heard_of_the_past(augmentation, monkeypatch):
+    monkeypatch.setattr(excerpts_module, "LARGEST_BEND", 0.0)
+    changed = excerpts(AUGMENTED, augmentation=augmentation, astray=1.0)
+    plain = excerpts(AUGMENTED, augmentation=augmentation)
+    random, errors = np.random.default_rng(0), []
+    for _ in range(60):
+        which = changed.draw(random)
+        first = which if augmentation else which % len(plain.levels)
+        levels, told, heard = changed.chunk(which, 0, changed.n_samples)
+        straight = plain.chunk(first, 0, changed.n_samples)
+        assert np.array_equal(told, straight.features)
+        sound, there = (dequantise(x, 65536, "mu_law") for x in (levels, straight.levels))
+        np.testing.assert_allclose(sound, there, atol=2e-3)
+        error = (heard.astype(int) - levels) / 32768
+        errors += [error[: error.size // 9 * 9].reshape(9, -1).std(axis=1)]
+        assert np.array_equal(changed.chunk(which, 0, changed.n_samples).heard, heard)
+    errors = np.array(errors)
+    assert 0.05 < errors.max() < 0.14 and np.median(errors.max(axis=1)) < 0.04
+    assert np.mean(errors.min(axis=1) < 0.3 * errors.max(axis=1)) > 0.5
+    for which in changed.all():
+        held = changed.chunk(which, 0, 32)
+        assert np.array_equal(held.heard, held.levels)
+
+
+@pytest.mark.parametrize("name", ["augmentation", "astray"])
+@pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
+def test_sound_is_changed_between_not_at_all_and_all(name, value):
+    with pytest.raises(ParameterError, match=f"{name}=.* between 0 and 1"):
+        Recipe(**{name: value})
 
 
 def write_folder(folder: Path, n: int, seconds: float = 0.5) -> Path:

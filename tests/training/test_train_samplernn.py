@@ -294,12 +294,13 @@ def test_notes_become_an_instrument(notes, tmp_path, capsys):
 
 def test_many_notes_are_read_at_once_by_slower_tiers(recordings, notes, tmp_path):
     little = ("--dim", 8, "--embedding", 4, "--chunk", 64, "--sample-rate", RATE, "--steps", 1)
-    for data, frame_sizes, batch in ((recordings, [2], 16), (notes, [16, 4], 64)):
+    usual = ((recordings, [2], 16, 0.0), (notes, [16, 4], 64, 0.25))
+    for data, frame_sizes, batch, astray in usual:
         out = tmp_path / f"of-{data.name}"
         assert run("train", "samplernn", data, "-o", out, *little, "--held-out", 0.2) == 0
         assert load_preset(out).samplernn.frame_sizes == frame_sizes
         state = Checkpoints(tmp_path / f"{out.name}.run", print).newest()
-        assert state["recipe"]["batch"] == batch
+        assert state["recipe"]["batch"] == batch and state["recipe"]["astray"] == astray
 
 
 def test_a_note_sounds_late_by_its_delay_and_phase_and_sound_go_together(notes):
