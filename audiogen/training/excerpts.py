@@ -66,8 +66,9 @@ N_WAYS = 1 << 20  # to vary a recording, or for a note to go astray
 # levels in halves of their range.
 LARGEST_FALL_DB, LEVEL_ERROR = 240.0, 0.1
 SILENT_SHARE = 0.15  # of notes whose past is silent half of the time
+TOLD_ERROR = np.array((2.0, 0.4))  # normal deviations of the pitch and the velocity that are told
 # At astray = 1, of recordings: that deviation, and semitones by which the past may be out of tune.
-RECORDED_ERROR, LARGEST_BEND = 0.125, 0.5
+RECORDED_ERROR, LARGEST_BEND = 3.0 / 128.0, 0.5
 BENT_SHARE = 0.5  # of excerpts
 
 
@@ -203,23 +204,30 @@ class RecordedExcerpts:
         self, sound: np.ndarray, way: int, start: int, stop: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """As `_changed`: out of tune in some places, noisy in others."""
-        random = np.random.default_rng((way, 1))
+        random = np.random.default_rng(way)
         deviation = RECORDED_ERROR * self._astray * random.random() ** 3
-        bend = 2.0 ** (LARGEST_BEND * self._astray * random.random() / 12.0) - 1.0
+        noise_hz, noise_turn = _slow(random, 0.3, 6.0)
         is_bent = random.random() < BENT_SHARE
-        noise_hz, bend_hz = np.exp(random.uniform(np.log((0.3, 0.2)), np.log((6.0, 5.0))))
-        turns = 2.0 * np.pi * random.random(2)
-        before = np.arange(start - 1, self._past + stop - 1)
-        angles = 2.0 * np.pi / self._rate * np.arange(start - 1, self._past + stop)
-        comes = np.maximum(0.0, np.sin(noise_hz * angles[1:] + turns[0]))
+        bend = 2.0 ** (LARGEST_BEND * self._astray * random.random() / 12.0) - 1.0
+        bend_hz, bend_turn = _slow(random, 0.2, 5.0)
+        # From the sample before, where what is to be drawn goes on from.
+        angles = 2.0 * np.pi / self._rate * np.arange(start - self._past - 1, stop)
         if is_bent:
-            swing = np.sin(bend_hz * angles + turns[1]) - np.sin(turns[1])
+            swing = np.sin(bend_hz * angles + bend_turn) - np.sin(bend_turn)
             away = bend * self._rate / (2.0 * np.pi * bend_hz) * swing
-            levels = _levels(_between(sound, before + away[:-1] + 1.0), self._config)
-            heard = _levels(_between(sound, before + away[1:] + 1.0), self._config)
+            on_time = np.arange(start, self._past + stop)
+            levels = _levels(_between(sound, on_time + away[:-1]), self._config)
+            heard = _levels(_between(sound, on_time + away[1:]), self._config)
         else:
             levels = heard = _levels(sound[start : self._past + stop], self._config)
+        comes = np.maximum(0.0, np.sin(noise_hz * angles[1:] + noise_turn))
         return levels, _wrong(heard, deviation * comes, (way, start), self._config)
+
+
+def _slow(random: np.random.Generator, lowest_hz: float, highest_hz: float) -> tuple[float, float]:
+    """Frequency, Hz, and phase, radians, of what comes and goes."""
+    hz = np.exp(random.uniform(np.log(lowest_hz), np.log(highest_hz)))
+    return hz, 2.0 * np.pi * random.random()
 
 
 class NoteExcerpts:
@@ -229,7 +237,9 @@ class NoteExcerpts:
     that, and how it ends. And what is heard of its past goes astray: its phase wanders about what
     it should be, it is too soft or silent at times, and its levels are a little wrong. So a network
     learns to come back from its own mistakes to what it is told (the idea of Bengio et al.,
-    "Scheduled Sampling", 2015, without a second pass through the network).
+    "Scheduled Sampling", 2015, without a second pass through the network). Pitch and velocity are
+    told a little wrong as well, so that no note is known by its number and what lies between two
+    of them is something like both.
 
     Parameters
     ----------
@@ -295,10 +305,13 @@ class NoteExcerpts:
         readings = self._ahead[note]
         ahead = np.interp(time - delay, HOP * np.arange(len(readings)), readings)
         off_s = time / self._rate - NOTE_ON_S
+        wrong = np.zeros(2)
+        if way:
+            wrong = self._astray * TOLD_ERROR * np.random.default_rng((way, 2)).standard_normal(2)
         features = note_features(
             self._f0[note] * (time - delay) / self._rate + ahead,
-            self._pitch[note],
-            self._velocity[note],
+            self._pitch[note] + wrong[0],
+            self._velocity[note] + wrong[1],
             time / self._rate,
             off_s,
             self._rate,

@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--levels", type=int, default=256, help="or 65536")
     parser.add_argument("--held-out", type=float, default=0.05, help="share of the files")
     parser.add_argument("--augmentation", type=float, default=0.0)
+    parser.add_argument("--astray", type=float, help="by default 0, of notes 0.25")
     given = parser.parse_args()
     torch.set_num_threads(1)
     keep_freed_memory()
@@ -53,6 +54,7 @@ def main() -> None:
         recipe,
         held_out=given.held_out,
         augmentation=given.augmentation,
+        astray=recipe.astray if given.astray is None else given.astray,
         model=replace(recipe.model, q_levels=given.levels),
     )
     for name in given.networks:

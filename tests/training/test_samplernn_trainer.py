@@ -377,7 +377,7 @@ def test_noise_comes_and_goes_in_what_is_heard_of_the_past(augmentation, monkeyp
         errors += [error[: error.size // 9 * 9].reshape(9, -1).std(axis=1)]
         assert np.array_equal(changed.chunk(which, 0, changed.n_samples).heard, heard)
     errors = np.array(errors)
-    assert 0.05 < errors.max() < 0.14 and np.median(errors.max(axis=1)) < 0.04
+    assert 0.01 < errors.max() < 0.026 and np.median(errors.max(axis=1)) < 0.008
     assert np.mean(errors.min(axis=1) < 0.3 * errors.max(axis=1)) > 0.5
     for which in changed.all():
         held = changed.chunk(which, 0, 32)
