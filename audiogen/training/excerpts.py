@@ -66,7 +66,6 @@ N_WAYS = 1 << 20  # to vary a recording, or for a note to go astray
 # levels in halves of their range.
 LARGEST_FALL_DB, LEVEL_ERROR = 240.0, 0.1
 SILENT_SHARE = 0.15  # of notes whose past is silent half of the time
-TOLD_ERROR = np.array((2.0, 0.4))  # normal deviations of the pitch and the velocity that are told
 # At astray = 1, of recordings: that deviation, and semitones by which the past may be out of tune.
 RECORDED_ERROR, LARGEST_BEND = 3.0 / 128.0, 0.5
 BENT_SHARE = 0.5  # of excerpts
@@ -237,9 +236,7 @@ class NoteExcerpts:
     that, and how it ends. And what is heard of its past goes astray: its phase wanders about what
     it should be, it is too soft or silent at times, and its levels are a little wrong. So a network
     learns to come back from its own mistakes to what it is told (the idea of Bengio et al.,
-    "Scheduled Sampling", 2015, without a second pass through the network). Pitch and velocity are
-    told a little wrong as well, so that no note is known by its number and what lies between two
-    of them is something like both.
+    "Scheduled Sampling", 2015, without a second pass through the network).
 
     Parameters
     ----------
@@ -305,13 +302,10 @@ class NoteExcerpts:
         readings = self._ahead[note]
         ahead = np.interp(time - delay, HOP * np.arange(len(readings)), readings)
         off_s = time / self._rate - NOTE_ON_S
-        wrong = np.zeros(2)
-        if way:
-            wrong = self._astray * TOLD_ERROR * np.random.default_rng((way, 2)).standard_normal(2)
         features = note_features(
             self._f0[note] * (time - delay) / self._rate + ahead,
-            self._pitch[note] + wrong[0],
-            self._velocity[note] + wrong[1],
+            self._pitch[note],
+            self._velocity[note],
             time / self._rate,
             off_s,
             self._rate,
