@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -366,7 +366,7 @@ def samplernn(
         typer.Option(
             min=0.0,
             max=1.0,
-            help="To hear a past that is a little wrong; 1 for tones that last.",
+            help="To hear a past that is a little wrong; for recordings of tones up to 1.",
             show_default="0; 0.25 for notes",
         ),
     ] = None,
@@ -441,14 +441,15 @@ def samplernn(
     }
     given: dict[str, Any] = {name: size for name, size in sizes.items() if size is not None}
     model = replace(model, **given)
-    kept = asdict(usual) if state is None else state["recipe"]
+    if learning_rate is None:
+        learning_rate = usual.learning_rate if state is None else state["recipe"]["learning_rate"]
     options: dict[str, Any] = {
         "batch": batch or usual.batch,
         "chunk": chunk,
-        "learning_rate": kept["learning_rate"] if learning_rate is None else learning_rate,
+        "learning_rate": learning_rate,
         "held_out": held_out,
         "augmentation": augmentation,
-        "astray": kept["astray"] if astray is None else astray,
+        "astray": usual.astray if astray is None else astray,
         "sample_rate": sample_rate,
         "seed": seed,
     }

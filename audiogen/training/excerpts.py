@@ -68,7 +68,7 @@ LARGEST_FALL_DB, LEVEL_ERROR = 240.0, 0.1
 SILENT_SHARE = 0.15  # of notes whose past is silent half of the time
 # At astray = 1, of recordings: that deviation, and semitones by which the past may be out of tune.
 RECORDED_ERROR, LARGEST_BEND = 3.0 / 128.0, 0.5
-BENT_SHARE = 0.5  # of excerpts
+BENT_SHARE, LONGEST_AWAY = 0.5, 4096  # of excerpts; more samples than it may be away at 48 kHz
 
 
 class RecordedExcerpts:
@@ -81,7 +81,7 @@ class RecordedExcerpts:
     A network that has only heard what was recorded takes its own mistakes for the sound: noise that
     it has drawn is gone on with, and tones glide. So what is heard of the past may go astray: noise
     comes and goes in it, and its pitch wavers, where the sample to be drawn goes on from there at
-    the pitch that was recorded.
+    the pitch that was recorded. What sounds is then up to 50 ms from where it was, its class isn't.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ class RecordedExcerpts:
         return speed, random.choice((-1.0, 1.0)) * 10.0 ** (gain_db / 20.0)
 
     def _vary(self, which: int) -> np.ndarray:
-        """An excerpt and the frame before it; no gain makes them clip."""
+        """An excerpt and the frame before it, float32; no gain makes them clip."""
         from scipy.signal import resample_poly
 
         way, first = divmod(which, len(self.levels))
@@ -185,7 +185,7 @@ class RecordedExcerpts:
         n = self._past + self.n_samples
         there = self._samples[first - self._past :][: math.ceil(n * speed) + RESAMPLING_MARGIN]
         varied = gain * resample_poly(there, speed.denominator, speed.numerator)[:n]
-        return varied / max(1.0, np.abs(varied).max())
+        return (varied / max(1.0, np.abs(varied).max())).astype(np.float32)
 
     def _changed(self, which: int, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """Levels of a stretch and of the frame before it, and what is heard of them."""
@@ -193,7 +193,7 @@ class RecordedExcerpts:
         if self._augmentation:
             sound = self._varied(which)
         else:
-            sound = self._samples[first - self._past :][: self._past + self.n_samples]
+            sound = self._samples[first - self._past :][: self._past + stop + LONGEST_AWAY]
         if self._astray:
             return self._gone_astray(sound, way, start, stop)
         levels = _levels(sound[start : self._past + stop], self._config)
@@ -203,7 +203,7 @@ class RecordedExcerpts:
         self, sound: np.ndarray, way: int, start: int, stop: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """As `_changed`: out of tune in some places, noisy in others."""
-        random = np.random.default_rng(way)
+        random = np.random.default_rng((way, 1))
         deviation = RECORDED_ERROR * self._astray * random.random() ** 3
         noise_hz, noise_turn = _slow(random, 0.3, 6.0)
         is_bent = random.random() < BENT_SHARE

@@ -364,7 +364,7 @@ def test_noise_comes_and_goes_in_what_is_heard_of_the_past(augmentation, monkeyp
     monkeypatch.setattr(excerpts_module, "LARGEST_BEND", 0.0)
     changed = excerpts(AUGMENTED, augmentation=augmentation, astray=1.0)
     plain = excerpts(AUGMENTED, augmentation=augmentation)
-    random, errors = np.random.default_rng(0), []
+    random, errors, signs = np.random.default_rng(0), [], []
     for _ in range(60):
         which = changed.draw(random)
         first = which if augmentation else which % len(plain.levels)
@@ -375,8 +375,11 @@ def test_noise_comes_and_goes_in_what_is_heard_of_the_past(augmentation, monkeyp
         np.testing.assert_allclose(sound, there, atol=2e-3)
         error = (heard.astype(int) - levels) / 32768
         errors += [error[: error.size // 9 * 9].reshape(9, -1).std(axis=1)]
+        signs.append(changed._way(which // len(changed.levels))[1] < 0.0)
         assert np.array_equal(changed.chunk(which, 0, changed.n_samples).heard, heard)
-    errors = np.array(errors)
+    errors, signs = np.array(errors), np.array(signs)
+    if augmentation:  # what varies it has nothing to do with what makes it wrong
+        assert errors[signs].max() > 0.01 and errors[~signs].max() > 0.01
     assert 0.01 < errors.max() < 0.026 and np.median(errors.max(axis=1)) < 0.008
     assert np.mean(errors.min(axis=1) < 0.3 * errors.max(axis=1)) > 0.5
     for which in changed.all():

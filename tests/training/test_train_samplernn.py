@@ -387,6 +387,26 @@ def test_augmentation_is_of_recordings(recordings, notes, tmp_path, capsys):
     assert state is not None and state["recipe"]["augmentation"] == 1.0
 
 
+def test_recordings_go_astray_as_told_and_on_resume(recordings, tmp_path, capsys):
+    words = ("train", "samplernn", recordings, "-o", tmp_path / "x", *SMALL, "--steps", 2)
+    assert run(*words, "--astray", 1) == 0
+    state = Checkpoints(tmp_path / "x.run", print).newest()
+    assert state is not None and state["recipe"]["astray"] == 1.0
+    assert run(*words, "--resume") == 2
+    assert "another recipe" in capsys.readouterr().err
+    assert run(*words, "--resume", "--astray", 1) == 0
+    config = SampleRNNConfig(frame_sizes=(2,), dim=8, embedding_size=4, q_levels=65536)
+    options = {"sample_rate": RATE, "excerpt_s": 0.5, "chunk": 64, "held_out": 0.2, "seed": 0}
+    prepared = read_training_data(recordings, config, **options, astray=1.0)
+    random, training = np.random.default_rng(0), prepared.training
+    n = training.n_samples
+    chunks = [training.chunk(training.draw(random), 0, n) for _ in range(20)]
+    assert sum(not np.array_equal(chunk.heard, chunk.levels) for chunk in chunks) > 15
+    held = prepared.held_out
+    for which in {held.draw(random) for _ in range(20)} | set(held.all()):
+        assert np.array_equal(held.chunk(which, 0, 64).heard, held.chunk(which, 0, 64).levels)
+
+
 def test_a_preset_is_also_of_the_licences_that_it_began_with(recordings, tmp_path):
     words = ("train", "samplernn", recordings, *SMALL, "--steps", 2, "--preview-minutes", 0)
     names = [tmp_path / name for name in ("first", "second", "third")]
