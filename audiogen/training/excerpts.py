@@ -68,7 +68,7 @@ LARGEST_FALL_DB, LEVEL_ERROR = 240.0, 0.1
 SILENT_SHARE = 0.15  # of notes whose past is silent half of the time
 # At astray = 1, of recordings: that deviation, and semitones by which the past may be out of tune.
 RECORDED_ERROR, LARGEST_BEND = 3.0 / 128.0, 0.5
-BENT_SHARE, LONGEST_AWAY = 0.5, 4096  # of excerpts; more samples than it may be away at 48 kHz
+BENT_SHARE = 0.5  # of excerpts
 
 
 class RecordedExcerpts:
@@ -117,8 +117,7 @@ class RecordedExcerpts:
         self._config, self._past, self._rate = config, config.frame_sizes[0], sample_rate
         samples, owners = joined(files, sample_rate, seed)
         self._augmentation, self._astray = augmentation, astray
-        self._is_changed = bool(augmentation or astray)
-        self._samples = samples if self._is_changed else None
+        self._samples = samples if augmentation or astray else None
         self._fastest = math.floor(SPEEDS * LARGEST_SPEED**augmentation)
         longest = len(samples) * SPEEDS // self._fastest - self._past
         wanted = max(chunk, round(excerpt_s * sample_rate))
@@ -141,7 +140,7 @@ class RecordedExcerpts:
         """A place, and how the sound there varies and goes astray, in one number."""
         last = len(self.levels) - self._most_heard(self.n_samples)
         first = self._past + int(random.integers(last + 1))
-        way = int(random.integers(1, N_WAYS)) if self._is_changed else 0
+        way = int(random.integers(1, N_WAYS)) if self._samples is not None else 0
         return way * len(self.levels) + first
 
     def all(self) -> list[int]:
@@ -193,7 +192,7 @@ class RecordedExcerpts:
         if self._augmentation:
             sound = self._varied(which)
         else:
-            sound = self._samples[first - self._past :][: self._past + stop + LONGEST_AWAY]
+            sound = self._samples[first - self._past :]
         if self._astray:
             return self._gone_astray(sound, way, start, stop)
         levels = _levels(sound[start : self._past + stop], self._config)
@@ -210,23 +209,29 @@ class RecordedExcerpts:
         bend = 2.0 ** (LARGEST_BEND * self._astray * random.random() / 12.0) - 1.0
         bend_hz, bend_turn = _slow(random, 0.2, 5.0)
         # From the sample before, where what is to be drawn goes on from.
-        angles = 2.0 * np.pi / self._rate * np.arange(start - self._past - 1, stop)
+        seconds = np.arange(start - self._past - 1, stop) / self._rate
         if is_bent:
-            swing = np.sin(bend_hz * angles + bend_turn) - np.sin(bend_turn)
+            swing = _sine(bend_hz * seconds + bend_turn) - _sine(bend_turn)
             away = bend * self._rate / (2.0 * np.pi * bend_hz) * swing
             on_time = np.arange(start, self._past + stop)
             levels = _levels(_between(sound, on_time + away[:-1]), self._config)
             heard = _levels(_between(sound, on_time + away[1:]), self._config)
         else:
             levels = heard = _levels(sound[start : self._past + stop], self._config)
-        comes = np.maximum(0.0, np.sin(noise_hz * angles[1:] + noise_turn))
+        comes = np.maximum(0.0, _sine(noise_hz * seconds[1:] + noise_turn))
         return levels, _wrong(heard, deviation * comes, (way, start), self._config)
 
 
-def _slow(random: np.random.Generator, lowest_hz: float, highest_hz: float) -> tuple[float, float]:
-    """Frequency, Hz, and phase, radians, of what comes and goes."""
-    hz = np.exp(random.uniform(np.log(lowest_hz), np.log(highest_hz)))
-    return hz, 2.0 * np.pi * random.random()
+def _slow(
+    random: np.random.Generator, lowest_hz: float, highest_hz: float, shape: tuple[int, ...] = ()
+) -> tuple[np.ndarray, np.ndarray]:
+    """Frequencies, Hz, and phases, turns, of what comes and goes."""
+    hz = np.exp(random.uniform(np.log(lowest_hz), np.log(highest_hz), shape))
+    return hz, random.random(shape)
+
+
+def _sine(turns: np.ndarray) -> np.ndarray:
+    return np.sin(2.0 * np.pi * turns)
 
 
 class NoteExcerpts:
@@ -319,11 +324,10 @@ class NoteExcerpts:
         furthest, softest_db, deviation = (
             np.array((1.0, LARGEST_FALL_DB, LEVEL_ERROR)) * self._astray * random.random(3) ** 2
         )
-        rates = np.exp(random.uniform(np.log(0.3), np.log(30.0), 3))[:, None]  # Hz
-        turns = random.random((3, 1))
+        rates, turns = _slow(random, 0.3, 30.0, (3, 1))
         silent = random.random() < SILENT_SHARE
         where = np.arange(first, first + n)
-        swings = np.sin(2.0 * np.pi * (rates * where / self._rate + turns))
+        swings = _sine(rates * where / self._rate + turns)
         away = furthest * swings[:2].mean(axis=0) * self._rate / self._f0[note]
         gain_db = -softest_db * (0.5 + 0.5 * swings[2])
         gain = np.where(silent & (swings[2] > 0.0), 0.0, 10.0 ** (gain_db / 20.0))

@@ -348,7 +348,7 @@ def test_what_is_drawn_goes_on_from_a_past_out_of_tune_at_the_pitch_that_was_rec
         parts = [source.chunk(which, start, 32).heard[8:] for start in range(0, len(heard) - 8, 32)]
         assert np.abs(np.concatenate(parts) - heard[8:].astype(int)).max() <= 16
         drawn, past = (dequantise(x, 65536, "mu_law") for x in (levels, heard))
-        inside = slice(600, -600)  # the ends are silent, or the transform's
+        inside = slice(600, -600)  # of the transform's ends
         turned = scipy.signal.hilbert(past)
         told = np.real(np.exp(1j * turn) * turned[:-1])
         np.testing.assert_allclose(drawn[1:][inside], told[inside], atol=0.005)
