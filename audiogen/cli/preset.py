@@ -40,7 +40,10 @@ def pack(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new preset.")],
     step: Annotated[
         int | None,
-        typer.Option(help="Whose checkpoint is taken.", show_default="the newest"),
+        typer.Option(
+            help="Whose checkpoint is taken, with a SampleRNN's weights as they were then.",
+            show_default="the newest; a SampleRNN's best weights",
+        ),
     ] = None,
 ) -> None:
     """Make a preset of a training's checkpoint, as its end would; and check it.
@@ -56,7 +59,7 @@ def pack(
     state = checkpoints.newest() if step is None else checkpoints.at(step)
     if state is None:
         raise FormatError(f"{run}: has no checkpoint; give a folder that `audiogen train` made")
-    packed = pack_run(run, output, state)
+    packed = pack_run(run, output, state, as_it_was=step is not None)
     typer.echo(f"{output}  of step {state['step']}, {len(packed.timbres)} timbres")
     _report(_verified(str(output)))
 

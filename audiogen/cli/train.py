@@ -44,6 +44,8 @@ class Families(TyperGroup):
 
 
 DEFAULT_MINUTES = 50  # of a SampleRNN whose length nobody said
+# Of the values of a note's samples: the rare ones far away are heard as clicks.
+NOTES_TOP_P = 0.99
 
 
 def _taken(option: str, args: list[str]) -> tuple[str | None, list[str]]:
@@ -370,7 +372,20 @@ def samplernn(
             show_default="0; 0.25 for notes",
         ),
     ] = None,
+    onset_weight: Annotated[
+        float,
+        typer.Option(min=1.0, max=100.0, help="How much samples where tones begin count."),
+    ] = 1.0,
     temperature: Annotated[float, typer.Option(min=0.05, max=2.0, help="Played with.")] = 1.0,
+    top_p: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01,
+            max=1.0,
+            help="Share of the likeliest values that are played.",
+            show_default="1; 0.99 for notes",
+        ),
+    ] = None,
     seed: Seed = 0,
     threads: Threads = 1,
     description: Description = "",
@@ -450,6 +465,8 @@ def samplernn(
         "held_out": held_out,
         "augmentation": augmentation,
         "astray": usual.astray if astray is None else astray,
+        "onset_weight": onset_weight,
+        "lost": usual.lost,
         "sample_rate": sample_rate,
         "seed": seed,
     }
@@ -470,6 +487,7 @@ def samplernn(
             by_subfolder=classes,
             augmentation=augmentation,
             astray=recipe.astray,
+            onset_weight=onset_weight,
             progress=progress,
         )
     for line in prepared.split["skipped"]:
@@ -498,6 +516,7 @@ def samplernn(
         "source": source,
         "licence": licence,
         "temperature": temperature,
+        "top_p": top_p or (NOTES_TOP_P if is_set(data) else 1.0),
     }
     fields = samplernn_fields(trainer, prepared, data, output.name, **card)
 

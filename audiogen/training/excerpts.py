@@ -14,6 +14,7 @@ import numpy as np
 
 from audiogen.data.fundamental import HOP, fundamental_phase
 from audiogen.data.nsynth import NoteSet, read_notes
+from audiogen.data.onsets import around_onsets
 from audiogen.data.recordings import Recording, joined, read_recordings
 from audiogen.data.soundfont import NOTE_ON_S
 from audiogen.errors import ParameterError
@@ -32,11 +33,14 @@ class Chunk(NamedTuple):
     features : array [n, n_features] or None
     heard : array [past + n]
         What the network hears of the past: the levels, or something that went astray from them.
+    weights : array [n] or None
+        How much each sample counts in training; 1 where there are none.
     """
 
     levels: np.ndarray
     features: np.ndarray | None
     heard: np.ndarray
+    weights: np.ndarray | None = None
 
 
 class Excerpts(Protocol):
@@ -63,12 +67,13 @@ RESAMPLING_MARGIN = 16  # samples beyond an excerpt that its last ones are resam
 LONGEST_DELAY = 80  # samples by which a note may sound after its note-on
 N_WAYS = 1 << 20  # to vary a recording, or for a note to go astray
 # At astray = 1, of notes: by how much the past may be too soft, and the normal deviation of its
-# levels in halves of their range.
+# levels in halves of their range; those of the pitch, semitones, and the velocity that it's told.
 LARGEST_FALL_DB, LEVEL_ERROR = 240.0, 0.1
+PITCH_ERROR, VELOCITY_ERROR = 0.8, 0.2
 SILENT_SHARE = 0.15  # of notes whose past is silent half of the time
 # At astray = 1, of recordings: that deviation, and semitones by which the past may be out of tune.
-RECORDED_ERROR, LARGEST_BEND = 3.0 / 128.0, 0.5
-BENT_SHARE = 0.5  # of excerpts
+RECORDED_ERROR, LARGEST_BEND = 0.125, 1.5
+BENT_SHARE = 0.6  # of excerpts
 
 
 class RecordedExcerpts:
@@ -81,7 +86,10 @@ class RecordedExcerpts:
     A network that has only heard what was recorded takes its own mistakes for the sound: noise that
     it has drawn is gone on with, and tones glide. So what is heard of the past may go astray: noise
     comes and goes in it, and its pitch wavers, where the sample to be drawn goes on from there at
-    the pitch that was recorded. What sounds is then up to 50 ms from where it was, its class isn't.
+    the pitch that was recorded. What sounds is then up to 50 ms from where it was.
+
+    A note begins at few samples of many, and a network that misses some has hardly more bits for
+    that, but holds its tones for seconds when it plays. So these samples may count for more.
 
     Parameters
     ----------
@@ -100,6 +108,8 @@ class RecordedExcerpts:
     astray : float
         How wrong what is heard of their past may be, 0 to 1. With either above 0 the sound is kept
         as float32, too.
+    onset_weight : float
+        How much samples count with which a sound begins (`around_onsets`), 1 or more.
     """
 
     def __init__(
@@ -113,6 +123,7 @@ class RecordedExcerpts:
         seed: int,
         augmentation: float = 0.0,
         astray: float = 0.0,
+        onset_weight: float = 1.0,
     ):
         self._config, self._past, self._rate = config, config.frame_sizes[0], sample_rate
         samples, owners = joined(files, sample_rate, seed)
@@ -134,6 +145,10 @@ class RecordedExcerpts:
             index = np.array([labels.index(file.label) for file in files])
             self._classes = index[owners]
             self._eye = np.eye(config.n_classes, dtype=np.float32)
+        self._weights = None
+        if onset_weight > 1.0:
+            begins = around_onsets(samples, sample_rate)
+            self._weights = np.where(begins, np.float32(onset_weight), np.float32(1.0))
         self._varied = lru_cache(N_VARIED)(self._vary)
 
     def draw(self, random: np.random.Generator) -> int:
@@ -150,16 +165,18 @@ class RecordedExcerpts:
     def chunk(self, which: int, start: int, n: int) -> Chunk:
         way, first = divmod(which, len(self.levels))
         stop = start + n
+        # Of the excerpt and the frame before it, where each sample is from.
+        places = np.arange(start, self._past + stop)
         if way:
-            levels, heard = self._changed(which, start, stop)
+            levels, heard, places = self._changed(which, places)
         else:
-            levels = heard = self.levels[first + start - self._past : first + stop]
-        if self._classes is None:
-            return Chunk(levels, None, heard)
+            levels = heard = self.levels[first - self._past :][start : self._past + stop]
         speed, _ = self._way(way)
-        there = np.arange(self._past + start, self._past + stop) * speed.numerator
-        where = first - self._past + there // speed.denominator
-        return Chunk(levels, self._eye[self._classes[where]], heard)
+        there = places[self._past :] * speed.numerator // speed.denominator
+        where = np.clip(first - self._past + there.astype(np.int64), 0, len(self.levels) - 1)
+        features = None if self._classes is None else self._eye[self._classes[where]]
+        weights = None if self._weights is None else self._weights[where]
+        return Chunk(levels, features, heard, weights)
 
     def _most_heard(self, n: int) -> int:
         """Samples of the recordings that n and a frame before them take at the fastest."""
@@ -186,21 +203,21 @@ class RecordedExcerpts:
         varied = gain * resample_poly(there, speed.denominator, speed.numerator)[:n]
         return (varied / max(1.0, np.abs(varied).max())).astype(np.float32)
 
-    def _changed(self, which: int, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        """Levels of a stretch and of the frame before it, and what is heard of them."""
+    def _changed(self, which: int, places: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Levels of a stretch and of the frame before it, what is heard of them, where they are."""
         way, first = divmod(which, len(self.levels))
         if self._augmentation:
             sound = self._varied(which)
         else:
             sound = self._samples[first - self._past :]
         if self._astray:
-            return self._gone_astray(sound, way, start, stop)
-        levels = _levels(sound[start : self._past + stop], self._config)
-        return levels, levels
+            return self._gone_astray(sound, way, places)
+        levels = _levels(sound[places[0] : places[-1] + 1], self._config)
+        return levels, levels, places
 
     def _gone_astray(
-        self, sound: np.ndarray, way: int, start: int, stop: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, sound: np.ndarray, way: int, places: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """As `_changed`: out of tune in some places, noisy in others."""
         random = np.random.default_rng((way, 1))
         deviation = RECORDED_ERROR * self._astray * random.random() ** 3
@@ -208,18 +225,19 @@ class RecordedExcerpts:
         is_bent = random.random() < BENT_SHARE
         bend = 2.0 ** (LARGEST_BEND * self._astray * random.random() / 12.0) - 1.0
         bend_hz, bend_turn = _slow(random, 0.2, 5.0)
+        start = int(places[0])
         # From the sample before, where what is to be drawn goes on from.
-        seconds = np.arange(start - self._past - 1, stop) / self._rate
+        seconds = (start - self._past - 1 + np.arange(len(places) + 1)) / self._rate
         if is_bent:
             swing = _sine(bend_hz * seconds + bend_turn) - _sine(bend_turn)
             away = bend * self._rate / (2.0 * np.pi * bend_hz) * swing
-            on_time = np.arange(start, self._past + stop)
-            levels = _levels(_between(sound, on_time + away[:-1]), self._config)
-            heard = _levels(_between(sound, on_time + away[1:]), self._config)
+            heard = _levels(_between(sound, places + away[1:]), self._config)
+            places = places + away[:-1]
+            levels = _levels(_between(sound, places), self._config)
         else:
-            levels = heard = _levels(sound[start : self._past + stop], self._config)
+            levels = heard = _levels(sound[start : start + len(places)], self._config)
         comes = np.maximum(0.0, _sine(noise_hz * seconds[1:] + noise_turn))
-        return levels, _wrong(heard, deviation * comes, (way, start), self._config)
+        return levels, _wrong(heard, deviation * comes, (way, start), self._config), places
 
 
 def _slow(
@@ -241,7 +259,8 @@ class NoteExcerpts:
     that, and how it ends. And what is heard of its past goes astray: its phase wanders about what
     it should be, it is too soft or silent at times, and its levels are a little wrong. So a network
     learns to come back from its own mistakes to what it is told (the idea of Bengio et al.,
-    "Scheduled Sampling", 2015, without a second pass through the network).
+    "Scheduled Sampling", 2015, without a second pass through the network). Its pitch and velocity
+    are told a little wrong, too: a network knows few notes, and would know each by its numbers.
 
     Parameters
     ----------
@@ -303,20 +322,29 @@ class NoteExcerpts:
         first = start + LONGEST_DELAY - delay
         levels = self.levels[note, first : first + n + self._past]
         heard = self._heard(note, first, n + self._past, way) if way else levels
+        pitch, velocity = self._told(note, way)
         time = np.arange(start, start + n)
         readings = self._ahead[note]
         ahead = np.interp(time - delay, HOP * np.arange(len(readings)), readings)
         off_s = time / self._rate - NOTE_ON_S
         features = note_features(
             self._f0[note] * (time - delay) / self._rate + ahead,
-            self._pitch[note],
-            self._velocity[note],
+            pitch,
+            velocity,
             time / self._rate,
             off_s,
             self._rate,
         )
         classes = np.broadcast_to(self._one_hot[note], (n, self._one_hot.shape[1]))
         return Chunk(levels, np.concatenate((features, classes), axis=1), heard)
+
+    def _told(self, note: int, way: int) -> tuple[float, float]:
+        """Pitch and velocity; right if nothing goes astray."""
+        pitch, velocity = self._pitch[note], self._velocity[note]
+        if not way:
+            return pitch, velocity
+        wrong = self._astray * np.random.default_rng((way, 2)).standard_normal(2)
+        return pitch + PITCH_ERROR * wrong[0], velocity + VELOCITY_ERROR * wrong[1]
 
     def _heard(self, note: int, first: int, n: int, way: int) -> np.ndarray:
         """Levels first .. first + n of a note, wrong in some way in phase, loudness and value."""
@@ -415,6 +443,7 @@ def read_training_data(
     by_subfolder: bool = False,
     augmentation: float = 0.0,
     astray: float = 0.0,
+    onset_weight: float = 1.0,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> TrainingData:
     """Read a folder of notes in NSynth's layout (pitch-conditioned), or of any recordings.
@@ -437,6 +466,8 @@ def read_training_data(
         As `RecordedExcerpts`, of the recordings to train on.
     astray : float
         As `RecordedExcerpts` or `NoteExcerpts`, of what is trained on.
+    onset_weight : float
+        As `RecordedExcerpts`, of the recordings to train on.
     progress : callable, optional
         As `read_recordings`.
 
@@ -450,6 +481,11 @@ def read_training_data(
             raise ParameterError(
                 f"augmentation={augmentation:g} is for recordings, and {folder} holds notes, which"
                 " keep their pitch and velocity: leave it out"
+            )
+        if onset_weight != 1.0:
+            raise ParameterError(
+                f"onset_weight={onset_weight:g} is for recordings, and {folder} holds notes, which"
+                " are told when they begin: leave it out"
             )
         if by_subfolder:
             raise ParameterError(
@@ -474,7 +510,7 @@ def read_training_data(
         return RecordedExcerpts(files, labels, model, sample_rate, excerpt_s, chunk, seed, *changes)
 
     return TrainingData(
-        training=excerpts(training, augmentation, astray),
+        training=excerpts(training, augmentation, astray, onset_weight),
         held_out=excerpts(held),
         model=model,
         classes=tuple(labels),

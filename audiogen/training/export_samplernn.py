@@ -42,6 +42,7 @@ def samplernn_fields(
     source: str,
     licence: str,
     temperature: float,
+    top_p: float = 1.0,
 ) -> dict[str, Any]:
     """What ``preset.toml`` says of the network and its data; checked.
 
@@ -65,7 +66,7 @@ def samplernn_fields(
         "licence": licence_with(trainer, licence),
         "sample_rate": trainer.recipe.sample_rate,
         "samplernn": _sizes(trainer),
-        "sampling": {"temperature": temperature},
+        "sampling": {"temperature": temperature, "top_p": top_p},
         "data": {
             "source": source_with(trainer, source),
             "licence": licence,

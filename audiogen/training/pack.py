@@ -40,7 +40,7 @@ def write_card(run: Path, fields: dict[str, Any], command: str) -> None:
     (run / CARD_NAME).write_text(card + "\n", encoding="utf-8")
 
 
-def pack_run(run: Path, folder: Path, state: dict[str, Any]) -> Preset:
+def pack_run(run: Path, folder: Path, state: dict[str, Any], *, as_it_was: bool = False) -> Preset:
     """Write a preset of a checkpoint, as the end of the training would.
 
     Parameters
@@ -51,6 +51,9 @@ def pack_run(run: Path, folder: Path, state: dict[str, Any]) -> Preset:
         Its name becomes the preset's.
     state : dict
         Of one of the folder's checkpoints.
+    as_it_was : bool
+        Whether a SampleRNN's weights are those averaged up to then, not brought to the grid, in
+        place of those that have done best on held-out sound.
 
     Returns
     -------
@@ -72,9 +75,9 @@ def pack_run(run: Path, folder: Path, state: dict[str, Any]) -> Preset:
         weights = _of_gansynth(fields, state)
         fields["measured"] = _last_measured(run, step)
     else:
-        weights = _of_samplernn(state)
-        best = state["best"]
-        if best["weights"]:
+        best = {} if as_it_was else state["best"]
+        weights = _of_samplernn(state, best.get("weights"))
+        if best.get("weights"):
             measured = {"held_out_bits": best["bits"], "best_step": float(best["step"])}
             fields["measured"] = {name: round(value, 4) for name, value in measured.items()}
     preset = check_fields(fields, run / CARD_NAME)
@@ -136,10 +139,10 @@ def _require_grown(state: dict[str, Any]) -> None:
         )
 
 
-def _of_samplernn(state: dict[str, Any]) -> dict[str, np.ndarray]:
+def _of_samplernn(state: dict[str, Any], best: dict[str, Any] | None) -> dict[str, np.ndarray]:
     """The averaged weights that did best on held-out sound, or the newest."""
     model = samplernn.SampleRNN(samplernn.SampleRNNConfig(**state["recipe"]["model"]))
-    model.load_state_dict(state["best"]["weights"] or state["average"])
+    model.load_state_dict(best or state["average"])
     return samplernn.export_weights(model)
 
 

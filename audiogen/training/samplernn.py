@@ -33,6 +33,7 @@ N_TIMED = 12  # steps
 N_LOOKS, LEAST_BETWEEN = 20, 1 << 22
 # Training sound that tells what matrices hear as they are brought to the grid: excerpts, s of each.
 N_HEARD, HEARD_S = 16, 1.0
+LARGEST_WEIGHT = 100.0  # of an onset's samples
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,11 @@ class Recipe:
         How much recordings are varied (`RecordedExcerpts`).
     astray : float
         How wrong what is heard of the past may be (`RecordedExcerpts`, `NoteExcerpts`).
+    onset_weight : float
+        How much samples count where recorded sounds begin (`RecordedExcerpts`).
+    lost : float
+        Share of the excerpts that go on from another one's state at each chunk. So a network learns
+        to find its way back by what it hears and is told, where it would be sure of another note.
     bfloat16 : bool
         Products in bfloat16 with float32 sums; by default where the CPU has them.
     sample_rate : int, Hz
@@ -73,6 +79,8 @@ class Recipe:
     held_out: float = 0.05
     augmentation: float = 0.0
     astray: float = 0.0
+    onset_weight: float = 1.0
+    lost: float = 0.0
     bfloat16: bool = field(default_factory=has_bfloat16)
     sample_rate: int = 16000
     seed: int = 0
@@ -86,10 +94,14 @@ class Recipe:
             raise ParameterError(
                 f"chunk={self.chunk} must be a multiple of the longest frame, {top} samples"
             )
-        for name in ("augmentation", "astray"):
+        for name in ("augmentation", "astray", "lost"):
             value = getattr(self, name)
             if not 0.0 <= value <= 1.0:
                 raise ParameterError(f"{name}={value:g} must be between 0 and 1")
+        if not 1.0 <= self.onset_weight <= LARGEST_WEIGHT:
+            raise ParameterError(
+                f"onset_weight={self.onset_weight:g} must be between 1 and {LARGEST_WEIGHT:g}"
+            )
 
 
 def default_recipe(of_notes: bool) -> Recipe:
@@ -102,7 +114,7 @@ def default_recipe(of_notes: bool) -> Recipe:
     if not of_notes:
         return recipe
     model = replace(recipe.model, frame_sizes=(16, 4))
-    return replace(recipe, batch=64, astray=0.25, model=model)
+    return replace(recipe, batch=64, astray=0.25, lost=0.05, model=model)
 
 
 class Trainer:
@@ -166,17 +178,17 @@ class Trainer:
         recipe = self.recipe
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate() * group.get("share", 1.0)
-        levels, features, heard = self._batch()
+        levels, features, heard, weights = self._batch()
         fresh = self.processes.own(self._fresh)
         state = [
             torch.where(fresh[None, :, None], first, carried)
             for first, carried in zip(
-                self.model.initial_state(len(fresh)), self._carried, strict=True
+                self.model.initial_state(len(fresh)), self._some_lost(), strict=True
             )
         ]
         with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16):
             bits, state = self.model.bits(levels, state, features, heard)
-        loss = bits.mean()
+        loss = bits.mean() if weights is None else (weights * bits).mean()
         self.optimiser.zero_grad()
         loss.backward()
         self.processes.average_gradients(self.model.parameters())
@@ -199,7 +211,7 @@ class Trainer:
         self._carried = [s.detach() for s in state]
         self._advance()
         self.step += 1
-        seen = {"bits": self.processes.mean(loss.detach()).item()}
+        seen = {"bits": self.processes.mean(bits.detach().mean()).item()}
         if self._looks():
             kept = self.kept_model()
             held_out = seen["held_out_bits"] = self.evaluate(model=kept)
@@ -254,7 +266,7 @@ class Trainer:
         total, seen = 0.0, 0
         for start in range(0, n_samples - top + 1, size):
             length = min(size, (n_samples - start) // top * top)
-            levels, features, _ = _stack([source.chunk(w, start, length) for w in chosen])
+            levels, features, _, _ = _stack([source.chunk(w, start, length) for w in chosen])
             bits, state = model.bits(levels, state, features)
             total, seen = total + bits.double().sum().item(), seen + bits.numel()
         return total / seen
@@ -265,7 +277,7 @@ class Trainer:
         fall = 0.02 + 0.98 * math.cos(0.5 * math.pi * done) ** 2
         return self.recipe.learning_rate * min(1.0, (self.step + 1) / 100) * fall
 
-    def _batch(self) -> tuple[Tensor, Tensor | None, Tensor]:
+    def _batch(self) -> tuple[Tensor, Tensor | None, Tensor, Tensor | None]:
         size, own = self.recipe.chunk, self.processes.own
         return _stack(
             [
@@ -273,6 +285,15 @@ class Trainer:
                 for which, chunk in zip(own(self._which), own(self._chunk), strict=True)
             ]
         )
+
+    def _some_lost(self) -> list[Tensor]:
+        """The states that rows go on from: their own, or now and then another row's."""
+        if not self.recipe.lost:
+            return self._carried
+        n = self.recipe.batch
+        lost = self.random.random(n) < self.recipe.lost
+        of = np.where(lost, self.random.integers(n, size=n), np.arange(n))
+        return [self.processes.gathered(s, dim=1)[:, self.processes.own(of)] for s in self._carried]
 
     def _advance(self) -> None:
         self._chunk += 1
@@ -310,7 +331,9 @@ class Trainer:
         """Go on from a `state`, as if training had never stopped; its rate may be another."""
         parts = state["optimiser"].keys() != self.optimiser.state_dict().keys()
         rate = {"learning_rate": self.recipe.learning_rate}
-        if parts or state["recipe"] | rate != asdict(self.recipe):
+        if parts or {"onset_weight": 1.0, "lost": 0.0} | state["recipe"] | rate != asdict(
+            self.recipe
+        ):
             raise ParameterError(
                 "the checkpoint was made with another recipe; start anew in another folder, or"
                 " give the same arguments"
@@ -358,10 +381,16 @@ def steps_in(seconds: float, trainer: Trainer) -> int:
     return max(1, int((seconds - min(looks * a_look, 0.5 * seconds)) / a_step))
 
 
-def _stack(parts: list[Chunk]) -> tuple[Tensor, Tensor | None, Tensor]:
-    """Chunks of rows as a batch."""
+def _stack(parts: list[Chunk]) -> tuple[Tensor, Tensor | None, Tensor, Tensor | None]:
+    """Chunks of rows as a batch: levels, features, what is heard, weights."""
     levels = np.stack([part.levels for part in parts]).astype(np.int64)
     heard = np.stack([part.heard for part in parts]).astype(np.int64)
-    told = [part.features for part in parts if part.features is not None]
-    features = torch.from_numpy(np.stack(told)) if told else None
-    return torch.from_numpy(levels), features, torch.from_numpy(heard)
+    features = _stacked([part.features for part in parts])
+    weights = _stacked([part.weights for part in parts])
+    return torch.from_numpy(levels), features, torch.from_numpy(heard), weights
+
+
+def _stacked(parts: list[np.ndarray | None]) -> Tensor | None:
+    """Of what all have, or none has."""
+    there = [part for part in parts if part is not None]
+    return torch.from_numpy(np.stack(there)) if there else None

@@ -205,11 +205,23 @@ class TestPack:
             tone = 0.5 * np.sin(2 * np.pi * (200 + 30 * i) * np.arange(8000) / 8000)
             write_audio(folder / "sounds" / f"{i}.wav", tone, 8000)
         small = "--dim 8 --embedding 4 --frame-sizes 8,2 --batch 2 --chunk 64 --sample-rate 8000"
-        line = f"train samplernn sounds -o out --steps 3 --held-out 0.3 --preview-minutes 0 {small}"
+        line = (
+            "train samplernn sounds -o out --steps 3 --held-out 0.3 --preview-minutes 0 --top-p 0.9"
+        )
+        line = f"{line} {small}"
         assert call(line).status == 0
         result = call("preset pack out.run -o packed")
         assert "packed  of step 3" in result.out
         made, packed = load_preset("out"), load_preset("packed")
         assert packed.data == made.data and packed.training == made.training
+        assert made.sampling.top_p == packed.sampling.top_p == 0.9
         for name in ("weights.safetensors", "preview.flac"):
             assert (packed.folder / name).read_bytes() == (made.folder / name).read_bytes(), name
+        # By its number the checkpoint gives its own averaged weights, off the best ones' grid.
+        assert "then  of step 3" in call("preset pack out.run -o then --step 3").out
+        then = load_preset("then")
+        assert then.training == made.training and not then.measured
+        kept, own = (load_file(preset.weights_path) for preset in (made, then))
+        moved = {name: float(np.abs(kept[name] - own[name]).max()) for name in kept}
+        assert moved["sample.output.weight"] > 0.0 and max(moved.values()) < 0.05
+        assert moved["sample.embedding"] == 0.0

@@ -299,8 +299,10 @@ def test_many_notes_are_read_at_once_by_slower_tiers(recordings, notes, tmp_path
         out = tmp_path / f"of-{data.name}"
         assert run("train", "samplernn", data, "-o", out, *little, "--held-out", 0.2) == 0
         assert load_preset(out).samplernn.frame_sizes == frame_sizes
+        assert load_preset(out).sampling.top_p == (0.99 if data == notes else 1.0)
         state = Checkpoints(tmp_path / f"{out.name}.run", print).newest()
         assert state["recipe"]["batch"] == batch and state["recipe"]["astray"] == astray
+        assert state["recipe"]["lost"] == 0.2 * astray
 
 
 def test_a_note_sounds_late_by_its_delay_and_phase_and_sound_go_together(notes):
@@ -308,8 +310,8 @@ def test_a_note_sounds_late_by_its_delay_and_phase_and_sound_go_together(notes):
     options = {"sample_rate": RATE, "excerpt_s": 1.0, "chunk": 64, "held_out": 0.2, "seed": 0}
     prepared = read_training_data(notes, config, **options)
     source, past = prepared.training, config.frame_sizes[0]
-    on_time, features, heard = source.chunk(2 * (LONGEST_DELAY + 1), 0, 512)
-    late, told, _ = source.chunk(2 * (LONGEST_DELAY + 1) + 30, 0, 512)
+    on_time, features, heard, _ = source.chunk(2 * (LONGEST_DELAY + 1), 0, 512)
+    late, told, *_ = source.chunk(2 * (LONGEST_DELAY + 1) + 30, 0, 512)
     assert np.array_equal(heard, on_time)
     assert np.array_equal(late[past + 30 :], on_time[past:-30])
     assert (late[: past + 30] == 128).all()
@@ -333,7 +335,7 @@ def test_what_is_heard_of_the_past_goes_astray_and_what_is_to_be_drawn_does_not(
     errors, silences = [], 0
     for _ in range(60):
         which = source.draw(random)
-        levels, features, heard = source.chunk(which, 0, n)
+        levels, features, heard, _ = source.chunk(which, 0, n)
         again = source.chunk(which, 0, n)
         assert np.array_equal(heard, again.heard) and np.array_equal(features, again.features)
         on_time = source.chunk(which % source._n_late, 0, n)
@@ -347,6 +349,26 @@ def test_what_is_heard_of_the_past_goes_astray_and_what_is_to_be_drawn_does_not(
     held = prepared.held_out
     for which in held.all():
         assert np.array_equal(held.chunk(which, 0, 64).heard, held.chunk(which, 0, 64).levels)
+
+
+def test_pitch_and_velocity_are_told_a_little_wrong_and_the_same_throughout_a_note(notes):
+    config = SampleRNNConfig(frame_sizes=(2,), dim=8, embedding_size=4)
+    options = {"sample_rate": RATE, "excerpt_s": 1.0, "chunk": 64, "held_out": 0.2, "seed": 0}
+    prepared = read_training_data(notes, config, **options, astray=0.25)
+    source, random, wrong = prepared.training, np.random.default_rng(0), []
+    for _ in range(300):
+        which = source.draw(random)
+        told, later = (source.chunk(which, start, 64).features for start in (0, 128))
+        right = source.chunk(which % source._n_late, 0, 64).features
+        assert np.array_equal(told[:, 2:9], right[:, 2:9])  # time
+        assert np.array_equal(told[:, :2], later[:, :2]) and np.ptp(told[:, :2], axis=0).max() == 0
+        wrong.append((told - right)[0, :2] * (24.0, 0.5))
+    assert 0.17 < np.std(wrong, axis=0)[0] < 0.23 and 0.042 < np.std(wrong, axis=0)[1] < 0.058
+    assert np.abs(np.mean(wrong, axis=0)).max() < 0.05
+    held = prepared.held_out
+    exact = read_training_data(notes, config, **options).held_out
+    for which in held.all():
+        assert np.array_equal(held.chunk(which, 0, 64).features, exact.chunk(which, 0, 64).features)
 
 
 @pytest.mark.parametrize(
@@ -405,6 +427,18 @@ def test_recordings_go_astray_as_told_and_on_resume(recordings, tmp_path, capsys
     held = prepared.held_out
     for which in {held.draw(random) for _ in range(20)} | set(held.all()):
         assert np.array_equal(held.chunk(which, 0, 64).heard, held.chunk(which, 0, 64).levels)
+
+
+def test_onsets_count_as_told_and_are_of_recordings(recordings, notes, tmp_path, capsys):
+    words = ("train", "samplernn", "-o", tmp_path / "x", *SMALL, "--steps", 2)
+    assert run(*words, notes, "--onset-weight", 8) == 2
+    assert "onset_weight=8 is for recordings" in capsys.readouterr().err
+    assert run(*words, recordings, "--onset-weight", 8) == 0
+    state = Checkpoints(tmp_path / "x.run", print).newest()
+    assert state is not None and state["recipe"]["onset_weight"] == 8.0
+    assert run(*words, recordings, "--resume") == 2
+    assert "another recipe" in capsys.readouterr().err
+    assert run(*words, recordings, "--resume", "--onset-weight", 8) == 0
 
 
 def test_a_preset_is_also_of_the_licences_that_it_began_with(recordings, tmp_path):
