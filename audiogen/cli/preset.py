@@ -41,12 +41,12 @@ def pack(
     step: Annotated[
         int | None,
         typer.Option(
-            help="Whose checkpoint is taken, with a SampleRNN's weights as they were then.",
+            help="Whose checkpoint is taken; of a SampleRNN the weights of then, off the grid.",
             show_default="the newest; a SampleRNN's best weights",
         ),
     ] = None,
 ) -> None:
-    """Make a preset of a training's checkpoint, as its end would; and check it.
+    """Make a preset of a training's checkpoint; and check it.
 
     The training may have been stopped, or still be running.
     """

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from audiogen.cli.data import SplitBy, Table, files_bar, ingested
+from audiogen.cli.sound import TOP_P_HELP
 from audiogen.cli.training_run import begin, command_line, follow, say
 from audiogen.errors import ParameterError
 
@@ -44,8 +45,7 @@ class Families(TyperGroup):
 
 
 DEFAULT_MINUTES = 50  # of a SampleRNN whose length nobody said
-# Of the values of a note's samples: the rare ones far away are heard as clicks.
-NOTES_TOP_P = 0.99
+NOTES_TOP_P = 0.99  # what is less likely in a sample of a note is heard as a click
 
 
 def _taken(option: str, args: list[str]) -> tuple[str | None, list[str]]:
@@ -368,7 +368,7 @@ def samplernn(
         typer.Option(
             min=0.0,
             max=1.0,
-            help="To hear a past that is a little wrong; for recordings of tones up to 1.",
+            help="To hear a past that is wrong; up to 1 for tones, late in a training.",
             show_default="0; 0.25 for notes",
         ),
     ] = None,
@@ -382,7 +382,7 @@ def samplernn(
         typer.Option(
             min=0.01,
             max=1.0,
-            help="Share of the likeliest values that are played.",
+            help=f"Played with. {TOP_P_HELP}",
             show_default="1; 0.99 for notes",
         ),
     ] = None,
@@ -466,14 +466,15 @@ def samplernn(
         "augmentation": augmentation,
         "astray": usual.astray if astray is None else astray,
         "onset_weight": onset_weight,
-        "lost": usual.lost,
         "sample_rate": sample_rate,
         "seed": seed,
     }
     if state is None:
         options["bfloat16"] = not processes.any(not has_bfloat16())[0]  # the same in all
+        options["lost"] = usual.lost
     else:
         options["bfloat16"] = state["recipe"]["bfloat16"]
+        options["lost"] = state["recipe"].get("lost", 0.0)
     recipe = Recipe(model=model, **options)
     with files_bar("reading the recordings", processes.first) as progress:
         prepared = read_training_data(
@@ -516,7 +517,7 @@ def samplernn(
         "source": source,
         "licence": licence,
         "temperature": temperature,
-        "top_p": top_p or (NOTES_TOP_P if is_set(data) else 1.0),
+        "top_p": (NOTES_TOP_P if is_set(data) else 1.0) if top_p is None else top_p,
     }
     fields = samplernn_fields(trainer, prepared, data, output.name, **card)
 

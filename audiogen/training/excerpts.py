@@ -67,12 +67,15 @@ RESAMPLING_MARGIN = 16  # samples beyond an excerpt that its last ones are resam
 LONGEST_DELAY = 80  # samples by which a note may sound after its note-on
 N_WAYS = 1 << 20  # to vary a recording, or for a note to go astray
 # At astray = 1, of notes: by how much the past may be too soft, and the normal deviation of its
-# levels in halves of their range; those of the pitch, semitones, and the velocity that it's told.
+# levels in halves of their range.
 LARGEST_FALL_DB, LEVEL_ERROR = 240.0, 0.1
+# Those of the pitch, semitones, and of the velocity, 0 to 1, that a network is told.
 PITCH_ERROR, VELOCITY_ERROR = 0.8, 0.2
 SILENT_SHARE = 0.15  # of notes whose past is silent half of the time
-# At astray = 1, of recordings: that deviation, and semitones by which the past may be out of tune.
-RECORDED_ERROR, LARGEST_BEND = 0.125, 1.5
+# At astray = 1, of recordings: the deviation of levels, and semitones by which the past may be out
+# of tune, how slowly at least, and so how many seconds from where it was.
+RECORDED_ERROR, LARGEST_BEND, SLOWEST_BEND_HZ = 0.125, 2.0, 0.2
+LARGEST_SHIFT_S = (2.0 ** (LARGEST_BEND / 12.0) - 1.0) / (np.pi * SLOWEST_BEND_HZ)
 BENT_SHARE = 0.6  # of excerpts
 
 
@@ -86,7 +89,7 @@ class RecordedExcerpts:
     A network that has only heard what was recorded takes its own mistakes for the sound: noise that
     it has drawn is gone on with, and tones glide. So what is heard of the past may go astray: noise
     comes and goes in it, and its pitch wavers, where the sample to be drawn goes on from there at
-    the pitch that was recorded. What sounds is then up to 50 ms from where it was.
+    the pitch that was recorded. What sounds is then up to 0.2 s from where it was.
 
     A note begins at few samples of many, and a network that misses some has hardly more bits for
     that, but holds its tones for seconds when it plays. So these samples may count for more.
@@ -145,10 +148,8 @@ class RecordedExcerpts:
             index = np.array([labels.index(file.label) for file in files])
             self._classes = index[owners]
             self._eye = np.eye(config.n_classes, dtype=np.float32)
-        self._weights = None
-        if onset_weight > 1.0:
-            begins = around_onsets(samples, sample_rate)
-            self._weights = np.where(begins, np.float32(onset_weight), np.float32(1.0))
+        self._onset_weight = np.float32(onset_weight)
+        self._begins = around_onsets(samples, sample_rate) if onset_weight > 1.0 else None
         self._varied = lru_cache(N_VARIED)(self._vary)
 
     def draw(self, random: np.random.Generator) -> int:
@@ -165,18 +166,26 @@ class RecordedExcerpts:
     def chunk(self, which: int, start: int, n: int) -> Chunk:
         way, first = divmod(which, len(self.levels))
         stop = start + n
-        # Of the excerpt and the frame before it, where each sample is from.
+        # Samples of the excerpt and of the frame before it, where nothing bends them.
         places = np.arange(start, self._past + stop)
         if way:
             levels, heard, places = self._changed(which, places)
         else:
             levels = heard = self.levels[first - self._past :][start : self._past + stop]
-        speed, _ = self._way(way)
-        there = places[self._past :] * speed.numerator // speed.denominator
-        where = np.clip(first - self._past + there.astype(np.int64), 0, len(self.levels) - 1)
-        features = None if self._classes is None else self._eye[self._classes[where]]
-        weights = None if self._weights is None else self._weights[where]
+        if self._classes is None and self._begins is None:
+            return Chunk(levels, None, heard)
+        recorded = self._recorded(way, first, places[self._past :])
+        features = None if self._classes is None else self._eye[self._classes[recorded]]
+        if self._begins is None:
+            return Chunk(levels, features, heard)
+        weights = np.where(self._begins[recorded], self._onset_weight, np.float32(1.0))
         return Chunk(levels, features, heard, weights)
+
+    def _recorded(self, way: int, first: int, places: np.ndarray) -> np.ndarray:
+        """Which samples of the recordings are at some places of an excerpt."""
+        speed, _ = self._way(way)
+        there = (places * speed.numerator // speed.denominator).astype(np.int64)
+        return np.clip(first - self._past + there, 0, len(self.levels) - 1)
 
     def _most_heard(self, n: int) -> int:
         """Samples of the recordings that n and a frame before them take at the fastest."""
@@ -193,12 +202,14 @@ class RecordedExcerpts:
         return speed, random.choice((-1.0, 1.0)) * 10.0 ** (gain_db / 20.0)
 
     def _vary(self, which: int) -> np.ndarray:
-        """An excerpt and the frame before it, float32; no gain makes them clip."""
+        """An excerpt, the frame before it and what it may be bent to, float32; no gain clips."""
         from scipy.signal import resample_poly
 
         way, first = divmod(which, len(self.levels))
         speed, gain = self._way(way)
         n = self._past + self.n_samples
+        if self._astray:
+            n += math.ceil(LARGEST_SHIFT_S * self._rate)
         there = self._samples[first - self._past :][: math.ceil(n * speed) + RESAMPLING_MARGIN]
         varied = gain * resample_poly(there, speed.denominator, speed.numerator)[:n]
         return (varied / max(1.0, np.abs(varied).max())).astype(np.float32)
@@ -224,7 +235,7 @@ class RecordedExcerpts:
         noise_hz, noise_turn = _slow(random, 0.3, 6.0)
         is_bent = random.random() < BENT_SHARE
         bend = 2.0 ** (LARGEST_BEND * self._astray * random.random() / 12.0) - 1.0
-        bend_hz, bend_turn = _slow(random, 0.2, 5.0)
+        bend_hz, bend_turn = _slow(random, SLOWEST_BEND_HZ, 5.0)
         start = int(places[0])
         # From the sample before, where what is to be drawn goes on from.
         seconds = (start - self._past - 1 + np.arange(len(places) + 1)) / self._rate
@@ -343,8 +354,9 @@ class NoteExcerpts:
         pitch, velocity = self._pitch[note], self._velocity[note]
         if not way:
             return pitch, velocity
-        wrong = self._astray * np.random.default_rng((way, 2)).standard_normal(2)
-        return pitch + PITCH_ERROR * wrong[0], velocity + VELOCITY_ERROR * wrong[1]
+        wrong = self._astray * np.random.default_rng((way, 0, 2)).standard_normal(2)
+        velocity = np.clip(velocity + VELOCITY_ERROR * wrong[1], 0.0, 1.0)
+        return pitch + PITCH_ERROR * wrong[0], float(velocity)
 
     def _heard(self, note: int, first: int, n: int, way: int) -> np.ndarray:
         """Levels first .. first + n of a note, wrong in some way in phase, loudness and value."""

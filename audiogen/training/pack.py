@@ -41,7 +41,7 @@ def write_card(run: Path, fields: dict[str, Any], command: str) -> None:
 
 
 def pack_run(run: Path, folder: Path, state: dict[str, Any], *, as_it_was: bool = False) -> Preset:
-    """Write a preset of a checkpoint, as the end of the training would.
+    """Write a preset of a checkpoint, as the end of the training would unless ``as_it_was``.
 
     Parameters
     ----------
@@ -52,8 +52,8 @@ def pack_run(run: Path, folder: Path, state: dict[str, Any], *, as_it_was: bool 
     state : dict
         Of one of the folder's checkpoints.
     as_it_was : bool
-        Whether a SampleRNN's weights are those averaged up to then, not brought to the grid, in
-        place of those that have done best on held-out sound.
+        Whether a SampleRNN's weights are those averaged up to then, not brought to the grid
+        (`training.grid`), in place of those that have done best on held-out sound.
 
     Returns
     -------

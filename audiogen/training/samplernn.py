@@ -1,7 +1,8 @@
 """Training a SampleRNN: truncated back-propagation through time over many excerpts at once.
 
 Each row of a batch reads its own excerpt from front to back, chunk after chunk, with the state
-carried over exactly; at the end it takes another excerpt and begins with the learned first state.
+carried over exactly (or now and then another row's: `Recipe`, lost); at the end it takes another
+excerpt and begins with the learned first state.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ N_TIMED = 12  # steps
 N_LOOKS, LEAST_BETWEEN = 20, 1 << 22
 # Training sound that tells what matrices hear as they are brought to the grid: excerpts, s of each.
 N_HEARD, HEARD_S = 16, 1.0
-LARGEST_WEIGHT = 100.0  # of an onset's samples
+LARGEST_ONSET_WEIGHT = 100.0
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,9 @@ class Recipe:
             value = getattr(self, name)
             if not 0.0 <= value <= 1.0:
                 raise ParameterError(f"{name}={value:g} must be between 0 and 1")
-        if not 1.0 <= self.onset_weight <= LARGEST_WEIGHT:
+        if not 1.0 <= self.onset_weight <= LARGEST_ONSET_WEIGHT:
             raise ParameterError(
-                f"onset_weight={self.onset_weight:g} must be between 1 and {LARGEST_WEIGHT:g}"
+                f"onset_weight={self.onset_weight:g} must be between 1 and {LARGEST_ONSET_WEIGHT:g}"
             )
 
 

@@ -49,7 +49,7 @@ def samplernn(processes: Processes) -> Any:
     from audiogen.training.samplernn import Trainer
     from tests.training.test_samplernn_trainer import TINY, excerpts
 
-    recipe = dataclasses.replace(TINY, batch=4)
+    recipe = dataclasses.replace(TINY, batch=4, lost=0.5)
     trainer = Trainer(excerpts(recipe), excerpts(recipe, 1), recipe, processes)
     trainer.optimiser = torch.optim.SGD(trainer.model.parameters(), 0.01)
     return trainer, [trainer.optimiser]
