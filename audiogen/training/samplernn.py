@@ -217,8 +217,7 @@ class Trainer:
             kept = self.kept_model()
             held_out = seen["held_out_bits"] = self.evaluate(model=kept)
             if held_out < self.best["bits"]:
-                weights = kept.state_dict()
-                self.best = {"bits": held_out, "step": self.step, "weights": weights}
+                self.best = {"bits": held_out, "step": self.step, "weights": kept.state_dict()}
         return seen
 
     def _looks(self) -> bool:
