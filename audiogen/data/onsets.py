@@ -17,8 +17,7 @@ _N_FRAMES = 1 << 14  # that are transformed at once
 def onsets(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     """Find where sounds begin: where a spectrum's decibels rise most.
 
-    After the spectral flux of Dixon, "Onset Detection Revisited", DAFx 2006. Piece by piece, as an
-    hour's spectrum at once would take half a gigabyte.
+    After the spectral flux of Dixon, "Onset Detection Revisited", DAFx 2006.
 
     Parameters
     ----------
