@@ -430,8 +430,8 @@ def test_a_step_follows_the_weighted_bits_and_tells_those_that_are_not() -> None
     for high in (None, 1.0, 50.0):
         trainer = make()
         if high:  # every other sample
-            n = len(trainer.training.levels)
-            trainer.training._weights = np.where(np.arange(n) % 2, 1.0, high).astype(np.float32)
+            trainer.training._begins = np.arange(len(trainer.training.levels)) % 2 == 0
+            trainer.training._onset_weight = np.float32(high)
         seen.append(trainer.train_step()["bits"])
         gradients.append(trainer.model.sample.output.bias.grad)
     assert seen[0] == seen[1] == seen[2]
