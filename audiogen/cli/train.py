@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -431,6 +431,7 @@ def samplernn(
         Recipe,
         Trainer,
         default_recipe,
+        recipe_of,
         steps_in,
     )
 
@@ -441,7 +442,8 @@ def samplernn(
     checkpoints, state = begin(output, run, resume, processes)
     _require_family(state, "samplernn")
     torch.set_num_threads(threads)
-    usual = default_recipe(is_set(data))
+    of_notes = is_set(data)
+    usual = default_recipe(of_notes)
     model = usual.model
     if config is not None:
         model = PUBLISHED[config.value]
@@ -456,25 +458,23 @@ def samplernn(
     }
     given: dict[str, Any] = {name: size for name, size in sizes.items() if size is not None}
     model = replace(model, **given)
-    if learning_rate is None:
-        learning_rate = usual.learning_rate if state is None else state["recipe"]["learning_rate"]
+    kept = asdict(usual) if state is None else recipe_of(state)
     options: dict[str, Any] = {
         "batch": batch or usual.batch,
         "chunk": chunk,
-        "learning_rate": learning_rate,
+        "learning_rate": kept["learning_rate"] if learning_rate is None else learning_rate,
         "held_out": held_out,
         "augmentation": augmentation,
         "astray": usual.astray if astray is None else astray,
         "onset_weight": onset_weight,
+        "lost": kept["lost"],
         "sample_rate": sample_rate,
         "seed": seed,
     }
     if state is None:
         options["bfloat16"] = not processes.any(not has_bfloat16())[0]  # the same in all
-        options["lost"] = usual.lost
     else:
-        options["bfloat16"] = state["recipe"]["bfloat16"]
-        options["lost"] = state["recipe"].get("lost", 0.0)
+        options["bfloat16"] = kept["bfloat16"]
     recipe = Recipe(model=model, **options)
     with files_bar("reading the recordings", processes.first) as progress:
         prepared = read_training_data(
@@ -517,7 +517,7 @@ def samplernn(
         "source": source,
         "licence": licence,
         "temperature": temperature,
-        "top_p": (NOTES_TOP_P if is_set(data) else 1.0) if top_p is None else top_p,
+        "top_p": (NOTES_TOP_P if of_notes else 1.0) if top_p is None else top_p,
     }
     fields = samplernn_fields(trainer, prepared, data, output.name, **card)
 

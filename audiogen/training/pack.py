@@ -75,9 +75,10 @@ def pack_run(run: Path, folder: Path, state: dict[str, Any], *, as_it_was: bool 
         weights = _of_gansynth(fields, state)
         fields["measured"] = _last_measured(run, step)
     else:
-        best = {} if as_it_was else state["best"]
-        weights = _of_samplernn(state, best.get("weights"))
-        if best.get("weights"):
+        best = state["best"]
+        kept = None if as_it_was else best["weights"]
+        weights = _of_samplernn(state, kept or state["average"])
+        if kept:
             measured = {"held_out_bits": best["bits"], "best_step": float(best["step"])}
             fields["measured"] = {name: round(value, 4) for name, value in measured.items()}
     preset = check_fields(fields, run / CARD_NAME)
@@ -139,10 +140,10 @@ def _require_grown(state: dict[str, Any]) -> None:
         )
 
 
-def _of_samplernn(state: dict[str, Any], best: dict[str, Any] | None) -> dict[str, np.ndarray]:
-    """The averaged weights that did best on held-out sound, or the newest."""
+def _of_samplernn(state: dict[str, Any], kept: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Some of a checkpoint's weights, as a preset has them."""
     model = samplernn.SampleRNN(samplernn.SampleRNNConfig(**state["recipe"]["model"]))
-    model.load_state_dict(best or state["average"])
+    model.load_state_dict(kept)
     return samplernn.export_weights(model)
 
 

@@ -118,6 +118,11 @@ def default_recipe(of_notes: bool) -> Recipe:
     return replace(recipe, batch=64, astray=0.25, lost=0.05, model=model)
 
 
+def recipe_of(state: dict[str, Any]) -> dict[str, Any]:
+    """What a checkpoint was trained by; older ones don't say all of it."""
+    return {"onset_weight": 1.0, "lost": 0.0} | state["recipe"]
+
+
 class Trainer:
     """The network, its optimiser, and where each row of the batch reads.
 
@@ -331,9 +336,7 @@ class Trainer:
         """Go on from a `state`, as if training had never stopped; its rate may be another."""
         parts = state["optimiser"].keys() != self.optimiser.state_dict().keys()
         rate = {"learning_rate": self.recipe.learning_rate}
-        if parts or {"onset_weight": 1.0, "lost": 0.0} | state["recipe"] | rate != asdict(
-            self.recipe
-        ):
+        if parts or recipe_of(state) | rate != asdict(self.recipe):
             raise ParameterError(
                 "the checkpoint was made with another recipe; start anew in another folder, or"
                 " give the same arguments"
