@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/aligned_floats.h"
 #include "kernels/dispatch.h"
 
 namespace audiogen::kernels {
@@ -42,15 +43,15 @@ void conv_rows(const ConvImage& image, const float* x, const float* weight, cons
   if (in == 0 || out == 0 || n_frames == 0 || n_bins == 0) return;
   const KernelTable& table = kernels();
   const ConvShape shape{in, out, n_bins, image.upsample, false};
-  AlignedFloats packed(conv_packed_floats(shape)), padded_bias(padded_channels(out));
-  AlignedFloats stash(conv_stash_floats(shape)), workspace(conv_workspace_floats(shape));
-  AlignedFloats result(row_floats(out, out_bins));
+  core::AlignedFloats packed(conv_packed_floats(shape)), padded_bias(padded_channels(out));
+  core::AlignedFloats stash(conv_stash_floats(shape)), workspace(conv_workspace_floats(shape));
+  core::AlignedFloats result(row_floats(out, out_bins));
   table.pack_conv(shape, weight, packed.data());
   std::copy_n(bias, out, padded_bias.data());
 
   // Three neighbours in a ring of four, and a row of zeros.
   const std::size_t row_size = row_floats(in, n_bins);
-  AlignedFloats rows(5 * row_size);
+  core::AlignedFloats rows(5 * row_size);
   const auto slot = [&](std::size_t i) { return rows.data() + i * row_size + row_guard(in); };
   std::size_t loaded = 0;
   const auto row_at = [&](std::size_t t) -> const float* {

@@ -17,8 +17,6 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
-#include <new>
 
 #include "core/target.h"
 
@@ -147,24 +145,6 @@ inline constexpr std::size_t conv_workspace_floats(const ConvShape& s) {
 }
 
 }  // namespace AUDIOGEN_ISA
-
-// Zeroed floats, aligned to 64 bytes.
-class AlignedFloats {
- public:
-  AlignedFloats() = default;
-  explicit AlignedFloats(std::size_t n)
-      : floats_(new (std::align_val_t{64}) float[n]()), size_(n) {}
-  float* data() { return floats_.get(); }
-  const float* data() const { return floats_.get(); }
-  std::size_t size() const { return size_; }
-
- private:
-  struct Free {
-    void operator()(float* p) const { operator delete[](p, std::align_val_t{64}); }
-  };
-  std::unique_ptr<float[], Free> floats_;
-  std::size_t size_ = 0;
-};
 
 // A whole layer at once: x [in, T, F] and y [out, T, F] (or [out, 2 T, 2 F] after upsampling) in
 // C order, weight [out, in, 3, 3], bias [out].

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/aligned_floats.h"
 #include "core/target.h"
 #include "kernels/conv_rows.h"
 
@@ -90,7 +91,7 @@ inline constexpr std::size_t matrix_packed_floats(const MatrixShape& s) {
 // A packed matrix.
 struct Matrix {
   MatrixShape shape;
-  AlignedFloats packed;
+  core::AlignedFloats packed;
 };
 
 }  // namespace audiogen::kernels

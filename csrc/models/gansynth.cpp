@@ -25,9 +25,9 @@ constexpr std::uint32_t kStreamsPerNote = 32;  // Philox streams that a note may
 static_assert(kMostBlocks <= kStreamsPerNote);
 
 // [rows, n] with each row padded to `stride` floats.
-kernels::AlignedFloats padded(const std::vector<float>& values, std::size_t rows, std::size_t n,
+core::AlignedFloats padded(const std::vector<float>& values, std::size_t rows, std::size_t n,
                               std::size_t stride) {
-  kernels::AlignedFloats out(rows * stride);
+  core::AlignedFloats out(rows * stride);
   for (std::size_t r = 0; r < rows; ++r) {
     std::copy_n(values.data() + r * n, n, out.data() + r * stride);
   }
@@ -35,9 +35,9 @@ kernels::AlignedFloats padded(const std::vector<float>& values, std::size_t rows
 }
 
 // [n, rows] turned to [rows, n], each row padded to `stride` floats.
-kernels::AlignedFloats padded_transpose(const std::vector<float>& values, std::size_t rows,
+core::AlignedFloats padded_transpose(const std::vector<float>& values, std::size_t rows,
                                         std::size_t n, std::size_t stride) {
-  kernels::AlignedFloats out(rows * stride);
+  core::AlignedFloats out(rows * stride);
   for (std::size_t r = 0; r < rows; ++r) {
     for (std::size_t i = 0; i < n; ++i) out.data()[r * stride + i] = values[i * rows + r];
   }
@@ -116,7 +116,7 @@ GeneratorWeights::GeneratorWeights(GeneratorConfig config, const core::FloatArra
     const std::size_t n_frames = config_.n_frames(b), n_bins = config_.n_bins(b);
     block.shape2 = {width, width, n_bins, false, bfloat16};
     const auto pack = [&](const kernels::ConvShape& shape, const std::vector<float>& weight) {
-      kernels::AlignedFloats packed(kernels::conv_packed_floats(shape));
+      core::AlignedFloats packed(kernels::conv_packed_floats(shape));
       kernels_->pack_conv(shape, weight.data(), packed.data());
       return packed;
     };
@@ -132,7 +132,7 @@ GeneratorWeights::GeneratorWeights(GeneratorConfig config, const core::FloatArra
     block.conv2 = pack(block.shape2, reader.take(name + "conv2.weight", {width, width, 3, 3}));
     block.bias2 = padded(reader.take(name + "conv2.bias", {width}), 1, width, stride);
     const auto& bias1 = reader.take(name + "conv1.bias", {width});
-    block.row_bias1 = kernels::AlignedFloats(n_frames * stride);
+    block.row_bias1 = core::AlignedFloats(n_frames * stride);
     for (std::size_t t = 0; t < n_frames; ++t) {
       std::copy_n(bias1.data(), width, block.row_bias1.data() + t * stride);
     }
@@ -152,8 +152,8 @@ GeneratorWeights::GeneratorWeights(GeneratorConfig config, const core::FloatArra
         block.row_bias1.data()[t * stride + c] = static_cast<float>(sum);
       }
     }
-    block.styles = kernels::AlignedFloats(inputs * kStyles * stride);
-    block.style_biases = kernels::AlignedFloats(kStyles * stride);
+    block.styles = core::AlignedFloats(inputs * kStyles * stride);
+    block.style_biases = core::AlignedFloats(kStyles * stride);
     std::size_t at = 0;
     for (const char* style : {"style1", "style2", "noise"}) {
       const std::size_t n_parts = std::string_view(style) == "noise" ? 1 : 2;
@@ -215,7 +215,7 @@ FrameStream::FrameStream(std::shared_ptr<const GeneratorWeights> weights)
     noise_ = carver.take(config.n_bins() + 3);
     return carver.used();
   };
-  memory_ = kernels::AlignedFloats(lay_out(nullptr));
+  memory_ = core::AlignedFloats(lay_out(nullptr));
   lay_out(memory_.data());
   const std::vector<float> silence(config.latent_size, 0.0f);
   start({.z = silence});

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "core/aligned_floats.h"
 #include "core/realtime.h"
 #include "core/safetensors.h"
 #include "kernels/conv_rows.h"
@@ -71,21 +72,21 @@ class GeneratorWeights {
     std::size_t stride = 0;  // channels with padding
     kernels::ConvShape shape1{};
     kernels::ConvShape shape2{};
-    kernels::AlignedFloats conv1;  // packed; of block 0 [input_size, start_frames, start_bins, C]
-    kernels::AlignedFloats conv2;
-    kernels::AlignedFloats row_bias1;  // [n_frames, C]: bias and what the time says
-    kernels::AlignedFloats bias2;      // [C]
+    core::AlignedFloats conv1;  // packed; of block 0 [input_size, start_frames, start_bins, C]
+    core::AlignedFloats conv2;
+    core::AlignedFloats row_bias1;  // [n_frames, C]: bias and what the time says
+    core::AlignedFloats bias2;      // [C]
     // For `kHarmonic`.
-    kernels::AlignedFloats maps;          // [8, C]
-    kernels::AlignedFloats styles;        // [input_size, kStyles, C]
-    kernels::AlignedFloats style_biases;  // [kStyles, C], 1 added to the scales
+    core::AlignedFloats maps;          // [8, C]
+    core::AlignedFloats styles;        // [input_size, kStyles, C]
+    core::AlignedFloats style_biases;  // [kStyles, C], 1 added to the scales
   };
 
   GeneratorConfig config_;
   Precision precision_;
   const kernels::KernelTable* kernels_;
   std::vector<Block> blocks_;
-  kernels::AlignedFloats image_weight_;  // [2, C]
+  core::AlignedFloats image_weight_;  // [2, C]
   float image_bias_[2] = {0.0f, 0.0f};
 };
 
@@ -155,7 +156,7 @@ class FrameStream {
   void make_noise(std::size_t block, std::size_t row) noexcept AUDIOGEN_REALTIME;
 
   std::shared_ptr<const GeneratorWeights> weights_;
-  kernels::AlignedFloats memory_;
+  core::AlignedFloats memory_;
   std::vector<Block> blocks_;
   float* zeros_;      // a row of any layer, all zeros
   float* workspace_;  // of the largest layer

@@ -67,9 +67,9 @@ Wide product(const kernels::KernelTable& kernels, const Wide& a, const Wide& b) 
 }
 
 // Rows to columns in float, each row padded for `linear_row`.
-kernels::AlignedFloats padded_transpose(Wide& matrix) {
+core::AlignedFloats padded_transpose(Wide& matrix) {
   const std::size_t stride = kernels::round_up(matrix.rows, 16);
-  kernels::AlignedFloats out(matrix.columns * stride);
+  core::AlignedFloats out(matrix.columns * stride);
   for (std::size_t r = 0; r < matrix.rows; ++r) {
     for (std::size_t c = 0; c < matrix.columns; ++c) {
       out.data()[c * stride + r] = static_cast<float>(matrix.at(r, c));
@@ -175,7 +175,7 @@ SampleRNNWeights::SampleRNNWeights(SampleRNNConfig config, const core::FloatArra
   const auto matrix = [&](std::size_t rows, const std::vector<float>& weight,
                           const std::vector<float>& bias, std::size_t parts = 1) {
     kernels::Matrix packed{{rows, dim, precision_, parts}, {}};
-    packed.packed = kernels::AlignedFloats(kernels::matrix_packed_floats(packed.shape));
+    packed.packed = core::AlignedFloats(kernels::matrix_packed_floats(packed.shape));
     kernels_->pack_matrix(packed.shape, weight.data(), bias.data(), packed.packed.data());
     return packed;
   };
@@ -198,7 +198,7 @@ SampleRNNWeights::SampleRNNWeights(SampleRNNConfig config, const core::FloatArra
         const std::size_t n_in = frame + n_told;
         Wide ih(gates, n_in, reader.take(name + "ih" + end + "weight", {gates, n_in}));
         tier.direct = padded_transpose(ih);
-        tier.bias = kernels::AlignedFloats(kernels::round_up(gates, 16));
+        tier.bias = core::AlignedFloats(kernels::round_up(gates, 16));
         std::copy(ih_bias.begin(), ih_bias.end(), tier.bias.data());
       } else {
         const auto& weight = reader.take(name + "ih" + end + "weight", {gates, dim});
@@ -258,7 +258,7 @@ SampleRNNWeights::SampleRNNWeights(SampleRNNConfig config, const core::FloatArra
   std::vector<std::string> embeddings = {"sample.embedding"};
   if (config_.two_bytes()) embeddings.push_back("sample.embedding_low");
   const std::size_t stride = kernels::round_up(dim, 16), n_bytes = embeddings.size();
-  tables_ = kernels::AlignedFloats(window * n_bytes * n_levels * stride);
+  tables_ = core::AlignedFloats(window * n_bytes * n_levels * stride);
   for (std::size_t b = 0; b < n_bytes; ++b) {
     const auto& embedding = reader.take(embeddings[b], {n_levels, size});
     Wide turned(size, n_levels);
@@ -273,7 +273,7 @@ SampleRNNWeights::SampleRNNWeights(SampleRNNConfig config, const core::FloatArra
         }
       }
       Wide table = product(*kernels_, layer2, product(*kernels_, part, turned));
-      const kernels::AlignedFloats rows = padded_transpose(table);
+      const core::AlignedFloats rows = padded_transpose(table);
       std::copy_n(rows.data(), rows.size(), tables_.data() + (w * n_bytes + b) * n_levels * stride);
     }
   }
@@ -290,7 +290,7 @@ SampleRNNWeights::SampleRNNWeights(SampleRNNConfig config, const core::FloatArra
     weight.insert(weight.end(), low.begin(), low.end());
     bias.insert(bias.end(), low_bias.begin(), low_bias.end());
     const auto& upper = reader.take("sample.upper", {n_levels, dim});
-    upper_ = kernels::AlignedFloats(n_levels * stride);
+    upper_ = core::AlignedFloats(n_levels * stride);
     for (std::size_t k = 0; k < n_levels; ++k) {
       std::copy_n(upper.data() + k * dim, dim, upper_.data() + k * stride);
     }
@@ -405,7 +405,7 @@ SampleStream::SampleStream(std::shared_ptr<const SampleRNNWeights> weights, std:
     most_columns = std::max(most_columns, ratio);
     up_stride_ = std::max(up_stride_, padded(ratio * dim));
   }
-  state_ = kernels::AlignedFloats(n_streams * stream_floats_);
+  state_ = core::AlignedFloats(n_streams * stream_floats_);
   history_size_ = std::bit_ceil(config.frame_sizes[0]);
   history_.resize(n_streams * history_size_);
   const std::size_t column = kernels::column_floats(weights_->output_.shape);
@@ -422,7 +422,7 @@ SampleStream::SampleStream(std::shared_ptr<const SampleRNNWeights> weights, std:
     logits_ = carver.take(n_streams * logits_stride_);
     return carver.used();
   };
-  scratch_ = kernels::AlignedFloats(lay_out(nullptr));
+  scratch_ = core::AlignedFloats(lay_out(nullptr));
   lay_out(scratch_.data());
   targets_.resize(n_streams * most_columns);
   rows_.resize(1 + config.window() * (config.two_bytes() ? 2 : 1));

@@ -15,6 +15,7 @@
 #include <span>
 #include <vector>
 
+#include "core/aligned_floats.h"
 #include "core/realtime.h"
 #include "core/safetensors.h"
 #include "kernels/conv_rows.h"
@@ -77,8 +78,8 @@ class SampleRNNWeights {
   };
   struct Tier {
     std::vector<Layer> layers;
-    kernels::AlignedFloats direct;  // [frame_size + n_features, gates * dim], rows padded
-    kernels::AlignedFloats bias;    // [gates * dim], of the top tier's first layer
+    core::AlignedFloats direct;  // [frame_size + n_features, gates * dim], rows padded
+    core::AlignedFloats bias;    // [gates * dim], of the top tier's first layer
     kernels::Matrix upsample;       // [ratio * dim, dim]
     std::vector<float> h0;          // [n_states, dim]
   };
@@ -87,12 +88,12 @@ class SampleRNNWeights {
   Precision precision_;
   const kernels::KernelTable* kernels_;
   std::vector<Tier> tiers_;
-  kernels::AlignedFloats tables_;    // [window, 1 or 2 bytes, n_levels, dim], rows padded
-  kernels::AlignedFloats features_;  // [n_features, dim], rows padded
+  core::AlignedFloats tables_;    // [window, 1 or 2 bytes, n_levels, dim], rows padded
+  core::AlignedFloats features_;  // [n_features, dim], rows padded
   kernels::Matrix hidden_;           // [dim or 2 dim, dim]: layer 3, and that of the lower byte
   kernels::Matrix output_;           // [n_levels, dim]
   kernels::Matrix output_low_;       // [256, dim]
-  kernels::AlignedFloats upper_;     // [256, dim], rows padded: the upper byte, to the lower one
+  core::AlignedFloats upper_;     // [256, dim], rows padded: the upper byte, to the lower one
   std::vector<float> samples_;       // [q_levels]: the sample of each level
 };
 
@@ -211,11 +212,11 @@ class SampleStream {
   std::vector<Voice> voices_;
   std::vector<Place> places_;
   std::size_t stream_floats_ = 0;
-  kernels::AlignedFloats state_;       // [n_streams, stream_floats]
+  core::AlignedFloats state_;       // [n_streams, stream_floats]
   std::size_t history_size_;           // a power of two
   std::vector<std::int32_t> history_;  // [n_streams, history_size]: levels by position
   // Scratch, [n_streams, ...] each.
-  kernels::AlignedFloats scratch_;
+  core::AlignedFloats scratch_;
   float* columns_;    // packed columns, `ratio` for each stream
   float* features_;   // [n_features]
   float* direct_;     // [frame_size + n_features], of one stream

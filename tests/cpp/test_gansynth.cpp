@@ -32,7 +32,7 @@ static GeneratorConfig small(Conditioning conditioning) {
 static void counter_counts() {
   const int before = allocations;
   const auto one = std::make_unique<std::vector<int>>(3);
-  const kernels::AlignedFloats other(5);
+  const core::AlignedFloats other(5);
   CHECK(allocations - before == (AUDIOGEN_COUNTS_ALLOCATIONS ? 3 : 0));
 }
 

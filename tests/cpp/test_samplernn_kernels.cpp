@@ -9,9 +9,11 @@
 #include <vector>
 
 #include "check.h"
+#include "core/aligned_floats.h"
 #include "kernels/dispatch.h"
 
 using namespace audiogen::kernels;
+using audiogen::core::AlignedFloats;
 
 namespace {
 

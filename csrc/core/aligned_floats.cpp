@@ -1,0 +1,59 @@
+#include "core/aligned_floats.h"
+
+#include <cstdint>
+#include <new>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+namespace audiogen::core {
+namespace {
+
+constexpr std::align_val_t kLine{64};
+constexpr std::size_t kHugePage = std::size_t{1} << 21;  // bytes
+
+// Zeroed bytes, a multiple of kHugePage, that begin with one; null if there are none. They are
+// never those of something before: pages that were touched stay small.
+void* map_huge(std::size_t bytes) {
+#if defined(__linux__)
+  void* mapped = mmap(nullptr, bytes + kHugePage, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapped == MAP_FAILED) return nullptr;
+  char* first = static_cast<char*>(mapped);
+  const std::size_t before = -reinterpret_cast<std::uintptr_t>(first) % kHugePage;
+  if (before > 0) munmap(first, before);
+  munmap(first + before + bytes, kHugePage - before);
+  madvise(first + before, bytes, MADV_HUGEPAGE);  // a wish: small pages are right, too
+  return first + before;
+#else
+  static_cast<void>(bytes);
+  return nullptr;
+#endif
+}
+
+}  // namespace
+
+AlignedFloats::AlignedFloats(std::size_t n) : size_(n) {
+  const std::size_t bytes = n * sizeof(float);
+  if (bytes >= kHugePage / 2) {  // so that less than half of them is wasted
+    const std::size_t mapped = (bytes + kHugePage - 1) / kHugePage * kHugePage;
+    if (void* memory = map_huge(mapped)) {
+      floats_ = {static_cast<float*>(memory), Free{mapped}};
+      return;
+    }
+  }
+  floats_ = {new (kLine) float[n](), Free{0}};
+}
+
+void AlignedFloats::Free::operator()(float* floats) const {
+#if defined(__linux__)
+  if (mapped > 0) {
+    munmap(floats, mapped);
+    return;
+  }
+#endif
+  operator delete[](floats, kLine);
+}
+
+}  // namespace audiogen::core
