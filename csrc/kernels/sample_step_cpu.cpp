@@ -1,6 +1,8 @@
 // Loops of a SampleRNN's step over the units of a layer, and of its softmax.
 #include "kernels/sample_step.h"
 
+#include <type_traits>
+
 #include "core/math.h"
 #include "kernels/conv_rows.h"
 #include "kernels/vec.h"
@@ -14,6 +16,130 @@ inline void for_all(std::size_t n, Body body) {
   std::size_t i = 0;
   for (; i + kLanes <= n; i += kLanes) body(Vec{}, i);
   for (; i < n; ++i) body(float{}, i);
+}
+
+// The first of the greatest.
+int likeliest(const float* logits, int n) {
+  int best = 0;
+  for (int k = 1; k < n; ++k) best = logits[k] > logits[best] ? k : best;
+  return best;
+}
+
+// Levels whose probabilities are added up before others are, on every instruction set alike.
+constexpr int kStretch = 16;
+using Doubles = double __attribute__((vector_size(8 * sizeof(double))));
+
+struct Stretches {
+  double sums[kMostLevels / kStretch];
+  double total = 0.0;
+
+  Stretches(const double* p, int n) {
+    for (int k = 0; k < n; k += kStretch) {
+      const auto pair = [&](int i) { return p[k + i] + p[k + i + 1]; };
+      const auto four = [&](int i) { return pair(i) + pair(i + 2); };
+      sums[k / kStretch] = (four(0) + four(4)) + (four(8) + four(12));
+      total += sums[k / kStretch];
+    }
+  }
+};
+
+struct Share {
+  double sum;
+  int count;
+};
+
+// What the probabilities that are at least `least` come to, and how many they are.
+Share share_from(const double* p, int n, double least) {
+  Doubles sums[2] = {};
+  decltype(sums[0] < sums[1]) counts[2] = {};
+  for (int k = 0; k < n; k += 16) {
+    for (int half = 0; half < 2; ++half) {
+      Doubles some;
+      __builtin_memcpy(&some, p + k + 8 * half, sizeof(some));
+      const auto enough = some >= least;
+      sums[half] += enough ? some : Doubles{};
+      counts[half] -= enough;
+    }
+  }
+  Share share{0.0, 0};
+  for (int i = 0; i < 8; ++i) {
+    share.sum += sums[0][i] + sums[1][i];
+    share.count += static_cast<int>(counts[0][i] + counts[1][i]);
+  }
+  return share;
+}
+
+// Sets to zero what isn't in the nucleus: the fewest of the likeliest levels whose share of the
+// total reaches top_p; of equals the lower ones. The greatest of p is 1. Halves the range of its
+// smallest probability, in the order of floats, which is that of their bits, until few lie in it.
+//
+// A. Holtzman et al., "The Curious Case of Neural Text Degeneration", ICLR 2020.
+void keep_nucleus(double* p, int n, double total, float top_p) {
+  constexpr int kFew = 8;
+  const auto number = [](std::int32_t bits) {
+    return static_cast<double>(core::bits_as<float>(bits));
+  };
+  const double wanted = static_cast<double>(top_p) * total;
+  // All that is smaller than an equal share of what may go can go; a little less, as sums round.
+  const double lowest = 0.999 * (1.0 - static_cast<double>(top_p)) * total / n;
+  std::int32_t reaches = core::bits_as<std::int32_t>(static_cast<float>(lowest));
+  std::int32_t above = 0x3f800001;  // just above 1
+  Share of_above{0.0, 0};
+  for (int count = n; count - of_above.count > kFew && above - reaches > 1;) {
+    const std::int32_t middle = reaches + (above - reaches) / 2;
+    const Share share = share_from(p, n, number(middle));
+    if (share.sum >= wanted) {
+      reaches = middle;
+      count = share.count;
+    } else {
+      above = middle;
+      of_above = share;
+    }
+  }
+  // Those in the range, the likeliest first.
+  const double low = number(reaches), high = number(above);
+  int between[kMostLevels], n_between = 0;
+  for (int k = 0; k < n; ++k) {
+    between[n_between] = k;
+    n_between += p[k] >= low && p[k] < high ? 1 : 0;
+  }
+  for (int i = 1; i < n_between; ++i) {
+    const int level = between[i];
+    int at = i;
+    for (; at > 0 && p[between[at - 1]] < p[level]; --at) between[at] = between[at - 1];
+    between[at] = level;
+  }
+  for (int k = 0; k < n; ++k) p[k] = p[k] >= low ? p[k] : 0.0;
+  double sum = of_above.sum;
+  for (int i = 0; i < n_between; ++i) {
+    double& least = p[between[i]];
+    if (sum < wanted) {
+      sum += least;
+    } else {
+      least = 0.0;
+    }
+  }
+}
+
+// The first level whose running sum exceeds the uniform share of the total; if rounding leaves
+// none, the last that is possible at all.
+int level_at(const double* p, int n, const Stretches& stretches, float uniform) {
+  const double threshold = static_cast<double>(uniform) * stretches.total;
+  double sum = 0.0;
+  for (int first = 0; first < n; first += kStretch) {
+    const double whole = sum + stretches.sums[first / kStretch];
+    if (whole <= threshold) {
+      sum = whole;
+      continue;
+    }
+    for (int k = first; k < first + kStretch; ++k) {
+      sum += p[k];
+      if (sum > threshold) return k;
+    }
+  }
+  int last = 0;
+  for (int k = 0; k < n; ++k) last = p[k] > 0.0 ? k : last;
+  return last;
 }
 
 }  // namespace
@@ -72,19 +198,34 @@ void add_rows(const float* const* rows, std::size_t n_rows, std::size_t width,
 std::int32_t draw(const DrawCall& call) noexcept AUDIOGEN_REALTIME {
   const int n = static_cast<int>(call.n);
   if (!(call.temperature >= kLeastTemperature)) return likeliest(call.logits, n);
-  float p[kMostLevels];
-  for (std::size_t k = call.n; k < round_up(call.n, 8); ++k) p[k] = 0.0f;
+  float scaled[kMostLevels];
+  Vec greatest = broadcast(call.logits[0] / call.temperature);
+  float most = greatest[0];
   for_all(call.n, [&](auto tag, std::size_t i) {
     using V = decltype(tag);
-    store(p + i, load<V>(call.logits + i) / call.temperature);
+    const V logit = load<V>(call.logits + i) / call.temperature;
+    store(scaled + i, logit);
+    if constexpr (std::is_same_v<V, float>) {
+      most = logit > most ? logit : most;
+    } else {
+      greatest = logit > greatest ? logit : greatest;
+    }
   });
-  float most = p[0];
-  for (int k = 1; k < n; ++k) most = p[k] > most ? p[k] : most;
+  for (std::size_t i = 0; i < kLanes; ++i) most = greatest[i] > most ? greatest[i] : most;
   for_all(call.n, [&](auto tag, std::size_t i) {
     using V = decltype(tag);
-    store(p + i, core::exp(load<V>(p + i) - most));
+    store(scaled + i, core::exp(load<V>(scaled + i) - most));
   });
-  return draw_from(p, n, call.top_p, call.uniform);
+  double p[kMostLevels];
+  for (int k = 0; k < n; ++k) p[k] = scaled[k];
+  const int end = static_cast<int>(round_up(call.n, kStretch));
+  for (int k = n; k < end; ++k) p[k] = 0.0;
+  Stretches stretches(p, end);
+  if (call.top_p < 1.0f) {
+    keep_nucleus(p, end, stretches.total, call.top_p);
+    stretches = Stretches(p, end);
+  }
+  return level_at(p, end, stretches, call.uniform);
 }
 
 }  // namespace audiogen::kernels::inline AUDIOGEN_ISA
