@@ -17,8 +17,8 @@ constexpr std::size_t kHugePage = std::size_t{1} << 21;  // bytes
 // never those of something before: pages that were touched stay small.
 void* map_huge(std::size_t bytes) {
 #if defined(__linux__)
-  void* mapped = mmap(nullptr, bytes + kHugePage, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* mapped =
+      mmap(nullptr, bytes + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapped == MAP_FAILED) return nullptr;
   char* first = static_cast<char*>(mapped);
   const std::size_t before = -reinterpret_cast<std::uintptr_t>(first) % kHugePage;

@@ -26,7 +26,7 @@ static_assert(kMostBlocks <= kStreamsPerNote);
 
 // [rows, n] with each row padded to `stride` floats.
 core::AlignedFloats padded(const std::vector<float>& values, std::size_t rows, std::size_t n,
-                              std::size_t stride) {
+                           std::size_t stride) {
   core::AlignedFloats out(rows * stride);
   for (std::size_t r = 0; r < rows; ++r) {
     std::copy_n(values.data() + r * n, n, out.data() + r * stride);
@@ -36,7 +36,7 @@ core::AlignedFloats padded(const std::vector<float>& values, std::size_t rows, s
 
 // [n, rows] turned to [rows, n], each row padded to `stride` floats.
 core::AlignedFloats padded_transpose(const std::vector<float>& values, std::size_t rows,
-                                        std::size_t n, std::size_t stride) {
+                                     std::size_t n, std::size_t stride) {
   core::AlignedFloats out(rows * stride);
   for (std::size_t r = 0; r < rows; ++r) {
     for (std::size_t i = 0; i < n; ++i) out.data()[r * stride + i] = values[i * rows + r];

@@ -80,8 +80,8 @@ class SampleRNNWeights {
     std::vector<Layer> layers;
     core::AlignedFloats direct;  // [frame_size + n_features, gates * dim], rows padded
     core::AlignedFloats bias;    // [gates * dim], of the top tier's first layer
-    kernels::Matrix upsample;       // [ratio * dim, dim]
-    std::vector<float> h0;          // [n_states, dim]
+    kernels::Matrix upsample;    // [ratio * dim, dim]
+    std::vector<float> h0;       // [n_states, dim]
   };
 
   SampleRNNConfig config_;
@@ -90,11 +90,11 @@ class SampleRNNWeights {
   std::vector<Tier> tiers_;
   core::AlignedFloats tables_;    // [window, 1 or 2 bytes, n_levels, dim], rows padded
   core::AlignedFloats features_;  // [n_features, dim], rows padded
-  kernels::Matrix hidden_;           // [dim or 2 dim, dim]: layer 3, and that of the lower byte
-  kernels::Matrix output_;           // [n_levels, dim]
-  kernels::Matrix output_low_;       // [256, dim]
+  kernels::Matrix hidden_;        // [dim or 2 dim, dim]: layer 3, and that of the lower byte
+  kernels::Matrix output_;        // [n_levels, dim]
+  kernels::Matrix output_low_;    // [256, dim]
   core::AlignedFloats upper_;     // [256, dim], rows padded: the upper byte, to the lower one
-  std::vector<float> samples_;       // [q_levels]: the sample of each level
+  std::vector<float> samples_;    // [q_levels]: the sample of each level
 };
 
 // A note, to a stream of a network that is conditioned on notes.
@@ -212,7 +212,7 @@ class SampleStream {
   std::vector<Voice> voices_;
   std::vector<Place> places_;
   std::size_t stream_floats_ = 0;
-  core::AlignedFloats state_;       // [n_streams, stream_floats]
+  core::AlignedFloats state_;          // [n_streams, stream_floats]
   std::size_t history_size_;           // a power of two
   std::vector<std::int32_t> history_;  // [n_streams, history_size]: levels by position
   // Scratch, [n_streams, ...] each.
