@@ -98,10 +98,15 @@ void keep_nucleus(double* p, int n, double total, float top_p) {
   }
   // Those in the range, the likeliest first.
   const double low = number(reaches), high = number(above);
+  unsigned char inside[kMostLevels];
+  for (int k = 0; k < n; ++k) inside[k] = p[k] >= low && p[k] < high ? 1 : 0;
   int between[kMostLevels], n_between = 0;
-  for (int k = 0; k < n; ++k) {
-    between[n_between] = k;
-    n_between += p[k] >= low && p[k] < high ? 1 : 0;
+  for (int first = 0; first < n; first += 8) {
+    std::uint64_t any;
+    __builtin_memcpy(&any, inside + first, sizeof(any));
+    for (int k = first; k < first + 8 && any != 0; ++k) {
+      if (inside[k]) between[n_between++] = k;
+    }
   }
   for (int i = 1; i < n_between; ++i) {
     const int level = between[i];
