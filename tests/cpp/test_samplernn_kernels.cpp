@@ -331,10 +331,15 @@ void draws() {
   std::uniform_real_distribution<float> uniform;
   for (const std::size_t n : {2u, 9u, 100u, 256u}) {
     for (const float temperature : {1.0f, 0.3f, 2.0f, 0.0f}) {
-      for (const float top_p : {1.0f, 0.9f, 0.5f, 0.01f}) {
-        for (int trial = 0; trial < 50; ++trial) {
+      for (const float top_p : {1.0f, 0.99f, 0.9f, 0.5f, 0.01f}) {
+        for (int trial = 0; trial < 60; ++trial) {
           std::vector<float> logits = normal(n, random);
-          for (float& logit : logits) logit *= 3.0f;
+          // Spread out, with many equals, and nearly alike.
+          for (float& logit : logits) {
+            logit = trial % 3 == 0   ? 3.0f * logit
+                    : trial % 3 == 1 ? std::round(2.0f * logit)
+                                     : 1e-3f * logit;
+          }
           const float u = uniform(random);
           for (const KernelTable* table : available_kernels()) {
             const DrawCall call{logits.data(), n, temperature, top_p, u};
