@@ -27,7 +27,6 @@ int likeliest(const float* logits, int n) {
 
 // Levels whose probabilities are added up before others are, on every instruction set alike.
 constexpr int kStretch = 16;
-using Doubles = double __attribute__((vector_size(8 * sizeof(double))));
 
 struct Stretches {
   double sums[kMostLevels / kStretch];
@@ -50,21 +49,24 @@ struct Share {
 
 // What the probabilities that are at least `least` come to, and how many they are.
 Share share_from(const double* p, int n, double least) {
-  Doubles sums[2] = {};
-  decltype(sums[0] < sums[1]) counts[2] = {};
-  for (int k = 0; k < n; k += 16) {
-    for (int half = 0; half < 2; ++half) {
+  constexpr int kDoubles = kLanes / 2, kVectors = kStretch / kDoubles;
+  using Doubles = double __attribute__((vector_size(kDoubles * sizeof(double))));
+  using Counts = decltype(Doubles{} < Doubles{});
+  Doubles sums[kVectors] = {};
+  Counts counts[kVectors] = {};
+  for (int k = 0; k < n; k += kStretch) {
+    for (int v = 0; v < kVectors; ++v) {
       Doubles some;
-      __builtin_memcpy(&some, p + k + 8 * half, sizeof(some));
-      const auto enough = some >= least;
-      sums[half] += enough ? some : Doubles{};
-      counts[half] -= enough;
+      __builtin_memcpy(&some, p + k + v * kDoubles, sizeof(some));
+      const Counts enough = some >= least;
+      sums[v] += enough ? some : Doubles{};
+      counts[v] -= enough;
     }
   }
   Share share{0.0, 0};
-  for (int i = 0; i < 8; ++i) {
-    share.sum += sums[0][i] + sums[1][i];
-    share.count += static_cast<int>(counts[0][i] + counts[1][i]);
+  for (int i = 0; i < kStretch; ++i) {
+    share.sum += sums[i / kDoubles][i % kDoubles];
+    share.count += static_cast<int>(counts[i / kDoubles][i % kDoubles]);
   }
   return share;
 }
