@@ -1,6 +1,8 @@
 #include "core/aligned_floats.h"
 
 #include <cstdint>
+#include <cstring>
+#include <limits>
 #include <new>
 
 #if defined(__linux__)
@@ -12,9 +14,10 @@ namespace {
 
 constexpr std::align_val_t kLine{64};
 constexpr std::size_t kHugePage = std::size_t{1} << 21;  // bytes
+constexpr std::size_t kMost = std::numeric_limits<std::size_t>::max() / (2 * sizeof(float));
 
-// Zeroed bytes, a multiple of kHugePage, that begin with one; null if there are none. They are
-// never those of something before: pages that were touched stay small.
+// Bytes, a multiple of kHugePage, aligned to it; null if there are none. They come fresh from the
+// system: pages that were touched before stay small.
 void* map_huge(std::size_t bytes) {
 #if defined(__linux__)
   void* mapped =
@@ -35,10 +38,11 @@ void* map_huge(std::size_t bytes) {
 }  // namespace
 
 AlignedFloats::AlignedFloats(std::size_t n) : size_(n) {
-  const std::size_t bytes = n * sizeof(float);
-  if (bytes >= kHugePage / 2) {  // so that less than half of them is wasted
-    const std::size_t mapped = (bytes + kHugePage - 1) / kHugePage * kHugePage;
+  // From half a page on, so that at most as much again is wasted.
+  if (n >= kHugePage / 2 / sizeof(float) && n <= kMost) {
+    const std::size_t mapped = (n * sizeof(float) + kHugePage - 1) / kHugePage * kHugePage;
     if (void* memory = map_huge(mapped)) {
+      std::memset(memory, 0, mapped);  // touched here, not on the audio thread
       floats_ = {static_cast<float*>(memory), Free{mapped}};
       return;
     }

@@ -6,8 +6,8 @@
 
 namespace audiogen::core {
 
-// Zeroed floats, aligned to 64 bytes. Many of them lie in huge pages where the system has such:
-// weights that are read through for every sample are more than the processor knows small pages.
+// Zeroed floats, aligned to 64 bytes. Large arrays lie in huge pages where the system has them:
+// weights that are read through for every sample have more small pages than the TLB holds.
 class AlignedFloats {
  public:
   AlignedFloats() = default;

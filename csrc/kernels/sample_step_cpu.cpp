@@ -25,7 +25,7 @@ int likeliest(const float* logits, int n) {
   return best;
 }
 
-// Levels whose probabilities are added up before others are, on every instruction set alike.
+// Levels that are summed together first, in the same order on every instruction set.
 constexpr int kStretch = 16;
 
 struct Stretches {
@@ -82,7 +82,8 @@ void keep_nucleus(double* p, int n, double total, float top_p) {
     return static_cast<double>(core::bits_as<float>(bits));
   };
   const double wanted = static_cast<double>(top_p) * total;
-  // All that is smaller than an equal share of what may go can go; a little less, as sums round.
+  // What lies outside the nucleus has, with its smallest level, more than 1 - top_p of the total,
+  // so that level has no less than an equal share of this. 0.999: sums round.
   const double lowest = 0.999 * (1.0 - static_cast<double>(top_p)) * total / n;
   std::int32_t reaches = core::bits_as<std::int32_t>(static_cast<float>(lowest));
   std::int32_t above = 0x3f800001;  // just above 1
@@ -120,7 +121,7 @@ void keep_nucleus(double* p, int n, double total, float top_p) {
   double sum = of_above.sum;
   for (int i = 0; i < n_between; ++i) {
     double& least = p[between[i]];
-    if (sum < wanted) {
+    if (sum < wanted || sum == 0.0) {  // one stays, however little is wanted
       sum += least;
     } else {
       least = 0.0;
@@ -227,12 +228,8 @@ std::int32_t draw(const DrawCall& call) noexcept AUDIOGEN_REALTIME {
   for (int k = 0; k < n; ++k) p[k] = scaled[k];
   const int end = static_cast<int>(round_up(call.n, kStretch));
   for (int k = n; k < end; ++k) p[k] = 0.0;
-  Stretches stretches(p, end);
-  if (call.top_p < 1.0f) {
-    keep_nucleus(p, end, stretches.total, call.top_p);
-    stretches = Stretches(p, end);
-  }
-  return level_at(p, end, stretches, call.uniform);
+  if (call.top_p < 1.0f) keep_nucleus(p, end, Stretches(p, end).total, call.top_p);
+  return level_at(p, end, Stretches(p, end), call.uniform);
 }
 
 }  // namespace audiogen::kernels::inline AUDIOGEN_ISA

@@ -485,7 +485,7 @@ AUDIOGEN_HD inline double lanes_sum_from(const float* p, int n, float least) {
       Plus{});
 }
 
-// `keep_nucleus` of all lanes.
+// Keeps the fewest of the likeliest levels that reach top_p, as `draw` of the CPU does.
 AUDIOGEN_HD inline void lanes_keep_nucleus(float* p, int n, float top_p) {
   const double wanted = static_cast<double>(top_p) * lanes_sum_from(p, n, 0.0f);
   std::int32_t reaches = 0, above = 0x3f800001;  // 0 and just above 1, the greatest of p

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "core/random.h"
+#include "kernels/conv_rows.h"
 #include "models/carver.h"
 #include "models/weight_reader.h"
 

@@ -18,7 +18,6 @@
 #include "core/aligned_floats.h"
 #include "core/realtime.h"
 #include "core/safetensors.h"
-#include "kernels/conv_rows.h"
 #include "kernels/dispatch.h"
 #include "kernels/matrix.h"
 #include "kernels/sample_step.h"

@@ -10,10 +10,12 @@
 
 #include "check.h"
 #include "core/aligned_floats.h"
+#include "core/realtime.h"
 #include "kernels/dispatch.h"
 
 using namespace audiogen::kernels;
 using audiogen::core::AlignedFloats;
+using audiogen::core::DenormalGuard;
 
 namespace {
 
@@ -361,9 +363,35 @@ void draws() {
     CHECK(table->draw({sharp.data(), 4, 1.0f, 1.0f, 1.0f - 0x1p-24f}) == 1);
     CHECK(table->draw({sharp.data(), 4, 1e-4f, 1.0f, 0.0f}) == 1);
     CHECK(table->draw({sharp.data(), 4, 1e-3f, 1.0f, 0.5f}) == 1);
-    const std::vector<float> wild = {NAN, INFINITY, -INFINITY};
-    const int level = table->draw({wild.data(), 3, 1.0f, 0.9f, 0.5f});
-    CHECK(level >= 0 && level < 3);
+    // All equal: half of them, and the first alone, where vectors end and sums round.
+    for (const std::size_t n : {16u, 17u, 20u, 24u, 256u}) {
+      const std::vector<float> same(n, -2.5f);
+      for (const float u : {0.0f, 0.4f, 1.0f - 0x1p-24f}) {
+        const int half = static_cast<int>((n + 1) / 2);
+        CHECK(table->draw({same.data(), n, 1.0f, 0.5f, u}) ==
+              static_cast<int>(static_cast<float>(half) * u));
+        CHECK(table->draw({same.data(), n, 1.0f, 1e-6f, u}) == 0);
+        CHECK(table->draw({same.data(), n, 1.0f, 1.0f - 0x1p-24f, u}) ==
+              static_cast<int>(static_cast<float>(n) * u));
+      }
+    }
+    const DenormalGuard guard;
+    const std::vector<float> two = {0.0f, 5.0f};
+    CHECK(table->draw({two.data(), 2, 1.0f, 1e-40f, 0.5f}) == 1);
+    // What isn't a number, in a vector and behind it: some level.
+    for (const std::size_t at : {0u, 5u, 39u}) {
+      for (const float what : {NAN, INFINITY, -INFINITY}) {
+        std::vector<float> wild = normal(40, random);
+        wild[at] = what;
+        for (const float top_p : {1.0f, 0.9f}) {
+          const int level = table->draw({wild.data(), wild.size(), 1.0f, top_p, 0.5f});
+          CHECK(level >= 0 && level < 40);
+        }
+      }
+    }
+    const std::vector<float> none(40, -INFINITY);
+    const int level = table->draw({none.data(), none.size(), 1.0f, 0.9f, 0.5f});
+    CHECK(level >= 0 && level < 40);
   }
 }
 
