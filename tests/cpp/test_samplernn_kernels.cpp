@@ -375,6 +375,10 @@ void draws() {
               static_cast<int>(static_cast<float>(n) * u));
       }
     }
+    // The first of 255 equals: that the nucleus is one level doesn't make it the first of all.
+    std::vector<float> nearly(256, -2.5f);
+    nearly[0] = std::nextafter(-2.5f, -3.0f);
+    CHECK(table->draw({nearly.data(), 256, 1.0f, 1e-6f, 0.5f}) == 1);
     const DenormalGuard guard;
     const std::vector<float> two = {0.0f, 5.0f};
     CHECK(table->draw({two.data(), 2, 1.0f, 1e-40f, 0.5f}) == 1);
