@@ -84,6 +84,10 @@ def read_channels(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:
     """
     import soundfile
 
+    if not os.path.exists(path):
+        raise FormatError(f"{path}: isn't there; check the name")
+    if os.path.isdir(path):
+        raise FormatError(f"{path}: is a folder; give a sound file")
     try:
         name = os.fsencode(path) if os.name == "posix" else path  # which need not be UTF-8
         samples, rate = soundfile.read(name, dtype="float32", always_2d=True)

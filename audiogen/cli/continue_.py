@@ -80,6 +80,7 @@ def continue_(
     import numpy as np
 
     from audiogen.audio_file import HIGHEST_RATE, LOWEST_RATE, check_output, read_channels
+    from audiogen.engine.texture import MOST_CHANNELS
 
     output = output or Path(f"{intro.stem}-continued.wav")
     check_output(output)
@@ -98,6 +99,13 @@ def continue_(
         raise FormatError(
             f"{intro}: has {rate} Hz; {LOWEST_RATE} to {HIGHEST_RATE} Hz are wanted; resample it"
         )
+    n_samples, n_channels = before.shape
+    if n_channels > MOST_CHANNELS:
+        raise FormatError(
+            f"{intro}: has {n_channels} channels; up to {MOST_CHANNELS} can be continued"
+        )
+    if n_samples < n_channels:
+        raise FormatError(f"{intro}: has {n_samples} samples; give about a second or more")
     texture = open_texture(preset, "continue", precision)
 
     one = before[:, :1] if (before == before[:, :1]).all() else before

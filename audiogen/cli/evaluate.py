@@ -54,9 +54,9 @@ def evaluate(
     minutes: Annotated[
         float, typer.Option(min=0.1, help="Length of the stream that must stay alive.")
     ] = 10.0,
-    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of the draw.")] = 0,
     tracker: Annotated[
-        TrackerName, typer.Option(help="Pitch tracker; praat needs audiogen[eval].")
+        TrackerName, typer.Option(help="Pitch tracker; praat needs audiogen\\[eval].")
     ] = TrackerName.praat,
     card: Annotated[
         bool, typer.Option("--card", help="Write what was measured into the preset's card, too.")
@@ -159,6 +159,7 @@ def _measure_texture(name: str, preset: Preset, data: Path | None) -> Callable[.
     texture: Any = audiogen.load(name)
 
     def generate(seconds: float, seed: int, prime: np.ndarray | None) -> np.ndarray:
-        return texture.generate(seconds, prime=prime, seed=seed)
+        timbre = texture.timbres[seed % len(texture.timbres)] if texture.timbres else None
+        return texture.generate(seconds, prime=prime, seed=seed, timbre=timbre)
 
     return partial(evaluate_texture, generate, sample_rate=rate, real=real)

@@ -24,9 +24,11 @@ from audiogen.cli.sound import (
     draw,
     numbered,
     open_texture,
+    print_drums,
     print_speed,
     print_turned_down,
     progress_bar,
+    read_music,
     read_temperature,
     resampled,
     steady,
@@ -254,8 +256,7 @@ def _play(
     _print_voices(music, voices, written)
     for warning in dict.fromkeys(str(entry.message) for entry in caught):
         typer.echo(f"  note: {warning}")
-    if n_drums:
-        typer.echo(f"  note: {n_drums} drum notes are left out; no preset has drums")
+    print_drums(n_drums)
     print_turned_down(turned_db, target.gain_db)
     if target.plot:
         title = f"{target.path.name}  ·  {', '.join(dict.fromkeys(voices.values()))}"
@@ -269,19 +270,14 @@ def _render_score(score: Score, voices: dict[int | None, str], **options: Any) -
 
 
 def _read_score(source: Path | str) -> tuple[Score, int]:
-    """The score less its drums, and how many notes those are."""
-    from audiogen.notes import as_score
-
-    score = as_score(source)
-    music = score.without_drums()
-    if not music.notes:
-        raise ParameterError(f"{source}: has only drum notes (channel 10), which no preset plays")
+    """As `read_music`, no longer than the memory holds."""
+    music, n_drums = read_music(source)
     if music.duration_s > LONGEST_S:
         raise ParameterError(
             f"{source if isinstance(source, Path) else 'notes'}: lasts {music.duration_s:.0f} s; "
             f"up to {LONGEST_S:.0f} s can be rendered at once"
         )
-    return music, len(score) - len(music)
+    return music, n_drums
 
 
 def _read_program(option: str) -> tuple[int, str]:

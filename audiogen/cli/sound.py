@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     import numpy as np
 
     from audiogen.engine.texture import Temperature, Texture
+    from audiogen.notes import Score
 
 LONGEST_S = 4 * 3600.0  # a render is held in memory: 4 h at 44.1 kHz are 2.5 GB
+
+HOTTEST = 100.0  # temperature: far beyond what differs from noise
 
 MOST_VARIATIONS = 1000  # all at once; each has its own state
 
@@ -106,6 +109,22 @@ def check_seed(seed: int) -> None:
         raise ParameterError(f"--seed {seed} isn't usable; give 0 to 2^64 - 1")
 
 
+def read_music(source: Path | str) -> tuple[Score, int]:
+    """A score less its drums, and how many notes those are."""
+    from audiogen.notes import as_score
+
+    score = as_score(source)
+    music = score.without_drums()
+    if not music.notes:
+        raise ParameterError(f"{source}: has only drum notes (channel 10), which no preset plays")
+    return music, len(score) - len(music)
+
+
+def print_drums(n_drums: int, err: bool = False) -> None:
+    if n_drums:
+        typer.echo(f"  note: {n_drums} drum notes are left out; no preset has drums", err=err)
+
+
 def steady(temperature: Temperature | None) -> float | None:
     """What `read_temperature` gave, if it is a number, as notes want it."""
     if isinstance(temperature, (int, float)) or temperature is None:
@@ -144,8 +163,10 @@ def read_temperature(text: str | None) -> Temperature | None:
         raise ParameterError(
             f"--temperature {text} isn't usable; its seconds must rise, from 0 or more"
         )
-    if not all(0 <= temperature < math.inf for _, temperature in curve):
-        raise ParameterError(f"--temperature {text} isn't usable; give 0 or more; 1 is as trained")
+    if not all(0 <= temperature <= HOTTEST for _, temperature in curve):
+        raise ParameterError(
+            f"--temperature {text} isn't usable; give 0 to {HOTTEST:g}; 1 is as trained"
+        )
     return curve if ":" in text else curve[0][1]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 import sys
@@ -18,14 +19,15 @@ from audiogen.cli.sound import (
     TOP_P_HELP,
     AnyPrecision,
     Precision,
-    check_seconds,
     check_seed,
     check_top_p,
     open_texture,
+    print_drums,
+    read_music,
     read_temperature,
     steady,
 )
-from audiogen.errors import ParameterError
+from audiogen.errors import AudiogenError, ParameterError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -101,6 +103,8 @@ def stream(
     curve = read_temperature(temperature)
     if sample_rate is not None:
         check_sample_rate(sample_rate)
+    if sys.stdout is None:
+        raise ParameterError("standard output is closed; pipe it, or send it to a file")
     if sys.stdout.isatty():
         raise ParameterError(
             "samples aren't for a terminal; pipe them, as in `audiogen stream PRESET --wav | aplay`"
@@ -110,7 +114,7 @@ def stream(
     rate = sample_rate or loaded.sample_rate
     if loaded.plays_notes:
         for option, value in {"--seconds": seconds, "--stereo": stereo}.items():
-            if value:
+            if value is not None and value is not False:
                 raise ParameterError(f"{option} is for presets without notes")
         if (midi is None) == (notes is None):
             raise ParameterError(f"preset {loaded.name!r} plays notes; give --midi or --notes")
@@ -124,15 +128,15 @@ def stream(
             raise ParameterError(
                 f"preset {loaded.name!r} plays no notes, it makes sound on its own; leave them out"
             )
-        if seconds is not None:
-            check_seconds(seconds, 2 if stereo else 1)
+        if seconds is not None and not 0 < seconds < math.inf:
+            raise ParameterError(f"--seconds {seconds:g} isn't usable; give more than 0")
         texture = open_texture(name, "stream", precision)
         blocks = texture.stream(
             BLOCK, temperature=curve, top_p=top_p, seed=seed, stereo=stereo, timbre=timbre
         )
         pieces = _at_rate(blocks, texture.sample_rate, rate, 2 if stereo else 1)
         if seconds is not None:
-            pieces = _first(pieces, round(seconds * rate))
+            pieces = _first(pieces, max(1, round(seconds * rate)))
     n_channels = 2 if stereo else 1
     kind = "WAV" if wav else f"raw, play with aplay -f {_APLAY[format_]} -r {rate} -c {n_channels}"
     typer.echo(f"{rate} Hz, {'stereo' if stereo else 'mono'}, {format_.value}, {kind}", err=True)
@@ -145,10 +149,10 @@ def _notes(
 ) -> Iterator[np.ndarray]:
     """The sound of notes, each program by the timbre that `audiogen render` gives it."""
     from audiogen.engine.synth import stream_score
-    from audiogen.notes import as_score
     from audiogen.presets import assign_programs
 
-    score = as_score(source).without_drums()
+    score, n_drums = read_music(source)
+    print_drums(n_drums, err=True)
     programs = score.programs if isinstance(source, Path) else ()
     voices = assign_programs(programs, [preset], timbre)
     blocks = stream_score(score, voices, BLOCK, **options)
@@ -206,5 +210,10 @@ def _write(header: bytes, pieces: Iterator[np.ndarray], format_: Format, out: Bi
     except BrokenPipeError:
         # What is still in Python's buffer has nowhere to go; don't let the exit complain of it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+        raise AudiogenError(
+            f"standard output can't be written ({error.strerror}); make room, or pipe it elsewhere"
+        ) from None
     except KeyboardInterrupt:
         pass

@@ -21,6 +21,14 @@ from audiogen.errors import ParameterError
 class Families(TyperGroup):
     """The families, and a folder in place of one: then its sounds choose."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0].startswith("-") and args[0] not in ("-h", "--help"):
+            raise ParameterError(
+                f"{args[0]} stands before the folder of sounds, which comes first:"
+                " audiogen train FOLDER -o PRESET"
+            )
+        return super().parse_args(ctx, args)
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args[0] in self.commands:
             return super().resolve_command(ctx, args)
@@ -78,7 +86,9 @@ Resume = Annotated[
 PreviewMinutes = Annotated[
     float, typer.Option(min=0.0, help="Between previews to hear and see; 0 for none.")
 ]
-Seed = Annotated[int, typer.Option(min=0)]
+Seed = Annotated[
+    int, typer.Option(min=0, max=2**63 - 1, help="Of all that is random; same seed, same preset.")
+]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
 Description = Annotated[str, typer.Option(help="A sentence for the preset.")]
 Author = Annotated[
@@ -358,7 +368,9 @@ def samplernn(
         float | None,
         typer.Option(min=0.0, help="May be another with --resume.", show_default="0.02"),
     ] = None,
-    held_out: Annotated[float, typer.Option(min=0.001, max=0.5, help="Share of files.")] = 0.05,
+    held_out: Annotated[
+        float, typer.Option(min=0.001, max=0.5, help="Share of the sound, or of notes.")
+    ] = 0.05,
     augmentation: Annotated[
         float,
         typer.Option(min=0.0, max=1.0, help="To vary speed, level, polarity; 1 for little sound."),
@@ -442,6 +454,7 @@ def samplernn(
     checkpoints, state = begin(output, run, resume, processes)
     _require_family(state, "samplernn")
     torch.set_num_threads(threads)
+    begun_with = None if start is None else load_preset(start)
     of_notes = is_set(data)
     usual = default_recipe(of_notes)
     model = usual.model
@@ -506,9 +519,11 @@ def samplernn(
 
     if state is not None:
         steps = _steps_of(state, steps)
+        if minutes is not None:
+            say(f"--minutes is for the beginning: this training has {steps} steps")
     trainer = make(steps or processes.told(steps_in(60.0 * (minutes or 0.0), make(1_000_000))))
-    if start is not None:
-        start_from(trainer, load_preset(start))
+    if begun_with is not None:
+        start_from(trainer, begun_with)
     if state is not None:
         trainer.restore(state)
     card: dict[str, Any] = {

@@ -38,6 +38,11 @@ def _run_of(output: Path) -> Path:
 
 
 def _check_output(output: Path) -> None:
+    from audiogen.presets import find_faults
+
+    for fault in find_faults({"name": output.name}):
+        if fault.startswith("name "):
+            raise AudiogenError(f"{output}: a preset has its folder's name, but {fault}")
     if output.exists() and not (output / "preset.toml").is_file():
         if not output.is_dir() or any(output.iterdir()):
             raise AudiogenError(f"{output}: isn't empty and isn't a preset; choose another folder")

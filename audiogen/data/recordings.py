@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -59,24 +59,24 @@ class Recordings:
         """Names of the subfolders, sorted."""
         return sorted({file.label for file in self.files})
 
-    @property
-    def minutes(self) -> float:
-        return sum(len(file.samples) for file in self.files) / self.sample_rate / 60.0
-
     def by_label(self) -> Recordings:
         """Those of subfolders alone; the others are left out."""
         loose = tuple((file.name, "is in no subfolder") for file in self.files if not file.label)
         files = tuple(file for file in self.files if file.label)
         return replace(self, files=files, skipped=self.skipped + loose)
 
-    def split(self, held_out: float, seed: int) -> tuple[list[Recording], list[Recording]]:
-        """Files to train on and files held out, each label sharing in both where it can.
+    def split(
+        self, held_out: float, seed: int, by_label: bool = False
+    ) -> tuple[list[Recording], list[Recording]]:
+        """Files to train on and files held out.
 
         Parameters
         ----------
         held_out : float
-            Share of each label's length; one file of it or more.
+            Share of the length; one file or more.
         seed : int
+        by_label : bool
+            Whether the share is of each label, of which one file always trains.
 
         Returns
         -------
@@ -85,18 +85,22 @@ class Recordings:
         Raises
         ------
         ParameterError
-            If there are fewer than two files.
+            If there are fewer than two files, or of each label.
         """
-        if len(self.files) < 2:
+        groups = [list(self.files)]
+        if by_label:
+            groups = [[f for f in self.files if f.label == label] for label in self.labels]
+        if max(map(len, groups), default=0) < 2:
+            what = "each class has" if by_label else "there is"
+            left_out = f"; left out: {_named(self.skipped)}" if self.skipped else ""
             raise ParameterError(
-                f"there is {len(self.files)} usable file; 2 or more are wanted, of which one is"
-                " held out: cut a long recording into several"
+                f"{what} 1 usable file; 2 or more are wanted, of which one is held out: cut a long"
+                f" recording into several{left_out}"
             )
         draw = np.random.default_rng(seed)
         training: list[Recording] = []
         held: list[Recording] = []
-        for label in self.labels:
-            files = [file for file in self.files if file.label == label]
+        for files in groups:
             wanted = held_out * sum(len(file.samples) for file in files)
             taken = 0
             *order, last = draw.permutation(len(files))  # the last one always trains
@@ -153,8 +157,7 @@ def read_recordings(
         except FormatError as error:
             skipped.append((str(name), str(error).removeprefix(f"{path}: ")))
     if not kept:
-        names = ", ".join(f"{name} ({why})" for name, why in skipped[:3])
-        raise FormatError(f"{folder}: holds no sound that can be used; left out: {names}")
+        raise FormatError(f"{folder}: holds no sound that can be used; left out: {_named(skipped)}")
     gain = PEAK / max(float(np.abs(file.samples).max()) for file in kept)
     files = tuple(Recording(f.name, f.label, f.samples * np.float32(gain)) for f in kept)
     return Recordings(sample_rate, files, tuple(skipped))
@@ -180,6 +183,11 @@ def joined(files: list[Recording], sample_rate: int, seed: int) -> tuple[np.ndar
     samples = [np.concatenate((files[i].samples, gap)) for i in order]
     owners = [np.full(len(part), i, np.int32) for i, part in zip(order, samples, strict=True)]
     return np.concatenate(samples), np.concatenate(owners)
+
+
+def _named(skipped: Sequence[tuple[str, str]]) -> str:
+    """The first of what was left out."""
+    return ", ".join(f"{name} ({why})" for name, why in skipped[:3])
 
 
 def _trimmed(samples: np.ndarray, sample_rate: int) -> np.ndarray:

@@ -157,10 +157,14 @@ def _listen(preset: Preset, result: Verification, progress: Callable[[int, int],
     from audiogen.engine import Synth, Texture
 
     if not preset.plays_notes:
-        made = Texture(preset).generate(TEXTURE_S, seed=0)
-        result.n_heard = 1
-        result.faults += [f"texture: {fault}" for fault in _sounding_faults(made)]
-        progress(1, 1)
+        texture = Texture(preset)
+        timbres: list[str | None] = [*texture.timbres] or [None]
+        for i, timbre in enumerate(timbres):
+            made = texture.generate(TEXTURE_S, seed=0, timbre=timbre)
+            what = "texture" if timbre is None else f"timbre {timbre}"
+            result.faults += [f"{what}: {fault}" for fault in _sounding_faults(made)]
+            result.n_heard += 1
+            progress(i + 1, len(timbres))
         return
     synth = Synth(preset)
     result.plays_notes = True

@@ -469,7 +469,7 @@ def read_training_data(
     excerpt_s : float, s
     chunk : int, samples
     held_out : float
-        Share of the files or notes.
+        Share of the sound or of the notes.
     seed : int
         Of the split.
     by_subfolder : bool
@@ -516,7 +516,7 @@ def read_training_data(
         )
     if labels:
         model = replace(model, conditioning="class", n_classes=len(labels))
-    training, held = found.split(held_out, seed)
+    training, held = found.split(held_out, seed, by_label=by_subfolder)
 
     def excerpts(files: list[Recording], *changes: float) -> RecordedExcerpts:
         return RecordedExcerpts(files, labels, model, sample_rate, excerpt_s, chunk, seed, *changes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,8 +26,11 @@ from audiogen.training.export import (
 )
 from audiogen.training.samplernn import Trainer
 
-PREVIEW_S = 8.0
-SKETCH_S = 2.5  # while training
+if TYPE_CHECKING:
+    from audiogen.engine import Texture
+
+PREVIEW_S = 8.0  # of each class
+SKETCH_S = 2.5  # of each class, while training
 FINAL_S = 240.0  # of held-out sound that the finished preset is measured on
 
 
@@ -100,8 +103,8 @@ def start_from(trainer: Trainer, preset: Preset) -> None:
 
     if not isinstance(preset, SamplernnPreset):
         raise ParameterError(f"preset {preset.name!r} isn't a SampleRNN; name one that is")
-    sizes = _sizes(trainer)
-    came = preset.samplernn.model_dump()
+    sizes = _sizes(trainer) | {"sample_rate": trainer.recipe.sample_rate}
+    came = preset.samplernn.model_dump() | {"sample_rate": preset.sample_rate}
     different = [name for name in sizes if came[name] != sizes[name]]
     if different:
         name = different[0]
@@ -177,7 +180,7 @@ def sketch_samplernn(
             samples, sample_rate, _ = each_timbre(draft, 1.0, N_SKETCHED)
             return samples, sample_rate
         texture = Texture(draft)
-        return texture.generate(SKETCH_S, seed=0), texture.sample_rate
+        return each_class(texture, SKETCH_S), texture.sample_rate
 
 
 def _sizes(trainer: Trainer) -> dict[str, Any]:
@@ -188,6 +191,12 @@ def _sizes(trainer: Trainer) -> dict[str, Any]:
     return config | {"frame_sizes": list(config["frame_sizes"])}
 
 
+def each_class(texture: Texture, seconds: float) -> np.ndarray:
+    """Let a texture sound, its classes one after the other."""
+    names: list[str | None] = [*texture.timbres] or [None]
+    return np.concatenate([texture.generate(seconds, seed=0, timbre=name) for name in names])
+
+
 def preview_texture(folder: Path, scratch: Path) -> dict[str, Path]:
     """Let a preset sound for a while; returns ``preview.flac`` and ``preview.png``."""
     from audiogen.audio_file import write_audio
@@ -195,7 +204,7 @@ def preview_texture(folder: Path, scratch: Path) -> dict[str, Path]:
     from audiogen.plot import plot_rainbowgram
 
     texture = Texture(folder)
-    samples: np.ndarray = texture.generate(PREVIEW_S, seed=0)
+    samples = each_class(texture, PREVIEW_S)
     files = {name: scratch / name for name in ("preview.flac", "preview.png")}
     write_audio(files["preview.flac"], samples, texture.sample_rate)
     plot_rainbowgram(samples, texture.sample_rate, files["preview.png"], texture.preset.name)

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from audiogen.training.checkpoints import n_bytes_of
 
 NARROWEST = 8  # side of a matrix that Muon takes
-# It takes none that hears samples or what the network is told. With its steps, which are as long in
-# every direction, much was made of little there, and some notes that were held out fell apart.
+# It takes none that brings frames or what the network is told into it. With its steps, which are as
+# long in every direction, much was made of little there, and some held-out notes fell apart.
 OUTERMOST = ("tiers.0.ih.0.weight", "input.weight", "features.weight")
 ADAM_SHARE = 0.6  # Adam's rate, of Muon's
 MOMENTUM = 0.95

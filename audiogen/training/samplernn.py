@@ -118,6 +118,11 @@ def default_recipe(of_notes: bool) -> Recipe:
     return replace(recipe, batch=64, astray=0.25, lost=0.05, model=model)
 
 
+def _flat(recipe: dict[str, Any]) -> dict[str, Any]:
+    """Its fields and the model's."""
+    return {name: value for name, value in recipe.items() if name != "model"} | recipe["model"]
+
+
 def recipe_of(state: dict[str, Any]) -> dict[str, Any]:
     """What a checkpoint was trained by; older ones don't say all of it."""
     return {"onset_weight": 1.0, "lost": 0.0} | state["recipe"]
@@ -334,12 +339,16 @@ class Trainer:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a `state`, as if training had never stopped; its rate may be another."""
-        parts = state["optimiser"].keys() != self.optimiser.state_dict().keys()
-        rate = {"learning_rate": self.recipe.learning_rate}
-        if parts or recipe_of(state) | rate != asdict(self.recipe):
+        here, there = _flat(asdict(self.recipe)), _flat(recipe_of(state))
+        fields = [
+            name for name in here if name != "learning_rate" and there.get(name) != here[name]
+        ]
+        if state["optimiser"].keys() != self.optimiser.state_dict().keys():
+            fields.append("optimiser")
+        if fields:
             raise ParameterError(
-                "the checkpoint was made with another recipe; start anew in another folder, or"
-                " give the same arguments"
+                f"the checkpoint was made with another recipe ({', '.join(fields)}); start anew in"
+                " another folder, or give the same arguments"
             )
         if state.get("sums_of_data", self._sums) != self._sums:
             raise ParameterError(

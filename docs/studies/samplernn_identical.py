@@ -8,13 +8,12 @@ an edge of the cumulative probabilities past the uniform number; how near that l
     python docs/studies/samplernn_identical.py                  # the paper's size, random weights
     python docs/studies/samplernn_identical.py speech-sketch --seeds 20    # a preset, 20 times 10 s
 
-What came out (AMD EPYC, AVX-512; speech-sketch and percussion-sketch as they were before they were
-trained anew): of 20 times 10 s, 9 of piano-sketch are the same to the last sample, 5 of
-speech-sketch and 3 of percussion-sketch, and 1 of 4 at the paper's size. In the others
-1 to 8 of 160,000 levels differ, 1 to 3 on average, at each of which the uniform number lay within
-2e-6 of an edge, where float32 doesn't tell on which side. So the sound is PyTorch's but for draws
-that are ties within rounding, and a sound that PyTorch makes on its own parts from ours at the
-first of them.
+What came out (AMD EPYC, AVX-512; the presets as they were before they were trained anew): of 20
+times 10 s, 9 of piano-sketch are the same to the last sample, 5 of speech-sketch and 3 of
+percussion-sketch, and 1 of 4 at the paper's size. In the others 1 to 8 of 160,000 levels differ, 1
+to 3 on average, at each of which the uniform number lay within 2e-6 of an edge, where float32
+doesn't tell on which side. So the sound is PyTorch's but for draws that are ties within rounding,
+and a sound that PyTorch makes on its own parts from ours at the first of them.
 """
 
 from __future__ import annotations
@@ -92,6 +91,8 @@ def model_of(name: str) -> SampleRNN:
     from audiogen.presets import load_preset
 
     preset = load_preset(name)
+    if preset.plays_notes:
+        raise SystemExit(f"{name} is told notes, which this study doesn't tell; name another")
     table = preset.samplernn.model_dump()
     names = {field.name for field in fields(SampleRNNConfig)}
     table = {key: value for key, value in table.items() if key in names}

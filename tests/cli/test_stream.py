@@ -59,7 +59,8 @@ def test_a_midi_file(pipe: Any, folder: Path) -> None:
         track.append(mido.Message("note_on", note=key, channel=channel, time=50))
         track.append(mido.Message("note_off", note=key, channel=channel, time=100))
     mido.MidiFile(tracks=[track]).save("song.mid")
-    status, data, _ = pipe("plucked|--midi|song.mid")
+    status, data, said = pipe("plucked|--midi|song.mid")
+    assert "note: 1 drum notes are left out" in said
     plucked = load_preset(folder.parent / "presets" / "plucked")
     score = read_midi("song.mid").without_drums()
     voices = assign_programs(score.programs, [plucked])
@@ -120,6 +121,23 @@ def test_it_ends_quietly_when_nobody_reads(murmur: Path) -> None:
     assert said.splitlines()[-1].startswith("8000 Hz, mono") and "Error" not in said
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_full_disk_and_a_closed_output_are_told(murmur: Path) -> None:
+    runs = "from audiogen.cli.main import main; main()"
+    command = f"{sys.executable} -c '{runs}' stream {murmur} --seconds 0.1"
+    for redirected, sentence in (
+        ("> /dev/full", "audiogen: standard output can't be written (No space left on device)"),
+        (">&-", "audiogen: standard output is closed"),
+    ):
+        told = subprocess.run(f"{command} {redirected}", shell=True, capture_output=True, text=True)
+        assert told.returncode == 2 and sentence in told.stderr and "Error" not in told.stderr
+
+
+def test_a_part_of_a_sample_is_one(pipe: Any, murmur: Path) -> None:
+    status, data, _ = pipe("murmur|--seconds|1e-9")
+    assert status == 0 and len(data) == 4
+
+
 def test_notes_outside_the_range_are_told(pipe: Any, murmur: Path) -> None:
     status, _, said = pipe("winds|--notes|C0:0.01")
     assert status == 0 and "note: 1 notes lie outside the pitches 36 to 84" in said
@@ -139,6 +157,8 @@ def test_notes_outside_the_range_are_told(pipe: Any, murmur: Path) -> None:
         ("winds|--notes|H4", "'H4' can't be read"),
         ("winds:kazoo|--notes|C4", "timbre 'kazoo' isn't known; there are: flute"),
         ("murmur|--seconds|0", "--seconds 0 isn't usable"),
+        ("winds|--notes|C4|--seconds|0", "--seconds is for presets without notes"),
+        ("winds|--midi|drums.mid", "drums.mid: has only drum notes"),
         ("murmur|--seed|-1", "--seed -1 isn't usable"),
         ("murmur|--sample-rate|1", "sample_rate=1 isn't usable"),
         ("murmur|--temperature|hot", "--temperature hot can't be read"),
@@ -146,6 +166,10 @@ def test_notes_outside_the_range_are_told(pipe: Any, murmur: Path) -> None:
     ],
 )
 def test_bad_input_is_named(pipe: Any, murmur: Path, line: str, sentence: str) -> None:
+    import mido
+
+    drum = mido.Message("note_on", note=40, channel=9)
+    mido.MidiFile(tracks=[mido.MidiTrack([drum])]).save("drums.mid")
     status, data, said = pipe(line)
     assert status == 2 and data == b""
     assert sentence in said and said.count("\n") == 1 and said.startswith("audiogen: ")

@@ -92,22 +92,34 @@ def many(tmp_path):
 
 
 def test_a_split_shares_out_files_of_every_label(many):
-    training, held = many.split(0.2, seed=3)
+    training, held = many.split(0.2, seed=3, by_label=True)
     assert sorted(f.name for f in training + held) == [f.name for f in many.files]
     for label in ("low", "high"):
         parts = [[f for f in part if f.label == label] for part in (training, held)]
         length = [sum(len(f.samples) for f in part) for part in parts]
         assert 0.2 <= length[1] / sum(length) < 0.36
-    again = many.split(0.2, seed=3)
+    again = many.split(0.2, seed=3, by_label=True)
     assert [f.name for f in again[1]] == [f.name for f in held]
-    other = many.split(0.2, seed=4)
+    other = many.split(0.2, seed=4, by_label=True)
     assert {f.name for f in other[1]} != {f.name for f in held}
 
 
 def test_one_file_cannot_be_split(tmp_path):
     soundfile.write(tmp_path / "only.wav", tone(1.0), RATE)
-    with pytest.raises(ParameterError, match="1 usable file; 2 or more"):
+    (tmp_path / "broken.wav").write_bytes(b"no sound")
+    with pytest.raises(ParameterError, match=r"1 usable file; 2 or more.*left out: broken\.wav"):
         read_recordings(tmp_path, RATE).split(0.1, 0)
+
+
+def test_subfolders_that_are_no_classes_change_no_split(tmp_path):
+    for i in range(6):
+        (tmp_path / f"{i}").mkdir()
+        soundfile.write(tmp_path / f"{i}" / "a.wav", tone(0.3), RATE)
+    found = read_recordings(tmp_path, RATE)
+    training, held = found.split(0.3, 0)
+    assert (len(training), len(held)) == (4, 2)
+    with pytest.raises(ParameterError, match="each class has 1 usable file"):
+        found.split(0.3, 0, by_label=True)
 
 
 def test_joined_files_stand_in_random_order_with_gaps(many):

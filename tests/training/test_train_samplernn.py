@@ -19,6 +19,7 @@ import audiogen  # noqa: E402
 from audiogen.cli.main import main  # noqa: E402
 from audiogen.data.nsynth import SetWriter  # noqa: E402
 from audiogen.data.splits import read_split  # noqa: E402
+from audiogen.evaluation.verify import verify_preset  # noqa: E402
 from audiogen.models.samplernn import SampleRNNConfig  # noqa: E402
 from audiogen.presets import load_preset  # noqa: E402
 from audiogen.representation.harmonic import pitch_to_hz  # noqa: E402
@@ -159,8 +160,8 @@ def test_a_refused_training_changes_nothing_of_the_one_that_runs(recordings, tmp
     with Checkpoints(folder, print).claimed():
         assert run(*words, "--resume", "--description", "another") == 2
     assert "another training writes there" in capsys.readouterr().err
-    assert run(*words, "--resume", "--seed", 1) == 2
-    assert "another recipe" in capsys.readouterr().err
+    assert run(*words, "--resume", "--seed", 1, "--dim", 9) == 2
+    assert "another recipe (seed, dim)" in capsys.readouterr().err
     assert contents() == before
 
 
@@ -240,6 +241,7 @@ def test_minutes_become_steps_that_a_resumed_training_keeps(recordings, tmp_path
     assert steps > 1
     assert run(*words, "--resume") == 0
     assert load_preset(out).training.steps == steps
+    assert f"--minutes is for the beginning: this training has {steps}" in capsys.readouterr().err
     assert run(*words, "--steps", 3) == 2
     assert "one of the two" in capsys.readouterr().err
 
@@ -270,6 +272,9 @@ def test_subfolders_become_timbres(recordings, notes, tmp_path, capsys):
         texture.generate(0.1, timbre="high"), texture.generate(0.1, timbre="low")
     )
     assert "left out: loose.wav: is in no subfolder" in capsys.readouterr().err
+    assert verify_preset(out).n_heard == 2
+    preview, rate = soundfile.read(out / "preview.flac")
+    assert len(preview) == 2 * 8 * rate  # each sounds
     words = ("--steps", 2, "--classes", *SMALL)
     assert run("train", "samplernn", notes, "-o", tmp_path / "x", *words) == 2
     assert "classes are of recordings" in capsys.readouterr().err
@@ -379,6 +384,8 @@ def test_pitch_and_velocity_are_told_a_little_wrong_and_the_same_throughout_a_no
         (("--steps", 2, "--rnn", "rnn"), "gru, lstm"),
         (("--steps", 2, "--levels", 1000), "65536"),
         (("--steps", 2, "--chunk", 31), "multiple of the longest frame"),
+        (("--steps", 2, "--from", "nowhere"), "preset 'nowhere' isn't known"),
+        (("--steps", 2, "--seed", 2**63), "--seed"),
         ((), "one of the two"),
     ],
 )
@@ -392,6 +399,16 @@ def test_a_place_that_cannot_be_made_is_named(recordings, capsys):
     out = recordings / "broken.wav" / "mine"
     assert run("train", "samplernn", recordings, "-o", out, "--steps", 1, *SMALL) == 2
     assert "broken.wav/mine.run: can't be made" in capsys.readouterr().err
+
+
+def test_a_preset_has_a_name(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    out = tmp_path / "My Preset"
+    assert run("train", "samplernn", tmp_path / "empty", "-o", out, "--steps", 2) == 2
+    assert "name = 'My Preset' isn't right; give a name of small" in capsys.readouterr().err
+    assert run("train", "-o", tmp_path / "x", tmp_path / "empty") == 2
+    assert "-o stands before the folder of sounds" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
 
 
 def test_an_empty_folder_is_refused(tmp_path, capsys):
@@ -469,3 +486,6 @@ def test_a_training_begins_with_a_preset_of_the_same_sizes(recordings, tmp_path,
     wider = (*words, "-o", tmp_path / "third", "--steps", 1, "--from", first, "--dim", 9)
     assert run(*wider) == 2
     assert "has dim = 8; this training has 9" in capsys.readouterr().err
+    faster = (*words, "-o", tmp_path / "third", "--steps", 1, "--from", first)
+    assert run(*faster, "--sample-rate", 16000) == 2
+    assert "has sample_rate = 8000; this training has 16000" in capsys.readouterr().err
