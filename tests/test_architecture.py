@@ -48,7 +48,7 @@ NATIVE: dict[str, tuple[set[str], tuple[str, ...]]] = {
     "cuda": ({"cuda", "kernels", "core"}, ("cuda_runtime.h",)),
     "plugin": ({"plugin", "engine", "models", "kernels", "core"}, ("lv2/", "pluginterfaces/")),
 }
-SYSTEM_HEADERS = {"immintrin.h", "arm_neon.h", "stdint.h"}
+SYSTEM_HEADERS = {"immintrin.h", "arm_neon.h", "stdint.h", "sys/mman.h"}
 # Launches of kernels stand behind the C interface, so the .cu files know it.
 CUDA_SOURCES = ({"kernels", "core", "cuda"}, ("cuda_runtime.h",))
 

@@ -1,3 +1,4 @@
+// Memory from the heap, and in huge pages straight from the system.
 #include "core/aligned_floats.h"
 
 #include <cstdint>
