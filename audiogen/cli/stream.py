@@ -113,8 +113,8 @@ def stream(
     loaded = load_preset(name)
     rate = sample_rate or loaded.sample_rate
     if loaded.plays_notes:
-        for option, value in {"--seconds": seconds, "--stereo": stereo}.items():
-            if value is not None and value is not False:
+        for option, given in {"--seconds": seconds is not None, "--stereo": stereo}.items():
+            if given:
                 raise ParameterError(f"{option} is for presets without notes")
         if (midi is None) == (notes is None):
             raise ParameterError(f"preset {loaded.name!r} plays notes; give --midi or --notes")
@@ -207,13 +207,13 @@ def _write(header: bytes, pieces: Iterator[np.ndarray], format_: Format, out: Bi
                 piece = np.rint(np.clip(piece, -1.0, 1.0) * 32767.0)
             out.write(piece.astype("<f4" if format_ is Format.f32 else "<i2").tobytes())
             out.flush()
-    except BrokenPipeError:
+    except OSError as error:
         # What is still in Python's buffer has nowhere to go; don't let the exit complain of it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
-        raise AudiogenError(
-            f"standard output can't be written ({error.strerror}); make room, or pipe it elsewhere"
-        ) from None
+        if not isinstance(error, BrokenPipeError):
+            raise AudiogenError(
+                f"standard output can't be written ({error.strerror}); make room, or pipe it"
+                " elsewhere"
+            ) from None
     except KeyboardInterrupt:
         pass
