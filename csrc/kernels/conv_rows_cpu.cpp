@@ -609,13 +609,39 @@ void finish_row(const RowEpilogue& epilogue, std::size_t channels, std::size_t n
 
 void linear_row(const float* x, std::size_t depth, const float* weight, std::size_t width,
                 float* y) noexcept AUDIOGEN_REALTIME {
-  for (std::size_t k = 0; k < depth; ++k) {
-    if (x[k] == 0.0f) continue;
-    const float* w = weight + k * width;
-    for_channels(width, [&](auto tag, std::size_t n) {
-      using V = decltype(tag);
-      store(y + n, load<V>(w + n) * x[k] + load<V>(y + n));
-    });
+  constexpr std::size_t kTogether = 4;  // rows, so that y is read and written less often
+  std::size_t k = 0;
+  while (k < depth) {
+    float factors[kTogether];
+    const float* rows[kTogether];
+    std::size_t n_rows = 0;
+    for (; k < depth && n_rows < kTogether; ++k) {
+      if (x[k] == 0.0f) continue;
+      factors[n_rows] = x[k];
+      rows[n_rows++] = weight + k * width;
+    }
+    const auto add = [&]<std::size_t kRows>(std::integral_constant<std::size_t, kRows>) {
+      for_channels(width, [&](auto tag, std::size_t n) {
+        using V = decltype(tag);
+        V sum = load<V>(y + n);
+        for (std::size_t r = 0; r < kRows; ++r) sum = load<V>(rows[r] + n) * factors[r] + sum;
+        store(y + n, sum);
+      });
+    };
+    switch (n_rows) {
+      case 4:
+        add(std::integral_constant<std::size_t, 4>{});
+        break;
+      case 3:
+        add(std::integral_constant<std::size_t, 3>{});
+        break;
+      case 2:
+        add(std::integral_constant<std::size_t, 2>{});
+        break;
+      case 1:
+        add(std::integral_constant<std::size_t, 1>{});
+        break;
+    }
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "core/aligned_floats.h"
 #include "core/target.h"
@@ -40,7 +41,8 @@ using PackMatrix = void(const MatrixShape& shape, const float* weight, const flo
 using PackColumn = void(const MatrixShape& shape, const float* x, bool rectify,
                         float* column) noexcept AUDIOGEN_REALTIME;
 
-// y[c] [rows] = bias + weight x[c] for `n` packed columns, one after the other.
+// y[c] [rows] = bias + weight x[c] for `n` packed columns, one after the other. The beginning of
+// `next`, the packed matrix that will be multiplied after this one, is fetched meanwhile.
 struct ProductCall {
   const float* packed;
   const float* columns;
@@ -48,6 +50,7 @@ struct ProductCall {
   float* const* y;
   std::size_t first_row;  // a multiple of kBlockRows
   std::size_t last_row;   // the same, or `rows`
+  std::span<const float> next = {};
 };
 using Multiply = void(const MatrixShape& shape, const ProductCall& call) noexcept AUDIOGEN_REALTIME;
 

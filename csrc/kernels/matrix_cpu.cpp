@@ -170,16 +170,30 @@ constexpr std::size_t kMostColumns = 6;  // 24 sums of 32 registers, or 12 of 16
 // other.
 constexpr std::size_t panels_for(std::size_t columns) { return columns > 2 ? 1 : 2; }
 
-// Bytes that weights are fetched ahead of their use where there are many columns: the processor's
-// own prefetcher, which serves few columns best, is too slow for the gaps between reads.
-constexpr std::size_t kAhead = 4096;
-
 constexpr std::size_t kStepUnroll = 4;  // padded_depth holds as many steps of any form
 
 template <class T>
 constexpr std::size_t panel_bytes(const MatrixShape& shape) {
   return padded_depth(shape) / T::kDepth * kVectors * T::kWeightBytes;
 }
+
+// Bytes that the tiles of a panel fetch while they multiply it.
+struct Fetch {
+  static constexpr std::size_t kLine = 64;
+
+  const Byte* at;
+  std::size_t left;
+  std::size_t share;  // of a tile, in each step of its loop
+
+  void some() {
+    const std::size_t bytes = left < share ? left : share;
+    for (std::size_t i = 0; i < bytes; i += kLine) {
+      __builtin_prefetch(at + i, 0, 2);  // into the second-level cache
+    }
+    at += bytes;
+    left -= bytes;
+  }
+};
 
 struct RowConstants {
   const float* bias;
@@ -204,7 +218,8 @@ inline Vec scaled(typename T::Sum sum, const RowConstants& constants, std::size_
 // Parts of columns are columns of their own up to where they are added.
 template <class T, std::size_t kPanels, std::size_t kParts, std::size_t kColumns>
 void multiply_tile(const MatrixShape& shape, const ProductCall& call, const RowConstants& constants,
-                   const Byte* weights, std::size_t first_row, std::size_t first_column) {
+                   const Byte* weights, Fetch& fetch, std::size_t first_row,
+                   std::size_t first_column) {
   using Sum = typename T::Sum;
   const std::size_t panel = panel_bytes<T>(shape), stride = part_floats(shape);
   const float* columns = call.columns + first_column * kParts * stride;
@@ -230,9 +245,7 @@ void multiply_tile(const MatrixShape& shape, const ProductCall& call, const RowC
       for (std::size_t p = 0; p < kPanels; ++p) {
 #pragma GCC unroll 4
         for (std::size_t v = 0; v < kVectors; ++v) {
-          const Byte* from = weights + p * panel + (i * kVectors + v) * T::kWeightBytes;
-          if constexpr (kColumns > 2) __builtin_prefetch(from + kAhead);
-          w[p][v] = T::weight(from);
+          w[p][v] = T::weight(weights + p * panel + (i * kVectors + v) * T::kWeightBytes);
         }
       }
 #pragma GCC unroll 8
@@ -248,6 +261,7 @@ void multiply_tile(const MatrixShape& shape, const ProductCall& call, const RowC
       }
     }
     weights += kStepUnroll * kVectors * T::kWeightBytes;
+    if constexpr (kColumns > 2) fetch.some();
 #pragma GCC unroll 8
     for (std::size_t c = 0; c < kColumns; ++c) x[c] += kStepUnroll * T::kColumnBytes;
   }
@@ -275,20 +289,29 @@ void multiply_tile(const MatrixShape& shape, const ProductCall& call, const RowC
   }
 }
 
-// Some panels for all columns, cut into tiles of nearly equal width.
+// Some panels for all columns, cut into tiles of nearly equal width. One tile reads its weights
+// fast enough for the processor to fetch them by itself. More read them less often than they could,
+// at gaps in which it doesn't, so each fetches a share of what comes next.
 template <class T, std::size_t kPanels, std::size_t kParts>
 void multiply_panels(const MatrixShape& shape, const ProductCall& call,
                      const RowConstants& constants, const Byte* weights, std::size_t row) {
   constexpr std::size_t kMost = kMostColumns / kParts;
   std::size_t tiles = (call.n + kMost - 1) / kMost;
+  const std::size_t bytes = kPanels * panel_bytes<T>(shape);
+  Fetch fetch{weights + bytes, tiles > 1 ? bytes : 0,
+              round_up(kStepUnroll * kVectors * T::kWeightBytes / tiles, Fetch::kLine)};
+  if (row + kPanels * kPanelRows >= call.last_row) {
+    fetch.at = reinterpret_cast<const Byte*>(call.next.data());
+    if (call.next.size_bytes() < fetch.left) fetch.left = call.next.size_bytes();
+  }
   for (std::size_t column = 0; column < call.n; --tiles) {
     const std::size_t width = (call.n - column + tiles - 1) / tiles;
     switch (width * kParts) {
-#define AUDIOGEN_WIDTH(n)                                                                 \
-  case n:                                                                                 \
-    if constexpr (kPanels <= panels_for(n) && n % kParts == 0) {                          \
-      multiply_tile<T, kPanels, kParts, n>(shape, call, constants, weights, row, column); \
-    }                                                                                     \
+#define AUDIOGEN_WIDTH(n)                                                                        \
+  case n:                                                                                        \
+    if constexpr (kPanels <= panels_for(n) && n % kParts == 0) {                                 \
+      multiply_tile<T, kPanels, kParts, n>(shape, call, constants, weights, fetch, row, column); \
+    }                                                                                            \
     break;
       AUDIOGEN_WIDTH(1)
       AUDIOGEN_WIDTH(2)
@@ -387,9 +410,14 @@ void pack_int8(const MatrixShape& shape, const float* weight, float* scales, flo
 constexpr float kRestRange = 254.0f;
 
 void put_narrow(Int8::Number* to, VecInt integers) {
+#if defined(__AVX512VNNI__)
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to),
+                   _mm512_cvtepi32_epi8(__builtin_bit_cast(__m512i, integers)));
+#else
   using Narrow = Int8::Number __attribute__((vector_size(kLanes * sizeof(Int8::Number))));
   const Narrow narrow = __builtin_convertvector(integers, Narrow);
   __builtin_memcpy(to, &narrow, sizeof(narrow));
+#endif
 }
 
 void pack_column_int8(const MatrixShape& shape, const float* x, bool rectify, float* column) {

@@ -180,9 +180,9 @@ SampleRNNWeights::SampleRNNWeights(SampleRNNConfig config, const core::FloatArra
     kernels_->pack_matrix(packed.shape, weight.data(), bias.data(), packed.packed.data());
     return packed;
   };
-  // Of what rounding costs, most is paid where errors add up, in the recurrence, and where logits
-  // are large.
-  const std::size_t fine = precision_ == Precision::kFloat32 ? 1 : 2;
+  // Errors add up in the recurrence. Those of one tier alone are heard; between several tiers a
+  // tenth of that is left (docs/decisions.md).
+  const bool fine = precision_ != Precision::kFloat32 && config_.n_tiers() == 1;
   WeightReader reader(arrays);
   const Wide layer2(dim, dim, reader.take("sample.layer2.weight", {dim, dim}));
   const auto& bias2 = reader.take("sample.layer2.bias", {dim});
@@ -227,7 +227,7 @@ SampleRNNWeights::SampleRNNWeights(SampleRNNConfig config, const core::FloatArra
         }
       }
       layer.recurrent = matrix(gates, reader.take(name + "hh" + end + "weight", {gates, dim}),
-                               reader.take(name + "hh" + end + "bias", {gates}), fine);
+                               reader.take(name + "hh" + end + "bias", {gates}), fine ? 2 : 1);
     }
     const std::size_t n_states =
         config_.n_rnn * (config_.rnn == SampleRNNConfig::Rnn::kLstm ? 2 : 1);
@@ -296,11 +296,11 @@ SampleRNNWeights::SampleRNNWeights(SampleRNNConfig config, const core::FloatArra
       std::copy_n(upper.data() + k * dim, dim, upper_.data() + k * stride);
     }
     output_low_ = matrix(n_levels, reader.take("sample.output_low.weight", {n_levels, dim}),
-                         reader.take("sample.output_low.bias", {n_levels}), fine);
+                         reader.take("sample.output_low.bias", {n_levels}));
   }
   hidden_ = matrix(bias.size(), weight, bias);
   output_ = matrix(n_levels, reader.take("sample.output.weight", {n_levels, dim}),
-                   reader.take("sample.output.bias", {n_levels}), fine);
+                   reader.take("sample.output.bias", {n_levels}));
   reader.finish();
   samples_.resize(config_.q_levels);
   for (std::size_t k = 0; k < samples_.size(); ++k) samples_[k] = sample_of(k, config_);
@@ -409,7 +409,7 @@ SampleStream::SampleStream(std::shared_ptr<const SampleRNNWeights> weights, std:
   state_ = core::AlignedFloats(n_streams * stream_floats_);
   history_size_ = std::bit_ceil(config.frame_sizes[0]);
   history_.resize(n_streams * history_size_);
-  const std::size_t column = kernels::column_floats(weights_->output_.shape);
+  const std::size_t column = kernels::column_floats(weights_->tiers_[0].layers[0].recurrent.shape);
   // Once to count, once to cut.
   const auto lay_out = [&](float* memory) {
     Carver carver(memory);
@@ -572,10 +572,15 @@ void SampleStream::pack(const kernels::Matrix& matrix, std::size_t column, const
   weights_->kernels_->pack_column(matrix.shape, x, rectify, columns_ + at);
 }
 
-void SampleStream::multiply(const kernels::Matrix& matrix,
-                            std::size_t n) noexcept AUDIOGEN_REALTIME {
-  const kernels::ProductCall call{matrix.packed.data(), columns_, n,
-                                  targets_.data(),      0,        matrix.shape.rows};
+void SampleStream::multiply(const kernels::Matrix& matrix, std::size_t n,
+                            const kernels::Matrix& next) noexcept AUDIOGEN_REALTIME {
+  const kernels::ProductCall call{matrix.packed.data(),
+                                  columns_,
+                                  n,
+                                  targets_.data(),
+                                  0,
+                                  matrix.shape.rows,
+                                  {next.packed.data(), next.packed.size()}};
   kernels::Multiply* kernel = weights_->kernels_->multiply;
   if (helper_) {
     AUDIOGEN_OFFLINE(helper_->multiply(kernel, matrix.shape, call);)
@@ -596,29 +601,31 @@ void SampleStream::step_tier(std::size_t t) noexcept AUDIOGEN_REALTIME {
   };
   for (std::size_t l = 0; l < tier.layers.size(); ++l) {
     const SampleRNNWeights::Layer& layer = tier.layers[l];
+    const kernels::Matrix& next =
+        l + 1 < tier.layers.size() ? tier.layers[l + 1].recurrent : tier.upsample;
     for (std::size_t i = 0; i < n_stepping_; ++i) {
       pack(layer.recurrent, i, h(i, l), false);
       targets_[i] = recurrent_ + i * gates_stride_;
     }
-    multiply(layer.recurrent, n_stepping_);
+    multiply(layer.recurrent, n_stepping_, l > 0 ? layer.input : next);
     if (l > 0) {
       for (std::size_t i = 0; i < n_stepping_; ++i) {
         pack(layer.input, i, h(i, l - 1), false);
         targets_[i] = gates_ + i * gates_stride_;
       }
-      multiply(layer.input, n_stepping_);
+      multiply(layer.input, n_stepping_, next);
     }
     for (std::size_t i = 0; i < n_stepping_; ++i) {
       const std::size_t s = stepping_[i];
       float* gates = gates_ + i * gates_stride_;
       if (l == 0) {
         const std::uint64_t position = voices_[s].position;
-        const float* start = tier.bias.data();
-        if (t > 0) {
+        if (t == 0) {
+          std::copy_n(tier.bias.data(), gates_stride_, gates);
+        } else {  // what was told, which nobody else needs
           const std::size_t slot = position % config.frame_sizes[t - 1] / frame;
-          start = state(s) + places_[t - 1].told + slot * gates_stride_;
+          gates = state(s) + places_[t - 1].told + slot * gates_stride_;
         }
-        std::copy_n(start, gates_stride_, gates);
         for (std::size_t k = 0; k < frame; ++k) {
           direct_[k] = kernels::scaled_level(past(s, position - frame + k), scale);
         }
@@ -642,22 +649,22 @@ void SampleStream::upsample(std::size_t t) noexcept AUDIOGEN_REALTIME {
   const SampleRNNConfig& config = weights_->config();
   const kernels::Matrix& up = weights_->tiers_[t].upsample;
   const bool last = t + 1 == places_.size();
+  const SampleRNNWeights::Layer* below = last ? nullptr : &weights_->tiers_[t + 1].layers[0];
   for (std::size_t i = 0; i < n_stepping_; ++i) {
     float* floats = state(stepping_[i]);
     pack(up, i, floats + places_[t].states + (config.n_rnn - 1) * config.dim, false);
     targets_[i] = last ? floats + places_[t].told : up_ + i * up_stride_;
   }
-  multiply(up, n_stepping_);
-  if (last) return;
-  const kernels::Matrix& below = weights_->tiers_[t + 1].layers[0].input;
+  multiply(up, n_stepping_, below ? below->input : weights_->hidden_);
+  if (!below) return;
   const std::size_t ratio = config.ratio(t);
   for (std::size_t i = 0; i < n_stepping_; ++i) {
     for (std::size_t r = 0; r < ratio; ++r) {
-      pack(below, i * ratio + r, up_ + i * up_stride_ + r * config.dim, false);
+      pack(below->input, i * ratio + r, up_ + i * up_stride_ + r * config.dim, false);
       targets_[i * ratio + r] = state(stepping_[i]) + places_[t].told + r * gates_stride_;
     }
   }
-  multiply(below, n_stepping_ * ratio);
+  multiply(below->input, n_stepping_ * ratio, below->recurrent);
 }
 
 // Logits of sample i of a run, and what is drawn from them unless levels are given.
@@ -689,12 +696,12 @@ void SampleStream::step_samples(const Run& run, std::size_t i,
     pack(w.hidden_, s, hidden, true);
     targets_[s] = hidden;
   }
-  multiply(w.hidden_, voices_.size());
+  multiply(w.hidden_, voices_.size(), w.output_);
   for (std::size_t s = 0; s < voices_.size(); ++s) {
     pack(w.output_, s, hidden_ + s * hidden_stride_, true);
     targets_[s] = logits_ + s * logits_stride_;
   }
-  multiply(w.output_, voices_.size());
+  multiply(w.output_, voices_.size(), n_bytes == 2 ? w.output_low_ : w.hidden_);
   for (std::size_t s = 0; s < voices_.size() && !run.given; ++s) {
     drawn_[s] = draw_one(targets_[s], run, i, s, voices_[s].position * n_bytes);
   }
@@ -708,7 +715,7 @@ void SampleStream::step_samples(const Run& run, std::size_t i,
       pack(w.output_low_, s, low, true);
       targets_[s] = logits_ + s * logits_stride_ + n_levels;
     }
-    multiply(w.output_low_, voices_.size());
+    multiply(w.output_low_, voices_.size(), w.hidden_);
     for (std::size_t s = 0; s < voices_.size() && !run.given; ++s) {
       drawn_[s] = drawn_[s] * 256 + draw_one(targets_[s], run, i, s, voices_[s].position * 2 + 1);
     }

@@ -195,7 +195,8 @@ class SampleStream {
                         std::uint64_t number) noexcept AUDIOGEN_REALTIME;
   void pack(const kernels::Matrix& matrix, std::size_t column, const float* x,
             bool rectify) noexcept AUDIOGEN_REALTIME;
-  void multiply(const kernels::Matrix& matrix, std::size_t n) noexcept AUDIOGEN_REALTIME;
+  void multiply(const kernels::Matrix& matrix, std::size_t n,
+                const kernels::Matrix& next) noexcept AUDIOGEN_REALTIME;
   float* state(std::size_t stream) noexcept AUDIOGEN_REALTIME {
     return state_.data() + stream * stream_floats_;
   }

@@ -103,7 +103,9 @@ struct Product {
                         columns.data() + (c - first) * column_floats(shape));
       targets.push_back(out.data() + (c - first) * stride);
     }
-    const ProductCall call{packed.data(), columns.data(), last - first, targets.data(), 0, cut};
+    const std::span<const float> packed_span{packed.data(), packed.size()};
+    const ProductCall call{packed.data(), columns.data(), last - first, targets.data(), 0,
+                           cut,           packed_span};
     if (cut > 0) table.multiply(shape, call);
     if (cut < shape.rows) {
       table.multiply(
