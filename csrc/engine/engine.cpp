@@ -50,8 +50,9 @@ Engine::Engine(std::shared_ptr<const Instrument> instrument, std::uint32_t sampl
     parameters_.emplace_back(info.initial, static_cast<std::size_t>(std::lround(ticks)));
   }
   slots_.resize(max_voices);
-  for (Slot& slot : slots_) slot.voice = instrument_->make_voice();
   voice_.resize(Resampler::kLargestPush);
+  voices_ = instrument_->make_voices(max_voices, voice_.size());
+  for (std::size_t i = 0; i < max_voices; ++i) slots_[i].voice = &(*voices_)[i];
   for (std::size_t c = 0; c < n_channels; ++c) {
     mix_[c].resize(voice_.size());
     fading_[c].resize(rate / kFadePart);
@@ -135,6 +136,7 @@ void Engine::advance(std::uint64_t until) noexcept AUDIOGEN_REALTIME {
 void Engine::mix(std::size_t n) noexcept AUDIOGEN_REALTIME {
   const std::size_t n_channels = resamplers_.size();
   for (std::size_t c = 0; c < n_channels; ++c) std::fill_n(mix_[c].begin(), n, 0.0f);
+  voices_->prepare(n);
   for (Slot& slot : slots_) {
     if (!slot.voice->active()) continue;
     std::fill_n(voice_.begin(), n, 0.0f);

@@ -80,7 +80,7 @@ class Engine {
   static constexpr std::uint64_t kTick = 16;  // samples of the model's time
 
   struct Slot {
-    std::unique_ptr<Voice> voice;
+    Voice* voice = nullptr;
     std::uint32_t id = 0;      // of the note that the voice plays
     std::uint64_t number = 0;  // how many notes came before it
     bool pedalled = false;     // let go, and held by the pedal
@@ -120,6 +120,7 @@ class Engine {
   std::uint64_t up_;    // host samples of a common period
   std::uint64_t down_;  // model samples of it
   std::size_t max_block_;
+  std::unique_ptr<Voices> voices_;
   std::vector<Slot> slots_;
   std::vector<float> voice_;  // of one voice
   std::vector<float> mix_[kMostChannels];

@@ -90,8 +90,8 @@ FrameInstrument::FrameInstrument(FrameSettings settings)
       settings_(checked(std::move(settings))),
       tables_(settings_.spectrogram) {}
 
-std::unique_ptr<Voice> FrameInstrument::make_voice() const {
-  return std::make_unique<FrameVoice>(*this);
+std::unique_ptr<Voices> FrameInstrument::make_voices(std::size_t n, std::size_t /*most*/) const {
+  return std::make_unique<SeparateVoices<FrameVoice>>(n, *this);
 }
 
 }  // namespace audiogen::engine

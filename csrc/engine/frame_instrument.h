@@ -85,7 +85,7 @@ class FrameInstrument final : public Instrument {
   const FrameSettings& settings() const { return settings_; }
   const SynthesisTables& tables() const { return tables_; }
 
-  std::unique_ptr<Voice> make_voice() const override;
+  std::unique_ptr<Voices> make_voices(std::size_t n, std::size_t most) const override;
 
  private:
   FrameSettings settings_;

@@ -26,8 +26,9 @@ class Instrument {
   PitchRange pitch_range() const noexcept AUDIOGEN_REALTIME { return pitch_range_; }
   std::size_t n_timbres() const noexcept AUDIOGEN_REALTIME { return n_timbres_; }
 
-  // A voice that the instrument must outlive, with all the memory that it ever needs.
-  virtual std::unique_ptr<Voice> make_voice() const = 0;
+  // `n` voices that the instrument must outlive, with all the memory that they ever need. They are
+  // asked for `most` samples at once.
+  virtual std::unique_ptr<Voices> make_voices(std::size_t n, std::size_t most) const = 0;
 
  protected:
   // Throws std::invalid_argument naming what is out of range.

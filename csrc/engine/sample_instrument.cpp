@@ -37,8 +37,8 @@ SampleInstrument::SampleInstrument(SampleSettings settings)
     : Instrument(sample_rate_of(settings), settings.pitch_range, settings.n_timbres),
       settings_(checked(std::move(settings))) {}
 
-std::unique_ptr<Voice> SampleInstrument::make_voice() const {
-  return std::make_unique<SampleVoice>(settings_);
+std::unique_ptr<Voices> SampleInstrument::make_voices(std::size_t n, std::size_t most) const {
+  return std::make_unique<SampleVoices>(settings_, n, most);
 }
 
 }  // namespace audiogen::engine

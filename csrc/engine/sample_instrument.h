@@ -24,7 +24,7 @@ class SampleInstrument final : public Instrument {
 
   const SampleSettings& settings() const { return settings_; }
 
-  std::unique_ptr<Voice> make_voice() const override;
+  std::unique_ptr<Voices> make_voices(std::size_t n, std::size_t most) const override;
 
  private:
   SampleSettings settings_;

@@ -1,4 +1,4 @@
-// A note of a SampleRNN, from its first sample to the end of its release.
+// Notes of a SampleRNN, from their first samples to the ends of their releases.
 #include "engine/sample_voice.h"
 
 #include <algorithm>
@@ -16,9 +16,16 @@ static std::size_t samples(double seconds, const SampleSettings& settings) {
   return static_cast<std::size_t>(std::lround(seconds * settings.network->config().sample_rate));
 }
 
-SampleVoice::SampleVoice(const SampleSettings& settings)
+static models::Sampling sampling_of(const SampleSettings& settings) noexcept AUDIOGEN_REALTIME {
+  return {{&settings.temperature, 1}, settings.top_p};
+}
+
+SampleVoice::SampleVoice(const SampleSettings& settings, models::SampleStream& streams,
+                         std::size_t index, std::span<float> room)
     : settings_(&settings),
-      stream_(settings.network),
+      streams_(&streams),
+      index_(index),
+      room_(room),
       knows_notes_(settings.network->config().conditioning ==
                    models::SampleRNNConfig::Conditioning::kNote),
       fade_length_(samples(knows_notes_ ? kNoteFadeSeconds : kFreeFadeSeconds, settings)),
@@ -31,28 +38,33 @@ void SampleVoice::note_on(const Note& note) noexcept AUDIOGEN_REALTIME {
   quiet_ = 0;
   release_left_ = longest_release_;
   fade_left_ = fade_length_;
-  stream_.reset(note.seed);
+  ready_ = {};
+  streams_->reset_stream(index_, note.seed);
   if (knows_notes_) {
-    stream_.start_note(0, {note.pitch, note.velocity, note.timbre});
+    streams_->start_note(index_, {note.pitch, note.velocity, note.timbre});
   } else if (settings_->network->config().n_classes > 0) {
-    stream_.set_class(0, note.timbre);
+    streams_->set_class(index_, note.timbre);
   }
 }
 
 void SampleVoice::note_off() noexcept AUDIOGEN_REALTIME {
   if (released_) return;
   released_ = true;
-  if (knows_notes_) stream_.release(0);
+  if (knows_notes_) streams_->release(index_);
 }
 
 void SampleVoice::add(float* out, std::size_t n) noexcept AUDIOGEN_REALTIME {
-  const models::Sampling sampling{{&settings_->temperature, 1}, settings_->top_p};
   while (n > 0 && active_) {
-    const std::size_t take = std::min(n, samples_.size());
-    stream_.process(samples_.data(), take, sampling);
-    for (std::size_t i = 0; i < take && active_; ++i) {
-      out[i] += released_ ? released_gain(samples_[i]) * samples_[i] : samples_[i];
+    if (ready_.empty()) {
+      const std::size_t some = std::min(n, room_.size());
+      float* const row = draws(some);
+      streams_->process({&index_, 1}, {&row, 1}, some, sampling_of(*settings_));
     }
+    const std::size_t take = std::min(n, ready_.size());
+    for (std::size_t i = 0; i < take && active_; ++i) {
+      out[i] += released_ ? released_gain(ready_[i]) * ready_[i] : ready_[i];
+    }
+    ready_ = ready_.subspan(take);
     out += take;
     n -= take;
   }
@@ -68,6 +80,29 @@ float SampleVoice::released_gain(float sample) noexcept AUDIOGEN_REALTIME {
   const float gain = static_cast<float>(fade_left_) / static_cast<float>(fade_length_);
   active_ = --fade_left_ > 0;
   return gain;
+}
+
+SampleVoices::SampleVoices(const SampleSettings& settings, std::size_t n, std::size_t most)
+    : settings_(&settings),
+      streams_(settings.network, n),
+      samples_(n * most),
+      playing_(n),
+      rows_(n) {
+  voices_.reserve(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    voices_.emplace_back(settings, streams_, i, std::span(samples_).subspan(i * most, most));
+  }
+}
+
+void SampleVoices::prepare(std::size_t n) noexcept AUDIOGEN_REALTIME {
+  std::size_t n_playing = 0;
+  for (std::size_t i = 0; i < voices_.size(); ++i) {
+    if (!voices_[i].active()) continue;
+    playing_[n_playing] = i;
+    rows_[n_playing++] = voices_[i].draws(n);
+  }
+  streams_.process({playing_.data(), n_playing}, {rows_.data(), n_playing}, n,
+                   sampling_of(*settings_));
 }
 
 }  // namespace audiogen::engine

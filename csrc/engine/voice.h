@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <vector>
 
 #include "core/realtime.h"
 
@@ -41,6 +43,30 @@ class Voice {
   // Does a part of the work of the samples to come, for a caller that has time now and may not have
   // it then; false if there is none to do yet. Changes no sample.
   virtual bool work_ahead() noexcept AUDIOGEN_REALTIME { return false; }
+};
+
+// The voices of an engine, which may do together what takes less time so.
+class Voices {
+ public:
+  virtual ~Voices() = default;
+  virtual Voice& operator[](std::size_t i) noexcept AUDIOGEN_REALTIME = 0;
+
+  // Each active voice will be asked for its next `n` samples before anything else happens to it.
+  virtual void prepare(std::size_t /*n*/) noexcept AUDIOGEN_REALTIME {}
+};
+
+// Voices that have nothing to do together, all made alike.
+template <class V>
+class SeparateVoices final : public Voices {
+ public:
+  template <class... Arguments>
+  explicit SeparateVoices(std::size_t n, const Arguments&... arguments) {
+    while (voices_.size() < n) voices_.push_back(std::make_unique<V>(arguments...));
+  }
+  Voice& operator[](std::size_t i) noexcept AUDIOGEN_REALTIME override { return *voices_[i]; }
+
+ private:
+  std::vector<std::unique_ptr<V>> voices_;
 };
 
 }  // namespace audiogen::engine

@@ -6,6 +6,7 @@
 #include <bit>
 #include <cmath>
 #include <numbers>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -427,6 +428,9 @@ SampleStream::SampleStream(std::shared_ptr<const SampleRNNWeights> weights, std:
   lay_out(scratch_.data());
   targets_.resize(n_streams * most_columns);
   rows_.resize(1 + config.window() * (config.two_bytes() ? 2 : 1));
+  all_.resize(n_streams);
+  std::iota(all_.begin(), all_.end(), std::size_t{0});
+  rows_of_all_.resize(n_streams);
   stepping_.resize(n_streams);
   drawn_.resize(n_streams);
   if (n_threads == 2) helper_ = std::make_unique<Helper>();
@@ -435,8 +439,6 @@ SampleStream::SampleStream(std::shared_ptr<const SampleRNNWeights> weights, std:
 
 SampleStream::SampleStream(const SampleStream& other)
     : SampleStream(other.weights_, other.n_streams(), other.helper_ ? 2 : 1) {
-  seed_ = other.seed_;
-  first_stream_ = other.first_stream_;
   voices_ = other.voices_;
   history_ = other.history_;
   std::copy_n(other.state_.data(), other.state_.size(), state_.data());
@@ -453,13 +455,24 @@ SampleStream::~SampleStream() = default;
 
 void SampleStream::reset(std::uint64_t seed,
                          std::uint32_t first_stream) noexcept AUDIOGEN_REALTIME {
-  seed_ = seed;
-  first_stream_ = first_stream;
-  for (std::size_t s = 0; s < voices_.size(); ++s) start_note(s, {});
+  for (const std::size_t s : all_) {
+    voices_[s].seed = seed;
+    voices_[s].numbers = first_stream + static_cast<std::uint32_t>(s);
+    start_note(s, {});
+  }
+}
+
+void SampleStream::reset_stream(std::size_t stream, std::uint64_t seed) noexcept AUDIOGEN_REALTIME {
+  voices_[stream].seed = seed;
+  voices_[stream].numbers = 0;
+  start_note(stream, {});
 }
 
 void SampleStream::restart(std::size_t stream) noexcept AUDIOGEN_REALTIME {
-  voices_[stream] = {};
+  Voice fresh;
+  fresh.seed = voices_[stream].seed;
+  fresh.numbers = voices_[stream].numbers;
+  voices_[stream] = fresh;
   for (std::size_t i = 0; i < history_size_; ++i) past(stream, i) = silence(config());
   float* floats = state(stream);
   std::fill_n(floats, stream_floats_, 0.0f);
@@ -495,33 +508,44 @@ std::uint64_t SampleStream::position(std::size_t stream) const noexcept AUDIOGEN
 }
 
 void SampleStream::feed(const std::int32_t* levels, std::size_t n) noexcept AUDIOGEN_REALTIME {
-  run({.given = levels, .sampling = {}}, n);
+  run({.streams = all_, .n = n, .given = levels, .sampling = {}});
 }
 
 void SampleStream::process(float* samples, std::size_t n,
                            const Sampling& sampling) noexcept AUDIOGEN_REALTIME {
-  run({.samples = samples, .sampling = sampling}, n);
+  draw(nullptr, samples, n, sampling);
+}
+
+void SampleStream::process(std::span<const std::size_t> streams, std::span<float* const> samples,
+                           std::size_t n, const Sampling& sampling) noexcept AUDIOGEN_REALTIME {
+  run({.streams = streams, .n = n, .samples = samples, .sampling = sampling});
 }
 
 void SampleStream::draw(std::int32_t* levels, float* samples, std::size_t n,
                         const Sampling& sampling) noexcept AUDIOGEN_REALTIME {
-  run({.levels = levels, .samples = samples, .sampling = sampling}, n);
+  std::span<float* const> rows;
+  if (samples) {
+    for (const std::size_t s : all_) rows_of_all_[s] = samples + s * n;
+    rows = rows_of_all_;
+  }
+  run({.streams = all_, .n = n, .levels = levels, .samples = rows, .sampling = sampling});
 }
 
 void SampleStream::logits(const std::int32_t* levels, std::size_t n,
                           float* logits) noexcept AUDIOGEN_REALTIME {
-  run({.given = levels, .logits = logits, .sampling = {}}, n);
+  run({.streams = all_, .n = n, .given = levels, .logits = logits, .sampling = {}});
 }
 
-void SampleStream::run(const Run& run, std::size_t n) noexcept AUDIOGEN_REALTIME {
+void SampleStream::run(const Run& run) noexcept AUDIOGEN_REALTIME {
+  if (run.streams.empty()) return;
   const core::DenormalGuard guard;
   const SampleRNNConfig& config = weights_->config();
   AUDIOGEN_OFFLINE(if (helper_) helper_->wake();)
-  for (std::size_t i = 0; i < n; ++i) {
-    for (std::size_t s = 0; s < voices_.size(); ++s) tell(s);
+  for (std::size_t i = 0; i < run.n; ++i) {
+    for (const std::size_t s : run.streams) tell(s);
     for (std::size_t t = 0; t < places_.size(); ++t) {
       n_stepping_ = 0;
-      for (std::size_t s = 0; s < voices_.size(); ++s) {
+      for (const std::size_t s : run.streams) {
         if (voices_[s].position % config.frame_sizes[t] == 0) stepping_[n_stepping_++] = s;
       }
       if (n_stepping_ == 0) continue;
@@ -529,15 +553,16 @@ void SampleStream::run(const Run& run, std::size_t n) noexcept AUDIOGEN_REALTIME
       upsample(t);
     }
     if (run.given) {
-      for (std::size_t s = 0; s < voices_.size(); ++s) drawn_[s] = run.given[s * n + i];
+      for (const std::size_t s : run.streams) drawn_[s] = run.given[s * run.n + i];
     }
-    if (!run.given || run.logits) step_samples(run, i, n);
-    for (std::size_t s = 0; s < voices_.size(); ++s) {
+    if (!run.given || run.logits) step_samples(run, i);
+    for (std::size_t c = 0; c < run.streams.size(); ++c) {
+      const std::size_t s = run.streams[c];
       Voice& voice = voices_[s];
       const float sample = weights_->samples_[static_cast<std::size_t>(drawn_[s])];
       const float clean = voice.dc_block.step(sample, dc_pole_);
-      if (run.samples) run.samples[s * n + i] = clean;
-      if (run.levels) run.levels[s * n + i] = drawn_[s];
+      if (!run.samples.empty()) run.samples[c][i] = clean;
+      if (run.levels) run.levels[s * run.n + i] = drawn_[s];
       past(s, voice.position) = drawn_[s];
       ++voice.position;
       voice.phase += voice.increment;
@@ -668,14 +693,14 @@ void SampleStream::upsample(std::size_t t) noexcept AUDIOGEN_REALTIME {
 }
 
 // Logits of sample i of a run, and what is drawn from them unless levels are given.
-void SampleStream::step_samples(const Run& run, std::size_t i,
-                                std::size_t n) noexcept AUDIOGEN_REALTIME {
+void SampleStream::step_samples(const Run& run, std::size_t i) noexcept AUDIOGEN_REALTIME {
   const SampleRNNConfig& config = weights_->config();
   const SampleRNNWeights& w = *weights_;
   const std::size_t dim = config.dim, window = config.window(), n_levels = config.n_levels();
   const std::size_t stride = kernels::round_up(dim, 16);
-  const std::size_t n_bytes = config.two_bytes() ? 2 : 1;
-  for (std::size_t s = 0; s < voices_.size(); ++s) {
+  const std::size_t n_bytes = config.two_bytes() ? 2 : 1, n_columns = run.streams.size();
+  for (std::size_t c = 0; c < n_columns; ++c) {
+    const std::size_t s = run.streams[c];
     const std::uint64_t position = voices_[s].position;
     float* hidden = hidden_ + s * hidden_stride_;
     std::size_t n_rows = 0;
@@ -693,37 +718,41 @@ void SampleStream::step_samples(const Run& run, std::size_t i,
     w.kernels_->add_rows(rows_.data(), n_rows, dim, hidden);
     w.kernels_->linear_row(features_ + s * features_stride_, config.n_features(),
                            w.features_.data(), stride, hidden);
-    pack(w.hidden_, s, hidden, true);
-    targets_[s] = hidden;
+    pack(w.hidden_, c, hidden, true);
+    targets_[c] = hidden;
   }
-  multiply(w.hidden_, voices_.size(), w.output_);
-  for (std::size_t s = 0; s < voices_.size(); ++s) {
-    pack(w.output_, s, hidden_ + s * hidden_stride_, true);
-    targets_[s] = logits_ + s * logits_stride_;
+  multiply(w.hidden_, n_columns, w.output_);
+  for (std::size_t c = 0; c < n_columns; ++c) {
+    const std::size_t s = run.streams[c];
+    pack(w.output_, c, hidden_ + s * hidden_stride_, true);
+    targets_[c] = logits_ + s * logits_stride_;
   }
-  multiply(w.output_, voices_.size(), n_bytes == 2 ? w.output_low_ : w.hidden_);
-  for (std::size_t s = 0; s < voices_.size() && !run.given; ++s) {
-    drawn_[s] = draw_one(targets_[s], run, i, s, voices_[s].position * n_bytes);
+  multiply(w.output_, n_columns, n_bytes == 2 ? w.output_low_ : w.hidden_);
+  for (std::size_t c = 0; c < n_columns && !run.given; ++c) {
+    const std::size_t s = run.streams[c];
+    drawn_[s] = draw_one(targets_[c], run, i, s, voices_[s].position * n_bytes);
   }
   if (config.two_bytes()) {
-    for (std::size_t s = 0; s < voices_.size(); ++s) {
+    for (std::size_t c = 0; c < n_columns; ++c) {
+      const std::size_t s = run.streams[c];
       float* low = hidden_ + s * hidden_stride_ + dim;
       const auto upper = static_cast<std::size_t>(run.given ? drawn_[s] >> 8 : drawn_[s]);
       rows_[0] = low;
       rows_[1] = w.upper_.data() + upper * stride;
       w.kernels_->add_rows(rows_.data(), 2, dim, low);
-      pack(w.output_low_, s, low, true);
-      targets_[s] = logits_ + s * logits_stride_ + n_levels;
+      pack(w.output_low_, c, low, true);
+      targets_[c] = logits_ + s * logits_stride_ + n_levels;
     }
-    multiply(w.output_low_, voices_.size(), w.hidden_);
-    for (std::size_t s = 0; s < voices_.size() && !run.given; ++s) {
-      drawn_[s] = drawn_[s] * 256 + draw_one(targets_[s], run, i, s, voices_[s].position * 2 + 1);
+    multiply(w.output_low_, n_columns, w.hidden_);
+    for (std::size_t c = 0; c < n_columns && !run.given; ++c) {
+      const std::size_t s = run.streams[c];
+      drawn_[s] = drawn_[s] * 256 + draw_one(targets_[c], run, i, s, voices_[s].position * 2 + 1);
     }
   }
   if (!run.logits) return;
-  for (std::size_t s = 0; s < voices_.size(); ++s) {
+  for (const std::size_t s : run.streams) {
     std::copy_n(logits_ + s * logits_stride_, config.n_logits(),
-                run.logits + (s * n + i) * config.n_logits());
+                run.logits + (s * run.n + i) * config.n_logits());
   }
 }
 
@@ -732,9 +761,9 @@ std::int32_t SampleStream::draw_one(const float* logits, const Run& run, std::si
                                     std::size_t stream,
                                     std::uint64_t number) noexcept AUDIOGEN_REALTIME {
   const auto& temperature = run.sampling.temperature;
-  const float uniform = core::philox_uniform(
-      seed_, first_stream_ + static_cast<std::uint32_t>(stream),
-      static_cast<std::uint32_t>(number >> 32), static_cast<std::uint32_t>(number));
+  const float uniform = core::philox_uniform(voices_[stream].seed, voices_[stream].numbers,
+                                             static_cast<std::uint32_t>(number >> 32),
+                                             static_cast<std::uint32_t>(number));
   return weights_->kernels_->draw({logits, config().n_levels(),
                                    temperature[temperature.size() > 1 ? i : 0], run.sampling.top_p,
                                    uniform});

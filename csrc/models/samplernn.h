@@ -131,6 +131,9 @@ class SampleStream {
 
   // In what follows `stream` is below n_streams(), and an index below n_classes.
 
+  // Brings one stream to its first state, with numbers as if it were the only one.
+  void reset_stream(std::size_t stream, std::uint64_t seed) noexcept AUDIOGEN_REALTIME;
+
   void set_class(std::size_t stream, std::size_t index) noexcept AUDIOGEN_REALTIME;
 
   // Takes a stream back to its first state and its sample 0, where the note begins.
@@ -144,7 +147,11 @@ class SampleStream {
   // Draws n samples of each stream, [n_streams, n], without their direct current.
   void process(float* samples, std::size_t n, const Sampling& sampling) noexcept AUDIOGEN_REALTIME;
 
-  // The same, and their levels, [n_streams, n]; either may be null.
+  // The same of some streams, each to a place of its own, while the others stand still.
+  void process(std::span<const std::size_t> streams, std::span<float* const> samples, std::size_t n,
+               const Sampling& sampling) noexcept AUDIOGEN_REALTIME;
+
+  // Draws n samples of each stream, and their levels, [n_streams, n]; either may be null.
   void draw(std::int32_t* levels, float* samples, std::size_t n,
             const Sampling& sampling) noexcept AUDIOGEN_REALTIME;
 
@@ -161,6 +168,8 @@ class SampleStream {
  private:
   // What a stream knows beside its network's state.
   struct Voice {
+    std::uint64_t seed = 0;
+    std::uint32_t numbers = 0;  // Philox stream
     std::uint64_t position = 0;
     SampleNote note;
     double phase = 0.0;      // cycles, of the fundamental at this sample
@@ -177,20 +186,23 @@ class SampleStream {
   class Helper;
   static constexpr std::uint64_t kHeld = ~std::uint64_t{0};
 
-  // Where levels come from and results go; null pointers leave a thing out.
+  // Where levels come from and results go; what is null or empty is left out. Levels and logits go
+  // with all streams.
   struct Run {
+    std::span<const std::size_t> streams;
+    std::size_t n;
     const std::int32_t* given = nullptr;
     std::int32_t* levels = nullptr;
-    float* samples = nullptr;
+    std::span<float* const> samples = {};  // of each of the streams
     float* logits = nullptr;
     Sampling sampling;
   };
-  void run(const Run& run, std::size_t n) noexcept AUDIOGEN_REALTIME;
+  void run(const Run& run) noexcept AUDIOGEN_REALTIME;
   void restart(std::size_t stream) noexcept AUDIOGEN_REALTIME;
   void tell(std::size_t stream) noexcept AUDIOGEN_REALTIME;
   void step_tier(std::size_t tier) noexcept AUDIOGEN_REALTIME;
   void upsample(std::size_t tier) noexcept AUDIOGEN_REALTIME;
-  void step_samples(const Run& run, std::size_t i, std::size_t n) noexcept AUDIOGEN_REALTIME;
+  void step_samples(const Run& run, std::size_t i) noexcept AUDIOGEN_REALTIME;
   std::int32_t draw_one(const float* logits, const Run& run, std::size_t i, std::size_t stream,
                         std::uint64_t number) noexcept AUDIOGEN_REALTIME;
   void pack(const kernels::Matrix& matrix, std::size_t column, const float* x,
@@ -205,8 +217,6 @@ class SampleStream {
   }
 
   std::shared_ptr<const SampleRNNWeights> weights_;
-  std::uint64_t seed_ = 0;
-  std::uint32_t first_stream_ = 0;
   double dc_pole_;
   // What a copy carries on.
   std::vector<Voice> voices_;
@@ -228,6 +238,8 @@ class SampleStream {
   std::size_t gates_stride_, features_stride_, up_stride_, hidden_stride_, logits_stride_;
   std::vector<float*> targets_;        // of the packed columns
   std::vector<const float*> rows_;     // to be added
+  std::vector<std::size_t> all_;       // streams
+  std::vector<float*> rows_of_all_;    // where their samples go
   std::vector<std::size_t> stepping_;  // streams whose tier steps
   std::size_t n_stepping_ = 0;
   std::vector<std::int32_t> drawn_;

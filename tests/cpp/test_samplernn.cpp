@@ -82,6 +82,52 @@ static void copies_and_moves_carry_on() {
   }
 }
 
+// Streams play together or not, begun at different times, as each would alone.
+static void some_streams_play_while_others_stand_still(Precision precision) {
+  const float temperature = 0.9f;
+  const models::Sampling sampling{{&temperature, 1}, 0.95f};
+  const auto weights = network(precision);
+  const SampleNote notes[] = {{48.0, 0.5, 1}, {60.5, 0.9, 0}, {71.0, 0.2, 1}};
+  SampleStream stream(weights, 3);
+  stream.reset(5);
+  constexpr std::size_t kMost = 200;
+  std::vector<float> got[3], block[3];
+  for (auto& samples : block) samples.resize(kMost);
+  const auto start = [&](std::size_t s) {
+    stream.reset_stream(s, 30 + s);
+    stream.start_note(s, notes[s]);
+  };
+  const auto play = [&](const std::vector<std::size_t>& streams, std::size_t n) {
+    std::vector<float*> rows;
+    for (const std::size_t s : streams) rows.push_back(block[s].data());
+    const int before = allocations;
+    stream.process(streams, rows, n, sampling);
+    CHECK(allocations == before);
+    for (const std::size_t s : streams) {
+      got[s].insert(got[s].end(), block[s].begin(),
+                    block[s].begin() + static_cast<std::ptrdiff_t>(n));
+    }
+  };
+  start(2);
+  play({2}, 7);
+  start(0);
+  play({0, 2}, 20);
+  play({}, 10);
+  start(1);
+  play({2, 1, 0}, 31);  // in any order
+  play({1}, 9);
+  play({0, 1, 2}, 50);
+  for (std::size_t s = 0; s < 3; ++s) {
+    SampleStream alone(weights);
+    alone.reset(30 + s);
+    alone.start_note(0, notes[s]);
+    std::vector<float> want(got[s].size());
+    alone.process(want.data(), want.size(), sampling);
+    CHECK(got[s] == want);
+    CHECK(stream.position(s) == got[s].size());
+  }
+}
+
 static void threads_give_the_same_bits() {
   for (const auto precision : {Precision::kFloat32, Precision::kBFloat16, Precision::kInt8}) {
     SampleStream one(network(precision), 2, 1), two(network(precision), 2, 2);
@@ -99,6 +145,7 @@ int main() {
   for (const auto precision : {Precision::kFloat32, Precision::kBFloat16, Precision::kInt8}) {
     plays_without_allocating(precision, 1);
     if (!audiogen::test::kRealtimeSanitizer) plays_without_allocating(precision, 2);
+    some_streams_play_while_others_stand_still(precision);
   }
   copies_and_moves_carry_on();
   // Threads that wait for each other are for offline work.
