@@ -232,6 +232,7 @@ void Engine::handle(const Event& event) noexcept AUDIOGEN_REALTIME {
       set(event);
       break;
     case EventKind::kAllOff:
+      if (event.value > 0.0f) voices_->prepare(fading_[0].size());
       for (Slot& slot : slots_) {
         if (!slot.voice->active()) continue;
         if (event.value > 0.0f) {

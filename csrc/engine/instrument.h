@@ -27,7 +27,7 @@ class Instrument {
   std::size_t n_timbres() const noexcept AUDIOGEN_REALTIME { return n_timbres_; }
 
   // `n` voices that the instrument must outlive, with all the memory that they ever need. They are
-  // asked for `most` samples at once.
+  // prepared for at most `most` samples.
   virtual std::unique_ptr<Voices> make_voices(std::size_t n, std::size_t most) const = 0;
 
  protected:

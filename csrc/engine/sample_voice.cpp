@@ -39,12 +39,8 @@ void SampleVoice::note_on(const Note& note) noexcept AUDIOGEN_REALTIME {
   release_left_ = longest_release_;
   fade_left_ = fade_length_;
   ready_ = {};
-  streams_->reset_stream(index_, note.seed);
-  if (knows_notes_) {
-    streams_->start_note(index_, {note.pitch, note.velocity, note.timbre});
-  } else if (settings_->network->config().n_classes > 0) {
-    streams_->set_class(index_, note.timbre);
-  }
+  streams_->seed_stream(index_, note.seed);
+  streams_->start_note(index_, {note.pitch, note.velocity, note.timbre});
 }
 
 void SampleVoice::note_off() noexcept AUDIOGEN_REALTIME {

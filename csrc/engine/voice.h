@@ -48,10 +48,15 @@ class Voice {
 // The voices of an engine, which may do together what takes less time so.
 class Voices {
  public:
+  Voices() = default;
   virtual ~Voices() = default;
+  Voices(const Voices&) = delete;
+  Voices& operator=(const Voices&) = delete;
+
   virtual Voice& operator[](std::size_t i) noexcept AUDIOGEN_REALTIME = 0;
 
-  // Each active voice will be asked for its next `n` samples before anything else happens to it.
+  // Each active voice will be asked for its next `n` samples, no more than was said when they were
+  // made, before anything else happens to it.
   virtual void prepare(std::size_t /*n*/) noexcept AUDIOGEN_REALTIME {}
 };
 

@@ -32,6 +32,18 @@ inline void for_channels(std::size_t channels, Body body) {
   }
 }
 
+// y += the rows, each times its factor.
+template <std::size_t kRows>
+inline void add_scaled(const float* const* rows, const float* factors, std::size_t width,
+                       float* y) noexcept AUDIOGEN_REALTIME {
+  for_channels(width, [&](auto tag, std::size_t n) {
+    using V = decltype(tag);
+    V sum = load<V>(y + n);
+    for (std::size_t r = 0; r < kRows; ++r) sum = load<V>(rows[r] + n) * factors[r] + sum;
+    store(y + n, sum);
+  });
+}
+
 template <std::size_t kStep, class V, std::size_t... kIndex>
 inline V rotated(V x, std::index_sequence<kIndex...>) {
   return __builtin_shufflevector(x, x, ((kIndex + kStep) % kWidth<V>)...);
@@ -609,40 +621,19 @@ void finish_row(const RowEpilogue& epilogue, std::size_t channels, std::size_t n
 
 void linear_row(const float* x, std::size_t depth, const float* weight, std::size_t width,
                 float* y) noexcept AUDIOGEN_REALTIME {
-  constexpr std::size_t kTogether = 4;  // rows, so that y is read and written less often
-  std::size_t k = 0;
-  while (k < depth) {
-    float factors[kTogether];
-    const float* rows[kTogether];
-    std::size_t n_rows = 0;
-    for (; k < depth && n_rows < kTogether; ++k) {
-      if (x[k] == 0.0f) continue;
-      factors[n_rows] = x[k];
-      rows[n_rows++] = weight + k * width;
-    }
-    const auto add = [&]<std::size_t kRows>(std::integral_constant<std::size_t, kRows>) {
-      for_channels(width, [&](auto tag, std::size_t n) {
-        using V = decltype(tag);
-        V sum = load<V>(y + n);
-        for (std::size_t r = 0; r < kRows; ++r) sum = load<V>(rows[r] + n) * factors[r] + sum;
-        store(y + n, sum);
-      });
-    };
-    switch (n_rows) {
-      case 4:
-        add(std::integral_constant<std::size_t, 4>{});
-        break;
-      case 3:
-        add(std::integral_constant<std::size_t, 3>{});
-        break;
-      case 2:
-        add(std::integral_constant<std::size_t, 2>{});
-        break;
-      case 1:
-        add(std::integral_constant<std::size_t, 1>{});
-        break;
-    }
+  constexpr std::size_t kTogether = 4;  // so that y is read and written less often
+  const float* rows[kTogether];
+  float factors[kTogether];
+  std::size_t n = 0;
+  for (std::size_t k = 0; k < depth; ++k) {
+    if (x[k] == 0.0f) continue;
+    rows[n] = weight + k * width;
+    factors[n++] = x[k];
+    if (n < kTogether) continue;
+    add_scaled<kTogether>(rows, factors, width, y);
+    n = 0;
   }
+  for (std::size_t i = 0; i < n; ++i) add_scaled<1>(rows + i, factors + i, width, y);
 }
 
 void image_row(const ImageRowCall& call) noexcept AUDIOGEN_REALTIME {

@@ -8,7 +8,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
 
 #include "core/aligned_floats.h"
 #include "core/target.h"
@@ -41,16 +40,17 @@ using PackMatrix = void(const MatrixShape& shape, const float* weight, const flo
 using PackColumn = void(const MatrixShape& shape, const float* x, bool rectify,
                         float* column) noexcept AUDIOGEN_REALTIME;
 
-// y[c] [rows] = bias + weight x[c] for `n` packed columns, one after the other. The beginning of
-// `next`, the packed matrix that will be multiplied after this one, is fetched meanwhile.
+// y[c] [rows] = bias + weight x[c] for `n` packed columns, one after the other. Many columns
+// leave time to fetch the beginning of `next`, the weights that are likely to be multiplied after.
 struct ProductCall {
   const float* packed;
   const float* columns;
   std::size_t n;
   float* const* y;
-  std::size_t first_row;  // a multiple of kBlockRows
-  std::size_t last_row;   // the same, or `rows`
-  std::span<const float> next = {};
+  std::size_t first_row;        // a multiple of kBlockRows
+  std::size_t last_row;         // the same, or `rows`
+  const float* next = nullptr;  // n_next floats
+  std::size_t n_next = 0;
 };
 using Multiply = void(const MatrixShape& shape, const ProductCall& call) noexcept AUDIOGEN_REALTIME;
 
@@ -80,13 +80,15 @@ inline constexpr std::size_t column_floats(const MatrixShape& s) {
   return s.parts * part_floats(s);
 }
 
-// Bias, scale and sum of each row, then the weights.
+// Bias, scale and sum of each row, which lie before the weights.
+inline constexpr std::size_t matrix_constants(const MatrixShape& s) { return 3 * padded_rows(s); }
+
 inline constexpr std::size_t matrix_packed_floats(const MatrixShape& s) {
   const std::size_t numbers = padded_rows(s) * padded_depth(s);
   const std::size_t fraction = s.form == MatrixForm::kFloat32    ? 1
                                : s.form == MatrixForm::kBFloat16 ? 2
                                                                  : 4;
-  return 3 * padded_rows(s) + numbers / fraction;
+  return matrix_constants(s) + numbers / fraction;
 }
 
 }  // namespace AUDIOGEN_ISA

@@ -289,20 +289,22 @@ void multiply_tile(const MatrixShape& shape, const ProductCall& call, const RowC
   }
 }
 
-// Some panels for all columns, cut into tiles of nearly equal width. One tile reads its weights
-// fast enough for the processor to fetch them by itself. More read them less often than they could,
-// at gaps in which it doesn't, so each fetches a share of what comes next.
+// Some panels for all columns, cut into tiles of nearly equal width. A processor fetches ahead by
+// itself what one tile reads. Several go over the same weights, of which the first then waits for
+// each in turn; so each fetches a share of what the next panel, or matrix, will read.
 template <class T, std::size_t kPanels, std::size_t kParts>
 void multiply_panels(const MatrixShape& shape, const ProductCall& call,
                      const RowConstants& constants, const Byte* weights, std::size_t row) {
   constexpr std::size_t kMost = kMostColumns / kParts;
+  constexpr std::size_t kStepBytes = kStepUnroll * kVectors * T::kWeightBytes;
   std::size_t tiles = (call.n + kMost - 1) / kMost;
   const std::size_t bytes = kPanels * panel_bytes<T>(shape);
   Fetch fetch{weights + bytes, tiles > 1 ? bytes : 0,
-              round_up(kStepUnroll * kVectors * T::kWeightBytes / tiles, Fetch::kLine)};
+              round_up((kStepBytes + tiles - 1) / tiles, Fetch::kLine)};
   if (row + kPanels * kPanelRows >= call.last_row) {
-    fetch.at = reinterpret_cast<const Byte*>(call.next.data());
-    if (call.next.size_bytes() < fetch.left) fetch.left = call.next.size_bytes();
+    const std::size_t next = call.n_next * sizeof(float);
+    fetch.at = reinterpret_cast<const Byte*>(call.next);
+    fetch.left = next < fetch.left ? next : fetch.left;
   }
   for (std::size_t column = 0; column < call.n; --tiles) {
     const std::size_t width = (call.n - column + tiles - 1) / tiles;
@@ -329,8 +331,8 @@ template <class T, std::size_t kParts>
 void multiply_parts(const MatrixShape& shape, const ProductCall& call) {
   const std::size_t rows = padded_rows(shape), panel = panel_bytes<T>(shape);
   const RowConstants constants{call.packed, call.packed + rows, call.packed + 2 * rows};
-  const Byte* weights =
-      reinterpret_cast<const Byte*>(call.packed + 3 * rows) + call.first_row / kPanelRows * panel;
+  const Byte* weights = reinterpret_cast<const Byte*>(call.packed + matrix_constants(shape)) +
+                        call.first_row / kPanelRows * panel;
   const std::size_t together = panels_for(call.n * kParts);
   std::size_t row = call.first_row;
   if (together == 2) {
@@ -505,7 +507,7 @@ void pack_matrix(const MatrixShape& shape, const float* weight, const float* bia
   const std::size_t rows = padded_rows(shape);
   for (std::size_t i = 0; i < matrix_packed_floats(shape); ++i) packed[i] = 0.0f;
   for (std::size_t row = 0; row < shape.rows && bias; ++row) packed[row] = bias[row];
-  auto* weights = reinterpret_cast<Byte*>(packed + 3 * rows);
+  auto* weights = reinterpret_cast<Byte*>(packed + matrix_constants(shape));
   switch (shape.form) {
     case MatrixForm::kFloat32:
       for_steps<Float32>(shape, [&](std::size_t at, std::size_t row, std::size_t k) {

@@ -181,8 +181,8 @@ SampleRNNWeights::SampleRNNWeights(SampleRNNConfig config, const core::FloatArra
     kernels_->pack_matrix(packed.shape, weight.data(), bias.data(), packed.packed.data());
     return packed;
   };
-  // Errors add up in the recurrence. Those of one tier alone are heard; between several tiers a
-  // tenth of that is left (docs/decisions.md).
+  // What rounding a state costs adds up in the recurrence, but little of it where several tiers
+  // share the work (docs/decisions.md).
   const bool fine = precision_ != Precision::kFloat32 && config_.n_tiers() == 1;
   WeightReader reader(arrays);
   const Wide layer2(dim, dim, reader.take("sample.layer2.weight", {dim, dim}));
@@ -334,6 +334,7 @@ class SampleStream::Helper {
     shape_ = shape;
     call_ = call;
     call_.first_row = cut * kernels::kBlockRows;
+    call_.n_next = 0;  // where the other thread goes on
     const std::uint64_t number = posted_.load(std::memory_order_relaxed) + 1;
     posted_.store(number, std::memory_order_release);
     kernels::ProductCall own = call;
@@ -462,10 +463,9 @@ void SampleStream::reset(std::uint64_t seed,
   }
 }
 
-void SampleStream::reset_stream(std::size_t stream, std::uint64_t seed) noexcept AUDIOGEN_REALTIME {
+void SampleStream::seed_stream(std::size_t stream, std::uint64_t seed) noexcept AUDIOGEN_REALTIME {
   voices_[stream].seed = seed;
   voices_[stream].numbers = 0;
-  start_note(stream, {});
 }
 
 void SampleStream::restart(std::size_t stream) noexcept AUDIOGEN_REALTIME {
@@ -599,13 +599,15 @@ void SampleStream::pack(const kernels::Matrix& matrix, std::size_t column, const
 
 void SampleStream::multiply(const kernels::Matrix& matrix, std::size_t n,
                             const kernels::Matrix& next) noexcept AUDIOGEN_REALTIME {
-  const kernels::ProductCall call{matrix.packed.data(),
-                                  columns_,
-                                  n,
-                                  targets_.data(),
-                                  0,
-                                  matrix.shape.rows,
-                                  {next.packed.data(), next.packed.size()}};
+  const std::size_t constants = kernels::matrix_constants(next.shape);
+  const kernels::ProductCall call{.packed = matrix.packed.data(),
+                                  .columns = columns_,
+                                  .n = n,
+                                  .y = targets_.data(),
+                                  .first_row = 0,
+                                  .last_row = matrix.shape.rows,
+                                  .next = next.packed.data() + constants,
+                                  .n_next = next.packed.size() - constants};
   kernels::Multiply* kernel = weights_->kernels_->multiply;
   if (helper_) {
     AUDIOGEN_OFFLINE(helper_->multiply(kernel, matrix.shape, call);)

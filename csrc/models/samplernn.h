@@ -131,8 +131,8 @@ class SampleStream {
 
   // In what follows `stream` is below n_streams(), and an index below n_classes.
 
-  // Brings one stream to its first state, with numbers as if it were the only one.
-  void reset_stream(std::size_t stream, std::uint64_t seed) noexcept AUDIOGEN_REALTIME;
+  // From here on a stream draws numbers as if it were the only one.
+  void seed_stream(std::size_t stream, std::uint64_t seed) noexcept AUDIOGEN_REALTIME;
 
   void set_class(std::size_t stream, std::size_t index) noexcept AUDIOGEN_REALTIME;
 
@@ -147,7 +147,8 @@ class SampleStream {
   // Draws n samples of each stream, [n_streams, n], without their direct current.
   void process(float* samples, std::size_t n, const Sampling& sampling) noexcept AUDIOGEN_REALTIME;
 
-  // The same of some streams, each to a place of its own, while the others stand still.
+  // The same of some streams, none of them twice, each to a place of its own, while the others
+  // stand still.
   void process(std::span<const std::size_t> streams, std::span<float* const> samples, std::size_t n,
                const Sampling& sampling) noexcept AUDIOGEN_REALTIME;
 
@@ -218,6 +219,7 @@ class SampleStream {
 
   std::shared_ptr<const SampleRNNWeights> weights_;
   double dc_pole_;
+  std::vector<std::size_t> all_;  // streams
   // What a copy carries on.
   std::vector<Voice> voices_;
   std::vector<Place> places_;
@@ -238,7 +240,6 @@ class SampleStream {
   std::size_t gates_stride_, features_stride_, up_stride_, hidden_stride_, logits_stride_;
   std::vector<float*> targets_;        // of the packed columns
   std::vector<const float*> rows_;     // to be added
-  std::vector<std::size_t> all_;       // streams
   std::vector<float*> rows_of_all_;    // where their samples go
   std::vector<std::size_t> stepping_;  // streams whose tier steps
   std::size_t n_stepping_ = 0;

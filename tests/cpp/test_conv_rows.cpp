@@ -191,10 +191,31 @@ void check_image(Layer& layer) {
   }
 }
 
+// What weighted rows add to, zeros among them, at depths that are no multiple of anything.
+void check_linear_row(const KernelTable& table, std::mt19937& random) {
+  std::normal_distribution<float> normal;
+  for (const std::size_t width : {kChannelAlign, 5 * kChannelAlign}) {
+    for (std::size_t depth = 0; depth < 10; ++depth) {
+      AlignedFloats weight(std::max<std::size_t>(1, depth * width)), y(width);
+      for (std::size_t i = 0; i < depth * width; ++i) weight.data()[i] = normal(random);
+      for (std::size_t i = 0; i < width; ++i) y.data()[i] = normal(random);
+      std::vector<float> x(depth);
+      for (std::size_t k = 0; k < depth; ++k) x[k] = k % 4 == depth % 3 ? 0.0f : normal(random);
+      std::vector<double> want(y.data(), y.data() + width);
+      for (std::size_t k = 0; k < depth; ++k) {
+        for (std::size_t i = 0; i < width; ++i) want[i] += x[k] * weight.data()[k * width + i];
+      }
+      table.linear_row(x.data(), depth, weight.data(), width, y.data());
+      for (std::size_t i = 0; i < width; ++i) CHECK_NEAR(y.data()[i], want[i], 1e-5);
+    }
+  }
+}
+
 }  // namespace
 
 int main() {
   std::mt19937 random(1);
+  for (const KernelTable* table : available_kernels()) check_linear_row(*table, random);
   constexpr struct {
     std::size_t in, out, n_frames, n_bins;
   } kSizes[] = {{1, 1, 1, 1},   {5, 7, 3, 5},    {17, 5, 4, 6},    {24, 24, 3, 18},

@@ -29,8 +29,10 @@ static SampleRNNConfig small() {
   return config;
 }
 
-static std::shared_ptr<const SampleRNNWeights> network(Precision precision = Precision::kFloat32) {
-  return std::make_shared<const SampleRNNWeights>(small(), weights_for(small(), 0.2f), precision);
+static std::shared_ptr<const SampleRNNWeights> network(Precision precision = Precision::kFloat32,
+                                                       SampleRNNConfig config = small()) {
+  const core::FloatArrays weights = weights_for(config, 0.2f);
+  return std::make_shared<const SampleRNNWeights>(std::move(config), weights, precision);
 }
 
 static std::vector<float> taken(SampleStream& stream, std::size_t n) {
@@ -83,19 +85,24 @@ static void copies_and_moves_carry_on() {
 }
 
 // Streams play together or not, begun at different times, as each would alone.
-static void some_streams_play_while_others_stand_still(Precision precision) {
+static void some_streams_play_while_others_stand_still(Precision precision, std::size_t n_tiers,
+                                                       std::size_t n_threads) {
+  constexpr std::size_t kStreams = 17, kMost = 50;
   const float temperature = 0.9f;
   const models::Sampling sampling{{&temperature, 1}, 0.95f};
-  const auto weights = network(precision);
-  const SampleNote notes[] = {{48.0, 0.5, 1}, {60.5, 0.9, 0}, {71.0, 0.2, 1}};
-  SampleStream stream(weights, 3);
+  SampleRNNConfig config = small();
+  if (n_tiers == 1) config.frame_sizes.erase(config.frame_sizes.begin());
+  const auto weights = network(precision, config);
+  const auto note = [](std::size_t s) {
+    return SampleNote{40.0 + 1.7 * static_cast<double>(s), 0.5, s % 2};
+  };
+  SampleStream stream(weights, kStreams, n_threads);
   stream.reset(5);
-  constexpr std::size_t kMost = 200;
-  std::vector<float> got[3], block[3];
+  std::vector<float> got[kStreams], block[kStreams];
   for (auto& samples : block) samples.resize(kMost);
   const auto start = [&](std::size_t s) {
-    stream.reset_stream(s, 30 + s);
-    stream.start_note(s, notes[s]);
+    stream.seed_stream(s, 30 + s);
+    stream.start_note(s, note(s));
   };
   const auto play = [&](const std::vector<std::size_t>& streams, std::size_t n) {
     std::vector<float*> rows;
@@ -113,14 +120,20 @@ static void some_streams_play_while_others_stand_still(Precision precision) {
   start(0);
   play({0, 2}, 20);
   play({}, 10);
-  start(1);
-  play({2, 1, 0}, 31);  // in any order
+  std::vector<std::size_t> all = {2, 0};  // in any order
+  for (std::size_t s = 0; s < kStreams; ++s) {
+    if (s == 0 || s == 2) continue;
+    start(s);
+    all.push_back(s);
+  }
+  play(all, 31);
   play({1}, 9);
-  play({0, 1, 2}, 50);
-  for (std::size_t s = 0; s < 3; ++s) {
+  play({7, 3, 5, 11, 1, 4, 6}, 12);
+  play(all, kMost);
+  for (std::size_t s = 0; s < kStreams; ++s) {
     SampleStream alone(weights);
     alone.reset(30 + s);
-    alone.start_note(0, notes[s]);
+    alone.start_note(0, note(s));
     std::vector<float> want(got[s].size());
     alone.process(want.data(), want.size(), sampling);
     CHECK(got[s] == want);
@@ -144,8 +157,12 @@ static void threads_give_the_same_bits() {
 int main() {
   for (const auto precision : {Precision::kFloat32, Precision::kBFloat16, Precision::kInt8}) {
     plays_without_allocating(precision, 1);
-    if (!audiogen::test::kRealtimeSanitizer) plays_without_allocating(precision, 2);
-    some_streams_play_while_others_stand_still(precision);
+    for (const std::size_t n_tiers : {1, 2}) {
+      some_streams_play_while_others_stand_still(precision, n_tiers, 1);
+    }
+    if (audiogen::test::kRealtimeSanitizer) continue;
+    plays_without_allocating(precision, 2);
+    some_streams_play_while_others_stand_still(precision, 1, 2);
   }
   copies_and_moves_carry_on();
   // Threads that wait for each other are for offline work.

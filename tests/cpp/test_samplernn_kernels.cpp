@@ -103,9 +103,9 @@ struct Product {
                         columns.data() + (c - first) * column_floats(shape));
       targets.push_back(out.data() + (c - first) * stride);
     }
-    const std::span<const float> packed_span{packed.data(), packed.size()};
-    const ProductCall call{packed.data(), columns.data(), last - first, targets.data(), 0,
-                           cut,           packed_span};
+    ProductCall call{packed.data(), columns.data(), last - first, targets.data(), 0, cut};
+    call.next = packed.data();
+    call.n_next = packed.size();
     if (cut > 0) table.multiply(shape, call);
     if (cut < shape.rows) {
       table.multiply(

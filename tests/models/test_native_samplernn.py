@@ -399,7 +399,7 @@ def test_seeds_and_streams_differ() -> None:
 @pytest.mark.parametrize("isa", native.available_isas())
 def test_every_instruction_set(isa: str, tmp_path: Path) -> None:
     """Logits of each precision; the levels of float32."""
-    names = ["two_tiers", "lstm", "note", "bytes"]
+    names = ["flat", "one_tier", "two_tiers", "lstm", "note", "bytes"]
     for name in names:
         np.savez(tmp_path / f"{name}.npz", **export_weights(make(CONFIGS[name])))
     program = (
