@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audiogen.cli.sound import AnyPrecision, Precision
+from audiogen.cli.sound import TOP_P_HELP, AnyPrecision, Precision
 from audiogen.errors import AudiogenError, DeviceError, ParameterError
 
 if TYPE_CHECKING:
@@ -71,6 +71,9 @@ def play(
             help="Of a preset that draws samples: how freely.", show_default="the preset's"
         ),
     ] = None,
+    top_p: Annotated[
+        float | None, typer.Option(help=TOP_P_HELP, show_default="the preset's")
+    ] = None,
     ring: Annotated[
         float, typer.Option(help="Seconds that a typed note rings where no key-up is told.")
     ] = 0.7,
@@ -89,7 +92,7 @@ def play(
     """
     from audiogen.audio_file import Recording, check_output, check_sample_rate
     from audiogen.cli.keys import Fingers, open_keyboard
-    from audiogen.cli.sound import check_seed
+    from audiogen.cli.sound import check_seed, check_top_p
     from audiogen.engine.midi_ports import MidiInput
     from audiogen.engine.networks import with_sampling
     from audiogen.engine.player import Player
@@ -118,10 +121,11 @@ def play(
     if seconds is not None and not 0.0 < seconds < math.inf:
         raise ParameterError(f"--seconds {seconds:g} isn't usable; give more than 0")
     check_seed(seed)
+    check_top_p(top_p)
     if record is not None:
         check_output(record)
     name, timbre = split_spec(preset or default_preset())
-    loaded = with_sampling(load_preset(name), temperature, None)
+    loaded = with_sampling(load_preset(name), temperature, top_p)
     if timbre is not None:
         loaded.timbre(timbre)
     card_found = find_device(device)
@@ -161,7 +165,7 @@ def play(
                 "terminal can't be read; give --midi virtual to connect one later"
             )
         fingers = Fingers(player, ring)
-        stage = _Stage(player, card, names, fingers, keyboard, recording, temperature)
+        stage = _Stage(player, card, names, fingers, keyboard, recording, temperature, top_p)
         stack.enter_context(_ended_by_signals())
         try:
             stage.announce()
@@ -247,6 +251,7 @@ class _Stage:
         keyboard: Any,
         recording: Recording | None,
         temperature: float | None = None,
+        top_p: float | None = None,
     ):
         from rich.console import Console
 
@@ -255,7 +260,7 @@ class _Stage:
         self._console = Console()
         self._player, self._card, self._fingers = player, card, fingers
         self._keyboard, self._recording = keyboard, recording
-        self._temperature = temperature
+        self._sampling = temperature, top_p
         self._midi = ", ".join(midi) or "no MIDI"
         self._knobs = [parameter.name for parameter in PARAMETERS]
         self._chosen = 0
@@ -409,7 +414,7 @@ class _Stage:
             try:
                 loaded = load_preset(folders[names.index(here)])
                 if loaded.kind == "samplernn":
-                    loaded = with_sampling(loaded, self._temperature, None)
+                    loaded = with_sampling(loaded, *self._sampling)
                 self._player.change_preset(loaded)
             except AudiogenError as error:
                 self._remark = str(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from os import PathLike
 
+from audiogen.engine.networks import with_sampling
 from audiogen.engine.player import Player
 from audiogen.engine.synth import Synth, render_score
 from audiogen.engine.texture import Texture
@@ -18,6 +19,8 @@ def load(
     sample_rate: int | None = None,
     seed: int = 0,
     precision: str = "float32",
+    temperature: float | None = None,
+    top_p: float | None = None,
 ) -> Synth | Texture:
     """Load a preset by name or path.
 
@@ -30,6 +33,9 @@ def load(
         Same seed, same samples.
     precision : str
         As `Synth` and `Texture`.
+    temperature, top_p : float, optional
+        Of a preset that draws samples: how freely, and from the likeliest that have this
+        probability together. The preset's, if they aren't given.
 
     Returns
     -------
@@ -40,7 +46,7 @@ def load(
     ------
     PresetError, ParameterError
     """
-    preset = load_preset(name)
+    preset = with_sampling(load_preset(name), temperature, top_p)
     if preset.plays_notes:
         return Synth(preset, sample_rate, seed, precision)
     if sample_rate not in (None, preset.sample_rate):

@@ -235,6 +235,7 @@ class TestCommand:
             ("--margin 0", "--margin 0 isn't usable; give 0.1 to 1000 ms"),
             ("--ring 0", "--ring 0 isn't usable; give 0.05 to 60 s"),
             ("--seconds 0", "--seconds 0 isn't usable; give more than 0"),
+            ("--top-p 2", "--top-p 2 isn't usable; give more than 0, up to 1"),
             ("--seed -1", "--seed -1 isn't usable; give 0 to 2^64 - 1"),
             ("--record a.mp3", "output a.mp3 ends in .mp3; use .wav, .flac, .ogg"),
             ("--record no/a.wav", "there is no folder no"),
@@ -549,10 +550,13 @@ class TestStage:
         from audiogen.engine import Player
 
         with Player(murmur, 8000, max_block=64, precision="int8") as player:
-            stage = _Stage(player, stage._card, [], Fingers(player), stage._keyboard, None, 0.5)
+            stage = _Stage(
+                player, stage._card, [], Fingers(player), stage._keyboard, None, 0.5, 0.9
+            )
             status = self.press(stage, ".")  # plucked and struck are GANSynths
             assert status.preset == "winds" and "precision='int8' is for" in status.remark
-            assert player.preset.sampling.temperature == 0.5
+            sampling = player.preset.sampling
+            assert (sampling.temperature, sampling.top_p) == (0.5, 0.9)
 
     def test_it_ends(self, stage: Any) -> None:
         assert stage.take(Key("q")) and not stage.take(Key("q", pressed=False))

@@ -204,6 +204,11 @@ def test_load_chooses(
     winds = write_murmur(tmp_path / "winds", notes=True)
     assert isinstance(audiogen.load(winds), audiogen.Synth)
     assert isinstance(audiogen.load(write_tiny(tmp_path / "tiny")), audiogen.Synth)
+    sampling = audiogen.load(folder, temperature=0.5).preset.sampling
+    assert (sampling.temperature, sampling.top_p) == (0.5, texture.preset.sampling.top_p)
+    assert audiogen.load(winds, top_p=0.8).preset.sampling.top_p == 0.8
+    with pytest.raises(ParameterError, match="top_p can't be used with preset 'tiny', a GANSynth"):
+        audiogen.load(tmp_path / "tiny", top_p=0.8)
     with pytest.raises(PresetError, match="preset 'murmur' plays no notes"):
         Synth(folder)
     for other in (winds, tmp_path / "tiny"):
