@@ -395,6 +395,7 @@ SampleStream::SampleStream(std::shared_ptr<const SampleRNNWeights> weights, std:
   dc_pole_ = 1.0 - 2.0 * std::numbers::pi * kDcCorner / config.sample_rate;
 
   voices_.resize(n_streams);
+  numbers_.resize(n_streams);
   std::size_t most_columns = 1;
   up_stride_ = 0;
   for (std::size_t t = 0; t < n_tiers; ++t) {
@@ -441,6 +442,7 @@ SampleStream::SampleStream(std::shared_ptr<const SampleRNNWeights> weights, std:
 SampleStream::SampleStream(const SampleStream& other)
     : SampleStream(other.weights_, other.n_streams(), other.helper_ ? 2 : 1) {
   voices_ = other.voices_;
+  numbers_ = other.numbers_;
   history_ = other.history_;
   std::copy_n(other.state_.data(), other.state_.size(), state_.data());
 }
@@ -457,22 +459,17 @@ SampleStream::~SampleStream() = default;
 void SampleStream::reset(std::uint64_t seed,
                          std::uint32_t first_stream) noexcept AUDIOGEN_REALTIME {
   for (const std::size_t s : all_) {
-    voices_[s].seed = seed;
-    voices_[s].numbers = first_stream + static_cast<std::uint32_t>(s);
+    numbers_[s] = {seed, first_stream + static_cast<std::uint32_t>(s)};
     start_note(s, {});
   }
 }
 
 void SampleStream::seed_stream(std::size_t stream, std::uint64_t seed) noexcept AUDIOGEN_REALTIME {
-  voices_[stream].seed = seed;
-  voices_[stream].numbers = 0;
+  numbers_[stream] = {seed, 0};
 }
 
 void SampleStream::restart(std::size_t stream) noexcept AUDIOGEN_REALTIME {
-  Voice fresh;
-  fresh.seed = voices_[stream].seed;
-  fresh.numbers = voices_[stream].numbers;
-  voices_[stream] = fresh;
+  voices_[stream] = {};
   for (std::size_t i = 0; i < history_size_; ++i) past(stream, i) = silence(config());
   float* floats = state(stream);
   std::fill_n(floats, stream_floats_, 0.0f);
@@ -675,12 +672,12 @@ void SampleStream::step_tier(std::size_t t) noexcept AUDIOGEN_REALTIME {
 void SampleStream::upsample(std::size_t t) noexcept AUDIOGEN_REALTIME {
   const SampleRNNConfig& config = weights_->config();
   const kernels::Matrix& up = weights_->tiers_[t].upsample;
-  const bool last = t + 1 == places_.size();
-  const SampleRNNWeights::Layer* below = last ? nullptr : &weights_->tiers_[t + 1].layers[0];
+  const SampleRNNWeights::Layer* below =
+      t + 1 < places_.size() ? &weights_->tiers_[t + 1].layers[0] : nullptr;
   for (std::size_t i = 0; i < n_stepping_; ++i) {
     float* floats = state(stepping_[i]);
     pack(up, i, floats + places_[t].states + (config.n_rnn - 1) * config.dim, false);
-    targets_[i] = last ? floats + places_[t].told : up_ + i * up_stride_;
+    targets_[i] = below ? up_ + i * up_stride_ : floats + places_[t].told;
   }
   multiply(up, n_stepping_, below ? below->input : weights_->hidden_);
   if (!below) return;
@@ -763,7 +760,7 @@ std::int32_t SampleStream::draw_one(const float* logits, const Run& run, std::si
                                     std::size_t stream,
                                     std::uint64_t number) noexcept AUDIOGEN_REALTIME {
   const auto& temperature = run.sampling.temperature;
-  const float uniform = core::philox_uniform(voices_[stream].seed, voices_[stream].numbers,
+  const float uniform = core::philox_uniform(numbers_[stream].seed, numbers_[stream].philox_stream,
                                              static_cast<std::uint32_t>(number >> 32),
                                              static_cast<std::uint32_t>(number));
   return weights_->kernels_->draw({logits, config().n_levels(),

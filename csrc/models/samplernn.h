@@ -169,14 +169,17 @@ class SampleStream {
  private:
   // What a stream knows beside its network's state.
   struct Voice {
-    std::uint64_t seed = 0;
-    std::uint32_t numbers = 0;  // Philox stream
     std::uint64_t position = 0;
     SampleNote note;
     double phase = 0.0;      // cycles, of the fundamental at this sample
     double increment = 0.0;  // cycles a sample
     std::uint64_t released = kHeld;
     kernels::DcBlock dc_block;
+  };
+  // The random numbers that a stream draws, from its first state on.
+  struct Numbers {
+    std::uint64_t seed = 0;
+    std::uint32_t philox_stream = 0;
   };
   // Where the parts of a tier lie in a stream's floats.
   struct Place {
@@ -222,6 +225,7 @@ class SampleStream {
   std::vector<std::size_t> all_;  // streams
   // What a copy carries on.
   std::vector<Voice> voices_;
+  std::vector<Numbers> numbers_;
   std::vector<Place> places_;
   std::size_t stream_floats_ = 0;
   core::AlignedFloats state_;          // [n_streams, stream_floats]
