@@ -20,11 +20,16 @@ enum class MatrixForm { kFloat32, kBFloat16, kInt8 };
 // With two parts a column is what its form holds of it, and what the form holds of the rest: 16
 // bits in bfloat16 and in int8, so that the weights alone are rough. Both meet a weight as it is
 // read.
+//
+// Rectified columns are zero where x is negative, on which int8 then spends none of its range. They
+// list where they aren't zero: weights that would meet zeros alone needn't be read, which changes
+// no bit of a sum.
 struct MatrixShape {
   std::size_t rows = 0;
   std::size_t depth = 0;
   MatrixForm form = MatrixForm::kFloat32;
   std::size_t parts = 1;  // or 2, but not of float32
+  bool rectified = false;
 };
 
 // Rows come in blocks, which may be multiplied apart.
@@ -35,9 +40,8 @@ inline constexpr std::size_t kBlockRows = 64;
 using PackMatrix = void(const MatrixShape& shape, const float* weight, const float* bias,
                         float* packed);
 
-// Brings x [depth] into the form of a matrix: column_floats floats, aligned to 64 bytes. `rectify`
-// puts zero where x is negative, and spends the range of int8 on what is left.
-using PackColumn = void(const MatrixShape& shape, const float* x, bool rectify,
+// Brings x [depth] into the form of a matrix: column_floats floats, aligned to 64 bytes.
+using PackColumn = void(const MatrixShape& shape, const float* x,
                         float* column) noexcept AUDIOGEN_REALTIME;
 
 // y[c] [rows] = bias + weight x[c] for `n` packed columns, one after the other. Many columns
@@ -64,7 +68,8 @@ using Fold = void(const FoldSizes& sizes, const double* a, const double* b, doub
 
 inline namespace AUDIOGEN_ISA {
 
-inline constexpr std::size_t kColumnHeader = 16;  // floats, of each part; of int8: scale, offset
+// Floats, of each part: scale and offset of int8, length of a rectified column's list.
+inline constexpr std::size_t kColumnHeader = 16;
 
 inline constexpr std::size_t padded_depth(const MatrixShape& s) { return round_up(s.depth, 16); }
 
@@ -73,7 +78,7 @@ inline constexpr std::size_t padded_rows(const MatrixShape& s) {
 }
 
 inline constexpr std::size_t part_floats(const MatrixShape& s) {
-  return kColumnHeader + padded_depth(s);
+  return kColumnHeader + padded_depth(s) * (s.rectified ? 2 : 1);
 }
 
 inline constexpr std::size_t column_floats(const MatrixShape& s) {

@@ -2,6 +2,7 @@
 // registers.
 #include "kernels/matrix.h"
 
+#include <type_traits>
 #include <utility>
 
 #include "core/math.h"
@@ -215,6 +216,15 @@ inline Vec scaled(typename T::Sum sum, const RowConstants& constants, std::size_
   }
 }
 
+// Vector `row` of y, as far as y goes.
+inline void put(const MatrixShape& shape, float* y, std::size_t row, Vec result) {
+  if (row + kLanes <= shape.rows) {
+    store(y + row, result);
+  } else {
+    __builtin_memcpy(y + row, &result, (shape.rows - row) * sizeof(float));
+  }
+}
+
 // Parts of columns are columns of their own up to where they are added.
 template <class T, std::size_t kPanels, std::size_t kParts, std::size_t kColumns>
 void multiply_tile(const MatrixShape& shape, const ProductCall& call, const RowConstants& constants,
@@ -278,12 +288,7 @@ void multiply_tile(const MatrixShape& shape, const ProductCall& call, const RowC
         if constexpr (kParts == 2) {
           result += scaled<T>(sums[p][c + 1][v], constants, row, columns + (c + 1) * stride);
         }
-        result += load<Vec>(constants.bias + row);
-        if (row + kLanes <= shape.rows) {
-          store(y + row, result);
-        } else {
-          __builtin_memcpy(y + row, &result, (shape.rows - row) * sizeof(float));
-        }
+        put(shape, y, row, result + load<Vec>(constants.bias + row));
       }
     }
   }
@@ -327,12 +332,105 @@ void multiply_panels(const MatrixShape& shape, const ProductCall& call,
   }
 }
 
+// ---- Rectified columns ----
+
+// The steps of a column that aren't all zero; they lie behind its numbers.
+struct Listed {
+  std::uint32_t n;
+  const std::uint32_t* steps;
+};
+
+inline Listed listed_in(const MatrixShape& shape, const float* column) {
+  const float* list = column + kColumnHeader + padded_depth(shape);
+  return {get<std::uint32_t>(column + 2), reinterpret_cast<const std::uint32_t*>(list)};
+}
+
+// Whether lists make a product faster. One column saves what it doesn't read; but where weights
+// come from far, reading here and there is slower. Several share what they read only if all is
+// read.
+template <class T>
+bool listing_pays(const MatrixShape& shape, const ProductCall& call) {
+  constexpr std::size_t kNear = 1 << 20;  // bytes: what a second-level cache may hold
+  if (!shape.rectified || shape.parts > 1) return false;
+  std::size_t listed = 0;
+  for (std::size_t c = 0; c < call.n; ++c) {
+    listed += listed_in(shape, call.columns + c * part_floats(shape)).n;
+  }
+  const std::size_t steps = call.n * padded_depth(shape) / T::kDepth;
+  const bool near = padded_rows(shape) / kPanelRows * panel_bytes<T>(shape) <= kNear;
+  if (call.n > 1) return near && 2 * listed < steps;
+  return 16 * listed < (near ? 14 : 7) * steps;
+}
+
+// Some panels for one column, by its list.
+template <class T, std::size_t kPanels>
+void multiply_listed(const MatrixShape& shape, const ProductCall& call,
+                     const RowConstants& constants, const Byte* weights, std::size_t first_row,
+                     std::size_t column) {
+  const std::size_t panel = panel_bytes<T>(shape);
+  const float* packed = call.columns + column * part_floats(shape);
+  const auto* numbers = reinterpret_cast<const Byte*>(packed + kColumnHeader);
+  const Listed listed = listed_in(shape, packed);
+  typename T::Sum sums[kPanels][kVectors];
+#pragma GCC unroll 8
+  for (std::size_t p = 0; p < kPanels; ++p) {
+#pragma GCC unroll 4
+    for (std::size_t v = 0; v < kVectors; ++v) sums[p][v] = typename T::Sum{};
+  }
+  for (std::size_t i = 0; i < listed.n; ++i) {
+    const std::size_t step = listed.steps[i];
+    const Byte* from = weights + step * kVectors * T::kWeightBytes;
+    const typename T::X spread = T::spread(numbers + step * T::kColumnBytes);
+#pragma GCC unroll 8
+    for (std::size_t p = 0; p < kPanels; ++p) {
+#pragma GCC unroll 4
+      for (std::size_t v = 0; v < kVectors; ++v) {
+        const auto weight = T::weight(from + p * panel + v * T::kWeightBytes);
+        sums[p][v] = T::add(sums[p][v], weight, spread);
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (std::size_t p = 0; p < kPanels; ++p) {
+#pragma GCC unroll 4
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      const std::size_t row = first_row + p * kPanelRows + v * kLanes;
+      if (row >= shape.rows) continue;
+      const Vec result = scaled<T>(sums[p][v], constants, row, packed);
+      put(shape, call.y[column], row, result + load<Vec>(constants.bias + row));
+    }
+  }
+}
+
+template <class T>
+void multiply_lists(const MatrixShape& shape, const ProductCall& call,
+                    const RowConstants& constants, const Byte* weights) {
+  constexpr std::size_t kTogether = 8 / kVectors;  // additions that needn't wait for each other
+  const std::size_t panel = panel_bytes<T>(shape);
+  for (std::size_t row = call.first_row; row < call.last_row;) {
+    const bool together = row + (kTogether - 1) * kPanelRows < call.last_row;
+    for (std::size_t c = 0; c < call.n; ++c) {
+      if (together) {
+        multiply_listed<T, kTogether>(shape, call, constants, weights, row, c);
+      } else {
+        multiply_listed<T, 1>(shape, call, constants, weights, row, c);
+      }
+    }
+    const std::size_t panels = together ? kTogether : 1;
+    row += panels * kPanelRows;
+    weights += panels * panel;
+  }
+}
+
+// ---- Products ----
+
 template <class T, std::size_t kParts>
 void multiply_parts(const MatrixShape& shape, const ProductCall& call) {
   const std::size_t rows = padded_rows(shape), panel = panel_bytes<T>(shape);
   const RowConstants constants{call.packed, call.packed + rows, call.packed + 2 * rows};
   const Byte* weights = reinterpret_cast<const Byte*>(call.packed + matrix_constants(shape)) +
                         call.first_row / kPanelRows * panel;
+  if (listing_pays<T>(shape, call)) return multiply_lists<T>(shape, call, constants, weights);
   const std::size_t together = panels_for(call.n * kParts);
   std::size_t row = call.first_row;
   if (together == 2) {
@@ -422,7 +520,8 @@ void put_narrow(Int8::Number* to, VecInt integers) {
 #endif
 }
 
-void pack_column_int8(const MatrixShape& shape, const float* x, bool rectify, float* column) {
+void pack_column_int8(const MatrixShape& shape, const float* x, float* column) {
+  const bool rectify = shape.rectified;
   constexpr std::size_t kWide = kLanes;
   const Vec zero{};
   Vec most_of{};
@@ -499,6 +598,32 @@ void pack_column_floats(const MatrixShape& shape, float* part, Value value) {
   }
 }
 
+// Lists the steps of a packed column.
+template <class T>
+void list_steps(const MatrixShape& shape, float* column) {
+  using Numbers = std::conditional_t<T::kColumnBytes == 4, std::uint32_t, std::uint64_t>;
+  static_assert(sizeof(Numbers) == T::kColumnBytes);
+  const auto* numbers = reinterpret_cast<const Byte*>(column + kColumnHeader);
+  auto* steps = reinterpret_cast<std::uint32_t*>(column + kColumnHeader + padded_depth(shape));
+  const auto n_steps = static_cast<std::uint32_t>(padded_depth(shape) / T::kDepth);
+  std::uint32_t n = 0, step = 0;
+#if defined(__AVX512F__)
+  __m512i ahead = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  for (; T::kColumnBytes == 4 && step + 16 <= n_steps; step += 16) {
+    const auto words = get<__m512i>(numbers + step * T::kColumnBytes);
+    const __mmask16 some = _mm512_test_epi32_mask(words, words);
+    _mm512_storeu_si512(steps + n, _mm512_maskz_compress_epi32(some, ahead));
+    n += static_cast<std::uint32_t>(__builtin_popcount(some));
+    ahead = _mm512_add_epi32(ahead, _mm512_set1_epi32(16));
+  }
+#endif
+  for (; step < n_steps; ++step) {
+    steps[n] = step;
+    n += get<Numbers>(numbers + step * T::kColumnBytes) != 0;
+  }
+  __builtin_memcpy(column + 2, &n, sizeof(n));
+}
+
 float to_bfloat16(float x) { return __builtin_bit_cast(float, core::bfloat16_word(x)); }
 
 }  // namespace
@@ -528,22 +653,27 @@ void pack_matrix(const MatrixShape& shape, const float* weight, const float* bia
   }
 }
 
-void pack_column(const MatrixShape& shape, const float* x, bool rectify,
+void pack_column(const MatrixShape& shape, const float* x,
                  float* column) noexcept AUDIOGEN_REALTIME {
-  if (shape.form == MatrixForm::kInt8) {
-    pack_column_int8(shape, x, rectify, column);
-    return;
-  }
-  const auto value = [&](std::size_t k) { return rectify && x[k] < 0.0f ? 0.0f : x[k]; };
-  if (shape.form == MatrixForm::kFloat32) {
-    pack_column_floats(shape, column, value);
-    return;
-  }
-  pack_column_floats(shape, column, [&](std::size_t k) { return to_bfloat16(value(k)); });
-  if (shape.parts == 2) {
-    pack_column_floats(shape, column + part_floats(shape), [&](std::size_t k) {
-      return to_bfloat16(value(k) - to_bfloat16(value(k)));
-    });
+  const auto value = [&](std::size_t k) { return shape.rectified && x[k] < 0.0f ? 0.0f : x[k]; };
+  switch (shape.form) {
+    case MatrixForm::kFloat32:
+      pack_column_floats(shape, column, value);
+      if (shape.rectified) list_steps<Float32>(shape, column);
+      break;
+    case MatrixForm::kBFloat16:
+      pack_column_floats(shape, column, [&](std::size_t k) { return to_bfloat16(value(k)); });
+      if (shape.parts == 2) {
+        pack_column_floats(shape, column + part_floats(shape), [&](std::size_t k) {
+          return to_bfloat16(value(k) - to_bfloat16(value(k)));
+        });
+      }
+      if (shape.rectified) list_steps<BFloat16>(shape, column);
+      break;
+    case MatrixForm::kInt8:
+      pack_column_int8(shape, x, column);
+      if (shape.rectified) list_steps<Int8>(shape, column);
+      break;
   }
 }
 

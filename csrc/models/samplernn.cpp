@@ -175,8 +175,11 @@ SampleRNNWeights::SampleRNNWeights(SampleRNNConfig config, const core::FloatArra
   const std::size_t dim = config_.dim, gates = config_.n_gates() * dim;
   const std::size_t n_told = config_.n_features(), n_levels = config_.n_levels();
   const auto matrix = [&](std::size_t rows, const std::vector<float>& weight,
-                          const std::vector<float>& bias, std::size_t parts = 1) {
-    kernels::Matrix packed{{rows, dim, precision_, parts}, {}};
+                          const std::vector<float>& bias, kernels::MatrixShape shape = {}) {
+    shape.rows = rows;
+    shape.depth = dim;
+    shape.form = precision_;
+    kernels::Matrix packed{shape, {}};
     packed.packed = core::AlignedFloats(kernels::matrix_packed_floats(packed.shape));
     kernels_->pack_matrix(packed.shape, weight.data(), bias.data(), packed.packed.data());
     return packed;
@@ -227,8 +230,9 @@ SampleRNNWeights::SampleRNNWeights(SampleRNNConfig config, const core::FloatArra
           tier.direct = padded_transpose(folded);
         }
       }
-      layer.recurrent = matrix(gates, reader.take(name + "hh" + end + "weight", {gates, dim}),
-                               reader.take(name + "hh" + end + "bias", {gates}), fine ? 2 : 1);
+      layer.recurrent =
+          matrix(gates, reader.take(name + "hh" + end + "weight", {gates, dim}),
+                 reader.take(name + "hh" + end + "bias", {gates}), {.parts = fine ? 2u : 1u});
     }
     const std::size_t n_states =
         config_.n_rnn * (config_.rnn == SampleRNNConfig::Rnn::kLstm ? 2 : 1);
@@ -297,11 +301,11 @@ SampleRNNWeights::SampleRNNWeights(SampleRNNConfig config, const core::FloatArra
       std::copy_n(upper.data() + k * dim, dim, upper_.data() + k * stride);
     }
     output_low_ = matrix(n_levels, reader.take("sample.output_low.weight", {n_levels, dim}),
-                         reader.take("sample.output_low.bias", {n_levels}));
+                         reader.take("sample.output_low.bias", {n_levels}), {.rectified = true});
   }
-  hidden_ = matrix(bias.size(), weight, bias);
+  hidden_ = matrix(bias.size(), weight, bias, {.rectified = true});
   output_ = matrix(n_levels, reader.take("sample.output.weight", {n_levels, dim}),
-                   reader.take("sample.output.bias", {n_levels}));
+                   reader.take("sample.output.bias", {n_levels}), {.rectified = true});
   reader.finish();
   samples_.resize(config_.q_levels);
   for (std::size_t k = 0; k < samples_.size(); ++k) samples_[k] = sample_of(k, config_);
@@ -412,7 +416,9 @@ SampleStream::SampleStream(std::shared_ptr<const SampleRNNWeights> weights, std:
   state_ = core::AlignedFloats(n_streams * stream_floats_);
   history_size_ = std::bit_ceil(config.frame_sizes[0]);
   history_.resize(n_streams * history_size_);
-  const std::size_t column = kernels::column_floats(weights_->tiers_[0].layers[0].recurrent.shape);
+  const std::size_t column =
+      std::max(kernels::column_floats(weights_->tiers_[0].layers[0].recurrent.shape),
+               kernels::column_floats(weights_->output_.shape));
   // Once to count, once to cut.
   const auto lay_out = [&](float* memory) {
     Carver carver(memory);
@@ -588,10 +594,10 @@ void SampleStream::tell(std::size_t stream) noexcept AUDIOGEN_REALTIME {
   to[voice.note.index] = 1.0f;
 }
 
-void SampleStream::pack(const kernels::Matrix& matrix, std::size_t column, const float* x,
-                        bool rectify) noexcept AUDIOGEN_REALTIME {
+void SampleStream::pack(const kernels::Matrix& matrix, std::size_t column,
+                        const float* x) noexcept AUDIOGEN_REALTIME {
   const std::size_t at = column * kernels::column_floats(matrix.shape);
-  weights_->kernels_->pack_column(matrix.shape, x, rectify, columns_ + at);
+  weights_->kernels_->pack_column(matrix.shape, x, columns_ + at);
 }
 
 void SampleStream::multiply(const kernels::Matrix& matrix, std::size_t n,
@@ -628,13 +634,13 @@ void SampleStream::step_tier(std::size_t t) noexcept AUDIOGEN_REALTIME {
     const kernels::Matrix& next =
         l + 1 < tier.layers.size() ? tier.layers[l + 1].recurrent : tier.upsample;
     for (std::size_t i = 0; i < n_stepping_; ++i) {
-      pack(layer.recurrent, i, h(i, l), false);
+      pack(layer.recurrent, i, h(i, l));
       targets_[i] = recurrent_ + i * gates_stride_;
     }
     multiply(layer.recurrent, n_stepping_, l > 0 ? layer.input : next);
     if (l > 0) {
       for (std::size_t i = 0; i < n_stepping_; ++i) {
-        pack(layer.input, i, h(i, l - 1), false);
+        pack(layer.input, i, h(i, l - 1));
         targets_[i] = gates_ + i * gates_stride_;
       }
       multiply(layer.input, n_stepping_, next);
@@ -676,7 +682,7 @@ void SampleStream::upsample(std::size_t t) noexcept AUDIOGEN_REALTIME {
       t + 1 < places_.size() ? &weights_->tiers_[t + 1].layers[0] : nullptr;
   for (std::size_t i = 0; i < n_stepping_; ++i) {
     float* floats = state(stepping_[i]);
-    pack(up, i, floats + places_[t].states + (config.n_rnn - 1) * config.dim, false);
+    pack(up, i, floats + places_[t].states + (config.n_rnn - 1) * config.dim);
     targets_[i] = below ? up_ + i * up_stride_ : floats + places_[t].told;
   }
   multiply(up, n_stepping_, below ? below->input : weights_->hidden_);
@@ -684,7 +690,7 @@ void SampleStream::upsample(std::size_t t) noexcept AUDIOGEN_REALTIME {
   const std::size_t ratio = config.ratio(t);
   for (std::size_t i = 0; i < n_stepping_; ++i) {
     for (std::size_t r = 0; r < ratio; ++r) {
-      pack(below->input, i * ratio + r, up_ + i * up_stride_ + r * config.dim, false);
+      pack(below->input, i * ratio + r, up_ + i * up_stride_ + r * config.dim);
       targets_[i * ratio + r] = state(stepping_[i]) + places_[t].told + r * gates_stride_;
     }
   }
@@ -717,13 +723,13 @@ void SampleStream::step_samples(const Run& run, std::size_t i) noexcept AUDIOGEN
     w.kernels_->add_rows(rows_.data(), n_rows, dim, hidden);
     w.kernels_->linear_row(features_ + s * features_stride_, config.n_features(),
                            w.features_.data(), stride, hidden);
-    pack(w.hidden_, c, hidden, true);
+    pack(w.hidden_, c, hidden);
     targets_[c] = hidden;
   }
   multiply(w.hidden_, n_columns, w.output_);
   for (std::size_t c = 0; c < n_columns; ++c) {
     const std::size_t s = run.streams[c];
-    pack(w.output_, c, hidden_ + s * hidden_stride_, true);
+    pack(w.output_, c, hidden_ + s * hidden_stride_);
     targets_[c] = logits_ + s * logits_stride_;
   }
   multiply(w.output_, n_columns, n_bytes == 2 ? w.output_low_ : w.hidden_);
@@ -739,7 +745,7 @@ void SampleStream::step_samples(const Run& run, std::size_t i) noexcept AUDIOGEN
       rows_[0] = low;
       rows_[1] = w.upper_.data() + upper * stride;
       w.kernels_->add_rows(rows_.data(), 2, dim, low);
-      pack(w.output_low_, c, low, true);
+      pack(w.output_low_, c, low);
       targets_[c] = logits_ + s * logits_stride_ + n_levels;
     }
     multiply(w.output_low_, n_columns, w.hidden_);

@@ -209,8 +209,8 @@ class SampleStream {
   void step_samples(const Run& run, std::size_t i) noexcept AUDIOGEN_REALTIME;
   std::int32_t draw_one(const float* logits, const Run& run, std::size_t i, std::size_t stream,
                         std::uint64_t number) noexcept AUDIOGEN_REALTIME;
-  void pack(const kernels::Matrix& matrix, std::size_t column, const float* x,
-            bool rectify) noexcept AUDIOGEN_REALTIME;
+  void pack(const kernels::Matrix& matrix, std::size_t column,
+            const float* x) noexcept AUDIOGEN_REALTIME;
   void multiply(const kernels::Matrix& matrix, std::size_t n,
                 const kernels::Matrix& next) noexcept AUDIOGEN_REALTIME;
   float* state(std::size_t stream) noexcept AUDIOGEN_REALTIME {

@@ -62,16 +62,16 @@ struct Product {
   std::vector<float> weight, bias;
   std::size_t n;
   std::vector<float> x;
-  bool rectify;
 
   double expected(std::size_t row, std::size_t column) const {
     std::vector<float> in(x.begin() + static_cast<std::ptrdiff_t>(column * shape.depth),
                           x.begin() + static_cast<std::ptrdiff_t>((column + 1) * shape.depth));
-    for (float& value : in) value = rectify ? std::max(value, 0.0f) : value;
+    for (float& value : in) value = shape.rectified ? std::max(value, 0.0f) : value;
     const float* w = weight.data() + row * shape.depth;
     double sum = 0.0;
     if (shape.form == MatrixForm::kInt8) {
-      const Quantised a(w, shape.depth), b(in.data(), shape.depth, rectify ? 255.0f : 127.0f);
+      const Quantised a(w, shape.depth),
+          b(in.data(), shape.depth, shape.rectified ? 255.0f : 127.0f);
       for (std::size_t k = 0; k < shape.depth; ++k) {
         const double rest = shape.parts == 2 ? b.rests[k] / 254.0 : 0.0;
         sum += a.integers[k] * (b.integers[k] + rest);
@@ -99,7 +99,7 @@ struct Product {
     std::vector<float> out((last - first) * stride, NAN);
     std::vector<float*> targets;
     for (std::size_t c = first; c < last; ++c) {
-      table.pack_column(shape, x.data() + c * shape.depth, rectify,
+      table.pack_column(shape, x.data() + c * shape.depth,
                         columns.data() + (c - first) * column_floats(shape));
       targets.push_back(out.data() + (c - first) * stride);
     }
@@ -135,8 +135,8 @@ void products() {
                                                       {MatrixForm::kInt8, 2}};
   for (const auto& [form, parts] : forms) {
     for (const auto& [rows, depth] : sizes) {
-      for (const bool rectify : {false, true}) {
-        Product p{{rows, depth, form, parts}, normal(rows * depth, random), {}, 13, {}, rectify};
+      for (const bool rectified : {false, true}) {
+        Product p{{rows, depth, form, parts, rectified}, normal(rows * depth, random), {}, 13, {}};
         p.x = normal(p.n * depth, random);
         std::fill_n(p.x.begin() + static_cast<std::ptrdiff_t>(depth), depth, 0.0f);
         std::fill_n(p.weight.begin(), depth, 0.0f);
@@ -169,13 +169,60 @@ void products() {
   }
 }
 
+// Columns with zeros: by their lists, alone or in company, they give what all steps give.
+void zeros() {
+  std::mt19937 random(7);
+  const double shares[] = {0.0, 0.02, 0.1, 0.3, 0.55, 0.9, 1.0, 1.0, 1.0, 1.0, 1.0};
+  const std::size_t n_sparse = 4, n = std::size(shares);
+  const std::size_t sizes[][2] = {{3, 5}, {65, 17}, {130, 100}, {257, 256}, {320, 1024}};
+  for (const auto form : {MatrixForm::kFloat32, MatrixForm::kBFloat16, MatrixForm::kInt8}) {
+    for (const auto& [rows, depth] : sizes) {
+      Product p{{rows, depth, form, 1, true},
+                normal(rows * depth, random),
+                normal(rows, random),
+                n,
+                normal(n * depth, random)};
+      for (std::size_t i = 0; i < p.x.size(); ++i) {
+        const bool some = std::bernoulli_distribution(shares[i / depth])(random);
+        p.x[i] = some ? std::abs(p.x[i]) : -std::abs(p.x[i]);
+      }
+      const auto column = [&](const std::vector<float>& y, std::size_t first, std::size_t last) {
+        return std::vector<float>(y.begin() + static_cast<std::ptrdiff_t>(first * rows),
+                                  y.begin() + static_cast<std::ptrdiff_t>(last * rows));
+      };
+      for (const KernelTable* table : available_kernels()) {
+        const auto all = p.run(*table, 0, n, rows);
+        CHECK(same_bits(p.run(*table, 0, n_sparse, rows), column(all, 0, n_sparse)));
+        for (std::size_t c = 0; c < n; ++c) {
+          CHECK(same_bits(p.run(*table, c, c + 1, rows), column(all, c, c + 1)));
+          CHECK(same_bits(p.run(*table, c, c + 1, rows / 2 / kBlockRows * kBlockRows),
+                          column(all, c, c + 1)));
+        }
+      }
+    }
+  }
+  // A weight that meets a zero isn't read where that pays.
+  const std::size_t depth = 100;
+  Product p{{70, depth, MatrixForm::kFloat32, 1, true}, normal(70 * depth, random), {}, 2, {}};
+  p.x = normal(2 * depth, random);
+  for (std::size_t i = 0; i < p.x.size(); ++i) {
+    if (i % 4) p.x[i] = -1.0f;
+  }
+  for (std::size_t i = 0; i < p.weight.size(); ++i) p.weight[i] = i % 4 ? NAN : p.weight[i];
+  for (const KernelTable* table : available_kernels()) {
+    for (const std::size_t last : {1u, 2u}) {
+      for (const float y : p.run(*table, 0, last, 64)) CHECK(std::isfinite(y));
+    }
+  }
+}
+
 // Rows of multiples of a power of two lose nothing in int8, and two parts next to nothing of a
 // column.
 void grids() {
   std::mt19937 random(6);
   const std::size_t rows = 70, depth = 100;
   for (const auto form : {MatrixForm::kBFloat16, MatrixForm::kInt8}) {
-    Product p{{rows, depth, form, 2}, normal(rows * depth, random), {}, 3, {}, false};
+    Product p{{rows, depth, form, 2}, normal(rows * depth, random), {}, 3, {}};
     for (std::size_t i = 0; i < p.weight.size(); ++i) {
       // The largest of a row is anything from 64 to 127 units.
       const float unit = std::ldexp(1.0f, static_cast<int>(i / depth % 5) - 9);
@@ -405,6 +452,7 @@ void draws() {
 
 int main() {
   products();
+  zeros();
   grids();
   folds();
   gates();
