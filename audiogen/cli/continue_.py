@@ -22,6 +22,7 @@ from audiogen.cli.sound import (
     open_texture,
     print_speed,
     progress_bar,
+    read_preset,
     read_temperature,
     resampled,
     write_sound,
@@ -40,7 +41,9 @@ def continue_(
     preset: Annotated[
         str,
         typer.Option(
-            help="A preset that makes sound on its own: a name or a folder.", show_default=False
+            help="A preset that makes sound on its own: a name or a folder, :TIMBRE after it if "
+            "wanted.",
+            show_default=False,
         ),
     ],
     seconds: Annotated[float, typer.Option(help="How much sound to add.")] = 10.0,
@@ -106,6 +109,7 @@ def continue_(
         )
     if n_samples < n_channels:
         raise FormatError(f"{intro}: has {n_samples} samples; give about a second or more")
+    preset, timbre = read_preset(preset, timbre)
     texture = open_texture(preset, "continue", precision)
 
     one = before[:, :1] if (before == before[:, :1]).all() else before

@@ -29,6 +29,7 @@ from audiogen.cli.sound import (
     print_turned_down,
     progress_bar,
     read_music,
+    read_preset,
     read_temperature,
     resampled,
     steady,
@@ -85,7 +86,10 @@ def render(
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option(help="Play all with this preset: a name or a folder.", show_default=False),
+        typer.Option(
+            help="Play all with this preset: a name or a folder, :TIMBRE after it if wanted.",
+            show_default=False,
+        ),
     ] = None,
     timbre: Annotated[
         str | None, typer.Option(help="Play all with this timbre.", show_default=False)
@@ -141,6 +145,10 @@ def render(
             "give either a MIDI file or --notes; or --seconds, with a preset that makes sound on "
             "its own"
         )
+    if score is not None and not score.exists():
+        _refuse_written(str(score))
+    if preset is not None:
+        preset, timbre = read_preset(preset, timbre)
     if seconds is None:
         _refuse(
             {"--variations": variations != 1, "--stereo": stereo},
@@ -202,6 +210,17 @@ def _refuse(options: dict[str, Any], why: str) -> None:
     for name, value in options.items():
         if value:
             raise ParameterError(f"{name} {why}")
+
+
+def _refuse_written(score: str) -> None:
+    """Complain of written notes where a MIDI file is wanted."""
+    from audiogen.notes import parse_notes
+
+    try:
+        parse_notes(score)
+    except ParameterError:
+        return  # who reads the file will say that it isn't there
+    raise ParameterError(f'{score}: is no file; of written notes make --notes "{score}"')
 
 
 def _write_sounds(sounds: list[np.ndarray], made_at_hz: int, target: _Target) -> None:

@@ -64,6 +64,18 @@ def progress_bar() -> Iterator[Callable[[float], None]]:
         yield lambda fraction: bar.update(task, completed=fraction)
 
 
+def read_preset(preset: str, timbre: str | None) -> tuple[str, str | None]:
+    """Name and timbre of ``PRESET[:TIMBRE]`` and a --timbre."""
+    from audiogen.presets import split_spec
+
+    name, named = split_spec(preset)
+    if named is not None and timbre is not None:
+        raise ParameterError(
+            f"--preset {preset} names a timbre, and so does --timbre {timbre}; give one of the two"
+        )
+    return name, timbre if named is None else named
+
+
 def open_texture(preset: str, asked: str, precision: Precision) -> Texture:
     """Load a preset that makes sound on its own, which is what was asked for."""
     from audiogen.engine import Texture

@@ -77,6 +77,8 @@ def test_preset_narrows_the_choice_and_timbre_plays_all(call, folder, engine):
     assert engine.calls[-1]["voices"][11] == "plucked:harp"
     assert call(f"render {DEMO} --preset plucked --timbre dream").status == 0
     assert set(engine.calls[-1]["voices"].values()) == {"plucked:dream"}
+    assert call(f"render {DEMO} --preset plucked:dream").status == 0
+    assert set(engine.calls[-1]["voices"].values()) == {"plucked:dream"}
     assert call(f"render {DEMO} --timbre vibes").status == 0
     assert set(engine.calls[-1]["voices"].values()) == {"struck:vibes"}
 
@@ -139,6 +141,9 @@ class TestBadInput:
             ("--notes C4:14401", "lasts 14401 s; up to 14400 s"),
             ("--notes C4 --preset pluckd", "preset 'pluckd' isn't known; did you mean plucked?"),
             ("--notes C4 --timbre hrap", "timbre 'hrap' isn't known; did you mean harp?"),
+            ("--notes C4 --preset plucked:hrap", "timbre 'hrap' isn't known; did you mean harp?"),
+            ("--notes C4 --preset plucked:harp --timbre dream", "give one of the two"),
+            ("'C4 E4:2'", 'C4 E4:2: is no file; of written notes make --notes "C4 E4:2"'),
             ("--notes C4 --preset broken", "preset.toml: spectrogram.n_fft = 'many' isn't right"),
             ("--notes C4 --preset nan", "tensor to_rgb.bias has 1 values that are NaN"),
             ("--notes C4 --sample-rate 1", "sample_rate=1 isn't usable; give a whole number"),

@@ -293,6 +293,10 @@ class TestBadInput:
                 "render --seconds 1 --timbre x --preset murmur",
                 "timbre 'x' isn't in preset 'murmur'",
             ),
+            (
+                "render --seconds 1 --preset murmur:x",
+                "timbre 'x' isn't in preset 'murmur'",
+            ),
             ("render --seconds 1 --sample-rate 1 --preset murmur", "sample_rate=1 isn't usable"),
             ("render --seconds 1 --preset murmur -o a.mp3", "output a.mp3 ends in .mp3"),
             ("render --seconds 1 --preset murmur -o no/a.wav", "there is no folder no"),
@@ -316,6 +320,7 @@ class TestBadInput:
             ("continue a.wav --preset murmur --variations 0", "--variations 0 isn't usable"),
             ("continue a.wav --preset murmur --seed -1", "--seed -1 isn't usable"),
             ("continue a.wav --preset murmur --timbre x", "timbre 'x' isn't in preset 'murmur'"),
+            ("continue a.wav --preset murmur:x", "timbre 'x' isn't in preset 'murmur'"),
         ],
     )
     def test_sentence_and_status(self, call, folder, murmur, line, sentence):
