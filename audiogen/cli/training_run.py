@@ -54,6 +54,7 @@ def _checkpoints(output: Path, run: Path | None, resume: bool) -> Checkpoints:
 
     run = run or _run_of(output)
     checkpoints = Checkpoints(run, say)
+    checkpoints.require_place()
     there = checkpoints.paths()
     if there and not resume:
         raise AudiogenError(

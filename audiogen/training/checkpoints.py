@@ -39,18 +39,32 @@ class Checkpoints:
     Parameters
     ----------
     folder : Path
-        Made where it isn't there.
+        Made where it isn't there, once a training claims it or wants to save.
     say : callable
         Gets a sentence about a file that can't be used.
     """
 
     def __init__(self, folder: Path, say: Callable[[str], None]):
         self.folder, self._say = folder, say
+
+    def require_place(self) -> None:
+        """Find out whether the folder is there or can be made; it isn't.
+
+        Raises
+        ------
+        AudiogenError
+        """
+        was_there = self.folder.exists()
+        self._make()
+        if not was_there:
+            self.folder.rmdir()
+
+    def _make(self) -> None:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise AudiogenError(
-                f"{folder}: can't be made ({error.strerror or error}); name another with --run"
+                f"{self.folder}: can't be made ({error.strerror or error}); name another with --run"
             ) from error
 
     @contextmanager
@@ -60,8 +74,9 @@ class Checkpoints:
         Raises
         ------
         AudiogenError
-            If another one has it.
+            If another one has it, or it can't be made.
         """
+        self._make()
         if os.name != "posix":
             yield
             return
@@ -78,6 +93,8 @@ class Checkpoints:
 
     def paths(self) -> list[Path]:
         """Oldest first."""
+        if not self.folder.is_dir():
+            return []
         found = [(int(m[1]), path) for path in self.folder.iterdir() if (m := _match(path))]
         return [path for _, path in sorted(found)]
 
@@ -128,6 +145,7 @@ class Checkpoints:
         AudiogenError
             If it can't be written; those that are there stay.
         """
+        self._make()
         draft = self.folder / "checkpoint.tmp"
         try:
             with draft.open("wb") as file:
@@ -165,6 +183,7 @@ class Checkpoints:
         ------
         AudiogenError
         """
+        self._make()
         # The last three, the best, and the one that is being written.
         wanted = (N_LAST + 2) * n_bytes + BESIDE_BYTES
         wanted -= sum(path.stat().st_size for path in self.paths())

@@ -401,6 +401,13 @@ def test_a_place_that_cannot_be_made_is_named(recordings, capsys):
     assert "broken.wav/mine.run: can't be made" in capsys.readouterr().err
 
 
+def test_a_start_that_fails_leaves_nothing(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert run("train", "samplernn", tmp_path / "empty", "-o", tmp_path / "x", "--steps", 1) == 2
+    assert "holds no sound file" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+
 def test_a_preset_has_a_name(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     out = tmp_path / "My Preset"
