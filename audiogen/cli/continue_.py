@@ -114,6 +114,8 @@ def continue_(
 
     one = before[:, :1] if (before == before[:, :1]).all() else before
     prime = _prime(one, rate, texture.sample_rate)
+    if not len(prime):
+        raise FormatError(f"{intro}: has {n_samples} samples; give about a second or more")
     began = time.perf_counter()
     with progress_bar() as report:
         try:

@@ -163,7 +163,7 @@ def render(
             )
         played = {"a MIDI file": score, "--notes": notes, "--program": program}
         _refuse(played, "doesn't go with --seconds, which is for presets that play no notes")
-        output = output or Path(f"{Path(preset).name}.wav")
+        output = output or Path(f"{Path(preset).absolute().name}.wav")
         check_variations(variations)
         check_seconds(seconds, variations * (2 if stereo else 1))
     check_top_p(top_p)

@@ -200,10 +200,12 @@ def _write(header: bytes, pieces: Iterator[np.ndarray], format_: Format, out: Bi
     """Write until the end, or until nobody reads any more."""
     import numpy as np
 
+    n_over = 0
     try:
         out.write(header)
         for piece in pieces:
             if format_ is Format.s16:
+                n_over += int(np.count_nonzero(np.abs(piece) > 1.0))
                 piece = np.rint(np.clip(piece, -1.0, 1.0) * 32767.0)
             out.write(piece.astype("<f4" if format_ is Format.f32 else "<i2").tobytes())
             out.flush()
@@ -217,3 +219,5 @@ def _write(header: bytes, pieces: Iterator[np.ndarray], format_: Format, out: Bi
             ) from None
     except KeyboardInterrupt:
         pass
+    if n_over:
+        typer.echo(f"note: {n_over} samples were over full scale and are cut off there", err=True)

@@ -14,7 +14,14 @@ from typer.core import TyperGroup
 
 from audiogen.cli.data import SplitBy, Table, files_bar, ingested
 from audiogen.cli.sound import TOP_P_HELP
-from audiogen.cli.training_run import begin, command_line, follow, say
+from audiogen.cli.training_run import (
+    begin,
+    command_line,
+    follow,
+    refuse_within,
+    say,
+    settled,
+)
 from audiogen.errors import ParameterError
 
 
@@ -199,7 +206,7 @@ def gansynth(
 
     from audiogen.data.nsynth import read_notes
     from audiogen.data.samples import is_set
-    from audiogen.data.source_toml import read_source
+    from audiogen.data.source_toml import name_of, read_source
     from audiogen.data.splits import SPLIT
     from audiogen.training.export import (
         export_preset,
@@ -207,11 +214,14 @@ def gansynth(
         sketch_notes,
     )
     from audiogen.training.gansynth import Recipe
-    from audiogen.training.pack import write_card
+    from audiogen.training.pack import said_before, write_card
     from audiogen.training.processes import Processes
     from audiogen.training.start import begin_training, choose_recipe, split_of
 
     processes = Processes.launched()
+    own_samples = not is_set(data)
+    if own_samples:
+        refuse_within(data, output, run)
     checkpoints, state = begin(output, run, resume, processes)
     _require_family(state, "gansynth")
     own = {
@@ -220,7 +230,6 @@ def gansynth(
         "--variety": variety,
         "--split-by": split_by,
     }
-    own_samples = not is_set(data)
     if table is not None and not own_samples:
         raise ParameterError(f"--table is for a folder of samples, and {data} is a set of notes")
     chosen = choose_recipe(
@@ -244,17 +253,28 @@ def gansynth(
     )
     names = [entry.get("name", "?") for entry in source.get("instruments", ())]
     shown = ", ".join(names[:8]) + (" and others" if len(names) > 8 else "")
-    card: dict[str, Any] = {
-        "description": description or f"Trained on {shown or data.name}.",
-        "authors": author or ["unknown"],
-        "default_timbre": default_timbre,
-        "licence": licence,
-    }
+    command, before = (None, {}) if state is None else said_before(checkpoints.folder)
+    command = command or command_line()
+    card = settled(
+        {
+            "description": description,
+            "authors": author,
+            "default_timbre": default_timbre,
+            "licence": licence,
+        },
+        before,
+        {
+            "description": f"Trained on {shown or name_of(data)}.",
+            "authors": ["unknown"],
+            "default_timbre": None,
+            "licence": "",
+        },
+    )
     # A bad name shows now, not at the end.
     fields = preset_fields(trainer, notes, output.name, **card)
 
     def keep(folder: Path) -> None:
-        write_card(folder, fields, command_line())
+        write_card(folder, fields, command, card)
         split_of(trainer, notes).write(folder / SPLIT)
 
     about |= {
@@ -274,7 +294,7 @@ def gansynth(
         preview_minutes,
         processes,
     )
-    preset = export_preset(trainer, notes, output, command=command_line(), **card)
+    preset = export_preset(trainer, notes, output, command=command, **card)
     measured = ", ".join(f"{name} {value:.3f}" for name, value in preset.measured.items())
     journal.finish(measured, output)
     typer.echo(f"{output}  {len(preset.timbres)} timbres; {measured}")
@@ -388,7 +408,10 @@ def samplernn(
         float,
         typer.Option(min=1.0, max=100.0, help="How much samples where tones begin count."),
     ] = 1.0,
-    temperature: Annotated[float, typer.Option(min=0.05, max=2.0, help="Played with.")] = 1.0,
+    temperature: Annotated[
+        float | None,
+        typer.Option(min=0.05, max=2.0, help="Played with.", show_default="1"),
+    ] = None,
     top_p: Annotated[
         float | None,
         typer.Option(
@@ -426,6 +449,7 @@ def samplernn(
     import torch
 
     from audiogen.data.samples import is_set
+    from audiogen.data.source_toml import name_of
     from audiogen.data.splits import SPLIT, Split
     from audiogen.models.samplernn import PUBLISHED
     from audiogen.presets import load_preset
@@ -436,7 +460,7 @@ def samplernn(
         sketch_samplernn,
         start_from,
     )
-    from audiogen.training.pack import write_card
+    from audiogen.training.pack import said_before, write_card
     from audiogen.training.precision import has_bfloat16
     from audiogen.training.processes import Processes
     from audiogen.training.samplernn import (
@@ -451,11 +475,13 @@ def samplernn(
     if n_lengths == 2 or not (n_lengths or resume):
         raise ParameterError("give either --minutes or --steps, one of the two")
     processes = Processes.launched()
+    of_notes = is_set(data)
+    if not of_notes:
+        refuse_within(data, output, run)
     checkpoints, state = begin(output, run, resume, processes)
     _require_family(state, "samplernn")
     torch.set_num_threads(threads)
     begun_with = None if start is None else load_preset(start)
-    of_notes = is_set(data)
     usual = default_recipe(of_notes)
     model = usual.model
     if config is not None:
@@ -526,18 +552,31 @@ def samplernn(
         start_from(trainer, begun_with)
     if state is not None:
         trainer.restore(state)
-    card: dict[str, Any] = {
-        "description": description or f"Trained on {data.name}.",
-        "authors": author or ["unknown"],
-        "source": source,
-        "licence": licence,
-        "temperature": temperature,
-        "top_p": (NOTES_TOP_P if of_notes else 1.0) if top_p is None else top_p,
-    }
+    command, before = (None, {}) if state is None else said_before(checkpoints.folder)
+    command = command or command_line()
+    card = settled(
+        {
+            "description": description,
+            "authors": author,
+            "source": source,
+            "licence": licence,
+            "temperature": temperature,
+            "top_p": top_p,
+        },
+        before,
+        {
+            "description": f"Trained on {name_of(data)}.",
+            "authors": ["unknown"],
+            "source": "",
+            "licence": "",
+            "temperature": 1.0,
+            "top_p": NOTES_TOP_P if of_notes else 1.0,
+        },
+    )
     fields = samplernn_fields(trainer, prepared, data, output.name, **card)
 
     def keep(folder: Path) -> None:
-        write_card(folder, fields, command_line())
+        write_card(folder, fields, command, card)
         if prepared.pitch_range:
             parts = {"train": tuple(split["training"]), "valid": tuple(split["held_out"])}
             Split("note", seed, parts).write(folder / SPLIT)
@@ -554,7 +593,7 @@ def samplernn(
         preview_minutes,
         processes,
     )
-    preset = export_samplernn(trainer, prepared, data, output, command=command_line(), **card)
+    preset = export_samplernn(trainer, prepared, data, output, command=command, **card)
     measured = ", ".join(f"{name} {value:.3f}" for name, value in preset.measured.items())
     journal.finish(measured, output)
     typer.echo(f"{output}  {measured}")

@@ -38,14 +38,14 @@ def _run_of(output: Path) -> Path:
 
 
 def _check_output(output: Path) -> None:
-    from audiogen.presets import find_faults
+    from audiogen.presets import find_faults, require_replaceable
 
     for fault in find_faults({"name": output.name}):
         if fault.startswith("name "):
             raise AudiogenError(f"{output}: a preset has its folder's name, but {fault}")
-    if output.exists() and not (output / "preset.toml").is_file():
-        if not output.is_dir() or any(output.iterdir()):
-            raise AudiogenError(f"{output}: isn't empty and isn't a preset; choose another folder")
+    require_replaceable(output)
+    if (output / "preset.toml").is_file():
+        say(f"{output} is a preset already; the end of this training replaces it")
 
 
 def _checkpoints(output: Path, run: Path | None, resume: bool) -> Checkpoints:
@@ -53,6 +53,8 @@ def _checkpoints(output: Path, run: Path | None, resume: bool) -> Checkpoints:
     from audiogen.training.checkpoints import Checkpoints
 
     run = run or _run_of(output)
+    if output.absolute() in (run.absolute(), *run.absolute().parents):
+        raise AudiogenError(f"{run}: lies in the preset that comes of it; name another with --run")
     checkpoints = Checkpoints(run, say)
     checkpoints.require_place()
     there = checkpoints.paths()
@@ -63,6 +65,22 @@ def _checkpoints(output: Path, run: Path | None, resume: bool) -> Checkpoints:
     if resume and not there:
         raise AudiogenError(f"{run}: has no checkpoint; without --resume a training begins")
     return checkpoints
+
+
+def refuse_within(data: Path, output: Path, run: Path | None) -> None:
+    """Complain of a place within the sounds, where previews would be listened to as well."""
+    sounds = os.path.abspath(data)
+    for option, place in {"--output": output, "--run": run or _run_of(output)}.items():
+        if Path(os.path.abspath(place)).is_relative_to(sounds):
+            raise AudiogenError(
+                f"{option} {place} lies in {data}, whose sounds are learned from; name a folder"
+                " outside"
+            )
+
+
+def settled(given: dict[str, Any], before: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
+    """What is said of a preset: now, or when its training began, or as usual."""
+    return {name: said or before.get(name) or usual[name] for name, said in given.items()}
 
 
 def follow(

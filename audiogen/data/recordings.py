@@ -193,7 +193,7 @@ def _named(skipped: Sequence[tuple[str, str]]) -> str:
 def _trimmed(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     """Without the silence at both ends; empty if all is silent."""
     level = np.abs(samples)
-    peak = float(level.max())
+    peak = float(level.max(initial=0.0))  # resampling may have left nothing
     if peak < 1e-4:
         return samples[:0]
     loud = np.flatnonzero(level > peak * 10.0 ** (TRIM_DB / 20.0))

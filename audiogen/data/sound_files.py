@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from os import PathLike
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def sounds_in(folder: str | PathLike[str]) -> tuple[list[Path], list[Path]]:
     sounds : list of Path
         Whose endings are of formats that libsndfile reads; sorted.
     not_read : list of Path
-        The others; see `why_not_read`.
+        The others, and subfolders that can't be opened; see `why_not_read`.
 
     Raises
     ------
@@ -33,10 +34,13 @@ def sounds_in(folder: str | PathLike[str]) -> tuple[list[Path], list[Path]]:
     folder = Path(folder)
     if not folder.is_dir():
         raise FormatError(f"{folder}: isn't a folder; give one that holds sounds")
-    paths = [path for path in sorted(folder.rglob("*")) if _visible(path, folder)]
+    closed: list[Path] = []
+    walk = os.walk(folder, onerror=lambda error: closed.append(Path(error.filename)))
+    found = sorted(Path(place, name) for place, _, names in walk for name in names)
+    paths = [path for path in found if _visible(path, folder)]
     suffixes = sound_suffixes()
     sounds = [path for path in paths if path.suffix.lower() in suffixes]
-    not_read = [path for path in paths if path.suffix.lower() in NOT_READ]
+    not_read = closed + [path for path in paths if path.suffix.lower() in NOT_READ]
     if not sounds:
         raise FormatError(
             f"{folder}: holds no sound file; wav, flac, ogg, mp3 and aiff are read"
@@ -46,8 +50,11 @@ def sounds_in(folder: str | PathLike[str]) -> tuple[list[Path], list[Path]]:
 
 
 def why_not_read(path: str | PathLike[str]) -> str:
-    """What to say of a file that libsndfile doesn't read."""
-    return f"{Path(path).suffix} files can't be read; export as wav"
+    """What to say of a file that libsndfile doesn't read, or of a folder that can't be opened."""
+    suffix = Path(path).suffix
+    if suffix.lower() not in NOT_READ:
+        return "can't be opened"
+    return f"{suffix} files can't be read; export as wav"
 
 
 def sound_suffixes() -> set[str]:

@@ -53,6 +53,11 @@ def toml_text(
     return os.fsencode("\n".join(lines) + "\n").decode("utf-8", "replace")
 
 
+def name_of(folder: Path) -> str:
+    """What a folder is called, also where it's given as ``.``."""
+    return Path(os.path.abspath(folder)).name
+
+
 def read_source(folder: Path) -> dict[str, Any]:
     """What lies beside a set of notes (``font.toml``) or recordings (``source.toml``), if any.
 

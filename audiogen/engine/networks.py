@@ -156,9 +156,8 @@ def check_sampling(temperature: ArrayLike, top_p: float, n: int) -> NDArray[np.f
     if temperatures.shape not in ((), (1,), (n,)) or not np.all(
         np.isfinite(temperatures) & (temperatures >= 0)
     ):
-        raise ParameterError(
-            f"temperature={temperature!r} isn't one number or {n} of them, 0 or more"
-        )
+        wanted = "a number" if n == 1 else f"one number or {n} of them"
+        raise ParameterError(f"temperature={temperature!r} isn't {wanted}, 0 or more")
     if not 0.0 < top_p <= 1.0:
         raise ParameterError(f"top_p={top_p} isn't above 0, up to 1")
     return np.broadcast_to(temperatures, n)

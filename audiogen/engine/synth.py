@@ -136,7 +136,7 @@ class Synth(Knobs):
         Parameters
         ----------
         notes : Score, path of a MIDI file, str or list of notes
-            Whatever `audiogen.notes.as_score` takes.
+            Whatever `audiogen.notes.as_score` takes; drums (channel 10) are left out.
         sample_rate : int, Hz, optional
         seed : int, optional
         gain_db : float, dB
@@ -157,7 +157,7 @@ class Synth(Knobs):
         ------
         PresetError, MidiError, ParameterError
         """
-        score = as_score(notes)
+        score = _music(notes)
         rate = self.sample_rate if sample_rate is None else sample_rate
         samples = self._play(score, rate, self.seed if seed is None else seed, timbre, progress)
         return change_level(samples, gain_db, normalize)
@@ -188,7 +188,7 @@ class Synth(Knobs):
             raise ParameterError(f"block={block}; give 1 to {BLOCK} samples")
         rate = self.sample_rate if sample_rate is None else sample_rate
         seed = self.seed if seed is None else seed
-        engine, blocks = self._blocks(as_score(notes), rate, seed, timbre, block)
+        engine, blocks = self._blocks(_music(notes), rate, seed, timbre, block)
 
         def pieces() -> Iterator[np.ndarray]:
             yield from blocks
@@ -533,7 +533,7 @@ def _parts_of(
 ) -> tuple[dict[str, list[Note]], dict[str, Synth]]:
     """The notes of each voice, and the synth of each of their presets."""
     parts: dict[str, list[Note]] = {}
-    for note in as_score(score).notes:
+    for note in _music(score).notes:
         voice = voices.get(note.program, voices.get(None))
         if voice is None:
             raise ParameterError(
@@ -548,6 +548,17 @@ def _parts_of(
         sampling = (None, None) if others else (temperature, top_p)
         synths[name] = Synth(preset, None, seed, precision, *sampling)
     return parts, synths
+
+
+def _music(notes: Any) -> Score:
+    """A score less its drums, which no preset plays."""
+    score = as_score(notes)
+    music = score.without_drums()
+    if not music.notes:
+        raise ParameterError("notes are drums alone (channel 10), which no preset plays")
+    if n_drums := len(score) - len(music):
+        warnings.warn(f"{n_drums} drum notes are left out; no preset has drums", stacklevel=3)
+    return music
 
 
 def _sum_of(streams: list[Iterator[np.ndarray]], block: int) -> Iterator[np.ndarray]:

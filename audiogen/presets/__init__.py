@@ -9,6 +9,7 @@ from audiogen.presets.folders import (
     load_preset,
     read_fields,
     read_toml,
+    require_replaceable,
     search_folders,
     write_preset,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "read_fields",
     "read_latent",
     "read_toml",
+    "require_replaceable",
     "search_folders",
     "split_spec",
     "weight_faults",

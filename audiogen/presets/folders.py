@@ -26,6 +26,9 @@ else:
 DEFAULT_PRESET = "plucked"
 LARGEST_TOML = 4 << 20  # bytes; a preset of hundreds of timbres has a tenth of it
 
+# All that a preset's folder may hold.
+_PARTS = {TOML_NAME, WEIGHTS_NAME, "preview.flac", "preview.png", "timbres.png"}
+
 
 # --- Finding ------------------------------------------------------------------------------------
 
@@ -37,14 +40,22 @@ def search_folders() -> list[Path]:
     ``~/.local/share/audiogen/presets``), the installed package's and the checkout's.
     """
     variable = os.environ.get("AUDIOGEN_PRESETS", "")
-    folders = [Path(entry).expanduser() for entry in variable.split(os.pathsep) if entry]
+    folders = [_expanded(entry) for entry in variable.split(os.pathsep) if entry]
     data_home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    folders.append(Path(data_home).expanduser() / "audiogen" / "presets")
+    folders.append(_expanded(data_home) / "audiogen" / "presets")
     package = Path(__file__).resolve().parents[1]
     folders.append(package / "_presets")
     if (package.parent / "pyproject.toml").is_file():
         folders.append(package.parent / "presets")
     return folders
+
+
+def _expanded(path: str | os.PathLike[str]) -> Path:
+    """The user's home in place of ``~``, if there is such a user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def find_presets() -> list[Path]:
@@ -85,7 +96,7 @@ def find_preset(name_or_path: str | os.PathLike[str]) -> Path:
     PresetError
         If there is none; the nearest names are suggested.
     """
-    path = Path(name_or_path).expanduser()
+    path = _expanded(name_or_path)
     if path.name == TOML_NAME and path.is_file():
         return path.parent
     if (path / TOML_NAME).is_file():
@@ -195,8 +206,7 @@ def write_preset(
     from safetensors.numpy import save_file
 
     folder = Path(folder)
-    if folder.exists() and not (folder / TOML_NAME).is_file() and any(folder.iterdir()):
-        raise PresetError(f"{folder}: isn't empty and isn't a preset; choose another folder")
+    require_replaceable(folder)
     fields = preset.model_dump(exclude_none=True) if isinstance(preset, Preset) else preset
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -221,6 +231,28 @@ def write_preset(
     except OSError as error:
         raise PresetError(f"{folder}: can't be written ({error.strerror or error})") from error
     return load_preset(folder)
+
+
+def require_replaceable(folder: Path) -> None:
+    """Find out whether a preset may be written there: no other thing is lost.
+
+    Raises
+    ------
+    PresetError
+        If the folder is a file, or holds something that is no preset's.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise PresetError(f"{folder}: is a file; choose another folder")
+    there = {path.name for path in folder.iterdir()}
+    if there and TOML_NAME not in there:
+        raise PresetError(f"{folder}: isn't empty and isn't a preset; choose another folder")
+    if others := sorted(name for name in there - _PARTS if not name.startswith(".")):
+        raise PresetError(
+            f"{folder}: holds {others[0]}, which is no part of a preset and would be lost; move it,"
+            " or choose another folder"
+        )
 
 
 # Of ``[measured]``: what its training wrote; the rest is one evaluation's.

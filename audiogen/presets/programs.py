@@ -21,9 +21,16 @@ def split_spec(spec: str) -> tuple[str, str | None]:
     >>> split_spec("plucked:harp"), split_spec("plucked")
     (('plucked', 'harp'), ('plucked', None))
     """
-    name, colon, timbre = spec.rpartition(":")
-    if not colon or (Path(spec) / TOML_NAME).is_file():
+    if ":" not in spec or (Path(spec) / TOML_NAME).is_file():
         return spec, None
+    name, _, timbre = spec.rpartition(":")
+    if ":" in name:  # a latent's file may have colons, as a preset's folder may
+        known = {folder.name for folder in find_presets()}
+        parts = spec.split(":")
+        for i in range(1, len(parts)):
+            front = ":".join(parts[:i])
+            if front in known or (Path(front) / TOML_NAME).is_file():
+                return front, ":".join(parts[i:])
     return name, timbre
 
 

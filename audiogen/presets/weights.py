@@ -110,6 +110,7 @@ def weight_faults(
     wanted = weight_shapes(network)
     table = "[generator]" if isinstance(network, GeneratorTable) else "[samplernn]"
     try:
+        open(path, "rb").close()  # its error says why, where there is one
         with safe_open(path, framework="numpy") as file:
             names = set(file.keys())
             for name in sorted(names | set(wanted)):

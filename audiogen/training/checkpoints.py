@@ -54,10 +54,10 @@ class Checkpoints:
         ------
         AudiogenError
         """
-        was_there = self.folder.exists()
+        missing = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
         self._make()
-        if not was_there:
-            self.folder.rmdir()
+        for path in missing:
+            path.rmdir()
 
     def _make(self) -> None:
         try:

@@ -651,7 +651,7 @@ class Trainer:
         if state["names"] != self.notes.names:
             other.append("other instruments")
         elif parts != (sorted(self.held_out.tolist()), self._sum):
-            other.append("other sounds or another split of them, as by an older audiogen,")
+            other.append("other sounds or another split of them (as by an older audiogen)")
         if other:
             raise ParameterError(
                 f"the checkpoint was made with {' and '.join(other)}; start anew in another folder,"

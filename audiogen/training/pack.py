@@ -24,7 +24,7 @@ from audiogen.training.recipes import growing_recipe
 CARD_NAME = "card.json"
 
 
-def write_card(run: Path, fields: dict[str, Any], command: str) -> None:
+def write_card(run: Path, fields: dict[str, Any], command: str, said: dict[str, Any]) -> None:
     """Keep what a preset will say, beside the checkpoints.
 
     Parameters
@@ -35,8 +35,10 @@ def write_card(run: Path, fields: dict[str, Any], command: str) -> None:
         As `preset_fields` or `samplernn_fields`.
     command : str
         That trains.
+    said : dict
+        What its user said of the preset.
     """
-    card = json.dumps({"command": command, "fields": fields}, indent=1)
+    card = json.dumps({"command": command, "fields": fields, "said": said}, indent=1)
     (run / CARD_NAME).write_text(card + "\n", encoding="utf-8")
 
 
@@ -84,6 +86,15 @@ def pack_run(run: Path, folder: Path, state: dict[str, Any], *, as_it_was: bool 
     preset = check_fields(fields, run / CARD_NAME)
     listen = preview_notes if preset.plays_notes else preview_texture
     return write_with_preview(folder, fields, weights, listen)
+
+
+def said_before(run: Path) -> tuple[str | None, dict[str, Any]]:
+    """The command that began a training, and what its user said of the preset; nothing if lost."""
+    try:
+        card = _read_card(run)
+    except FormatError:
+        return None, {}
+    return card["command"], card.get("said", {})
 
 
 def _read_card(run: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import soundfile
 
 pytest.importorskip("audiogen._native")
 
+from audiogen.cli.stream import Format, _write
 from audiogen.engine import Synth, Texture, render_score
 from audiogen.notes import read_midi
 from audiogen.presets import assign_programs, load_preset
@@ -79,6 +80,15 @@ def test_a_texture_is_the_librarys_stream(pipe: Any, murmur: Path, stereo: bool)
     )
     assert status == 0 and f"{'stereo' if stereo else 'mono'}, f32, raw" in said
     assert np.array_equal(np.frombuffer(data, "<f4"), next(stream).ravel())
+
+
+def test_what_16_bits_cut_off_is_counted(tmp_path: Path, capsys: Any) -> None:
+    pieces = [np.float32([0.5, 1.5]), np.float32([-1.0, -2.0])]
+    for form, said in ((Format.s16, "note: 2 samples were over full scale"), (Format.f32, "")):
+        with (tmp_path / "pipe").open("wb") as out:
+            _write(b"", iter(pieces), form, out)
+        err = capsys.readouterr().err
+        assert err.startswith(said) if said else err == ""
 
 
 def test_another_rate(pipe: Any, murmur: Path) -> None:

@@ -307,6 +307,7 @@ class TestBadInput:
             ("continue nan.wav --preset murmur", "nan.wav: holds NaN or infinity"),
             ("continue folder.wav --preset murmur", "folder.wav: is a folder; give a sound file"),
             ("continue short.wav --preset murmur", "short.wav: can't be continued; prime has 5"),
+            ("continue one.wav --preset murmur", "one.wav: has 1 samples; give about a second"),
             ("continue slow.wav --preset murmur", "slow.wav: has 4000 Hz; 8000 to 192000 Hz"),
             ("continue a.wav --preset plucked", "continue wants a preset that makes sound on its"),
             ("continue a.wav --preset murmr", "'murmr' isn't known; did you mean murmur?"),
@@ -336,6 +337,7 @@ class TestBadInput:
     def prepare(self, folder: Path) -> None:
         write_tone(folder / "a.wav", 0.2, RATE)
         write_tone(folder / "short.wav", 5 / RATE, RATE)
+        write_tone(folder / "one.wav", 1 / 48000, 48000)
         write_tone(folder / "slow.wav", 0.2, 4000)
         write_tone(folder / "empty.wav", 0.0, RATE)
         write_tone(folder / "whole.wav", 0.2, RATE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import soundfile
@@ -45,6 +47,25 @@ def test_what_is_left_out_is_named_with_the_reason(folder):
     skipped = dict(read_recordings(folder, RATE).skipped)
     assert set(skipped) == {"broken.wav", "drums/silent.wav"}
     assert "can't be read" in skipped["broken.wav"] and skipped["drums/silent.wav"] == "is silent"
+
+
+def test_a_sample_that_resampling_leaves_nothing_of_is_left_out(folder):
+    soundfile.write(folder / "one.wav", np.ones(1), 48000)
+    assert dict(read_recordings(folder, RATE).skipped)["one.wav"] == "is silent"
+
+
+def test_a_subfolder_that_cannot_be_opened_is_named(folder, monkeypatch):
+    scan = os.scandir
+
+    def refuse(place):
+        if os.fspath(place).endswith("drums"):
+            raise PermissionError(13, "Permission denied", place)
+        return scan(place)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    found = read_recordings(folder, RATE)
+    assert dict(found.skipped)["drums"] == "can't be opened"
+    assert [file.name for file in found.files] == ["a.wav"]
 
 
 def test_sound_that_is_not_read_is_left_out_and_named(folder):

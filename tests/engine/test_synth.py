@@ -484,6 +484,17 @@ def test_bad_arguments_are_named(synth: Synth) -> None:
         engine.process(1025, np.zeros(0, EVENT))
 
 
+def test_drums_are_left_out_with_a_warning(synth: Synth) -> None:
+    tune, drum = Note(0.0, 0.05, 60.0), Note(0.0, 0.3, 38.0, channel=9, is_drum=True)
+    wanted = synth.render([tune])
+    with pytest.warns(UserWarning, match="1 drum notes are left out"):
+        assert np.array_equal(synth.render([tune, drum]), wanted)
+    with pytest.warns(UserWarning, match="1 drum notes are left out"):
+        assert np.array_equal(np.concatenate([*synth.stream_notes([tune, drum])]), wanted)
+    with pytest.raises(ParameterError, match="drums alone"):
+        synth.render([drum])
+
+
 @pytest.mark.filterwarnings("ignore:audiogen was installed without:RuntimeWarning")
 class TestSamplernn:
     """A SampleRNN preset that plays notes is a synth like any other."""

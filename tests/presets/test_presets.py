@@ -489,6 +489,10 @@ class TestFinding:
         with pytest.raises(PresetError, match="'zzz' isn't known; there are: plucked"):
             load_preset("zzz")
 
+    def test_a_home_of_nobody(self, search):
+        with pytest.raises(PresetError, match="'~nobody-there/x' isn't known"):
+            load_preset("~nobody-there/x")
+
     def test_none_at_all(self, search):
         with pytest.raises(PresetError, match="'x' isn't known; there are none"):
             load_preset("x")
@@ -565,6 +569,8 @@ class TestPrograms:
         folder = write_tiny(tmp_path / "plucked")
         [spec] = assign_programs([], [load_preset(folder)]).values()
         assert split_spec(spec) == (str(folder), "harp")
+        assert split_spec(f"{folder}:take 12:30.json") == (str(folder), "take 12:30.json")
+        assert split_spec("nobody:take 12:30.json") == ("nobody:take 12", "30.json")
 
     def test_no_presets(self):
         with pytest.raises(ParameterError, match="presets is empty"):

@@ -399,7 +399,7 @@ def test_what_is_still_growing_is_no_preset(
     notes: NoteSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trainer = make_trainer(notes)
-    write_card(tmp_path, preset_fields(trainer, notes, "out", "A test.", ["me"]), "train")
+    write_card(tmp_path, preset_fields(trainer, notes, "out", "A test.", ["me"]), "train", {})
     for _ in range(7):
         trainer.train_step()
     with pytest.raises(PresetError, match="step 7 is still growing; from step 8 on"):

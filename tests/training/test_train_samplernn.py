@@ -395,10 +395,11 @@ def test_bad_options_are_named_before_anything_is_read(tmp_path, capsys, words, 
     assert message in capsys.readouterr().err
 
 
-def test_a_place_that_cannot_be_made_is_named(recordings, capsys):
-    out = recordings / "broken.wav" / "mine"
+def test_a_place_that_cannot_be_made_is_named(recordings, tmp_path, capsys):
+    out = tmp_path / "file" / "mine"
+    (tmp_path / "file").write_text("in the way")
     assert run("train", "samplernn", recordings, "-o", out, "--steps", 1, *SMALL) == 2
-    assert "broken.wav/mine.run: can't be made" in capsys.readouterr().err
+    assert "file/mine.run: can't be made" in capsys.readouterr().err
 
 
 def test_a_start_that_fails_leaves_nothing(tmp_path, capsys):
@@ -406,6 +407,45 @@ def test_a_start_that_fails_leaves_nothing(tmp_path, capsys):
     assert run("train", "samplernn", tmp_path / "empty", "-o", tmp_path / "x", "--steps", 1) == 2
     assert "holds no sound file" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+
+@pytest.mark.parametrize("option", ["-o", "--run"])
+def test_no_place_within_the_sounds(recordings, tmp_path, capsys, option):
+    out = recordings / "mine" if option == "-o" else tmp_path / "mine"
+    run_folder = () if option == "-o" else ("--run", recordings / "low" / "run")
+    assert run("train", "samplernn", recordings, "-o", out, *run_folder, "--steps", 1, *SMALL) == 2
+    assert "whose sounds are learned from; name a folder outside" in capsys.readouterr().err
+    assert not (recordings / "mine").exists() and not (recordings / "low" / "run").exists()
+
+
+def test_what_lies_beside_a_preset_is_not_lost(recordings, tmp_path, capsys):
+    out = tmp_path / "mine"
+    words = ("train", "samplernn", recordings, "-o", out, "--steps", 1, *SMALL)
+    assert run(*words, "--run", out) == 2
+    assert "lies in the preset that comes of it" in capsys.readouterr().err
+    assert run(*words) == 0
+    assert run(*words, "--run", tmp_path / "other") == 0
+    assert "is a preset already; the end of this training replaces it" in capsys.readouterr().err
+    (out / "notes.txt").write_text("mine")
+    assert run(*words, "--run", tmp_path / "third") == 2
+    assert "holds notes.txt, which is no part of a preset" in capsys.readouterr().err
+    assert run("preset", "pack", tmp_path / "other", "-o", out) == 2
+    assert (out / "notes.txt").read_text() == "mine"
+
+
+def test_what_was_said_at_the_beginning_holds_on_resume(recordings, tmp_path, monkeypatch):
+    monkeypatch.chdir(recordings)
+    out = tmp_path / "babble"
+    words = ("train", "samplernn", ".", "-o", out, *SMALL)
+    said = ("--author", "Ann", "--licence", "CC0-1.0", "--temperature", 0.7, "--top-p", 0.9)
+    monkeypatch.setattr(sys, "argv", ["audiogen", "train", "once"])
+    assert run(*words, "--steps", 1, *said) == 0
+    monkeypatch.setattr(sys, "argv", ["audiogen", "train", "again", "--resume"])
+    assert run(*words, "--resume", "--description", "A hall.") == 0
+    preset = load_preset(out)
+    assert (preset.authors, preset.licence, preset.description) == (["Ann"], "CC0-1.0", "A hall.")
+    assert (preset.sampling.temperature, preset.sampling.top_p) == (0.7, 0.9)
+    assert preset.data.source == "recordings" and preset.training.command == "audiogen train once"
 
 
 def test_a_preset_has_a_name(tmp_path, capsys):
