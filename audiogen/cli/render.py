@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
 from collections import Counter
@@ -145,7 +146,7 @@ def render(
             "give either a MIDI file or --notes; or --seconds, with a preset that makes sound on "
             "its own"
         )
-    if score is not None and not score.exists():
+    if score is not None and not os.path.exists(score):
         _refuse_written(str(score))
     if preset is not None:
         preset, timbre = read_preset(preset, timbre)

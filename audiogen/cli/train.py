@@ -21,6 +21,7 @@ from audiogen.cli.training_run import (
     refuse_within,
     say,
     settled,
+    written,
 )
 from audiogen.errors import ParameterError
 
@@ -236,6 +237,8 @@ def gansynth(
         recipe, device, own, seed=seed, steps=steps, state=state, own_samples=own_samples
     )
     sample_rate = (chosen or Recipe()).spectrogram.sample_rate
+    command, before = (None, {}) if state is None else said_before(checkpoints.folder, say)
+    licence = licence or before.get("licence") or ""
     about: dict[str, str] = {}
     folder = data
     if own_samples:
@@ -253,7 +256,6 @@ def gansynth(
     )
     names = [entry.get("name", "?") for entry in source.get("instruments", ())]
     shown = ", ".join(names[:8]) + (" and others" if len(names) > 8 else "")
-    command, before = (None, {}) if state is None else said_before(checkpoints.folder)
     command = command or command_line()
     card = settled(
         {
@@ -294,7 +296,9 @@ def gansynth(
         preview_minutes,
         processes,
     )
-    preset = export_preset(trainer, notes, output, command=command, **card)
+    preset = written(
+        partial(export_preset, trainer, notes, output, command=command, **card), checkpoints.folder
+    )
     measured = ", ".join(f"{name} {value:.3f}" for name, value in preset.measured.items())
     journal.finish(measured, output)
     typer.echo(f"{output}  {len(preset.timbres)} timbres; {measured}")
@@ -552,7 +556,7 @@ def samplernn(
         start_from(trainer, begun_with)
     if state is not None:
         trainer.restore(state)
-    command, before = (None, {}) if state is None else said_before(checkpoints.folder)
+    command, before = (None, {}) if state is None else said_before(checkpoints.folder, say)
     command = command or command_line()
     card = settled(
         {
@@ -593,7 +597,10 @@ def samplernn(
         preview_minutes,
         processes,
     )
-    preset = export_samplernn(trainer, prepared, data, output, command=command, **card)
+    preset = written(
+        partial(export_samplernn, trainer, prepared, data, output, command=command, **card),
+        checkpoints.folder,
+    )
     measured = ", ".join(f"{name} {value:.3f}" for name, value in preset.measured.items())
     journal.finish(measured, output)
     typer.echo(f"{output}  {measured}")

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from audiogen.errors import AudiogenError
+from audiogen.errors import AudiogenError, PresetError
 
 if TYPE_CHECKING:
+    from audiogen.presets import Preset
     from audiogen.training.checkpoints import Checkpoints
     from audiogen.training.journal import Journal, Sound
     from audiogen.training.loop import Steps
@@ -53,7 +54,7 @@ def _checkpoints(output: Path, run: Path | None, resume: bool) -> Checkpoints:
     from audiogen.training.checkpoints import Checkpoints
 
     run = run or _run_of(output)
-    if output.absolute() in (run.absolute(), *run.absolute().parents):
+    if _within(run, output):
         raise AudiogenError(f"{run}: lies in the preset that comes of it; name another with --run")
     checkpoints = Checkpoints(run, say)
     checkpoints.require_place()
@@ -69,13 +70,27 @@ def _checkpoints(output: Path, run: Path | None, resume: bool) -> Checkpoints:
 
 def refuse_within(data: Path, output: Path, run: Path | None) -> None:
     """Complain of a place within the sounds, where previews would be listened to as well."""
-    sounds = os.path.abspath(data)
     for option, place in {"--output": output, "--run": run or _run_of(output)}.items():
-        if Path(os.path.abspath(place)).is_relative_to(sounds):
+        if _within(place, data):
             raise AudiogenError(
                 f"{option} {place} lies in {data}, whose sounds are learned from; name a folder"
                 " outside"
             )
+
+
+def _within(place: Path, folder: Path) -> bool:
+    return Path(os.path.realpath(place)).is_relative_to(os.path.realpath(folder))
+
+
+def written(export: Callable[[], Preset], run: Path) -> Preset:
+    """The preset at the end of a training, which isn't lost if that can't be written."""
+    try:
+        return export()
+    except PresetError as error:
+        raise PresetError(
+            f"{error}; the training is saved: `audiogen preset pack {run} -o ANOTHER` makes its"
+            " preset"
+        ) from error
 
 
 def settled(given: dict[str, Any], before: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
@@ -125,6 +140,7 @@ def follow(
     about |= {"command": command_line()}
     warned = ""
     progress = Progress(*columns, console=console, disable=not console.is_terminal)
+    checkpoints.require_space(trainer.checkpoint_bytes())
     with checkpoints.claimed(), progress as bar:
         keep(checkpoints.folder)
         journal = Journal(

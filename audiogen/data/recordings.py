@@ -149,8 +149,10 @@ def read_recordings(
         if progress:
             progress(done, len(paths), str(name))
         try:
-            samples = _trimmed(read_audio(path, sample_rate), sample_rate)
-            if len(samples):
+            whole = read_audio(path, sample_rate)
+            if not len(whole):
+                skipped.append((str(name), "is too short"))
+            elif len(samples := _trimmed(whole, sample_rate)):
                 kept.append(Recording(str(name), label, samples))
             else:
                 skipped.append((str(name), "is silent"))
@@ -193,7 +195,7 @@ def _named(skipped: Sequence[tuple[str, str]]) -> str:
 def _trimmed(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     """Without the silence at both ends; empty if all is silent."""
     level = np.abs(samples)
-    peak = float(level.max(initial=0.0))  # resampling may have left nothing
+    peak = float(level.max())
     if peak < 1e-4:
         return samples[:0]
     loud = np.flatnonzero(level > peak * 10.0 ** (TRIM_DB / 20.0))

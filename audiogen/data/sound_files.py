@@ -37,14 +37,25 @@ def sounds_in(folder: str | PathLike[str]) -> tuple[list[Path], list[Path]]:
     closed: list[Path] = []
     walk = os.walk(folder, onerror=lambda error: closed.append(Path(error.filename)))
     found = sorted(Path(place, name) for place, _, names in walk for name in names)
-    paths = [path for path in found if _visible(path, folder)]
+    visible = [path for path in found if _visible(path, folder)]
+    closed = [path for path in closed if _visible(path, folder)]
+    paths = []
+    for path in visible:
+        try:
+            if path.is_file():
+                paths.append(path)
+        except PermissionError:  # of a folder that may be listed, not entered
+            if path.parent not in closed:
+                closed.append(path.parent)
     suffixes = sound_suffixes()
     sounds = [path for path in paths if path.suffix.lower() in suffixes]
     not_read = closed + [path for path in paths if path.suffix.lower() in NOT_READ]
     if not sounds:
+        left_out = ""
+        if not_read:
+            left_out = f" (left out: {not_read[0].name}, {why_not_read(not_read[0])})"
         raise FormatError(
-            f"{folder}: holds no sound file; wav, flac, ogg, mp3 and aiff are read"
-            + (f" ({len(not_read)} such as {not_read[0].name} aren't)" if not_read else "")
+            f"{folder}: holds no sound file; wav, flac, ogg, mp3 and aiff are read{left_out}"
         )
     return sounds, not_read
 
@@ -66,6 +77,6 @@ def sound_suffixes() -> set[str]:
 
 
 def _visible(path: Path, folder: Path) -> bool:
-    """Whether it is a file of the user's own."""
+    """Whether it is the user's own."""
     parts = path.relative_to(folder).parts
-    return not any(part.startswith(".") or part == "__MACOSX" for part in parts) and path.is_file()
+    return not any(part.startswith(".") or part == "__MACOSX" for part in parts)

@@ -136,7 +136,7 @@ class Synth(Knobs):
         Parameters
         ----------
         notes : Score, path of a MIDI file, str or list of notes
-            Whatever `audiogen.notes.as_score` takes; drums (channel 10) are left out.
+            Whatever `audiogen.notes.as_score` takes; a MIDI file's drums are left out.
         sample_rate : int, Hz, optional
         seed : int, optional
         gain_db : float, dB
@@ -555,7 +555,7 @@ def _music(notes: Any) -> Score:
     score = as_score(notes)
     music = score.without_drums()
     if not music.notes:
-        raise ParameterError("notes are drums alone (channel 10), which no preset plays")
+        raise ParameterError("notes are drums alone, which no preset plays")
     if n_drums := len(score) - len(music):
         warnings.warn(f"{n_drums} drum notes are left out; no preset has drums", stacklevel=3)
     return music

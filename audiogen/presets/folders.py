@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -206,7 +206,7 @@ def write_preset(
     from safetensors.numpy import save_file
 
     folder = Path(folder)
-    require_replaceable(folder)
+    require_replaceable(folder, also=files or ())
     fields = preset.model_dump(exclude_none=True) if isinstance(preset, Preset) else preset
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -233,8 +233,14 @@ def write_preset(
     return load_preset(folder)
 
 
-def require_replaceable(folder: Path) -> None:
+def require_replaceable(folder: Path, also: Iterable[str] = ()) -> None:
     """Find out whether a preset may be written there: no other thing is lost.
+
+    Parameters
+    ----------
+    folder : Path
+    also : iterable of str
+        Names of files that the preset brings, beside the usual ones.
 
     Raises
     ------
@@ -248,7 +254,8 @@ def require_replaceable(folder: Path) -> None:
     there = {path.name for path in folder.iterdir()}
     if there and TOML_NAME not in there:
         raise PresetError(f"{folder}: isn't empty and isn't a preset; choose another folder")
-    if others := sorted(name for name in there - _PARTS if not name.startswith(".")):
+    litter = {name for name in there if name in (".DS_Store", ".directory") or name[:2] == "._"}
+    if others := sorted(there - _PARTS - litter - set(also)):
         raise PresetError(
             f"{folder}: holds {others[0]}, which is no part of a preset and would be lost; move it,"
             " or choose another folder"

@@ -27,7 +27,7 @@ def split_spec(spec: str) -> tuple[str, str | None]:
     if ":" in name:  # a latent's file may have colons, as a preset's folder may
         known = {folder.name for folder in find_presets()}
         parts = spec.split(":")
-        for i in range(1, len(parts)):
+        for i in range(len(parts) - 1, 0, -1):
             front = ":".join(parts[:i])
             if front in known or (Path(front) / TOML_NAME).is_file():
                 return front, ":".join(parts[i:])

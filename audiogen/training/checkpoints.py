@@ -9,7 +9,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -54,13 +54,19 @@ class Checkpoints:
         ------
         AudiogenError
         """
-        missing = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
+        missing = [path for path in self._upwards() if not os.path.exists(path)]
         self._make()
-        for path in missing:
-            path.rmdir()
+        with suppress(OSError):  # another training may begin beside it
+            for path in missing:
+                path.rmdir()
+
+    def _upwards(self) -> tuple[Path, ...]:
+        return (self.folder, *self.folder.parents)
 
     def _make(self) -> None:
         try:
+            with suppress(FileNotFoundError):  # as `require_place` of another took a parent away
+                self.folder.mkdir(parents=True, exist_ok=True)
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise AudiogenError(
@@ -183,11 +189,10 @@ class Checkpoints:
         ------
         AudiogenError
         """
-        self._make()
         # The last three, the best, and the one that is being written.
         wanted = (N_LAST + 2) * n_bytes + BESIDE_BYTES
         wanted -= sum(path.stat().st_size for path in self.paths())
-        free = shutil.disk_usage(self.folder).free
+        free = shutil.disk_usage(next(filter(os.path.exists, self._upwards()))).free
         if free < wanted:
             raise AudiogenError(
                 f"{self.folder}: its disk has {free / 1e6:,.0f} MB left, and this training wants"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from audiogen.errors import FormatError, PresetError
 from audiogen.models import gansynth, samplernn
-from audiogen.presets import Preset, check_fields
+from audiogen.presets import Preset, check_fields, require_replaceable
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.training.export import preview_notes, training_table, write_with_preview
 from audiogen.training.export_samplernn import preview_texture
@@ -39,7 +40,9 @@ def write_card(run: Path, fields: dict[str, Any], command: str, said: dict[str, 
         What its user said of the preset.
     """
     card = json.dumps({"command": command, "fields": fields, "said": said}, indent=1)
-    (run / CARD_NAME).write_text(card + "\n", encoding="utf-8")
+    draft = run / f"{CARD_NAME}.tmp"
+    draft.write_text(card + "\n", encoding="utf-8")
+    draft.replace(run / CARD_NAME)
 
 
 def pack_run(run: Path, folder: Path, state: dict[str, Any], *, as_it_was: bool = False) -> Preset:
@@ -67,6 +70,7 @@ def pack_run(run: Path, folder: Path, state: dict[str, Any], *, as_it_was: bool 
         If the folder has no card, the checkpoint is another training's, or the preset can't be
         written.
     """
+    require_replaceable(folder)
     card = _read_card(run)
     fields: dict[str, Any] = card["fields"] | {"name": folder.resolve().name}
     step = int(state["step"])
@@ -88,13 +92,25 @@ def pack_run(run: Path, folder: Path, state: dict[str, Any], *, as_it_was: bool 
     return write_with_preview(folder, fields, weights, listen)
 
 
-def said_before(run: Path) -> tuple[str | None, dict[str, Any]]:
-    """The command that began a training, and what its user said of the preset; nothing if lost."""
+def said_before(run: Path, say: Callable[[str], None]) -> tuple[str | None, dict[str, Any]]:
+    """The command that began a training, and what its user said of the preset; nothing if lost.
+
+    Parameters
+    ----------
+    run : Path
+    say : callable
+        Gets a sentence if it's lost.
+    """
     try:
         card = _read_card(run)
-    except FormatError:
+    except FormatError as error:
+        say(f"{error}; say again who made the preset, and the like")
         return None, {}
-    return card["command"], card.get("said", {})
+    if isinstance(card.get("said"), dict):
+        return card["command"], card["said"]
+    fields = card["fields"]  # all that an earlier build kept
+    kept = {name: fields.get(name) for name in ("description", "authors", "default_timbre")}
+    return card["command"], kept | fields.get("sampling", {})
 
 
 def _read_card(run: Path) -> dict[str, Any]:

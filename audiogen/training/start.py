@@ -173,6 +173,8 @@ def _begin_built_in(
 
     if state is not None:
         options["learning_rate"] = state["recipe"]["learning_rate"]
+        for name in ("adversarial_share", "variety"):
+            options.setdefault(name, state["recipe"][name])
         steps = steps or state["recipe"]["steps"]
         trainer = make(steps=steps, **options)
         trainer.restore(state)

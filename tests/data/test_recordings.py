@@ -51,7 +51,7 @@ def test_what_is_left_out_is_named_with_the_reason(folder):
 
 def test_a_sample_that_resampling_leaves_nothing_of_is_left_out(folder):
     soundfile.write(folder / "one.wav", np.ones(1), 48000)
-    assert dict(read_recordings(folder, RATE).skipped)["one.wav"] == "is silent"
+    assert dict(read_recordings(folder, RATE).skipped)["one.wav"] == "is too short"
 
 
 def test_a_subfolder_that_cannot_be_opened_is_named(folder, monkeypatch):

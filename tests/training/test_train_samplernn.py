@@ -430,7 +430,23 @@ def test_what_lies_beside_a_preset_is_not_lost(recordings, tmp_path, capsys):
     assert run(*words, "--run", tmp_path / "third") == 2
     assert "holds notes.txt, which is no part of a preset" in capsys.readouterr().err
     assert run("preset", "pack", tmp_path / "other", "-o", out) == 2
+    (out / "notes.txt").rename(out / ".notes")
+    assert run(*words, "--run", tmp_path / "third") == 2
+    (out / ".notes").rename(out / "notes.txt")
     assert (out / "notes.txt").read_text() == "mine"
+
+
+def test_a_preset_that_cannot_be_written_at_the_end_is_not_lost(recordings, tmp_path, capsys):
+    def fill(*_: object) -> None:
+        (tmp_path / "mine").mkdir(exist_ok=True)
+        (tmp_path / "mine" / "try.wav").write_text("put there meanwhile")
+
+    words = ("train", "samplernn", recordings, "-o", tmp_path / "mine", "--steps", 1, *SMALL)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("audiogen.training.journal.Journal.report", fill)
+        assert run(*words) == 2
+    assert "the training is saved: `audiogen preset pack" in capsys.readouterr().err
+    assert run("preset", "pack", tmp_path / "mine.run", "-o", tmp_path / "other") == 0
 
 
 def test_what_was_said_at_the_beginning_holds_on_resume(recordings, tmp_path, monkeypatch):
