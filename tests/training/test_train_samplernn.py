@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from audiogen.representation.levels import dequantise  # noqa: E402
 from audiogen.training import precision  # noqa: E402
 from audiogen.training.checkpoints import Checkpoints  # noqa: E402
 from audiogen.training.excerpts import LONGEST_DELAY, read_training_data  # noqa: E402
+from audiogen.training.journal import Journal  # noqa: E402
 
 RATE = 8000
 SMALL = (
@@ -437,16 +439,20 @@ def test_what_lies_beside_a_preset_is_not_lost(recordings, tmp_path, capsys):
 
 
 def test_a_preset_that_cannot_be_written_at_the_end_is_not_lost(recordings, tmp_path, capsys):
-    def fill(*_: object) -> None:
+    report = Journal.report
+
+    def put_something_there(*args: Any) -> None:
+        report(*args)
         (tmp_path / "mine").mkdir(exist_ok=True)
         (tmp_path / "mine" / "try.wav").write_text("put there meanwhile")
 
     words = ("train", "samplernn", recordings, "-o", tmp_path / "mine", "--steps", 1, *SMALL)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("audiogen.training.journal.Journal.report", fill)
+        patch.setattr(Journal, "report", put_something_there)
         assert run(*words) == 2
     assert "the training is saved: `audiogen preset pack" in capsys.readouterr().err
-    assert run("preset", "pack", tmp_path / "mine.run", "-o", tmp_path / "other") == 0
+    run("preset", "pack", tmp_path / "mine.run", "-o", tmp_path / "other")
+    assert load_preset(tmp_path / "other").training.steps == 1
 
 
 def test_what_was_said_at_the_beginning_holds_on_resume(recordings, tmp_path, monkeypatch):
