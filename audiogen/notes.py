@@ -168,6 +168,26 @@ def as_score(notes: ScoreLike) -> Score:
     return score
 
 
+def music_of(notes: ScoreLike, if_drums_alone: str) -> tuple[Score, int]:
+    """As `as_score`, less its drums, which no preset plays; and how many notes those are.
+
+    Parameters
+    ----------
+    notes : Score, path, str, or iterable of Note or tuple
+    if_drums_alone : str
+        What is said if nothing else is there.
+
+    Raises
+    ------
+    ParameterError, MidiError
+    """
+    score = as_score(notes)
+    music = score.without_drums()
+    if not music.notes:
+        raise ParameterError(if_drums_alone)
+    return music, len(score) - len(music)
+
+
 def _as_note(index: int, item: Any) -> Note:
     if isinstance(item, Note):
         return item

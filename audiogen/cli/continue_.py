@@ -107,15 +107,16 @@ def continue_(
         raise FormatError(
             f"{intro}: has {n_channels} channels; up to {MOST_CHANNELS} can be continued"
         )
+    too_short = FormatError(f"{intro}: has {n_samples} samples; give about a second or more")
     if n_samples < n_channels:
-        raise FormatError(f"{intro}: has {n_samples} samples; give about a second or more")
+        raise too_short
     preset, timbre = read_preset(preset, timbre)
     texture = open_texture(preset, "continue", precision)
 
     one = before[:, :1] if (before == before[:, :1]).all() else before
     prime = _prime(one, rate, texture.sample_rate)
     if not len(prime):
-        raise FormatError(f"{intro}: has {n_samples} samples; give about a second or more")
+        raise too_short
     began = time.perf_counter()
     with progress_bar() as report:
         try:

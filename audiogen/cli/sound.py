@@ -123,13 +123,10 @@ def check_seed(seed: int) -> None:
 
 def read_music(source: Path | str) -> tuple[Score, int]:
     """A score less its drums, and how many notes those are."""
-    from audiogen.notes import as_score
+    from audiogen.notes import music_of
 
-    score = as_score(source)
-    music = score.without_drums()
-    if not music.notes:
-        raise ParameterError(f"{source}: has only drum notes (channel 10), which no preset plays")
-    return music, len(score) - len(music)
+    alone = f"{source}: has only drum notes (channel 10), which no preset plays"
+    return music_of(source, alone)
 
 
 def print_drums(n_drums: int, err: bool = False) -> None:

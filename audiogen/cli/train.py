@@ -14,15 +14,7 @@ from typer.core import TyperGroup
 
 from audiogen.cli.data import SplitBy, Table, files_bar, ingested
 from audiogen.cli.sound import TOP_P_HELP
-from audiogen.cli.training_run import (
-    begin,
-    command_line,
-    follow,
-    refuse_within,
-    say,
-    settled,
-    written,
-)
+from audiogen.cli.training_run import begin, begun, follow, say, settled, written
 from audiogen.errors import ParameterError
 
 
@@ -215,15 +207,12 @@ def gansynth(
         sketch_notes,
     )
     from audiogen.training.gansynth import Recipe
-    from audiogen.training.pack import said_before, write_card
+    from audiogen.training.pack import write_card
     from audiogen.training.processes import Processes
     from audiogen.training.start import begin_training, choose_recipe, split_of
 
     processes = Processes.launched()
-    own_samples = not is_set(data)
-    if own_samples:
-        refuse_within(data, output, run)
-    checkpoints, state = begin(output, run, resume, processes)
+    checkpoints, state = begin(data, output, run, resume, processes)
     _require_family(state, "gansynth")
     own = {
         "--from": start,
@@ -231,13 +220,14 @@ def gansynth(
         "--variety": variety,
         "--split-by": split_by,
     }
+    own_samples = not is_set(data)
     if table is not None and not own_samples:
         raise ParameterError(f"--table is for a folder of samples, and {data} is a set of notes")
     chosen = choose_recipe(
         recipe, device, own, seed=seed, steps=steps, state=state, own_samples=own_samples
     )
     sample_rate = (chosen or Recipe()).spectrogram.sample_rate
-    command, before = (None, {}) if state is None else said_before(checkpoints.folder, say)
+    command, before = begun(checkpoints, state)
     licence = licence or before.get("licence") or ""
     about: dict[str, str] = {}
     folder = data
@@ -256,21 +246,12 @@ def gansynth(
     )
     names = [entry.get("name", "?") for entry in source.get("instruments", ())]
     shown = ", ".join(names[:8]) + (" and others" if len(names) > 8 else "")
-    command = command or command_line()
     card = settled(
-        {
-            "description": description,
-            "authors": author,
-            "default_timbre": default_timbre,
-            "licence": licence,
-        },
         before,
-        {
-            "description": f"Trained on {shown or name_of(data)}.",
-            "authors": ["unknown"],
-            "default_timbre": None,
-            "licence": "",
-        },
+        description=(description, f"Trained on {shown or name_of(data)}."),
+        authors=(author, ["unknown"]),
+        default_timbre=(default_timbre, None),
+        licence=(licence, ""),
     )
     # A bad name shows now, not at the end.
     fields = preset_fields(trainer, notes, output.name, **card)
@@ -464,7 +445,7 @@ def samplernn(
         sketch_samplernn,
         start_from,
     )
-    from audiogen.training.pack import said_before, write_card
+    from audiogen.training.pack import write_card
     from audiogen.training.precision import has_bfloat16
     from audiogen.training.processes import Processes
     from audiogen.training.samplernn import (
@@ -479,13 +460,11 @@ def samplernn(
     if n_lengths == 2 or not (n_lengths or resume):
         raise ParameterError("give either --minutes or --steps, one of the two")
     processes = Processes.launched()
-    of_notes = is_set(data)
-    if not of_notes:
-        refuse_within(data, output, run)
-    checkpoints, state = begin(output, run, resume, processes)
+    checkpoints, state = begin(data, output, run, resume, processes)
     _require_family(state, "samplernn")
     torch.set_num_threads(threads)
     begun_with = None if start is None else load_preset(start)
+    of_notes = is_set(data)
     usual = default_recipe(of_notes)
     model = usual.model
     if config is not None:
@@ -556,26 +535,15 @@ def samplernn(
         start_from(trainer, begun_with)
     if state is not None:
         trainer.restore(state)
-    command, before = (None, {}) if state is None else said_before(checkpoints.folder, say)
-    command = command or command_line()
+    command, before = begun(checkpoints, state)
     card = settled(
-        {
-            "description": description,
-            "authors": author,
-            "source": source,
-            "licence": licence,
-            "temperature": temperature,
-            "top_p": top_p,
-        },
         before,
-        {
-            "description": f"Trained on {name_of(data)}.",
-            "authors": ["unknown"],
-            "source": "",
-            "licence": "",
-            "temperature": 1.0,
-            "top_p": NOTES_TOP_P if of_notes else 1.0,
-        },
+        description=(description, f"Trained on {name_of(data)}."),
+        authors=(author, ["unknown"]),
+        source=(source, ""),
+        licence=(licence, ""),
+        temperature=(temperature, 1.0),
+        top_p=(top_p, NOTES_TOP_P if of_notes else 1.0),
     )
     fields = samplernn_fields(trainer, prepared, data, output.name, **card)
 

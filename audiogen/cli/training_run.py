@@ -22,40 +22,48 @@ if TYPE_CHECKING:
 
 
 def begin(
-    output: Path, run: Path | None, resume: bool, processes: Processes
+    data: Path, output: Path, run: Path | None, resume: bool, processes: Processes
 ) -> tuple[Checkpoints, dict[str, Any] | None]:
     """Where checkpoints are, and the state of the newest; the first process looks for all."""
     from audiogen.training.checkpoints import Checkpoints
 
+    run = run or output.with_name(output.name + ".run")
     if processes.first:
-        _check_output(output)
-        checkpoints = _checkpoints(output, run, resume)
+        _check_places(data, output, run)
+        checkpoints = _checkpoints(run, resume)
         return checkpoints, processes.told(checkpoints.newest())
-    return Checkpoints(run or _run_of(output), say), processes.told(None)
+    return Checkpoints(run, say), processes.told(None)
 
 
-def _run_of(output: Path) -> Path:
-    return output.with_name(output.name + ".run")
-
-
-def _check_output(output: Path) -> None:
+def _check_places(data: Path, output: Path, run: Path) -> None:
+    from audiogen.data.samples import is_set
     from audiogen.presets import find_faults, require_replaceable
 
+    if not is_set(data):  # previews would be learned from as well
+        for option, place in {"--output": output, "--run": run}.items():
+            if _within(place, data):
+                raise AudiogenError(
+                    f"{option} {place} lies in {data}, whose sounds are learned from; name a folder"
+                    " outside"
+                )
     for fault in find_faults({"name": output.name}):
         if fault.startswith("name "):
             raise AudiogenError(f"{output}: a preset has its folder's name, but {fault}")
     require_replaceable(output)
     if (output / "preset.toml").is_file():
         say(f"{output} is a preset already; the end of this training replaces it")
+    if _within(run, output):
+        raise AudiogenError(f"{run}: lies in the preset that comes of it; name another with --run")
 
 
-def _checkpoints(output: Path, run: Path | None, resume: bool) -> Checkpoints:
+def _within(place: Path, folder: Path) -> bool:
+    return Path(os.path.realpath(place)).is_relative_to(os.path.realpath(folder))
+
+
+def _checkpoints(run: Path, resume: bool) -> Checkpoints:
     """Where checkpoints are, or will be; old ones are neither taken nor lost unasked."""
     from audiogen.training.checkpoints import Checkpoints
 
-    run = run or _run_of(output)
-    if _within(run, output):
-        raise AudiogenError(f"{run}: lies in the preset that comes of it; name another with --run")
     checkpoints = Checkpoints(run, say)
     checkpoints.require_place()
     there = checkpoints.paths()
@@ -68,18 +76,17 @@ def _checkpoints(output: Path, run: Path | None, resume: bool) -> Checkpoints:
     return checkpoints
 
 
-def refuse_within(data: Path, output: Path, run: Path | None) -> None:
-    """Complain of a place within the sounds, where previews would be listened to as well."""
-    for option, place in {"--output": output, "--run": run or _run_of(output)}.items():
-        if _within(place, data):
-            raise AudiogenError(
-                f"{option} {place} lies in {data}, whose sounds are learned from; name a folder"
-                " outside"
-            )
+def begun(checkpoints: Checkpoints, state: dict[str, Any] | None) -> tuple[str, dict[str, Any]]:
+    """The command that began a training, and what was said of its preset then."""
+    from audiogen.training.pack import said_before
+
+    command, said = (None, {}) if state is None else said_before(checkpoints.folder, say)
+    return command or command_line(), said
 
 
-def _within(place: Path, folder: Path) -> bool:
-    return Path(os.path.realpath(place)).is_relative_to(os.path.realpath(folder))
+def settled(before: dict[str, Any], **said: tuple[Any, Any]) -> dict[str, Any]:
+    """What is said of a preset, of each (now, usually): now, or at the beginning, or as usual."""
+    return {name: now or before.get(name) or usual for name, (now, usual) in said.items()}
 
 
 def written(export: Callable[[], Preset], run: Path) -> Preset:
@@ -91,11 +98,6 @@ def written(export: Callable[[], Preset], run: Path) -> Preset:
             f"{error}; the training is saved: `audiogen preset pack {run} -o ANOTHER` makes its"
             " preset"
         ) from error
-
-
-def settled(given: dict[str, Any], before: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
-    """What is said of a preset: now, or when its training began, or as usual."""
-    return {name: said or before.get(name) or usual[name] for name, said in given.items()}
 
 
 def follow(
@@ -140,6 +142,7 @@ def follow(
     about |= {"command": command_line()}
     warned = ""
     progress = Progress(*columns, console=console, disable=not console.is_terminal)
+    # The loop asks, too; now nothing is made yet.
     checkpoints.require_space(trainer.checkpoint_bytes())
     with checkpoints.claimed(), progress as bar:
         keep(checkpoints.folder)

@@ -34,19 +34,15 @@ def sounds_in(folder: str | PathLike[str]) -> tuple[list[Path], list[Path]]:
     folder = Path(folder)
     if not folder.is_dir():
         raise FormatError(f"{folder}: isn't a folder; give one that holds sounds")
+    found: list[Path] = []
     closed: list[Path] = []
-    walk = os.walk(folder, onerror=lambda error: closed.append(Path(error.filename)))
-    found = sorted(Path(place, name) for place, _, names in walk for name in names)
-    visible = [path for path in found if _visible(path, folder)]
+    for place, _, names in os.walk(folder, onerror=lambda e: closed.append(Path(e.filename))):
+        if os.access(place, os.X_OK):
+            found.extend(Path(place, name) for name in names)
+        else:  # it may be listed, not entered
+            closed.append(Path(place))
     closed = [path for path in closed if _visible(path, folder)]
-    paths = []
-    for path in visible:
-        try:
-            if path.is_file():
-                paths.append(path)
-        except PermissionError:  # of a folder that may be listed, not entered
-            if path.parent not in closed:
-                closed.append(path.parent)
+    paths = [path for path in sorted(found) if _visible(path, folder) and path.is_file()]
     suffixes = sound_suffixes()
     sounds = [path for path in paths if path.suffix.lower() in suffixes]
     not_read = closed + [path for path in paths if path.suffix.lower() in NOT_READ]

@@ -14,7 +14,7 @@ import numpy as np
 from audiogen.engine.networks import BLOCK, check_seed, open_network, with_sampling
 from audiogen.engine.parameters import Knobs
 from audiogen.errors import ParameterError, PresetError
-from audiogen.notes import Note, Score, as_score
+from audiogen.notes import Note, Score, music_of
 from audiogen.presets import (
     GansynthPreset,
     Preset,
@@ -551,12 +551,9 @@ def _parts_of(
 
 
 def _music(notes: Any) -> Score:
-    """A score less its drums, which no preset plays."""
-    score = as_score(notes)
-    music = score.without_drums()
-    if not music.notes:
-        raise ParameterError("notes are drums alone, which no preset plays")
-    if n_drums := len(score) - len(music):
+    """A score less its drums, with a warning."""
+    music, n_drums = music_of(notes, "notes are drums alone, which no preset plays")
+    if n_drums:
         warnings.warn(f"{n_drums} drum notes are left out; no preset has drums", stacklevel=3)
     return music
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from audiogen.errors import ParameterError, PresetError
-from audiogen.presets.folders import default_preset, find_presets, load_preset
+from audiogen.presets.folders import default_preset, find_preset, find_presets, load_preset
 from audiogen.presets.latents import is_latent_file, read_latent
 from audiogen.presets.schema import TOML_NAME, Preset, suggest
 
@@ -25,11 +26,11 @@ def split_spec(spec: str) -> tuple[str, str | None]:
         return spec, None
     name, _, timbre = spec.rpartition(":")
     if ":" in name:  # a latent's file may have colons, as a preset's folder may
-        known = {folder.name for folder in find_presets()}
         parts = spec.split(":")
         for i in range(len(parts) - 1, 0, -1):
             front = ":".join(parts[:i])
-            if front in known or (Path(front) / TOML_NAME).is_file():
+            with suppress(PresetError):
+                find_preset(front)
                 return front, ":".join(parts[i:])
     return name, timbre
 

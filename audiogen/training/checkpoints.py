@@ -48,7 +48,7 @@ class Checkpoints:
         self.folder, self._say = folder, say
 
     def require_place(self) -> None:
-        """Find out whether the folder is there or can be made; it isn't.
+        """Find out whether the folder is there or can be made; all is left as it was.
 
         Raises
         ------

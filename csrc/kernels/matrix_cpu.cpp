@@ -216,8 +216,11 @@ inline Vec scaled(typename T::Sum sum, const RowConstants& constants, std::size_
   }
 }
 
-// Vector `row` of y, as far as y goes.
-inline void put(const MatrixShape& shape, float* y, std::size_t row, Vec result) {
+// Adds the bias to a vector of rows, from `row` on, and puts it into y as far as y goes.
+inline void put(const MatrixShape& shape, const RowConstants& constants, float* y, std::size_t row,
+                Vec result) {
+  if (row >= shape.rows) return;
+  result += load<Vec>(constants.bias + row);
   if (row + kLanes <= shape.rows) {
     store(y + row, result);
   } else {
@@ -283,12 +286,11 @@ void multiply_tile(const MatrixShape& shape, const ProductCall& call, const RowC
 #pragma GCC unroll 4
       for (std::size_t v = 0; v < kVectors; ++v) {
         const std::size_t row = first_row + p * kPanelRows + v * kLanes;
-        if (row >= shape.rows) continue;
         Vec result = scaled<T>(sums[p][c][v], constants, row, columns + c * stride);
         if constexpr (kParts == 2) {
           result += scaled<T>(sums[p][c + 1][v], constants, row, columns + (c + 1) * stride);
         }
-        put(shape, y, row, result + load<Vec>(constants.bias + row));
+        put(shape, constants, y, row, result);
       }
     }
   }
@@ -395,9 +397,7 @@ void multiply_listed(const MatrixShape& shape, const ProductCall& call,
 #pragma GCC unroll 4
     for (std::size_t v = 0; v < kVectors; ++v) {
       const std::size_t row = first_row + p * kPanelRows + v * kLanes;
-      if (row >= shape.rows) continue;
-      const Vec result = scaled<T>(sums[p][v], constants, row, packed);
-      put(shape, call.y[column], row, result + load<Vec>(constants.bias + row));
+      put(shape, constants, call.y[column], row, scaled<T>(sums[p][v], constants, row, packed));
     }
   }
 }
@@ -521,28 +521,27 @@ void put_narrow(Int8::Number* to, VecInt integers) {
 }
 
 void pack_column_int8(const MatrixShape& shape, const float* x, float* column) {
-  const bool rectify = shape.rectified;
   constexpr std::size_t kWide = kLanes;
   const Vec zero{};
   Vec most_of{};
   std::size_t k = 0;
   for (; k + kWide <= shape.depth; k += kWide) {
     const Vec raw = load<Vec>(x + k);
-    const Vec value = rectify ? raw : core::magnitude_of(raw);
+    const Vec value = shape.rectified ? raw : core::magnitude_of(raw);
     most_of = value > most_of ? value : most_of;
   }
   float most = 0.0f;
   for (; k < shape.depth; ++k) {
-    const float value = rectify ? x[k] : core::magnitude_of(x[k]);
+    const float value = shape.rectified ? x[k] : core::magnitude_of(x[k]);
     most = value > most ? value : most;
   }
   for (std::size_t i = 0; i < kWide; ++i) most = most_of[i] > most ? most_of[i] : most;
 
-  const float range = rectify ? 255.0f : 127.0f;
+  const float range = shape.rectified ? 255.0f : 127.0f;
   const float factor = most > 1e-30f ? range / most : 0.0f, unit = most / range;
   const bool two = shape.parts == 2;
   float* rest = column + part_floats(shape);
-  const std::int32_t offset = rectify ? 0 : Int8::kOffset, rest_offset = Int8::kOffset;
+  const std::int32_t offset = shape.rectified ? 0 : Int8::kOffset, rest_offset = Int8::kOffset;
   column[0] = unit;
   __builtin_memcpy(column + 1, &offset, sizeof(offset));
   if (two) {
@@ -553,7 +552,7 @@ void pack_column_int8(const MatrixShape& shape, const float* x, float* column) {
   auto* rests = reinterpret_cast<Int8::Number*>(rest + kColumnHeader);
   for (k = 0; k + kWide <= shape.depth; k += kWide) {
     const Vec raw = load<Vec>(x + k);
-    const Vec value = rectify ? (raw > zero ? raw : zero) : raw;
+    const Vec value = shape.rectified ? (raw > zero ? raw : zero) : raw;
     const VecInt integer = core::round_nearest(rounded(value * factor)).integer;
     put_narrow(numbers + k, integer + offset);
     if (two) {
@@ -563,7 +562,7 @@ void pack_column_int8(const MatrixShape& shape, const float* x, float* column) {
     }
   }
   for (; k < shape.depth; ++k) {
-    const float value = rectify && !(x[k] > 0.0f) ? 0.0f : x[k];
+    const float value = shape.rectified && !(x[k] > 0.0f) ? 0.0f : x[k];
     const std::int32_t integer = core::round_nearest(rounded(value * factor)).integer;
     numbers[k] = static_cast<Int8::Number>(integer + offset);
     if (two) {
