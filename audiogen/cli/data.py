@@ -188,10 +188,13 @@ def folder(
     changed. A second start takes the set from the cache ($AUDIOGEN_CACHE, usually
     ~/.cache/audiogen).
     """
+    from audiogen.data.drafts import require_new
     from audiogen.errors import ParameterError
 
-    if output is not None and samples.resolve() in (output.resolve(), *output.resolve().parents):
-        raise ParameterError(f"--output {output} lies in {samples}, where nothing is changed")
+    if output is not None:  # before listening, which takes long
+        if samples.resolve() in (output.resolve(), *output.resolve().parents):
+            raise ParameterError(f"--output {output} lies in {samples}, where nothing is changed")
+        require_new(output)
     found = ingested(
         samples,
         sample_rate=sample_rate,

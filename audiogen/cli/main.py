@@ -126,10 +126,23 @@ def _explain(error: Exception) -> tuple[str, int]:
                 f"pip install 'audiogen[{EXTRAS[package]}]'",
                 EXIT_BAD_INPUT,
             )
+    if _lacks_memory(error):
+        return (
+            "there isn't memory enough for this; ask for less at once: fewer seconds, or in a"
+            " training a smaller --dim, --batch or --chunk",
+            EXIT_BAD_INPUT,
+        )
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror or error}", EXIT_BAD_INPUT
     text = f"{type(error).__name__}: {error}".rstrip(": ")
     return f"internal error ({text}); --debug shows where", EXIT_INTERNAL
+
+
+def _lacks_memory(error: Exception) -> bool:
+    if isinstance(error, MemoryError):
+        return True
+    of_torch = ("can't allocate memory", "out of memory")  # on the CPU, on a GPU
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in of_torch)
 
 
 if __name__ == "__main__":

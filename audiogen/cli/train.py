@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -16,6 +16,9 @@ from audiogen.cli.data import SplitBy, Table, files_bar, ingested
 from audiogen.cli.sound import TOP_P_HELP
 from audiogen.cli.training_run import begin, begun, follow, say, settled, written
 from audiogen.errors import ParameterError
+
+if TYPE_CHECKING:
+    from audiogen.presets import Preset
 
 
 class Families(TyperGroup):
@@ -87,7 +90,13 @@ PreviewMinutes = Annotated[
     float, typer.Option(min=0.0, help="Between previews to hear and see; 0 for none.")
 ]
 Seed = Annotated[
-    int, typer.Option(min=0, max=2**63 - 1, help="Of all that is random; same seed, same preset.")
+    int | None,
+    typer.Option(
+        min=0,
+        max=2**63 - 1,
+        help="Of all that is random; same seed, same preset.",
+        show_default="0",
+    ),
 ]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
 Description = Annotated[str, typer.Option(help="A sentence for the preset.")]
@@ -170,7 +179,7 @@ def gansynth(
             show_default="instrument from 20 of them on, else keys",
         ),
     ] = None,
-    seed: Seed = 0,
+    seed: Seed = None,
     threads: Threads = 1,
     description: Description = "",
     default_timbre: Annotated[
@@ -214,6 +223,9 @@ def gansynth(
     processes = Processes.launched()
     checkpoints, state = begin(data, output, run, resume, processes)
     _require_family(state, "gansynth")
+    _begun_with(None if start == "none" else start, "gansynth")
+    if seed is None:
+        seed = 0 if state is None else state["recipe"]["seed"]
     own = {
         "--from": start,
         "--adversarial-share": adversarial_share,
@@ -237,9 +249,8 @@ def gansynth(
     notes = read_notes(folder, sample_rate=sample_rate)
     source = read_source(notes.folder)
     torch.set_num_threads(threads)
-    options: dict[str, Any] = {"seed": seed}
     shares = {"adversarial_share": adversarial_share, "variety": variety}
-    options |= {name: value for name, value in shares.items() if value is not None}
+    options = {"seed": seed, **_given(shares)}
     by: Any = split_by and split_by.value
     trainer = begin_training(
         notes, chosen, device, options, steps, start, by, state, say, processes
@@ -363,23 +374,35 @@ def samplernn(
     classes: Annotated[
         bool, typer.Option("--classes", help="Each subfolder is a sound to choose.")
     ] = False,
-    sample_rate: Annotated[int, typer.Option(min=8000, max=48000, help="Hz.")] = 16000,
+    sample_rate: Annotated[
+        int | None, typer.Option(min=8000, max=48000, help="Hz.", show_default="16000")
+    ] = None,
     batch: Annotated[
         int | None,
         typer.Option(min=1, help="Excerpts read at once.", show_default="16; 64 for notes"),
     ] = None,
-    chunk: Annotated[int, typer.Option(min=1, help="Samples between two updates.")] = 512,
+    chunk: Annotated[
+        int | None, typer.Option(min=1, help="Samples between two updates.", show_default="512")
+    ] = None,
     learning_rate: Annotated[
         float | None,
         typer.Option(min=0.0, help="May be another with --resume.", show_default="0.02"),
     ] = None,
     held_out: Annotated[
-        float, typer.Option(min=0.001, max=0.5, help="Share of the sound, or of notes.")
-    ] = 0.05,
+        float | None,
+        typer.Option(
+            min=0.001, max=0.5, help="Share of the sound, or of notes.", show_default="0.05"
+        ),
+    ] = None,
     augmentation: Annotated[
-        float,
-        typer.Option(min=0.0, max=1.0, help="To vary speed, level, polarity; 1 for little sound."),
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="To vary speed, level, polarity; 1 for little sound.",
+            show_default="0",
+        ),
+    ] = None,
     astray: Annotated[
         float | None,
         typer.Option(
@@ -390,9 +413,14 @@ def samplernn(
         ),
     ] = None,
     onset_weight: Annotated[
-        float,
-        typer.Option(min=1.0, max=100.0, help="How much samples where tones begin count."),
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            min=1.0,
+            max=100.0,
+            help="How much samples where tones begin count.",
+            show_default="1",
+        ),
+    ] = None,
     temperature: Annotated[
         float | None,
         typer.Option(min=0.05, max=2.0, help="Played with.", show_default="1"),
@@ -406,7 +434,7 @@ def samplernn(
             show_default="1; 0.99 for notes",
         ),
     ] = None,
-    seed: Seed = 0,
+    seed: Seed = None,
     threads: Threads = 1,
     description: Description = "",
     source: Annotated[
@@ -437,7 +465,6 @@ def samplernn(
     from audiogen.data.source_toml import name_of
     from audiogen.data.splits import SPLIT, Split
     from audiogen.models.samplernn import PUBLISHED
-    from audiogen.presets import load_preset
     from audiogen.training.excerpts import read_training_data
     from audiogen.training.export_samplernn import (
         export_samplernn,
@@ -448,13 +475,7 @@ def samplernn(
     from audiogen.training.pack import write_card
     from audiogen.training.precision import has_bfloat16
     from audiogen.training.processes import Processes
-    from audiogen.training.samplernn import (
-        Recipe,
-        Trainer,
-        default_recipe,
-        recipe_of,
-        steps_in,
-    )
+    from audiogen.training.samplernn import Trainer, default_recipe, recipe_of, steps_in
 
     n_lengths = (minutes is not None) + (steps is not None)
     if n_lengths == 2 or not (n_lengths or resume):
@@ -463,12 +484,9 @@ def samplernn(
     checkpoints, state = begin(data, output, run, resume, processes)
     _require_family(state, "samplernn")
     torch.set_num_threads(threads)
-    begun_with = None if start is None else load_preset(start)
+    begun_with = _begun_with(start, "samplernn")
     of_notes = is_set(data)
-    usual = default_recipe(of_notes)
-    model = usual.model
-    if config is not None:
-        model = PUBLISHED[config.value]
+    base = default_recipe(of_notes) if state is None else recipe_of(state)
     sizes = {
         "frame_sizes": None if frame_sizes is None else _sizes(frame_sizes),
         "dim": dim,
@@ -478,39 +496,34 @@ def samplernn(
         "q_levels": levels,
         "quantisation": quantisation,
     }
-    given: dict[str, Any] = {name: size for name, size in sizes.items() if size is not None}
-    model = replace(model, **given)
-    kept = asdict(usual) if state is None else recipe_of(state)
-    options: dict[str, Any] = {
-        "batch": batch or usual.batch,
+    network = base.model if config is None else PUBLISHED[config.value]
+    options = {
+        "batch": batch,
         "chunk": chunk,
-        "learning_rate": kept["learning_rate"] if learning_rate is None else learning_rate,
+        "learning_rate": learning_rate,
         "held_out": held_out,
         "augmentation": augmentation,
-        "astray": usual.astray if astray is None else astray,
+        "astray": astray,
         "onset_weight": onset_weight,
-        "lost": kept["lost"],
         "sample_rate": sample_rate,
         "seed": seed,
+        "bfloat16": None if state else not processes.any(not has_bfloat16())[0],  # the same in all
     }
-    if state is None:
-        options["bfloat16"] = not processes.any(not has_bfloat16())[0]  # the same in all
-    else:
-        options["bfloat16"] = kept["bfloat16"]
-    recipe = Recipe(model=model, **options)
+    model = replace(network, conditioning="none", n_classes=0, **_given(sizes))
+    recipe = replace(base, model=model, **_given(options))
     with files_bar("reading the recordings", processes.first) as progress:
         prepared = read_training_data(
             data,
             model,
-            sample_rate=sample_rate,
+            sample_rate=recipe.sample_rate,
             excerpt_s=recipe.excerpt_s,
-            chunk=chunk,
-            held_out=held_out,
-            seed=seed,
-            by_subfolder=classes,
-            augmentation=augmentation,
+            chunk=recipe.chunk,
+            held_out=recipe.held_out,
+            seed=recipe.seed,
+            by_subfolder=classes or base.model.conditioning == "class",
+            augmentation=recipe.augmentation,
             astray=recipe.astray,
-            onset_weight=onset_weight,
+            onset_weight=recipe.onset_weight,
             progress=progress,
         )
     for line in prepared.split["skipped"]:
@@ -523,8 +536,8 @@ def samplernn(
     say(found)
 
     def make(n_steps: int) -> Trainer:
-        recipe = Recipe(steps=n_steps, model=prepared.model, **options)
-        return Trainer(prepared.training, prepared.held_out, recipe, processes)
+        planned = replace(recipe, steps=n_steps, model=prepared.model)
+        return Trainer(prepared.training, prepared.held_out, planned, processes)
 
     if state is not None:
         steps = _steps_of(state, steps)
@@ -551,7 +564,7 @@ def samplernn(
         write_card(folder, fields, command, card)
         if prepared.pitch_range:
             parts = {"train": tuple(split["training"]), "valid": tuple(split["held_out"])}
-            Split("note", seed, parts).write(folder / SPLIT)
+            Split("note", recipe.seed, parts).write(folder / SPLIT)
         else:
             (folder / SPLIT).write_text(json.dumps(split, indent=1))
 
@@ -585,6 +598,25 @@ def _require_family(state: dict[str, Any] | None, family: str) -> None:
             f"the training that is gone on from is a {trained}'s; go on with `audiogen train"
             f" {trained}`"
         )
+
+
+def _begun_with(start: str | None, family: str) -> Preset | None:
+    """The preset that a training of a family begins with, if any."""
+    from audiogen.presets import load_preset
+
+    if start is None:
+        return None
+    preset = load_preset(start)
+    if preset.kind != family:
+        raise ParameterError(
+            f"--from {start}: preset {preset.name!r} is a {preset.kind}'s; name one of a {family}"
+        )
+    return preset
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """Those that have a value; the others are the recipe's."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _steps_of(state: dict[str, Any], wanted: int | None) -> int:

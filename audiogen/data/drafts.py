@@ -12,6 +12,20 @@ from pathlib import Path
 from audiogen.errors import ParameterError
 
 
+def require_new(folder: Path) -> None:
+    """Find out whether a folder may be written: nothing that is there is lost.
+
+    Raises
+    ------
+    ParameterError
+        If it has something in it, or is a file.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ParameterError(
+            f"output={str(folder)!r} exists and isn't an empty folder; name a new one"
+        )
+
+
 @contextmanager
 def folder_written_whole(folder: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a hidden folder beside `folder`, and move it there if all goes well.
@@ -29,10 +43,7 @@ def folder_written_whole(folder: str | os.PathLike[str]) -> Iterator[Path]:
         If `folder` has something in it, or can't be made.
     """
     folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ParameterError(
-            f"output={str(folder)!r} exists and isn't an empty folder; name a new one"
-        )
+    require_new(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=".audiogen-", dir=folder.parent))

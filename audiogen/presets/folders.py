@@ -65,10 +65,17 @@ def find_presets() -> list[Path]:
     """
     found: dict[str, Path] = {}
     for folder in search_folders():
-        if folder.is_dir():
-            for file in folder.glob(f"*/{TOML_NAME}"):
-                found.setdefault(file.parent.name, file.parent)
+        for preset in _presets_in(folder):
+            found.setdefault(preset.name, preset)
     return [found[name] for name in sorted(found)]
+
+
+def _presets_in(folder: Path) -> list[Path]:
+    """Of what can be looked into, the folders of presets."""
+    try:
+        return [place for place in folder.iterdir() if os.path.isfile(place / TOML_NAME)]
+    except OSError:
+        return []
 
 
 def default_preset() -> str:

@@ -118,14 +118,18 @@ def default_recipe(of_notes: bool) -> Recipe:
     return replace(recipe, batch=64, astray=0.25, lost=0.05, model=model)
 
 
-def _flat(recipe: dict[str, Any]) -> dict[str, Any]:
+def _flat(recipe: Recipe) -> dict[str, Any]:
     """Its fields and the model's."""
-    return {name: value for name, value in recipe.items() if name != "model"} | recipe["model"]
+    flat = asdict(recipe)
+    model = flat.pop("model")
+    return flat | model
 
 
-def recipe_of(state: dict[str, Any]) -> dict[str, Any]:
+def recipe_of(state: dict[str, Any]) -> Recipe:
     """What a checkpoint was trained by; older ones don't say all of it."""
-    return {"onset_weight": 1.0, "lost": 0.0} | state["recipe"]
+    known = Recipe.__dataclass_fields__
+    said = {name: value for name, value in state["recipe"].items() if name in known}
+    return Recipe(**said | {"model": SampleRNNConfig(**said["model"])})
 
 
 class Trainer:
@@ -339,16 +343,14 @@ class Trainer:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a `state`, as if training had never stopped; its rate may be another."""
-        here, there = _flat(asdict(self.recipe)), _flat(recipe_of(state))
-        fields = [
-            name for name in here if name != "learning_rate" and there.get(name) != here[name]
-        ]
+        here, there = _flat(self.recipe), _flat(recipe_of(state))
+        differ = [name for name in here if name != "learning_rate" and there[name] != here[name]]
         if state["optimiser"].keys() != self.optimiser.state_dict().keys():
-            fields.append("optimiser")
-        if fields:
+            differ.append("optimiser")
+        if differ:
             raise ParameterError(
-                f"the checkpoint was made with another recipe ({', '.join(fields)}); start anew in"
-                " another folder, or give the same arguments"
+                f"the checkpoint was made with another recipe ({', '.join(differ)}); start anew in"
+                " another folder, or leave out what differs"
             )
         if state.get("sums_of_data", self._sums) != self._sums:
             raise ParameterError(

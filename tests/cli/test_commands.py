@@ -139,6 +139,20 @@ class TestFailures:
         result = fail(PermissionError(13, "Permission denied", "/music/take.wav"))
         assert (result.status, result.err) == (2, "audiogen: /music/take.wav: Permission denied\n")
 
+    @pytest.mark.parametrize(
+        "error",
+        [
+            MemoryError(),
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 12 b"),
+            RuntimeError("CUDA out of memory. Tried to allocate 12.00 GiB"),
+        ],
+        ids=["numpy", "torch", "cuda"],
+    )
+    def test_too_much_for_the_memory(self, fail, error):
+        result = fail(error)
+        assert result.status == 2
+        assert "there isn't memory enough for this; ask for less" in result.err
+
     def test_missing_package(self, fail):
         result = fail(ModuleNotFoundError("No module named 'torch'", name="torch.nn"))
         assert result.status == 2

@@ -59,6 +59,8 @@ def test_a_folder_becomes_a_set_and_is_told(bells, call):
     ("line", "message"),
     [
         ("data folder nowhere", "nowhere: isn't a folder"),
+        ("data folder bells -o bells", "--output bells lies in bells"),
+        ("data folder nowhere -o .", "output='.' exists and isn't an empty folder"),
         ("data folder bells -o bells/notes", "--output bells/notes lies in bells"),
         ("data folder bells --table bells/none.csv", "none.csv: can't be read as a table"),
         ("train nowhere -o x", "'nowhere' is neither a folder of sounds nor one of gansynth"),

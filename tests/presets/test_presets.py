@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -481,6 +482,21 @@ class TestFinding:
         monkeypatch.delenv("AUDIOGEN_PRESETS", raising=False)
         folder = write_tiny(tmp_path / "audiogen" / "presets" / "mine")
         assert folder in find_presets()
+
+    def test_what_is_closed_is_passed_over(self, search, write_tiny, monkeypatch):
+        for name in ("closed", "open"):
+            write_tiny(search / name)
+        look = os.stat
+
+        def refuse(place, *args, **options):
+            if "closed/" in os.fspath(place):
+                raise PermissionError(13, "Permission denied", place)
+            return look(place, *args, **options)
+
+        monkeypatch.setattr(os, "stat", refuse)
+        monkeypatch.setenv("AUDIOGEN_PRESETS", f"{search}/closed/mine:{search}")
+        names = [folder.name for folder in find_presets()]
+        assert "open" in names and "closed" not in names
 
     def test_unknown_name_suggests_the_nearest(self, search, write_tiny):
         write_tiny(search / "plucked")

@@ -202,7 +202,7 @@ def test_a_killed_training_ends_with_the_same_preset(recordings, tmp_path, monke
     run_folder = tmp_path / "killed.run"
     assert list(run_folder.glob("checkpoint-[1-5].pt"))  # where it was best so far
     (run_folder / "checkpoint-6.pt").write_bytes(b"torn")
-    assert run(*words("killed"), "--resume") == 0
+    assert run("train", "samplernn", recordings, "-o", tmp_path / "killed", "--resume") == 0
     assert "checkpoint-6.pt: can't be read" in capsys.readouterr().err
     assert run(*words("whole")) == 0
     for name in ("weights.safetensors", "preview.flac"):
@@ -233,6 +233,28 @@ def test_a_training_goes_on_in_the_precision_it_began_in(recordings, tmp_path, m
         assert run(*words, *resume) == 0
         newest = Checkpoints(tmp_path / "out.run", print).newest()
         assert newest["recipe"]["bfloat16"] is True
+
+
+@pytest.mark.parametrize("kind", ["classes", "notes"])
+def test_a_training_goes_on_without_its_options(recordings, notes, tmp_path, kind):
+    out, of_notes = tmp_path / "out", kind == "notes"
+    words = ("train", "samplernn", notes if of_notes else recordings, "-o", out)
+    own = ("--astray", 0.5) if of_notes else ("--classes", "--augmentation", 0.5)
+    assert run(*words, *SMALL, *own, "--steps", 2, "--seed", 3, "--levels", 128) == 0
+    weights = (out / "weights.safetensors").read_bytes()
+    assert run(*words, "--resume") == 0
+    assert (out / "weights.safetensors").read_bytes() == weights
+    assert load_preset(out).training.seed == 3
+
+
+def test_what_a_training_begins_with_is_known_before_sounds_are_read(recordings, tmp_path, capsys):
+    for family, begun_with in (("gansynth", "piano-sketch"), ("samplernn", "plucked")):
+        words = ("train", family, recordings, "-o", tmp_path / "out", "--steps", 1)
+        assert run(*words, "--from", begun_with) == 2
+        told = capsys.readouterr().err
+        assert f"name one of a {family}" in told and "left out" not in told
+        assert run(*words, "--from", "unknown") == 2
+        assert "preset 'unknown' isn't known" in capsys.readouterr().err
 
 
 def test_minutes_become_steps_that_a_resumed_training_keeps(recordings, tmp_path, capsys):
@@ -500,9 +522,9 @@ def test_recordings_go_astray_as_told_and_on_resume(recordings, tmp_path, capsys
     assert run(*words, "--astray", 1) == 0
     state = Checkpoints(tmp_path / "x.run", print).newest()
     assert state is not None and state["recipe"]["astray"] == 1.0
-    assert run(*words, "--resume") == 2
-    assert "another recipe" in capsys.readouterr().err
-    assert run(*words, "--resume", "--astray", 1) == 0
+    assert run(*words, "--resume", "--astray", 0.5) == 2
+    assert "another recipe (astray)" in capsys.readouterr().err
+    assert run(*words, "--resume") == 0
     config = SampleRNNConfig(frame_sizes=(2,), dim=8, embedding_size=4, q_levels=65536)
     options = {"sample_rate": RATE, "excerpt_s": 0.5, "chunk": 64, "held_out": 0.2, "seed": 0}
     prepared = read_training_data(recordings, config, **options, astray=1.0)
@@ -522,8 +544,8 @@ def test_onsets_count_as_told_and_are_of_recordings(recordings, notes, tmp_path,
     assert run(*words, recordings, "--onset-weight", 8) == 0
     state = Checkpoints(tmp_path / "x.run", print).newest()
     assert state is not None and state["recipe"]["onset_weight"] == 8.0
-    assert run(*words, recordings, "--resume") == 2
-    assert "another recipe" in capsys.readouterr().err
+    assert run(*words, recordings, "--resume", "--onset-weight", 1) == 2
+    assert "another recipe (onset_weight)" in capsys.readouterr().err
     assert run(*words, recordings, "--resume", "--onset-weight", 8) == 0
 
 
