@@ -494,7 +494,8 @@ class TestFinding:
             return look(place, *args, **options)
 
         monkeypatch.setattr(os, "stat", refuse)
-        monkeypatch.setenv("AUDIOGEN_PRESETS", f"{search}/closed/mine:{search}")
+        places = [search / "closed" / "mine", search]
+        monkeypatch.setattr(preset_folders, "search_folders", lambda: places)
         names = [folder.name for folder in find_presets()]
         assert "open" in names and "closed" not in names
 
