@@ -94,7 +94,6 @@ def play(
     from audiogen.cli.keys import Fingers, open_keyboard
     from audiogen.cli.sound import check_seed, check_top_p
     from audiogen.engine.midi_ports import MidiInput
-    from audiogen.engine.networks import with_sampling
     from audiogen.engine.player import Player
     from audiogen.engine.sound_card import (
         LARGEST_BLOCK,
@@ -125,7 +124,7 @@ def play(
     if record is not None:
         check_output(record)
     name, timbre = split_spec(preset or default_preset())
-    loaded = with_sampling(load_preset(name), temperature, top_p)
+    loaded = load_preset(name)
     if timbre is not None:
         loaded.timbre(timbre)
     card_found = find_device(device)
@@ -144,6 +143,8 @@ def play(
                 realtime=True,
                 margin_ms=margin,
                 precision=precision.value,
+                temperature=temperature,
+                top_p=top_p,
             )
         )
         if timbre is not None:
@@ -165,7 +166,7 @@ def play(
                 "terminal can't be read; give --midi virtual to connect one later"
             )
         fingers = Fingers(player, ring)
-        stage = _Stage(player, card, names, fingers, keyboard, recording, temperature, top_p)
+        stage = _Stage(player, card, names, fingers, keyboard, recording)
         stack.enter_context(_ended_by_signals())
         try:
             stage.announce()
@@ -250,8 +251,6 @@ class _Stage:
         fingers: Fingers,
         keyboard: Any,
         recording: Recording | None,
-        temperature: float | None = None,
-        top_p: float | None = None,
     ):
         from rich.console import Console
 
@@ -260,7 +259,6 @@ class _Stage:
         self._console = Console()
         self._player, self._card, self._fingers = player, card, fingers
         self._keyboard, self._recording = keyboard, recording
-        self._sampling = temperature, top_p
         self._midi = ", ".join(midi) or "no MIDI"
         self._knobs = [parameter.name for parameter in PARAMETERS]
         self._chosen = 0
@@ -401,8 +399,7 @@ class _Stage:
         player.set(parameter.name, min(max(value, parameter.lowest), parameter.highest))
 
     def _change_preset(self, steps: int) -> None:
-        from audiogen.engine.networks import with_sampling
-        from audiogen.presets import find_presets, load_preset
+        from audiogen.presets import find_presets
 
         folders = find_presets()
         names = [folder.name for folder in folders]
@@ -412,14 +409,11 @@ class _Stage:
         for _ in names:  # past those that can't be played so
             here = _beside(names, here, steps)
             try:
-                loaded = load_preset(folders[names.index(here)])
-                if loaded.kind == "samplernn":
-                    loaded = with_sampling(loaded, *self._sampling)
-                self._player.change_preset(loaded)
+                self._player.change_preset(folders[names.index(here)])
             except AudiogenError as error:
                 self._remark = str(error)
                 continue
-            if not loaded.plays_notes:
+            if not self._player.preset.plays_notes:
                 self._player.note_on(BASE_PITCH)
             return
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from os import PathLike
 
-from audiogen.engine.networks import with_sampling
+from audiogen.engine.networks import Sampling
 from audiogen.engine.player import Player
 from audiogen.engine.synth import Synth, render_score
 from audiogen.engine.texture import Texture
@@ -46,12 +46,12 @@ def load(
     ------
     PresetError, ParameterError
     """
-    preset = with_sampling(load_preset(name), temperature, top_p)
+    preset = load_preset(name)
     if preset.plays_notes:
-        return Synth(preset, sample_rate, seed, precision)
+        return Synth(preset, sample_rate, seed, precision, temperature, top_p)
     if sample_rate not in (None, preset.sample_rate):
         raise ParameterError(
             f"sample_rate={sample_rate}; preset {preset.name!r} makes sound at "
             f"{preset.sample_rate} Hz, resample what it gives"
         )
-    return Texture(preset, seed, precision)
+    return Texture(Sampling(temperature, top_p).of(preset), seed, precision)

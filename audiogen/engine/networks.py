@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -38,26 +38,52 @@ def open_network(preset: Preset, precision: str = "float32") -> FrameNetwork | S
     return FrameNetwork(preset, precision)
 
 
-def with_sampling(preset: Preset, temperature: float | None, top_p: float | None) -> Preset:
-    """A SampleRNN's preset that draws otherwise than it says; the same where both are None.
+class Sampling(NamedTuple):
+    """How presets that draw samples are to draw them, in place of what they say themselves."""
 
-    Raises
-    ------
-    ParameterError
-        If it's a GANSynth, or a number can't be used.
-    """
-    given = {"temperature": temperature, "top_p": top_p}
-    given = {name: number for name, number in given.items() if number is not None}
-    if not given:
-        return preset
-    if not isinstance(preset, SamplernnPreset):
+    temperature: float | None = None
+    top_p: float | None = None
+
+    def of(self, preset: Preset) -> Preset:
+        """The preset with these; a GANSynth as it is.
+
+        Raises
+        ------
+        ParameterError
+            If a number can't be used.
+        """
+        given = self._given()
+        if not (given and isinstance(preset, SamplernnPreset)):
+            return preset
+        sampling = preset.sampling.model_copy(update=given)
+        check_sampling(sampling.temperature, sampling.top_p, 1)
+        return preset.model_copy(update={"sampling": sampling})
+
+    def require_drawn(self, presets: Collection[Preset]) -> None:
+        """Find out whether there is something to draw.
+
+        Raises
+        ------
+        ParameterError
+            If a number is given, and all presets are GANSynths.
+        """
+        if self._given() and not any(isinstance(preset, SamplernnPreset) for preset in presets):
+            name = next(iter(presets)).name
+            raise ParameterError(
+                f"{' and '.join(self._given())} can't be used with preset {name!r}, a GANSynth,"
+                " which draws no samples; leave it out"
+            )
+
+    def _given(self) -> dict[str, float]:
+        return {name: value for name, value in self._asdict().items() if value is not None}
+
+
+def check_rate(sample_rate: int) -> None:
+    """Raise `ParameterError` if an engine can't play at a rate."""
+    if not isinstance(sample_rate, (int, np.integer)) or sample_rate < 1:
         raise ParameterError(
-            f"{' and '.join(given)} can't be used with preset {preset.name!r}, a GANSynth, which"
-            " draws no samples; leave it out"
+            f"sample_rate={sample_rate} can't be used; give a whole number of Hz, such as 48000"
         )
-    sampling = preset.sampling.model_copy(update=given)
-    check_sampling(sampling.temperature, sampling.top_p, 1)
-    return preset.model_copy(update={"sampling": sampling})
 
 
 class _Network:

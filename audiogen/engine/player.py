@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from audiogen.engine.midi import MidiReader
-from audiogen.engine.networks import check_seed, open_network
+from audiogen.engine.networks import Sampling, check_rate, check_seed, open_network
 from audiogen.engine.parameters import INDEX, PARAMETERS, Knobs, check_parameter
 from audiogen.engine.synth import ALL_OFF, EVENT, NOTE_OFF, NOTE_ON, PARAMETER, Synth
 from audiogen.errors import ParameterError
@@ -33,8 +33,9 @@ class Player(Knobs):
     Parameters
     ----------
     preset : str, path, Preset or Synth
-        A synth's network is shared. A preset that plays no notes sounds for as long as a key of
-        any pitch is held.
+        A synth's network is shared, and it plays as the synth does: precision, temperature and
+        top-p are its own. A preset that plays no notes sounds for as long as a key of any pitch is
+        held.
     sample_rate : int, Hz
     max_block : int, samples
     voices : int
@@ -52,6 +53,8 @@ class Player(Knobs):
         How long the thread may be held up by other programs.
     keep_events : bool
         Keep all events and their times in `events`.
+    temperature, top_p : float, optional
+        As `Synth`; of each preset that draws samples, after a change, too.
 
     Raises
     ------
@@ -78,11 +81,10 @@ class Player(Knobs):
         realtime: bool = False,
         margin_ms: float = 5.0,
         keep_events: bool = False,
+        temperature: float | None = None,
+        top_p: float | None = None,
     ):
-        if not isinstance(sample_rate, (int, np.integer)) or sample_rate < 1:
-            raise ParameterError(
-                f"sample_rate={sample_rate} can't be used; give a whole number of Hz, such as 48000"
-            )
+        check_rate(sample_rate)
         self.sample_rate, self.max_block, self.voices = int(sample_rate), max_block, voices
         if not 0.0 < margin_ms <= LONGEST_MARGIN_MS:
             raise ParameterError(
@@ -92,7 +94,7 @@ class Player(Knobs):
         self.position = 0  # samples since the start
         self.peak = 0.0  # of the last blocks, falling slowly; 1 is full scale
         self.events: list[tuple[int, Any]] = []  # (sample, event or name of a preset) if kept
-        self._seed, self._precision, self._keep = check_seed(seed), precision, keep_events
+        self._seed, self._keep = check_seed(seed), keep_events
         self._lock = threading.Lock()  # of what follows
         self._playing = threading.Lock()  # one block at a time
         self._waiting: list[tuple] = []
@@ -103,8 +105,12 @@ class Player(Knobs):
         self._midi, self._reading = MidiReader(), threading.Lock()
         if isinstance(preset, Synth):
             self.preset, network = preset.preset, preset._network
+            self._precision, self._sampling = preset.precision, preset._sampling
         else:
-            self.preset = preset if isinstance(preset, Preset) else load_preset(preset)
+            loaded = preset if isinstance(preset, Preset) else load_preset(preset)
+            self._precision, self._sampling = precision, Sampling(temperature, top_p)
+            self._sampling.require_drawn([loaded])
+            self.preset = self._sampling.of(loaded)
             network = open_network(self.preset, precision)
         self._timbre = self.preset.default_timbre
         margin = max(1, round(self.sample_rate * margin_ms / 1e3))
@@ -271,6 +277,7 @@ class Player(Knobs):
         for ``morph_timbre``.
         """
         loaded = preset if isinstance(preset, Preset) else load_preset(preset)
+        loaded = self._sampling.of(loaded)
         instrument = open_network(loaded, self._precision).instrument()
         self._running().swap(instrument)
         with self._lock:

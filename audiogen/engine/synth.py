@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audiogen.engine.networks import BLOCK, check_seed, open_network, with_sampling
+from audiogen.engine.networks import BLOCK, Sampling, check_rate, check_seed, open_network
 from audiogen.engine.parameters import Knobs
 from audiogen.errors import ParameterError, PresetError
 from audiogen.notes import Note, Score, music_of
 from audiogen.presets import (
     GansynthPreset,
     Preset,
-    SamplernnPreset,
     check_latent,
     is_latent_file,
     load_preset,
@@ -94,11 +93,13 @@ class Synth(Knobs):
         top_p: float | None = None,
     ):
         loaded = preset if isinstance(preset, Preset) else load_preset(preset)
-        self.preset = with_sampling(loaded, temperature, top_p)
+        self._sampling = Sampling(temperature, top_p)
+        self._sampling.require_drawn([loaded])
+        self.preset = self._sampling.of(loaded)
         if not self.preset.plays_notes:
             raise PresetError(f"preset {self.preset.name!r} plays no notes; use audiogen.Texture")
         self.sample_rate = self.preset.sample_rate if sample_rate is None else sample_rate
-        self.seed = seed
+        self.seed, self.precision = seed, precision
         self._wanted_rate = sample_rate
         self._network = open_network(self.preset, precision)
         self._player: Player | None = None
@@ -368,10 +369,7 @@ class Synth(Knobs):
     ) -> tuple[Any, Iterator[np.ndarray]]:
         """Checks everything; an engine, and the sound that it makes of a score."""
         seed = check_seed(seed)
-        if not isinstance(rate, (int, np.integer)) or rate < 1:
-            raise ParameterError(
-                f"sample_rate={rate} can't be used; give a whole number of Hz, such as 48000"
-            )
+        check_rate(rate)
         index, latent = 0, None
         if timbre is None or (isinstance(timbre, str) and not is_latent_file(timbre)):
             chosen = self.timbre if timbre is None else timbre
@@ -541,12 +539,11 @@ def _parts_of(
             )
         parts.setdefault(voice, []).append(note)
     presets = {name: load_preset(name) for name in (split_spec(voice)[0] for voice in parts)}
-    drawn = any(isinstance(preset, SamplernnPreset) for preset in presets.values())
-    synths = {}
-    for name, preset in presets.items():
-        others = drawn and not isinstance(preset, SamplernnPreset)
-        sampling = (None, None) if others else (temperature, top_p)
-        synths[name] = Synth(preset, None, seed, precision, *sampling)
+    sampling = Sampling(temperature, top_p)
+    sampling.require_drawn(presets.values())
+    synths = {
+        name: Synth(sampling.of(preset), None, seed, precision) for name, preset in presets.items()
+    }
     return parts, synths
 
 

@@ -549,10 +549,9 @@ class TestStage:
         from audiogen.cli.play import _Stage
         from audiogen.engine import Player
 
-        with Player(murmur, 8000, max_block=64, precision="int8") as player:
-            stage = _Stage(
-                player, stage._card, [], Fingers(player), stage._keyboard, None, 0.5, 0.9
-            )
+        drawn = {"precision": "int8", "temperature": 0.5, "top_p": 0.9}
+        with Player(murmur, 8000, max_block=64, **drawn) as player:
+            stage = _Stage(player, stage._card, [], Fingers(player), stage._keyboard, None)
             status = self.press(stage, ".")  # plucked and struck are GANSynths
             assert status.preset == "winds" and "precision='int8' is for" in status.remark
             sampling = player.preset.sampling

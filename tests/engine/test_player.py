@@ -106,6 +106,31 @@ def test_a_samplernn_too(tmp_path: Path, write_murmur: Callable[..., Path]) -> N
     assert np.abs(got).max() > 0.01 and np.array_equal(got, wanted[: len(got)])
 
 
+def test_a_synths_player_draws_as_the_synth_does(
+    tmp_path: Path, write_murmur: Callable[..., Path]
+) -> None:
+    winds = write_murmur(tmp_path / "winds", notes=True)
+    other = write_murmur(tmp_path / "other", notes=True)
+
+    def sound(player: Player, change: bool) -> np.ndarray:
+        if change:
+            player.change_preset(other)
+        player.note_on(60)
+        return played(player, 4000)
+
+    for change in (False, True):
+        said = {"precision": "int8", "temperature": 0.5, "top_p": 0.8}
+        synth, plain = Synth(winds, 16000, **said), Synth(winds, 16000)
+        got, wanted = (
+            sound(Player(synth, 16000), change),
+            sound(Player(winds, 16000, **said), change),
+        )
+        assert np.array_equal(got, wanted) and np.array_equal(sound(synth.player, change), wanted)
+        assert not np.array_equal(got, sound(plain.player, change))
+    with pytest.raises(ParameterError, match="top_p can't be used with preset 'plucked'"):
+        Player("plucked", top_p=0.5)
+
+
 def test_a_preset_without_notes_sounds_while_a_key_is_down(
     tmp_path: Path, write_murmur: Callable[..., Path]
 ) -> None:
