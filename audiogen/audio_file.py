@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 import os
 import queue
-import secrets
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from audiogen.drafts import written_whole
 from audiogen.errors import FormatError, ParameterError, ShapeError
 
 # libsndfile's format and subtype by suffix. 24 bits keep a quiet tail's detail; Vorbis decides.
@@ -101,6 +99,13 @@ def read_channels(path: str | os.PathLike[str]) -> tuple[np.ndarray, int]:
     return samples, rate
 
 
+def resampled(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
+    """Samples [n_samples] or [n_samples, n_channels] at another rate, by soxr at its best."""
+    import soxr
+
+    return samples if from_hz == to_hz else soxr.resample(samples, from_hz, to_hz, quality="VHQ")
+
+
 def read_audio(path: str | os.PathLike[str], sample_rate: int) -> np.ndarray:
     """Read a sound file as one channel at a given rate.
 
@@ -125,28 +130,6 @@ def read_audio(path: str | os.PathLike[str], sample_rate: int) -> np.ndarray:
     samples, rate = read_channels(path)
     mono = samples.mean(axis=1)
     return mono if rate == sample_rate else soxr.resample(mono, rate, sample_rate)
-
-
-@contextmanager
-def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary name beside `path`, and move it there if all goes well.
-
-    Raises
-    ------
-    ParameterError
-        If the file can't be written.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as error:
-        raise ParameterError(
-            f"output {path} can't be written ({error.strerror or error})"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_audio(path: str | os.PathLike[str], samples: np.ndarray, sample_rate: int) -> float:

@@ -1,4 +1,4 @@
-"""Pictures of sound: waveform, rainbowgram and spectrogram, as PNG files."""
+"""Pictures as PNG files: of a sound, its waveform and rainbowgram; of timbres, a map."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audiogen.audio_file import check_output, written_whole
+from audiogen.audio_file import check_output
+from audiogen.drafts import written_whole
 from audiogen.errors import ShapeError
 from audiogen.notes import pitch_name
 
@@ -122,54 +123,6 @@ def plot_rainbowgram(
     axes.set_xlabel("seconds")
     axes.set_xlim(0, len(samples) / sample_rate)
     _draw_key(figure, axes)
-    _save(figure, path)
-
-
-def plot_spectrogram(
-    samples: np.ndarray, sample_rate: int, path: str | os.PathLike[str], title: str = ""
-) -> None:
-    """Draw a waveform and its log-magnitude spectrogram, on a log frequency axis, into a PNG file.
-
-    Parameters
-    ----------
-    samples : array [n_samples]
-    sample_rate : int, Hz
-    path : path
-        Ends in ``.png``.
-    title : str
-
-    Raises
-    ------
-    ShapeError
-        If `samples` isn't one row of finite numbers.
-    ParameterError
-        If the file can't be written.
-    """
-    import librosa
-
-    check_output(path, (".png",))
-    samples = _check(samples)
-    figure, wave_axes, axes = _figure(title)
-    _draw_waveform(wave_axes, samples, sample_rate)
-
-    n_fft = 2048
-    hop_length = 256
-    while len(samples) > hop_length * _MOST_FRAMES:
-        hop_length *= 2
-    padded = np.pad(samples, (0, max(0, n_fft - len(samples))))
-    magnitude = np.abs(librosa.stft(padded, n_fft=n_fft, hop_length=hop_length))[1:]
-    frequency_hz = (np.arange(len(magnitude)) + 1.0) * sample_rate / n_fft
-    time_s = np.arange(magnitude.shape[1]) * hop_length / sample_rate
-    level = _brightness(magnitude)
-    axes.pcolormesh(time_s, frequency_hz, level, cmap="magma", shading="nearest", vmin=0, vmax=1)
-    axes.set_yscale("log")
-    axes.set_ylim(40.0, sample_rate / 2)
-    ticks = [hz for hz in (50, 100, 200, 500, 1000, 2000, 5000, 10000) if hz < sample_rate / 2]
-    axes.set_yticks(ticks, [f"{hz // 1000} k" if hz >= 1000 else str(hz) for hz in ticks])
-    axes.minorticks_off()
-    axes.set_ylabel("Hz")
-    axes.set_xlabel("seconds")
-    axes.set_xlim(0, len(samples) / sample_rate)
     _save(figure, path)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from audiogen.audio_file import resampled
 from audiogen.cli.sound import (
     TEMPERATURE_HELP,
     TOP_P_HELP,
@@ -24,7 +25,6 @@ from audiogen.cli.sound import (
     progress_bar,
     read_preset,
     read_temperature,
-    resampled,
     write_sound,
 )
 from audiogen.errors import FormatError, ParameterError, ShapeError

@@ -188,7 +188,7 @@ def folder(
     changed. A second start takes the set from the cache ($AUDIOGEN_CACHE, usually
     ~/.cache/audiogen).
     """
-    from audiogen.data.drafts import require_new
+    from audiogen.drafts import require_new
     from audiogen.errors import ParameterError
 
     if output is not None:  # before listening, which takes long

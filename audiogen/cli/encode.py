@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from audiogen.cli.sound import counting_bar
 from audiogen.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -53,8 +54,6 @@ def encode(
     latents stand beside it. Play the file as a timbre: audiogen render --timbre NOTE.json.
     """
     import torch
-    from rich.console import Console
-    from rich.progress import Progress
 
     from audiogen.audio_file import check_output, read_audio
     from audiogen.notes import parse_pitch, pitch_name
@@ -74,12 +73,7 @@ def encode(
         copy_with(loaded, name, into)
     samples = read_audio(note, loaded.sample_rate)
     torch.set_num_threads(threads)
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("encoding")
-
-        def progress(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
+    with counting_bar("encoding") as progress:
         found = find(
             samples,
             loaded.sample_rate,

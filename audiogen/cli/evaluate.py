@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from audiogen.cli.sound import counting_bar
 from audiogen.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -68,7 +69,6 @@ def evaluate(
     on its own: level, tone, speech, seams of continuations, and whether a long stream stays alive.
     """
     from rich.console import Console
-    from rich.progress import Progress
     from rich.table import Table
 
     from audiogen.evaluation.report import check_folder
@@ -89,12 +89,7 @@ def evaluate(
     )
     work = measure(preset, description, data)
     check_folder(output)
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("measuring")
-
-        def progress(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
+    with counting_bar("measuring") as progress:
         report = work(seed=seed, progress=progress, **options)
     table = Table("", description.name, "real", box=None)
     for row in report.table():

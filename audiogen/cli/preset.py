@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from audiogen.cli.sound import counting_bar
 from audiogen.errors import FormatError
 
 if TYPE_CHECKING:
@@ -65,17 +66,9 @@ def pack(
 
 
 def _verified(preset: str) -> Verification:
-    from rich.console import Console
-    from rich.progress import Progress
-
     from audiogen.evaluation.verify import verify_preset
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("listening")
-
-        def progress(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
+    with counting_bar("listening") as progress:
         return verify_preset(preset, progress)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from audiogen.audio_file import resampled
 from audiogen.cli.sound import (
     LONGEST_S,
     TEMPERATURE_HELP,
@@ -32,7 +33,6 @@ from audiogen.cli.sound import (
     read_music,
     read_preset,
     read_temperature,
-    resampled,
     steady,
     write_sound,
 )

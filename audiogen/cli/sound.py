@@ -64,6 +64,17 @@ def progress_bar() -> Iterator[Callable[[float], None]]:
         yield lambda fraction: bar.update(task, completed=fraction)
 
 
+@contextmanager
+def counting_bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar of work in parts; takes how many are done, and of how many."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
 def read_preset(preset: str, timbre: str | None) -> tuple[str, str | None]:
     """Name and timbre of ``PRESET[:TIMBRE]`` and a --timbre."""
     from audiogen.presets import split_spec
@@ -88,12 +99,6 @@ def open_texture(preset: str, asked: str, precision: Precision) -> Texture:
             "`audiogen presets` lists both"
         )
     return Texture(loaded, precision=precision.value)
-
-
-def resampled(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
-    import soxr
-
-    return samples if from_hz == to_hz else soxr.resample(samples, from_hz, to_hz, quality="VHQ")
 
 
 def check_seconds(seconds: float, n_sounds: int = 1) -> None:

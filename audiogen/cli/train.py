@@ -255,6 +255,11 @@ def gansynth(
     trainer = begin_training(
         notes, chosen, device, options, steps, start, by, state, say, processes
     )
+    if n_outside := len(notes) - len(trainer.notes.note_names):
+        lowest = trainer.recipe.generator.pitch_min
+        highest = lowest + trainer.recipe.generator.n_pitches - 1
+        are = "note is" if n_outside == 1 else "notes are"
+        say(f"{n_outside} {are} left out: the recipe has pitches {lowest} to {highest}")
     names = [entry.get("name", "?") for entry in source.get("instruments", ())]
     shown = ", ".join(names[:8]) + (" and others" if len(names) > 8 else "")
     card = settled(
@@ -464,6 +469,7 @@ def samplernn(
     from audiogen.data.samples import is_set
     from audiogen.data.source_toml import name_of
     from audiogen.data.splits import SPLIT, Split
+    from audiogen.drafts import write_whole
     from audiogen.models.samplernn import PUBLISHED
     from audiogen.training.excerpts import read_training_data
     from audiogen.training.export_samplernn import (
@@ -566,7 +572,7 @@ def samplernn(
             parts = {"train": tuple(split["training"]), "valid": tuple(split["held_out"])}
             Split("note", recipe.seed, parts).write(folder / SPLIT)
         else:
-            (folder / SPLIT).write_text(json.dumps(split, indent=1))
+            write_whole(folder / SPLIT, json.dumps(split, indent=1))
 
     journal = follow(
         trainer,

@@ -37,7 +37,7 @@ def begin(
 
 def _check_places(data: Path, output: Path, run: Path) -> None:
     from audiogen.data.samples import is_set
-    from audiogen.presets import find_faults, require_replaceable
+    from audiogen.presets import TOML_NAME, find_faults, require_replaceable
 
     if not is_set(data):  # previews would be learned from as well
         for option, place in {"--output": output, "--run": run}.items():
@@ -50,7 +50,7 @@ def _check_places(data: Path, output: Path, run: Path) -> None:
         if fault.startswith("name "):
             raise AudiogenError(f"{output}: a preset has its folder's name, but {fault}")
     require_replaceable(output)
-    if (output / "preset.toml").is_file():
+    if (output / TOML_NAME).is_file():
         say(f"{output} is a preset already; the end of this training replaces it")
     if _within(run, output):
         raise AudiogenError(f"{run}: lies in the preset that comes of it; name another with --run")

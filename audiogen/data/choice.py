@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from audiogen.audio_file import resampled
 from audiogen.data.evenly import evenly
 from audiogen.data.labels import label_from_name
 from audiogen.data.pitch_track import best_tracker, track_pitch
-from audiogen.data.sample_files import SHORTEST_S, read_mono, resampled
+from audiogen.data.sample_files import SHORTEST_S, read_mono
 from audiogen.data.samples import MIN_CONFIDENCE, is_set
 from audiogen.data.sound_files import sounds_in
 from audiogen.data.takes import sounding, split_at_onsets

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from audiogen.audio_file import check_sample_rate
-from audiogen.data.drafts import folder_written_whole
 from audiogen.data.recordings import read_recordings
 from audiogen.data.scores import PEAK
 from audiogen.data.source_toml import OF_RECORDINGS, toml_text
+from audiogen.drafts import folder_written_whole
 from audiogen.errors import ParameterError
 
 N_STEPS = 16  # of a bar

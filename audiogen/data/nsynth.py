@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from audiogen.data.drafts import folder_written_whole
 from audiogen.data.general_midi import FAMILIES, SOURCES
 from audiogen.data.qualities import QUALITIES
+from audiogen.drafts import folder_written_whole
 from audiogen.errors import FormatError, ParameterError
 
 EXAMPLES = "examples.json"

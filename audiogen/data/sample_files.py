@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from audiogen.audio_file import read_channels
+from audiogen.audio_file import read_channels, resampled
 from audiogen.data.labels import Label, label_from_name
 from audiogen.data.pitch_track import track_pitch
 from audiogen.data.takes import attack_of, level_db, sounding, split_at_onsets
@@ -228,10 +228,3 @@ def find_in_file(
             )
         )
     return found, left_out
-
-
-def resampled(mono: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:
-    """Return a waveform at another rate."""
-    import soxr
-
-    return mono if rate == sample_rate else soxr.resample(mono, rate, sample_rate, quality="VHQ")

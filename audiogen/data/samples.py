@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from audiogen.audio_file import check_sample_rate
 from audiogen.data.cache import cache_folder, content_hash
-from audiogen.data.drafts import folder_written_whole
 from audiogen.data.labels import find_table, read_table
 from audiogen.data.note_shape import shape_note
 from audiogen.data.nsynth import EXAMPLES, SetWriter, read_notes
@@ -32,6 +32,7 @@ from audiogen.data.sound_files import sounds_in, why_not_read
 from audiogen.data.soundfont import NOTE_ON_S, NOTE_S, PEAK
 from audiogen.data.source_toml import OF_NOTES, toml_text
 from audiogen.data.splits import FRACTIONS, SPLIT, Split, draw_split
+from audiogen.drafts import folder_written_whole
 from audiogen.errors import FormatError, ParameterError
 
 VERSION = 1  # of what is made of a folder; a new one makes every set anew
@@ -193,8 +194,7 @@ def _check(folder: Path, sample_rate: int, min_confidence: float) -> None:
         raise FormatError(
             f"{folder}: already is a set of notes; `audiogen train` takes it as it is"
         )
-    if not 8000 <= sample_rate <= 192000:
-        raise ParameterError(f"sample_rate={sample_rate} must be from 8000 to 192000 Hz")
+    check_sample_rate(sample_rate)
     if not 0.0 <= min_confidence <= 1.0:
         raise ParameterError(f"min_confidence={min_confidence} must be from 0 to 1")
 

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from audiogen.audio_file import check_sample_rate
-from audiogen.data.drafts import folder_written_whole
+from audiogen.audio_file import check_sample_rate, resampled
 from audiogen.data.sf2 import FontPreset, SoundFont, read_soundfont
 from audiogen.data.soundfont import (
     RENDER_RATE,
@@ -22,6 +21,7 @@ from audiogen.data.soundfont import (
     render_midi,
 )
 from audiogen.data.source_toml import OF_RECORDINGS, toml_text
+from audiogen.drafts import folder_written_whole
 from audiogen.errors import MidiError, ParameterError
 from audiogen.notes import DRUM_CHANNEL, Note, Score, read_midi
 
@@ -194,7 +194,6 @@ def render_score(
     FormatError
         If the renderer refuses the font.
     """
-    import soxr
 
     notes = _within(score, longest_s)
     if not notes:
@@ -208,8 +207,7 @@ def render_score(
     left, right = (float(np.sum(np.square(audio[:, c], dtype=np.float64))) for c in (0, 1))
     waveform = audio[round(_LEAD_S * RENDER_RATE) :, 0 if left >= right else 1]
     waveform = waveform / np.float32(32768)
-    if sample_rate != RENDER_RATE:
-        waveform = soxr.resample(waveform, RENDER_RATE, sample_rate, quality="VHQ")
+    waveform = resampled(waveform, RENDER_RATE, sample_rate)
     level = np.abs(waveform)
     peak = float(level.max(initial=0.0))
     if peak < SILENT_PEAK:

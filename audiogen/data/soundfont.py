@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from audiogen.audio_file import check_sample_rate, resampled
 from audiogen.data.general_midi import UNPITCHED, family_of, source_of
 from audiogen.data.nsynth import SetWriter
 from audiogen.data.qualities import measure_qualities
@@ -131,15 +132,12 @@ def _render(
     sample_rate: int,
 ) -> tuple[np.ndarray, bool]:
     """Return [2, n_notes, n_samples] float32, and whether the renderer's 16 bits were full."""
-    import soxr
-
     audio = render_midi(font, _midi(preset, keys, volume))
     slot, length = (round(s * RENDER_RATE) for s in (_SLOT_S, NOTE_S))
     notes = np.zeros((2, len(keys), round(NOTE_S * sample_rate)), np.float32)
     for index in range(len(keys)):
         piece = audio[(index + 1) * slot : (index + 1) * slot + length] / np.float32(32768)
-        if sample_rate != RENDER_RATE:
-            piece = soxr.resample(piece, RENDER_RATE, sample_rate, quality="VHQ")
+        piece = resampled(piece, RENDER_RATE, sample_rate)
         n_samples = min(len(piece), notes.shape[2])
         notes[:, index, :n_samples] = piece[:n_samples].T
     return notes, is_clipped(audio)
@@ -361,8 +359,7 @@ def _check(velocities: Sequence[int], pitches: tuple[int, int], sample_rate: int
         raise ParameterError(f"velocities={list(velocities)} must be numbers from 1 to 127")
     if not 0 <= pitches[0] <= pitches[1] <= 127:
         raise ParameterError(f"pitches={pitches} must be two MIDI numbers, lowest first, in 0..127")
-    if not 8000 <= sample_rate <= 192000:
-        raise ParameterError(f"sample_rate={sample_rate} must be from 8000 to 192000 Hz")
+    check_sample_rate(sample_rate)
 
 
 def _choose(font: SoundFont, programs: Sequence[int]) -> list[FontPreset]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from audiogen.data.nsynth import NoteSet
+from audiogen.drafts import write_whole
 from audiogen.errors import FormatError, ParameterError
 
 SPLIT = "split.json"
@@ -51,22 +51,14 @@ class Split:
         return json.dumps({"by": self.by, "seed": self.seed, "parts": self.parts}, indent=1)
 
     def write(self, path: str | PathLike[str]) -> None:
-        """Write the split as JSON, in one move.
+        """Write the split as JSON, the whole of it or nothing.
 
         Raises
         ------
         ParameterError
             If the file can't be written.
         """
-        path = Path(path)
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            draft.write_text(self.to_json(), encoding="utf-8")
-            draft.replace(path)
-        except OSError as error:
-            raise ParameterError(
-                f"path={str(path)!r} can't be written ({error.strerror}); name another file"
-            ) from error
+        write_whole(path, self.to_json())
 
 
 def draw_split(

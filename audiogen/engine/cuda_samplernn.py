@@ -19,7 +19,14 @@ from audiogen.errors import (
     PresetError,
 )
 from audiogen.ops import _cuda
-from audiogen.presets import Preset, SamplernnPreset, SamplernnTable, load_preset, weight_shapes
+from audiogen.presets import (
+    Preset,
+    SamplernnPreset,
+    SamplernnTable,
+    load_preset,
+    read_weights,
+    weight_shapes,
+)
 from audiogen.representation.levels import dequantise
 
 Array = NDArray[np.float32]
@@ -95,13 +102,11 @@ class CudaSampleStream:
         PresetError
             If it isn't found, or isn't a SampleRNN.
         """
-        from safetensors.numpy import load_file
-
         loaded = preset if isinstance(preset, Preset) else load_preset(preset)
         if not isinstance(loaded, SamplernnPreset):
             raise PresetError(f"preset {loaded.name!r} is not a SampleRNN; give one of that kind")
         config = loaded.samplernn.model_dump() | {"sample_rate": float(loaded.sample_rate)}
-        return cls(config, load_file(loaded.weights_path), **options)
+        return cls(config, read_weights(loaded), **options)
 
     @property
     def position(self) -> int:

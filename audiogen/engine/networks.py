@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from audiogen.errors import ParameterError
-from audiogen.presets import GansynthPreset, Preset, SamplernnPreset
+from audiogen.presets import GansynthPreset, Preset, SamplernnPreset, read_weights
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.mel import band_map
 
@@ -113,7 +113,7 @@ class FrameNetwork(_Network):
         self.preset = preset
         self._module = _native_or("fallback")
         config = preset.generator.model_dump() | {"sample_rate": float(preset.sample_rate)}
-        self._generator = self._module.Generator(config, _read_weights(preset), precision)
+        self._generator = self._module.Generator(config, read_weights(preset), precision)
 
     @property
     def longest_tail_s(self) -> float:
@@ -147,7 +147,7 @@ class SampleNetwork(_Network):
         self.preset = preset
         self._module = _native_or("fallback_samplernn")
         config = preset.samplernn.model_dump() | {"sample_rate": float(preset.sample_rate)}
-        self._network = self._module.SampleRNN(config, _read_weights(preset), precision)
+        self._network = self._module.SampleRNN(config, read_weights(preset), precision)
 
     def streams(self, n_streams: int, seed: int) -> Any:
         """Independent streams of samples; see csrc/models/samplernn.h."""
@@ -210,9 +210,3 @@ def _native_or(fallback: str) -> Any:
 
     native = _native.find()
     return import_module(f"audiogen.engine.{fallback}") if native is None else native
-
-
-def _read_weights(preset: Preset) -> dict[str, np.ndarray]:
-    from safetensors.numpy import load_file
-
-    return load_file(preset.weights_path)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 
 from audiogen.data.nsynth import NoteInfo, NoteSet
 from audiogen.data.source_toml import described_in, program_of, read_source, timbre_names
+from audiogen.drafts import write_whole, written_whole
 from audiogen.errors import ParameterError, ShapeError
 from audiogen.evaluation import metrics
 from audiogen.evaluation.colour import (
@@ -202,11 +202,10 @@ def write_report(
     folder = check_folder(folder)
     written = [folder / REPORT]
     if pairs:
-        with _written_whole(folder / PICTURE) as draft:
+        with written_whole(folder / PICTURE) as draft:
             _draw_pairs(pairs, sample_rate, draft)
         written.append(folder / PICTURE)
-    with _written_whole(folder / REPORT) as draft:
-        draft.write_text(content, encoding="utf-8")
+    write_whole(folder / REPORT, content)
     return written
 
 
@@ -228,20 +227,6 @@ def check_folder(folder: str | PathLike[str]) -> Path:
     if not os.access(folder, os.W_OK):
         raise ParameterError(f"output={str(folder)!r} can't be written to; name another folder")
     return folder
-
-
-@contextmanager
-def _written_whole(path: Path) -> Iterator[Path]:
-    draft = path.with_name(f".{os.getpid()}-{path.name}")
-    try:
-        yield draft
-        draft.replace(path)
-    except OSError as error:
-        raise ParameterError(
-            f"{str(path)!r} can't be written ({error.strerror}); name another folder"
-        ) from error
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 CARD = ("pitch_ok", "pitch_ok_octave_free", "median_cents", "unpitched")  # keys of a summary

@@ -12,6 +12,8 @@ import numpy as np
 from audiogen.errors import FormatError, MissingPackageError, PresetError
 from audiogen.evaluation.pitch import Tracker, cents_error, note_pitch
 from audiogen.presets import (
+    PREVIEW_PICTURE,
+    PREVIEW_SOUND,
     TOML_NAME,
     WEIGHTS_NAME,
     Preset,
@@ -23,7 +25,6 @@ from audiogen.presets import (
     weight_faults,
 )
 
-PREVIEW_SOUND, PREVIEW_PICTURE = "preview.flac", "preview.png"
 # What a folder of data may hold; nothing that could be run.
 SUFFIXES = {
     ".toml",

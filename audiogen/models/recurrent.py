@@ -18,8 +18,6 @@ from torch import Tensor
 
 from audiogen.ops import _native
 
-States = tuple[Tensor, ...]  # h, and for the LSTM c: [batch, dim]
-
 
 def gru_step(x: Tensor, recurrent: Tensor, h: Tensor) -> tuple[Tensor, ...]:
     """New h, then what the gradient needs: reset, update, new, recurrent part of new."""

@@ -23,6 +23,8 @@ from audiogen.presets.latents import (
 from audiogen.presets.layout import latent_map, place
 from audiogen.presets.programs import assign_programs, presets_to_play, split_spec
 from audiogen.presets.schema import (
+    PREVIEW_PICTURE,
+    PREVIEW_SOUND,
     TOML_NAME,
     WEIGHTS_NAME,
     GansynthPreset,
@@ -30,14 +32,15 @@ from audiogen.presets.schema import (
     Preset,
     SamplernnPreset,
     SamplernnTable,
-    TimbreTable,
     check_fields,
     find_faults,
 )
-from audiogen.presets.weights import check_weights, weight_faults, weight_shapes
+from audiogen.presets.weights import read_weights, weight_faults, weight_shapes
 
 __all__ = [
     "DEFAULT_PRESET",
+    "PREVIEW_PICTURE",
+    "PREVIEW_SOUND",
     "TOML_NAME",
     "WEIGHTS_NAME",
     "GansynthPreset",
@@ -46,12 +49,10 @@ __all__ = [
     "Preset",
     "SamplernnPreset",
     "SamplernnTable",
-    "TimbreTable",
     "add_measured",
     "assign_programs",
     "check_fields",
     "check_latent",
-    "check_weights",
     "default_preset",
     "find_faults",
     "find_preset",
@@ -64,6 +65,7 @@ __all__ = [
     "read_fields",
     "read_latent",
     "read_toml",
+    "read_weights",
     "require_replaceable",
     "search_folders",
     "split_spec",

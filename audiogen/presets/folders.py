@@ -14,8 +14,17 @@ from typing import Any
 
 import numpy as np
 
+from audiogen.drafts import write_whole
 from audiogen.errors import PresetError
-from audiogen.presets.schema import TOML_NAME, WEIGHTS_NAME, Preset, check_fields, suggest
+from audiogen.presets.schema import (
+    PREVIEW_PICTURE,
+    PREVIEW_SOUND,
+    TOML_NAME,
+    WEIGHTS_NAME,
+    Preset,
+    check_fields,
+    suggest,
+)
 from audiogen.presets.weights import check_weights
 
 if sys.version_info >= (3, 11):
@@ -26,8 +35,8 @@ else:
 DEFAULT_PRESET = "plucked"
 LARGEST_TOML = 4 << 20  # bytes; a preset of hundreds of timbres has a tenth of it
 
-# All that a preset's folder may hold.
-_PARTS = {TOML_NAME, WEIGHTS_NAME, "preview.flac", "preview.png", "timbres.png"}
+# What is replaced with a preset; other files in its folder aren't lost unasked.
+_PARTS = {TOML_NAME, WEIGHTS_NAME, PREVIEW_SOUND, PREVIEW_PICTURE, "timbres.png"}
 
 
 # --- Finding ------------------------------------------------------------------------------------
@@ -279,7 +288,9 @@ def add_measured(folder: str | os.PathLike[str], numbers: Mapping[str, float]) -
     Raises
     ------
     PresetError
-        If it isn't a preset, or can't be written.
+        If it isn't a preset.
+    ParameterError
+        If it can't be written.
     """
     path = Path(folder) / TOML_NAME
     fields = read_fields(path)
@@ -287,13 +298,7 @@ def add_measured(folder: str | os.PathLike[str], numbers: Mapping[str, float]) -
     kept = {name: value for name, value in measured.items() if name.startswith(OF_TRAINING)}
     fields["measured"] = {**kept, **numbers}
     check_fields(fields, path)
-    draft = path.with_suffix(".new")
-    try:
-        draft.write_text(_to_toml(fields), encoding="utf-8")
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise PresetError(f"{path}: can't be written ({error.strerror or error})") from error
+    write_whole(path, _to_toml(fields))
 
 
 def _to_toml(fields: Mapping[str, Any]) -> str:

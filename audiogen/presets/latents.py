@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from audiogen.drafts import write_whole
 from audiogen.errors import ParameterError, PresetError
 from audiogen.presets.schema import GansynthPreset, Preset
 
@@ -85,13 +86,10 @@ def write_latent(path: str | os.PathLike[str], latent: Latent) -> None:
 
     Raises
     ------
-    PresetError
+    ParameterError
         If it can't be written.
     """
-    try:
-        Path(path).write_text(json.dumps(asdict(latent), indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise PresetError(f"{path}: can't be written ({error.strerror or error})") from error
+    write_whole(path, json.dumps(asdict(latent), indent=1) + "\n")
 
 
 def check_latent(z: list[float], preset: Preset, what: str) -> list[float]:

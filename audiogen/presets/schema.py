@@ -22,6 +22,7 @@ from audiogen.errors import PresetError
 
 FORMAT = 1
 TOML_NAME, WEIGHTS_NAME = "preset.toml", "weights.safetensors"
+PREVIEW_SOUND, PREVIEW_PICTURE = "preview.flac", "preview.png"
 
 
 class _Table(BaseModel):

@@ -9,9 +9,17 @@ from typing import Any
 import numpy as np
 
 from audiogen.errors import PresetError
-from audiogen.presets.schema import GeneratorTable, SamplernnTable, suggest
+from audiogen.presets.schema import GeneratorTable, Preset, SamplernnTable, suggest
 
 Shapes = dict[str, tuple[int, ...]]
+
+
+def read_weights(preset: Preset) -> dict[str, np.ndarray]:
+    """The tensors of a preset that was loaded, by name: arrays, float32."""
+    from safetensors.numpy import load_file
+
+    return load_file(preset.weights_path)
+
 
 # Inputs of the two layers that tell a `harmonic` block about pitch and time.
 _N_MAPS, _N_TIME_FEATURES = 8, 7

@@ -22,11 +22,13 @@ from audiogen.errors import MissingPackageError, ParameterError, PresetError
 from audiogen.evaluation.pitch import note_pitch
 from audiogen.models.gansynth import Generator, GeneratorConfig, import_weights
 from audiogen.presets import (
+    TOML_NAME,
     GansynthPreset,
     Latent,
     Preset,
     check_fields,
     load_preset,
+    read_weights,
 )
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.spectrogram import waveform_to_spectrogram
@@ -383,8 +385,6 @@ def read_generator(preset: GansynthPreset) -> Generator:
         Its weights take no gradients. The image layers of its coarser blocks aren't the trained
         ones, which no preset holds.
     """
-    from safetensors.numpy import load_file
-
     table = preset.spectrogram.model_dump()
     spectrogram = SpectrogramConfig(
         sample_rate=preset.sample_rate, n_samples=table["n_frames"] * table["hop_length"], **table
@@ -393,7 +393,7 @@ def read_generator(preset: GansynthPreset) -> Generator:
     for name in ("channels", "start_shape"):
         sizes[name] = tuple(sizes[name])
     generator = Generator(GeneratorConfig(**sizes), spectrogram)
-    import_weights(generator, load_file(preset.weights_path))
+    import_weights(generator, read_weights(preset))
     return generator.requires_grad_(False)
 
 
@@ -489,12 +489,10 @@ def copy_with(
     PresetError
         As `add_timbre`.
     """
-    from safetensors.numpy import load_file
-
-    weights, base = load_file(preset.weights_path), preset
-    if (folder / "preset.toml").is_file():
+    weights, base = read_weights(preset), preset
+    if (folder / TOML_NAME).is_file():
         base = load_preset(folder)
-        there = load_file(base.weights_path)
+        there = read_weights(base)
         if there.keys() != weights.keys() or any(
             not np.array_equal(there[key], weights[key]) for key in weights
         ):

@@ -16,6 +16,7 @@ from audiogen.data.fundamental import HOP, fundamental_phase
 from audiogen.data.nsynth import NoteSet, read_notes
 from audiogen.data.onsets import around_onsets
 from audiogen.data.recordings import Recording, joined, read_recordings
+from audiogen.data.samples import is_set
 from audiogen.data.soundfont import NOTE_ON_S
 from audiogen.errors import ParameterError
 from audiogen.models.samplernn import SampleRNNConfig
@@ -488,7 +489,7 @@ def read_training_data(
     FormatError, ParameterError
         If there is nothing to train on, or too little.
     """
-    if (folder / "examples.json").is_file():
+    if is_set(folder):
         if augmentation:
             raise ParameterError(
                 f"augmentation={augmentation:g} is for recordings, and {folder} holds notes, which"

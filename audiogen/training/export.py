@@ -18,6 +18,8 @@ from audiogen.data.source_toml import described_in, program_of, read_source, tim
 from audiogen.models.gansynth import export_weights
 from audiogen.plot import plot_timbres
 from audiogen.presets import (
+    PREVIEW_PICTURE,
+    PREVIEW_SOUND,
     GansynthPreset,
     Preset,
     check_fields,
@@ -282,13 +284,20 @@ def trained_by(trainer: Any, command: str) -> dict[str, Any]:
 
 def preview_notes(folder: Path, scratch: Path) -> dict[str, Path]:
     """Play each timbre of a preset once; returns ``preview.flac`` and ``preview.png``."""
+    samples, sample_rate, timbres = each_timbre(folder, 1.5)
+    return write_preview(scratch, samples, sample_rate, ", ".join(timbres))
+
+
+def write_preview(
+    scratch: Path, samples: np.ndarray, sample_rate: int, title: str
+) -> dict[str, Path]:
+    """Sound and picture of a preset's preview, by name."""
     from audiogen.audio_file import write_audio
     from audiogen.plot import plot_rainbowgram
 
-    samples, sample_rate, timbres = each_timbre(folder, 1.5)
-    files = {name: scratch / name for name in ("preview.flac", "preview.png")}
-    write_audio(files["preview.flac"], samples, sample_rate)
-    plot_rainbowgram(samples, sample_rate, files["preview.png"], ", ".join(timbres))
+    files = {name: scratch / name for name in (PREVIEW_SOUND, PREVIEW_PICTURE)}
+    write_audio(files[PREVIEW_SOUND], samples, sample_rate)
+    plot_rainbowgram(samples, sample_rate, files[PREVIEW_PICTURE], title)
     return files
 
 

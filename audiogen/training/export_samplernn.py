@@ -12,7 +12,7 @@ from audiogen.data.source_toml import described_in, name_of, program_of, read_so
 from audiogen.errors import ParameterError
 from audiogen.evaluation.likelihood import bigram_bits, unigram_bits
 from audiogen.models.samplernn import export_weights, import_weights
-from audiogen.presets import Preset, SamplernnPreset, check_fields
+from audiogen.presets import Preset, SamplernnPreset, check_fields, read_weights
 from audiogen.training.excerpts import TrainingData
 from audiogen.training.export import (
     N_SKETCHED,
@@ -22,6 +22,7 @@ from audiogen.training.export import (
     preview_notes,
     source_with,
     trained_by,
+    write_preview,
     write_with_preview,
 )
 from audiogen.training.samplernn import Trainer
@@ -99,8 +100,6 @@ def start_from(trainer: Trainer, preset: Preset) -> None:
     ParameterError
         If the preset's network has other sizes.
     """
-    from safetensors.numpy import load_file
-
     if not isinstance(preset, SamplernnPreset):
         raise ParameterError(f"preset {preset.name!r} isn't a SampleRNN; name one that is")
     sizes = _sizes(trainer) | {"sample_rate": trainer.recipe.sample_rate}
@@ -112,7 +111,7 @@ def start_from(trainer: Trainer, preset: Preset) -> None:
             f"preset {preset.name!r} has {name} = {came[name]}; this training has {sizes[name]}:"
             " give the same, or begin without it"
         )
-    weights = load_file(preset.weights_path)
+    weights = read_weights(preset)
     import_weights(trainer.model, weights)
     import_weights(trainer.average, weights)
     trainer.begun_with, trainer.begun_licence = preset.name, preset.licence
@@ -199,13 +198,8 @@ def each_class(texture: Texture, seconds: float) -> np.ndarray:
 
 def preview_texture(folder: Path, scratch: Path) -> dict[str, Path]:
     """Let a preset sound for a while; returns ``preview.flac`` and ``preview.png``."""
-    from audiogen.audio_file import write_audio
     from audiogen.engine import Texture
-    from audiogen.plot import plot_rainbowgram
 
     texture = Texture(folder)
     samples = each_class(texture, PREVIEW_S)
-    files = {name: scratch / name for name in ("preview.flac", "preview.png")}
-    write_audio(files["preview.flac"], samples, texture.sample_rate)
-    plot_rainbowgram(samples, texture.sample_rate, files["preview.png"], texture.preset.name)
-    return files
+    return write_preview(scratch, samples, texture.sample_rate, texture.preset.name)

@@ -70,7 +70,6 @@ class NotesOnDisk:
         self.pitches = np.array([note.pitch for note in self._set], np.float64)
         self.names = list(self._set.instruments)
         self.note_names = [note.name for note in self._set]
-        self.n_left_out = len(notes) - len(self._set)
 
     def waveforms(self, indices: np.ndarray) -> np.ndarray:
         """Sounds [len(indices), n_samples], float32."""

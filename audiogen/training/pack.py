@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from audiogen.drafts import write_whole
 from audiogen.errors import FormatError, PresetError
 from audiogen.models import gansynth, samplernn
 from audiogen.presets import Preset, check_fields, require_replaceable
@@ -40,9 +41,7 @@ def write_card(run: Path, fields: dict[str, Any], command: str, said: dict[str, 
         What its user said of the preset.
     """
     card = json.dumps({"command": command, "fields": fields, "said": said}, indent=1)
-    draft = run / f"{CARD_NAME}.tmp"
-    draft.write_text(card + "\n", encoding="utf-8")
-    draft.replace(run / CARD_NAME)
+    write_whole(run / CARD_NAME, card + "\n")
 
 
 def pack_run(run: Path, folder: Path, state: dict[str, Any], *, as_it_was: bool = False) -> Preset:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from audiogen.audio_file import written_whole
+from audiogen.drafts import write_whole
 
 HELD_OUT = "held_out_"  # begins the name of what is measured on held-out sound
 MOST_POINTS = 400  # of a curve; more are averaged
@@ -101,8 +101,7 @@ def write_page(
         curves=f"<h2>Curves</h2>\n{drawn}\n" if drawn else "",
         previews="<h2>Previews</h2>\n" + "".join(figures) if figures else "",
     )
-    with written_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_whole(path, text)
 
 
 def curves(entries: Sequence[Mapping[str, Any]]) -> str:

@@ -21,7 +21,7 @@ from audiogen.data.splits import (
 )
 from audiogen.errors import ParameterError, PresetError
 from audiogen.models.gansynth import Generator, import_weights
-from audiogen.presets import GansynthPreset, Preset, find_presets, load_preset
+from audiogen.presets import GansynthPreset, Preset, find_presets, load_preset, read_weights
 from audiogen.training import gansynth
 from audiogen.training.gansynth import Trainer
 from audiogen.training.growing import GrowingTrainer, find_device
@@ -218,7 +218,7 @@ def start_from(trainer: Trainer, preset: Preset) -> dict[str, str]:
         )
     assert isinstance(preset, GansynthPreset)
     nearest, _ = nearest_timbres(trainer, preset)
-    weights = _weights(preset)
+    weights = read_weights(preset)
     for generator in (trainer.generator, trainer.average):
         import_weights(generator, weights)
         gansynth.drop_slow_noise(generator)
@@ -277,7 +277,7 @@ def nearest_timbres(trainer: Trainer, preset: GansynthPreset) -> tuple[dict[str,
     """
     recipe, notes = trainer.recipe, trainer.notes
     generator = Generator(recipe.generator, recipe.spectrogram)
-    import_weights(generator, _weights(preset))
+    import_weights(generator, read_weights(preset))
     nearest: dict[str, str] = {}
     least: list[float] = []
     with torch.random.fork_rng(devices=[]):
@@ -297,9 +297,3 @@ def nearest_timbres(trainer: Trainer, preset: GansynthPreset) -> tuple[dict[str,
             nearest[instrument] = min(distances, key=lambda name: distances[name])
             least.append(distances[nearest[instrument]])
     return nearest, float(np.mean(least))
-
-
-def _weights(preset: Preset) -> dict[str, np.ndarray]:
-    from safetensors.numpy import load_file
-
-    return load_file(preset.weights_path)

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from audiogen.errors import PresetError
-from audiogen.presets import find_presets, load_preset
+from audiogen.presets import PREVIEW_PICTURE, PREVIEW_SOUND, find_presets, load_preset
 
-PREVIEWS = ("preview.flac", "preview.png")
+PREVIEWS = (PREVIEW_SOUND, PREVIEW_PICTURE)
 
 
 class Shelf:

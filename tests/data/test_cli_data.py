@@ -33,7 +33,7 @@ def test_command_renders_a_set(tiny_font, tmp_path, capsys):
         (["--velocities", "-5"], "--velocities '-5' isn't a list"),
         (["--velocities", "200"], "velocities=[200] must be"),
         (["--programs", "99"], "programs=[99] aren't in bank 0"),
-        (["--sample-rate", "1"], "sample_rate=1 must be"),
+        (["--sample-rate", "1"], "sample_rate=1 isn't usable"),
     ],
 )
 def test_bad_options_end_with_status_2(tiny_font, tmp_path, capsys, options, message):

@@ -235,7 +235,7 @@ def test_occupied_folder_is_refused_and_kept(tiny_font, tmp_path):
         ({"velocities": [0]}, r"velocities=\[0\] must be"),
         ({"velocities": []}, r"velocities=\[\] must be"),
         ({"pitches": (60, 50)}, r"pitches=\(60, 50\) must be"),
-        ({"sample_rate": 10}, "sample_rate=10 must be"),
+        ({"sample_rate": 10}, "sample_rate=10 isn't usable"),
         ({"pitches": (0, 20)}, r"no usable note within pitches=\(0, 20\)"),
     ],
 )

@@ -220,7 +220,7 @@ def test_every_real_note_comes_once_before_any_comes_twice(notes: NoteSet) -> No
 def test_what_is_held_out(tmp_path: Path) -> None:
     few = write_notes(tmp_path / "few")
     on_disk = NotesOnDisk(few, TINY.generator, 1000)
-    assert (len(on_disk.pitches), on_disk.n_left_out) == (8, 1)
+    assert (len(few), len(on_disk.pitches), len(on_disk.note_names)) == (9, 8, 8)
     training, held_out = on_disk.split(0.1, 0)
     assert len(held_out) == 1 and sorted([*training, *held_out]) == list(range(8))
     # Of many instruments whole ones.
@@ -363,6 +363,7 @@ def test_notes_become_a_preset_that_plays(
     assert run(*words, *grow, "--from", "struck") == 2
     assert "--from can't be used with a recipe that grows" in capsys.readouterr().err
     assert run(*words, *grow) == 0
+    assert "1 note is left out: the recipe has pitches 24 to 84" in capsys.readouterr().err
     last = json.loads(Path("out.run/log.jsonl").read_text().splitlines()[-1])
     assert last["step"] == 6 and {"growth", "held_out_energy_db"} < set(last)
     preset = load_preset("out")

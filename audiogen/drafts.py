@@ -1,8 +1,9 @@
-"""Output folders that are to be seen only when they are whole."""
+"""Files and folders that are to be seen only when they are whole."""
 
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +11,40 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from audiogen.errors import ParameterError
+
+
+@contextmanager
+def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary name beside `path`, and move it there if all goes well.
+
+    Raises
+    ------
+    ParameterError
+        If the file can't be written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ParameterError(
+            f"output {path} can't be written ({error.strerror or error})"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_whole(path: str | os.PathLike[str], text: str) -> None:
+    """Write a file of text: the whole of it or nothing.
+
+    Raises
+    ------
+    ParameterError
+        If it can't be written.
+    """
+    with written_whole(path) as draft:
+        draft.write_text(text, encoding="utf-8")
 
 
 def require_new(folder: Path) -> None:
