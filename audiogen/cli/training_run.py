@@ -7,11 +7,11 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audiogen.errors import AudiogenError, PresetError
+from audiogen.errors import AudiogenError, ParameterError, PresetError
 
 if TYPE_CHECKING:
     from audiogen.presets import Preset
@@ -19,6 +19,40 @@ if TYPE_CHECKING:
     from audiogen.training.journal import Journal, Sound
     from audiogen.training.loop import Steps
     from audiogen.training.processes import Processes
+
+
+Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of the new preset.")]
+Run = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of checkpoints, previews and report.html.", show_default="OUTPUT.run"
+    ),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on from the newest checkpoint in --run.")
+]
+PreviewMinutes = Annotated[
+    float, typer.Option(min=0.0, help="Between previews to hear and see; 0 for none.")
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=2**63 - 1,
+        help="Of all that is random; same seed, same preset.",
+        show_default="0",
+    ),
+]
+Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
+Description = Annotated[str, typer.Option(help="A sentence for the preset.")]
+Author = Annotated[
+    list[str] | None, typer.Option(help="Who made it. Repeatable.", show_default=False)
+]
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """Those that have a value; the others are the recipe's."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def begin(
@@ -33,6 +67,31 @@ def begin(
         checkpoints = _checkpoints(run, resume)
         return checkpoints, processes.told(checkpoints.newest())
     return Checkpoints(run, say), processes.told(None)
+
+
+def require_family(state: dict[str, Any] | None, family: str) -> None:
+    if state is None:
+        return
+    trained = "gansynth" if "critic" in state else "samplernn"
+    if trained != family:
+        raise ParameterError(
+            f"the training that is gone on from is a {trained}'s; go on with `audiogen train"
+            f" {trained}`"
+        )
+
+
+def to_begin_with(start: str | None, family: str) -> Preset | None:
+    """The preset that a training of a family begins with, if any."""
+    from audiogen.presets import load_preset
+
+    if start is None:
+        return None
+    preset = load_preset(start)
+    if preset.kind != family:
+        raise ParameterError(
+            f"--from {start}: preset {preset.name!r} is a {preset.kind}'s; name one of a {family}"
+        )
+    return preset
 
 
 def _check_places(data: Path, output: Path, run: Path) -> None:

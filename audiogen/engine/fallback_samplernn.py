@@ -17,7 +17,8 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from audiogen.engine.fallback import Engine, checked_weights
+from audiogen.engine.fallback_engine import Engine
+from audiogen.engine.fallback_gansynth import checked_weights
 from audiogen.engine.networks import DC_BLOCK_HZ, END_FADE_S, LONGEST_RELEASE_S, check_sampling
 from audiogen.errors import ParameterError
 from audiogen.ops import _native

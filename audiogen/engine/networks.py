@@ -111,7 +111,7 @@ class FrameNetwork(_Network):
 
     def __init__(self, preset: GansynthPreset, precision: str):
         self.preset = preset
-        self._module = _native_or("fallback")
+        self._module = _native_or("fallback_gansynth")
         config = preset.generator.model_dump() | {"sample_rate": float(preset.sample_rate)}
         self._generator = self._module.Generator(config, read_weights(preset), precision)
 

@@ -38,7 +38,7 @@ class Parameter:
 def _read_table() -> tuple[Parameter, ...]:
     module: Any = _native.find()
     if module is None:
-        from audiogen.engine import fallback as module
+        from audiogen.engine import fallback_engine as module
     return tuple(Parameter(**row) for row in module.parameters)
 
 

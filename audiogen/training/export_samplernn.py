@@ -13,7 +13,6 @@ from audiogen.errors import ParameterError
 from audiogen.evaluation.likelihood import bigram_bits, unigram_bits
 from audiogen.models.samplernn import export_weights, import_weights
 from audiogen.presets import Preset, SamplernnPreset, check_fields, read_weights
-from audiogen.training.excerpts import TrainingData
 from audiogen.training.export import (
     N_SKETCHED,
     draft_preset,
@@ -26,6 +25,7 @@ from audiogen.training.export import (
     write_with_preview,
 )
 from audiogen.training.samplernn import Trainer
+from audiogen.training.training_data import TrainingData
 
 if TYPE_CHECKING:
     from audiogen.engine import Texture

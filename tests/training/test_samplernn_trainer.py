@@ -17,7 +17,7 @@ import soundfile
 
 torch = pytest.importorskip("torch")
 
-from audiogen.cli.train import samplernn  # noqa: E402
+from audiogen.cli.train_samplernn import samplernn  # noqa: E402
 from audiogen.data.recordings import Recording  # noqa: E402
 from audiogen.errors import AudiogenError, FormatError, ParameterError  # noqa: E402
 from audiogen.evaluation.likelihood import bigram_bits, unigram_bits  # noqa: E402
@@ -25,9 +25,10 @@ from audiogen.models.samplernn import SampleRNNConfig  # noqa: E402
 from audiogen.representation.levels import dequantise  # noqa: E402
 from audiogen.training import excerpts as excerpts_module  # noqa: E402
 from audiogen.training.checkpoints import Checkpoints  # noqa: E402
-from audiogen.training.excerpts import RecordedExcerpts, read_training_data  # noqa: E402
+from audiogen.training.excerpts import RecordedExcerpts  # noqa: E402
 from audiogen.training.loop import train  # noqa: E402
 from audiogen.training.samplernn import Recipe, Trainer, steps_in  # noqa: E402
+from audiogen.training.training_data import read_training_data  # noqa: E402
 
 RATE = 8000
 TINY = Recipe(
@@ -531,11 +532,13 @@ def test_the_command_trains_by_the_default_recipe() -> None:
     Of batch and frames: `test_train_samplernn.test_many_notes_are_read_at_once_by_slower_tiers`.
     """
     told, default = inspect.signature(samplernn).parameters, Recipe()
-    for name in ("chunk", "held_out", "augmentation", "sample_rate", "seed"):
-        assert told[name].default == getattr(default, name)
+    names = "chunk", "learning_rate", "held_out", "augmentation", "onset_weight"
+    shown = {name: getattr(default, name) for name in (*names, "sample_rate", "seed")}
     model = default.model
-    shown = {"dim": model.dim, "layers": model.n_rnn, "rnn": model.rnn, "levels": model.q_levels}
+    shown |= {"dim": model.dim, "layers": model.n_rnn, "rnn": model.rnn, "levels": model.q_levels}
     shown |= {"embedding": model.embedding_size, "quantisation": model.quantisation}
     hints = get_type_hints(samplernn, include_extras=True)
-    for name, size in (shown | {"learning_rate": default.learning_rate}).items():
-        assert hints[name].__metadata__[0].show_default == str(size)
+    for name, value in shown.items():
+        said = f"{value:g}" if isinstance(value, float) else str(value)
+        assert hints[name].__metadata__[0].show_default == said
+        assert told[name].default is None  # what isn't given is the recipe's, or the checkpoint's

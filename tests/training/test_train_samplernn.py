@@ -27,8 +27,9 @@ from audiogen.representation.harmonic import pitch_to_hz  # noqa: E402
 from audiogen.representation.levels import dequantise  # noqa: E402
 from audiogen.training import precision  # noqa: E402
 from audiogen.training.checkpoints import Checkpoints  # noqa: E402
-from audiogen.training.excerpts import LONGEST_DELAY, read_training_data  # noqa: E402
+from audiogen.training.excerpts import LONGEST_DELAY  # noqa: E402
 from audiogen.training.journal import Journal  # noqa: E402
+from audiogen.training.training_data import read_training_data  # noqa: E402
 
 RATE = 8000
 SMALL = (

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import audiogen
-from audiogen.engine import fallback
+from audiogen.engine import fallback_engine
+from audiogen.engine import fallback_gansynth as fallback
 from audiogen.engine.synth import ALL_OFF, EVENT, NOTE_OFF, NOTE_ON, PARAMETER
 from audiogen.errors import FormatError, ParameterError
 from audiogen.ops import _native
@@ -259,7 +260,7 @@ def test_refuses_a_map_of_bands_that_does_not_fit(native):
 
 
 def knob(time: float, name: str, value: float) -> Happening:
-    return (time, PARAMETER, fallback.INDEX[name], 0, 0.0, value)
+    return (time, PARAMETER, fallback_engine.INDEX[name], 0, 0.0, value)
 
 
 HANDS_ON: list[Happening] = [
@@ -292,7 +293,7 @@ HANDS_ON: list[Happening] = [
 
 
 def test_the_table_of_parameters_is_the_native_one(native):
-    for ours, theirs in zip(fallback.parameters, native.parameters, strict=True):
+    for ours, theirs in zip(fallback_engine.parameters, native.parameters, strict=True):
         assert ours == {k: pytest.approx(v) for k, v in theirs.items()}
 
 
@@ -309,7 +310,7 @@ def test_parameters_move_as_in_the_native_engine(native, conditioning, n_channel
     assert_same(got, want)
     assert max(sounding) == 3 and sounding[-1] == 0
     for knob_left_out in ("pan", "volume", "bend", "morph", "glide", "sustain", "vibrato"):
-        index = fallback.INDEX[knob_left_out]
+        index = fallback_engine.INDEX[knob_left_out]
         rest = [e for e in HANDS_ON if not (e[1] == PARAMETER and e[2] == index)]
         engines[1].reset(5)
         without, _ = play(engines[1], 48000, rest, 512)
@@ -499,7 +500,7 @@ def test_renders_as_with_the_compiled_module(native, preset, monkeypatch):
 
 
 def test_does_not_load_torch():
-    code = "import sys, audiogen.engine.fallback; print('torch' in sys.modules)"
+    code = "import sys, audiogen.engine.fallback_gansynth; print('torch' in sys.modules)"
     root = Path(__file__).parents[2]
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
