@@ -20,9 +20,11 @@ REPEAT_S = 0.06  # a key that comes again so soon is held down, not struck again
 
 _ARROWS = {"A": "up", "B": "down", "C": "right", "D": "left", "Z": "backtab"}
 _NAMED = {" ": "space", "\t": "tab", "\x7f": "backspace", "\x08": "backspace", "\x03": "q"}
+# Of ECMA-48, 5.4: parameters, intermediate bytes, a final one.
 _SEQUENCE = re.compile(
-    r"\x1b\[(?P<numbers>[?0-9;:]*)(?P<end>[A-Za-z~])|\x1bO(?P<arrow>[A-Z])|(?s:.)"
+    r"\x1b\[(?P<numbers>[0-?]*)(?P<between>[ -/]*)(?P<end>[@-~])|\x1bO(?P<arrow>[A-Z])|(?s:.)"
 )
+_BEGUN = re.compile(r"\x1b(\[[0-?]*[ -/]*|O)?\Z")  # one that the next characters end
 # Terminals that know kitty's protocol tell of releases, too: asked for, asked about, given back.
 _ASK_RELEASES, _END_RELEASES = "\x1b[>11u\x1b[?u", "\x1b[<u"
 _PRESS, _REPEAT, _RELEASE = 1, 2, 3
@@ -42,6 +44,7 @@ class Keyboard:
     def __init__(self, fd: int):
         self.tells_releases = False
         self._fd = fd
+        self._begun = ""  # a sequence whose end hasn't come
 
     def read(self, timeout_s: float) -> list[Key]:
         """Keys that came since the last call; waits for the first one for a while."""
@@ -55,15 +58,18 @@ class Keyboard:
 
     def parse(self, text: str) -> list[Key]:
         """What a terminal's characters say."""
-        keys = []
-        for match in _SEQUENCE.finditer(text):
+        keys, text = [], self._begun + text
+        begun = _BEGUN.search(text)
+        self._begun = begun[0] if begun else ""
+        for match in _SEQUENCE.finditer(text.removesuffix(self._begun)):
             end, numbers = match["end"], match["numbers"] or ""
             if match["arrow"]:
                 keys.append(Key(_ARROWS.get(match["arrow"], "")))
             elif end is None:
                 keys.append(Key(_NAMED.get(match[0], match[0].lower())))
-            elif end == "u" and numbers.startswith("?"):
-                self.tells_releases = int(numbers[1:] or 0) & 2 > 0
+            elif match["between"] or numbers[:1] in ("<", "=", ">", "?"):  # a terminal's answer
+                if end == "u" and numbers[1:].isdecimal():
+                    self.tells_releases = int(numbers[1:]) & 2 > 0
             else:
                 keys.append(_read_sequence(numbers, end))
         return [key for key in keys if key.name]
@@ -71,11 +77,12 @@ class Keyboard:
 
 def _read_sequence(numbers: str, end: str) -> Key:
     fields = [field.split(":") for field in numbers.split(";")]
-    code = int(fields[0][0] or 1) if fields[0][0].isdecimal() else 1
-    modifiers, event = 1, _PRESS
-    if len(fields) > 1:
-        modifiers = int(fields[1][0] or 1)
-        event = int(fields[1][1] or 1) if len(fields[1]) > 1 else _PRESS
+
+    def number(field: int, part: int) -> int:  # what isn't told is 1
+        told = fields[field][part] if field < len(fields) and part < len(fields[field]) else ""
+        return int(told) if told.isdecimal() else 1
+
+    code, modifiers, event = number(0, 0), number(1, 0), number(1, 1)
     if end == "u":
         character = chr(code) if 0 < code < 0x110000 else ""
         name = _NAMED.get(character, character.lower())
@@ -97,12 +104,12 @@ def open_keyboard() -> Iterator[Keyboard | None]:
     except ImportError:  # Windows
         yield None
         return
-    if not sys.stdin.isatty():
+    if not (sys.stdin and sys.stdin.isatty()):
         yield None
         return
     fd = sys.stdin.fileno()
     before = termios.tcgetattr(fd)
-    asks = sys.stdout.isatty()
+    asks = bool(sys.stdout) and sys.stdout.isatty()
     try:
         tty.setcbreak(fd)
         if asks:

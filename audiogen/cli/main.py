@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import keyword
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -102,6 +103,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     The exit status is 0, 2 for bad input (with a sentence that says what to mend), or 1 for a
     fault of the program's own.
     """
+    for name, mode in (("stdin", "r"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed; its number must not become another file's
+            setattr(sys, name, open(os.devnull, mode))
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     try:

@@ -132,6 +132,7 @@ def play(
     block = block_of(card_found, rate, block)
 
     with ExitStack() as stack:
+        stack.enter_context(_ended_by_signals())
         stack.enter_context(before_other_programs())
         player = stack.enter_context(
             Player(
@@ -167,7 +168,6 @@ def play(
             )
         fingers = Fingers(player, ring)
         stage = _Stage(player, card, names, fingers, keyboard, recording)
-        stack.enter_context(_ended_by_signals())
         try:
             stage.announce()
             stack.enter_context(card)
@@ -225,10 +225,10 @@ def _list() -> None:
 
 
 class _ended_by_signals:
-    """Lets SIGTERM, and a terminal that is closed, end a performance as Ctrl-C does."""
+    """Lets SIGTERM, Ctrl-\\ and a terminal that is closed end a performance as Ctrl-C does."""
 
     def __enter__(self) -> None:
-        names = ("SIGTERM", "SIGHUP")  # the latter isn't known everywhere
+        names = ("SIGTERM", "SIGHUP", "SIGQUIT")  # which aren't known everywhere
         self._before = {
             number: signal.signal(number, signal.default_int_handler)
             for name in names
@@ -264,6 +264,7 @@ class _Stage:
         self._chosen = 0
         self._base, self._velocity = BASE_PITCH, 0.8
         self._remark = ""
+        self._is_outgrown = False
 
     def announce(self) -> None:
         """Say what begins, where no screen will."""
@@ -284,7 +285,7 @@ class _Stage:
             else _Nothing() as live
         ):
             while seconds is None or time.monotonic() - began_s < seconds:
-                self._card.check()
+                self._look_at_card()
                 for key in self._wait(REFRESH_S):
                     if self.take(key):
                         return
@@ -292,6 +293,17 @@ class _Stage:
                 if shown and time.monotonic() - drawn_s > REFRESH_S:
                     drawn_s = time.monotonic()
                     live.update(draw(self.status()), refresh=True)
+
+    def _look_at_card(self) -> None:
+        self._card.check()
+        if self._card.outgrown and not self._is_outgrown:
+            self._remark = (
+                f"{self._card.device.host} takes {self._card.outgrown} samples at once, where it"
+                f" began with {self._player.max_block}: sound breaks up; play again"
+            )
+            if not self._console.is_terminal:
+                typer.echo(self._remark, err=True)
+        self._is_outgrown = self._card.outgrown > 0
 
     def _wait(self, timeout_s: float) -> list[Key]:
         if self._keyboard is not None:

@@ -187,13 +187,14 @@ def _first(pieces: Iterator[np.ndarray], n: int) -> Iterator[np.ndarray]:
 
 
 def _wav_header(rate: int, n_channels: int, format_: Format) -> bytes:
-    """Of a length that isn't known yet, as players of pipes take it: the longest there is."""
+    """Of a length that isn't known yet, as those who read pipes take it: up to the end."""
     size, tag = (4, 3) if format_ is Format.f32 else (2, 1)
     frame = size * n_channels
     fields = struct.pack("<HHIIHH", tag, n_channels, rate, rate * frame, frame, 8 * size)
-    longest = 0x7FFFFFFF // frame * frame - 44
-    parts = (b"RIFF", struct.pack("<I", longest + 36), b"WAVEfmt ", struct.pack("<I", 16), fields)
-    return b"".join(parts) + b"data" + struct.pack("<I", longest)
+    unknown = struct.pack("<I", 0xFFFFFFFF)
+    return b"".join(
+        (b"RIFF", unknown, b"WAVEfmt ", struct.pack("<I", 16), fields, b"data", unknown)
+    )
 
 
 def _write(header: bytes, pieces: Iterator[np.ndarray], format_: Format, out: BinaryIO) -> None:

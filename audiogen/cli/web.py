@@ -54,6 +54,8 @@ def web(
             f"--sample-rate {sample_rate} isn't usable; give {RATES[0]} to {RATES[1]} Hz"
         )
     check_seed(seed)
+    if sys.stdout is None:  # closed, and uvicorn wants one
+        sys.stdout = open(os.devnull, "w")
     name = preset or default_preset()
     load_preset(name)  # complains before anybody comes
     token = secrets.token_urlsafe(16)

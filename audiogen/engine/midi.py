@@ -11,6 +11,7 @@ _SYSTEM_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1}
 _BY_CONTROLLER = {p.controller: p for p in PARAMETERS if p.controller >= 0}
 # What controller 121 puts back, and what it leaves alone (volume, pan, ...): MIDI's RP-015.
 _RESET = ("bend", "vibrato", "sustain", "morph")
+LARGEST_BEND = PARAMETERS[INDEX["bend"]].highest  # semitones
 _NULL_RPN = (127, 127)
 _BEND_RANGE = (0, 0)
 
@@ -27,7 +28,8 @@ class MidiReader:
         self._status = 0  # of the message under way or, running, of the next
         self._data: list[int] = []
         self._rpn: tuple[int, int] = _NULL_RPN
-        self._bend_range = 2.0  # semitones; registered parameter 0 changes it
+        self._bend_range = [2, 0]  # semitones, cents; registered parameter 0 changes them
+        self._wheel = 0.0  # -1 to 1
 
     def feed(self, data: bytes, player: Any) -> None:
         """Let a player do what the messages say that end within these bytes."""
@@ -67,8 +69,8 @@ class MidiReader:
             player.set("vibrato", _controlled(PARAMETERS[INDEX["vibrato"]], first))
         elif kind == 0xE:
             wheel = first + (second << 7) - 8192
-            part = wheel / 8192.0 if wheel < 0 else wheel / 8191.0
-            player.set("bend", part * self._bend_range)
+            self._wheel = wheel / 8192.0 if wheel < 0 else wheel / 8191.0
+            self._bend(player)
 
     def _control(self, player: Any, number: int, value: int) -> None:
         if number in _BY_CONTROLLER:
@@ -77,8 +79,10 @@ class MidiReader:
             self._rpn = _NULL_RPN
         elif number in (100, 101):
             self._rpn = (self._rpn[0], value) if number == 100 else (value, self._rpn[1])
-        elif number == 6 and self._rpn == _BEND_RANGE:
-            self._bend_range = float(min(value, 48))
+        elif number in (6, 38) and self._rpn == _BEND_RANGE:
+            self._bend_range[number == 38] = value
+            if self._wheel:
+                self._bend(player)
         elif number == 120:
             player.all_off(silence=True)
         elif number >= 123:  # 124 to 127 change modes, and let all notes go
@@ -86,7 +90,11 @@ class MidiReader:
         elif number == 121:
             for name in _RESET:
                 player.set(name, 0.0)
-            self._rpn = _NULL_RPN
+            self._rpn, self._wheel = _NULL_RPN, 0.0
+
+    def _bend(self, player: Any) -> None:
+        semitones, cents = self._bend_range
+        player.set("bend", self._wheel * min(semitones + cents / 100.0, LARGEST_BEND))
 
 
 def _controlled(parameter: Parameter, value: int) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -178,15 +179,23 @@ def check_sampling(temperature: ArrayLike, top_p: float, n: int) -> NDArray[np.f
     ParameterError
         If it isn't one number or ``n`` of them, 0 or more, or top_p isn't above 0, up to 1.
     """
-    temperatures = np.asarray(temperature, np.float32)
+    try:
+        temperatures = np.asarray(temperature, np.float32)
+    except (TypeError, ValueError):  # no numbers
+        temperatures = np.full((), np.nan, np.float32)
     if temperatures.shape not in ((), (1,), (n,)) or not np.all(
         np.isfinite(temperatures) & (temperatures >= 0)
     ):
         wanted = "a number" if n == 1 else f"one number or {n} of them"
         raise ParameterError(f"temperature={temperature!r} isn't {wanted}, 0 or more")
-    if not 0.0 < top_p <= 1.0:
-        raise ParameterError(f"top_p={top_p} isn't above 0, up to 1")
+    if not (isinstance(top_p, Real) and 0.0 < top_p <= 1.0):
+        raise ParameterError(f"top_p={top_p!r} isn't above 0, up to 1")
     return np.broadcast_to(temperatures, n)
+
+
+def is_whole(value: object, highest: int) -> bool:
+    """Whether it's a whole number from 1 on, up to the highest."""
+    return isinstance(value, (int, np.integer)) and bool(1 <= value <= highest)
 
 
 def check_seed(seed: int) -> int:

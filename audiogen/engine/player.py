@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from numbers import Real
 from os import PathLike
 from typing import Any
 
 import numpy as np
 
 from audiogen.engine.midi import MidiReader
-from audiogen.engine.networks import Sampling, check_rate, check_seed, open_network
+from audiogen.engine.networks import Sampling, check_rate, check_seed, is_whole, open_network
 from audiogen.engine.parameters import INDEX, PARAMETERS, Knobs, check_parameter
 from audiogen.engine.synth import ALL_OFF, EVENT, NOTE_OFF, NOTE_ON, PARAMETER, Synth
 from audiogen.errors import ParameterError
@@ -85,6 +86,9 @@ class Player(Knobs):
         top_p: float | None = None,
     ):
         check_rate(sample_rate)
+        for name, value, highest in (("max_block", max_block, 65536), ("voices", voices, 4096)):
+            if not is_whole(value, highest):
+                raise ParameterError(f"{name}={value}; give a whole number from 1 to {highest}")
         self.sample_rate, self.max_block, self.voices = int(sample_rate), max_block, voices
         if not 0.0 < margin_ms <= LONGEST_MARGIN_MS:
             raise ParameterError(
@@ -193,9 +197,10 @@ class Player(Knobs):
             Its id in `events`. A note of the same pitch that was held is let go.
         """
         pitch = _check_pitch(pitch)
-        if not 0.0 < velocity <= 1.0:
-            raise ParameterError(f"velocity={velocity} isn't above 0, up to 1")
+        if not (isinstance(velocity, Real) and 0.0 < velocity <= 1.0):
+            raise ParameterError(f"velocity={velocity!r} isn't above 0, up to 1")
         with self._lock:
+            self._running()
             index = self._index_of(self._timbre if timbre is None else timbre)
             if pitch in self._held:
                 self._waiting.append((0, NOTE_OFF, self._held[pitch], 0, 0.0, 0.0))
@@ -267,6 +272,8 @@ class Player(Knobs):
 
     def program(self, number: int) -> None:
         """Choose the timbre that is nearest to a General MIDI program, 0 to 127."""
+        if not 0 <= number <= 127:
+            raise ParameterError(f"program {number} isn't one; give 0 to 127")
         if self.timbres:
             self.timbre = split_spec(assign_programs([number], [self.preset])[number])[1] or ""
 
@@ -307,7 +314,7 @@ class Player(Knobs):
         ndarray [n, 2], float32
             Full scale is 1; more isn't clipped.
         """
-        if not 1 <= n <= self.max_block:
+        if not is_whole(n, self.max_block):
             raise ParameterError(f"n={n}; a block has 1 to max_block={self.max_block} samples")
         began = time.perf_counter()
         with self._playing:
@@ -341,6 +348,6 @@ def _moved(parameter: str, value: float) -> tuple:
 def _check_pitch(pitch: float | str) -> float:
     if isinstance(pitch, str):
         return parse_pitch(pitch)
-    if not 0.0 <= pitch < 128.0:
-        raise ParameterError(f"pitch={pitch!r} isn't a MIDI number from 0 up to 128")
+    if not (isinstance(pitch, Real) and 0.0 <= pitch < 128.0):
+        raise ParameterError(f"pitch={pitch!r} isn't a MIDI number from 0 up to 128, or a name")
     return float(pitch)

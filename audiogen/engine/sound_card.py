@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import sys
 import threading
@@ -175,9 +176,13 @@ class SoundCard:
             raise ParameterError(f"block={block}; give 1 to {LARGEST_BLOCK} samples, or 0")
         self.device = find_device(device)
         self.n_late = 0  # blocks that came too late for the card
+        self.outgrown = 0  # samples that it takes at once, if the player can't be so far ahead
         self.error: Exception | None = None  # what stopped the sound
         self._player, self._heard = player, heard
         self._asked_s = 0.0  # when it last asked for sound
+        # How far the player works ahead, for what is taken at once.
+        self._ahead = player.latency if player.realtime else math.inf
+        self._period = (0.0, 0)  # when it last took samples, by its clock, and how many
         self._closed = False
         portaudio = _portaudio()
         self._abort = portaudio.CallbackAbort
@@ -252,6 +257,7 @@ class SoundCard:
 
     def _fill(self, out: np.ndarray, n: int, at: Any, status: Any) -> None:
         self._asked_s = time.monotonic()
+        self._count(n, at.currentTime)
         if status.output_underflow:
             self.n_late += 1
         try:
@@ -266,6 +272,15 @@ class SoundCard:
         except Exception as error:
             self.error = error
             raise self._abort from error
+
+    def _count(self, n: int, now: float) -> None:
+        """Add up what is asked for at once: JACK's period is one, in however many blocks."""
+        began, taken = self._period
+        if now == began:
+            self._period = began, taken + n
+            return
+        self._period = now, n
+        self.outgrown = taken if taken > self._ahead else 0
 
 
 def _nothing() -> None: ...

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audiogen.engine.networks import BLOCK, Sampling, check_rate, check_seed, open_network
+from audiogen.engine.networks import BLOCK, Sampling, check_rate, check_seed, is_whole, open_network
 from audiogen.engine.parameters import Knobs
 from audiogen.errors import ParameterError, PresetError
 from audiogen.notes import Note, Score, music_of
@@ -103,6 +103,7 @@ class Synth(Knobs):
         self._wanted_rate = sample_rate
         self._network = open_network(self.preset, precision)
         self._player: Player | None = None
+        self._last: Player | None = None  # that a sound card played, for its knobs
         self._timbre = self.preset.default_timbre
 
     @property
@@ -185,7 +186,7 @@ class Synth(Knobs):
         -------
         iterator of ndarray [n_samples], float32
         """
-        if not 1 <= block <= BLOCK:
+        if not is_whole(block, BLOCK):
             raise ParameterError(f"block={block}; give 1 to {BLOCK} samples")
         rate = self.sample_rate if sample_rate is None else sample_rate
         seed = self.seed if seed is None else seed
@@ -205,9 +206,21 @@ class Synth(Knobs):
 
         if self._player is None:
             self._player = Player(self, self.sample_rate, LARGEST_BLOCK, seed=self.seed)
-            if self._timbre is not None:
-                self._player.timbre = self._timbre
+            self._set_up(self._player)
         return self._player
+
+    def _set_up(self, player: Player) -> None:
+        """Turn a new player as the last one was, by the timbre that is chosen."""
+        if self._last is not None:
+            player.turn_as(self._last)
+        if self._timbre is not None:
+            player.timbre = self._timbre
+
+    def _turn_as(self, ended: Player) -> None:
+        """Let what comes after a player that has ended be turned as that was."""
+        self._last, self._timbre = ended, ended.timbre
+        if self._player is not None:
+            self._player.turn_as(ended)
 
     def stream(self, block: int = 256) -> Iterator[np.ndarray]:
         """Sound without end, as notes are struck and knobs are turned.
@@ -222,7 +235,7 @@ class Synth(Knobs):
         iterator of ndarray [block, 2], float32
         """
         player = self.player
-        if not 1 <= block <= player.max_block:
+        if not is_whole(block, player.max_block):
             raise ParameterError(f"block={block}; give 1 to {player.max_block} samples")
         return (player.process(block) for _ in repeat(None))
 
@@ -255,14 +268,16 @@ class Synth(Knobs):
         with Player(self, rate, block or BLOCK, seed=self.seed, realtime=True) as player:
             if before is not None:
                 player.turn_as(before)
-            elif self._timbre is not None:
-                player.timbre = self._timbre
+            else:
+                self._set_up(player)
             self._player = player
             try:
                 with SoundCard(player, found.index, block) as card:
                     yield card
             finally:
                 self._player = before
+                if player.preset is self.preset:
+                    self._turn_as(player)
 
     def note_on(self, pitch: float | str, velocity: float = 0.8, timbre: str | None = None) -> int:
         """Strike a note; see `Player.note_on`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from numbers import Real
 from os import PathLike
 from typing import Any
 
@@ -166,8 +167,9 @@ class Texture:
         return (sound[0, :, 0] if one_row else sound[0] for sound in blocks)
 
     def _n_samples(self, seconds: float) -> int:
-        if not math.isfinite(seconds) or round(seconds * self.sample_rate) < 1:
-            raise ParameterError(f"seconds={seconds}; give a number above 0")
+        usable = isinstance(seconds, Real) and math.isfinite(seconds)
+        if not usable or round(seconds * self.sample_rate) < 1:
+            raise ParameterError(f"seconds={seconds!r}; give a number above 0")
         return round(seconds * self.sample_rate)
 
     def _blocks(

@@ -200,6 +200,11 @@ async def _converse(socket: WebSocket, session: Session, hello: dict[str, Any]) 
                     await work()
                 except WebSocketDisconnect:
                     group.cancel_scope.cancel()
+                except RuntimeError as error:
+                    # The server has closed, of too long a message, and this doesn't know it yet.
+                    if "websocket.close" not in str(error):
+                        raise
+                    group.cancel_scope.cancel()
 
             group.start_soon(run, session.stream)
             group.start_soon(run, session.report)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiogen.errors import AudiogenError, ParameterError
+from audiogen.presets import Preset, assign_programs, split_spec
 from audiogen.web.messages import EVENTS
 from audiogen.web.sources import VOICES, Source
 
@@ -232,5 +233,16 @@ def describe(source: Source) -> dict[str, Any]:
         "pitch_range": preset.pitch_range,
         "timbres": [{"name": t.name, "family": t.family} for t in preset.timbres],
         "default_timbre": preset.default_timbre,
+        "programs": _timbres_of_programs(preset),
         "parameters": source.parameters,
     }
+
+
+def _timbres_of_programs(preset: Preset) -> list[int]:
+    """Which timbre each General MIDI program chooses."""
+    if not preset.timbres:
+        return []
+    programs = range(128)
+    chosen = assign_programs(programs, [preset])
+    names = [split_spec(chosen[program])[1] for program in programs]
+    return [preset.timbre_names.index(preset.timbre(name).name) for name in names]

@@ -7,8 +7,8 @@
 namespace audiogen::engine {
 
 // Controllers that are no parameters.
-static constexpr std::uint8_t kDataEntry = 6, kUnregisteredLow = 98, kUnregisteredHigh = 99,
-                              kRegisteredLow = 100, kRegisteredHigh = 101, kAllSoundOff = 120,
+static constexpr std::uint8_t kDataEntry = 6, kDataEntryLow = 38, kUnregisteredLow = 98,
+                              kUnregisteredHigh = 99, kRegisteredLow = 100, kRegisteredHigh = 101, kAllSoundOff = 120,
                               kReset = 121, kAllNotesOff = 123;
 static constexpr std::uint8_t kSystemReset = 0xFF;
 static constexpr std::uint32_t kBendRange = 0;  // registered parameter
@@ -86,8 +86,8 @@ void MidiReader::take(std::uint8_t byte, Sink& sink) noexcept AUDIOGEN_REALTIME 
       break;
     case 0xE: {
       const float wheel = static_cast<float>(first + second * 128 - 8192);
-      const float part = wheel / (wheel < 0.0f ? 8192.0f : 8191.0f);
-      *sink.next++ = moved(Parameter::kBend, part * bend_range_, sink.offset);
+      wheel_ = wheel / (wheel < 0.0f ? 8192.0f : 8191.0f);
+      bend(sink);
       break;
     }
     default:  // pressure of a key
@@ -119,6 +119,14 @@ void MidiReader::all_off(bool silence, Sink& sink) noexcept AUDIOGEN_REALTIME {
   *sink.next++ = {sink.offset, EventKind::kAllOff, 0, 0, 0.0f, silence ? 1.0f : 0.0f};
 }
 
+// Where the wheel stands, in the range that it has now.
+void MidiReader::bend(Sink& sink) noexcept AUDIOGEN_REALTIME {
+  const auto [semitones, cents] = bend_range_;
+  const float range = static_cast<float>(semitones) + static_cast<float>(cents) / 100.0f;
+  const float most = info(Parameter::kBend).highest;
+  *sink.next++ = moved(Parameter::kBend, wheel_ * std::min(range, most), sink.offset);
+}
+
 void MidiReader::control(std::uint8_t number, std::uint8_t value,
                          Sink& sink) noexcept AUDIOGEN_REALTIME {
   switch (number) {
@@ -133,13 +141,16 @@ void MidiReader::control(std::uint8_t number, std::uint8_t value,
       rpn_ = rpn_ % 128 + value * 128u;
       return;
     case kDataEntry:
+    case kDataEntryLow:
       if (rpn_ == kBendRange) {
-        bend_range_ = std::min(static_cast<float>(value), info(Parameter::kBend).highest);
+        bend_range_[number == kDataEntry ? 0 : 1] = value;
+        if (wheel_ != 0.0f) bend(sink);
       }
       return;
     case kReset:
       for (const Parameter parameter : kPutBack) *sink.next++ = moved(parameter, 0.0f, sink.offset);
       rpn_ = kNullRpn;
+      wheel_ = 0.0f;
       return;
     default:
       break;

@@ -47,12 +47,14 @@ class MidiReader {
   void note_off(std::size_t channel, std::uint8_t key, Sink& sink) noexcept AUDIOGEN_REALTIME;
   void all_off(bool silence, Sink& sink) noexcept AUDIOGEN_REALTIME;
   void control(std::uint8_t number, std::uint8_t value, Sink& sink) noexcept AUDIOGEN_REALTIME;
+  void bend(Sink& sink) noexcept AUDIOGEN_REALTIME;
 
   std::uint8_t status_ = 0;  // of a channel's message under way, and of those that follow without
   std::array<std::uint8_t, 2> data_{};
   std::size_t n_data_ = 0;
-  std::uint32_t rpn_ = kNullRpn;  // the registered parameter that controller 6 sets
-  float bend_range_ = 2.0f;       // semitones
+  std::uint32_t rpn_ = kNullRpn;  // the registered parameter that controllers 6 and 38 set
+  std::array<std::uint8_t, 2> bend_range_{2, 0};  // semitones, cents
+  float wheel_ = 0.0f;                            // -1 to 1
   std::uint32_t n_notes_ = 0;
   std::array<std::uint8_t, kChannels> programs_{};
   std::array<std::uint32_t, kChannels * kKeys> held_{};  // id of the key's note; 0: not held

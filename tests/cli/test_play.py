@@ -17,6 +17,7 @@ import soundfile
 
 pytest.importorskip("audiogen._native")
 
+import audiogen
 from audiogen.cli.keys import Fingers, Key, Keyboard, open_keyboard
 from audiogen.cli.screen import Status, draw
 from audiogen.engine.parameters import PARAMETERS
@@ -39,6 +40,7 @@ class FakeAudio:
         self.default = SimpleNamespace(device=(2, 0))
         self.refuses = ""
         self.most = 40  # blocks
+        self.grown = 1  # blocks at once, in the end
         self.underflows = 0
         self.heard: list[np.ndarray] = []
         self.asked: dict[str, Any] = {}
@@ -79,10 +81,12 @@ class FakeStream:
         for i in range(self._audio.most):
             while not player._engine.ready:  # nothing is late, however slow the machine
                 time.sleep(0.001)
+            grown = self._audio.grown if i >= self._audio.most // 2 else 1
+            now = SimpleNamespace(currentTime=float(i // grown))
             out = np.zeros((self._asked["blocksize"] or 100, self._asked["channels"]), np.float32)
             late = SimpleNamespace(output_underflow=i < self._audio.underflows)
             try:
-                self._asked["callback"](out, len(out), None, late)
+                self._asked["callback"](out, len(out), now, late)
             except self._audio.CallbackAbort:
                 return
             self._audio.heard.append(out)
@@ -264,6 +268,14 @@ class TestCommand:
         assert sentence in result.err and result.err.count("\n") == 1
         assert not list(folder.iterdir()) and not audio.heard
 
+    def test_a_card_that_asks_for_more_at_once_is_told_of(
+        self, call: Any, murmur: Path, audio: FakeAudio, no_midi: Any
+    ) -> None:
+        audio.grown = 8
+        result = call("play murmur --seconds 0.3 --block 64")
+        assert result.status == 0, result
+        assert result.err.count("takes 512 samples at once, where it began with 64") == 1
+
     def test_a_name_that_fits_two_cards(self, audio: FakeAudio) -> None:
         from audiogen.engine.sound_card import find_device
 
@@ -334,6 +346,23 @@ class TestCommand:
         assert result.status == 2 and "the engine broke" in result.err
 
 
+@pytest.mark.parametrize("prepared", [False, True])
+def test_what_is_turned_while_a_card_plays_outlasts_it(
+    audio: FakeAudio, murmur: Path, prepared: bool
+) -> None:
+    synth = audiogen.Synth("winds")
+    if prepared:
+        synth.player.pan = 0.5
+    other = next(name for name in synth.timbres if name != synth.timbre)
+    with synth.play(block=64):
+        synth.timbre = other
+        synth.vibrato = 0.4
+    assert (synth.timbre, synth.player.timbre, synth.vibrato) == (other, other, 0.4)
+    assert synth.pan == (0.5 if prepared else 0.0)
+    with synth.play(block=64):
+        assert (synth.player.timbre, synth.vibrato) == (other, 0.4)
+
+
 class TestKeys:
     """What a terminal sends, and the notes of it."""
 
@@ -349,11 +378,21 @@ class TestKeys:
             ("\x1b[1;1:3A\x1b[9;2u", [Key("up", pressed=False), Key("backtab")]),
             ("\x1b[99;5u\x1b[100;5u", [Key("q")]),
             ("\x1b[3~\x1b[15~\x1bOP", []),
+            ("\x1b[?1;2u\x1b[1;?A\x1b[97;5:?u\x1b[>1u\x1b[?2026;2$y\x1b[1 q", [Key("up")]),
+            ("\x1ba", [Key("\x1b"), Key("a")]),
             ("é;'", [Key("é"), Key(";"), Key("'")]),
         ],
     )
     def test_parse(self, text: str, keys: list[Key]) -> None:
         assert Keyboard(-1).parse(text) == keys
+
+    @pytest.mark.parametrize("text", ["\x1b[A", "\x1bOA", "\x1b[1;2A", "\x1b[?2026;2$y"])
+    def test_a_sequence_may_come_in_pieces(self, text: str) -> None:
+        for cut in range(1, len(text)):
+            keyboard = Keyboard(-1)
+            got = keyboard.parse("d" + text[:cut]) + keyboard.parse(text[cut:] + "f")
+            arrow = [Key("up")] if text[-1] == "A" else []
+            assert got == [Key("d"), *arrow, Key("f")]
 
     def test_a_terminal_that_tells_releases_says_so(self) -> None:
         keyboard = Keyboard(-1)
@@ -485,6 +524,7 @@ class TestStage:
             device=SimpleNamespace(host="Pretend", name="front"),
             latency_s=0.01,
             n_late=2,
+            outgrown=0,
             error=None,
         )
         with Player("plucked", 8000, max_block=64, voices=4) as player:

@@ -170,8 +170,13 @@ static void range_of_the_wheel() {
     CHECK(read_on(reader, other).empty());
     CHECK(moves(read_on(reader, {0xE0, 0, 0}), Parameter::kBend, -12.0));
   }
-  read_on(reader, {0xB0, 101, 0, 100, 0, 6, 127});
+  // A wheel that is turned bends as far as the new range says, cents and all.
+  CHECK(moves(read_on(reader, {0xB0, 101, 0, 100, 0, 6, 2}), Parameter::kBend, -2.0));
+  CHECK(moves(read_on(reader, {0xB0, 38, 50}), Parameter::kBend, -2.5));
+  CHECK(moves(read_on(reader, {0xB0, 6, 127}), Parameter::kBend, -48.0));
   CHECK(moves(read_on(reader, {0xE0, 0, 0}), Parameter::kBend, -48.0));
+  read_on(reader, {0xB0, 121, 0});
+  CHECK(read_on(reader, {0xB0, 101, 0, 100, 0, 6, 7}).empty());
 }
 
 static void ends_of_all() {

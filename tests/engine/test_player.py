@@ -293,10 +293,10 @@ def test_bad_calls_are_named(synth: Synth) -> None:
     for n in (0, 101):
         with pytest.raises(ParameterError, match=f"n={n}; a block has 1 to max_block=100"):
             player.process(n)
-    for velocity in (0.0, 1.1, float("nan")):
+    for velocity in (0.0, 1.1, float("nan"), "'loud'"):
         with pytest.raises(ParameterError, match=f"velocity={velocity} isn't above 0"):
-            player.note_on(60, velocity)
-    for pitch in (-1, 128, float("nan")):
+            player.note_on(60, velocity.strip("'") if isinstance(velocity, str) else velocity)
+    for pitch in (-1, 128, float("nan"), None):
         with pytest.raises(ParameterError, match=f"pitch={pitch} isn't a MIDI number"):
             player.note_on(pitch)
     with pytest.raises(ParameterError, match="pitch 'H4' can't be read"):
@@ -305,8 +305,18 @@ def test_bad_calls_are_named(synth: Synth) -> None:
         player.timbre = "kazoo"
     assert not played(player, 1000, 100).any() and player.n_sounding == 0
     player.close()
-    with pytest.raises(ParameterError, match="this player is closed"):
-        player.process(1)
+    for play in (lambda: player.process(1), lambda: player.note_on(60)):
+        with pytest.raises(ParameterError, match="this player is closed"):
+            play()
+    for number in (-1, 128):
+        with pytest.raises(ParameterError, match=f"program {number} isn't one; give 0 to 127"):
+            player.program(number)
+    for name, value in (("max_block", 1.5), ("max_block", 0), ("voices", 5000)):
+        with pytest.raises(ParameterError, match=f"{name}={value}; give a whole number from 1"):
+            Player(synth, RATE, **{name: value})
+    for block in (2.0, 0, 8193):
+        with pytest.raises(ParameterError, match=f"block={block}; give 1 to 8192 samples"):
+            synth.stream(block)
     for rate in (0, 44100.5):
         with pytest.raises(ParameterError, match="give a whole number of Hz"):
             Player(synth, rate)
@@ -361,6 +371,9 @@ def heard(*pieces: bytes) -> list[tuple]:
     return told.calls
 
 
+RESET = [("bend", 0.0), ("vibrato", 0.0), ("sustain", 0.0), ("morph", 0.0)]
+
+
 class TestMidi:
     """Bytes become what they mean."""
 
@@ -383,13 +396,17 @@ class TestMidi:
             ("B0 01 7F 05 00", [("morph", 1.0), ("glide", 0.0)]),
             ("E0 00 40 00 00 7F 7F", [("bend", 0.0), ("bend", -2.0), ("bend", 2.0)]),
             ("B0 65 00 64 00 06 0C E0 7F 7F", [("bend", 12.0)]),
+            ("B0 65 00 64 00 06 02 26 32 E0 7F 7F", [("bend", 2.5)]),
+            ("E0 7F 7F B0 65 00 64 00 06 0C 26 00", [("bend", n) for n in (2.0, 12.0, 12.0)]),
+            ("E0 7F 7F B0 79 00 65 00 64 00 06 0C", [("bend", 2.0), *RESET]),
+            ("B0 65 00 64 00 06 7F E0 7F 7F", [("bend", 48.0)]),
             ("B0 65 00 64 01 06 0C E0 7F 7F", [("bend", 2.0)]),
             ("B0 65 00 64 00 65 7F 64 7F 06 0C E0 7F 7F", [("bend", 2.0)]),
             ("B0 65 00 64 00 62 00 06 0C E0 7F 7F", [("bend", 2.0)]),
             ("D0 7F 00", [("vibrato", 2.0), ("vibrato", 0.0)]),
             ("C0 28 A0 3C 40", [("program", 40)]),
             ("B0 78 00 7B 00 7D 00", [("all off", True), ("all off", False), ("all off", False)]),
-            ("B0 79 00", [("bend", 0.0), ("vibrato", 0.0), ("sustain", 0.0), ("morph", 0.0)]),
+            ("B0 79 00", RESET),
             ("FF", [("all off", True)]),
             ("B0 0B 40 20 01", []),
         ],

@@ -207,6 +207,8 @@ def test_load_chooses(
     sampling = audiogen.load(folder, temperature=0.5).preset.sampling
     assert (sampling.temperature, sampling.top_p) == (0.5, texture.preset.sampling.top_p)
     assert audiogen.load(winds, top_p=0.8).preset.sampling.top_p == 0.8
+    with pytest.raises(ParameterError, match="temperature='hot' isn't a number, 0 or more"):
+        audiogen.load(folder, temperature="hot")
     with pytest.raises(ParameterError, match="top_p can't be used with preset 'tiny', a GANSynth"):
         audiogen.load(tmp_path / "tiny", top_p=0.8)
     with pytest.raises(PresetError, match="preset 'murmur' plays no notes"):
@@ -232,6 +234,7 @@ def test_a_long_stream_goes_on(texture: Texture) -> None:
     [
         ({"seconds": 0.0}, "seconds=0.0; give a number above 0"),
         ({"seconds": float("nan")}, "seconds=nan; give a number above 0"),
+        ({"seconds": "5"}, "seconds='5'; give a number above 0"),
         ({"seconds": float("inf")}, "seconds=inf"),
         ({"variations": 0}, "variations=0; give a whole number, 1 or more"),
         ({"variations": 1.5}, "variations=1.5"),

@@ -388,6 +388,26 @@ def test_a_held_note_leans_from_its_own_timbre(open_page):
     assert last["morph"] == 0.0  # the next note is a koto
 
 
+@pytest.mark.parametrize(
+    ("answer", "told"), [(403, "started anew"), (200, "connection has ended"), (None, "has gone")]
+)
+def test_the_page_knows_why_it_was_closed(open_page, answer, told):
+    page = open_page("plucked", start=False)
+    page.evaluate(
+        """(answer) => {
+          window.fetch = async () => {
+            if (!answer) throw new TypeError("refused");
+            return { status: answer };
+          };
+          audiogen.stream.dispatchEvent(new Event("closed"));
+        }""",
+        answer,
+    )
+    page.wait_for_function(
+        "(told) => document.querySelector('#notice span').textContent.includes(told)", arg=told
+    )
+
+
 def test_dials_turn_by_keys_and_by_hand(open_page):
     page = open_page("plucked")
     page.locator(".dial input[aria-label=volume]").focus()
@@ -432,6 +452,28 @@ def test_a_midi_keyboard_plays(open_page):
         ("note_off", 60, None),
     ]
     assert page.inner_text("#midi") == "MIDI: 1"
+    for data in (
+        [0xB0, 10, 64],
+        *([0xB0, 101, 0], [0xB0, 100, 0], [0xB0, 6, 3], [0xB0, 38, 50]),
+        [0xE0, 0, 0],
+        [0xC0, 46],
+        [0x90, 62, 127],
+        [0xB0, 121, 0],
+        [0xB0, 120, 0],
+    ):
+        page.evaluate("(data) => port.onmidimessage({ data })", data)
+    play_on(page, 0.0)
+    events = page.evaluate(LOG)["events"][1 + len(events) :]
+    seen = [(e["type"], e.get("parameter", e.get("timbre")), e.get("value")) for e in events]
+    assert [e for e in seen if e[1] not in ("morph", "morph_timbre")] == [
+        ("set", "pan", 0),
+        ("set", "bend", 3),  # the wheel is still up
+        ("set", "bend", 3.5),
+        ("set", "bend", -3.5),
+        ("note_on", "harp", None),
+        *(("set", name, 0) for name in ("bend", "vibrato", "sustain")),
+        ("note_off", None, None),
+    ]
 
 
 def test_a_texture_plays_and_stops(open_page):

@@ -23,6 +23,7 @@ const shelf = new Shelf($("presets"), (name) => stream.send({ type: "preset", pr
 const wheel = $("bend").querySelector("input");
 let preset = { parameters: [], timbres: [] };
 let dials = {};
+const turned = {}; // where knobs were turned to
 let engineLatency = 0;
 
 // --- What is played ------------------------------------------------------------------------------
@@ -53,15 +54,16 @@ async function showPreset(message) {
 }
 
 function showParameters() {
-  const before = Object.fromEntries(Object.entries(dials).map(([name, d]) => [name, d.value]));
   dials = {};
   for (const parameter of preset.parameters) {
     if (NO_DIAL.has(parameter.name)) continue;
     const dial = new Dial(parameter, (value) => send(parameter.name, value));
     dials[parameter.name] = dial;
     // A new player stands at the defaults; the page's dials stay where they are.
-    const value = before[parameter.name];
-    if (value !== undefined && value !== parameter.initial) dial.turn(value);
+    const value = turned[parameter.name];
+    if (value === undefined || value === parameter.initial) continue;
+    dial.set(value);
+    send(parameter.name, value);
   }
   $("dials").replaceChildren(...Object.values(dials).map((dial) => dial.element));
   for (const [id, name] of [["bend", "bend"], ["sustain", "sustain"]]) {
@@ -73,6 +75,7 @@ function showParameters() {
 
 function send(parameter, value) {
   if (preset.parameters.some((p) => p.name === parameter)) {
+    turned[parameter] = value;
     stream.send({ type: "set", parameter, value });
   }
 }
@@ -83,6 +86,10 @@ function set(parameter, value) {
   if (parameter === "bend") wheel.value = value / BEND_RANGE;
   if (parameter === "sustain") press("sustain", value > 0);
   else send(parameter, value);
+}
+
+function chooseProgram(number) {
+  pad.moveToTimbre(preset.programs[number]);
 }
 
 let leaning = {};
@@ -141,10 +148,19 @@ stream.addEventListener("refused", ({ detail }) => {
   stream.wasRefused = true;
   notify(detail.sentence, true);
 });
-stream.addEventListener("closed", () => {
-  if (!stream.wasRefused) notify("The server has gone. Is audiogen still running?", true);
+stream.addEventListener("closed", async () => {
+  const told = stream.wasRefused;
   stream.wasRefused = false;
+  if (!told) notify(await whyClosed(), true);
 });
+
+async function whyClosed() {
+  const answer = await fetch("/presets").catch(() => null);
+  if (!answer) return "The server has gone. Is audiogen still running?";
+  return answer.status === 403
+    ? "audiogen was started anew, and wants the address that it printed then."
+    : "The connection has ended.";
+}
 stream.addEventListener("error", ({ detail }) => {
   notify(detail.sentence);
   clearTimeout(stream.fading);
@@ -232,7 +248,7 @@ $("lead").addEventListener("change", () => {
 if (navigator.requestMIDIAccess) {
   $("midi").hidden = false;
   $("midi").addEventListener("click", () => {
-    listenToMidi(notes, set, () => preset.parameters, (ports) => {
+    listenToMidi(notes, set, chooseProgram, () => preset.parameters, (ports) => {
       $("midi").textContent = ports.length ? `MIDI: ${ports.length}` : "MIDI: no keyboard";
       $("midi").title = ports.join(", ");
     }).catch(() => notify("This browser doesn't let the page use MIDI; its settings can allow it."));

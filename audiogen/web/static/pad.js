@@ -90,6 +90,10 @@ export class Pad {
     this.moveTo(near ?? at);
   }
 
+  moveToTimbre(index) {
+    if (this.places[index]) this.moveTo(this.places[index]);
+  }
+
   moveTo(at) {
     this.at = at;
     this.choose();
