@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audiogen.audio_file import resampled
 from audiogen.cli.sound import (
     TEMPERATURE_HELP,
     TOP_P_HELP,
@@ -154,6 +153,8 @@ def _prime(before: np.ndarray, rate: int, wanted_hz: int) -> np.ndarray:
     """A sound at another rate; turned over at its end, so that the filter sees no step there."""
     import numpy as np
 
+    from audiogen.audio_file import resampled
+
     more = min(len(before) - 1, rate // 50)
     longer = np.pad(before, ((0, more), (0, 0)), "reflect", reflect_type="odd")
     return resampled(longer, rate, wanted_hz)[: round(len(before) * wanted_hz / rate)]
@@ -162,6 +163,8 @@ def _prime(before: np.ndarray, rate: int, wanted_hz: int) -> np.ndarray:
 def _at_rate(after: np.ndarray, prime: np.ndarray, made_at_hz: int, rate: int) -> np.ndarray:
     """A continuation at another rate; its beginning is resampled with what it follows."""
     import numpy as np
+
+    from audiogen.audio_file import resampled
 
     lead = prime[-made_at_hz:]
     joined = resampled(np.concatenate((lead, after)), made_at_hz, rate)

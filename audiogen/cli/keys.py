@@ -22,9 +22,10 @@ _ARROWS = {"A": "up", "B": "down", "C": "right", "D": "left", "Z": "backtab"}
 _NAMED = {" ": "space", "\t": "tab", "\x7f": "backspace", "\x08": "backspace", "\x03": "q"}
 # Of ECMA-48, 5.4: parameters, intermediate bytes, a final one.
 _SEQUENCE = re.compile(
-    r"\x1b\[(?P<numbers>[0-?]*)(?P<between>[ -/]*)(?P<end>[@-~])|\x1bO(?P<arrow>[A-Z])|(?s:.)"
+    r"\x1b\[(?P<numbers>[0-?]{0,64})(?P<between>[ -/]{0,8})(?P<end>[@-Z\\-~])|\x1b\[\[."
+    r"|\x1bO(?P<arrow>[A-Z])|(?s:.)"
 )
-_BEGUN = re.compile(r"\x1b(\[[0-?]*[ -/]*|O)?\Z")  # one that the next characters end
+_BEGUN = re.compile(r"\x1b(\[[0-?]{0,64}[ -/]{0,8}|\[\[|O)?\Z")  # what comes next may end it
 # Terminals that know kitty's protocol tell of releases, too: asked for, asked about, given back.
 _ASK_RELEASES, _END_RELEASES = "\x1b[>11u\x1b[?u", "\x1b[<u"
 _PRESS, _REPEAT, _RELEASE = 1, 2, 3
@@ -49,6 +50,7 @@ class Keyboard:
     def read(self, timeout_s: float) -> list[Key]:
         """Keys that came since the last call; waits for the first one for a while."""
         if not select.select([self._fd], [], [], max(0.0, timeout_s))[0]:
+            self._begun = ""  # a key by itself
             return []
         try:
             came = os.read(self._fd, 4096)
@@ -65,6 +67,8 @@ class Keyboard:
             end, numbers = match["end"], match["numbers"] or ""
             if match["arrow"]:
                 keys.append(Key(_ARROWS.get(match["arrow"], "")))
+            elif match[0].startswith("\x1b[[") or match[0] == "\x1b":  # F1 of Linux; Escape, Alt
+                continue
             elif end is None:
                 keys.append(Key(_NAMED.get(match[0], match[0].lower())))
             elif match["between"] or numbers[:1] in ("<", "=", ">", "?"):  # a terminal's answer

@@ -33,6 +33,7 @@ COMMANDS = {
     "bench": "Measure speed side by side on this machine.",
 }
 EXTRAS = {  # which optional dependency brings a package
+    "PIL": "train",
     "torch": "train",
     "torchaudio": "train",
     "tensorboard": "train",
@@ -42,6 +43,7 @@ EXTRAS = {  # which optional dependency brings a package
     "silero_vad": "eval",
     "sounddevice": "live",
     "rtmidi": "live",
+    "anyio": "web",
     "starlette": "web",
     "uvicorn": "web",
     "websockets": "web",
@@ -103,9 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     The exit status is 0, 2 for bad input (with a sentence that says what to mend), or 1 for a
     fault of the program's own.
     """
-    for name, mode in (("stdin", "r"), ("stderr", "w")):
-        if getattr(sys, name) is None:  # closed; its number must not become another file's
-            setattr(sys, name, open(os.devnull, mode))
+    _fill_closed_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     try:
@@ -116,6 +116,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sentence, status = _explain(error)
         typer.echo(f"audiogen: {sentence}", err=True)
         sys.exit(status)
+
+
+def _fill_closed_streams() -> None:
+    """Let no file get the number of a standard stream that was closed, which others write to.
+
+    `sys.stdout` stays None, so that a command can tell.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
+    sys.stdin = sys.stdin or open(os.devnull)
+    sys.stderr = sys.stderr or open(os.devnull, "w")
 
 
 def _explain(error: Exception) -> tuple[str, int]:
@@ -132,8 +144,8 @@ def _explain(error: Exception) -> tuple[str, int]:
             )
     if _lacks_memory(error):
         return (
-            "there isn't memory enough for this; ask for less at once: fewer seconds, or in a"
-            " training a smaller --dim, --batch or --chunk",
+            "there isn't memory enough for this; ask for less at once, such as fewer seconds, or"
+            " train a smaller network (of samplernn: --dim, --batch, --chunk)",
             EXIT_BAD_INPUT,
         )
     if isinstance(error, OSError) and error.filename is not None:

@@ -297,13 +297,14 @@ class _Stage:
     def _look_at_card(self) -> None:
         self._card.check()
         if self._card.outgrown and not self._is_outgrown:
+            self._is_outgrown = True
+            margin_ms = math.ceil(1e3 * self._card.outgrown / self._player.sample_rate)
             self._remark = (
-                f"{self._card.device.host} takes {self._card.outgrown} samples at once, where it"
-                f" began with {self._player.max_block}: sound breaks up; play again"
+                f"{self._card.device.host} takes {self._card.outgrown} samples at once now, more"
+                f" than are ready: sound breaks up; play again, or with --margin {margin_ms}"
             )
             if not self._console.is_terminal:
                 typer.echo(self._remark, err=True)
-        self._is_outgrown = self._card.outgrown > 0
 
     def _wait(self, timeout_s: float) -> list[Key]:
         if self._keyboard is not None:

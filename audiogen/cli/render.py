@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audiogen.audio_file import resampled
 from audiogen.cli.sound import (
     LONGEST_S,
     TEMPERATURE_HELP,
@@ -227,6 +226,7 @@ def _refuse_written(score: str) -> None:
 
 def _write_sounds(sounds: list[np.ndarray], made_at_hz: int, target: _Target) -> None:
     """Write one sound under a name, or several under the name and their number."""
+    from audiogen.audio_file import resampled
     from audiogen.engine.synth import change_level
 
     rate = target.sample_rate or made_at_hz

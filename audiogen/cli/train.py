@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from audiogen.cli.train_gansynth import gansynth
 from audiogen.cli.train_samplernn import samplernn
-from audiogen.cli.training_run import say
+from audiogen.cli.training_run import family_of_run, say
 from audiogen.errors import ParameterError
 
 DEFAULT_MINUTES = 50  # of a SampleRNN whose length nobody said
@@ -40,6 +40,8 @@ class Families(TyperGroup):
             raise ParameterError(
                 f"{folder!r} is neither a folder of sounds nor one of {', '.join(self.commands)}"
             )
+        if family is None and "--resume" in rest:
+            family = family_of_run(_said("--run", rest), _said("--output", rest, "-o"))
         if family is None and "--help" not in rest:
             family, why = choose_family(folder)
             say(f"{family}: {why}; --family overrules")
@@ -58,6 +60,10 @@ def _taken(option: str, args: list[str]) -> tuple[str | None, list[str]]:
         if arg.startswith(f"{option}="):
             return arg.partition("=")[2], args[:i] + args[i + 1 :]
     return None, args
+
+
+def _said(option: str, args: list[str], short: str = "") -> str | None:
+    return _taken(option, args)[0] or (_taken(short, args)[0] if short else None)
 
 
 app = typer.Typer(

@@ -135,7 +135,7 @@ def gansynth(
     processes = Processes.launched()
     checkpoints, state = begin(data, output, run, resume, processes)
     require_family(state, "gansynth")
-    to_begin_with(None if start == "none" else start, "gansynth")
+    to_begin_with(None if start == "none" else start, "gansynth", state)
     if seed is None:
         seed = 0 if state is None else state["recipe"]["seed"]
     own = {

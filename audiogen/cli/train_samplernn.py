@@ -205,7 +205,7 @@ def samplernn(
     checkpoints, state = begin(data, output, run, resume, processes)
     require_family(state, "samplernn")
     torch.set_num_threads(threads)
-    first = to_begin_with(start, "samplernn")
+    first = to_begin_with(start, "samplernn", state)
     of_notes = is_set(data)
     base = default_recipe(of_notes) if state is None else recipe_of(state)
     sizes = {

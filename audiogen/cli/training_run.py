@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
@@ -69,6 +70,17 @@ def begin(
     return Checkpoints(run, say), processes.told(None)
 
 
+def family_of_run(run: str | None, output: str | None) -> str | None:
+    """The family of the training that is gone on from, as its card says."""
+    from audiogen.training.pack import CARD_NAME
+
+    try:
+        card = json.loads((Path(run or f"{output}.run") / CARD_NAME).read_text(encoding="utf-8"))
+        return str(card["fields"]["kind"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # what is missing is told where it's read
+
+
 def require_family(state: dict[str, Any] | None, family: str) -> None:
     if state is None:
         return
@@ -80,8 +92,8 @@ def require_family(state: dict[str, Any] | None, family: str) -> None:
         )
 
 
-def to_begin_with(start: str | None, family: str) -> Preset | None:
-    """The preset that a training of a family begins with, if any."""
+def to_begin_with(start: str | None, family: str, state: dict[str, Any] | None) -> Preset | None:
+    """The preset that a training of a family begins with, or began with, if any is named."""
     from audiogen.presets import load_preset
 
     if start is None:
@@ -90,6 +102,11 @@ def to_begin_with(start: str | None, family: str) -> Preset | None:
     if preset.kind != family:
         raise ParameterError(
             f"--from {start}: preset {preset.name!r} is a {preset.kind}'s; name one of a {family}"
+        )
+    if state is not None and preset.name != state.get("begun_with"):
+        began = state.get("begun_with") or "no preset"
+        raise ParameterError(
+            f"--from {start}: the training that is gone on from began with {began}; leave it out"
         )
     return preset
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audiogen.engine.synth import ALL_OFF, NOTE_OFF, NOTE_ON, PARAMETER
+from audiogen.engine.events import ALL_OFF, NOTE_OFF, NOTE_ON, PARAMETER
 from audiogen.errors import ParameterError
 
 Array = NDArray[np.float32]
@@ -37,6 +37,7 @@ _ROWS = (
     ("glide", "s", 0.0, 10.0, 0.0, 0.0, 5, "Time of the way from the last note's pitch."),
     ("sustain", "", 0.0, 1.0, 0.0, 0.0, 64, "Pedal: from 0.5 on, notes let go sound on."),
     ("vibrato", "semitones", 0.0, 2.0, 0.0, 0.05, -3, "Depth, at 5.5 Hz."),
+    ("expression", "", 0.0, 1.0, 1.0, 0.02, 11, "Swells: a part of the volume."),
     ("morph", "", 0.0, 1.0, 0.0, 0.03, 1, "From each note's timbre to `morph_timbre`."),
     ("morph_timbre", "", 0.0, 4095.0, 0.0, 0.0, -1, "Where `morph` leads."),
 )
@@ -265,7 +266,8 @@ class Engine:
 
     def _gain(self, slot: _Slot) -> Array:
         """Balance: what is in the middle is as loud on each side as it is alone."""
-        gain = np.full(self.n_channels, self._value("volume") ** 2, np.float32)
+        volume = self._value("volume") * self._value("expression")
+        gain = np.full(self.n_channels, volume**2, np.float32)
         if self.n_channels == 2:
             place = np.clip(self._value("pan") + self._value("spread") * slot.place, -1, 1)
             gain *= np.minimum(np.float32(1), 1 + place * np.array([-1, 1], np.float32))

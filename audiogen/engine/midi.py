@@ -10,7 +10,7 @@ _DATA_BYTES = {0x8: 2, 0x9: 2, 0xA: 2, 0xB: 2, 0xC: 1, 0xD: 1, 0xE: 2}  # by the
 _SYSTEM_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1}
 _BY_CONTROLLER = {p.controller: p for p in PARAMETERS if p.controller >= 0}
 # What controller 121 puts back, and what it leaves alone (volume, pan, ...): MIDI's RP-015.
-_RESET = ("bend", "vibrato", "sustain", "morph")
+_RESET = [PARAMETERS[INDEX[n]] for n in ("bend", "vibrato", "sustain", "morph", "expression")]
 LARGEST_BEND = PARAMETERS[INDEX["bend"]].highest  # semitones
 _NULL_RPN = (127, 127)
 _BEND_RANGE = (0, 0)
@@ -88,8 +88,8 @@ class MidiReader:
         elif number >= 123:  # 124 to 127 change modes, and let all notes go
             player.all_off()
         elif number == 121:
-            for name in _RESET:
-                player.set(name, 0.0)
+            for parameter in _RESET:
+                player.set(parameter.name, parameter.initial)
             self._rpn, self._wheel = _NULL_RPN, 0.0
 
     def _bend(self, player: Any) -> None:

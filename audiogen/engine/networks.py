@@ -54,6 +54,9 @@ class Sampling(NamedTuple):
             If a number can't be used.
         """
         given = self._given()
+        for name, value in given.items():
+            if not isinstance(value, Real):
+                raise ParameterError(f"{name}={value!r} isn't a number")
         if not (given and isinstance(preset, SamplernnPreset)):
             return preset
         sampling = preset.sampling.model_copy(update=given)

@@ -91,6 +91,7 @@ class Knobs:
     glide = _Knob()  # s from one note's pitch to the next one's, 0 to 10
     sustain = _Knob()  # 1 while the pedal is down
     vibrato = _Knob()  # semitones, 0 to 2
+    expression = _Knob()  # 0 to 1, of the volume
     morph = _Knob()  # 0 is a note's own timbre, 1 is morph_timbre
     morph_timbre = _Knob()  # a timbre's name
 

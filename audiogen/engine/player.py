@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from audiogen.engine.events import ALL_OFF, EVENT, NOTE_OFF, NOTE_ON, PARAMETER
 from audiogen.engine.midi import MidiReader
 from audiogen.engine.networks import Sampling, check_rate, check_seed, is_whole, open_network
 from audiogen.engine.parameters import INDEX, PARAMETERS, Knobs, check_parameter
-from audiogen.engine.synth import ALL_OFF, EVENT, NOTE_OFF, NOTE_ON, PARAMETER, Synth
+from audiogen.engine.synth import Synth
 from audiogen.errors import ParameterError
 from audiogen.notes import parse_pitch
 from audiogen.ops import _native
@@ -259,11 +260,13 @@ class Player(Knobs):
             self._waiting.append(_moved(parameter, number))
 
     def turn_as(self, other: Player) -> None:
-        """Move all knobs to where another player's are, and choose its timbre."""
+        """Move all knobs to where another player's are, and choose its timbre if there is one."""
+        alike = self.timbres == other.timbres
         for name in INDEX:
-            if (value := other.get(name)) is not None:
+            if (name != "morph_timbre" or alike) and (value := other.get(name)) is not None:
                 self.set(name, value)
-        self._timbre = other.timbre
+        if alike:
+            self._timbre = other.timbre
 
     def midi(self, data: bytes) -> None:
         """Do what bytes of MIDI say; they may come in any pieces. See `MidiReader`."""

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from audiogen.engine.events import EVENT, NOTE_OFF, NOTE_ON, PARAMETER
 from audiogen.engine.networks import BLOCK, Sampling, check_rate, check_seed, is_whole, open_network
-from audiogen.engine.parameters import Knobs
+from audiogen.engine.parameters import INDEX, Knobs
 from audiogen.errors import ParameterError, PresetError
-from audiogen.notes import Note, Score, music_of
+from audiogen.notes import Control, Note, Score, music_of
 from audiogen.presets import (
     GansynthPreset,
     Preset,
@@ -31,17 +32,6 @@ if TYPE_CHECKING:
 
 LARGEST_BLOCK = 8192  # samples, of live sound
 MOST_VOICES = 4096  # of an engine
-NOTE_OFF, NOTE_ON, PARAMETER, ALL_OFF = 0, 1, 2, 3  # kinds of events
-EVENT = np.dtype(
-    [
-        ("offset", "<u4"),  # samples from the block's start
-        ("kind", "<u4"),
-        ("id", "<u4"),  # a note-off ends the note-on of the same id; or index of a parameter
-        ("timbre", "<u4"),
-        ("pitch", "<f4"),  # MIDI number
-        ("value", "<f4"),  # velocity, 0..1; or what a parameter is to be
-    ]
-)
 
 
 class Synth(Knobs):
@@ -190,12 +180,15 @@ class Synth(Knobs):
             raise ParameterError(f"block={block}; give 1 to {BLOCK} samples")
         rate = self.sample_rate if sample_rate is None else sample_rate
         seed = self.seed if seed is None else seed
-        engine, blocks = self._blocks(_music(notes), rate, seed, timbre, block)
+        parts = _music(notes).by_channel()
+        engines, streams = zip(
+            *(self._blocks(part, rate, seed, timbre, block) for part in parts), strict=True
+        )
 
         def pieces() -> Iterator[np.ndarray]:
-            yield from blocks
-            if engine.n_transposed:
-                warnings.warn(self._moved(engine.n_transposed), stacklevel=2)
+            yield from streams[0] if len(streams) == 1 else _sum_of(streams, block)
+            if n_transposed := sum(engine.n_transposed for engine in engines):
+                warnings.warn(self._moved(n_transposed), stacklevel=2)
 
         return pieces()
 
@@ -218,7 +211,9 @@ class Synth(Knobs):
 
     def _turn_as(self, ended: Player) -> None:
         """Let what comes after a player that has ended be turned as that was."""
-        self._last, self._timbre = ended, ended.timbre
+        self._last = ended
+        if ended.timbres == self.timbres:
+            self._timbre = ended.timbre
         if self._player is not None:
             self._player.turn_as(ended)
 
@@ -276,8 +271,7 @@ class Synth(Knobs):
                     yield card
             finally:
                 self._player = before
-                if player.preset is self.preset:
-                    self._turn_as(player)
+                self._turn_as(player)
 
     def note_on(self, pitch: float | str, velocity: float = 0.8, timbre: str | None = None) -> int:
         """Strike a note; see `Player.note_on`."""
@@ -367,11 +361,20 @@ class Synth(Knobs):
         timbre: str | Sequence[float] | None,
         progress: Callable[[float], None] | None,
     ) -> np.ndarray:
-        engine, blocks = self._blocks(score, rate, seed, timbre, BLOCK, progress)
-        made = list(blocks)
-        if engine.n_transposed:
-            warnings.warn(self._moved(engine.n_transposed), stacklevel=3)
-        return np.concatenate([np.zeros(0, np.float32), *made])
+        mixed, n_transposed, done = np.zeros(0, np.float32), 0, 0
+        for part in score.by_channel():
+
+            def report(fraction: float, before: int = done, size: int = len(part)) -> None:
+                if progress:
+                    progress((before + fraction * size) / len(score))
+
+            engine, blocks = self._blocks(part, rate, seed, timbre, BLOCK, report)
+            mixed = _added(mixed, np.concatenate([np.zeros(0, np.float32), *blocks]))
+            n_transposed += engine.n_transposed
+            done += len(part)
+        if n_transposed:
+            warnings.warn(self._moved(n_transposed), stacklevel=3)
+        return mixed
 
     def _blocks(
         self,
@@ -391,7 +394,7 @@ class Synth(Knobs):
             index = self.timbres.index(self.preset.timbre(chosen).name)
         else:
             latent = self.latent(timbre)
-        events, times = _events(score.notes, rate, index)
+        events, times = _events(score, rate, index)
         voices = _most_at_once(score.notes, self._network.longest_tail_s)
         if voices > MOST_VOICES:
             raise ParameterError(
@@ -495,10 +498,7 @@ def render_score(
             if progress:
                 progress((before + fraction * size) / n_notes)
 
-        samples = synths[name]._play(Score(tuple(part)), rate, seed, timbre, report)
-        if len(samples) > len(mixed):
-            mixed, samples = samples, mixed
-        mixed[: len(samples)] += samples
+        mixed = _added(mixed, synths[name]._play(part, rate, seed, timbre, report))
         done += len(part)
     return change_level(mixed, gain_db, normalize)
 
@@ -532,7 +532,7 @@ def stream_score(
     for voice, part in parts.items():
         name, timbre = split_spec(voice)
         options: dict[str, Any] = {"sample_rate": sample_rate, "seed": seed, "timbre": timbre}
-        streams.append(synths[name].stream_notes(Score(tuple(part)), block, **options))
+        streams.append(synths[name].stream_notes(part, block, **options))
     return _sum_of(streams, block)
 
 
@@ -543,10 +543,11 @@ def _parts_of(
     precision: str,
     temperature: float | None,
     top_p: float | None,
-) -> tuple[dict[str, list[Note]], dict[str, Synth]]:
-    """The notes of each voice, and the synth of each of their presets."""
+) -> tuple[dict[str, Score], dict[str, Synth]]:
+    """What each voice plays, and the synth of each of their presets."""
     parts: dict[str, list[Note]] = {}
-    for note in _music(score).notes:
+    music = _music(score)
+    for note in music.notes:
         voice = voices.get(note.program, voices.get(None))
         if voice is None:
             raise ParameterError(
@@ -559,7 +560,7 @@ def _parts_of(
     synths = {
         name: Synth(sampling.of(preset), None, seed, precision) for name, preset in presets.items()
     }
-    return parts, synths
+    return {voice: Score(notes, music.controls) for voice, notes in parts.items()}, synths
 
 
 def _music(notes: Any) -> Score:
@@ -570,7 +571,14 @@ def _music(notes: Any) -> Score:
     return music
 
 
-def _sum_of(streams: list[Iterator[np.ndarray]], block: int) -> Iterator[np.ndarray]:
+def _added(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Two sounds together."""
+    longer, shorter = (a, b) if len(a) >= len(b) else (b, a)
+    longer[: len(shorter)] += shorter
+    return longer
+
+
+def _sum_of(streams: Sequence[Iterator[np.ndarray]], block: int) -> Iterator[np.ndarray]:
     """Blocks of several sounds together, to the end of the longest."""
     held = [np.zeros(0, np.float32) for _ in streams]
     while True:
@@ -586,19 +594,36 @@ def _sum_of(streams: list[Iterator[np.ndarray]], block: int) -> Iterator[np.ndar
         yield mixed
 
 
-def _events(notes: Sequence[Note], rate: int, timbre: int) -> tuple[np.ndarray, np.ndarray]:
-    """Note-ons and note-offs in order, and the sample of each; offs come before ons."""
-    events = np.zeros(2 * len(notes), EVENT)
-    times = np.zeros(2 * len(notes), np.int64)
-    for i, note in enumerate(notes):
+def _events(score: Score, rate: int, timbre: int) -> tuple[np.ndarray, np.ndarray]:
+    """All that happens, in order, and the sample of each: offs, then moves, then ons."""
+    timed: list[tuple[int, int, int, tuple]] = []  # sample, rank, number, event
+    for i, note in enumerate(score.notes):
         start = round(note.start_s * rate)
         # Even the shortest note is struck before it is released.
         end = max(start + 1, round(note.end_s * rate))
-        events[2 * i] = (0, NOTE_ON, i, timbre, note.pitch, note.velocity)
-        events[2 * i + 1] = (0, NOTE_OFF, i, 0, 0.0, 0.0)
-        times[2 * i : 2 * i + 2] = start, end
-    order = np.lexsort((events["id"], events["kind"], times))
-    return events[order], times[order]
+        timed.append((end, 0, i, (0, NOTE_OFF, i, 0, 0.0, 0.0)))
+        timed.append((start, 2, i, (0, NOTE_ON, i, timbre, note.pitch, note.velocity)))
+    for i, (time_s, name, value) in enumerate(_moves(score.controls)):
+        timed.append((round(time_s * rate), 1, i, (0, PARAMETER, INDEX[name], 0, 0.0, value)))
+    timed.sort(key=lambda event: event[:3])
+    return np.array([event[3] for event in timed], EVENT), np.array([event[0] for event in timed])
+
+
+def _moves(controls: Sequence[Control]) -> list[tuple[float, str, float]]:
+    """Time, parameter and value of what a channel's controls move, as they would live."""
+    from audiogen.engine.midi import MidiReader
+
+    reader, moves = MidiReader(), []
+    time_s = 0.0
+
+    class Moved:
+        def set(self, name: str, value: float) -> None:
+            moves.append((time_s, name, value))
+
+    for control in controls:
+        time_s = control.time_s
+        reader.feed(control.message, Moved())
+    return moves
 
 
 def _most_at_once(notes: Sequence[Note], tail_s: float) -> int:

@@ -125,8 +125,8 @@ def assign_programs(
         spec = f"{_spec_name(owners[0])}:{timbre}"
         return {**dict.fromkeys(programs, spec), None: spec}
     choices = [
-        (choice.program, f"{_spec_name(preset)}:{choice.name}")
-        for preset in presets
+        (choice.program, f"{name}:{choice.name}")
+        for name, preset in [(_spec_name(preset), preset) for preset in presets]
         for choice in preset.timbres
         if choice.program is not None
     ]

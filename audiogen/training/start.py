@@ -76,9 +76,15 @@ def choose_recipe(
     """
     given = [option for option, value in own.items() if value is not None]
     recipe = None
-    if name is None and state is not None and "average_latents" not in state:
+    grows = state is not None and "average_latents" not in state
+    if state is not None and name is not None and grows != (name != BUILT_IN):
+        raise ParameterError(
+            f"--recipe {name}: the training that is gone on from has another recipe; leave it out"
+        )
+    if state is not None and grows:
+        steps = steps or growing_recipe(state["recipe"]).steps
+    if name is None and state is not None and grows:
         recipe = growing_recipe(state["recipe"])
-        steps = steps or recipe.steps
     elif name is None and state is None and not (given or own_samples):
         name = PUBLISHED if find_device(device).type == "cuda" else None
     if recipe is None and name not in (None, BUILT_IN):
@@ -93,7 +99,7 @@ def choose_recipe(
     if given:
         raise ParameterError(
             f"{' and '.join(given)} can't be used with a recipe that grows from nothing; leave it"
-            f" out, or give --recipe {BUILT_IN}"
+            + (" out" if grows else f" out, or give --recipe {BUILT_IN}")
         )
     return replace(recipe, seed=seed, steps=steps or 0)
 

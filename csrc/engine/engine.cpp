@@ -194,7 +194,7 @@ void Engine::tick() noexcept AUDIOGEN_REALTIME {
 
 // Balance: what is in the middle is as loud on each side as it is alone.
 float Engine::gain_of(const Slot& slot, std::size_t channel) const noexcept AUDIOGEN_REALTIME {
-  const float volume = value(Parameter::kVolume);
+  const float volume = value(Parameter::kVolume) * value(Parameter::kExpression);
   if (resamplers_.size() == 1) return volume * volume;
   const float place =
       std::clamp(value(Parameter::kPan) + value(Parameter::kSpread) * slot.place, -1.0f, 1.0f);

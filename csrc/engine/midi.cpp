@@ -8,14 +8,14 @@ namespace audiogen::engine {
 
 // Controllers that are no parameters.
 static constexpr std::uint8_t kDataEntry = 6, kDataEntryLow = 38, kUnregisteredLow = 98,
-                              kUnregisteredHigh = 99, kRegisteredLow = 100, kRegisteredHigh = 101, kAllSoundOff = 120,
-                              kReset = 121, kAllNotesOff = 123;
+                              kUnregisteredHigh = 99, kRegisteredLow = 100, kRegisteredHigh = 101,
+                              kAllSoundOff = 120, kReset = 121, kAllNotesOff = 123;
 static constexpr std::uint8_t kSystemReset = 0xFF;
 static constexpr std::uint32_t kBendRange = 0;  // registered parameter
 
 // Controller 121 puts these back; volume, pan and the like it leaves alone.
 static constexpr Parameter kPutBack[] = {Parameter::kBend, Parameter::kVibrato, Parameter::kSustain,
-                                         Parameter::kMorph};
+                                         Parameter::kMorph, Parameter::kExpression};
 static_assert(std::size(kPutBack) <= MidiReader::kMostEvents);
 
 // Of a channel's message, by its kind, from note-off (0x8) on.
@@ -148,7 +148,9 @@ void MidiReader::control(std::uint8_t number, std::uint8_t value,
       }
       return;
     case kReset:
-      for (const Parameter parameter : kPutBack) *sink.next++ = moved(parameter, 0.0f, sink.offset);
+      for (const Parameter parameter : kPutBack) {
+        *sink.next++ = moved(parameter, info(parameter).initial, sink.offset);
+      }
       rpn_ = kNullRpn;
       wheel_ = 0.0f;
       return;

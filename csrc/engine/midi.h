@@ -19,7 +19,7 @@ namespace audiogen::engine {
 // what they say; system exclusive, the clock and the rest are passed over.
 class MidiReader {
  public:
-  static constexpr std::size_t kMostEvents = 4;  // that one byte can complete
+  static constexpr std::size_t kMostEvents = 5;  // that one byte can complete
 
   struct Progress {
     std::size_t n_bytes;   // read

@@ -16,6 +16,7 @@ enum class Parameter : std::uint32_t {
   kGlide,
   kSustain,
   kVibrato,
+  kExpression,
   kMorph,
   kMorphTimbre,
 };
@@ -44,6 +45,7 @@ inline constexpr ParameterInfo kParameters[] = {
     {"glide", "s", 0.0f, 10.0f, 0.0f, 0.0, 5, "Time of the way from the last note's pitch."},
     {"sustain", "", 0.0f, 1.0f, 0.0f, 0.0, 64, "Pedal: from 0.5 on, notes let go sound on."},
     {"vibrato", "semitones", 0.0f, 2.0f, 0.0f, 0.05, kChannelPressure, "Depth, at 5.5 Hz."},
+    {"expression", "", 0.0f, 1.0f, 1.0f, 0.02, 11, "Swells: a part of the volume."},
     {"morph", "", 0.0f, 1.0f, 0.0f, 0.03, 1, "From each note's timbre to `morph_timbre`."},
     {"morph_timbre", "", 0.0f, 4095.0f, 0.0f, 0.0, kNoController, "Where `morph` leads."},
 };

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shlex
 import subprocess
 import sys
 
@@ -152,6 +153,18 @@ class TestFailures:
         result = fail(error)
         assert result.status == 2
         assert "there isn't memory enough for this; ask for less" in result.err
+
+    def test_closed_streams(self, tmp_path):
+        """Their numbers stay taken: what is written to them must not reach a file."""
+        code = (
+            "import sys; from audiogen.cli import main;"
+            "main._fill_closed_streams();"
+            f"number = open({str(tmp_path / 'take')!r}, 'w').fileno();"
+            "sys.exit(number if number > 2 and sys.stdin and sys.stderr else 1)"
+        )
+        for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+            line = f"exec {shlex.quote(sys.executable)} -c {shlex.quote(code)} {closed}"
+            assert subprocess.run(["sh", "-c", line], check=False).returncode > 2, closed
 
     def test_missing_package(self, fail):
         result = fail(ModuleNotFoundError("No module named 'torch'", name="torch.nn"))

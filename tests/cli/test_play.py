@@ -274,7 +274,7 @@ class TestCommand:
         audio.grown = 8
         result = call("play murmur --seconds 0.3 --block 64")
         assert result.status == 0, result
-        assert result.err.count("takes 512 samples at once, where it began with 64") == 1
+        assert result.err.count("takes 512 samples at once now") == 1
 
     def test_a_name_that_fits_two_cards(self, audio: FakeAudio) -> None:
         from audiogen.engine.sound_card import find_device
@@ -379,12 +379,18 @@ class TestKeys:
             ("\x1b[99;5u\x1b[100;5u", [Key("q")]),
             ("\x1b[3~\x1b[15~\x1bOP", []),
             ("\x1b[?1;2u\x1b[1;?A\x1b[97;5:?u\x1b[>1u\x1b[?2026;2$y\x1b[1 q", [Key("up")]),
-            ("\x1ba", [Key("\x1b"), Key("a")]),
+            ("\x1ba\x1b[[A", [Key("a")]),
             ("é;'", [Key("é"), Key(";"), Key("'")]),
         ],
     )
     def test_parse(self, text: str, keys: list[Key]) -> None:
         assert Keyboard(-1).parse(text) == keys
+
+    def test_a_sequence_without_an_end_is_let_go(self) -> None:
+        keyboard = Keyboard(-1)
+        for _ in range(3):
+            keyboard.parse("\x1b[" + "9" * 5000)
+        assert keyboard.parse("ua")[-1] == Key("a")
 
     @pytest.mark.parametrize("text", ["\x1b[A", "\x1bOA", "\x1b[1;2A", "\x1b[?2026;2$y"])
     def test_a_sequence_may_come_in_pieces(self, text: str) -> None:

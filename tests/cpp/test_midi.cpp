@@ -143,6 +143,7 @@ static void parameters() {
   CHECK(moves(read({0xB0, 7, 0}), Parameter::kVolume, 0.0));
   CHECK(moves(read({0xB0, 7, 64}), Parameter::kVolume, 0.5));
   CHECK(moves(read({0xBF, 7, 127}), Parameter::kVolume, 1.0));
+  CHECK(moves(read({0xB0, 11, 64}), Parameter::kExpression, 0.5));
   CHECK(moves(read({0xB0, 10, 0}), Parameter::kPan, -1.0));
   CHECK(moves(read({0xB0, 10, 64}), Parameter::kPan, 0.0));
   CHECK(moves(read({0xB0, 10, 127}), Parameter::kPan, 1.0));
@@ -190,12 +191,13 @@ static void ends_of_all() {
   CHECK(events.size() == 4 && is_on(events[3], 60.0f, 2));
 
   const std::vector<Event> reset = read({0xB0, 121, 0});
-  CHECK(reset.size() == 4);
+  CHECK(reset.size() == 5);
   for (const Parameter parameter :
        {Parameter::kBend, Parameter::kVibrato, Parameter::kSustain, Parameter::kMorph}) {
     CHECK(std::any_of(reset.begin(), reset.end(),
                       [&](const Event& event) { return moves({event}, parameter, 0.0); }));
   }
+  CHECK(moves({reset[4]}, Parameter::kExpression, 1.0));
 }
 
 // Any bytes, cut anywhere, into any room: the same events, all within bounds.

@@ -15,7 +15,7 @@ import pytest
 import audiogen
 from audiogen.engine import fallback_engine
 from audiogen.engine import fallback_gansynth as fallback
-from audiogen.engine.synth import ALL_OFF, EVENT, NOTE_OFF, NOTE_ON, PARAMETER
+from audiogen.engine.events import ALL_OFF, EVENT, NOTE_OFF, NOTE_ON, PARAMETER
 from audiogen.errors import FormatError, ParameterError
 from audiogen.ops import _native
 from audiogen.presets import GeneratorTable, weight_shapes
@@ -277,6 +277,7 @@ HANDS_ON: list[Happening] = [
     knob(0.130, "sustain", 1.0),
     (0.135, NOTE_OFF, 1, 0, 0.0, 0.0),  # held by the pedal
     knob(0.200, "vibrato", 0.5),
+    knob(0.205, "expression", 0.6),
     knob(0.230, "bend", float("nan")),
     knob(0.235, "pan", 99.0),
     (0.240, PARAMETER, 999, 0, 0.0, 1.0),
@@ -309,7 +310,16 @@ def test_parameters_move_as_in_the_native_engine(native, conditioning, n_channel
     assert got.shape[1:] == ((2,) if n_channels == 2 else ())
     assert_same(got, want)
     assert max(sounding) == 3 and sounding[-1] == 0
-    for knob_left_out in ("pan", "volume", "bend", "morph", "glide", "sustain", "vibrato"):
+    for knob_left_out in (
+        "pan",
+        "volume",
+        "expression",
+        "bend",
+        "morph",
+        "glide",
+        "sustain",
+        "vibrato",
+    ):
         index = fallback_engine.INDEX[knob_left_out]
         rest = [e for e in HANDS_ON if not (e[1] == PARAMETER and e[2] == index)]
         engines[1].reset(5)
@@ -596,3 +606,22 @@ def test_refuses_a_block_that_is_too_long(module):
     engine = module.Engine(instrument(module), MODEL_RATE, 512, 1)
     with pytest.raises(ParameterError, match="n=513"):
         engine.process(513, np.zeros(0, EVENT))
+
+
+def test_everything_but_live_playing_works_without_the_compiled_module():
+    code = """
+import sys
+
+sys.modules["audiogen._native"] = None  # before anything else is imported
+import audiogen
+
+assert len(audiogen.load("plucked").render("C4:0.05")) > 800
+assert len(audiogen.load("percussion-sketch").generate(seconds=0.05)) == 800
+try:
+    audiogen.Player("plucked")
+except audiogen.errors.MissingPackageError as error:
+    print("told:", error)
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith("told:")

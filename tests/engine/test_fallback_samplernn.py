@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from audiogen.engine import fallback_samplernn
-from audiogen.engine.synth import EVENT, NOTE_OFF, NOTE_ON
+from audiogen.engine.events import EVENT, NOTE_OFF, NOTE_ON
 from audiogen.errors import FormatError, ParameterError
 from audiogen.ops import _native, philox_uniform
 from audiogen.presets import SamplernnTable, weight_shapes

@@ -10,10 +10,10 @@ import pytest
 
 native = pytest.importorskip("audiogen._native")
 
+from audiogen.engine.events import ALL_OFF, EVENT, NOTE_OFF, NOTE_ON, PARAMETER  # noqa: E402
 from audiogen.engine.midi import MidiReader  # noqa: E402
 from audiogen.engine.networks import open_network  # noqa: E402
 from audiogen.engine.parameters import INDEX, PARAMETERS  # noqa: E402
-from audiogen.engine.synth import ALL_OFF, EVENT, NOTE_OFF, NOTE_ON, PARAMETER  # noqa: E402
 from audiogen.errors import ParameterError  # noqa: E402
 from audiogen.presets import load_preset  # noqa: E402
 

@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 native = pytest.importorskip("audiogen._native")
 
-from audiogen.engine.synth import EVENT, NOTE_OFF, NOTE_ON  # noqa: E402
+from audiogen.engine.events import EVENT, NOTE_OFF, NOTE_ON  # noqa: E402
 from audiogen.errors import ParameterError  # noqa: E402
 from audiogen.models.samplernn import SampleRNN, SampleRNNConfig, export_weights  # noqa: E402
 

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 pytest.importorskip("audiogen._native")
 
 from audiogen.engine import Player, Synth
+from audiogen.engine.events import EVENT, NOTE_OFF, NOTE_ON, PARAMETER
 from audiogen.engine.midi import MidiReader
 from audiogen.engine.parameters import INDEX, PARAMETERS, Knobs
-from audiogen.engine.synth import EVENT, NOTE_OFF, NOTE_ON, PARAMETER
 from audiogen.errors import ParameterError, PresetError
 from audiogen.notes import Note
 
@@ -172,6 +172,9 @@ class TestKnobs:
     def test_volume(self, player: Player) -> None:
         before = level(played(player, RATE // 4))
         player.volume = 0.5  # its square is the gain
+        played(player, RATE // 20)
+        assert level(played(player, RATE // 4)) == pytest.approx(before / 4, rel=0.3)
+        player.volume, player.expression = 1.0, 0.5  # both are as one
         played(player, RATE // 20)
         assert level(played(player, RATE // 4)) == pytest.approx(before / 4, rel=0.3)
         player.volume = 0
@@ -371,7 +374,7 @@ def heard(*pieces: bytes) -> list[tuple]:
     return told.calls
 
 
-RESET = [("bend", 0.0), ("vibrato", 0.0), ("sustain", 0.0), ("morph", 0.0)]
+RESET = [(name, 0.0) for name in ("bend", "vibrato", "sustain", "morph")] + [("expression", 1.0)]
 
 
 class TestMidi:
@@ -408,7 +411,7 @@ class TestMidi:
             ("B0 78 00 7B 00 7D 00", [("all off", True), ("all off", False), ("all off", False)]),
             ("B0 79 00", RESET),
             ("FF", [("all off", True)]),
-            ("B0 0B 40 20 01", []),
+            ("B0 0B 40 20 01", [("expression", 0.5)]),
         ],
     )
     def test_messages(self, data: str, calls: list[tuple]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ import soxr
 pytest.importorskip("audiogen._native")
 
 import audiogen
-from audiogen.engine import Synth, render_score
-from audiogen.engine.synth import EVENT, NOTE_OFF, NOTE_ON
+from audiogen.engine import Player, Synth, render_score
+from audiogen.engine.events import EVENT, NOTE_OFF, NOTE_ON
 from audiogen.errors import ParameterError, PresetError
-from audiogen.notes import Note, Score
+from audiogen.notes import Control, Note, Score
 
 RATES = (16000, 22050, 44100, 48000, 96000)
 NOTE_SEED = 0x9E3779B97F4A7C15  # seeds of successive notes are this far apart
@@ -84,6 +85,33 @@ def make_preset(tmp_path: Path, write_tiny: Callable[..., Path]) -> Callable[...
 @pytest.fixture
 def synth(make_preset: Callable[..., Path]) -> Synth:
     return Synth(make_preset())
+
+
+def test_controls_move_their_channel_as_they_would_live(synth: Synth) -> None:
+    rate = synth.sample_rate
+    messages = (0.1, "b06500"), (0.1, "b06400"), (0.1, "b00607"), (0.2, "e07f7f"), (0.3, "b00740")
+    controls = [Control(time_s, 0, bytes.fromhex(message)) for time_s, message in messages]
+    low, high = Note(0.0, 0.6, 45), Note(0.05, 0.5, 64, channel=1)
+    moved = synth.render(Score([low], controls))
+    with Player(synth, rate, rate) as player:
+        player.note_on(45)
+        live = [player.process(rate // 5)]
+        player.bend = 7
+        live.append(player.process(rate // 10))
+        player.volume = 0.5
+        live.append(player.process(3 * rate // 10))
+        heard = np.concatenate(live)[player.latency :, 0]
+    assert np.array_equal(moved[: len(heard)], heard)
+    still = synth.render([high])
+    assert not np.array_equal(synth.render([low])[: len(heard)], heard) and len(still) < len(moved)
+    both = synth.render(Score([low, high], controls))
+    moved[: len(still)] += still
+    assert np.array_equal(both, moved)
+    pieces = synth.stream_notes(Score([low, high], controls), 300)
+    assert np.array_equal(np.concatenate(list(pieces)), both)
+    score = Score([replace(low, program=7), high], controls)
+    voices = {7: str(synth.preset.folder), None: str(synth.preset.folder)}
+    assert np.array_equal(render_score(score, voices, sample_rate=rate), both)
 
 
 def engine_of(synth: Synth, rate: int, voices: int = 8, seed: int = 0) -> Any:

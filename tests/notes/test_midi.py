@@ -72,6 +72,27 @@ def test_a_quarter_note_lasts_half_a_second_by_default(read):
     assert note == Note(0.5, 0.5, 60, 1.0, 0, 0)
 
 
+def wheel(ticks: int, value: int, channel: int = 0) -> bytes:
+    return wait(ticks) + bytes([0xE0 | channel, value & 127, value >> 7])
+
+
+def test_wheels_and_faders_are_of_their_channel(read):
+    played = control(0, 7, 64, 1) + on(480) + off(480) + on(0, channel=2) + off(480, channel=2)
+    moved = wheel(480, 7 << 7, 1) + control(0, 1, 99) + control(0, 64, 0) + wait(240) + b"\xd1\x05"
+    score = read(midi(played + END, moved + END))
+    assert [(c.time_s, c.channel, c.message.hex()) for c in score.controls] == [
+        (0.0, 1, "b10740"),
+        (0.0, 0, "b00764"),  # General MIDI's, since another channel says its own
+        (0.0, 2, "b00764"),
+        (0.5, 1, "e10007"),
+        (0.75, 1, "d105"),
+    ]
+    assert read(midi(wheel(0, 7, 3) + on(0) + off(480) + END)).controls[0].message == b"\xe3\x07\0"
+    parts = Score([Note(0.0, 1.0, 60, channel=c) for c in (0, 3, 5)], score.controls).by_channel()
+    assert [[n.channel for n in part] for part in parts] == [[0], [3, 5]]
+    assert [len(part.controls) for part in parts] == [1, 0]
+
+
 def test_tempo_change_in_the_middle_of_a_note(read):
     conductor = tempo(240, 1_000_000) + END
     [note] = read(midi(conductor, on(0) + off(480) + END))

@@ -379,7 +379,10 @@ def test_notes_become_a_preset_that_plays(
     weights = (Path(name, "weights.safetensors").read_bytes() for name in ("out", "packed"))
     assert next(weights) == next(weights)
     assert run(*words, "--resume") == 0
+    assert run(*words, "--resume", "--recipe", "mine.toml") == 0
     capsys.readouterr()
+    assert run(*words, "--resume", "--recipe", "built-in") == 2
+    assert "has another recipe; leave it out" in capsys.readouterr().err
     assert run(*words, "--resume", "--recipe", "gansynth-small") == 2
     assert "another recipe" in capsys.readouterr().err
 

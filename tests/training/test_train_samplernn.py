@@ -246,6 +246,8 @@ def test_a_training_goes_on_without_its_options(recordings, notes, tmp_path, kin
     assert run(*words, "--resume") == 0
     assert (out / "weights.safetensors").read_bytes() == weights
     assert load_preset(out).training.seed == 3
+    folder = ("train", words[2], "-o", out, "--resume")  # which would choose by listening
+    assert run(*folder) == 0 and (out / "weights.safetensors").read_bytes() == weights
 
 
 def test_what_a_training_begins_with_is_known_before_sounds_are_read(recordings, tmp_path, capsys):
@@ -557,6 +559,7 @@ def test_a_preset_is_also_of_the_licences_that_it_began_with(recordings, tmp_pat
     assert run(*words, "-o", names[1], "--licence", "MIT", "--from", names[0]) == 0
     assert run(*words, "-o", names[2], "--licence", "MIT", "--from", names[1]) == 0
     again = (*words, "-o", names[2], "--licence", "CC0-1.0", "--resume")
+    assert run(*again, "--from", names[0]) == 2 and run(*again, "--from", names[1]) == 0
     assert run(*again) == 0
     licences = [(preset.licence, preset.data.licence) for preset in map(load_preset, names)]
     both = "MIT AND CC-BY-SA-3.0"

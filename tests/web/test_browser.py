@@ -471,7 +471,8 @@ def test_a_midi_keyboard_plays(open_page):
         ("set", "bend", 3.5),
         ("set", "bend", -3.5),
         ("note_on", "harp", None),
-        *(("set", name, 0) for name in ("bend", "vibrato", "sustain")),
+        *(("set", name, 0) for name in ("bend", "sustain", "vibrato")),
+        ("set", "expression", 1),
         ("note_off", None, None),
     ]
 

@@ -10,7 +10,8 @@ import { Shelf } from "./shelf.js";
 import { Spectrogram } from "./spectrogram.js";
 
 const BEND_RANGE = 2; // semitones each way
-const NO_DIAL = new Set(["bend", "sustain", "morph_timbre"]); // they have a wheel, a pedal, the pad
+// They have a wheel, a pedal, the pad; the last is a MIDI keyboard's own.
+const NO_DIAL = new Set(["bend", "sustain", "morph_timbre", "expression"]);
 const $ = (id) => document.getElementById(id);
 
 const stored = { get: (key) => localStorage.getItem(key), set: (k, v) => localStorage.setItem(k, v) };
@@ -70,7 +71,7 @@ function showParameters() {
     $(id).hidden = !preset.parameters.some((p) => p.name === name);
   }
   if ($("sustain").ariaPressed === "true") send("sustain", 1);
-  if (+wheel.value) send("bend", BEND_RANGE * wheel.value);
+  if (turned.bend) send("bend", turned.bend);
 }
 
 function send(parameter, value) {
@@ -83,6 +84,7 @@ function send(parameter, value) {
 // From outside of the page: MIDI controllers.
 function set(parameter, value) {
   dials[parameter]?.set(value);
+  if (parameter === "morph") leaning = {}; // the pad's next one is said anew
   if (parameter === "bend") wheel.value = value / BEND_RANGE;
   if (parameter === "sustain") press("sustain", value > 0);
   else send(parameter, value);

@@ -1,8 +1,9 @@
-// Keyboards at the computer's MIDI ports: what they say means what it does to `audiogen play`.
+// Keyboards at the computer's MIDI ports, read as `audiogen play` reads them; but programs move the
+// pad's cursor, and all sound off lets notes go.
 
 const LARGEST_BEND = 48; // semitones
 const [WHEEL, PRESSURE] = [-2, -3]; // controllers without a number, as the server's table has them
-const RESET = ["bend", "vibrato", "sustain", "morph"]; // what controller 121 puts back: RP-015
+const RESET = ["bend", "vibrato", "sustain", "morph", "expression"]; // what controller 121 puts back: RP-015
 const [NO_PARAMETER, BEND_RANGE] = ["127 127", "0 0"]; // registered parameters, upper byte first
 
 // notes: a Notes; set(parameter, value); choose(program); parameters(): the server's table.
@@ -57,7 +58,7 @@ class Reader {
       if (this.wheel) this.bend(parameters);
     } else if (number === 120 || number >= 123) this.notes.releaseAll();
     else if (number === 121) {
-      RESET.forEach((name) => this.set(name, 0));
+      for (const { name, initial } of parameters) if (RESET.includes(name)) this.set(name, initial);
       this.registered = NO_PARAMETER;
       this.wheel = 0;
     } else this.turn(number, value, parameters);
