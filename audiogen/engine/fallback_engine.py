@@ -308,7 +308,14 @@ class Engine:
         if index >= len(parameters) or not np.isfinite(value):
             return
         row = parameters[index]
-        self._parameters[row["name"]].move_to(float(np.clip(value, row["lowest"], row["highest"])))
+        parameter, wanted = (
+            self._parameters[row["name"]],
+            np.clip(value, row["lowest"], row["highest"]),
+        )
+        if self.n_sounding == 0:  # nobody hears the step
+            parameter.set(float(wanted))
+        else:
+            parameter.move_to(float(wanted))
         self._stale = True
         if self._value("sustain") < 0.5:
             for slot in self._slots:

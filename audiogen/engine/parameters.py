@@ -19,7 +19,7 @@ class Parameter:
     name, unit : str
     lowest, highest, initial : float
     smoothing_s : float, s
-        How long a move from one value to another takes.
+        How long a move from one value to another takes, while something sounds.
     controller : int
         Of MIDI: its number, or -1 for none, -2 for the pitch wheel, -3 for channel pressure.
     help : str

@@ -294,7 +294,12 @@ void Engine::note_off(Slot& slot) noexcept AUDIOGEN_REALTIME {
 void Engine::set(const Event& event) noexcept AUDIOGEN_REALTIME {
   if (event.id >= kParameterCount || !std::isfinite(event.value)) return;
   const ParameterInfo& info = kParameters[event.id];
-  parameters_[event.id].move_to(std::clamp(event.value, info.lowest, info.highest));
+  const float wanted = std::clamp(event.value, info.lowest, info.highest);
+  if (n_sounding() == 0) {  // nobody hears the step
+    parameters_[event.id].set(wanted);
+  } else {
+    parameters_[event.id].move_to(wanted);
+  }
   stale_ = true;
   if (value(Parameter::kSustain) >= 0.5f) return;
   for (Slot& slot : slots_) {

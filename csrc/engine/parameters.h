@@ -27,7 +27,7 @@ struct ParameterInfo {
   float lowest;
   float highest;
   float initial;
-  double smoothing_s;  // time of a move from one value to another; 0: at once
+  double smoothing_s;  // of a move from one value to another that is heard; 0: at once
   int controller;      // of MIDI, 0 .. 127; kNoController, kPitchWheel, kChannelPressure
   const char* help;
 };

@@ -102,6 +102,14 @@ def test_controls_move_their_channel_as_they_would_live(synth: Synth) -> None:
         live.append(player.process(3 * rate // 10))
         heard = np.concatenate(live)[player.latency :, 0]
     assert np.array_equal(moved[: len(heard)], heard)
+    first = [Control(0.0, 0, bytes.fromhex(message)) for message in ("e07f7f", "b00740")]
+    begun = synth.render(Score([low], first))  # no glide from where the wheel was, and no fade
+    with Player(synth, rate, rate) as player:
+        player.bend, player.volume = 2, 0.5
+        player.process(rate)
+        player.note_on(45)
+        heard_begun = player.process(rate // 2)[player.latency :, 0]
+    assert np.array_equal(begun[: len(heard_begun)], heard_begun)
     still = synth.render([high])
     assert not np.array_equal(synth.render([low])[: len(heard)], heard) and len(still) < len(moved)
     both = synth.render(Score([low, high], controls))
