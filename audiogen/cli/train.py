@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 
 from audiogen.cli.train_gansynth import gansynth
 from audiogen.cli.train_samplernn import samplernn
-from audiogen.cli.training_run import family_of_run, say
+from audiogen.cli.training_run import run_beside, say
 from audiogen.errors import ParameterError
 
 DEFAULT_MINUTES = 50  # of a SampleRNN whose length nobody said
@@ -33,7 +33,7 @@ class Families(TyperGroup):
         from audiogen.data.choice import choose_family
 
         folder, *rest = args
-        family, rest = _taken("--family", rest)
+        family, rest = _taken(rest, "--family")
         if family not in (None, *self.commands):
             raise ParameterError(f"--family {family!r} isn't one of {', '.join(self.commands)}")
         if not Path(folder).is_dir():
@@ -41,7 +41,11 @@ class Families(TyperGroup):
                 f"{folder!r} is neither a folder of sounds nor one of {', '.join(self.commands)}"
             )
         if family is None and "--resume" in rest:
-            family = family_of_run(_said("--run", rest), _said("--output", rest, "-o"))
+            from audiogen.training.pack import family_of
+
+            run, output = _taken(rest, "--run")[0], _taken(rest, "--output", "-o")[0]
+            if run or output:
+                family = family_of(Path(run) if run else run_beside(Path(str(output))))
         if family is None and "--help" not in rest:
             family, why = choose_family(folder)
             say(f"{family}: {why}; --family overrules")
@@ -52,18 +56,15 @@ class Families(TyperGroup):
         return family, self.commands[family], [folder, *rest]
 
 
-def _taken(option: str, args: list[str]) -> tuple[str | None, list[str]]:
-    """The value of an option, and the arguments without it."""
+def _taken(args: list[str], *names: str) -> tuple[str | None, list[str]]:
+    """The value of an option, by any of its names, and the arguments without it."""
     for i, arg in enumerate(args):
-        if arg == option and i + 1 < len(args):
+        if arg in names and i + 1 < len(args):
             return args[i + 1], args[:i] + args[i + 2 :]
-        if arg.startswith(f"{option}="):
-            return arg.partition("=")[2], args[:i] + args[i + 1 :]
+        name, _, value = arg.partition("=")
+        if name in names and name != arg:
+            return value, args[:i] + args[i + 1 :]
     return None, args
-
-
-def _said(option: str, args: list[str], short: str = "") -> str | None:
-    return _taken(option, args)[0] or (_taken(short, args)[0] if short else None)
 
 
 app = typer.Typer(

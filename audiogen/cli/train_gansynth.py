@@ -135,7 +135,7 @@ def gansynth(
     processes = Processes.launched()
     checkpoints, state = begin(data, output, run, resume, processes)
     require_family(state, "gansynth")
-    to_begin_with(None if start == "none" else start, "gansynth", state)
+    first: Any = start if start == "none" else to_begin_with(start, "gansynth", state)
     if seed is None:
         seed = 0 if state is None else state["recipe"]["seed"]
     own = {
@@ -165,7 +165,7 @@ def gansynth(
     options = {"seed": seed, **given(shares)}
     by: Any = split_by and split_by.value
     trainer = begin_training(
-        notes, chosen, device, options, steps, start, by, state, say, processes
+        notes, chosen, device, options, steps, first, by, state, say, processes
     )
     if n_outside := len(notes) - len(trainer.notes.note_names):
         lowest = trainer.recipe.generator.pitch_min

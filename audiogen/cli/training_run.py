@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
@@ -56,29 +55,23 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
+def run_beside(output: Path) -> Path:
+    """Where the checkpoints of a preset's training are unless another place is named."""
+    return output.with_name(output.name + ".run")
+
+
 def begin(
     data: Path, output: Path, run: Path | None, resume: bool, processes: Processes
 ) -> tuple[Checkpoints, dict[str, Any] | None]:
     """Where checkpoints are, and the state of the newest; the first process looks for all."""
     from audiogen.training.checkpoints import Checkpoints
 
-    run = run or output.with_name(output.name + ".run")
+    run = run or run_beside(output)
     if processes.first:
         _check_places(data, output, run)
         checkpoints = _checkpoints(run, resume)
         return checkpoints, processes.told(checkpoints.newest())
     return Checkpoints(run, say), processes.told(None)
-
-
-def family_of_run(run: str | None, output: str | None) -> str | None:
-    """The family of the training that is gone on from, as its card says."""
-    from audiogen.training.pack import CARD_NAME
-
-    try:
-        card = json.loads((Path(run or f"{output}.run") / CARD_NAME).read_text(encoding="utf-8"))
-        return str(card["fields"]["kind"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None  # what is missing is told where it's read
 
 
 def require_family(state: dict[str, Any] | None, family: str) -> None:

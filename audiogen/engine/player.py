@@ -18,7 +18,7 @@ from audiogen.engine.synth import Synth
 from audiogen.errors import ParameterError
 from audiogen.notes import parse_pitch
 from audiogen.ops import _native
-from audiogen.presets import Preset, assign_programs, load_preset, split_spec
+from audiogen.presets import Preset, load_preset, timbre_of_program
 
 LONGEST_MARGIN_MS = 5000.0
 LOAD_SMOOTHING_S = 0.3
@@ -278,7 +278,7 @@ class Player(Knobs):
         if not 0 <= number <= 127:
             raise ParameterError(f"program {number} isn't one; give 0 to 127")
         if self.timbres:
-            self.timbre = split_spec(assign_programs([number], [self.preset])[number])[1] or ""
+            self.timbre = timbre_of_program(number, [self.preset])[1] or ""
 
     def change_preset(self, preset: str | PathLike[str] | Preset) -> None:
         """Play the next notes with another preset; those that sound fade out in 20 ms.

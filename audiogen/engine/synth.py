@@ -363,11 +363,7 @@ class Synth(Knobs):
     ) -> np.ndarray:
         mixed, n_transposed, done = np.zeros(0, np.float32), 0, 0
         for part in score.by_channel():
-
-            def report(fraction: float, before: int = done, size: int = len(part)) -> None:
-                if progress:
-                    progress((before + fraction * size) / len(score))
-
+            report = _of_part(progress, done, len(part), len(score))
             engine, blocks = self._blocks(part, rate, seed, timbre, BLOCK, report)
             mixed = _added(mixed, np.concatenate([np.zeros(0, np.float32), *blocks]))
             n_transposed += engine.n_transposed
@@ -493,11 +489,7 @@ def render_score(
     mixed, done = np.zeros(0, np.float32), 0
     for voice, part in parts.items():
         name, timbre = split_spec(voice)
-
-        def report(fraction: float, before: int = done, size: int = len(part)) -> None:
-            if progress:
-                progress((before + fraction * size) / n_notes)
-
+        report = _of_part(progress, done, len(part), n_notes)
         mixed = _added(mixed, synths[name]._play(part, rate, seed, timbre, report))
         done += len(part)
     return change_level(mixed, gain_db, normalize)
@@ -569,6 +561,13 @@ def _music(notes: Any) -> Score:
     if n_drums:
         warnings.warn(f"{n_drums} drum notes are left out; no preset has drums", stacklevel=3)
     return music
+
+
+def _of_part(
+    progress: Callable[[float], None] | None, before: int, size: int, total: int
+) -> Callable[[float], None] | None:
+    """What tells the progress of a part of the work."""
+    return progress and (lambda fraction: progress((before + fraction * size) / total))
 
 
 def _added(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -170,8 +170,10 @@ def _read_file(
     start_s = 0.0
     for together in [tracks] if kind < 2 else [[track] for track in tracks]:
         clock = _Clock(division, together)
-        notes += _notes_of_tracks(clock, together, start_s)
-        controls += _controls_of_tracks(clock, together, start_s)
+        # What moves a channel may stand in any track.
+        shared = sorted((e for track in together for e in track), key=lambda event: event[0])
+        notes += _notes_of_tracks(clock, together, shared, start_s)
+        controls += _controls(clock, shared, start_s)
         start_s += max((clock(track[-1][0]) for track in together if track), default=0.0)
     loud = {c.channel for c in controls if c.message[0] >> 4 == 0xB and c.message[1] == _VOLUME}
     if loud:
@@ -186,10 +188,7 @@ _CONTROLLERS = {_VOLUME, 10, 11, 6, 38, 98, 99, 100, 101, 121}
 _USUAL_VOLUME = bytes((0xB0, _VOLUME, 100))
 
 
-def _controls_of_tracks(
-    clock: _Clock, tracks: list[list[tuple[int, Any]]], start_s: float
-) -> list[Control]:
-    shared = sorted((event for track in tracks for event in track), key=lambda event: event[0])
+def _controls(clock: _Clock, shared: list[tuple[int, Any]], start_s: float) -> list[Control]:
     return [
         Control(start_s + clock(tick), message.channel, bytes(message.bytes()))
         for tick, message in shared
@@ -199,12 +198,16 @@ def _controls_of_tracks(
 
 
 def _notes_of_tracks(
-    clock: _Clock, tracks: list[list[tuple[int, Any]]], start_s: float
+    clock: _Clock,
+    tracks: list[list[tuple[int, Any]]],
+    shared: list[tuple[int, Any]],
+    start_s: float,
 ) -> list[Note]:
-    """Notes of tracks that play together, `start_s` later than their own clock says."""
+    """Notes of tracks that play together, `start_s` later than their own clock says.
+
+    Tracks without a program or pedal of their own have their channel's, of all events in `shared`.
+    """
     last_tick = max((track[-1][0] for track in tracks if track), default=0)
-    # A channel's program and pedal, from all tracks: for tracks that set none themselves.
-    shared = sorted((event for track in tracks for event in track), key=lambda event: event[0])
     notes = []
     for track in tracks:
         for channel in sorted({m.channel for _, m in track if m.type == "note_on"}):

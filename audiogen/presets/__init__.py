@@ -21,7 +21,12 @@ from audiogen.presets.latents import (
     write_latent,
 )
 from audiogen.presets.layout import latent_map, place
-from audiogen.presets.programs import assign_programs, presets_to_play, split_spec
+from audiogen.presets.programs import (
+    assign_programs,
+    presets_to_play,
+    split_spec,
+    timbre_of_program,
+)
 from audiogen.presets.schema import (
     PREVIEW_PICTURE,
     PREVIEW_SOUND,
@@ -69,6 +74,7 @@ __all__ = [
     "require_replaceable",
     "search_folders",
     "split_spec",
+    "timbre_of_program",
     "weight_faults",
     "weight_shapes",
     "write_latent",

@@ -124,19 +124,24 @@ def assign_programs(
             raise PresetError(f"timbre {timbre!r} isn't known" + suggest(timbre, names))
         spec = f"{_spec_name(owners[0])}:{timbre}"
         return {**dict.fromkeys(programs, spec), None: spec}
-    choices = [
-        (choice.program, f"{name}:{choice.name}")
-        for name, preset in [(_spec_name(preset), preset) for preset in presets]
-        for choice in preset.timbres
-        if choice.program is not None
-    ]
-    default = f"{_spec_name(presets[0])}:{presets[0].default_timbre}"
+    spec_names = {preset.folder: _spec_name(preset) for preset in presets}
     chosen: dict[int | None, str] = {}
     for program in programs:
-        family = [choice for choice in choices if choice[0] // 8 == program // 8]
-        nearest = min(family, key=lambda choice: abs(choice[0] - program), default=(-1, default))
-        chosen[program] = nearest[1]
-    return {**chosen, None: default}
+        preset, name = timbre_of_program(program, presets)
+        chosen[program] = f"{spec_names[preset.folder]}:{name}"
+    return {**chosen, None: f"{spec_names[presets[0].folder]}:{presets[0].default_timbre}"}
+
+
+def timbre_of_program(program: int, presets: Sequence[Preset]) -> tuple[Preset, str | None]:
+    """The preset and the timbre that a General MIDI program chooses, as `assign_programs` says."""
+    family = [
+        (abs(timbre.program - program), preset, timbre.name)
+        for preset in presets
+        for timbre in preset.timbres
+        if timbre.program is not None and timbre.program // 8 == program // 8
+    ]
+    default = (0, presets[0], presets[0].default_timbre)
+    return min(family, key=lambda choice: choice[0], default=default)[1:]
 
 
 def _spec_name(preset: Preset) -> str:

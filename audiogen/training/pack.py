@@ -112,6 +112,14 @@ def said_before(run: Path, say: Callable[[str], None]) -> tuple[str | None, dict
     return card["command"], kept | fields.get("sampling", {})
 
 
+def family_of(run: Path) -> str | None:
+    """The family of the training in a folder; None if its card can't be read."""
+    try:
+        return str(_read_card(run)["fields"]["kind"])
+    except FormatError:
+        return None
+
+
 def _read_card(run: Path) -> dict[str, Any]:
     path = run / CARD_NAME
     if not path.is_file():

@@ -110,7 +110,7 @@ def begin_training(
     device: str | None,
     options: dict[str, Any],
     steps: int | None,
-    start: str | None,
+    start: Preset | Literal["none"] | None,
     split_by: Literal["note", "instrument"] | None,
     state: dict[str, Any] | None,
     say: Callable[[str], None],
@@ -126,8 +126,8 @@ def begin_training(
     options : dict
         Of `gansynth.Recipe`, for the built-in one, as are the next three.
     steps : int, optional
-    start : str, optional
-        The preset to begin with, or ``none``; without one, the nearest for fewer than `FEW_NOTES`.
+    start : Preset or "none", optional
+        To begin with; without one, the nearest for fewer than `FEW_NOTES`.
     split_by : "note" or "instrument", optional
         What is held out, as ``split.json`` says where it is by the same. Without it whole
         instruments where the recipe's share is one or more of them: fewer are all taught, since
@@ -169,7 +169,7 @@ def _begin_built_in(
     notes: gansynth.Notes,
     options: dict[str, Any],
     steps: int | None,
-    start: str | None,
+    start: Preset | Literal["none"] | None,
     state: dict[str, Any] | None,
     say: Callable[[str], None],
     processes: Processes,
@@ -188,7 +188,7 @@ def _begin_built_in(
     if start == "none":
         return make(**options | ({"steps": steps} if steps else {}))
     trainer = make(steps=steps or STEPS, learning_rate=LEARNING_RATE, **options)
-    preset = nearest_preset(trainer) if start is None else load_preset(start)
+    preset = nearest_preset(trainer) if start is None else start
     if preset is None:
         say("no preset has the sizes of this training, so it begins anew")
         return _begin_built_in(notes, options, steps, "none", None, say, processes)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiogen.errors import AudiogenError, ParameterError
-from audiogen.presets import Preset, assign_programs, split_spec
+from audiogen.presets import Preset, timbre_of_program
 from audiogen.web.messages import EVENTS
 from audiogen.web.sources import VOICES, Source
 
@@ -242,7 +242,5 @@ def _timbres_of_programs(preset: Preset) -> list[int]:
     """Which timbre each General MIDI program chooses."""
     if not preset.timbres:
         return []
-    programs = range(128)
-    chosen = assign_programs(programs, [preset])
-    names = [split_spec(chosen[program])[1] for program in programs]
-    return [preset.timbre_names.index(preset.timbre(name).name) for name in names]
+    chosen = (timbre_of_program(program, [preset])[1] for program in range(128))
+    return [preset.timbre_names.index(preset.timbre(name).name) for name in chosen]

@@ -1,12 +1,21 @@
-"""An installation without the compiled module, as a fixture."""
+"""The compiled module, and an installation without it, as fixtures."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import ModuleType
 
 import pytest
 
 from audiogen.ops import _native
+
+
+@pytest.fixture
+def native() -> ModuleType:
+    module = _native.find()
+    if module is None:
+        pytest.skip("audiogen._native is not built, so there is nothing to compare with")
+    return module
 
 
 @pytest.fixture

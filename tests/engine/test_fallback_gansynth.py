@@ -30,14 +30,6 @@ SUSTAIN = {"loop_start_frame": 5, "loop_end_frame": 22, "release_frame": 24}
 TOLERANCE = 1e-4  # of full scale
 
 
-@pytest.fixture
-def native() -> ModuleType:
-    module = _native.find()
-    if module is None:
-        pytest.skip("audiogen._native is not built, so there is nothing to compare with")
-    return module
-
-
 @pytest.fixture(params=["native", "fallback"])
 def module(request: pytest.FixtureRequest) -> ModuleType:
     return fallback if request.param == "fallback" else request.getfixturevalue("native")

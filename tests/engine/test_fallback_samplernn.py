@@ -12,7 +12,7 @@ import pytest
 from audiogen.engine import fallback_samplernn
 from audiogen.engine.events import EVENT, NOTE_OFF, NOTE_ON
 from audiogen.errors import FormatError, ParameterError
-from audiogen.ops import _native, philox_uniform
+from audiogen.ops import philox_uniform
 from audiogen.presets import SamplernnTable, weight_shapes
 from audiogen.representation.levels import dequantise, silence
 from audiogen.representation.note_features import note_features
@@ -41,14 +41,6 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "note": NOTE,
 }
 MOST = 1e-4  # between logits
-
-
-@pytest.fixture
-def native() -> ModuleType:
-    module = _native.find()
-    if module is None:
-        pytest.skip("audiogen._native is not built, so there is nothing to compare with")
-    return module
 
 
 @pytest.fixture(params=["native", "fallback"])
