@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from audiogen.engine.parameters import INDEX, PARAMETERS, Parameter
+from audiogen.core.parameters import INDEX, PARAMETERS, Parameter
 
 _DATA_BYTES = {0x8: 2, 0x9: 2, 0xA: 2, 0xB: 2, 0xC: 1, 0xD: 1, 0xE: 2}  # by the upper half byte
 _SYSTEM_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1}

@@ -115,7 +115,7 @@ class FrameNetwork(_Network):
 
     def __init__(self, preset: GansynthPreset, precision: str):
         self.preset = preset
-        self._module = _native_or("fallback_gansynth")
+        self._module = _native_or("gansynth")
         config = preset.generator.model_dump() | {"sample_rate": float(preset.sample_rate)}
         self._generator = self._module.Generator(config, read_weights(preset), precision)
 
@@ -149,7 +149,7 @@ class SampleNetwork(_Network):
 
     def __init__(self, preset: SamplernnPreset, precision: str):
         self.preset = preset
-        self._module = _native_or("fallback_samplernn")
+        self._module = _native_or("samplernn")
         config = preset.samplernn.model_dump() | {"sample_rate": float(preset.sample_rate)}
         self._network = self._module.SampleRNN(config, read_weights(preset), precision)
 
@@ -218,7 +218,7 @@ def _native_or(fallback: str) -> Any:
     """`audiogen._native`, or without it a module of this package."""
     from importlib import import_module
 
-    from audiogen.ops import _native
+    from audiogen.core import backend as _native
 
     native = _native.find()
-    return import_module(f"audiogen.engine.{fallback}") if native is None else native
+    return import_module(f"audiogen._fallback.{fallback}") if native is None else native

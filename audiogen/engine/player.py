@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from audiogen.engine.events import ALL_OFF, EVENT, NOTE_OFF, NOTE_ON, PARAMETER
+from audiogen.core import backend as _native
+from audiogen.core.events import ALL_OFF, EVENT, NOTE_OFF, NOTE_ON, PARAMETER
+from audiogen.core.parameters import INDEX, PARAMETERS, Knobs, check_parameter
 from audiogen.engine.midi import MidiReader
 from audiogen.engine.networks import Sampling, check_rate, check_seed, is_whole, open_network
-from audiogen.engine.parameters import INDEX, PARAMETERS, Knobs, check_parameter
 from audiogen.engine.synth import Synth
 from audiogen.errors import ParameterError
 from audiogen.notes import parse_pitch
-from audiogen.ops import _native
 from audiogen.presets import Preset, load_preset, timbre_of_program
 
 LONGEST_MARGIN_MS = 5000.0

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audiogen.engine.events import EVENT, NOTE_OFF, NOTE_ON, PARAMETER
+from audiogen.core.events import EVENT, NOTE_OFF, NOTE_ON, PARAMETER
+from audiogen.core.parameters import INDEX, Knobs
 from audiogen.engine.networks import BLOCK, Sampling, check_rate, check_seed, is_whole, open_network
-from audiogen.engine.parameters import INDEX, Knobs
 from audiogen.errors import ParameterError, PresetError
 from audiogen.notes import Control, Note, Score, music_of
 from audiogen.presets import (
@@ -27,8 +27,8 @@ from audiogen.presets import (
 )
 
 if TYPE_CHECKING:
+    from audiogen.devices.sound_card import SoundCard
     from audiogen.engine.player import Player
-    from audiogen.engine.sound_card import SoundCard
 
 LARGEST_BLOCK = 8192  # samples, of live sound
 MOST_VOICES = 4096  # of an engine
@@ -254,8 +254,8 @@ class Synth(Knobs):
         DeviceError
             If there is no sound card, or it refuses.
         """
+        from audiogen.devices.sound_card import SoundCard, block_of, find_device
         from audiogen.engine.player import Player
-        from audiogen.engine.sound_card import SoundCard, block_of, find_device
 
         found, before = find_device(device), self._player
         rate = self._wanted_rate or found.sample_rate
