@@ -21,7 +21,9 @@ from audiogen._fallback.engine import Engine
 from audiogen._fallback.gansynth import checked_weights
 from audiogen._fallback.kernels import philox_block
 from audiogen.core import backend as _native
-from audiogen.engine.networks import DC_BLOCK_HZ, END_FADE_S, LONGEST_RELEASE_S, check_sampling
+from audiogen.core.sampling import DC_BLOCK_HZ, check_sampling
+
+END_FADE_S, LONGEST_RELEASE_S = 0.02, 2.0
 from audiogen.errors import ParameterError
 from audiogen.presets import SamplernnTable, weight_shapes
 from audiogen.representation.harmonic import pitch_to_hz
