@@ -322,7 +322,7 @@ class _Stage:
         latency_s = synth.latency / synth.sample_rate + self._card.latency_s
         return Status(
             preset=synth.preset.name,
-            timbre=synth.timbre,
+            timbre=str(synth.timbre) if synth.timbre is not None else None,
             sound=self._sound(),
             midi=self._midi,
             timbres=synth.timbres,
@@ -374,7 +374,7 @@ class _Stage:
         elif name in ("up", "down"):
             self._move(1 if name == "up" else -1)
         elif name in ("tab", "backtab") and synth.timbres:
-            synth.timbre = _beside(synth.timbres, synth.timbre, 1 if name == "tab" else -1)
+            synth.timbre = _beside(synth.timbres, str(synth.timbre), 1 if name == "tab" else -1)
         elif name.isdecimal() and 1 <= int(name) <= len(synth.timbres):
             synth.timbre = synth.timbres[int(name) - 1]
         elif name in (",", "."):
@@ -402,7 +402,7 @@ class _Stage:
         parameter, synth = self._parameter(), self._synth
         if parameter.name == "morph_timbre":
             if synth.timbres:
-                synth.morph_timbre = _beside(synth.timbres, synth.morph_timbre, steps)
+                synth.morph_timbre = _beside(synth.timbres, str(synth.morph_timbre), steps)
             return
         whole = {"sustain": 1.0, "listen": 1.0, "bend": 0.5}
         step = whole.get(parameter.name, (parameter.highest - parameter.lowest) / 20.0)

@@ -433,7 +433,7 @@ class LivePlaying(ParameterAttributes):
 
     def _morph_index(self, timbre: Any) -> int:
         if isinstance(timbre, Real):
-            index = int(timbre)
+            index = int(float(timbre))
             if not 0 <= index < max(1, len(self.timbres)) or index != timbre:
                 raise ParameterError(
                     f"morph_timbre={timbre!r} must be a timbre of preset {self.name!r}, or its"
