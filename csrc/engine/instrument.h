@@ -6,6 +6,7 @@
 
 #include "core/realtime.h"
 #include "engine/voice.h"
+#include "presets/programs.h"
 
 namespace audiogen::engine {
 
@@ -25,6 +26,8 @@ class Instrument {
   double sample_rate() const noexcept AUDIOGEN_REALTIME { return sample_rate_; }  // Hz
   PitchRange pitch_range() const noexcept AUDIOGEN_REALTIME { return pitch_range_; }
   std::size_t n_timbres() const noexcept AUDIOGEN_REALTIME { return n_timbres_; }
+  // The timbres that General MIDI programs choose; for `MidiReader::set_programs`.
+  const presets::ProgramTable& programs() const noexcept AUDIOGEN_REALTIME { return programs_; }
 
   // `n` voices that the instrument must outlive, with all the memory that they ever need. They are
   // prepared for at most `most` samples.
@@ -32,12 +35,14 @@ class Instrument {
 
  protected:
   // Throws std::invalid_argument naming what is out of range.
-  Instrument(double sample_rate, PitchRange pitch_range, std::size_t n_timbres);
+  Instrument(double sample_rate, PitchRange pitch_range, std::size_t n_timbres,
+             const presets::ProgramTable& programs = {});
 
  private:
   double sample_rate_;
   PitchRange pitch_range_;
   std::size_t n_timbres_;
+  presets::ProgramTable programs_;
 };
 
 }  // namespace audiogen::engine

@@ -103,8 +103,8 @@ void MidiReader::note_on(std::size_t channel, std::uint8_t key, std::uint8_t vel
   n_notes_ = n_notes_ % (0xFFFFFFFFu / held_.size()) + 1;
   held_[index] =
       n_notes_ * static_cast<std::uint32_t>(held_.size()) + static_cast<std::uint32_t>(index);
-  *sink.next++ = {sink.offset,        EventKind::kNoteOn,      held_[index],
-                  programs_[channel], static_cast<float>(key), velocity / 127.0f};
+  *sink.next++ = {sink.offset,     EventKind::kNoteOn,      held_[index],
+                  timbre(channel), static_cast<float>(key), velocity / 127.0f};
 }
 
 void MidiReader::note_off(std::size_t channel, std::uint8_t key,

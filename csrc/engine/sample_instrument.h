@@ -13,8 +13,9 @@ struct SampleSettings {
   std::shared_ptr<const models::SampleRNNWeights> network;
   float temperature = 1.0f;
   float top_p = 1.0f;
-  PitchRange pitch_range{-128.0f, 256.0f};  // only a network that is told notes knows pitches
+  PitchRange pitch_range{-128.0f, 256.0f};  // matters to a network conditioned on notes
   std::size_t n_timbres = 1;                // the network's classes, from the first on
+  presets::ProgramTable programs;
 };
 
 class SampleInstrument final : public Instrument {
