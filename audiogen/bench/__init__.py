@@ -3,7 +3,7 @@
 `audiogen bench` prints it; nothing here decides whether a test passes.
 """
 
+from audiogen.bench.compare import Race, Result, Skipped, machine, run
 from audiogen.bench.jobs import JOBS
-from audiogen.bench.race import Race, Result, Skipped, machine, run
 
 __all__ = ["JOBS", "Race", "Result", "Skipped", "machine", "run"]

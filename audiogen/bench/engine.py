@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from audiogen.bench.race import Race
+from audiogen.bench.compare import Race
+from audiogen.core import backend as _native
 from audiogen.engine import Player
-from audiogen.ops import _native
 from audiogen.presets import Preset, find_presets, load_preset
 
 RATE, BLOCK, SHORT_BLOCK = 48000, 256, 64

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audiogen.bench.race import Race, require_torch, samples_per_second
+from audiogen.bench.compare import Race, require_torch, samples_per_second
 
 if TYPE_CHECKING:
-    from audiogen.data.nsynth import NoteSet
-    from audiogen.training.growing import GrowingTrainer
+    from audiogen.data.notes.nsynth import NoteSet
+    from audiogen.training.gansynth.progressive import GrowingTrainer
 
 N_NOTES = 32
 FROM_THE_END = 50  # steps, of the last stage, in which no held-out notes are looked at
@@ -48,8 +48,8 @@ class Plain:
         import torch
         import torch.nn.functional as F
 
+        from audiogen.objectives import losses
         from audiogen.representation.spectrogram import waveform_to_spectrogram
-        from audiogen.training import losses
 
         trainer, recipe = self._trainer, self._trainer.recipe
         chance = trainer._draw()
@@ -91,9 +91,9 @@ class Plain:
 def training() -> Iterator[Race]:
     """A step of the networks at full size, by the recipes that grow."""
     torch = require_torch()
-    from audiogen.training.growing import GrowingTrainer
-    from audiogen.training.memory import keep_freed_memory
+    from audiogen.training.gansynth.progressive import GrowingTrainer
     from audiogen.training.recipes import read_recipe
+    from audiogen.training.run.memory import keep_freed_memory
 
     keep_freed_memory()  # of the peer, too: the race is about arithmetic
     with tempfile.TemporaryDirectory() as folder:
@@ -114,7 +114,7 @@ def training() -> Iterator[Race]:
 
 
 def _noise(folder: Path) -> NoteSet:
-    from audiogen.data.nsynth import SetWriter, read_notes
+    from audiogen.data.notes.nsynth import SetWriter, read_notes
 
     random = np.random.default_rng(0)
     with SetWriter(folder, 16000) as writer:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audiogen.bench import engine, gansynth, samplernn
-from audiogen.bench.race import Race, require_torch
-from audiogen.ops import _native
+from audiogen.bench.compare import Race, require_torch
+from audiogen.core import backend as _native
 
 if TYPE_CHECKING:
     from audiogen.models.gansynth import GeneratorConfig
@@ -160,7 +160,7 @@ def conv_rows() -> Iterator[Race]:
 def unwrap() -> Iterator[Race]:
     """The phase of 8 spectrograms."""
     from audiogen import ops
-    from audiogen.ops import fallback
+    from audiogen._fallback import kernels as fallback
 
     random = np.random.default_rng(0)
     phase = random.uniform(-np.pi, np.pi, (8, 128, 1024)).astype(np.float32)

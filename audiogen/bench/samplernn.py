@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audiogen.bench.race import Race, require_torch, samples_per_second
-from audiogen.ops import _native
+from audiogen.bench.compare import Race, require_torch, samples_per_second
+from audiogen.core import backend as _native
 
 if TYPE_CHECKING:
     from audiogen.models.samplernn import SampleRNN, SampleRNNConfig
-    from audiogen.training.excerpts import Chunk
+    from audiogen.training.samplernn.excerpts import Chunk
 
 N_SAMPLES = 512  # of a race; eager PyTorch takes most of a second
 RATE = 16000  # Hz
@@ -230,7 +230,7 @@ class _Noise:
         return [0]
 
     def chunk(self, which: int, start: int, n: int) -> Chunk:
-        from audiogen.training.excerpts import Chunk
+        from audiogen.training.samplernn.excerpts import Chunk
 
         levels = self.levels[which : which + self._past + n]
         return Chunk(levels, None, levels)
@@ -240,9 +240,9 @@ def training() -> Iterator[Race]:
     """A step of training at the settings that are published."""
     torch = require_torch()
     from audiogen.models.samplernn import SampleRNNConfig
-    from audiogen.training.memory import keep_freed_memory
-    from audiogen.training.precision import has_bfloat16
-    from audiogen.training.samplernn import Recipe, Trainer
+    from audiogen.training.run.memory import keep_freed_memory
+    from audiogen.training.run.precision import has_bfloat16
+    from audiogen.training.samplernn.trainer import Recipe, Trainer
 
     keep_freed_memory()  # of the peer, too: the race is about arithmetic
     cases = (

@@ -81,7 +81,7 @@ def continue_(
     """
     import numpy as np
 
-    from audiogen.audio_file import HIGHEST_RATE, LOWEST_RATE, check_output, read_channels
+    from audiogen.audio.files import HIGHEST_RATE, LOWEST_RATE, check_output, read_channels
     from audiogen.engine.texture import MOST_CHANNELS
 
     output = output or Path(f"{intro.stem}-continued.wav")
@@ -153,7 +153,7 @@ def _prime(before: np.ndarray, rate: int, wanted_hz: int) -> np.ndarray:
     """A sound at another rate; turned over at its end, so that the filter sees no step there."""
     import numpy as np
 
-    from audiogen.audio_file import resampled
+    from audiogen.audio.files import resampled
 
     more = min(len(before) - 1, rate // 50)
     longer = np.pad(before, ((0, more), (0, 0)), "reflect", reflect_type="odd")
@@ -164,7 +164,7 @@ def _at_rate(after: np.ndarray, prime: np.ndarray, made_at_hz: int, rate: int) -
     """A continuation at another rate; its beginning is resampled with what it follows."""
     import numpy as np
 
-    from audiogen.audio_file import resampled
+    from audiogen.audio.files import resampled
 
     lead = prime[-made_at_hz:]
     joined = resampled(np.concatenate((lead, after)), made_at_hz, rate)

@@ -66,7 +66,7 @@ def soundfont(
     Keys far from any recorded one, and silent ones, are left out. Beside examples.json and audio/
     the set has font.toml, which says where the notes come from, and split.json.
     """
-    from audiogen.data.soundfont import render_soundfont
+    from audiogen.data.render.soundfont import render_soundfont
 
     pitch_range = _numbers("pitches", pitches)
     with files_bar() as progress:
@@ -108,7 +108,7 @@ def midi(
     Scores that can't be read are named and left out. Beside the wavs the folder has source.toml,
     which says where they come from.
     """
-    from audiogen.data.scores import render_scores
+    from audiogen.data.render.scores import render_scores
 
     with files_bar() as progress:
         rendered = render_scores(
@@ -142,7 +142,7 @@ def grooves(
     own. Files that can't be read are named and left out; of long ones the beginning is played.
     Beside the wavs the folder has source.toml, which says where they come from.
     """
-    from audiogen.data.grooves import render_grooves
+    from audiogen.data.render.grooves import render_grooves
 
     with files_bar("reading the hits") as progress:
         rendered = render_grooves(
@@ -188,7 +188,7 @@ def folder(
     changed. A second start takes the set from the cache ($AUDIOGEN_CACHE, usually
     ~/.cache/audiogen).
     """
-    from audiogen.drafts import require_new
+    from audiogen.core.atomic_write import require_new
     from audiogen.errors import ParameterError
 
     if output is not None:  # before listening, which takes long
@@ -214,8 +214,8 @@ def ingested(samples: Path, **options: Any) -> SampleSet:
     from rich.console import Console
     from rich.table import Table as Shown
 
-    from audiogen.data.sample_report import instrument_rows, left_out_lines, summary
-    from audiogen.data.samples import ingest_samples
+    from audiogen.data.ingest.folder import ingest_samples
+    from audiogen.data.ingest.report import instrument_rows, left_out_lines, summary
 
     with files_bar("listening") as progress:
         found = ingest_samples(samples, progress=progress, **options)

@@ -12,7 +12,7 @@ from audiogen.cli.sound import counting_bar
 from audiogen.errors import ParameterError
 
 if TYPE_CHECKING:
-    from audiogen.training.encode import Encoding
+    from audiogen.training.gansynth.encode import Encoding
 
 app = typer.Typer(add_completion=False)
 
@@ -55,11 +55,11 @@ def encode(
     """
     import torch
 
-    from audiogen.audio_file import check_output, read_audio
+    from audiogen.audio.files import check_output, read_audio
     from audiogen.notes import parse_pitch, pitch_name
     from audiogen.presets import load_preset, write_latent
-    from audiogen.training.encode import add_timbre, copy_with
-    from audiogen.training.encode import encode as find
+    from audiogen.training.gansynth.encode import add_timbre, copy_with
+    from audiogen.training.gansynth.encode import encode as find
 
     if (name is None) != (into is None):
         raise ParameterError(

@@ -107,8 +107,8 @@ def _measure_notes(
 ) -> Callable[..., Any]:
     """The measuring of notes, all that it needs having been read."""
     import audiogen
-    from audiogen.data.nsynth import read_notes
-    from audiogen.data.splits import read_split
+    from audiogen.data.notes.nsynth import read_notes
+    from audiogen.data.notes.splits import read_split
     from audiogen.evaluation.report import evaluate_notes
     from audiogen.notes import Note
 

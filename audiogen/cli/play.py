@@ -15,11 +15,11 @@ from audiogen.cli.sound import TOP_P_HELP, AnyPrecision, Precision
 from audiogen.errors import AudiogenError, DeviceError, ParameterError
 
 if TYPE_CHECKING:
-    from audiogen.audio_file import Recording
+    from audiogen.audio.files import Recording
     from audiogen.cli.keys import Fingers, Key
     from audiogen.cli.screen import Status
+    from audiogen.devices.sound_card import SoundCard
     from audiogen.engine.player import Player
-    from audiogen.engine.sound_card import SoundCard
 
 app = typer.Typer(add_completion=False)
 
@@ -90,18 +90,18 @@ def play(
     Every MIDI keyboard that is connected plays; so do the keys of the
     terminal, as the screen shows. Ctrl-C or q ends.
     """
-    from audiogen.audio_file import Recording, check_output, check_sample_rate
+    from audiogen.audio.files import Recording, check_output, check_sample_rate
     from audiogen.cli.keys import Fingers, open_keyboard
     from audiogen.cli.sound import check_seed, check_top_p
-    from audiogen.engine.midi_ports import MidiInput
-    from audiogen.engine.player import Player
-    from audiogen.engine.sound_card import (
+    from audiogen.devices.midi_ports import MidiInput
+    from audiogen.devices.sound_card import (
         LARGEST_BLOCK,
         SoundCard,
         before_other_programs,
         block_of,
         find_device,
     )
+    from audiogen.engine.player import Player
     from audiogen.presets import default_preset, load_preset, split_spec
 
     if list_:
@@ -200,8 +200,8 @@ def _list() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from audiogen.engine.midi_ports import ports
-    from audiogen.engine.sound_card import devices
+    from audiogen.devices.midi_ports import ports
+    from audiogen.devices.sound_card import devices
 
     cards = devices()
     on_jack = any("JACK" in card.host for card in cards)
@@ -254,7 +254,7 @@ class _Stage:
     ):
         from rich.console import Console
 
-        from audiogen.engine.parameters import PARAMETERS
+        from audiogen.core.parameters import PARAMETERS
 
         self._console = Console()
         self._player, self._card, self._fingers = player, card, fingers
@@ -389,7 +389,7 @@ class _Stage:
             self._fingers.press(key.name, pitch, self._velocity, told)
 
     def _reset(self) -> None:
-        from audiogen.engine.parameters import PARAMETERS
+        from audiogen.core.parameters import PARAMETERS
 
         self._fingers.lift_all()
         self._player.all_off(silence=True)
@@ -397,7 +397,7 @@ class _Stage:
             self._player.set(parameter.name, parameter.initial)
 
     def _move(self, steps: int) -> None:
-        from audiogen.engine.parameters import PARAMETERS
+        from audiogen.core.parameters import PARAMETERS
 
         parameter = PARAMETERS[self._chosen]
         player = self._player

@@ -136,7 +136,7 @@ def render(
     which. Drums are left out. If the peak is over full scale, the whole file
     is turned down.
     """
-    from audiogen.audio_file import check_output, check_sample_rate
+    from audiogen.audio.files import check_output, check_sample_rate
     from audiogen.data.source_toml import name_of
 
     if score is not None and notes is not None:
@@ -226,7 +226,7 @@ def _refuse_written(score: str) -> None:
 
 def _write_sounds(sounds: list[np.ndarray], made_at_hz: int, target: _Target) -> None:
     """Write one sound under a name, or several under the name and their number."""
-    from audiogen.audio_file import resampled
+    from audiogen.audio.files import resampled
     from audiogen.engine.synth import change_level
 
     rate = target.sample_rate or made_at_hz

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from audiogen.cli.keys import PIANO
-from audiogen.engine.parameters import PARAMETERS
+from audiogen.core.parameters import PARAMETERS
 from audiogen.notes import pitch_name
 
 if TYPE_CHECKING:

@@ -186,7 +186,7 @@ def read_temperature(text: str | None) -> Temperature | None:
 
 def write_sound(path: Path, samples: np.ndarray, sample_rate: int) -> float:
     """Write a file, and say its length, rate and peak; gives the dB that it was turned down by."""
-    from audiogen.audio_file import write_audio
+    from audiogen.audio.files import write_audio
 
     turned_db = write_audio(path, samples, sample_rate)
     peak = float(abs(samples).max()) * 10 ** (turned_db / 20)
@@ -210,7 +210,7 @@ def print_turned_down(turned_db: float, gain: float) -> None:
 
 def draw(path: Path, samples: np.ndarray, sample_rate: int, title: str) -> None:
     """Draw a sound, its channels mixed, and say so."""
-    from audiogen.plot import plot_rainbowgram
+    from audiogen.audio.plots import plot_rainbowgram
 
     mono = samples if samples.ndim == 1 else samples.mean(axis=1)
     plot_rainbowgram(mono, sample_rate, path, title)

@@ -95,7 +95,7 @@ def stream(
     Notes, or a preset that makes sound on its own, without end. The samples
     are those of `audiogen render`, whose fades at both ends are left out.
     """
-    from audiogen.audio_file import check_sample_rate
+    from audiogen.audio.files import check_sample_rate
     from audiogen.presets import load_preset, split_spec
 
     check_seed(seed)

@@ -30,7 +30,7 @@ class Families(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args[0] in self.commands:
             return super().resolve_command(ctx, args)
-        from audiogen.data.choice import choose_family
+        from audiogen.data.ingest.choice import choose_family
 
         folder, *rest = args
         family, rest = _taken(rest, "--family")
@@ -41,7 +41,7 @@ class Families(TyperGroup):
                 f"{folder!r} is neither a folder of sounds nor one of {', '.join(self.commands)}"
             )
         if family is None and "--resume" in rest:
-            from audiogen.training.pack import family_of
+            from audiogen.training.run.pack import family_of
 
             run, output = _taken(rest, "--run")[0], _taken(rest, "--output", "-o")[0]
             if run or output:
@@ -83,7 +83,7 @@ def train() -> None:
     single notes with a pitch make an instrument (gansynth); speech, textures, percussion and music
     go on by themselves (samplernn). `--family` overrules; all options of the family can follow.
     """
-    from audiogen.training.memory import keep_freed_memory
+    from audiogen.training.run.memory import keep_freed_memory
 
     keep_freed_memory()
 

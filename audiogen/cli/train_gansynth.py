@@ -118,19 +118,19 @@ def gansynth(
     """
     import torch
 
-    from audiogen.data.nsynth import read_notes
-    from audiogen.data.samples import is_set
+    from audiogen.data.ingest.folder import is_set
+    from audiogen.data.notes.nsynth import read_notes
+    from audiogen.data.notes.splits import SPLIT
     from audiogen.data.source_toml import name_of, read_source
-    from audiogen.data.splits import SPLIT
-    from audiogen.training.export import (
+    from audiogen.training.gansynth.export import (
         export_preset,
         preset_fields,
         sketch_notes,
     )
-    from audiogen.training.gansynth import Recipe
-    from audiogen.training.pack import write_card
-    from audiogen.training.processes import Processes
-    from audiogen.training.start import begin_training, choose_recipe, split_of
+    from audiogen.training.gansynth.trainer import Recipe
+    from audiogen.training.run.pack import write_card
+    from audiogen.training.run.processes import Processes
+    from audiogen.training.run.warm_start import begin_training, choose_recipe, split_of
 
     processes = Processes.launched()
     checkpoints, state = begin(data, output, run, resume, processes)
@@ -223,7 +223,7 @@ def _ingest(
     about: dict[str, str],
 ) -> Path:
     """The set that is made of a folder of samples; what was found is told, and kept in `about`."""
-    from audiogen.data.sample_report import left_out_lines, summary
+    from audiogen.data.ingest.report import left_out_lines, summary
 
     found = ingested(data, table=table, licence=licence, sample_rate=sample_rate, seed=seed)
     about["samples"] = summary(found.report)

@@ -181,22 +181,22 @@ def samplernn(
     """
     import torch
 
-    from audiogen.data.samples import is_set
+    from audiogen.core.atomic_write import write_whole
+    from audiogen.data.ingest.folder import is_set
+    from audiogen.data.notes.splits import SPLIT, Split
     from audiogen.data.source_toml import name_of
-    from audiogen.data.splits import SPLIT, Split
-    from audiogen.drafts import write_whole
     from audiogen.models.samplernn import PUBLISHED
-    from audiogen.training.export_samplernn import (
+    from audiogen.training.gansynth.training_data import read_training_data
+    from audiogen.training.run.pack import write_card
+    from audiogen.training.run.precision import has_bfloat16
+    from audiogen.training.run.processes import Processes
+    from audiogen.training.samplernn.export import (
         export_samplernn,
         samplernn_fields,
         sketch_samplernn,
         start_from,
     )
-    from audiogen.training.pack import write_card
-    from audiogen.training.precision import has_bfloat16
-    from audiogen.training.processes import Processes
-    from audiogen.training.samplernn import Trainer, default_recipe, recipe_of, steps_in
-    from audiogen.training.training_data import read_training_data
+    from audiogen.training.samplernn.trainer import Trainer, default_recipe, recipe_of, steps_in
 
     n_lengths = (minutes is not None) + (steps is not None)
     if n_lengths == 2 or not (n_lengths or resume):

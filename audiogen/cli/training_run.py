@@ -15,10 +15,10 @@ from audiogen.errors import AudiogenError, ParameterError, PresetError
 
 if TYPE_CHECKING:
     from audiogen.presets import Preset
-    from audiogen.training.checkpoints import Checkpoints
-    from audiogen.training.journal import Journal, Sound
-    from audiogen.training.loop import Steps
-    from audiogen.training.processes import Processes
+    from audiogen.training.run.checkpoints import Checkpoints
+    from audiogen.training.run.log import Journal, Sound
+    from audiogen.training.run.loop import Steps
+    from audiogen.training.run.processes import Processes
 
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of the new preset.")]
@@ -64,7 +64,7 @@ def begin(
     data: Path, output: Path, run: Path | None, resume: bool, processes: Processes
 ) -> tuple[Checkpoints, dict[str, Any] | None]:
     """Where checkpoints are, and the state of the newest; the first process looks for all."""
-    from audiogen.training.checkpoints import Checkpoints
+    from audiogen.training.run.checkpoints import Checkpoints
 
     run = run or run_beside(output)
     if processes.first:
@@ -105,7 +105,7 @@ def to_begin_with(start: str | None, family: str, state: dict[str, Any] | None) 
 
 
 def _check_places(data: Path, output: Path, run: Path) -> None:
-    from audiogen.data.samples import is_set
+    from audiogen.data.ingest.folder import is_set
     from audiogen.presets import TOML_NAME, find_faults, require_replaceable
 
     if not is_set(data):  # previews would be learned from as well
@@ -131,7 +131,7 @@ def _within(place: Path, folder: Path) -> bool:
 
 def _checkpoints(run: Path, resume: bool) -> Checkpoints:
     """Where checkpoints are, or will be; old ones are neither taken nor lost unasked."""
-    from audiogen.training.checkpoints import Checkpoints
+    from audiogen.training.run.checkpoints import Checkpoints
 
     checkpoints = Checkpoints(run, say)
     checkpoints.require_place()
@@ -147,7 +147,7 @@ def _checkpoints(run: Path, resume: bool) -> Checkpoints:
 
 def begun(checkpoints: Checkpoints, state: dict[str, Any] | None) -> tuple[str, dict[str, Any]]:
     """The command that began a training, and what was said of its preset then."""
-    from audiogen.training.pack import said_before
+    from audiogen.training.run.pack import said_before
 
     command, said = (None, {}) if state is None else said_before(checkpoints.folder, say)
     return command or command_line(), said
@@ -187,8 +187,8 @@ def follow(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from audiogen.training.journal import Journal
-    from audiogen.training.loop import train as run_trainer
+    from audiogen.training.run.log import Journal
+    from audiogen.training.run.loop import train as run_trainer
 
     if not processes.first:
         try:

@@ -1,11 +1,11 @@
 """Sound to learn from: sets of notes in NSynth's layout and recordings, made, read and split."""
 
-from audiogen.data.grooves import RenderedGrooves, render_grooves
-from audiogen.data.nsynth import NoteInfo, NoteSet, SetWriter, read_notes
-from audiogen.data.samples import SampleSet, ingest_samples
-from audiogen.data.scores import RenderedScores, render_scores
-from audiogen.data.soundfont import render_soundfont
-from audiogen.data.splits import Split, draw_split, read_split
+from audiogen.data.ingest.folder import SampleSet, ingest_samples
+from audiogen.data.notes.nsynth import NoteInfo, NoteSet, SetWriter, read_notes
+from audiogen.data.notes.splits import Split, draw_split, read_split
+from audiogen.data.render.grooves import RenderedGrooves, render_grooves
+from audiogen.data.render.scores import RenderedScores, render_scores
+from audiogen.data.render.soundfont import render_soundfont
 
 __all__ = [
     "NoteInfo",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audiogen.audio_file import read_audio
+from audiogen.audio.files import read_audio
 from audiogen.data.sound_files import sounds_in, why_not_read
 from audiogen.errors import FormatError, ParameterError
 

@@ -12,12 +12,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from audiogen.data.nsynth import NoteInfo, NoteSet
+from audiogen.core.atomic_write import write_whole, written_whole
+from audiogen.data.notes.nsynth import NoteInfo, NoteSet
 from audiogen.data.source_toml import described_in, program_of, read_source, timbre_names
-from audiogen.drafts import write_whole, written_whole
 from audiogen.errors import ParameterError, ShapeError
 from audiogen.evaluation import metrics
-from audiogen.evaluation.colour import (
+from audiogen.evaluation.pitch import Tracker, note_pitch
+from audiogen.evaluation.timbre_features import (
     FEWEST_FOR_DISTANCES,
     HOLD_S,
     Distance,
@@ -25,7 +26,6 @@ from audiogen.evaluation.colour import (
     note_features,
     with_random_phase,
 )
-from audiogen.evaluation.pitch import Tracker, note_pitch
 
 VELOCITIES = (50, 90, 127)
 REPORT, PICTURE = "report.json", "spectrograms.png"

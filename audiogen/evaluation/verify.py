@@ -130,7 +130,7 @@ def _file_faults(folder: Path) -> Iterator[str]:
 
 
 def _sound_faults(path: Path) -> Iterator[str]:
-    from audiogen.audio_file import read_channels
+    from audiogen.audio.files import read_channels
 
     if not path.is_file():
         yield f"{path.name}: is missing; make one with `audiogen render`"

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from audiogen.ops import _native
+from audiogen.core import backend as _native
 
 
 def gru_step(x: Tensor, recurrent: Tensor, h: Tensor) -> tuple[Tensor, ...]:

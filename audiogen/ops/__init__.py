@@ -447,7 +447,7 @@ def philox_uniform(seed: int, stream: int, row: int, n: int) -> NDArray[np.float
     >>> [f"{number:.4f}" for number in philox_uniform(seed=0, stream=0, row=0, n=3)]
     ['0.3990', '0.8805', '0.7357']
     """
-    from audiogen.ops import _native
+    from audiogen.core import backend as _native
 
     seed = check_integer("seed", seed, 0, 2**64 - 1)
     stream = check_integer("stream", stream, 0, 2**32 - 1)

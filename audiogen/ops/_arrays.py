@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from audiogen.core import backend as _native
 from audiogen.errors import ParameterError, ShapeError
-from audiogen.ops import _native
 
 __all__ = ["Source", "check_axis", "check_integer"]
 

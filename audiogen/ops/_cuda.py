@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from audiogen.core import backend as _native
 from audiogen.errors import DeviceError
-from audiogen.ops import _native, reference
+from audiogen.ops import reference
 
 INTERFACE = 1  # AUDIOGEN_CUDA_INTERFACE of csrc/cuda/audiogen_cuda.h
 

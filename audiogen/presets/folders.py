@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from audiogen.drafts import write_whole
+from audiogen.core.atomic_write import write_whole
 from audiogen.errors import PresetError
 from audiogen.presets.schema import (
     PREVIEW_PICTURE,

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from audiogen.drafts import write_whole
+from audiogen.core.atomic_write import write_whole
 from audiogen.errors import ParameterError, PresetError
 from audiogen.presets.schema import GansynthPreset, Preset
 

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from audiogen.core.parameters import PARAMETERS
 from audiogen.engine import Texture
-from audiogen.engine.parameters import PARAMETERS
 from audiogen.engine.player import Player
 from audiogen.errors import ParameterError
 from audiogen.presets import Preset, load_preset

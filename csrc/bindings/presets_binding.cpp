@@ -150,7 +150,7 @@ static std::shared_ptr<engine::Instrument> instrument(const Preset& preset,
                                                       std::optional<std::vector<float>> latent) {
   const engine::InstrumentOptions options{models::precision_of(precision), std::move(latent)};
   const py::gil_scoped_release release;
-  return std::const_pointer_cast<engine::Instrument>(engine::make_instrument(preset, options));
+  return engine::make_instrument(preset, options);
 }
 
 // The network alone: a Generator or a SampleRNN.

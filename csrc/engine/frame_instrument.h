@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "core/fft.h"
@@ -73,14 +74,23 @@ class FrameInstrument final : public Instrument {
   // Throws std::invalid_argument naming the field that is out of range.
   explicit FrameInstrument(FrameSettings settings);
 
+  static constexpr std::size_t kMostAdded = 1024;
+
+  // Adds a latent that notes can be played with from now on, in any engine of the instrument, and
+  // returns its index; one that is there already is not added again. Never from the audio thread.
+  // Throws std::invalid_argument if it has the wrong size or is not finite, or after kMostAdded.
+  std::size_t add_timbre(const std::vector<float>& z);
+
   const FrameSettings& settings() const { return settings_; }
   const SynthesisTables& tables() const { return tables_; }
 
-  std::unique_ptr<Voices> make_voices(std::size_t n, std::size_t most) const override;
+  std::unique_ptr<Voices> make_voices(std::size_t n, std::size_t max_samples,
+                                      std::size_t n_inputs) const override;
 
  private:
   FrameSettings settings_;
   SynthesisTables tables_;
+  std::mutex adding_;
 };
 
 }  // namespace audiogen::engine

@@ -23,6 +23,8 @@ namespace audiogen::engine {
 class MidiReader {
  public:
   static constexpr std::size_t kMostEvents = 5;  // that one byte can complete
+  // Note numbers from here on are the reader's; a host that plays other notes numbers them below.
+  static constexpr std::uint32_t kFirstId = 0x80000000u;
 
   struct Progress {
     std::size_t n_bytes;   // read

@@ -40,8 +40,8 @@ static PitchRange pitch_range_of(const Description& description) {
           static_cast<float>(description.pitch_range->second)};
 }
 
-static std::shared_ptr<const Instrument> frame_instrument_of(const presets::Preset& preset,
-                                                             const InstrumentOptions& options) {
+static std::shared_ptr<Instrument> frame_instrument_of(const presets::Preset& preset,
+                                                       const InstrumentOptions& options) {
   const Description& description = preset.description();
   FrameSettings settings;
   settings.spectrogram = spectrogram_of(description);
@@ -55,11 +55,11 @@ static std::shared_ptr<const Instrument> frame_instrument_of(const presets::Pres
     settings.programs = presets::program_table(description.timbres, description.default_timbre);
   }
   settings.generator = preset.generator(options.precision);
-  return std::make_shared<const FrameInstrument>(std::move(settings));
+  return std::make_shared<FrameInstrument>(std::move(settings));
 }
 
-static std::shared_ptr<const Instrument> sample_instrument_of(const presets::Preset& preset,
-                                                              const InstrumentOptions& options) {
+static std::shared_ptr<Instrument> sample_instrument_of(const presets::Preset& preset,
+                                                        const InstrumentOptions& options) {
   const Description& description = preset.description();
   if (options.latent) {
     throw std::invalid_argument("latent is not supported by preset '" + description.name +
@@ -72,11 +72,11 @@ static std::shared_ptr<const Instrument> sample_instrument_of(const presets::Pre
   if (!description.timbres.empty()) settings.n_timbres = description.timbres.size();
   settings.programs = presets::program_table(description.timbres, description.default_timbre);
   settings.network = preset.samplernn(options.precision);
-  return std::make_shared<const SampleInstrument>(std::move(settings));
+  return std::make_shared<SampleInstrument>(std::move(settings));
 }
 
-std::shared_ptr<const Instrument> make_instrument(const presets::Preset& preset,
-                                                  const InstrumentOptions& options) {
+std::shared_ptr<Instrument> make_instrument(const presets::Preset& preset,
+                                            const InstrumentOptions& options) {
   return preset.description().kind == presets::Kind::kGansynth
              ? frame_instrument_of(preset, options)
              : sample_instrument_of(preset, options);

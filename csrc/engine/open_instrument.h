@@ -20,7 +20,7 @@ struct InstrumentOptions {
 // Instruments of one preset and precision share their network's weights. Throws
 // std::invalid_argument for a precision that the network or this CPU does not support, and for a
 // latent of another size, or that the preset does not support.
-std::shared_ptr<const Instrument> make_instrument(const presets::Preset& preset,
-                                                  const InstrumentOptions& options = {});
+std::shared_ptr<Instrument> make_instrument(const presets::Preset& preset,
+                                            const InstrumentOptions& options = {});
 
 }  // namespace audiogen::engine

@@ -487,6 +487,7 @@ SampleStream::SampleStream(std::shared_ptr<const SampleRNNWeights> weights, std:
   all_.resize(n_streams);
   std::iota(all_.begin(), all_.end(), std::size_t{0});
   rows_of_all_.resize(n_streams);
+  given_of_all_.resize(n_streams);
   stepping_.resize(n_streams);
   drawn_.resize(n_streams);
   if (n_threads == 2) helper_ = std::make_unique<Helper>();
@@ -509,6 +510,19 @@ SampleStream& SampleStream::operator=(const SampleStream& other) {
 SampleStream::SampleStream(SampleStream&&) noexcept = default;
 SampleStream& SampleStream::operator=(SampleStream&&) noexcept = default;
 SampleStream::~SampleStream() = default;
+
+std::int32_t level_of(const SampleRNNConfig& config, double sample) noexcept AUDIOGEN_REALTIME {
+  const double n = static_cast<double>(config.q_levels);
+  const double x = std::clamp(sample, -1.0, 1.0);
+  double level = 0.0;
+  if (config.quantisation == SampleRNNConfig::Quantisation::kLinear) {
+    level = std::floor(0.5 * n * x + 0.5) + static_cast<double>(config.q_levels / 2);
+  } else {
+    const double compressed = std::log1p(kMu * std::abs(x)) / std::log1p(kMu);
+    level = std::floor(0.5 * (std::copysign(compressed, x) + 1.0) * (n - 1.0) + 0.5);
+  }
+  return static_cast<std::int32_t>(std::clamp(level, 0.0, n - 1.0));
+}
 
 void SampleStream::reset(std::uint64_t seed,
                          std::uint32_t first_stream) noexcept AUDIOGEN_REALTIME {
@@ -559,7 +573,25 @@ std::uint64_t SampleStream::position(std::size_t stream) const noexcept AUDIOGEN
 }
 
 void SampleStream::feed(const std::int32_t* levels, std::size_t n) noexcept AUDIOGEN_REALTIME {
-  run({.streams = all_, .n = n, .given = levels, .sampling = {}});
+  run({.streams = all_, .n = n, .given = rows_of(levels, n), .sampling = {}});
+}
+
+void SampleStream::feed(std::span<const std::size_t> streams,
+                        std::span<const std::int32_t* const> levels,
+                        std::size_t n) noexcept AUDIOGEN_REALTIME {
+  run({.streams = streams, .n = n, .given = levels, .sampling = {}});
+}
+
+std::span<const std::int32_t* const> SampleStream::rows_of(
+    const std::int32_t* levels, std::size_t n) noexcept AUDIOGEN_REALTIME {
+  for (const std::size_t s : all_) given_of_all_[s] = levels + s * n;
+  return given_of_all_;
+}
+
+void SampleStream::copy_state(std::size_t from, std::size_t to) noexcept AUDIOGEN_REALTIME {
+  voices_[to] = voices_[from];
+  std::copy_n(state(from), stream_floats_, state(to));
+  for (std::size_t i = 0; i < history_size_; ++i) past(to, i) = past(from, i);
 }
 
 void SampleStream::process(float* samples, std::size_t n,
@@ -584,7 +616,7 @@ void SampleStream::draw(std::int32_t* levels, float* samples, std::size_t n,
 
 void SampleStream::logits(const std::int32_t* levels, std::size_t n,
                           float* logits) noexcept AUDIOGEN_REALTIME {
-  run({.streams = all_, .n = n, .given = levels, .logits = logits, .sampling = {}});
+  run({.streams = all_, .n = n, .given = rows_of(levels, n), .logits = logits, .sampling = {}});
 }
 
 void SampleStream::run(const Run& run) noexcept AUDIOGEN_REALTIME {
@@ -603,10 +635,8 @@ void SampleStream::run(const Run& run) noexcept AUDIOGEN_REALTIME {
       step_tier(t);
       upsample(t);
     }
-    if (run.given) {
-      for (const std::size_t s : run.streams) drawn_[s] = run.given[s * run.n + i];
-    }
-    if (!run.given || run.logits) step_samples(run, i);
+    for (std::size_t c = 0; c < run.given.size(); ++c) drawn_[run.streams[c]] = run.given[c][i];
+    if (run.given.empty() || run.logits) step_samples(run, i);
     for (std::size_t c = 0; c < run.streams.size(); ++c) {
       const std::size_t s = run.streams[c];
       Voice& voice = voices_[s];
@@ -781,7 +811,7 @@ void SampleStream::step_samples(const Run& run, std::size_t i) noexcept AUDIOGEN
     targets_[c] = logits_ + s * logits_stride_;
   }
   multiply(w.output_, n_columns, n_bytes == 2 ? w.output_low_ : w.hidden_);
-  for (std::size_t c = 0; c < n_columns && !run.given; ++c) {
+  for (std::size_t c = 0; c < n_columns && run.given.empty(); ++c) {
     const std::size_t s = run.streams[c];
     drawn_[s] = draw_one(targets_[c], run, i, s, voices_[s].position * n_bytes);
   }
@@ -789,7 +819,7 @@ void SampleStream::step_samples(const Run& run, std::size_t i) noexcept AUDIOGEN
     for (std::size_t c = 0; c < n_columns; ++c) {
       const std::size_t s = run.streams[c];
       float* low = hidden_ + s * hidden_stride_ + dim;
-      const auto upper = static_cast<std::size_t>(run.given ? drawn_[s] >> 8 : drawn_[s]);
+      const auto upper = static_cast<std::size_t>(run.given.empty() ? drawn_[s] : drawn_[s] >> 8);
       rows_[0] = low;
       rows_[1] = w.upper_.data() + upper * stride;
       w.kernels_->add_rows(rows_.data(), 2, dim, low);
@@ -797,7 +827,7 @@ void SampleStream::step_samples(const Run& run, std::size_t i) noexcept AUDIOGEN
       targets_[c] = logits_ + s * logits_stride_ + n_levels;
     }
     multiply(w.output_low_, n_columns, w.hidden_);
-    for (std::size_t c = 0; c < n_columns && !run.given; ++c) {
+    for (std::size_t c = 0; c < n_columns && run.given.empty(); ++c) {
       const std::size_t s = run.streams[c];
       drawn_[s] = drawn_[s] * 256 + draw_one(targets_[c], run, i, s, voices_[s].position * 2 + 1);
     }

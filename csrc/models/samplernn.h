@@ -117,6 +117,10 @@ struct SampleNote {
   std::size_t index = 0;  // class
 };
 
+// The level nearest to a sample, whose full scale is 1. The same as `quantise` of
+// audiogen/representation/levels.py.
+std::int32_t level_of(const SampleRNNConfig& config, double sample) noexcept AUDIOGEN_REALTIME;
+
 // How levels are drawn.
 struct Sampling {
   std::span<const float> temperature;  // one number, or one for each sample; 0: the likeliest
@@ -157,6 +161,19 @@ class SampleStream {
 
   // Puts given levels, [n_streams, n], where drawn ones would be.
   void feed(const std::int32_t* levels, std::size_t n) noexcept AUDIOGEN_REALTIME;
+  // The same for some streams, none of them twice, n levels for each.
+  void feed(std::span<const std::size_t> streams, std::span<const std::int32_t* const> levels,
+            std::size_t n) noexcept AUDIOGEN_REALTIME;
+
+  // Takes a stream to the state of another; its random numbers stay its own.
+  void copy_state(std::size_t from, std::size_t to) noexcept AUDIOGEN_REALTIME;
+
+  // Output of a stream's DC blocker at its newest sample, in full precision.
+  double last_output(std::size_t stream) const noexcept AUDIOGEN_REALTIME {
+    return voices_[stream].dc_block.y;
+  }
+  // Pole of the DC blocker.
+  double dc_pole() const noexcept AUDIOGEN_REALTIME { return dc_pole_; }
 
   // Draws n samples of each stream, [n_streams, n], without their direct current.
   void process(float* samples, std::size_t n, const Sampling& sampling) noexcept AUDIOGEN_REALTIME;
@@ -204,18 +221,20 @@ class SampleStream {
   class Helper;
   static constexpr std::uint64_t kHeld = ~std::uint64_t{0};
 
-  // Where levels come from and results go; what is null or empty is left out. Levels and logits go
-  // with all streams.
+  // Where levels come from and results go; what is null or empty is left out. `levels` and `logits`
+  // have rows for all streams.
   struct Run {
     std::span<const std::size_t> streams;
     std::size_t n;
-    const std::int32_t* given = nullptr;
+    std::span<const std::int32_t* const> given = {};  // for each of the streams
     std::int32_t* levels = nullptr;
     std::span<float* const> samples = {};  // of each of the streams
     float* logits = nullptr;
     Sampling sampling;
   };
   void run(const Run& run) noexcept AUDIOGEN_REALTIME;
+  std::span<const std::int32_t* const> rows_of(const std::int32_t* levels,
+                                               std::size_t n) noexcept AUDIOGEN_REALTIME;
   void restart(std::size_t stream) noexcept AUDIOGEN_REALTIME;
   void tell(std::size_t stream) noexcept AUDIOGEN_REALTIME;
   void step_tier(std::size_t tier) noexcept AUDIOGEN_REALTIME;
@@ -256,9 +275,10 @@ class SampleStream {
   float* hidden_;     // [dim or 2 dim]
   float* logits_;     // [n_logits]
   std::size_t gates_stride_, features_stride_, up_stride_, hidden_stride_, logits_stride_;
-  std::vector<float*> targets_;        // of the packed columns
-  std::vector<const float*> rows_;     // to be added
-  std::vector<float*> rows_of_all_;    // where their samples go
+  std::vector<float*> targets_;      // of the packed columns
+  std::vector<const float*> rows_;   // to be added
+  std::vector<float*> rows_of_all_;  // where their samples go
+  std::vector<const std::int32_t*> given_of_all_;
   std::vector<std::size_t> stepping_;  // streams whose tier steps
   std::size_t n_stepping_ = 0;
   std::vector<std::int32_t> drawn_;

@@ -13,7 +13,7 @@ import sys
 import librosa
 import numpy as np
 
-from audiogen.audio_file import read_audio
+from audiogen.audio.files import read_audio
 
 RATE, HOP, FRAME = 16000, 256, 1024
 LOWEST_HZ, HIGHEST_HZ = 150.0, 1000.0

@@ -25,11 +25,11 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 from wgan_gp import save
 
-from audiogen.data.nsynth import NoteSet, SetWriter, read_notes
+from audiogen.audio.plots import BINS_PER_OCTAVE, rainbow_image
+from audiogen.data.notes.nsynth import NoteSet, SetWriter, read_notes
 from audiogen.evaluation import frechet_distance, note_pitch, pitch_accuracy
-from audiogen.evaluation.colour import note_features, with_random_phase
+from audiogen.evaluation.timbre_features import note_features, with_random_phase
 from audiogen.models.gansynth import SLOPE, EqualisedWeight, pixel_norm
-from audiogen.plot import BINS_PER_OCTAVE, rainbow_image
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.spectrogram import (
     denormalise,
@@ -37,8 +37,8 @@ from audiogen.representation.spectrogram import (
     spectrogram_to_waveform,
     waveform_to_spectrogram,
 )
-from audiogen.training import growing
-from audiogen.training.growing import GrowingTrainer
+from audiogen.training.gansynth import progressive as growing
+from audiogen.training.gansynth.progressive import GrowingTrainer
 from audiogen.training.recipes import GrowingRecipe, read_recipe
 
 growing.N_LOOKS = 0  # at held-out notes: all is measured at the end

@@ -24,8 +24,9 @@ from dataclasses import asdict, fields
 import numpy as np
 import torch
 
+from audiogen.core import backend as _native
 from audiogen.models.samplernn import SampleRNN, SampleRNNConfig, export_weights, import_weights
-from audiogen.ops import _native, philox_uniform
+from audiogen.ops import philox_uniform
 from audiogen.representation.levels import silence
 
 N_SAMPLES = 160_000  # 10 s at 16 kHz

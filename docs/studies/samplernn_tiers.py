@@ -18,12 +18,12 @@ from typing import Any
 
 import torch
 
-from audiogen.data.samples import is_set
+from audiogen.data.ingest.folder import is_set
 from audiogen.evaluation.likelihood import bigram_bits, unigram_bits
-from audiogen.training import samplernn
-from audiogen.training.export_samplernn import FINAL_S
-from audiogen.training.memory import keep_freed_memory
-from audiogen.training.training_data import read_training_data
+from audiogen.training.gansynth.training_data import read_training_data
+from audiogen.training.run.memory import keep_freed_memory
+from audiogen.training.samplernn import trainer as samplernn
+from audiogen.training.samplernn.export import FINAL_S
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "equation 2": {"frame_sizes": (1,), "embedding_size": 0},

@@ -241,8 +241,8 @@ def soak(
     import jack
     import numpy as np
 
+    from audiogen.devices.sound_card import before_other_programs
     from audiogen.engine import Player
-    from audiogen.engine.sound_card import before_other_programs
 
     with (
         before_other_programs(),

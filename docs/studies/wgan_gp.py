@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor, nn
 
-from audiogen.training.losses import OBJECTIVES, Objective, clip_weights, gradient_penalty
+from audiogen.objectives.losses import OBJECTIVES, Objective, clip_weights, gradient_penalty
 
 IMAGES = Path(__file__).parents[1] / "images"
 # The papers' optimisers and rates, for trainings of some 100,000 steps; ours multiply the rates.

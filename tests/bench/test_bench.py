@@ -23,7 +23,7 @@ def races(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Iterator[Race]]:
     def sleep(seconds: float) -> None:
         now[0] += seconds
 
-    monkeypatch.setattr("audiogen.bench.race.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("audiogen.bench.compare.time.perf_counter", lambda: now[0])
 
     def give() -> Iterator[Race]:
         yield Race(

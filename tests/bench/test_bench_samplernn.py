@@ -9,10 +9,10 @@ import pytest
 pytest.importorskip("torch")
 
 from audiogen.bench import samplernn
-from audiogen.bench.race import Race
+from audiogen.bench.compare import Race
 from audiogen.models.samplernn import SampleRNN, SampleRNNConfig
 from audiogen.presets import load_preset
-from audiogen.training.samplernn import Recipe, Trainer
+from audiogen.training.samplernn.trainer import Recipe, Trainer
 
 SHIPPED = Path(__file__).parents[2] / "presets"
 TINY = SampleRNNConfig((8, 2), 12, embedding_size=4)

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiogen.audio_file import Recording, check_output, check_sample_rate, write_audio
-from audiogen.drafts import written_whole
-from audiogen.errors import ParameterError, ShapeError
-from audiogen.plot import (
+from audiogen.audio.files import Recording, check_output, check_sample_rate, write_audio
+from audiogen.audio.plots import (
     BINS_PER_OCTAVE,
     plot_rainbowgram,
     plot_timbres,
     rainbow_image,
 )
+from audiogen.core.atomic_write import written_whole
+from audiogen.errors import ParameterError, ShapeError
 
 RATE = 16000
 

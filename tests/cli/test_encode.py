@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from audiogen.audio_file import read_audio, write_audio
+from audiogen.audio.files import read_audio, write_audio
 from audiogen.engine import Synth
 from audiogen.presets import load_preset
 

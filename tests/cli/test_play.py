@@ -20,7 +20,7 @@ pytest.importorskip("audiogen._native")
 import audiogen
 from audiogen.cli.keys import Fingers, Key, Keyboard, open_keyboard
 from audiogen.cli.screen import Status, draw
-from audiogen.engine.parameters import PARAMETERS
+from audiogen.core.parameters import PARAMETERS
 from audiogen.errors import DeviceError, ParameterError
 
 RATE = 16000
@@ -199,8 +199,8 @@ class TestCommand:
     def test_a_midi_keyboard_plays(
         self, audio: FakeAudio, midi: type[FakePort], murmur: Path
     ) -> None:
+        from audiogen.devices.midi_ports import MidiInput
         from audiogen.engine import Player
-        from audiogen.engine.midi_ports import MidiInput
 
         player, other = (Player("winds", RATE, voices=4) for _ in range(2))
         with MidiInput(player) as ports:
@@ -277,7 +277,7 @@ class TestCommand:
         assert result.err.count("takes 512 samples at once now") == 1
 
     def test_a_name_that_fits_two_cards(self, audio: FakeAudio) -> None:
-        from audiogen.engine.sound_card import find_device
+        from audiogen.devices.sound_card import find_device
 
         audio.cards = [("usb one", 2), ("usb two", 2), ("USB", 2)]
         with pytest.raises(DeviceError, match="'usb ' is the name of several; give a number or"):

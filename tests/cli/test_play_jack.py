@@ -255,7 +255,7 @@ def test_a_card_that_goes_is_told_and_the_recording_kept(tmp_path: Path) -> None
 def test_a_block_is_as_long_as_the_servers_period() -> None:
     """In blocks of 256 a period of 1024 came out of step: three of four were asked for at once."""
     code = """
-from audiogen.engine.sound_card import block_of, find_device
+from audiogen.devices.sound_card import block_of, find_device
 print(block_of(find_device(), 48000, 256))
 """
     with load_soak().jack_server(1024) as (name, _):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from audiogen.audio_file import write_audio
+from audiogen.audio.files import write_audio
 from audiogen.presets import load_preset, read_fields, write_preset
 
 SHIPPED = Path(__file__).parents[2] / "presets"
@@ -118,9 +118,9 @@ RATE = 16000
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch, call: Any) -> Path:
     """The folder of a training of a few steps, whose preset is ``out``."""
     torch = pytest.importorskip("torch")
-    from audiogen.data.nsynth import SetWriter
+    from audiogen.data.notes.nsynth import SetWriter
     from audiogen.models.gansynth import GeneratorConfig
-    from audiogen.training import gansynth
+    from audiogen.training.gansynth import trainer as gansynth
 
     small = gansynth.Recipe(
         batch=2,
@@ -200,8 +200,8 @@ class TestPack:
 
     def test_of_a_texture(self, call, folder):
         pytest.importorskip("torch")
-        from audiogen.training.checkpoints import Checkpoints
-        from audiogen.training.pack import pack_run
+        from audiogen.training.run.checkpoints import Checkpoints
+        from audiogen.training.run.pack import pack_run
 
         (folder / "sounds").mkdir()
         for i in range(3):

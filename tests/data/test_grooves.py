@@ -11,8 +11,8 @@ import soundfile
 
 from audiogen.cli.main import main
 from audiogen.data import render_grooves
-from audiogen.data.grooves import LOOSE, N_STEPS, SWING, TEMPO, euclidean, groove
-from audiogen.data.scores import PEAK
+from audiogen.data.render.grooves import LOOSE, N_STEPS, SWING, TEMPO, euclidean, groove
+from audiogen.data.render.scores import PEAK
 from audiogen.errors import FormatError, ParameterError
 
 if sys.version_info >= (3, 11):

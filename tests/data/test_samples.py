@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiogen.data import ingest_samples, read_notes, read_split, samples
-from audiogen.data.cache import cache_folder, content_hash
-from audiogen.data.note_shape import course_of, shape_note
-from audiogen.data.pitch_track import track_pitch
-from audiogen.data.sample_names import family_of_name
-from audiogen.data.sample_report import instrument_rows, left_out_lines, summary
-from audiogen.data.takes import level_db, sounding, split_at_onsets
+from audiogen.audio.pitch_track import track_pitch
+from audiogen.data import ingest_samples, read_notes, read_split
+from audiogen.data.ingest import folder as samples
+from audiogen.data.ingest.names import family_of_name
+from audiogen.data.ingest.note_shape import course_of, shape_note
+from audiogen.data.ingest.report import instrument_rows, left_out_lines, summary
+from audiogen.data.ingest.segmentation import level_db, sounding, split_at_onsets
+from audiogen.data.notes.cache import cache_folder, content_hash
 from audiogen.errors import FormatError, ParameterError
 
 RATE = 16000

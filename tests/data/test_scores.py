@@ -13,7 +13,7 @@ import soundfile
 
 from audiogen.cli.main import main
 from audiogen.data import render_scores
-from audiogen.data.scores import PEAK
+from audiogen.data.render.scores import PEAK
 from audiogen.errors import FormatError, MidiError, MissingPackageError, ParameterError
 
 if sys.version_info >= (3, 11):
@@ -109,7 +109,7 @@ def test_every_piece_has_one_peak_however_loud(tiny_font, tmp_path):
 
 
 def test_a_chord_too_loud_for_the_renderer_is_named(tiny_font, tmp_path, monkeypatch):
-    monkeypatch.setattr("audiogen.data.scores.VOLUMES", (127, 120))
+    monkeypatch.setattr("audiogen.data.render.scores.VOLUMES", (127, 120))
     chord = [(0, 1, key, 127, 0) for key in range(50, 70)]
     score = write_score(tmp_path / "wall.mid", *chord)
     with pytest.raises(MidiError, match=r"first: wall\.mid, clips at the lowest volume"):
@@ -136,7 +136,7 @@ def test_a_unison_isnt_ended_by_its_shorter_voice(tiny_font, tmp_path):
 
 @pytest.mark.parametrize("louder", [0, 1])
 def test_the_channel_with_more_energy_is_kept(tiny_font, tmp_path, monkeypatch, louder):
-    from audiogen.data import scores, soundfont
+    from audiogen.data.render import scores, soundfont
 
     def uneven(font, midi):
         audio = soundfont.render_midi(font, midi)

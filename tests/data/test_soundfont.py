@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from audiogen.data import read_notes, read_split, render_soundfont
-from audiogen.data.general_midi import FAMILIES, SOURCES, family_of, source_of
-from audiogen.data.qualities import QUALITIES, measure_qualities
-from audiogen.data.sf2 import read_soundfont
-from audiogen.data.soundfont import NOTE_ON_S, NOTE_S, PEAK
+from audiogen.data.notes.general_midi import FAMILIES, SOURCES, family_of, source_of
+from audiogen.data.notes.qualities import QUALITIES, measure_qualities
+from audiogen.data.render.sf2 import read_soundfont
+from audiogen.data.render.soundfont import NOTE_ON_S, NOTE_S, PEAK
 from audiogen.errors import FormatError, MissingPackageError, ParameterError
 
 if sys.version_info >= (3, 11):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from audiogen.data import NoteInfo, NoteSet, draw_split, read_split
-from audiogen.data.splits import hold_out_keys
+from audiogen.data.notes.splits import hold_out_keys
 from audiogen.errors import FormatError, ParameterError
 
 

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from audiogen.ops import _native
+from audiogen.core import backend as _native
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def count_calls() -> None:
 
     All calls have as long a block and as many events, so that Python's own part is the same.
     """
-    from audiogen.engine.events import EVENT, NOTE_OFF, NOTE_ON
+    from audiogen.core.events import EVENT, NOTE_OFF, NOTE_ON
     from audiogen.engine.networks import open_network
     from audiogen.presets import load_preset
 

@@ -14,13 +14,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from audiogen.engine import cuda_samplernn  # noqa: E402
-from audiogen.engine.cuda_samplernn import CudaSampleStream, fold  # noqa: E402
-from audiogen.errors import DeviceError, FormatError, ParameterError, PresetError  # noqa: E402
-from audiogen.models.samplernn import SampleRNN, SampleRNNConfig, export_weights  # noqa: E402
-from audiogen.ops import _cuda  # noqa: E402
-from audiogen.presets import DEFAULT_PRESET, SamplernnTable  # noqa: E402
-from audiogen.representation.levels import dequantise, silence  # noqa: E402
+from audiogen.engine import cuda_samplernn
+from audiogen.engine.cuda_samplernn import CudaSampleStream, fold
+from audiogen.errors import DeviceError, FormatError, ParameterError, PresetError
+from audiogen.models.samplernn import SampleRNN, SampleRNNConfig, export_weights
+from audiogen.ops import _cuda
+from audiogen.presets import DEFAULT_PRESET, SamplernnTable
+from audiogen.representation.levels import dequantise, silence
 
 HEADER = Path(__file__).parents[2] / "csrc/cuda/audiogen_cuda.h"
 RATE = 4000.0

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audiogen.engine import fallback_samplernn
-from audiogen.engine.events import EVENT, NOTE_OFF, NOTE_ON
+from audiogen._fallback import samplernn as fallback_samplernn
+from audiogen.core.events import EVENT, NOTE_OFF, NOTE_ON
 from audiogen.errors import FormatError, ParameterError
 from audiogen.ops import philox_uniform
 from audiogen.presets import SamplernnTable, weight_shapes

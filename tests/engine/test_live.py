@@ -10,12 +10,12 @@ import pytest
 
 native = pytest.importorskip("audiogen._native")
 
-from audiogen.engine.events import ALL_OFF, EVENT, NOTE_OFF, NOTE_ON, PARAMETER  # noqa: E402
-from audiogen.engine.midi import MidiReader  # noqa: E402
-from audiogen.engine.networks import open_network  # noqa: E402
-from audiogen.engine.parameters import INDEX, PARAMETERS  # noqa: E402
-from audiogen.errors import ParameterError  # noqa: E402
-from audiogen.presets import load_preset  # noqa: E402
+from audiogen.core.events import ALL_OFF, EVENT, NOTE_OFF, NOTE_ON, PARAMETER
+from audiogen.core.parameters import INDEX, PARAMETERS
+from audiogen.engine.midi import MidiReader
+from audiogen.engine.networks import open_network
+from audiogen.errors import ParameterError
+from audiogen.presets import load_preset
 
 RATE, BLOCK, VOICES, SEED = 44100, 256, 4, 3
 NONE = np.zeros(0, EVENT)

@@ -11,9 +11,9 @@ import pytest
 torch = pytest.importorskip("torch")
 native = pytest.importorskip("audiogen._native")
 
-from audiogen.engine.events import EVENT, NOTE_OFF, NOTE_ON  # noqa: E402
-from audiogen.errors import ParameterError  # noqa: E402
-from audiogen.models.samplernn import SampleRNN, SampleRNNConfig, export_weights  # noqa: E402
+from audiogen.core.events import EVENT, NOTE_OFF, NOTE_ON
+from audiogen.errors import ParameterError
+from audiogen.models.samplernn import SampleRNN, SampleRNNConfig, export_weights
 
 RATE = 16000
 NOTE_SEED = 0x9E3779B97F4A7C15  # seeds of successive notes are this far apart

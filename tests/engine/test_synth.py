@@ -16,8 +16,8 @@ import soxr
 pytest.importorskip("audiogen._native")
 
 import audiogen
+from audiogen.core.events import EVENT, NOTE_OFF, NOTE_ON
 from audiogen.engine import Player, Synth, render_score
-from audiogen.engine.events import EVENT, NOTE_OFF, NOTE_ON
 from audiogen.errors import ParameterError, PresetError
 from audiogen.notes import Control, Note, Score
 

@@ -14,8 +14,8 @@ import audiogen
 import audiogen.engine  # takes `load_preset` from its home before a test changes it
 import audiogen.presets
 from audiogen.cli.main import main
-from audiogen.data.nsynth import SetWriter
-from audiogen.data.splits import Split
+from audiogen.data.notes.nsynth import SetWriter
+from audiogen.data.notes.splits import Split
 from audiogen.errors import PresetError
 
 pytestmark = pytest.mark.skipif(

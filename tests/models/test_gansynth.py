@@ -12,8 +12,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from audiogen.errors import ParameterError  # noqa: E402
-from audiogen.models.gansynth import (  # noqa: E402
+from audiogen.errors import ParameterError
+from audiogen.models.gansynth import (
     Critic,
     CriticConfig,
     EqualisedWeight,
@@ -25,9 +25,9 @@ from audiogen.models.gansynth import (  # noqa: E402
     pixel_norm,
     upsample,
 )
-from audiogen.presets import GeneratorTable, weight_shapes  # noqa: E402
-from audiogen.representation.config import PAPER_BASE, PAPER_HIGH, SpectrogramConfig  # noqa: E402
-from audiogen.training.losses import gradient_penalty  # noqa: E402
+from audiogen.objectives.losses import gradient_penalty
+from audiogen.presets import GeneratorTable, weight_shapes
+from audiogen.representation.config import PAPER_BASE, PAPER_HIGH, SpectrogramConfig
 
 SMALL = {
     "one_hot": GeneratorConfig("one_hot", 5, (9, 8, 7, 6), (2, 4)),

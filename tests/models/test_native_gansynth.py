@@ -14,10 +14,10 @@ import pytest
 torch = pytest.importorskip("torch")
 native = pytest.importorskip("audiogen._native")
 
-from audiogen.errors import FormatError, ParameterError  # noqa: E402
-from audiogen.models.gansynth import Generator, GeneratorConfig, export_weights  # noqa: E402
-from audiogen.ops import philox_uniform  # noqa: E402
-from audiogen.representation.config import SpectrogramConfig  # noqa: E402
+from audiogen.errors import FormatError, ParameterError
+from audiogen.models.gansynth import Generator, GeneratorConfig, export_weights
+from audiogen.ops import philox_uniform
+from audiogen.representation.config import SpectrogramConfig
 
 SAMPLE_RATE = 16000
 STREAMS_PER_NOTE = 32  # Philox streams of a note: one for each block

@@ -14,11 +14,11 @@ import pytest
 torch = pytest.importorskip("torch")
 native = pytest.importorskip("audiogen._native")
 
-from audiogen.errors import FormatError, ParameterError  # noqa: E402
-from audiogen.models.samplernn import SampleRNN, SampleRNNConfig, export_weights  # noqa: E402
-from audiogen.ops import philox_uniform  # noqa: E402
-from audiogen.representation.levels import dequantise, silence  # noqa: E402
-from audiogen.representation.note_features import note_features  # noqa: E402
+from audiogen.errors import FormatError, ParameterError
+from audiogen.models.samplernn import SampleRNN, SampleRNNConfig, export_weights
+from audiogen.ops import philox_uniform
+from audiogen.representation.levels import dequantise, silence
+from audiogen.representation.note_features import note_features
 
 RATE = 4000
 SEED = 2**63 + 11

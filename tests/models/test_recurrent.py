@@ -7,9 +7,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from audiogen.errors import ParameterError  # noqa: E402
-from audiogen.models.recurrent import scan  # noqa: E402
-from audiogen.ops import _native  # noqa: E402
+from audiogen.core import backend as _native
+from audiogen.errors import ParameterError
+from audiogen.models.recurrent import scan
 
 BATCH, STEPS, SIZE, DIM = 3, 11, 5, 7
 

@@ -10,8 +10,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from audiogen.errors import ParameterError  # noqa: E402
-from audiogen.models.samplernn import (  # noqa: E402
+from audiogen.errors import ParameterError
+from audiogen.models.samplernn import (
     PRISM,
     SampleRNN,
     SampleRNNConfig,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from audiogen import ops
-from audiogen.ops import _native
+from audiogen.core import backend as _native
 
 
 def _native_reason() -> str | None:
@@ -56,7 +56,7 @@ def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if reason:
         pytest.skip(reason)
     if name == "fallback":
-        from audiogen.ops import fallback
+        from audiogen._fallback import kernels as fallback
 
         monkeypatch.setattr(_native, "kernels", lambda: fallback)
     return Implementation(name)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from audiogen import ops
+from audiogen.core import backend as _native
 from audiogen.errors import AudiogenError, MissingPackageError, ParameterError, ShapeError
-from audiogen.ops import _native, reference
+from audiogen.ops import reference
 
 torch = pytest.importorskip("torch")
 

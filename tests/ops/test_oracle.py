@@ -7,7 +7,8 @@ import os
 import numpy as np
 import pytest
 
-from audiogen.ops import _native, reference
+from audiogen.core import backend as _native
+from audiogen.ops import reference
 
 from .cases import CONV_SHAPES, ISTFT_SHAPES, SHAPES, circle_distance, rng, wrapped_phase
 

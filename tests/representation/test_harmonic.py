@@ -9,8 +9,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from audiogen.representation.config import PAPER_HIGH  # noqa: E402
-from audiogen.representation.harmonic import (  # noqa: E402
+from audiogen.representation.config import PAPER_HIGH
+from audiogen.representation.harmonic import (
     GOLDEN,
     N_MAPS,
     N_TIME_FEATURES,
@@ -22,7 +22,7 @@ from audiogen.representation.harmonic import (  # noqa: E402
     reference_phase,
     time_features,
 )
-from audiogen.representation.spectrogram import waveform_to_spectrogram  # noqa: E402
+from audiogen.representation.spectrogram import waveform_to_spectrogram
 
 HARMONIC = dataclasses.replace(PAPER_HIGH, phase="harmonic")
 BIN_HZ = HARMONIC.bin_width_hz

@@ -53,7 +53,7 @@ def test_16_bit_linear_is_pcm():
 
 def test_mu_law_is_torchaudios():
     torch = pytest.importorskip("torch")
-    from audiogen.training._torchaudio import find
+    from audiogen.representation._torchaudio import find
 
     functional = find().functional
     x = np.random.default_rng(2).uniform(-1, 1, 5000)

@@ -9,8 +9,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from audiogen.representation import mel  # noqa: E402
-from audiogen.representation.config import PAPER_BASE, PAPER_HIGH  # noqa: E402
+from audiogen.representation import mel
+from audiogen.representation.config import PAPER_BASE, PAPER_HIGH
 
 RELEASED = dataclasses.replace(PAPER_HIGH, frequency="mel_released")
 INTENDED = dataclasses.replace(PAPER_HIGH, frequency="mel")

@@ -10,16 +10,16 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from audiogen.errors import AudiogenError, ParameterError, ShapeError  # noqa: E402
-from audiogen.representation.config import (  # noqa: E402
+from audiogen.errors import AudiogenError, ParameterError, ShapeError
+from audiogen.representation.config import (
     FREQUENCY_AXES,
     PAPER_BASE,
     PAPER_HIGH,
     PHASE_CHANNELS,
     SpectrogramConfig,
 )
-from audiogen.representation.harmonic import pitch_to_hz  # noqa: E402
-from audiogen.representation.spectrogram import (  # noqa: E402
+from audiogen.representation.harmonic import pitch_to_hz
+from audiogen.representation.spectrogram import (
     denormalise,
     frequency_to_phase,
     normalise,

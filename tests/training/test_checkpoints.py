@@ -11,9 +11,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from audiogen.errors import AudiogenError, FormatError  # noqa: E402
-from audiogen.training import checkpoints  # noqa: E402
-from audiogen.training.checkpoints import Checkpoints  # noqa: E402
+from audiogen.errors import AudiogenError, FormatError
+from audiogen.training.run import checkpoints
+from audiogen.training.run.checkpoints import Checkpoints
 
 
 class Counter:

@@ -10,20 +10,20 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from safetensors.numpy import load_file  # noqa: E402
+from safetensors.numpy import load_file
 
-from audiogen.engine import Synth  # noqa: E402
-from audiogen.errors import ParameterError, PresetError  # noqa: E402
-from audiogen.models.gansynth import Generator, GeneratorConfig, export_weights  # noqa: E402
-from audiogen.presets import (  # noqa: E402
+from audiogen.engine import Synth
+from audiogen.errors import ParameterError, PresetError
+from audiogen.models.gansynth import Generator, GeneratorConfig, export_weights
+from audiogen.presets import (
     GansynthPreset,
     load_preset,
     read_latent,
     write_latent,
 )
-from audiogen.representation.config import SpectrogramConfig  # noqa: E402
-from audiogen.representation.spectrogram import denormalise  # noqa: E402
-from audiogen.training.encode import (  # noqa: E402
+from audiogen.representation.config import SpectrogramConfig
+from audiogen.representation.spectrogram import denormalise
+from audiogen.training.gansynth.encode import (
     Encoding,
     add_timbre,
     cut_note,

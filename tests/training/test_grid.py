@@ -7,9 +7,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from audiogen.models.samplernn import SampleRNN, SampleRNNConfig, export_weights  # noqa: E402
-from audiogen.ops import _native  # noqa: E402
-from audiogen.training.grid import on_grid, rounded_rows  # noqa: E402
+from audiogen.core import backend as _native
+from audiogen.models.samplernn import SampleRNN, SampleRNNConfig, export_weights
+from audiogen.training.samplernn.quantise_weights import on_grid, rounded_rows
 
 CONFIGS = {
     "two tiers": SampleRNNConfig((2,), 32, embedding_size=8, q_levels=64),

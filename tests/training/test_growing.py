@@ -12,24 +12,24 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import audiogen  # noqa: E402
-from audiogen.cli.main import main  # noqa: E402
-from audiogen.data.nsynth import NoteSet, SetWriter, read_notes  # noqa: E402
-from audiogen.data.splits import SPLIT, Split  # noqa: E402
-from audiogen.errors import AudiogenError, FormatError, ParameterError, PresetError  # noqa: E402
-from audiogen.models.gansynth import GeneratorConfig, upsample  # noqa: E402
-from audiogen.presets import load_preset  # noqa: E402
-from audiogen.representation.config import SpectrogramConfig  # noqa: E402
-from audiogen.training import growing  # noqa: E402
-from audiogen.training.export import preset_fields, sketch_notes  # noqa: E402
-from audiogen.training.growing import (  # noqa: E402
+import audiogen
+from audiogen.cli.main import main
+from audiogen.data.notes.nsynth import NoteSet, SetWriter, read_notes
+from audiogen.data.notes.splits import SPLIT, Split
+from audiogen.errors import AudiogenError, FormatError, ParameterError, PresetError
+from audiogen.models.gansynth import GeneratorConfig, upsample
+from audiogen.presets import load_preset
+from audiogen.representation.config import SpectrogramConfig
+from audiogen.training.gansynth import progressive as growing
+from audiogen.training.gansynth.export import preset_fields, sketch_notes
+from audiogen.training.gansynth.progressive import (
     GrowingTrainer,
     NotesOnDisk,
     coarsened,
     energy_distance,
 )
-from audiogen.training.pack import pack_run, write_card  # noqa: E402
-from audiogen.training.recipes import GrowingRecipe, read_recipe  # noqa: E402
+from audiogen.training.recipes import GrowingRecipe, read_recipe
+from audiogen.training.run.pack import pack_run, write_card
 
 RATE = 16000
 # Stages begin at steps 0, 2, 4, 6 and 8, and it ends at 12.

@@ -14,9 +14,9 @@ import soundfile
 
 torch = pytest.importorskip("torch")
 
-from audiogen.training import journal as journals  # noqa: E402
-from audiogen.training.journal import Journal  # noqa: E402
-from audiogen.training.page import curves  # noqa: E402
+from audiogen.training.run import log as journals
+from audiogen.training.run.html_report import curves
+from audiogen.training.run.log import Journal
 
 RATE = 8000
 

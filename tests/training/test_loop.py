@@ -14,10 +14,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from audiogen.errors import AudiogenError  # noqa: E402
-from audiogen.training import loop  # noqa: E402
-from audiogen.training.checkpoints import Checkpoints  # noqa: E402
-from audiogen.training.loop import Pace, train  # noqa: E402
+from audiogen.errors import AudiogenError
+from audiogen.training.run import loop
+from audiogen.training.run.checkpoints import Checkpoints
+from audiogen.training.run.loop import Pace, train
 
 HERE = Path(__file__).parent
 
@@ -130,7 +130,7 @@ def test_a_full_disk_is_found_before_the_first_step(tmp_path: Path) -> None:
 # A training that is killed where no one is asked: after some steps, in the middle of a save.
 KILLED = """
 import os, pathlib, signal, sys, test_trainer, torch
-from audiogen.training import checkpoints, loop
+from audiogen.training.run import checkpoints, loop
 save = torch.save
 def dies(state, file):
     if state["step"] == 15:

@@ -10,8 +10,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from audiogen.errors import ParameterError  # noqa: E402
-from audiogen.training import losses  # noqa: E402
+from audiogen.errors import ParameterError
+from audiogen.objectives import losses
 
 
 def test_critic_and_generator_losses() -> None:

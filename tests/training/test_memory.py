@@ -9,12 +9,12 @@ import sys
 
 import pytest
 
-from audiogen.training import memory
+from audiogen.training.run import memory
 
 # Page faults of taking and filling 64 MB ten times over, the first time apart.
 FAULTS = """
 import resource, sys
-from audiogen.training.memory import keep_freed_memory
+from audiogen.training.run.memory import keep_freed_memory
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
 bytearray(1 << 26)

@@ -6,8 +6,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from audiogen.models.samplernn import SampleRNN, SampleRNNConfig  # noqa: E402
-from audiogen.training.optimiser import Muon, MuonAndAdam, orthogonal  # noqa: E402
+from audiogen.models.samplernn import SampleRNN, SampleRNNConfig
+from audiogen.training.run.optimiser import Muon, MuonAndAdam, orthogonal
 
 RATE = 0.01
 

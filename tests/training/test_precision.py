@@ -8,10 +8,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from audiogen.ops import _native  # noqa: E402
-from audiogen.training import gansynth, growing, precision  # noqa: E402
-from audiogen.training.samplernn import Recipe  # noqa: E402
-from tests.training.test_trainer import make_trainer  # noqa: E402
+from audiogen.core import backend as _native
+from audiogen.training.gansynth import progressive as growing
+from audiogen.training.gansynth import trainer as gansynth
+from audiogen.training.run import precision
+from audiogen.training.samplernn.trainer import Recipe
+from tests.training.test_trainer import make_trainer
 
 
 @pytest.mark.parametrize(

@@ -21,16 +21,16 @@ from safetensors.numpy import load_file
 
 torch = pytest.importorskip("torch")
 
-from audiogen.cli.main import main  # noqa: E402
-from audiogen.errors import ParameterError  # noqa: E402
-from audiogen.training.checkpoints import Checkpoints  # noqa: E402
-from audiogen.training.processes import Processes  # noqa: E402
+from audiogen.cli.main import main
+from audiogen.errors import ParameterError
+from audiogen.training.run.checkpoints import Checkpoints
+from audiogen.training.run.processes import Processes
 
 N_STEPS = 3  # the first and the third of a critic have the penalty
 
 
 def gansynth(processes: Processes, adversarial_share: float, untaught: bool = False) -> Any:
-    from audiogen.training.gansynth import Trainer
+    from audiogen.training.gansynth.trainer import Trainer
     from tests.training.test_trainer import TINY, make_notes, without
 
     recipe = dataclasses.replace(
@@ -46,7 +46,7 @@ def gansynth(processes: Processes, adversarial_share: float, untaught: bool = Fa
 
 
 def samplernn(processes: Processes) -> Any:
-    from audiogen.training.samplernn import Trainer
+    from audiogen.training.samplernn.trainer import Trainer
     from tests.training.test_samplernn_trainer import TINY, excerpts
 
     recipe = dataclasses.replace(TINY, batch=4, lost=0.5)
@@ -57,7 +57,7 @@ def samplernn(processes: Processes) -> Any:
 
 def growing(processes: Processes) -> Any:
     """At full size, where all of both networks are at work."""
-    from audiogen.training.growing import GrowingTrainer
+    from audiogen.training.gansynth.progressive import GrowingTrainer
     from tests.training.test_growing import TINY, write_notes
 
     with tempfile.TemporaryDirectory() as folder:

@@ -17,18 +17,18 @@ import soundfile
 
 torch = pytest.importorskip("torch")
 
-from audiogen.cli.train_samplernn import samplernn  # noqa: E402
-from audiogen.data.recordings import Recording  # noqa: E402
-from audiogen.errors import AudiogenError, FormatError, ParameterError  # noqa: E402
-from audiogen.evaluation.likelihood import bigram_bits, unigram_bits  # noqa: E402
-from audiogen.models.samplernn import SampleRNNConfig  # noqa: E402
-from audiogen.representation.levels import dequantise  # noqa: E402
-from audiogen.training import excerpts as excerpts_module  # noqa: E402
-from audiogen.training.checkpoints import Checkpoints  # noqa: E402
-from audiogen.training.excerpts import RecordedExcerpts  # noqa: E402
-from audiogen.training.loop import train  # noqa: E402
-from audiogen.training.samplernn import Recipe, Trainer, steps_in  # noqa: E402
-from audiogen.training.training_data import read_training_data  # noqa: E402
+from audiogen.cli.train_samplernn import samplernn
+from audiogen.data.recordings import Recording
+from audiogen.errors import AudiogenError, FormatError, ParameterError
+from audiogen.evaluation.likelihood import bigram_bits, unigram_bits
+from audiogen.models.samplernn import SampleRNNConfig
+from audiogen.representation.levels import dequantise
+from audiogen.training.gansynth.training_data import read_training_data
+from audiogen.training.run.checkpoints import Checkpoints
+from audiogen.training.run.loop import train
+from audiogen.training.samplernn import excerpts as excerpts_module
+from audiogen.training.samplernn.excerpts import RecordedExcerpts
+from audiogen.training.samplernn.trainer import Recipe, Trainer, steps_in
 
 RATE = 8000
 TINY = Recipe(
@@ -246,7 +246,9 @@ def test_held_out_sound_is_looked_at_from_all_over():
 
 
 def test_looks_lie_apart(monkeypatch):
-    monkeypatch.setattr("audiogen.training.samplernn.LEAST_BETWEEN", 50 * TINY.batch * TINY.chunk)
+    monkeypatch.setattr(
+        "audiogen.training.samplernn.trainer.LEAST_BETWEEN", 50 * TINY.batch * TINY.chunk
+    )
     looks = []
     trainer = make(dataclasses.replace(TINY, steps=120))
     while trainer.step < 120:

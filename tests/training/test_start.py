@@ -11,8 +11,8 @@ import torch
 from audiogen.errors import ParameterError
 from audiogen.models.gansynth import GeneratorConfig, export_weights
 from audiogen.presets import load_preset
-from audiogen.training import start
-from audiogen.training.gansynth import Notes, Recipe, Trainer
+from audiogen.training.gansynth.trainer import Notes, Recipe, Trainer
+from audiogen.training.run import warm_start as start
 
 RECIPE = Recipe(steps=4, crop_frames=32, seed=3)
 

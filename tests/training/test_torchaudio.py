@@ -16,7 +16,7 @@ needs_torchaudio = pytest.mark.skipif(
 
 USE = """
 import torch
-from audiogen.training import _torchaudio
+from audiogen.representation import _torchaudio
 torchaudio = _torchaudio.find()
 mel = torchaudio.transforms.MelSpectrogram(16000, n_fft=256, n_mels=8)
 assert mel(torch.zeros(1000)).shape[0] == 8
@@ -42,7 +42,7 @@ ABSENT = """
 import sys
 sys.modules["torchaudio"] = None
 from audiogen.errors import MissingPackageError
-from audiogen.training import _torchaudio
+from audiogen.representation import _torchaudio
 try:
     _torchaudio.find()
 except MissingPackageError as error:
@@ -74,4 +74,4 @@ def test_without_torchaudio() -> None:
 
 
 def test_losses_dont_import_it() -> None:
-    run("import sys, audiogen.training.losses; assert 'torchaudio' not in sys.modules")
+    run("import sys, audiogen.objectives.losses; assert 'torchaudio' not in sys.modules")

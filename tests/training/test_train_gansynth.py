@@ -11,20 +11,20 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import audiogen  # noqa: E402
-from audiogen.cli.main import main  # noqa: E402
-from audiogen.data.nsynth import SetWriter, read_notes  # noqa: E402
-from audiogen.data.splits import (  # noqa: E402
+import audiogen
+from audiogen.cli.main import main
+from audiogen.data.notes.nsynth import SetWriter, read_notes
+from audiogen.data.notes.splits import (
     SPLIT,
     Split,
     holds_out_instruments,
     read_split,
     split_for_training,
 )
-from audiogen.errors import FormatError  # noqa: E402
-from audiogen.models.gansynth import GeneratorConfig  # noqa: E402
-from audiogen.presets import load_preset  # noqa: E402
-from audiogen.training import gansynth  # noqa: E402
+from audiogen.errors import FormatError
+from audiogen.models.gansynth import GeneratorConfig
+from audiogen.presets import load_preset
+from audiogen.training.gansynth import trainer as gansynth
 
 RATE = 16000
 SMALL = gansynth.Recipe(
@@ -69,7 +69,7 @@ def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_notes_become_a_preset_and_are_heard_on_the_way(
     notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("audiogen.training.loop.MOST", 1.0)
+    monkeypatch.setattr("audiogen.training.run.loop.MOST", 1.0)
     words = ("train", "gansynth", notes, "--steps", 4, "--adversarial-share", 0.5)
     assert run(*words, "-o", tmp_path / "heard", "--preview-minutes", 1e-9) == 0
     assert "training goes on" not in capsys.readouterr().err

@@ -16,20 +16,20 @@ import soundfile
 
 torch = pytest.importorskip("torch")
 
-import audiogen  # noqa: E402
-from audiogen.cli.main import main  # noqa: E402
-from audiogen.data.nsynth import SetWriter  # noqa: E402
-from audiogen.data.splits import read_split  # noqa: E402
-from audiogen.evaluation.verify import verify_preset  # noqa: E402
-from audiogen.models.samplernn import SampleRNNConfig  # noqa: E402
-from audiogen.presets import load_preset  # noqa: E402
-from audiogen.representation.harmonic import pitch_to_hz  # noqa: E402
-from audiogen.representation.levels import dequantise  # noqa: E402
-from audiogen.training import precision  # noqa: E402
-from audiogen.training.checkpoints import Checkpoints  # noqa: E402
-from audiogen.training.excerpts import LONGEST_DELAY  # noqa: E402
-from audiogen.training.journal import Journal  # noqa: E402
-from audiogen.training.training_data import read_training_data  # noqa: E402
+import audiogen
+from audiogen.cli.main import main
+from audiogen.data.notes.nsynth import SetWriter
+from audiogen.data.notes.splits import read_split
+from audiogen.evaluation.verify import verify_preset
+from audiogen.models.samplernn import SampleRNNConfig
+from audiogen.presets import load_preset
+from audiogen.representation.harmonic import pitch_to_hz
+from audiogen.representation.levels import dequantise
+from audiogen.training.gansynth.training_data import read_training_data
+from audiogen.training.run import precision
+from audiogen.training.run.checkpoints import Checkpoints
+from audiogen.training.run.log import Journal
+from audiogen.training.samplernn.excerpts import LONGEST_DELAY
 
 RATE = 8000
 SMALL = (
@@ -171,7 +171,7 @@ def test_a_refused_training_changes_nothing_of_the_one_that_runs(recordings, tmp
 # The command line, killed where no one is asked: at the 7th step of 10.
 KILLED = """
 import os, signal, sys
-from audiogen.training import samplernn
+from audiogen.training.samplernn import trainer as samplernn
 samplernn.LEAST_BETWEEN = 1
 Trainer = samplernn.Trainer
 step = Trainer.train_step
@@ -186,7 +186,9 @@ main(sys.argv[1:])
 
 
 def test_a_killed_training_ends_with_the_same_preset(recordings, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("audiogen.training.samplernn.LEAST_BETWEEN", 1)  # looks, as in KILLED
+    monkeypatch.setattr(
+        "audiogen.training.samplernn.trainer.LEAST_BETWEEN", 1
+    )  # looks, as in KILLED
 
     def words(name: str) -> list[str]:
         line = ("train", "samplernn", recordings, "-o", tmp_path / name, "--steps", 10, *SMALL)
@@ -212,7 +214,7 @@ def test_a_killed_training_ends_with_the_same_preset(recordings, tmp_path, monke
 
 
 def test_previews_come_while_training_and_change_nothing(recordings, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("audiogen.training.loop.MOST", 1.0)
+    monkeypatch.setattr("audiogen.training.run.loop.MOST", 1.0)
     words = ("train", "samplernn", recordings, "--steps", 4, *SMALL)
     assert run(*words, "-o", tmp_path / "heard", "--preview-minutes", 1e-9) == 0
     assert run(*words, "-o", tmp_path / "unheard", "--preview-minutes", 0) == 0

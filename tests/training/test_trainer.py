@@ -12,13 +12,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from audiogen.data.splits import Split  # noqa: E402
-from audiogen.errors import AudiogenError, ParameterError  # noqa: E402
-from audiogen.models.gansynth import GeneratorConfig  # noqa: E402
-from audiogen.representation.config import SpectrogramConfig  # noqa: E402
-from audiogen.training.checkpoints import Checkpoints  # noqa: E402
-from audiogen.training.gansynth import Notes, Recipe, Trainer  # noqa: E402
-from audiogen.training.loop import train  # noqa: E402
+from audiogen.data.notes.splits import Split
+from audiogen.errors import AudiogenError, ParameterError
+from audiogen.models.gansynth import GeneratorConfig
+from audiogen.representation.config import SpectrogramConfig
+from audiogen.training.gansynth.trainer import Notes, Recipe, Trainer
+from audiogen.training.run.checkpoints import Checkpoints
+from audiogen.training.run.loop import train
 
 TINY = Recipe(
     steps=24,

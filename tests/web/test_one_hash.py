@@ -9,9 +9,9 @@ from itertools import cycle
 import numpy as np
 import pytest
 
+from audiogen.core import backend as _native
 from audiogen.engine import Player, Synth
 from audiogen.notes import Note, Score
-from audiogen.ops import _native
 
 RATE, SECONDS = 48000, 3.0
 

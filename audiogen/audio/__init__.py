@@ -1,0 +1,1 @@
+"""Sound files, resampling, pitch trackers and plots."""

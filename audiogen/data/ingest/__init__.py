@@ -1,0 +1,1 @@
+"""A user's folder of sounds becomes a data set."""

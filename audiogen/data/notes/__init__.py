@@ -1,0 +1,1 @@
+"""Data sets of notes in the layout of NSynth."""

@@ -1,0 +1,1 @@
+"""Data sets rendered from soundfonts, scores and grooves."""

@@ -1,0 +1,155 @@
+"""MIDI keyboards that are connected: found, and read into a player."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from audiogen.devices.sound_card import quiet_stderr
+from audiogen.engine.player import Player
+from audiogen.errors import DeviceError
+
+CLIENT = "audiogen"
+VIRTUAL = "virtual"  # a port of our own, which other programs connect to
+
+
+@dataclass(frozen=True)
+class Port:
+    """A MIDI port that can be listened to.
+
+    Parameters
+    ----------
+    api : int
+        As rtmidi numbers the systems.
+    index : int
+    name, system : str
+    """
+
+    api: int
+    index: int
+    name: str
+    system: str
+
+
+def ports(jack: bool = False) -> list[Port]:
+    """All ports that can be listened to, less those that only pass on what others send.
+
+    Parameters
+    ----------
+    jack : bool
+        Look among JACK's, too; its server must run.
+    """
+    import rtmidi
+
+    found = []
+    for api in _systems(jack):
+        reader = _open(api)
+        if reader is None:
+            continue
+        system = rtmidi.get_api_display_name(api)
+        found += [
+            Port(api, index, name, system)
+            for index, name in enumerate(reader.get_ports())
+            if not name.startswith(("Midi Through", CLIENT))
+        ]
+        reader.delete()
+    return found
+
+
+class MidiInput:
+    """Plays a player by MIDI, until it's closed.
+
+    Parameters
+    ----------
+    player : Player
+    wanted : str, optional
+        Part of a port's name, or ``virtual`` for a port of our own; every port without.
+    jack : bool
+        As `ports`.
+
+    Raises
+    ------
+    DeviceError
+        If no port has the name, or the system has no virtual ports.
+    """
+
+    def __init__(self, player: Player, wanted: str | None = None, jack: bool = False):
+        self.names: list[str] = []  # of the ports that are listened to
+        self._readers: list[Any] = []
+        if wanted == VIRTUAL:
+            self._open_virtual(player, jack)
+            return
+        found = ports(jack)
+        for port in found:
+            if wanted is not None and wanted.lower() not in port.name.lower():
+                continue
+            reader = _open(port.api)
+            if reader is None:
+                continue
+            self._listen(reader, player)
+            reader.open_port(port.index, "in")
+            self.names.append(port.name)
+        if wanted is not None and not self.names:
+            here = "; ".join(port.name for port in found) or "none"
+            raise DeviceError(
+                f"MIDI port {wanted!r} isn't here; there are: {here}; 'virtual' makes one that "
+                "other programs can connect to"
+            )
+
+    def __enter__(self) -> MidiInput:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Listen no more."""
+        for reader in self._readers:
+            reader.cancel_callback()
+            reader.close_port()
+            reader.delete()
+        self._readers = []
+
+    def _open_virtual(self, player: Player, jack: bool) -> None:
+        import rtmidi
+
+        for api in _systems(jack):
+            reader = _open(api)
+            if reader is None:
+                continue
+            try:
+                reader.open_virtual_port("in")
+            except (NotImplementedError, rtmidi.RtMidiError):
+                reader.delete()
+                continue
+            self._listen(reader, player)
+            self.names.append(f"{CLIENT}:in ({rtmidi.get_api_display_name(api)})")
+            return
+        raise DeviceError(
+            "no virtual MIDI port can be made here; give the name of a port, or start JACK or "
+            "load ALSA's sequencer (modprobe snd-seq)"
+        )
+
+    def _listen(self, reader: Any, player: Player) -> None:
+        reader.set_callback(lambda message, _: player.midi(bytes(message[0])))
+        self._readers.append(reader)
+
+
+def _systems(jack: bool) -> list[int]:
+    """MIDI systems to be asked, JACK's first if the sound goes there and else not at all."""
+    import rtmidi
+
+    compiled = rtmidi.get_compiled_api()
+    others = [api for api in compiled if api != rtmidi.API_UNIX_JACK]
+    return [rtmidi.API_UNIX_JACK, *others] if jack and len(others) < len(compiled) else others
+
+
+def _open(api: int) -> Any:
+    """A reader, or None where the system doesn't run."""
+    import rtmidi
+
+    with quiet_stderr():
+        try:
+            return rtmidi.MidiIn(api, CLIENT)
+        except (rtmidi.RtMidiError, OSError):
+            return None

@@ -1,0 +1,1 @@
+"""Losses and GAN objectives, each with its equation and its paper."""

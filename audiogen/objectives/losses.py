@@ -1,0 +1,326 @@
+"""Losses, each with its equation and source. Spectrograms are in the generator's units."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from audiogen.errors import ParameterError
+from audiogen.models.gansynth import identity
+from audiogen.representation import _torchaudio
+
+
+def critic_loss(real: Tensor, fake: Tensor, drift: float = 1e-3) -> Tensor:
+    """E[D(fake)] - E[D(real)] + drift E[D(real)^2].
+
+    Arjovsky et al., "Wasserstein GAN", ICML 2017, equation 2; the drift term keeps scores near
+    zero (Karras et al., "Progressive Growing of GANs", ICLR 2018, appendix A.1).
+    """
+    return fake.mean() - real.mean() + drift * real.square().mean()
+
+
+def generator_loss(fake: Tensor) -> Tensor:
+    """-E[D(fake)] (Arjovsky et al., ICML 2017)."""
+    return -fake.mean()
+
+
+def gradient_penalty(
+    critic: Callable[[Tensor], Tensor],
+    real: Tensor,
+    fake: Tensor,
+    uniform: Callable[..., Tensor] = torch.rand,
+) -> Tensor:
+    """E[(|grad D(x)| - 1)^2] at random points x between real and fake, one for each example.
+
+    Gulrajani et al., "Improved Training of Wasserstein GANs", NIPS 2017, equation 3.
+    """
+    shape = (len(real), *[1] * (real.dim() - 1))
+    mix = uniform(shape, dtype=real.dtype, device=real.device)
+    between = torch.lerp(real, fake, mix).requires_grad_()
+    (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    return (slope.flatten(1).norm(dim=1) - 1.0).square().mean()
+
+
+@torch.no_grad()
+def clip_weights(critic: nn.Module, limit: float) -> None:
+    """Move every parameter of a critic into [-limit, limit], after each of its steps.
+
+    Arjovsky et al., ICML 2017, algorithm 1: what bounds the slope where there is no penalty.
+
+    Raises
+    ------
+    ParameterError
+        If ``limit`` isn't positive.
+    """
+    if not limit > 0.0:
+        raise ParameterError(f"limit={limit} must be positive; the paper has 0.01")
+    for weight in critic.parameters():
+        weight.clamp_(-limit, limit)
+
+
+def cross_entropy_critic_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """-E[log s(D(real))] - E[log(1 - s(D(fake)))], with the sigmoid s: scores are logits.
+
+    Goodfellow et al., "Generative Adversarial Nets", NIPS 2014, equation 1. At its minimum a
+    score is the logarithm of the ratio of the densities.
+    """
+    return F.softplus(-real).mean() + F.softplus(fake).mean()
+
+
+def non_saturating_generator_loss(fake: Tensor) -> Tensor:
+    """-E[log s(D(fake))]: what is surely known for fake still has a slope, of -1.
+
+    Goodfellow et al., NIPS 2014, section 3.
+    """
+    return F.softplus(-fake).mean()
+
+
+def least_squares_critic_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """E[(D(real) - 1)^2] / 2 + E[D(fake)^2] / 2.
+
+    Mao et al., "Least Squares Generative Adversarial Networks", ICCV 2017, equation 9.
+    """
+    return 0.5 * (real - 1.0).square().mean() + 0.5 * fake.square().mean()
+
+
+def least_squares_generator_loss(fake: Tensor) -> Tensor:
+    """E[(D(fake) - 1)^2] / 2 (Mao et al., ICCV 2017, equation 9)."""
+    return 0.5 * (fake - 1.0).square().mean()
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a critic and a generator minimise, and what bounds the critic's slope.
+
+    Parameters
+    ----------
+    critic : callable
+        Scores of real and of fake [n] to the critic's loss [].
+    generator : callable
+        Scores of fake [n] to the generator's loss [].
+    penalty_weight : float
+        Of `gradient_penalty` in the critic's loss; 0 for none.
+    weight_limit : float
+        Of `clip_weights`; infinity for none.
+    """
+
+    critic: Callable[[Tensor, Tensor], Tensor]
+    generator: Callable[[Tensor], Tensor]
+    penalty_weight: float = 0.0
+    weight_limit: float = math.inf
+
+
+# With the numbers of their papers; Gulrajani et al. penalise points in the plane by 0.1.
+OBJECTIVES = {
+    "wasserstein": Objective(partial(critic_loss, drift=0.0), generator_loss, weight_limit=0.01),
+    "wasserstein-gp": Objective(
+        partial(critic_loss, drift=0.0), generator_loss, penalty_weight=10.0
+    ),
+    "non-saturating": Objective(cross_entropy_critic_loss, non_saturating_generator_loss),
+    "least-squares": Objective(least_squares_critic_loss, least_squares_generator_loss),
+}
+
+
+def loudness_weight(log_magnitude: Tensor) -> Tensor:
+    """Square root of each bin's magnitude over the largest of its frame, [..., n_frames, n_bins].
+
+    ``log_magnitude`` is in nats, not in the generator's units. A frame without a bin above 0 nats
+    (a sine of -54 dBFS at ``n_fft`` 2048) is measured against that, so that silence weighs little.
+    """
+    loudest = log_magnitude.amax(dim=-1, keepdim=True).clamp_min(0.0)
+    return torch.exp(0.5 * (log_magnitude - loudest))
+
+
+def energy_distance(to_first: Tensor, to_second: Tensor, apart: Tensor) -> Tensor:
+    """(d(x, y) + d(x', y) - d(x, x')) / 2 of a real note y and two that were made, x and x'.
+
+    A distance alone is least for the median of all real notes, which is as smooth as no breath
+    is; less the distance of two made notes it is least for notes that vary as real ones do
+    (Szekely and Rizzo, "Energy statistics", 2013; Gritsenko et al., "A spectral energy distance
+    for parallel speech synthesis", NeurIPS 2020).
+
+    Parameters
+    ----------
+    to_first, to_second, apart : Tensor []
+        Means of distances.
+    """
+    return 0.5 * (to_first + to_second - apart)
+
+
+# Of distances of changes, beside distances of levels. At 1 an `energy_distance` would have what a
+# network can't know of a steady note's level flicker: that gains more than the flicker costs.
+CHANGE_WEIGHT = 3.0
+
+
+def magnitude_distance(made: Tensor, wanted: Tensor) -> Tensor:
+    """Mean absolute difference of log magnitudes [..., n_frames, n_bins], and of their changes.
+
+    Of single bins and of means over 4 x 4 of them; and `CHANGE_WEIGHT` times that of how both
+    change from one to the next in time, and the means over 16 frames. Most bins of a note are
+    noise or silence, which this is about. What lasts, what changes slowly and what flickers differ
+    in these five, so that an `energy_distance` tells them apart.
+    """
+    return _distance_and_change(made - wanted)
+
+
+def _distance_and_change(difference: Tensor) -> Tensor:
+    means = F.avg_pool2d(difference, 4)
+    changes = [change(difference, 1), change(means, 1), change(means, 4)]
+    far = torch.stack([part.abs().mean() for part in (difference, means)]).sum()
+    for part in changes:
+        if part.numel():
+            far = far + CHANGE_WEIGHT * part.abs().mean()
+    return 0.5 * far
+
+
+def heard_distance(made: Tensor, wanted: Tensor) -> Tensor:
+    """As `magnitude_distance`, of levels that are heard [batch, n_frames, n_bands].
+
+    And of how much each band changes, on average over the frames. That is known of an instrument
+    where a single change is chance, so it tells a network soon how steady its partials have to be.
+    (McDermott and Simoncelli, "Sound Texture Perception via Statistics of the Auditory Periphery",
+    Neuron 71(5), 2011, find sounds to be alike whose such averages agree.)
+    """
+    far = magnitude_distance(made, wanted)
+    for n_frames in (1, 4):
+        moved, should = (change(x, n_frames).abs().mean(dim=-2) for x in (made, wanted))
+        far = far + CHANGE_WEIGHT * (moved - should).abs().mean()
+    return far
+
+
+def change(x: Tensor, n_frames: int) -> Tensor:
+    """What each frame of x [..., n_frames, n_bins] is more than an earlier one."""
+    return x[..., n_frames:, :] - x[..., :-n_frames, :]
+
+
+def loud_distance(
+    made: Tensor,
+    wanted: Tensor,
+    weight: Tensor,
+    joint: Callable[[Tensor], Tensor] = identity,
+) -> Tensor:
+    """As `magnitude_distance`, weighted by loudness: the partials.
+
+    ``joint`` is the mean over the processes that have a share of the batch each.
+    """
+    return _distance_and_change(weight * (made - wanted)) / joint(weight.mean())
+
+
+def frequency_distance(
+    made: Tensor,
+    wanted: Tensor,
+    weight: Tensor,
+    joint: Callable[[Tensor], Tensor] = identity,
+) -> Tensor:
+    """Mean of |exp(i pi made) - exp(i pi wanted)|, weighted by linear magnitude.
+
+    ``made`` and ``wanted`` are instantaneous frequencies in units of pi; the distance is the chord
+    between two phase advances, and `CHANGE_WEIGHT` times that between their changes over 1 and 4
+    frames. (By the chord's square, 2 - 2 cos, an `energy_distance` would know means alone.) The
+    linear magnitude is the square of ``weight``: with any smaller power the many bins between the
+    partials, whose phases are noise, would outweigh the few that carry the sound.
+    """
+    difference, share = math.pi * (made - wanted), weight.square()
+    far = (share * _chord(difference)).sum()
+    for n_frames in (1, 4):
+        both = torch.minimum(share[..., n_frames:, :], share[..., :-n_frames, :])
+        far = far + CHANGE_WEIGHT * (both * _chord(change(difference, n_frames))).sum()
+    return far / joint(share.sum())
+
+
+def _chord(angle: Tensor) -> Tensor:
+    return 2.0 * torch.sin(0.5 * angle).abs()
+
+
+def log_mel_distance(a: Tensor, b: Tensor, sample_rate: int) -> Tensor:
+    """Mean absolute difference of the log-mel spectrograms of two sets of sounds.
+
+    It hears no phase, and the 64 bands of a frame as the ear weighs them; for reports.
+
+    Parameters
+    ----------
+    a, b : Tensor [..., n_samples]
+        Full scale is 1.
+    sample_rate : int, Hz
+
+    Returns
+    -------
+    Tensor [], dB
+        Bands below about -88 dB of a full-scale sine count as equal.
+
+    Raises
+    ------
+    MissingPackageError
+        If torchaudio isn't installed.
+
+    Examples
+    --------
+    >>> x = torch.sin(torch.arange(16000) * 0.1)
+    >>> round(float(log_mel_distance(x, 0.99 * x, 16000)), 2) < 0.1
+    True
+    """
+    return (log_mel(a, sample_rate) - log_mel(b, sample_rate)).abs().mean()
+
+
+def matched_log_mel_distance(a: Tensor, b: Tensor, sample_rate: int) -> Tensor:
+    """`log_mel_distance` of two sounds at the gain of ``a`` that makes it smallest.
+
+    Parameters
+    ----------
+    a, b : Tensor [n_samples]
+        Of about the same level: gains up to 15 dB are tried, in steps of 0.25 dB.
+    sample_rate : int, Hz
+
+    Returns
+    -------
+    Tensor [], dB
+
+    Examples
+    --------
+    >>> x = torch.sin(torch.arange(16000) * 0.1)
+    >>> float(log_mel_distance(x, 0.5 * x, 16000)) > 1.0
+    True
+    >>> float(matched_log_mel_distance(x, 0.5 * x, 16000)) < 0.1
+    True
+    """
+    power, log_b = mel_power(a, sample_rate), _decibels(mel_power(b, sample_rate))
+    gains = 10.0 ** (torch.arange(-15.0, 15.25, 0.25, device=a.device) / 10.0)
+    log_a = _decibels(gains[:, None, None] * power)
+    return (log_a - log_b).abs().mean(dim=(1, 2)).min()
+
+
+def log_mel(sound: Tensor, sample_rate: int) -> Tensor:
+    """Log-mel spectrogram [..., 64, n_frames] in dB, as `log_mel_distance` hears it."""
+    return _decibels(mel_power(sound, sample_rate))
+
+
+def mel_power(sound: Tensor, sample_rate: int) -> Tensor:
+    """Mel spectrogram [..., 64, n_frames] of power, over windows of 1024 samples."""
+    mel = _torchaudio.find().transforms.MelSpectrogram(
+        sample_rate, n_fft=1024, hop_length=256, n_mels=64, pad_mode="constant"
+    )
+    return mel.to(sound.device)(sound)
+
+
+def _decibels(power: Tensor) -> Tensor:
+    # 1e-4 is 88 dB below the power, n_fft^2 / 16, of a full-scale sine.
+    return 10.0 * torch.log10(power + 1e-4)
+
+
+def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """Spherical interpolation of latents [..., n] (Shoemake, "Animating Rotation", 1985).
+
+    The generator looks at directions only, so the lengths are interpolated straight.
+    """
+    cosine = F.cosine_similarity(a, b, dim=-1).clamp(-1.0 + 1e-6, 1.0 - 1e-6)[..., None]
+    angle = torch.arccos(cosine)
+    part_a, part_b = torch.sin((1.0 - t) * angle), torch.sin(t * angle)
+    length = torch.lerp(a.norm(dim=-1, keepdim=True), b.norm(dim=-1, keepdim=True), t)
+    mixed = F.normalize(a, dim=-1) * part_a + F.normalize(b, dim=-1) * part_b
+    return F.normalize(mixed, dim=-1) * length

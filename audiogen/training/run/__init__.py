@@ -1,0 +1,1 @@
+"""What every training has: the loop, checkpoints, the log and its report, processes."""

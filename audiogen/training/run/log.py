@@ -1,0 +1,235 @@
+"""What a training leaves to be looked at: log, TensorBoard, previews, and a page of it all."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audiogen.audio.files import write_audio
+from audiogen.data.render.evenly import evenly
+from audiogen.errors import AudiogenError
+from audiogen.training.run.html_report import Preview, write_page
+
+PAGE_EVERY_S = 60.0
+THUMBNAIL_WIDTH = 720  # pixels
+
+Sound = tuple[np.ndarray, int]  # [n_samples], sample rate in Hz
+
+
+class Journal:
+    """Writes ``log.jsonl``, ``tensorboard/``, ``previews/`` and ``report.html`` into a folder.
+
+    Nothing that goes wrong here stops a training; it is said once.
+
+    Parameters
+    ----------
+    folder : Path
+    title : str
+        Of the page.
+    about : mapping of str to str
+        What the page tells of the data and of the command.
+    say : callable
+        Gets a sentence about what couldn't be written.
+    step, n_steps : int
+        Where training begins, and ends. What a log that is there says of later steps goes: they
+        are made again.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        title: str,
+        about: Mapping[str, str],
+        say: Callable[[str], None],
+        step: int,
+        n_steps: int,
+    ):
+        self.folder, self._title, self._about, self._say = folder, title, dict(about), say
+        self._n_steps = n_steps
+        self._said: set[str] = set()
+        self._log, self._previews = folder / "log.jsonl", folder / "previews"
+        self._entries = [entry for entry in read_log(self._log) if entry["step"] <= step]
+        self._thumbnails: dict[Path, bytes] = {}
+        self._warning = self._finish = ""
+        self._result: Preview | None = None
+        self._page_s = -PAGE_EVERY_S
+        self._board: Any = None
+        with _Harmless(self, "the log"):
+            lines = [json.dumps(entry) + "\n" for entry in self._entries]
+            self._log.write_text("".join(lines))
+        with _Harmless(self, "TensorBoard's curves"):
+            self._board = self._open_board(step)
+
+    def report(
+        self, step: int, losses: Mapping[str, float], seconds: float, warning: str = ""
+    ) -> None:
+        """Note the losses of a step.
+
+        Parameters
+        ----------
+        step : int
+        losses : mapping of str to float
+        seconds : float, s
+            That training has taken.
+        warning : str
+            Shown at the top of the page.
+        """
+        entry = {"step": step, "seconds": round(seconds, 1), "time": round(time.time())}
+        self._entries.append(entry | dict(losses))
+        self._warning = warning
+        with _Harmless(self, "the log"), self._log.open("a") as file:
+            file.write(json.dumps(self._entries[-1]) + "\n")
+        if self._board is not None:
+            with _Harmless(self, "TensorBoard's curves"):
+                for name, value in losses.items():
+                    self._board.add_scalar(name, value, step)
+                self._board.flush()
+        if time.monotonic() - self._page_s >= PAGE_EVERY_S or step == self._n_steps:
+            self.write_page()
+
+    def preview(self, step: int, sketch: Callable[[], Sound]) -> None:
+        """Let a training be heard, and draw its rainbowgram.
+
+        Parameters
+        ----------
+        step : int
+        sketch : callable
+            Gives the sound.
+        """
+        from audiogen.audio.plots import plot_rainbowgram
+
+        with _Harmless(self, "a preview"):
+            samples, sample_rate = sketch()
+            self._previews.mkdir(exist_ok=True)
+            sound, picture = (self._previews / f"{step}.{kind}" for kind in ("flac", "png"))
+            write_audio(sound, samples, sample_rate)
+            plot_rainbowgram(samples, sample_rate, picture, f"step {step}")
+            if self._board is not None:
+                shown = samples[None] / max(1.0, float(np.abs(samples).max()))
+                self._board.add_audio("preview", shown, step, sample_rate)
+                self._board.add_image("preview", _pixels(picture), step, dataformats="HWC")
+                self._board.flush()
+        self.write_page()
+
+    def finish(self, text: str, preset: Path | None = None) -> None:
+        """Say on the page how it ended.
+
+        Parameters
+        ----------
+        text : str
+        preset : Path, optional
+            Folder of what came of it, whose preview is shown.
+        """
+        self._finish = text
+        with _Harmless(self, "the page"):
+            if preset is not None:
+                sound, picture = (preset / f"preview.{kind}" for kind in ("flac", "png"))
+                self._result = Preview("The preset", sound.read_bytes(), _thumbnail(picture))
+        self.write_page()
+        if self._board is not None:
+            self._board.close()
+
+    def write_page(self) -> None:
+        """Write ``report.html`` anew, the whole of it or nothing."""
+        with _Harmless(self, "the page"):
+            shown = [] if self._result is None else [self._result]
+            for step in reversed(evenly(self._steps_heard(), 8)):
+                sound, picture = (self._previews / f"{step}.{kind}" for kind in ("flac", "png"))
+                if picture not in self._thumbnails:
+                    self._thumbnails[picture] = _thumbnail(picture)
+                shown.append(Preview(f"Step {step}", sound.read_bytes(), self._thumbnails[picture]))
+            last = self._entries[-1] if self._entries else {"step": 0, "seconds": 0.0}
+            left_s = (self._n_steps - last["step"]) * last["seconds"] / max(1, last["step"])
+            progress = {
+                "step": f"{last['step']} of {self._n_steps}",
+                "time": f"{_clock(last['seconds'])} so far, {_clock(left_s)} left",
+                "written": time.strftime("%Y-%m-%d %H:%M:%S"),
+            }
+            if self._finish:
+                progress |= {"time": _clock(last["seconds"]), "result": self._finish}
+            about = progress | self._about
+            path = self.folder / "report.html"
+            write_page(path, self._title, about, self._warning, self._entries, shown)
+        self._page_s = time.monotonic()
+
+    def _steps_heard(self) -> list[int]:
+        names = [path.stem for path in self._previews.glob("*.png")]
+        steps = sorted(int(name) for name in names if name.isdecimal())
+        return [step for step in steps if (self._previews / f"{step}.flac").exists()]
+
+    def _open_board(self, step: int) -> Any:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            self._say(
+                "tensorboard isn't installed, so curves are in report.html alone;"
+                " pip install 'audiogen[train]' brings it"
+            )
+            return None
+        return SummaryWriter(str(self.folder / "tensorboard"), purge_step=step + 1)
+
+
+class _Harmless:
+    """What goes wrong inside is said, once for each kind of thing, and forgotten."""
+
+    def __init__(self, journal: Journal, what: str):
+        self._journal, self._what = journal, what
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> bool:
+        if error is None or not isinstance(error, Exception):
+            return False
+        if self._what not in self._journal._said:
+            self._journal._said.add(self._what)
+            reason = error if isinstance(error, AudiogenError) else repr(error)
+            self._journal._say(f"{self._what} can't be made ({reason}); training goes on")
+        return True
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Lines of a log; one that was cut off isn't one."""
+    entries = []
+    if path.exists():
+        for line in path.read_text(errors="replace").splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(entry, dict) and "step" in entry and "seconds" in entry:
+                entries.append(entry)
+    return entries
+
+
+def _thumbnail(path: Path) -> bytes:
+    """A picture as a small JPEG."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        small = image.convert("RGB")
+        small.thumbnail((THUMBNAIL_WIDTH, THUMBNAIL_WIDTH))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
+
+
+def _pixels(path: Path) -> np.ndarray:
+    """[height, width, 3], of the small one."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(_thumbnail(path))) as image:
+        return np.asarray(image)
+
+
+def _clock(seconds: float) -> str:
+    """Hours, minutes and seconds."""
+    minutes, s = divmod(round(seconds), 60)
+    hours, m = divmod(minutes, 60)
+    return f"{hours} h {m:02} min" if hours else f"{m} min {s:02} s" if m else f"{s} s"

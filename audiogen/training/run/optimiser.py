@@ -1,0 +1,123 @@
+"""The optimiser of a SampleRNN: Muon turns its matrices, Adam moves everything else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from audiogen.training.run.checkpoints import n_bytes_of
+
+NARROWEST = 8  # side of a matrix that Muon takes
+# It takes none that brings frames or what the network is told into it. With its steps, which are as
+# long in every direction, much was made of little there, and some held-out notes fell apart.
+OUTERMOST = ("tiers.0.ih.0.weight", "input.weight", "features.weight")
+ADAM_SHARE = 0.6  # Adam's rate, of Muon's
+MOMENTUM = 0.95
+# Of the quintic whose fifth iterate brings all singular values near 1.
+QUINTIC, N_ITERATIONS = (3.4445, -4.7750, 2.0315), 5
+
+
+def orthogonal(matrix: Tensor, dtype: torch.dtype) -> Tensor:
+    """About the orthogonal matrix nearest to a matrix: its singular values become 0.7 to 1.2.
+
+    Newton-Schulz iteration, as Jordan et al. tuned it (2024).
+
+    Parameters
+    ----------
+    matrix : Tensor [m, n]
+    dtype : torch.dtype
+        That products are made in.
+    """
+    a, b, c = QUINTIC
+    x = matrix.to(dtype)
+    tall = x.shape[0] > x.shape[1]
+    x = x.T if tall else x
+    x = x / x.norm().clamp(min=1e-7)
+    for _ in range(N_ITERATIONS):
+        gram = x @ x.T
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.T if tall else x
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum, whose matrices are made orthogonal.
+
+    Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024. As
+    `torch.optim.Muon` without weight decay, which knows products in bfloat16 alone; they are no
+    use on most CPUs (`precision.has_bfloat16`).
+
+    Parameters
+    ----------
+    parameters : list of Parameter [m, n]
+    dtype : torch.dtype
+        That products are made in.
+    """
+
+    def __init__(self, parameters: list[nn.Parameter], dtype: torch.dtype):
+        super().__init__(parameters, {"lr": 0.02, "share": 1.0})
+        self._dtype = dtype
+
+    @torch.no_grad()
+    def step(self) -> None:  # type: ignore[override]
+        """Update the parameters by their gradients."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                gradient, state = parameter.grad, self.state[parameter]
+                if "momentum_buffer" not in state:
+                    state["momentum_buffer"] = torch.zeros_like(gradient)
+                momentum = state["momentum_buffer"].lerp_(gradient, 1.0 - MOMENTUM)
+                direction = orthogonal(gradient.lerp(momentum, MOMENTUM), self._dtype)
+                m, n = parameter.shape
+                parameter.add_(direction, alpha=-group["lr"] * max(1.0, m / n) ** 0.5)
+
+
+class MuonAndAdam:
+    """Muon for a SampleRNN's inner matrices, 8 wide or more; Adam for everything else.
+
+    Parameters
+    ----------
+    model : Module
+    bfloat16 : bool
+        Muon's products.
+    """
+
+    def __init__(self, model: nn.Module, *, bfloat16: bool):
+        matrices: list[nn.Parameter] = []
+        others: list[nn.Parameter] = []
+        for name, parameter in model.named_parameters():
+            wide = parameter.ndim == 2 and min(parameter.shape) >= NARROWEST
+            inner = name.endswith("weight") and not name.endswith(OUTERMOST)
+            (matrices if wide and inner else others).append(parameter)
+        # Kept of each number: one with Muon, two with Adam.
+        self.n_bytes = n_bytes_of(*matrices, *others, *others)
+        self._parts: list[torch.optim.Optimizer] = [
+            torch.optim.Adam([{"params": others, "share": ADAM_SHARE}])
+        ]
+        if matrices:
+            self._parts.append(Muon(matrices, torch.bfloat16 if bfloat16 else torch.float32))
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """As of torch's optimisers; ``share`` of the learning rate is a group's own."""
+        return [group for part in self._parts for group in part.param_groups]
+
+    def step(self) -> None:
+        """Update the parameters by their gradients."""
+        for part in self._parts:
+            part.step()
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients."""
+        for part in self._parts:
+            part.zero_grad(set_to_none)
+
+    def state_dict(self) -> dict[str, Any]:
+        """As of torch's optimisers."""
+        return {type(part).__name__: part.state_dict() for part in self._parts}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """As of torch's optimisers."""
+        for part in self._parts:
+            part.load_state_dict(state[type(part).__name__])
