@@ -31,11 +31,19 @@ class MidiReader {
     std::size_t n_events;  // written
   };
 
-  // From here on programs choose the timbres of this table: that of `Instrument::programs`. Until
-  // then all choose timbre 0. For the thread that calls `read`, when it chooses an instrument.
+  // Programs choose the timbres of this table, that of `Instrument::programs`; all choose timbre 0
+  // before. Like `choose_timbre` for the thread that calls `read`.
   void set_programs(const presets::ProgramTable& programs) noexcept AUDIOGEN_REALTIME {
     table_ = programs;
   }
+  // Notes of every channel play this timbre until the next program change of the channel.
+  void choose_timbre(std::uint16_t timbre) noexcept AUDIOGEN_REALTIME {
+    programs_.fill(std::nullopt);
+    last_program_.reset();
+    table_.default_timbre = timbre;
+  }
+  // The timbre that was chosen last, by a program change of any channel or by `choose_timbre`.
+  std::uint32_t timbre() const noexcept AUDIOGEN_REALTIME { return timbre_of(last_program_); }
 
   // Writes events at `offset`. Stops before a byte for whose events there may be no room: with
   // kMostEvents places or more it goes on at every call.
@@ -59,8 +67,7 @@ class MidiReader {
   void all_off(bool silence, Sink& sink) noexcept AUDIOGEN_REALTIME;
   void control(std::uint8_t number, std::uint8_t value, Sink& sink) noexcept AUDIOGEN_REALTIME;
   void bend(Sink& sink) noexcept AUDIOGEN_REALTIME;
-  std::uint32_t timbre(std::size_t channel) const noexcept AUDIOGEN_REALTIME {
-    const std::optional<std::uint8_t> program = programs_[channel];
+  std::uint32_t timbre_of(std::optional<std::uint8_t> program) const noexcept AUDIOGEN_REALTIME {
     return program ? table_.timbres[*program] : table_.default_timbre;
   }
 
@@ -73,6 +80,7 @@ class MidiReader {
   std::uint32_t n_notes_ = 0;
   presets::ProgramTable table_;
   std::array<std::optional<std::uint8_t>, kChannels> programs_{};  // none: the default timbre
+  std::optional<std::uint8_t> last_program_;                       // of any channel
   std::array<std::uint32_t, kChannels * kKeys> held_{};  // id of the key's note; 0: not held
 };
 

@@ -143,7 +143,13 @@ static void programs() {
   table.timbres[127] = 1;
   reader.set_programs(table);
   events = read_on(reader, {0x92, 62, 1});
-  CHECK(events.size() == 1 && is_on(events[0], 62.0f, 1, 1));
+  CHECK(events.size() == 1 && is_on(events[0], 62.0f, 1, 1) && reader.timbre() == 1);
+  // A timbre that is chosen otherwise holds until the next program change of a channel.
+  reader.choose_timbre(7);
+  CHECK(reader.timbre() == 7);
+  events = read_on(reader, {0x92, 63, 1, 0xC1, 5, 0x91, 64, 1, 0x92, 65, 1});
+  CHECK(is_on(events[0], 63.0f, 1, 7) && is_on(events[1], 64.0f, 1, 3) && reader.timbre() == 3);
+  CHECK(is_on(events[2], 65.0f, 1, 7));
 }
 
 static void parameters() {
