@@ -97,7 +97,15 @@ void bind_engine(py::module_& module) {
   }
   module.attr("parameters") = py::tuple(parameters);
   py::class_<Instrument, std::shared_ptr<Instrument>>(module, "AnyInstrument",
-                                                      "What a preset is to the engine.");
+                                                      "A preset, opened for an engine.")
+      .def_property_readonly("sample_rate", &Instrument::sample_rate)
+      .def_property_readonly("n_timbres", &Instrument::n_timbres)
+      .def_property_readonly(
+          "default_timbre",
+          [](const Instrument& instrument) { return instrument.programs().default_timbre; })
+      .def_property_readonly(
+          "programs", [](const Instrument& instrument) { return instrument.programs().timbres; },
+          "The timbre, by index, that each of the 128 programs of General MIDI chooses.");
   py::class_<FrameInstrument, Instrument, std::shared_ptr<FrameInstrument>>(module, "Instrument",
                                                                             "A GANSynth preset.")
       .def(py::init(&make_frame_instrument), py::arg("generator"), py::arg("spectrogram"),

@@ -115,6 +115,16 @@ void bind_live(py::module_& module) {
                              "Time that the thread takes over time that sounds; 0 if synchronous.");
   py::class_<MidiReader>(module, "MidiReader", "Reads a stream of MIDI, cut anywhere.")
       .def(py::init())
+      .def(
+          "set_programs",
+          [](MidiReader& reader, const Instrument& instrument) {
+            reader.set_programs(instrument.programs());
+          },
+          py::arg("instrument"), "Program changes choose timbres of this instrument from here on.")
+      .def("choose_timbre", &MidiReader::choose_timbre, py::arg("timbre"),
+           "Notes of every channel play this timbre, by index, until the next program change.")
+      .def_property_readonly("timbre", &MidiReader::timbre,
+                             "Index of the timbre that was chosen last, on any channel.")
       .def("read", &read_midi, py::arg("bytes"), py::arg("offset") = 0,
            "The events of messages that end within these bytes.");
 }

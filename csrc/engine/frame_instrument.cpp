@@ -88,7 +88,8 @@ SynthesisTables::SynthesisTables(const Spectrogram& spectrogram)
 }
 
 FrameInstrument::FrameInstrument(FrameSettings settings)
-    : Instrument(settings.spectrogram.sample_rate, settings.pitch_range, settings.timbres.size()),
+    : Instrument(settings.spectrogram.sample_rate, settings.pitch_range, settings.timbres.size(),
+                 settings.programs),
       settings_(checked(std::move(settings))),
       tables_(settings_.spectrogram) {
   settings_.timbres.reserve(settings_.timbres.size() + kMostAdded);  // none moves when one is added

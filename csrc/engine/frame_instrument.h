@@ -9,6 +9,7 @@
 
 #include "core/fft.h"
 #include "engine/instrument.h"
+#include "engine/mel_bands.h"
 #include "models/gansynth.h"
 
 namespace audiogen::engine {
@@ -17,17 +18,6 @@ namespace audiogen::engine {
 enum class PhaseChannel {
   kInstantaneousFrequency,  // the first frame holds the phase, later ones its advance
   kHarmonic,                // advance less that of a harmonic tone at the note's pitch
-};
-
-// Linear bins from the bands of a mel axis, as `band_map` of audiogen/representation/mel.py: bin k
-// is the sum of the bands from starts[k] to starts[k + 1], each times its weight.
-struct BandMap {
-  std::vector<std::uint32_t> starts;
-  std::vector<std::uint32_t> bands;
-  std::vector<float> weights;
-  float floor = 0.0f;  // added to powers before the logarithm
-
-  bool empty() const { return starts.empty(); }
 };
 
 // As `SpectrogramConfig` of audiogen/representation/config.py, with balanced padding.
@@ -58,6 +48,7 @@ struct FrameSettings {
   Sustain sustain;
   PitchRange pitch_range;
   std::vector<std::vector<float>> timbres;  // latents
+  presets::ProgramTable programs;
 };
 
 // Tables that all voices of an instrument share.

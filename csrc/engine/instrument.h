@@ -8,6 +8,7 @@
 #include "core/realtime.h"
 #include "engine/parameters.h"
 #include "engine/voice.h"
+#include "presets/programs.h"
 
 namespace audiogen::engine {
 
@@ -35,6 +36,8 @@ class Instrument {
   virtual float initial(Parameter parameter) const noexcept AUDIOGEN_REALTIME {
     return info(parameter).initial;
   }
+  // The timbres that General MIDI programs choose; for `MidiReader::set_programs`.
+  const presets::ProgramTable& programs() const noexcept AUDIOGEN_REALTIME { return programs_; }
 
   // `n` voices that the instrument must outlive, with all the memory that they ever need. They are
   // prepared for at most `max_samples` at once, and hear `n_inputs` channels.
@@ -43,13 +46,15 @@ class Instrument {
 
  protected:
   // Throws std::invalid_argument naming what is out of range.
-  Instrument(double sample_rate, PitchRange pitch_range, std::size_t n_timbres);
+  Instrument(double sample_rate, PitchRange pitch_range, std::size_t n_timbres,
+             const presets::ProgramTable& programs = {});
   void set_n_timbres(std::size_t n) { n_timbres_.store(n, std::memory_order_release); }
 
  private:
   double sample_rate_;
   PitchRange pitch_range_;
   std::atomic<std::size_t> n_timbres_;
+  presets::ProgramTable programs_;
 };
 
 }  // namespace audiogen::engine

@@ -75,7 +75,7 @@ void MidiReader::take(std::uint8_t byte, Sink& sink) noexcept AUDIOGEN_REALTIME 
       control(first, second, sink);
       break;
     case 0xC:
-      programs_[channel] = first;
+      programs_[channel] = last_program_ = first;
       break;
     case 0xD:
       *sink.next++ =
@@ -100,8 +100,12 @@ void MidiReader::note_on(std::size_t channel, std::uint8_t key, std::uint8_t vel
   n_notes_ = n_notes_ % (kFirstId / held_.size() - 1) + 1;
   held_[index] = kFirstId + n_notes_ * static_cast<std::uint32_t>(held_.size()) +
                  static_cast<std::uint32_t>(index);
-  *sink.next++ = {sink.offset,        EventKind::kNoteOn,      held_[index],
-                  programs_[channel], static_cast<float>(key), velocity / 127.0f};
+  *sink.next++ = {sink.offset,
+                  EventKind::kNoteOn,
+                  held_[index],
+                  timbre_of(programs_[channel]),
+                  static_cast<float>(key),
+                  velocity / 127.0f};
 }
 
 void MidiReader::note_off(std::size_t channel, std::uint8_t key,

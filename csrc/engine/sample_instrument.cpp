@@ -34,7 +34,8 @@ static SampleSettings checked(SampleSettings settings) {
 }
 
 SampleInstrument::SampleInstrument(SampleSettings settings)
-    : Instrument(sample_rate_of(settings), settings.pitch_range, settings.n_timbres),
+    : Instrument(sample_rate_of(settings), settings.pitch_range, settings.n_timbres,
+                 settings.programs),
       settings_(checked(std::move(settings))) {}
 
 float SampleInstrument::initial(Parameter parameter) const noexcept AUDIOGEN_REALTIME {

@@ -15,6 +15,7 @@ struct SampleSettings {
   float top_p = 1.0f;
   PitchRange pitch_range{-128.0f, 256.0f};  // any pitch for a network not conditioned on notes
   std::size_t n_timbres = 1;                // the network's classes, from the first on
+  presets::ProgramTable programs;
 };
 
 class SampleInstrument final : public Instrument {

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "core/aligned_floats.h"
@@ -21,11 +22,16 @@
 #include "kernels/dispatch.h"
 #include "kernels/matrix.h"
 #include "kernels/sample_step.h"
+#include "models/weights.h"
 
 namespace audiogen::models {
 
-// Sizes of a SampleRNN, as the Python class of this name has them.
+// Sizes of a SampleRNN: the table [samplernn] of a preset, and `SampleRNNConfig` of
+// audiogen/models/config.py.
 struct SampleRNNConfig {
+  // Limits, far beyond use and far from overflow.
+  static constexpr std::size_t kMostTiers = 16, kMostLayers = 64, kLargest = 1 << 16;
+
   enum class Rnn { kGru, kLstm };
   enum class Quantisation { kLinear, kMuLaw };
   enum class Conditioning { kNone, kClass, kNote };
@@ -46,13 +52,21 @@ struct SampleRNNConfig {
   std::size_t n_levels() const { return two_bytes() ? 256 : q_levels; }  // of one softmax
   std::size_t n_logits() const { return two_bytes() ? 512 : q_levels; }  // of a sample
   std::size_t n_gates() const { return rnn == Rnn::kGru ? 3 : 4; }
-  std::size_t n_features() const;                            // told to each tier from outside
+  std::size_t n_features() const;                            // conditioning inputs of each tier
   std::size_t ratio(std::size_t tier) const;                 // vectors that a step makes for below
   std::size_t window() const { return frame_sizes.back(); }  // samples looked back at
 
-  // Throws std::invalid_argument if a size is out of range.
+  bool operator==(const SampleRNNConfig& other) const = default;
+
+  // One message for each size that is out of range, which begins with its name.
+  std::vector<std::string> faults() const;
+  // Throws std::invalid_argument with the first of `faults`.
   void check() const;
 };
+
+// Names and shapes of the tensors that `SampleRNNWeights` takes: what `export_weights` of
+// audiogen/models/samplernn.py writes.
+WeightShapes weight_shapes(const SampleRNNConfig& config);
 
 // What a SampleRNN has learned, in the form the kernels read. Immutable, so streams on any number
 // of threads share one.
@@ -60,8 +74,8 @@ class SampleRNNWeights {
  public:
   using Precision = kernels::MatrixForm;  // kFloat32, kBFloat16 or kInt8
 
-  // Throws std::invalid_argument for a bad config, and core::FormatError for a weight that is
-  // missing, unknown, of the wrong shape or not finite. Every precision runs on every CPU.
+  // Throws std::invalid_argument for a config out of range, and core::FormatError with the first of
+  // `weight_faults`. Every precision runs on every CPU.
   SampleRNNWeights(SampleRNNConfig config, const core::FloatArrays& arrays,
                    Precision precision = Precision::kFloat32);
 
