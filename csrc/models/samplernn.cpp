@@ -24,7 +24,7 @@
 namespace audiogen::models {
 namespace {
 
-constexpr std::size_t kLargest = 1 << 16;  // sizes: far beyond use, far from overflow
+constexpr std::size_t kLargestSize = 1 << 16;  // sizes: far beyond use, far from overflow
 constexpr double kMu = 255.0;              // of ITU-T G.711, for any number of levels
 constexpr double kDcCorner = 10.0;         // Hz
 
@@ -140,7 +140,7 @@ void SampleRNNConfig::check() const {
   bool falling = !frame_sizes.empty() && frame_sizes.size() <= 16;
   for (std::size_t i = 0; i < frame_sizes.size(); ++i) {
     sizes += (i ? ", " : "") + std::to_string(frame_sizes[i]);
-    falling = falling && frame_sizes[i] >= 1 && frame_sizes[i] <= kLargest &&
+    falling = falling && frame_sizes[i] >= 1 && frame_sizes[i] <= kLargestSize &&
               (i == 0 ||
                (frame_sizes[i] < frame_sizes[i - 1] && frame_sizes[i - 1] % frame_sizes[i] == 0));
   }
@@ -150,15 +150,15 @@ void SampleRNNConfig::check() const {
     want(value >= 1 && value <= most,
          std::string(name) + "=" + std::to_string(value) + " is not 1 to " + std::to_string(most));
   };
-  within("dim", dim, kLargest);
+  within("dim", dim, kLargestSize);
   within("n_rnn", n_rnn, 64);
-  within("embedding_size", embedding_size, kLargest);
+  within("embedding_size", embedding_size, kLargestSize);
   want((q_levels >= 2 && q_levels <= 256) || q_levels == 65536,
        "q_levels=" + std::to_string(q_levels) + " must be 2 to 256, or 65536");
   const std::size_t least = conditioning == Conditioning::kNone    ? 0
                             : conditioning == Conditioning::kClass ? 2
                                                                    : 1;
-  want(n_classes >= least && n_classes <= kLargest &&
+  want(n_classes >= least && n_classes <= kLargestSize &&
            (conditioning != Conditioning::kNone || n_classes == 0),
        "n_classes=" + std::to_string(n_classes) + " doesn't go with this conditioning; use " +
            (conditioning == Conditioning::kNone ? "0" : std::to_string(least) + " to 65536"));
@@ -383,7 +383,7 @@ class SampleStream::Helper {
 SampleStream::SampleStream(std::shared_ptr<const SampleRNNWeights> weights, std::size_t n_streams,
                            std::size_t n_threads)
     : weights_(std::move(weights)) {
-  if (n_streams < 1 || n_streams > kLargest) {
+  if (n_streams < 1 || n_streams > kLargestSize) {
     throw std::invalid_argument("n_streams=" + std::to_string(n_streams) + " is not 1 to 65536");
   }
   if (n_threads < 1 || n_threads > 2) {
