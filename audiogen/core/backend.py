@@ -32,8 +32,14 @@ def kernels() -> ModuleType:
     module = find()
     if module is not None:
         return module
+    try:
+        module = importlib.import_module("audiogen._fallback.kernels")
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(
+            f"{MISSING}, or `pip install 'audiogen-synth[fallback]'` for slower kernels on numba"
+        ) from error
     warnings.warn(f"{MISSING}; until then slower numba kernels serve", RuntimeWarning, stacklevel=3)
-    return importlib.import_module("audiogen._fallback.kernels")
+    return module
 
 
 def require() -> ModuleType:
