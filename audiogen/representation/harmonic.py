@@ -116,29 +116,31 @@ def onset_centroids(config: SpectrogramConfig) -> np.ndarray:
     return np.array([(n[s:] * window[s:]).sum() / window[s:].sum() for s in starts])
 
 
-def reference_phase(pitch, config: SpectrogramConfig, frames=None) -> np.ndarray:
-    """Phase of each bin when a harmonic tone starts with the note.
+def reference_turns(pitch, config: SpectrogramConfig, frames=None) -> np.ndarray:
+    """Phase of each bin for a harmonic tone that starts with the note, in turns.
 
-    Partial ``h`` of frequency ``f`` that starts at sample ``config.pad_front`` of the first frame
-    is seen by bin ``k`` of frame ``i`` with the phase
+    Partial ``h`` of frequency ``f`` starts at sample ``config.pad_front`` of the first frame. Bin
+    ``k`` of frame ``i`` sees it with the phase
     ``2 pi f (i hop - pad) / rate + pi g h^2 + 2 pi (f - f_k) c_i / rate``, where ``c_i`` is the
-    centre of gravity of the window's part after the onset. ``f`` is the harmonic nearest to
-    ``f_k``. The square spreads the partials over the period, with the golden ratio's ``g`` for any
-    number of them: in phase they would add up to pulses far over full scale (Schroeder, "Synthesis
-    of Low-Peak-Factor Signals", IEEE Trans. Information Theory 16(1), 1970). Only differences along
-    time matter to a generator: they turn neighbouring bins of one partial together and give the
-    attack its shape.
+    centre of gravity of the window's part after the onset and ``f`` is the harmonic nearest to
+    ``f_k``. The square spreads the phases of the partials, with the golden ratio's ``g`` for any
+    number of them: partials in phase would add up to pulses far over full scale (Schroeder,
+    "Synthesis of Low-Peak-Factor Signals", IEEE Trans. Information Theory 16(1), 1970). A generator
+    receives only differences along time: they turn neighbouring bins of one partial together and
+    give the attack its shape.
 
     Parameters
     ----------
     pitch : array [...], MIDI number
+        Pitches; fractions are allowed.
     config : SpectrogramConfig
+        Bins, hop and padding.
     frames : array [n_frames], int, optional
         Frame numbers; all frames of the clip by default.
 
     Returns
     -------
-    array [..., n_frames, n_bins], float64, rad
+    array [..., n_frames, n_bins], float64, turns
         Not wrapped.
     """
     frames = np.arange(config.n_frames) if frames is None else np.asarray(frames)
@@ -149,5 +151,9 @@ def reference_phase(pitch, config: SpectrogramConfig, frames=None) -> np.ndarray
     centroids = onset_centroids(config)
     centroid = centroids[np.minimum(frames, len(centroids) - 1)][:, None]
     start = (frames * config.hop_length - config.pad_front)[:, None]
-    cycles = (f * start + (f - f_k) * centroid) / config.sample_rate
-    return 2.0 * np.pi * cycles + np.pi * GOLDEN * h**2
+    return (f * start + (f - f_k) * centroid) / config.sample_rate + 0.5 * GOLDEN * h**2
+
+
+def reference_phase(pitch, config: SpectrogramConfig, frames=None) -> np.ndarray:
+    """`reference_turns` in rad."""
+    return 2.0 * np.pi * reference_turns(pitch, config, frames)
