@@ -75,7 +75,7 @@ class Voices:
 
 
 class AnyInstrument:
-    """A preset, opened for an engine; `initial` and `make_voices` are the engine's."""
+    """A preset, opened for any number of engines."""
 
     def __init__(self, sample_rate: float, pitch_range: tuple[float, float], n_timbres: int):
         self.sample_rate = float(sample_rate)

@@ -442,6 +442,38 @@ def test_a_note_can_be_held_while_some_of_its_bins_fade(module):
     assert last.std() > 0.5 * second.std() > 0.0
 
 
+def test_added_timbres_play_as_in_the_native_engine(native):
+    z = [0.3, -0.8, 0.5]
+    samples = []
+    for module in (fallback, native):
+        opened = instrument(module)
+        engine = module.Engine(opened, MODEL_RATE, 512, 2, 5)
+        before, _ = play(engine, MODEL_RATE, [(0.0, NOTE_ON, 0, 2, 60.0, 0.9)], 512, 0.1)
+        assert [opened.add_timbre(LATENTS[1]), opened.add_timbre(z), opened.add_timbre(z)] == [
+            1,
+            2,
+            2,
+        ]
+        engine.reset(5)
+        after, _ = play(engine, MODEL_RATE, [(0.0, NOTE_ON, 0, 2, 60.0, 0.9)], 512, 0.1)
+        assert not np.array_equal(before, after)
+        samples.append(after)
+    assert_same(*samples)
+
+
+def test_bad_and_too_many_timbres_are_refused(module):
+    opened = instrument(module)
+    with pytest.raises(ParameterError, match="a timbre has 2 numbers"):
+        opened.add_timbre([1.0, 2.0])
+    with pytest.raises(ParameterError, match="NaN or infinity"):
+        opened.add_timbre([1.0, 2.0, float("inf")])
+    for i in range(1024):
+        assert opened.add_timbre([float(i), 2.0, 3.0]) == 2 + i
+    with pytest.raises(ParameterError, match="no more than 1024"):
+        opened.add_timbre([-1.0, 2.0, 3.0])
+    assert opened.add_timbre([5.0, 2.0, 3.0]) == 7
+
+
 def test_events_of_an_empty_block_are_handled(module):
     now = np.array([(0, NOTE_ON, 1, 0, 60.0, 0.8, 0.0)], EVENT)
     first, second = (module.Engine(instrument(module), MODEL_RATE, 512, 2, 3) for _ in range(2))
