@@ -69,14 +69,13 @@ class LiveEngine:
         self._n_inputs = n_inputs
         self._engine = Engine(instrument, *self._arguments)
         self.latency = lookahead + self._engine.latency
-        self._incoming: Engine | None = None
+        # Given from any thread, for the next block; of several engines the last counts.
+        self._incoming: deque[Engine] = deque(maxlen=1)
+        self._posted: deque[Event] = deque()
         self._swap_fade = max(1, sample_rate // SWAPS_PER_SECOND)  # samples
         self._fading: list[tuple[Engine, int]] = []  # replaced engines; samples left
-        self._posted: deque[Event] = deque()
-        # Events, and engines to play from then on, at samples since construction.
-        self._commands: deque[tuple[int, Event | Engine]] = deque()
+        self._events: list[Event] = []  # of the next block
         self._values: dict[int, float] = {}  # parameters that were set
-        self._now = self._last_command = 0  # samples
         self._samples = np.zeros((lookahead, n_channels), np.float32)  # rendered
         self._former_transposed = self._former_stolen = 0  # of replaced engines
         self.n_sounding = self.n_transposed = self.n_stolen = self.n_dropped = 0
@@ -85,16 +84,17 @@ class LiveEngine:
     def process(self, n: int, events: np.ndarray, input: Array | None = None) -> Array:
         """Make the next ``n`` samples, [n, n_channels], as `Engine.process` does."""
         received = input_channels(input, n, self._n_inputs).T
-        if self._incoming is not None:
-            self._send(0, self._incoming)
-            self._incoming = None
+        if self._incoming:
+            self._start(self._incoming.popleft())
         while self._posted:
-            self._send(0, self._posted.popleft())
+            self._events.append((0, *self._posted.popleft()[1:]))
         for event in _rows(events):
-            self._send(min(event[0], max(n - 1, 0)), event)
+            # No earlier than the event before; those of an empty block wait for the next.
+            least = self._events[-1][0] if self._events else 0
+            self._events.append((max(least, min(event[0], max(n - 1, 0))), *event[1:]))
         blocks = [self._samples]
         for start in range(0, n, self.max_block):
-            blocks += self._render(received[start : start + self.max_block])
+            blocks.append(self._render(received[start : start + self.max_block]))
         out, self._samples = np.split(np.concatenate(blocks), [n])
         self.peak = float(np.abs(out).max(initial=0.0))
         return out
@@ -109,42 +109,24 @@ class LiveEngine:
 
     def swap(self, instrument: AnyInstrument) -> None:
         """Play another instrument from the next block on; the former fades out in 20 ms."""
-        self._incoming = Engine(instrument, *self._arguments)
-        self.latency = self.lookahead + self._incoming.latency
+        engine = Engine(instrument, *self._arguments)
+        self.latency = self.lookahead + engine.latency
+        self._incoming.append(engine)
 
-    def _send(self, offset: int, command: Event | Engine) -> None:
-        self._last_command = max(self._now + offset, self._last_command)
-        self._commands.append((self._last_command, command))
-
-    def _render(self, received: Array) -> list[Array]:
-        """Blocks of the next ``len(received)`` samples."""
-        blocks, start = [], self._now
-        while (done := self._now - start) < len(received):
-            n = len(received) - done
-            events: list[Event] = []
-            while self._commands and self._commands[0][0] < self._now + n:
-                at, command = self._commands[0]
-                offset = max(0, at - self._now)
-                if isinstance(command, Engine):
-                    if offset > 0:
-                        n = offset  # it plays from the next turn on
-                        break
-                    self._start(command)
-                else:
-                    _, kind, index, *_, value, _ = command
-                    if kind == PARAMETER and index < len(parameters) and np.isfinite(value):
-                        self._values[index] = value
-                    events.append((offset, *command[1:]))
-                self._commands.popleft()
-            engine = self._engine
-            block = engine.process(n, event_array(events), received[done : done + n])
-            self._add_fading(block)
-            blocks.append(block)
-            self._now += n
-            self.n_sounding = engine.n_sounding
-            self.n_transposed = self._former_transposed + engine.n_transposed
-            self.n_stolen = self._former_stolen + engine.n_stolen
-        return blocks
+    def _render(self, received: Array) -> Array:
+        """The next ``len(received)`` samples."""
+        n, engine = len(received), self._engine
+        now = [event for event in self._events if event[0] < n]
+        self._events = [(event[0] - n, *event[1:]) for event in self._events[len(now) :]]
+        for _, kind, index, _, _, value, _ in now:
+            if kind == PARAMETER and index < len(parameters) and np.isfinite(value):
+                self._values[index] = value
+        block = engine.process(n, event_array(now), received)
+        self._add_fading(block)
+        self.n_sounding = engine.n_sounding
+        self.n_transposed = self._former_transposed + engine.n_transposed
+        self.n_stolen = self._former_stolen + engine.n_stolen
+        return block
 
     def _start(self, engine: Engine) -> None:
         """Play an engine with the parameters as they are."""

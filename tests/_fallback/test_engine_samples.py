@@ -136,13 +136,12 @@ LISTENING = [
 ]
 
 
-@pytest.mark.parametrize("n_channels", [1, 2])
-@pytest.mark.parametrize("sample_rate", [RATE, 11025])
-def test_notes_equal_the_native_ones(native: ModuleType, n_channels: int, sample_rate: int) -> None:
+@pytest.mark.parametrize(("sample_rate", "n_channels"), [(RATE, 2), (11025, 1)])
+def test_notes_equal_the_native_ones(native: ModuleType, sample_rate: int, n_channels: int) -> None:
     engines = [
         engine(module, sample_rate, n_channels=n_channels, **NOTE) for module in (fallback, native)
     ]
-    got, want = (play(one, 3 * sample_rate, NOTES) for one in engines)
+    got, want = (play(one, int(2.3 * sample_rate), NOTES) for one in engines)
     np.testing.assert_allclose(got, want, rtol=0, atol=TOLERANCE)
     for one in engines:
         assert (one.n_sounding, one.n_transposed, one.n_stolen) == (0, 1, 0)
@@ -196,12 +195,12 @@ def test_notes_ignore_an_input_as_in_the_native_engine(native: ModuleType) -> No
 @pytest.mark.parametrize("kind", ["note", "gate"])
 def test_samples_do_not_depend_on_blocks(module: ModuleType, kind: str) -> None:
     options = NOTE if kind == "note" else {"n_inputs": 1}
-    score = NOTES if kind == "note" else LISTENING
-    sound = None if kind == "note" else tone(2000, 1)
-    want = play(engine(module, **options), 2000, score, 1000, sound)
+    score, n = (NOTES, 1000) if kind == "note" else (LISTENING, 2000)
+    sound = None if kind == "note" else tone(n, 1)
+    want = play(engine(module, **options), n, score, 1000, sound)
     assert want.any()
     for block in (1, 334, 77):
-        got = play(engine(module, **options), 2000, score, block, sound)
+        got = play(engine(module, **options), n, score, block, sound)
         np.testing.assert_array_equal(got, want)
 
 
@@ -234,7 +233,7 @@ def test_a_continuation_has_no_step(module: ModuleType) -> None:
 
 def test_a_note_ends_at_most_two_seconds_after_its_release(module: ModuleType) -> None:
     played = engine(module, **NOTE)
-    sound = play(played, 3 * RATE, NOTES)[:, 0]
+    sound = play(played, int(2.3 * RATE), NOTES)[:, 0]
     assert played.n_sounding == 0
     last = np.flatnonzero(sound)[-1]
     assert 901 + 1.9 * RATE < last < 901 + 2.1 * RATE  # random weights never become quiet

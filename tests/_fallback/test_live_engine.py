@@ -87,7 +87,7 @@ def session(module: ModuleType, opened: list[Any], **options: Any) -> tuple[np.n
     process(77, note_on(11, 60.0, 0.9, offset=3))
     one.swap(frames)
     process(77, note_on(12, 60.0, 0.9, offset=3), parameter(9, "pan", float("nan")))
-    process(400, note_off(12, 30))
+    process(400, note_off(12, 230), note_on(13, 55.0, 0.9, offset=10))  # not in order
     return np.concatenate(blocks), meters
 
 
