@@ -1,4 +1,4 @@
-"""A SampleRNN without the compiled module: the logits of PyTorch, the levels of the native one."""
+"""SampleRNN networks and streams in both backends: PyTorch's logits, the same levels."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audiogen._fallback import samplernn as fallback_samplernn
-from audiogen.core.events import EVENT, NOTE_OFF, NOTE_ON
+from audiogen import _fallback as fallback
 from audiogen.errors import FormatError, ParameterError
 from audiogen.ops import philox_uniform
 from audiogen.presets import SamplernnTable, weight_shapes
@@ -41,13 +40,6 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "note": NOTE,
 }
 MOST = 1e-4  # between logits
-
-
-@pytest.fixture(params=["native", "fallback"])
-def module(request: pytest.FixtureRequest) -> ModuleType:
-    if request.param == "fallback":
-        return fallback_samplernn
-    return request.getfixturevalue("native")
 
 
 def weights_for(table: SamplernnTable) -> dict[str, np.ndarray]:
@@ -98,9 +90,9 @@ def test_logits_are_those_of_the_model(module: ModuleType, name: str) -> None:
             features[s, :, config.n_features - 2 + s] = 1.0
             stream.start_note(s, pitch, velocity, s)
     with torch.no_grad():
-        told = None if features is None else torch.from_numpy(features)
+        conditioning = None if features is None else torch.from_numpy(features)
         line = torch.from_numpy(np.append(past, levels, axis=1)).long()
-        upper, lower, _ = model(line, model.initial_state(2), told)
+        upper, lower, _ = model(line, model.initial_state(2), conditioning)
     wanted = np.concatenate([part.numpy() for part in (upper, lower) if part is not None], axis=2)
     got = [stream.logits(levels[:, :40])]
     if name == "note":
@@ -112,8 +104,8 @@ def test_logits_are_those_of_the_model(module: ModuleType, name: str) -> None:
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_levels_are_the_native_ones(native: ModuleType, name: str) -> None:
-    made = []
-    for module in (native, fallback_samplernn):
+    results = []
+    for module in (native, fallback):
         stream = module.SampleStream(network(module, name), 2, seed=5, first_stream=3)
         if name == "note":
             stream.start_note(0, 57.3, 0.7, 1)
@@ -123,12 +115,12 @@ def test_levels_are_the_native_ones(native: ModuleType, name: str) -> None:
             stream.set_pitch(0, 59.1)
             stream.release(1)
         parts.append(stream.draw(1500, np.linspace(0.0, 1.2, 1500, dtype=np.float32)))
-        made.append((np.concatenate(parts, axis=1), stream.process(500)))
-    np.testing.assert_array_equal(made[0][0], made[1][0])
-    np.testing.assert_allclose(made[0][1], made[1][1], rtol=0, atol=1e-6)
+        results.append((np.concatenate(parts, axis=1), stream.process(500)))
+    np.testing.assert_array_equal(results[0][0], results[1][0])
+    np.testing.assert_allclose(results[0][1], results[1][1], rtol=0, atol=1e-6)
 
 
-def test_draws_follow_the_softmax_and_the_numbers(module: ModuleType) -> None:
+def test_levels_follow_from_the_softmax_and_the_uniform_numbers(module: ModuleType) -> None:
     stream = module.SampleStream(network(module), 1, seed=(1 << 40) + 7, first_stream=2)
     other = module.SampleStream(network(module), 1)
     levels = stream.draw(300, 0.7)[0]
@@ -141,7 +133,7 @@ def test_draws_follow_the_softmax_and_the_numbers(module: ModuleType) -> None:
         assert below - 1e-5 <= u <= running[level] + 1e-5
 
 
-def test_the_nucleus_and_the_likeliest(module: ModuleType) -> None:
+def test_top_p_and_greedy_sampling(module: ModuleType) -> None:
     levels = module.SampleStream(network(module)).draw(400, 1.0, 0.3)
     logits = module.SampleStream(network(module)).logits(levels)[0]
     p = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -155,7 +147,7 @@ def test_the_nucleus_and_the_likeliest(module: ModuleType) -> None:
         np.testing.assert_array_equal(levels, logits.argmax(axis=2))
 
 
-def test_an_even_softmax_and_its_ties(module: ModuleType) -> None:
+def test_a_uniform_softmax(module: ModuleType) -> None:
     table = SamplernnTable(**BASE)
     weights = {name: np.zeros_like(w) for name, w in weights_for(table).items()}
     even = module.SampleRNN(table.model_dump() | {"sample_rate": float(RATE)}, weights)
@@ -167,7 +159,9 @@ def test_an_even_softmax_and_its_ties(module: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_any_blocks_and_neighbours_give_the_same_samples(module: ModuleType, name: str) -> None:
+def test_samples_depend_neither_on_blocks_nor_on_other_streams(
+    module: ModuleType, name: str
+) -> None:
     net = network(module, name)
     curve = np.linspace(0.5, 1.5, 331, dtype=np.float32)
     wanted = module.SampleStream(net, 3, seed=9).process(331, curve, 0.9)
@@ -181,23 +175,23 @@ def test_any_blocks_and_neighbours_give_the_same_samples(module: ModuleType, nam
     assert alone.position == 331
 
 
-def test_samples_are_the_levels_without_direct_current(module: ModuleType) -> None:
+def test_samples_are_the_levels_without_dc(module: ModuleType) -> None:
     levels = module.SampleStream(network(module), 1, seed=4).draw(RATE)
     stream = module.SampleStream(network(module), 1, seed=4)
-    # What is fed runs through the filter, too.
+    # Fed levels run through the filter, too.
     stream.feed(levels[:, :100])
     got = stream.process(RATE - 100)[0]
     x = dequantise(levels[0], 256, "linear").astype(np.float64)
-    pole, y, before = 1 - 2 * np.pi * 10 / RATE, 0.0, 0.0
+    pole, y, last_x = 1 - 2 * np.pi * 10 / RATE, 0.0, 0.0
     wanted = np.empty(RATE)
     for n in range(RATE):
-        y, before = x[n] - before + pole * y, x[n]
+        y, last_x = x[n] - last_x + pole * y, x[n]
         wanted[n] = y
     np.testing.assert_allclose(got, wanted[100:], rtol=0, atol=1e-6)
     assert abs(x.mean()) > 1e-3 and abs(got.mean()) < 1e-3
 
 
-def test_a_copy_goes_on_from_here(module: ModuleType) -> None:
+def test_a_copy_continues_from_the_same_state(module: ModuleType) -> None:
     stream = module.SampleStream(network(module, "note"), 2, seed=3)
     stream.start_note(1, 70.2, 0.3, 1)
     stream.process(77)
@@ -211,7 +205,7 @@ def test_a_copy_goes_on_from_here(module: ModuleType) -> None:
     np.testing.assert_array_equal(saved.process(50), fresh.process(50))
 
 
-def test_a_note_starts_afresh(module: ModuleType) -> None:
+def test_a_note_starts_from_the_first_state(module: ModuleType) -> None:
     net = network(module, "note")
     stream = module.SampleStream(net, 1, seed=3)
     stream.process(33)
@@ -242,14 +236,14 @@ def test_a_note_starts_afresh(module: ModuleType) -> None:
         (lambda s: s.release(5), "stream=5"),
     ],
 )
-def test_refuses_bad_arguments(
+def test_bad_arguments_are_refused(
     module: ModuleType, call: Callable[[Any], object], named: str
 ) -> None:
     with pytest.raises(ValueError, match=named):
         call(module.SampleStream(network(module, "note"), 2))
 
 
-def test_refuses_bad_networks(module: ModuleType) -> None:
+def test_bad_networks_are_refused(module: ModuleType) -> None:
     with pytest.raises(ValueError, match="notes"):
         module.SampleStream(network(module)).start_note(0, 60.0)
     with pytest.raises(ValueError, match="index=0"):
@@ -275,77 +269,4 @@ def test_refuses_bad_networks(module: ModuleType) -> None:
 def test_other_precisions_need_the_compiled_module() -> None:
     table = SamplernnTable(**BASE)
     with pytest.raises(ParameterError, match="needs the compiled module"):
-        fallback_samplernn.SampleRNN(table.model_dump(), weights_for(table), "int8")
-
-
-class TestEngine:
-    """Notes, played by the engine."""
-
-    def engine(self, module: ModuleType, **options: Any) -> Any:
-        instrument = module.SampleInstrument(network(module, "note"), 0.9, 0.95, (40.0, 76.0), 2)
-        options = {"sample_rate": RATE, "max_block": 1024, "max_voices": 4, "seed": 7} | options
-        return module.Engine(instrument, **options)
-
-    def play(self, engine: Any, n: int, size: int) -> np.ndarray:
-        """A score of four notes, one of them out of range, in blocks."""
-        events = np.array(
-            [
-                (0, NOTE_ON, 1, 0, 50.0, 0.8),
-                (0, NOTE_ON, 2, 1, 99.0, 0.5),
-                (333, NOTE_OFF, 1, 0, 0.0, 0.0),
-                (333, NOTE_ON, 3, 9, 64.5, 1.0),
-                (900, NOTE_OFF, 2, 0, 0.0, 0.0),
-                (901, NOTE_OFF, 3, 0, 0.0, 0.0),
-            ],
-            EVENT,
-        )
-        made = []
-        for start in range(0, n, size):
-            now = events[(events["offset"] >= start) & (events["offset"] < start + size)]
-            now["offset"] -= np.uint32(start)
-            made.append(engine.process(min(size, n - start), now))
-        return np.concatenate(made)
-
-    def test_is_the_native_one(self, native: ModuleType) -> None:
-        a, b = self.engine(native), self.engine(fallback_samplernn)
-        wanted, got = (self.play(engine, 3 * RATE, 1000) for engine in (a, b))
-        np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-5)
-        assert (a.n_sounding, a.n_transposed) == (b.n_sounding, b.n_transposed) == (0, 1)
-
-    def test_any_blocks_give_the_same_samples(self, module: ModuleType) -> None:
-        wanted = self.play(self.engine(module), 4000, 1000)
-        assert wanted.any()
-        for size in (1, 334, 77):
-            np.testing.assert_array_equal(self.play(self.engine(module), 4000, size), wanted)
-
-    def test_a_note_ends_at_the_latest_two_seconds_after_its_end(self, module: ModuleType) -> None:
-        engine = self.engine(module)
-        sound = self.play(engine, 3 * RATE, 1000)
-        assert engine.n_sounding == 0
-        last = np.flatnonzero(sound)[-1]
-        assert 901 + 1.9 * RATE < last < 901 + 2.1 * RATE  # random weights never grow quiet
-        fade = np.abs(sound[last - 80 : last])
-        assert fade[40:].max() < fade[:40].max()
-
-    def test_a_quiet_note_ends_soon(self, module: ModuleType) -> None:
-        table = SamplernnTable(**{**BASE, **NOTE})
-        weights = weights_for(table)
-        weights["sample.output.bias"][128] = 1e3  # silence
-        net = module.SampleRNN(table.model_dump() | {"sample_rate": float(RATE)}, weights)
-        instrument = module.SampleInstrument(net, 1.0, 1.0, (40.0, 76.0), 2)
-        engine = module.Engine(instrument, RATE, 1024, 1, 0)
-        engine.process(1024, np.array([(0, NOTE_ON, 1, 0, 60.0, 0.8)], EVENT))
-        assert engine.n_sounding == 1
-        engine.process(1024, np.array([(0, NOTE_OFF, 1, 0, 0.0, 0.0)], EVENT))
-        assert engine.n_sounding == 0
-
-    def test_a_chord_is_the_sum_of_its_notes(self, module: ModuleType) -> None:
-        chord = np.array([(0, NOTE_ON, i, i, 50.0 + 7 * i, 0.8) for i in range(2)], EVENT)
-        together = self.engine(module, seed=3).process(1000, chord)
-        step = 0x9E3779B97F4A7C15
-        alone = [
-            self.engine(module, seed=(3 + step * i) % 2**64).process(1000, chord[i : i + 1])
-            for i in range(2)
-        ]
-        np.testing.assert_allclose(together, alone[0] + alone[1], rtol=0, atol=1e-6)
-        assert not np.array_equal(alone[0], alone[1])
+        fallback.SampleRNN(table.model_dump(), weights_for(table), "int8")
