@@ -16,6 +16,11 @@ _HOME = {
     "SampleRNN": "samplernn",
     "SampleStream": "samplernn",
     "SampleInstrument": "samplernn",
+    "Preset": "presets",
+    "open_preset": "presets",
+    "preset_faults": "presets",
+    "read_preset_fields": "presets",
+    "check_preset_fields": "presets",
 }
 
 

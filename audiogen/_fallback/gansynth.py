@@ -18,8 +18,8 @@ from audiogen._fallback import kernels as fallback
 from audiogen._fallback.engine import Array, Engine
 from audiogen.core import backend as _native
 from audiogen.errors import FormatError, ParameterError
+from audiogen.models.config import GeneratorConfig, weight_shapes
 from audiogen.ops import reference
-from audiogen.presets import GeneratorTable, weight_shapes
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.harmonic import (
     LOBE_REACH,
@@ -56,8 +56,6 @@ class Generator:
     def __init__(
         self, config: Mapping[str, Any], weights: Mapping[str, Any], precision: str = "float32"
     ):
-        from pydantic import ValidationError
-
         _native.kernels()  # says once that the compiled module is missing, where it is
         if precision != "float32":
             raise ParameterError(
@@ -67,11 +65,9 @@ class Generator:
         fields = dict(config)
         sample_rate = fields.pop("sample_rate", 16000.0)
         try:
-            self.config = GeneratorTable.model_validate(fields, strict=False)
-        except ValidationError as error:
-            wrong = error.errors()[0]
-            where = ".".join(map(str, wrong["loc"]))
-            raise ParameterError(f"config: {where}: {wrong['msg']}") from error
+            self.config = GeneratorConfig(**fields)
+        except TypeError as error:  # a field that is unknown, or no number
+            raise ParameterError(f"config: {error}") from error
         self.n_frames, n_bins = self.config.full_shape
         # Says where the bins lie; how far apart the frames are doesn't matter here.
         self._axis = SpectrogramConfig(sample_rate, 1, 2 * n_bins, n_bins, self.n_frames)

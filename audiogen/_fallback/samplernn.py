@@ -23,7 +23,7 @@ from audiogen._fallback.kernels import philox_block
 from audiogen.core import backend as _native
 from audiogen.engine.networks import DC_BLOCK_HZ, END_FADE_S, LONGEST_RELEASE_S, check_sampling
 from audiogen.errors import ParameterError
-from audiogen.presets import SamplernnTable, weight_shapes
+from audiogen.models.config import SampleRNNConfig, weight_shapes
 from audiogen.representation.harmonic import pitch_to_hz
 from audiogen.representation.levels import dequantise, silence
 from audiogen.representation.note_features import note_features
@@ -166,8 +166,6 @@ class SampleRNN:
     def __init__(
         self, config: Mapping[str, Any], weights: Mapping[str, Any], precision: str = "float32"
     ):
-        from pydantic import ValidationError
-
         _native.kernels()  # says once that the compiled module is missing, where it is
         if precision != "float32":
             raise ParameterError(
@@ -175,13 +173,10 @@ class SampleRNN:
             )
         fields = dict(config)
         self.sample_rate = float(fields.pop("sample_rate", 16000.0))
-        fields["frame_sizes"] = list(fields.get("frame_sizes", ()))
         try:
-            self.config = SamplernnTable.model_validate(fields)
-        except ValidationError as error:
-            wrong = error.errors()[0]
-            where = ".".join(map(str, wrong["loc"]))
-            raise ParameterError(f"config: {where}: {wrong['msg']}") from error
+            self.config = SampleRNNConfig(**fields)
+        except TypeError as error:  # a field that is unknown, or no number
+            raise ParameterError(f"config: {error}") from error
         self.weights = w = checked_weights(weights, weight_shapes(self.config))
         c = self.config
         self.two_bytes = c.q_levels > N_BYTE

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from audiogen.core.names import suggest
 from audiogen.errors import ParameterError, PresetError
+from audiogen.presets.description import TOML_NAME, Preset
 from audiogen.presets.folders import default_preset, find_preset, find_presets, load_preset
 from audiogen.presets.latents import is_latent_file, read_latent
-from audiogen.presets.schema import TOML_NAME, Preset, suggest
 
 
 def split_spec(spec: str) -> tuple[str, str | None]:

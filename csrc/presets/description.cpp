@@ -172,7 +172,7 @@ std::optional<Sampling> sampling_of(const toml::Table& table, Faults& faults) {
     sampling.temperature = temperature.value_or(1.0);
   }
   if (fields.has("top_p")) {
-    const auto top_p = fields.number("top_p", kSmallestPositive, 1.0, "a number above 0, up to 1");
+    const auto top_p = fields.number("top_p", 0.01, 1.0, "a number from 0.01 to 1");
     sampling.top_p = top_p.value_or(1.0);
   }
   fields.finish();

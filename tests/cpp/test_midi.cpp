@@ -167,7 +167,8 @@ static void parameters() {
   CHECK(moves(read({0xB0, 10, 64}), Parameter::kPan, 0.0));
   CHECK(moves(read({0xB0, 10, 127}), Parameter::kPan, 1.0));
   CHECK(moves(read({0xB0, 5, 127}), Parameter::kGlide, info(Parameter::kGlide).highest));
-  CHECK(moves(read({0xB0, 1, 32}), Parameter::kMorph, 0.25));
+  CHECK(moves(read({0xB0, 1, 32}), Parameter::kVibrato, 0.5));
+  CHECK(moves(read({0xB0, 16, 32}), Parameter::kMorph, 0.25));
   CHECK(moves(read({0xB0, 64, 63}), Parameter::kSustain, 0.0));
   CHECK(moves(read({0xB0, 64, 64}), Parameter::kSustain, 1.0));
   CHECK(read({0xB0, 0, 1, 2, 3, 65, 127, 119, 1, 122, 1}).empty());

@@ -13,7 +13,7 @@ from audiogen._fallback import samplernn as fallback_samplernn
 from audiogen.core.events import EVENT, NOTE_OFF, NOTE_ON
 from audiogen.errors import FormatError, ParameterError
 from audiogen.ops import philox_uniform
-from audiogen.presets import SamplernnTable, weight_shapes
+from audiogen.presets import SampleRNNConfig, weight_shapes
 from audiogen.representation.levels import dequantise, silence
 from audiogen.representation.note_features import note_features
 
@@ -50,7 +50,7 @@ def module(request: pytest.FixtureRequest) -> ModuleType:
     return request.getfixturevalue("native")
 
 
-def weights_for(table: SamplernnTable) -> dict[str, np.ndarray]:
+def weights_for(table: SampleRNNConfig) -> dict[str, np.ndarray]:
     random = np.random.default_rng(1)
     return {
         name: (random.standard_normal(shape) / np.sqrt(shape[-1])).astype(np.float32)
@@ -59,8 +59,8 @@ def weights_for(table: SamplernnTable) -> dict[str, np.ndarray]:
 
 
 def network(module: ModuleType, name: str = "plain", **changes: Any) -> Any:
-    table = SamplernnTable(**{**BASE, **CONFIGS[name], **changes})
-    config = table.model_dump() | {"sample_rate": float(RATE)}
+    table = SampleRNNConfig(**{**BASE, **CONFIGS[name], **changes})
+    config = table.table() | {"sample_rate": float(RATE)}
     return module.SampleRNN(config, weights_for(table))
 
 
@@ -77,7 +77,7 @@ def test_logits_are_those_of_the_model(module: ModuleType, name: str) -> None:
     fields = {**BASE, **CONFIGS[name]}
     config = SampleRNNConfig(**fields | {"frame_sizes": tuple(fields["frame_sizes"])})
     model = SampleRNN(config)
-    import_weights(model, weights_for(SamplernnTable(**fields)))
+    import_weights(model, weights_for(SampleRNNConfig(**fields)))
     n, top = 96, config.frame_sizes[0]
     levels = some_levels(name, 2, n)
     past = np.full((2, top), silence(config.q_levels, config.quantisation))
@@ -156,9 +156,9 @@ def test_the_nucleus_and_the_likeliest(module: ModuleType) -> None:
 
 
 def test_an_even_softmax_and_its_ties(module: ModuleType) -> None:
-    table = SamplernnTable(**BASE)
+    table = SampleRNNConfig(**BASE)
     weights = {name: np.zeros_like(w) for name, w in weights_for(table).items()}
-    even = module.SampleRNN(table.model_dump() | {"sample_rate": float(RATE)}, weights)
+    even = module.SampleRNN(table.table() | {"sample_rate": float(RATE)}, weights)
     drawn = module.SampleStream(even, seed=1).draw(4000)[0]
     uniform = philox_uniform(1, 0, 0, 4000)
     np.testing.assert_array_equal(drawn, np.floor(uniform * 256))
@@ -256,8 +256,8 @@ def test_refuses_bad_networks(module: ModuleType) -> None:
         module.SampleStream(network(module)).set_class(0, 0)
     with pytest.raises(ValueError, match="streams"):
         module.SampleStream(network(module), 0)
-    table = SamplernnTable(**BASE)
-    config, weights = table.model_dump(), weights_for(table)
+    table = SampleRNNConfig(**BASE)
+    config, weights = table.table(), weights_for(table)
     with pytest.raises(ValueError, match="frame_sizes"):
         module.SampleRNN(config | {"frame_sizes": [8, 3]}, weights)
     with pytest.raises(ValueError, match="rnn"):
@@ -273,9 +273,9 @@ def test_refuses_bad_networks(module: ModuleType) -> None:
 
 
 def test_other_precisions_need_the_compiled_module() -> None:
-    table = SamplernnTable(**BASE)
+    table = SampleRNNConfig(**BASE)
     with pytest.raises(ParameterError, match="needs the compiled module"):
-        fallback_samplernn.SampleRNN(table.model_dump(), weights_for(table), "int8")
+        fallback_samplernn.SampleRNN(table.table(), weights_for(table), "int8")
 
 
 class TestEngine:
@@ -328,10 +328,10 @@ class TestEngine:
         assert fade[40:].max() < fade[:40].max()
 
     def test_a_quiet_note_ends_soon(self, module: ModuleType) -> None:
-        table = SamplernnTable(**{**BASE, **NOTE})
+        table = SampleRNNConfig(**{**BASE, **NOTE})
         weights = weights_for(table)
         weights["sample.output.bias"][128] = 1e3  # silence
-        net = module.SampleRNN(table.model_dump() | {"sample_rate": float(RATE)}, weights)
+        net = module.SampleRNN(table.table() | {"sample_rate": float(RATE)}, weights)
         instrument = module.SampleInstrument(net, 1.0, 1.0, (40.0, 76.0), 2)
         engine = module.Engine(instrument, RATE, 1024, 1, 0)
         engine.process(1024, np.array([(0, NOTE_ON, 1, 0, 60.0, 0.8)], EVENT))

@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 
 pytest.importorskip("audiogen._native")
 
+from audiogen.engine.midi import MidiReader
+
 from audiogen.core.events import EVENT, NOTE_OFF, NOTE_ON, PARAMETER
 from audiogen.core.parameters import INDEX, PARAMETERS, Knobs
 from audiogen.engine import Player, Synth
-from audiogen.engine.midi import MidiReader
 from audiogen.errors import ParameterError, PresetError
 from audiogen.notes import Note
 

@@ -256,7 +256,7 @@ def difference(trainer: Trainer, preset: Preset) -> str:
     """What keeps a preset's weights from fitting; empty if nothing does."""
     if not isinstance(preset, GansynthPreset):
         return "isn't a GANSynth"
-    came: dict[str, Any] = preset.generator.model_dump() | preset.spectrogram.model_dump()
+    came: dict[str, Any] = preset.generator.table() | preset.spectrogram.table()
     came["sample_rate"] = preset.sample_rate
     recipe = trainer.recipe
     wanted = asdict(recipe.generator) | asdict(recipe.spectrogram)
