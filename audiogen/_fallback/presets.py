@@ -759,7 +759,7 @@ class Preset:
                 self.network(precision),
                 self._spectrogram(),
                 fields["sustain"],
-                tuple(map(float, fields["pitch_range"])),
+                self._pitch_range(),
                 zs if latent is None else [list(latent)],
             )
         if latent is not None:
@@ -771,9 +771,13 @@ class Preset:
             self.network(precision),
             fields["sampling"]["temperature"],
             fields["sampling"]["top_p"],
-            tuple(map(float, fields.get("pitch_range", (-128, 256)))),
+            self._pitch_range(),
             max(1, len(fields["timbres"])),
         )
+
+    def _pitch_range(self) -> tuple[float, float]:
+        low, high = self.description.get("pitch_range", (-128, 256))
+        return float(low), float(high)
 
     def _spectrogram(self) -> Table:
         from audiogen.representation.config import SpectrogramConfig

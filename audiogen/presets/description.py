@@ -69,17 +69,29 @@ class Timbre:
     program: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DataTable:
-    """``[data]``: what the preset was trained on, notes or recordings."""
+    """``[data]``: what the preset was trained on."""
 
     source: str
     licence: str
-    instruments: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotesTable(DataTable):
+    """``[data]`` of a set of notes; only the latents of instruments held out were learned."""
+
+    instruments: list[str]
     held_out: list[str] | None = None
-    notes: int | None = None
-    files: int | None = None
-    seconds: float | None = None
+    notes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingsTable(DataTable):
+    """``[data]`` of recordings."""
+
+    files: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -225,6 +237,7 @@ class GansynthPreset(Preset):
     spectrogram: SpectrogramTable
     generator: GeneratorConfig
     sustain: SustainTable
+    data: NotesTable | None = None
 
     @property
     def network(self) -> GeneratorConfig:
@@ -238,6 +251,7 @@ class SamplernnPreset(Preset):
 
     samplernn: SampleRNNConfig
     sampling: SamplingTable
+    data: RecordingsTable | None = None
 
     @property
     def network(self) -> SampleRNNConfig:
@@ -247,7 +261,6 @@ class SamplernnPreset(Preset):
 
 # The classes of the tables.
 _TABLES: dict[str, Any] = {
-    "data": DataTable,
     "training": TrainingTable,
     "spectrogram": SpectrogramTable,
     "generator": GeneratorConfig,
@@ -261,13 +274,16 @@ _KINDS: dict[str, type[Preset]] = {"gansynth": GansynthPreset, "samplernn": Samp
 def preset_of(checked: Mapping[str, Any], folder: Path | None = None, opened: Any = None) -> Preset:
     """The preset that fields describe which the backend has checked."""
     tables = {name: cls(**checked[name]) for name, cls in _TABLES.items() if name in checked}
+    if "data" in checked:
+        data = NotesTable if checked["kind"] == "gansynth" else RecordingsTable
+        tables["data"] = data(**checked["data"])
     timbres = [Timbre(**timbre) for timbre in checked["timbres"]]
     every = {**checked, **tables, "timbres": timbres, "read_from": folder, "opened": opened}
     return _KINDS[checked["kind"]](**every)
 
 
 def _plain(value: Any, leave_out: Sequence[str] = ()) -> Any:
-    """A dataclass as a dict as TOML has it; what has no value or is an empty list is left out."""
+    """A dataclass as a dict as TOML has it; what has no value is left out."""
     if isinstance(value, (GeneratorConfig, SampleRNNConfig)):
         return value.table()
     out: dict[str, Any] = {}
@@ -277,7 +293,7 @@ def _plain(value: Any, leave_out: Sequence[str] = ()) -> Any:
             continue
         if isinstance(item, list):
             item = [_plain(each) if isinstance(each, Timbre) else each for each in item]
-            if not item and entry.name in ("z", "instruments"):  # of the other kind of preset
+            if not item and entry.name == "z":  # a class of a SampleRNN
                 continue
         elif hasattr(item, "__dataclass_fields__"):
             item = _plain(item)

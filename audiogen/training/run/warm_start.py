@@ -228,7 +228,7 @@ def start_from(trainer: Trainer, preset: Preset) -> dict[str, str]:
     for generator in (trainer.generator, trainer.average):
         import_weights(generator, weights)
         gansynth.drop_slow_noise(generator)
-    latents = torch.tensor([preset.timbre(name).z for name in nearest.values()])  # type: ignore[attr-defined]
+    latents = torch.tensor([preset.timbre(name).z for name in nearest.values()])
     with torch.no_grad():
         trainer.latents.copy_(latents)
         trainer.average_latents.copy_(latents)
