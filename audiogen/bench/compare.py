@@ -101,7 +101,7 @@ def require_torch() -> Any:
         import torch
     except ImportError:
         raise MissingPackageError(
-            "this compares with torch, which isn't installed; pip install 'audiogen[train]'"
+            "this compares with torch, which isn't installed; pip install 'audiogen-synth[train]'"
         ) from None
     return torch
 

@@ -33,6 +33,12 @@ def load() -> Any:
     module = find()
     if module is not None:
         return module
+    try:
+        importlib.import_module("audiogen._fallback.kernels")
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(
+            f"{MISSING}, or `pip install 'audiogen-synth[fallback]'` for a slower engine on numba"
+        ) from error
     warnings.warn(f"{MISSING}; until then a slower engine on numba serves", RuntimeWarning, 2)
     return importlib.import_module("audiogen._fallback")
 

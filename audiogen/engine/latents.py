@@ -58,6 +58,12 @@ def read_timbre(preset: Preset, timbre: Timbre) -> np.ndarray:
     return next(np.array(t.z) for t in preset.timbres if t.name == chosen)
 
 
+def check_timbre(preset: Preset, timbre: Timbre) -> None:
+    """Raise, as `read_timbre` does, unless a preset can play a timbre."""
+    if not isinstance(timbre, str) or timbre not in preset.timbre_names:
+        read_timbre(preset, timbre)
+
+
 def random_latent(preset: Preset, seed: int = 0) -> np.ndarray:
     """A random point of the sphere that the generator's latents lie on, [latent_size]."""
     rng = np.random.default_rng(check_seed(seed))

@@ -331,7 +331,7 @@ class LivePlaying(ParameterAttributes):
         with self._lock:
             self._require_open()
             for row in events:
-                event: Event = tuple(row.tolist())  # type: ignore[assignment]
+                event: Event = tuple(row.tolist())
                 if event[1] == PARAMETER:
                     self._values[PARAMETERS[event[2]].name] = event[5]
                 elif event[1] == ALL_OFF:
@@ -431,9 +431,9 @@ class LivePlaying(ParameterAttributes):
             return self.timbres.index(chosen)
         return self._opened.timbre_index(read_timbre(self.preset, chosen).tolist())
 
-    def _morph_index(self, timbre: Timbre | float) -> int:
+    def _morph_index(self, timbre: Any) -> int:
         if isinstance(timbre, Real):
-            index = int(timbre)
+            index = int(float(timbre))
             if not 0 <= index < max(1, len(self.timbres)) or index != timbre:
                 raise ParameterError(
                     f"morph_timbre={timbre!r} must be a timbre of preset {self.name!r}, or its"

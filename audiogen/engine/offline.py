@@ -166,19 +166,6 @@ def trimmed(blocks: Iterator[np.ndarray], skip: int) -> Iterator[np.ndarray]:
         held.append(sound[end:])
 
 
-def first_samples(blocks: Iterator[np.ndarray], n: int, n_channels: int) -> np.ndarray:
-    """The first ``n`` samples of a stream, filled with silence if it is shorter."""
-    out = np.zeros((n, n_channels), np.float32)
-    done = 0
-    for block in blocks:
-        take = min(n - done, len(block))
-        out[done : done + take] = block[:take]
-        done += take
-        if done == n:
-            break
-    return out
-
-
 def sum_of_streams(
     streams: Sequence[Iterator[np.ndarray]], block: int, n_channels: int
 ) -> Iterator[np.ndarray]:

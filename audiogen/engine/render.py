@@ -125,7 +125,7 @@ def stream(
     presets = {name: load_preset(name) for name in {split_spec(voice)[0]: None for voice in parts}}
     # The sampling of SampleRNNs; without any, the first preset says that it does not support it.
     any_drawn = any(preset.kind == "samplernn" for preset in presets.values())
-    sampling = {"temperature": temperature, "top_p": top_p}
+    sampling: dict[str, Any] = {"temperature": temperature, "top_p": top_p}
     synths = {
         name: Synth(
             preset,

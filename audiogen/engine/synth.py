@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from audiogen.core.checks import check_rate, check_seed, check_whole
-from audiogen.core.events import Event, note_off, note_on, set_parameter
+from audiogen.core.events import note_off, note_on, set_parameter
 from audiogen.core.parameters import INDEX, check_parameter
 from audiogen.engine import latents
 from audiogen.engine.instrument import BLOCK
@@ -26,7 +26,6 @@ from audiogen.engine.offline import (
     SharedProgress,
     Timed,
     change_level,
-    first_samples,
     pans,
     pitched_notes,
     rendered,
@@ -298,46 +297,105 @@ class Synth(LivePlaying):
         ------
         ParameterError, ShapeError, PresetError
         """
+        check_whole("variations", variations, 1, 10_000)
+        n_channels = self._n_generated(prompt, stereo)
+        first_seed = self.seed if seed is None else check_seed(seed)
+        shared = SharedProgress(progress or _ignore, [1] * variations)
+        sounds = []
+        for variation in range(variations):
+            first_note = variation * n_channels
+            blocks = self.generate_stream(
+                seconds,
+                prompt=prompt,
+                temperature=temperature,
+                top_p=top_p,
+                seed=(first_seed + NOTE_SEED_STEP * first_note) % (1 << 64),
+                sample_rate=sample_rate,
+                timbre=timbre,
+                stereo=stereo,
+                progress=shared.part(variation),
+            )
+            sounds.append(np.concatenate(list(blocks)))
+        return np.stack(sounds) if variations > 1 else sounds[0]
+
+    def generate_stream(
+        self,
+        seconds: float | None = None,
+        *,
+        block: int = BLOCK,
+        prompt: ArrayLike | None = None,
+        temperature: Temperature | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+        sample_rate: int | None = None,
+        timbre: Timbre | None = None,
+        stereo: bool = False,
+        progress: Progress | None = None,
+    ) -> Iterator[np.ndarray]:
+        """The samples of `generate` as they are made, without end if ``seconds`` is not given.
+
+        Parameters
+        ----------
+        seconds : float, s, optional
+            Length of the audio.
+        block : int, samples
+            Most samples that are made at once, 1 to 1024.
+        prompt, temperature, top_p, seed, sample_rate, timbre, stereo, progress
+            As `generate` takes them.
+
+        Returns
+        -------
+        iterator of ndarray [n_samples] or [n_samples, n_channels], float32
+
+        Raises
+        ------
+        ParameterError, ShapeError, PresetError
+        """
         if self.plays_notes:
             raise ParameterError(
                 f"generate is not supported by preset {self.name!r}, which plays notes; render a"
                 " score"
             )
-        check_whole("variations", variations, 1, 10_000)
+        check_whole("block", block, 1, BLOCK, "samples")
         rate = self.sample_rate if sample_rate is None else check_rate(sample_rate)
         least_s = FADE_OUT_S + 2.0 / self.preset.sample_rate
-        if not isinstance(seconds, Real) or not least_s <= seconds < math.inf:
+        if seconds is not None and not (
+            isinstance(seconds, Real) and least_s <= seconds < math.inf
+        ):
             raise ParameterError(f"seconds={seconds!r} must be {least_s:.2f} or more")
-        n = round(seconds * rate)
+        n = None if seconds is None else round(seconds * rate)
         before = None if prompt is None else self._checked_prompt(prompt, rate, stereo)
-        n_channels = before.shape[1] if before is not None else 2 if stereo else 1
+        n_channels = self._n_generated(prompt, stereo)
         index = self._timbre_index(timbre)
-        controls = self._sampling_events(temperature, top_p, index, rate)
+        controls = self._sampling_events(temperature, top_p, rate)
         seed = self.seed if seed is None else check_seed(seed)
         # At most two channels are notes of one engine; a note's number sets its seed.
         groups = [range(c, min(c + 2, n_channels)) for c in range(0, n_channels, 2)]
-        shared = SharedProgress(progress or _ignore, [len(g) for g in groups] * variations)
-        sounds, number = [], 0
-        for variation in range(variations):
-            channels = []
-            for group in groups:
-                first_note = variation * n_channels + group.start
-                channels.append(
-                    self._generated(
-                        n,
-                        rate,
-                        (seed + NOTE_SEED_STEP * first_note) % (1 << 64),
-                        None if before is None else before[:, group.start : group.stop],
-                        len(group),
-                        index,
-                        controls,
-                        shared.part(number),
-                    )
-                )
-                number += 1
-            sound = np.concatenate(channels, axis=1)
-            sounds.append(sound if stereo or np.ndim(prompt) == 2 else sound[:, 0])
-        return np.stack(sounds) if variations > 1 else sounds[0]
+        streams = [
+            self._gate_blocks(
+                n,
+                rate,
+                (seed + NOTE_SEED_STEP * group.start) % (1 << 64),
+                None if before is None else before[:, group.start : group.stop],
+                len(group),
+                index,
+                controls,
+                block,
+            )
+            for group in groups
+        ]
+        is_flat = not stereo and np.ndim(prompt if prompt is not None else 0) < 2
+
+        def blocks() -> Iterator[np.ndarray]:
+            done = 0
+            for pieces in zip(*streams, strict=True):
+                sound = np.concatenate(pieces, axis=1)
+                done += len(sound)
+                if progress and n:
+                    progress(min(1.0, done / n))
+                yield sound[:, 0] if is_flat else sound
+
+        return blocks()
 
     # --- Latents --------------------------------------------------------------------------------
 
@@ -562,8 +620,14 @@ class Synth(LivePlaying):
             samples = samples[:, None]
         return np.repeat(samples, 2, axis=1) if stereo and samples.shape[1] == 1 else samples
 
+    def _n_generated(self, prompt: ArrayLike | None, stereo: bool) -> int:
+        """Channels of generated audio."""
+        shape = () if prompt is None else np.shape(prompt)
+        given = shape[1] if len(shape) == 2 else 1
+        return max(given, 2 if stereo else 1)
+
     def _sampling_events(
-        self, temperature: Temperature | None, top_p: float | None, timbre: int, rate: int
+        self, temperature: Temperature | None, top_p: float | None, rate: int
     ) -> list[Timed]:
         """Parameter events of generated audio, at samples from its beginning."""
         events: list[Timed] = [(0, event) for event in self._parameter_events()]
@@ -582,21 +646,21 @@ class Synth(LivePlaying):
             events.append((max(0, round(time_s * rate)), event))
         return events
 
-    def _generated(
+    def _gate_blocks(
         self,
-        n: int,
+        n: int | None,
         rate: int,
         seed: int,
         prompt: np.ndarray | None,
         n_channels: int,
         timbre: int,
         controls: Sequence[Timed],
-        progress: Progress,
-    ) -> np.ndarray:
-        """One gate for each channel of one engine, [n, n_channels]."""
+        block: int,
+    ) -> Iterator[np.ndarray]:
+        """One note for each channel of one engine; ``n`` samples, or without end."""
         n_inputs = 0 if prompt is None else n_channels
         engine = self._opened.engine(rate, n_channels, seed, n_channels, n_inputs)
-        start, events = 0, []
+        start, events = 0, list[Timed]()
         if prompt is not None:
             # The note starts when the engine has heard the whole prompt, and until then the prompt
             # sounds, so that the resampler of the output sees no step.
@@ -606,18 +670,22 @@ class Synth(LivePlaying):
             events.append((0, set_parameter(INDEX["monitor"], 1.0)))
             events.append((start, set_parameter(INDEX["monitor"], 0.0)))
         events += [(start + at, event) for at, event in controls]
-        pans_ = (0.0,) if n_channels == 1 else (-1.0, 1.0)
-        notes: list[Event] = [note_on(i, 60.0, 1.0, timbre, pan) for i, pan in enumerate(pans_)]
-        fade = round(FADE_OUT_S * self.preset.sample_rate)
-        end = start + max(1, math.floor(n - fade * rate / self.preset.sample_rate))
-        events += [(start, note) for note in notes]
-        events += [(end, note_off(i)) for i in range(n_channels)]
+        for i, pan in enumerate((0.0,) if n_channels == 1 else (-1.0, 1.0)):
+            events.append((start, note_on(i, 60.0, 1.0, timbre, pan)))
+        if n is not None:
+            end = start + max(1, math.floor(n - FADE_OUT_S * rate))
+            events += [(end, note_off(i)) for i in range(n_channels)]
         events.sort(key=lambda entry: entry[0])
-        blocks = rendered(engine, events, BLOCK, progress, start + n, prompt)
         skip = start + int(engine.latency)
-        sound = first_samples(blocks, skip + n, n_channels)
-        progress(1.0)
-        return sound[skip:]
+        left = math.inf if n is None else n
+        for sound in rendered(engine, events, block, audio_input=prompt, least=start + (n or 0)):
+            heard, skip = sound[skip:], max(0, skip - len(sound))
+            heard = heard[: int(min(left, len(heard)))]
+            left -= len(heard)
+            if len(heard):
+                yield heard
+            if not left:
+                return
 
 
 def _ignore(share: float) -> None:

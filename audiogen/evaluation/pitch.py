@@ -118,7 +118,7 @@ def _praat(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
         import parselmouth
     except ImportError as error:
         raise MissingPackageError(
-            'tracker="praat" needs praat-parselmouth: pip install "audiogen[eval]"'
+            'tracker="praat" needs praat-parselmouth: pip install "audiogen-synth[eval]"'
         ) from error
     pitch = parselmouth.Sound(waveform, sampling_frequency=sample_rate).to_pitch_ac(
         pitch_floor=LOWEST_HZ, pitch_ceiling=HIGHEST_HZ

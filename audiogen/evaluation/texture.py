@@ -308,7 +308,7 @@ def _detector() -> Any:
         import silero_vad
     except ImportError as error:
         raise MissingPackageError(
-            'the share of speech needs silero-vad: pip install "audiogen[eval]"'
+            'the share of speech needs silero-vad: pip install "audiogen-synth[eval]"'
         ) from error
     torch.set_num_threads(n_threads)
     with warnings.catch_warnings():

@@ -21,7 +21,7 @@
 namespace py = pybind11;
 using namespace pybind11::literals;
 
-namespace audiogen::bindings {
+namespace audiogen::bindings::engine_binding {
 
 using engine::Engine;
 using engine::Event;
@@ -82,10 +82,10 @@ static py::array_t<float> process(Engine& engine, std::size_t n, const Events& e
   return process_block(engine, n, events, input);
 }
 
-}  // namespace audiogen::bindings
+}  // namespace audiogen::bindings::engine_binding
 
 void bind_engine(py::module_& module) {
-  using namespace audiogen::bindings;
+  using namespace audiogen::bindings::engine_binding;
   PYBIND11_NUMPY_DTYPE(Event, offset, kind, id, timbre, pitch, value, pan);
   module.attr("event_dtype") = py::dtype::of<Event>();
   py::list parameters;

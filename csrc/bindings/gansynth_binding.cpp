@@ -22,7 +22,7 @@
 
 namespace py = pybind11;
 
-namespace audiogen::bindings {
+namespace audiogen::bindings::gansynth_binding {
 
 using models::FrameStream;
 using models::GeneratorConfig;
@@ -151,10 +151,10 @@ static py::dict read_safetensors(const std::filesystem::path& path) {
   return arrays;
 }
 
-}  // namespace audiogen::bindings
+}  // namespace audiogen::bindings::gansynth_binding
 
 void bind_gansynth(py::module_& module) {
-  using namespace audiogen::bindings;
+  using namespace audiogen::bindings::gansynth_binding;
   py::class_<FrameStream>(module, "FrameStream", "The frames of one note, in any order.")
       .def("start", &start, py::arg("z"), py::arg("pitch"), py::arg("velocity") = 1.0f,
            py::arg("seed") = 0, py::arg("noise_stream") = 0, "Begin another note.")
@@ -167,7 +167,7 @@ void bind_gansynth(py::module_& module) {
       .def(py::init(
                [](const py::dict& config, const py::dict& weights, const std::string& precision) {
                  auto sizes = config_from(config);
-                 const auto arrays = arrays_from(weights);
+                 const auto arrays = audiogen::bindings::arrays_from(weights);
                  const auto chosen = audiogen::models::precision_of(precision);
                  py::gil_scoped_release release;
                  return std::make_shared<GeneratorWeights>(std::move(sizes), arrays, chosen);

@@ -22,7 +22,7 @@
 
 namespace py = pybind11;
 
-namespace audiogen::bindings {
+namespace audiogen::bindings::live_binding {
 
 using engine::Event;
 using engine::Instrument;
@@ -79,10 +79,10 @@ static Events read_midi(MidiReader& reader, const py::bytes& bytes, std::uint32_
   return out;
 }
 
-}  // namespace audiogen::bindings
+}  // namespace audiogen::bindings::live_binding
 
 void bind_live(py::module_& module) {
-  using namespace audiogen::bindings;
+  using namespace audiogen::bindings::live_binding;
   py::class_<LiveEngine>(module, "LiveEngine",
                          "An engine whose samples a thread of its own makes ahead of time.")
       .def(py::init(&make_live_engine), py::arg("instrument"), py::arg("sample_rate"),

@@ -16,7 +16,7 @@
 
 namespace py = pybind11;
 
-namespace audiogen::bindings {
+namespace audiogen::bindings::ops_binding {
 
 // audiogen.ops converts before it calls; an array that doesn't fit is a TypeError here.
 using Array = py::array_t<float, py::array::c_style>;
@@ -150,10 +150,10 @@ static std::vector<std::string> available_isas() {
   return names;
 }
 
-}  // namespace audiogen::bindings
+}  // namespace audiogen::bindings::ops_binding
 
 void bind_ops(py::module_& module) {
-  using namespace audiogen::bindings;
+  using namespace audiogen::bindings::ops_binding;
   using audiogen::kernels::IstftPlan;
   using audiogen::kernels::KernelTable;
   module.def("isa", [] { return std::string(kernels().isa); }, "Instruction set in use.");

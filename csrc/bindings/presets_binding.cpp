@@ -22,7 +22,7 @@
 
 namespace py = pybind11;
 
-namespace audiogen::bindings {
+namespace audiogen::bindings::presets_binding {
 
 namespace toml = presets::toml;
 using presets::Preset;
@@ -172,10 +172,10 @@ static py::tuple band_map(std::size_t n_bins, double nyquist_hz, bool released) 
   return py::make_tuple(array(map.starts), array(map.bands), array(map.weights));
 }
 
-}  // namespace audiogen::bindings
+}  // namespace audiogen::bindings::presets_binding
 
 void bind_presets(py::module_& module) {
-  using namespace audiogen::bindings;
+  using namespace audiogen::bindings::presets_binding;
   namespace presets = audiogen::presets;
   py::class_<Preset>(module, "Preset", "A preset that was opened: its description and weights.")
       .def_property_readonly(

@@ -20,7 +20,7 @@ static constexpr std::size_t kInputPiece = 1024;
 
 static constexpr double kVibratoHz = 5.5;
 static constexpr float kFurthestBend = 12.0f;  // semitones beyond the trained pitches
-static constexpr double kGolden = 0.6180339887498949;
+static constexpr double kPanStep = 0.6180339887498949;
 
 static const Instrument& checked(const std::shared_ptr<const Instrument>& instrument) {
   if (!instrument) throw std::invalid_argument("engine has no instrument");
@@ -315,7 +315,7 @@ void Engine::note_on(const Event& event) noexcept AUDIOGEN_REALTIME {
     slot.away = from - pitch;
     slot.step = std::abs(slot.away) / static_cast<float>(ticks);
   }
-  const double place = 0.5 + kGolden * static_cast<double>(slot.number);
+  const double place = 0.5 + kPanStep * static_cast<double>(slot.number);
   slot.place = static_cast<float>(2.0 * (place - std::floor(place)) - 1.0);
   for (std::size_t c = 0; c < resamplers_.size(); ++c) {
     slot.gain[c] = slot.next_gain[c] = gain_of(slot, c);

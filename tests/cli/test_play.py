@@ -327,7 +327,7 @@ class TestCommand:
         monkeypatch.setattr(sys, "meta_path", [Missing(), *sys.meta_path])
         result = call("play winds")
         assert result.status == 2
-        wanted = f"this needs {module}, which isn't installed; pip install 'audiogen[live]'"
+        wanted = f"this needs {module}, which isn't installed; pip install 'audiogen-synth[live]'"
         assert wanted in result.err
 
     def test_a_fault_while_playing_ends_it(

@@ -168,6 +168,7 @@ static void parameters() {
   CHECK(moves(read({0xB0, 10, 127}), Parameter::kPan, 1.0));
   CHECK(moves(read({0xB0, 5, 127}), Parameter::kGlide, info(Parameter::kGlide).highest));
   CHECK(moves(read({0xB0, 1, 32}), Parameter::kVibrato, 0.5));
+  CHECK(moves(read({0xD0, 32}), Parameter::kVibrato, 0.5));
   CHECK(moves(read({0xB0, 16, 32}), Parameter::kMorph, 0.25));
   CHECK(moves(read({0xB0, 64, 63}), Parameter::kSustain, 0.0));
   CHECK(moves(read({0xB0, 64, 64}), Parameter::kSustain, 1.0));

@@ -124,7 +124,7 @@ def test_without_tensorboard_it_goes_on_and_says_so_once(
     journal = open_journal(tmp_path, said)
     journal.report(10, {"bits": 5.0}, 60.0)
     journal.preview(10, tone)
-    assert len(said) == 1 and "pip install 'audiogen[train]'" in said[0]
+    assert len(said) == 1 and "pip install 'audiogen-synth[train]'" in said[0]
     assert "Step 10" in (tmp_path / "report.html").read_text()
 
 

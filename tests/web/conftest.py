@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("starlette", reason="starlette isn't installed; pip install 'audiogen[web]'")
+pytest.importorskip(
+    "starlette", reason="starlette isn't installed; pip install 'audiogen-synth[web]'"
+)
 pytest.importorskip("httpx2", reason="httpx2 isn't installed, which starlette's client needs")
 
 TOKEN = "a-token-for-tests"

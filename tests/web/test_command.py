@@ -70,7 +70,7 @@ def test_a_missing_package_is_named(call, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
     result = call("--port", "0", "--no-open")
     assert result.status == 2
-    assert "pip install 'audiogen[web]'" in result.err
+    assert "pip install 'audiogen-synth[web]'" in result.err
 
 
 def test_it_prints_its_address_and_stops_quietly(server_process):

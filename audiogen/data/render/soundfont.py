@@ -221,7 +221,7 @@ def render_midi(font: SoundFont, midi: bytes) -> np.ndarray:
         import midirenderer
     except ImportError as error:
         raise MissingPackageError(
-            'rendering a soundfont needs midirenderer: pip install "audiogen[soundfont]"'
+            'rendering a soundfont needs midirenderer: pip install "audiogen-synth[soundfont]"'
         ) from error
     try:
         wav = midirenderer.render_wave_from(font.data, midi)

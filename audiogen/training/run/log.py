@@ -169,7 +169,7 @@ class Journal:
         except ImportError:
             self._say(
                 "tensorboard isn't installed, so curves are in report.html alone;"
-                " pip install 'audiogen[train]' brings it"
+                " pip install 'audiogen-synth[train]' brings it"
             )
             return None
         return SummaryWriter(str(self.folder / "tensorboard"), purge_step=step + 1)

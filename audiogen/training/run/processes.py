@@ -64,7 +64,7 @@ class Processes:
         except ImportError:
             raise MissingPackageError(
                 "training in several processes needs lightning-fabric, which isn't installed; pip"
-                " install 'audiogen[train]'"
+                " install 'audiogen-synth[train]'"
             ) from None
         of_this_machine = int(os.environ["LOCAL_WORLD_SIZE"])
         gpus = torch.cuda.device_count() >= of_this_machine
