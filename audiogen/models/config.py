@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
+from numbers import Integral
 from typing import Any
 
 from audiogen.errors import ParameterError
@@ -311,9 +312,9 @@ def _table(config: Any, leave_out: Sequence[str] = ()) -> dict[str, Any]:
     }
 
 
-def _whole(name: str, value: int, least: int = 1, most: int = LARGEST) -> Iterator[str]:
-    if not least <= value <= most:
-        yield f"{name}={value} must be a whole number from {least} to {most}"
+def _whole(name: str, value: Any, least: int = 1, most: int = LARGEST) -> Iterator[str]:
+    if not isinstance(value, Integral) or not least <= value <= most:
+        yield f"{name}={value!r} must be a whole number from {least} to {most}"
 
 
 def _unknown(name: str, value: object, known: Sequence[str]) -> str:
