@@ -65,6 +65,7 @@ CUDA_SOURCES = ({"kernels", "core", "cuda"}, ("cuda_runtime.h",))
 HEAVY = {"torch", "torchaudio", "numba", "librosa", "scipy", "matplotlib", "soundfile", "pydantic"}
 HEAVY_ALLOWED = {
     "data": {"pydantic"},
+    "ops/_tensors.py": {"torch"},
     "models": {"torch"},
     "representation": {"torch", "torchaudio"},
     "training": {"torch", "torchaudio", "pydantic"},

@@ -17,17 +17,17 @@ import numpy as np
 from audiogen.core.names import suggest
 from audiogen.errors import ParameterError, PresetError
 from audiogen.models.config import (
-    CONDITIONINGS,
     GENERATOR_CONDITIONINGS,
     LARGEST,
     MOST_BLOCKS,
     MOST_LAYERS,
     MOST_PITCHES,
     MOST_TIERS,
-    RNNS,
+    N_GATES,
+    SAMPLERNN_CONDITIONINGS,
     GeneratorConfig,
     SampleRNNConfig,
-    Shapes,
+    WeightShapes,
     weight_shapes,
 )
 from audiogen.representation.levels import QUANTISATIONS
@@ -337,11 +337,11 @@ def _check_samplernn(table: Table, faults: list[str]) -> None:
     fields.wholes("frame_sizes", (1, MOST_TIERS), 1, LARGEST, wanted)
     fields.whole("dim", 1, LARGEST)
     fields.whole("n_rnn", 1, MOST_LAYERS)
-    fields.choice("rnn", tuple(RNNS))
+    fields.choice("rnn", tuple(N_GATES))
     fields.whole("embedding_size", 1, LARGEST)
     fields.whole("q_levels", 2, 1 << 16, "2 to 256, or 65536")
     fields.choice("quantisation", QUANTISATIONS)
-    fields.choice("conditioning", CONDITIONINGS)
+    fields.choice("conditioning", SAMPLERNN_CONDITIONINGS)
     fields.whole("n_classes", 0, LARGEST)
     fields.finish()
     if fields.faultless:
@@ -623,7 +623,7 @@ def _network(fields: Table) -> GeneratorConfig | SampleRNNConfig:
     return SampleRNNConfig(**fields["samplernn"])
 
 
-def _weight_faults(path: Path, shapes: Shapes) -> Iterator[str]:
+def _weight_faults(path: Path, shapes: WeightShapes) -> Iterator[str]:
     """A message on each tensor of a file that does not fit; see csrc/models/weights.h."""
     from safetensors import SafetensorError, safe_open
 

@@ -1,4 +1,4 @@
-"""Sizes of the networks: the tables of a preset, and the tensors that they imply; without torch."""
+"""The sizes of each network, and the names and shapes of its tensors. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,42 +13,47 @@ from audiogen.representation.harmonic import N_MAPS, N_TIME_FEATURES
 from audiogen.representation.levels import QUANTISATIONS
 from audiogen.representation.note_features import N_NOTE_FEATURES
 
+GENERATOR_CONDITIONINGS = ("one_hot", "harmonic")
+SAMPLERNN_CONDITIONINGS = ("none", "class", "note")
+N_GATES = {"gru": 3, "lstm": 4}
+N_BYTE = 256  # largest number of classes of one softmax
+
+WeightShapes = dict[str, tuple[int, ...]]
+
+
 # Limits of the sizes, as csrc/models/gansynth.h and samplernn.h have them.
 LARGEST = 1 << 16
 MOST_BLOCKS, MOST_PITCHES = 12, 128
 MOST_TIERS, MOST_LAYERS = 16, 64
 
-GENERATOR_CONDITIONINGS = ("harmonic", "one_hot")
-RNNS = {"gru": 3, "lstm": 4}  # gates
-CONDITIONINGS = ("none", "class", "note")
-N_BYTE = 256  # levels of one softmax, at most
-
-Shapes = dict[str, tuple[int, ...]]
-
 
 @dataclass(frozen=True)
 class GeneratorConfig:
-    """Sizes of a GANSynth generator, the table ``[generator]``; the defaults are the paper's.
+    """Sizes of a GANSynth generator; the defaults are the paper's.
 
     Parameters
     ----------
     conditioning : str
-        ``one_hot`` or ``harmonic``.
+        Form of the pitch input: ``one_hot`` (the paper's) or ``harmonic``
+        (`audiogen.representation.harmonic`).
     latent_size : int
-        Length of a latent.
+        Dimensions of the latent vector z.
     channels : tuple of int
-        Width of each block, coarse to fine. Each block after the first doubles both axes.
+        Channels of each block, from the coarsest to the finest. Each block after the first doubles
+        both axes.
     start_shape : tuple of int
         Frames and bins of the first block.
-    pitch_min, n_pitches : int
-        The MIDI numbers that were trained: ``pitch_min`` and the ``n_pitches - 1`` above.
+    pitch_min : int, MIDI number
+        Lowest pitch of the training data.
+    n_pitches : int
+        Number of pitches, from ``pitch_min`` upwards.
     note_off_frame : int
-        First frame of the release (``harmonic`` only).
+        First frame after the note-off (``harmonic`` only).
 
     Raises
     ------
     ParameterError
-        If a size is out of range; the first of `faults`.
+        If a field is out of its range: the first of `faults`.
     """
 
     conditioning: str = "one_hot"
@@ -100,49 +105,51 @@ class GeneratorConfig:
         return _table(self)
 
     def shape(self, block: int) -> tuple[int, int]:
-        """Frames and bins after a block."""
+        """Frames and bins of a block's output."""
         return self.start_shape[0] << block, self.start_shape[1] << block
 
     @property
     def full_shape(self) -> tuple[int, int]:
-        """Frames and bins after the last block."""
+        """Frames and bins of the last block's output."""
         return self.shape(len(self.channels) - 1)
 
     @property
     def input_size(self) -> int:
-        """Latent and pitch, or latent and velocity."""
+        """Length of the input vector: the latent, then the one-hot pitch or the velocity."""
         return self.latent_size + (self.n_pitches if self.conditioning == "one_hot" else 1)
 
 
 @dataclass(frozen=True)
 class SampleRNNConfig:
-    """Sizes of a SampleRNN, the table ``[samplernn]``; the defaults are the paper's three tiers.
+    """Sizes of a SampleRNN; the defaults are the paper's best three-tier model.
 
     Parameters
     ----------
     frame_sizes : tuple of int, samples
-        Of the recurrent tiers, coarse to fine; each a multiple of the next. ``(8, 2)`` makes
-        three tiers with the sample-level one; ``(1,)`` is a flat RNN, whose sample-level network
-        also receives the last sample.
+        Frame sizes of the recurrent tiers, from the slowest tier to the fastest; each is a multiple
+        of the next. ``(8, 2)`` gives three tiers, counting the sample-level one. ``(1,)`` is a flat
+        RNN, whose sample-level network also receives the last sample.
     dim : int
-        Width of everything.
+        Units of every hidden layer.
     n_rnn : int
-        Recurrent layers of a tier.
+        Recurrent layers of each tier.
     rnn : str
         ``gru`` or ``lstm``.
     embedding_size : int
-        With 0 the sample-level network receives samples through the tiers alone, which with frames
-        of ``(1,)`` is the paper's equation 2: a baseline, not for presets.
+        Dimensions of a sample's embedding in the sample-level network. With 0 that network receives
+        no samples of its own, which with frame sizes ``(1,)`` is the paper's equation 2: a
+        baseline, not for presets.
     q_levels : int
-        Up to 256, drawn from one softmax; or 65536, whose upper and lower byte are drawn one
-        after the other (the two softmaxes of Kalchbrenner et al., "Efficient Neural Audio
-        Synthesis", ICML 2018).
+        Quantisation levels: up to 256 in one softmax; or 65536, whose upper and lower byte are
+        predicted one after the other (the dual softmax of Kalchbrenner et al., "Efficient Neural
+        Audio Synthesis", ICML 2018).
     quantisation : str
         ``linear`` or ``mu_law``.
     weight_norm : bool
-        Salimans and Kingma, "Weight Normalization", 2016; of the training alone.
+        Whether linear layers are weight-normalised (Salimans and Kingma, "Weight Normalization",
+        2016).
     learn_h0 : bool
-        Whether the first state is learned; else it is zero. Of the training alone.
+        Whether the initial state is learned; it is zero otherwise.
     conditioning : str
         ``none``; ``class``: one-hot of ``n_classes``; ``note``: `note_features` and the class.
     n_classes : int
@@ -151,7 +158,7 @@ class SampleRNNConfig:
     Raises
     ------
     ParameterError
-        If a size is out of range; the first of `faults`.
+        If a field is out of its range: the first of `faults`.
     """
 
     frame_sizes: tuple[int, ...] = (8, 2)
@@ -177,9 +184,9 @@ class SampleRNNConfig:
         The messages are those of `SampleRNNConfig::faults` of csrc/models/samplernn.cpp.
         """
         for name, known in (
-            ("rnn", tuple(RNNS)),
+            ("rnn", tuple(N_GATES)),
             ("quantisation", QUANTISATIONS),
-            ("conditioning", CONDITIONINGS),
+            ("conditioning", SAMPLERNN_CONDITIONINGS),
         ):
             if getattr(self, name) not in known:
                 yield _unknown(name, getattr(self, name), known)
@@ -212,42 +219,66 @@ class SampleRNNConfig:
 
     @property
     def two_bytes(self) -> bool:
-        """Whether a level is drawn as an upper and a lower byte."""
+        """Whether a level is predicted as an upper and a lower byte."""
         return self.q_levels > N_BYTE
 
     @property
     def n_features(self) -> int:
-        """Number of conditioning inputs of each tier."""
+        """Length of the conditioning vector that each tier receives."""
         return self.n_classes + (N_NOTE_FEATURES if self.conditioning == "note" else 0)
 
     @property
     def ratios(self) -> tuple[int, ...]:
-        """How many conditioning vectors a step of each tier makes for the one below it."""
+        """Conditioning vectors that a step of each tier produces for the tier below it."""
         below = (*self.frame_sizes[1:], 1)
         return tuple(a // b for a, b in zip(self.frame_sizes, below, strict=True))
 
 
-def weight_shapes(config: GeneratorConfig | SampleRNNConfig) -> Shapes:
-    """Names and shapes of a network's tensors, as its `export_weights` gives them.
+# The configuration of rncm-prism/prism-samplernn (2021). Its top tier and its upsampling are
+# written with one linear layer more and one bias less, which describes the same maps.
+PRISM = SampleRNNConfig(
+    frame_sizes=(64, 16), n_rnn=4, quantisation="mu_law", weight_norm=False, learn_h0=False
+)
+PUBLISHED = {"paper": SampleRNNConfig(), "prism": PRISM}
+
+
+def weight_shapes(config: GeneratorConfig | SampleRNNConfig) -> WeightShapes:
+    """Names and shapes of the tensors in a preset's ``weights.safetensors``, all float32.
+
+    The engine multiplies with these weights as they are: equalised learning rates and weight
+    normalisation are multiplied in by `export_weights`.
+
+    Parameters
+    ----------
+    config : GeneratorConfig or SampleRNNConfig
+        The network.
+
+    Returns
+    -------
+    dict of str to tuple of int
+        ``weight`` tensors are [n_out, n_in], or [n_out, n_in, frames, bins] of a convolution.
 
     Examples
     --------
-    >>> weight_shapes(GeneratorConfig())["to_rgb.weight"]
-    (2, 32)
+    >>> weight_shapes(GeneratorConfig(channels=(8, 4)))["blocks.1.conv1.weight"]
+    (4, 8, 3, 3)
+    >>> weight_shapes(SampleRNNConfig(dim=16))["tiers.0.ih.0.weight"]
+    (48, 8)
     """
     if isinstance(config, GeneratorConfig):
         return _generator_shapes(config)
     return _samplernn_shapes(config)
 
 
-def _generator_shapes(config: GeneratorConfig) -> Shapes:
-    shapes: Shapes = {}
+def _generator_shapes(config: GeneratorConfig) -> WeightShapes:
+    shapes: WeightShapes = {}
     n_in, kernel = config.input_size, tuple(config.start_shape)
     for b, width in enumerate(config.channels):
         block = f"blocks.{b}"
         shapes[f"{block}.conv1.weight"] = (width, n_in, *kernel)
+        shapes[f"{block}.conv1.bias"] = (width,)
         shapes[f"{block}.conv2.weight"] = (width, width, 3, 3)
-        shapes[f"{block}.conv1.bias"] = shapes[f"{block}.conv2.bias"] = (width,)
+        shapes[f"{block}.conv2.bias"] = (width,)
         if config.conditioning == "harmonic":
             part = f"{block}.conditioning"
             shapes[f"{part}.maps.weight"] = (width, N_MAPS)
@@ -260,10 +291,10 @@ def _generator_shapes(config: GeneratorConfig) -> Shapes:
     return shapes
 
 
-def _samplernn_shapes(config: SampleRNNConfig) -> Shapes:
-    shapes: Shapes = {}
+def _samplernn_shapes(config: SampleRNNConfig) -> WeightShapes:
+    shapes: WeightShapes = {}
     dim, n_features = config.dim, config.n_features
-    gates, states = RNNS[config.rnn], 2 if config.rnn == "lstm" else 1
+    n_gates, n_states = N_GATES[config.rnn], 2 if config.rnn == "lstm" else 1
 
     def linear(name: str, n_out: int, n_in: int) -> None:
         shapes[f"{name}.weight"], shapes[f"{name}.bias"] = (n_out, n_in), (n_out,)
@@ -272,30 +303,32 @@ def _samplernn_shapes(config: SampleRNNConfig) -> Shapes:
         if n_features:
             shapes[f"{part}.features.weight"] = (dim, n_features)
 
-    for t, (size, ratio) in enumerate(zip(config.frame_sizes, config.ratios, strict=True)):
+    for t, (frame_size, ratio) in enumerate(zip(config.frame_sizes, config.ratios, strict=True)):
         tier, n_in = f"tiers.{t}", dim
-        if t == 0:
-            n_in = size + n_features
+        if t == 0:  # the top tier's frame and conditioning go straight into its first layer
+            n_in = frame_size + n_features
         else:
-            linear(f"{tier}.input", dim, size)
+            linear(f"{tier}.input", dim, frame_size)
             features(tier)
-        for i in range(config.n_rnn):
-            linear(f"{tier}.ih.{i}", gates * dim, dim if i else n_in)
-            linear(f"{tier}.hh.{i}", gates * dim, dim)
-        shapes[f"{tier}.h0"] = (states * config.n_rnn, dim)
+        for layer in range(config.n_rnn):  # gates in torch's order: r, z, n or i, f, g, o
+            linear(f"{tier}.ih.{layer}", n_gates * dim, dim if layer else n_in)
+            linear(f"{tier}.hh.{layer}", n_gates * dim, dim)
+        shapes[f"{tier}.h0"] = (n_states * config.n_rnn, dim)
         linear(f"{tier}.upsample", ratio * dim, dim)
-    n_levels = min(config.q_levels, N_BYTE)
-    shapes["sample.embedding"] = (n_levels, config.embedding_size)
-    shapes["sample.layer1.weight"] = (dim, config.frame_sizes[-1] * config.embedding_size)
+    n_levels, window = min(config.q_levels, N_BYTE), config.frame_sizes[-1]
+    if config.embedding_size:
+        shapes["sample.embedding"] = (n_levels, config.embedding_size)
+        shapes["sample.layer1.weight"] = (dim, window * config.embedding_size)  # oldest first
     features("sample")
     linear("sample.layer2", dim, dim)
     linear("sample.layer3", dim, dim)
     linear("sample.output", n_levels, dim)
     if config.two_bytes:
-        shapes["sample.embedding_low"] = (N_BYTE, config.embedding_size)
+        if config.embedding_size:
+            shapes["sample.embedding_low"] = (N_BYTE, config.embedding_size)
+        shapes["sample.upper"] = (N_BYTE, dim)
         linear("sample.layer3_low", dim, dim)
         linear("sample.output_low", N_BYTE, dim)
-        shapes["sample.upper"] = (N_BYTE, dim)
     return shapes
 
 

@@ -21,18 +21,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from audiogen.errors import ParameterError
-from audiogen.models.config import N_BYTE, RNNS, SampleRNNConfig
+from audiogen.models.config import N_BYTE, N_GATES, PRISM, PUBLISHED, SampleRNNConfig
 from audiogen.models.recurrent import scan
 
+__all__ = [
+    "PRISM",
+    "PUBLISHED",
+    "SampleRNN",
+    "SampleRNNConfig",
+    "export_weights",
+    "import_weights",
+]
+
 State = list[Tensor]  # for each tier [n_rnn, batch, dim], or [2 n_rnn, batch, dim]: h, then c
-
-
-# Settings of rncm-prism/prism-samplernn (2021). Its top tier and its upsampling are written with
-# one linear layer more and one bias less, which describes the same maps.
-PRISM = SampleRNNConfig(
-    frame_sizes=(64, 16), n_rnn=4, quantisation="mu_law", weight_norm=False, learn_h0=False
-)
-PUBLISHED = {"paper": SampleRNNConfig(), "prism": PRISM}
 
 
 def level_features(n_levels: int, size: int) -> Tensor:
@@ -89,7 +90,7 @@ class Tier(nn.Module):
     def __init__(self, config: SampleRNNConfig, index: int):
         super().__init__()
         c, norm = config, config.weight_norm
-        gates, dim = RNNS[c.rnn], c.dim
+        gates, dim = N_GATES[c.rnn], c.dim
         self.kind = c.rnn
         self.frame_size, self.ratio = c.frame_sizes[index], c.ratios[index]
         self.top = index == 0  # its frame and features go straight into its first layer

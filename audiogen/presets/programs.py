@@ -122,7 +122,7 @@ def assign_programs(
         owners = [preset for preset in presets if timbre in preset.timbre_names]
         if not owners:
             names = [name for preset in presets for name in preset.timbre_names]
-            raise PresetError(f"timbre {timbre!r} isn't known" + suggest(timbre, names))
+            raise PresetError(f"timbre {timbre!r} not found" + suggest(timbre, names))
         spec = f"{_spec_name(owners[0])}:{timbre}"
         return {**dict.fromkeys(programs, spec), None: spec}
     spec_names = {preset.folder: _spec_name(preset) for preset in presets}

@@ -57,7 +57,7 @@ class TestVerify:
         assert result.status == 2
         for fault in (
             "preset.toml: sample_rate=1 must be",
-            "preset.toml: licence = 3 isn't right",
+            "preset.toml: licence=3 must be",
             "preview.flac: is silent",
             "preview.png: can't be read as a picture",
             "setup.py: isn't data of a preset",

@@ -336,7 +336,7 @@ def test_the_penaltys_gradient_is_its_slope() -> None:
 
 
 def test_bad_settings_are_named() -> None:
-    with pytest.raises(ParameterError, match="conditioning='label' must be 'harmonic'"):
+    with pytest.raises(ParameterError, match="'label' must be 'one_hot' or 'harmonic'"):
         GeneratorConfig(conditioning="label")
     for channels in ((), (3, 0)):
         with pytest.raises(ParameterError, match=r"channels.* must be"):
