@@ -19,7 +19,7 @@ PACKAGE = {
     "__init__": {"engine"},
     "errors": set(),
     "core": {"_fallback"},  # the backend is chosen here, when it is first asked for
-    "_fallback": {"representation", "ops", "presets"},
+    "_fallback": {"representation", "ops", "models"},
     "ops": set(),
     "representation": {"ops"},
     "models": {"representation", "ops"},
@@ -47,8 +47,12 @@ NATIVE: dict[str, tuple[set[str], tuple[str, ...]]] = {
     "core": ({"core"}, ()),
     "kernels": ({"kernels", "core"}, ()),
     "models": ({"models", "kernels", "core"}, ()),
-    "engine": ({"engine", "models", "kernels", "core"}, ()),
-    "bindings": ({"bindings", "engine", "models", "kernels", "core"}, ("pybind11/",)),
+    "presets": ({"presets", "models", "core"}, ()),
+    "engine": ({"engine", "presets", "models", "kernels", "core"}, ()),
+    "bindings": (
+        {"bindings", "engine", "presets", "models", "kernels", "core"},
+        ("pybind11/",),
+    ),
     "cuda": ({"cuda", "kernels", "core"}, ("cuda_runtime.h",)),
     "plugin": ({"plugin", "engine", "models", "kernels", "core"}, ("lv2/", "pluginterfaces/")),
 }
@@ -67,7 +71,6 @@ HEAVY_ALLOWED = {
     "training": {"torch", "torchaudio", "pydantic"},
     "objectives": {"torch", "torchaudio"},
     "_fallback": {"numba", "scipy"},
-    "presets": {"pydantic"},
 }
 
 

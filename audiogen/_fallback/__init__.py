@@ -22,6 +22,11 @@ _MODULES = {
     "SampleRNN": "samplernn",
     "SampleStream": "samplernn",
     "parameters": "parameter_table",
+    "Preset": "presets",
+    "open_preset": "presets",
+    "preset_faults": "presets",
+    "read_preset_fields": "presets",
+    "check_preset_fields": "presets",
 }
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from audiogen._fallback import kernels as fallback
 from audiogen._fallback.instrument import Array, require
 from audiogen._fallback.weights import check_precision, checked_config, checked_weights
+from audiogen.models.config import GeneratorConfig, weight_shapes
 from audiogen.ops import reference
-from audiogen.presets import GeneratorTable, weight_shapes
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.harmonic import harmonic_maps, time_features
 
@@ -27,7 +27,7 @@ class Generator:
         self, config: Mapping[str, Any], weights: Mapping[str, Any], precision: str = "float32"
     ):
         check_precision(precision)
-        self.config, sample_rate = checked_config(GeneratorTable, config)
+        self.config, sample_rate = checked_config(GeneratorConfig, config)
         self.n_frames, n_bins = self.config.full_shape
         # For the frequencies of the bins; the other sizes have no effect.
         sizes: dict[str, Any] = {"n_samples": 1, "n_fft": 2 * n_bins, "hop_length": n_bins}

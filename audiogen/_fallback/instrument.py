@@ -81,6 +81,8 @@ class AnyInstrument:
         self.sample_rate = float(sample_rate)
         self.lowest, self.highest = (np.float32(pitch) for pitch in pitch_range)
         self.n_timbres = n_timbres
+        self.programs = [0] * 128  # timbre of each General MIDI program
+        self.default_timbre = 0
         require(1000 <= sample_rate <= 384000, f"sample_rate={sample_rate} must be 1000 to 384000")
         require(self.lowest <= self.highest, "highest_pitch is below lowest_pitch")
         require(

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from audiogen._fallback.instrument import Array, require
 from audiogen._fallback.kernels import philox_block
 from audiogen._fallback.weights import check_precision, checked_config, checked_weights
-from audiogen.presets import SamplernnTable, weight_shapes
+from audiogen.models.config import SampleRNNConfig, weight_shapes
 from audiogen.representation.harmonic import pitch_to_hz
 from audiogen.representation.levels import dequantise, silence
 from audiogen.representation.note_features import note_features
@@ -160,7 +160,7 @@ class SampleRNN:
         self, config: Mapping[str, Any], weights: Mapping[str, Any], precision: str = "float32"
     ):
         check_precision(precision)
-        self.config, self.sample_rate = checked_config(SamplernnTable, config)
+        self.config, self.sample_rate = checked_config(SampleRNNConfig, config)
         self.weights = w = checked_weights(weights, weight_shapes(self.config))
         c = self.config
         self.two_bytes = c.q_levels > N_BYTE

@@ -13,20 +13,14 @@ from audiogen.errors import FormatError, ParameterError
 Table = TypeVar("Table")
 
 
-def checked_config(table: type[Table], config: Mapping[str, Any]) -> tuple[Table, Any]:
-    """Fields of a network and its sample rate (Hz) as the table that describes the network."""
-    from pydantic import ValidationError
-
-    fields: dict[str, Any] = {
-        name: list(value) if isinstance(value, tuple) else value for name, value in config.items()
-    }
+def checked_config(table: type[Table], config: Mapping[str, Any]) -> tuple[Table, float]:
+    """Fields of a network and its sample rate (Hz) as the config of the network."""
+    fields = dict(config)
     sample_rate = float(fields.pop("sample_rate", 16000.0))
     try:
-        return table.model_validate(fields, strict=False), sample_rate  # type: ignore[attr-defined]
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        raise ParameterError(f"config: {field}: {first['msg']}") from error
+        return table(**fields), sample_rate
+    except TypeError as error:  # a field that is unknown, or of the wrong type
+        raise ParameterError(f"config: {error}") from error
 
 
 def check_precision(precision: str) -> None:

@@ -9,20 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from audiogen.errors import FormatError, MissingPackageError, PresetError
+from audiogen.errors import FormatError, MissingPackageError
 from audiogen.evaluation.pitch import Tracker, cents_error, note_pitch
 from audiogen.presets import (
     PREVIEW_PICTURE,
     PREVIEW_SOUND,
-    TOML_NAME,
-    WEIGHTS_NAME,
     Preset,
-    check_fields,
-    find_faults,
     find_preset,
     load_preset,
-    read_fields,
-    weight_faults,
+    preset_faults,
 )
 
 # What a folder of data may hold; nothing that could be run.
@@ -100,16 +95,7 @@ def verify_preset(
     """
     folder = find_preset(name_or_path)
     result = Verification(folder)
-    try:
-        fields = read_fields(folder / TOML_NAME)
-    except PresetError as error:
-        result.faults.append(str(error).removeprefix(f"{folder}{os.sep}"))
-        return result
-    result.faults += [f"{TOML_NAME}: {fault}" for fault in find_faults(fields)]
-    if not result.faults:
-        preset = check_fields(fields)
-        faults = weight_faults(folder / WEIGHTS_NAME, preset.network)
-        result.faults += [f"{WEIGHTS_NAME}: {fault}" for fault in faults]
+    result.faults += preset_faults(folder)
     playable = not result.faults
     result.faults += _file_faults(folder)
     if playable:

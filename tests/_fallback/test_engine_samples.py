@@ -19,7 +19,7 @@ from audiogen.core.events import (
     set_parameter,
 )
 from audiogen.errors import ParameterError
-from audiogen.presets import SamplernnTable, weight_shapes
+from audiogen.presets import SampleRNNConfig, weight_shapes
 
 RATE = 8000
 BASE: dict[str, Any] = {
@@ -42,7 +42,7 @@ TOLERANCE = 1e-5
 
 def instrument(module: ModuleType, level: int | None = None, **changes: Any) -> Any:
     """An instrument with random weights, which draws nothing but ``level`` if it is given."""
-    table = SamplernnTable(**{**BASE, **changes})
+    table = SampleRNNConfig(**{**BASE, **changes})
     random = np.random.default_rng(1)
     weights = {
         name: (random.standard_normal(shape) / np.sqrt(shape[-1])).astype(np.float32)
@@ -50,7 +50,7 @@ def instrument(module: ModuleType, level: int | None = None, **changes: Any) -> 
     }
     if level is not None:
         weights["sample.output.bias"][level] = 1e3
-    network = module.SampleRNN(table.model_dump() | {"sample_rate": float(RATE)}, weights)
+    network = module.SampleRNN(table.table() | {"sample_rate": float(RATE)}, weights)
     pitches = (40.0, 76.0) if table.conditioning == "note" else (-128.0, 256.0)
     return module.SampleInstrument(network, 0.9, 0.95, pitches, max(1, table.n_classes))
 
@@ -275,9 +275,9 @@ def test_a_chord_is_the_sum_of_its_notes(module: ModuleType) -> None:
 def test_a_bad_instrument_is_refused(
     module: ModuleType, arguments: dict[str, Any], message: str
 ) -> None:
-    table = SamplernnTable(**BASE)
+    table = SampleRNNConfig(**BASE)
     weights = {name: np.zeros(shape, np.float32) for name, shape in weight_shapes(table).items()}
-    network = module.SampleRNN(table.model_dump(), weights)
+    network = module.SampleRNN(table.table(), weights)
     with pytest.raises(ParameterError, match=message):
         module.SampleInstrument(network, **arguments)
 

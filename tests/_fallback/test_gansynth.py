@@ -19,7 +19,7 @@ from audiogen._fallback.parameter_table import INDEX
 from audiogen.core import backend
 from audiogen.core.events import ALL_OFF, EVENT, NOTE_OFF, NOTE_ON, PARAMETER
 from audiogen.errors import FormatError, ParameterError
-from audiogen.presets import GeneratorTable, weight_shapes
+from audiogen.presets import GeneratorConfig, weight_shapes
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.mel import band_map
 
@@ -48,7 +48,7 @@ def fields(conditioning: str, **changes: Any) -> dict[str, Any]:
 
 def weights_for(config: dict[str, Any]) -> dict[str, np.ndarray]:
     random = np.random.default_rng(1)
-    table = GeneratorTable(**{k: v for k, v in config.items() if k != "sample_rate"})
+    table = GeneratorConfig(**{k: v for k, v in config.items() if k != "sample_rate"})
     shapes = weight_shapes(table)
     # Sums of unit variance, as in a trained network, keep rounding errors small.
     weights = {

@@ -12,7 +12,7 @@ import pytest
 from audiogen import _fallback as fallback
 from audiogen.errors import FormatError, ParameterError
 from audiogen.ops import philox_uniform
-from audiogen.presets import SamplernnTable, weight_shapes
+from audiogen.presets import SampleRNNConfig, weight_shapes
 from audiogen.representation.levels import dequantise, silence
 from audiogen.representation.note_features import note_features
 
@@ -42,7 +42,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 MOST = 1e-4  # between logits
 
 
-def weights_for(table: SamplernnTable) -> dict[str, np.ndarray]:
+def weights_for(table: SampleRNNConfig) -> dict[str, np.ndarray]:
     random = np.random.default_rng(1)
     return {
         name: (random.standard_normal(shape) / np.sqrt(shape[-1])).astype(np.float32)
@@ -51,8 +51,8 @@ def weights_for(table: SamplernnTable) -> dict[str, np.ndarray]:
 
 
 def network(module: ModuleType, name: str = "plain", **changes: Any) -> Any:
-    table = SamplernnTable(**{**BASE, **CONFIGS[name], **changes})
-    config = table.model_dump() | {"sample_rate": float(RATE)}
+    table = SampleRNNConfig(**{**BASE, **CONFIGS[name], **changes})
+    config = table.table() | {"sample_rate": float(RATE)}
     return module.SampleRNN(config, weights_for(table))
 
 
@@ -69,7 +69,7 @@ def test_logits_are_those_of_the_model(module: ModuleType, name: str) -> None:
     fields = {**BASE, **CONFIGS[name]}
     config = SampleRNNConfig(**fields | {"frame_sizes": tuple(fields["frame_sizes"])})
     model = SampleRNN(config)
-    import_weights(model, weights_for(SamplernnTable(**fields)))
+    import_weights(model, weights_for(SampleRNNConfig(**fields)))
     n, top = 96, config.frame_sizes[0]
     levels = some_levels(name, 2, n)
     past = np.full((2, top), silence(config.q_levels, config.quantisation))
@@ -148,9 +148,9 @@ def test_top_p_and_greedy_sampling(module: ModuleType) -> None:
 
 
 def test_a_uniform_softmax(module: ModuleType) -> None:
-    table = SamplernnTable(**BASE)
+    table = SampleRNNConfig(**BASE)
     weights = {name: np.zeros_like(w) for name, w in weights_for(table).items()}
-    even = module.SampleRNN(table.model_dump() | {"sample_rate": float(RATE)}, weights)
+    even = module.SampleRNN(table.table() | {"sample_rate": float(RATE)}, weights)
     drawn = module.SampleStream(even, seed=1).draw(4000)[0]
     uniform = philox_uniform(1, 0, 0, 4000)
     np.testing.assert_array_equal(drawn, np.floor(uniform * 256))
@@ -250,8 +250,8 @@ def test_bad_networks_are_refused(module: ModuleType) -> None:
         module.SampleStream(network(module)).set_class(0, 0)
     with pytest.raises(ValueError, match="streams"):
         module.SampleStream(network(module), 0)
-    table = SamplernnTable(**BASE)
-    config, weights = table.model_dump(), weights_for(table)
+    table = SampleRNNConfig(**BASE)
+    config, weights = table.table(), weights_for(table)
     with pytest.raises(ValueError, match="frame_sizes"):
         module.SampleRNN(config | {"frame_sizes": [8, 3]}, weights)
     with pytest.raises(ValueError, match="rnn"):
@@ -267,6 +267,6 @@ def test_bad_networks_are_refused(module: ModuleType) -> None:
 
 
 def test_other_precisions_need_the_compiled_module() -> None:
-    table = SamplernnTable(**BASE)
+    table = SampleRNNConfig(**BASE)
     with pytest.raises(ParameterError, match="needs the compiled module"):
-        fallback.SampleRNN(table.model_dump(), weights_for(table), "int8")
+        fallback.SampleRNN(table.table(), weights_for(table), "int8")

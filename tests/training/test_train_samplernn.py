@@ -259,7 +259,7 @@ def test_what_a_training_begins_with_is_known_before_sounds_are_read(recordings,
         told = capsys.readouterr().err
         assert f"name one of a {family}" in told and "left out" not in told
         assert run(*words, "--from", "unknown") == 2
-        assert "preset 'unknown' isn't known" in capsys.readouterr().err
+        assert "preset 'unknown' not found" in capsys.readouterr().err
 
 
 def test_minutes_become_steps_that_a_resumed_training_keeps(recordings, tmp_path, capsys):
@@ -413,7 +413,7 @@ def test_pitch_and_velocity_are_told_a_little_wrong_and_the_same_throughout_a_no
         (("--steps", 2, "--rnn", "rnn"), "gru, lstm"),
         (("--steps", 2, "--levels", 1000), "65536"),
         (("--steps", 2, "--chunk", 31), "multiple of the longest frame"),
-        (("--steps", 2, "--from", "nowhere"), "preset 'nowhere' isn't known"),
+        (("--steps", 2, "--from", "nowhere"), "preset 'nowhere' not found"),
         (("--steps", 2, "--seed", 2**63), "--seed"),
         ((), "one of the two"),
     ],
@@ -501,7 +501,7 @@ def test_a_preset_has_a_name(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     out = tmp_path / "My Preset"
     assert run("train", "samplernn", tmp_path / "empty", "-o", out, "--steps", 2) == 2
-    assert "name = 'My Preset' isn't right; give a name of small" in capsys.readouterr().err
+    assert "name='My Preset' must be a name of 1 to 64 small" in capsys.readouterr().err
     assert run("train", "-o", tmp_path / "x", tmp_path / "empty") == 2
     assert "-o stands before the folder of sounds" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]

@@ -20,7 +20,7 @@ from torch import Tensor
 from audiogen.engine import Synth
 from audiogen.errors import MissingPackageError, ParameterError, PresetError
 from audiogen.evaluation.pitch import note_pitch
-from audiogen.models.gansynth import Generator, GeneratorConfig, import_weights
+from audiogen.models.gansynth import Generator, import_weights
 from audiogen.objectives import losses
 from audiogen.presets import (
     TOML_NAME,
@@ -386,14 +386,11 @@ def read_generator(preset: GansynthPreset) -> Generator:
         Its weights take no gradients. The image layers of its coarser blocks aren't the trained
         ones, which no preset holds.
     """
-    table = preset.spectrogram.model_dump()
+    table = preset.spectrogram.table()
     spectrogram = SpectrogramConfig(
         sample_rate=preset.sample_rate, n_samples=table["n_frames"] * table["hop_length"], **table
     )
-    sizes = preset.generator.model_dump()
-    for name in ("channels", "start_shape"):
-        sizes[name] = tuple(sizes[name])
-    generator = Generator(GeneratorConfig(**sizes), spectrogram)
+    generator = Generator(preset.generator, spectrogram)
     import_weights(generator, read_weights(preset))
     return generator.requires_grad_(False)
 
@@ -505,7 +502,7 @@ def copy_with(
         raise PresetError(f"{folder}: isn't empty and isn't a preset; choose another folder")
     if name in base.timbre_names:
         raise PresetError(f"{folder}: has a timbre {name!r} already; give another name")
-    fields = base.model_dump(exclude_none=True) | {"name": folder.resolve().name}
+    fields = base.to_fields() | {"name": folder.resolve().name}
     fields["timbres"] = [*fields["timbres"], dict(fields["timbres"][0]) | {"name": name}]
     fields["timbres"][-1].pop("program", None)
     check_fields(fields, folder)

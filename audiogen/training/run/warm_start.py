@@ -228,7 +228,7 @@ def start_from(trainer: Trainer, preset: Preset) -> dict[str, str]:
     for generator in (trainer.generator, trainer.average):
         import_weights(generator, weights)
         gansynth.drop_slow_noise(generator)
-    latents = torch.tensor([preset.timbre(name).z for name in nearest.values()])  # type: ignore[attr-defined]
+    latents = torch.tensor([preset.timbre(name).z for name in nearest.values()])
     with torch.no_grad():
         trainer.latents.copy_(latents)
         trainer.average_latents.copy_(latents)
@@ -256,7 +256,7 @@ def difference(trainer: Trainer, preset: Preset) -> str:
     """What keeps a preset's weights from fitting; empty if nothing does."""
     if not isinstance(preset, GansynthPreset):
         return "isn't a GANSynth"
-    came: dict[str, Any] = preset.generator.model_dump() | preset.spectrogram.model_dump()
+    came: dict[str, Any] = preset.generator.table() | preset.spectrogram.table()
     came["sample_rate"] = preset.sample_rate
     recipe = trainer.recipe
     wanted = asdict(recipe.generator) | asdict(recipe.spectrogram)

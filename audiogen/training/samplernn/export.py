@@ -103,7 +103,7 @@ def start_from(trainer: Trainer, preset: Preset) -> None:
     if not isinstance(preset, SamplernnPreset):
         raise ParameterError(f"preset {preset.name!r} isn't a SampleRNN; name one that is")
     sizes = _sizes(trainer) | {"sample_rate": trainer.recipe.sample_rate}
-    came = preset.samplernn.model_dump() | {"sample_rate": preset.sample_rate}
+    came = preset.samplernn.table() | {"sample_rate": preset.sample_rate}
     different = [name for name in sizes if came[name] != sizes[name]]
     if different:
         name = different[0]
