@@ -21,7 +21,7 @@ from audiogen._fallback.engine import Engine
 from audiogen._fallback.gansynth import checked_weights
 from audiogen._fallback.kernels import philox_block
 from audiogen.core import backend as _native
-from audiogen.engine.networks import DC_BLOCK_HZ, END_FADE_S, LONGEST_RELEASE_S, check_sampling
+from audiogen.core.sampling import DC_BLOCK_HZ, check_sampling
 from audiogen.errors import ParameterError
 from audiogen.presets import SamplernnTable, weight_shapes
 from audiogen.representation.harmonic import pitch_to_hz
@@ -32,6 +32,7 @@ __all__ = ["Engine", "SampleInstrument", "SampleRNN", "SampleStream"]
 
 Array = NDArray[np.float32]
 
+END_FADE_S, LONGEST_RELEASE_S = 0.02, 2.0
 N_BYTE = 256  # levels of one softmax, at most
 LEAST_TEMPERATURE = np.float32(1e-3)  # below it the likeliest level is taken
 QUIET, QUIET_S = 1e-3, 0.05  # a released note that is as quiet for so long is over

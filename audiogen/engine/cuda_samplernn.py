@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from audiogen.engine.networks import DC_BLOCK_HZ, check_sampling, check_seed
+from audiogen.core.checks import check_seed
+from audiogen.core.sampling import DC_BLOCK_HZ, check_sampling
 from audiogen.errors import (
     DeviceError,
     FormatError,
