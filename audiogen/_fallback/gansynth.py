@@ -150,7 +150,7 @@ def checked_weights(
 
 def _conv(x: Array, block: dict[str, Array], layer: str, upsample: bool = False) -> Array:
     weight, bias = block[f"{layer}.weight"], block[f"{layer}.bias"]
-    return fallback.conv_rows(x, weight, bias, 1.0, False, upsample)
+    return fallback.conv3x3(x, weight, bias, upsample)
 
 
 def _styled(y: Array, block: dict[str, Array], style: str, u: Array) -> Array:

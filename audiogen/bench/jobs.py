@@ -128,35 +128,6 @@ def _first_block(twins: _Twins, name: str) -> Race:
     )
 
 
-def conv_rows() -> Iterator[Race]:
-    """One layer of the generator."""
-    torch = require_torch()
-    from audiogen import ops
-
-    functional = torch.nn.functional
-    random = np.random.default_rng(0)
-    for upsample in (False, True):
-        channels, n_frames, n_bins = 64, 64 >> upsample, 512 >> upsample
-        x = random.standard_normal((channels, n_frames, n_bins), np.float32)
-        weight = random.standard_normal((channels, channels, 3, 3), np.float32) / 24
-        bias = random.standard_normal(channels, np.float32)
-        tensors = [torch.from_numpy(a) for a in (x[None], weight, bias)]
-
-        def eager(tensors: list[Any] = tensors, upsample: bool = upsample) -> Any:
-            y, w, b = tensors
-            if upsample:
-                y = functional.interpolate(y, scale_factor=2, mode="nearest")
-            y = functional.leaky_relu(functional.conv2d(y, w, b, padding=1), 0.2)
-            return y * torch.rsqrt(y.square().mean(dim=1, keepdim=True) + 1e-8)
-
-        yield Race(
-            f"layer 64 -> 64 at 64 x 512{', upsampled' if upsample else ''}",
-            partial(ops.conv_rows, x, weight, bias, upsample=upsample),
-            eager,
-            "torch conv2d",
-        )
-
-
 def unwrap() -> Iterator[Race]:
     """The phase of 8 spectrograms."""
     from audiogen import ops
@@ -203,7 +174,6 @@ def istft() -> Iterator[Race]:
 JOBS: dict[str, Callable[[], Iterator[Race]]] = {
     "generator": generator,
     "preset": preset_generator,
-    "conv_rows": conv_rows,
     "unwrap": unwrap,
     "istft": istft,
     "engine": engine.engine,

@@ -6,12 +6,9 @@ from typing import Any
 
 from audiogen.core import backend
 from audiogen.errors import ParameterError
-from audiogen.presets import GansynthPreset, Preset, SamplernnPreset, read_weights
-from audiogen.representation.config import SpectrogramConfig
-from audiogen.representation.mel import band_map
+from audiogen.presets import GansynthPreset, Preset, SamplernnPreset
 
 BLOCK = 1024  # samples that an offline engine renders at once; the result does not depend on it
-ANY_PITCH = (-128.0, 256.0)  # pitch range of a preset that is not conditioned on notes
 LONGEST_RELEASE_S, END_FADE_S = 2.0, 0.02  # of a SampleRNN's note (csrc/engine/sample_voice.cpp)
 PRECISIONS = {"gansynth": ("float32", "bfloat16"), "samplernn": ("float32", "bfloat16", "int8")}
 
@@ -42,11 +39,7 @@ class OpenPreset:
             )
         self.preset, self.precision = preset, precision
         self._backend = backend.load()
-        if isinstance(preset, SamplernnPreset):
-            self._instrument = self._sample_instrument(preset)
-        else:
-            assert isinstance(preset, GansynthPreset)
-            self._instrument = self._frame_instrument(preset)
+        self._instrument = self._backend.open_preset(preset.folder).instrument(precision)
 
     @property
     def instrument(self) -> Any:
@@ -108,29 +101,4 @@ class OpenPreset:
             n_inputs=2 if isinstance(self.preset, SamplernnPreset) else 0,
             lookahead=0 if margin is None else max_block + margin,
             synchronous=margin is None,
-        )
-
-    def _frame_instrument(self, preset: GansynthPreset) -> Any:
-        config = preset.generator.model_dump() | {"sample_rate": float(preset.sample_rate)}
-        generator = self._backend.Generator(config, read_weights(preset), self.precision)
-        spectrogram = preset.spectrogram.model_dump() | {"sample_rate": float(preset.sample_rate)}
-        if preset.spectrogram.frequency != "linear":
-            spectrogram["band_map"] = band_map(SpectrogramConfig(n_samples=1, **spectrogram))
-        return self._backend.Instrument(
-            generator,
-            spectrogram,
-            preset.sustain.model_dump(),
-            tuple(map(float, preset.pitch_range)),
-            [timbre.z for timbre in preset.timbres],
-        )
-
-    def _sample_instrument(self, preset: SamplernnPreset) -> Any:
-        config = preset.samplernn.model_dump() | {"sample_rate": float(preset.sample_rate)}
-        network = self._backend.SampleRNN(config, read_weights(preset), self.precision)
-        return self._backend.SampleInstrument(
-            network,
-            preset.sampling.temperature,
-            preset.sampling.top_p,
-            tuple(map(float, preset.pitch_range or ANY_PITCH)),
-            max(1, len(preset.timbres)),
         )

@@ -90,6 +90,7 @@ class LivePlaying(ParameterAttributes):
         self._peak = self._load = 0.0
         self._midi_lock = threading.Lock()
         self._midi = backend.load().MidiReader()
+        self._midi.set_programs(self._opened.instrument)
 
     def __enter__(self) -> Any:
         return self
@@ -166,7 +167,9 @@ class LivePlaying(ParameterAttributes):
 
     @timbre.setter
     def timbre(self, timbre: Timbre) -> None:
-        self._timbre_index(timbre)
+        index = self._timbre_index(timbre)
+        with self._midi_lock:
+            self._midi.choose_timbre(index)
         self._timbre = timbre
 
     def change_preset(self, preset: str | PathLike[str] | Preset) -> None:
@@ -189,6 +192,8 @@ class LivePlaying(ParameterAttributes):
         opened = OpenPreset(loaded, precision)
         if self._engine is not None:
             self._engine.swap(opened.instrument)
+        with self._midi_lock:
+            self._midi.set_programs(opened.instrument)
         with self._lock:
             # Held keys stay known: one may have been pressed since the swap.
             self._opened, self._timbre = opened, loaded.default_timbre
@@ -326,7 +331,7 @@ class LivePlaying(ParameterAttributes):
         with self._midi_lock:
             chosen = self._midi.timbre
             events = self._midi.read(data)
-            if self._midi.timbre != chosen:
+            if self._midi.timbre != chosen and self.timbres:
                 self._timbre = self.timbres[self._midi.timbre]
         with self._lock:
             self._require_open()

@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
 #include "engine/frame_voice.h"
+#include "kernels/istft.h"
 
 namespace audiogen::engine {
 
@@ -66,10 +66,7 @@ static FrameSettings checked(FrameSettings settings) {
 SynthesisTables::SynthesisTables(const Spectrogram& spectrogram)
     : fft_(spectrogram.n_fft), window_(spectrogram.n_fft) {
   const std::size_t n_fft = spectrogram.n_fft, hop = spectrogram.hop_length;
-  std::vector<double> hann(n_fft);
-  for (std::size_t n = 0; n < n_fft; ++n) {
-    hann[n] = 0.5 - 0.5 * std::cos(2.0 * std::numbers::pi * static_cast<double>(n) / n_fft);
-  }
+  const std::vector<double> hann = kernels::hann_window(n_fft);
   for (std::size_t n = 0; n < n_fft; ++n) {
     double squares = 0.0;
     for (std::size_t m = n % hop; m < n_fft; m += hop) squares += hann[m] * hann[m];
