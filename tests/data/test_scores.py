@@ -316,7 +316,7 @@ def test_bad_font_and_missing_renderer_are_named(tiny_font, tmp_path, monkeypatc
     with pytest.raises(FormatError, match=r"none\.sf2.*can't be read"):
         render_scores([score], tmp_path / "out", font=tmp_path / "none.sf2")
     monkeypatch.setitem(sys.modules, "midirenderer", None)
-    with pytest.raises(MissingPackageError, match=r"audiogen\[soundfont\]"):
+    with pytest.raises(MissingPackageError, match=r"audiogen-synth\[soundfont\]"):
         render_scores([score], tmp_path / "out", font=tiny_font)
 
 

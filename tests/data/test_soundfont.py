@@ -248,7 +248,7 @@ def test_bad_options_are_named(tiny_font, tmp_path, options, message):
 
 def test_missing_renderer_is_named(tiny_font, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "midirenderer", None)
-    with pytest.raises(MissingPackageError, match=r"audiogen\[soundfont\]"):
+    with pytest.raises(MissingPackageError, match=r"audiogen-synth\[soundfont\]"):
         render_soundfont(tiny_font, tmp_path / "set")
 
 

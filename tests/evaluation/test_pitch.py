@@ -93,5 +93,5 @@ def test_bad_arguments_are_named():
 
 def test_missing_tracker_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "parselmouth", None)
-    with pytest.raises(MissingPackageError, match=r"audiogen\[eval\]"):
+    with pytest.raises(MissingPackageError, match=r"audiogen-synth\[eval\]"):
         note_pitch(tone(60), RATE)

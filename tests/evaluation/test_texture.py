@@ -280,7 +280,7 @@ def test_detector_leaves_torchs_threads_alone():
 def test_missing_detector_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "silero_vad", None)
     texture._detector.cache_clear()
-    with pytest.raises(MissingPackageError, match=r"audiogen\[eval\]"):
+    with pytest.raises(MissingPackageError, match=r"audiogen-synth\[eval\]"):
         speech_share(melody(1), RATE)
 
 
