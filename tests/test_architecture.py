@@ -36,7 +36,7 @@ PACKAGE = {
     | {"audio"},
     "bench": {"engine", "training", "evaluation", "objectives", "data", "models"}
     | {"representation", "ops", "presets", "notes", "audio"},
-    "web": {"engine", "presets"},
+    "web": {"engine", "presets", "notes"},
     "cli": None,  # everything
 }
 
