@@ -46,7 +46,7 @@ def read_file(data: bytes) -> tuple[Score, int]:
         try:
             score = read_midi(path)
         except MidiError as error:
-            raise MidiError(str(error).replace(str(path), "the MIDI file")) from None
+            raise MidiError(str(error).replace(f"{path}: ", "the file ")) from None
     music, n_drums = music_of(score, "the MIDI file has only drum notes, which no preset plays")
     if len(music) > MAX_NOTES:
         raise ParameterError(

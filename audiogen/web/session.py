@@ -202,7 +202,6 @@ class Session:
             self._preset_chosen.clear()
             name, self._wanted = self._wanted, None
             assert name is not None
-            await self._send({"type": "loading", "preset": name})
             try:
                 synth = await self._open_synth(name)
             except (AudiogenError, OSError) as error:
@@ -343,7 +342,8 @@ class Session:
         return {"timbre": synth.timbre, **values}
 
     def _start_file(self, messages: list[TimedMessage], news: list[Message]) -> None:
-        self._take({"type": "stop_file"}, news)
+        if self._file:
+            self._take({"type": "all_off"}, news)
         self._file, self._next_file = deque(messages), None
         self._file_start = self.position
 

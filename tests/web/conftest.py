@@ -184,7 +184,7 @@ def midi_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     from audiogen.core import backend
 
     native = backend.load()
-    if has_timbre_of_midi():
+    if hasattr(native.MidiReader(), "timbre"):
         return
 
     class Reader:
@@ -198,13 +198,6 @@ def midi_reader(monkeypatch: pytest.MonkeyPatch) -> None:
 
     native_reader = native.MidiReader
     monkeypatch.setattr(native, "MidiReader", Reader)
-
-
-def has_timbre_of_midi() -> bool:
-    """Whether the MIDI reader knows the timbre that a program chose."""
-    from audiogen.core import backend
-
-    return hasattr(backend.load().MidiReader(), "timbre")
 
 
 @pytest.fixture(scope="module")
