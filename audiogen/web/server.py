@@ -170,8 +170,7 @@ class Server:
         picture = await anyio.to_thread.run_sync(
             self._pictures.picture, preset, request.path_params["index"], limiter=self._drawing
         )
-        headers = {"Cache-Control": "no-store"}
-        return Response(picture.tobytes(), 200, headers, "application/octet-stream")
+        return Response(picture.tobytes(), media_type="application/octet-stream")
 
     def _preset_with_timbres(self, request: Request) -> Preset:
         preset = load_preset(self._presets.find(request.path_params["name"]))
@@ -231,9 +230,9 @@ class Server:
                     except WebSocketDisconnect:
                         group.cancel_scope.cancel()
                     except RuntimeError as error:
-                        # The server has closed the socket after a message that was too long, and
-                        # this task does not know it yet.
-                        if "websocket.close" not in str(error):
+                        # The socket was closed, after a message that was too long or because the
+                        # server stops, and this task does not know it yet.
+                        if "close" not in str(error):
                             raise
                         group.cancel_scope.cancel()
 

@@ -436,6 +436,21 @@ def test_dials_turn_by_keys_and_by_hand(open_page):
     assert page.locator(".dial:has(input[aria-label=pan]) output").inner_text() == "R 50"
 
 
+def test_a_new_row_of_the_parameter_table_is_a_dial(open_page):
+    page = open_page("plucked", start=False)
+    page.evaluate("""() => {
+      const row = { name: "high_shelf", unit: "dB", lowest: -12, highest: 12, initial: 0, value: -3,
+        controller: -1, help: "Gain of the treble." };
+      audiogen.stream.receive({ type: "preset", at: 0, preset: "plucked", description: "",
+        plays_notes: false, timbres: [], parameters: [row] });
+    }""")
+    assert page.locator(".dial").count() == 1
+    assert page.get_attribute(".dial", "title") == "Gain of the treble."
+    assert (
+        page.locator(".dial:has(input[aria-label='high shelf']) output").inner_text() == "-3.00 dB"
+    )
+
+
 def connect_midi(page: Any) -> None:
     """Connect a MIDI keyboard, `port`."""
     page.evaluate("""() => {

@@ -30,8 +30,15 @@ def note(pitch: int, ticks: int, channel: int = 0, wait: int = 0) -> list[mido.M
     ]
 
 
-def changes(listener) -> list[dict]:
-    return [m["values"] for m in listener.messages if m["type"] == "changed"]
+def wait_for_changes(listener, *names: str) -> dict:
+    """The last value of all that was reported to have changed, when these are among it."""
+    while True:
+        changes: dict = {}
+        for message in listener.messages:
+            changes |= message["values"] if message["type"] == "changed" else {}
+        if set(names) <= set(changes):
+            return changes
+        listener.listen(0.05)
 
 
 @pytest.mark.usefixtures("midi_reader")
@@ -40,20 +47,40 @@ def test_midi_plays_and_the_page_is_told_what_changed(make_client, listen, repla
         timbres = [timbre["name"] for timbre in listener.messages[1]["timbres"]]
         for data in ([0x90, 60, 127], [0xE0, 127, 127], [0xB0, 64, 127, 0xB0, 7], [64]):
             listener.say(type="midi", data=data)
-            listener.listen(0.05)
+            listener.listen(0.1)
+        first = wait_for_changes(listener, "bend", "sustain", "volume")
         listener.say(type="set", parameter="pan", value=0.5)  # not reported: the page knows it
         listener.say(type="midi", data=[0xC0, 46])
         listener.say(type="midi", data=[0x80, 60, 0])
         listener.listen(0.5)
+        chosen = wait_for_changes(listener, "timbre")
+        listener.messages.clear()
         listener.say(type="midi", data=[0xB0, 121, 0])
-        listener.listen(0.1)
+        reset = wait_for_changes(listener, "bend")
+        listener.listen(0.3)
         events, sound = listener.log(), listener.sound
-    *first, chosen, reset = changes(listener)
-    assert first == [{"bend": 2.0}, {"sustain": 1.0}, {"volume": 0.5}]
-    assert chosen["timbre"] in timbres
+    assert first == {"bend": 2.0, "sustain": 1.0, "volume": 0.5}
+    assert chosen["timbre"] in timbres and "pan" not in chosen
     assert reset == {"bend": 0.0, "sustain": 0.0}
     assert np.abs(sound).max() > 0.01
     np.testing.assert_array_equal(sound, replay_log(events, len(sound)))
+
+
+@pytest.mark.xfail(reason="MIDI notes have the timbre of the MIDI reader, not Synth.timbre")
+@pytest.mark.usefixtures("midi_reader")
+def test_midi_notes_have_the_timbre_that_was_chosen_last(make_client, listen):
+    sounds = []
+    for message in (
+        {"type": "midi", "data": [0x90, 60, 127]},
+        {"type": "note_on", "pitch": 60, "velocity": 1.0},
+    ):
+        with listen(make_client("plucked"), start=False) as listener:
+            listener.say(type="timbre", timbre="koto")
+            listener.say(**message)
+            listener.say(type="start", lead_ms=60)
+            listener.listen(0.5)
+            sounds.append(listener.sound[: RATE // 2])
+    np.testing.assert_array_equal(*sounds)
 
 
 @pytest.mark.usefixtures("midi_reader")
