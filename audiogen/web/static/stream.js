@@ -1,4 +1,4 @@
-// The way of the sound: socket thread -> ring worklet -> loudspeaker and analyser.
+// The path of the sound: socket worker -> ring worklet -> loudspeaker and analyser.
 
 export class Stream extends EventTarget {
   constructor(leadMs = 60) {
@@ -6,7 +6,7 @@ export class Stream extends EventTarget {
     this.leadMs = leadMs;
     this.sampleRate = null;
     this.context = null;
-    this.starts = []; // { frame, position }: which sample was heard at which frame of the context
+    this.starts = []; // { frame, position }: the sample of the stream that played at a frame of the context
     this.ring = { fill: 0, late: 0, played: 0 };
     this.worker = new Worker(new URL("stream-worker.js", import.meta.url), { type: "module" });
     this.worker.onmessage = ({ data }) => this.receive(data);
@@ -23,6 +23,11 @@ export class Stream extends EventTarget {
     this.worker.postMessage({ send: message });
   }
 
+  // bytes: an ArrayBuffer, a standard MIDI file.
+  sendFile(bytes) {
+    this.worker.postMessage({ file: bytes }, [bytes]);
+  }
+
   receive(message) {
     if (message.type === "hello") this.sampleRate = message.sample_rate;
     if (message.type === "ring") this.ring = message;
@@ -33,7 +38,7 @@ export class Stream extends EventTarget {
     return this.context?.state === "running";
   }
 
-  // Needs a click or a key: browsers let no page sound before.
+  // Needs a click or a key: browsers allow no sound before.
   start() {
     this.starting ??= this.open().catch((error) => {
       this.context?.close();
@@ -50,7 +55,7 @@ export class Stream extends EventTarget {
     this.context = context;
     if (!context.audioWorklet) {
       throw new Error(
-        "Sound needs this page to come from 127.0.0.1, localhost or by https; browsers allow it nowhere else.",
+        "Browsers allow sound only on pages from 127.0.0.1, localhost or https.",
       );
     }
     await context.audioWorklet.addModule(new URL("ring-worklet.js", import.meta.url));
@@ -73,7 +78,7 @@ export class Stream extends EventTarget {
     this.dispatchEvent(new Event("running"));
   }
 
-  // Asks for sound; after a new connection, too.
+  // Asks for sound, also after a new connection.
   begin() {
     if (!this.node) return;
     this.node.port.postMessage({ reset: true });
@@ -91,7 +96,7 @@ export class Stream extends EventTarget {
     this.send({ type: "start", lead_ms: ms });
   }
 
-  // From a key to the ear, less what the server says of its own part.
+  // From a key to the loudspeaker, without the latency of the engine.
   get latencyMs() {
     const { baseLatency = 0, outputLatency = 0 } = this.context ?? {};
     return (1000 * this.ring.fill) / this.sampleRate + 1000 * (baseLatency + outputLatency);

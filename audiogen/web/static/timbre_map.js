@@ -1,9 +1,9 @@
-// The timbre pad: each timbre a named place in a mosaic of what the timbres look like as sound.
+// The timbre map: each timbre is a named place, in a cell with a picture of its sound.
 
 import { hueColour, onTheme, themeColour } from "./colour.js";
 
-export class Pad {
-  // element: holds the canvas and the names; onMove({ timbre, other, amount }).
+export class TimbreMap {
+  // element: holds the canvas and the names; notes: HeldNotes; onMove({ timbre, from, other, amount }).
   constructor(element, notes, onMove) {
     this.element = element;
     this.canvas = element.querySelector("canvas");
@@ -12,9 +12,10 @@ export class Pad {
     this.names = [];
     this.places = [];
     this.buttons = [];
-    this.tiles = []; // one small canvas a timbre
+    this.pictures = []; // bytes of each timbre: level and hue of each pixel
+    this.tiles = []; // one small canvas of each timbre
     this.at = null; // the cursor, 0 to 1 both ways
-    this.anchor = null; // index of the timbre that the held notes have
+    this.anchor = null; // index of the timbre of the held notes
     element.addEventListener("pointerdown", (event) => {
       if (event.button > 0 || !this.places.length) return;
       element.setPointerCapture(event.pointerId);
@@ -33,17 +34,47 @@ export class Pad {
       this.draw();
     }).observe(element);
     onTheme(() => {
-      this.paintTiles();
+      this.pictures.forEach((_, i) => this.paintTile(i));
       this.draw();
     });
   }
 
-  // timbres: [{ name, family }]; places: [[x, y]]; pictures: bytes, level and hue of each pixel.
-  show(timbres, start, places, pictures, width, height) {
+  // Shows the timbres of a preset: their places first, then picture after picture.
+  // timbres: [{ name, family }]; start: name of the first timbre; base: address of the preset.
+  async load(timbres, start, base) {
+    this.clear();
+    this.setBusy(true);
+    this.loading = new AbortController();
+    const { signal } = this.loading;
+    const get = async (path) => {
+      const answer = await fetch(`${base}/${path}`, { signal });
+      if (!answer.ok) throw new Error(await answer.text());
+      return answer;
+    };
+    try {
+      const { places, width, height } = await (await get("map")).json();
+      this.size = { width, height };
+      this.show(timbres, start, places);
+      for (let i = 0; i < timbres.length; i++) {
+        this.pictures[i] = new Uint8Array(await (await get(`pictures/${i}`)).arrayBuffer());
+        this.paintTile(i);
+        this.draw();
+      }
+    } catch (error) {
+      if (signal.aborted) return; // another preset was chosen meanwhile
+      throw error;
+    } finally {
+      if (!signal.aborted) this.setBusy(false);
+    }
+  }
+
+  setBusy(busy) {
+    this.element.ariaBusy = String(busy);
+  }
+
+  show(timbres, start, places) {
     this.names = timbres.map(({ name }) => name);
     this.places = places;
-    this.raw = { pictures, width, height };
-    this.paintTiles();
     this.buttons = timbres.map(({ name, family }, i) => {
       const button = document.createElement("button");
       button.type = "button";
@@ -72,10 +103,21 @@ export class Pad {
   }
 
   clear() {
+    this.loading?.abort();
     this.buttons = [];
-    this.names = this.places = this.tiles = [];
-    this.at = null;
+    this.names = [];
+    this.places = [];
+    this.pictures = [];
+    this.tiles = [];
+    this.at = this.anchor = null;
     this.element.querySelector(".names").replaceChildren();
+    this.draw();
+  }
+
+  // Hides the cursor: the next notes have a timbre that is not on the map.
+  deselect() {
+    this.at = this.anchor = null;
+    for (const button of this.buttons) button.ariaPressed = "false";
     this.draw();
   }
 
@@ -83,15 +125,20 @@ export class Pad {
     const { left, top, width, height } = this.element.getBoundingClientRect();
     const inside = (v) => Math.min(1, Math.max(0, v));
     let at = [inside((event.clientX - left) / width), inside((event.clientY - top) / height)];
-    // Onto a name is onto its dot.
+    // Near a dot is on it.
     const near = this.places.find(
       ([x, y]) => Math.hypot((x - at[0]) * width, (y - at[1]) * height) < 12,
     );
     this.moveTo(near ?? at);
   }
 
-  moveToTimbre(index) {
-    if (this.places[index]) this.moveTo(this.places[index]);
+  // Chooses a timbre; held notes keep theirs.
+  moveToTimbre(name) {
+    const place = this.places[this.names.indexOf(name)];
+    if (!place) return false;
+    this.anchor = null;
+    this.moveTo(place);
+    return true;
   }
 
   moveTo(at) {
@@ -99,8 +146,8 @@ export class Pad {
     this.choose();
   }
 
-  // The nearest timbre is that of the next notes, and they lean towards the second nearest as far
-  // as the cursor does. Held notes keep their timbre, so meanwhile they lean from there.
+  // The nearest timbre is that of the next notes, and they morph towards the second nearest, by the
+  // cursor's distance. Held notes keep their timbre, so meanwhile they morph from there.
   choose() {
     const distance = this.places.map(([x, y]) => Math.hypot(x - this.at[0], y - this.at[1]));
     const order = distance.map((_, i) => i).sort((a, b) => distance[a] - distance[b]);
@@ -110,31 +157,28 @@ export class Pad {
     const other = order.find((i) => i !== from) ?? from;
     const amount = other === from ? 0 : distance[from] / (distance[from] + distance[other] || 1);
     this.buttons.forEach((button, i) => (button.ariaPressed = String(i === nearest)));
+    this.morph = [this.places[from], this.places[other], amount];
+    this.draw();
     this.onMove({
       timbre: this.names[nearest],
       from: this.names[from],
       other: this.names[other],
       amount,
     });
-    this.lean = [this.places[from], this.places[other], amount];
-    this.draw();
   }
 
-  paintTiles() {
-    if (!this.raw) return;
-    const { pictures, width, height } = this.raw;
-    this.tiles = this.places.map((_, t) => {
-      const tile = new OffscreenCanvas(width, height);
-      const context = tile.getContext("2d");
-      const image = context.createImageData(width, height);
-      for (let i = 0; i < width * height; i++) {
-        const level = pictures[2 * (t * width * height + i)] / 255;
-        const [r, g, b] = hueColour(pictures[2 * (t * width * height + i) + 1]);
-        image.data.set([r, g, b, 255 * level], 4 * i);
-      }
-      context.putImageData(image, 0, 0);
-      return tile;
-    });
+  paintTile(i) {
+    if (!this.pictures[i]) return;
+    const { width, height } = this.size;
+    const tile = new OffscreenCanvas(width, height);
+    const context = tile.getContext("2d");
+    const image = context.createImageData(width, height);
+    for (let p = 0; p < width * height; p++) {
+      const [level, turn] = this.pictures[i].subarray(2 * p, 2 * p + 2);
+      image.data.set([...hueColour(turn), level], 4 * p);
+    }
+    context.putImageData(image, 0, 0);
+    this.tiles[i] = tile;
   }
 
   draw() {
@@ -167,6 +211,11 @@ export class Pad {
       context.globalAlpha = 0.9;
       context.drawImage(this.tiles[i], left, top, Math.max(...xs) - left, Math.max(...ys) - top);
       context.globalAlpha = 1;
+    } else {
+      context.fillStyle = themeColour("--line");
+      context.globalAlpha = 0.5;
+      context.fill();
+      context.globalAlpha = 1;
     }
     context.strokeStyle = themeColour("--ground");
     context.lineWidth = 5;
@@ -177,7 +226,7 @@ export class Pad {
   drawCursor(context, w, h) {
     const [x, y] = [this.at[0] * w, this.at[1] * h];
     const accent = themeColour("--accent");
-    const [from, other, amount] = this.lean;
+    const [from, other, amount] = this.morph;
     context.strokeStyle = accent;
     context.lineCap = "round";
     for (const [place, part] of [[from, 1 - amount], [other, amount]]) {
@@ -203,7 +252,7 @@ function disc(context, x, y, radius) {
   context.fill();
 }
 
-// What lies nearer to point i than to any other: the square, cut along each middle line.
+// The cell of point i, nearer to it than to any other (Voronoi): the square, cut along each bisector.
 function cell(points, i, w, h) {
   let corners = [[0, 0], [w, 0], [w, h], [0, h]];
   const [px, py] = points[i];

@@ -1,16 +1,20 @@
-// Which notes are held, by whom: a pitch ends when nobody holds it any more.
+// The notes that are held, and by which key or finger: a pitch ends when its last holder lets go.
 
-export class Notes extends EventTarget {
+export class HeldNotes extends EventTarget {
   constructor(send) {
     super();
     this.send = send;
-    this.timbre = null; // of the next notes
     this.holders = new Map(); // pitch -> set of holders
     this.pitchOf = new Map(); // holder -> pitch
+    this.midiKeys = new Map(); // key of a MIDI keyboard -> pitch; the server plays these
   }
 
   get count() {
-    return this.holders.size;
+    return this.holders.size + this.midiKeys.size;
+  }
+
+  isHeld(pitch) {
+    return this.holders.has(pitch) || [...this.midiKeys.values()].includes(pitch);
   }
 
   press(holder, pitch, velocity = 0.8) {
@@ -18,8 +22,8 @@ export class Notes extends EventTarget {
     const others = this.holders.get(pitch) ?? new Set();
     this.holders.set(pitch, others.add(holder));
     this.pitchOf.set(holder, pitch);
-    this.send({ type: "note_on", pitch, velocity: Math.max(0.01, velocity), timbre: this.timbre });
-    this.changed(pitch, true);
+    this.send({ type: "note_on", pitch, velocity: Math.max(0.01, velocity) });
+    this.changed(pitch);
   }
 
   release(holder) {
@@ -31,15 +35,22 @@ export class Notes extends EventTarget {
     if (others.size) return;
     this.holders.delete(pitch);
     this.send({ type: "note_off", pitch });
-    this.changed(pitch, false);
+    this.changed(pitch);
   }
 
   releaseAll() {
     for (const holder of [...this.pitchOf.keys()]) this.release(holder);
   }
 
-  changed(pitch, held) {
-    this.dispatchEvent(new CustomEvent("change", { detail: { pitch, held } }));
+  // Shows a key of a MIDI keyboard.
+  showMidiKey(key, pitch, down) {
+    if (down) this.midiKeys.set(key, pitch);
+    else this.midiKeys.delete(key);
+    this.changed(pitch);
+  }
+
+  changed(pitch) {
+    this.dispatchEvent(new CustomEvent("change", { detail: { pitch, held: this.isHeld(pitch) } }));
   }
 }
 
