@@ -71,7 +71,7 @@ def evaluate(
     from rich.console import Console
     from rich.table import Table
 
-    from audiogen.evaluation.report import check_folder
+    from audiogen.evaluation.note_report import check_folder
     from audiogen.presets import TOML_NAME, add_measured, load_preset
 
     description = load_preset(preset)
@@ -109,7 +109,7 @@ def _measure_notes(
     import audiogen
     from audiogen.data.notes.nsynth import read_notes
     from audiogen.data.notes.splits import read_split
-    from audiogen.evaluation.report import evaluate_notes
+    from audiogen.evaluation.note_report import evaluate_notes
     from audiogen.notes import Note
 
     rate = preset.sample_rate

@@ -30,7 +30,7 @@ class Families(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args[0] in self.commands:
             return super().resolve_command(ctx, args)
-        from audiogen.data.ingest.choice import choose_family
+        from audiogen.data.ingest.model_kind import choose_family
 
         folder, *rest = args
         family, rest = _taken(rest, "--family")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from audiogen.audio.files import read_audio
-from audiogen.data.sound_files import sounds_in, why_not_read
+from audiogen.data.file_search import sounds_in, why_not_read
 from audiogen.errors import FormatError, ParameterError
 
 TRIM_DB = -50.0  # below the file's own peak; quieter ends are cut

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from audiogen.audio.pitch import cents_error
 from audiogen.errors import ParameterError, ShapeError
-from audiogen.evaluation.pitch import cents_error
 
 SILENCE_DB = -60.0  # peak, dBFS
 CLICK_RATIO = 30.0  # of `click_ratio`: above it a note is said to click

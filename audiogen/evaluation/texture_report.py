@@ -12,8 +12,8 @@ import numpy as np
 
 from audiogen.errors import MissingPackageError, ParameterError
 from audiogen.evaluation.metrics import CLICK_RATIO, level_db, peak_db
-from audiogen.evaluation.report import json_of, write_report
-from audiogen.evaluation.texture import Life, alive, speech_share, tonality
+from audiogen.evaluation.note_report import json_of, write_report
+from audiogen.evaluation.texture_metrics import Life, alive, speech_share, tonality
 
 CLIP_S = 8.0
 PRIME_S = 3.0  # of a real clip that is continued

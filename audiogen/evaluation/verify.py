@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from audiogen.audio.pitch import Tracker, cents_error, note_pitch
 from audiogen.errors import FormatError, MissingPackageError, PresetError
-from audiogen.evaluation.pitch import Tracker, cents_error, note_pitch
 from audiogen.presets import (
     PREVIEW_PICTURE,
     PREVIEW_SOUND,

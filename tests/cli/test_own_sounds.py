@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from audiogen.data import read_notes
-from audiogen.data.ingest.choice import choose_family
+from audiogen.data.ingest.model_kind import choose_family
 from audiogen.errors import FormatError
 from audiogen.presets import load_preset
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiogen.audio.pitch_track import track_pitch
+from audiogen.audio.pitch import track_pitch
 from audiogen.data import ingest_samples, read_notes, read_split
 from audiogen.data.ingest import folder as samples
-from audiogen.data.ingest.names import family_of_name
+from audiogen.data.ingest.cache import cache_folder, content_hash
 from audiogen.data.ingest.note_shape import course_of, shape_note
+from audiogen.data.ingest.pitch_names import family_of_name
 from audiogen.data.ingest.report import instrument_rows, left_out_lines, summary
 from audiogen.data.ingest.segmentation import level_db, sounding, split_at_onsets
-from audiogen.data.notes.cache import cache_folder, content_hash
 from audiogen.errors import FormatError, ParameterError
 
 RATE = 16000
@@ -127,9 +127,9 @@ def test_noise_has_no_pitch_and_notes_have_theirs(tracker):
     if tracker == "praat":
         pytest.importorskip("parselmouth", reason="needs praat-parselmouth (the extra eval)")
     noise = 0.1 * np.random.default_rng(1).standard_normal(RATE)
-    assert track_pitch(noise, RATE, tracker).between(0, RATE, RATE)[1] < 0.3
+    assert track_pitch(noise, RATE, tracker).pitch_between(0, RATE, RATE)[1] < 0.3
     for pitch in (33.0, 60.3, 94.0):
-        heard, sure = track_pitch(tone(pitch), RATE, tracker).between(0, 9600, RATE)
+        heard, sure = track_pitch(tone(pitch), RATE, tracker).pitch_between(0, 9600, RATE)
         assert heard == pytest.approx(pitch, abs=0.05) and sure > 0.9
 
 
@@ -187,7 +187,8 @@ def test_notes_are_brought_to_their_key(folder):
         for tune in (True, False)
     )
     heard = [
-        track_pitch(wave, RATE, "pyin").between(0, 40000, RATE)[0] for wave in (tuned, untuned)
+        track_pitch(wave, RATE, "pyin").pitch_between(0, 40000, RATE)[0]
+        for wave in (tuned, untuned)
     ]
     assert heard == pytest.approx([60.0, 60.3], abs=0.02)
 
@@ -303,7 +304,7 @@ def test_a_note_that_was_let_go_early_is_held_on_in_tune():
     assert sounds_until(shaped) == pytest.approx(3.0, abs=0.1)
     level = level_db(shaped[RATE // 10 : round(2.9 * RATE)], RATE, 0.02)
     assert np.ptp(level) < 1.5  # no seam is heard
-    heard, sure = track_pitch(shaped, RATE, "pyin").between(RATE, 3 * RATE, RATE)
+    heard, sure = track_pitch(shaped, RATE, "pyin").pitch_between(RATE, 3 * RATE, RATE)
     assert heard == pytest.approx(60.0, abs=0.05) and sure > 0.95
 
 

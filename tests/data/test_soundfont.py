@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from audiogen.data import read_notes, read_split, render_soundfont
-from audiogen.data.notes.general_midi import FAMILIES, SOURCES, family_of, source_of
+from audiogen.data.notes.families import FAMILIES, SOURCES, family_of, source_of
 from audiogen.data.notes.qualities import QUALITIES, measure_qualities
 from audiogen.data.render.sf2 import read_soundfont
 from audiogen.data.render.soundfont import NOTE_ON_S, NOTE_S, PEAK

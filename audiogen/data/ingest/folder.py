@@ -19,19 +19,19 @@ from typing import Any
 import numpy as np
 
 from audiogen.audio.files import check_sample_rate
-from audiogen.audio.pitch_track import best_tracker
+from audiogen.audio.pitch import best_tracker
 from audiogen.core.atomic_write import folder_written_whole
-from audiogen.data.ingest.files import Found, LeftOut, find_in_file
-from audiogen.data.ingest.names import family_of_name, settle_pitches
+from audiogen.data.file_search import sounds_in, why_not_read
+from audiogen.data.ingest.cache import cache_folder, content_hash
+from audiogen.data.ingest.extraction import Found, LeftOut, find_in_file
+from audiogen.data.ingest.labels import find_table, read_table
 from audiogen.data.ingest.note_shape import shape_note
+from audiogen.data.ingest.pitch_names import family_of_name, settle_pitches
 from audiogen.data.ingest.report import draw_report
-from audiogen.data.notes.cache import cache_folder, content_hash
-from audiogen.data.notes.labels import find_table, read_table
 from audiogen.data.notes.nsynth import EXAMPLES, SetWriter, read_notes
 from audiogen.data.notes.qualities import measure_qualities
 from audiogen.data.notes.splits import FRACTIONS, SPLIT, Split, draw_split
 from audiogen.data.render.soundfont import NOTE_ON_S, NOTE_S, PEAK
-from audiogen.data.sound_files import sounds_in, why_not_read
 from audiogen.data.source_toml import OF_NOTES, toml_text
 from audiogen.errors import FormatError, ParameterError
 

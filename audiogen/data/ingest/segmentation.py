@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from audiogen.audio.pitch_track import PitchTrack
+from audiogen.audio.pitch import PitchTrack
 
 SILENT_DB = -50.0  # below the recording's loudest moment
 LOWEST_DB = -80.0  # of full scale; a recording that is nowhere louder is silent
@@ -133,8 +133,8 @@ def _lowest(sound: np.ndarray, begin: int, peak: int, hop: int) -> int:
 def _changes(track: PitchTrack, last: int, at: int, end: int, sample_rate: int) -> bool:
     """Whether the pitch is another after a moment than it was since the last cut."""
     near = round(0.3 * sample_rate)
-    before, sure_before = track.between(max(last, at - near), at, sample_rate)
-    after, sure_after = track.between(at, min(end, at + near), sample_rate)
+    before, sure_before = track.pitch_between(max(last, at - near), at, sample_rate)
+    after, sure_after = track.pitch_between(at, min(end, at + near), sample_rate)
     return min(sure_before, sure_after) > 0.6 and abs(after - before) > _PITCH_STEP
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from audiogen.core.atomic_write import folder_written_whole
-from audiogen.data.notes.general_midi import FAMILIES, SOURCES
+from audiogen.data.notes.families import FAMILIES, SOURCES
 from audiogen.data.notes.qualities import QUALITIES
 from audiogen.errors import FormatError, ParameterError
 

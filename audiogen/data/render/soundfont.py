@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from audiogen.audio.files import check_sample_rate, resampled
-from audiogen.data.notes.general_midi import UNPITCHED, family_of, source_of
+from audiogen.data.notes.families import UNPITCHED, family_of, source_of
 from audiogen.data.notes.nsynth import SetWriter
 from audiogen.data.notes.qualities import measure_qualities
 from audiogen.data.notes.splits import FRACTIONS, SPLIT, draw_split

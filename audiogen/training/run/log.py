@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from audiogen.audio.files import write_audio
-from audiogen.data.render.evenly import evenly
+from audiogen.data.subset import evenly
 from audiogen.errors import AudiogenError
 from audiogen.training.run.html_report import Preview, write_page
 

@@ -18,7 +18,7 @@ from audiogen.data.notes.splits import (
     read_split,
     split_for_training,
 )
-from audiogen.data.render.evenly import evenly
+from audiogen.data.subset import evenly
 from audiogen.errors import ParameterError, PresetError
 from audiogen.models.gansynth import Generator, import_weights
 from audiogen.presets import GansynthPreset, Preset, find_presets, load_preset, read_weights

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from audiogen.data.ingest.fundamental import HOP, fundamental_phase
+from audiogen.audio.fundamental import HOP, fundamental_phase
 from audiogen.data.notes.nsynth import NoteSet
 from audiogen.data.onsets import around_onsets
 from audiogen.data.recordings import Recording, joined

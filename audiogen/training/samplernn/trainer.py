@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from audiogen.data.render.evenly import evenly
+from audiogen.data.subset import evenly
 from audiogen.errors import AudiogenError, ParameterError
 from audiogen.models.samplernn import SampleRNN, SampleRNNConfig
 from audiogen.training.run.checkpoints import n_bytes_of

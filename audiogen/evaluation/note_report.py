@@ -12,12 +12,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from audiogen.audio.pitch import Tracker, note_pitch
 from audiogen.core.atomic_write import write_whole, written_whole
 from audiogen.data.notes.nsynth import NoteInfo, NoteSet
 from audiogen.data.source_toml import described_in, program_of, read_source, timbre_names
 from audiogen.errors import ParameterError, ShapeError
 from audiogen.evaluation import metrics
-from audiogen.evaluation.pitch import Tracker, note_pitch
 from audiogen.evaluation.timbre_features import (
     FEWEST_FOR_DISTANCES,
     HOLD_S,

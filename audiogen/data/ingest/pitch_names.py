@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 
-from audiogen.data.ingest.files import Found
+from audiogen.data.ingest.extraction import Found
 
 _SURE = 0.6  # confidence of a measured pitch that may contradict a name
 _FEWEST = 3  # such notes that a decision about names needs

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from audiogen.audio.files import read_channels, resampled
-from audiogen.audio.pitch_track import track_pitch
+from audiogen.audio.pitch import track_pitch
+from audiogen.data.ingest.labels import Label, label_from_name
 from audiogen.data.ingest.segmentation import attack_of, level_db, sounding, split_at_onsets
-from audiogen.data.notes.labels import Label, label_from_name
 from audiogen.errors import FormatError
 
 SHORTEST_S = 0.1  # of a note; four periods of the lowest pitch
@@ -208,7 +208,7 @@ def find_in_file(
             why = f"lasts {seconds:.2f} s; {SHORTEST_S} s or more are wanted"
             left_out.append(LeftOut(name, at_s, "too short", why))
             continue
-        measured, confidence = track.between(start, end, sample_rate)
+        measured, confidence = track.pitch_between(start, end, sample_rate)
         sound = waveform[start : min(end, start + round(LONGEST_S * sample_rate))]
         sound = sound[attack_of(sound, sample_rate) :]
         stated = table if table.pitch is not None else Label() if several else named

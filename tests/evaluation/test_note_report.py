@@ -16,7 +16,7 @@ from audiogen.data import NoteSet, SetWriter, read_notes
 from audiogen.data.source_toml import OF_NOTES, toml_text
 from audiogen.errors import ParameterError, ShapeError
 from audiogen.evaluation import Report, evaluate_notes
-from audiogen.evaluation.report import PICTURE, REPORT, _draw_real, check_folder, summarise
+from audiogen.evaluation.note_report import PICTURE, REPORT, _draw_real, check_folder, summarise
 from audiogen.evaluation.timbre_features import note_features
 
 pytestmark = pytest.mark.skipif(

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from audiogen.audio.files import resampled
-from audiogen.audio.pitch_track import best_tracker, track_pitch
-from audiogen.data.ingest.files import SHORTEST_S, read_mono
+from audiogen.audio.pitch import best_tracker, track_pitch
+from audiogen.data.file_search import sounds_in
+from audiogen.data.ingest.extraction import SHORTEST_S, read_mono
 from audiogen.data.ingest.folder import MIN_CONFIDENCE, is_set
+from audiogen.data.ingest.labels import label_from_name
 from audiogen.data.ingest.segmentation import sounding, split_at_onsets
-from audiogen.data.notes.labels import label_from_name
-from audiogen.data.render.evenly import evenly
-from audiogen.data.sound_files import sounds_in
+from audiogen.data.subset import evenly
 from audiogen.errors import FormatError
 
 MOST_FILES, LONGEST_S = 24, 8.0  # that are listened to, and of each
@@ -75,7 +75,7 @@ def choose_family(folder: str | PathLike[str]) -> tuple[str, str]:
         for start, end in pieces:
             seconds = (end - start) / _RATE
             whole += weight * seconds
-            sure = track.between(start, end, _RATE)[1] >= MIN_CONFIDENCE
+            sure = track.pitch_between(start, end, _RATE)[1] >= MIN_CONFIDENCE
             if seconds >= SHORTEST_S and (sure or named):
                 pitched += weight * seconds
                 lengths.append(seconds)

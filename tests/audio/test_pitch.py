@@ -8,8 +8,8 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
+from audiogen.audio.pitch import cents_error, note_pitch
 from audiogen.errors import MissingPackageError, ParameterError
-from audiogen.evaluation import cents_error, note_pitch
 
 RATE = 16000
 TRACKERS = [
@@ -93,5 +93,5 @@ def test_bad_arguments_are_named():
 
 def test_missing_tracker_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "parselmouth", None)
-    with pytest.raises(MissingPackageError, match=r"audiogen\[eval\]"):
+    with pytest.raises(MissingPackageError, match=r"audiogen-synth\[eval\]"):
         note_pitch(tone(60), RATE)
