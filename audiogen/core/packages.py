@@ -1,4 +1,4 @@
-"""Optional packages: imported when a task needs them, with an error that says how to install them."""
+"""Optional packages: imported when needed, with an error that says how to install them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def require_package(module: str, extra: str, purpose: str) -> Any:
     --------
     >>> require_package("no_such_package", "plot", "drawing a sound")
     Traceback (most recent call last):
-    audiogen.errors.MissingPackageError: drawing a sound needs no_such_package, which is not \
+    audiogen.errors.MissingPackageError: drawing a sound needs no_such_package, which isn't \
 installed: pip install "audiogen-synth[plot]"
     """
     try:
@@ -54,7 +54,7 @@ installed: pip install "audiogen-synth[plot]"
     except ImportError as error:
         package = module.partition(".")[0]
         missing = isinstance(error, ModuleNotFoundError) and error.name in (package, module)
-        reason = "is not installed" if missing else f"cannot be imported ({error})"
+        reason = "isn't installed" if missing else f"can't be imported ({error})"
         raise MissingPackageError(
             f"{purpose} needs {package}, which {reason}: {install_hint(extra)}"
         ) from error
