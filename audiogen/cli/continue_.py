@@ -153,19 +153,19 @@ def _prime(before: np.ndarray, rate: int, wanted_hz: int) -> np.ndarray:
     """A sound at another rate; turned over at its end, so that the filter sees no step there."""
     import numpy as np
 
-    from audiogen.audio.files import resampled
+    from audiogen.audio.files import resample
 
     more = min(len(before) - 1, rate // 50)
     longer = np.pad(before, ((0, more), (0, 0)), "reflect", reflect_type="odd")
-    return resampled(longer, rate, wanted_hz)[: round(len(before) * wanted_hz / rate)]
+    return resample(longer, rate, wanted_hz)[: round(len(before) * wanted_hz / rate)]
 
 
 def _at_rate(after: np.ndarray, prime: np.ndarray, made_at_hz: int, rate: int) -> np.ndarray:
     """A continuation at another rate; its beginning is resampled with what it follows."""
     import numpy as np
 
-    from audiogen.audio.files import resampled
+    from audiogen.audio.files import resample
 
     lead = prime[-made_at_hz:]
-    joined = resampled(np.concatenate((lead, after)), made_at_hz, rate)
+    joined = resample(np.concatenate((lead, after)), made_at_hz, rate)
     return joined[round(len(lead) * rate / made_at_hz) :]

@@ -226,13 +226,13 @@ def _refuse_written(score: str) -> None:
 
 def _write_sounds(sounds: list[np.ndarray], made_at_hz: int, target: _Target) -> None:
     """Write one sound under a name, or several under the name and their number."""
-    from audiogen.audio.files import resampled
+    from audiogen.audio.files import resample
     from audiogen.engine.synth import change_level
 
     rate = target.sample_rate or made_at_hz
     for number, sound in enumerate(sounds, 1):
         path = numbered(target.path, number, len(sounds))
-        resounded = resampled(sound, made_at_hz, rate)
+        resounded = resample(sound, made_at_hz, rate)
         samples = change_level(resounded, target.gain_db, target.normalize)
         print_turned_down(write_sound(path, samples, rate), target.gain_db)
         if target.plot:

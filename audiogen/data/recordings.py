@@ -126,7 +126,7 @@ def read_recordings(
     ----------
     folder : path
     sample_rate : int, Hz
-        What everything is resampled to.
+        What everything is resample to.
     progress : callable, optional
         Gets files done, files in all and the next one's name.
 

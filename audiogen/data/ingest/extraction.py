@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from audiogen.audio.files import read_channels, resampled
+from audiogen.audio.files import read_channels, resample
 from audiogen.audio.pitch import track_pitch
 from audiogen.data.ingest.labels import Label, label_from_name
 from audiogen.data.ingest.segmentation import attack_of, level_db, sounding, split_at_onsets
@@ -189,7 +189,7 @@ def find_in_file(
     if first != name:
         return [], [LeftOut(name, None, "duplicate", f"has the same samples as {first}")]
     parent = name.rpartition("/")[0]
-    waveform = resampled(mono, rate, sample_rate)
+    waveform = resample(mono, rate, sample_rate)
     track = track_pitch(waveform, sample_rate, tracker)
     pieces = [
         piece

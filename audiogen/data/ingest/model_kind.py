@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audiogen.audio.files import resampled
+from audiogen.audio.files import resample
 from audiogen.audio.pitch import best_tracker, track_pitch
 from audiogen.data.file_search import sounds_in
 from audiogen.data.ingest.extraction import SHORTEST_S, read_mono
@@ -63,7 +63,7 @@ def choose_family(folder: str | PathLike[str]) -> tuple[str, str]:
             continue
         longest = round(LONGEST_S * rate)
         first = max(0, (len(mono) - longest) // 3)
-        part = resampled(mono[first : first + longest], rate, _RATE)
+        part = resample(mono[first : first + longest], rate, _RATE)
         runs = sounding(part, _RATE)
         if not runs:
             continue

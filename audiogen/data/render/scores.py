@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from audiogen.audio.files import check_sample_rate, resampled
+from audiogen.audio.files import check_sample_rate, resample
 from audiogen.core.atomic_write import folder_written_whole
 from audiogen.data.render.sf2 import FontPreset, SoundFont, read_soundfont
 from audiogen.data.render.soundfont import (
@@ -207,7 +207,7 @@ def render_score(
     left, right = (float(np.sum(np.square(audio[:, c], dtype=np.float64))) for c in (0, 1))
     waveform = audio[round(_LEAD_S * RENDER_RATE) :, 0 if left >= right else 1]
     waveform = waveform / np.float32(32768)
-    waveform = resampled(waveform, RENDER_RATE, sample_rate)
+    waveform = resample(waveform, RENDER_RATE, sample_rate)
     level = np.abs(waveform)
     peak = float(level.max(initial=0.0))
     if peak < SILENT_PEAK:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from audiogen.audio.files import check_sample_rate, resampled
+from audiogen.audio.files import check_sample_rate, resample
 from audiogen.data.notes.families import UNPITCHED, family_of, source_of
 from audiogen.data.notes.nsynth import SetWriter
 from audiogen.data.notes.qualities import measure_qualities
@@ -137,7 +137,7 @@ def _render(
     notes = np.zeros((2, len(keys), round(NOTE_S * sample_rate)), np.float32)
     for index in range(len(keys)):
         piece = audio[(index + 1) * slot : (index + 1) * slot + length] / np.float32(32768)
-        piece = resampled(piece, RENDER_RATE, sample_rate)
+        piece = resample(piece, RENDER_RATE, sample_rate)
         n_samples = min(len(piece), notes.shape[2])
         notes[:, index, :n_samples] = piece[:n_samples].T
     return notes, is_clipped(audio)
