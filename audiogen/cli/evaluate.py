@@ -145,12 +145,12 @@ def _measure_notes(
 def _measure_texture(name: str, preset: Preset, data: Path | None) -> Callable[..., Any]:
     """The measuring of sound without notes, all that it needs having been read."""
     import audiogen
-    from audiogen.data.recordings import joined, read_recordings
+    from audiogen.data.recordings import concatenate, read_recordings
     from audiogen.evaluation.texture_report import evaluate_texture
 
     rate, real = preset.sample_rate, None
     if data is not None:
-        real, _ = joined(list(read_recordings(data, rate).files), rate, seed=0)
+        real, _ = concatenate(list(read_recordings(data, rate).files), rate, seed=0)
     texture: Any = audiogen.load(name)
 
     def generate(seconds: float, seed: int, prime: np.ndarray | None) -> np.ndarray:

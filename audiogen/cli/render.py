@@ -137,7 +137,7 @@ def render(
     is turned down.
     """
     from audiogen.audio.files import check_output, check_sample_rate
-    from audiogen.data.source_toml import name_of
+    from audiogen.data.source_toml import folder_name
 
     if score is not None and notes is not None:
         raise ParameterError("give either a MIDI file or --notes, one of the two")
@@ -164,7 +164,7 @@ def render(
             )
         played = {"a MIDI file": score, "--notes": notes, "--program": program}
         _refuse(played, "doesn't go with --seconds, which is for presets that play no notes")
-        output = output or Path(f"{name_of(Path(preset))}.wav")
+        output = output or Path(f"{folder_name(Path(preset))}.wav")
         check_variations(variations)
         check_seconds(seconds, variations * (2 if stereo else 1))
     check_top_p(top_p)

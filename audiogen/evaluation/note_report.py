@@ -15,7 +15,7 @@ import numpy as np
 from audiogen.audio.pitch import Tracker, note_pitch
 from audiogen.core.atomic_write import write_whole, written_whole
 from audiogen.data.notes.nsynth import NoteInfo, NoteSet
-from audiogen.data.source_toml import described_in, program_of, read_source, timbre_names
+from audiogen.data.source_toml import instrument_entries, program_of, read_source, timbre_names
 from audiogen.errors import ParameterError, ShapeError
 from audiogen.evaluation import metrics
 from audiogen.evaluation.timbre_features import (
@@ -418,7 +418,7 @@ def _draw_real(
 
 def _own_notes(real: NoteSet, timbres: Sequence[TimbreLike]) -> dict[str, list[NoteInfo]]:
     """The notes of each timbre: of the instrument that has its name, or its program."""
-    described = described_in(read_source(real.folder))
+    described = instrument_entries(read_source(real.folder))
     by_name = {timbre.name: timbre.name for timbre in timbres}
     by_program = {t.program: t.name for t in reversed(timbres) if t.program is not None}
     timbre_of = {}

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from audiogen.data import NoteSet, SetWriter, read_notes
-from audiogen.data.source_toml import OF_NOTES, toml_text
+from audiogen.data.source_toml import NOTES_TOML, toml_text
 from audiogen.errors import ParameterError, ShapeError
 from audiogen.evaluation import Report, evaluate_notes
 from audiogen.evaluation.note_report import PICTURE, REPORT, _draw_real, check_folder, summarise
@@ -68,7 +68,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> NoteSet:
                         qualities=[0] * 10,
                     )
         bass = {"instrument_str": "bass_electronic_033", "program": 33}
-        writer.add_text(OF_NOTES, toml_text("Of a test.", {}, "instruments", [bass]))
+        writer.add_text(NOTES_TOML, toml_text("Of a test.", {}, "instruments", [bass]))
     return read_notes(folder)
 
 
@@ -147,7 +147,7 @@ def test_instruments_are_known_by_the_names_that_presets_give_them(real, tmp_pat
         {"instrument_str": name, "name": "Bell, soft" if "vocal" in name else "Bell (soft)"}
         for name in real.instruments
     ]
-    (folder / OF_NOTES).write_text(toml_text("Of a test.", {}, "instruments", said))
+    (folder / NOTES_TOML).write_text(toml_text("Of a test.", {}, "instruments", said))
     timbres = [
         SimpleNamespace(name=name, family="synth_lead", program=52)
         for name in ("bell-soft-3", "bell-soft", "bell-soft-2")

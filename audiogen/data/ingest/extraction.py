@@ -1,4 +1,4 @@
-"""One sound file of a musician's: decoded, cut at silences and onsets, each note measured."""
+"""Extraction of notes from one sound file: decoding, segmentation, pitch and loudness."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from typing import Any
 import numpy as np
 
 from audiogen.audio.files import read_channels, resample
-from audiogen.audio.pitch import track_pitch
-from audiogen.data.ingest.labels import Label, label_from_name
-from audiogen.data.ingest.segmentation import attack_of, level_db, sounding, split_at_onsets
+from audiogen.audio.pitch import Tracker, track_pitch
+from audiogen.data.ingest.labels import Label
+from audiogen.data.ingest.segmentation import attack_start, find_sounds, level_db, split_at_onsets
 from audiogen.errors import FormatError
 
-SHORTEST_S = 0.1  # of a note; four periods of the lowest pitch
-LONGEST_S = 10.0  # of a note that is kept; four seconds of it are heard
-_LOUDNESS_S = 0.2  # of the loudest stretch, which is what a note's loudness is taken from
-_SURE = 0.5  # confidence from which on a measured pitch may tune a note
+MIN_LENGTH_S = 0.1  # of a note; three periods of the lowest pitch
+MAX_LENGTH_S = 10.0  # of a note's waveform; training uses its first four seconds
+_LOUDNESS_S = 0.2  # the loudest stretch of this length gives a note's loudness
+_MIN_TUNING_CONFIDENCE = 0.5  # of a measured pitch by which a note is tuned
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A file, or a stretch of one, that made no note.
+    """A file, or a part of one, from which no note was made.
 
     Parameters
     ----------
     file : str
     at_s : float or None, s
-        Where in the file; None for the whole.
+        Start of the part; None for the whole file.
     kind : str
         "unreadable", "silent", "too short", "duplicate", "unpitched", "out of range" or
         "not read".
@@ -43,28 +43,30 @@ class LeftOut:
 
 
 @dataclass
-class Found:
-    """A note that was found in a file.
+class ExtractedNote:
+    """A note of a file.
 
     Parameters
     ----------
     file : str
     at_s : float or None, s
-        Where in the file, if it isn't the only note of it.
+        Start of the note, if it is not the only one of its file.
     waveform : array [n_samples], float32
-        From the attack to silence, as loud as in the file.
+        Samples from the attack to silence, at the level of the file.
     measured : float, MIDI number
-        What the tracker hears, or NaN.
+        Pitch that the tracker measured, or NaN.
     confidence : float, 0 to 1
     loudness_db : float, dB
     instrument : str
-        The subfolder, or what a table says; empty right in the folder.
+        Name from the subfolder or the table; empty for files outside subfolders.
     pitch : float, MIDI number, optional
-        What the name or a table says.
+        Pitch that the name or a table states.
     pitch_by : str
         "sound", "name", "number" or "table".
     velocity : int, optional
-        What the name or a table says.
+        Velocity that the name or a table states.
+    round_robin : int, optional
+        Number that the name states.
     """
 
     file: str
@@ -77,38 +79,40 @@ class Found:
     pitch: float | None
     pitch_by: str
     velocity: int | None
+    round_robin: int | None = None
 
     @property
     def key(self) -> int:
-        """The MIDI number that it is learned as."""
+        """MIDI number of the nearest key."""
         return int(np.floor((self.measured if self.pitch is None else self.pitch) + 0.5))
 
     @property
     def cents(self) -> float | None:
-        """How far it sounds from its key, if that is sure and less than 70 cents."""
-        if self.confidence >= _SURE and abs(self.measured - self.key) < 0.7:
+        """Distance of the measured pitch from the key; None if uncertain or above 70 cents."""
+        if self.confidence >= _MIN_TUNING_CONFIDENCE and abs(self.measured - self.key) < 0.7:
             return 100.0 * (self.measured - self.key)
         return None
 
     @property
-    def hz(self) -> float:
+    def key_hz(self) -> float:
+        """Frequency of the key in equal temperament."""
         return float(440.0 * 2.0 ** ((self.key - 69) / 12.0))
 
     def tuned(self, sample_rate: int, tune: bool) -> np.ndarray:
-        """The note as it is, or brought to its key by resampling."""
+        """Return the waveform, resampled so that its pitch is the key's if `tune` is true."""
         import soxr
 
         cents = self.cents
-        if not tune or cents is None or abs(cents) < 3.0:  # less is hardly heard
+        if not tune or cents is None or abs(cents) < 3.0:  # below the just noticeable difference
             return self.waveform
-        factor = 2.0 ** (-cents / 1200.0)  # higher pitches are shorter
+        factor = 2.0 ** (-cents / 1200.0)  # a higher pitch makes it shorter
         return soxr.resample(self.waveform, sample_rate * factor, sample_rate)
 
     def left_out(self, kind: str, why: str) -> LeftOut:
         return LeftOut(self.file, self.at_s, kind, why)
 
-    def row(self, velocity: int, how: str, sample_rate: int) -> dict[str, Any]:
-        """What the report says of it."""
+    def row(self, velocity: int, shape: str, sample_rate: int) -> dict[str, Any]:
+        """Return the note's entry in the report."""
         cents = self.cents
         return {
             "file": self.file,
@@ -121,21 +125,21 @@ class Found:
             "confidence": round(self.confidence, 3),
             "velocity": velocity,
             "velocity_by": "loudness" if self.velocity is None else "name or table",
+            "round_robin": self.round_robin,
             "loudness_db": round(self.loudness_db, 1),
-            "shape": how,
+            "shape": shape,
         }
 
 
 def read_mono(path: Path) -> tuple[np.ndarray, int]:
-    """Read a file as one channel, at its own rate, without its constant part.
+    """Read a file as one channel at its own sample rate, without DC.
 
-    Channels are averaged; where they would cancel each other (by more than 6 dB), the loudest is
-    taken alone.
+    Channels are averaged. If that cancels them by more than 6 dB, the loudest is taken.
 
     Raises
     ------
     FormatError
-        If it can't be read.
+        If the file cannot be read.
     """
     channels, rate = read_channels(path)
     mono = channels.mean(axis=1)
@@ -145,86 +149,83 @@ def read_mono(path: Path) -> tuple[np.ndarray, int]:
     return mono - mono.mean(dtype=np.float64).astype(np.float32), rate
 
 
-def find_in_file(
+def extract_notes(
     path: Path,
     name: str,
     sample_rate: int,
-    tracker: str,
-    label: Label | None,
-    seen: dict[bytes, str],
-) -> tuple[list[Found], list[LeftOut]]:
-    """Find the notes of one file.
+    tracker: Tracker,
+    named: Label,
+    table: Label,
+    files_by_content: dict[bytes, str],
+) -> tuple[list[ExtractedNote], list[LeftOut]]:
+    """Extract the notes of one file.
 
     Parameters
     ----------
     path : Path
     name : str
-        Relative to the samples' folder.
+        Path relative to the samples' folder.
     sample_rate : int, Hz
-        Of the notes.
-    tracker : str
-        See `pitch_track.track_pitch`.
-    label : Label or None
-        What a table says; the file's name tells what that leaves open.
-    seen : dict of bytes to str
-        The sounds so far and their files; this one is added.
+        Sample rate of the notes.
+    tracker : "praat" or "pyin"
+    named, table : Label
+        Labels from the file's name and from a table, which takes precedence. The pitch of a name
+        applies only to files of a single note.
+    files_by_content : dict of bytes to str
+        First file of each content so far; this file is added.
 
     Returns
     -------
-    found : list of Found
+    notes : list of ExtractedNote
     left_out : list of LeftOut
     """
     try:
         mono, rate = read_mono(path)
     except FormatError as error:
-        # What libsndfile says in brackets misleads: a broken MP3 "does not exist".
+        # libsndfile's reason in brackets misleads: a damaged MP3 "does not exist".
         why = str(error).removeprefix(f"{path}: ").split(" (")[0]
         return [], [LeftOut(name, None, "unreadable", why)]
-    runs = sounding(mono, rate)
-    if not runs:
+    sounds = find_sounds(mono, rate)
+    if not sounds:
         return [], [LeftOut(name, None, "silent", "is silent")]
-    kept = np.round(mono[runs[0][0] : runs[-1][1]] * 32767.0).astype(np.int32)
-    digest = hashlib.sha256(b"%d:" % rate + kept.tobytes()).digest()
-    first = seen.setdefault(digest, name)
+    trimmed = np.round(mono[sounds[0][0] : sounds[-1][1]] * 32767.0).astype(np.int32)
+    digest = hashlib.sha256(b"%d:" % rate + trimmed.tobytes()).digest()
+    first = files_by_content.setdefault(digest, name)
     if first != name:
         return [], [LeftOut(name, None, "duplicate", f"has the same samples as {first}")]
-    parent = name.rpartition("/")[0]
     waveform = resample(mono, rate, sample_rate)
     track = track_pitch(waveform, sample_rate, tracker)
-    pieces = [
-        piece
-        for start, end in sounding(waveform, sample_rate)
-        for piece in split_at_onsets(waveform, sample_rate, start, end, track)
+    parts = [
+        part
+        for start, end in find_sounds(waveform, sample_rate)
+        for part in split_at_onsets(waveform, sample_rate, start, end, track)
     ]
-    named = label_from_name(path.stem)
-    table = label or Label()
-    several = len(pieces) > 1
-    found: list[Found] = []
+    stated = table if table.pitch is not None else named if len(parts) == 1 else Label()
+    notes: list[ExtractedNote] = []
     left_out: list[LeftOut] = []
-    for start, end in pieces:
-        at_s = round(start / sample_rate, 3) if several else None
-        if end - start < SHORTEST_S * sample_rate:
+    for start, end in parts:
+        at_s = round(start / sample_rate, 3) if len(parts) > 1 else None
+        if end - start < MIN_LENGTH_S * sample_rate:
             seconds = (end - start) / sample_rate
-            why = f"lasts {seconds:.2f} s; {SHORTEST_S} s or more are wanted"
+            why = f"lasts {seconds:.2f} s; notes must last {MIN_LENGTH_S} s or more"
             left_out.append(LeftOut(name, at_s, "too short", why))
             continue
         measured, confidence = track.pitch_between(start, end, sample_rate)
-        sound = waveform[start : min(end, start + round(LONGEST_S * sample_rate))]
-        sound = sound[attack_of(sound, sample_rate) :]
-        stated = table if table.pitch is not None else Label() if several else named
-        velocity = table.velocity if table.velocity is not None else named.velocity
-        found.append(
-            Found(
+        sound = waveform[start : min(end, start + round(MAX_LENGTH_S * sample_rate))]
+        sound = sound[attack_start(sound, sample_rate) :]
+        notes.append(
+            ExtractedNote(
                 file=name,
                 at_s=at_s,
                 waveform=sound.astype(np.float32),
                 measured=measured,
                 confidence=confidence,
                 loudness_db=float(level_db(sound, sample_rate, _LOUDNESS_S).max()),
-                instrument=table.instrument or parent,
+                instrument=table.instrument or name.rpartition("/")[0],
                 pitch=stated.pitch,
                 pitch_by=stated.by or "sound",
-                velocity=velocity,
+                velocity=table.velocity if table.velocity is not None else named.velocity,
+                round_robin=named.round_robin,
             )
         )
-    return found, left_out
+    return notes, left_out
