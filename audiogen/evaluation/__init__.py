@@ -1,4 +1,4 @@
-"""How good sounds are: notes' pitch, faults and distance to real ones; streams' life and tone."""
+"""Metrics and reports: pitch and faults of notes, distances to real notes, life of streams."""
 
 from audiogen.evaluation.metrics import (
     click_ratio,

@@ -16,7 +16,8 @@ from audiogen.data import NoteSet, SetWriter, read_notes
 from audiogen.data.source_toml import NOTES_TOML, toml_text
 from audiogen.errors import ParameterError, ShapeError
 from audiogen.evaluation import Report, evaluate_notes
-from audiogen.evaluation.note_report import PICTURE, REPORT, _draw_real, check_folder, summarise
+from audiogen.evaluation.note_report import _draw_real, summarise
+from audiogen.evaluation.report_files import PICTURE, REPORT, check_folder
 from audiogen.evaluation.timbre_features import note_features
 
 pytestmark = pytest.mark.skipif(
@@ -251,7 +252,7 @@ def test_bad_arguments_are_named(tmp_path):
             evaluate(**options)
     with pytest.raises(ParameterError, match="0 timbres"):
         evaluate_notes(tone, [], pitch_range=(60, 61), sample_rate=RATE)
-    with pytest.raises(ShapeError, match=r"render gave shape \(2, 10\)"):
+    with pytest.raises(ShapeError, match=r"render returned shape \(2, 10\)"):
         evaluate(lambda *note: np.zeros((2, 10)))
     (tmp_path / "file").write_text("")
     with pytest.raises(ParameterError, match="can't be made"):

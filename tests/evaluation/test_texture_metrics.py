@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from audiogen.errors import MissingPackageError, ParameterError
-from audiogen.evaluation import texture
+from audiogen.evaluation import texture_metrics
 from audiogen.evaluation.texture_metrics import alive, spectral_flux, speech_share, tonality
 
 RATE = 16000
@@ -279,8 +279,8 @@ def test_detector_leaves_torchs_threads_alone():
 
 def test_missing_detector_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "silero_vad", None)
-    texture._detector.cache_clear()
-    with pytest.raises(MissingPackageError, match=r"audiogen\[eval\]"):
+    texture_metrics._detector.cache_clear()
+    with pytest.raises(MissingPackageError, match=r"audiogen-synth\[eval\]"):
         speech_share(melody(1), RATE)
 
 
