@@ -90,7 +90,7 @@ def _print(text: str, to_stderr: bool) -> None:
 
 def _wrap(text: str, indent: str = "") -> str:
     wrapped = (
-        textwrap.wrap(line, WIDTH - 1, initial_indent=indent, subsequent_indent=indent + "  ")
+        textwrap.wrap(line, WIDTH - 1, initial_indent=indent, subsequent_indent=f"{indent}  ")
         for line in text.split("\n")
     )
     return "\n".join("\n".join(lines) for lines in wrapped)
