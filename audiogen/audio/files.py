@@ -117,6 +117,7 @@ def read_audio(path: str | os.PathLike[str], sample_rate: int) -> np.ndarray:
     path : path
         Any format that libsndfile reads; the channels are averaged.
     sample_rate : int, Hz
+        Sample rate of the result.
 
     Returns
     -------
@@ -145,6 +146,7 @@ def write_audio(path: str | os.PathLike[str], samples: np.ndarray, sample_rate: 
     samples : array [n_samples] or [n_samples, n_channels], float
         Full scale is 1.
     sample_rate : int, Hz
+        Sample rate of the file.
 
     Returns
     -------
@@ -204,7 +206,9 @@ class Recording:
     path : path
         Argument of `write_audio`. The file appears when the recording is closed.
     sample_rate : int, Hz
+        Sample rate of the file.
     n_channels : int
+        Number of channels of the file.
 
     Raises
     ------

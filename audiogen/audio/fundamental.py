@@ -22,9 +22,11 @@ def fundamental_phase(waveform: np.ndarray, f0_hz: float, sample_rate: int) -> n
     Parameters
     ----------
     waveform : array [n_samples], float
+        Samples of one channel.
     f0_hz : float, Hz
         Nominal frequency of the fundamental.
     sample_rate : int, Hz
+        Sample rate of the samples.
 
     Returns
     -------

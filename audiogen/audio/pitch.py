@@ -39,6 +39,7 @@ class PitchTrack:
     clarity : array [n_frames]
         Normalised autocorrelation at one period: 1 for a tone, about 0 for noise.
     level_db : array [n_frames], dB
+        Root mean square of each frame.
     """
 
     hop_length: int
@@ -52,7 +53,9 @@ class PitchTrack:
         Parameters
         ----------
         start, end : int, samples
+            First sample, and the sample after the last.
         sample_rate : int, Hz
+            Sample rate of the samples.
 
         Returns
         -------
@@ -93,8 +96,11 @@ def track_pitch(waveform: np.ndarray, sample_rate: int, tracker: Tracker) -> Pit
     Parameters
     ----------
     waveform : array [n_samples], float
+        Recording of one channel.
     sample_rate : int, Hz
+        Sample rate of the samples.
     tracker : "praat" or "pyin"
+        Pitch tracker.
 
     Returns
     -------
@@ -151,7 +157,9 @@ def note_pitch(
     Parameters
     ----------
     waveform : array [n_samples], float
+        Note from its attack on, in one channel.
     sample_rate : int, Hz
+        Sample rate of the samples.
     note_on_s : float, s
         Time from the first sample to the release of the key.
     tracker : "praat" or "pyin"
@@ -213,6 +221,7 @@ def cents_error(
     Parameters
     ----------
     measured, wanted : array [...] or float, MIDI numbers
+        Measured pitches and the pitches asked for.
     octave_free : bool
         Fold the error into [-600, 600): trackers take organ stops and bells for another octave.
 

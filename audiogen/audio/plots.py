@@ -42,7 +42,9 @@ def rainbow_image(samples: np.ndarray, sample_rate: int) -> tuple[np.ndarray, in
     Parameters
     ----------
     samples : array [n_samples]
+        Samples of one channel.
     sample_rate : int, Hz
+        Sample rate of the samples.
 
     Returns
     -------
@@ -83,8 +85,11 @@ def constant_q(samples: np.ndarray, sample_rate: int, hop_length: int) -> np.nda
     Parameters
     ----------
     samples : array [n_samples]
+        Samples of one channel.
     sample_rate : int, Hz
+        Sample rate of the samples.
     hop_length : int, samples
+        Distance between two frames.
 
     Returns
     -------
@@ -138,7 +143,9 @@ def plot_rainbowgram(
     Parameters
     ----------
     samples : array [n_samples]
+        Samples of one channel.
     sample_rate : int, Hz
+        Sample rate of the samples.
     path : path
         Name that ends in ``.png``.
     title : str
@@ -187,6 +194,7 @@ def plot_timbres(
     places : array [n, 2], 0 to 1
         Horizontal and vertical position, from the upper left corner.
     names, families : list of str
+        Name and instrument family of each timbre.
     path : path
         Name that ends in ``.png``.
 

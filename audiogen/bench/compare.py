@@ -84,6 +84,7 @@ class Result:
     Parameters
     ----------
     job, what, peer : str
+        Names of the job, of the task and of the peer's implementation.
     ours_s, peer_s : float, s
         Time of one call.
     ratio : float
@@ -91,8 +92,11 @@ class Result:
     spread : tuple of float
         First and third quartile of the rounds' ratios.
     target : float or None
+        Smallest ratio that the project promises.
     remark : str
+        Note on our time, such as another unit.
     machine : str
+        Processor and versions of packages.
     """
 
     job: str

@@ -32,6 +32,7 @@ class Eager:
     model : SampleRNN
         Unconditional model with GRUs and one softmax.
     n_streams : int
+        Number of streams that are generated together.
     """
 
     def __init__(self, model: SampleRNN, n_streams: int = 1):
@@ -168,7 +169,9 @@ class Plain:
     Parameters
     ----------
     config : SampleRNNConfig
+        Sizes of the network.
     batch : int
+        Number of sequences in a step.
     n : int, samples
         Length of truncated back-propagation.
     """
@@ -324,6 +327,7 @@ def lost_bits(preset: Any, precision: str) -> float:
     Parameters
     ----------
     preset : SamplernnPreset
+        Preset of the model.
     precision : str
         ``bfloat16`` or ``int8``.
 

@@ -15,7 +15,9 @@ def read_limited(path: str | os.PathLike[str], max_bytes: int) -> bytearray:
     Parameters
     ----------
     path : path
+        File, device or pipe.
     max_bytes : int
+        Largest allowed size.
 
     Raises
     ------

@@ -20,6 +20,7 @@ def find_sound_files(folder: str | PathLike[str]) -> tuple[list[Path], list[Path
     Parameters
     ----------
     folder : path
+        Folder to search, with its subfolders.
 
     Returns
     -------

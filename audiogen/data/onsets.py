@@ -24,6 +24,7 @@ def onsets(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     samples : array [n_samples]
         Full scale is 1.
     sample_rate : int, Hz
+        Sample rate of the samples.
 
     Returns
     -------

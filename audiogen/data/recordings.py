@@ -30,6 +30,7 @@ class Recording:
     label : str
         Name of the subfolder of the first level that holds it; empty without one.
     samples : array [n_samples], float32
+        Samples of one channel; full scale is 1.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Recordings:
     Parameters
     ----------
     sample_rate : int, Hz
+        Sample rate of all files.
     files : tuple of Recording
         Sorted by name.
     skipped : tuple of (str, str)
@@ -75,6 +77,7 @@ class Recordings:
         held_out : float
             Share of the total length that is held out; at least one file.
         seed : int
+            Seed of the choice.
         by_label : bool
             Whether to hold out this share of each label, of which one file always trains.
 
@@ -125,6 +128,7 @@ def read_recordings(
     Parameters
     ----------
     folder : path
+        Folder to search, with its subfolders.
     sample_rate : int, Hz
         Sample rate of the result.
     progress : callable, optional
@@ -173,8 +177,11 @@ def concatenate(
     Parameters
     ----------
     files : list of Recording
+        Files in any order.
     sample_rate : int, Hz
+        Sample rate of the files.
     seed : int
+        Seed of the order.
 
     Returns
     -------

@@ -33,9 +33,11 @@ def toml_text(
     comment : str
         First line.
     fields : mapping
+        Values by name.
     name : str
         Name of the tables, one ``[[name]]`` each.
     tables : iterable of mapping
+        Values by name for each table.
 
     Examples
     --------

@@ -11,6 +11,7 @@ def unigram_bits(training: np.ndarray, held_out: np.ndarray, q_levels: int) -> f
     Parameters
     ----------
     training, held_out : array [..., n_samples], int
+        Levels that are counted, and levels that are predicted.
     q_levels : int
         Number of levels. Above 256, the upper byte is predicted first, then the lower byte from
         the upper one.

@@ -27,7 +27,9 @@ def pitch_accuracy(
     measured : array [n_notes], MIDI numbers
         Measured pitches; NaN, for a note without a pitch, counts as wrong.
     wanted : array [n_notes], MIDI numbers
+        Pitches asked for.
     tolerance_cents : float
+        Largest error of a note that is in tune.
     octave_free : bool
         Whether to ignore errors of whole octaves.
 
@@ -86,7 +88,9 @@ def click_ratio(waveform: np.ndarray, sample_rate: int, *, skip_s: float = 0.06)
     Parameters
     ----------
     waveform : array [n_samples], float
+        Samples of one channel.
     sample_rate : int, Hz
+        Sample rate of the samples.
     skip_s : float, s
         Beginning that is excluded, because an attack is not a click.
 
@@ -155,6 +159,7 @@ def kernel_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
     Parameters
     ----------
     features_a, features_b : array [n_a, n_features], array [n_b, n_features]
+        Features of notes.
 
     Raises
     ------
@@ -194,9 +199,11 @@ def ndb(
     Parameters
     ----------
     reference, generated : array [n_notes, n_features]
+        Features of notes.
     n_bins : int
         Number of cells; at most half the notes of the reference.
     significance : float
+        Probability of a false positive in each test.
     seed : int
         Seed of the k-means initialisation.
 

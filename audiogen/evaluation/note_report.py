@@ -51,17 +51,21 @@ class NoteMeasures:
     Parameters
     ----------
     timbre : str
+        Timbre, or instrument of a real note.
     pitch : int, MIDI number
         Pitch asked for.
     velocity : int, 1 to 127
+        Velocity asked for.
     measured_pitch : float, MIDI number
         NaN if the tracker found no pitch.
     level_db, peak_db : float, dBFS
+        Root mean square and peak.
     dc : float
         `metrics.dc_offset`.
     click : float
         `metrics.click_ratio`.
     silent, finite : bool
+        Whether the peak is below -60 dBFS, and whether all samples are finite.
     """
 
     timbre: str
@@ -83,6 +87,7 @@ class Report:
     Parameters
     ----------
     generated : tuple of NoteMeasures
+        Measurements of rendered notes.
     real : tuple of NoteMeasures
         Empty without real notes.
     distances : dict[str, Distance]
@@ -90,8 +95,11 @@ class Report:
     pairs : tuple of (str, array, array)
         Title, real and generated waveform of the same timbre, pitch and velocity.
     sample_rate : int, Hz
+        Sample rate of the waveforms.
     seed : int
+        Seed of the draw.
     tracker : str
+        Pitch tracker that was used.
     """
 
     generated: tuple[NoteMeasures, ...]
@@ -244,9 +252,13 @@ def evaluate_notes(
     sample_rate : int, Hz
         Sample rate of the rendered waveforms.
     real : NoteSet, optional
+        Real notes to compare with.
     n_notes : int
+        Number of rendered notes.
     seed : int
+        Seed of the draw.
     tracker : "praat" or "pyin"
+        Pitch tracker.
     progress : callable, optional
         Function of (notes done, notes in all).
 

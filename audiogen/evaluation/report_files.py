@@ -30,11 +30,13 @@ def write_report(
     Parameters
     ----------
     folder : path
+        Folder of the report; it is made if needed.
     content : str
         Content of report.json.
     pairs : sequence of (str, array, array)
         Title, real and generated waveform.
     sample_rate : int, Hz
+        Sample rate of the waveforms.
 
     Returns
     -------

@@ -35,6 +35,7 @@ class Window:
     Parameters
     ----------
     start_s : float, s
+        Time from the beginning of the stream.
     level_db : float, dBFS
         Root mean square without DC.
     flux : float, 0 to 1
@@ -63,6 +64,7 @@ class Life:
     Parameters
     ----------
     windows : tuple of Window
+        Windows in the order of time.
     """
 
     windows: tuple[Window, ...]
@@ -99,6 +101,7 @@ def alive(samples: np.ndarray, sample_rate: int, *, window_s: float = WINDOW_S) 
     samples : array [n_samples], float
         Full scale is 1.
     sample_rate : int, Hz
+        Sample rate of the samples.
     window_s : float, s
         Length of a window. The last one ends with the stream and may overlap the one before.
 
@@ -162,6 +165,7 @@ def spectral_flux(samples: np.ndarray, sample_rate: int) -> float:
     samples : array [n_samples], float
         At least two frames.
     sample_rate : int, Hz
+        Sample rate of the samples.
 
     Raises
     ------
@@ -209,6 +213,7 @@ def tonality(samples: np.ndarray, sample_rate: int) -> Tonality:
     samples : array [n_samples], float
         At least two frames.
     sample_rate : int, Hz
+        Sample rate of the samples.
 
     Returns
     -------
@@ -263,6 +268,7 @@ def speech_share(samples: np.ndarray, sample_rate: int) -> float:
     samples : array [n_samples], float
         Full scale is 1.
     sample_rate : int, Hz
+        Sample rate of the samples.
 
     Returns
     -------

@@ -31,6 +31,7 @@ class ClipMeasures:
     Parameters
     ----------
     level_db, peak_db : float, dBFS
+        Root mean square and peak.
     flatness, held_share : float
         See `texture_metrics.Tonality`.
     speech : float
@@ -61,7 +62,9 @@ class TextureReport:
     pairs : tuple of (str, array, array)
         Title, real clip and generated clip.
     sample_rate : int, Hz
+        Sample rate of the clips.
     seed : int
+        Seed of the first clip.
     """
 
     generated: tuple[ClipMeasures, ...]
@@ -162,9 +165,11 @@ def evaluate_texture(
     generate : callable
         Function of seconds, seed, and a prompt or None; returns a waveform [n_samples].
     sample_rate : int, Hz
+        Sample rate of the waveforms.
     real : array [n_samples], optional
         Concatenated recordings. For each clip, `PROMPT_S` of them are continued.
     n_clips : int
+        Number of generated clips.
     minutes : float
         Length of the long stream.
     seed : int
@@ -225,9 +230,11 @@ def seam_ratio(waveform: np.ndarray, seam: int, sample_rate: int) -> float:
     Parameters
     ----------
     waveform : array [n_samples]
+        Prompt and continuation.
     seam : int
         First sample of the continuation.
     sample_rate : int, Hz
+        Sample rate of the samples.
 
     Returns
     -------

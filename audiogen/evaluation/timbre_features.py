@@ -46,6 +46,7 @@ def note_features(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
     waveform : array [n_samples], float
         NaN and infinity count as 0.
     sample_rate : int, Hz
+        Sample rate of the samples.
 
     Returns
     -------
@@ -81,6 +82,7 @@ def with_random_phase(waveform: np.ndarray, random: np.random.Generator) -> np.n
     waveform : array [n_samples], float
         NaN and infinity count as 0.
     random : numpy Generator
+        Source of the random phases.
 
     Returns
     -------
@@ -117,6 +119,7 @@ def distances(
     n : int
         Largest size of a set.
     seed : int
+        Seed of the k-means initialisation.
 
     Returns
     -------

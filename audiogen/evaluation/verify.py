@@ -47,6 +47,7 @@ class TimbreVerdict:
     Parameters
     ----------
     timbre : str
+        Name of the timbre.
     cents : dict of int to float
         Error of each note by its MIDI number, from the tracker that is nearer to the pitch asked
         for; NaN if no tracker found a pitch.
@@ -79,6 +80,7 @@ class Verification:
     Parameters
     ----------
     folder : Path
+        Folder of the preset.
     faults : list of str
         Sentences that begin with the file or the timbre; empty if the preset is valid.
     n_sounds : int

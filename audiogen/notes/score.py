@@ -28,9 +28,11 @@ class Note:
     pitch : float, MIDI number in [0, 128)
         60 is middle C; the fraction is in units of 100 cents.
     velocity : float, 0 to 1
+        Force of the press; 1 is the largest.
     program : int, 0 to 127
         General MIDI program, counted from 0.
     channel : int, 0 to 15
+        MIDI channel, whose controls act on the note.
     is_drum : bool
         Whether the pitch stands for a percussion instrument.
 
@@ -81,6 +83,7 @@ class Control:
     time_s : float, s
         Time from the beginning of the score.
     channel : int, 0 to 15
+        MIDI channel whose notes it acts on.
     message : bytes
         MIDI message, as `engine.midi.MidiReader` reads it.
     """

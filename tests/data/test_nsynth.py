@@ -119,7 +119,7 @@ def test_filter_that_leaves_nothing_is_named(folder):
         notes.filter(pitches=(0, 5))
     with pytest.raises(ParameterError, match=r"family='brass' not found in .*it has bass, reed"):
         notes.filter(families=["brass"])
-    with pytest.raises(ParameterError, match=r"1 of 1 names aren't in"):
+    with pytest.raises(ParameterError, match=r"1 of 1 names not found in"):
         notes.take(["nothing"])
 
 

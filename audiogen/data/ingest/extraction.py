@@ -28,12 +28,14 @@ class LeftOut:
     Parameters
     ----------
     file : str
+        Path relative to the samples' folder.
     at_s : float or None, s
         Start of the part; None for the whole file.
     kind : str
         "unreadable", "silent", "too short", "duplicate", "unpitched", "out of range" or
         "not read".
     why : str
+        Reason, as the end of a sentence about the file.
     """
 
     file: str
@@ -49,6 +51,7 @@ class ExtractedNote:
     Parameters
     ----------
     file : str
+        Path relative to the samples' folder.
     at_s : float or None, s
         Start of the note, if it is not the only one of its file.
     waveform : array [n_samples], float32
@@ -56,7 +59,9 @@ class ExtractedNote:
     measured : float, MIDI number
         Pitch that the tracker measured, or NaN.
     confidence : float, 0 to 1
+        Confidence in the measured pitch; see `PitchTrack.pitch_between`.
     loudness_db : float, dB
+        Level of the loudest 0.2 s.
     instrument : str
         Name from the subfolder or the table; empty for files outside subfolders.
     pitch : float, MIDI number, optional
@@ -163,11 +168,13 @@ def extract_notes(
     Parameters
     ----------
     path : Path
+        Sound file.
     name : str
         Path relative to the samples' folder.
     sample_rate : int, Hz
         Sample rate of the notes.
     tracker : "praat" or "pyin"
+        Pitch tracker.
     named, table : Label
         Labels from the file's name and from a table, which takes precedence. The pitch of a name
         applies only to files of a single note.

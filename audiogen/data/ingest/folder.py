@@ -258,7 +258,7 @@ def _nothing_left(folder: Path, left_out: Sequence[LeftOut]) -> str:
 
 def _write(
     place: Path,
-    found: list[ExtractedNote],
+    extracted: list[ExtractedNote],
     left_out: list[LeftOut],
     remarks: list[str],
     n_files: int,
@@ -266,14 +266,14 @@ def _write(
 ) -> None:
     """Write the set with its source, split and report."""
     rate = settings["sample_rate"]
-    instruments = sorted({note.instrument for note in found})
+    instruments = sorted({note.instrument for note in extracted})
     table: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
     originals: list[str] = []
     copies: dict[str, str] = {}
     with SetWriter(place, rate) as writer:
         for index, instrument in enumerate(instruments):
-            notes = [note for note in found if note.instrument == instrument]
+            notes = [note for note in extracted if note.instrument == instrument]
             shown = instrument or settings["name"]
             family, source = family_of_name(shown)
             name = f"{family}_{source}_{index:03d}"

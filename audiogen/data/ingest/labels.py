@@ -45,12 +45,14 @@ class Label:
     Parameters
     ----------
     pitch : float, MIDI number, optional
+        Pitch of the note.
     by : str
         Source of the pitch: "name" (a note name in the file's name), "number", "table", or "".
     velocity : int, optional
         1 to 127. In the label of a single name it may be the number of a velocity layer; see
         `labels_from_names`.
     instrument : str, optional
+        Name of the instrument.
     round_robin : int, optional
         Number among takes of the same pitch and velocity.
     """

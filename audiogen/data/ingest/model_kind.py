@@ -82,9 +82,12 @@ def choose_kind(folder: str | PathLike[str]) -> tuple[str, str]:
         raise FormatError(f"{folder}: none of its {len(paths)} sound files can be used")
     share = pitched_s / total_s
     length_s = float(np.median(lengths)) if lengths else 0.0
-    found = f"{share:.0%} of the sound in {n_used} of its {len(paths)} files is single notes"
+    measured = f"{share:.0%} of the sound in {n_used} of its {len(paths)} files is single notes"
     if share >= MIN_PITCHED_SHARE and length_s >= MIN_NOTE_S:
-        return "gansynth", f"{found} with a pitch, which make an instrument"
+        return "gansynth", f"{measured} with a pitch, which make an instrument"
     if share >= MIN_PITCHED_SHARE:
-        return "samplernn", f"{found}, but they are as short as syllables ({length_s:.2f} s)"
-    return "samplernn", f"only {found} with a pitch; the rest is speech, texture, noise or chords"
+        return "samplernn", f"{measured}, but they are as short as syllables ({length_s:.2f} s)"
+    return (
+        "samplernn",
+        f"only {measured} with a pitch; the rest is speech, texture, noise or chords",
+    )

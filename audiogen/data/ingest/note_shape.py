@@ -48,6 +48,7 @@ def measure_envelope(waveform: np.ndarray, sample_rate: int) -> Envelope:
     waveform : array [n_samples]
         Samples from the attack to silence.
     sample_rate : int, Hz
+        Sample rate of the samples.
     """
     level = level_db(waveform, sample_rate, _BLOCK_S)
     level = level - level.max(initial=-120.0)
@@ -80,7 +81,9 @@ def shape_note(waveform: np.ndarray, sample_rate: int, pitch_hz: float) -> tuple
     waveform : array [n_samples]
         Samples from the attack to silence.
     sample_rate : int, Hz
+        Sample rate of the samples.
     pitch_hz : float, Hz
+        Fundamental frequency, which sets the length of the loop.
 
     Returns
     -------

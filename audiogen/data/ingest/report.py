@@ -87,7 +87,9 @@ def draw_report(report: dict[str, Any], path: Path) -> None:
     Parameters
     ----------
     report : dict
+        Attribute `report` of a `folder.SampleSet`.
     path : Path
+        Name that ends in ``.png``.
 
     Raises
     ------

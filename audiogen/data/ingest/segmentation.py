@@ -79,7 +79,9 @@ def split_at_onsets(
     waveform : array [n_samples]
         Whole recording.
     sample_rate : int, Hz
+        Sample rate of the samples.
     start, end : int, samples
+        First sample of the sound, and the sample after its last.
     track : PitchTrack
         Pitch of the whole recording.
 
@@ -131,9 +133,11 @@ def _quietest(sound: np.ndarray, begin: int, peak: int, hop: int) -> int:
     Parameters
     ----------
     sound : array [n_samples]
+        Sound with a lead of silence.
     begin, peak : int, samples
         Where the onset's spectral flux begins to rise, and where it is largest.
     hop : int, samples
+        Distance between two frames of the spectral flux.
     """
     first = max(0, min(begin, peak - 3 * hop) - hop)
     block = max(1, hop // 3)  # 5 ms

@@ -37,7 +37,9 @@ class NoteInfo:
     instrument, family, source : str
         NSynth's `instrument_str`, `instrument_family_str` and `instrument_source_str`.
     pitch, velocity : int, MIDI numbers
+        Key and velocity, 0 to 127.
     sample_rate : int, Hz
+        Sample rate of the audio file.
     qualities : tuple of str
         NSynth's `qualities_str`.
 
@@ -146,7 +148,7 @@ class NoteSet:
         if len(kept) < len(wanted):
             absent = sorted(wanted - {note.name for note in kept})
             raise ParameterError(
-                f"{len(absent)} of {len(wanted)} names aren't in {str(self.folder)!r} "
+                f"{len(absent)} of {len(wanted)} names not found in {str(self.folder)!r} "
                 f"(first: {absent[0]}); use the set that they were written for"
             )
         return NoteSet(self.folder, kept)
@@ -335,6 +337,7 @@ class SetWriter:
     folder : str or PathLike
         New or empty folder.
     sample_rate : int, Hz
+        Sample rate of all notes.
 
     Raises
     ------
@@ -377,6 +380,7 @@ class SetWriter:
         family, source : str
             Member of `FAMILIES` and of `SOURCES`.
         pitch, velocity : int, MIDI numbers
+            Key and velocity, 0 to 127.
         qualities : list of 10 ints
             Flags in the order of `QUALITIES`.
 

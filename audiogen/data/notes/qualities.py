@@ -26,7 +26,9 @@ def measure_qualities(waveform: np.ndarray, sample_rate: int, note_on_s: float) 
     Parameters
     ----------
     waveform : array [n_samples], float
+        Note from its attack on.
     sample_rate : int, Hz
+        Sample rate of the samples.
     note_on_s : float, s
         Time of the key's release.
 

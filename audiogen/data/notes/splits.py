@@ -30,6 +30,7 @@ class Split:
     by : "note" or "instrument"
         Unit of the split: with "instrument" all notes of one are in the same part.
     seed : int
+        Seed with which it was drawn.
     parts : dict[str, tuple[str, ...]]
         Names of the notes of each part, sorted, by the part's name.
     """
@@ -76,10 +77,13 @@ def draw_split(
     Parameters
     ----------
     notes : NoteSet
+        Notes that are split.
     by : "note" or "instrument"
+        Unit of the split.
     fractions : mapping from str to float
         Share of the notes (or instruments) in each part; positive, with sum 1.
     seed : int
+        Seed of the order.
 
     Returns
     -------
@@ -125,9 +129,11 @@ def split_for_training(
     Parameters
     ----------
     notes : NoteSet
+        Notes that are split.
     share : float
         Share that is held out if the split is drawn.
     seed : int
+        Seed of a split that is drawn.
     by : "note" or "instrument", optional
         Unit of the split. The default is that of the file. Without a file it is "instrument" if
         the share is at least one instrument, so that validation uses unseen sounds, else "note".
@@ -165,9 +171,13 @@ def hold_out_keys(
     Parameters
     ----------
     instruments : array [n], int
+        Index of each note's instrument.
     pitches : array [n], MIDI numbers
+        Key of each note.
     share : float
+        Share of the keys that is held out.
     draw : numpy Generator
+        Source of the random numbers.
 
     Returns
     -------

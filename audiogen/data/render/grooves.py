@@ -45,6 +45,7 @@ class RenderedGrooves:
     n_hits : int
         Number of hits that were played.
     minutes : float
+        Total length of the grooves.
     left_out : tuple of (str, str)
         Name of a file that was not used, and the reason.
     """
@@ -78,7 +79,9 @@ def render_grooves(
     n : int
         Number of grooves.
     seed : int
+        Seed of the random numbers.
     sample_rate : int, Hz
+        Sample rate of the grooves.
     licence : str
         Licence of the hits.
     progress : callable, optional
@@ -137,8 +140,11 @@ def groove(hits: Sequence[np.ndarray], sample_rate: int, rng: np.random.Generato
     Parameters
     ----------
     hits : sequence of array [n_samples]
+        Hits with a peak of 1.
     sample_rate : int, Hz
+        Sample rate of the samples.
     rng : numpy.random.Generator
+        Source of the random numbers.
 
     Returns
     -------
@@ -172,6 +178,7 @@ def euclidean(n_strokes: int, rotation: int) -> np.ndarray:
     Parameters
     ----------
     n_strokes : int, 0 to `N_STEPS`
+        Number of strokes in the bar.
     rotation : int
         Number of steps by which the pattern is earlier.
 

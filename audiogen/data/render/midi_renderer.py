@@ -32,6 +32,7 @@ def midi_file(
     Parameters
     ----------
     preset : FontPreset
+        Preset that every channel plays.
     events : iterable of (float, mido.Message)
         Seconds from the beginning, above 0, and the message; in order of time.
     volume : int

@@ -48,6 +48,7 @@ class Piece:
     score : str
         Name of the MIDI file.
     seconds : float
+        Length of the recording.
     cut : bool
         Whether the score is longer than the limit.
     """
@@ -65,6 +66,7 @@ class RenderedScores:
     Parameters
     ----------
     pieces : tuple of Piece
+        Rendered scores in the order of the arguments.
     left_out : tuple of (str, str)
         Name of a score that was not rendered, and the reason.
     """
@@ -107,6 +109,7 @@ def render_scores(
     program : int
         Program of the font's bank 0.
     sample_rate : int, Hz
+        Sample rate of the recordings.
     longest_s : float, s
         Time at which a longer score is stopped; its last notes decay.
     licence : str, optional

@@ -77,6 +77,7 @@ class SoundFont:
     Parameters
     ----------
     path : Path
+        File that the font was read from.
     data : bytes
         Whole file, with the effect sends of every zone set to 0, so that notes are dry.
     info : dict[str, str]

@@ -40,9 +40,11 @@ class RenderedInstrument:
     Parameters
     ----------
     preset : FontPreset
+        Preset that was rendered.
     waveforms : array [n_notes, n_samples], float32
         Full scale is 1; the gain is applied.
     pitches, velocities : array [n_notes], int, MIDI numbers
+        Key and velocity of each note.
     gain_db : float, dB
         Gain of the whole instrument, by which its loudest note peaks at `PEAK`.
     n_silent : int
@@ -180,9 +182,11 @@ def render_soundfont(
     programs : sequence of int, 0 to 127
         Programs of bank 0; the default is all pitched ones of the font.
     velocities : sequence of int, 1 to 127
+        Velocities at which each key is rendered.
     pitches : tuple[int, int], MIDI numbers
         Lowest and highest, both included.
     sample_rate : int, Hz
+        Sample rate of the notes.
     max_transpose_semitones : float
         Largest distance of a key from a recorded one. Fonts whose samples declare a wrong sample
         rate need more than the default, because their recorded keys are wrong, too.
