@@ -24,9 +24,9 @@ def bench(
 ) -> None:
     """Measure speed on this machine, ours and a peer's in turn, on one core.
 
-    Each result is printed as it is measured: the time of one call, the ratio of the peer's time to
-    ours with its quartiles, and the ratio that the project promises. Jobs that take much memory
-    run by name only.
+    Each result is printed as it is measured: the time of one call, the ratio of
+    the peer's time to ours with its quartiles, and the ratio that the project
+    promises. Jobs that take much memory run by name only.
     """
     import difflib
     import json

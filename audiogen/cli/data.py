@@ -21,8 +21,8 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 Table = Annotated[
     Path | None,
     typer.Option(
-        help="Table file,pitch[,velocity][,instrument], with pitches such as C#3 or 60.",
-        show_default="a .csv in the folder with such a first line",
+        help="CSV table of file, pitch (C#3 or 60), and optionally velocity, instrument.",
+        show_default="a .csv in the folder",
     ),
 ]
 
@@ -64,8 +64,9 @@ def soundfont(
 ) -> None:
     """Render a soundfont into a note set in NSynth's layout.
 
-    Keys far from any recorded key and silent notes are left out. Beside examples.json and audio/
-    the set has font.toml, with its source and settings, and split.json.
+    Keys far from any recorded key and silent notes are left out. Beside
+    examples.json and audio/ the set has font.toml, with its source and
+    settings, and split.json.
     """
     from audiogen.data.render.soundfont import render_soundfont
 
@@ -106,8 +107,8 @@ def midi(
 ) -> None:
     """Render MIDI scores with one instrument of a soundfont, without effects.
 
-    Unreadable scores are named and left out. Beside the wav files the folder has source.toml, with
-    their source and settings.
+    Unreadable scores are named and left out. Beside the wav files the folder
+    has source.toml, with their source and settings.
     """
     from audiogen.data.render.scores import render_scores
 
@@ -139,9 +140,10 @@ def grooves(
 ) -> None:
     """Render grooves from drum hits, as training data for a SampleRNN.
 
-    A groove is eight bars of three to five hits in Euclidean rhythms, with a random tempo and
-    swing. Unreadable files are named and left out; long ones are cut. Beside the wav files the
-    folder has source.toml, with their source and settings.
+    A groove is eight bars of three to five hits in Euclidean rhythms, with a
+    random tempo and swing. Unreadable files are named and left out; long ones
+    are cut. Beside the wav files the folder has source.toml, with their source
+    and settings.
     """
     from audiogen.data.render.grooves import render_grooves
 
@@ -183,11 +185,12 @@ def folder(
 ) -> None:
     """Make a note set from your own samples: one-shots or long takes, of any format and rate.
 
-    Silence is cut and takes are split into notes. Pitch, velocity and round robin come from file
-    names (C#3, F#7v10, _060_, Bb2_vel90_rr2) or a table; other pitches are measured. Each
-    subfolder is an instrument. report.json and report.png describe each note and what was left
-    out. SAMPLES is not changed. A second start reads the set from the cache ($AUDIOGEN_CACHE,
-    usually ~/.cache/audiogen).
+    Silence is cut and takes are split into notes. Pitch, velocity and round
+    robin come from file names (C#3, F#7v10, _060_, Bb2_vel90_rr2) or a table;
+    other pitches are measured. Each subfolder is an instrument. report.json and
+    report.png describe each note and what was left out. SAMPLES is not changed.
+    A second start reads the set from the cache ($AUDIOGEN_CACHE, usually
+    ~/.cache/audiogen).
     """
     from audiogen.core.atomic_write import require_new
     from audiogen.errors import ParameterError

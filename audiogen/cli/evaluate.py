@@ -68,9 +68,10 @@ def evaluate(
 ) -> None:
     """Measure the sound of a preset, beside real sounds.
 
-    For a preset that plays notes: pitch, level, faults, and distances to real notes. For an
-    unconditional preset: level, tonality, speech, clicks at continuations, and whether a long
-    stream collapses into silence, a cycle or noise.
+    For a preset that plays notes: pitch, level, faults, and distances to real
+    notes. For an unconditional preset: level, tonality, speech, clicks at
+    continuations, and whether a long stream collapses into silence, a cycle or
+    noise.
     """
     from rich.console import Console
     from rich.table import Table

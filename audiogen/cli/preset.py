@@ -28,8 +28,9 @@ def verify(
 ) -> None:
     """Verify a preset's fields, weights and previews, and the level and pitch of each timbre.
 
-    A preset fails if a timbre is silent or clips, or if more than 10 % of its notes are out of
-    tune. The exit status is then 2, with a line for each fault.
+    A preset fails if a timbre is silent or clips, or if more than 10 % of its
+    notes are out of tune. The exit status is then 2, with a line for each
+    fault.
     """
     _report(_verify(preset))
 
