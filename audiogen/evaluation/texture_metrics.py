@@ -1,4 +1,4 @@
-"""Numbers for long streams of sound: whether they stay alive, how much is speech, how tonal."""
+"""Metrics of freely generated sound: silence, cycles and noise in streams, speech, tonality."""
 
 from __future__ import annotations
 
@@ -8,42 +8,45 @@ from typing import Any
 
 import numpy as np
 
-from audiogen.errors import MissingPackageError, ParameterError
+from audiogen.core.packages import require_package
+from audiogen.errors import ParameterError
 from audiogen.evaluation.metrics import SILENCE_DB, level_db
 
 WINDOW_S = 10.0
-QUIET_SHARE = 0.95  # of a window's blocks
-CYCLE = 0.98  # autocorrelation; a cycle under noise 17 dB weaker has it
-LEAST_FLUX = 0.01  # less is a tone that stands still
-NOISE_S = 0.5  # of flat spectrum in a row
-FLAT, NOT_FLAT = 0.4, 0.2  # spectral flatness; white noise has 0.56
+QUIET_SHARE = 0.95  # of a silent window's blocks that are below -60 dBFS
+MIN_CYCLE_CORRELATION = 0.98  # reached by a cycle with noise 17 dB below it
+MIN_FLUX = 0.01  # below, a window is a steady tone
+MIN_NOISE_S = 0.5  # of consecutive flat spectra
+# Spectral flatness of noise, and of a stream without noise; white noise has 0.56.
+NOISE_FLATNESS, TONAL_FLATNESS = 0.4, 0.2
 
-_BLOCK_S = 0.05  # for flatness and level over time
-_FRAME_S = 0.128  # for flux and peaks; a Hann window resolves harmonics 32 Hz apart
+_BLOCK_S = 0.05  # of flatness and level
+_FRAME_S = 0.128  # of flux and peaks; a Hann window resolves harmonics 32 Hz apart
 _CYCLE_PART_S = 1.0
-_LONGEST_CYCLE_S = 4.0
-_PEAK_DB = 12.0  # above the median of the bins within 250 Hz; in noise one bin in 5000 is
-_AUDIBLE_DB = 40.0  # below the loudest frame
+_MAX_CYCLE_S = 4.0
+_PEAK_DB = 12.0  # above the median of the bins within 250 Hz; in noise one bin in 5000 reaches it
+_AUDIBLE_RANGE_DB = 40.0  # below the loudest frame
 
 
 @dataclass(frozen=True)
 class Window:
-    """A stretch of a stream.
+    """Measurements of a window of a stream.
 
     Parameters
     ----------
-    start_s : float
+    start_s : float, s
+        Time from the beginning of the stream.
     level_db : float, dBFS
-        Root mean square, the mean taken off.
-    flux : float
-        Spectral flux, 0 (stands still) to 1; see `spectral_flux`.
-    cycle : float
-        How well the stretch repeats itself with its best period, in the second (or the period,
-        if that is longer) where it does so least: a normalised autocorrelation, -1 to 1.
+        Root mean square without DC.
+    flux : float, 0 to 1
+        Spectral flux; see `spectral_flux`.
+    cycle : float, -1 to 1
+        Normalised autocorrelation at the best period, in the second (or the period, if longer)
+        where it is lowest.
     noise_s : float, s
-        Longest run of flat spectrum that isn't quieter than the stream as a whole.
+        Longest run of flat spectra that are not quieter than the stream.
     faults : tuple of str
-        Of "silence", "cycle" and "noise".
+        Subset of "silence", "cycle" and "noise".
     """
 
     start_s: float
@@ -56,23 +59,24 @@ class Window:
 
 @dataclass(frozen=True)
 class Life:
-    """What `alive` found.
+    """Result of `alive`.
 
     Parameters
     ----------
     windows : tuple of Window
+        Windows in the order of time.
     """
 
     windows: tuple[Window, ...]
 
     @property
     def alive(self) -> bool:
-        """Whether no window has a fault."""
+        """True if no window has a fault."""
         return not any(window.faults for window in self.windows)
 
     @property
     def verdict(self) -> str:
-        """One line: "alive", or the faults and when each first appears."""
+        """One line: "alive", or the faults and the first time of each."""
         first: dict[str, float] = {}
         for window in self.windows:
             for fault in window.faults:
@@ -83,23 +87,23 @@ class Life:
 
 
 def alive(samples: np.ndarray, sample_rate: int, *, window_s: float = WINDOW_S) -> Life:
-    """Find out whether a long stream goes on, or fell into silence, a fixed cycle or noise.
+    """Detect whether a long stream has collapsed into silence, a fixed cycle or noise.
 
-    A window is silent when its root mean square lies below -60 dBFS, or that of 95 of 100 blocks
-    of 50 ms does: a click in it is no life. It is in a cycle when there
-    is a period of up to 4 s with which all of it repeats itself with a correlation above 0.98, or
-    when its spectral flux is below 0.01; so is a tone held all the while. It has
-    noise when for half a second or more the spectrum is as flat as that of white noise and the
-    level within 6 dB of the stream's median or above it. In streams that are noise all along,
-    noise isn't a fault.
+    A window is silent if its root mean square, or that of 95 % of its blocks of 50 ms, is below
+    -60 dBFS: a click does not count. It is a cycle if all of it repeats with a period of up to 4 s
+    and a correlation above 0.98, or if its spectral flux is below 0.01, as that of a steady tone.
+    It has noise if for half a second or more the spectrum is as flat as that of white noise at a
+    level of at least 6 dB below the stream's median. Noise is not a fault of a stream that is
+    noise throughout.
 
     Parameters
     ----------
-    samples : ndarray[n_samples], float
+    samples : array [n_samples], float
         Full scale is 1.
     sample_rate : int, Hz
+        Sample rate of the samples.
     window_s : float, s
-        The last window ends with the stream and may overlap the one before.
+        Length of a window. The last one ends with the stream and may overlap the one before.
 
     Returns
     -------
@@ -108,7 +112,7 @@ def alive(samples: np.ndarray, sample_rate: int, *, window_s: float = WINDOW_S) 
     Raises
     ------
     ParameterError
-        If the samples aren't one-dimensional and finite, or don't fill 2 seconds.
+        If the samples are not one-dimensional and finite, or shorter than 2 s.
 
     Examples
     --------
@@ -119,8 +123,8 @@ def alive(samples: np.ndarray, sample_rate: int, *, window_s: float = WINDOW_S) 
     samples = _checked(samples)
     if window_s < 2 or len(samples) < 2 * sample_rate:
         raise ParameterError(
-            f"{len(samples) / sample_rate:g} s of samples and window_s={window_s}: 2 s or more of "
-            "each are wanted"
+            f"{len(samples) / sample_rate:g} s of samples and window_s={window_s} must be 2 s or "
+            "more each"
         )
     length = min(round(window_s * sample_rate), len(samples))
     starts = [*range(0, len(samples) - length, length), len(samples) - length]
@@ -130,10 +134,10 @@ def alive(samples: np.ndarray, sample_rate: int, *, window_s: float = WINDOW_S) 
     levels = [_block_levels(part, block) for part in parts]
     sounding = np.concatenate(levels)[np.concatenate(levels) > SILENCE_DB]
     loud_db = float(np.median(sounding)) - 6 if len(sounding) else 0.0
-    noise_all_along = min(float(np.median(part)) for part in flatness) > NOT_FLAT
+    is_noise_stream = min(float(np.median(part)) for part in flatness) > TONAL_FLATNESS
     windows = []
     for start, part, flat, level in zip(starts, parts, flatness, levels, strict=True):
-        noise_s = _longest_run((flat > FLAT) & (level >= loud_db)) * _BLOCK_S
+        noise_s = _longest_run((flat > NOISE_FLATNESS) & (level >= loud_db)) * _BLOCK_S
         centred = part - part.mean()
         part_db = level_db(centred)
         quiet = _block_levels(centred, block) < SILENCE_DB
@@ -141,31 +145,32 @@ def alive(samples: np.ndarray, sample_rate: int, *, window_s: float = WINDOW_S) 
         flux, cycle = spectral_flux(part, sample_rate), _cycle(part, sample_rate)
         faults = {
             "silence": silent,
-            "cycle": not silent and (cycle > CYCLE or flux < LEAST_FLUX),
-            "noise": not noise_all_along and noise_s >= NOISE_S,
+            "cycle": not silent and (cycle > MIN_CYCLE_CORRELATION or flux < MIN_FLUX),
+            "noise": not is_noise_stream and noise_s >= MIN_NOISE_S,
         }
-        found = tuple(name for name, fault in faults.items() if fault)
-        windows.append(Window(start / sample_rate, part_db, flux, cycle, noise_s, found))
+        names = tuple(name for name, is_fault in faults.items() if is_fault)
+        windows.append(Window(start / sample_rate, part_db, flux, cycle, noise_s, names))
     return Life(tuple(windows))
 
 
 def spectral_flux(samples: np.ndarray, sample_rate: int) -> float:
-    """Return how much the spectrum changes from one frame to the next, from 0 to 1.
+    """Return the normalised spectral flux, from 0 (a steady spectrum) to 1.
 
-    The sum of |m_t - m_(t-1)| over that of m_t + m_(t-1), over all bins and frames of the
-    magnitudes m: Hann windows of 128 ms, overlapping by half. A steady sine has 0.00, white noise
-    0.29, sounds that share no bins with what went before 1; silence has 0.
+    The sum of |m_t - m_(t-1)| divided by that of m_t + m_(t-1), over all bins and frames of the
+    magnitudes m, with Hann windows of 128 ms that overlap by half. A steady sine has 0.00, white
+    noise 0.29, frames without common bins 1, silence 0.
 
     Parameters
     ----------
-    samples : ndarray[n_samples], float
+    samples : array [n_samples], float
         At least two frames.
     sample_rate : int, Hz
+        Sample rate of the samples.
 
     Raises
     ------
     ParameterError
-        If the samples aren't one-dimensional and finite, or are too few.
+        If the samples are not one-dimensional and finite, or too few.
     """
     n_fft = round(_FRAME_S * sample_rate)
     samples = _checked(samples, 2 * n_fft)
@@ -176,16 +181,16 @@ def spectral_flux(samples: np.ndarray, sample_rate: int) -> float:
 
 @dataclass(frozen=True)
 class Tonality:
-    """What `tonality` found.
+    """Result of `tonality`.
 
     Parameters
     ----------
     flatness : float
-        0 for a sine, 0.56 for white noise.
+        Spectral flatness: 0 for a sine, 0.56 for white noise.
     peak_share : float
-        1 for a sine, about 0 for white noise.
+        Share of the power in peaks: 1 for a sine, about 0 for white noise.
     held_share : float
-        1 for a sine, less for a voice that glides.
+        Share of the power in steady peaks: 1 for a sine, less for a voice that glides.
     """
 
     flatness: float
@@ -194,84 +199,88 @@ class Tonality:
 
 
 def tonality(samples: np.ndarray, sample_rate: int) -> Tonality:
-    """Measure how much of a sound is tones, and how much of it tones that are held.
+    """Measure the shares of a sound's power in tones and in steady tones.
 
-    Frames of 128 ms (Hann, overlapping by half), from 50 Hz to 0.8 of half the sample rate.
-    `flatness` is the geometric over the arithmetic mean of the power, the median over all frames
-    within 40 dB of the loudest. `peak_share` is the share of all power that lies in peaks: local
-    maxima 12 dB or more above the median of the bins within 250 Hz, with the two bins on either
-    side of them that the window spreads a sine over. `held_share` is the share of all power in
-    those peaks that stand still: 128 ms before or after, there is one within a bin (8 Hz).
+    Frames have 128 ms (Hann windows that overlap by half) and range from 50 Hz to 0.8 of half the
+    sample rate. `flatness` is the geometric divided by the arithmetic mean of the power, as median
+    over the frames within 40 dB of the loudest. `peak_share` is the share of the power in peaks:
+    local maxima at least 12 dB above the median of the bins within 250 Hz, with the two bins on
+    either side over which the window spreads a sine. `held_share` is the share of the power in
+    peaks with another one within a bin (8 Hz) 128 ms before or after.
 
     Parameters
     ----------
-    samples : ndarray[n_samples], float
+    samples : array [n_samples], float
         At least two frames.
     sample_rate : int, Hz
+        Sample rate of the samples.
 
     Returns
     -------
     Tonality
-        Both NaN for silence.
+        All NaN for silence.
 
     Raises
     ------
     ParameterError
-        If the samples aren't one-dimensional and finite, or are too few.
+        If the samples are not one-dimensional and finite, or too few.
+    MissingPackageError
+        If scipy is not installed.
 
     References
     ----------
     Johnston, "Transform coding of audio signals using perceptual noise criteria", IEEE JSAC 6,
     1988, for the flatness.
     """
-    from scipy.ndimage import binary_dilation, median_filter
-
+    ndimage = require_package("scipy.ndimage", "train", "measuring tonality")
     n_fft = round(_FRAME_S * sample_rate)
     samples = _checked(samples, 2 * n_fft)
     power = _power(samples, n_fft, n_fft // 2, sample_rate)
     total = power.sum(axis=1)
     if total.max() < 1e-20:
         return Tonality(float("nan"), float("nan"), float("nan"))
-    audible = total > total.max() * 10 ** (-_AUDIBLE_DB / 10)
-    around = median_filter(power, size=(1, 2 * round(250 * _FRAME_S) + 1), mode="nearest")
+    audible = total > total.max() * 10 ** (-_AUDIBLE_RANGE_DB / 10)
+    around = ndimage.median_filter(power, size=(1, 2 * round(250 * _FRAME_S) + 1), mode="nearest")
     inside = power[:, 1:-1]
     peaks = np.zeros(power.shape, bool)
     peaks[:, 1:-1] = (inside >= power[:, :-2]) & (inside >= power[:, 2:])
     peaks &= power > 10 ** (_PEAK_DB / 10) * around
-    near = binary_dilation(peaks, np.ones((1, 3), bool))
+    near = ndimage.binary_dilation(peaks, np.ones((1, 3), bool))
     held = np.zeros(power.shape, bool)
-    held[2:] |= peaks[2:] & near[:-2]  # two frames on, nothing overlaps
+    held[2:] |= peaks[2:] & near[:-2]  # two frames later, nothing overlaps
     held[:-2] |= peaks[:-2] & near[2:]
 
-    def share(of: np.ndarray) -> float:
-        return float(np.sum(power[binary_dilation(of, np.ones((1, 5), bool))]) / total.sum())
+    def share(bins: np.ndarray) -> float:
+        spread = ndimage.binary_dilation(bins, np.ones((1, 5), bool))
+        return float(np.sum(power[spread]) / total.sum())
 
     return Tonality(float(np.median(_flatness(power[audible]))), share(peaks), share(held))
 
 
 def speech_share(samples: np.ndarray, sample_rate: int) -> float:
-    """Return the share of the time that a voice activity detector takes for speech.
+    """Return the share of the time in which a voice activity detector finds speech.
 
-    The detector is Silero VAD with its own settings (probability 0.5, at least 250 ms of speech,
-    pauses from 100 ms on). It hears the samples at 16 kHz with their peak at 0.9.
+    The detector is Silero VAD with its default settings (probability 0.5, at least 250 ms of
+    speech, pauses from 100 ms). Its input is the sound at 16 kHz with its peak at 0.9.
 
     Parameters
     ----------
-    samples : ndarray[n_samples], float
+    samples : array [n_samples], float
         Full scale is 1.
     sample_rate : int, Hz
+        Sample rate of the samples.
 
     Returns
     -------
-    float
-        0 to 1; 0 if the peak lies below -60 dBFS.
+    float, 0 to 1
+        Share of speech; 0 if the peak is below -60 dBFS.
 
     Raises
     ------
     ParameterError
-        If the samples aren't one-dimensional and finite, or there are none.
+        If the samples are not one-dimensional and finite, or there are none.
     MissingPackageError
-        If silero-vad isn't installed.
+        If silero-vad is not installed.
 
     References
     ----------
@@ -298,21 +307,15 @@ def speech_share(samples: np.ndarray, sample_rate: int) -> float:
 
 @cache
 def _detector() -> Any:
-    """Load Silero VAD, and leave torch's number of threads as it was: its import sets 1."""
+    """Load Silero VAD, and restore torch's number of threads, which its import sets to 1."""
     import warnings
 
-    try:
-        import torch
-
-        n_threads = torch.get_num_threads()
-        import silero_vad
-    except ImportError as error:
-        raise MissingPackageError(
-            'the share of speech needs silero-vad: pip install "audiogen-synth[eval]"'
-        ) from error
+    torch = require_package("torch", "train", "measuring the share of speech")
+    n_threads = torch.get_num_threads()
+    silero_vad = require_package("silero_vad", "eval", "measuring the share of speech")
     torch.set_num_threads(n_threads)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript, which its model is
+        warnings.simplefilter("ignore", DeprecationWarning)  # its model is TorchScript
         return silero_vad.load_silero_vad()
 
 
@@ -320,8 +323,8 @@ def _checked(samples: np.ndarray, n_min: int = 1) -> np.ndarray:
     samples = np.asarray(samples, np.float64)
     if samples.ndim != 1 or len(samples) < n_min or not np.all(np.isfinite(samples)):
         raise ParameterError(
-            f"samples of shape {samples.shape} must have one dimension, {n_min} or more of them, "
-            "all finite"
+            f"samples of shape {samples.shape} must be finite, in one dimension, and {n_min} or "
+            "more"
         )
     return samples
 
@@ -329,9 +332,10 @@ def _checked(samples: np.ndarray, n_min: int = 1) -> np.ndarray:
 def _power(
     samples: np.ndarray, n_fft: int, hop_length: int, sample_rate: int | None = None
 ) -> np.ndarray:
-    """Return the power [n_frames, n_bins] under Hann windows; with a rate, of the middle bins.
+    """Return the power [n_frames, n_bins] with Hann windows.
 
-    Those are from 50 Hz to 0.8 of half the rate: below lies DC, above what resampling cuts off.
+    With a sample rate, the bins are from 50 Hz to 0.8 of half the rate: DC lies below, and the
+    band above may be empty after resampling.
     """
     frames = np.lib.stride_tricks.sliding_window_view(samples, n_fft)[::hop_length]
     power = np.square(np.abs(np.fft.rfft(frames * np.hanning(n_fft))))
@@ -342,7 +346,7 @@ def _power(
 
 
 def _flatness(power: np.ndarray) -> np.ndarray:
-    """Return the geometric over the arithmetic mean of each row; 0 where there is nothing."""
+    """Return the geometric divided by the arithmetic mean of each row; 0 for silence."""
     mean = power.mean(axis=1)
     floor = 1e-12 * mean[:, None] + 1e-30
     geometric = np.exp(np.mean(np.log(power + floor), axis=1))
@@ -362,14 +366,14 @@ def _longest_run(flags: np.ndarray) -> int:
 
 
 def _cycle(samples: np.ndarray, sample_rate: int) -> float:
-    """Return the correlation with the samples a period later, in the part where it is least.
+    """Return the correlation with the samples a period later, in the part where it is lowest.
 
-    The period is the one with the highest normalised autocorrelation, of all behind the first
-    that correlates negatively: nearer ones only say that the sound has low frequencies.
+    The period is the lag with the highest normalised autocorrelation beyond the first negative
+    one. Shorter lags correlate in any sound with low frequencies.
     """
     x = samples - samples.mean()
     n = len(x)
-    longest = min(round(_LONGEST_CYCLE_S * sample_rate), n // 2)
+    longest = min(round(_MAX_CYCLE_S * sample_rate), n // 2)
     n_fft = 1 << (n + longest).bit_length()
     spectrum = np.fft.rfft(x, n_fft)
     products = np.fft.irfft(np.square(np.abs(spectrum)), n_fft)[: longest + 1]
@@ -381,13 +385,13 @@ def _cycle(samples: np.ndarray, sample_rate: int) -> float:
     if energy[n] < 1e-12 * n or not len(negative):
         return 0.0
     lag = int(negative[0] + np.argmax(correlation[negative[0] :]))
-    # A shorter part than a period might hear only the rest in it.
+    # A part shorter than a period might hold only a pause.
     part = min(max(round(_CYCLE_PART_S * sample_rate), lag), n - lag)
     starts = [*range(0, n - lag - part, part), n - lag - part]
-    found = []
+    correlations = []
     for start in starts:
         a, b = x[start : start + part], x[start + lag : start + lag + part]
         norm_ab = float(np.sqrt(np.sum(a * a) * np.sum(b * b)))
-        # Silence repeats nothing.
-        found.append(float(np.sum(a * b)) / norm_ab if norm_ab > 1e-6 * part else 0.0)
-    return min(found)
+        # Silence does not count as repetition.
+        correlations.append(float(np.sum(a * b)) / norm_ab if norm_ab > 1e-6 * part else 0.0)
+    return min(correlations)

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from audiogen.data import NoteSet, SetWriter, read_notes
-from audiogen.data.source_toml import OF_NOTES, toml_text
+from audiogen.data.source_toml import NOTES_TOML, toml_text
 from audiogen.errors import ParameterError, ShapeError
 from audiogen.evaluation import Report, evaluate_notes
-from audiogen.evaluation.report import PICTURE, REPORT, _draw_real, check_folder, summarise
+from audiogen.evaluation.note_report import _draw_real, summarise
+from audiogen.evaluation.report_files import PICTURE, REPORT, check_folder
 from audiogen.evaluation.timbre_features import note_features
 
 pytestmark = pytest.mark.skipif(
@@ -68,7 +69,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> NoteSet:
                         qualities=[0] * 10,
                     )
         bass = {"instrument_str": "bass_electronic_033", "program": 33}
-        writer.add_text(OF_NOTES, toml_text("Of a test.", {}, "instruments", [bass]))
+        writer.add_text(NOTES_TOML, toml_text("Of a test.", {}, "instruments", [bass]))
     return read_notes(folder)
 
 
@@ -147,7 +148,7 @@ def test_instruments_are_known_by_the_names_that_presets_give_them(real, tmp_pat
         {"instrument_str": name, "name": "Bell, soft" if "vocal" in name else "Bell (soft)"}
         for name in real.instruments
     ]
-    (folder / OF_NOTES).write_text(toml_text("Of a test.", {}, "instruments", said))
+    (folder / NOTES_TOML).write_text(toml_text("Of a test.", {}, "instruments", said))
     timbres = [
         SimpleNamespace(name=name, family="synth_lead", program=52)
         for name in ("bell-soft-3", "bell-soft", "bell-soft-2")
@@ -251,7 +252,7 @@ def test_bad_arguments_are_named(tmp_path):
             evaluate(**options)
     with pytest.raises(ParameterError, match="0 timbres"):
         evaluate_notes(tone, [], pitch_range=(60, 61), sample_rate=RATE)
-    with pytest.raises(ShapeError, match=r"render gave shape \(2, 10\)"):
+    with pytest.raises(ShapeError, match=r"render returned shape \(2, 10\)"):
         evaluate(lambda *note: np.zeros((2, 10)))
     (tmp_path / "file").write_text("")
     with pytest.raises(ParameterError, match="can't be made"):

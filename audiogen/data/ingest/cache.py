@@ -1,4 +1,4 @@
-"""Where things that can be made again are kept, under names that say what they were made from."""
+"""Cache of note sets, in folders named by a hash of their files and settings."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-_BLOCK = 1 << 20  # bytes read at once
+_BLOCK = 1 << 20  # bytes
 
 
 def cache_folder() -> Path:
-    """Return the folder of this user's cache: ``$AUDIOGEN_CACHE``, or where the system has caches.
+    """Return the user's cache folder: ``$AUDIOGEN_CACHE``, or the system's place for caches.
 
-    That is ``$XDG_CACHE_HOME/audiogen`` (usually ``~/.cache/audiogen``),
-    ``~/Library/Caches/audiogen`` on macOS, ``%LOCALAPPDATA%\\audiogen\\Cache`` on Windows.
+    The latter is ``$XDG_CACHE_HOME/audiogen`` (usually ``~/.cache/audiogen``),
+    ``~/Library/Caches/audiogen`` on macOS and ``%LOCALAPPDATA%\\audiogen\\Cache`` on Windows.
     """
     named = os.environ.get("AUDIOGEN_CACHE")
     if named:
@@ -31,26 +31,26 @@ def cache_folder() -> Path:
 
 
 def content_hash(folder: Path, paths: Iterable[Path], settings: Mapping[str, Any]) -> str:
-    """Return a name for what files and settings make: 32 digits that change with any of them.
+    """Return a hash of files and settings, 32 hexadecimal digits.
 
     Parameters
     ----------
     folder : Path
-        What the files' names are relative to; where it lies doesn't count.
+        Folder that the files' names are relative to; its own place is not hashed.
     paths : iterable of Path
-        A file that can't be read counts by its name alone.
+        Files; an unreadable one counts by its name alone.
     settings : mapping
-        Of what JSON can hold.
+        Values that JSON can hold.
     """
-    whole = hashlib.sha256(json.dumps(dict(settings), sort_keys=True).encode())
+    total = hashlib.sha256(json.dumps(dict(settings), sort_keys=True).encode())
     for path in sorted(paths):
-        part = hashlib.sha256()
+        content = hashlib.sha256()
         try:
             with path.open("rb") as file:
                 while block := file.read(_BLOCK):
-                    part.update(block)
+                    content.update(block)
         except OSError:
-            part.update(b"unreadable")
+            content.update(b"unreadable")
         name = path.relative_to(folder).as_posix().encode(errors="surrogateescape")
-        whole.update(b"%d:%s%s" % (len(name), name, part.digest()))
-    return whole.hexdigest()[:32]
+        total.update(b"%d:%s%s" % (len(name), name, content.digest()))
+    return total.hexdigest()[:32]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from audiogen.errors import MissingPackageError, ParameterError
-from audiogen.evaluation import texture
-from audiogen.evaluation.texture import alive, spectral_flux, speech_share, tonality
+from audiogen.evaluation import texture_metrics
+from audiogen.evaluation.texture_metrics import alive, spectral_flux, speech_share, tonality
 
 RATE = 16000
 needs_detector = pytest.mark.skipif(
@@ -269,7 +269,7 @@ def test_detector_leaves_torchs_threads_alone():
     code = (
         "import torch; torch.set_num_threads(3)\n"
         "import numpy as np\n"
-        "from audiogen.evaluation.texture import speech_share\n"
+        "from audiogen.evaluation.texture_metrics import speech_share\n"
         "speech_share(np.ones(16000), 16000)\n"
         "print(torch.get_num_threads())"
     )
@@ -279,7 +279,7 @@ def test_detector_leaves_torchs_threads_alone():
 
 def test_missing_detector_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "silero_vad", None)
-    texture._detector.cache_clear()
+    texture_metrics._detector.cache_clear()
     with pytest.raises(MissingPackageError, match=r"audiogen-synth\[eval\]"):
         speech_share(melody(1), RATE)
 

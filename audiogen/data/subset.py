@@ -1,4 +1,4 @@
-"""A few of many, from all over them."""
+"""Evenly spaced subsets."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 Item = TypeVar("Item")
 
 
-def evenly(items: Sequence[Item], n: int) -> list[Item]:
-    """At most n of the items, in their order, the first and the last among them.
+def evenly_spaced(items: Sequence[Item], n: int) -> list[Item]:
+    """Return at most n of the items, in their order, the first and the last among them.
 
     Examples
     --------
-    >>> evenly("abcdefg", 3), evenly("ab", 3)
+    >>> evenly_spaced("abcdefg", 3), evenly_spaced("ab", 3)
     (['a', 'd', 'g'], ['a', 'b'])
     """
     n = min(n, len(items))

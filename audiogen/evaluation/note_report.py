@@ -1,9 +1,7 @@
-"""A report on a set of timbres: random notes measured, beside real notes measured alike."""
+"""Report on the notes of a preset: measurements of random notes and of real ones."""
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from os import PathLike
@@ -12,15 +10,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from audiogen.core.atomic_write import write_whole, written_whole
+from audiogen.audio.pitch import Tracker, note_pitch
 from audiogen.data.notes.nsynth import NoteInfo, NoteSet
-from audiogen.data.source_toml import described_in, program_of, read_source, timbre_names
+from audiogen.data.source_toml import instrument_entries, program_of, read_source, timbre_names
 from audiogen.errors import ParameterError, ShapeError
 from audiogen.evaluation import metrics
-from audiogen.evaluation.pitch import Tracker, note_pitch
+from audiogen.evaluation.report_files import json_text, write_report
 from audiogen.evaluation.timbre_features import (
-    FEWEST_FOR_DISTANCES,
     HOLD_S,
+    MIN_NOTES_FOR_DISTANCES,
     Distance,
     distances,
     note_features,
@@ -28,15 +26,15 @@ from audiogen.evaluation.timbre_features import (
 )
 
 VELOCITIES = (50, 90, 127)
-REPORT, PICTURE = "report.json", "spectrograms.png"
-_MOST_PAIRS = 8
+_MAX_PAIRS = 8
 
-# Timbre, pitch (MIDI number), velocity (0..1) and seconds held become a waveform [n_samples].
+# Function of timbre, pitch (MIDI number), velocity (0 to 1) and seconds until the release of the
+# key; returns a waveform [n_samples].
 Render = Callable[[str, int, float, float], np.ndarray]
 
 
 class TimbreLike(Protocol):
-    """What the report wants to know of a timbre; `program` finds its real notes."""
+    """Timbre of a preset; its real notes are those of its `program`."""
 
     @property
     def name(self) -> str: ...
@@ -48,22 +46,26 @@ class TimbreLike(Protocol):
 
 @dataclass(frozen=True)
 class NoteMeasures:
-    """One note, measured.
+    """Measurements of one note.
 
     Parameters
     ----------
     timbre : str
+        Timbre, or instrument of a real note.
     pitch : int, MIDI number
-        As asked for.
-    velocity : int, MIDI
+        Pitch asked for.
+    velocity : int, 1 to 127
+        Velocity asked for.
     measured_pitch : float, MIDI number
-        NaN where the tracker found none.
+        NaN if the tracker found no pitch.
     level_db, peak_db : float, dBFS
+        Root mean square and peak.
     dc : float
         `metrics.dc_offset`.
     click : float
         `metrics.click_ratio`.
     silent, finite : bool
+        Whether the peak is below -60 dBFS, and whether all samples are finite.
     """
 
     timbre: str
@@ -80,20 +82,24 @@ class NoteMeasures:
 
 @dataclass(frozen=True)
 class Report:
-    """What came out of an evaluation.
+    """Result of `evaluate_notes`.
 
     Parameters
     ----------
     generated : tuple of NoteMeasures
+        Measurements of rendered notes.
     real : tuple of NoteMeasures
         Empty without real notes.
     distances : dict[str, Distance]
-        By name; empty for few notes, see `colour.distances`.
-    pairs : tuple of (str, ndarray, ndarray)
+        Distances by name; empty for few notes, see `timbre_features.distances`.
+    pairs : tuple of (str, array, array)
         Title, real and generated waveform of the same timbre, pitch and velocity.
     sample_rate : int, Hz
+        Sample rate of the waveforms.
     seed : int
+        Seed of the draw.
     tracker : str
+        Pitch tracker that was used.
     """
 
     generated: tuple[NoteMeasures, ...]
@@ -105,7 +111,7 @@ class Report:
     tracker: str
 
     def table(self) -> list[tuple[str, str, str]]:
-        """Return rows of (what, generated, real), ready to print."""
+        """Return rows of (quantity, generated, real) as text."""
         ours, real = summarise(self.generated), summarise(self.real)
         rows = []
         for key, (title, form) in _ROWS.items():
@@ -113,11 +119,11 @@ class Report:
         for name, distance in self.distances.items():
             title = f"{name} to real notes"
             rows.append((title, f"{distance.to_real:.3g}", f"{distance.among_real:.3g}"))
-            rows.append((f"{name}, phases made random", f"{distance.random_phase:.3g}", "-"))
+            rows.append((f"{name}, with random phases", f"{distance.random_phase:.3g}", "-"))
         return rows
 
     def measured(self) -> dict[str, float]:
-        """What a preset's card says: numbers by the names that ``[measured]`` has."""
+        """Return the numbers for the ``[measured]`` table of a preset."""
         card: dict[str, float] = {"evaluated_notes": len(self.generated)}
         for prefix, notes in (("", self.generated), ("real_", self.real)):
             summary = summarise(notes)
@@ -130,7 +136,7 @@ class Report:
         return {key: round(float(value), 4) for key, value in card.items() if np.isfinite(value)}
 
     def to_json(self) -> str:
-        """Return everything but the sound as JSON; NaN becomes null."""
+        """Return everything but the waveforms as JSON; NaN becomes null."""
         names = sorted({note.timbre for note in self.generated})
         content = {
             "format": 1,
@@ -154,101 +160,44 @@ class Report:
             "notes": [asdict(note) for note in self.generated],
             "real_notes": [asdict(note) for note in self.real],
         }
-        return json_of(content)
+        return json_text(content)
 
     def write(self, folder: str | PathLike[str]) -> list[Path]:
-        """Write report.json and, where real notes were given, spectrograms.png.
+        """Write report.json and, if there are real notes, spectrograms.png.
 
         Returns
         -------
         list of Path
-            The files written; each appears whole.
+            Written files.
 
         Raises
         ------
         ParameterError
-            If the folder can't be written.
+            If the folder cannot be written.
         """
         return write_report(folder, self.to_json(), self.pairs, self.sample_rate)
 
 
-def write_report(
-    folder: str | PathLike[str],
-    content: str,
-    pairs: Sequence[tuple[str, np.ndarray, np.ndarray]],
-    sample_rate: int,
-) -> list[Path]:
-    """Write report.json and, where there are pairs of sounds, spectrograms.png.
-
-    Parameters
-    ----------
-    folder : path
-    content : str
-        Of report.json.
-    pairs : sequence of (str, ndarray, ndarray)
-        Title, real and generated waveform.
-    sample_rate : int, Hz
-
-    Returns
-    -------
-    list of Path
-        The files written; each appears whole.
-
-    Raises
-    ------
-    ParameterError
-        If the folder can't be written.
-    """
-    folder = check_folder(folder)
-    written = [folder / REPORT]
-    if pairs:
-        with written_whole(folder / PICTURE) as draft:
-            _draw_pairs(pairs, sample_rate, draft)
-        written.append(folder / PICTURE)
-    write_whole(folder / REPORT, content)
-    return written
-
-
-def check_folder(folder: str | PathLike[str]) -> Path:
-    """Make the folder of a report, before the work that fills it.
-
-    Raises
-    ------
-    ParameterError
-        If it can't be made or written to.
-    """
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ParameterError(
-            f"output={str(folder)!r} can't be made ({error.strerror}); name another folder"
-        ) from error
-    if not os.access(folder, os.W_OK):
-        raise ParameterError(f"output={str(folder)!r} can't be written to; name another folder")
-    return folder
-
-
 CARD = ("pitch_ok", "pitch_ok_octave_free", "median_cents", "unpitched")  # keys of a summary
 
-# Key of a summary: its title in the table, and how it's printed.
+# Title and format of each key of a summary.
 _ROWS = {
     "notes": ("notes", "{:d}"),
     "pitch_ok": ("pitch within half a semitone", "{:.1%}"),
-    "pitch_ok_octave_free": ("the same, octaves forgiven", "{:.1%}"),
+    "pitch_ok_octave_free": ("the same, but for octaves", "{:.1%}"),
     "median_cents": ("median pitch error (cents)", "{:.1f}"),
     "unpitched": ("no pitch found", "{:.1%}"),
     "median_level_db": ("median level (dBFS)", "{:.1f}"),
     "highest_peak_db": ("highest peak (dBFS)", "{:.1f}"),
-    "largest_dc": ("largest DC (of the level)", "{:.3f}"),
-    "clicking": (f"clicking (ratio over {metrics.CLICK_RATIO:.0f})", "{:.1%}"),
+    "largest_dc": ("largest DC (relative to the level)", "{:.3f}"),
+    "clicking": (f"clicking (ratio above {metrics.CLICK_RATIO:.0f})", "{:.1%}"),
     "silent": ("silent", "{:.1%}"),
     "not_finite": ("not finite", "{:.1%}"),
 }
 
 
 def summarise(notes: Sequence[NoteMeasures]) -> dict[str, Any]:
-    """Return the rates and medians of measured notes, by the keys of the table; {} for none."""
+    """Return rates and medians of notes by the keys of the table; {} for no notes."""
     if not notes:
         return {}
     measured = np.array([note.measured_pitch for note in notes])
@@ -284,30 +233,34 @@ def evaluate_notes(
 ) -> Report:
     """Render random notes, measure them, and measure as many real ones.
 
-    Timbre, pitch and velocity (of those of the real notes; 50, 90 or 127 without) are drawn evenly;
+    Timbre, pitch and velocity (one of the real notes', or 50, 90 and 127) are uniformly random;
     each note is held for `HOLD_S`. Real notes are drawn from the instruments that the timbres were
-    made from, and halved: distances are those of the second half, and of notes rendered by its
-    timbres, pitches and velocities, to the first half. So what is compared is alike in all but
-    who made it, where the evenly drawn notes also have pitches that an instrument lacks.
+    trained on. Distances are measured to the first half of them, from the second half and from
+    notes rendered with the second half's timbres, pitches and velocities. The compared sets thus
+    have the same keys, while the uniformly random notes include pitches that an instrument lacks.
 
     Parameters
     ----------
     render : callable
-        Of timbre name, pitch (MIDI number), velocity (0..1) and seconds held; gives a waveform
-        [n_samples].
+        Function of timbre name, pitch (MIDI number), velocity (0 to 1) and seconds until the
+        release of the key; returns a waveform [n_samples].
     timbres : sequence
-        With `name`, `family` and General MIDI `program` (or None). A timbre's real notes are
-        those of the instrument with its name, or else its program, or else its family.
+        Timbres with `name`, `family` and General MIDI `program` (or None). A timbre's real notes
+        are those of the instrument with its name, else its program, else its family.
     pitch_range : tuple[int, int], MIDI numbers
         Lowest and highest, both included.
     sample_rate : int, Hz
-        Of what `render` gives.
+        Sample rate of the rendered waveforms.
     real : NoteSet, optional
+        Real notes to compare with.
     n_notes : int
+        Number of rendered notes.
     seed : int
+        Seed of the draw.
     tracker : "praat" or "pyin"
+        Pitch tracker.
     progress : callable, optional
-        Called with (notes done, notes in all).
+        Function of (notes done, notes in all).
 
     Returns
     -------
@@ -318,16 +271,16 @@ def evaluate_notes(
     ParameterError
         If there are no timbres, or a number is out of range.
     ShapeError
-        If `render` gives something else than one dimension.
+        If a rendered waveform does not have one dimension.
     FormatError
-        If a real note can't be read.
+        If a real note cannot be read.
     MissingPackageError
-        If the tracker isn't installed.
+        If the tracker or librosa is not installed.
     """
     if not timbres or n_notes < 1 or not 0 <= pitch_range[0] <= pitch_range[1] <= 127:
         raise ParameterError(
-            f"{len(timbres)} timbres, n_notes={n_notes} and pitch_range={pitch_range}: one timbre "
-            "or more, one note or more and two MIDI numbers, lowest first, are wanted"
+            f"{len(timbres)} timbres, n_notes={n_notes} and pitch_range={pitch_range} must be one "
+            "timbre or more, one note or more and two MIDI numbers, lowest first"
         )
     rng = np.random.default_rng(seed)
     velocities = VELOCITIES if real is None else sorted({note.velocity for note in real})
@@ -352,7 +305,7 @@ def evaluate_notes(
                 _measure(waveform, sample_rate, note.instrument, note.pitch, note.velocity, tracker)
             )
         real_features.append(note_features(waveform, sample_rate))
-        if half >= FEWEST_FOR_DISTANCES and half <= index < 2 * half:
+        if half >= MIN_NOTES_FOR_DISTANCES and half <= index < 2 * half:
             like = _rendered(render, timbre, note.pitch, note.velocity)
             like_features.append(note_features(like, sample_rate))
             phaseless = with_random_phase(like, phases)
@@ -373,7 +326,7 @@ def evaluate_notes(
 def _rendered(render: Render, timbre: str, pitch: int, velocity: int) -> np.ndarray:
     waveform = np.asarray(render(timbre, pitch, velocity / 127, HOLD_S))
     if waveform.ndim != 1:
-        raise ShapeError(f"render gave shape {waveform.shape}; [n_samples] was wanted")
+        raise ShapeError(f"render returned shape {waveform.shape}; it must be [n_samples]")
     return waveform
 
 
@@ -402,29 +355,29 @@ def _measure(
 def _draw_real(
     real: NoteSet, timbres: Sequence[TimbreLike], n_notes: int, rng: np.random.Generator
 ) -> list[tuple[str, NoteInfo]]:
-    """Return up to twice n_notes different real notes, each with the timbre that it's a note of."""
+    """Return up to 2 n_notes different real notes, each with its timbre."""
     own = _own_notes(real, timbres)
     chosen = {note.name: (name, note) for name, notes in own.items() for note in notes}
-    lonely = [timbre for timbre in timbres if not own[timbre.name]]
-    for index, note in enumerate(real):  # a family's are shared by those that have none
-        names = [timbre.name for timbre in lonely if timbre.family == note.family]
+    without = [timbre for timbre in timbres if not own[timbre.name]]
+    for index, note in enumerate(real):  # they share the notes of their family
+        names = [timbre.name for timbre in without if timbre.family == note.family]
         if names:
             chosen.setdefault(note.name, (names[index % len(names)], note))
-    if not chosen:  # of other instruments: any timbre is as much like them
+    if not chosen:  # no timbre is related to the notes, so all share them
         chosen = {n.name: (timbres[i % len(timbres)].name, n) for i, n in enumerate(real)}
     notes = list(chosen.values())
     return [notes[index] for index in rng.permutation(len(notes))[: 2 * n_notes]]
 
 
 def _own_notes(real: NoteSet, timbres: Sequence[TimbreLike]) -> dict[str, list[NoteInfo]]:
-    """The notes of each timbre: of the instrument that has its name, or its program."""
-    described = described_in(read_source(real.folder))
+    """Return the notes of each timbre: those of the instrument with its name or program."""
+    entries = instrument_entries(read_source(real.folder))
     by_name = {timbre.name: timbre.name for timbre in timbres}
     by_program = {t.program: t.name for t in reversed(timbres) if t.program is not None}
     timbre_of = {}
-    instruments = sorted({*described, *real.instruments})  # those that a part of the set lacks, too
-    for instrument, name in zip(instruments, timbre_names(instruments, described), strict=True):
-        program = program_of(instrument, described).get("program", -1)
+    instruments = sorted({*entries, *real.instruments})  # `real` may be a part of the set
+    for instrument, name in zip(instruments, timbre_names(instruments, entries), strict=True):
+        program = program_of(instrument, entries).get("program", -1)
         named = by_name.get(name) or by_name.get(instrument)
         timbre_of[instrument] = named or by_program.get(program)
     own: dict[str, list[NoteInfo]] = {timbre.name: [] for timbre in timbres}
@@ -438,9 +391,9 @@ def _own_notes(real: NoteSet, timbres: Sequence[TimbreLike]) -> dict[str, list[N
 def _pairs(
     render: Render, timbres: Sequence[TimbreLike], real: NoteSet, pitch_range: tuple[int, int]
 ):
-    """Yield, for timbres spread over the list, a real note from mid-range and its like."""
+    """Yield, for timbres spread over the list, a mid-range real note and its rendered twin."""
     middle = sum(pitch_range) / 2
-    step = max(1, -(-len(timbres) // _MOST_PAIRS))
+    step = max(1, -(-len(timbres) // _MAX_PAIRS))
     own = _own_notes(real, timbres)
     for timbre in timbres[::step]:
         notes = own[timbre.name] or [note for note in real if note.family == timbre.family]
@@ -449,56 +402,3 @@ def _pairs(
             ours = _rendered(render, timbre.name, note.pitch, note.velocity)
             title = f"{timbre.name}, pitch {note.pitch}, velocity {note.velocity}"
             yield title, real.waveform(note), ours
-
-
-def _draw_pairs(
-    pairs: Sequence[tuple[str, np.ndarray, np.ndarray]], sample_rate: int, path: Path
-) -> None:
-    """Draw log spectrograms, real on the left and generated on the right, each from its peak."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 2.1 * len(pairs) + 0.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(len(pairs), 2, squeeze=False, sharex=True, sharey=True)
-    for row, (title, *waveforms) in zip(axes, pairs, strict=True):
-        for axis, which, waveform in zip(row, ("real", "generated"), waveforms, strict=True):
-            level_db, duration_s = _spectrogram_db(waveform, sample_rate)
-            image = axis.imshow(
-                level_db,
-                origin="lower",
-                aspect="auto",
-                extent=(0, duration_s, 0, sample_rate / 2000),
-                vmin=-90,
-                vmax=0,
-                cmap="magma",
-            )
-            axis.set_title(f"{which}: {title}", fontsize=8)
-        row[0].set_ylabel("kHz", fontsize=8)
-    for axis in axes[-1]:
-        axis.set_xlabel("s", fontsize=8)
-    figure.colorbar(image, ax=axes, label="dB under the loudest", shrink=0.6)
-    figure.savefig(path, dpi=110, format="png")
-
-
-def _spectrogram_db(waveform: np.ndarray, sample_rate: int) -> tuple[np.ndarray, float]:
-    import librosa
-
-    waveform = np.nan_to_num(np.asarray(waveform, float))
-    waveform = np.pad(waveform, (0, max(0, 2048 - len(waveform))))
-    magnitude = np.abs(librosa.stft(waveform, n_fft=2048, hop_length=512))
-    loudest = max(float(magnitude.max()), 1e-12)
-    return 20 * np.log10(np.maximum(magnitude / loudest, 1e-6)), len(waveform) / sample_rate
-
-
-def json_of(content: dict[str, Any]) -> str:
-    """JSON text; NaN becomes null."""
-    return json.dumps(_without_nan(content), indent=1)
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from audiogen.data.ingest.fundamental import HOP, fundamental_phase
+from audiogen.audio.fundamental import HOP, fundamental_phase
 
 RATE = 16000
 

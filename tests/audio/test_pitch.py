@@ -8,8 +8,8 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
+from audiogen.audio.pitch import cents_error, note_pitch
 from audiogen.errors import MissingPackageError, ParameterError
-from audiogen.evaluation import cents_error, note_pitch
 
 RATE = 16000
 TRACKERS = [
