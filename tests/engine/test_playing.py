@@ -1,4 +1,4 @@
-"""A shipped preset is held for ever, released anywhere, bent, glided and morphed, without clicks."""
+"""A shipped preset is held, released, bent, glided and morphed live, without clicks and in tune."""
 
 from __future__ import annotations
 
