@@ -1,6 +1,6 @@
-"""Writes tests/golden/hashes.json: what every shipped preset sounds like, as hashes of short renders.
+"""Writes hashes.json: what every shipped preset sounds like, as hashes of short renders.
 
-    AUDIOGEN_ISA=baseline python tests/golden/make_hashes.py          # writes the file
+    AUDIOGEN_ISA=baseline python tests/golden/make_hashes.py          # writes the file beside it
     AUDIOGEN_ISA=baseline python tests/golden/make_hashes.py --check  # compares with it
 
 The samples of other instruction sets differ in their last bits, so the hashes are those of the
