@@ -53,7 +53,6 @@ NATIVE_USERS = {"core", "bench"}  # parts that import `audiogen._native` itself
 HEAVY = {"torch", "torchaudio", "numba", "librosa", "scipy", "matplotlib", "soundfile", "pydantic"}
 HEAVY_ALLOWED = {
     "data": {"pydantic"},
-    "ops/_tensors.py": {"torch"},
     "models": {"torch"},
     "representation": {"torch", "torchaudio"},
     "training": {"torch", "torchaudio", "pydantic"},
