@@ -16,9 +16,12 @@ playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright isn't installed; pip install playwright"
 )
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="chromium isn't installed; apt-get install chromium"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="chromium isn't installed; apt-get install chromium"
+    ),
+]
 
 RATE = 48000
 LEAD_MS = 2000  # more than a musician would take: the machine may be busy with other things
