@@ -286,7 +286,7 @@ class TestKnobs:
     ) -> None:
         with pytest.raises(ParameterError, match=sentence):
             player.set(name, value)
-        with pytest.raises(PresetError, match="timbre 'kazoo' isn't in preset"):
+        with pytest.raises(PresetError, match="timbre 'kazoo' not found in preset"):
             player.morph_timbre = "kazoo"
         with pytest.raises(ParameterError, match="parameter 'wah' isn't known"):
             player.get("wah")
@@ -305,7 +305,7 @@ def test_bad_calls_are_named(synth: Synth) -> None:
             player.note_on(pitch)
     with pytest.raises(ParameterError, match="pitch 'H4' can't be read"):
         player.note_on("H4")
-    with pytest.raises(PresetError, match="timbre 'kazoo' isn't in preset"):
+    with pytest.raises(PresetError, match="timbre 'kazoo' not found in preset"):
         player.timbre = "kazoo"
     assert not played(player, 1000, 100).any() and player.n_sounding == 0
     player.close()

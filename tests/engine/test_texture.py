@@ -189,7 +189,7 @@ def test_timbres_are_classes(
     np.testing.assert_array_equal(usual, texture.generate(0.1, variations=2, timbre="wind"))
     rain = texture.generate(0.1, variations=2, timbre="rain")
     assert not np.array_equal(rain[0], usual[0]) and not np.array_equal(rain[1], usual[1])
-    with pytest.raises(PresetError, match="timbre 'snow' isn't in preset 'weather'"):
+    with pytest.raises(PresetError, match="timbre 'snow' not found in preset 'weather'"):
         texture.generate(0.1, timbre="snow")
 
 

@@ -332,6 +332,11 @@ def test_programs_of_an_instrument_are_those_of_the_preset(tmp_path, write_tiny,
     for folder in (write_tiny(tmp_path / "tiny"), write_murmur(tmp_path / "winds", notes=True)):
         preset = load_preset(folder)
         instrument = preset.instrument()
+        twin = fallback.open_preset(folder).instrument()
+        assert (twin.programs, twin.default_timbre) == (
+            list(instrument.programs),
+            instrument.default_timbre,
+        )
         names = [preset.timbre_names[i] for i in instrument.programs]
         assert names == [timbre_of_program(i, [preset])[1] for i in range(128)]
         assert preset.timbre_names[instrument.default_timbre] == preset.default_timbre
