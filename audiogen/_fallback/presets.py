@@ -764,8 +764,26 @@ class Preset:
 
     def instrument(self, precision: str = "float32", latent: Sequence[float] | None = None) -> Any:
         """An instrument with the preset's timbres, or with a latent as its only one."""
-        from audiogen._fallback.gansynth import Instrument
-        from audiogen._fallback.samplernn import SampleInstrument
+        instrument = self._instrument(precision, latent)
+        if latent is None:
+            instrument.programs, instrument.default_timbre = self._programs()
+        return instrument
+
+    def _programs(self) -> tuple[list[int], int]:
+        """Timbre of each General MIDI program, and the default (csrc/presets/programs.cpp)."""
+        timbres = self.description.get("timbres", [])
+        names = [timbre["name"] for timbre in timbres]
+        default = names.index(self.description["default_timbre"]) if names else 0
+        known = [(i, t["program"]) for i, t in enumerate(timbres) if t.get("program") is not None]
+        table = []
+        for program in range(128):
+            family = [(abs(p - program), i) for i, p in known if p // 8 == program // 8]
+            table.append(min(family)[1] if family else default)
+        return table, default
+
+    def _instrument(self, precision: str, latent: Sequence[float] | None) -> Any:
+        from audiogen._fallback.frame_instrument import Instrument
+        from audiogen._fallback.sample_instrument import SampleInstrument
 
         fields = self.description
         made: Any = None

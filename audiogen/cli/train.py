@@ -30,7 +30,7 @@ class Families(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args[0] in self.commands:
             return super().resolve_command(ctx, args)
-        from audiogen.data.ingest.choice import choose_family
+        from audiogen.data.ingest.model_kind import choose_kind
 
         folder, *rest = args
         family, rest = _taken(rest, "--family")
@@ -47,7 +47,7 @@ class Families(TyperGroup):
             if run or output:
                 family = family_of(Path(run) if run else run_beside(Path(str(output))))
         if family is None and "--help" not in rest:
-            family, why = choose_family(folder)
+            family, why = choose_kind(folder)
             say(f"{family}: {why}; --family overrules")
         family = family or "gansynth"
         length = {option.partition("=")[0] for option in rest} & {"--minutes", "--steps"}

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from audiogen.cli.data import SplitBy, Table, ingested
+from audiogen.cli.data import SplitBy, Table, ingest_with_report
 from audiogen.cli.training_run import (
     Author,
     Description,
@@ -118,10 +118,9 @@ def gansynth(
     """
     import torch
 
-    from audiogen.data.ingest.folder import is_set
-    from audiogen.data.notes.nsynth import read_notes
+    from audiogen.data.notes.nsynth import is_note_set, read_notes
     from audiogen.data.notes.splits import SPLIT
-    from audiogen.data.source_toml import name_of, read_source
+    from audiogen.data.source_toml import folder_name, read_source
     from audiogen.training.gansynth.export import (
         export_preset,
         preset_fields,
@@ -144,7 +143,7 @@ def gansynth(
         "--variety": variety,
         "--split-by": split_by,
     }
-    own_samples = not is_set(data)
+    own_samples = not is_note_set(data)
     if table is not None and not own_samples:
         raise ParameterError(f"--table is for a folder of samples, and {data} is a set of notes")
     chosen = choose_recipe(
@@ -176,7 +175,7 @@ def gansynth(
     shown = ", ".join(names[:8]) + (" and others" if len(names) > 8 else "")
     card = settled(
         before,
-        description=(description, f"Trained on {shown or name_of(data)}."),
+        description=(description, f"Trained on {shown or folder_name(data)}."),
         authors=(author, ["unknown"]),
         default_timbre=(default_timbre, None),
         licence=(licence, ""),
@@ -223,11 +222,13 @@ def _ingest(
     about: dict[str, str],
 ) -> Path:
     """The set that is made of a folder of samples; what was found is told, and kept in `about`."""
-    from audiogen.data.ingest.report import left_out_lines, summary
+    from audiogen.data.ingest.report import left_out_line, summary
 
-    found = ingested(data, table=table, licence=licence, sample_rate=sample_rate, seed=seed)
+    found = ingest_with_report(
+        data, table=table, licence=licence, sample_rate=sample_rate, seed=seed
+    )
     about["samples"] = summary(found.report)
-    about["left out"] = "; ".join(left_out_lines(found.report)) or "nothing"
+    about["left out"] = left_out_line(found.report) or "nothing"
     about["remarks"] = "; ".join(found.report["remarks"])
     about["picture of the samples"] = str(found.folder / "report.png")
     return found.folder

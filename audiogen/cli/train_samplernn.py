@@ -182,9 +182,9 @@ def samplernn(
     import torch
 
     from audiogen.core.atomic_write import write_whole
-    from audiogen.data.ingest.folder import is_set
+    from audiogen.data.notes.nsynth import is_note_set
     from audiogen.data.notes.splits import SPLIT, Split
-    from audiogen.data.source_toml import name_of
+    from audiogen.data.source_toml import folder_name
     from audiogen.models.samplernn import PUBLISHED
     from audiogen.training.gansynth.training_data import read_training_data
     from audiogen.training.run.pack import write_card
@@ -206,7 +206,7 @@ def samplernn(
     require_family(state, "samplernn")
     torch.set_num_threads(threads)
     first = to_begin_with(start, "samplernn", state)
-    of_notes = is_set(data)
+    of_notes = is_note_set(data)
     base = default_recipe(of_notes) if state is None else recipe_of(state)
     sizes = {
         "frame_sizes": None if frame_sizes is None else _sizes(frame_sizes),
@@ -272,7 +272,7 @@ def samplernn(
     command, before = begun(checkpoints, state)
     card = settled(
         before,
-        description=(description, f"Trained on {name_of(data)}."),
+        description=(description, f"Trained on {folder_name(data)}."),
         authors=(author, ["unknown"]),
         source=(source, ""),
         licence=(licence, ""),

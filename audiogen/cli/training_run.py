@@ -105,10 +105,10 @@ def to_begin_with(start: str | None, family: str, state: dict[str, Any] | None) 
 
 
 def _check_places(data: Path, output: Path, run: Path) -> None:
-    from audiogen.data.ingest.folder import is_set
+    from audiogen.data.notes.nsynth import is_note_set
     from audiogen.presets import TOML_NAME, find_faults, require_replaceable
 
-    if not is_set(data):  # previews would be learned from as well
+    if not is_note_set(data):  # previews would be learned from as well
         for option, place in {"--output": output, "--run": run}.items():
             if _within(place, data):
                 raise AudiogenError(

@@ -40,8 +40,27 @@ class TestVerify:
     def test_a_good_one(self, call, struck):
         result = call("preset verify mine")
         assert (result.status, result.err.strip()) == (0, "")
-        assert "2 timbres heard; 2 within half a semitone (100%), 0 without a pitch" in result.out
-        assert "is sound" in result.out
+        assert "marimba: in tune" in result.out and "vibraphone: in tune" in result.out
+        assert "6 of 6 notes in tune" in result.out and "is valid" in result.out
+
+    def test_a_preset_with_a_third_of_its_notes_out_of_tune_fails(self, call, struck, monkeypatch):
+        """One of its two timbres plays two of three notes sharp by a semitone."""
+        from audiogen.engine import Synth
+
+        render = Synth.render
+
+        def sharpen(self, notes, timbre, **options):
+            [(start, seconds, pitch, velocity)] = notes
+            pitch += timbre == "marimba" and pitch > 50
+            return render(self, [(start, seconds, pitch, velocity)], timbre=timbre, **options)
+
+        monkeypatch.setattr(Synth, "render", sharpen)
+        result = call("preset verify mine")
+        assert result.status == 2
+        assert "pitch: 2 of 6 notes are out of tune; it must be at most 10%" in result.err
+        assert "mine has 1 fault\n" in result.err
+        assert "marimba: partly out of tune (key 60 off by +9" in result.out
+        assert "vibraphone: in tune" in result.out
 
     def test_a_texture(self, call, folder):
         assert call(f"preset verify {SHIPPED / 'speech-sketch'}").status == 0
@@ -102,8 +121,8 @@ class TestVerify:
         """It was never trained, and makes noise."""
         result = call("preset verify winds")
         assert result.status == 2
-        assert "pitch: 0 of 2 timbres are within half a semitone" in result.err
-        assert "2 timbres heard; 0 within half a semitone (0%)" in result.out
+        assert "notes are out of tune; it must be at most 10%" in result.err
+        assert ": out of tune (" in result.out
 
     def test_one_that_is_not_there(self, call, struck):
         result = call("preset verify mien")

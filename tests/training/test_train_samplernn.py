@@ -301,7 +301,7 @@ def test_subfolders_become_timbres(recordings, notes, tmp_path, capsys):
         texture.generate(0.1, timbre="high"), texture.generate(0.1, timbre="low")
     )
     assert "left out: loose.wav: is in no subfolder" in capsys.readouterr().err
-    assert verify_preset(out).n_heard == 2
+    assert verify_preset(out).n_sounds == 2
     preview, rate = soundfile.read(out / "preview.flac")
     assert len(preview) == 2 * 8 * rate  # each sounds
     words = ("--steps", 2, "--classes", *SMALL)

@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from audiogen.audio.pitch import note_pitch
 from audiogen.engine import Synth
 from audiogen.errors import MissingPackageError, ParameterError, PresetError
-from audiogen.evaluation.pitch import note_pitch
 from audiogen.models.gansynth import Generator, import_weights
 from audiogen.objectives import losses
 from audiogen.presets import (

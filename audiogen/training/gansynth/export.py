@@ -15,7 +15,7 @@ import torch
 
 from audiogen.audio.plots import plot_timbres
 from audiogen.data.notes.nsynth import NoteSet
-from audiogen.data.source_toml import described_in, program_of, read_source, timbre_names
+from audiogen.data.source_toml import instrument_entries, program_of, read_source, timbre_names
 from audiogen.models.gansynth import export_weights
 from audiogen.presets import (
     PREVIEW_PICTURE,
@@ -174,7 +174,7 @@ def preset_fields(
     recipe = trainer.recipe
     spectrogram, generator = recipe.spectrogram, recipe.generator
     source = read_source(notes.folder)
-    described = described_in(source)
+    described = instrument_entries(source)
     if isinstance(trainer, GrowingTrainer):
         timbres = _drawn_timbres(trainer)
     else:

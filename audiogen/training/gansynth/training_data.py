@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audiogen.data.ingest.folder import is_set
-from audiogen.data.notes.nsynth import read_notes
+from audiogen.data.notes.nsynth import is_note_set, read_notes
 from audiogen.data.recordings import Recording, read_recordings
 from audiogen.errors import ParameterError
 from audiogen.models.samplernn import SampleRNNConfig
@@ -89,7 +88,7 @@ def read_training_data(
     FormatError, ParameterError
         If there is nothing to train on, or too little.
     """
-    if is_set(folder):
+    if is_note_set(folder):
         if augmentation:
             raise ParameterError(
                 f"augmentation={augmentation:g} is for recordings, and {folder} holds notes, which"

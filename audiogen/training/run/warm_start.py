@@ -18,7 +18,7 @@ from audiogen.data.notes.splits import (
     read_split,
     split_for_training,
 )
-from audiogen.data.render.evenly import evenly
+from audiogen.data.subset import evenly_spaced
 from audiogen.errors import ParameterError, PresetError
 from audiogen.models.gansynth import Generator, import_weights
 from audiogen.presets import GansynthPreset, Preset, find_presets, load_preset, read_weights
@@ -291,7 +291,7 @@ def nearest_timbres(trainer: Trainer, preset: GansynthPreset) -> tuple[dict[str,
         for index, instrument in enumerate(notes.names):
             own = np.flatnonzero(notes.instruments == index)
             own = own[np.argsort(notes.pitches[own], kind="stable")]
-            some = own[evenly(range(len(own)), N_COMPARED)]
+            some = own[evenly_spaced(range(len(own)), N_COMPARED)]
             frames = (0, recipe.crop_frames)
             batch = trainer._batch(some, frames)
             distances: dict[str, float] = {}

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audiogen.data.source_toml import described_in, name_of, program_of, read_source, timbre_names
+from audiogen.data.source_toml import (
+    folder_name,
+    instrument_entries,
+    program_of,
+    read_source,
+    timbre_names,
+)
 from audiogen.errors import ParameterError
 from audiogen.evaluation.likelihood import bigram_bits, unigram_bits
 from audiogen.models.samplernn import export_weights, import_weights
@@ -58,8 +64,8 @@ def samplernn_fields(
         If a field is wrong.
     """
     said = read_source(folder)
-    described = described_in(said)
-    source = source or said.get("source") or said.get("font") or name_of(folder)
+    described = instrument_entries(said)
+    source = source or said.get("source") or said.get("font") or folder_name(folder)
     licence = licence or said.get("licence", "unknown")
     fields: dict[str, Any] = {
         "format": 1,

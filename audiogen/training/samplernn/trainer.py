@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from audiogen.data.render.evenly import evenly
+from audiogen.data.subset import evenly_spaced
 from audiogen.errors import AudiogenError, ParameterError
 from audiogen.models.samplernn import SampleRNN, SampleRNNConfig
 from audiogen.training.run.checkpoints import n_bytes_of
@@ -253,7 +253,7 @@ class Trainer:
 
     def kept_model(self) -> SampleRNN:
         """The averaged weights, on the grid that all precisions hold (`grid`)."""
-        some = evenly(self.training.all(), N_HEARD)
+        some = evenly_spaced(self.training.all(), N_HEARD)
         n = min(self.training.n_samples, round(HEARD_S * self.recipe.sample_rate))
         return on_grid(self.average, lambda model: self._bits(model, self.training, some, n))
 
@@ -269,7 +269,9 @@ class Trainer:
         """
         source = self.held_out
         n = max(1, int(longest_s * self.recipe.sample_rate / source.n_samples))
-        return self._bits(model or self.average, source, evenly(source.all(), n), source.n_samples)
+        return self._bits(
+            model or self.average, source, evenly_spaced(source.all(), n), source.n_samples
+        )
 
     @torch.no_grad()
     def _bits(self, model: SampleRNN, source: Excerpts, chosen: list[int], n_samples: int) -> float:
