@@ -320,7 +320,7 @@ class TestBadInput:
             ("continue a.wav --preset murmur --top-p 2", "--top-p 2 isn't usable"),
             ("continue a.wav --preset murmur --variations 0", "--variations 0 isn't usable"),
             ("continue a.wav --preset murmur --seed -1", "--seed -1 isn't usable"),
-            ("continue a.wav --preset murmur --timbre x", "timbre 'x' not found in preset 'murmur'"),
+            ("continue a.wav --preset murmur --timbre x", "timbre 'x' not found in preset"),
             ("continue a.wav --preset murmur:x", "timbre 'x' not found in preset 'murmur'"),
         ],
     )
