@@ -163,7 +163,7 @@ class TestBadInput:
             ("--notes C4 --program 3", "--program 3 can't be read"),
             ("--notes C4 --program 3=", "--program 3= can't be read"),
             ("--notes C4 --program 3=plucked:vibes", "timbre 'vibes' not found; there are: harp"),
-            ("--notes C4 --program 3=air", "preset 'air' isn't known"),
+            ("--notes C4 --program 3=air", "preset 'air' not found"),
         ],
     )
     def test_sentence_and_status(self, call, folder, engine, write_tiny, line, sentence):

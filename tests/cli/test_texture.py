@@ -251,7 +251,7 @@ class TestBadInput:
             ("render", "give either a MIDI file or --notes; or --seconds, with a preset that"),
             ("render --preset murmur", "give either a MIDI file or --notes; or --seconds"),
             ("render --seconds 1", "give --preset with --seconds, one that makes sound on its own"),
-            ("render --seconds 1 --preset murmr", "'murmr' isn't known; did you mean murmur?"),
+            ("render --seconds 1 --preset murmr", "'murmr' not found; did you mean murmur?"),
             (
                 "render --seconds 1 --preset plucked",
                 "--seconds 1 wants a preset that makes sound on",
@@ -291,11 +291,11 @@ class TestBadInput:
             ("render --seconds 1 --seed -1 --preset murmur", "--seed -1 isn't usable"),
             (
                 "render --seconds 1 --timbre x --preset murmur",
-                "timbre 'x' isn't in preset 'murmur'",
+                "timbre 'x' not found in preset 'murmur'",
             ),
             (
                 "render --seconds 1 --preset murmur:x",
-                "timbre 'x' isn't in preset 'murmur'",
+                "timbre 'x' not found in preset 'murmur'",
             ),
             ("render --seconds 1 --sample-rate 1 --preset murmur", "sample_rate=1 isn't usable"),
             ("render --seconds 1 --preset murmur -o a.mp3", "output a.mp3 ends in .mp3"),
@@ -310,7 +310,7 @@ class TestBadInput:
             ("continue one.wav --preset murmur", "one.wav: has 1 samples; give about a second"),
             ("continue slow.wav --preset murmur", "slow.wav: has 4000 Hz; 8000 to 192000 Hz"),
             ("continue a.wav --preset plucked", "continue wants a preset that makes sound on its"),
-            ("continue a.wav --preset murmr", "'murmr' isn't known; did you mean murmur?"),
+            ("continue a.wav --preset murmr", "'murmr' not found; did you mean murmur?"),
             ("continue a.wav --preset murmur -o a.wav", "a.wav is the file to be continued; give"),
             ("continue a.wav --preset murmur -o ./a.wav", "is the file to be continued"),
             ("continue a.wav --preset murmur -o a.mp3", "output a.mp3 ends in .mp3"),
@@ -320,8 +320,8 @@ class TestBadInput:
             ("continue a.wav --preset murmur --top-p 2", "--top-p 2 isn't usable"),
             ("continue a.wav --preset murmur --variations 0", "--variations 0 isn't usable"),
             ("continue a.wav --preset murmur --seed -1", "--seed -1 isn't usable"),
-            ("continue a.wav --preset murmur --timbre x", "timbre 'x' isn't in preset 'murmur'"),
-            ("continue a.wav --preset murmur:x", "timbre 'x' isn't in preset 'murmur'"),
+            ("continue a.wav --preset murmur --timbre x", "timbre 'x' not found in preset"),
+            ("continue a.wav --preset murmur:x", "timbre 'x' not found in preset 'murmur'"),
         ],
     )
     def test_sentence_and_status(self, call, folder, murmur, line, sentence):
