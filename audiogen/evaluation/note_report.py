@@ -280,8 +280,8 @@ def evaluate_notes(
     """
     if not timbres or n_notes < 1 or not 0 <= pitch_range[0] <= pitch_range[1] <= 127:
         raise ParameterError(
-            f"{counted(len(timbres), 'timbre')}, n_notes={n_notes}, pitch_range={pitch_range} must be "
-            "one timbre or more, one note or more and two MIDI numbers, lowest first"
+            f"{counted(len(timbres), 'timbre')}, n_notes={n_notes}, pitch_range={pitch_range} must "
+            "be one timbre or more, one note or more and two MIDI numbers, lowest first"
         )
     rng = np.random.default_rng(seed)
     velocities = VELOCITIES if real is None else sorted({note.velocity for note in real})
