@@ -174,7 +174,7 @@ def istft() -> Iterator[Race]:
 JOBS: dict[str, Job] = {
     "generator": Job(generator, "a note of the paper's generator", 1.0),
     "preset": Job(preset_generator, "a note of a generator of the presets' size", 0.5),
-    "unwrap": Job(unwrap, "phase unwrapping", 0.2),
+    "unwrap": Job(unwrap, "phase unwrapping", 0.5),
     "istft": Job(istft, "the inverse STFT", 0.1),
     **engine.JOBS,
     **samplernn.JOBS,

@@ -57,7 +57,7 @@ class TestVerify:
         monkeypatch.setattr(Synth, "render", sharpen)
         result = call("preset verify mine")
         assert result.status == 2
-        assert "pitch: 2 of 6 notes are out of tune; it must be at most 10%" in result.err
+        assert "pitch: 2 of 6 notes out of tune; it must be at most 10%" in result.err
         assert "mine has 1 fault\n" in result.err
         assert "marimba: partly out of tune (key 60 off by +9" in result.out
         assert "vibraphone: in tune" in result.out
@@ -121,7 +121,7 @@ class TestVerify:
         """It was never trained, and makes noise."""
         result = call("preset verify winds")
         assert result.status == 2
-        assert "notes are out of tune; it must be at most 10%" in result.err
+        assert "notes out of tune; it must be at most 10%" in result.err
         assert ": out of tune (" in result.out
 
     def test_one_that_is_not_there(self, call, struck):
