@@ -134,7 +134,7 @@ def test_a_disk_that_fills_up_leaves_what_is_there(tmp_path: Path) -> None:
 
 def test_too_little_space_is_said_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = Checkpoints(tmp_path, fail)
-    free = 100_000_000 + checkpoints.BESIDE_BYTES
+    free = 100_000_000 + checkpoints.OTHER_BYTES
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
     kept.require_space(20_000_000)
     with pytest.raises(AudiogenError, match=r"has 368 MB left, and this training wants 373 MB"):

@@ -86,7 +86,7 @@ def test_all_is_reported_and_the_best_is_saved_at_once(tmp_path: Path) -> None:
 def test_paces_of_nothing_save_and_preview_at_every_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "MOST", 1.0)
+    monkeypatch.setattr(loop, "LARGEST_SHARE", 1.0)
     checkpoints, heard = Checkpoints(tmp_path, ignore), []
     trainer = Counter()
     train(
@@ -139,7 +139,7 @@ def dies(state, file):
         os.kill(os.getpid(), signal.SIGKILL)
     save(state, file)
 torch.save = dies
-loop.MOST = 1.0
+loop.LARGEST_SHARE = 1.0
 folder = checkpoints.Checkpoints(pathlib.Path(sys.argv[1]), print)
 loop.train(test_trainer.make_trainer(), folder, print, save_every_s=0.0)
 """

@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from audiogen.models.samplernn import SampleRNN, SampleRNNConfig
-from audiogen.training.run.optimiser import Muon, MuonAndAdam, orthogonal
+from audiogen.training.samplernn.optimiser import Muon, MuonAndAdam, orthogonal
 
 RATE = 0.01
 

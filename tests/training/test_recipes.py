@@ -10,9 +10,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from audiogen.training.run.warm_start import choose_recipe
+
 from audiogen.errors import DeviceError, FormatError, ParameterError
 from audiogen.training.recipes import growing_recipe, read_recipe, shipped
-from audiogen.training.run.warm_start import choose_recipe
 
 # Stage k of the published training begins after 800,000 k images; even ones are stable.
 PUBLISHED = [

@@ -69,10 +69,10 @@ def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_notes_become_a_preset_and_are_heard_on_the_way(
     notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("audiogen.training.run.loop.MOST", 1.0)
+    monkeypatch.setattr("audiogen.training.run.loop.LARGEST_SHARE", 1.0)
     words = ("train", "gansynth", notes, "--steps", 4, "--adversarial-share", 0.5)
     assert run(*words, "-o", tmp_path / "heard", "--preview-minutes", 1e-9) == 0
-    assert "training goes on" not in capsys.readouterr().err
+    assert "training continues" not in capsys.readouterr().err
     folder = tmp_path / "heard.run"
     assert sorted(p.name for p in (folder / "previews").glob("*.flac")) == [
         "1.flac",

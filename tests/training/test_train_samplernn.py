@@ -25,11 +25,11 @@ from audiogen.models.samplernn import SampleRNNConfig
 from audiogen.presets import load_preset
 from audiogen.representation.harmonic import pitch_to_hz
 from audiogen.representation.levels import dequantise
-from audiogen.training.gansynth.training_data import read_training_data
 from audiogen.training.run import precision
 from audiogen.training.run.checkpoints import Checkpoints
 from audiogen.training.run.log import Journal
 from audiogen.training.samplernn.excerpts import LONGEST_DELAY
+from audiogen.training.samplernn.training_data import read_training_data
 
 RATE = 8000
 SMALL = (
@@ -172,7 +172,7 @@ def test_a_refused_training_changes_nothing_of_the_one_that_runs(recordings, tmp
 KILLED = """
 import os, signal, sys
 from audiogen.training.samplernn import trainer as samplernn
-samplernn.LEAST_BETWEEN = 1
+samplernn.SAMPLES_BETWEEN = 1
 Trainer = samplernn.Trainer
 step = Trainer.train_step
 def dies(trainer):
@@ -187,7 +187,7 @@ main(sys.argv[1:])
 
 def test_a_killed_training_ends_with_the_same_preset(recordings, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
-        "audiogen.training.samplernn.trainer.LEAST_BETWEEN", 1
+        "audiogen.training.samplernn.trainer.SAMPLES_BETWEEN", 1
     )  # looks, as in KILLED
 
     def words(name: str) -> list[str]:
@@ -214,7 +214,7 @@ def test_a_killed_training_ends_with_the_same_preset(recordings, tmp_path, monke
 
 
 def test_previews_come_while_training_and_change_nothing(recordings, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("audiogen.training.run.loop.MOST", 1.0)
+    monkeypatch.setattr("audiogen.training.run.loop.LARGEST_SHARE", 1.0)
     words = ("train", "samplernn", recordings, "--steps", 4, *SMALL)
     assert run(*words, "-o", tmp_path / "heard", "--preview-minutes", 1e-9) == 0
     assert run(*words, "-o", tmp_path / "unheard", "--preview-minutes", 0) == 0
@@ -226,7 +226,7 @@ def test_previews_come_while_training_and_change_nothing(recordings, tmp_path, m
     assert not (tmp_path / "unheard.run" / "previews").exists()
     page = (tmp_path / "heard.run" / "report.html").read_text()
     assert "1 left out" in page and "broken.wav" in page and "audiogen" in page
-    assert page.count("<audio") == 4 and "training goes on" not in capsys.readouterr().err
+    assert page.count("<audio") == 4 and "training continues" not in capsys.readouterr().err
 
 
 def test_a_training_goes_on_in_the_precision_it_began_in(recordings, tmp_path, monkeypatch):
@@ -253,9 +253,9 @@ def test_a_training_goes_on_without_its_options(recordings, notes, tmp_path, kin
 
 
 def test_what_a_training_begins_with_is_known_before_sounds_are_read(recordings, tmp_path, capsys):
-    for family, begun_with in (("gansynth", "piano-sketch"), ("samplernn", "plucked")):
+    for family, initialised_from in (("gansynth", "piano-sketch"), ("samplernn", "plucked")):
         words = ("train", family, recordings, "-o", tmp_path / "out", "--steps", 1)
-        assert run(*words, "--from", begun_with) == 2
+        assert run(*words, "--from", initialised_from) == 2
         told = capsys.readouterr().err
         assert f"name one of a {family}" in told and "left out" not in told
         assert run(*words, "--from", "unknown") == 2
@@ -335,8 +335,8 @@ def test_many_notes_are_read_at_once_by_slower_tiers(recordings, notes, tmp_path
         assert load_preset(out).samplernn.frame_sizes == frame_sizes
         assert load_preset(out).sampling.top_p == (0.99 if data == notes else 1.0)
         state = Checkpoints(tmp_path / f"{out.name}.run", print).newest()
-        assert state["recipe"]["batch"] == batch and state["recipe"]["astray"] == astray
-        assert state["recipe"]["lost"] == lost
+        assert state["recipe"]["batch"] == batch and state["recipe"]["input_noise"] == astray
+        assert state["recipe"]["state_shuffle"] == lost
 
 
 def test_a_note_sounds_late_by_its_delay_and_phase_and_sound_go_together(notes):
@@ -371,9 +371,9 @@ def test_what_is_heard_of_the_past_goes_astray_and_what_is_to_be_drawn_does_not(
         which = source.draw(random)
         levels, features, heard, _ = source.chunk(which, 0, n)
         again = source.chunk(which, 0, n)
-        assert np.array_equal(heard, again.heard) and np.array_equal(features, again.features)
-        on_time = source.chunk(which % source._n_late, 0, n)
-        assert np.array_equal(on_time.levels, levels) and np.array_equal(on_time.heard, levels)
+        assert np.array_equal(heard, again.inputs) and np.array_equal(features, again.features)
+        on_time = source.chunk(which % source.n_delayed, 0, n)
+        assert np.array_equal(on_time.levels, levels) and np.array_equal(on_time.inputs, levels)
         sound, past = (dequantise(x, 65536, "mu_law") for x in (levels, heard))
         errors.append(np.sqrt(np.mean((past - sound) ** 2) / np.mean(sound**2)))
         quiet = np.abs(past[1000:]) < 1e-3 * np.abs(sound).max()
@@ -382,7 +382,7 @@ def test_what_is_heard_of_the_past_goes_astray_and_what_is_to_be_drawn_does_not(
     assert 3 <= silences <= 30
     held = prepared.held_out
     for which in held.all():
-        assert np.array_equal(held.chunk(which, 0, 64).heard, held.chunk(which, 0, 64).levels)
+        assert np.array_equal(held.chunk(which, 0, 64).inputs, held.chunk(which, 0, 64).levels)
 
 
 def test_pitch_and_velocity_are_told_a_little_wrong_and_the_same_throughout_a_note(notes):
@@ -393,7 +393,7 @@ def test_pitch_and_velocity_are_told_a_little_wrong_and_the_same_throughout_a_no
     for _ in range(300):
         which = source.draw(random)
         told, later = (source.chunk(which, start, 64).features for start in (0, 128))
-        right = source.chunk(which % source._n_late, 0, 64).features
+        right = source.chunk(which % source.n_delayed, 0, 64).features
         assert np.array_equal(told[:, 2:15], right[:, 2:15])  # time, three harmonics
         assert np.array_equal(told[:, :2], later[:, :2]) and np.ptp(told[:, :2], axis=0).max() == 0
         wrong.append((told - right)[0, :2] * (24.0, 0.5))
@@ -526,9 +526,9 @@ def test_recordings_go_astray_as_told_and_on_resume(recordings, tmp_path, capsys
     words = ("train", "samplernn", recordings, "-o", tmp_path / "x", *SMALL, "--steps", 2)
     assert run(*words, "--astray", 1) == 0
     state = Checkpoints(tmp_path / "x.run", print).newest()
-    assert state is not None and state["recipe"]["astray"] == 1.0
+    assert state is not None and state["recipe"]["input_noise"] == 1.0
     assert run(*words, "--resume", "--astray", 0.5) == 2
-    assert "another recipe (astray)" in capsys.readouterr().err
+    assert "another recipe (input_noise)" in capsys.readouterr().err
     assert run(*words, "--resume") == 0
     config = SampleRNNConfig(frame_sizes=(2,), dim=8, embedding_size=4, q_levels=65536)
     options = {"sample_rate": RATE, "excerpt_s": 0.5, "chunk": 64, "held_out": 0.2, "seed": 0}
@@ -536,10 +536,10 @@ def test_recordings_go_astray_as_told_and_on_resume(recordings, tmp_path, capsys
     random, training = np.random.default_rng(0), prepared.training
     n = training.n_samples
     chunks = [training.chunk(training.draw(random), 0, n) for _ in range(20)]
-    assert sum(not np.array_equal(chunk.heard, chunk.levels) for chunk in chunks) > 15
+    assert sum(not np.array_equal(chunk.inputs, chunk.levels) for chunk in chunks) > 15
     held = prepared.held_out
     for which in {held.draw(random) for _ in range(20)} | set(held.all()):
-        assert np.array_equal(held.chunk(which, 0, 64).heard, held.chunk(which, 0, 64).levels)
+        assert np.array_equal(held.chunk(which, 0, 64).inputs, held.chunk(which, 0, 64).levels)
 
 
 def test_onsets_count_as_told_and_are_of_recordings(recordings, notes, tmp_path, capsys):

@@ -138,7 +138,7 @@ def test_what_cannot_be_made_is_said_once_and_harms_nothing(
 
     for step in (1, 2):
         journal.preview(step, broken)
-    assert len(said) == 1 and "no sound today" in said[0] and "training goes on" in said[0]
+    assert len(said) == 1 and "no sound today" in said[0] and "training continues" in said[0]
     (tmp_path / "report.html").unlink()
     (tmp_path / "report.html").mkdir()
     journal.report(100, {"bits": 1.0}, 1.0)

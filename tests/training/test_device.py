@@ -44,5 +44,5 @@ def test_gansynth_follows(monkeypatch, has) -> None:
     trainer.train_step()
     assert seen and set(seen) == {has}
     fake = SimpleNamespace(device=torch.device("cpu"))
-    with growing.GrowingTrainer._bfloat16(fake):
+    with growing.ProgressiveTrainer._bfloat16(fake):
         assert torch.is_autocast_enabled("cpu") == has
