@@ -136,10 +136,10 @@ def test_the_penalty_is_in_the_spectrograms_units(notes: NoteSet) -> None:
     assert seen["penalty"] == pytest.approx((norm - 1.0) ** 2, rel=1e-4)
 
 
-def test_what_both_networks_are_told(notes: NoteSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The losses as published; the critic never learns pitches from generated notes."""
+def test_the_losses_are_as_published(notes: NoteSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the critic never learns pitches from generated notes."""
     trainer, taken = make_trainer(notes), []
-    monkeypatch.setattr(trainer, "descend", lambda *told: taken.append(told))
+    monkeypatch.setattr(trainer, "descend", lambda *given: taken.append(given[:2]))
     judged = []
     judge = trainer._score
 
@@ -164,9 +164,7 @@ def test_what_both_networks_are_told(notes: NoteSet, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("stop", [1, 4, 7])
-def test_stopped_and_gone_on_is_never_stopped(
-    notes: NoteSet, stop: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_resuming_is_exact(notes: NoteSet, stop: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where a stage begins, and in the middle of a fade."""
     monkeypatch.setattr(growing, "N_EVALUATIONS", 3)
     whole, stopped, continued = (make_trainer(notes) for _ in range(3))
@@ -181,7 +179,7 @@ def test_stopped_and_gone_on_is_never_stopped(
     assert same(whole.state(), continued.state())
     with pytest.raises(ParameterError, match="another recipe"):
         make_trainer(notes, seed=1).restore(whole.state())
-    with pytest.raises(ParameterError, match="other notes or another split"):
+    with pytest.raises(ParameterError, match="other notes, or another split"):
         make_trainer(notes).restore(whole.state() | {"training": ["one"]})
 
 
@@ -247,7 +245,7 @@ def test_sounds_are_cut_and_padded(notes: NoteSet) -> None:
     assert np.array_equal(whole[1], notes.waveform(notes.notes[0])) and not padded[:, 1000:].any()
 
 
-def test_energy_distance_hears_other_sounds_and_too_few() -> None:
+def test_energy_distance_grows_with_other_sounds_and_little_variety() -> None:
     random = np.random.default_rng(0)
 
     def sounds(n: int, loudness: np.ndarray) -> torch.Tensor:
@@ -268,14 +266,12 @@ def test_a_loss_that_is_not_a_number_stops(notes: NoteSet, monkeypatch: pytest.M
     before = {name: value.clone() for name, value in trainer.critic.state_dict().items()}
     broken = np.full((4, 1000), np.nan, np.float32)
     monkeypatch.setattr(trainer.notes, "waveforms", lambda indices: broken)
-    with pytest.raises(
-        AudiogenError, match="step 1: the loss is nan and the norm of its gradient nan"
-    ):
+    with pytest.raises(AudiogenError, match="step 1: the loss is nan and the norm of its"):
         trainer.train_step()
     assert same(before, trainer.critic.state_dict())
 
 
-def test_a_look_measures_held_out_notes(notes: NoteSet) -> None:
+def test_an_evaluation_measures_held_out_notes(notes: NoteSet) -> None:
     trainer = make_trainer(notes)
     told = [trainer.train_step() for _ in range(12)]
     names = {"growth", "fooled", "generated_pitch", "wasserstein", "penalty", "real_pitch"}
@@ -292,7 +288,7 @@ def test_a_look_measures_held_out_notes(notes: NoteSet) -> None:
 
 
 @pytest.mark.parametrize(("held_out", "overfit"), [(0.25, 0.25), (0.12, 0.9)])
-def test_a_critic_that_knows_its_notes_by_heart_is_warned_of(
+def test_a_critic_that_overfits_is_reported(
     notes: NoteSet, held_out: float, overfit: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Scores follow the level: 0.3 for notes trained on, 0.1 for generated ones."""
@@ -391,7 +387,7 @@ def test_notes_become_a_preset_that_plays(
     assert "another recipe" in capsys.readouterr().err
 
 
-def test_a_training_is_heard_while_it_grows_and_after(notes: NoteSet) -> None:
+def test_previews_while_it_grows_and_after(notes: NoteSet) -> None:
     trainer = make_trainer(notes)
     card = {"description": "A test.", "authors": ["me"]}
     for step in (0, 5, 9):
@@ -403,14 +399,12 @@ def test_a_training_is_heard_while_it_grows_and_after(notes: NoteSet) -> None:
         assert torch.equal(state, torch.get_rng_state())
 
 
-def test_what_is_still_growing_is_no_preset(
+def test_a_growing_generator_makes_no_preset(
     notes: NoteSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trainer = make_trainer(notes)
     write_card(tmp_path, preset_fields(trainer, notes, "out", "A test.", ["me"]), "train", {})
     for _ in range(7):
         trainer.train_step()
-    with pytest.raises(
-        PresetError, match="still growing at step 7; a preset can be made from step 8"
-    ):
+    with pytest.raises(PresetError, match="growing at step 7; a preset can be made from step 8"):
         pack_run(tmp_path, tmp_path / "out", trainer.state())

@@ -44,7 +44,7 @@ def is_on_grid(rows: np.ndarray) -> bool:
     return bool((steps_of(rows) == np.round(steps_of(rows))).all())
 
 
-def test_later_columns_make_up_for_earlier_ones() -> None:
+def test_later_columns_compensate_earlier_ones() -> None:
     torch.manual_seed(0)
     weight = torch.randn(20, 48, dtype=torch.float64)
     inputs = torch.randn(4000, 6, dtype=torch.float64) @ torch.randn(6, 48, dtype=torch.float64)

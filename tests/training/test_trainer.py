@@ -1,4 +1,4 @@
-"""A trainer learns, stops and goes on as if it hadn't, and says what is wrong."""
+"""The built-in trainer learns, resumes exactly, and reports what is wrong."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def ignore(*_: object) -> None:
 
 
 def go(trainer: BuiltInTrainer, folder: Path, report: Callable[..., None] = ignore) -> None:
-    """Go on from what the folder holds, to the last step."""
+    """Train from the newest checkpoint of a folder, if any, to the last step."""
     checkpoints = Checkpoints(folder, ignore)
     state = checkpoints.newest()
     if state is not None:
@@ -116,7 +116,7 @@ def test_the_loss_falls_and_both_stages_run() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:At least one mel filterbank:UserWarning")
-def test_with_variety_it_hears_what_is_played() -> None:
+def test_variety_brings_resynthesised_audio_near() -> None:
     trainer = make_trainer(dataclasses.replace(TINY, steps=160, adversarial_share=0.0, variety=1.0))
     far = [trainer.train_step()["resynthesis"] for _ in range(160)]
     assert np.mean(far[-20:]) < 0.75 * np.mean(far[:20])
@@ -158,7 +158,7 @@ def without(instrument: int) -> Notes:
     return notes
 
 
-def test_of_a_held_out_instrument_the_latent_alone_is_learned() -> None:
+def test_only_the_latent_of_a_held_out_instrument_is_learned() -> None:
     def trained(notes: Notes) -> BuiltInTrainer:
         trainer = BuiltInTrainer(notes, TINY, compiled=False)
         for _ in range(TINY.steps):
@@ -182,7 +182,7 @@ def test_of_a_held_out_instrument_the_latent_alone_is_learned() -> None:
 
 
 def test_a_held_out_instrument_comes_near_by_its_latent() -> None:
-    """It sounds like one that is taught, and begins somewhere else."""
+    """It sounds like a trained one, and its latent begins elsewhere."""
     notes = without(1)
     odd = notes.instruments == 1
     notes.waveforms[odd] = notes.waveforms[~odd]
@@ -198,9 +198,7 @@ def test_a_held_out_instrument_comes_near_by_its_latent() -> None:
 @pytest.mark.parametrize(
     "make_notes", [make_notes, lambda: without(0)], ids=["notes", "instrument"]
 )
-def test_stopped_and_gone_on_is_never_stopped(
-    tmp_path: Path, stop: int, make_notes: Callable[[], Notes]
-) -> None:
+def test_resuming_is_exact(tmp_path: Path, stop: int, make_notes: Callable[[], Notes]) -> None:
     def make_trainer() -> BuiltInTrainer:
         return BuiltInTrainer(make_notes(), TINY, compiled=False)
 
@@ -269,7 +267,7 @@ def test_a_loss_that_is_not_a_number_stops(tmp_path: Path, step: int) -> None:
 
 
 @pytest.mark.parametrize("crop_frames", [16, 32, 48, 64])
-def test_the_critic_hears_all_of_a_crop(crop_frames: int) -> None:
+def test_the_critic_receives_all_of_a_crop(crop_frames: int) -> None:
     """Every frame and bin of it moves the score."""
     recipe = dataclasses.replace(
         TINY,
@@ -280,11 +278,11 @@ def test_the_critic_hears_all_of_a_crop(crop_frames: int) -> None:
         spectrogram=dataclasses.replace(TINY.spectrogram, n_frames=64),
     )
     trainer = make_trainer(recipe)
-    batch = trainer.batch(np.array([5, 5]))  # alike, or their deviation would hear everything
+    batch = trainer.batch(np.array([5, 5]))  # alike, or their deviation would depend on everything
     image = batch.image.clone().requires_grad_()
     trainer._score(image, batch).sum().backward()
-    heard = image.grad[:, 0].abs().amax(dim=0)
-    assert image.shape[2] == crop_frames and (heard > 0.0).all()
+    moved = image.grad[:, 0].abs().amax(dim=0)
+    assert image.shape[2] == crop_frames and (moved > 0.0).all()
 
 
 def test_crops_cover_the_note() -> None:
@@ -293,7 +291,7 @@ def test_crops_cover_the_note() -> None:
     starts = np.array([start for start, _ in crops])
     assert all(stop - start == 16 for start, stop in crops)
     assert set(starts) == set(range(17))
-    assert 0.3 < np.mean(starts == 0) < 0.5  # a third and more hear the attack
+    assert 0.3 < np.mean(starts == 0) < 0.5  # a third and more have the attack
     whole = make_trainer(dataclasses.replace(TINY, crop_frames=32))
     assert {whole._crop(whole.random) for _ in range(60)} == {(0, 32)}
 
@@ -309,16 +307,16 @@ def test_the_average_follows_the_weights() -> None:
     assert not mean.requires_grad
 
 
-def test_held_out_notes_are_looked_at_in_both_stages() -> None:
+def test_held_out_notes_are_evaluated_in_both_phases() -> None:
     trainer = make_trainer(dataclasses.replace(TINY, steps=200, adversarial_share=0.2))
-    looked = []
+    evaluated = []
     for trainer.step in range(1, 201):
         if trainer._evaluates():
-            looked.append(trainer.step)
-    assert looked == [*range(8, 161, 8), *range(162, 201, 2)]
+            evaluated.append(trainer.step)
+    assert evaluated == [*range(8, 161, 8), *range(162, 201, 2)]
 
 
-def test_a_look_measures_held_out_notes_and_keeps_what_was_best() -> None:
+def test_an_evaluation_measures_held_out_notes_and_keeps_the_best() -> None:
     trainer = make_trainer()
     seen = [trainer.train_step() for _ in range(24)]
     measured = {
@@ -330,15 +328,15 @@ def test_a_look_measures_held_out_notes_and_keeps_what_was_best() -> None:
     }
     assert set(seen[3]) == {"magnitude", "loud", "frequency", "variety"} | measured
     assert set(seen[-1]) == set(seen[3]) | {"wasserstein", "fooled", "overfit"}
-    heard = [each["held_out_energy_db"] for each in seen]
-    assert trainer.best == {"energy_db": min(heard), "step": 1 + int(np.argmin(heard))}
-    torch.manual_seed(TINY.seed)  # of the generator's grain
+    energies = [each["held_out_energy_db"] for each in seen]
+    assert trainer.best == {"energy_db": min(energies), "step": 1 + int(np.argmin(energies))}
+    torch.manual_seed(TINY.seed)  # of the generator's noise
     for name, value in trainer.evaluate(4).items():
         assert seen[-1][f"held_out_{name}"] == pytest.approx(value)
 
 
 @pytest.mark.parametrize(("held_out_score", "warned"), [(1.0, True), (2.0, False)])
-def test_a_critic_that_knows_its_notes_by_heart_is_named(
+def test_a_critic_that_overfits_is_reported(
     monkeypatch: pytest.MonkeyPatch, held_out_score: float, warned: bool
 ) -> None:
     trainer = make_trainer(dataclasses.replace(TINY, held_out=0.4))
@@ -359,7 +357,7 @@ def test_a_critic_that_knows_its_notes_by_heart_is_named(
         assert seen["overfit"] == pytest.approx((3.0 - held_out_score) / 3.0)
         assert len(trainer.critic_overfit.scores) == n
     assert ("overfits" in trainer.warning and "67%" in trainer.warning) == warned
-    # It is known again where a training goes on, and goes when the critic does better.
+    # A resumed training has the warning; it goes when the critic does better.
     again = make_trainer(dataclasses.replace(TINY, held_out=0.4))
     again.restore(trainer.state())
     assert again.warning == trainer.warning
@@ -369,28 +367,28 @@ def test_a_critic_that_knows_its_notes_by_heart_is_named(
     assert trainer.warning == ""
 
 
-def test_a_look_at_the_critic_changes_nothing() -> None:
+def test_an_evaluation_of_the_critic_changes_nothing() -> None:
     ends = []
-    for looks in (False, True):
+    for evaluates in (False, True):
         trainer = make_trainer()
         trainer.step = FIRST
-        if looks:
+        if evaluates:
             trainer._evaluate(True)
-            trainer.best, trainer._X = {"energy_db": np.inf, "step": 0}, []
+            trainer.best, trainer.critic_overfit.scores = {"energy_db": np.inf, "step": 0}, []
         trainer.train_step()
         ends.append(state_of(trainer))
     assert same(*ends)
 
 
-def test_a_checkpoint_is_as_large_as_was_said(tmp_path: Path) -> None:
+def test_the_size_of_a_checkpoint_is_estimated(tmp_path: Path) -> None:
     trainer = make_trainer()
-    said = trainer.checkpoint_bytes()
+    estimate = trainer.checkpoint_bytes()
     for _ in range(24):
         trainer.train_step()
     checkpoints = Checkpoints(tmp_path, ignore)
     checkpoints.save(trainer)
-    beside = 100_000  # names and the state of chance; tiny networks are not much larger
-    assert said < checkpoints.paths()[0].stat().st_size < 1.1 * said + beside
+    rest = 100_000  # names and random states; tiny networks are not much larger
+    assert estimate < checkpoints.paths()[0].stat().st_size < 1.1 * estimate + rest
 
 
 def test_bad_recipes_are_named() -> None:
@@ -399,8 +397,8 @@ def test_bad_recipes_are_named() -> None:
             dataclasses.replace(TINY, crop_frames=crop_frames)
 
 
-def test_ctrl_c_is_acted_on_between_steps(tmp_path: Path) -> None:
-    """What is saved is a whole step, and going on from it equals never having stopped."""
+def test_ctrl_c_takes_effect_between_steps(tmp_path: Path) -> None:
+    """A whole step is saved, equal to that of an uninterrupted training."""
     trainer = make_trainer()
     original = trainer.train_step
 
@@ -423,7 +421,7 @@ def test_ctrl_c_is_acted_on_between_steps(tmp_path: Path) -> None:
 def test_a_gradient_that_is_not_a_number_leaves_the_weights(tmp_path: Path) -> None:
     trainer = make_trainer()
     trainer.generator.to_rgb[-1].weight.register_hook(lambda gradient: gradient * float("nan"))
-    with pytest.raises(AudiogenError, match="step 0: the loss is .* gradient nan"):
+    with pytest.raises(AudiogenError, match=r"step 0: the loss is .* gradient nan"):
         go(trainer, tmp_path / "kept")
     saved = Checkpoints(tmp_path / "kept", ignore).newest()
     assert all(torch.isfinite(value).all() for value in saved["generator"].values())
