@@ -68,7 +68,7 @@ class Processes:
         except ImportError:
             raise MissingPackageError(
                 "training in several processes needs lightning-fabric, which isn't installed; pip"
-                " install 'audiogen[train]'"
+                " install lightning-fabric"
             ) from None
         n_local = int(os.environ["LOCAL_WORLD_SIZE"])
         gpus = torch.cuda.device_count() >= n_local
