@@ -294,4 +294,4 @@ def _ingest(
     return found.folder
 
 
-gansynth, GansynthCommand = recipe_command(gansynth, OPTIONS, PANELS)  # type: ignore[assignment]
+gansynth, GansynthCommand = recipe_command(gansynth, OPTIONS, PANELS)

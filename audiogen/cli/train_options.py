@@ -197,7 +197,7 @@ def _annotation(option: str, setting: Setting, default: str, kind: type, panel: 
     more: dict[str, Any] = {"help": f"{setting.description}.", "rich_help_panel": panel}
     more["show_default"] = setting.shown or default
     if setting.choices:
-        words = Enum(option[2:], {word: word for word in setting.choices}, type=str)
+        words = Enum(option[2:], {word: word for word in setting.choices}, type=str)  # type: ignore[misc]
         return Annotated[words | None, typer.Option(option, **more)]
     if kind is bool:
         return Annotated[bool | None, typer.Option(f"{option}/--no-{option[2:]}", **more)]
@@ -217,4 +217,4 @@ def _numbers(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise ParameterError(f"{text!r} must be integers separated by commas: 16,4") from None
+        raise typer.BadParameter(f"{text!r} must be integers such as 16,4") from None

@@ -242,4 +242,4 @@ def _recipe(
     return recipe, base.model.conditioning == "class"
 
 
-samplernn, SamplernnCommand = recipe_command(samplernn, OPTIONS, PANELS)  # type: ignore[assignment]
+samplernn, SamplernnCommand = recipe_command(samplernn, OPTIONS, PANELS)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from audiogen.training.run.processes import Processes
     from audiogen.training.run.trainer import Trainer
 
+AnyTrainer = TypeVar("AnyTrainer", bound="Trainer")
 FEWEST_FORECAST = 50  # steps; shorter trainings start without a forecast
 BAR_WIDTH = 16  # characters; with step and time left, room for the losses in 80 columns
 NO_PRESET = "none"  # of --init-from
@@ -188,12 +189,12 @@ def find_device(name: str | None, default: str, processes: Processes) -> Any:
 
 
 def planned(
-    make: Callable[[Any], Trainer],
+    make: Callable[[Any], AnyTrainer],
     recipe: Any,
     minutes: float | None,
     state: dict[str, Any] | None,
     processes: Processes,
-) -> Trainer:
+) -> AnyTrainer:
     """Make the trainer, after a forecast of its time; or restore it from a checkpoint.
 
     Parameters

@@ -35,13 +35,13 @@ def test_overfitting_asks_for_more_sound_not_for_more_steps() -> None:
     ("kind", "name", "baseline", "grades"),
     [
         (
-            "gansynth-builtin",
+            "builtin",
             "log_mel_db",
             "log_mel_db_random",
             {2.5: "good", 6: "fair", 9: "poor"},
         ),
         (
-            "gansynth-progressive",
+            "progressive",
             "energy_db",
             "energy_db_silence",
             {0.3: "good", 1: "fair", 9: "poor"},

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 
 
 from audiogen.errors import FormatError, ParameterError
-from audiogen.training.recipes import read_recipe, shipped
+from audiogen.training.recipes import progressive_recipe, read_recipe, shipped
 
 # Stage k of the published training begins after 800,000 k images; even ones are stable.
 PUBLISHED = [

@@ -67,7 +67,8 @@ def test_help_shows_the_recipes_defaults(family: str) -> None:
         if settings[name].shown:
             continue
         text = str(options(family)[name].show_default)
-        for value in {repr(defaults[name]), repr(NOTES_DEFAULTS.get(name, defaults[name]))}:
+        notes = NOTES_DEFAULTS if family == "samplernn" else {}
+        for value in {repr(defaults[name]), repr(notes.get(name, defaults[name]))}:
             for part in re.findall(r"[a-z_]+|[\d.e-]+", value):
                 assert part.removesuffix(".0") in text, name
 

@@ -334,8 +334,8 @@ class BuiltInTrainer(Trainer):
         """
         audible = ((image[:, :1] + 0.8) * 5.0).clamp(0.0, 1.0)
         pitches = batch.pitch.cpu().numpy()
-        maps = harmonic_maps(pitches, self.recipe.spectrogram, image.shape[-1])
-        maps = torch.from_numpy(maps).to(image)[:, :, None].expand(-1, -1, image.shape[2], -1)
+        lines = harmonic_maps(pitches, self.recipe.spectrogram, image.shape[-1])
+        maps = torch.from_numpy(lines).to(image)[:, :, None].expand(-1, -1, image.shape[2], -1)
         channels = torch.cat((image[:, :1], image[:, 1:] * audible, maps), dim=1)
         return self.critic(channels.contiguous(memory_format=torch.channels_last))[0]
 

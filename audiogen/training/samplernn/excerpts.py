@@ -307,17 +307,19 @@ class NoteExcerpts:
         levels = inputs = self.levels[note, first : first + n + self._past]
         pitch, velocity = self._pitch[note], self._velocity[note]
         if variation:
-            noise = {"seed": variation, "strength": self._input_noise}
             inputs = noisy_note(
                 self._waveforms[note],
                 first,
                 n + self._past,
                 f0=self._f0[note],
+                seed=variation,
+                strength=self._input_noise,
                 sample_rate=self._rate,
                 config=self._config,
-                **noise,
             )
-            pitch, velocity = noisy_conditioning(pitch, velocity, **noise)
+            pitch, velocity = noisy_conditioning(
+                pitch, velocity, seed=variation, strength=self._input_noise
+            )
         time = np.arange(start, start + n)
         phase = self._phase[note]
         offset = np.interp(time - delay, HOP * np.arange(len(phase)), phase)
