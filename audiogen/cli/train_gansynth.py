@@ -160,6 +160,7 @@ def gansynth(
     make = _maker(notes, split_by and split_by.value, where, processes)
     if built_in and state is None:
         if init_from is None and len(notes) < FEW_NOTES:
+            say("comparing the notes with the presets ...")
             preset = nearest_preset(make(chosen))
             if preset is None:
                 say("no preset has the sizes of this training: random weights")

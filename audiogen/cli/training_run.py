@@ -233,8 +233,8 @@ def planned(
         n_steps = processes.broadcast(measured.steps_in(60.0 * minutes))
         recipe = replace(recipe, steps=n_steps)
     say(
-        f"{n_steps} steps of {measured.step_s:.2g} s, and"
-        f" {measured.trainer.n_evaluations(n_steps)} evaluations: about"
+        f"{counted(n_steps, 'step')} of {measured.step_s:.2g} s, and"
+        f" {counted(measured.trainer.n_evaluations(n_steps), 'evaluation')}: about"
         f" {forecast.duration(measured.seconds(n_steps))}"
     )
     del measured

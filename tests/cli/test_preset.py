@@ -191,7 +191,7 @@ class TestPack:
         text = json.loads(card.read_text())
         text["fields"]["timbres"].pop()
         for content, sentence in (
-            (json.dumps(text), "card.json names 1 timbres, and the checkpoint has 2"),
+            (json.dumps(text), "card.json has 1 timbres and the checkpoint 2"),
             ("{", "card.json: can't be read"),
             ('{"fields": {}}', "card.json: can't be read"),
             (None, "card.json: not found"),
