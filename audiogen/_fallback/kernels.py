@@ -1,7 +1,7 @@
 """Kernels compiled by numba, for an installation without the native module.
 
-The functions are called as those of `audiogen._native`: float32, C-contiguous, and time in the
-middle of three dimensions, [n_outer, n_frames, n_inner].
+The functions have the signatures of those of `audiogen._native`: float32, C-contiguous, and time
+in the middle of three dimensions, [n_outer, n_frames, n_inner].
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Array = NDArray[np.float32]
 
 PI = np.float32(np.pi)
 TWO_PI = np.float32(2 * np.pi)
-# 2 pi as a sum whose first parts have few bits, so that products with small integers are exact.
+# 2 pi as a sum of three floats; products of the first two with small integers are exact.
 TWO_PI_HIGH = np.float32(6.28125)
 TWO_PI_MIDDLE = np.float32(1.9350051879882812e-3)
 TWO_PI_LOW = np.float32(3.019916050561733e-7)
@@ -32,7 +32,7 @@ def _subtract_turns(x, turns):
 
 @numba.njit(cache=True, inline="always")
 def _turns_in(x):
-    """Whole turns nearest to x; none for +-pi, where the product is just under a half."""
+    """Whole turns nearest to x; 0 for +-pi, where the product is just below a half."""
     return np.float32(np.rint(x * INVERSE_TWO_PI))
 
 
@@ -65,7 +65,7 @@ def _unwrap(x, out):
 def _instantaneous_frequency(x, out):
     for outer in range(x.shape[0]):
         for j in range(x.shape[2]):
-            out[outer, 0, j] = x[outer, 0, j] * INVERSE_PI
+            out[outer, 0, j] = _wrap_step(x[outer, 0, j]) * INVERSE_PI
         for t in range(1, x.shape[1]):
             for j in range(x.shape[2]):
                 difference = x[outer, t, j] - x[outer, t - 1, j]
@@ -74,12 +74,14 @@ def _instantaneous_frequency(x, out):
 
 @numba.njit(cache=True)
 def _integrate(x, out):
+    turns = np.empty(x.shape[2], np.float32)
     for outer in range(x.shape[0]):
-        for j in range(x.shape[2]):
-            out[outer, 0, j] = _wrap_step(x[outer, 0, j] * PI)
-        for t in range(1, x.shape[1]):
+        turns[:] = np.float32(0)
+        for t in range(x.shape[1]):
             for j in range(x.shape[2]):
-                out[outer, t, j] = _wrap_step(out[outer, t - 1, j] + x[outer, t, j] * PI)
+                total = turns[j] + np.float32(0.5) * x[outer, t, j]
+                turns[j] = total - np.float32(np.rint(total))
+                out[outer, t, j] = turns[j] * TWO_PI
 
 
 @numba.njit(cache=True)
@@ -95,22 +97,6 @@ def _overlap_add(frames, hop_length, out):
         for f in range(frames.shape[1]):
             for i in range(frames.shape[2]):
                 out[item, f * hop_length + i] += frames[item, f, i]
-
-
-@numba.njit(cache=True)
-def _activate(y, slope, normalise):
-    n_channels = np.float32(y.shape[0])
-    for pixel in range(y.shape[1]):
-        total = np.float32(0)
-        for c in range(y.shape[0]):
-            value = y[c, pixel]
-            value = value * slope if value < 0 else value
-            y[c, pixel] = value
-            total += value * value
-        if normalise:
-            factor = np.float32(1) / np.sqrt(total / n_channels + np.float32(1e-8))
-            for c in range(y.shape[0]):
-                y[c, pixel] *= factor
 
 
 def wrap(x: Array) -> Array:
@@ -146,15 +132,8 @@ def polar_to_rectangular(log_magnitude: Array, phase: Array) -> NDArray[np.compl
     return out
 
 
-def overlap_add(frames: Array, hop_length: int) -> Array:
-    n_batch, n_frames, n_fft = frames.shape
-    out = np.zeros((n_batch, hop_length * (n_frames - 1) + n_fft if n_frames else 0), np.float32)
-    _overlap_add(frames, hop_length, out)
-    return out
-
-
 class IstftPlan:
-    """Window and gain for one `n_fft`, `hop_length` and `n_frames`."""
+    """Window and gain for spectrograms of one shape."""
 
     def __init__(self, n_fft: int, hop_length: int, n_frames: int) -> None:
         self.n_fft = n_fft
@@ -166,12 +145,13 @@ class IstftPlan:
 def istft(plan: IstftPlan, spectrum: NDArray[np.complex64]) -> Array:
     frames = scipy.fft.irfft(spectrum, n=plan.n_fft, axis=-1)
     frames *= plan.window
-    return overlap_add(frames, plan.hop_length) * plan.gain
+    signal = np.zeros((len(frames), len(plan.gain)), np.float32)
+    _overlap_add(frames, plan.hop_length, signal)
+    return signal * plan.gain
 
 
-def conv_rows(
-    x: Array, weight: Array, bias: Array, slope: float, normalise: bool, upsample: bool
-) -> Array:
+def conv3x3(x: Array, weight: Array, bias: Array, upsample: bool) -> Array:
+    """A zero-padded 3x3 convolution of x [in_channels, n_frames, n_bins], x2 upsampled if asked."""
     if upsample:
         x = x.repeat(2, axis=1).repeat(2, axis=2)
     n_frames, n_bins = x.shape[1:]
@@ -181,7 +161,6 @@ def conv_rows(
         for j in range(3):
             shifted = padded[:, i : i + n_frames, j : j + n_bins].reshape(x.shape[0], -1)
             y += np.ascontiguousarray(weight[:, :, i, j]) @ shifted
-    _activate(y, np.float32(slope), normalise)
     return y.reshape(-1, n_frames, n_bins)
 
 
@@ -203,7 +182,7 @@ def _philox(key_low, key_high, stream, row, n):
 
 @numba.njit(cache=True)
 def philox_block(key_low, key_high, stream, row, block):
-    """The four words of a counter; all arguments are uint64 below 2**32."""
+    """The four words of one Philox block; all arguments are uint64 below 2**32."""
     mask, half = np.uint64(0xFFFFFFFF), np.uint64(32)
     c0, c1, c2, c3 = block, row, stream, np.uint64(0)
     k0, k1 = key_low, key_high

@@ -1,15 +1,18 @@
-"""`audiogen continue`: a sound file in, the same and what may follow it out."""
+"""`audiogen continue`: a sound file in; the same and a generated continuation out."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from audiogen.cli.sound import (
+    PRESET_HELP,
+    SEED_HELP,
     TEMPERATURE_HELP,
+    TIMBRE_HELP,
     TOP_P_HELP,
     AnyPrecision,
     Precision,
@@ -19,17 +22,14 @@ from audiogen.cli.sound import (
     check_variations,
     draw,
     numbered,
-    open_texture,
     print_speed,
     progress_bar,
     read_preset,
     read_temperature,
     write_sound,
 )
+from audiogen.core.counting import counted
 from audiogen.errors import FormatError, ParameterError, ShapeError
-
-if TYPE_CHECKING:
-    import numpy as np
 
 app = typer.Typer(add_completion=False)
 
@@ -38,14 +38,9 @@ app = typer.Typer(add_completion=False)
 def continue_(
     intro: Annotated[Path, typer.Argument(help="A sound file.", show_default=False)],
     preset: Annotated[
-        str,
-        typer.Option(
-            help="A preset that makes sound on its own: a name or a folder, :TIMBRE after it if "
-            "wanted.",
-            show_default=False,
-        ),
+        str, typer.Option(help=f"Unconditional preset. {PRESET_HELP}", show_default=False)
     ],
-    seconds: Annotated[float, typer.Option(help="How much sound to add.")] = 10.0,
+    seconds: Annotated[float, typer.Option(help="Length of the continuation.")] = 10.0,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -55,9 +50,7 @@ def continue_(
             show_default="INTRO-continued.wav",
         ),
     ] = None,
-    timbre: Annotated[
-        str | None, typer.Option(help="One of the preset's timbres.", show_default=False)
-    ] = None,
+    timbre: Annotated[str | None, typer.Option(help=TIMBRE_HELP, show_default=False)] = None,
     temperature: Annotated[
         str | None, typer.Option(help=TEMPERATURE_HELP, show_default="the preset's")
     ] = None,
@@ -65,24 +58,25 @@ def continue_(
         float | None, typer.Option(help=TOP_P_HELP, show_default="the preset's")
     ] = None,
     variations: Annotated[
-        int, typer.Option(help="So many continuations, into OUTPUT-1, OUTPUT-2, ...")
+        int, typer.Option(help="Number of continuations, OUTPUT-1, OUTPUT-2, ...")
     ] = 1,
-    seed: Annotated[int, typer.Option(help="Same seed, same samples.")] = 0,
+    seed: Annotated[int, typer.Option(help=SEED_HELP)] = 0,
     precision: AnyPrecision = Precision.float32,
     plot: Annotated[
         Path | None,
         typer.Option(help="Draw waveform and rainbowgram into a .png file.", show_default=False),
     ] = None,
 ) -> None:
-    """Let a preset go on where a sound file ends.
+    """Continue a sound file with an unconditional preset.
 
     The output has the file's rate and channels and begins with the file as it
-    is. Each channel goes on for itself, from its last 30 s.
+    is. Each channel is continued for itself, from its last 30 s.
     """
     import numpy as np
 
     from audiogen.audio.files import HIGHEST_RATE, LOWEST_RATE, check_output, read_channels
-    from audiogen.engine.texture import MOST_CHANNELS
+    from audiogen.engine import load
+    from audiogen.engine.synth import MAX_CHANNELS
 
     output = output or Path(f"{intro.stem}-continued.wav")
     check_output(output)
@@ -99,29 +93,28 @@ def continue_(
     before, rate = read_channels(intro)
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise FormatError(
-            f"{intro}: has {rate} Hz; {LOWEST_RATE} to {HIGHEST_RATE} Hz are wanted; resample it"
+            f"{intro}: has {rate} Hz; it must have {LOWEST_RATE} to {HIGHEST_RATE} Hz: resample it"
         )
     n_samples, n_channels = before.shape
-    if n_channels > MOST_CHANNELS:
+    if n_channels > MAX_CHANNELS:
         raise FormatError(
-            f"{intro}: has {n_channels} channels; up to {MOST_CHANNELS} can be continued"
+            f"{intro}: has {n_channels} channels; up to {MAX_CHANNELS} can be continued"
         )
-    too_short = FormatError(f"{intro}: has {n_samples} samples; give about a second or more")
-    if n_samples < n_channels:
-        raise too_short
-    preset, timbre = read_preset(preset, timbre)
-    texture = open_texture(preset, "continue", precision)
+    if n_samples < n_channels or n_samples < 2:
+        raise FormatError(
+            f"{intro}: has {counted(n_samples, 'sample')}; give about a second or more"
+        )
+    name, timbre = read_preset(preset, timbre)
+    synth = load(name, precision=precision.value)
 
-    one = before[:, :1] if (before == before[:, :1]).all() else before
-    prime = _prime(one, rate, texture.sample_rate)
-    if not len(prime):
-        raise too_short
+    prompt = before[:, :1] if (before == before[:, :1]).all() else before
     began = time.perf_counter()
     with progress_bar() as report:
         try:
-            after = texture.generate(
+            continuations = synth.generate(
                 seconds,
-                prime,
+                prompt=prompt,
+                sample_rate=rate,
                 temperature=curve,
                 top_p=top_p,
                 seed=seed,
@@ -130,42 +123,19 @@ def continue_(
                 progress=report,
             )
         except ShapeError as error:
-            raise FormatError(f"{intro}: can't be continued; {error}") from error
+            raise FormatError(f"{intro}: cannot be continued; {error}") from error
     took_s = time.perf_counter() - began
-    news = after.reshape(variations, -1, prime.shape[1])
-    for number, (path, new) in enumerate(zip(outputs, news, strict=True), 1):
-        added = _at_rate(new, prime, texture.sample_rate, rate)
-        n_over = int(np.count_nonzero(np.abs(added) > 1.0))
-        added = np.broadcast_to(np.clip(added, -1.0, 1.0), (len(added), before.shape[1]))
-        sound = np.concatenate((before, added))
+    sounds = continuations.reshape(variations, -1, prompt.shape[1])
+    for number, (path, new) in enumerate(zip(outputs, sounds, strict=True), 1):
+        n_over = int(np.count_nonzero(np.abs(new) > 1.0))
+        new = np.broadcast_to(np.clip(new, -1.0, 1.0), (len(new), n_channels))
+        sound = np.concatenate((before, new))
         turned_db = write_sound(path, sound, rate)
         if n_over:
-            typer.echo(f"  note: {n_over} new samples were over full scale and are cut off there")
+            typer.echo(f"  note: {counted(n_over, 'new sample')} over full scale were clipped")
         if turned_db:
             typer.echo(f"  note: turned down by {-turned_db:.1f} dB; {intro} is over full scale")
         if plot:
             draw(numbered(plot, number, variations), sound, rate, path.name)
     what = f"{variations} x {seconds:g} s" if variations > 1 else f"{seconds:g} s"
     print_speed(f"{what} more", variations * seconds, took_s)
-
-
-def _prime(before: np.ndarray, rate: int, wanted_hz: int) -> np.ndarray:
-    """A sound at another rate; turned over at its end, so that the filter sees no step there."""
-    import numpy as np
-
-    from audiogen.audio.files import resampled
-
-    more = min(len(before) - 1, rate // 50)
-    longer = np.pad(before, ((0, more), (0, 0)), "reflect", reflect_type="odd")
-    return resampled(longer, rate, wanted_hz)[: round(len(before) * wanted_hz / rate)]
-
-
-def _at_rate(after: np.ndarray, prime: np.ndarray, made_at_hz: int, rate: int) -> np.ndarray:
-    """A continuation at another rate; its beginning is resampled with what it follows."""
-    import numpy as np
-
-    from audiogen.audio.files import resampled
-
-    lead = prime[-made_at_hz:]
-    joined = resampled(np.concatenate((lead, after)), made_at_hz, rate)
-    return joined[round(len(lead) * rate / made_at_hz) :]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from audiogen.engine.player import Player
+from audiogen.engine import Synth
 
 # Semitones above the octave's C, as music programs have it: a row of white keys, black ones above.
 PIANO = {key: semitone for semitone, key in enumerate("awsedftgyhujkolp;'")}
@@ -130,12 +130,12 @@ class Fingers:
 
     def __init__(
         self,
-        player: Player,
+        synth: Synth,
         ring_s: float = RING_S,
         clock: Callable[[], float] = time.monotonic,
     ):
         self.ring_s = ring_s
-        self._player, self._clock = player, clock
+        self._synth, self._clock = synth, clock
         self._pitches: dict[str, int] = {}  # of the keys that are down
         self._ends_s: dict[str, float] = {}  # when they are let go without being released
         self._came_s: dict[str, float] = {}
@@ -158,13 +158,13 @@ class Fingers:
             return
         self.release(name)
         self._pitches[name] = pitch
-        self._player.note_on(pitch, velocity)
+        self._synth.note_on(pitch, velocity)
 
     def release(self, name: str) -> None:
         """A key goes up."""
         pitch = self._pitches.pop(name, None)
         if pitch is not None and pitch not in self._pitches.values():
-            self._player.note_off(pitch)
+            self._synth.note_off(pitch)
 
     def lift(self) -> None:
         """Let go the notes that have rung long enough."""

@@ -139,7 +139,7 @@ def _explain(error: Exception) -> tuple[str, int]:
         if package in EXTRAS:
             return (
                 f"this needs {package}, which isn't installed; "
-                f"pip install 'audiogen[{EXTRAS[package]}]'",
+                f"pip install 'audiogen-synth[{EXTRAS[package]}]'",
                 EXIT_BAD_INPUT,
             )
     if _lacks_memory(error):

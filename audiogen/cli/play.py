@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from audiogen.audio.files import Recording
     from audiogen.cli.keys import Fingers, Key
     from audiogen.cli.screen import Status
+    from audiogen.core.parameters import Parameter
     from audiogen.devices.sound_card import SoundCard
-    from audiogen.engine.player import Player
+    from audiogen.engine import Synth
 
 app = typer.Typer(add_completion=False)
 
@@ -101,7 +102,8 @@ def play(
         block_of,
         find_device,
     )
-    from audiogen.engine.player import Player
+    from audiogen.engine import Synth
+    from audiogen.engine.latents import check_timbre
     from audiogen.presets import default_preset, load_preset, split_spec
 
     if list_:
@@ -126,7 +128,7 @@ def play(
     name, timbre = split_spec(preset or default_preset())
     loaded = load_preset(name)
     if timbre is not None:
-        loaded.timbre(timbre)
+        check_timbre(loaded, timbre)
     card_found = find_device(device)
     rate = sample_rate or card_found.sample_rate
     block = block_of(card_found, rate, block)
@@ -134,31 +136,31 @@ def play(
     with ExitStack() as stack:
         stack.enter_context(_ended_by_signals())
         stack.enter_context(before_other_programs())
-        player = stack.enter_context(
-            Player(
+        synth = stack.enter_context(
+            Synth(
                 loaded,
                 rate,
+                seed,
+                precision.value,
+                temperature,
+                top_p,
+                polyphony=voices,
                 max_block=block or UNKNOWN_BLOCK,
-                voices=voices,
-                seed=seed,
                 realtime=True,
                 margin_ms=margin,
-                precision=precision.value,
-                temperature=temperature,
-                top_p=top_p,
             )
         )
         if timbre is not None:
-            player.timbre = timbre
+            synth.timbre = timbre
         recording = heard = None
         if record:
             recording = Recording(record, rate)
             stack.callback(_print_recording, recording)  # once it's closed, whatever happens
             heard = stack.enter_context(recording).write
-        card = SoundCard(player, card_found.index, block, heard)
+        card = SoundCard(synth, card_found.index, block, heard)
         on_jack = "JACK" in card_found.host
         wanted = () if midi == "none" else (midi,)
-        ports = [stack.enter_context(MidiInput(player, port, on_jack)) for port in wanted]
+        ports = [stack.enter_context(MidiInput(synth, port, on_jack)) for port in wanted]
         names = [name for port in ports for name in port.names]
         keyboard = stack.enter_context(open_keyboard())
         if not names and keyboard is None and loaded.plays_notes:
@@ -166,20 +168,20 @@ def play(
                 "there is nothing to play on: no MIDI keyboard is connected, and the keys of this "
                 "terminal can't be read; give --midi virtual to connect one later"
             )
-        fingers = Fingers(player, ring)
-        stage = _Stage(player, card, names, fingers, keyboard, recording)
+        fingers = Fingers(synth, ring)
+        stage = _Stage(synth, card, names, fingers, keyboard, recording)
         try:
             stage.announce()
             stack.enter_context(card)
             if not loaded.plays_notes:
-                player.note_on(BASE_PITCH)
+                synth.note_on(BASE_PITCH)
             stage.run(seconds)
         except KeyboardInterrupt:
             pass
         card.close()
-        n_late, played_s = player.n_late + card.n_late, player.position / rate
+        n_late, played_s = synth.n_late + card.n_late, synth.position / rate
         typer.echo(
-            f"played {played_s:.1f} s, {n_late} late blocks, {player.n_delayed} delayed notes"
+            f"played {played_s:.1f} s, {n_late} late blocks, {synth.n_delayed} delayed notes"
         )
 
 
@@ -245,7 +247,7 @@ class _Stage:
 
     def __init__(
         self,
-        player: Player,
+        synth: Synth,
         card: SoundCard,
         midi: list[str],
         fingers: Fingers,
@@ -254,13 +256,10 @@ class _Stage:
     ):
         from rich.console import Console
 
-        from audiogen.core.parameters import PARAMETERS
-
         self._console = Console()
-        self._player, self._card, self._fingers = player, card, fingers
+        self._synth, self._card, self._fingers = synth, card, fingers
         self._keyboard, self._recording = keyboard, recording
         self._midi = ", ".join(midi) or "no MIDI"
-        self._knobs = [parameter.name for parameter in PARAMETERS]
         self._chosen = 0
         self._base, self._velocity = BASE_PITCH, 0.8
         self._remark = ""
@@ -269,7 +268,7 @@ class _Stage:
     def announce(self) -> None:
         """Say what begins, where no screen will."""
         if not self._console.is_terminal:
-            typer.echo(f"playing {self._player.preset.name}: {self._sound()}, {self._midi}")
+            typer.echo(f"playing {self._synth.preset.name}: {self._sound()}, {self._midi}")
 
     def run(self, seconds: float | None) -> None:
         """Until q, or so long."""
@@ -298,7 +297,7 @@ class _Stage:
         self._card.check()
         if self._card.outgrown and not self._is_outgrown:
             self._is_outgrown = True
-            margin_ms = math.ceil(1e3 * self._card.outgrown / self._player.sample_rate)
+            margin_ms = math.ceil(1e3 * self._card.outgrown / self._synth.sample_rate)
             self._remark = (
                 f"{self._card.device.host} takes {self._card.outgrown} samples at once now, more"
                 f" than are ready: sound breaks up; play again, or with --margin {margin_ms}"
@@ -319,23 +318,23 @@ class _Stage:
         """What the screen shows."""
         from audiogen.cli.screen import Status
 
-        player, recording = self._player, self._recording
-        latency_s = player.latency / player.sample_rate + self._card.latency_s
+        synth, recording = self._synth, self._recording
+        latency_s = synth.latency / synth.sample_rate + self._card.latency_s
         return Status(
-            preset=player.preset.name,
-            timbre=player.timbre,
+            preset=synth.preset.name,
+            timbre=str(synth.timbre) if synth.timbre is not None else None,
             sound=self._sound(),
             midi=self._midi,
-            timbres=player.timbres,
-            sample_rate=player.sample_rate,
+            timbres=synth.timbres,
+            sample_rate=synth.sample_rate,
             latency_ms=1e3 * latency_s,
-            n_sounding=player.n_sounding,
-            voices=player.voices,
-            n_late=player.n_late + self._card.n_late,
-            load=player.load,
-            peak=player.peak,
-            values={name: player.get(name) for name in self._knobs},
-            chosen=self._knobs[self._chosen],
+            n_sounding=synth.n_sounding,
+            voices=synth.polyphony,
+            n_late=synth.n_late + self._card.n_late,
+            load=synth.load,
+            peak=synth.peak,
+            parameters={row: synth.get(row.name) for row in synth.parameters},
+            chosen=self._parameter().name,
             base_pitch=self._base,
             velocity=self._velocity,
             down=self._fingers.down,
@@ -356,7 +355,7 @@ class _Stage:
             return False
         if not key.pressed:
             return False
-        player = self._player
+        synth = self._synth
         if name == "q":
             return True
         if name in ("z", "x"):
@@ -366,17 +365,18 @@ class _Stage:
             self._velocity += 0.1 if name == "v" else -0.1
             self._velocity = min(max(round(self._velocity, 1), 0.1), 1.0)
         elif name == "space":
-            player.sustain = 0.0 if player.sustain else 1.0
+            synth.sustain = 0.0 if synth.sustain else 1.0
         elif name == "backspace":
             self._reset()
         elif name in ("left", "right"):
-            self._chosen = (self._chosen + (1 if name == "right" else -1)) % len(self._knobs)
+            step = 1 if name == "right" else -1
+            self._chosen = (self._chosen + step) % len(synth.parameters)
         elif name in ("up", "down"):
             self._move(1 if name == "up" else -1)
-        elif name in ("tab", "backtab") and player.timbres:
-            player.timbre = _beside(player.timbres, player.timbre, 1 if name == "tab" else -1)
-        elif name.isdecimal() and 1 <= int(name) <= len(player.timbres):
-            player.timbre = player.timbres[int(name) - 1]
+        elif name in ("tab", "backtab") and synth.timbres:
+            synth.timbre = _beside(synth.timbres, str(synth.timbre), 1 if name == "tab" else -1)
+        elif name.isdecimal() and 1 <= int(name) <= len(synth.timbres):
+            synth.timbre = synth.timbres[int(name) - 1]
         elif name in (",", "."):
             self._change_preset(1 if name == "." else -1)
         return False
@@ -389,45 +389,43 @@ class _Stage:
             self._fingers.press(key.name, pitch, self._velocity, told)
 
     def _reset(self) -> None:
-        from audiogen.core.parameters import PARAMETERS
-
         self._fingers.lift_all()
-        self._player.all_off(silence=True)
-        for parameter in PARAMETERS:
-            self._player.set(parameter.name, parameter.initial)
+        self._synth.all_off(silence=True)
+        self._synth.reset_parameters()
+
+    def _parameter(self) -> Parameter:
+        """The parameter that the arrow keys move."""
+        rows = self._synth.parameters
+        return rows[self._chosen % len(rows)]
 
     def _move(self, steps: int) -> None:
-        from audiogen.core.parameters import PARAMETERS
-
-        parameter = PARAMETERS[self._chosen]
-        player = self._player
+        parameter, synth = self._parameter(), self._synth
         if parameter.name == "morph_timbre":
-            if player.timbres:
-                player.morph_timbre = _beside(player.timbres, player.morph_timbre, steps)
+            if synth.timbres:
+                synth.morph_timbre = _beside(synth.timbres, str(synth.morph_timbre), steps)
             return
-        step = {"sustain": 1.0, "bend": 0.5}.get(
-            parameter.name, (parameter.highest - parameter.lowest) / 20.0
-        )
-        value = round(player.get(parameter.name) + steps * step, 3)
-        player.set(parameter.name, min(max(value, parameter.lowest), parameter.highest))
+        whole = {"sustain": 1.0, "listen": 1.0, "bend": 0.5}
+        step = whole.get(parameter.name, (parameter.highest - parameter.lowest) / 20.0)
+        value = round(synth.get(parameter.name) + steps * step, 3)
+        synth.set(parameter.name, min(max(value, parameter.lowest), parameter.highest))
 
     def _change_preset(self, steps: int) -> None:
         from audiogen.presets import find_presets
 
         folders = find_presets()
         names = [folder.name for folder in folders]
-        here = self._player.preset.folder.name
+        here = self._synth.preset.folder.name
         self._fingers.lift_all()
         self._remark = ""
         for _ in names:  # past those that can't be played so
             here = _beside(names, here, steps)
             try:
-                self._player.change_preset(folders[names.index(here)])
+                self._synth.change_preset(folders[names.index(here)])
             except AudiogenError as error:
                 self._remark = str(error)
                 continue
-            if not self._player.preset.plays_notes:
-                self._player.note_on(BASE_PITCH)
+            if not self._synth.preset.plays_notes:
+                self._synth.note_on(BASE_PITCH)
             return
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from audiogen.cli.keys import PIANO
-from audiogen.core.parameters import PARAMETERS
+from audiogen.core.parameters import Parameter
 from audiogen.notes import pitch_name
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ class Status:
     n_sounding, voices, n_late : int
     load, peak : float
         Part of the time; part of full scale.
-    values : dict of str to float or str
-        Of the parameters.
+    parameters : dict of Parameter to float or str
+        Rows of the parameter table and their values.
     chosen : str
         The parameter that the arrow keys move.
     base_pitch : int
@@ -65,7 +65,7 @@ class Status:
     n_late: int = 0
     load: float = 0.0
     peak: float = 0.0
-    values: dict[str, Any] = field(default_factory=dict)
+    parameters: dict[Parameter, Any] = field(default_factory=dict)
     chosen: str = "volume"
     base_pitch: int = 60
     velocity: float = 0.8
@@ -118,10 +118,11 @@ def _timbres(status: Status) -> Text:
             line.append("\n")
             width = 0
         line.append(mark, style="dim")
-        line.append(name, style=f"bold {_ACCENT}" if name == status.timbre else "")
+        chosen = name == status.timbre
+        line.append(f"▸{name}" if chosen else name, style=f"bold {_ACCENT}" if chosen else "")
         line.append("   ")
         width += len(mark) + len(name) + 3
-    return line or Text("sounds on its own", style="dim")
+    return line or Text("generates audio freely", style="dim")
 
 
 def _level(status: Status) -> Text:
@@ -165,8 +166,7 @@ def _knobs(status: Status) -> RenderableType:
 
     grid = Table.grid(padding=(0, 2))
     cells = []
-    for parameter in PARAMETERS:
-        value = status.values.get(parameter.name, parameter.initial)
+    for parameter, value in status.parameters.items():
         chosen = parameter.name == status.chosen and status.has_keys
         text = Text().append("▸ " if chosen else "  ", style=_ACCENT)
         text.append(f"{parameter.name.replace('_', ' '):13}", style=_ACCENT if chosen else "dim")

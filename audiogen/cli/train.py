@@ -31,7 +31,7 @@ class Families(TyperGroup):
         """Find the command of a family, or of the family that suits a folder."""
         if args[0] in self.commands:
             return super().resolve_command(ctx, args)
-        from audiogen.data.ingest.choice import choose_family
+        from audiogen.data.ingest.model_kind import choose_kind
 
         folder, *rest = args
         family, rest = _taken(rest, "--family")
@@ -49,7 +49,7 @@ class Families(TyperGroup):
                 folder_of_run = Path(run) if run else run_beside(Path(str(output)))
                 family = str(read_card(folder_of_run)["fields"]["kind"])
         if family is None and "--help" not in rest:
-            family, why = choose_family(folder)
+            family, why = choose_kind(folder)
             say(f"{family}: {why}; --family chooses another")
         family = family or "gansynth"
         length = {option.partition("=")[0] for option in rest} & {"--minutes", "--steps"}

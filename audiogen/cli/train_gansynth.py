@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from audiogen.cli.data import SplitBy, Table, files_bar
+from audiogen.cli.data import SplitBy, Table, ingest_with_report
 from audiogen.cli.train_options import (
     Author,
     Description,
@@ -27,7 +27,6 @@ from audiogen.cli.train_options import (
 from audiogen.cli.training_run import (
     begun,
     check_steps,
-    counted,
     find_device,
     finish,
     follow,
@@ -38,6 +37,7 @@ from audiogen.cli.training_run import (
     say,
     settled,
 )
+from audiogen.core.counting import counted
 from audiogen.errors import ParameterError
 from audiogen.training.gansynth.recipe import BuiltInRecipe
 
@@ -107,10 +107,9 @@ def gansynth(
     """
     import torch
 
-    from audiogen.data.ingest.folder import is_set
-    from audiogen.data.notes.nsynth import read_notes
+    from audiogen.data.notes.nsynth import is_note_set, read_notes
     from audiogen.data.notes.splits import SPLIT
-    from audiogen.data.source_toml import name_of, read_source
+    from audiogen.data.source_toml import folder_name, read_source
     from audiogen.training.gansynth.export import (
         export_preset,
         preset_fields,
@@ -139,7 +138,7 @@ def gansynth(
                     f" {BUILT_IN}"
                 )
     preset = initial_preset(init_from, "gansynth", state)
-    own_samples = not is_set(data)
+    own_samples = not is_note_set(data)
     if table is not None and not own_samples:
         raise ParameterError(f"--table is for a folder of samples, but {data} is a set of notes")
     where = find_device(device, chosen.default_device, processes)
@@ -178,7 +177,7 @@ def gansynth(
     shown = ", ".join(names[:8]) + (" and others" if len(names) > 8 else "")
     card = settled(
         before,
-        description=(description, f"Trained on {shown or name_of(data)}."),
+        description=(description, f"Trained on {shown or folder_name(data)}."),
         authors=(author, ["unknown"]),
         default_timbre=(default_timbre, None),
         licence=(licence, ""),
@@ -277,21 +276,15 @@ def _ingest(
     shown: bool,
 ) -> Path:
     """Make a set of notes of a folder of samples; report what was found, and what wasn't used."""
-    from audiogen.data.ingest.folder import ingest_samples
-    from audiogen.data.ingest.report import left_out_lines, summary
+    from audiogen.data.ingest.folder import PICTURE, ingest_samples
+    from audiogen.data.ingest.report import left_out_line, left_out_lines, summary
 
-    with files_bar("reading the samples") as progress:
-        found = ingest_samples(data, progress=progress, **options)
+    found = (ingest_with_report if shown else ingest_samples)(data, **options)
     left_out = left_out_lines(found.report)
     about["samples"] = summary(found.report)
-    about["left out"] = f"{counted(len(left_out), 'sound')}, listed at the end" if left_out else ""
-    about["picture of the samples"] = str(found.folder / "report.png")
+    about["left out"] = left_out_line(found.report)
+    about["picture of the samples"] = str(found.folder / PICTURE)
     details |= {"Remarks on the samples": found.report["remarks"], "Left out": left_out}
-    if shown:
-        for line in found.report["remarks"]:
-            say(line)
-        rest = f"; {counted(len(left_out), 'sound')} left out, see report.html" if left_out else ""
-        say(summary(found.report) + rest)
     return found.folder
 
 

@@ -32,7 +32,6 @@ from audiogen.cli.train_options import (
 from audiogen.cli.training_run import (
     begun,
     check_steps,
-    counted,
     find_device,
     finish,
     follow,
@@ -43,6 +42,7 @@ from audiogen.cli.training_run import (
     say,
     settled,
 )
+from audiogen.core.counting import counted
 from audiogen.errors import ParameterError
 from audiogen.training.samplernn.recipe import (
     NETWORK,
@@ -138,9 +138,9 @@ def samplernn(
     import torch
 
     from audiogen.core.atomic_write import write_whole
-    from audiogen.data.ingest.folder import is_set
+    from audiogen.data.notes.nsynth import is_note_set
     from audiogen.data.notes.splits import SPLIT, Split
-    from audiogen.data.source_toml import name_of
+    from audiogen.data.source_toml import folder_name
     from audiogen.training.run.card import write_card
     from audiogen.training.run.device import has_bfloat16
     from audiogen.training.run.processes import Processes
@@ -160,7 +160,7 @@ def samplernn(
     checkpoints, state = open_run(data, output, run, resume, "samplernn", processes)
     torch.set_num_threads(threads)
     preset = initial_preset(init_from, "samplernn", state)
-    of_notes = is_set(data)
+    of_notes = is_note_set(data)
     recipe, by_subfolder = _recipe(config, settings, state, of_notes)
     where = find_device(device, recipe.default_device, processes)
     if state is None and "bfloat16" not in settings:
@@ -191,7 +191,7 @@ def samplernn(
     command, before = begun(checkpoints, state)
     card = settled(
         before,
-        description=(description, f"Trained on {name_of(data)}."),
+        description=(description, f"Trained on {folder_name(data)}."),
         authors=(author, ["unknown"]),
         source=(source, ""),
         licence=(licence, ""),

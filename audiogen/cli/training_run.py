@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
+from audiogen.core.counting import counted
 from audiogen.errors import AudiogenError, ParameterError, PresetError
 
 if TYPE_CHECKING:
@@ -76,10 +77,10 @@ def open_run(
 
 
 def _check_places(data: Path, output: Path, run: Path) -> None:
-    from audiogen.data.ingest.folder import is_set
+    from audiogen.data.notes.nsynth import is_note_set
     from audiogen.presets import TOML_NAME, find_faults, require_replaceable
 
-    if not is_set(data):  # else the training would read its own previews
+    if not is_note_set(data):  # else the training would read its own previews
         for option, place in {"--output": output, "--run": run}.items():
             if _within(place, data):
                 raise AudiogenError(
@@ -422,17 +423,6 @@ def finish(
     if judgement:
         typer.echo(f"  {judgement}")
     typer.echo(f"  play it: audiogen render {play} --preset {output} -o try.wav")
-
-
-def counted(n: int, noun: str) -> str:
-    """A number with its noun, in the plural unless it is 1.
-
-    Examples
-    --------
-    >>> counted(1, "file"), counted(2, "file")
-    ('1 file', '2 files')
-    """
-    return f"{n} {noun}{'s' * (n != 1)}"
 
 
 def say(line: str) -> None:

@@ -1,15 +1,13 @@
-"""Finds the compiled kernels, or their numba fallback with one warning."""
+"""The choice of backend: the compiled module, or its twin on numba."""
 
 from __future__ import annotations
 
 import importlib
 import warnings
 from functools import cache
-from types import ModuleType
+from typing import Any
 
 from audiogen.errors import MissingPackageError
-
-__all__ = ["MISSING", "kernels", "require"]
 
 MISSING = (
     "audiogen was installed without its compiled module (audiogen._native): install a C++20 "
@@ -18,8 +16,8 @@ MISSING = (
 
 
 @cache
-def find() -> ModuleType | None:
-    """`audiogen._native`, or None without it."""
+def find() -> Any:
+    """Return `audiogen._native`, or None if it was not built."""
     try:
         return importlib.import_module("audiogen._native")
     except ImportError:
@@ -27,22 +25,31 @@ def find() -> ModuleType | None:
 
 
 @cache
-def kernels() -> ModuleType:
-    """`audiogen._native`, or `audiogen._fallback.kernels` with a warning, said once."""
+def load() -> Any:
+    """Return `audiogen._native`, or its twin `audiogen._fallback` with one warning."""
     module = find()
     if module is not None:
         return module
-    warnings.warn(f"{MISSING}; until then slower numba kernels serve", RuntimeWarning, stacklevel=3)
-    return importlib.import_module("audiogen._fallback.kernels")
+    try:
+        importlib.import_module("audiogen._fallback.kernels")
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(
+            f"{MISSING}, or `pip install 'audiogen-synth[fallback]'` for a slower engine on numba"
+        ) from error
+    warnings.warn(f"{MISSING}; until then a slower engine in numba is used", RuntimeWarning, 2)
+    return importlib.import_module("audiogen._fallback")
 
 
-def require() -> ModuleType:
-    """`audiogen._native`.
+kernels = load  # former name
+
+
+def require() -> Any:
+    """Return `audiogen._native`.
 
     Raises
     ------
     MissingPackageError
-        If it is not there; its message says what to do.
+        If it was not built; the message says what to do.
     """
     module = find()
     if module is None:

@@ -1,28 +1,36 @@
-"""The knobs of everything that plays: the one table of them, and attributes made of it."""
+"""The engine's parameters in Python: the table of csrc/engine/parameters.h, and attributes."""
 
 from __future__ import annotations
 
+import difflib
 import math
 from dataclasses import dataclass
 from typing import Any
 
-from audiogen.core import backend as _native
+from audiogen.core import backend
 from audiogen.errors import ParameterError
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One knob, as csrc/engine/parameters.h has it.
+    """One row of the parameter table.
 
     Parameters
     ----------
-    name, unit : str
-    lowest, highest, initial : float
+    name : str
+        Name in Python, in event lists and in every front end.
+    unit : str
+        Unit of the value; empty if dimensionless.
+    lowest, highest : float
+        Range of the value, both ends included.
+    initial : float
+        Value until it is set.
     smoothing_s : float, s
-        How long a move from one value to another takes, while something sounds.
+        Duration of a change while something sounds; 0 is at once.
     controller : int
-        Of MIDI: its number, or -1 for none, -2 for the pitch wheel, -3 for channel pressure.
+        MIDI controller, 0 to 127; -1 for none, -2 for the pitch wheel.
     help : str
+        One sentence for tooltips and tables.
     """
 
     name: str
@@ -35,27 +43,20 @@ class Parameter:
     help: str
 
 
-def _read_table() -> tuple[Parameter, ...]:
-    module: Any = _native.find()
-    if module is None:
-        from audiogen._fallback import engine as module
-    return tuple(Parameter(**row) for row in module.parameters)
-
-
-PARAMETERS = _read_table()  # an event names a parameter by its place here
+PARAMETERS = tuple(Parameter(**row) for row in backend.load().parameters)
 INDEX = {parameter.name: i for i, parameter in enumerate(PARAMETERS)}
 
 
 def check_parameter(name: str, value: Any) -> float:
-    """Return a value that the parameter can have.
+    """Return the value as a float that the parameter can have.
 
     Raises
     ------
     ParameterError
-        If there is no such parameter, or the value isn't a number within its range.
+        If there is no such parameter, or the value is not a number within its range.
     """
     if name not in INDEX:
-        raise ParameterError(f"parameter {name!r} isn't known; there are {', '.join(INDEX)}")
+        raise ParameterError(unknown_parameter(name))
     parameter = PARAMETERS[INDEX[name]]
     try:
         number = float(value)
@@ -64,15 +65,24 @@ def check_parameter(name: str, value: Any) -> float:
     if not parameter.lowest <= number <= parameter.highest:
         unit = f" {parameter.unit}" if parameter.unit else ""
         range_ = f"{parameter.lowest:g} to {parameter.highest:g}{unit}"
-        raise ParameterError(f"{name}={value!r} isn't usable; give {range_}")
+        raise ParameterError(f"{name}={value!r} must be from {range_}")
     return number
 
 
-class _Knob:
-    """A parameter as an attribute of whatever has `get` and `set`."""
+def unknown_parameter(name: str) -> str:
+    """Error message for a parameter that does not exist."""
+    near = difflib.get_close_matches(name, INDEX, n=2)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(INDEX)}"
+    return f"parameter {name!r} not found; {hint}"
 
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
+
+class _ParameterAttribute:
+    """A parameter as an attribute of an object with `get` and `set`."""
+
+    def __init__(self, parameter: Parameter):
+        self._name = parameter.name
+        unit = f" {parameter.unit}" if parameter.unit else ""
+        self.__doc__ = f"{parameter.help} {parameter.lowest:g} to {parameter.highest:g}{unit}."
 
     def __get__(self, owner: Any, kind: type | None = None) -> Any:
         return self if owner is None else owner.get(self._name)
@@ -81,24 +91,23 @@ class _Knob:
         owner.set(self._name, value)
 
 
-class Knobs:
-    """The parameters as attributes; `get` and `set` are the heir's."""
+class ParameterAttributes:
+    """Gives a class an attribute for each row of `PARAMETERS`; the class has `get` and `set`.
 
-    volume = _Knob()  # 0 to 1
-    pan = _Knob()  # -1 (left) to 1 (right)
-    spread = _Knob()  # 0 to 1, of the voices over the two channels
-    bend = _Knob()  # semitones, -48 to 48, of all notes
-    glide = _Knob()  # s from one note's pitch to the next one's, 0 to 10
-    sustain = _Knob()  # 1 while the pedal is down
-    vibrato = _Knob()  # semitones, 0 to 2
-    expression = _Knob()  # 0 to 1, of the volume
-    morph = _Knob()  # 0 is a note's own timbre, 1 is morph_timbre
-    morph_timbre = _Knob()  # a timbre's name
+    Assigning to a public attribute that does not exist raises, so that a misspelled parameter does
+    not pass silently.
+    """
 
-    def get(self, parameter: str) -> Any:
-        """Where a knob stands."""
-        raise NotImplementedError
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
-    def set(self, parameter: str, value: Any) -> None:
-        """Move a knob."""
-        raise NotImplementedError
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_") and not hasattr(type(self), name):
+            raise AttributeError(
+                f"{type(self).__name__} has no attribute {name!r}; " + unknown_parameter(name)
+            )
+        object.__setattr__(self, name, value)
+
+
+for _parameter in PARAMETERS:
+    setattr(ParameterAttributes, _parameter.name, _ParameterAttribute(_parameter))

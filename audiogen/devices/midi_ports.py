@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audiogen.devices.sound_card import quiet_stderr
-from audiogen.engine.player import Player
+from audiogen.engine import Synth
 from audiogen.errors import DeviceError
 
 CLIENT = "audiogen"
@@ -61,7 +61,7 @@ class MidiInput:
 
     Parameters
     ----------
-    player : Player
+    synth : Synth
     wanted : str, optional
         Part of a port's name, or ``virtual`` for a port of our own; every port without.
     jack : bool
@@ -73,11 +73,11 @@ class MidiInput:
         If no port has the name, or the system has no virtual ports.
     """
 
-    def __init__(self, player: Player, wanted: str | None = None, jack: bool = False):
+    def __init__(self, synth: Synth, wanted: str | None = None, jack: bool = False):
         self.names: list[str] = []  # of the ports that are listened to
         self._readers: list[Any] = []
         if wanted == VIRTUAL:
-            self._open_virtual(player, jack)
+            self._open_virtual(synth, jack)
             return
         found = ports(jack)
         for port in found:
@@ -86,7 +86,7 @@ class MidiInput:
             reader = _open(port.api)
             if reader is None:
                 continue
-            self._listen(reader, player)
+            self._listen(reader, synth)
             reader.open_port(port.index, "in")
             self.names.append(port.name)
         if wanted is not None and not self.names:
@@ -110,7 +110,7 @@ class MidiInput:
             reader.delete()
         self._readers = []
 
-    def _open_virtual(self, player: Player, jack: bool) -> None:
+    def _open_virtual(self, synth: Synth, jack: bool) -> None:
         import rtmidi
 
         for api in _systems(jack):
@@ -122,7 +122,7 @@ class MidiInput:
             except (NotImplementedError, rtmidi.RtMidiError):
                 reader.delete()
                 continue
-            self._listen(reader, player)
+            self._listen(reader, synth)
             self.names.append(f"{CLIENT}:in ({rtmidi.get_api_display_name(api)})")
             return
         raise DeviceError(
@@ -130,8 +130,8 @@ class MidiInput:
             "load ALSA's sequencer (modprobe snd-seq)"
         )
 
-    def _listen(self, reader: Any, player: Player) -> None:
-        reader.set_callback(lambda message, _: player.midi(bytes(message[0])))
+    def _listen(self, reader: Any, synth: Synth) -> None:
+        reader.set_callback(lambda message, _: synth.midi(bytes(message[0])))
         self._readers.append(reader)
 
 

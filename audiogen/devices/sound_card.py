@@ -18,7 +18,7 @@ from audiogen.errors import DeviceError, ParameterError
 if TYPE_CHECKING:
     import numpy as np
 
-    from audiogen.engine.player import Player
+    from audiogen.engine import Synth
 
 LARGEST_BLOCK = 8192  # samples
 GONE_S = 3.0  # a card that asks for nothing for so long is gone
@@ -145,12 +145,12 @@ def block_of(device: Device, sample_rate: int, wanted: int) -> int:
 
 
 class SoundCard:
-    """Plays a player, from `start` to `close`, in a thread of PortAudio.
+    """Plays a synth through a sound card, from `start` to `close`, in a thread of PortAudio.
 
     Parameters
     ----------
-    player : Player
-        At the rate that the card is to run at.
+    synth : Synth
+        What is played; its rate becomes the card's.
     device : str or int, optional
         As `find_device`.
     block : int, samples
@@ -167,7 +167,7 @@ class SoundCard:
 
     def __init__(
         self,
-        player: Player,
+        synth: Synth,
         device: str | int | None = None,
         block: int = 256,
         heard: Callable[[np.ndarray], None] | None = None,
@@ -178,10 +178,10 @@ class SoundCard:
         self.n_late = 0  # blocks that came too late for the card
         self.outgrown = 0  # samples that it takes at once, if the player can't be so far ahead
         self.error: Exception | None = None  # what stopped the sound
-        self._player, self._heard = player, heard
+        self._synth, self._heard = synth, heard
         self._asked_s = 0.0  # when it last asked for sound
         # How far the player works ahead, for what is taken at once.
-        self._ahead = player.latency if player.realtime else math.inf
+        self._ahead = synth.latency if synth.realtime else math.inf
         self._period = (0.0, 0)  # when it last took samples, by its clock, and how many
         self._closed = False
         portaudio = _portaudio()
@@ -189,7 +189,7 @@ class SoundCard:
         try:
             with quiet_stderr():
                 self._stream = portaudio.OutputStream(
-                    samplerate=player.sample_rate,
+                    samplerate=synth.sample_rate,
                     blocksize=block,
                     device=self.device.index,
                     channels=self.device.n_channels,
@@ -199,7 +199,7 @@ class SoundCard:
                 )
         except portaudio.PortAudioError as error:
             raise DeviceError(
-                f"{self.device.name} doesn't play at {player.sample_rate} Hz in blocks of {block} "
+                f"{self.device.name} doesn't play at {synth.sample_rate} Hz in blocks of {block} "
                 f"({error.args[0]}); it is set to {self.device.sample_rate} Hz"
             ) from error
 
@@ -263,7 +263,7 @@ class SoundCard:
         try:
             done = 0
             while done < n:
-                block = self._player.process(min(n - done, self._player.max_block))
+                block = self._synth.process(min(n - done, self._synth.max_block))
                 if self._heard:
                     self._heard(block)
                 mixed = block if out.shape[1] == 2 else block.mean(axis=1, keepdims=True)

@@ -1,57 +1,39 @@
-"""The Python face of the streaming engine: a preset becomes something to play."""
+"""The streaming engine in Python: a preset becomes a `Synth`, a score becomes audio."""
 
 from __future__ import annotations
 
 from os import PathLike
 
-from audiogen.engine.networks import Sampling
-from audiogen.engine.player import Player
-from audiogen.engine.synth import Synth, render_score
-from audiogen.engine.texture import Texture
-from audiogen.errors import ParameterError
-from audiogen.presets import load_preset
+from audiogen.engine.render import render
+from audiogen.engine.synth import Synth
+from audiogen.presets import Preset
 
-__all__ = ["Player", "Synth", "Texture", "load", "render_score"]
+__all__ = ["Synth", "load", "render"]
 
 
 def load(
-    name: str | PathLike[str],
+    preset: str | PathLike[str] | Preset,
     sample_rate: int | None = None,
     seed: int = 0,
     precision: str = "float32",
     temperature: float | None = None,
     top_p: float | None = None,
-) -> Synth | Texture:
-    """Load a preset by name or path.
+) -> Synth:
+    """Load a preset.
 
     Parameters
     ----------
-    name : str or path
-    sample_rate : int, Hz, optional
-        Of a `Synth`; a `Texture` has the preset's.
-    seed : int
-        Same seed, same samples.
-    precision : str
-        As `Synth` and `Texture`.
-    temperature, top_p : float, optional
-        Of a preset that draws samples: how freely, and from the likeliest that have this
-        probability together. The preset's, if they aren't given.
+    preset : str, path or Preset
+        Name (`audiogen presets` lists them), folder or description of the preset.
+    sample_rate, seed, precision, temperature, top_p
+        As `Synth` takes them.
 
     Returns
     -------
-    Synth or Texture
-        A `Synth` if the preset plays notes, else a `Texture`.
+    Synth
 
     Raises
     ------
     PresetError, ParameterError
     """
-    preset = load_preset(name)
-    if preset.plays_notes:
-        return Synth(preset, sample_rate, seed, precision, temperature, top_p)
-    if sample_rate not in (None, preset.sample_rate):
-        raise ParameterError(
-            f"sample_rate={sample_rate}; preset {preset.name!r} makes sound at "
-            f"{preset.sample_rate} Hz, resample what it gives"
-        )
-    return Texture(Sampling(temperature, top_p).of(preset), seed, precision)
+    return Synth(preset, sample_rate, seed, precision, temperature, top_p)

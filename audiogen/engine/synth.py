@@ -1,71 +1,104 @@
-"""A preset to be played: notes in, samples out, always through the streaming engine."""
+"""`Synth`: a preset that renders scores, generates audio, and plays live, by one engine."""
 
 from __future__ import annotations
 
+import html
+import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import repeat
+from numbers import Real
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from audiogen.core.events import EVENT, NOTE_OFF, NOTE_ON, PARAMETER
-from audiogen.core.parameters import INDEX, Knobs
-from audiogen.engine.networks import BLOCK, Sampling, check_rate, check_seed, is_whole, open_network
-from audiogen.errors import ParameterError, PresetError
-from audiogen.notes import Control, Note, Score, music_of
-from audiogen.presets import (
-    GansynthPreset,
-    Preset,
-    check_latent,
-    is_latent_file,
-    load_preset,
-    read_latent,
-    split_spec,
+from audiogen.core.checks import check_rate, check_seed, check_whole
+from audiogen.core.events import note_off, note_on, set_parameter
+from audiogen.core.parameters import INDEX, check_parameter
+from audiogen.engine import latents
+from audiogen.engine.instrument import BLOCK
+from audiogen.engine.latents import Timbre
+from audiogen.engine.live import LivePlaying, open_preset
+from audiogen.engine.offline import (
+    SharedProgress,
+    Timed,
+    change_level,
+    pans,
+    pitched_notes,
+    rendered,
+    score_events,
+    sum_of_streams,
+    trimmed,
+    voices_needed,
 )
+from audiogen.errors import ParameterError, ShapeError
+from audiogen.notes import Score
+from audiogen.presets import Preset
 
 if TYPE_CHECKING:
     from audiogen.devices.sound_card import SoundCard
-    from audiogen.engine.player import Player
 
-LARGEST_BLOCK = 8192  # samples, of live sound
-MOST_VOICES = 4096  # of an engine
+LARGEST_BLOCK = 8192  # samples, live
+NOTE_SEED_STEP = 0x9E3779B97F4A7C15  # between the seeds of notes (csrc/engine/engine.cpp)
+FADE_OUT_S = 0.05  # of audio generated freely (csrc/engine/sample_voice.cpp)
+LONGEST_PROMPT_S = 30.0  # more does not change what a network generates
+CURVE_STEP_S = 0.01  # between the points of a temperature curve
+MAX_CHANNELS = 64  # of a prompt
+
+# One number, or points between which it is interpolated: (seconds, temperature).
+Temperature = float | Sequence[tuple[float, float]]
+Progress = Callable[[float], None]
 
 
-class Synth(Knobs):
-    """One preset, ready to play: a score as a whole, or live.
+class Synth(LivePlaying):
+    """One preset, ready to play.
 
-    Live, notes are struck and knobs are turned (``synth.bend = 0.5``, see `PARAMETERS`) while
-    `stream` gives blocks or `play` is heard; `player` has the rest.
+    A preset that plays notes renders scores (`render`). An unconditional preset generates audio
+    freely or continues a recording (`generate`). Both play live: notes start and parameters change
+    (``synth.bend = 0.5``) while `stream` makes blocks or `play` sends them to a sound card.
 
     Parameters
     ----------
     preset : str, path or Preset
+        Name, folder or description of the preset.
     sample_rate : int, Hz, optional
-        The preset's own by default.
+        Rate of all audio; the preset's own without.
     seed : int
-        Same seed, same samples.
+        Seed of all random numbers; the same seed gives the same samples.
     precision : str
-        ``float32``, or ``bfloat16`` on a CPU that has it: faster, and about 1 % off; of a SampleRNN
-        also ``int8``.
+        ``float32``; or ``bfloat16``, which is faster on a CPU that has it and about 1 % RMS off;
+        or ``int8`` for a SampleRNN.
     temperature, top_p : float, optional
-        Of a SampleRNN, as `Texture.generate` takes them, but for curves.
+        Initial values of the parameters of these names, for a SampleRNN.
+    polyphony : int
+        Notes that can sound at once, live; more make room for one another.
+    max_block : int, samples
+        Longest block that `process` is asked for.
+    realtime : bool
+        Let a thread of its own work ahead, so that `process` only fetches samples. All sound comes
+        later by ``max_block`` and the margin; blocks that are not ready in time fade to silence and
+        are counted by `n_late`.
+    margin_ms : float, ms
+        How long that thread may be held up by other programs.
+    keep_events : bool
+        Keep all events and their positions in `events`.
 
     Raises
     ------
     PresetError
-        If the preset isn't found, something in it is wrong, or it plays no notes.
+        If the preset is not found, or something in it is wrong.
     ParameterError
-        If one of the others isn't for this preset, or can't be used.
+        If another argument is out of range or not supported by the preset.
 
     Examples
     --------
     >>> import audiogen
     >>> synth = audiogen.load("plucked")
-    >>> samples = synth.render("C4:0.5 E4 G4 C5:2", seed=1)
-    >>> samples.dtype
+    >>> audio = synth.render("C4:0.5 E4 G4 C5:2", seed=1)
+    >>> audio.dtype
     dtype('float32')
     >>> synth.note_on("C4", velocity=0.8)
     1
@@ -81,169 +114,351 @@ class Synth(Knobs):
         precision: str = "float32",
         temperature: float | None = None,
         top_p: float | None = None,
+        *,
+        polyphony: int = 16,
+        max_block: int = LARGEST_BLOCK,
+        realtime: bool = False,
+        margin_ms: float = 5.0,
+        keep_events: bool = False,
     ):
-        loaded = preset if isinstance(preset, Preset) else load_preset(preset)
-        self._sampling = Sampling(temperature, top_p)
-        self._sampling.require_drawn([loaded])
-        self.preset = self._sampling.of(loaded)
-        if not self.preset.plays_notes:
-            raise PresetError(f"preset {self.preset.name!r} plays no notes; use audiogen.Texture")
-        self.sample_rate = self.preset.sample_rate if sample_rate is None else sample_rate
-        self.seed, self.precision = seed, precision
-        self._wanted_rate = sample_rate
-        self._network = open_network(self.preset, precision)
-        self._player: Player | None = None
-        self._last: Player | None = None  # that a sound card played, for its knobs
-        self._timbre = self.preset.default_timbre
+        super().__init__(
+            open_preset(preset),
+            sample_rate,
+            seed,
+            precision,
+            polyphony=polyphony,
+            max_block=max_block,
+            realtime=realtime,
+            margin_ms=margin_ms,
+            keep_events=keep_events,
+        )
+        self._arguments = {
+            "sample_rate": sample_rate,
+            "seed": seed,
+            "precision": precision,
+            "polyphony": polyphony,
+            "max_block": max_block,
+            "realtime": realtime,
+            "margin_ms": margin_ms,
+            "keep_events": keep_events,
+        }
+        for name, value in {"temperature": temperature, "top_p": top_p}.items():
+            if value is not None:
+                self._require_supported(name)
+                self.set(name, value)
 
-    @property
-    def timbres(self) -> list[str]:
-        """Names of the preset's timbres."""
-        return self.preset.timbre_names
-
-    @property
-    def timbre(self) -> str | None:
-        """Played when none is asked for; the preset's default until it's set to another name."""
-        return self._timbre
-
-    @timbre.setter
-    def timbre(self, name: str) -> None:
-        self._timbre = self.preset.timbre(name).name
-        if self._player is not None:
-            self._player.timbre = name
+    # --- Offline --------------------------------------------------------------------------------
 
     def render(
         self,
         notes: Any,
         *,
-        sample_rate: int | None = None,
         seed: int | None = None,
+        sample_rate: int | None = None,
+        timbre: Timbre | None = None,
+        stereo: bool | None = None,
         gain_db: float = 0.0,
         normalize: bool = False,
-        timbre: str | Sequence[float] | None = None,
-        progress: Callable[[float], None] | None = None,
+        progress: Progress | None = None,
     ) -> np.ndarray:
-        """Play notes from the first to the last one's end.
+        """Render a score from its start to the end of its last note.
 
         Parameters
         ----------
-        notes : Score, path of a MIDI file, str or list of notes
-            Whatever `audiogen.notes.as_score` takes; a MIDI file's drums are left out.
-        sample_rate : int, Hz, optional
+        notes : Score, path of a MIDI file, str, or list of notes
+            Whatever `audiogen.notes.as_score` takes. Drums are left out with a warning.
         seed : int, optional
+            Seed of the notes' random numbers; the synth's without.
+        sample_rate : int, Hz, optional
+            Rate of the result; the synth's without.
+        timbre : str, path or sequence of float, optional
+            Timbre of all notes; the synth's without.
+        stereo : bool, optional
+            Two channels or one; without, two if the score or the synth pans.
         gain_db : float, dB
+            Change of level.
         normalize : bool
-            Bring the peak to 1.
-        timbre : str or sequence of float, optional
-            A timbre's name, or, of a GANSynth, a latent of the preset's size or its file; the
-            synth's `timbre` without.
+            Bring the peak to full scale before the gain.
         progress : callable, optional
-            Gets the part that is done, 0 to 1.
+            Receives the share that is done, 0 to 1.
 
         Returns
         -------
-        ndarray [n_samples], float32
-            As long as it sounds; full scale is 1, and more isn't clipped.
+        ndarray [n_samples] or [n_samples, 2], float32
+            Full scale is 1; more is not clipped.
 
         Raises
         ------
         PresetError, MidiError, ParameterError
         """
-        score = _music(notes)
-        rate = self.sample_rate if sample_rate is None else sample_rate
-        samples = self._play(score, rate, self.seed if seed is None else seed, timbre, progress)
-        return change_level(samples, gain_db, normalize)
+        score = pitched_notes(notes)
+        stereo = self._is_stereo(score) if stereo is None else bool(stereo)
+        blocks = self._score_blocks(score, BLOCK, seed, sample_rate, timbre, stereo, progress)
+        samples = np.concatenate([np.zeros((0, 2 if stereo else 1), np.float32), *blocks])
+        return change_level(samples if stereo else samples[:, 0], gain_db, normalize)
 
-    def stream_notes(
+    def stream(
         self,
-        notes: Any,
-        block: int = BLOCK,
+        block: int = 256,
+        notes: Any = None,
         *,
-        sample_rate: int | None = None,
         seed: int | None = None,
-        timbre: str | Sequence[float] | None = None,
+        sample_rate: int | None = None,
+        timbre: Timbre | None = None,
+        stereo: bool | None = None,
+        progress: Progress | None = None,
     ) -> Iterator[np.ndarray]:
-        """Play notes piece by piece, the samples of `render` as they are made.
-
-        Parameters
-        ----------
-        notes, sample_rate, seed, timbre
-            As `render` takes them.
-        block : int, samples
-            1 to 1024, made at once. A piece is longer after a rest.
-
-        Returns
-        -------
-        iterator of ndarray [n_samples], float32
-        """
-        if not is_whole(block, BLOCK):
-            raise ParameterError(f"block={block}; give 1 to {BLOCK} samples")
-        rate = self.sample_rate if sample_rate is None else sample_rate
-        seed = self.seed if seed is None else seed
-        parts = _music(notes).by_channel()
-        engines, streams = zip(
-            *(self._blocks(part, rate, seed, timbre, block) for part in parts), strict=True
-        )
-
-        def pieces() -> Iterator[np.ndarray]:
-            yield from streams[0] if len(streams) == 1 else _sum_of(streams, block)
-            if n_transposed := sum(engine.n_transposed for engine in engines):
-                warnings.warn(self._moved(n_transposed), stacklevel=2)
-
-        return pieces()
-
-    @property
-    def player(self) -> Player:
-        """What is played live; made when it's first asked for."""
-        from audiogen.engine.player import Player
-
-        if self._player is None:
-            self._player = Player(self, self.sample_rate, LARGEST_BLOCK, seed=self.seed)
-            self._set_up(self._player)
-        return self._player
-
-    def _set_up(self, player: Player) -> None:
-        """Turn a new player as the last one was, by the timbre that is chosen."""
-        if self._last is not None:
-            player.turn_as(self._last)
-        if self._timbre is not None:
-            player.timbre = self._timbre
-
-    def _turn_as(self, ended: Player) -> None:
-        """Let what comes after a player that has ended be turned as that was."""
-        self._last = ended
-        if ended.timbres == self.timbres:
-            self._timbre = ended.timbre
-        if self._player is not None:
-            self._player.turn_as(ended)
-
-    def stream(self, block: int = 256) -> Iterator[np.ndarray]:
-        """Sound without end, as notes are struck and knobs are turned.
+        """Make audio block by block: live without end, or a score as `render` makes it.
 
         Parameters
         ----------
         block : int, samples
-            1 to 8192. What happens between two blocks is heard from the second on.
+            Length of a block. Live, what happens between two blocks is heard from the second on.
+        notes : Score, path of a MIDI file, str, or list of notes, optional
+            Score to play; the blocks, one after another, are what `render` returns. Without, the
+            notes are those of `note_on`.
+        seed, sample_rate, timbre, stereo, progress
+            With notes, as `render` takes them.
 
         Returns
         -------
-        iterator of ndarray [block, 2], float32
+        iterator of ndarray
+            Live [block, 2], float32; of a score [n_samples] or [n_samples, 2], where a block is
+            longer after a rest.
+
+        Raises
+        ------
+        PresetError, MidiError, ParameterError
         """
-        player = self.player
-        if not is_whole(block, player.max_block):
-            raise ParameterError(f"block={block}; give 1 to {player.max_block} samples")
-        return (player.process(block) for _ in repeat(None))
+        if notes is None:
+            if any(given is not None for given in (seed, sample_rate, timbre, stereo, progress)):
+                raise ParameterError(
+                    "seed, sample_rate, timbre, stereo and progress are for notes; live, give them"
+                    " to the synth and to note_on"
+                )
+            check_whole("block", block, 1, self.max_block, "samples")
+            return (self.process(block) for _ in repeat(None))
+        check_whole("block", block, 1, BLOCK, "samples")
+        score = pitched_notes(notes)
+        stereo = self._is_stereo(score) if stereo is None else bool(stereo)
+        blocks = self._score_blocks(score, block, seed, sample_rate, timbre, stereo, progress)
+        return blocks if stereo else (samples[:, 0] for samples in blocks)
+
+    def generate(
+        self,
+        seconds: float = 5.0,
+        *,
+        prompt: ArrayLike | None = None,
+        temperature: Temperature | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+        sample_rate: int | None = None,
+        timbre: Timbre | None = None,
+        variations: int = 1,
+        stereo: bool = False,
+        progress: Progress | None = None,
+    ) -> np.ndarray:
+        """Generate audio freely, or continue a recording, with an unconditional preset.
+
+        One note of the engine, from its note-on to its note-off: it fades in over 5 ms, unless it
+        continues a prompt, and out over 50 ms.
+
+        Parameters
+        ----------
+        seconds : float, s
+            Length of the result, above 0.05.
+        prompt : array [n_samples] or [n_samples, n_channels], float, optional
+            Audio at the rate of the result; each channel is continued for itself. The result
+            begins where it ends, without a step. Its last 30 s are heard.
+        temperature : float, or list of (float, float), optional
+            Sampling temperature, 0 (greedy) to 2. As points (seconds, temperature), counted from
+            the beginning of the result, it is interpolated. The synth's without.
+        top_p : float, optional
+            Probability mass of the nucleus to sample from, up to 1. The synth's without.
+        seed : int, optional
+            Seed of the random numbers; the synth's without.
+        sample_rate : int, Hz, optional
+            Rate of the result and of the prompt; the synth's without.
+        timbre : str, optional
+            One of `timbres`; the synth's without.
+        variations : int
+            Number of results; the first is that of ``variations=1``.
+        stereo : bool
+            Two channels, generated independently.
+        progress : callable, optional
+            Receives the share that is done, 0 to 1.
+
+        Returns
+        -------
+        ndarray [n_samples] or [n_samples, n_channels], float32
+            With ``variations`` above 1 an array of them, [variations, ...].
+
+        Raises
+        ------
+        ParameterError, ShapeError, PresetError
+        """
+        check_whole("variations", variations, 1, 10_000)
+        n_channels = self._n_generated(prompt, stereo)
+        first_seed = self.seed if seed is None else check_seed(seed)
+        shared = SharedProgress(progress or _ignore, [1] * variations)
+        sounds = []
+        for variation in range(variations):
+            first_note = variation * n_channels
+            blocks = self.generate_stream(
+                seconds,
+                prompt=prompt,
+                temperature=temperature,
+                top_p=top_p,
+                seed=(first_seed + NOTE_SEED_STEP * first_note) % (1 << 64),
+                sample_rate=sample_rate,
+                timbre=timbre,
+                stereo=stereo,
+                progress=shared.part(variation),
+            )
+            sounds.append(np.concatenate(list(blocks)))
+        return np.stack(sounds) if variations > 1 else sounds[0]
+
+    def generate_stream(
+        self,
+        seconds: float | None = None,
+        *,
+        block: int = BLOCK,
+        prompt: ArrayLike | None = None,
+        temperature: Temperature | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+        sample_rate: int | None = None,
+        timbre: Timbre | None = None,
+        stereo: bool = False,
+        progress: Progress | None = None,
+    ) -> Iterator[np.ndarray]:
+        """The samples of `generate` as they are made, without end if ``seconds`` is not given.
+
+        Parameters
+        ----------
+        seconds : float, s, optional
+            Length of the audio.
+        block : int, samples
+            Most samples that are made at once, 1 to 1024.
+        prompt, temperature, top_p, seed, sample_rate, timbre, stereo, progress
+            As `generate` takes them.
+
+        Returns
+        -------
+        iterator of ndarray [n_samples] or [n_samples, n_channels], float32
+
+        Raises
+        ------
+        ParameterError, ShapeError, PresetError
+        """
+        if self.plays_notes:
+            raise ParameterError(
+                f"generate is not supported by preset {self.name!r}, which plays notes; render a"
+                " score"
+            )
+        check_whole("block", block, 1, BLOCK, "samples")
+        rate = self.sample_rate if sample_rate is None else check_rate(sample_rate)
+        least_s = FADE_OUT_S + 2.0 / self.preset.sample_rate
+        if seconds is not None and not (
+            isinstance(seconds, Real) and least_s <= seconds < math.inf
+        ):
+            raise ParameterError(f"seconds={seconds!r} must be {least_s:.2f} or more")
+        n = None if seconds is None else round(seconds * rate)
+        before = None if prompt is None else self._checked_prompt(prompt, rate, stereo)
+        n_channels = self._n_generated(prompt, stereo)
+        index = self._timbre_index(timbre)
+        controls = self._sampling_events(temperature, top_p, rate)
+        seed = self.seed if seed is None else check_seed(seed)
+        # At most two channels are notes of one engine; a note's number sets its seed.
+        groups = [range(c, min(c + 2, n_channels)) for c in range(0, n_channels, 2)]
+        streams = [
+            self._gate_blocks(
+                n,
+                rate,
+                (seed + NOTE_SEED_STEP * group.start) % (1 << 64),
+                None if before is None else before[:, group.start : group.stop],
+                len(group),
+                index,
+                controls,
+                block,
+            )
+            for group in groups
+        ]
+        is_flat = not stereo and np.ndim(prompt if prompt is not None else 0) < 2
+
+        def blocks() -> Iterator[np.ndarray]:
+            done = 0
+            for pieces in zip(*streams, strict=True):
+                sound = np.concatenate(pieces, axis=1)
+                done += len(sound)
+                if progress and n:
+                    progress(min(1.0, done / n))
+                yield sound[:, 0] if is_flat else sound
+
+        return blocks()
+
+    # --- Latents --------------------------------------------------------------------------------
+
+    def latent(self, timbre: Timbre | None = None) -> np.ndarray:
+        """The latent of a timbre, which a GANSynth generates its notes from.
+
+        Parameters
+        ----------
+        timbre : str, path or sequence of float, optional
+            A name, a mix such as ``"harp+koto"``, ``"random:7"``, a file that `audiogen encode`
+            wrote, or a latent; the synth's timbre without.
+
+        Returns
+        -------
+        ndarray [latent_size], float64
+
+        Raises
+        ------
+        PresetError, ParameterError
+        """
+        chosen = self.timbre if timbre is None else timbre
+        return latents.read_timbre(self.preset, self.timbres[0] if chosen is None else chosen)
+
+    def random_latent(self, seed: int = 0) -> np.ndarray:
+        """A random latent, [latent_size], to be played like a timbre."""
+        return latents.random_latent(self.preset, seed)
+
+    def mix(self, first: Timbre, second: Timbre, amount: float) -> np.ndarray:
+        """A latent between two timbres, on the sphere that latents lie on.
+
+        Parameters
+        ----------
+        first, second : str, path or sequence of float
+            Timbres, as `latent` takes them.
+        amount : float
+            0 is the first, 1 the second.
+
+        Returns
+        -------
+        ndarray [latent_size], float64
+
+        Raises
+        ------
+        PresetError, ParameterError
+        """
+        return latents.mix_latents(self.latent(first), self.latent(second), amount)
+
+    # --- Live -----------------------------------------------------------------------------------
 
     @contextmanager
-    def play(self, device: str | int | None = None, block: int = 256) -> Iterator[SoundCard]:
-        """Be heard through a sound card, at its rate if the synth was given none.
+    def play(
+        self, device: str | int | None = None, block: int = 256, margin_ms: float | None = None
+    ) -> Iterator[SoundCard]:
+        """Play live through a sound card, at its rate if the synth was given none.
 
         Parameters
         ----------
         device : str or int, optional
-            Number or a part of the name of a sound card; the default one without.
+            Number or part of the name of a sound card; the default one without.
         block : int, samples
-            That the card asks for at once; 0 lets it choose, as JACK always does.
+            Block that the card asks for; 0 lets it choose, as JACK always does.
+        margin_ms : float, ms, optional
+            How long the working thread may be held up; the synth's without.
 
         Returns
         -------
@@ -255,395 +470,249 @@ class Synth(Knobs):
             If there is no sound card, or it refuses.
         """
         from audiogen.devices.sound_card import SoundCard, block_of, find_device
-        from audiogen.engine.player import Player
 
-        found, before = find_device(device), self._player
-        rate = self._wanted_rate or found.sample_rate
-        block = block_of(found, rate, block)
-        with Player(self, rate, block or BLOCK, seed=self.seed, realtime=True) as player:
-            if before is not None:
-                player.turn_as(before)
-            else:
-                self._set_up(player)
-            self._player = player
-            try:
-                with SoundCard(player, found.index, block) as card:
-                    yield card
-            finally:
-                self._player = before
-                self._turn_as(player)
+        card = find_device(device)
+        before = self._rate, self._max_block, self._realtime, self._margin_ms, self._engine
+        rate = self._rate or card.sample_rate
+        block = block_of(card, rate, block)
+        with self._lock:
+            self._rate, self._max_block, self._realtime = rate, block or BLOCK, True
+            self._margin_ms = self._margin_ms if margin_ms is None else margin_ms
+            self._engine = None
+        try:
+            with SoundCard(self, card.index, block) as opened:
+                yield opened
+        finally:
+            with self._playing, self._lock:
+                self._rate, self._max_block, self._realtime, self._margin_ms, engine = before
+                self._engine = engine
+                self._held.clear()
+                if engine is not None:
+                    self._waiting = self._parameter_events()
 
-    def note_on(self, pitch: float | str, velocity: float = 0.8, timbre: str | None = None) -> int:
-        """Strike a note; see `Player.note_on`."""
-        return self.player.note_on(pitch, velocity, timbre)
+    # --- Shown ----------------------------------------------------------------------------------
 
-    def note_off(self, pitch: float | str) -> None:
-        """Let a note go."""
-        self.player.note_off(pitch)
+    def __repr__(self) -> str:
+        n = len(self.timbres)
+        what = f"{n} timbre{'s' * (n != 1)}" if n else "unconditional"
+        return f"Synth({self.name!r}, {self.kind}, {what}, {self.sample_rate} Hz)"
 
-    def all_off(self, silence: bool = False) -> None:
-        """Let all notes go; or end all sound at once."""
-        self.player.all_off(silence)
+    def _repr_html_(self) -> str:
+        """Name, kind, timbres and a player of the preset's preview, for notebooks."""
+        import base64
 
-    def get(self, parameter: str) -> Any:
-        """Where a knob stands."""
-        return self.player.get(parameter)
+        from audiogen.presets import PREVIEW_SOUND
 
-    def set(self, parameter: str, value: Any) -> None:
-        """Move a knob; see `Player.set`."""
-        self.player.set(parameter, value)
-
-    def latent(self, timbre: str | Sequence[float]) -> list[float]:
-        """The point of the latent space that a GANSynth makes a timbre from.
-
-        Parameters
-        ----------
-        timbre : str or sequence of float
-            A timbre's name, a file that `audiogen encode` wrote (``.json``), or a latent itself.
-
-        Returns
-        -------
-        list of float
-
-        Raises
-        ------
-        PresetError
-            If there is no such timbre or file.
-        ParameterError
-            If the preset has no latents, or the latent is another preset's.
-        """
-        if not isinstance(timbre, str):
-            numbers = [float(number) for number in timbre]
-            return check_latent(numbers, self.preset, "the list of numbers")
-        if is_latent_file(timbre):
-            return check_latent(read_latent(timbre).z, self.preset, timbre)
-        chosen = self.preset.timbre(timbre).name
-        if not isinstance(self.preset, GansynthPreset):
-            raise ParameterError(
-                f"preset {self.preset.name!r} has no latents to mix; play one of its timbres"
-            )
-        return next(list(t.z) for t in self.preset.timbres if t.name == chosen)
-
-    def mix(
-        self, first: str | Sequence[float], second: str | Sequence[float], amount: float
-    ) -> list[float]:
-        """A latent between two timbres, on the sphere that the generator knows.
-
-        Parameters
-        ----------
-        first, second : str or sequence of float
-            As `latent` takes them.
-        amount : float
-            0 is the first, 1 the second.
-
-        Returns
-        -------
-        list of float
-            To be given as a ``timbre``.
-
-        Raises
-        ------
-        PresetError, ParameterError
-            As `latent`.
-        """
-        a, b = (_unit(self.latent(timbre)) for timbre in (first, second))
-        angle = np.arccos(np.clip(a @ b, -1.0, 1.0))
-        if angle < 1e-6:
-            return (a * np.sqrt(len(a))).tolist()
-        mixed = (np.sin((1 - amount) * angle) * a + np.sin(amount * angle) * b) / np.sin(angle)
-        return (mixed * np.sqrt(len(a))).tolist()
-
-    def _play(
-        self,
-        score: Score,
-        rate: int,
-        seed: int,
-        timbre: str | Sequence[float] | None,
-        progress: Callable[[float], None] | None,
-    ) -> np.ndarray:
-        mixed, n_transposed, done = np.zeros(0, np.float32), 0, 0
-        for part in score.by_channel():
-            report = _of_part(progress, done, len(part), len(score))
-            engine, blocks = self._blocks(part, rate, seed, timbre, BLOCK, report)
-            mixed = _added(mixed, np.concatenate([np.zeros(0, np.float32), *blocks]))
-            n_transposed += engine.n_transposed
-            done += len(part)
-        if n_transposed:
-            warnings.warn(self._moved(n_transposed), stacklevel=3)
-        return mixed
-
-    def _blocks(
-        self,
-        score: Score,
-        rate: int,
-        seed: int,
-        timbre: str | Sequence[float] | None,
-        block: int,
-        progress: Callable[[float], None] | None = None,
-    ) -> tuple[Any, Iterator[np.ndarray]]:
-        """Checks everything; an engine, and the sound that it makes of a score."""
-        seed = check_seed(seed)
-        check_rate(rate)
-        index, latent = 0, None
-        if timbre is None or (isinstance(timbre, str) and not is_latent_file(timbre)):
-            chosen = self.timbre if timbre is None else timbre
-            index = self.timbres.index(self.preset.timbre(chosen).name)
-        else:
-            latent = self.latent(timbre)
-        events, times = _events(score, rate, index)
-        voices = _most_at_once(score.notes, self._network.longest_tail_s)
-        if voices > MOST_VOICES:
-            raise ParameterError(
-                f"{voices} notes sound at once, what follows their ends counted; up to"
-                f" {MOST_VOICES} can: shorten the notes, or lift the pedal"
-            )
-        engine = self._network.engine(rate, voices, seed, latent)
-        blocks = _all_of(engine, events, times, block, progress)
-        return engine, _without_ends(blocks, engine.latency)
-
-    def _moved(self, n: int) -> str:
-        assert self.preset.pitch_range is not None  # it plays notes
-        low, high = self.preset.pitch_range
+        preset = self.preset
+        timbres = ", ".join(self.timbres) or "none; generates audio freely"
+        player = ""
+        preview = preset.folder / PREVIEW_SOUND
+        if preview.is_file():
+            data = base64.b64encode(preview.read_bytes()).decode()
+            player = f'<audio controls src="data:audio/flac;base64,{data}"></audio>'
         return (
-            f"{n} notes lie outside the pitches {low} to {high} that preset "
-            f"{self.preset.name!r} was trained on; they were moved by octaves"
+            f"<div><b>{html.escape(preset.name)}</b> ({preset.kind}, {self.sample_rate} Hz): "
+            f"{html.escape(preset.description)}<br>"
+            f"timbres: {html.escape(timbres)}<br>{player}</div>"
         )
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process needs to load the same synth: no sound that is going on."""
+        return {
+            "preset": str(self.preset.folder),
+            "arguments": self._arguments,
+            "timbre": self._timbre,
+            "values": {name: self.get(name) for name in self._values},
+        }
 
-def _all_of(
-    engine: Any,
-    events: np.ndarray,
-    times: np.ndarray,
-    block: int,
-    progress: Callable[[float], None] | None,
-) -> Iterator[np.ndarray]:
-    """Blocks from the beginning to where nothing sounds any more."""
-    total = int(times[-1]) + 1 if len(times) else 0
-    done = upcoming = 0
-    # To the end of the last voice, and of what the resampler still holds of it: its filter
-    # reaches as far beyond the sound as it delays it.
-    while done < total + 2 * engine.latency + 1:
-        last = int(np.searchsorted(times, done + block))
-        now = events[upcoming:last].copy()
-        now["offset"] = times[upcoming:last] - done
-        samples = engine.process(block, now)
-        done, upcoming = done + block, last
-        if engine.n_sounding or samples.any():
-            total = max(total, done)
-        if progress:
-            progress(min(1.0, done / total))
-        yield samples
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["preset"], **state["arguments"])  # type: ignore[misc]
+        if state["timbre"] is not None:
+            self.timbre = state["timbre"]
+        for name, value in state["values"].items():
+            self.set(name, value)
 
+    # --- Inside ---------------------------------------------------------------------------------
 
-def _without_ends(blocks: Iterator[np.ndarray], skip: int) -> Iterator[np.ndarray]:
-    """Blocks less the first samples, and less the silence that they end in."""
-    held: list[np.ndarray] = []
-    for block in blocks:
-        heard, skip = block[skip:], max(0, skip - len(block))
-        sounding = np.flatnonzero(heard)
-        end = sounding[-1] + 1 if len(sounding) else 0
-        if end:
-            yield np.concatenate([*held, heard[:end]])
-            held = []
-        held.append(heard[end:])
-
-
-def render_score(
-    score: Any,
-    voices: dict[int | None, str],
-    *,
-    sample_rate: int | None = None,
-    seed: int = 0,
-    gain_db: float = 0.0,
-    normalize: bool = False,
-    precision: str = "float32",
-    temperature: float | None = None,
-    top_p: float | None = None,
-    progress: Callable[[float], None] | None = None,
-) -> np.ndarray:
-    """Play a score with a preset for each of its programs.
-
-    Parameters
-    ----------
-    score : Score, path of a MIDI file, str or list of notes
-    voices : dict of program to ``PRESET`` or ``PRESET:TIMBRE``
-        ``None`` stands for all programs that aren't named.
-    sample_rate : int, Hz, optional
-        The highest of the presets' by default.
-    seed, gain_db, normalize, progress
-        As `Synth.render`.
-    precision, temperature, top_p
-        As `Synth`; the last two are for those presets that are SampleRNNs.
-
-    Returns
-    -------
-    ndarray [n_samples], float32
-    """
-    parts, synths = _parts_of(score, voices, seed, precision, temperature, top_p)
-    n_notes = sum(map(len, parts.values()))
-    if sample_rate is None:
-        rate = max((synth.sample_rate for synth in synths.values()), default=16000)
-    else:
-        rate = sample_rate
-
-    mixed, done = np.zeros(0, np.float32), 0
-    for voice, part in parts.items():
-        name, timbre = split_spec(voice)
-        report = _of_part(progress, done, len(part), n_notes)
-        mixed = _added(mixed, synths[name]._play(part, rate, seed, timbre, report))
-        done += len(part)
-    return change_level(mixed, gain_db, normalize)
-
-
-def stream_score(
-    score: Any,
-    voices: dict[int | None, str],
-    block: int = BLOCK,
-    *,
-    sample_rate: int,
-    seed: int = 0,
-    precision: str = "float32",
-    temperature: float | None = None,
-    top_p: float | None = None,
-) -> Iterator[np.ndarray]:
-    """The samples of `render_score` as they are made.
-
-    Parameters
-    ----------
-    block : int, samples
-        1 to 1024, made at once.
-    score, voices, sample_rate, seed, precision, temperature, top_p
-        As `render_score` takes them.
-
-    Returns
-    -------
-    iterator of ndarray [n_samples], float32
-    """
-    parts, synths = _parts_of(score, voices, seed, precision, temperature, top_p)
-    streams = []
-    for voice, part in parts.items():
-        name, timbre = split_spec(voice)
-        options: dict[str, Any] = {"sample_rate": sample_rate, "seed": seed, "timbre": timbre}
-        streams.append(synths[name].stream_notes(part, block, **options))
-    return _sum_of(streams, block)
-
-
-def _parts_of(
-    score: Any,
-    voices: dict[int | None, str],
-    seed: int,
-    precision: str,
-    temperature: float | None,
-    top_p: float | None,
-) -> tuple[dict[str, Score], dict[str, Synth]]:
-    """What each voice plays, and the synth of each of their presets."""
-    parts: dict[str, list[Note]] = {}
-    music = _music(score)
-    for note in music.notes:
-        voice = voices.get(note.program, voices.get(None))
-        if voice is None:
+    def _require_supported(self, parameter: str) -> None:
+        if parameter not in (row.name for row in self.parameters):
             raise ParameterError(
-                f"voices has nothing for program {note.program}; give it, or None for all others"
+                f"{parameter} is not supported by preset {self.name!r}, a {self.kind}; leave it out"
             )
-        parts.setdefault(voice, []).append(note)
-    presets = {name: load_preset(name) for name in (split_spec(voice)[0] for voice in parts)}
-    sampling = Sampling(temperature, top_p)
-    sampling.require_drawn(presets.values())
-    synths = {
-        name: Synth(sampling.of(preset), None, seed, precision) for name, preset in presets.items()
-    }
-    return {voice: Score(notes, music.controls) for voice, notes in parts.items()}, synths
+
+    def _is_stereo(self, score: Score) -> bool:
+        if self.get("pan") or self.get("spread"):
+            return True
+        return pans(score)
+
+    def _score_blocks(
+        self,
+        score: Score,
+        block: int,
+        seed: int | None,
+        sample_rate: int | None,
+        timbre: Timbre | None,
+        stereo: bool,
+        progress: Progress | None,
+    ) -> Iterator[np.ndarray]:
+        """Check everything, then make blocks of a score, [n_samples, n_channels]."""
+        if not self.plays_notes:
+            raise ParameterError(
+                f"a score is not supported by preset {self.name!r}, which is unconditional; use"
+                " generate"
+            )
+        rate = self.sample_rate if sample_rate is None else check_rate(sample_rate)
+        seed = self.seed if seed is None else check_seed(seed)
+        index = self._timbre_index(timbre)
+        parts = score.by_channel()
+        shared = SharedProgress(progress, [len(part) for part in parts]) if progress else None
+        n_channels = 2 if stereo else 1
+        engines, streams = [], []
+        first: list[Timed] = [(0, event) for event in self._parameter_events()]
+        for number, part in enumerate(parts):
+            events = [*first, *score_events(part, rate, index)]
+            voices = voices_needed(part.notes, self._opened.longest_tail_s)
+            engine = self._opened.engine(rate, voices, seed, n_channels)
+            report = shared.part(number) if shared else None
+            engines.append(engine)
+            streams.append(trimmed(rendered(engine, events, block, report), engine.latency))
+
+        def blocks() -> Iterator[np.ndarray]:
+            yield from sum_of_streams(streams, block, n_channels)
+            if n_transposed := sum(engine.n_transposed for engine in engines):
+                warnings.warn(self._transposed(n_transposed), stacklevel=3)
+
+        return blocks()
+
+    def _transposed(self, n: int) -> str:
+        assert self.preset.pitch_range is not None  # it plays notes
+        low, high = self.preset.pitch_range
+        lie, were = ("note lies", "it was") if n == 1 else ("notes lie", "they were")
+        return (
+            f"{n} {lie} outside the pitches {low} to {high} that preset {self.name!r} was trained"
+            f" on; {were} moved by octaves"
+        )
+
+    def _checked_prompt(self, prompt: ArrayLike, rate: int, stereo: bool) -> np.ndarray:
+        """The end of a prompt that a network hears, [n_samples, n_channels], float32."""
+        samples = np.asarray(prompt)
+        if samples.ndim not in (1, 2) or samples.dtype.kind != "f" or 0 in samples.shape[1:]:
+            raise ShapeError(
+                f"prompt has shape {samples.shape} and type {samples.dtype}; it must be floats"
+                " [n_samples] or [n_samples, n_channels]"
+            )
+        if samples.ndim == 2 and samples.shape[1] > min(len(samples), MAX_CHANNELS):
+            raise ShapeError(
+                f"prompt has shape {samples.shape}; it must be [n_samples, n_channels] with up to"
+                f" {MAX_CHANNELS} channels: transpose it"
+            )
+        frame = self.preset.samplernn.frame_sizes[0]  # type: ignore[attr-defined]
+        least = math.ceil(frame * rate / self.preset.sample_rate)
+        if len(samples) < least:
+            raise ShapeError(
+                f"prompt has {len(samples)} samples; it must have {least} or more, and about a"
+                " second is good"
+            )
+        samples = samples[-round(LONGEST_PROMPT_S * rate) :].astype(np.float32)
+        if not np.isfinite(samples).all():
+            raise ShapeError("prompt holds NaN or infinity; give finite samples")
+        if samples.ndim == 1:
+            samples = samples[:, None]
+        return np.repeat(samples, 2, axis=1) if stereo and samples.shape[1] == 1 else samples
+
+    def _n_generated(self, prompt: ArrayLike | None, stereo: bool) -> int:
+        """Channels of generated audio."""
+        shape = () if prompt is None else np.shape(prompt)
+        given = shape[1] if len(shape) == 2 else 1
+        return max(given, 2 if stereo else 1)
+
+    def _sampling_events(
+        self, temperature: Temperature | None, top_p: float | None, rate: int
+    ) -> list[Timed]:
+        """Parameter events of generated audio, at samples from its beginning."""
+        events: list[Timed] = [(0, event) for event in self._parameter_events()]
+        if top_p is not None:
+            events.append((0, set_parameter(INDEX["top_p"], check_parameter("top_p", top_p))))
+        if temperature is None:
+            return events
+        seconds, values = _curve(temperature)
+        steps = [0.0]
+        if len(seconds) > 1:
+            steps += list(np.arange(seconds[0] + CURVE_STEP_S, seconds[-1], CURVE_STEP_S))
+            steps.append(float(seconds[-1]))
+        for time_s in steps:
+            value = float(np.interp(time_s, seconds, values))
+            event = set_parameter(INDEX["temperature"], value)
+            events.append((max(0, round(time_s * rate)), event))
+        return events
+
+    def _gate_blocks(
+        self,
+        n: int | None,
+        rate: int,
+        seed: int,
+        prompt: np.ndarray | None,
+        n_channels: int,
+        timbre: int,
+        controls: Sequence[Timed],
+        block: int,
+    ) -> Iterator[np.ndarray]:
+        """One note for each channel of one engine; ``n`` samples, or without end."""
+        n_inputs = 0 if prompt is None else n_channels
+        engine = self._opened.engine(rate, n_channels, seed, n_channels, n_inputs)
+        start, events = 0, list[Timed]()
+        if prompt is not None:
+            # The note starts when the engine has heard the whole prompt, and until then the prompt
+            # sounds, so that the resampler of the output sees no step.
+            start = len(prompt) + int(engine.input_latency)
+            prompt = _mirrored(prompt, int(engine.input_latency))
+            events.append((0, set_parameter(INDEX["listen"], 1.0, timbre)))
+            events.append((0, set_parameter(INDEX["monitor"], 1.0)))
+            events.append((start, set_parameter(INDEX["monitor"], 0.0)))
+        events += [(start + at, event) for at, event in controls]
+        for i, pan in enumerate((0.0,) if n_channels == 1 else (-1.0, 1.0)):
+            events.append((start, note_on(i, 60.0, 1.0, timbre, pan)))
+        if n is not None:
+            end = start + max(1, math.floor(n - FADE_OUT_S * rate))
+            events += [(end, note_off(i)) for i in range(n_channels)]
+        events.sort(key=lambda entry: entry[0])
+        skip = start + int(engine.latency)
+        left = math.inf if n is None else n
+        for sound in rendered(engine, events, block, audio_input=prompt, least=start + (n or 0)):
+            heard, skip = sound[skip:], max(0, skip - len(sound))
+            heard = heard[: int(min(left, len(heard)))]
+            left -= len(heard)
+            if len(heard):
+                yield heard
+            if not left:
+                return
 
 
-def _music(notes: Any) -> Score:
-    """A score less its drums, with a warning."""
-    music, n_drums = music_of(notes, "notes are drums alone, which no preset plays")
-    if n_drums:
-        warnings.warn(f"{n_drums} drum notes are left out; no preset has drums", stacklevel=3)
-    return music
+def _ignore(share: float) -> None:
+    """Progress that nobody wants."""
 
 
-def _of_part(
-    progress: Callable[[float], None] | None, before: int, size: int, total: int
-) -> Callable[[float], None] | None:
-    """What tells the progress of a part of the work."""
-    return progress and (lambda fraction: progress((before + fraction * size) / total))
+def _mirrored(prompt: np.ndarray, n: int) -> np.ndarray:
+    """A prompt and ``n`` samples of its odd reflection, so that filters see no step at its end."""
+    n_mirrored = min(n, len(prompt) - 1)
+    return np.pad(prompt, ((0, n_mirrored), (0, 0)), "reflect", reflect_type="odd")
 
 
-def _added(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Two sounds together."""
-    longer, shorter = (a, b) if len(a) >= len(b) else (b, a)
-    longer[: len(shorter)] += shorter
-    return longer
-
-
-def _sum_of(streams: Sequence[Iterator[np.ndarray]], block: int) -> Iterator[np.ndarray]:
-    """Blocks of several sounds together, to the end of the longest."""
-    held = [np.zeros(0, np.float32) for _ in streams]
-    while True:
-        for i, stream in enumerate(streams):
-            while len(held[i]) < block and (piece := next(stream, None)) is not None:
-                held[i] = np.concatenate((held[i], piece))
-        mixed = np.zeros(min(block, max(map(len, held), default=0)), np.float32)
-        if not len(mixed):
-            return
-        for i, sound in enumerate(held):
-            mixed[: len(sound)] += sound[: len(mixed)]
-            held[i] = sound[len(mixed) :]
-        yield mixed
-
-
-def _events(score: Score, rate: int, timbre: int) -> tuple[np.ndarray, np.ndarray]:
-    """All that happens, in order, and the sample of each: offs, then moves, then ons."""
-    timed: list[tuple[int, int, int, tuple]] = []  # sample, rank, number, event
-    for i, note in enumerate(score.notes):
-        start = round(note.start_s * rate)
-        # Even the shortest note is struck before it is released.
-        end = max(start + 1, round(note.end_s * rate))
-        timed.append((end, 0, i, (0, NOTE_OFF, i, 0, 0.0, 0.0)))
-        timed.append((start, 2, i, (0, NOTE_ON, i, timbre, note.pitch, note.velocity)))
-    for i, (time_s, name, value) in enumerate(_moves(score.controls)):
-        timed.append((round(time_s * rate), 1, i, (0, PARAMETER, INDEX[name], 0, 0.0, value)))
-    timed.sort(key=lambda event: event[:3])
-    return np.array([event[3] for event in timed], EVENT), np.array([event[0] for event in timed])
-
-
-def _moves(controls: Sequence[Control]) -> list[tuple[float, str, float]]:
-    """Time, parameter and value of what a channel's controls move, as they would live."""
-    from audiogen.engine.midi import MidiReader
-
-    reader, moves = MidiReader(), []
-    time_s = 0.0
-
-    class Moved:
-        def set(self, name: str, value: float) -> None:
-            moves.append((time_s, name, value))
-
-    for control in controls:
-        time_s = control.time_s
-        reader.feed(control.message, Moved())
-    return moves
-
-
-def _most_at_once(notes: Sequence[Note], tail_s: float) -> int:
-    """Voices that are enough for no note to be cut off, each sounding on after its end."""
-    edges = sorted(
-        [(note.start_s, 1) for note in notes] + [(note.end_s + tail_s, -1) for note in notes]
-    )
-    most = sounding = 0
-    for _, change in edges:
-        sounding += change
-        most = max(most, sounding)
-    return max(1, most)
-
-
-def _unit(z: Sequence[float]) -> np.ndarray:
-    vector = np.asarray(z, np.float64)
-    return vector / np.linalg.norm(vector)
-
-
-def change_level(samples: np.ndarray, gain_db: float, normalize: bool) -> np.ndarray:
-    """Bring the peak to 1 if asked for, then change the level by a gain in dB."""
-    if normalize and len(samples):
-        samples = samples / max(float(np.abs(samples).max()), 1e-9)
-    return (samples * np.float32(10.0 ** (gain_db / 20.0))).astype(np.float32)
+def _curve(temperature: Temperature) -> tuple[np.ndarray, np.ndarray]:
+    """Times (s) and the temperatures at them."""
+    try:
+        points = np.array(temperature, np.float64)
+        if points.ndim == 0:
+            points = np.array([(0.0, points)])
+        seconds, values = points.reshape(len(points), 2).T
+    except (TypeError, ValueError):
+        raise ParameterError(
+            f"temperature={temperature!r} must be a number, or a list of (seconds, temperature)"
+        ) from None
+    if not len(points) or not (np.diff(seconds) > 0).all() or not np.isfinite(seconds).all():
+        raise ParameterError(
+            f"temperature={temperature!r}: the seconds must rise from point to point"
+        )
+    for value in values:
+        check_parameter("temperature", value)
+    return seconds, values

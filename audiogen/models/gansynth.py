@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from audiogen.errors import ParameterError
+from audiogen.models.config import GeneratorConfig
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.harmonic import (
     N_MAPS,
@@ -30,51 +31,6 @@ from audiogen.representation.harmonic import (
 )
 
 SLOPE = 0.2  # of the leaky ReLU
-
-
-@dataclass(frozen=True)
-class GeneratorConfig:
-    """Sizes of a generator; the defaults are the paper's.
-
-    Parameters
-    ----------
-    conditioning : str
-        ``one_hot`` or ``harmonic``.
-    latent_size : int
-    channels : tuple of int
-        Width of each block, coarse to fine. Each block after the first doubles both axes.
-    start_shape : tuple of int
-        Frames and bins of the first block.
-    pitch_min, n_pitches : int
-        The MIDI numbers that were trained: ``pitch_min`` and the ``n_pitches - 1`` above.
-    note_off_frame : int
-        First frame that hears the release (``harmonic`` only).
-    """
-
-    conditioning: str = "one_hot"
-    latent_size: int = 256
-    channels: tuple[int, ...] = (256, 256, 256, 256, 128, 64, 32)
-    start_shape: tuple[int, int] = (2, 16)
-    pitch_min: int = 24
-    n_pitches: int = 61
-    note_off_frame: int = 93
-
-    def __post_init__(self) -> None:
-        if self.conditioning not in ("one_hot", "harmonic"):
-            raise ParameterError(
-                f"conditioning={self.conditioning!r} is unknown; use 'one_hot' or 'harmonic'"
-            )
-        if not self.channels or min(self.channels) < 1:
-            raise ParameterError(f"channels={self.channels} must be a list of positive widths")
-
-    def shape(self, block: int) -> tuple[int, int]:
-        """Frames and bins after a block."""
-        return self.start_shape[0] << block, self.start_shape[1] << block
-
-    @property
-    def input_size(self) -> int:
-        """Latent and pitch, or latent and velocity."""
-        return self.latent_size + (self.n_pitches if self.conditioning == "one_hot" else 1)
 
 
 def pixel_norm(x: Tensor) -> Tensor:

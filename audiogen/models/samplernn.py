@@ -13,8 +13,6 @@ A recurrent tier that has seen samples up to n - 1 conditions those from n on: w
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,110 +21,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from audiogen.errors import ParameterError
+from audiogen.models.config import N_BYTE, N_GATES, PRISM, PUBLISHED, SampleRNNConfig
 from audiogen.models.recurrent import scan
-from audiogen.representation.levels import QUANTISATIONS
-from audiogen.representation.note_features import N_NOTE_FEATURES
 
-RNNS = {"gru": 3, "lstm": 4}  # gates
-CONDITIONINGS = ("none", "class", "note")
-N_BYTE = 256  # levels of one softmax, at most
+__all__ = [
+    "PRISM",
+    "PUBLISHED",
+    "SampleRNN",
+    "SampleRNNConfig",
+    "export_weights",
+    "import_weights",
+]
 
 State = list[Tensor]  # for each tier [n_rnn, batch, dim], or [2 n_rnn, batch, dim]: h, then c
-
-
-@dataclass(frozen=True)
-class SampleRNNConfig:
-    """Sizes of a SampleRNN; the defaults are the paper's best three-tier model.
-
-    Parameters
-    ----------
-    frame_sizes : tuple of int, samples
-        Of the recurrent tiers, coarse to fine; each a multiple of the next. ``(8, 2)`` makes
-        three tiers with the sample-level one; ``(1,)`` is a flat RNN, whose sample-level network
-        also hears the last sample.
-    dim : int
-        Width of everything.
-    n_rnn : int
-        Recurrent layers of a tier.
-    rnn : str
-        ``gru`` or ``lstm``.
-    embedding_size : int
-        With 0 the sample-level network hears samples through the tiers alone, which with frames of
-        ``(1,)`` is the paper's equation 2: a baseline, not for presets.
-    q_levels : int
-        Up to 256, drawn from one softmax; or 65536, whose upper and lower byte are drawn one
-        after the other (the two softmaxes of Kalchbrenner et al., "Efficient Neural Audio
-        Synthesis", ICML 2018).
-    quantisation : str
-        ``linear`` or ``mu_law``.
-    weight_norm : bool
-        Salimans and Kingma, "Weight Normalization", 2016.
-    learn_h0 : bool
-        Whether the first state is learned; else it is zero.
-    conditioning : str
-        ``none``; ``class``: one-hot of ``n_classes``; ``note``: `note_features` and the class.
-    n_classes : int
-    """
-
-    frame_sizes: tuple[int, ...] = (8, 2)
-    dim: int = 1024
-    n_rnn: int = 1
-    rnn: str = "gru"
-    embedding_size: int = 256
-    q_levels: int = 256
-    quantisation: str = "linear"
-    weight_norm: bool = True
-    learn_h0: bool = True
-    conditioning: str = "none"
-    n_classes: int = 0
-
-    def __post_init__(self) -> None:
-        sizes = self.frame_sizes
-        if not sizes or min(sizes) < 1 or any(a % b or a <= b for a, b in pairwise(sizes)):
-            raise ParameterError(
-                f"frame_sizes={sizes} must fall, each a multiple of the next, as (8, 2)"
-            )
-        for name, allowed in (
-            ("rnn", tuple(RNNS)),
-            ("quantisation", QUANTISATIONS),
-            ("conditioning", CONDITIONINGS),
-        ):
-            if getattr(self, name) not in allowed:
-                raise ParameterError(
-                    f"{name}={getattr(self, name)!r} is unknown; use one of {', '.join(allowed)}"
-                )
-        if not (2 <= self.q_levels <= N_BYTE or self.q_levels == N_BYTE**2):
-            raise ParameterError(f"q_levels={self.q_levels} must be 2 to 256, or 65536")
-        least = {"none": 0, "class": 2, "note": 1}[self.conditioning]
-        if self.n_classes < least or (self.conditioning == "none" and self.n_classes):
-            raise ParameterError(
-                f"n_classes={self.n_classes} doesn't go with conditioning={self.conditioning!r};"
-                f" use {'0' if self.conditioning == 'none' else f'{least} or more'}"
-            )
-
-    @property
-    def two_bytes(self) -> bool:
-        """Whether a level is drawn as an upper and a lower byte."""
-        return self.q_levels > N_BYTE
-
-    @property
-    def n_features(self) -> int:
-        """Numbers that each tier is told from outside."""
-        return self.n_classes + (N_NOTE_FEATURES if self.conditioning == "note" else 0)
-
-    @property
-    def ratios(self) -> tuple[int, ...]:
-        """How many conditioning vectors a step of each tier makes for the one below it."""
-        below = (*self.frame_sizes[1:], 1)
-        return tuple(a // b for a, b in zip(self.frame_sizes, below, strict=True))
-
-
-# Settings of rncm-prism/prism-samplernn (2021). Its top tier and its upsampling are written with
-# one linear layer more and one bias less, which describes the same maps.
-PRISM = SampleRNNConfig(
-    frame_sizes=(64, 16), n_rnn=4, quantisation="mu_law", weight_norm=False, learn_h0=False
-)
-PUBLISHED = {"paper": SampleRNNConfig(), "prism": PRISM}
 
 
 def level_features(n_levels: int, size: int) -> Tensor:
@@ -183,7 +90,7 @@ class Tier(nn.Module):
     def __init__(self, config: SampleRNNConfig, index: int):
         super().__init__()
         c, norm = config, config.weight_norm
-        gates, dim = RNNS[c.rnn], c.dim
+        gates, dim = N_GATES[c.rnn], c.dim
         self.kind = c.rnn
         self.frame_size, self.ratio = c.frame_sizes[index], c.ratios[index]
         self.top = index == 0  # its frame and features go straight into its first layer

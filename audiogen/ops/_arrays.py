@@ -1,8 +1,10 @@
-"""Brings what a caller passes (array, list, tensor) into the form kernels take, and back."""
+"""Arguments of the ops as NumPy arrays or tensors, and the kernels that compute on arrays."""
 
 from __future__ import annotations
 
+import math
 import sys
+from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -10,114 +12,109 @@ import numpy as np
 
 from audiogen.core import backend as _native
 from audiogen.errors import ParameterError, ShapeError
+from audiogen.ops import reference
 
-__all__ = ["Source", "check_axis", "check_integer"]
+DOUBLE = (np.float64, np.complex128)
 
 
-class Source:
-    """One argument: `array` for the kernels, and how to give a result back in the same kind.
+def argument(name: str, value: Any, *, is_complex: bool = False) -> Any:
+    """Return an op's argument as a contiguous array or tensor in single or double precision.
 
-    `array` is a NumPy array, or a tensor if it lies on a CUDA device; its type is single precision
-    (`float32` or `complex64`), or double if that came, on the CPU.
+    Raises
+    ------
+    ShapeError
+        If it is not an array.
+    ParameterError
+        If its dtype or device is not supported.
     """
+    if _is_tensor(value):
+        from audiogen.ops import _tensors
 
-    def __init__(self, name: str, value: Any, *, is_complex: bool = False) -> None:
-        self.name = name
-        self.is_complex = is_complex
-        torch = sys.modules.get("torch")
-        self._torch = torch if torch is not None and isinstance(value, torch.Tensor) else None
-        self.on_cuda = False
-        if self._torch is None:
-            self.array = self._from_numpy(value)
-        else:
-            self.array = self._from_tensor(value)
-
-    def _from_numpy(self, value: Any) -> np.ndarray:
-        try:
-            array = np.asarray(value)
-        except ValueError as error:
-            raise ShapeError(f"{self.name} is not an array: {error}") from None
-        wanted = "iufc" if self.is_complex else "iuf"
-        if array.dtype.kind not in wanted or array.dtype.itemsize > (16 if self.is_complex else 8):
-            kind = "complex" if self.is_complex else "real floating point"
-            raise ParameterError(
-                f"{self.name} has dtype {array.dtype}; {kind} numbers of up to double precision "
-                "are wanted"
-            )
-        double = array.dtype in (np.float64, np.complex128)
-        return np.ascontiguousarray(array, self._dtype(double)).reshape(array.shape)
-
-    def _dtype(self, double: bool) -> np.dtype:
-        if self.is_complex:
-            return np.dtype(np.complex128 if double else np.complex64)
-        return np.dtype(np.float64 if double else np.float32)
-
-    def _from_tensor(self, tensor: Any) -> Any:
-        torch = self._torch
-        assert torch is not None
-        if tensor.requires_grad and torch.is_grad_enabled():
-            raise ParameterError(
-                f"{self.name} requires a gradient, which audiogen.ops does not compute; pass "
-                f"{self.name}.detach()"
-            )
-        tensor = tensor.detach().resolve_conj().resolve_neg()
-        if tensor.device.type == "cpu":
-            half = tensor.dtype in (torch.float16, torch.bfloat16)
-            return self._from_numpy((tensor.float() if half else tensor).numpy())
-        if tensor.device.type != "cuda":
-            raise ParameterError(
-                f"{self.name} is on device {tensor.device}; move it to cpu or cuda first"
-            )
-        if tensor.dtype in (torch.float64, torch.complex128):
-            raise ParameterError(
-                f"{self.name} is {tensor.dtype} on {tensor.device}, where kernels are in single "
-                f"precision; use {self.name}.float() or {self.name}.cpu()"
-            )
-        self.on_cuda = True
-        return tensor.to(torch.complex64 if self.is_complex else torch.float32).contiguous()
-
-    @property
-    def is_double(self) -> bool:
-        """True if the float64 reference has to serve."""
-        return not self.on_cuda and self.array.dtype in (np.float64, np.complex128)
-
-    @property
-    def kernels(self) -> ModuleType:
-        """The fastest kernels for where the array lies."""
-        if self.on_cuda:
-            from audiogen.ops import _cuda
-
-            return _cuda
-        return _native.kernels()
-
-    def restore(self, result: Any) -> Any:
-        """`result` as a tensor if a tensor came."""
-        if self._torch is None or isinstance(result, self._torch.Tensor):
-            return result
-        return self._torch.from_numpy(np.ascontiguousarray(result))
+        return _tensors.argument(name, value, is_complex)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ShapeError(f"{name} must be an array: {error}") from None
+    kinds, largest = ("iufc", 16) if is_complex else ("iuf", 8)
+    if array.dtype.kind not in kinds or array.dtype.itemsize > largest:
+        raise wrong_dtype(name, array.dtype, is_complex)
+    double, single = ("c16", "c8") if is_complex else ("f8", "f4")
+    dtype = double if array.dtype in DOUBLE else single
+    return np.ascontiguousarray(array, dtype).reshape(array.shape)
 
 
-def check_axis(source: Source, axis: int) -> int:
-    """`axis` counted from the front."""
-    n_dimensions = source.array.ndim
-    if not -n_dimensions <= axis < n_dimensions:
+def run(op: str, *arguments: Any, **settings: int) -> Any:
+    """Run an op of `audiogen.ops.reference` on arrays, or on tensors if one of them is a tensor.
+
+    ``settings`` are the op's keyword arguments: ``axis``, or ``n_fft`` and ``hop_length``.
+    """
+    if any(map(_is_tensor, arguments)):
+        from audiogen.ops import _tensors
+
+        return _tensors.apply(op, *arguments, **settings)
+    return compute(op, *arguments, **settings)
+
+
+def compute(op: str, *arrays: np.ndarray, **settings: int) -> np.ndarray:
+    """Run an op: by the reference if all arrays are in double precision, else by the kernels."""
+    if all(array.dtype in DOUBLE for array in arrays):
+        return getattr(reference, op)(*arrays, **settings)
+    kernels, (first, *others) = _native.kernels(), map(_single, arrays)
+    if op == "istft":
+        *batch, n_frames, n_bins = first.shape
+        plan = _istft_plan(kernels, settings["n_fft"], settings["hop_length"], n_frames)
+        signal = kernels.istft(plan, first.reshape(math.prod(batch), n_frames, n_bins))
+        return signal.reshape(*batch, signal.shape[-1])
+    if "axis" in settings:
+        columns = first.reshape(column_shape(first.shape, settings["axis"]))
+        return getattr(kernels, op)(columns).reshape(first.shape)
+    return getattr(kernels, op)(first, *others)
+
+
+def column_shape(shape: tuple[int, ...], axis: int) -> tuple[int, int, int]:
+    """The shape [n_outer, n_frames, n_inner] that has time, ``axis``, in the middle."""
+    axis %= len(shape)
+    return math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
+
+
+def wrong_dtype(name: str, dtype: Any, is_complex: bool) -> ParameterError:
+    kind = "complex" if is_complex else "real"
+    return ParameterError(
+        f"{name} has dtype {dtype}; it must be {kind}, in double precision or less"
+    )
+
+
+def check_axis(name: str, value: Any, axis: int) -> None:
+    """Raise ShapeError unless an array or tensor has an axis."""
+    if not -value.ndim <= axis < value.ndim:
         raise ShapeError(
-            f"{source.name} has shape {tuple(source.array.shape)}, which has no axis={axis}; "
-            "pass the axis that is time"
+            f"{name} has shape {tuple(value.shape)} and no axis={axis}; pass the time axis"
         )
-    return axis % n_dimensions
 
 
 def check_integer(name: str, value: Any, low: int, high: int | None = None) -> int:
-    """`value` as an int between `low` and `high`, ends included."""
+    """Return ``value`` as an int, or raise ParameterError if it is not in ``low`` to ``high``."""
     try:
         number = int(value)
         fits = number == value and number >= low and (high is None or number <= high)
     except (TypeError, ValueError, OverflowError):
         fits = False
     if not fits:
-        wanted = (
-            f"an integer of {low} or more" if high is None else f"an integer in {low} .. {high}"
-        )
-        raise ParameterError(f"{name}={value!r} is not {wanted}")
+        wanted = f"of {low} or more" if high is None else f"from {low} to {high}"
+        raise ParameterError(f"{name}={value!r} must be an integer {wanted}")
     return number
+
+
+def _is_tensor(value: Any) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def _single(array: np.ndarray) -> np.ndarray:
+    dtype = np.complex64 if array.dtype.kind == "c" else np.float32
+    return array.astype(dtype, copy=False)
+
+
+@lru_cache(maxsize=16)
+def _istft_plan(kernels: ModuleType, n_fft: int, hop_length: int, n_frames: int) -> Any:
+    return kernels.IstftPlan(n_fft, hop_length, n_frames)

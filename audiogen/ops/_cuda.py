@@ -1,30 +1,26 @@
-"""Kernels on CUDA tensors: finds the CUDA library and calls it on torch's memory and stream.
+"""Kernels on CUDA tensors: loads the CUDA library and calls it on torch's memory and stream.
 
-The functions are called as those of `audiogen._native`, on contiguous float32 tensors. The library
-is loaded on the first call, so only where torch has made a tensor on a GPU. Without it the CPU's
-kernels serve, by way of a copy, and a warning says so once.
+The functions take contiguous float32 and complex64 tensors and the settings of the ops. The
+library is loaded on the first call, that is, once there is a tensor on a GPU. Where it was not
+built, `audiogen.ops._tensors` computes with torch's own operations.
 """
 
 from __future__ import annotations
 
 import ctypes
+import math
 import sys
-import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from audiogen.core import backend as _native
 from audiogen.errors import DeviceError
-from audiogen.ops import reference
+from audiogen.ops._arrays import column_shape
 
-INTERFACE = 1  # AUDIOGEN_CUDA_INTERFACE of csrc/cuda/audiogen_cuda.h
+INTERFACE = 2  # AUDIOGEN_CUDA_INTERFACE of csrc/cuda/audiogen_cuda.h
 
-_POINTER, _SIZE, _INT = ctypes.c_void_p, ctypes.c_uint64, ctypes.c_int
+_POINTER, _SIZE = ctypes.c_void_p, ctypes.c_uint64
 _COLUMNS = (_POINTER, _POINTER, _SIZE, _SIZE, _SIZE)
 SIGNATURES = {
     "wrap": (_POINTER, _POINTER, _SIZE),
@@ -33,8 +29,6 @@ SIGNATURES = {
     "integrate": _COLUMNS,
     "polar_to_rectangular": (_POINTER, _POINTER, _POINTER, _SIZE),
     "overlap_add": (*([_POINTER] * 4), *([_SIZE] * 4)),
-    "conv_rows": (*([_POINTER] * 4), *([_SIZE] * 4), ctypes.c_float, _INT, _INT),
-    "philox_uniform": (_SIZE, ctypes.c_uint32, ctypes.c_uint32, _POINTER, ctypes.c_uint32),
     "samplernn_state_bytes": (_POINTER, _SIZE),  # the last argument isn't a stream
     "samplernn_draw": (_POINTER, _POINTER, _POINTER, _SIZE),
 }
@@ -107,8 +101,13 @@ def library_path() -> Path:
     return Path(__file__).resolve().parent.parent / "libaudiogen_cuda.so"
 
 
+def is_built() -> bool:
+    """Whether audiogen was installed with its CUDA library."""
+    return library_path().exists()
+
+
 def load(path: Path) -> ctypes.CDLL:
-    """The library with its functions' types declared.
+    """Load the library and declare its functions.
 
     Raises
     ------
@@ -119,10 +118,10 @@ def load(path: Path) -> ctypes.CDLL:
         library = ctypes.CDLL(str(path))
     except OSError as error:
         raise DeviceError(f"the CUDA library {path} cannot be loaded: {error}") from None
-    found = library.audiogen_cuda_interface()
-    if found != INTERFACE:
+    interface = library.audiogen_cuda_interface()
+    if interface != INTERFACE:
         raise DeviceError(
-            f"the CUDA library {path} has interface {found}, and {INTERFACE} is wanted; install "
+            f"the CUDA library {path} has interface {interface}; it must be {INTERFACE}: install "
             "audiogen again"
         )
     library.audiogen_cuda_error.restype = ctypes.c_char_p
@@ -132,23 +131,13 @@ def load(path: Path) -> ctypes.CDLL:
 
 
 @cache
-def _library() -> ctypes.CDLL | None:
-    path = library_path()
-    if path.exists():
-        return load(path)
-    warnings.warn(
-        "audiogen was installed without its CUDA library, so CUDA tensors are computed on the "
-        "CPU; install again with the CUDA toolkit's nvcc on PATH and AUDIOGEN_CUDA=on",
-        RuntimeWarning,
-        stacklevel=3,
-    )
-    return None
+def _library() -> ctypes.CDLL:
+    return load(library_path())
 
 
 def _call(name: str, device: Any, *arguments: Any) -> None:
-    library = _library()
-    assert library is not None
-    torch = sys.modules["torch"]
+    """Queue a kernel on torch's current stream of a device."""
+    library, torch = _library(), sys.modules["torch"]
     with torch.cuda.device(device):
         stream = torch.cuda.current_stream(device).cuda_stream
         values = [a.data_ptr() if isinstance(a, torch.Tensor) else a for a in arguments]
@@ -158,137 +147,69 @@ def _call(name: str, device: Any, *arguments: Any) -> None:
         raise DeviceError(f"{name} failed on {device}: {text} (CUDA status {status})")
 
 
-def _on_cpu(name: str, device: Any, *arguments: Any) -> Any:
-    torch = sys.modules["torch"]
-    values = [a.cpu().numpy() if isinstance(a, torch.Tensor) else a for a in arguments]
-    result = getattr(_native.kernels(), name)(*values)
-    return torch.from_numpy(result).to(device)
+def wrap(phase: Any) -> Any:
+    out = phase.new_empty(phase.shape)
+    _call("wrap", phase.device, phase, out, phase.numel())
+    return out
 
 
-def _elementwise(name: str) -> Callable[[Any], Any]:
-    def op(x: Any) -> Any:
-        if _library() is None:
-            return _on_cpu(name, x.device, x)
+def _along_time(name: str) -> Callable[..., Any]:
+    def op(x: Any, axis: int) -> Any:
         out = x.new_empty(x.shape)
-        sizes = (x.numel(),) if name == "wrap" else tuple(x.shape)
-        _call(name, x.device, x, out, *sizes)
+        _call(name, x.device, x, out, *column_shape(x.shape, axis))
         return out
 
     return op
 
 
-wrap = _elementwise("wrap")
-unwrap = _elementwise("unwrap")
-instantaneous_frequency = _elementwise("instantaneous_frequency")
-integrate = _elementwise("integrate")
+unwrap = _along_time("unwrap")
+instantaneous_frequency = _along_time("instantaneous_frequency")
+integrate = _along_time("integrate")
 
 
 def polar_to_rectangular(log_magnitude: Any, phase: Any) -> Any:
-    torch = sys.modules["torch"]
-    if _library() is None:
-        return _on_cpu("polar_to_rectangular", phase.device, log_magnitude, phase)
-    out = phase.new_empty(phase.shape, dtype=torch.complex64)
+    out = phase.new_empty(phase.shape, dtype=sys.modules["torch"].complex64)
     _call("polar_to_rectangular", phase.device, log_magnitude, phase, out, phase.numel())
     return out
 
 
-def overlap_add(frames: Any, hop_length: int, window: Any = None, gain: Any = None) -> Any:
-    """As `audiogen.ops.overlap_add`; frames times `window` first and the signal times `gain`."""
-    if _library() is None:
-        windowed = frames if window is None else frames * window
-        signal = _on_cpu("overlap_add", frames.device, windowed.contiguous(), hop_length)
-        return signal if gain is None else signal * gain
-    n_batch, n_frames, n_fft = frames.shape
-    span = hop_length * (n_frames - 1) + n_fft if n_frames else 0
-    out = frames.new_empty((n_batch, span))
-    _call(
-        "overlap_add",
-        frames.device,
-        frames,
-        window,
-        gain,
-        out,
-        n_batch,
-        n_frames,
-        n_fft,
-        hop_length,
-    )
-    return out
+def istft(spectrum: Any, n_fft: int, hop_length: int) -> Any:
+    """torch's inverse transform, then the windowed overlap-add."""
+    from audiogen.ops import _tensors
 
-
-@dataclass(frozen=True)
-class IstftPlan:
-    """Window and gain for one `n_fft`, `hop_length` and `n_frames`, on the CPU."""
-
-    n_fft: int
-    hop_length: int
-    n_frames: int
-
-    def tables(self, device: Any) -> tuple[Any, Any]:
-        window = reference.hann_window(self.n_fft).astype(np.float32)
-        gain = reference.window_gain(self.n_fft, self.hop_length, self.n_frames).astype(np.float32)
-        torch = sys.modules["torch"]
-        return torch.from_numpy(window).to(device), torch.from_numpy(gain).to(device)
-
-
-def istft(plan: IstftPlan, spectrum: Any) -> Any:
-    """torch's inverse transform, then our windowed overlap-add."""
-    torch = sys.modules["torch"]
-    spectrum = spectrum.clone()
-    torch.view_as_real(spectrum)[..., [0, -1], 1] = 0  # cuFFT wants what the definition ignores
-    frames = torch.fft.irfft(spectrum, n=plan.n_fft, dim=-1).contiguous()
-    window, gain = plan.tables(spectrum.device)
-    return overlap_add(frames, plan.hop_length, window, gain)
-
-
-def conv_rows(x: Any, weight: Any, bias: Any, slope: float, normalise: bool, upsample: bool) -> Any:
-    if _library() is None:
-        return _on_cpu("conv_rows", x.device, x, weight, bias, slope, normalise, upsample)
-    in_channels, n_frames, n_bins = x.shape
-    out_channels = weight.shape[0]
-    scale = 2 if upsample else 1
-    out = x.new_empty((out_channels, n_frames * scale, n_bins * scale))
-    sizes = (in_channels, out_channels, n_frames, n_bins)
-    _call("conv_rows", x.device, x, weight, bias, out, *sizes, slope, normalise, upsample)
-    return out
-
-
-def philox_uniform(seed: int, stream: int, row: int, n: int, device: Any = "cuda") -> Any:
-    """As `audiogen.ops.philox_uniform`, made on the device."""
-    torch = sys.modules["torch"]
-    if _library() is None:
-        return torch.from_numpy(_native.kernels().philox_uniform(seed, stream, row, n)).to(device)
-    out = torch.empty(n, dtype=torch.float32, device=device)
-    _call("philox_uniform", out.device, seed, stream, row, out, n)
+    *batch, n_frames, _ = spectrum.shape
+    window, gain = _tensors.window_and_gain(n_fft, hop_length, n_frames, spectrum.real)
+    frames = _tensors.inverse_transform(spectrum, n_fft).contiguous()
+    out = frames.new_empty((*batch, len(gain)))
+    sizes = (math.prod(batch), n_frames, n_fft, hop_length)
+    _call("overlap_add", frames.device, frames, window, gain, out, *sizes)
     return out
 
 
 def samplernn_state_bytes(network: Samplernn, n_streams: int) -> int:
-    """How many bytes of device memory the states of streams need.
+    """Return the bytes of device memory that the states of streams need.
 
     Raises
     ------
     DeviceError
-        If the library wasn't built, or the network is larger than it can serve.
+        If the library was not built, or the network is too large for it.
     """
-    path = library_path()
-    if not path.exists():
+    if not is_built():
         raise DeviceError(
-            f"the CUDA library {path} is missing; install audiogen again with the CUDA toolkit's "
-            "nvcc on PATH and AUDIOGEN_CUDA=on"
+            f"the CUDA library {library_path()} is missing; install audiogen again with the CUDA "
+            "toolkit's nvcc on PATH and AUDIOGEN_CUDA=on"
         )
-    library, n_bytes = _library(), ctypes.c_uint64()
-    assert library is not None
-    status = library.audiogen_cuda_samplernn_state_bytes(
+    n_bytes = ctypes.c_uint64()
+    status = _library().audiogen_cuda_samplernn_state_bytes(
         ctypes.byref(network), n_streams, ctypes.byref(n_bytes)
     )
     if status != 0:
-        raise DeviceError(f"n_streams={n_streams} of this network are more than CUDA can index")
+        raise DeviceError(f"n_streams={n_streams} is more than CUDA can index for this network")
     return n_bytes.value
 
 
 def samplernn_draw(network: Samplernn, run: SamplernnRun, state: Any, n_streams: int) -> None:
-    """Queue a run; the structs hold pointers to tensors on the device of ``state``."""
+    """Queue a run. The structs hold pointers to tensors on the device of ``state``."""
     _call(
         "samplernn_draw",
         state.device,

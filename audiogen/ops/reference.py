@@ -1,7 +1,7 @@
-"""What each op means: slow, obvious, float64. Every faster version is tested against these.
+"""The definition of each op: slow, obvious, in float64. Faster versions are tested against it.
 
 Arguments, shapes and units are those of the functions of the same name in `audiogen.ops`, on NumPy
-arrays of any float type; results are float64 or complex128, except `philox_uniform`'s.
+arrays of any float type; results are float64 or complex128, except those of `philox_uniform`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 from audiogen.errors import ParameterError
 
 __all__ = [
-    "conv_rows",
     "hann_window",
     "instantaneous_frequency",
     "integrate",
@@ -31,7 +30,7 @@ GAIN_FLOOR = 1e-3
 
 
 def wrap(phase: ArrayLike) -> NDArray[np.float64]:
-    """Takes off whole turns: [...] rad -> [-pi, pi)."""
+    """Subtract whole turns: [...] rad to [-pi, pi)."""
     return np.mod(np.asarray(phase, np.float64) + np.pi, TWO_PI) - np.pi
 
 
@@ -41,10 +40,10 @@ def unwrap(phase: ArrayLike, axis: int = -2) -> NDArray[np.float64]:
 
 
 def instantaneous_frequency(phase: ArrayLike, axis: int = -2) -> NDArray[np.float64]:
-    """First frame of the phase, then the differences of the unwrapped phase, over pi."""
+    """The wrapped first frame, then the differences of the unwrapped phase, over pi."""
     unwrapped = unwrap(phase, axis)
     first = np.take(unwrapped, [0] if unwrapped.shape[axis] else [], axis=axis)
-    return np.concatenate([first, np.diff(unwrapped, axis=axis)], axis=axis) / np.pi
+    return np.concatenate([wrap(first), np.diff(unwrapped, axis=axis)], axis=axis) / np.pi
 
 
 def integrate(inst_freq: ArrayLike, axis: int = -2) -> NDArray[np.float64]:
@@ -59,7 +58,7 @@ def polar_to_rectangular(log_magnitude: ArrayLike, phase: ArrayLike) -> NDArray[
 
 
 def overlap_add(frames: ArrayLike, hop_length: int) -> NDArray[np.float64]:
-    """Adds frame f into the signal from sample f * hop_length on."""
+    """Sum frames [..., n_frames, n_fft] to a signal; frame f starts at sample f * hop_length."""
     frames = np.asarray(frames, np.float64)
     *batch, n_frames, n_fft = frames.shape
     span = hop_length * (n_frames - 1) + n_fft if n_frames else 0
@@ -75,7 +74,7 @@ def hann_window(n_fft: int) -> NDArray[np.float64]:
 
 
 def window_gain(n_fft: int, hop_length: int, n_frames: int) -> NDArray[np.float64]:
-    """One over the sum of the squared windows at each sample, bounded near the ends, [span]."""
+    """Reciprocal of the sum of squared windows at each sample, bounded at the ends, [span]."""
     squared = np.broadcast_to(hann_window(n_fft) ** 2, (n_frames, n_fft))
     total = overlap_add(squared, hop_length)
     return 1 / np.maximum(total, GAIN_FLOOR * total.max(initial=0.0))
@@ -89,36 +88,10 @@ def istft(spectrum: ArrayLike, n_fft: int, hop_length: int) -> NDArray[np.float6
     return overlap_add(frames, hop_length) * window_gain(n_fft, hop_length, spectrum.shape[-2])
 
 
-def conv_rows(
-    x: ArrayLike,
-    weight: ArrayLike,
-    bias: ArrayLike,
-    slope: float = 0.2,
-    normalise: bool = True,
-    upsample: bool = False,
-) -> NDArray[np.float64]:
-    """Correlation with 3x3 kernels, bias, leaky ReLU, pixel norm."""
-    x = np.asarray(x, np.float64)
-    weight = np.asarray(weight, np.float64)
-    if upsample:
-        x = x.repeat(2, axis=1).repeat(2, axis=2)
-    n_frames, n_bins = x.shape[1:]
-    padded = np.pad(x, ((0, 0), (1, 1), (1, 1)))
-    y = np.zeros((weight.shape[0], n_frames, n_bins)) + np.asarray(bias, np.float64)[:, None, None]
-    for i in range(3):
-        for j in range(3):
-            shifted = padded[:, i : i + n_frames, j : j + n_bins]
-            y += np.einsum("oc,ctf->otf", weight[:, :, i, j], shifted)
-    y = np.where(y < 0, slope * y, y)
-    if normalise:
-        y /= np.sqrt(np.mean(y**2, axis=0) + PIXEL_NORM_EPSILON)
-    return y
-
-
 def philox_uniform(seed: int, stream: int, row: int, n: int) -> NDArray[np.float32]:
     """Philox4x32-10 in plain integers (Salmon et al., SC 2011)."""
     if not 0 <= seed < 2**64:
-        raise ParameterError(f"seed={seed} is outside 0 .. 2**64 - 1; use seed % 2**64")
+        raise ParameterError(f"seed={seed} must be 0 to 2**64 - 1; use seed % 2**64")
     mask = 0xFFFFFFFF
     words: list[int] = []
     for block in range((n + 3) // 4):

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from audiogen.core.names import suggest
 from audiogen.errors import ParameterError, PresetError
+from audiogen.presets.description import TOML_NAME, Preset
 from audiogen.presets.folders import default_preset, find_preset, find_presets, load_preset
 from audiogen.presets.latents import is_latent_file, read_latent
-from audiogen.presets.schema import TOML_NAME, Preset, suggest
 
 
 def split_spec(spec: str) -> tuple[str, str | None]:
@@ -121,7 +122,7 @@ def assign_programs(
         owners = [preset for preset in presets if timbre in preset.timbre_names]
         if not owners:
             names = [name for preset in presets for name in preset.timbre_names]
-            raise PresetError(f"timbre {timbre!r} isn't known" + suggest(timbre, names))
+            raise PresetError(f"timbre {timbre!r} not found" + suggest(timbre, names))
         spec = f"{_spec_name(owners[0])}:{timbre}"
         return {**dict.fromkeys(programs, spec), None: spec}
     spec_names = {preset.folder: _spec_name(preset) for preset in presets}

@@ -1,1 +1,1 @@
-"""Conversions between waveforms and what a generator sees, each with its inverse."""
+"""Conversions between waveforms and the forms that networks receive, in inverse pairs."""

@@ -1,7 +1,7 @@
-"""torchaudio's Python part, also where its compiled part doesn't load beside the torch installed.
+"""Imports torchaudio's Python part, also where its compiled part cannot be loaded.
 
-torchaudio is built against one torch and refuses, with an OSError at import, to be used with
-another; `functional` and `transforms` are plain Python on torch and need nothing of that part.
+torchaudio is built for one version of torch and raises OSError when it is imported beside another.
+`functional` and `transforms` are plain Python on torch and do not need the compiled part.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from audiogen.errors import MissingPackageError
 
 @lru_cache(maxsize=1)
 def find() -> Any:
-    """The module ``torchaudio``, with ``functional`` and ``transforms``.
+    """Return the module ``torchaudio``, with ``functional`` and ``transforms``.
 
     Raises
     ------
     MissingPackageError
-        If torchaudio isn't installed.
+        If torchaudio is not installed.
 
     Examples
     --------
@@ -43,7 +43,7 @@ def find() -> Any:
 
 
 def _without_compiled_part() -> ModuleType:
-    """What torchaudio's own `_extension` is where it was built without compiled parts."""
+    """Make the `_extension` module of a torchaudio that was built without compiled parts."""
     module = ModuleType("torchaudio._extension")
     vars(module).update(
         _IS_TORCHAUDIO_EXT_AVAILABLE=False,

@@ -1,4 +1,4 @@
-"""The sizes and scales of a spectrogram, in one place that imports nothing heavy."""
+"""The sizes and scales of a spectrogram. Imports no torch."""
 
 from __future__ import annotations
 
@@ -12,36 +12,51 @@ PHASE_CHANNELS = ("phase", "instantaneous_frequency", "harmonic")
 
 @dataclass(frozen=True)
 class SpectrogramConfig:
-    """A two-channel spectrogram: log magnitude and one form of phase.
+    """Sizes and scales of a two-channel spectrogram: log magnitude and one form of phase.
 
     The defaults are the paper's "+H" resolution with a linear frequency axis.
 
     Parameters
     ----------
     sample_rate : int, Hz
+        Sample rate of the clip.
     n_samples : int
         Length of the clip.
-    n_fft, hop_length : int, samples
+    n_fft : int, samples
+        Length of a frame; a power of two. There are ``n_fft // 2`` bins: DC is left out.
+    hop_length : int, samples
+        Distance of two frames; divides ``n_fft`` into at least two parts.
     n_frames : int
-        Frames of the whole clip. There are ``n_fft // 2`` bins: the constant one is left out.
+        Number of frames of the whole clip.
     frequency : str
-        ``linear``; ``mel`` (both channels through the mel matrix); ``mel_released`` (the same with
-        the matrix of the released checkpoints); ``mel_nearest`` (mel magnitude; a band has the
-        phase of the spectrum summed over its bins, about the middle of the frame, and a bin takes
-        that of the nearest band, which keeps the waveform).
+        Frequency axis. ``linear``: the bins of the transform. ``mel``: both channels multiplied by
+        the mel matrix. ``mel_released``: the same with the matrix of the released checkpoints.
+        ``mel_nearest``: mel magnitude; a band's phase is that of the sum of its bins about the
+        middle of the frame, and a bin takes the phase of its nearest band, which preserves the
+        waveform.
     phase : str
-        ``phase``; ``instantaneous_frequency``; ``harmonic`` (instantaneous frequency less that of
-        a harmonic tone at the note's pitch, see `harmonic.py`).
+        Second channel. ``phase``: the phase. ``instantaneous_frequency``: its derivative.
+        ``harmonic``: the derivative of its difference from a harmonic tone at the note's pitch (see
+        `audiogen.representation.harmonic`).
     padding : str
-        ``balanced`` puts ``n_fft - hop_length`` samples of silence before the clip, so that
-        ``n_fft // hop_length`` frames cover its first sample, and the rest behind; where less than
-        that is left behind, fewer frames cover the last samples. ``front`` puts all of it before
-        the clip, as the original does, and loses the last samples.
+        ``balanced``: ``n_fft - hop_length`` samples of silence before the clip, so that
+        ``n_fft // hop_length`` frames cover its first sample, and the rest after it. If the rest is
+        shorter, fewer frames cover the last samples. ``front``: all silence before the clip, as in
+        the original, which loses the last samples.
     magnitude_floor : float
-        Added to magnitudes (mel: to powers) before the logarithm.
-    magnitude_scale, magnitude_offset, frequency_scale : float
-        The generator's units: ``scale * log_magnitude + offset`` and ``scale * frequency``,
-        clipped to [-1, 1].
+        Constant added to magnitudes (mel: to powers) before the logarithm.
+    magnitude_scale : float
+        Scale of the first channel in the generator's units:
+        ``magnitude_scale * log_magnitude + magnitude_offset``, clipped to [-1, 1].
+    magnitude_offset : float
+        Offset of the first channel in the generator's units.
+    frequency_scale : float
+        Scale of the second channel in the generator's units, clipped to [-1, 1].
+
+    Raises
+    ------
+    ParameterError
+        If a field is out of its range, or two fields do not go together.
     """
 
     sample_rate: int = 16000
@@ -64,14 +79,13 @@ class SpectrogramConfig:
             ("padding", self.padding, ("balanced", "front")),
         ):
             if value not in allowed:
-                raise ParameterError(
-                    f"{name}={value!r} is unknown; use one of {', '.join(allowed)}"
-                )
-        if self.n_fft & (self.n_fft - 1) or self.n_fft < 8:
-            raise ParameterError(f"n_fft={self.n_fft} isn't a power of two of at least 8; use 2048")
+                choices = ", ".join(map(repr, allowed))
+                raise ParameterError(f"{name}={value!r} must be one of {choices}")
+        if self.n_fft & (self.n_fft - 1) or self.n_fft < 16:
+            raise ParameterError(f"n_fft={self.n_fft} must be a power of two, 16 or more; use 2048")
         if not 0 < self.hop_length <= self.n_fft // 2 or self.n_fft % self.hop_length:
             raise ParameterError(
-                f"hop_length={self.hop_length} doesn't divide n_fft={self.n_fft} into at least two"
+                f"hop_length={self.hop_length} must divide n_fft={self.n_fft} into at least two"
                 f" parts; use {self.n_fft // 4}"
             )
         least = self.n_samples
@@ -79,22 +93,22 @@ class SpectrogramConfig:
             least += self.n_fft - self.hop_length
         if self.span < least:
             raise ParameterError(
-                f"n_frames={self.n_frames} covers {self.span} samples; a clip of {self.n_samples}"
+                f"n_frames={self.n_frames} covers {self.span} samples; n_samples={self.n_samples}"
                 f" needs {least}; use n_frames={-(-(least - self.n_fft) // self.hop_length) + 1}"
             )
         if self.phase == "harmonic" and self.frequency != "linear":
             raise ParameterError(
-                f"phase='harmonic' needs frequency='linear', got {self.frequency!r}"
+                f"frequency={self.frequency!r} is not supported by phase='harmonic'; use 'linear'"
             )
 
     @property
     def n_bins(self) -> int:
-        """Bins of a frame, without the constant one."""
+        """Number of bins, without DC."""
         return self.n_fft // 2
 
     @property
     def span(self) -> int:
-        """Samples from the first frame's start to the last frame's end."""
+        """Samples from the start of the first frame to the end of the last one."""
         return self.hop_length * (self.n_frames - 1) + self.n_fft
 
     @property

@@ -1,6 +1,6 @@
-"""Where the partials of a pitch lie and how their phases turn, in closed form.
+"""Frequencies and phases of the partials of a pitch, in closed form.
 
-A generator that is told both has only the timbre to learn, and its pitch is continuous.
+A generator that is conditioned on both only has to learn the timbre, and its pitch is continuous.
 Everything here is float64 NumPy, so that the native engine can compute the same numbers.
 """
 
@@ -13,43 +13,46 @@ from audiogen.representation.config import SpectrogramConfig
 N_MAPS = 8
 N_TIME_FEATURES = 7
 GOLDEN = 0.6180339887498949  # (sqrt(5) - 1) / 2
-LOBE_REACH = 4  # bins on each side of a partial's peak that turn with it when it's played
-_ATTACK_FRAMES = (1.0, 4.0, 16.0, 64.0)
+LOBE_REACH = 4  # bins on each side of a peak whose phases the engine locks to the peak's
+_ATTACK_FRAMES = (1.0, 4.0, 16.0, 64.0)  # time constants
 _RELEASE_FRAMES = (2.0, 8.0)
 
 
 def pitch_to_hz(pitch):
-    """Frequency of a MIDI pitch, equal temperament, A4 (69) = 440 Hz; fractions allowed."""
+    """Convert a MIDI pitch to Hz: equal temperament, A4 (69) = 440 Hz; fractions are allowed."""
     return 440.0 * np.exp2((np.asarray(pitch, np.float64) - 69.0) / 12.0)
 
 
 def nearest_harmonic(frequency_hz, f0_hz):
-    """Number of the harmonic of ``f0_hz`` nearest to a frequency: at least 1, ties upwards."""
+    """Return the number of the harmonic of ``f0_hz`` nearest to a frequency: 1 or more, ties up."""
     return np.maximum(1.0, np.floor(frequency_hz / f0_hz + 0.5))
 
 
 def bin_centres_hz(config: SpectrogramConfig, n_bins: int):
-    """Centres of ``n_bins`` equal bands: the mean of the full-resolution bins each covers."""
+    """Return the centres of ``n_bins`` equal bands: the mean of the bins that each band covers."""
     covered = config.n_bins // n_bins
     return (np.arange(n_bins) * covered + (covered + 1) / 2.0) * config.bin_width_hz
 
 
 def harmonic_maps(pitch, config: SpectrogramConfig, n_bins: int) -> np.ndarray:
-    """What a level of the generator is told about a pitch, for each of its bins.
+    """Compute the pitch conditioning of one block of the generator.
 
     Parameters
     ----------
     pitch : array [...], MIDI number
+        Pitches; fractions are allowed.
     config : SpectrogramConfig
+        The spectrogram at full resolution.
     n_bins : int
-        Bins of the level; divides ``config.n_bins``.
+        Bins of the block; divides ``config.n_bins``.
 
     Returns
     -------
     array [..., 8, n_bins], float32
-        Number of the nearest harmonic; a narrow and a wide bump at it; cosine and sine of the
-        place between two harmonics, averaged over the bin (they vanish where the level can't
-        resolve harmonics); frequency over the pitch and over 1 kHz, in octaves / 4; the pitch.
+        Channels, for each bin: number of the nearest harmonic; a narrow and a wide bump at that
+        harmonic; cosine and sine of the position between two harmonics, averaged over the bin
+        (close to 0 where the block cannot resolve harmonics); frequency relative to the pitch and
+        to 1 kHz, in octaves / 4; the pitch.
 
     Examples
     --------
@@ -78,22 +81,22 @@ def harmonic_maps(pitch, config: SpectrogramConfig, n_bins: int) -> np.ndarray:
 
 
 def time_features(n_frames: int, note_off_frame: int, n_rows: int) -> np.ndarray:
-    """What a level of the generator is told about time, for each of its rows.
+    """Compute the time conditioning of one block of the generator.
 
     Parameters
     ----------
     n_frames : int
         Frames of the whole note.
     note_off_frame : int
-        First frame that hears the release.
+        First frame after the note-off.
     n_rows : int
-        Rows of the level; divides ``n_frames``.
+        Frames of the block; divides ``n_frames``.
 
     Returns
     -------
     array [n_rows, 7], float32
-        Decays of 1, 4, 16 and 64 frames from the attack, a step at the release and decays of 2
-        and 8 frames from it, each averaged over the frames of the row.
+        Decays of 1, 4, 16 and 64 frames from the note-on, a step at the note-off and decays of 2
+        and 8 frames from it, each averaged over the note's frames that a row covers.
     """
     frame = np.arange(n_frames, dtype=np.float64)
     since_release = frame - note_off_frame
@@ -106,7 +109,7 @@ def time_features(n_frames: int, note_off_frame: int, n_rows: int) -> np.ndarray
 
 
 def onset_centroids(config: SpectrogramConfig) -> np.ndarray:
-    """Centre of gravity, in samples, of the window's part after the onset, for frames 0, 1, ...
+    """Return the centre of gravity of the window's part after the onset, in samples, per frame.
 
     The last entry, ``n_fft / 2``, holds for all later frames.
     """
@@ -116,29 +119,31 @@ def onset_centroids(config: SpectrogramConfig) -> np.ndarray:
     return np.array([(n[s:] * window[s:]).sum() / window[s:].sum() for s in starts])
 
 
-def reference_phase(pitch, config: SpectrogramConfig, frames=None) -> np.ndarray:
-    """Phase of each bin when a harmonic tone starts with the note.
+def reference_turns(pitch, config: SpectrogramConfig, frames=None) -> np.ndarray:
+    """Phase of each bin for a harmonic tone that starts with the note, in turns.
 
-    Partial ``h`` of frequency ``f`` that starts at sample ``config.pad_front`` of the first frame
-    is seen by bin ``k`` of frame ``i`` with the phase
+    Partial ``h`` of frequency ``f`` starts at sample ``config.pad_front`` of the first frame. Bin
+    ``k`` of frame ``i`` sees it with the phase
     ``2 pi f (i hop - pad) / rate + pi g h^2 + 2 pi (f - f_k) c_i / rate``, where ``c_i`` is the
-    centre of gravity of the window's part after the onset. ``f`` is the harmonic nearest to
-    ``f_k``. The square spreads the partials over the period, with the golden ratio's ``g`` for any
-    number of them: in phase they would add up to pulses far over full scale (Schroeder, "Synthesis
-    of Low-Peak-Factor Signals", IEEE Trans. Information Theory 16(1), 1970). Only differences along
-    time matter to a generator: they turn neighbouring bins of one partial together and give the
-    attack its shape.
+    centre of gravity of the window's part after the onset and ``f`` is the harmonic nearest to
+    ``f_k``. The square spreads the phases of the partials, with the golden ratio's ``g`` for any
+    number of them: partials in phase would add up to pulses far over full scale (Schroeder,
+    "Synthesis of Low-Peak-Factor Signals", IEEE Trans. Information Theory 16(1), 1970). A generator
+    receives only differences along time: they turn neighbouring bins of one partial together and
+    give the attack its shape.
 
     Parameters
     ----------
     pitch : array [...], MIDI number
+        Pitches; fractions are allowed.
     config : SpectrogramConfig
+        Bins, hop and padding.
     frames : array [n_frames], int, optional
         Frame numbers; all frames of the clip by default.
 
     Returns
     -------
-    array [..., n_frames, n_bins], float64, rad
+    array [..., n_frames, n_bins], float64, turns
         Not wrapped.
     """
     frames = np.arange(config.n_frames) if frames is None else np.asarray(frames)
@@ -149,5 +154,9 @@ def reference_phase(pitch, config: SpectrogramConfig, frames=None) -> np.ndarray
     centroids = onset_centroids(config)
     centroid = centroids[np.minimum(frames, len(centroids) - 1)][:, None]
     start = (frames * config.hop_length - config.pad_front)[:, None]
-    cycles = (f * start + (f - f_k) * centroid) / config.sample_rate
-    return 2.0 * np.pi * cycles + np.pi * GOLDEN * h**2
+    return (f * start + (f - f_k) * centroid) / config.sample_rate + 0.5 * GOLDEN * h**2
+
+
+def reference_phase(pitch, config: SpectrogramConfig, frames=None) -> np.ndarray:
+    """`reference_turns` in rad."""
+    return 2.0 * np.pi * reference_turns(pitch, config, frames)

@@ -1,7 +1,7 @@
-"""Samples <-> levels: what a model that draws its samples from a softmax sees and makes.
+"""Samples to quantisation levels and back, for models that predict samples with a softmax.
 
-One convention for every bit depth, and no scaling by a clip's own extremes: silence is one level,
-the same in every file.
+There is one convention for every bit depth. Clips are not scaled by their own extremes, so silence
+is the same level in every file.
 """
 
 from __future__ import annotations
@@ -11,24 +11,31 @@ import numpy as np
 from audiogen.errors import ParameterError
 
 QUANTISATIONS = ("linear", "mu_law")
-MU = 255.0  # of ITU-T G.711, for any number of levels
+MU = 255.0  # as in ITU-T G.711, for any number of levels
 
 
 def quantise(samples, q_levels: int, quantisation: str) -> np.ndarray:
-    """Levels of samples.
+    """Quantise samples to levels.
 
     Parameters
     ----------
     samples : array [...], full scale is 1
-        What lies beyond full scale is clipped.
+        Samples; clipped to full scale.
     q_levels : int
+        Number of levels.
     quantisation : str
-        ``linear``: steps of ``2 / q_levels``, as PCM; ``mu_law``: with ``q_levels=256`` the levels
+        ``linear``: steps of ``2 / q_levels``, as PCM. ``mu_law``: with ``q_levels=256`` the levels
         of `torchaudio.functional.mu_law_encoding`.
 
     Returns
     -------
     array [...], int32, 0 .. q_levels - 1
+        Levels.
+
+    Raises
+    ------
+    ParameterError
+        If ``quantisation`` is neither.
 
     Examples
     --------
@@ -49,17 +56,21 @@ def quantise(samples, q_levels: int, quantisation: str) -> np.ndarray:
 
 
 def dequantise(levels, q_levels: int, quantisation: str) -> np.ndarray:
-    """Samples in the middle of levels; the inverse of `quantise`.
+    """Convert levels to samples; the inverse of `quantise`.
 
     Parameters
     ----------
     levels : array [...], int, 0 .. q_levels - 1
+        Levels.
     q_levels : int
+        Number of levels.
     quantisation : str
+        ``linear`` or ``mu_law``.
 
     Returns
     -------
     array [...], float32
+        Samples in the middle of each level's range.
     """
     q = np.asarray(levels, np.float64)
     if quantisation == "linear":
@@ -73,11 +84,10 @@ def dequantise(levels, q_levels: int, quantisation: str) -> np.ndarray:
 
 
 def silence(q_levels: int, quantisation: str) -> int:
-    """The level of a sample of zero."""
+    """Return the level of a sample of zero."""
     return int(quantise(0.0, q_levels, quantisation))
 
 
 def _unknown(quantisation: str) -> ParameterError:
-    return ParameterError(
-        f"quantisation={quantisation!r} is unknown; use one of {', '.join(QUANTISATIONS)}"
-    )
+    choices = ", ".join(map(repr, QUANTISATIONS))
+    return ParameterError(f"quantisation={quantisation!r} must be one of {choices}")

@@ -1,6 +1,6 @@
-"""Mel bands as GANSynth uses them: as many as there are bins, and an approximate inverse.
+"""Mel bands as GANSynth uses them: as many bands as bins, and an approximate inverse.
 
-The filters are triangles with peak 1 whose slopes are straight in Hz, at least 1.5 bins wide.
+The filters are triangles of peak 1 with slopes linear in Hz, at least 1.5 bins wide.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _BREAK_HZ = 700.0
-_Q = 1127.0
+_MEL_SCALE = 1127.0
 _LEAST_WIDTH_BINS = 1.5
 
 
 def hz_to_mel(frequency_hz):
-    """mel = 1127 ln(1 + f / 700)."""
-    return _Q * np.log1p(np.asarray(frequency_hz) / _BREAK_HZ)
+    """Convert a frequency to mel: 1127 ln(1 + f / 700)."""
+    return _MEL_SCALE * np.log1p(np.asarray(frequency_hz) / _BREAK_HZ)
 
 
 def mel_to_hz(mel):
-    """Inverse of `hz_to_mel`."""
-    return _BREAK_HZ * np.expm1(np.asarray(mel) / _Q)
+    """Invert `hz_to_mel`."""
+    return _BREAK_HZ * np.expm1(np.asarray(mel) / _MEL_SCALE)
 
 
 @lru_cache(maxsize=8)
 def band_edges_hz(n_bins: int, nyquist_hz: float, released: bool) -> np.ndarray:
-    """Lower edge, centre and upper edge of each band, [3, n_bins] in Hz.
+    """Compute the lower edge, centre and upper edge of each band, [3, n_bins] in Hz.
 
-    A band narrower than 1.5 bins is widened about its centre. With ``released`` the widening
-    works on one list of edges that all bands share, as in the code that trained the released
-    checkpoints: it moves the neighbours too, and leaves the bands spaced evenly below 5 kHz.
+    A band narrower than 1.5 bins is widened about its centre. With ``released``, all bands share
+    one list of edges, as in the code that trained the released checkpoints: widening a band moves
+    its neighbours too, so that bands below 5 kHz are evenly spaced.
     """
     edges = np.linspace(0.0, hz_to_mel(nyquist_hz), n_bins + 2)
     lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
@@ -46,7 +46,7 @@ def band_edges_hz(n_bins: int, nyquist_hz: float, released: bool) -> np.ndarray:
     for band in range(n_bins):
         if mel_to_hz(upper[band]) - mel_to_hz(lower[band]) < least_hz:
             half = 0.5 * least_hz / (mel_to_hz(centre[band]) + _BREAK_HZ)
-            reach = _Q * np.arcsinh(half)
+            reach = _MEL_SCALE * np.arcsinh(half)
             lower[band] = centre[band] - reach
             upper[band] = centre[band] + reach
     return mel_to_hz(np.stack((lower, centre, upper)))
@@ -55,8 +55,8 @@ def band_edges_hz(n_bins: int, nyquist_hz: float, released: bool) -> np.ndarray:
 @lru_cache(maxsize=8)
 def _matrix(n_bins: int, nyquist_hz: float, released: bool) -> np.ndarray:
     lower, centre, upper = band_edges_hz(n_bins, nyquist_hz, released)
-    # The grid labels bins 0 .. nyquist although the constant bin was dropped, as published; its
-    # first row, taken for the constant, is zero.
+    # As published, the grid starts at 0 Hz although the DC bin was dropped, and its first row is
+    # zero.
     f = np.linspace(0.0, nyquist_hz, n_bins)[1:, None]
     rising = (f - lower) / (centre - lower)
     falling = (upper - f) / (upper - centre)
@@ -72,19 +72,22 @@ def _inverse_matrix(n_bins: int, nyquist_hz: float, released: bool) -> np.ndarra
 
 
 def _released(config: SpectrogramConfig) -> bool:
-    # Nearest-bin phases want the released spacing too: it is finer than a bin below 5 kHz.
+    # `mel_nearest` needs the released spacing too: it is finer than a bin below 5 kHz.
     return config.frequency != "mel"
 
 
 def matrix(config: SpectrogramConfig) -> Tensor:
-    """Linear bins to mel bands, Tensor [n_bins, n_bands], float64."""
+    """Return the matrix from linear bins to mel bands [n_bins, n_bands], float64."""
     import torch
 
     return torch.from_numpy(_matrix(config.n_bins, config.sample_rate / 2, _released(config)))
 
 
 def inverse_matrix(config: SpectrogramConfig) -> Tensor:
-    """Mel bands to linear bins: the transpose, each column of their product scaled to sum to 1."""
+    """Return the matrix from mel bands to linear bins [n_bands, n_bins], float64.
+
+    It is the transpose of `matrix` with columns scaled so that their product's rows sum to 1.
+    """
     import torch
 
     inverse = _inverse_matrix(config.n_bins, config.sample_rate / 2, _released(config))
@@ -92,14 +95,16 @@ def inverse_matrix(config: SpectrogramConfig) -> Tensor:
 
 
 def band_map(config: SpectrogramConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`inverse_matrix` as the engine takes it: what is not zero, bin by bin; without torch.
+    """Return the nonzero entries of `inverse_matrix`, bin by bin, for the engine. Needs no torch.
 
     Returns
     -------
     starts : array [n_bins + 1], uint32
-        The bands of bin k are those from ``starts[k]`` to ``starts[k + 1]``.
+        Index of each bin's first entry; bin k has entries ``starts[k]`` to ``starts[k + 1] - 1``.
     bands : array [n], uint32
+        Band of each entry.
     weights : array [n], float32
+        Weight of each entry.
     """
     inverse = _inverse_matrix(config.n_bins, config.sample_rate / 2, _released(config))
     bins, bands = np.nonzero(inverse.T)
@@ -109,7 +114,7 @@ def band_map(config: SpectrogramConfig) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 
 def nearest_bands(config: SpectrogramConfig) -> Tensor:
-    """For each linear bin, the mel band whose centre is nearest."""
+    """Return the mel band with the nearest centre for each linear bin, [n_bins]."""
     import torch
 
     centres = band_edges_hz(config.n_bins, config.sample_rate / 2, _released(config))[1]

@@ -1,9 +1,9 @@
-"""What a SampleRNN that plays notes is told before each sample: pitch, velocity, time, phase.
+"""Conditioning of a SampleRNN that plays notes: pitch, velocity, time and phase of each sample.
 
-The phase is that of the note's fundamental, integrated from its pitch, and comes as sines and
-cosines of its first harmonics. A network that is given them needn't learn 61 oscillators: it
-learns the shape of a period, and a bend or glide turns the period at once. The idea of a driven
-network is that of X. Wang et al., "Neural source-filter-based waveform model", ICASSP 2019.
+The phase is that of the note's fundamental, integrated from its pitch, and is given as sines and
+cosines of the first harmonics. With these inputs the network does not have to learn an oscillator
+for each pitch: it learns the shape of a period, and pitch bends and glides take effect at once.
+Sine inputs follow X. Wang et al., "Neural source-filter-based waveform model", ICASSP 2019.
 """
 
 from __future__ import annotations
@@ -13,31 +13,35 @@ import numpy as np
 from audiogen.representation.harmonic import pitch_to_hz
 
 N_HARMONICS = 12
-ATTACK_S = (0.01, 0.1, 0.5, 2.0)  # decays from the note-on
-RELEASE_S = (0.05, 0.3)  # decays from the note-off
+ATTACK_S = (0.01, 0.1, 0.5, 2.0)  # time constants of the decays from the note-on
+RELEASE_S = (0.05, 0.3)  # time constants of the decays from the note-off
 N_NOTE_FEATURES = 3 + len(ATTACK_S) + len(RELEASE_S) + 2 * N_HARMONICS
 
 
 def note_features(phase, pitch, velocity, since_on_s, since_off_s, sample_rate: float):
-    """Features of notes at some moments.
+    """Compute the conditioning of samples.
 
     Parameters
     ----------
     phase : array [...], cycles
-        Of the fundamental.
+        Phase of the fundamental.
     pitch : array [...], MIDI number
+        Pitch; fractions are allowed.
     velocity : array [...], 0..1
+        Velocity of the note.
     since_on_s : array [...], s
+        Time since the note-on.
     since_off_s : array [...], s
-        Negative while the note is held.
+        Time since the note-off; negative while the note is held.
     sample_rate : float, Hz
+        Sample rate of the network.
 
     Returns
     -------
     array [..., N_NOTE_FEATURES], float32
         ``(pitch - 60) / 24``; ``2 velocity - 1``; 1 while held; decays from the note-on; decays
-        from the note-off, 0 while held; then for each harmonic the sine and the cosine of its
-        phase, faded out from 90 % of the Nyquist frequency on and silent above it.
+        from the note-off, 0 while held; then the sine and the cosine of each harmonic's phase,
+        faded out from 90 % of the Nyquist frequency to the Nyquist frequency.
     """
     arrays = (phase, pitch, velocity, since_on_s, since_off_s)
     phase, pitch, velocity, on, off = np.broadcast_arrays(

@@ -5,12 +5,12 @@
 
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "bindings/blocks.h"
 #include "engine/engine.h"
 #include "engine/frame_instrument.h"
 #include "engine/parameters.h"
@@ -21,7 +21,7 @@
 namespace py = pybind11;
 using namespace pybind11::literals;
 
-namespace audiogen::bindings {
+namespace audiogen::bindings::engine_binding {
 
 using engine::Engine;
 using engine::Event;
@@ -73,37 +73,20 @@ static std::shared_ptr<SampleInstrument> make_sample_instrument(
   return std::make_shared<SampleInstrument>(std::move(settings));
 }
 
-static py::array_t<float> process(Engine& engine, std::size_t n,
-                                  const py::array_t<Event, py::array::c_style>& events) {
+static py::array_t<float> process(Engine& engine, std::size_t n, const Events& events,
+                                  const Input& input) {
   if (n > engine.max_block()) {
     throw std::invalid_argument("n=" + std::to_string(n) +
                                 " is more than max_block=" + std::to_string(engine.max_block()));
   }
-  const std::size_t n_channels = engine.n_channels();
-  py::array_t<float> out(n_channels == 1 ? std::vector<std::size_t>{n}
-                                         : std::vector<std::size_t>{n, n_channels});
-  const std::span<const Event> list(events.data(), static_cast<std::size_t>(events.size()));
-  float* const to = out.mutable_data();
-  py::gil_scoped_release release;
-  if (n_channels == 1) {
-    engine.process(to, n, list);
-    return out;
-  }
-  std::vector<float> planes(n_channels * n);
-  std::vector<float*> channels;
-  for (std::size_t c = 0; c < n_channels; ++c) channels.push_back(planes.data() + c * n);
-  engine.process(channels, n, list);
-  for (std::size_t i = 0; i < n; ++i) {
-    for (std::size_t c = 0; c < n_channels; ++c) to[i * n_channels + c] = channels[c][i];
-  }
-  return out;
+  return process_block(engine, n, events, input);
 }
 
-}  // namespace audiogen::bindings
+}  // namespace audiogen::bindings::engine_binding
 
 void bind_engine(py::module_& module) {
-  using namespace audiogen::bindings;
-  PYBIND11_NUMPY_DTYPE(Event, offset, kind, id, timbre, pitch, value);
+  using namespace audiogen::bindings::engine_binding;
+  PYBIND11_NUMPY_DTYPE(Event, offset, kind, id, timbre, pitch, value, pan);
   module.attr("event_dtype") = py::dtype::of<Event>();
   py::list parameters;
   for (const audiogen::engine::ParameterInfo& info : audiogen::engine::kParameters) {
@@ -114,11 +97,21 @@ void bind_engine(py::module_& module) {
   }
   module.attr("parameters") = py::tuple(parameters);
   py::class_<Instrument, std::shared_ptr<Instrument>>(module, "AnyInstrument",
-                                                      "What a preset is to the engine.");
+                                                      "A preset, opened for an engine.")
+      .def_property_readonly("sample_rate", &Instrument::sample_rate)
+      .def_property_readonly("n_timbres", &Instrument::n_timbres)
+      .def_property_readonly(
+          "default_timbre",
+          [](const Instrument& instrument) { return instrument.programs().default_timbre; })
+      .def_property_readonly(
+          "programs", [](const Instrument& instrument) { return instrument.programs().timbres; },
+          "The timbre, by index, that each of the 128 programs of General MIDI chooses.");
   py::class_<FrameInstrument, Instrument, std::shared_ptr<FrameInstrument>>(module, "Instrument",
                                                                             "A GANSynth preset.")
       .def(py::init(&make_frame_instrument), py::arg("generator"), py::arg("spectrogram"),
-           py::arg("sustain"), py::arg("pitch_range"), py::arg("timbres"));
+           py::arg("sustain"), py::arg("pitch_range"), py::arg("timbres"))
+      .def("add_timbre", &FrameInstrument::add_timbre, py::arg("z"),
+           "Adds a latent that notes can be played with; returns its index.");
   py::class_<SampleInstrument, Instrument, std::shared_ptr<SampleInstrument>>(
       module, "SampleInstrument", "A SampleRNN preset; without notes it needs no pitch range.")
       .def(py::init(&make_sample_instrument), py::arg("network"), py::arg("temperature") = 1.0f,
@@ -127,16 +120,18 @@ void bind_engine(py::module_& module) {
   py::class_<Engine>(module, "Engine", "Events and a block's length in, samples out.")
       .def(py::init([](std::shared_ptr<Instrument> instrument, std::uint32_t sample_rate,
                        std::size_t max_block, std::size_t max_voices, std::uint64_t seed,
-                       std::size_t n_channels) {
+                       std::size_t n_channels, std::size_t n_inputs) {
              py::gil_scoped_release release;
              return std::make_unique<Engine>(std::move(instrument), sample_rate, max_block,
-                                             max_voices, seed, n_channels);
+                                             max_voices, seed, n_channels, n_inputs);
            }),
            py::arg("instrument"), py::arg("sample_rate"), py::arg("max_block"),
-           py::arg("max_voices"), py::arg("seed") = 0, py::arg("n_channels") = 1)
+           py::arg("max_voices"), py::arg("seed") = 0, py::arg("n_channels") = 1,
+           py::arg("n_inputs") = 0)
       .def("reset", &Engine::reset, py::arg("seed") = 0)
-      .def("process", &process, py::arg("n"), py::arg("events"),
-           "The next n samples, float32 [n], or [n, 2] of two channels.")
+      .def("process", &process, py::arg("n"), py::arg("events"), py::arg("input") = py::none(),
+           "The next n samples, float32 [n, n_channels]; input [n, n_inputs] is silence if None.")
+      .def_property_readonly("input_latency", &Engine::input_latency)
       .def_property_readonly("latency", &Engine::latency)
       .def_property_readonly("max_block", &Engine::max_block)
       .def_property_readonly("n_channels", &Engine::n_channels)

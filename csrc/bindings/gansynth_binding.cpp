@@ -22,7 +22,7 @@
 
 namespace py = pybind11;
 
-namespace audiogen::bindings {
+namespace audiogen::bindings::gansynth_binding {
 
 using models::FrameStream;
 using models::GeneratorConfig;
@@ -68,12 +68,6 @@ static GeneratorConfig config_from(const py::dict& fields) {
     }
   }
   return config;
-}
-
-static models::Precision precision_from(const std::string& name) {
-  if (name == "float32") return models::Precision::kFloat32;
-  if (name == "bfloat16") return models::Precision::kBFloat16;
-  throw std::invalid_argument("precision='" + name + "' is unknown; use 'float32' or 'bfloat16'");
 }
 
 // Starts a note whose arguments it has checked.
@@ -157,10 +151,10 @@ static py::dict read_safetensors(const std::filesystem::path& path) {
   return arrays;
 }
 
-}  // namespace audiogen::bindings
+}  // namespace audiogen::bindings::gansynth_binding
 
 void bind_gansynth(py::module_& module) {
-  using namespace audiogen::bindings;
+  using namespace audiogen::bindings::gansynth_binding;
   py::class_<FrameStream>(module, "FrameStream", "The frames of one note, in any order.")
       .def("start", &start, py::arg("z"), py::arg("pitch"), py::arg("velocity") = 1.0f,
            py::arg("seed") = 0, py::arg("noise_stream") = 0, "Begin another note.")
@@ -173,8 +167,8 @@ void bind_gansynth(py::module_& module) {
       .def(py::init(
                [](const py::dict& config, const py::dict& weights, const std::string& precision) {
                  auto sizes = config_from(config);
-                 const auto arrays = arrays_from(weights);
-                 const auto chosen = precision_from(precision);
+                 const auto arrays = audiogen::bindings::arrays_from(weights);
+                 const auto chosen = audiogen::models::precision_of(precision);
                  py::gil_scoped_release release;
                  return std::make_shared<GeneratorWeights>(std::move(sizes), arrays, chosen);
                }),

@@ -16,56 +16,44 @@
 #include <utility>
 #include <vector>
 
+#include "bindings/blocks.h"
 #include "engine/live_engine.h"
 #include "engine/midi.h"
 
 namespace py = pybind11;
 
-namespace audiogen::bindings {
+namespace audiogen::bindings::live_binding {
 
 using engine::Event;
 using engine::Instrument;
 using engine::LiveEngine;
 using engine::LiveSettings;
 using engine::MidiReader;
-using Events = py::array_t<Event, py::array::c_style>;
 
-static std::unique_ptr<LiveEngine> make_live_engine(std::shared_ptr<Instrument> instrument,
-                                                    std::uint32_t sample_rate,
-                                                    std::size_t max_block, std::size_t max_voices,
-                                                    std::uint64_t seed, std::size_t n_channels,
-                                                    std::optional<std::size_t> lookahead,
-                                                    bool synchronous) {
+static std::unique_ptr<LiveEngine> make_live_engine(
+    std::shared_ptr<Instrument> instrument, std::uint32_t sample_rate, std::size_t max_block,
+    std::size_t max_voices, std::uint64_t seed, std::size_t n_channels, std::size_t n_inputs,
+    std::optional<std::size_t> lookahead, bool synchronous) {
   LiveSettings settings;
   settings.sample_rate = sample_rate;
   settings.max_block = max_block;
   settings.max_voices = max_voices;
   settings.seed = seed;
   settings.n_channels = n_channels;
+  settings.n_inputs = n_inputs;
   settings.lookahead = lookahead;
   settings.synchronous = synchronous;
   py::gil_scoped_release release;
   return std::make_unique<LiveEngine>(std::move(instrument), settings);
 }
 
-static py::array_t<float> process(LiveEngine& live, std::size_t n, const Events& events) {
+static py::array_t<float> process(LiveEngine& live, std::size_t n, const Events& events,
+                                  const Input& input) {
   if (n > live.max_block() && !live.synchronous()) {
     throw std::invalid_argument("n=" + std::to_string(n) +
                                 " is more than max_block=" + std::to_string(live.max_block()));
   }
-  const std::size_t n_channels = live.n_channels();
-  py::array_t<float> out(std::vector<std::size_t>{n, n_channels});
-  const std::span<const Event> list(events.data(), static_cast<std::size_t>(events.size()));
-  float* const to = out.mutable_data();
-  const py::gil_scoped_release release;
-  std::vector<float> planes(n_channels * n);
-  std::vector<float*> channels;
-  for (std::size_t c = 0; c < n_channels; ++c) channels.push_back(planes.data() + c * n);
-  live.process(channels, n, list);
-  for (std::size_t i = 0; i < n; ++i) {
-    for (std::size_t c = 0; c < n_channels; ++c) to[i * n_channels + c] = channels[c][i];
-  }
-  return out;
+  return process_block(live, n, events, input);
 }
 
 static std::size_t post(LiveEngine& live, const Events& events) {
@@ -91,18 +79,19 @@ static Events read_midi(MidiReader& reader, const py::bytes& bytes, std::uint32_
   return out;
 }
 
-}  // namespace audiogen::bindings
+}  // namespace audiogen::bindings::live_binding
 
 void bind_live(py::module_& module) {
-  using namespace audiogen::bindings;
+  using namespace audiogen::bindings::live_binding;
   py::class_<LiveEngine>(module, "LiveEngine",
                          "An engine whose samples a thread of its own makes ahead of time.")
       .def(py::init(&make_live_engine), py::arg("instrument"), py::arg("sample_rate"),
            py::arg("max_block"), py::arg("max_voices"), py::arg("seed") = 0,
-           py::arg("n_channels") = 2, py::arg("lookahead") = py::none(),
+           py::arg("n_channels") = 2, py::arg("n_inputs") = 0, py::arg("lookahead") = py::none(),
            py::arg("synchronous") = false)
-      .def("process", &process, py::arg("n"), py::arg("events"),
-           "The next n samples, float32 [n, n_channels]. Never waits for the engine's thread.")
+      .def("process", &process, py::arg("n"), py::arg("events"), py::arg("input") = py::none(),
+           "The next n samples, float32 [n, n_channels]; input [n, n_inputs] is silence if None. "
+           "Never waits for the engine's thread.")
       .def("post", &post, py::arg("events"),
            "Gives events, from any thread, for the next block's start; returns how many had room.")
       .def("swap", &LiveEngine::swap, py::arg("instrument"),
@@ -126,6 +115,16 @@ void bind_live(py::module_& module) {
                              "Time that the thread takes over time that sounds; 0 if synchronous.");
   py::class_<MidiReader>(module, "MidiReader", "Reads a stream of MIDI, cut anywhere.")
       .def(py::init())
+      .def(
+          "set_programs",
+          [](MidiReader& reader, const Instrument& instrument) {
+            reader.set_programs(instrument.programs());
+          },
+          py::arg("instrument"), "Program changes choose timbres of this instrument from here on.")
+      .def("choose_timbre", &MidiReader::choose_timbre, py::arg("timbre"),
+           "Notes of every channel play this timbre, by index, until the next program change.")
+      .def_property_readonly("timbre", &MidiReader::timbre,
+                             "Index of the timbre that was chosen last, on any channel.")
       .def("read", &read_midi, py::arg("bytes"), py::arg("offset") = 0,
            "The events of messages that end within these bytes.");
 }

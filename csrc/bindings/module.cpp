@@ -13,6 +13,7 @@ void bind_gansynth(py::module_& module);
 void bind_samplernn(py::module_& module);
 void bind_engine(py::module_& module);
 void bind_live(py::module_& module);
+void bind_presets(py::module_& module);
 void bind_training(py::module_& module);
 
 static void raise(const char* name, const char* message) {
@@ -37,5 +38,6 @@ PYBIND11_MODULE(_native, module) {
   bind_samplernn(module);
   bind_engine(module);
   bind_live(module);
+  bind_presets(module);
   bind_training(module);
 }

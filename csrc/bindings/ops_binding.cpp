@@ -11,14 +11,13 @@
 #include <vector>
 
 #include "core/random.h"
-#include "kernels/conv_rows.h"
 #include "kernels/dispatch.h"
 
 namespace py = pybind11;
 
-namespace audiogen::bindings {
+namespace audiogen::bindings::ops_binding {
 
-// audiogen.ops converts before it calls; an array that doesn't fit is a TypeError here.
+// audiogen.ops converts its arguments first; any other type or layout is a TypeError here.
 using Array = py::array_t<float, py::array::c_style>;
 using ComplexArray = py::array_t<std::complex<float>, py::array::c_style>;
 
@@ -30,9 +29,8 @@ static std::vector<py::ssize_t> shape_of(const py::array& array) {
 
 static void want_dimensions(const py::array& array, py::ssize_t wanted) {
   if (array.ndim() != wanted) {
-    throw std::invalid_argument("an array of " + std::to_string(array.ndim()) +
-                                " dimensions came where " + std::to_string(wanted) +
-                                " were wanted");
+    throw std::invalid_argument("the array has " + std::to_string(array.ndim()) +
+                                " dimensions; it must have " + std::to_string(wanted));
   }
 }
 
@@ -50,7 +48,7 @@ static Array wrap(const Array& x) {
   return out;
 }
 
-// `which` picks one of the kernels that run along time: [n_outer, n_frames, n_inner].
+// `which` is one of the kernels along time, on [n_outer, n_frames, n_inner].
 template <auto which>
 static Array along_time(const Array& x) {
   want_dimensions(x, 3);
@@ -77,19 +75,6 @@ static ComplexArray polar_to_rectangular(const Array& log_magnitude, const Array
   return out;
 }
 
-static Array overlap_add(const Array& frames, std::size_t hop_length) {
-  want_dimensions(frames, 3);
-  if (hop_length < 1) throw std::invalid_argument("hop_length=0 is not 1 or more");
-  const kernels::OverlapLayout layout{size_at(frames, 0), size_at(frames, 1), size_at(frames, 2),
-                                      hop_length};
-  Array out(std::vector<std::size_t>{layout.n_batch, layout.span()});
-  const float* from = frames.data();
-  float* to = out.mutable_data();
-  py::gil_scoped_release release;
-  kernels().overlap_add(from, to, layout);
-  return out;
-}
-
 static Array istft(const kernels::IstftPlan& plan, const ComplexArray& spectrum) {
   want_dimensions(spectrum, 3);
   const kernels::OverlapLayout layout = plan.layout(size_at(spectrum, 0));
@@ -105,28 +90,6 @@ static Array istft(const kernels::IstftPlan& plan, const ComplexArray& spectrum)
   const std::unique_ptr<float, decltype(free)> scratch(
       static_cast<float*>(::operator new(plan.scratch_floats() * sizeof(float), kAlignment)), free);
   kernels().istft(plan, from, to, layout.n_batch, scratch.get());
-  return out;
-}
-
-static Array conv_rows(const Array& x, const Array& weight, const Array& bias, float slope,
-                       bool normalise, bool upsample) {
-  want_dimensions(x, 3);
-  want_dimensions(weight, 4);
-  want_dimensions(bias, 1);
-  const kernels::ConvImage image{
-      size_at(x, 0), size_at(weight, 0), size_at(x, 1), size_at(x, 2), upsample, slope, normalise};
-  if (size_at(weight, 1) != image.in_channels || size_at(weight, 2) != 3 ||
-      size_at(weight, 3) != 3 || size_at(bias, 0) != image.out_channels) {
-    throw std::invalid_argument("weight or bias doesn't fit x");
-  }
-  const std::size_t scale = upsample ? 2 : 1;
-  Array out(
-      std::vector<std::size_t>{image.out_channels, image.n_frames * scale, image.n_bins * scale});
-  const float* inputs[] = {x.data(), weight.data(), bias.data()};
-  float* to = out.mutable_data();
-  if (out.size() == 0) return out;
-  py::gil_scoped_release release;
-  kernels::conv_rows(image, inputs[0], inputs[1], inputs[2], to);
   return out;
 }
 
@@ -150,10 +113,10 @@ static std::vector<std::string> available_isas() {
   return names;
 }
 
-}  // namespace audiogen::bindings
+}  // namespace audiogen::bindings::ops_binding
 
 void bind_ops(py::module_& module) {
-  using namespace audiogen::bindings;
+  using namespace audiogen::bindings::ops_binding;
   using audiogen::kernels::IstftPlan;
   using audiogen::kernels::KernelTable;
   module.def("isa", [] { return std::string(kernels().isa); }, "Instruction set in use.");
@@ -165,14 +128,10 @@ void bind_ops(py::module_& module) {
   module.def("integrate", &along_time<&KernelTable::integrate>, py::arg("inst_freq").noconvert());
   module.def("polar_to_rectangular", &polar_to_rectangular, py::arg("log_magnitude").noconvert(),
              py::arg("phase").noconvert());
-  module.def("overlap_add", &overlap_add, py::arg("frames").noconvert(), py::arg("hop_length"));
   py::class_<IstftPlan>(module, "IstftPlan", "Tables for one n_fft, hop_length and n_frames.")
       .def(py::init<std::size_t, std::size_t, std::size_t>(), py::arg("n_fft"),
            py::arg("hop_length"), py::arg("n_frames"));
   module.def("istft", &istft, py::arg("plan"), py::arg("spectrum").noconvert());
-  module.def("conv_rows", &conv_rows, py::arg("x").noconvert(), py::arg("weight").noconvert(),
-             py::arg("bias").noconvert(), py::arg("slope"), py::arg("normalise"),
-             py::arg("upsample"));
   module.def("philox_uniform", &philox_uniform, py::arg("seed"), py::arg("stream"), py::arg("row"),
              py::arg("n"));
 }

@@ -18,7 +18,7 @@
 
 namespace py = pybind11;
 
-namespace audiogen::bindings {
+namespace audiogen::bindings::samplernn_binding {
 
 using models::SampleRNNConfig;
 using models::SampleRNNWeights;
@@ -239,10 +239,10 @@ static Levels draw(SampleStream& stream, std::size_t n, const Array& temperature
   return out;
 }
 
-}  // namespace audiogen::bindings
+}  // namespace audiogen::bindings::samplernn_binding
 
 void bind_samplernn(py::module_& module) {
-  using namespace audiogen::bindings;
+  using namespace audiogen::bindings::samplernn_binding;
   py::class_<SampleRNNWeights, std::shared_ptr<SampleRNNWeights>>(
       module, "SampleRNN", "A SampleRNN: fields of SampleRNNConfig, and its weights.")
       .def(py::init(&network_from), py::arg("config"), py::arg("weights"),

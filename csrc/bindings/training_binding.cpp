@@ -12,7 +12,7 @@
 
 namespace py = pybind11;
 
-namespace audiogen::bindings {
+namespace audiogen::bindings::training_binding {
 
 using Floats = py::array_t<float, py::array::c_style>;
 
@@ -104,12 +104,12 @@ class GruLoop {
   kernels::GruBatch sizes_{};
 };
 
-}  // namespace audiogen::bindings
+}  // namespace audiogen::bindings::training_binding
 
 void bind_training(py::module_& module) {
-  using audiogen::bindings::GruLoop;
+  using namespace audiogen::bindings::training_binding;
   py::class_<GruLoop>(module, "GruLoop", "The loop over time of a GRU layer that is trained.")
-      .def(py::init<py::array, py::array, audiogen::bindings::Floats, py::array>(), py::arg("x"),
+      .def(py::init<py::array, py::array, Floats, py::array>(), py::arg("x"),
            py::arg("recurrent"), py::arg("h").noconvert(), py::arg("factors"))
       .def("forward", &GruLoop::forward, py::arg("t"))
       .def("backward", &GruLoop::backward, py::arg("t"), py::arg("dh").noconvert(),

@@ -6,10 +6,11 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <fstream>
 #include <limits>
-#include <system_error>
 #include <utility>
+
+#include "core/file.h"
+#include "core/utf8.h"
 
 namespace audiogen::core {
 namespace {
@@ -17,10 +18,11 @@ namespace {
 constexpr std::size_t kLengthBytes = 8;
 constexpr std::size_t kLongestHeader = 100'000'000;  // as the format's own reader allows
 constexpr std::size_t kMostDimensions = 8;
+constexpr std::size_t kMostShown = 80;  // characters of a name in a message
 
-[[noreturn]] void fail(std::string_view file, const std::string& what) {
-  throw FormatError(std::string(file) + ": " + what);
-}
+[[noreturn]] void fail(const std::string& what) { throw FormatError(what); }
+
+std::string shown(std::string_view name) { return shortened(name, kMostShown); }
 
 struct Entry {
   std::string dtype;
@@ -31,7 +33,7 @@ struct Entry {
 // The part of JSON that a header may use: objects, strings, and arrays of whole numbers.
 class HeaderParser {
  public:
-  HeaderParser(std::string_view text, std::string_view file) : text_(text), file_(file) {}
+  explicit HeaderParser(std::string_view text) : text_(text) {}
 
   std::map<std::string, Entry> parse() {
     std::map<std::string, Entry> entries;
@@ -39,7 +41,7 @@ class HeaderParser {
       if (name == "__metadata__") {
         object([&](const std::string&) { string(); });
       } else if (!entries.emplace(name, entry(name)).second) {
-        bad("tensor '" + name + "' appears twice");
+        bad("tensor '" + shown(name) + "' appears twice");
       }
     });
     skip_space();
@@ -49,7 +51,7 @@ class HeaderParser {
 
  private:
   [[noreturn]] void bad(const std::string& what) const {
-    fail(file_, "the header is broken at byte " + std::to_string(at_ + kLengthBytes) + ": " + what);
+    fail("the header is broken at byte " + std::to_string(at_ + kLengthBytes) + ": " + what);
   }
 
   void skip_space() { at_ = std::min(text_.find_first_not_of(" \t\r\n", at_), text_.size()); }
@@ -93,7 +95,7 @@ class HeaderParser {
     constexpr std::string_view kNames = "\"\\/bfnrt", kMeanings = "\"\\/\b\f\n\r\t";
     if (at_ >= text_.size()) bad("a string doesn't end");
     const char c = text_[at_++];
-    if (c == 'u') return utf8(code_point());
+    if (c == 'u') return utf8_of(code_point());
     const std::size_t which = kNames.find(c);
     if (which == std::string_view::npos) bad("an unknown escape in a string");
     return std::string(1, kMeanings[which]);
@@ -120,24 +122,6 @@ class HeaderParser {
     const std::uint32_t second = four_digits();
     if (second < 0xdc00 || second > 0xdfff) bad("half a surrogate pair");
     return 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
-  }
-
-  static std::string utf8(std::uint32_t code) {
-    std::string out;
-    const auto tail = [&](int shift) { out += static_cast<char>(0x80 | ((code >> shift) & 0x3f)); };
-    if (code < 0x80) {
-      out += static_cast<char>(code);
-    } else if (code < 0x800) {
-      out += static_cast<char>(0xc0 | (code >> 6));
-      tail(0);
-    } else if (code < 0x10000) {
-      out += static_cast<char>(0xe0 | (code >> 12));
-      tail(6), tail(0);
-    } else {
-      out += static_cast<char>(0xf0 | (code >> 18));
-      tail(12), tail(6), tail(0);
-    }
-    return out;
   }
 
   std::size_t number() {
@@ -174,21 +158,20 @@ class HeaderParser {
                    : field == "shape"        ? &shape
                    : field == "data_offsets" ? &offsets
                                              : nullptr;
-      if (!seen) bad("tensor '" + name + "' has an unknown field '" + field + "'");
-      if (std::exchange(*seen, true)) bad("tensor '" + name + "' has '" + field + "' twice");
+      if (!seen) bad("tensor '" + shown(name) + "' has an unknown field '" + shown(field) + "'");
+      if (std::exchange(*seen, true)) bad("tensor '" + shown(name) + "' has '" + field + "' twice");
       if (seen == &dtype) e.dtype = string();
       if (seen == &shape) e.shape = numbers();
       if (seen == &offsets) e.offsets = numbers();
     });
     for (const auto& [seen, field] : {std::pair(dtype, "dtype"), std::pair(shape, "shape"),
                                       std::pair(offsets, "data_offsets")}) {
-      if (!seen) bad("tensor '" + name + "' has no '" + field + "'");
+      if (!seen) bad("tensor '" + shown(name) + "' has no '" + field + "'");
     }
     return e;
   }
 
   std::string_view text_;
-  std::string_view file_;
   std::size_t at_ = 0;
 };
 
@@ -231,69 +214,101 @@ bool count(const std::vector<std::size_t>& shape, std::size_t limit, std::size_t
   return numbers <= limit;
 }
 
+// Bytes of one number; 0 for an unknown dtype.
+std::size_t dtype_size(std::string_view dtype) {
+  static constexpr std::pair<std::string_view, std::size_t> kSizes[] = {
+      {"F64", 8},     {"I64", 8},     {"U64", 8},  {"F32", 4}, {"I32", 4},
+      {"U32", 4},     {"F16", 2},     {"BF16", 2}, {"I16", 2}, {"U16", 2},
+      {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"I8", 1},   {"U8", 1},  {"BOOL", 1}};
+  for (const auto& [name, size] : kSizes) {
+    if (name == dtype) return size;
+  }
+  return 0;
+}
+
 }  // namespace
 
-FloatArrays parse_safetensors(std::span<const std::byte> file, std::string_view name) {
+SafetensorsView::SafetensorsView(std::span<const std::byte> file) {
   if (file.size() < kLengthBytes) {
-    fail(name, "has " + std::to_string(file.size()) + " bytes, too few for a safetensors file");
+    fail("has " + std::to_string(file.size()) + " bytes, too few for a safetensors file");
   }
   const auto length = word_at<std::uint64_t>(file.data());
   if (length > kLongestHeader || length > file.size() - kLengthBytes) {
-    fail(name, "announces a header of " + std::to_string(length) + " bytes, but has " +
-                   std::to_string(file.size() - kLengthBytes) +
-                   " after the length; it is truncated or not a safetensors file");
+    fail("announces a header of " + std::to_string(length) + " bytes, but has " +
+         std::to_string(file.size() - kLengthBytes) +
+         " after the length; it is truncated or not a safetensors file");
   }
   const auto header = file.subspan(kLengthBytes, length);
-  const auto data = file.subspan(kLengthBytes + length);
+  data_ = file.subspan(kLengthBytes + length);
   const std::string_view text(reinterpret_cast<const char*>(header.data()), header.size());
 
-  FloatArrays arrays;
+  if (!is_utf8(text)) fail("the header is not UTF-8");
+
   std::vector<std::pair<std::size_t, std::size_t>> covered;
-  for (auto& [tensor, entry] : HeaderParser(text, name).parse()) {
+  for (auto& [tensor, entry] : HeaderParser(text).parse()) {
     const auto bad = [&](const std::string& what) {
-      fail(name, "tensor '" + tensor + "' " + what);
+      fail("tensor '" + shown(tensor) + "' " + what);
     };
-    const std::size_t size = entry.dtype == "F32"                            ? 4
-                             : entry.dtype == "F16" || entry.dtype == "BF16" ? 2
-                                                                             : 0;
-    if (size == 0) bad("has dtype '" + entry.dtype + "'; F32, F16 or BF16 is wanted");
+    const std::size_t size = dtype_size(entry.dtype);
+    if (size == 0) bad("has dtype '" + shown(entry.dtype) + "', which is not known; use F32");
     if (entry.offsets.size() != 2) bad("has data_offsets that aren't two numbers");
     const std::size_t begin = entry.offsets[0], end = entry.offsets[1];
-    if (begin > end || end > data.size()) {
+    if (begin > end || end > data_.size()) {
       bad("lies at bytes " + std::to_string(begin) + " to " + std::to_string(end) +
-          " of the data, which has " + std::to_string(data.size()) + "; the file may be truncated");
+          " of the data, which has " + std::to_string(data_.size()) +
+          "; the file may be truncated");
     }
     std::size_t numbers = 0;
-    if (!count(entry.shape, data.size() / size, numbers) || numbers * size != end - begin) {
+    if (!count(entry.shape, data_.size() / size, numbers) || numbers * size != end - begin) {
       bad("has a shape that doesn't fit its " + std::to_string(end - begin) + " bytes");
     }
     covered.emplace_back(begin, end);
-    FloatArray array{entry.shape, std::vector<float>(numbers)};
-    for (std::size_t i = 0; i < numbers; ++i) {
-      array.values[i] = number_at(data.data() + begin, entry.dtype, i);
-    }
-    arrays.emplace(tensor, std::move(array));
+    tensors_.emplace(tensor,
+                     TensorInfo{std::move(entry.dtype), std::move(entry.shape), begin, end});
   }
   std::sort(covered.begin(), covered.end());
   std::size_t reached = 0;
   for (const auto& [begin, end] : covered) {
-    if (begin != reached) fail(name, "has tensors that overlap, or a gap between them");
+    if (begin != reached) fail("has tensors that overlap, or a gap between them");
     reached = end;
   }
-  if (reached != data.size()) {
-    fail(name, "has " + std::to_string(data.size() - reached) + " bytes after the last tensor");
+  if (reached != data_.size()) {
+    fail("has " + std::to_string(data_.size() - reached) + " bytes after the last tensor");
   }
-  return arrays;
+}
+
+FloatArray SafetensorsView::read(std::string_view tensor) const {
+  const TensorInfo& info = tensors_.find(tensor)->second;
+  if (info.dtype != "F32" && info.dtype != "F16" && info.dtype != "BF16") {
+    fail("tensor '" + std::string(tensor) + "' has dtype '" + info.dtype +
+         "'; it must be F32, F16 or BF16");
+  }
+  FloatArray array{info.shape,
+                   std::vector<float>((info.end - info.begin) / dtype_size(info.dtype))};
+  for (std::size_t i = 0; i < array.values.size(); ++i) {
+    array.values[i] = number_at(data_.data() + info.begin, info.dtype, i);
+  }
+  return array;
+}
+
+FloatArrays parse_safetensors(std::span<const std::byte> file, std::string_view name) {
+  try {
+    const SafetensorsView view(file);
+    FloatArrays arrays;
+    for (const auto& [tensor, info] : view.tensors()) arrays.emplace(tensor, view.read(tensor));
+    return arrays;
+  } catch (const FormatError& error) {
+    throw FormatError(std::string(name) + ": " + error.what());
+  }
 }
 
 FloatArrays read_safetensors(const std::filesystem::path& path) {
-  std::error_code no_size;
-  const std::uintmax_t size = std::filesystem::file_size(path, no_size);
-  std::ifstream stream(path, std::ios::binary);
-  if (no_size || !stream) fail(path.string(), "can't be opened");
-  std::vector<std::byte> bytes(size);
-  stream.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(size));
-  if (!stream) fail(path.string(), "can't be read");
+  std::vector<std::byte> bytes;
+  try {
+    bytes = read_file(path);
+  } catch (const FormatError& error) {
+    throw FormatError(path.string() + ": " + error.what());
+  }
   return parse_safetensors(bytes, path.string());
 }
 

@@ -26,11 +26,39 @@ struct FloatArray {
 
 using FloatArrays = std::map<std::string, FloatArray, std::less<>>;
 
+// A tensor as the header describes it.
+struct TensorInfo {
+  std::string dtype;  // F32, I64, ...
+  std::vector<std::size_t> shape;
+  std::size_t begin = 0;  // bytes, from the start of the data
+  std::size_t end = 0;
+};
+
+using TensorInfos = std::map<std::string, TensorInfo, std::less<>>;
+
+// A safetensors file in memory. The bytes must outlive it.
+class SafetensorsView {
+ public:
+  // Throws FormatError if the format does not allow the file: broken header, gaps, overlaps, shapes
+  // that do not fit their bytes.
+  explicit SafetensorsView(std::span<const std::byte> file);
+
+  const TensorInfos& tensors() const { return tensors_; }
+
+  // The values of a tensor of `tensors()` whose dtype is F32, F16 or BF16. Throws FormatError for
+  // other dtypes.
+  FloatArray read(std::string_view tensor) const;
+
+ private:
+  TensorInfos tensors_;
+  std::span<const std::byte> data_;
+};
+
 // All tensors of a file; F16 and BF16 are widened. Throws FormatError, which begins with `name`, if
-// anything about the file isn't as it should be.
+// the file is not valid or a tensor has another dtype.
 FloatArrays parse_safetensors(std::span<const std::byte> file, std::string_view name);
 
-// The same from disk.
+// All tensors of a file on disk.
 FloatArrays read_safetensors(const std::filesystem::path& path);
 
 }  // namespace audiogen::core

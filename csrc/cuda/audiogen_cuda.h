@@ -19,7 +19,7 @@ extern "C" {
 #endif
 
 // Raised when a function changes its meaning or arguments; a caller refuses another number.
-#define AUDIOGEN_CUDA_INTERFACE 1
+#define AUDIOGEN_CUDA_INTERFACE 2
 AUDIOGEN_CUDA_API int audiogen_cuda_interface(void);
 
 // Text for a status. The string lives for ever.
@@ -44,25 +44,11 @@ AUDIOGEN_CUDA_API int audiogen_cuda_polar_to_rectangular(const float* log_magnit
                                                          uint64_t n, void* stream);
 
 // frames [n_batch, n_frames, n_fft] -> signal [n_batch, hop_length * (n_frames - 1) + n_fft].
-// window [n_fft] multiplies each frame and gain [span] the result; either may be null.
+// Each frame is multiplied by window [n_fft] and the sum by gain [span] (kernels/istft.h).
 AUDIOGEN_CUDA_API int audiogen_cuda_overlap_add(const float* frames, const float* window,
                                                 const float* gain, float* signal, uint64_t n_batch,
                                                 uint64_t n_frames, uint64_t n_fft,
                                                 uint64_t hop_length, void* stream);
-
-// One generator layer (audiogen.ops.conv_rows): x [in_channels, n_frames, n_bins], weight
-// [out_channels, in_channels, 3, 3], bias [out_channels] -> y [out_channels, n_frames, n_bins],
-// or [out_channels, 2 n_frames, 2 n_bins] where `upsample` isn't 0.
-AUDIOGEN_CUDA_API int audiogen_cuda_conv_rows(const float* x, const float* weight,
-                                              const float* bias, float* y, uint64_t in_channels,
-                                              uint64_t out_channels, uint64_t n_frames,
-                                              uint64_t n_bins, float slope, int normalise,
-                                              int upsample, void* stream);
-
-// out[i] = number i of `row` in `stream_number` under `seed` (core/random.h).
-AUDIOGEN_CUDA_API int audiogen_cuda_philox_uniform(uint64_t seed, uint32_t stream_number,
-                                                   uint32_t row, float* out, uint32_t n,
-                                                   void* stream);
 
 // A SampleRNN of float32, its linear maps multiplied out, as kernels/samplernn_phases.h wants it;
 // G is the gates, 3 (GRU) or 4 (LSTM), times dim. All arrays are on the device, in C order.

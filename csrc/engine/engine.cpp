@@ -2,6 +2,7 @@
 #include "engine/engine.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numbers>
 #include <numeric>
@@ -14,9 +15,12 @@ namespace audiogen::engine {
 // A note that must make room for another fades out in this part of a second.
 static constexpr std::uint32_t kFadePart = 200;
 
+// Samples of audio input that are taken at once.
+static constexpr std::size_t kInputPiece = 1024;
+
 static constexpr double kVibratoHz = 5.5;
 static constexpr float kFurthestBend = 12.0f;  // semitones beyond the trained pitches
-static constexpr double kGolden = 0.6180339887498949;
+static constexpr double kPanStep = 0.6180339887498949;
 
 static const Instrument& checked(const std::shared_ptr<const Instrument>& instrument) {
   if (!instrument) throw std::invalid_argument("engine has no instrument");
@@ -29,7 +33,7 @@ static std::uint32_t model_rate(const Instrument& instrument) {
 
 Engine::Engine(std::shared_ptr<const Instrument> instrument, std::uint32_t sample_rate,
                std::size_t max_block, std::size_t max_voices, std::uint64_t seed,
-               std::size_t n_channels)
+               std::size_t n_channels, std::size_t n_inputs)
     : instrument_(std::move(instrument)), max_block_(max_block) {
   const std::uint32_t rate = model_rate(checked(instrument_));
   if (max_block < 1 || max_block > 65536) {
@@ -41,22 +45,31 @@ Engine::Engine(std::shared_ptr<const Instrument> instrument, std::uint32_t sampl
   if (n_channels < 1 || n_channels > kMostChannels) {
     throw std::invalid_argument("n_channels=" + std::to_string(n_channels) + "; wanted 1 or 2");
   }
+  if (n_inputs > kMostInputs) {
+    throw std::invalid_argument("n_inputs=" + std::to_string(n_inputs) + "; wanted 0 to 2");
+  }
   resamplers_.assign(n_channels, Resampler(rate, sample_rate));
+  inputs_.assign(n_inputs, Resampler(sample_rate, rate));
   const std::uint32_t common = std::gcd(rate, sample_rate);
   up_ = sample_rate / common;
   down_ = rate / common;
+  if (n_inputs > 0) {  // in whole samples of the host
+    input_latency_ = static_cast<std::size_t>((inputs_[0].latency() * up_ + down_ - 1) / down_);
+    silence_.resize(kInputPiece);
+  }
   for (const ParameterInfo& info : kParameters) {
     const double ticks = info.smoothing_s * rate / static_cast<double>(kTick);
     parameters_.emplace_back(info.initial, static_cast<std::size_t>(std::lround(ticks)));
   }
   slots_.resize(max_voices);
   voice_.resize(Resampler::kLargestPush);
-  voices_ = instrument_->make_voices(max_voices, voice_.size());
+  voices_ = instrument_->make_voices(max_voices, voice_.size(), n_inputs);
   for (std::size_t i = 0; i < max_voices; ++i) slots_[i].voice = &(*voices_)[i];
   for (std::size_t c = 0; c < n_channels; ++c) {
     mix_[c].resize(voice_.size());
     fading_[c].resize(rate / kFadePart);
   }
+  for (std::size_t c = 0; c < n_inputs; ++c) heard_[c].resize(voice_.size());
   reset(seed);
 }
 
@@ -67,7 +80,10 @@ void Engine::reset(std::uint64_t seed) noexcept AUDIOGEN_REALTIME {
   }
   for (std::vector<float>& ring : fading_) std::fill(ring.begin(), ring.end(), 0.0f);
   for (Resampler& resampler : resamplers_) resampler.reset();
-  for (std::size_t i = 0; i < parameters_.size(); ++i) parameters_[i].set(kParameters[i].initial);
+  for (Resampler& input : inputs_) input.reset();
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    parameters_[i].set(instrument_->initial(static_cast<Parameter>(i)));
+  }
   seed_ = seed;
   host_time_ = model_time_ = fading_end_ = n_notes_ = n_transposed_ = n_stolen_ = 0;
   last_ = 0;
@@ -80,16 +96,18 @@ std::size_t Engine::n_sounding() const noexcept AUDIOGEN_REALTIME {
   return n;
 }
 
-void Engine::process(std::span<float* const> out, std::size_t n,
-                     std::span<const Event> events) noexcept AUDIOGEN_REALTIME {
+void Engine::process(std::span<float* const> out, std::size_t n, std::span<const Event> events,
+                     std::span<const float* const> in) noexcept AUDIOGEN_REALTIME {
   const core::DenormalGuard guard;
   std::size_t next = 0;
   // In pieces that the resampler can hold.
-  const std::size_t largest =
+  std::size_t largest =
       std::max<std::size_t>(1, static_cast<std::size_t>(Resampler::kLargestPush * up_ / down_ / 2));
+  if (!inputs_.empty()) largest = std::min(largest, kInputPiece);
   for (std::size_t done = 0; done < n;) {
     const std::size_t piece = std::min(largest, n - done);
     const std::uint64_t end = host_time_ + piece;
+    push_input(in, done, piece);
     for (; next < events.size(); ++next) {
       const std::size_t offset = std::min<std::size_t>(events[next].offset, n - 1);
       if (offset >= done + piece) break;
@@ -125,7 +143,9 @@ void Engine::advance(std::uint64_t until) noexcept AUDIOGEN_REALTIME {
     if (model_time_ % kTick == 0 && moving()) tick();
     std::uint64_t n = std::min<std::uint64_t>(until - model_time_, voice_.size());
     if (moving()) n = std::min(n, kTick - model_time_ % kTick);
+    pull_input(static_cast<std::size_t>(n));
     mix(static_cast<std::size_t>(n));
+    hear(static_cast<std::size_t>(n));
     for (std::size_t c = 0; c < resamplers_.size(); ++c) {
       resamplers_[c].push(mix_[c].data(), static_cast<std::size_t>(n));
     }
@@ -133,9 +153,34 @@ void Engine::advance(std::uint64_t until) noexcept AUDIOGEN_REALTIME {
   }
 }
 
+void Engine::push_input(std::span<const float* const> in, std::size_t from,
+                        std::size_t n) noexcept AUDIOGEN_REALTIME {
+  for (std::size_t c = 0; c < inputs_.size(); ++c) {
+    inputs_[c].push(in.empty() ? silence_.data() : in[std::min(c, in.size() - 1)] + from, n);
+  }
+}
+
+void Engine::pull_input(std::size_t n) noexcept AUDIOGEN_REALTIME {
+  for (std::size_t c = 0; c < inputs_.size(); ++c) inputs_[c].pull(heard_[c].data(), n);
+}
+
+void Engine::hear(std::size_t n) noexcept AUDIOGEN_REALTIME {
+  if (inputs_.empty() || !listens()) return;
+  std::array<const float*, kMostInputs> channels{};
+  for (std::size_t c = 0; c < inputs_.size(); ++c) channels[c] = heard_[c].data();
+  voices_->hear({channels.data(), inputs_.size()}, n);
+}
+
 void Engine::mix(std::size_t n) noexcept AUDIOGEN_REALTIME {
   const std::size_t n_channels = resamplers_.size();
   for (std::size_t c = 0; c < n_channels; ++c) std::fill_n(mix_[c].begin(), n, 0.0f);
+  if (const float level = value(Parameter::kMonitor); level > 0.0f && !inputs_.empty()) {
+    for (std::size_t c = 0; c < n_channels; ++c) {
+      const float* in = heard_[std::min(c, inputs_.size() - 1)].data();
+      for (std::size_t i = 0; i < n; ++i) mix_[c][i] = level * in[i];
+    }
+  }
+  voices_->set_sampling(value(Parameter::kTemperature), value(Parameter::kTopP));
   voices_->prepare(n);
   for (Slot& slot : slots_) {
     if (!slot.voice->active()) continue;
@@ -196,8 +241,8 @@ void Engine::tick() noexcept AUDIOGEN_REALTIME {
 float Engine::gain_of(const Slot& slot, std::size_t channel) const noexcept AUDIOGEN_REALTIME {
   const float volume = value(Parameter::kVolume) * value(Parameter::kExpression);
   if (resamplers_.size() == 1) return volume * volume;
-  const float place =
-      std::clamp(value(Parameter::kPan) + value(Parameter::kSpread) * slot.place, -1.0f, 1.0f);
+  const float place = std::clamp(
+      value(Parameter::kPan) + slot.pan + value(Parameter::kSpread) * slot.place, -1.0f, 1.0f);
   return volume * volume * std::min(1.0f, channel == 0 ? 1.0f - place : 1.0f + place);
 }
 
@@ -262,6 +307,7 @@ void Engine::note_on(const Event& event) noexcept AUDIOGEN_REALTIME {
   slot.number = n_notes_++;
   slot.pedalled = false;
   slot.pitch = pitch;
+  slot.pan = std::isfinite(event.pan) ? std::clamp(event.pan, -1.0f, 1.0f) : 0.0f;
   slot.away = slot.step = 0.0f;
   const double ticks = static_cast<double>(value(Parameter::kGlide)) * instrument_->sample_rate() /
                        static_cast<double>(kTick);
@@ -269,7 +315,7 @@ void Engine::note_on(const Event& event) noexcept AUDIOGEN_REALTIME {
     slot.away = from - pitch;
     slot.step = std::abs(slot.away) / static_cast<float>(ticks);
   }
-  const double place = 0.5 + kGolden * static_cast<double>(slot.number);
+  const double place = 0.5 + kPanStep * static_cast<double>(slot.number);
   slot.place = static_cast<float>(2.0 * (place - std::floor(place)) - 1.0);
   for (std::size_t c = 0; c < resamplers_.size(); ++c) {
     slot.gain[c] = slot.next_gain[c] = gain_of(slot, c);
@@ -282,8 +328,10 @@ void Engine::note_on(const Event& event) noexcept AUDIOGEN_REALTIME {
   note.velocity = std::clamp(event.value, 0.0f, 1.0f);
   // What is random in a note depends on the seed and on how many notes came before it.
   note.seed = seed_ + 0x9E3779B97F4A7C15u * slot.number;
+  note.continues = listens();
+  note.input = slot.pan > 0.0f ? 1 : 0;
   slot.voice->set_morph(morph_timbre(), value(Parameter::kMorph));
-  slot.voice->note_on(note);
+  voices_->note_on(last_, note);
 }
 
 void Engine::note_off(Slot& slot) noexcept AUDIOGEN_REALTIME {
@@ -295,6 +343,9 @@ void Engine::set(const Event& event) noexcept AUDIOGEN_REALTIME {
   if (event.id >= kParameterCount || !std::isfinite(event.value)) return;
   const ParameterInfo& info = kParameters[event.id];
   const float wanted = std::clamp(event.value, info.lowest, info.highest);
+  if (event.id == static_cast<std::uint32_t>(Parameter::kListen) && wanted >= 0.5f && !listens()) {
+    voices_->start_listening(event.timbre < instrument_->n_timbres() ? event.timbre : 0);
+  }
   if (n_sounding() == 0) {  // nobody hears the step
     parameters_[event.id].set(wanted);
   } else {

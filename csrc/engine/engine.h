@@ -22,11 +22,12 @@ enum class EventKind : std::uint32_t { kNoteOff = 0, kNoteOn = 1, kParameter = 2
 struct Event {
   std::uint32_t offset = 0;  // samples from the block's start, less than the block's length
   EventKind kind = EventKind::kNoteOff;
-  std::uint32_t id = 0;      // of the note, whose note-off ends it; or index of the parameter
-  std::uint32_t timbre = 0;  // of a note-on: index into the instrument's timbres
-  float pitch = 60.0f;       // of a note-on: MIDI number
-  float value = 1.0f;        // velocity, 0 .. 1; of a parameter, what it is to be; of an all-off,
-                             // 0: all notes are let go, 1: all are silent in 5 ms
+  std::uint32_t id = 0;      // note-on, note-off: number of the note; parameter: its index
+  std::uint32_t timbre = 0;  // note-on: index of its timbre; `listen`: timbre to hear the input as
+  float pitch = 60.0f;       // note-on: MIDI number
+  float value = 1.0f;        // note-on: velocity, 0 .. 1; parameter: its new value; all-off: 0
+                             // releases all notes, 1 silences them in 5 ms
+  float pan = 0.0f;          // note-on: added to the parameter `pan`, -1 .. 1
 };
 
 // Plays one instrument. Whatever the blocks, the same events at the same samples give the same
@@ -35,11 +36,12 @@ struct Event {
 // must make room for another fades out in 5 ms.
 class Engine {
  public:
-  // Allocates all that it ever needs. Throws std::invalid_argument for bad arguments.
-  // One channel, which is what either of two has of sound in the middle, or two.
+  // Allocates all that it ever needs. Throws std::invalid_argument for bad arguments. `n_channels`
+  // is 1 or 2; a note in the middle is as loud in one channel as in each of two. `n_inputs`, 0 to
+  // 2, are the channels of audio that the parameter `listen` lets notes continue.
   Engine(std::shared_ptr<const Instrument> instrument, std::uint32_t sample_rate,
          std::size_t max_block, std::size_t max_voices, std::uint64_t seed,
-         std::size_t n_channels = 1);
+         std::size_t n_channels = 1, std::size_t n_inputs = 0);
 
   Engine(const Engine&) = delete;  // voices point into it
   Engine& operator=(const Engine&) = delete;
@@ -49,10 +51,11 @@ class Engine {
 
   // Writes `n` <= max_block samples to each of n_channels pointers. Events are sorted by offset;
   // those beyond the block are taken at its last sample, an unknown timbre is the first, and what
-  // isn't a number or unknown is left out.
-  void process(std::span<float* const> out, std::size_t n,
-               std::span<const Event> events) noexcept AUDIOGEN_REALTIME;
-  // The same, of one channel.
+  // isn't a number or unknown is left out. `in` has n_inputs pointers to `n` samples, or none for
+  // silence. Outputs may not be inputs.
+  void process(std::span<float* const> out, std::size_t n, std::span<const Event> events,
+               std::span<const float* const> in = {}) noexcept AUDIOGEN_REALTIME;
+  // The same with one channel.
   void process(float* out, std::size_t n,
                std::span<const Event> events) noexcept AUDIOGEN_REALTIME {
     process({&out, 1}, n, events);
@@ -63,7 +66,10 @@ class Engine {
 
   // Samples from an event to its sound.
   std::size_t latency() const noexcept AUDIOGEN_REALTIME { return resamplers_.front().latency(); }
+  // Samples from an input to the first note-on that continues all of it.
+  std::size_t input_latency() const noexcept AUDIOGEN_REALTIME { return input_latency_; }
   std::size_t max_block() const noexcept AUDIOGEN_REALTIME { return max_block_; }
+  std::size_t n_inputs() const noexcept AUDIOGEN_REALTIME { return inputs_.size(); }
   std::size_t n_channels() const noexcept AUDIOGEN_REALTIME { return resamplers_.size(); }
   // Where a parameter is, or is on its way to.
   float parameter(Parameter which) const noexcept AUDIOGEN_REALTIME {
@@ -77,6 +83,7 @@ class Engine {
 
  private:
   static constexpr std::size_t kMostChannels = 2;
+  static constexpr std::size_t kMostInputs = 2;
   static constexpr std::uint64_t kTick = 16;  // samples of the model's time
 
   struct Slot {
@@ -88,6 +95,7 @@ class Engine {
     float away = 0.0f;         // semitones by which it isn't there yet
     float step = 0.0f;         // semitones a tick that it comes nearer
     float sounding = 60.0f;    // pitch that the voice was told
+    float pan = 0.0f;          // -1 .. 1: the note's own
     float place = 0.0f;        // -1 .. 1: where `spread` puts it
     // At the last tick and at the next.
     float gain[kMostChannels] = {1.0f, 1.0f};
@@ -95,6 +103,10 @@ class Engine {
   };
 
   void advance(std::uint64_t until) noexcept AUDIOGEN_REALTIME;
+  void push_input(std::span<const float* const> in, std::size_t from,
+                  std::size_t n) noexcept AUDIOGEN_REALTIME;
+  void pull_input(std::size_t n) noexcept AUDIOGEN_REALTIME;
+  void hear(std::size_t n) noexcept AUDIOGEN_REALTIME;
   void mix(std::size_t n) noexcept AUDIOGEN_REALTIME;
   // Whether anything is on its way, so that ticks matter.
   bool moving() const noexcept AUDIOGEN_REALTIME;
@@ -113,9 +125,12 @@ class Engine {
   float value(Parameter which) const noexcept AUDIOGEN_REALTIME {
     return parameters_[static_cast<std::size_t>(which)].value();
   }
+  bool listens() const noexcept AUDIOGEN_REALTIME { return value(Parameter::kListen) >= 0.5f; }
 
   std::shared_ptr<const Instrument> instrument_;
-  std::vector<Resampler> resamplers_;  // one a channel
+  std::vector<Resampler> resamplers_;  // one for each channel
+  std::vector<Resampler> inputs_;      // from the host's rate to the model's
+  std::size_t input_latency_ = 0;
   std::vector<core::Smoother> parameters_;
   std::uint64_t up_;    // host samples of a common period
   std::uint64_t down_;  // model samples of it
@@ -124,6 +139,8 @@ class Engine {
   std::vector<Slot> slots_;
   std::vector<float> voice_;  // of one voice
   std::vector<float> mix_[kMostChannels];
+  std::vector<float> silence_;             // one piece of the host's time
+  std::vector<float> heard_[kMostInputs];  // next samples of the model's time
   std::vector<float>
       fading_[kMostChannels];  // rings: sample of the model's time t at t modulo size
   std::uint64_t seed_ = 0;

@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
 #include "engine/frame_voice.h"
+#include "kernels/istft.h"
 
 namespace audiogen::engine {
 
@@ -25,6 +25,13 @@ static void check_band_map(const BandMap& mel, std::size_t n_bins) {
     require(band < n_bins, "mel band " + std::to_string(band) + " is beyond the last");
   }
   require(std::isfinite(mel.floor) && mel.floor > 0.0f, "magnitude_floor must be > 0");
+}
+
+static void check_latent(const std::vector<float>& z, std::size_t latent_size) {
+  require(z.size() == latent_size, "a timbre has " + std::to_string(z.size()) +
+                                       " numbers; the generator wants " +
+                                       std::to_string(latent_size));
+  for (const float value : z) require(std::isfinite(value), "a timbre holds NaN or infinity");
 }
 
 static FrameSettings checked(FrameSettings settings) {
@@ -52,22 +59,14 @@ static FrameSettings checked(FrameSettings settings) {
   require(sustain.loop_end <= config.n_frames() && sustain.release < config.n_frames(),
           "loop_end and release must be within the note's " + std::to_string(config.n_frames()) +
               " frames");
-  for (const std::vector<float>& z : settings.timbres) {
-    require(z.size() == config.latent_size, "a timbre has " + std::to_string(z.size()) +
-                                                " numbers; the generator wants " +
-                                                std::to_string(config.latent_size));
-    for (const float value : z) require(std::isfinite(value), "a timbre holds NaN or infinity");
-  }
+  for (const std::vector<float>& z : settings.timbres) check_latent(z, config.latent_size);
   return settings;
 }
 
 SynthesisTables::SynthesisTables(const Spectrogram& spectrogram)
     : fft_(spectrogram.n_fft), window_(spectrogram.n_fft) {
   const std::size_t n_fft = spectrogram.n_fft, hop = spectrogram.hop_length;
-  std::vector<double> hann(n_fft);
-  for (std::size_t n = 0; n < n_fft; ++n) {
-    hann[n] = 0.5 - 0.5 * std::cos(2.0 * std::numbers::pi * static_cast<double>(n) / n_fft);
-  }
+  const std::vector<double> hann = kernels::hann_window(n_fft);
   for (std::size_t n = 0; n < n_fft; ++n) {
     double squares = 0.0;
     for (std::size_t m = n % hop; m < n_fft; m += hop) squares += hann[m] * hann[m];
@@ -86,11 +85,29 @@ SynthesisTables::SynthesisTables(const Spectrogram& spectrogram)
 }
 
 FrameInstrument::FrameInstrument(FrameSettings settings)
-    : Instrument(settings.spectrogram.sample_rate, settings.pitch_range, settings.timbres.size()),
+    : Instrument(settings.spectrogram.sample_rate, settings.pitch_range, settings.timbres.size(),
+                 settings.programs),
       settings_(checked(std::move(settings))),
-      tables_(settings_.spectrogram) {}
+      tables_(settings_.spectrogram) {
+  settings_.timbres.reserve(settings_.timbres.size() + kMostAdded);  // none moves when one is added
+}
 
-std::unique_ptr<Voices> FrameInstrument::make_voices(std::size_t n, std::size_t /*most*/) const {
+std::size_t FrameInstrument::add_timbre(const std::vector<float>& z) {
+  check_latent(z, settings_.generator->config().latent_size);
+  const std::lock_guard lock(adding_);
+  std::vector<std::vector<float>>& timbres = settings_.timbres;
+  if (const auto at = std::find(timbres.begin(), timbres.end(), z); at != timbres.end()) {
+    return static_cast<std::size_t>(at - timbres.begin());
+  }
+  require(timbres.size() < timbres.capacity(),
+          "no more than " + std::to_string(kMostAdded) + " latents can be added to an instrument");
+  timbres.push_back(z);
+  set_n_timbres(timbres.size());
+  return timbres.size() - 1;
+}
+
+std::unique_ptr<Voices> FrameInstrument::make_voices(std::size_t n, std::size_t /*max_samples*/,
+                                                     std::size_t /*n_inputs*/) const {
   return std::make_unique<SeparateVoices<FrameVoice>>(n, *this);
 }
 

@@ -4,10 +4,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "core/fft.h"
 #include "engine/instrument.h"
+#include "engine/mel_bands.h"
 #include "models/gansynth.h"
 
 namespace audiogen::engine {
@@ -16,17 +18,6 @@ namespace audiogen::engine {
 enum class PhaseChannel {
   kInstantaneousFrequency,  // the first frame holds the phase, later ones its advance
   kHarmonic,                // advance less that of a harmonic tone at the note's pitch
-};
-
-// Linear bins from the bands of a mel axis, as `band_map` of audiogen/representation/mel.py: bin k
-// is the sum of the bands from starts[k] to starts[k + 1], each times its weight.
-struct BandMap {
-  std::vector<std::uint32_t> starts;
-  std::vector<std::uint32_t> bands;
-  std::vector<float> weights;
-  float floor = 0.0f;  // added to powers before the logarithm
-
-  bool empty() const { return starts.empty(); }
 };
 
 // As `SpectrogramConfig` of audiogen/representation/config.py, with balanced padding.
@@ -57,6 +48,7 @@ struct FrameSettings {
   Sustain sustain;
   PitchRange pitch_range;
   std::vector<std::vector<float>> timbres;  // latents
+  presets::ProgramTable programs;
 };
 
 // Tables that all voices of an instrument share.
@@ -82,14 +74,23 @@ class FrameInstrument final : public Instrument {
   // Throws std::invalid_argument naming the field that is out of range.
   explicit FrameInstrument(FrameSettings settings);
 
+  static constexpr std::size_t kMostAdded = 1024;
+
+  // Adds a latent that notes can be played with from now on, in any engine of the instrument, and
+  // returns its index; one that is there already is not added again. Never from the audio thread.
+  // Throws std::invalid_argument if it has the wrong size or is not finite, or after kMostAdded.
+  std::size_t add_timbre(const std::vector<float>& z);
+
   const FrameSettings& settings() const { return settings_; }
   const SynthesisTables& tables() const { return tables_; }
 
-  std::unique_ptr<Voices> make_voices(std::size_t n, std::size_t most) const override;
+  std::unique_ptr<Voices> make_voices(std::size_t n, std::size_t max_samples,
+                                      std::size_t n_inputs) const override;
 
  private:
   FrameSettings settings_;
   SynthesisTables tables_;
+  std::mutex adding_;
 };
 
 }  // namespace audiogen::engine

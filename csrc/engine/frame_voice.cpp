@@ -5,6 +5,8 @@
 #include <cmath>
 
 #include "core/math.h"
+#include "kernels/overlap_add.h"
+#include "kernels/phase.h"
 
 namespace audiogen::engine {
 
@@ -181,8 +183,7 @@ void FrameVoice::turn_phase() noexcept AUDIOGEN_REALTIME {
                             ? 0.0f
                             : static_cast<float>(centroids[frame_] - centroids[frame_ - 1]);
     for (std::size_t k = 0; k < turns_.size(); ++k) {
-      const float turns = turns_[k] + advance_[k] + lobe_[k] * shift + 0.5f * frequency_[k];
-      turns_[k] = turns - core::round_nearest(turns).value;
+      turns_[k] = kernels::advance_turns(turns_[k] + advance_[k], lobe_[k] * shift, frequency_[k]);
     }
   }
   if (harmonic) lock_phase();
@@ -210,8 +211,7 @@ void FrameVoice::lock_phase() noexcept AUDIOGEN_REALTIME {
       for (std::size_t bin = std::max(from, peak < kLobeReach ? 0 : peak - kLobeReach); bin < end;
            ++bin) {
         const float distance = static_cast<float>(bin) - static_cast<float>(peak);
-        const float turns = turns_[peak] - distance * per_bin;
-        if (bin != peak) turns_[bin] = turns - core::round_nearest(turns).value;
+        if (bin != peak) turns_[bin] = kernels::wrap_turns(turns_[peak] - distance * per_bin);
       }
       from = middle;
     }
@@ -272,9 +272,7 @@ void FrameVoice::mix_timbres() noexcept AUDIOGEN_REALTIME {
     log_magnitude_[k] = from + morph_ * (to - from);
     if (!second) continue;
     if (!first) frequency_[k] = other_frequency_[k];
-    // The shorter way round: frequencies are known up to whole turns.
-    const float half_turns = other_frequency_[k] - frequency_[k];
-    frequency_[k] += morph_ * (half_turns - 2.0f * core::round_nearest(0.5f * half_turns).value);
+    frequency_[k] += morph_ * kernels::wrap_frequency(other_frequency_[k] - frequency_[k]);
   }
 }
 
@@ -310,8 +308,7 @@ void FrameVoice::transpose() noexcept AUDIOGEN_REALTIME {
 void FrameVoice::add_frame() noexcept AUDIOGEN_REALTIME {
   const std::size_t hop = settings_->spectrogram.hop_length;
   const std::size_t n_fft = settings_->spectrogram.n_fft;
-  std::copy(overlap_.begin() + static_cast<std::ptrdiff_t>(hop), overlap_.end(), overlap_.begin());
-  std::fill(overlap_.end() - static_cast<std::ptrdiff_t>(hop), overlap_.end(), 0.0f);
+  kernels::overlap_add_shift(overlap_.data(), n_fft, hop);
   read_ = 0;
   if (finished()) return;
 
@@ -325,8 +322,7 @@ void FrameVoice::add_frame() noexcept AUDIOGEN_REALTIME {
   const float* signal = core::inverse_real_fft(
       tables_->fft(), reinterpret_cast<const core::Complex<float>*>(spectrum_.data()),
       scratch_.data());
-  const float* window = tables_->window();
-  for (std::size_t i = 0; i < n_fft; ++i) overlap_[i] += window[i] * signal[i];
+  kernels::overlap_add_frame(signal, tables_->window(), n_fft, overlap_.data());
 }
 
 }  // namespace audiogen::engine

@@ -1,13 +1,19 @@
 // Checks of what all instruments have.
 #include "engine/instrument.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 
 namespace audiogen::engine {
 
-Instrument::Instrument(double sample_rate, PitchRange pitch_range, std::size_t n_timbres)
-    : sample_rate_(sample_rate), pitch_range_(pitch_range), n_timbres_(n_timbres) {
+Instrument::Instrument(double sample_rate, PitchRange pitch_range, std::size_t n_timbres,
+                       const presets::ProgramTable& programs)
+    : sample_rate_(sample_rate),
+      pitch_range_(pitch_range),
+      n_timbres_(n_timbres),
+      programs_(programs) {
   if (!(sample_rate >= 1000.0 && sample_rate <= 384000.0)) {
     throw std::invalid_argument("sample_rate=" + std::to_string(sample_rate) +
                                 " Hz; wanted 1000 to 384000");
@@ -20,6 +26,12 @@ Instrument::Instrument(double sample_rate, PitchRange pitch_range, std::size_t n
         "lowest_pitch and highest_pitch must be MIDI numbers from -128 to 256");
   }
   if (n_timbres < 1) throw std::invalid_argument("instrument has no timbre");
+  std::size_t last = programs.default_timbre;
+  for (const std::uint16_t timbre : programs.timbres) last = std::max<std::size_t>(last, timbre);
+  if (last >= n_timbres) {
+    throw std::invalid_argument("programs choose timbre " + std::to_string(last) +
+                                "; the instrument has " + std::to_string(n_timbres));
+  }
 }
 
 }  // namespace audiogen::engine

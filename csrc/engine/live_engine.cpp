@@ -50,7 +50,7 @@ static std::size_t checked_lookahead(const LiveSettings& settings) {
 LiveEngine::Player::Player(std::shared_ptr<const Instrument> instrument,
                            const LiveSettings& settings)
     : engine(std::move(instrument), settings.sample_rate, kRenderBlock, settings.max_voices,
-             settings.seed, settings.n_channels),
+             settings.seed, settings.n_channels, settings.n_inputs),
       fade_left(part(settings.sample_rate, kSwapPart)) {}
 
 LiveEngine::LiveEngine(std::shared_ptr<const Instrument> instrument, const LiveSettings& settings)
@@ -72,6 +72,11 @@ LiveEngine::LiveEngine(std::shared_ptr<const Instrument> instrument, const LiveS
     block_channels_.push_back(block_.data() + c * kRenderBlock);
     tail_channels_.push_back(tail_.data() + c * kRenderBlock);
   }
+  input_.resize(settings_.n_inputs * kRenderBlock);
+  for (std::size_t c = 0; c < settings_.n_inputs; ++c) {
+    inputs_.emplace_back(lookahead_ + settings_.max_block + kRenderBlock);
+    input_channels_.push_back(input_.data() + c * kRenderBlock);
+  }
   if (!settings_.synchronous) worker_ = std::thread(&LiveEngine::work, this);
 }
 
@@ -82,14 +87,15 @@ LiveEngine::~LiveEngine() {
 
 // The audio thread's side.
 
-void LiveEngine::process(std::span<float* const> out, std::size_t n,
-                         std::span<const Event> events) noexcept AUDIOGEN_REALTIME {
+void LiveEngine::process(std::span<float* const> out, std::size_t n, std::span<const Event> events,
+                         std::span<const float* const> in) noexcept AUDIOGEN_REALTIME {
   std::size_t done = 0, next = 0;
   float peak = 0.0f;
   do {
     const std::size_t piece = std::min(n - done, settings_.max_block);
     const bool is_last = done + piece == n;
     take_posted();
+    take_input(in, done, piece);
     for (; next < events.size() && (is_last || events[next].offset < done + piece); ++next) {
       const std::size_t offset = std::min<std::size_t>(events[next].offset, n == 0 ? 0 : n - 1);
       send({now_ + std::max(offset, done) - done, events[next], nullptr});
@@ -104,6 +110,18 @@ void LiveEngine::process(std::span<float* const> out, std::size_t n,
     done += piece;
   } while (done < n);
   peak_.set(peak);
+}
+
+// A ring that is full belongs to a worker that is late: what it lacks then is silence.
+void LiveEngine::take_input(std::span<const float* const> in, std::size_t from,
+                            std::size_t n) noexcept AUDIOGEN_REALTIME {
+  for (std::size_t c = 0; c < inputs_.size(); ++c) {
+    if (in.empty()) {
+      for (std::size_t i = 0; i < n && inputs_[c].push(0.0f); ++i) continue;
+    } else {
+      inputs_[c].push({in[std::min(c, in.size() - 1)] + from, n});
+    }
+  }
 }
 
 // For the block's start.
@@ -311,13 +329,18 @@ bool LiveEngine::render_some(std::uint64_t until,
       if (event.kind == EventKind::kParameter && event.id < kParameterCount &&
           std::isfinite(event.value)) {
         parameters_[event.id].set(event.value);
-        turned_[event.id] = true;
+        is_set_[event.id].set(true);
       }
     }
     commands_.skip(1);
   }
   Engine& engine = player_->engine;
-  engine.process(block_channels_, n, {events_.data(), n_events});
+  for (std::size_t c = 0; c < inputs_.size(); ++c) {
+    const std::size_t there = inputs_[c].pop({input_channels_[c], n});
+    std::fill_n(input_channels_[c] + there, n - there, 0.0f);
+  }
+  engine.process(block_channels_, n, {events_.data(), n_events},
+                 {input_channels_.data(), input_channels_.size()});
   add_fading(n);
   for (std::size_t c = 0; c < samples_.size(); ++c) samples_[c].push({block_channels_[c], n});
   n_sounding_.set(engine.n_sounding());
@@ -354,36 +377,28 @@ void LiveEngine::start(Player* player) noexcept AUDIOGEN_REALTIME {
   n_stolen_before_ += player_->engine.n_stolen();
   player_->next = std::exchange(fading_, player_);
   player_ = player;
-  // Those that were turned since the player was settled.
+  // Those that were set since the player was settled.
   std::array<Event, kParameterCount> events;
   std::size_t n = 0;
   for (std::uint32_t i = 0; i < kParameterCount; ++i) {
-    if (turned_[i]) events[n++] = {0, EventKind::kParameter, i, 0, 0.0f, parameters_[i].get()};
+    if (is_set_[i].get())
+      events[n++] = {0, EventKind::kParameter, i, 0, 0.0f, parameters_[i].get()};
   }
   player_->engine.process(block_channels_, 0, {events.data(), n});
 }
 
 // The control side.
 
-// Moves parameters to where they are now, so that the first note doesn't hear them move. After a
-// whole second the engine's rates are in step as at its start.
+// Sets parameters to where they are now, so that the first note does not hear them move.
 void LiveEngine::settle(Player& player) const {
   std::vector<Event> events;
   for (std::uint32_t i = 0; i < kParameterCount; ++i) {
-    const float value = parameters_[i].get();
-    if (value != kParameters[i].initial) {
-      events.push_back({0, EventKind::kParameter, i, 0, 0.0f, value});
-    }
+    if (!is_set_[i].get()) continue;
+    events.push_back({0, EventKind::kParameter, i, 0, 0.0f, parameters_[i].get()});
   }
-  if (events.empty()) return;
-  std::vector<float> silence(kRenderBlock);
-  const std::vector<float*> out(settings_.n_channels, silence.data());
+  std::vector<float> nothing(1);
+  const std::vector<float*> out(settings_.n_channels, nothing.data());
   player.engine.process(out, 0, events);
-  for (std::size_t left = settings_.sample_rate; left > 0;) {
-    const std::size_t n = std::min(left, kRenderBlock);
-    player.engine.process(out, n, {});
-    left -= n;
-  }
 }
 
 void LiveEngine::forget_players() {

@@ -28,6 +28,7 @@ struct LiveSettings {
   std::size_t max_voices = 16;
   std::uint64_t seed = 0;
   std::size_t n_channels = 2;
+  std::size_t n_inputs = 0;  // channels of audio that notes may continue; see `Engine`
   // Samples from an event to its start in the engine; default: max_block and 5 ms. The margin, what
   // it is more than max_block, is how long the worker may be held up by other programs.
   std::optional<std::size_t> lookahead;
@@ -64,10 +65,10 @@ class LiveEngine {
 
   // The audio thread's side.
 
-  // Writes the next `n` samples of each channel. Events are taken as `Engine::process` takes them.
-  // More than max_block samples at once may be late.
-  void process(std::span<float* const> out, std::size_t n,
-               std::span<const Event> events) noexcept AUDIOGEN_REALTIME;
+  // Writes the next `n` samples of each channel. Events and input are taken as `Engine::process`
+  // takes them. More than max_block samples at once may be late.
+  void process(std::span<float* const> out, std::size_t n, std::span<const Event> events,
+               std::span<const float* const> in = {}) noexcept AUDIOGEN_REALTIME;
 
   // The control side.
 
@@ -87,6 +88,7 @@ class LiveEngine {
   std::size_t lookahead() const noexcept AUDIOGEN_REALTIME { return lookahead_; }
   std::size_t max_block() const noexcept AUDIOGEN_REALTIME { return settings_.max_block; }
   std::size_t n_channels() const noexcept AUDIOGEN_REALTIME { return settings_.n_channels; }
+  std::size_t n_inputs() const noexcept AUDIOGEN_REALTIME { return settings_.n_inputs; }
   bool synchronous() const noexcept AUDIOGEN_REALTIME { return settings_.synchronous; }
 
   // True once all is rendered whose events are known: the next `lookahead` samples won't be late.
@@ -144,6 +146,8 @@ class LiveEngine {
   enum class Output { kPlaying, kFadingOut, kSilent, kFadingIn };
 
   void take_posted() noexcept AUDIOGEN_REALTIME;
+  void take_input(std::span<const float* const> in, std::size_t from,
+                  std::size_t n) noexcept AUDIOGEN_REALTIME;
   void send(Command command) noexcept AUDIOGEN_REALTIME;
   void take_samples(std::span<float* const> out, std::size_t from,
                     std::size_t n) noexcept AUDIOGEN_REALTIME;
@@ -171,6 +175,7 @@ class LiveEngine {
   std::atomic<std::uint64_t> rendered_ = 0;  // samples that the worker has rendered
   // Worker to audio, a ring for each channel; the last one is filled last and tells what is there.
   std::deque<core::Ring<float>> samples_;
+  std::deque<core::Ring<float>> inputs_;  // audio to worker, a ring for each input channel
 
   // The audio thread's.
   std::uint64_t now_ = 0;         // samples that were asked for
@@ -188,8 +193,10 @@ class LiveEngine {
   std::vector<float> block_;   // [n_channels, kRenderBlock]
   std::vector<float> tail_;    // the same, of a player that fades out
   std::vector<float*> block_channels_, tail_channels_;
-  std::array<bool, kParameterCount> turned_{};            // parameters that were ever set,
-  std::array<Meter<float>, kParameterCount> parameters_;  // and to what
+  std::vector<float> input_;  // [n_inputs, kRenderBlock]
+  std::vector<float*> input_channels_;
+  std::array<Meter<bool>, kParameterCount> is_set_;       // parameters that were ever set,
+  std::array<Meter<float>, kParameterCount> parameters_;  // and their values
   std::uint64_t n_transposed_before_ = 0;                 // of former players
   std::uint64_t n_stolen_before_ = 0;
 

@@ -75,14 +75,11 @@ void MidiReader::take(std::uint8_t byte, Sink& sink) noexcept AUDIOGEN_REALTIME 
       control(first, second, sink);
       break;
     case 0xC:
-      programs_[channel] = first;
+      programs_[channel] = last_program_ = first;
       break;
     case 0xD:
-      for (std::size_t i = 0; i < kParameterCount; ++i) {
-        if (kParameters[i].controller != kChannelPressure) continue;
-        const auto parameter = static_cast<Parameter>(i);
-        *sink.next++ = moved(parameter, controlled(parameter, first), sink.offset);
-      }
+      *sink.next++ =
+          moved(Parameter::kVibrato, controlled(Parameter::kVibrato, first), sink.offset);
       break;
     case 0xE: {
       const float wheel = static_cast<float>(first + second * 128 - 8192);
@@ -100,11 +97,15 @@ void MidiReader::note_on(std::size_t channel, std::uint8_t key, std::uint8_t vel
   note_off(channel, key, sink);  // a key that was struck again
   const std::size_t index = channel * kKeys + key;
   // Each note has an id of its own, for the one before of the same key may still sound.
-  n_notes_ = n_notes_ % (0xFFFFFFFFu / held_.size()) + 1;
-  held_[index] =
-      n_notes_ * static_cast<std::uint32_t>(held_.size()) + static_cast<std::uint32_t>(index);
-  *sink.next++ = {sink.offset,        EventKind::kNoteOn,      held_[index],
-                  programs_[channel], static_cast<float>(key), velocity / 127.0f};
+  n_notes_ = n_notes_ % (kFirstId / held_.size() - 1) + 1;
+  held_[index] = kFirstId + n_notes_ * static_cast<std::uint32_t>(held_.size()) +
+                 static_cast<std::uint32_t>(index);
+  *sink.next++ = {sink.offset,
+                  EventKind::kNoteOn,
+                  held_[index],
+                  timbre_of(programs_[channel]),
+                  static_cast<float>(key),
+                  velocity / 127.0f};
 }
 
 void MidiReader::note_off(std::size_t channel, std::uint8_t key,

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/math.h"
+#include "kernels/phase.h"
 
 namespace audiogen::engine {
 
@@ -231,10 +232,7 @@ void NoteFrames::fade_frame() noexcept AUDIOGEN_REALTIME {
   const float part = static_cast<float>(fade_done_) / static_cast<float>(fade_length_ + 1);
   for (std::size_t k = 0; k < next_.offset.size(); ++k) {
     now_.log_magnitude[k] += part * (next_.log_magnitude[k] - now_.log_magnitude[k]);
-    // The shorter way round: frequencies are known up to whole turns.
-    const float half_turns = next_.frequency[k] - now_.frequency[k];
-    const float turns = 0.5f * half_turns;
-    now_.frequency[k] += part * (half_turns - 2.0f * core::round_nearest(turns).value);
+    now_.frequency[k] += part * kernels::wrap_frequency(next_.frequency[k] - now_.frequency[k]);
   }
   if (fade_done_ == fade_length_) {
     // What was just mixed is still to be handed out: keep it, and go on with the other stream.

@@ -1,4 +1,4 @@
-// The one table of what can be turned while an engine plays; every door reads it.
+// The one table of parameters; every front end reads it, so a new row appears in all of them.
 #pragma once
 
 #include <cstddef>
@@ -19,35 +19,53 @@ enum class Parameter : std::uint32_t {
   kExpression,
   kMorph,
   kMorphTimbre,
+  kTemperature,
+  kTopP,
+  kListen,
+  kMonitor,
 };
 
 struct ParameterInfo {
   const char* name;
-  const char* unit;  // empty: a bare number
+  const char* unit;  // empty: dimensionless
   float lowest;
   float highest;
-  float initial;
-  double smoothing_s;  // of a move from one value to another that is heard; 0: at once
-  int controller;      // of MIDI, 0 .. 127; kNoController, kPitchWheel, kChannelPressure
+  float initial;       // an instrument may have its own (`Instrument::initial`)
+  double smoothing_s;  // duration of a change while something sounds; 0: at once
+  int controller;      // MIDI controller, 0 .. 127, or kNoController, kPitchWheel
   const char* help;
 };
 
 inline constexpr int kNoController = -1;
-inline constexpr int kPitchWheel = -2;  // +-2 semitones
-inline constexpr int kChannelPressure = -3;
+inline constexpr int kPitchWheel = -2;  // +-2 semitones unless RPN 0 says otherwise
 
 // In the order of `Parameter`.
 inline constexpr ParameterInfo kParameters[] = {
-    {"volume", "", 0.0f, 1.0f, 1.0f, 0.02, 7, "Loudness; its square is the gain."},
-    {"pan", "", -1.0f, 1.0f, 0.0f, 0.02, 10, "Left to right."},
-    {"spread", "", 0.0f, 1.0f, 0.0f, 0.02, kNoController, "How far apart notes are panned."},
-    {"bend", "semitones", -48.0f, 48.0f, 0.0f, 0.01, kPitchWheel, "Added to all pitches."},
-    {"glide", "s", 0.0f, 10.0f, 0.0f, 0.0, 5, "Time of the way from the last note's pitch."},
-    {"sustain", "", 0.0f, 1.0f, 0.0f, 0.0, 64, "Pedal: from 0.5 on, notes let go sound on."},
-    {"vibrato", "semitones", 0.0f, 2.0f, 0.0f, 0.05, kChannelPressure, "Depth, at 5.5 Hz."},
-    {"expression", "", 0.0f, 1.0f, 1.0f, 0.02, 11, "Swells: a part of the volume."},
-    {"morph", "", 0.0f, 1.0f, 0.0f, 0.03, 1, "From each note's timbre to `morph_timbre`."},
-    {"morph_timbre", "", 0.0f, 4095.0f, 0.0f, 0.0, kNoController, "Where `morph` leads."},
+    {"volume", "", 0.0f, 1.0f, 1.0f, 0.02, 7, "Loudness; the gain is its square."},
+    {"pan", "", -1.0f, 1.0f, 0.0f, 0.02, 10, "Position from left (-1) to right (1)."},
+    {"spread", "", 0.0f, 1.0f, 0.0f, 0.02, kNoController,
+     "Stereo width over which notes are distributed."},
+    {"bend", "semitones", -48.0f, 48.0f, 0.0f, 0.01, kPitchWheel, "Offset of all pitches."},
+    {"glide", "s", 0.0f, 10.0f, 0.0f, 0.0, 5,
+     "Duration of the glide from the pitch of the last note."},
+    {"sustain", "", 0.0f, 1.0f, 0.0f, 0.0, 64,
+     "Sustain pedal: from 0.5, released notes keep sounding."},
+    {"vibrato", "semitones", 0.0f, 2.0f, 0.0f, 0.05, 1,
+     "Vibrato depth at 5.5 Hz; channel pressure moves it, too."},
+    {"expression", "", 0.0f, 1.0f, 1.0f, 0.02, 11,
+     "Expression; the gain is the square of volume times expression."},
+    {"morph", "", 0.0f, 1.0f, 0.0f, 0.03, 16,
+     "Morph from the timbre of a note (0) to morph_timbre (1)."},
+    {"morph_timbre", "", 0.0f, 4095.0f, 0.0f, 0.0, kNoController,
+     "Index of the target timbre of morph."},
+    {"temperature", "", 0.0f, 2.0f, 1.0f, 0.02, kNoController,
+     "Sampling temperature of a SampleRNN; 0 is greedy."},
+    {"top_p", "", 0.01f, 1.0f, 1.0f, 0.0, kNoController,
+     "Probability mass of the nucleus that a SampleRNN samples from."},
+    {"listen", "", 0.0f, 1.0f, 0.0f, 0.0, kNoController,
+     "From 0.5, notes of an unconditional SampleRNN continue the audio input."},
+    {"monitor", "", 0.0f, 1.0f, 0.0f, 0.02, kNoController,
+     "Level of the audio input in the output."},
 };
 
 inline constexpr std::size_t kParameterCount = sizeof(kParameters) / sizeof(kParameters[0]);

@@ -2,7 +2,6 @@
 #include "engine/sample_instrument.h"
 
 #include <algorithm>
-#include <cmath>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -17,14 +16,15 @@ static double sample_rate_of(const SampleSettings& settings) {
 }
 
 static SampleSettings checked(SampleSettings settings) {
-  if (!std::isfinite(settings.temperature) || settings.temperature < 0.0f) {
-    throw std::invalid_argument("temperature=" + std::to_string(settings.temperature) +
-                                " is not 0 or more");
-  }
-  if (!(settings.top_p > 0.0f && settings.top_p <= 1.0f)) {
-    throw std::invalid_argument("top_p=" + std::to_string(settings.top_p) +
-                                " is not above 0 and at most 1");
-  }
+  const auto check = [](Parameter parameter, float value) {
+    const ParameterInfo& row = info(parameter);
+    if (value >= row.lowest && value <= row.highest) return;
+    throw std::invalid_argument(std::string(row.name) + "=" + std::to_string(value) +
+                                " must be from " + std::to_string(row.lowest) + " to " +
+                                std::to_string(row.highest));
+  };
+  check(Parameter::kTemperature, settings.temperature);
+  check(Parameter::kTopP, settings.top_p);
   const std::size_t most = std::max<std::size_t>(1, settings.network->config().n_classes);
   if (settings.n_timbres > most) {
     throw std::invalid_argument("n_timbres=" + std::to_string(settings.n_timbres) +
@@ -34,11 +34,19 @@ static SampleSettings checked(SampleSettings settings) {
 }
 
 SampleInstrument::SampleInstrument(SampleSettings settings)
-    : Instrument(sample_rate_of(settings), settings.pitch_range, settings.n_timbres),
+    : Instrument(sample_rate_of(settings), settings.pitch_range, settings.n_timbres,
+                 settings.programs),
       settings_(checked(std::move(settings))) {}
 
-std::unique_ptr<Voices> SampleInstrument::make_voices(std::size_t n, std::size_t most) const {
-  return std::make_unique<SampleVoices>(settings_, n, most);
+float SampleInstrument::initial(Parameter parameter) const noexcept AUDIOGEN_REALTIME {
+  if (parameter == Parameter::kTemperature) return settings_.temperature;
+  if (parameter == Parameter::kTopP) return settings_.top_p;
+  return Instrument::initial(parameter);
+}
+
+std::unique_ptr<Voices> SampleInstrument::make_voices(std::size_t n, std::size_t max_samples,
+                                                      std::size_t n_inputs) const {
+  return std::make_unique<SampleVoices>(settings_, n, max_samples, n_inputs);
 }
 
 }  // namespace audiogen::engine

@@ -1,4 +1,4 @@
-// A SampleRNN preset: a network, and how its samples are drawn.
+// A SampleRNN preset: a network and its sampling defaults.
 #pragma once
 
 #include <cstddef>
@@ -11,10 +11,11 @@ namespace audiogen::engine {
 
 struct SampleSettings {
   std::shared_ptr<const models::SampleRNNWeights> network;
-  float temperature = 1.0f;
+  float temperature = 1.0f;  // initial values of the parameters of these names
   float top_p = 1.0f;
-  PitchRange pitch_range{-128.0f, 256.0f};  // only a network that is told notes knows pitches
+  PitchRange pitch_range{-128.0f, 256.0f};  // any pitch for a network not conditioned on notes
   std::size_t n_timbres = 1;                // the network's classes, from the first on
+  presets::ProgramTable programs;
 };
 
 class SampleInstrument final : public Instrument {
@@ -24,7 +25,9 @@ class SampleInstrument final : public Instrument {
 
   const SampleSettings& settings() const { return settings_; }
 
-  std::unique_ptr<Voices> make_voices(std::size_t n, std::size_t most) const override;
+  float initial(Parameter parameter) const noexcept AUDIOGEN_REALTIME override;
+  std::unique_ptr<Voices> make_voices(std::size_t n, std::size_t max_samples,
+                                      std::size_t n_inputs) const override;
 
  private:
   SampleSettings settings_;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "core/realtime.h"
@@ -14,7 +15,9 @@ struct Note {
   std::size_t timbre = 0;  // below the instrument's n_timbres
   float pitch = 60.0f;     // MIDI number, within the instrument's range
   float velocity = 1.0f;   // 0 .. 1
-  std::uint64_t seed = 0;  // of all that is random in the note
+  std::uint64_t seed = 0;  // seed of the note's random numbers
+  bool continues = false;  // goes on from what was heard of an input channel,
+  std::size_t input = 0;   // this one
 };
 
 // The sound of one note at a time, at the instrument's sample rate.
@@ -45,7 +48,8 @@ class Voice {
   virtual bool work_ahead() noexcept AUDIOGEN_REALTIME { return false; }
 };
 
-// The voices of an engine, which may do together what takes less time so.
+// The voices of an engine, which may share work. Voices that generate audio sample by sample can
+// listen to an input and continue it.
 class Voices {
  public:
   Voices() = default;
@@ -58,6 +62,20 @@ class Voices {
   // Each active voice will be asked for its next `n` samples, no more than was said when they were
   // made, before anything else happens to it.
   virtual void prepare(std::size_t /*n*/) noexcept AUDIOGEN_REALTIME {}
+
+  // Begins a note with voice `i`.
+  virtual void note_on(std::size_t i, const Note& note) noexcept AUDIOGEN_REALTIME {
+    (*this)[i].note_on(note);
+  }
+
+  // Sampling temperature and nucleus mass of the samples to come.
+  virtual void set_sampling(float /*temperature*/, float /*top_p*/) noexcept AUDIOGEN_REALTIME {}
+
+  // Forgets the input, and hears what follows as this timbre.
+  virtual void start_listening(std::size_t /*timbre*/) noexcept AUDIOGEN_REALTIME {}
+  // The next `n` samples of each input channel, at the instrument's rate.
+  virtual void hear(std::span<const float* const> /*channels*/,
+                    std::size_t /*n*/) noexcept AUDIOGEN_REALTIME {}
 };
 
 // Voices that have nothing to do together, all made alike.

@@ -146,18 +146,4 @@ inline constexpr std::size_t conv_workspace_floats(const ConvShape& s) {
 
 }  // namespace AUDIOGEN_ISA
 
-// A whole layer at once: x [in, T, F] and y [out, T, F] (or [out, 2 T, 2 F] after upsampling) in
-// C order, weight [out, in, 3, 3], bias [out].
-struct ConvImage {
-  std::size_t in_channels;
-  std::size_t out_channels;
-  std::size_t n_frames;
-  std::size_t n_bins;
-  bool upsample;
-  float slope;
-  bool normalise;
-};
-void conv_rows(const ConvImage& image, const float* x, const float* weight, const float* bias,
-               float* y);
-
 }  // namespace audiogen::kernels

@@ -7,7 +7,6 @@
 #include "kernels/conv_rows.h"
 #include "kernels/istft.h"
 #include "kernels/matrix.h"
-#include "kernels/overlap_add.h"
 #include "kernels/phase.h"
 #include "kernels/polar.h"
 #include "kernels/sample_step.h"
@@ -22,7 +21,6 @@
   X(InstantaneousFrequency, instantaneous_frequency) \
   X(Integrate, integrate)                            \
   X(PolarToRectangular, polar_to_rectangular)        \
-  X(OverlapAdd, overlap_add)                         \
   X(Istft, istft)                                    \
   X(PackConv, pack_conv)                             \
   X(ConvRow, conv_row)                               \

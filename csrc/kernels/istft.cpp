@@ -1,4 +1,4 @@
-// Windows and gains of the inverse short-time Fourier transform.
+// Window and gain of the inverse short-time Fourier transform.
 #include "kernels/istft.h"
 
 #include <algorithm>
@@ -14,8 +14,7 @@ static constexpr std::size_t kWidestLanes = 16;
 std::vector<double> hann_window(std::size_t n_fft) {
   std::vector<double> window(n_fft);
   for (std::size_t i = 0; i < n_fft; ++i) {
-    const double s = std::sin(std::numbers::pi * static_cast<double>(i) / n_fft);
-    window[i] = s * s;
+    window[i] = 0.5 - 0.5 * std::cos(2.0 * std::numbers::pi * static_cast<double>(i) / n_fft);
   }
   return window;
 }
@@ -23,7 +22,7 @@ std::vector<double> hann_window(std::size_t n_fft) {
 std::vector<float> window_gain(std::size_t n_fft, std::size_t hop_length, std::size_t n_frames) {
   if (hop_length < 1 || hop_length > n_fft) {
     throw std::invalid_argument("hop_length=" + std::to_string(hop_length) +
-                                " is not between 1 and n_fft=" + std::to_string(n_fft) +
+                                " must be 1 to n_fft=" + std::to_string(n_fft) +
                                 "; a quarter of n_fft is usual");
   }
   const std::vector<double> window = hann_window(n_fft);

@@ -9,7 +9,7 @@
 
 namespace audiogen::kernels {
 
-// What one shape of spectrogram needs beside its data. The only part that allocates.
+// Tables for spectrograms of one shape. Only the constructor allocates.
 class IstftPlan {
  public:
   // Throws std::invalid_argument unless n_fft is a power of two, 16 or more, and
@@ -32,20 +32,21 @@ class IstftPlan {
   std::vector<float> gain_;
 };
 
-// A sample is divided by the sum of squared windows that met there (Griffin and Lim 1984, eq. 6),
-// but by no less than this part of the largest such sum: nearer the ends, where the window alone
-// fades, a division would raise whatever a network left there without bound.
+// Lower bound of the divisor, relative to its maximum. Each sample is divided by the sum of the
+// squared windows that cover it (Griffin and Lim 1984, eq. 6). The sum goes to 0 at the ends of the
+// signal, where an unbounded division would amplify errors of a generated spectrogram without
+// limit. With 1e-3 the first and last n_fft / 15 samples fade at a hop of a quarter of n_fft.
 inline constexpr float kGainFloor = 1e-3f;
 
 // Periodic Hann window, [n_fft].
 std::vector<double> hann_window(std::size_t n_fft);
 
-// 1 / max(sum of squared windows, floor) for each sample of the span.
+// 1 / max(sum of squared windows, kGainFloor * its maximum) for each sample of the span.
 std::vector<float> window_gain(std::size_t n_fft, std::size_t hop_length, std::size_t n_frames);
 
 // spectrum [n_batch, n_frames, n_fft / 2 + 1] complex -> signal [n_batch, span]. The imaginary
-// parts of the first and last bin are not read. `scratch` holds plan.scratch_floats(), aligned to
-// 64 bytes, the widest vector's alignment.
+// parts of the first and last bin are ignored. `scratch` has plan.scratch_floats() floats, aligned
+// to 64 bytes (the widest vector).
 using Istft = void(const IstftPlan& plan, const float* spectrum, float* signal, std::size_t n_batch,
                    float* scratch) noexcept AUDIOGEN_REALTIME;
 

@@ -1,11 +1,12 @@
-// Inverse short-time Fourier transform for one instruction set: each lane transforms its own frame.
+// Inverse short-time Fourier transform, compiled for each instruction set. Each vector lane
+// transforms a frame of its own.
 #include "kernels/istft.h"
 
 #include "kernels/vec.h"
 
 namespace audiogen::kernels::inline AUDIOGEN_ISA {
 
-// rows[l] + i, i < n, for each of kLanes rows -> to[i], one lane a row; null rows give zeros.
+// to[i][l] = rows[l][i] for i < n and each lane l; a null row is zeros.
 static void rows_to_lanes(const float* const* rows, Vec* to, std::size_t n) {
   std::size_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {

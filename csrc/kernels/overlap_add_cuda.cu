@@ -1,4 +1,4 @@
-// Launch of overlap_add: one thread a sample of the result, which gathers its frames.
+// Launch of overlap_add: one thread per sample of the signal, which gathers its frames.
 #include "cuda/audiogen_cuda.h"
 #include "cuda/launch.h"
 #include "kernels/overlap_add.h"
@@ -12,7 +12,6 @@ int audiogen_cuda_overlap_add(const float* frames, const float* window, const fl
   return audiogen::cuda::for_each(n_batch * span, stream, [=] __device__(std::uint64_t i) {
     const std::uint64_t t = i % span;
     const float* item = frames + i / span * n_frames * n_fft;
-    const float sum = audiogen::kernels::overlap_add_at(item, window, t, layout);
-    signal[i] = gain == nullptr ? sum : sum * gain[t];
+    signal[i] = audiogen::kernels::overlap_add_at(item, window, t, layout) * gain[t];
   });
 }

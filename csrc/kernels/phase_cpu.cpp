@@ -5,11 +5,11 @@
 
 namespace audiogen::kernels::inline AUDIOGEN_ISA {
 
-// Columns whose state stays in the first-level cache while rows stream past.
+// Columns that are processed together, so that their state stays in the L1 cache (8 KiB).
 static constexpr std::size_t kChunk = 1024;
 
-// Runs `step(x, a, b)` along time for every column; `a` and `b` are the column's state and `first`
-// sets them from the first frame. Rows are read in the order in which they lie in memory.
+// Runs `step(x, a, b)` along time for every column. `a` and `b` are the column's state, initialised
+// by `first`. Rows are read in memory order.
 template <class First, class Step>
 static void scan(const float* x, float* y, TimeLayout layout, First first, Step step) {
   const auto [n_outer, n_frames, n_inner] = layout;
@@ -18,7 +18,7 @@ static void scan(const float* x, float* y, TimeLayout layout, First first, Step 
   alignas(64) float state_b[kChunk];
   for (std::size_t outer = 0; outer < n_outer; ++outer) {
     const std::size_t block = outer * n_frames * n_inner;
-    if (n_inner < kLanes) {  // time (almost) last: one column at a time, state in registers
+    if (n_inner < kLanes) {  // too narrow for vectors: one column at a time
       for (std::size_t j = 0; j < n_inner; ++j) {
         float a, b;
         const float* from = x + block + j;
@@ -74,7 +74,7 @@ void instantaneous_frequency(const float* phase, float* inst_freq,
       []<class F>(F x, F& previous, F& unused) {
         previous = x;
         unused = F{};
-        return x * kInversePi;
+        return inst_freq_first(x);
       },
       []<class F>(F x, F& previous, F&) { return inst_freq_step(x, previous); });
 }
@@ -82,12 +82,12 @@ void instantaneous_frequency(const float* phase, float* inst_freq,
 void integrate(const float* inst_freq, float* phase, TimeLayout layout) noexcept AUDIOGEN_REALTIME {
   scan(
       inst_freq, phase, layout,
-      []<class F>(F x, F& sum, F& unused) {
-        sum = F{};
+      []<class F>(F x, F& turns, F& unused) {
+        turns = F{};
         unused = F{};
-        return integrate_step(x, sum);
+        return integrate_step(x, turns);
       },
-      []<class F>(F x, F& sum, F&) { return integrate_step(x, sum); });
+      []<class F>(F x, F& turns, F&) { return integrate_step(x, turns); });
 }
 
 }  // namespace audiogen::kernels::inline AUDIOGEN_ISA

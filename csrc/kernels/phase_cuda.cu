@@ -1,6 +1,6 @@
-// Launches of the phase kernels: one thread a value, or a column where time is a recurrence.
+// Launches of the phase kernels: one thread per value, or per column for recurrences along time.
 //
-// Neighbouring threads take neighbouring columns, so each frame is read in one piece.
+// Neighbouring threads process neighbouring columns, so reads of a frame are coalesced.
 #include "cuda/audiogen_cuda.h"
 #include "cuda/launch.h"
 #include "kernels/phase.h"
@@ -32,7 +32,7 @@ struct InstFreqColumn {
   __device__ void operator()(const float* x, float* y, std::uint64_t stride,
                              std::uint64_t n) const {
     float previous = x[0];
-    y[0] = previous * kInversePi;
+    y[0] = inst_freq_first(previous);
     for (std::uint64_t t = 1; t < n; ++t) y[t * stride] = inst_freq_step(x[t * stride], previous);
   }
 };
@@ -40,8 +40,8 @@ struct InstFreqColumn {
 struct IntegrateColumn {
   __device__ void operator()(const float* x, float* y, std::uint64_t stride,
                              std::uint64_t n) const {
-    float phase = 0.0f;
-    for (std::uint64_t t = 0; t < n; ++t) y[t * stride] = integrate_step(x[t * stride], phase);
+    float turns = 0.0f;
+    for (std::uint64_t t = 0; t < n; ++t) y[t * stride] = integrate_step(x[t * stride], turns);
   }
 };
 

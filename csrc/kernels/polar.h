@@ -1,4 +1,4 @@
-// From log magnitude and phase to real and imaginary parts.
+// Log magnitude and phase to real and imaginary part.
 #pragma once
 
 #include <cstddef>
@@ -7,8 +7,8 @@
 
 namespace audiogen::kernels {
 
-// spectrum[2 i], spectrum[2 i + 1] = exp(log_magnitude[i]) times cos, sin of phase[i] (rad,
-// |phase| <= 65536, NaN beyond).
+// spectrum[2 i] and spectrum[2 i + 1] are exp(log_magnitude[i]) times the cosine and the sine of
+// phase[i] in rad; NaN for |phase| > 65536.
 using PolarToRectangular = void(const float* log_magnitude, const float* phase, float* spectrum,
                                 std::size_t n) noexcept AUDIOGEN_REALTIME;
 

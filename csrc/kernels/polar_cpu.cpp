@@ -1,4 +1,4 @@
-// Loop of polar_to_rectangular over an array, for one instruction set.
+// Loop of polar_to_rectangular over an array, compiled for each instruction set.
 #include "kernels/polar.h"
 
 #include "kernels/vec.h"

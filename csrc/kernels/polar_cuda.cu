@@ -1,4 +1,4 @@
-// Launch of polar_to_rectangular: one thread a value.
+// Launch of polar_to_rectangular: one thread per value.
 #include "cuda/audiogen_cuda.h"
 #include "cuda/launch.h"
 #include "kernels/polar.h"

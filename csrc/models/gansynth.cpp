@@ -11,18 +11,14 @@
 
 #include "core/random.h"
 #include "models/carver.h"
-#include "models/weight_reader.h"
 
 namespace audiogen::models {
 namespace {
 
 constexpr std::size_t kMaps = 8;
 constexpr std::size_t kTimeFeatures = 7;
-constexpr std::size_t kMostBlocks = 12;
-constexpr std::size_t kLargest =
-    1 << 16;  // channels, bins, frames: far beyond use, far from overflow
 constexpr std::uint32_t kStreamsPerNote = 32;  // Philox streams that a note may use, one a block
-static_assert(kMostBlocks <= kStreamsPerNote);
+static_assert(GeneratorConfig::kMostBlocks <= kStreamsPerNote);
 
 // [rows, n] with each row padded to `stride` floats.
 core::AlignedFloats padded(const std::vector<float>& values, std::size_t rows, std::size_t n,
@@ -71,43 +67,93 @@ double pixel_norm_of(const float* x, std::size_t n) {
 
 }  // namespace
 
-void GeneratorConfig::check() const {
-  const auto want = [](bool fine, const std::string& what) {
-    if (!fine) throw std::invalid_argument(what);
+std::vector<std::string> GeneratorConfig::faults() const {
+  std::vector<std::string> found;
+  const auto require = [&](bool holds, const std::string& fault) {
+    if (!holds) found.push_back(fault);
   };
-  want(!channels.empty() && channels.size() <= kMostBlocks,
-       "channels has " + std::to_string(channels.size()) + " blocks; 1 to " +
-           std::to_string(kMostBlocks) + " are possible");
-  for (const std::size_t c : channels) {
-    want(c >= 1 && c <= kLargest,
-         "channels has a width of " + std::to_string(c) + "; widths are 1 to 65536");
+  const auto in_range = [](std::size_t n) { return n >= 1 && n <= kLargest; };
+  const std::string range = " must be a whole number from 1 to " + std::to_string(kLargest);
+  require(in_range(latent_size), "latent_size=" + std::to_string(latent_size) + range);
+  require(!channels.empty() && channels.size() <= kMostBlocks,
+          "channels must be a list of 1 to " + std::to_string(kMostBlocks) + " widths; it has " +
+              std::to_string(channels.size()));
+  for (std::size_t i = 0; i < channels.size(); ++i) {
+    require(in_range(channels[i]),
+            "channels[" + std::to_string(i) + "]=" + std::to_string(channels[i]) + range);
   }
-  want(latent_size >= 1 && latent_size <= kLargest,
-       "latent_size=" + std::to_string(latent_size) + " is not 1 to 65536");
-  want(start_frames >= 1 && start_bins >= 1 && start_frames <= kLargest && start_bins <= kLargest &&
-           n_frames() <= kLargest && n_bins() <= kLargest,
-       "start_shape=[" + std::to_string(start_frames) + ", " + std::to_string(start_bins) +
-           "] doubled by each block after the first must stay within 1 to 65536");
-  want(conditioning == Conditioning::kHarmonic || (n_pitches >= 1 && n_pitches <= kLargest),
-       "n_pitches=" + std::to_string(n_pitches) + " is not 1 to 65536");
-  want(std::isfinite(sample_rate) && sample_rate > 0,
-       "sample_rate=" + std::to_string(sample_rate) + " is not a positive number of Hz");
+  const bool doubles = !channels.empty() && channels.size() <= kMostBlocks &&
+                       in_range(start_frames) && in_range(start_bins) && in_range(n_frames()) &&
+                       in_range(n_bins());
+  require(doubles || channels.empty() || channels.size() > kMostBlocks,
+          "start_shape=[" + std::to_string(start_frames) + ", " + std::to_string(start_bins) +
+              "] must stay within 1 to " + std::to_string(kLargest) +
+              " when each block after the first doubles it");
+  const int room = kMostPitches - pitch_min;
+  require(pitch_min >= 0 && room >= 1, "pitch_min=" + std::to_string(pitch_min) +
+                                           " must be a MIDI number from 0 to " +
+                                           std::to_string(kMostPitches - 1));
+  require(
+      pitch_min < 0 || room < 1 || (n_pitches >= 1 && n_pitches <= static_cast<std::size_t>(room)),
+      "n_pitches=" + std::to_string(n_pitches) + " must be 1 to " + std::to_string(room) +
+          ", so that the highest pitch from pitch_min=" + std::to_string(pitch_min) +
+          " on is at most " + std::to_string(kMostPitches - 1));
+  require(std::isfinite(sample_rate) && sample_rate > 0,
+          "sample_rate=" + std::to_string(sample_rate) + " must be a number of Hz above 0");
+  return found;
+}
+
+void GeneratorConfig::check() const {
+  if (const auto found = faults(); !found.empty()) throw std::invalid_argument(found.front());
+}
+
+WeightShapes weight_shapes(const GeneratorConfig& config) {
+  WeightShapes shapes;
+  using Shape = std::vector<std::size_t>;
+  const auto add = [&](const std::string& name, Shape shape) {
+    shapes.emplace(name, std::move(shape));
+  };
+  const std::size_t inputs = config.input_size();
+  for (std::size_t b = 0; b < config.n_blocks(); ++b) {
+    const std::string name = "blocks." + std::to_string(b) + ".";
+    const std::size_t width = config.channels[b];
+    add(name + "conv1.weight", b == 0 ? Shape{width, inputs, config.start_frames, config.start_bins}
+                                      : Shape{width, config.channels[b - 1], 3, 3});
+    add(name + "conv2.weight", {width, width, 3, 3});
+    add(name + "conv1.bias", {width});
+    add(name + "conv2.bias", {width});
+    if (config.conditioning == Conditioning::kOneHot) continue;
+    const std::string conditioning = name + "conditioning.";
+    add(conditioning + "maps.weight", {width, kMaps});
+    add(conditioning + "time.weight", {width, kTimeFeatures});
+    for (const char* style : {"style1", "style2", "noise"}) {
+      const std::size_t rows = std::string_view(style) == "noise" ? width : 2 * width;
+      add(conditioning + style + ".weight", {rows, inputs});
+      add(conditioning + style + ".bias", {rows});
+    }
+  }
+  add("to_rgb.weight", {2, config.channels.back()});
+  add("to_rgb.bias", {2});
+  return shapes;
 }
 
 GeneratorWeights::GeneratorWeights(GeneratorConfig config, const core::FloatArrays& arrays,
                                    Precision precision)
     : config_(std::move(config)), precision_(precision), kernels_(&kernels::kernels()) {
   config_.check();
+  if (precision == Precision::kInt8) {
+    throw std::invalid_argument(
+        "precision='int8' is not supported by GANSynth presets; use 'float32' or 'bfloat16'");
+  }
   const bool bfloat16 = precision == Precision::kBFloat16;
   if (bfloat16 && std::string_view(kernels_->isa) != "avx512_bf16") {
     throw std::invalid_argument(
-        "precision='bfloat16' needs a CPU with AVX-512 BF16, and kernels "
-        "for it; these are for " +
+        "precision='bfloat16' needs a CPU with AVX-512 BF16; the kernels in use are " +
         std::string(kernels_->isa) + "; use 'float32'");
   }
   const bool harmonic = config_.conditioning == Conditioning::kHarmonic;
   const std::size_t inputs = config_.input_size();
-  WeightReader reader(arrays);
+  const WeightReader reader(weight_shapes(config_), arrays);
   for (std::size_t b = 0; b < config_.n_blocks(); ++b) {
     Block& block = blocks_.emplace_back();
     const std::string name = "blocks." + std::to_string(b) + ".";
@@ -122,26 +168,26 @@ GeneratorWeights::GeneratorWeights(GeneratorConfig config, const core::FloatArra
     };
     if (b == 0) {
       const std::size_t pixels = n_frames * n_bins;
-      const auto& dense = reader.take(name + "conv1.weight", {width, inputs, n_frames, n_bins});
+      const auto& dense = reader.take(name + "conv1.weight");
       block.conv1 = padded_transpose(dense, inputs * pixels, width, stride);
     } else {
       const std::size_t below = config_.channels[b - 1];
       block.shape1 = {below, width, n_bins / 2, true, bfloat16};
-      block.conv1 = pack(block.shape1, reader.take(name + "conv1.weight", {width, below, 3, 3}));
+      block.conv1 = pack(block.shape1, reader.take(name + "conv1.weight"));
     }
-    block.conv2 = pack(block.shape2, reader.take(name + "conv2.weight", {width, width, 3, 3}));
-    block.bias2 = padded(reader.take(name + "conv2.bias", {width}), 1, width, stride);
-    const auto& bias1 = reader.take(name + "conv1.bias", {width});
+    block.conv2 = pack(block.shape2, reader.take(name + "conv2.weight"));
+    block.bias2 = padded(reader.take(name + "conv2.bias"), 1, width, stride);
+    const auto& bias1 = reader.take(name + "conv1.bias");
     block.row_bias1 = core::AlignedFloats(n_frames * stride);
     for (std::size_t t = 0; t < n_frames; ++t) {
       std::copy_n(bias1.data(), width, block.row_bias1.data() + t * stride);
     }
     if (!harmonic) continue;
 
-    const std::string told = name + "conditioning.";
-    const auto& maps = reader.take(told + "maps.weight", {width, kMaps});
+    const std::string conditioning = name + "conditioning.";
+    const auto& maps = reader.take(conditioning + "maps.weight");
     block.maps = padded_transpose(maps, kMaps, width, stride);
-    const auto& time = reader.take(told + "time.weight", {width, kTimeFeatures});
+    const auto& time = reader.take(conditioning + "time.weight");
     for (std::size_t t = 0; t < n_frames; ++t) {
       double features[kTimeFeatures];
       time_features(config_, n_frames, t, features);
@@ -157,8 +203,8 @@ GeneratorWeights::GeneratorWeights(GeneratorConfig config, const core::FloatArra
     std::size_t at = 0;
     for (const char* style : {"style1", "style2", "noise"}) {
       const std::size_t n_parts = std::string_view(style) == "noise" ? 1 : 2;
-      const auto& weight = reader.take(told + style + ".weight", {n_parts * width, inputs});
-      const auto& bias = reader.take(told + style + ".bias", {n_parts * width});
+      const auto& weight = reader.take(conditioning + style + ".weight");
+      const auto& bias = reader.take(conditioning + style + ".bias");
       for (std::size_t part = 0; part < n_parts; ++part, at += stride) {
         const bool is_scale = n_parts == 2 && part == 0;
         for (std::size_t c = 0; c < width; ++c) {
@@ -172,11 +218,10 @@ GeneratorWeights::GeneratorWeights(GeneratorConfig config, const core::FloatArra
     }
   }
   const Block& last = blocks_.back();
-  const auto& image = reader.take("to_rgb.weight", {2, last.width});
+  const auto& image = reader.take("to_rgb.weight");
   image_weight_ = padded(image, 2, last.width, last.stride);
-  const auto& image_bias = reader.take("to_rgb.bias", {2});
+  const auto& image_bias = reader.take("to_rgb.bias");
   std::copy_n(image_bias.data(), 2, image_bias_);
-  reader.finish();
 }
 
 FrameStream::FrameStream(std::shared_ptr<const GeneratorWeights> weights)

@@ -18,15 +18,20 @@
 #include "core/safetensors.h"
 #include "kernels/conv_rows.h"
 #include "kernels/dispatch.h"
+#include "models/precision.h"
+#include "models/weights.h"
 
 namespace audiogen::models {
 
 enum class Conditioning { kOneHot, kHarmonic };
 
-enum class Precision { kFloat32, kBFloat16 };
-
-// Sizes of a generator, as the Python class of this name has them.
+// Sizes of a generator: the table [generator] of a preset, and `GeneratorConfig` of
+// audiogen/models/config.py.
 struct GeneratorConfig {
+  // Limits, far beyond use and far from overflow.
+  static constexpr std::size_t kMostBlocks = 12, kLargest = 1 << 16;
+  static constexpr int kMostPitches = 128;  // of MIDI
+
   Conditioning conditioning = Conditioning::kOneHot;
   std::size_t latent_size = 256;
   std::vector<std::size_t> channels = {256, 256, 256, 256, 128, 64, 32};
@@ -46,16 +51,24 @@ struct GeneratorConfig {
     return latent_size + (conditioning == Conditioning::kOneHot ? n_pitches : 1);
   }
 
-  // Throws std::invalid_argument if a size is out of range.
+  bool operator==(const GeneratorConfig& other) const = default;
+
+  // One message for each size that is out of range, which begins with its name.
+  std::vector<std::string> faults() const;
+  // Throws std::invalid_argument with the first of `faults`.
   void check() const;
 };
+
+// Names and shapes of the tensors that `GeneratorWeights` takes: what `export_weights` of
+// audiogen/models/gansynth.py writes.
+WeightShapes weight_shapes(const GeneratorConfig& config);
 
 // What a generator has learned, in the form the kernels read. Immutable, so streams on any number
 // of threads share one.
 class GeneratorWeights {
  public:
-  // Throws std::invalid_argument for a bad config or a precision that this CPU hasn't, and
-  // core::FormatError for a weight that is missing, unknown, of the wrong shape or not finite.
+  // Throws std::invalid_argument for a config out of range or a precision that the generator or
+  // this CPU does not support, and core::FormatError with the first of `weight_faults`.
   GeneratorWeights(GeneratorConfig config, const core::FloatArrays& arrays,
                    Precision precision = Precision::kFloat32);
 

@@ -15,7 +15,6 @@
 #include "core/random.h"
 #include "kernels/conv_rows.h"
 #include "models/carver.h"
-#include "models/weight_reader.h"
 
 #if defined(__SSE2__)
 #include <immintrin.h>
@@ -24,9 +23,8 @@
 namespace audiogen::models {
 namespace {
 
-constexpr std::size_t kLargest = 1 << 16;  // sizes: far beyond use, far from overflow
-constexpr double kMu = 255.0;              // of ITU-T G.711, for any number of levels
-constexpr double kDcCorner = 10.0;         // Hz
+constexpr double kMu = 255.0;       // of ITU-T G.711, for any number of levels
+constexpr double kDcCorner = 10.0;  // Hz
 
 // Of audiogen/representation/note_features.py.
 constexpr std::size_t kHarmonics = 12;
@@ -132,38 +130,91 @@ std::size_t SampleRNNConfig::ratio(std::size_t tier) const {
   return frame_sizes[tier] / (tier + 1 < n_tiers() ? frame_sizes[tier + 1] : 1);
 }
 
-void SampleRNNConfig::check() const {
-  const auto want = [](bool fine, const std::string& what) {
-    if (!fine) throw std::invalid_argument(what);
+std::vector<std::string> SampleRNNConfig::faults() const {
+  std::vector<std::string> found;
+  const auto require = [&](bool holds, const std::string& fault) {
+    if (!holds) found.push_back(fault);
+  };
+  const auto whole = [&](const char* name, std::size_t value, std::size_t most) {
+    require(value >= 1 && value <= most, std::string(name) + "=" + std::to_string(value) +
+                                             " must be a whole number from 1 to " +
+                                             std::to_string(most));
   };
   std::string sizes;
-  bool falling = !frame_sizes.empty() && frame_sizes.size() <= 16;
+  bool falling = !frame_sizes.empty() && frame_sizes.size() <= kMostTiers;
   for (std::size_t i = 0; i < frame_sizes.size(); ++i) {
     sizes += (i ? ", " : "") + std::to_string(frame_sizes[i]);
     falling = falling && frame_sizes[i] >= 1 && frame_sizes[i] <= kLargest &&
               (i == 0 ||
                (frame_sizes[i] < frame_sizes[i - 1] && frame_sizes[i - 1] % frame_sizes[i] == 0));
   }
-  want(falling, "frame_sizes=[" + sizes +
-                    "] must fall, each a multiple of the next and within 1 to 65536, as [8, 2]");
-  const auto within = [&](const char* name, std::size_t value, std::size_t most) {
-    want(value >= 1 && value <= most,
-         std::string(name) + "=" + std::to_string(value) + " is not 1 to " + std::to_string(most));
+  require(falling, "frame_sizes=[" + sizes + "] must be 1 to " + std::to_string(kMostTiers) +
+                       " sizes that fall, each a multiple of the next, such as [8, 2]");
+  whole("dim", dim, kLargest);
+  whole("n_rnn", n_rnn, kMostLayers);
+  whole("embedding_size", embedding_size, kLargest);
+  require((q_levels >= 2 && q_levels <= 256) || q_levels == 65536,
+          "q_levels=" + std::to_string(q_levels) + " must be 2 to 256, or 65536");
+  if (conditioning == Conditioning::kNone) {
+    require(n_classes == 0, "n_classes=" + std::to_string(n_classes) +
+                                " is not supported by conditioning='none'; use 0");
+  } else {
+    const bool by_class = conditioning == Conditioning::kClass;
+    require(n_classes >= (by_class ? 2 : 1) && n_classes <= kLargest,
+            "n_classes=" + std::to_string(n_classes) + " must be " + (by_class ? "2" : "1") +
+                " to " + std::to_string(kLargest) +
+                " with conditioning=" + (by_class ? "'class'" : "'note'"));
+  }
+  require(std::isfinite(sample_rate) && sample_rate > 2.0 * std::numbers::pi * kDcCorner,
+          "sample_rate=" + std::to_string(sample_rate) + " must be a number of Hz above 63");
+  return found;
+}
+
+void SampleRNNConfig::check() const {
+  if (const auto found = faults(); !found.empty()) throw std::invalid_argument(found.front());
+}
+
+WeightShapes weight_shapes(const SampleRNNConfig& config) {
+  WeightShapes shapes;
+  using Shape = std::vector<std::size_t>;
+  const auto add = [&](const std::string& name, Shape shape) {
+    shapes.emplace(name, std::move(shape));
   };
-  within("dim", dim, kLargest);
-  within("n_rnn", n_rnn, 64);
-  within("embedding_size", embedding_size, kLargest);
-  want((q_levels >= 2 && q_levels <= 256) || q_levels == 65536,
-       "q_levels=" + std::to_string(q_levels) + " must be 2 to 256, or 65536");
-  const std::size_t least = conditioning == Conditioning::kNone    ? 0
-                            : conditioning == Conditioning::kClass ? 2
-                                                                   : 1;
-  want(n_classes >= least && n_classes <= kLargest &&
-           (conditioning != Conditioning::kNone || n_classes == 0),
-       "n_classes=" + std::to_string(n_classes) + " doesn't go with this conditioning; use " +
-           (conditioning == Conditioning::kNone ? "0" : std::to_string(least) + " to 65536"));
-  want(std::isfinite(sample_rate) && sample_rate > 2.0 * std::numbers::pi * kDcCorner,
-       "sample_rate=" + std::to_string(sample_rate) + " is not a rate above 63 Hz");
+  const std::size_t dim = config.dim, gates = config.n_gates() * dim;
+  const std::size_t n_features = config.n_features(), n_levels = config.n_levels();
+  const auto linear = [&](const std::string& name, std::size_t n_out, std::size_t n_in) {
+    add(name + ".weight", {n_out, n_in});
+    add(name + ".bias", {n_out});
+  };
+  for (std::size_t t = 0; t < config.n_tiers(); ++t) {
+    const std::string tier = "tiers." + std::to_string(t) + ".";
+    const std::size_t frame = config.frame_sizes[t];
+    if (t > 0) {
+      linear(tier + "input", dim, frame);
+      if (n_features > 0) add(tier + "features.weight", {dim, n_features});
+    }
+    for (std::size_t l = 0; l < config.n_rnn; ++l) {
+      const std::string layer = std::to_string(l);
+      linear(tier + "ih." + layer, gates, t == 0 && l == 0 ? frame + n_features : dim);
+      linear(tier + "hh." + layer, gates, dim);
+    }
+    const std::size_t n_states = config.rnn == SampleRNNConfig::Rnn::kLstm ? 2 : 1;
+    add(tier + "h0", {n_states * config.n_rnn, dim});
+    linear(tier + "upsample", config.ratio(t) * dim, dim);
+  }
+  add("sample.embedding", {n_levels, config.embedding_size});
+  add("sample.layer1.weight", {dim, config.window() * config.embedding_size});
+  if (n_features > 0) add("sample.features.weight", {dim, n_features});
+  linear("sample.layer2", dim, dim);
+  linear("sample.layer3", dim, dim);
+  linear("sample.output", n_levels, dim);
+  if (config.two_bytes()) {
+    add("sample.embedding_low", {n_levels, config.embedding_size});
+    linear("sample.layer3_low", dim, dim);
+    linear("sample.output_low", n_levels, dim);
+    add("sample.upper", {n_levels, dim});
+  }
+  return shapes;
 }
 
 // ---- Weights ----
@@ -173,7 +224,7 @@ SampleRNNWeights::SampleRNNWeights(SampleRNNConfig config, const core::FloatArra
     : config_(std::move(config)), precision_(precision), kernels_(&kernels::kernels()) {
   config_.check();
   const std::size_t dim = config_.dim, gates = config_.n_gates() * dim;
-  const std::size_t n_told = config_.n_features(), n_levels = config_.n_levels();
+  const std::size_t n_features = config_.n_features(), n_levels = config_.n_levels();
   const auto matrix = [&](std::size_t rows, const std::vector<float>& weight,
                           const std::vector<float>& bias, kernels::MatrixShape shape = {}) {
     shape.rows = rows;
@@ -187,9 +238,9 @@ SampleRNNWeights::SampleRNNWeights(SampleRNNConfig config, const core::FloatArra
   // What rounding a state costs adds up in the recurrence, but little of it where several tiers
   // share the work (docs/decisions.md).
   const bool fine = precision_ != Precision::kFloat32 && config_.n_tiers() == 1;
-  WeightReader reader(arrays);
-  const Wide layer2(dim, dim, reader.take("sample.layer2.weight", {dim, dim}));
-  const auto& bias2 = reader.take("sample.layer2.bias", {dim});
+  const WeightReader reader(weight_shapes(config_), arrays);
+  const Wide layer2(dim, dim, reader.take("sample.layer2.weight"));
+  const auto& bias2 = reader.take("sample.layer2.bias");
 
   for (std::size_t t = 0; t < config_.n_tiers(); ++t) {
     Tier& tier = tiers_.emplace_back();
@@ -198,31 +249,31 @@ SampleRNNWeights::SampleRNNWeights(SampleRNNConfig config, const core::FloatArra
     for (std::size_t l = 0; l < config_.n_rnn; ++l) {
       Layer& layer = tier.layers.emplace_back();
       const std::string end = "." + std::to_string(l) + ".";
-      const auto& ih_bias = reader.take(name + "ih" + end + "bias", {gates});
+      const auto& ih_bias = reader.take(name + "ih" + end + "bias");
       if (t == 0 && l == 0) {
-        const std::size_t n_in = frame + n_told;
-        Wide ih(gates, n_in, reader.take(name + "ih" + end + "weight", {gates, n_in}));
+        const std::size_t n_in = frame + n_features;
+        Wide ih(gates, n_in, reader.take(name + "ih" + end + "weight"));
         tier.direct = padded_transpose(ih);
         tier.bias = core::AlignedFloats(kernels::round_up(gates, 16));
         std::copy(ih_bias.begin(), ih_bias.end(), tier.bias.data());
       } else {
-        const auto& weight = reader.take(name + "ih" + end + "weight", {gates, dim});
+        const auto& weight = reader.take(name + "ih" + end + "weight");
         if (l > 0) {
           layer.input = matrix(gates, weight, ih_bias);
         } else {
           const Wide ih(gates, dim, weight);
-          const auto& input = reader.take(name + "input.weight", {dim, frame});
-          const auto& bias = reader.take(name + "input.bias", {dim});
+          const auto& input = reader.take(name + "input.weight");
+          const auto& bias = reader.take(name + "input.bias");
           layer.input = matrix(gates, weight, rounded(affine(*kernels_, ih, bias, ih_bias)));
-          Wide direct(dim, frame + n_told);
+          Wide direct(dim, frame + n_features);
           for (std::size_t r = 0; r < dim; ++r) {
             for (std::size_t c = 0; c < frame; ++c) direct.at(r, c) = input[r * frame + c];
           }
-          if (n_told) {
-            const auto& told = reader.take(name + "features.weight", {dim, n_told});
+          if (n_features) {
+            const auto& features = reader.take(name + "features.weight");
             for (std::size_t r = 0; r < dim; ++r) {
-              for (std::size_t c = 0; c < n_told; ++c) {
-                direct.at(r, frame + c) = told[r * n_told + c];
+              for (std::size_t c = 0; c < n_features; ++c) {
+                direct.at(r, frame + c) = features[r * n_features + c];
               }
             }
           }
@@ -230,15 +281,12 @@ SampleRNNWeights::SampleRNNWeights(SampleRNNConfig config, const core::FloatArra
           tier.direct = padded_transpose(folded);
         }
       }
-      layer.recurrent =
-          matrix(gates, reader.take(name + "hh" + end + "weight", {gates, dim}),
-                 reader.take(name + "hh" + end + "bias", {gates}), {.parts = fine ? 2u : 1u});
+      layer.recurrent = matrix(gates, reader.take(name + "hh" + end + "weight"),
+                               reader.take(name + "hh" + end + "bias"), {.parts = fine ? 2u : 1u});
     }
-    const std::size_t n_states =
-        config_.n_rnn * (config_.rnn == SampleRNNConfig::Rnn::kLstm ? 2 : 1);
-    tier.h0 = reader.take(name + "h0", {n_states, dim});
-    const auto& up = reader.take(name + "upsample.weight", {ratio * dim, dim});
-    const auto& up_bias = reader.take(name + "upsample.bias", {ratio * dim});
+    tier.h0 = reader.take(name + "h0");
+    const auto& up = reader.take(name + "upsample.weight");
+    const auto& up_bias = reader.take(name + "upsample.bias");
     if (t + 1 < config_.n_tiers()) {
       tier.upsample = matrix(ratio * dim, up, up_bias);
       continue;
@@ -260,13 +308,13 @@ SampleRNNWeights::SampleRNNWeights(SampleRNNConfig config, const core::FloatArra
   }
 
   const std::size_t window = config_.window(), size = config_.embedding_size;
-  const auto& layer1 = reader.take("sample.layer1.weight", {dim, window * size});
+  const auto& layer1 = reader.take("sample.layer1.weight");
   std::vector<std::string> embeddings = {"sample.embedding"};
   if (config_.two_bytes()) embeddings.push_back("sample.embedding_low");
   const std::size_t stride = kernels::round_up(dim, 16), n_bytes = embeddings.size();
   tables_ = core::AlignedFloats(window * n_bytes * n_levels * stride);
   for (std::size_t b = 0; b < n_bytes; ++b) {
-    const auto& embedding = reader.take(embeddings[b], {n_levels, size});
+    const auto& embedding = reader.take(embeddings[b]);
     Wide turned(size, n_levels);
     for (std::size_t k = 0; k < n_levels; ++k) {
       for (std::size_t e = 0; e < size; ++e) turned.at(e, k) = embedding[k * size + e];
@@ -283,30 +331,29 @@ SampleRNNWeights::SampleRNNWeights(SampleRNNConfig config, const core::FloatArra
       std::copy_n(rows.data(), rows.size(), tables_.data() + (w * n_bytes + b) * n_levels * stride);
     }
   }
-  if (n_told) {
-    const Wide told(dim, n_told, reader.take("sample.features.weight", {dim, n_told}));
-    Wide folded = product(*kernels_, layer2, told);
+  if (n_features) {
+    const Wide features(dim, n_features, reader.take("sample.features.weight"));
+    Wide folded = product(*kernels_, layer2, features);
     features_ = padded_transpose(folded);
   }
-  std::vector<float> weight = reader.take("sample.layer3.weight", {dim, dim});
-  std::vector<float> bias = reader.take("sample.layer3.bias", {dim});
+  std::vector<float> weight = reader.take("sample.layer3.weight");
+  std::vector<float> bias = reader.take("sample.layer3.bias");
   if (config_.two_bytes()) {
-    const auto& low = reader.take("sample.layer3_low.weight", {dim, dim});
-    const auto& low_bias = reader.take("sample.layer3_low.bias", {dim});
+    const auto& low = reader.take("sample.layer3_low.weight");
+    const auto& low_bias = reader.take("sample.layer3_low.bias");
     weight.insert(weight.end(), low.begin(), low.end());
     bias.insert(bias.end(), low_bias.begin(), low_bias.end());
-    const auto& upper = reader.take("sample.upper", {n_levels, dim});
+    const auto& upper = reader.take("sample.upper");
     upper_ = core::AlignedFloats(n_levels * stride);
     for (std::size_t k = 0; k < n_levels; ++k) {
       std::copy_n(upper.data() + k * dim, dim, upper_.data() + k * stride);
     }
-    output_low_ = matrix(n_levels, reader.take("sample.output_low.weight", {n_levels, dim}),
-                         reader.take("sample.output_low.bias", {n_levels}), {.rectified = true});
+    output_low_ = matrix(n_levels, reader.take("sample.output_low.weight"),
+                         reader.take("sample.output_low.bias"), {.rectified = true});
   }
   hidden_ = matrix(bias.size(), weight, bias, {.rectified = true});
-  output_ = matrix(n_levels, reader.take("sample.output.weight", {n_levels, dim}),
-                   reader.take("sample.output.bias", {n_levels}), {.rectified = true});
-  reader.finish();
+  output_ = matrix(n_levels, reader.take("sample.output.weight"), reader.take("sample.output.bias"),
+                   {.rectified = true});
   samples_.resize(config_.q_levels);
   for (std::size_t k = 0; k < samples_.size(); ++k) samples_[k] = sample_of(k, config_);
 }
@@ -383,8 +430,9 @@ class SampleStream::Helper {
 SampleStream::SampleStream(std::shared_ptr<const SampleRNNWeights> weights, std::size_t n_streams,
                            std::size_t n_threads)
     : weights_(std::move(weights)) {
-  if (n_streams < 1 || n_streams > kLargest) {
-    throw std::invalid_argument("n_streams=" + std::to_string(n_streams) + " is not 1 to 65536");
+  if (n_streams < 1 || n_streams > SampleRNNConfig::kLargest) {
+    throw std::invalid_argument("n_streams=" + std::to_string(n_streams) +
+                                " must be a whole number from 1 to 65536");
   }
   if (n_threads < 1 || n_threads > 2) {
     throw std::invalid_argument("n_threads=" + std::to_string(n_threads) + " is not 1 or 2");
@@ -439,6 +487,7 @@ SampleStream::SampleStream(std::shared_ptr<const SampleRNNWeights> weights, std:
   all_.resize(n_streams);
   std::iota(all_.begin(), all_.end(), std::size_t{0});
   rows_of_all_.resize(n_streams);
+  given_of_all_.resize(n_streams);
   stepping_.resize(n_streams);
   drawn_.resize(n_streams);
   if (n_threads == 2) helper_ = std::make_unique<Helper>();
@@ -461,6 +510,19 @@ SampleStream& SampleStream::operator=(const SampleStream& other) {
 SampleStream::SampleStream(SampleStream&&) noexcept = default;
 SampleStream& SampleStream::operator=(SampleStream&&) noexcept = default;
 SampleStream::~SampleStream() = default;
+
+std::int32_t level_of(const SampleRNNConfig& config, double sample) noexcept AUDIOGEN_REALTIME {
+  const double n = static_cast<double>(config.q_levels);
+  const double x = std::clamp(sample, -1.0, 1.0);
+  double level = 0.0;
+  if (config.quantisation == SampleRNNConfig::Quantisation::kLinear) {
+    level = std::floor(0.5 * n * x + 0.5) + static_cast<double>(config.q_levels / 2);
+  } else {
+    const double compressed = std::log1p(kMu * std::abs(x)) / std::log1p(kMu);
+    level = std::floor(0.5 * (std::copysign(compressed, x) + 1.0) * (n - 1.0) + 0.5);
+  }
+  return static_cast<std::int32_t>(std::clamp(level, 0.0, n - 1.0));
+}
 
 void SampleStream::reset(std::uint64_t seed,
                          std::uint32_t first_stream) noexcept AUDIOGEN_REALTIME {
@@ -511,7 +573,25 @@ std::uint64_t SampleStream::position(std::size_t stream) const noexcept AUDIOGEN
 }
 
 void SampleStream::feed(const std::int32_t* levels, std::size_t n) noexcept AUDIOGEN_REALTIME {
-  run({.streams = all_, .n = n, .given = levels, .sampling = {}});
+  run({.streams = all_, .n = n, .given = rows_of(levels, n), .sampling = {}});
+}
+
+void SampleStream::feed(std::span<const std::size_t> streams,
+                        std::span<const std::int32_t* const> levels,
+                        std::size_t n) noexcept AUDIOGEN_REALTIME {
+  run({.streams = streams, .n = n, .given = levels, .sampling = {}});
+}
+
+std::span<const std::int32_t* const> SampleStream::rows_of(
+    const std::int32_t* levels, std::size_t n) noexcept AUDIOGEN_REALTIME {
+  for (const std::size_t s : all_) given_of_all_[s] = levels + s * n;
+  return given_of_all_;
+}
+
+void SampleStream::copy_state(std::size_t from, std::size_t to) noexcept AUDIOGEN_REALTIME {
+  voices_[to] = voices_[from];
+  std::copy_n(state(from), stream_floats_, state(to));
+  for (std::size_t i = 0; i < history_size_; ++i) past(to, i) = past(from, i);
 }
 
 void SampleStream::process(float* samples, std::size_t n,
@@ -536,7 +616,7 @@ void SampleStream::draw(std::int32_t* levels, float* samples, std::size_t n,
 
 void SampleStream::logits(const std::int32_t* levels, std::size_t n,
                           float* logits) noexcept AUDIOGEN_REALTIME {
-  run({.streams = all_, .n = n, .given = levels, .logits = logits, .sampling = {}});
+  run({.streams = all_, .n = n, .given = rows_of(levels, n), .logits = logits, .sampling = {}});
 }
 
 void SampleStream::run(const Run& run) noexcept AUDIOGEN_REALTIME {
@@ -555,10 +635,8 @@ void SampleStream::run(const Run& run) noexcept AUDIOGEN_REALTIME {
       step_tier(t);
       upsample(t);
     }
-    if (run.given) {
-      for (const std::size_t s : run.streams) drawn_[s] = run.given[s * run.n + i];
-    }
-    if (!run.given || run.logits) step_samples(run, i);
+    for (std::size_t c = 0; c < run.given.size(); ++c) drawn_[run.streams[c]] = run.given[c][i];
+    if (run.given.empty() || run.logits) step_samples(run, i);
     for (std::size_t c = 0; c < run.streams.size(); ++c) {
       const std::size_t s = run.streams[c];
       Voice& voice = voices_[s];
@@ -733,7 +811,7 @@ void SampleStream::step_samples(const Run& run, std::size_t i) noexcept AUDIOGEN
     targets_[c] = logits_ + s * logits_stride_;
   }
   multiply(w.output_, n_columns, n_bytes == 2 ? w.output_low_ : w.hidden_);
-  for (std::size_t c = 0; c < n_columns && !run.given; ++c) {
+  for (std::size_t c = 0; c < n_columns && run.given.empty(); ++c) {
     const std::size_t s = run.streams[c];
     drawn_[s] = draw_one(targets_[c], run, i, s, voices_[s].position * n_bytes);
   }
@@ -741,7 +819,7 @@ void SampleStream::step_samples(const Run& run, std::size_t i) noexcept AUDIOGEN
     for (std::size_t c = 0; c < n_columns; ++c) {
       const std::size_t s = run.streams[c];
       float* low = hidden_ + s * hidden_stride_ + dim;
-      const auto upper = static_cast<std::size_t>(run.given ? drawn_[s] >> 8 : drawn_[s]);
+      const auto upper = static_cast<std::size_t>(run.given.empty() ? drawn_[s] : drawn_[s] >> 8);
       rows_[0] = low;
       rows_[1] = w.upper_.data() + upper * stride;
       w.kernels_->add_rows(rows_.data(), 2, dim, low);
@@ -749,7 +827,7 @@ void SampleStream::step_samples(const Run& run, std::size_t i) noexcept AUDIOGEN
       targets_[c] = logits_ + s * logits_stride_ + n_levels;
     }
     multiply(w.output_low_, n_columns, w.hidden_);
-    for (std::size_t c = 0; c < n_columns && !run.given; ++c) {
+    for (std::size_t c = 0; c < n_columns && run.given.empty(); ++c) {
       const std::size_t s = run.streams[c];
       drawn_[s] = drawn_[s] * 256 + draw_one(targets_[c], run, i, s, voices_[s].position * 2 + 1);
     }

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "core/aligned_floats.h"
@@ -21,11 +22,16 @@
 #include "kernels/dispatch.h"
 #include "kernels/matrix.h"
 #include "kernels/sample_step.h"
+#include "models/weights.h"
 
 namespace audiogen::models {
 
-// Sizes of a SampleRNN, as the Python class of this name has them.
+// Sizes of a SampleRNN: the table [samplernn] of a preset, and `SampleRNNConfig` of
+// audiogen/models/config.py.
 struct SampleRNNConfig {
+  // Limits, far beyond use and far from overflow.
+  static constexpr std::size_t kMostTiers = 16, kMostLayers = 64, kLargest = 1 << 16;
+
   enum class Rnn { kGru, kLstm };
   enum class Quantisation { kLinear, kMuLaw };
   enum class Conditioning { kNone, kClass, kNote };
@@ -46,13 +52,21 @@ struct SampleRNNConfig {
   std::size_t n_levels() const { return two_bytes() ? 256 : q_levels; }  // of one softmax
   std::size_t n_logits() const { return two_bytes() ? 512 : q_levels; }  // of a sample
   std::size_t n_gates() const { return rnn == Rnn::kGru ? 3 : 4; }
-  std::size_t n_features() const;                            // told to each tier from outside
+  std::size_t n_features() const;                            // conditioning inputs of each tier
   std::size_t ratio(std::size_t tier) const;                 // vectors that a step makes for below
   std::size_t window() const { return frame_sizes.back(); }  // samples looked back at
 
-  // Throws std::invalid_argument if a size is out of range.
+  bool operator==(const SampleRNNConfig& other) const = default;
+
+  // One message for each size that is out of range, which begins with its name.
+  std::vector<std::string> faults() const;
+  // Throws std::invalid_argument with the first of `faults`.
   void check() const;
 };
+
+// Names and shapes of the tensors that `SampleRNNWeights` takes: what `export_weights` of
+// audiogen/models/samplernn.py writes.
+WeightShapes weight_shapes(const SampleRNNConfig& config);
 
 // What a SampleRNN has learned, in the form the kernels read. Immutable, so streams on any number
 // of threads share one.
@@ -60,8 +74,8 @@ class SampleRNNWeights {
  public:
   using Precision = kernels::MatrixForm;  // kFloat32, kBFloat16 or kInt8
 
-  // Throws std::invalid_argument for a bad config, and core::FormatError for a weight that is
-  // missing, unknown, of the wrong shape or not finite. Every precision runs on every CPU.
+  // Throws std::invalid_argument for a config out of range, and core::FormatError with the first of
+  // `weight_faults`. Every precision runs on every CPU.
   SampleRNNWeights(SampleRNNConfig config, const core::FloatArrays& arrays,
                    Precision precision = Precision::kFloat32);
 
@@ -103,6 +117,10 @@ struct SampleNote {
   std::size_t index = 0;  // class
 };
 
+// The level nearest to a sample, whose full scale is 1. The same as `quantise` of
+// audiogen/representation/levels.py.
+std::int32_t level_of(const SampleRNNConfig& config, double sample) noexcept AUDIOGEN_REALTIME;
+
 // How levels are drawn.
 struct Sampling {
   std::span<const float> temperature;  // one number, or one for each sample; 0: the likeliest
@@ -143,6 +161,19 @@ class SampleStream {
 
   // Puts given levels, [n_streams, n], where drawn ones would be.
   void feed(const std::int32_t* levels, std::size_t n) noexcept AUDIOGEN_REALTIME;
+  // The same for some streams, none of them twice, n levels for each.
+  void feed(std::span<const std::size_t> streams, std::span<const std::int32_t* const> levels,
+            std::size_t n) noexcept AUDIOGEN_REALTIME;
+
+  // Takes a stream to the state of another; its random numbers stay its own.
+  void copy_state(std::size_t from, std::size_t to) noexcept AUDIOGEN_REALTIME;
+
+  // Output of a stream's DC blocker at its newest sample, in full precision.
+  double last_output(std::size_t stream) const noexcept AUDIOGEN_REALTIME {
+    return voices_[stream].dc_block.y;
+  }
+  // Pole of the DC blocker.
+  double dc_pole() const noexcept AUDIOGEN_REALTIME { return dc_pole_; }
 
   // Draws n samples of each stream, [n_streams, n], without their direct current.
   void process(float* samples, std::size_t n, const Sampling& sampling) noexcept AUDIOGEN_REALTIME;
@@ -190,18 +221,20 @@ class SampleStream {
   class Helper;
   static constexpr std::uint64_t kHeld = ~std::uint64_t{0};
 
-  // Where levels come from and results go; what is null or empty is left out. Levels and logits go
-  // with all streams.
+  // Where levels come from and results go; what is null or empty is left out. `levels` and `logits`
+  // have rows for all streams.
   struct Run {
     std::span<const std::size_t> streams;
     std::size_t n;
-    const std::int32_t* given = nullptr;
+    std::span<const std::int32_t* const> given = {};  // for each of the streams
     std::int32_t* levels = nullptr;
     std::span<float* const> samples = {};  // of each of the streams
     float* logits = nullptr;
     Sampling sampling;
   };
   void run(const Run& run) noexcept AUDIOGEN_REALTIME;
+  std::span<const std::int32_t* const> rows_of(const std::int32_t* levels,
+                                               std::size_t n) noexcept AUDIOGEN_REALTIME;
   void restart(std::size_t stream) noexcept AUDIOGEN_REALTIME;
   void tell(std::size_t stream) noexcept AUDIOGEN_REALTIME;
   void step_tier(std::size_t tier) noexcept AUDIOGEN_REALTIME;
@@ -242,9 +275,10 @@ class SampleStream {
   float* hidden_;     // [dim or 2 dim]
   float* logits_;     // [n_logits]
   std::size_t gates_stride_, features_stride_, up_stride_, hidden_stride_, logits_stride_;
-  std::vector<float*> targets_;        // of the packed columns
-  std::vector<const float*> rows_;     // to be added
-  std::vector<float*> rows_of_all_;    // where their samples go
+  std::vector<float*> targets_;      // of the packed columns
+  std::vector<const float*> rows_;   // to be added
+  std::vector<float*> rows_of_all_;  // where their samples go
+  std::vector<const std::int32_t*> given_of_all_;
   std::vector<std::size_t> stepping_;  // streams whose tier steps
   std::size_t n_stepping_ = 0;
   std::vector<std::int32_t> drawn_;

@@ -25,9 +25,10 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 from wgan_gp import save
 
+from audiogen.audio.pitch import note_pitch
 from audiogen.audio.plots import BINS_PER_OCTAVE, rainbow_image
 from audiogen.data.notes.nsynth import NoteSet, SetWriter, read_notes
-from audiogen.evaluation import frechet_distance, note_pitch, pitch_accuracy
+from audiogen.evaluation import frechet_distance, pitch_accuracy
 from audiogen.evaluation.timbre_features import note_features, with_random_phase
 from audiogen.models.gansynth import SLOPE, EqualisedWeight, pixel_norm
 from audiogen.representation.config import SpectrogramConfig

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from audiogen.data.ingest.folder import is_set
+from audiogen.data.notes.nsynth import is_note_set
 from audiogen.evaluation.likelihood import bigram_bits, unigram_bits
 from audiogen.training.run.memory import keep_freed_memory
 from audiogen.training.samplernn import trainer as samplernn
@@ -50,7 +50,7 @@ def main() -> None:
     torch.set_num_threads(1)
     keep_freed_memory()
     samplernn.N_EVALUATIONS = 1  # at the end alone
-    recipe = default_recipe(is_set(given.folder))
+    recipe = default_recipe(is_note_set(given.folder))
     recipe = replace(
         recipe,
         held_out=given.held_out,

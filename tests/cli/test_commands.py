@@ -170,7 +170,8 @@ class TestFailures:
         result = fail(ModuleNotFoundError("No module named 'torch'", name="torch.nn"))
         assert result.status == 2
         assert (
-            "this needs torch, which isn't installed; pip install 'audiogen[train]'" in result.err
+            "this needs torch, which isn't installed; pip install 'audiogen-synth[train]'"
+            in result.err
         )
 
     def test_own_fault_is_one_line_and_status_1(self, fail):

@@ -233,7 +233,7 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("line", "sentence"),
         [
-            ("--sample-rate 100", "sample_rate=100 isn't usable"),
+            ("--sample-rate 100", "sample_rate=100 must be a whole number"),
             ("--voices 0", "--voices 0 isn't usable; give 1 to 256"),
             ("--block 9000", "--block 9000 isn't usable; give 1 to 8192, or 0"),
             ("--margin 0", "--margin 0 isn't usable; give 0.1 to 1000 ms"),
@@ -327,7 +327,7 @@ class TestCommand:
         monkeypatch.setattr(sys, "meta_path", [Missing(), *sys.meta_path])
         result = call("play winds")
         assert result.status == 2
-        wanted = f"this needs {module}, which isn't installed; pip install 'audiogen[live]'"
+        wanted = f"this needs {module}, which isn't installed; pip install 'audiogen-synth[live]'"
         assert wanted in result.err
 
     def test_a_fault_while_playing_ends_it(

@@ -27,7 +27,9 @@ pytest.importorskip("audiogen._native")
 if shutil.which("jackd") is None:
     pytest.skip("jackd isn't installed; apt install jackd2", allow_module_level=True)
 for package in ("jack", "rtmidi"):
-    pytest.importorskip(package, reason=f"{package} isn't installed; pip install 'audiogen[test]'")
+    pytest.importorskip(
+        package, reason=f"{package} isn't installed; pip install 'audiogen-synth[test]'"
+    )
 try:
     import sounddevice  # noqa: F401
 except OSError:

@@ -171,7 +171,7 @@ def test_notes_outside_the_range_are_told(pipe: Any, murmur: Path) -> None:
         ("winds|--notes|C4|--seconds|0", "--seconds is for presets without notes"),
         ("winds|--midi|drums.mid", "drums.mid: has only drum notes"),
         ("murmur|--seed|-1", "--seed -1 isn't usable"),
-        ("murmur|--sample-rate|1", "sample_rate=1 isn't usable"),
+        ("murmur|--sample-rate|1", "sample_rate=1 must be a whole number"),
         ("murmur|--temperature|hot", "--temperature hot can't be read"),
         ("nowhere", "preset 'nowhere' isn't known"),
     ],

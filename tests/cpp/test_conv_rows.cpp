@@ -170,27 +170,6 @@ void check_layer(const KernelTable& table, Layer& layer, double tolerance) {
   }
 }
 
-// The whole-image entry, on the kernels that dispatch picks.
-void check_image(Layer& layer) {
-  const std::size_t in = layer.shape.in_channels, out = layer.shape.out_channels;
-  std::vector<float> x(in * layer.x.n_frames * layer.x.n_bins);
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    const std::size_t f = i % layer.x.n_bins, ct = i / layer.x.n_bins;
-    x[i] = layer.x.at(ct / layer.x.n_frames, ct % layer.x.n_frames, f);
-  }
-  std::vector<float> y(out * layer.n_frames * layer.out_bins());
-  conv_rows({in, out, layer.x.n_frames, layer.x.n_bins, layer.shape.upsample, 0.2f, true}, x.data(),
-            layer.weight.data(), layer.bias.data(), y.data());
-  for (std::size_t t = 0; t < layer.n_frames; ++t) {
-    for (std::size_t f = 0; f < layer.out_bins(); ++f) {
-      const std::vector<double> want = layer.pixel(t, f);
-      for (std::size_t c = 0; c < out; ++c) {
-        CHECK_NEAR(y[(c * layer.n_frames + t) * layer.out_bins() + f], want[c], 2e-5);
-      }
-    }
-  }
-}
-
 // What weighted rows add to, zeros among them, at depths that are no multiple of anything.
 void check_linear_row(const KernelTable& table) {
   std::mt19937 random(2);
@@ -233,7 +212,6 @@ int main() {
           check_layer(*table, layer, 0.1);  // single pixels, whose norm may be small
           layer.shape.bfloat16 = false;
         }
-        if (!conditioned) check_image(layer);
       }
     }
   }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <numbers>
 #include <span>
 #include <stdexcept>
 #include <utility>
@@ -20,6 +21,8 @@
 using namespace audiogen;
 using engine::Engine;
 using engine::Event;
+using engine::EventKind;
+using engine::Parameter;
 using engine::SampleInstrument;
 using engine::SampleSettings;
 using models::SampleRNNConfig;
@@ -118,14 +121,21 @@ static void blocks_do_not_matter(Conditioning conditioning, std::uint32_t rate) 
   }
 }
 
-// A note as the network's own stream plays it, with the fade that ends it.
+// Sample i of the rising half of a Hann window of n samples, without its ends.
+static float hann_rise(std::size_t i, std::size_t n) {
+  const double cycle = static_cast<double>(i + 1) / static_cast<double>(n + 1);
+  return static_cast<float>(0.5 - 0.5 * std::cos(std::numbers::pi * cycle));
+}
+
+// A note as the network's own stream plays it, with the fades of its kind.
 static std::vector<float> alone(const SampleSettings& settings, const Event& on, std::size_t off,
                                 std::size_t fade_from, std::size_t fade, std::uint64_t seed,
                                 std::size_t n) {
   std::vector<float> out(n);
   SampleStream stream(settings.network);
+  const bool has_pitch = stream.config().conditioning == Conditioning::kNote;
   stream.reset(seed);
-  if (stream.config().conditioning == Conditioning::kNote) {
+  if (has_pitch) {
     stream.start_note(0, {on.pitch, on.value, on.timbre});
   } else if (stream.config().conditioning == Conditioning::kClass) {
     stream.set_class(0, on.timbre);
@@ -133,11 +143,21 @@ static std::vector<float> alone(const SampleSettings& settings, const Event& on,
   const models::Sampling sampling{{&settings.temperature, 1}, settings.top_p};
   float* from = out.data() + on.offset;
   stream.process(from, off - on.offset, sampling);
-  if (stream.config().conditioning == Conditioning::kNote) stream.release(0);
+  if (has_pitch) stream.release(0);
   stream.process(from + (off - on.offset), n - off, sampling);
-  for (std::size_t i = fade_from; i < n; ++i) {
-    const std::size_t done = std::min(i - fade_from, fade);
-    out[i] *= static_cast<float>(fade - done) / static_cast<float>(fade);
+  const std::size_t fade_in = kRate / 200;
+  for (std::size_t i = on.offset; i < n; ++i) {
+    const std::size_t age = i - on.offset, faded = i < fade_from ? 0 : i - fade_from;
+    if (!has_pitch) out[i] *= on.value;
+    if (!has_pitch && age < fade_in) out[i] *= hann_rise(age, fade_in);
+    if (i < fade_from) continue;
+    if (faded >= fade) {
+      out[i] = 0.0f;
+    } else if (has_pitch) {
+      out[i] *= static_cast<float>(fade - faded) / static_cast<float>(fade);
+    } else {
+      out[i] *= hann_rise(fade - 1 - faded, fade);
+    }
   }
   return out;
 }
@@ -251,6 +271,166 @@ static void a_timbre_is_a_class() {
   }
 }
 
+static Event parameter(std::uint32_t offset, Parameter which, float value) {
+  return {offset, EventKind::kParameter, static_cast<std::uint32_t>(which), 0, 0.0f, value};
+}
+
+// Noise with a direct current, as a recording may have it.
+static std::vector<float> recording(std::size_t n) {
+  std::vector<float> in(n);
+  std::uint32_t state = 1;
+  for (float& x : in) {
+    state = state * 1664525u + 1013904223u;
+    x = 0.1f + 0.4f * (static_cast<float>(state >> 8) / 16777216.0f - 0.5f);
+  }
+  return in;
+}
+
+// Plays one channel with an input, in blocks.
+static std::vector<float> play_with(Engine& engine, const std::vector<Event>& events,
+                                    const std::vector<float>& in, std::size_t n,
+                                    const std::vector<std::size_t>& sizes) {
+  std::vector<float> out(n), given(kMaxBlock);
+  std::size_t which = 0, next = 0;
+  for (std::size_t done = 0; done < n;) {
+    const std::size_t size = std::min(sizes[which++ % sizes.size()], n - done);
+    std::vector<Event> now;
+    for (; next < events.size() && events[next].offset < done + size; ++next) {
+      now.push_back(events[next]);
+      now.back().offset -= static_cast<std::uint32_t>(done);
+    }
+    for (std::size_t i = 0; i < size; ++i) {
+      given[i] = done + i < in.size() ? in[done + i] : 0.0f;
+    }
+    float* const to = out.data() + done;
+    const float* const from = given.data();
+    engine.process({&to, 1}, size, now, {&from, 1});
+    done += size;
+  }
+  return out;
+}
+
+// At the network's own rate a note goes on exactly from what was heard.
+static void a_note_continues_the_input() {
+  const SampleSettings settings = settings_for(Conditioning::kNone);
+  const std::size_t n_heard = 333, n = 200;
+  const std::vector<float> in = recording(n_heard);
+  Event on = note_on(n_heard, 1, 60.0f);
+  on.timbre = 0;
+  on.value = 1.0f;
+  const std::vector<Event> events = {parameter(0, Parameter::kListen, 1.0f), on};
+  Engine engine(std::make_shared<SampleInstrument>(settings), kRate, kMaxBlock, 1, 5, 1, 1);
+  CHECK(engine.n_inputs() == 1 && engine.input_latency() == 0);
+  const std::vector<float> got = play_with(engine, events, in, n_heard + n, {64});
+
+  SampleStream stream(settings.network);
+  stream.reset(5);
+  std::vector<std::int32_t> levels;
+  for (const float x : in) levels.push_back(models::level_of(stream.config(), x));
+  stream.feed(levels.data(), n_heard);
+  double step = static_cast<double>(in.back()) - stream.last_output(0);
+  std::vector<float> rest(n);
+  stream.process(rest.data(), n, {{&settings.temperature, 1}, settings.top_p});
+  CHECK(step != 0.0);
+  for (std::size_t i = 0; i < n; ++i) {
+    step *= stream.dc_pole();
+    CHECK(got[n_heard + i] == rest[i] + static_cast<float>(step));
+  }
+  for (std::size_t i = 0; i < n_heard; ++i) CHECK(got[i] == 0.0f);
+
+  // Who does not listen begins anew, and hears nothing of what came before it listened.
+  engine.reset(5);
+  CHECK(play_with(engine, {on}, in, n_heard + n, {64}) != got);
+  engine.reset(5);
+  const std::vector<Event> late = {parameter(100, Parameter::kListen, 1.0f), on};
+  CHECK(play_with(engine, late, in, n_heard + n, {64}) != got);
+}
+
+static void blocks_do_not_matter_to_the_input() {
+  for (const std::uint32_t rate : {kRate, 44100u, 5000u}) {
+    Engine engine(std::make_shared<SampleInstrument>(settings_for(Conditioning::kNone)), rate,
+                  kMaxBlock, 2, 5, 1, 1);
+    const std::size_t n_heard = 3000;
+    const std::vector<float> in = recording(n_heard);
+    const auto start = static_cast<std::uint32_t>(n_heard + engine.input_latency());
+    const std::vector<Event> events = {parameter(0, Parameter::kListen, 1.0f),
+                                       parameter(7, Parameter::kMonitor, 0.5f),
+                                       note_on(start / 2, 1, 60.0f),
+                                       note_on(start, 2, 60.0f),
+                                       parameter(start + 9, Parameter::kTemperature, 1.4f),
+                                       note_off(start + 500, 1)};
+    const std::vector<float> whole = play_with(engine, events, in, 5000, {kMaxBlock});
+    for (const std::vector<std::size_t>& sizes :
+         {std::vector<std::size_t>{1}, {7}, {64}, {1, kMaxBlock, 7, 333 % kMaxBlock}}) {
+      engine.reset(5);
+      CHECK(play_with(engine, events, in, 5000, sizes) == whole);
+    }
+  }
+}
+
+// At another rate the input reaches the output with both resamplers' latency, and no more.
+static void the_monitor_passes_the_input() {
+  const std::uint32_t rate = 24000;
+  Engine engine(std::make_shared<SampleInstrument>(settings_for(Conditioning::kNone)), rate,
+                kMaxBlock, 1, 0, 1, 1);
+  std::vector<float> tone(4000);
+  for (std::size_t i = 0; i < tone.size(); ++i) {
+    tone[i] = std::sin(2.0f * std::numbers::pi_v<float> * 440.0f * static_cast<float>(i) / rate);
+  }
+  const std::vector<float> got =
+      play_with(engine, {parameter(0, Parameter::kMonitor, 1.0f)}, tone, tone.size(), {64});
+  const std::size_t latency = engine.latency() + engine.input_latency();
+  for (std::size_t i = 1500; i < 3500; ++i) {
+    CHECK(std::abs(got[i + latency] - tone[i]) < 1e-3f);
+  }
+}
+
+static void temperature_is_a_parameter() {
+  const auto instrument = std::make_shared<SampleInstrument>(settings_for(Conditioning::kNone));
+  Engine engine(instrument, kRate, kMaxBlock, 1, 3);
+  CHECK(engine.parameter(Parameter::kTemperature) == instrument->settings().temperature);
+  SampleSettings settings = settings_for(Conditioning::kNone);
+  settings.temperature = 0.0f;
+  Engine greedy(std::make_shared<SampleInstrument>(settings), kRate, kMaxBlock, 1, 3);
+  const std::vector<Event> set = {parameter(0, Parameter::kTemperature, 0.0f),
+                                  note_on(0, 1, 60.0f)};
+  const std::vector<float> by_parameter = play(engine, set, 500, {64});
+  CHECK(by_parameter == play(greedy, {note_on(0, 1, 60.0f)}, 500, {64}));
+  engine.reset(3);  // takes it back
+  CHECK(by_parameter != play(engine, {note_on(0, 1, 60.0f)}, 500, {64}));
+}
+
+static void notes_have_a_pan() {
+  const auto instrument = std::make_shared<SampleInstrument>(settings_for(Conditioning::kNone));
+  Engine engine(instrument, kRate, kMaxBlock, 2, 3, 2);
+  Event left = note_on(0, 1, 60.0f), right = note_on(0, 2, 60.0f);
+  left.pan = -1.0f;
+  right.pan = 1.0f;
+  std::vector<float> out[2] = {std::vector<float>(kMaxBlock), std::vector<float>(kMaxBlock)};
+  float* const to[] = {out[0].data(), out[1].data()};
+  const Event events[] = {left, right};
+  engine.process(to, kMaxBlock, events);
+  Engine mono(instrument, kRate, kMaxBlock, 1, 3);
+  CHECK(play(mono, {left}, kMaxBlock, {kMaxBlock}) == out[0]);
+  mono.reset(3 + kNoteSeed);
+  CHECK(play(mono, {right}, kMaxBlock, {kMaxBlock}) == out[1]);
+}
+
+static void listening_does_not_allocate() {
+  Engine engine(std::make_shared<SampleInstrument>(settings_for(Conditioning::kClass)), 44100,
+                kMaxBlock, 2, 0, 2, 2);
+  std::vector<float> in(kMaxBlock, 0.1f), left(kMaxBlock), right(kMaxBlock);
+  float* const to[] = {left.data(), right.data()};
+  const float* const from[] = {in.data(), in.data()};
+  const int before = allocations;
+  for (std::uint32_t block = 0; block < 40; ++block) {
+    const Event events[] = {parameter(0, Parameter::kListen, block % 16 == 8 ? 0.0f : 1.0f),
+                            note_on(3, block, 60.0f), note_off(5, block / 2)};
+    engine.process(to, kMaxBlock, events, from);
+  }
+  CHECK(allocations == before);
+}
+
 static void bad_instruments_are_refused() {
   using std::invalid_argument;
   const auto with = [](auto change, Conditioning conditioning = Conditioning::kNote) {
@@ -290,6 +470,12 @@ int main() {
   a_note_that_is_quiet_now_and_then_sounds_on();
   pitches_move_by_octaves_into_the_range();
   a_timbre_is_a_class();
+  a_note_continues_the_input();
+  blocks_do_not_matter_to_the_input();
+  the_monitor_passes_the_input();
+  temperature_is_a_parameter();
+  notes_have_a_pan();
+  listening_does_not_allocate();
   bad_instruments_are_refused();
   return audiogen::test::finish();
 }

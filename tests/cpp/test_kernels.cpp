@@ -69,7 +69,7 @@ static void test_phase(const KernelTable& table) {
   compare_columns(table.instantaneous_frequency, -kPi, kPi, 1e-6,
                   [](const float* x, float* y, std::size_t stride, std::size_t n) {
                     float previous = 0.0f;
-                    y[0] = x[0] * kernels::kInversePi;
+                    y[0] = kernels::inst_freq_first(x[0]);
                     previous = x[0];
                     for (std::size_t t = 1; t < n; ++t) {
                       y[t * stride] = kernels::inst_freq_step(x[t * stride], previous);
@@ -77,9 +77,9 @@ static void test_phase(const KernelTable& table) {
                   });
   compare_columns(table.integrate, -1.0f, 1.0f, 1e-4,
                   [](const float* x, float* y, std::size_t stride, std::size_t n) {
-                    float phase = 0.0f;
+                    float turns = 0.0f;
                     for (std::size_t t = 0; t < n; ++t) {
-                      y[t * stride] = kernels::integrate_step(x[t * stride], phase);
+                      y[t * stride] = kernels::integrate_step(x[t * stride], turns);
                     }
                   });
   const std::vector<float> x = uniform(1003, -5000.0f, 5000.0f, 2);
@@ -106,18 +106,27 @@ static void test_polar(const KernelTable& table) {
   }
 }
 
-static void test_overlap_add(const KernelTable& table) {
+// Frame by frame, as the engine's voices add them, against the gather that a CUDA thread makes.
+static void test_overlap_add() {
   using Overlap = kernels::OverlapLayout;
-  for (const Overlap layout : {Overlap{1, 1, 1, 1}, Overlap{2, 5, 16, 4}, Overlap{1, 9, 33, 7},
-                               Overlap{2, 3, 4, 9}, Overlap{1, 0, 8, 2}}) {
-    const std::vector<float> frames =
-        uniform(layout.n_batch * layout.n_frames * layout.n_fft, -1, 1, 5);
-    std::vector<float> signal(layout.n_batch * layout.span(), NAN);
-    table.overlap_add(frames.data(), signal.data(), layout);
-    for (std::size_t i = 0; i < signal.size(); ++i) {
-      const std::size_t item = i / layout.span(), t = i % layout.span();
-      const float* from = frames.data() + item * layout.n_frames * layout.n_fft;
-      CHECK_NEAR(signal[i], kernels::overlap_add_at(from, nullptr, t, layout), 1e-6);
+  for (const Overlap layout :
+       {Overlap{1, 1, 1, 1}, Overlap{1, 5, 16, 4}, Overlap{1, 9, 33, 7}, Overlap{1, 3, 8, 8}}) {
+    const std::size_t n_fft = layout.n_fft, hop = layout.hop_length;
+    const std::vector<float> frames = uniform(layout.n_frames * n_fft, -1, 1, 5);
+    const std::vector<float> window = uniform(n_fft, 0, 1, 7);
+    std::vector<float> sum(n_fft, 0.0f), signal;
+    for (std::size_t f = 0; f < layout.n_frames; ++f) {
+      if (f != 0) {
+        signal.insert(signal.end(), sum.begin(), sum.begin() + static_cast<std::ptrdiff_t>(hop));
+        kernels::overlap_add_shift(sum.data(), n_fft, hop);
+      }
+      kernels::overlap_add_frame(frames.data() + f * n_fft, window.data(), n_fft, sum.data());
+    }
+    signal.insert(signal.end(), sum.begin(), sum.end());
+    CHECK(signal.size() == layout.span());
+    for (std::size_t t = 0; t < signal.size(); ++t) {
+      const float wanted = kernels::overlap_add_at(frames.data(), window.data(), t, layout);
+      CHECK_NEAR(signal[t], wanted, 1e-6);
     }
   }
 }
@@ -134,7 +143,7 @@ static void test_istft(const KernelTable& table) {
   };
   std::vector<Line> scratch(plan.scratch_floats() / 16 + 1);
   table.istft(plan, spectrum.data(), signal.data(), n_batch, scratch[0].floats);
-  // One frame after the other, then the gather that a CUDA thread makes for its sample.
+  // Each frame on its own, then the gather that a CUDA thread makes for its sample.
   std::vector<float> frames(n_batch * n_frames * n_fft), one(plan.tables().scratch_size());
   for (std::size_t f = 0; f < n_batch * n_frames; ++f) {
     const auto* bins = reinterpret_cast<const core::Complex<float>*>(spectrum.data() + f * row);
@@ -165,11 +174,11 @@ int main(int count, char** arguments) {
     if (count > 1 && std::string(arguments[1]) != table->isa) continue;
     test_phase(*table);
     test_polar(*table);
-    test_overlap_add(*table);
     test_istft(*table);
     ran = true;
   }
   if (!ran) return audiogen::test::kSkipped;
+  test_overlap_add();
   test_activation();
   return audiogen::test::finish();
 }

@@ -86,7 +86,8 @@ class ToneInstrument final : public Instrument {
  public:
   explicit ToneInstrument(Gate* gate = nullptr, double sample_rate = kRate)
       : Instrument(sample_rate, {0.0f, 127.0f}, 1), gate_(gate) {}
-  std::unique_ptr<engine::Voices> make_voices(std::size_t n, std::size_t) const override {
+  std::unique_ptr<engine::Voices> make_voices(std::size_t n, std::size_t,
+                                              std::size_t) const override {
     return std::make_unique<engine::SeparateVoices<Tone>>(n, sample_rate(), gate_);
   }
 

@@ -127,10 +127,29 @@ static void running_status_and_what_breaks_it() {
 }
 
 static void programs() {
-  const std::vector<Event> events =
-      read({0xC2, 5, 0x92, 60, 1, 0x90, 60, 1, 0xC2, 3, 127, 0x92, 61, 1});
-  CHECK(events.size() == 3 && is_on(events[0], 60.0f, 1, 5) && is_on(events[1], 60.0f, 1, 0) &&
-        is_on(events[2], 61.0f, 1, 127));
+  // Without a table all programs choose timbre 0.
+  const Bytes bytes = {0xC2, 5, 0x92, 60, 1, 0x90, 60, 1, 0xC2, 3, 127, 0x92, 61, 1};
+  for (const Event& event : read(bytes)) CHECK(event.timbre == 0);
+  audiogen::presets::ProgramTable table;
+  table.timbres[5] = 3;
+  table.timbres[127] = 300;
+  table.default_timbre = 2;
+  MidiReader reader;
+  reader.set_programs(table);
+  std::vector<Event> events = read_on(reader, bytes);
+  CHECK(events.size() == 3 && is_on(events[0], 60.0f, 1, 3) && is_on(events[1], 60.0f, 1, 2) &&
+        is_on(events[2], 61.0f, 1, 300));
+  // Another instrument gives the same programs other timbres.
+  table.timbres[127] = 1;
+  reader.set_programs(table);
+  events = read_on(reader, {0x92, 62, 1});
+  CHECK(events.size() == 1 && is_on(events[0], 62.0f, 1, 1) && reader.timbre() == 1);
+  // A timbre that is chosen otherwise holds until the next program change of a channel.
+  reader.choose_timbre(7);
+  CHECK(reader.timbre() == 7);
+  events = read_on(reader, {0x92, 63, 1, 0xC1, 5, 0x91, 64, 1, 0x92, 65, 1});
+  CHECK(is_on(events[0], 63.0f, 1, 7) && is_on(events[1], 64.0f, 1, 3) && reader.timbre() == 3);
+  CHECK(is_on(events[2], 65.0f, 1, 7));
 }
 
 static void parameters() {
@@ -148,7 +167,9 @@ static void parameters() {
   CHECK(moves(read({0xB0, 10, 64}), Parameter::kPan, 0.0));
   CHECK(moves(read({0xB0, 10, 127}), Parameter::kPan, 1.0));
   CHECK(moves(read({0xB0, 5, 127}), Parameter::kGlide, info(Parameter::kGlide).highest));
-  CHECK(moves(read({0xB0, 1, 32}), Parameter::kMorph, 0.25));
+  CHECK(moves(read({0xB0, 1, 32}), Parameter::kVibrato, 0.5));
+  CHECK(moves(read({0xD0, 32}), Parameter::kVibrato, 0.5));
+  CHECK(moves(read({0xB0, 16, 32}), Parameter::kMorph, 0.25));
   CHECK(moves(read({0xB0, 64, 63}), Parameter::kSustain, 0.0));
   CHECK(moves(read({0xB0, 64, 64}), Parameter::kSustain, 1.0));
   CHECK(read({0xB0, 0, 1, 2, 3, 65, 127, 119, 1, 122, 1}).empty());

@@ -152,7 +152,8 @@ class FaultyInstrument final : public Instrument {
  public:
   explicit FaultyInstrument(std::string_view fault)
       : Instrument(48000.0, {36.0f, 84.0f}, 1), fault_(fault) {}
-  std::unique_ptr<engine::Voices> make_voices(std::size_t n, std::size_t) const override {
+  std::unique_ptr<engine::Voices> make_voices(std::size_t n, std::size_t,
+                                              std::size_t) const override {
     return std::make_unique<engine::SeparateVoices<FaultyVoice>>(n, fault_);
   }
 

@@ -25,8 +25,9 @@ def count_calls() -> None:
 
     All calls have as long a block and as many events, so that Python's own part is the same.
     """
-    from audiogen.core.events import EVENT, NOTE_OFF, NOTE_ON
     from audiogen.engine.networks import open_network
+
+    from audiogen.core.events import EVENT, NOTE_OFF, NOTE_ON
     from audiogen.presets import load_preset
 
     counter = ctypes.CDLL(os.environ[COUNTER]).allocations_of_this_thread

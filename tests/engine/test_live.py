@@ -10,10 +10,11 @@ import pytest
 
 native = pytest.importorskip("audiogen._native")
 
-from audiogen.core.events import ALL_OFF, EVENT, NOTE_OFF, NOTE_ON, PARAMETER
-from audiogen.core.parameters import INDEX, PARAMETERS
 from audiogen.engine.midi import MidiReader
 from audiogen.engine.networks import open_network
+
+from audiogen.core.events import ALL_OFF, EVENT, NOTE_OFF, NOTE_ON, PARAMETER
+from audiogen.core.parameters import INDEX, PARAMETERS
 from audiogen.errors import ParameterError
 from audiogen.presets import load_preset
 

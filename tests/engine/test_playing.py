@@ -6,9 +6,9 @@ import librosa
 import numpy as np
 import pytest
 
+from audiogen.audio.pitch import cents_error, note_pitch
 from audiogen.core import backend as _native
 from audiogen.engine import Player
-from audiogen.evaluation.pitch import cents_error, note_pitch
 
 pytestmark = pytest.mark.skipif(_native.find() is None, reason="audiogen._native is not built")
 

@@ -210,14 +210,14 @@ def test_note_features_reach_every_tier():
     ("change", "words"),
     [
         ({"frame_sizes": ()}, "frame_sizes"),
-        ({"frame_sizes": (2, 8)}, "must fall"),
+        ({"frame_sizes": (2, 8)}, "sizes that fall"),
         ({"frame_sizes": (8, 3)}, "multiple"),
-        ({"rnn": "rnn"}, "gru, lstm"),
+        ({"rnn": "rnn"}, "'gru', 'lstm'"),
         ({"q_levels": 1024}, "65536"),
         ({"quantisation": "a_law"}, "mu_law"),
         ({"conditioning": "class", "n_classes": 1}, "2 or more"),
         ({"conditioning": "note"}, "1 or more"),
-        ({"n_classes": 3}, "use 0"),
+        ({"n_classes": 3}, "must be 0"),
         ({"conditioning": "text"}, "class"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Inputs that every op is tried on, and how far a float32 result may be from the float64 one."""
+"""Inputs that every op is tested on."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ SHAPES = [
     (2, 4, 0),
 ]
 
-# (n_batch, n_frames, n_fft, hop_length): hops that don't divide n_fft, more or fewer frames than
-# the 16 lanes, the smallest transform, gaps of nothing, both published sizes.
+# (n_batch, n_frames, n_fft, hop_length): hops that do not divide n_fft, more and fewer frames than
+# the 16 lanes, the smallest transform, frames without overlap, no frames, both published sizes.
 ISTFT_SHAPES = [
     (1, 1, 16, 16),
     (2, 3, 16, 1),
@@ -35,18 +35,9 @@ ISTFT_SHAPES = [
     (0, 3, 64, 16),
 ]
 
-# (in_channels, out_channels, n_frames, n_bins)
-CONV_SHAPES = [
-    (1, 1, 1, 1),
-    (3, 5, 4, 7),
-    (16, 8, 2, 16),
-    (9, 17, 13, 33),
-    (33, 2, 5, 9),
-]
-
 
 def rng(*key: int) -> np.random.Generator:
-    """Numbers that depend on the case alone."""
+    """A generator seeded by the case."""
     return np.random.default_rng([20260, *key])
 
 
@@ -55,5 +46,5 @@ def wrapped_phase(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def circle_distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Distance of two phases where whole turns don't count, rad."""
+    """Distance of two phases up to whole turns, rad."""
     return np.abs(np.mod(np.asarray(a, np.float64) - b + np.pi, 2 * np.pi) - np.pi)

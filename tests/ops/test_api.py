@@ -1,4 +1,4 @@
-"""What goes in comes out: kinds, types and devices; and each error says what to do."""
+"""Types, dtypes and devices of arguments and results, and the error messages."""
 
 from __future__ import annotations
 
@@ -31,9 +31,7 @@ def test_small_types_become_float32(dtype):
         ("instantaneous_frequency", (np.ones((3, 4)),)),
         ("integrate", (np.ones((3, 4)),)),
         ("polar_to_rectangular", (np.ones(3), np.ones(3))),
-        ("overlap_add", (np.ones((3, 4)), 2)),
         ("istft", (np.ones((3, 9), complex), 16, 4)),
-        ("conv_rows", (np.ones((2, 3, 4)), np.ones((1, 2, 3, 3)), np.ones(1))),
     ],
 )
 def test_double_precision_stays_and_is_the_reference(op, arguments):
@@ -70,21 +68,19 @@ def test_zero_dimensions():
     [
         (ShapeError, "no axis=-2", lambda: ops.unwrap(np.zeros(3))),
         (ShapeError, "no axis=5", lambda: ops.integrate(np.zeros((2, 2)), axis=5)),
-        (ShapeError, "not an array", lambda: ops.wrap([[1.0], [1.0, 2.0]])),
+        (ShapeError, "must be an array", lambda: ops.wrap([[1.0], [1.0, 2.0]])),
         (ShapeError, r"\(3,\) and phase \(4,\)", lambda: _polar(3, 4)),
-        (ShapeError, "two axes", lambda: ops.overlap_add(np.zeros(3), 1)),
-        (ShapeError, "n_fft=16 gives 9", lambda: ops.istft(np.zeros((2, 8)), 16, 4)),
-        (ShapeError, "x has shape", lambda: _conv((2, 3), (1, 2, 3, 3), (1,))),
-        (ShapeError, "weight has shape", lambda: _conv((2, 3, 3), (1, 3, 3, 3), (1,))),
-        (ShapeError, "bias has shape", lambda: _conv((2, 3, 3), (1, 2, 3, 3), (2,))),
+        (ShapeError, r"shape \(9,\)", lambda: ops.istft(np.zeros(9), 16, 4)),
+        (ShapeError, r"n_fft=16 it must be .*, 9\]", lambda: ops.istft(np.zeros((2, 8)), 16, 4)),
         (ParameterError, "dtype complex", lambda: ops.wrap(np.zeros(3, complex))),
         (ParameterError, "dtype <U1", lambda: ops.wrap(["a"])),
         (ParameterError, "dtype bool", lambda: ops.wrap(np.zeros(2, bool))),
-        (ParameterError, r"\.detach\(\)", lambda: ops.wrap(torch.zeros(2, requires_grad=True))),
+        (ParameterError, "dtype torch.bool", lambda: ops.wrap(torch.zeros(2) > 0)),
+        (ParameterError, "dtype torch.complex", lambda: ops.wrap(torch.zeros(2) * 1j)),
         (ParameterError, "device meta", lambda: ops.wrap(torch.zeros(2, device="meta"))),
-        (ParameterError, "hop_length=0", lambda: ops.overlap_add(np.zeros((2, 2)), 0)),
-        (ParameterError, "hop_length=1.5", lambda: ops.overlap_add(np.zeros((2, 2)), 1.5)),
-        (ParameterError, "hop_length='x'", lambda: ops.overlap_add(np.zeros((2, 2)), "x")),
+        (ParameterError, "hop_length=0", lambda: ops.istft(np.zeros((2, 9)), 16, 0)),
+        (ParameterError, "hop_length=1.5", lambda: ops.istft(np.zeros((2, 9)), 16, 1.5)),
+        (ParameterError, "hop_length='x'", lambda: ops.istft(np.zeros((2, 9)), 16, "x")),
         (ParameterError, "n_fft=12", lambda: ops.istft(np.zeros((2, 7)), 12, 4)),
         (ParameterError, "n_fft=8", lambda: ops.istft(np.zeros((2, 5)), 8, 1)),
         (ParameterError, "hop_length=17", lambda: ops.istft(np.zeros((2, 9)), 16, 17)),
@@ -101,10 +97,6 @@ def test_errors(error, says, call):
 
 def _polar(n, m):
     return ops.polar_to_rectangular(np.zeros(n, np.float32), np.zeros(m, np.float32))
-
-
-def _conv(*shapes):
-    return ops.conv_rows(*(np.zeros(s, np.float32) for s in shapes))
 
 
 def test_without_the_native_module(monkeypatch):

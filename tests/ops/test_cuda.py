@@ -1,4 +1,4 @@
-"""The CUDA library without a GPU: its exports, its loader, and the way round when it is missing."""
+"""The CUDA library without a GPU: its exports and its loader."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ import ctypes
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from audiogen import ops
 from audiogen.errors import DeviceError, ParameterError
-from audiogen.ops import _cuda, reference
-
-from .cases import wrapped_phase
+from audiogen.ops import _cuda
 
 torch = pytest.importorskip("torch")
 HEADER = Path(__file__).parents[2] / "csrc/cuda/audiogen_cuda.h"
@@ -59,35 +56,8 @@ def test_file_that_is_no_library(tmp_path):
         _cuda.load(path)
 
 
-@pytest.fixture
-def no_library(monkeypatch, tmp_path):
-    monkeypatch.setattr(_cuda, "library_path", lambda: tmp_path / "absent.so")
-    _cuda._library.cache_clear()
-    yield
-    _cuda._library.cache_clear()
-
-
-def test_without_the_library_the_cpu_serves(no_library):
-    x = torch.from_numpy(wrapped_phase((2, 9, 5)))
-    with pytest.warns(RuntimeWarning, match="AUDIOGEN_CUDA=on") as said:
-        y = _cuda.unwrap(x)
-        z = _cuda.polar_to_rectangular(x, x)
-        signal = _cuda.overlap_add(x, 2)
-    assert len(said) == 1
-    np.testing.assert_allclose(y, reference.unwrap(x.numpy(), axis=1), atol=1e-5)
-    np.testing.assert_array_equal(z, ops.polar_to_rectangular(x, x))
-    np.testing.assert_array_equal(signal, ops.overlap_add(x, 2))
-
-
-@pytest.mark.filterwarnings("ignore:audiogen was installed without its CUDA library")
-def test_istft_around_the_kernel(no_library):
-    spectrum = torch.randn(2, 7, 33, dtype=torch.complex64)
-    y = _cuda.istft(_cuda.IstftPlan(64, 16, 7), spectrum)
-    np.testing.assert_allclose(y, reference.istft(spectrum.numpy(), 64, 16), atol=1e-5)
-
-
 def test_devices_do_not_mix():
     if not torch.cuda.is_available():
         pytest.skip("torch sees no CUDA device")
-    with pytest.raises(ParameterError, match="on the CPU"):
+    with pytest.raises(ParameterError, match="cuda:0 and cpu"):
         ops.polar_to_rectangular(torch.zeros(2).cuda(), torch.zeros(2))

@@ -1,4 +1,4 @@
-"""Every fast kernel means what the float64 reference says."""
+"""Every implementation of an op agrees with the float64 reference."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from audiogen.core import backend as _native
 from audiogen.ops import reference
 
-from .cases import CONV_SHAPES, ISTFT_SHAPES, SHAPES, circle_distance, rng, wrapped_phase
+from .cases import ISTFT_SHAPES, SHAPES, circle_distance, rng, wrapped_phase
 
-# Half a float32 step of a phase of up to pi, times the few operations that a kernel makes.
+# Half a float32 step of a phase of up to pi, times the few operations of a kernel.
 PHASE_TOLERANCE = 1e-6
 
 
@@ -78,9 +78,16 @@ def test_integrate(kernels, shape):
     x = rng(*shape).uniform(-1, 1, shape).astype(np.float32)
     y = kernels.integrate(x, axis=1)
     assert y.shape == shape and y.dtype == np.float32
-    # Rounding adds up like a random walk, with steps of at most 2e-7 rad.
+    # Rounding errors add up like a random walk, with steps of at most 2e-7 rad.
     tolerance = PHASE_TOLERANCE + 2e-6 * np.sqrt(shape[1])
     assert circle_distance(y, reference.integrate(x, axis=1)).max(initial=0) < tolerance
+
+
+def test_all_frames_of_a_frequency_are_wrapped(kernels):
+    x = (7 * rng(3).standard_normal((9, 33))).astype(np.float32)
+    y = kernels.instantaneous_frequency(x)
+    assert np.abs(y).max() <= 1.0
+    assert circle_distance(np.pi * y[0], x[0]).max() < PHASE_TOLERANCE
 
 
 def test_integrate_inverts_instantaneous_frequency_for_a_long_time(kernels):
@@ -109,21 +116,6 @@ def test_polar_to_rectangular(kernels, shape):
     assert error.max(initial=0) < 6e-7  # exp and sincos, each within 2e-7, and the product
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 3, 7, 2), (1, 5, 4, 9), (3, 40, 33, 8)])
-def test_overlap_add(kernels, shape):
-    n_batch, n_frames, n_fft, hop_length = shape
-    frames = rng(*shape).standard_normal((n_batch, n_frames, n_fft)).astype(np.float32)
-    y = kernels.overlap_add(frames, hop_length)
-    assert y.shape == (n_batch, hop_length * (n_frames - 1) + n_fft)
-    np.testing.assert_allclose(y, reference.overlap_add(frames, hop_length), atol=3e-6)
-
-
-@pytest.mark.parametrize("shape", [(2, 0, 4), (0, 3, 4), (2, 3, 0)])
-def test_overlap_add_of_nothing(kernels, shape):
-    y = kernels.overlap_add(np.zeros(shape, np.float32), 2)
-    assert y.shape == reference.overlap_add(np.zeros(shape), 2).shape
-
-
 @pytest.mark.parametrize("shape", ISTFT_SHAPES)
 def test_istft(kernels, shape):
     n_batch, n_frames, n_fft, hop_length = shape
@@ -148,29 +140,6 @@ def test_istft_inverts_the_windowed_transform(kernels):
     assert snr_db > 110
 
 
-@pytest.mark.parametrize("upsample", [False, True])
-@pytest.mark.parametrize("normalise", [False, True])
-@pytest.mark.parametrize("shape", CONV_SHAPES)
-def test_conv_rows(kernels, shape, normalise, upsample):
-    c_in, c_out, n_frames, n_bins = shape
-    x = rng(*shape).standard_normal((c_in, n_frames, n_bins)).astype(np.float32)
-    weight = rng(*shape, 1).standard_normal((c_out, c_in, 3, 3)).astype(np.float32)
-    bias = rng(*shape, 2).standard_normal(c_out).astype(np.float32)
-    y = kernels.conv_rows(x, weight, bias, 0.1, normalise, upsample)
-    expected = reference.conv_rows(x, weight, bias, 0.1, normalise, upsample)
-    assert y.shape == expected.shape and y.dtype == np.float32
-    # Fast convolution trades some precision: sums of products cancel.
-    scale = np.sqrt(np.mean(expected**2))
-    np.testing.assert_allclose(y, expected, rtol=0, atol=3e-5 * scale)
-
-
-def test_conv_rows_of_zeros_is_finite(kernels):
-    y = kernels.conv_rows(
-        np.zeros((2, 3, 4), np.float32), np.zeros((5, 2, 3, 3), np.float32), np.zeros(5, np.float32)
-    )
-    np.testing.assert_array_equal(y, 0)
-
-
 @pytest.mark.parametrize("op", ["wrap", "unwrap", "instantaneous_frequency", "integrate"])
 def test_non_contiguous(kernels, op):
     base = wrapped_phase((6, 14, 22))
@@ -190,12 +159,9 @@ def test_input_is_not_changed(kernels):
 @pytest.mark.parametrize("n", [0, 1, 3, 4, 5, 1001])
 @pytest.mark.parametrize("key", [(0, 0, 0), (2**64 - 1, 2**32 - 1, 2**32 - 1), (2**40 + 7, 3, 5)])
 def test_philox_uniform(kernels, key, n):
-    if kernels.name == "cuda":
-        from audiogen.ops import _cuda
-
-        y = _cuda.philox_uniform(*key, n).cpu().numpy()
-    else:
-        y = kernels.philox_uniform(*key, n)
+    if kernels.name in ("cuda", "torch"):
+        pytest.skip("drawn on the CPU alone")
+    y = kernels.philox_uniform(*key, n)
     assert y.dtype == np.float32
     np.testing.assert_array_equal(y, reference.philox_uniform(*key, n))
 

@@ -66,5 +66,5 @@ def test_mu_law_is_torchaudios():
 
 def test_an_unknown_quantisation_is_named():
     for call in (quantise, dequantise):
-        with pytest.raises(ParameterError, match="'a_law' is unknown; use one of linear, mu_law"):
+        with pytest.raises(ParameterError, match="'a_law' must be one of 'linear', 'mu_law'"):
             call(0, 256, "a_law")

@@ -258,7 +258,7 @@ class TestSaved:
         for name, folder, sentence in (
             ("new", other, "isn't a copy of preset 'tiny'"),
             ("harp", tmp_path / "mine", "has a timbre 'harp' already"),
-            ("My Harp", tmp_path / "mine", "give a name of small letters"),
+            ("My Harp", tmp_path / "mine", "must be a name of 1 to 64 small letters"),
             ("new", full, "isn't empty and isn't a preset"),
         ):
             with pytest.raises(PresetError, match=sentence):

@@ -60,7 +60,7 @@ def test_shipped_recipes_survive_a_checkpoint() -> None:
         ("batch = 8 ", "batch == 8 ", "can't be read as TOML"),
         ("drift = 1e-3", "", "drift is missing; gansynth-paper.toml has it"),
         ("drift", "drfit", "drfit isn't a field of a recipe; did you mean drift?"),
-        ("n_fft = 2048", "n_fft = 2000", "spectrogram: n_fft=2000 isn't a power of two"),
+        ("n_fft = 2048", "n_fft = 2000", "spectrogram: n_fft=2000 must be a power of two"),
         ("n_fft", "nfft", "spectrogram.nfft isn't a field of a recipe; did you mean n_fft?"),
         ('"one_hot"', '"harmonic"', "generator.conditioning='harmonic' is not supported"),
         ("images = 11_000_000", "images = 9_600_000", "images=9600000 must be more than 9600000"),

@@ -267,7 +267,7 @@ def test_the_initial_preset_is_checked_before_sounds_are_read(recordings, tmp_pa
         told = capsys.readouterr().err
         assert f"name one of kind {family}" in told and "left out" not in told
         assert run(*words, "--from", "unknown") == 2
-        assert "preset 'unknown' isn't known" in capsys.readouterr().err
+        assert "preset 'unknown' not found" in capsys.readouterr().err
 
 
 def test_minutes_become_steps_that_a_resumed_training_keeps(recordings, tmp_path, capsys):
@@ -311,7 +311,7 @@ def test_subfolders_become_timbres(recordings, notes, tmp_path, capsys):
     assert "1 left out" in capsys.readouterr().err
     page = (tmp_path / "two.run" / "report.html").read_text()
     assert "<li>loose.wav: is in no subfolder" in page
-    assert verify_preset(out).n_heard == 2
+    assert verify_preset(out).n_sounds == 2
     preview, rate = soundfile.read(out / "preview.flac")
     assert len(preview) == 2 * 8 * rate  # each sounds
     words = ("--steps", 2, "--classes", *SMALL)
@@ -422,7 +422,7 @@ def test_pitch_and_velocity_have_an_error_that_is_constant_over_a_note(notes):
         (("--steps", 2, "--rnn", "rnn"), "'gru', 'lstm'"),
         (("--steps", 2, "--levels", 1000), "65536"),
         (("--steps", 2, "--chunk", 31), "multiple of the longest frame"),
-        (("--steps", 2, "--from", "nowhere"), "preset 'nowhere' isn't known"),
+        (("--steps", 2, "--from", "nowhere"), "preset 'nowhere' not found"),
         (("--steps", 2, "--seed", 2**63), "seed=9.22337e+18 must be"),
         ((), "give --minutes or --steps"),
     ],
@@ -510,7 +510,7 @@ def test_a_preset_has_a_name(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     out = tmp_path / "My Preset"
     assert run("train", "samplernn", tmp_path / "empty", "-o", out, "--steps", 2) == 2
-    assert "name = 'My Preset' isn't right; give a name of small" in capsys.readouterr().err
+    assert "name='My Preset' must be a name of 1 to 64 small" in capsys.readouterr().err
     assert run("train", "-o", tmp_path / "x", tmp_path / "empty") == 2
     assert "-o must follow the folder of sounds" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]

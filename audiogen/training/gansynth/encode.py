@@ -16,7 +16,7 @@ import torch
 from audiogen.engine import Synth
 from audiogen.objectives import losses
 from audiogen.presets import Latent, Preset
-from audiogen.presets.schema import LatentTable
+from audiogen.presets.description import Timbre
 from audiogen.training.gansynth.inversion import invert, power_of, read_generator
 from audiogen.training.gansynth.recorded_note import RecordedNote, at_level, unit_latent
 
@@ -160,7 +160,7 @@ class _Player:
         All are tried at `VELOCITY`, and the nearest `N_FEW` also at `OTHER_VELOCITIES`.
         """
 
-        def tried(timbre: LatentTable, velocity: float) -> tuple[float, str, float, list[float]]:
+        def tried(timbre: Timbre, velocity: float) -> tuple[float, str, float, list[float]]:
             z = list(timbre.z)
             return self.error_db(z, velocity), timbre.name, velocity, z
 

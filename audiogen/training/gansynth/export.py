@@ -10,7 +10,7 @@ import numpy as np
 
 from audiogen.data.notes.nsynth import NoteSet
 from audiogen.data.notes.splits import Split
-from audiogen.data.source_toml import described_in, program_of, read_source, timbre_names
+from audiogen.data.source_toml import instrument_entries, program_of, read_source, timbre_names
 from audiogen.models.gansynth import export_weights
 from audiogen.presets import Preset, check_fields
 from audiogen.training.gansynth.progressive import ProgressiveTrainer
@@ -141,7 +141,7 @@ def preset_fields(
     recipe = trainer.recipe
     spectrogram, generator = recipe.spectrogram, recipe.generator
     source = read_source(notes.folder)
-    described = described_in(source)
+    described = instrument_entries(source)
     if isinstance(trainer, ProgressiveTrainer):
         timbres = _random_timbres(trainer)
     else:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from audiogen.models.gansynth import Generator, GeneratorConfig, import_weights
+from audiogen.models.gansynth import Generator, import_weights
 from audiogen.presets import GansynthPreset, read_weights
 from audiogen.representation import _torchaudio
 from audiogen.representation.config import SpectrogramConfig
@@ -191,14 +191,11 @@ def read_generator(preset: GansynthPreset) -> Generator:
         Its weights take no gradients. The image layers of its coarser blocks are random, since no
         preset holds them.
     """
-    table = preset.spectrogram.model_dump()
+    table = preset.spectrogram.table()
     spectrogram = SpectrogramConfig(
         sample_rate=preset.sample_rate, n_samples=table["n_frames"] * table["hop_length"], **table
     )
-    sizes = preset.generator.model_dump()
-    for name in ("channels", "start_shape"):
-        sizes[name] = tuple(sizes[name])
-    generator = Generator(GeneratorConfig(**sizes), spectrogram)
+    generator = Generator(preset.generator, spectrogram)
     import_weights(generator, read_weights(preset))
     return generator.requires_grad_(False)
 

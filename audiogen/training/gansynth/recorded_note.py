@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from audiogen.audio.pitch import note_pitch
 from audiogen.errors import MissingPackageError, ParameterError
-from audiogen.evaluation.pitch import note_pitch
 from audiogen.presets import GansynthPreset, Preset
 
 LEVEL = 0.1  # root mean square at which sounds are compared; full scale is 1

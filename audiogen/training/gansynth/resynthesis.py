@@ -14,10 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from audiogen import ops
 from audiogen.representation import _torchaudio
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.harmonic import LOBE_REACH, onset_centroids, reference_phase
-from audiogen.representation.spectrogram import hann_window, overlap_add
 
 N_MELS = 64
 RANGE_DB = 80.0  # levels further below the loudest band of a note's crop count as equal
@@ -48,10 +48,8 @@ def resynthesise(
     """
     log_magnitude, channel = spectrogram.unbind(dim=1)
     phase = locked_phase(log_magnitude, channel, config, pitch, frames)
-    spectrum = F.pad(torch.polar(log_magnitude.exp(), phase), (1, 0))
-    window = hann_window(config, log_magnitude)
-    sound = overlap_add(torch.fft.irfft(spectrum, n=config.n_fft) * window, config)
-    sound = sound * (config.hop_length / window.square().sum())
+    spectrum = F.pad(ops.polar_to_rectangular(log_magnitude, phase), (1, 0))
+    sound = ops.istft(spectrum, config.n_fft, config.hop_length)
     if frames[0] == 0:
         sound = F.pad(sound[:, config.pad_front :], (config.pad_front, 0))
     return sound

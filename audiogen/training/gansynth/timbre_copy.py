@@ -83,7 +83,7 @@ def copy_with(
         raise PresetError(f"{folder}: isn't empty and isn't a preset; choose another folder")
     if name in base.timbre_names:
         raise PresetError(f"{folder}: has a timbre {name!r} already; give another name")
-    fields = base.model_dump(exclude_none=True) | {"name": folder.resolve().name}
+    fields = base.to_fields() | {"name": folder.resolve().name}
     fields["timbres"] = [*fields["timbres"], dict(fields["timbres"][0]) | {"name": name}]
     fields["timbres"][-1].pop("program", None)
     check_fields(fields, folder)

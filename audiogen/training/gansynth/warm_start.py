@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from audiogen.data.render.evenly import evenly
+from audiogen.data.subset import evenly_spaced
 from audiogen.errors import ParameterError, PresetError
 from audiogen.models.gansynth import Generator, import_weights
 from audiogen.presets import GansynthPreset, Preset, find_presets, load_preset, read_weights
@@ -106,7 +106,7 @@ def difference(trainer: BuiltInTrainer, preset: Preset) -> str:
     """Reason why a preset's weights don't fit; empty if they do."""
     if not isinstance(preset, GansynthPreset):
         return "isn't a GANSynth"
-    came: dict[str, Any] = preset.generator.model_dump() | preset.spectrogram.model_dump()
+    came: dict[str, Any] = preset.generator.table() | preset.spectrogram.table()
     came["sample_rate"] = preset.sample_rate
     recipe = trainer.recipe
     wanted = asdict(recipe.generator) | asdict(recipe.spectrogram)
@@ -153,7 +153,7 @@ def nearest_timbres(
             own = np.flatnonzero(notes.instruments == index)
             own = own[np.argsort(notes.pitches[own], kind="stable")]
             frames = (0, recipe.crop_frames)
-            batch = trainer.batch(own[evenly(range(len(own)), N_COMPARED)], frames)
+            batch = trainer.batch(own[evenly_spaced(range(len(own)), N_COMPARED)], frames)
             distances: dict[str, float] = {}
             for timbre in preset.timbres:
                 z = torch.tensor([timbre.z] * len(batch.pitch), device=trainer.device)

@@ -10,9 +10,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from audiogen.core.names import suggest
 from audiogen.errors import FormatError, ParameterError
 from audiogen.models.gansynth import GeneratorConfig
-from audiogen.presets.schema import suggest
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.training.run.recipe import Recipe
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from audiogen.audio.files import write_audio
-from audiogen.data.render.evenly import evenly
+from audiogen.data.subset import evenly_spaced
 from audiogen.errors import AudiogenError
 from audiogen.training.run.forecast import duration
 from audiogen.training.run.html_report import Preview, write_page
@@ -149,7 +149,7 @@ class Journal:
         """Write ``report.html``, the whole of it or nothing."""
         with _Harmless(self, "the page"):
             shown = [] if self._result is None else [self._result]
-            for step in reversed(evenly(self._preview_steps(), N_PREVIEWS)):
+            for step in reversed(evenly_spaced(self._preview_steps(), N_PREVIEWS)):
                 sound, picture = (self._previews / f"{step}.{kind}" for kind in ("flac", "png"))
                 if picture not in self._thumbnails:
                     self._thumbnails[picture] = _thumbnail(picture)

@@ -9,11 +9,10 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from audiogen.data.ingest.fundamental import HOP, fundamental_phase
-from audiogen.data.notes.nsynth import NoteSet
+from audiogen.audio.fundamental import HOP, fundamental_phase
+from audiogen.data.notes.nsynth import NOTE_ON_S, NoteSet
 from audiogen.data.onsets import around_onsets
-from audiogen.data.recordings import Recording, joined
-from audiogen.data.render.soundfont import NOTE_ON_S
+from audiogen.data.recordings import Recording, concatenate
 from audiogen.errors import ParameterError
 from audiogen.models.samplernn import SampleRNNConfig
 from audiogen.representation.harmonic import pitch_to_hz
@@ -127,7 +126,7 @@ class RecordedExcerpts:
         onset_weight: float = 1.0,
     ):
         self._config, self._past, self._rate = config, config.frame_sizes[0], sample_rate
-        samples, owners = joined(files, sample_rate, seed)
+        samples, owners = concatenate(files, sample_rate, seed)
         self._augmentation, self._input_noise = augmentation, input_noise
         self._samples = samples if augmentation or input_noise else None
         self._fastest = math.floor(SPEEDS * LARGEST_SPEED**augmentation)

@@ -5,11 +5,17 @@ from __future__ import annotations
 import copy
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from audiogen.data.source_toml import described_in, name_of, program_of, read_source, timbre_names
+from audiogen.data.source_toml import (
+    folder_name,
+    instrument_entries,
+    program_of,
+    read_source,
+    timbre_names,
+)
 from audiogen.errors import ParameterError
 from audiogen.evaluation.likelihood import bigram_bits, unigram_bits
 from audiogen.models.samplernn import export_weights, import_weights
@@ -27,9 +33,6 @@ from audiogen.training.run.export import (
 )
 from audiogen.training.samplernn.trainer import SampleRNNTrainer
 from audiogen.training.samplernn.training_data import TrainingData
-
-if TYPE_CHECKING:
-    from audiogen.engine import Texture
 
 PREVIEW_S = 8.0  # of each class
 SKETCH_S = 2.5  # of each class, while training
@@ -78,8 +81,8 @@ def samplernn_fields(
         If a field is wrong.
     """
     stated = read_source(folder)
-    described = described_in(stated)
-    source = source or stated.get("source") or stated.get("font") or name_of(folder)
+    described = instrument_entries(stated)
+    source = source or stated.get("source") or stated.get("font") or folder_name(folder)
     licence = licence or stated.get("licence", "unknown")
     fields: dict[str, Any] = {
         "format": 1,
@@ -129,7 +132,7 @@ def initialise(trainer: SampleRNNTrainer, preset: Preset) -> None:
     if not isinstance(preset, SamplernnPreset):
         raise ParameterError(f"preset {preset.name!r} isn't a SampleRNN; name one that is")
     wanted = _network(trainer) | {"sample_rate": trainer.recipe.sample_rate}
-    came = preset.samplernn.model_dump() | {"sample_rate": preset.sample_rate}
+    came = preset.samplernn.table() | {"sample_rate": preset.sample_rate}
     for name in wanted:
         if came[name] != wanted[name]:
             raise ParameterError(
@@ -203,16 +206,13 @@ def sketch_samplernn(
     samples : array [n_samples], float32
     sample_rate : int, Hz
     """
-    from audiogen.engine import Texture
-
     fields = samplernn_fields(trainer, data, folder, "sketch", **card)
     weights = export_weights(copy.deepcopy(trainer.average).cpu())
     with draft_preset(fields, weights) as draft:
         if data.pitch_range:
             samples, sample_rate, _ = each_timbre(draft, 1.0, N_SKETCHED)
             return samples, sample_rate
-        texture = Texture(draft)
-        return each_class(texture, SKETCH_S), texture.sample_rate
+        return each_class(draft, SKETCH_S)
 
 
 def _network(trainer: SampleRNNTrainer) -> dict[str, Any]:
@@ -223,16 +223,30 @@ def _network(trainer: SampleRNNTrainer) -> dict[str, Any]:
     return config | {"frame_sizes": list(config["frame_sizes"])}
 
 
-def each_class(texture: Texture, seconds: float) -> np.ndarray:
-    """Generate sound of each class, one after the other."""
-    names: list[str | None] = [*texture.timbres] or [None]
-    return np.concatenate([texture.generate(seconds, seed=0, timbre=name) for name in names])
+def each_class(folder: Path, seconds: float) -> tuple[np.ndarray, int]:
+    """Generate sound of each class of a preset, one after the other.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the preset.
+    seconds : float, s
+        Length of each.
+
+    Returns
+    -------
+    samples : array [n_samples], float32
+    sample_rate : int, Hz
+    """
+    from audiogen.engine import Synth
+
+    synth = Synth(folder, seed=0)
+    names: list[str | None] = [*synth.timbres] or [None]
+    sounds = [synth.generate(seconds, timbre=name) for name in names]
+    return np.concatenate(sounds), synth.sample_rate
 
 
 def preview_texture(folder: Path, scratch: Path) -> dict[str, Path]:
     """Generate sound with a preset; return ``preview.flac`` and ``preview.png``."""
-    from audiogen.engine import Texture
-
-    texture = Texture(folder)
-    samples = each_class(texture, PREVIEW_S)
-    return write_preview(scratch, samples, texture.sample_rate, texture.preset.name)
+    samples, sample_rate = each_class(folder, PREVIEW_S)
+    return write_preview(scratch, samples, sample_rate, folder.name)

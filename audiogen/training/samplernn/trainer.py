@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from audiogen.data.render.evenly import evenly
+from audiogen.data.subset import evenly_spaced
 from audiogen.errors import AudiogenError
 from audiogen.models.samplernn import SampleRNN
 from audiogen.training.run.processes import Processes
@@ -166,7 +166,7 @@ class SampleRNNTrainer(Trainer):
 
     def quantised_model(self) -> SampleRNN:
         """The averaged weights on the grid of int8 and bfloat16 (`quantise_weights`)."""
-        some = evenly(self.training.all(), N_MOMENTS)
+        some = evenly_spaced(self.training.all(), N_MOMENTS)
         n = min(self.training.n_samples, round(MOMENTS_S * self.recipe.sample_rate))
         return quantised(self.average, lambda model: self.bits(model, self.training, some, n))
 
@@ -182,7 +182,7 @@ class SampleRNNTrainer(Trainer):
         """
         part = self.held_out
         n = max(1, int(longest_s * self.recipe.sample_rate / part.n_samples))
-        return self.bits(model or self.average, part, evenly(part.all(), n), part.n_samples)
+        return self.bits(model or self.average, part, evenly_spaced(part.all(), n), part.n_samples)
 
     @torch.no_grad()
     def bits(self, model: SampleRNN, part: Excerpts, chosen: list[int], n_samples: int) -> float:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audiogen.data.ingest.folder import is_set
-from audiogen.data.notes.nsynth import read_notes
+from audiogen.data.notes.nsynth import is_note_set, read_notes
 from audiogen.data.recordings import Recording, read_recordings
 from audiogen.errors import ParameterError
 from audiogen.models.samplernn import SampleRNNConfig
@@ -76,7 +75,7 @@ def read_training_data(
     FormatError, ParameterError
         If there is too little sound, or the recipe doesn't suit it.
     """
-    if is_set(folder):
+    if is_note_set(folder):
         return _notes(folder, recipe, by_subfolder)
     found = read_recordings(folder, recipe.sample_rate, progress)
     if by_subfolder:

@@ -1,0 +1,159 @@
+"""Bytes of MIDI become events of an engine (csrc/engine/midi.h)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from audiogen._fallback.parameter_table import INDEX, ROWS
+from audiogen.core.events import Event, all_off, event_array, note_off, note_on, set_parameter
+
+FIRST_ID = 1 << 31  # the reader's note numbers; a host numbers other notes below
+N_CHANNELS, N_KEYS = 16, 128
+N_HELD = N_CHANNELS * N_KEYS
+
+_DATA_BYTES = {0x8: 2, 0x9: 2, 0xA: 2, 0xB: 2, 0xC: 1, 0xD: 1, 0xE: 2}  # by kind of message
+_RESET = "bend", "vibrato", "sustain", "morph", "expression"  # by controller 121 (MIDI RP-015)
+_NULL_RPN = 127 * 128 + 127
+_BEND_RANGE = 0  # registered parameter
+
+
+class MidiReader:
+    """Reads a stream of MIDI 1.0, cut anywhere.
+
+    All channels play one instrument: each has its own keys and program, but they share the
+    parameters. Read are notes, pitch wheel, channel pressure, program changes, the controllers of
+    the table of parameters, registered parameter 0 (range of the wheel), 120 and system reset
+    (silence), 121 (reset) and 123 to 127 (all notes off); all else is ignored.
+    """
+
+    def __init__(self) -> None:
+        self._status = 0  # of the channel message under way, and of those with running status
+        self._data: list[int] = []
+        self._rpn = _NULL_RPN  # registered parameter that controllers 6 and 38 set
+        self._bend_range = [2, 0]  # semitones, cents
+        self._wheel = np.float32(0)  # -1 to 1
+        self._n_notes = 0
+        self._timbres: Sequence[int] = [0] * 128  # timbre of each program
+        self._default_timbre = 0
+        self._programs: list[int | None] = [None] * N_CHANNELS
+        self._program: int | None = None  # chosen last, on any channel
+        self._held: dict[tuple[int, int], int] = {}  # channel and key: number of the note
+        self._offset = 0
+        self._events: list[Event] = []
+
+    def set_programs(self, instrument: Any) -> None:
+        """Let program changes choose timbres of this instrument from here on."""
+        self._timbres = list(instrument.programs)
+        self._default_timbre = int(instrument.default_timbre)
+
+    def choose_timbre(self, timbre: int) -> None:
+        """Play this timbre, by index, on every channel until its next program change."""
+        self._programs = [None] * N_CHANNELS
+        self._program = None
+        self._default_timbre = timbre
+
+    @property
+    def timbre(self) -> int:
+        """Index of the timbre that was chosen last, on any channel."""
+        return self._timbre_of(self._program)
+
+    def _timbre_of(self, program: int | None) -> int:
+        return self._default_timbre if program is None else self._timbres[program]
+
+    def read(self, bytes: bytes, offset: int = 0) -> np.ndarray:
+        """Events, `EVENT`, of the messages that end within these bytes."""
+        self._offset, self._events = offset, []
+        for byte in bytes:
+            if byte >= 0xF8:  # real-time messages may come within other messages
+                if byte == 0xFF:
+                    self._all_off(silence=True)
+            elif byte >= 0x80:
+                # Other system messages are ignored, and end a running status.
+                self._status, self._data = byte if byte < 0xF0 else 0, []
+            elif self._status:
+                self._data.append(byte)
+                if len(self._data) == _DATA_BYTES[self._status >> 4]:
+                    self._take(self._status >> 4, self._status & 0xF, *self._data)
+                    self._data = []
+        return event_array(self._events)
+
+    def _take(self, kind: int, channel: int, first: int, second: int = 0) -> None:
+        if kind == 0x9 and second > 0:
+            self._note_on(channel, first, second)
+        elif kind in (0x8, 0x9):
+            self._note_off(channel, first)
+        elif kind == 0xB:
+            self._control(first, second)
+        elif kind == 0xC:
+            self._programs[channel] = self._program = first
+        elif kind == 0xD:
+            self._set("vibrato", _controlled("vibrato", first))
+        elif kind == 0xE:
+            wheel = np.float32(first + second * 128 - 8192)
+            self._wheel = wheel / np.float32(8192 if wheel < 0 else 8191)
+            self._bend()
+
+    def _note_on(self, channel: int, key: int, velocity: int) -> None:
+        self._note_off(channel, key)  # a key that is struck again
+        # A number of its own for each note: the former note of the key may still sound.
+        self._n_notes = self._n_notes % (FIRST_ID // N_HELD - 1) + 1
+        number = FIRST_ID + self._n_notes * N_HELD + channel * N_KEYS + key
+        self._held[channel, key] = number
+        timbre = self._timbre_of(self._programs[channel])
+        level = float(np.float32(velocity) / np.float32(127))
+        self._events.append(note_on(number, key, level, timbre, offset=self._offset))
+
+    def _note_off(self, channel: int, key: int) -> None:
+        number = self._held.pop((channel, key), None)
+        if number is not None:
+            self._events.append(note_off(number, self._offset))
+
+    def _all_off(self, silence: bool) -> None:
+        self._held.clear()
+        self._events.append(all_off(silence, self._offset))
+
+    def _set(self, parameter: str, value: float) -> None:
+        self._events.append(set_parameter(INDEX[parameter], value, offset=self._offset))
+
+    def _bend(self) -> None:
+        semitones, cents = map(np.float32, self._bend_range)
+        largest = min(semitones + cents / np.float32(100), np.float32(ROWS["bend"]["highest"]))
+        self._set("bend", float(self._wheel * largest))
+
+    def _control(self, number: int, value: int) -> None:
+        if number in (98, 99):  # a manufacturer's parameter
+            self._rpn = _NULL_RPN
+        elif number == 100:
+            self._rpn = self._rpn // 128 * 128 + value
+        elif number == 101:
+            self._rpn = self._rpn % 128 + value * 128
+        elif number in (6, 38):
+            if self._rpn == _BEND_RANGE:
+                self._bend_range[number == 38] = value
+                if self._wheel:
+                    self._bend()
+        elif number == 120:
+            self._all_off(silence=True)
+        elif number == 121:
+            for parameter in _RESET:
+                self._set(parameter, ROWS[parameter]["initial"])
+            self._rpn, self._wheel = _NULL_RPN, np.float32(0)
+        elif number >= 123:  # 124 to 127 change modes, too
+            self._all_off(silence=False)
+        else:
+            for name, row in ROWS.items():
+                if row["controller"] == number:
+                    self._set(name, _controlled(name, value))
+
+
+def _controlled(parameter: str, value: int) -> float:
+    """Value of a parameter from that of its controller, 0 to 127; 64 is the middle."""
+    if parameter == "sustain":
+        return float(value >= 64)
+    x = np.float32(value)
+    share = x / np.float32(128) if value <= 64 else np.float32(0.5) + (x - 64) / np.float32(126)
+    lowest, highest = (np.float32(ROWS[parameter][end]) for end in ("lowest", "highest"))
+    return float(lowest + share * (highest - lowest))

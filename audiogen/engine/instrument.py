@@ -1,0 +1,104 @@
+"""A preset opened for playing: its network, read once, and the engines that play it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from audiogen.core import backend
+from audiogen.errors import ParameterError
+from audiogen.presets import GansynthPreset, Preset, SamplernnPreset
+
+BLOCK = 1024  # samples that an offline engine renders at once; the result does not depend on it
+LONGEST_RELEASE_S, END_FADE_S = 2.0, 0.02  # of a SampleRNN's note (csrc/engine/sample_voice.cpp)
+PRECISIONS = {"gansynth": ("float32", "bfloat16"), "samplernn": ("float32", "bfloat16", "int8")}
+
+
+class OpenPreset:
+    """A preset and its instrument, which any number of engines share.
+
+    Parameters
+    ----------
+    preset : Preset
+        Description and place of the preset.
+    precision : str
+        Precision of the network's arithmetic: ``float32``, ``bfloat16``, or for a SampleRNN
+        ``int8``.
+
+    Raises
+    ------
+    ParameterError
+        If the preset's network has no such precision.
+    """
+
+    def __init__(self, preset: Preset, precision: str = "float32"):
+        allowed = PRECISIONS[preset.kind]
+        if precision not in allowed:
+            raise ParameterError(
+                f"precision={precision!r} is not supported by preset {preset.name!r}, a"
+                f" {preset.kind}; use {' or '.join(map(repr, allowed))}"
+            )
+        self.preset, self.precision = preset, precision
+        self._backend = backend.load()
+        self._instrument = preset.instrument(precision)
+
+    @property
+    def instrument(self) -> Any:
+        """What engines play; see csrc/engine/instrument.h."""
+        return self._instrument
+
+    @property
+    def longest_tail_s(self) -> float:
+        """How long a note may sound after its note-off."""
+        if not isinstance(self.preset, GansynthPreset):
+            return LONGEST_RELEASE_S + END_FADE_S
+        spectrogram = self.preset.spectrogram
+        frames = spectrogram.n_frames - self.preset.sustain.release_frame + 2
+        samples = frames * spectrogram.hop_length + 2 * spectrogram.n_fft
+        return samples / self.preset.sample_rate
+
+    def timbre_index(self, z: list[float]) -> int:
+        """Index by which notes name a latent, which becomes a timbre of the instrument."""
+        return int(self._instrument.add_timbre(z))
+
+    def engine(
+        self, sample_rate: int, voices: int, seed: int, n_channels: int = 1, n_inputs: int = 0
+    ) -> Any:
+        """An engine that renders offline (csrc/engine/engine.h)."""
+        return self._backend.Engine(
+            self._instrument, sample_rate, BLOCK, voices, seed, n_channels, n_inputs
+        )
+
+    def live_engine(
+        self, sample_rate: int, max_block: int, voices: int, seed: int, margin: int | None
+    ) -> Any:
+        """An engine that plays live (csrc/engine/live_engine.h).
+
+        Parameters
+        ----------
+        sample_rate : int, Hz
+            Rate of the blocks.
+        max_block : int, samples
+            Longest block.
+        voices : int
+            Notes that can sound at once.
+        seed : int
+            Seed of the notes' random numbers.
+        margin : int, samples
+            How far a thread of its own works ahead of `max_block`; without, blocks are rendered
+            when they are asked for.
+
+        Returns
+        -------
+        LiveEngine of the backend, stereo, with a stereo input
+        """
+        return self._backend.LiveEngine(
+            self._instrument,
+            sample_rate,
+            max_block,
+            voices,
+            seed,
+            n_channels=2,
+            n_inputs=2 if isinstance(self.preset, SamplernnPreset) else 0,
+            lookahead=0 if margin is None else max_block + margin,
+            synchronous=margin is None,
+        )

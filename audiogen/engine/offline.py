@@ -1,0 +1,231 @@
+"""Rendering offline: scores and gates become timed events, and an engine makes blocks of them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from audiogen.core import backend
+from audiogen.core.events import (
+    PARAMETER,
+    Event,
+    event_array,
+    note_off,
+    note_on,
+    set_parameter,
+)
+from audiogen.core.parameters import INDEX
+from audiogen.engine.instrument import BLOCK
+from audiogen.errors import ParameterError
+from audiogen.notes import Control, Note, Score, music_of
+
+MAX_VOICES = 4096  # of an engine
+
+Timed = tuple[int, Event]  # sample, and what happens there
+Progress = Callable[[float], None]
+
+
+def score_events(score: Score, sample_rate: int, timbre: int) -> list[Timed]:
+    """All events of a score in order: at one sample note-offs, then parameters, then note-ons."""
+    ranked: list[tuple[int, int, int, Event]] = []
+    for i, note in enumerate(score.notes):
+        start = round(note.start_s * sample_rate)
+        # Even the shortest note starts before it is released.
+        end = max(start + 1, round(note.end_s * sample_rate))
+        ranked.append((end, 0, i, note_off(i)))
+        ranked.append((start, 2, i, note_on(i, note.pitch, note.velocity, timbre)))
+    for i, (time_s, event) in enumerate(control_events(score.controls)):
+        ranked.append((round(time_s * sample_rate), 1, i, event))
+    ranked.sort(key=lambda entry: entry[:3])
+    return [(sample, event) for sample, _, _, event in ranked]
+
+
+def control_events(controls: Sequence[Control]) -> Iterator[tuple[float, Event]]:
+    """Time (s) and parameter event for each control of one channel, by the reader of live MIDI."""
+    reader = backend.load().MidiReader()
+    for control in controls:
+        for event in reader.read(control.message):
+            if event["kind"] == PARAMETER:
+                yield control.time_s, set_parameter(int(event["id"]), float(event["value"]))
+
+
+def pitched_notes(notes: Any) -> Score:
+    """A score without its drums, which no preset plays; a warning counts them.
+
+    Raises
+    ------
+    ParameterError, MidiError
+        If there is nothing else, or the notes cannot be read.
+    """
+    music, n_drums = music_of(notes, "the score has only drum notes, which no preset plays")
+    if n_drums:
+        noun, are = ("drum note", "is") if n_drums == 1 else ("drum notes", "are")
+        warnings.warn(f"{n_drums} {noun} {are} left out; no preset has drums", stacklevel=3)
+    return music
+
+
+def pans(score: Score) -> bool:
+    """Whether a score's controls move notes away from the middle."""
+    pan = INDEX["pan"]
+    return any(
+        event[2] == pan and event[5] != 0.0
+        for part in score.by_channel()
+        for _, event in control_events(part.controls)
+    )
+
+
+def voices_needed(notes: Sequence[Note], tail_s: float) -> int:
+    """Voices that are enough for no note to be cut off, each sounding on after its end.
+
+    Raises
+    ------
+    ParameterError
+        If they are more than an engine has.
+    """
+    edges = sorted(
+        [(note.start_s, 1) for note in notes] + [(note.end_s + tail_s, -1) for note in notes]
+    )
+    most = sounding = 0
+    for _, change in edges:
+        sounding += change
+        most = max(most, sounding)
+    if most > MAX_VOICES:
+        raise ParameterError(
+            f"{most} notes sound at once, with the tails after their ends; an engine has"
+            f" {MAX_VOICES} voices: shorten the notes, or lift the pedal"
+        )
+    return max(1, most)
+
+
+def rendered(
+    engine: Any,
+    events: Sequence[Timed],
+    block: int = BLOCK,
+    progress: Progress | None = None,
+    least: int = 0,
+    audio_input: np.ndarray | None = None,
+) -> Iterator[np.ndarray]:
+    """Blocks of an engine's output from its start to where nothing sounds any more.
+
+    Parameters
+    ----------
+    engine : Engine of the backend
+        Newly made.
+    events : sequence of (int, Event)
+        Samples in order, and what happens at each.
+    block : int, samples
+        Length of a block.
+    progress : callable, optional
+        Receives the share that is done, 0 to 1.
+    least : int, samples
+        Shortest output.
+    audio_input : ndarray [n_samples, n_inputs], float32, optional
+        Input from the start; silence follows.
+
+    Yields
+    ------
+    ndarray [block, n_channels], float32
+    """
+    times = np.array([sample for sample, _ in events], np.int64)
+    table = event_array([event for _, event in events])
+    total = max(least, int(times[-1]) + 1 if len(times) else 0)
+    done = upcoming = 0
+    # To the end of the last voice, and of what the resampler still holds of it: its filter
+    # reaches as far beyond the sound as it delays it.
+    while done < total + 2 * engine.latency + 1:
+        last = int(np.searchsorted(times, done + block))
+        now = table[upcoming:last].copy()
+        now["offset"] = times[upcoming:last] - done
+        given = None
+        if audio_input is not None and done < len(audio_input):
+            given = np.zeros((block, audio_input.shape[1]), np.float32)
+            here = audio_input[done : done + block]
+            given[: len(here)] = here
+        samples = engine.process(block, now, given)
+        done, upcoming = done + block, last
+        if engine.n_sounding or samples.any():
+            total = max(total, done)
+        if progress:
+            progress(min(1.0, done / max(1, total)))
+        yield samples
+
+
+def trimmed(blocks: Iterator[np.ndarray], skip: int) -> Iterator[np.ndarray]:
+    """Drop the first samples (latency) and the trailing silence."""
+    held: list[np.ndarray] = []
+    for block in blocks:
+        sound, skip = block[skip:], max(0, skip - len(block))
+        sounding = np.flatnonzero(sound.any(axis=1))
+        end = sounding[-1] + 1 if len(sounding) else 0
+        if end:
+            yield np.concatenate([*held, sound[:end]])
+            held = []
+        held.append(sound[end:])
+
+
+def sum_of_streams(
+    streams: Sequence[Iterator[np.ndarray]], block: int, n_channels: int
+) -> Iterator[np.ndarray]:
+    """Blocks of several streams that begin together, added up.
+
+    Parameters
+    ----------
+    streams : sequence of iterators of ndarray [n_samples] or [n_samples, n_channels]
+        Streams, each of blocks of any length.
+    block : int, samples
+        Longest block of the sum.
+    n_channels : int
+        0 for blocks without a second axis.
+    """
+    if len(streams) == 1:
+        yield from streams[0]
+        return
+    tail = (n_channels,) if n_channels else ()
+    held = [np.zeros((0, *tail), np.float32) for _ in streams]
+    while True:
+        for i, stream in enumerate(streams):
+            while len(held[i]) < block and (piece := next(stream, None)) is not None:
+                held[i] = np.concatenate((held[i], piece))
+        mixed = np.zeros((min(block, max(map(len, held), default=0)), *tail), np.float32)
+        if not len(mixed):
+            return
+        for i, sound in enumerate(held):
+            mixed[: len(sound)] += sound[: len(mixed)]
+            held[i] = sound[len(mixed) :]
+        yield mixed
+
+
+class SharedProgress:
+    """Progress of a whole from that of its parts, each of a size.
+
+    Parameters
+    ----------
+    progress : callable
+        Receives the share that is done, 0 to 1.
+    sizes : sequence of int
+        Size of each part.
+    """
+
+    def __init__(self, progress: Progress, sizes: Sequence[int]):
+        self._progress, self._sizes = progress, sizes
+        self._shares = [0.0] * len(sizes)
+
+    def part(self, number: int) -> Progress:
+        """What a part reports its own progress to."""
+
+        def report(share: float) -> None:
+            self._shares[number] = share
+            done = sum(s * n for s, n in zip(self._shares, self._sizes, strict=True))
+            self._progress(done / max(1, sum(self._sizes)))
+
+        return report
+
+
+def change_level(samples: np.ndarray, gain_db: float, normalize: bool) -> np.ndarray:
+    """Bring the peak to 1 if asked for, then change the level by a gain in dB."""
+    if normalize and len(samples):
+        samples = samples / max(float(np.abs(samples).max()), 1e-9)
+    return (samples * np.float32(10.0 ** (gain_db / 20.0))).astype(np.float32)

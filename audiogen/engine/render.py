@@ -1,0 +1,172 @@
+"""One score, many presets: each General MIDI program is played by a preset and timbre."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from audiogen.engine.instrument import BLOCK
+from audiogen.engine.offline import (
+    SharedProgress,
+    change_level,
+    pans,
+    pitched_notes,
+    sum_of_streams,
+)
+from audiogen.engine.synth import Synth
+from audiogen.errors import ParameterError
+from audiogen.notes import Note, Score
+from audiogen.presets import assign_programs, load_preset, presets_to_play, split_spec
+
+
+def render(
+    notes: Any,
+    voices: Mapping[int | None, str] | None = None,
+    *,
+    sample_rate: int | None = None,
+    seed: int = 0,
+    stereo: bool | None = None,
+    gain_db: float = 0.0,
+    normalize: bool = False,
+    precision: str = "float32",
+    temperature: float | None = None,
+    top_p: float | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> np.ndarray:
+    """Render a score with a preset and timbre for each of its programs.
+
+    Parameters
+    ----------
+    notes : Score, path of a MIDI file, str, or list of notes
+        Whatever `audiogen.notes.as_score` takes. Drums are left out with a warning.
+    voices : dict of int or None to str, optional
+        ``PRESET`` or ``PRESET:TIMBRE`` for each program, under None for all others; the nearest
+        timbre of the installed presets without.
+    sample_rate : int, Hz, optional
+        Rate of the result; the highest of the presets' without.
+    seed : int
+        Seed of the notes' random numbers.
+    stereo : bool, optional
+        Two channels or one; without, two if the score pans.
+    gain_db : float, dB
+        Change of level.
+    normalize : bool
+        Bring the peak to full scale before the gain.
+    precision : str
+        Precision of the networks' arithmetic, as `Synth` takes it.
+    temperature, top_p : float, optional
+        Sampling of the presets that are SampleRNNs; theirs without.
+    progress : callable, optional
+        Receives the share that is done, 0 to 1.
+
+    Returns
+    -------
+    ndarray [n_samples] or [n_samples, 2], float32
+        Full scale is 1; more is not clipped.
+
+    Raises
+    ------
+    PresetError, MidiError, ParameterError
+
+    Examples
+    --------
+    >>> import audiogen
+    >>> audiogen.render("C4:0.2 E4", {None: "plucked:harp"}).ndim
+    1
+    """
+    blocks = list(
+        stream(
+            notes,
+            voices,
+            sample_rate=sample_rate,
+            seed=seed,
+            stereo=stereo,
+            precision=precision,
+            temperature=temperature,
+            top_p=top_p,
+            progress=progress,
+        )
+    )
+    samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+    return change_level(samples, gain_db, normalize)
+
+
+def stream(
+    notes: Any,
+    voices: Mapping[int | None, str] | None = None,
+    block: int = BLOCK,
+    *,
+    sample_rate: int | None = None,
+    seed: int = 0,
+    stereo: bool | None = None,
+    precision: str = "float32",
+    temperature: float | None = None,
+    top_p: float | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Iterator[np.ndarray]:
+    """The samples of `render` as they are made.
+
+    Parameters
+    ----------
+    block : int, samples
+        1 to 1024, made at once.
+    notes, voices, sample_rate, seed, stereo, precision, temperature, top_p, progress
+        As `render` takes them.
+
+    Returns
+    -------
+    iterator of ndarray [n_samples] or [n_samples, 2], float32
+    """
+    music = pitched_notes(notes)
+    parts = _parts(music, voices)
+    is_stereo = pans(music) if stereo is None else bool(stereo)
+    presets = {name: load_preset(name) for name in {split_spec(voice)[0]: None for voice in parts}}
+    # The sampling of SampleRNNs; without any, the first preset says that it does not support it.
+    any_drawn = any(preset.kind == "samplernn" for preset in presets.values())
+    sampling: dict[str, Any] = {"temperature": temperature, "top_p": top_p}
+    synths = {
+        name: Synth(
+            preset,
+            seed=seed,
+            precision=precision,
+            **(sampling if preset.kind == "samplernn" or not any_drawn else {}),
+        )
+        for name, preset in presets.items()
+    }
+    rate = sample_rate or max(synth.sample_rate for synth in synths.values())
+    shared = SharedProgress(progress or _ignore, list(map(len, parts.values())))
+    streams = []
+    for number, (voice, score) in enumerate(parts.items()):
+        name, timbre = split_spec(voice)
+        streams.append(
+            synths[name].stream(
+                block,
+                score,
+                sample_rate=rate,
+                timbre=timbre,
+                stereo=is_stereo,
+                progress=shared.part(number),
+            )
+        )
+    return sum_of_streams(streams, block, 2 if is_stereo else 0)
+
+
+def _parts(music: Score, voices: Mapping[int | None, str] | None) -> dict[str, Score]:
+    """What each voice plays."""
+    if voices is None:
+        voices = assign_programs(music.programs, presets_to_play())
+    notes: dict[str, list[Note]] = {}
+    for note in music.notes:
+        voice = voices.get(note.program, voices.get(None))
+        if voice is None:
+            raise ParameterError(
+                f"voices has nothing for program {note.program}; name it, or None for all others"
+            )
+        notes.setdefault(voice, []).append(note)
+    return {voice: Score(part, music.controls) for voice, part in notes.items()}
+
+
+def _ignore(share: float) -> None:
+    """Progress that nobody wants."""

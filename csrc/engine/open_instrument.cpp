@@ -1,0 +1,85 @@
+// Settings of instruments from the description of a preset.
+#include "engine/open_instrument.h"
+
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "engine/frame_instrument.h"
+#include "engine/mel_bands.h"
+#include "engine/sample_instrument.h"
+
+namespace audiogen::engine {
+
+using presets::Description;
+
+static Spectrogram spectrogram_of(const Description& description) {
+  using Frequency = presets::Spectrogram::Frequency;
+  const presets::Spectrogram& from = description.spectrogram;
+  Spectrogram to;
+  to.sample_rate = description.sample_rate;
+  to.n_fft = from.n_fft;
+  to.hop_length = from.hop_length;
+  to.magnitude_scale = static_cast<float>(from.magnitude_scale);
+  to.magnitude_offset = static_cast<float>(from.magnitude_offset);
+  to.frequency_scale = static_cast<float>(from.frequency_scale);
+  to.phase = from.phase == presets::Spectrogram::Phase::kHarmonic
+                 ? PhaseChannel::kHarmonic
+                 : PhaseChannel::kInstantaneousFrequency;
+  if (from.frequency != Frequency::kLinear) {
+    to.mel =
+        make_band_map(to.n_bins(), 0.5 * to.sample_rate, from.frequency == Frequency::kMelReleased);
+    to.mel.floor = static_cast<float>(from.magnitude_floor);
+  }
+  return to;
+}
+
+static PitchRange pitch_range_of(const Description& description) {
+  if (!description.pitch_range) return SampleSettings{}.pitch_range;
+  return {static_cast<float>(description.pitch_range->first),
+          static_cast<float>(description.pitch_range->second)};
+}
+
+static std::shared_ptr<Instrument> frame_instrument_of(const presets::Preset& preset,
+                                                       const InstrumentOptions& options) {
+  const Description& description = preset.description();
+  FrameSettings settings;
+  settings.spectrogram = spectrogram_of(description);
+  settings.sustain = {description.sustain.loop_start_frame, description.sustain.loop_end_frame,
+                      description.sustain.release_frame};
+  settings.pitch_range = pitch_range_of(description);
+  if (options.latent) {
+    settings.timbres = {*options.latent};
+  } else {
+    for (const presets::Timbre& timbre : description.timbres) settings.timbres.push_back(timbre.z);
+    settings.programs = presets::program_table(description.timbres, description.default_timbre);
+  }
+  settings.generator = preset.generator(options.precision);
+  return std::make_shared<FrameInstrument>(std::move(settings));
+}
+
+static std::shared_ptr<Instrument> sample_instrument_of(const presets::Preset& preset,
+                                                        const InstrumentOptions& options) {
+  const Description& description = preset.description();
+  if (options.latent) {
+    throw std::invalid_argument("latent is not supported by preset '" + description.name +
+                                "', a SampleRNN; choose one of its timbres");
+  }
+  SampleSettings settings;
+  settings.temperature = static_cast<float>(description.sampling.temperature);
+  settings.top_p = static_cast<float>(description.sampling.top_p);
+  settings.pitch_range = pitch_range_of(description);
+  if (!description.timbres.empty()) settings.n_timbres = description.timbres.size();
+  settings.programs = presets::program_table(description.timbres, description.default_timbre);
+  settings.network = preset.samplernn(options.precision);
+  return std::make_shared<SampleInstrument>(std::move(settings));
+}
+
+std::shared_ptr<Instrument> make_instrument(const presets::Preset& preset,
+                                            const InstrumentOptions& options) {
+  return preset.description().kind == presets::Kind::kGansynth
+             ? frame_instrument_of(preset, options)
+             : sample_instrument_of(preset, options);
+}
+
+}  // namespace audiogen::engine

@@ -1,0 +1,26 @@
+// A preset becomes an instrument.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "engine/instrument.h"
+#include "models/precision.h"
+#include "presets/preset.h"
+
+namespace audiogen::engine {
+
+struct InstrumentOptions {
+  models::Precision precision = models::Precision::kFloat32;
+  // GANSynth only: the only timbre, in place of the preset's.
+  std::optional<std::vector<float>> latent = std::nullopt;
+};
+
+// Instruments of one preset and precision share their network's weights. Throws
+// std::invalid_argument for a precision that the network or this CPU does not support, and for a
+// latent of another size, or that the preset does not support.
+std::shared_ptr<Instrument> make_instrument(const presets::Preset& preset,
+                                            const InstrumentOptions& options = {});
+
+}  // namespace audiogen::engine

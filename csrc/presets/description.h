@@ -1,0 +1,87 @@
+// What a preset.toml says: the description of a sound and its network, checked field by field.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "models/gansynth.h"
+#include "models/samplernn.h"
+#include "presets/fields.h"
+#include "presets/toml.h"
+
+namespace audiogen::presets {
+
+enum class Kind { kGansynth, kSamplernn };
+
+// One of [[timbres]]: a point of a GANSynth's latent space, or a class of a SampleRNN.
+struct Timbre {
+  std::string name;
+  std::string family = "other";
+  std::optional<int> program;  // of General MIDI, 0 .. 127
+  std::vector<float> z;        // GANSynth only
+};
+
+// [spectrogram]: what the numbers of a generator mean. As `SpectrogramConfig` of
+// audiogen/representation/config.py.
+struct Spectrogram {
+  enum class Frequency { kLinear, kMel, kMelReleased };
+  enum class Phase { kHarmonic, kInstantaneousFrequency };
+
+  std::size_t n_fft = 2048;
+  std::size_t hop_length = 512;
+  std::size_t n_frames = 128;
+  double magnitude_floor = 1e-6;
+  double magnitude_scale = 1.0;
+  double magnitude_offset = 0.0;
+  double frequency_scale = 1.0;
+  Frequency frequency = Frequency::kLinear;
+  Phase phase = Phase::kHarmonic;
+};
+
+// [sustain]: the frames that a held note repeats, and where its release begins.
+struct Sustain {
+  std::size_t loop_start_frame = 0;
+  std::size_t loop_end_frame = 0;
+  std::size_t release_frame = 0;
+};
+
+// [sampling]: how samples are drawn unless the player sets something else.
+struct Sampling {
+  double temperature = 1.0;
+  double top_p = 1.0;
+};
+
+struct Description {
+  Kind kind = Kind::kGansynth;
+  std::string name;
+  unsigned sample_rate = 16000;                    // Hz
+  std::optional<std::pair<int, int>> pitch_range;  // MIDI numbers; none: plays no notes
+  std::vector<Timbre> timbres;
+  std::size_t default_timbre = 0;  // index; 0 without timbres
+
+  // Of a GANSynth.
+  Spectrogram spectrogram;
+  models::GeneratorConfig generator;
+  Sustain sustain;
+
+  // Of a SampleRNN.
+  models::SampleRNNConfig samplernn;
+  Sampling sampling;
+
+  // All fields, those that were left out with their defaults.
+  toml::Table fields;
+
+  bool plays_notes() const { return pitch_range.has_value(); }
+  // Tensors of the network.
+  models::WeightShapes weight_shapes() const;
+};
+
+// Checks the fields of a preset.toml. `faults` is empty before; where it is not after, there is no
+// description.
+std::optional<Description> check_fields(const toml::Table& fields, Faults& faults);
+
+}  // namespace audiogen::presets
