@@ -9,7 +9,7 @@ import numpy as np
 
 from audiogen.bench.compare import Job, Race
 from audiogen.core import backend as _native
-from audiogen.engine import Player
+from audiogen.engine import Synth
 from audiogen.presets import Preset, find_presets, load_preset
 
 RATE, BLOCK, SHORT_BLOCK = 48000, 256, 64
@@ -40,14 +40,15 @@ def _polyphony(
     """Return the race of one block with full polyphony, optionally modulated."""
     assert preset.pitch_range is not None
     voices = POLYPHONY[preset.kind]
-    player = Player(preset, RATE, BLOCK, voices=voices, precision=precision)
-    player.morph_timbre = preset.timbres[-1].name
+    synth = Synth(preset, RATE, precision=precision, polyphony=voices, max_block=BLOCK)
+    if preset.kind == "gansynth":
+        synth.morph_timbre = preset.timbres[-1].name
     for name, value in (modulation or {}).items():
-        setattr(player, name, value)
+        setattr(synth, name, value)
     for pitch in np.linspace(*preset.pitch_range, voices).astype(int):
-        player.note_on(int(pitch))
-        player.process(BLOCK)
-    times = np.array([_time(player, BLOCK) for _ in range(int(DURATION_S * RATE / BLOCK))])
+        synth.note_on(int(pitch))
+        synth.process(BLOCK)
+    times = np.array([_time(synth, BLOCK) for _ in range(int(DURATION_S * RATE / BLOCK))])
     return Race(
         f"{preset.name}, {precision}: {voices} voices{', morph and vibrato' if modulation else ''},"
         f" block of {BLOCK} at 48 kHz",
@@ -55,7 +56,7 @@ def _polyphony(
         BLOCK / RATE,
         "real time",
         target=1.0,
-        remark=_polyphony_remark(player.n_sounding, float(times.mean()), float(times.max())),
+        remark=_polyphony_remark(synth.n_sounding, float(times.mean()), float(times.max())),
     )
 
 
@@ -63,15 +64,15 @@ def _latency(preset: Preset) -> Race:
     """Return the race of the slowest pitch from note-on to its first sample."""
     assert preset.pitch_range is not None
     lowest, highest = preset.pitch_range
-    player = Player(preset, RATE, SHORT_BLOCK, voices=1)
+    synth = Synth(preset, RATE, polyphony=1, max_block=SHORT_BLOCK)
     times = [
-        min(_time_note_on(player, pitch) for _ in range(TRIES))
+        min(_time_note_on(synth, pitch) for _ in range(TRIES))
         for pitch in range(lowest, highest + 1)
     ]
     return Race(
         f"{preset.name}: note-on to first sample, blocks of {SHORT_BLOCK}, worst of"
         f" {len(times)} pitches",
-        max(times) + player.latency / RATE,
+        max(times) + synth.latency / RATE,
         MAX_LATENCY_S,
         f"{MAX_LATENCY_S * 1e3:.0f} ms",
         target=1.0,
@@ -79,17 +80,17 @@ def _latency(preset: Preset) -> Race:
     )
 
 
-def _time_note_on(player: Player, pitch: int) -> float:
-    player.all_off(silence=True)
+def _time_note_on(synth: Synth, pitch: int) -> float:
+    synth.all_off(silence=True)
     for _ in range(RATE // 50 // SHORT_BLOCK):
-        player.process(SHORT_BLOCK)
-    player.note_on(pitch)
-    return _time(player, SHORT_BLOCK)
+        synth.process(SHORT_BLOCK)
+    synth.note_on(pitch)
+    return _time(synth, SHORT_BLOCK)
 
 
-def _time(player: Player, n: int) -> float:
+def _time(synth: Synth, n: int) -> float:
     start = time.perf_counter()
-    player.process(n)
+    synth.process(n)
     return time.perf_counter() - start
 
 

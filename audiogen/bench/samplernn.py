@@ -18,6 +18,7 @@ from audiogen.core import backend as _native
 
 if TYPE_CHECKING:
     from audiogen.models.samplernn import SampleRNN, SampleRNNConfig
+    from audiogen.presets import SamplernnPreset
     from audiogen.training.samplernn.excerpts import Chunk
 
 N_SAMPLES = 512  # per call; eager PyTorch takes most of a second
@@ -271,15 +272,22 @@ def training() -> Iterator[Race]:
             )
 
 
+def stream_of(preset: SamplernnPreset, precision: str) -> Any:
+    """Open one stream of samples of a preset's network."""
+    backend = _native.load()
+    network = backend.open_preset(preset.folder).network(precision)
+    return backend.SampleStream(network, 1, 0)
+
+
 # Script for a process whose environment selects the instruction set: seconds for N_SAMPLES by
 # precision.
 _TIMING_SCRIPT = """
 import json, statistics, sys, time
-from audiogen.engine.networks import SampleNetwork
+from audiogen.bench.samplernn import stream_of
 from audiogen.presets import load_preset
 preset, n, seconds = load_preset(sys.argv[1]), int(sys.argv[2]), {}
 for precision in ("float32", "bfloat16", "int8"):
-    stream = SampleNetwork(preset, precision).streams(1, 0)
+    stream = stream_of(preset, precision)
     if preset.plays_notes:
         stream.start_note(0, 60.0, 0.8, 0)
     times = []
@@ -339,10 +347,9 @@ def lost_bits(preset: Any, precision: str) -> float:
     float, bits per sample
         Kullback-Leibler divergence over two seconds that the float32 model generates.
     """
-    from audiogen.engine.networks import SampleNetwork
 
     def stream(precision: str) -> Any:
-        opened = SampleNetwork(preset, precision).streams(1, 0)
+        opened = stream_of(preset, precision)
         if preset.plays_notes:
             opened.start_note(0, 60.0, 0.8, 0)
         return opened

@@ -59,7 +59,7 @@ def check_parameter(name: str, value: Any) -> float:
         raise ParameterError(unknown_parameter(name))
     parameter = PARAMETERS[INDEX[name]]
     try:
-        number = float(value)
+        number = math.nan if isinstance(value, str) else float(value)
     except (TypeError, ValueError):
         number = math.nan
     if not parameter.lowest <= number <= parameter.highest:

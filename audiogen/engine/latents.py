@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from numbers import Real
 
 import numpy as np
 
@@ -50,12 +51,7 @@ def read_timbre(preset: Preset, timbre: Timbre) -> np.ndarray:
     if "+" in timbre or ":" in timbre:
         return _mixed(preset, timbre)
     chosen = preset.timbre(timbre).name
-    if not isinstance(preset, GansynthPreset):
-        raise ParameterError(
-            f"latents are not supported by preset {preset.name!r}, a {preset.kind}; play one of its"
-            " timbres"
-        )
-    return next(np.array(t.z) for t in preset.timbres if t.name == chosen)
+    return next(np.array(t.z) for t in require_latents(preset).timbres if t.name == chosen)
 
 
 def check_timbre(preset: Preset, timbre: Timbre) -> None:
@@ -64,15 +60,20 @@ def check_timbre(preset: Preset, timbre: Timbre) -> None:
         read_timbre(preset, timbre)
 
 
+def require_latents(preset: Preset) -> GansynthPreset:
+    """Return a preset whose timbres are latents; raise `ParameterError` for any other."""
+    if isinstance(preset, GansynthPreset):
+        return preset
+    hint = "; play one of its timbres" if preset.timbres else ""
+    raise ParameterError(
+        f"latents are not supported by preset {preset.name!r}, a {preset.kind}{hint}"
+    )
+
+
 def random_latent(preset: Preset, seed: int = 0) -> np.ndarray:
     """A random point of the sphere that the generator's latents lie on, [latent_size]."""
     rng = np.random.default_rng(check_seed(seed))
-    if not isinstance(preset, GansynthPreset):
-        raise ParameterError(
-            f"latents are not supported by preset {preset.name!r}, a {preset.kind}; play one of its"
-            " timbres"
-        )
-    z = rng.standard_normal(preset.generator.latent_size)
+    z = rng.standard_normal(require_latents(preset).generator.latent_size)
     return z / np.linalg.norm(z) * np.sqrt(len(z))
 
 
@@ -95,7 +96,7 @@ def mix_latents(first: np.ndarray, second: np.ndarray, amount: float) -> np.ndar
     ParameterError
         If the amount is not from 0 to 1.
     """
-    if not 0.0 <= amount <= 1.0:
+    if not (isinstance(amount, Real) and 0.0 <= amount <= 1.0):
         raise ParameterError(f"amount={amount!r} must be from 0 to 1")
     a, b = (z / np.linalg.norm(z) for z in (first, second))
     radius = np.sqrt(len(a))

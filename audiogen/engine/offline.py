@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -63,8 +64,16 @@ def pitched_notes(notes: Any) -> Score:
     music, n_drums = music_of(notes, "the score has only drum notes, which no preset plays")
     if n_drums:
         noun, are = ("drum note", "is") if n_drums == 1 else ("drum notes", "are")
-        warnings.warn(f"{n_drums} {noun} {are} left out; no preset has drums", stacklevel=3)
+        warn_caller(f"{n_drums} {noun} {are} left out; no preset has drums")
     return music
+
+
+def warn_caller(message: str) -> None:
+    """Warn at the line outside of this package that asked for the audio."""
+    frame, depth = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith("audiogen."):
+        frame, depth = frame.f_back, depth + 1
+    warnings.warn(message, stacklevel=depth)
 
 
 def pans(score: Score) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import math
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import repeat
@@ -33,6 +32,7 @@ from audiogen.engine.offline import (
     sum_of_streams,
     trimmed,
     voices_needed,
+    warn_caller,
 )
 from audiogen.errors import ParameterError, ShapeError
 from audiogen.notes import Score
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 LARGEST_BLOCK = 8192  # samples, live
 NOTE_SEED_STEP = 0x9E3779B97F4A7C15  # between the seeds of notes (csrc/engine/engine.cpp)
 FADE_OUT_S = 0.05  # of audio generated freely (csrc/engine/sample_voice.cpp)
+SEAM_S, SLOPE_SEAM_S = 0.005, 0.0002  # in which a resampled prompt's error at its end fades out
 LONGEST_PROMPT_S = 30.0  # more does not change what a network generates
 CURVE_STEP_S = 0.01  # between the points of a temperature curve
 MAX_CHANNELS = 64  # of a prompt
@@ -416,8 +417,10 @@ class Synth(LivePlaying):
         ------
         PresetError, ParameterError
         """
-        chosen = self.timbre if timbre is None else timbre
-        return latents.read_timbre(self.preset, self.timbres[0] if chosen is None else chosen)
+        if timbre is None:
+            latents.require_latents(self.preset)
+            timbre = self.timbres[0] if self.timbre is None else self.timbre
+        return latents.read_timbre(self.preset, timbre)
 
     def random_latent(self, seed: int = 0) -> np.ndarray:
         """A random latent, [latent_size], to be played like a timbre."""
@@ -580,7 +583,7 @@ class Synth(LivePlaying):
         def blocks() -> Iterator[np.ndarray]:
             yield from sum_of_streams(streams, block, n_channels)
             if n_transposed := sum(engine.n_transposed for engine in engines):
-                warnings.warn(self._transposed(n_transposed), stacklevel=3)
+                warn_caller(self._transposed(n_transposed))
 
         return blocks()
 
@@ -661,6 +664,7 @@ class Synth(LivePlaying):
         n_inputs = 0 if prompt is None else n_channels
         engine = self._opened.engine(rate, n_channels, seed, n_channels, n_inputs)
         start, events = 0, list[Timed]()
+        last = prompt[-2:] if prompt is not None and len(prompt) > 1 else None
         if prompt is not None:
             # The note starts when the engine has heard the whole prompt, and until then the prompt
             # sounds, so that the resampler of the output sees no step.
@@ -678,10 +682,18 @@ class Synth(LivePlaying):
         events.sort(key=lambda entry: entry[0])
         skip = start + int(engine.latency)
         left = math.inf if n is None else n
+        before = seam = np.zeros((0, n_channels), np.float32)
         for sound in rendered(engine, events, block, audio_input=prompt, least=start + (n or 0)):
+            if last is not None and 0 < skip <= len(sound):
+                before = np.concatenate((before, sound[:skip]))[-2:]
+                seam = _seam(last - before, rate)
+            before = sound[-2:]
             heard, skip = sound[skip:], max(0, skip - len(sound))
             heard = heard[: int(min(left, len(heard)))]
             left -= len(heard)
+            if n_faded := min(len(seam), len(heard)):
+                heard[:n_faded] += seam[:n_faded]
+                seam = seam[n_faded:]
             if len(heard):
                 yield heard
             if not left:
@@ -698,9 +710,30 @@ def _mirrored(prompt: np.ndarray, n: int) -> np.ndarray:
     return np.pad(prompt, ((0, n_mirrored), (0, 0)), "reflect", reflect_type="odd")
 
 
+def _seam(error: np.ndarray, rate: int) -> np.ndarray:
+    """What continues the resampled prompt's error, and fades out: its value slowly, its slope soon.
+
+    Parameters
+    ----------
+    error : ndarray [2, n_channels]
+        Of the last two samples of the prompt.
+    rate : int, Hz
+
+    Returns
+    -------
+    ndarray [n_samples, n_channels], float32
+    """
+    at = np.arange(1, round(SEAM_S * rate) + 1)[:, None]
+    value = np.square(1.0 - at / (len(at) + 1))
+    slope = at * np.square(np.maximum(0.0, 1.0 - at / (SLOPE_SEAM_S * rate)))
+    return (value * error[1] + slope * (error[1] - error[0])).astype(np.float32)
+
+
 def _curve(temperature: Temperature) -> tuple[np.ndarray, np.ndarray]:
     """Times (s) and the temperatures at them."""
     try:
+        if isinstance(temperature, str):
+            raise TypeError
         points = np.array(temperature, np.float64)
         if points.ndim == 0:
             points = np.array([(0.0, points)])
@@ -714,5 +747,5 @@ def _curve(temperature: Temperature) -> tuple[np.ndarray, np.ndarray]:
             f"temperature={temperature!r}: the seconds must rise from point to point"
         )
     for value in values:
-        check_parameter("temperature", value)
+        check_parameter("temperature", float(value))
     return seconds, values

@@ -169,12 +169,12 @@ def _picture_fault(path: Path) -> str:
 
 
 def _generate(preset: Preset, result: Verification, progress: Callable[[int, int], None]) -> None:
-    from audiogen.engine import Texture
+    from audiogen.engine import Synth
 
-    texture = Texture(preset)
-    timbres: list[str | None] = [*texture.timbres] or [None]
+    synth = Synth(preset)
+    timbres: list[str | None] = [*synth.timbres] or [None]
     for timbre in timbres:
-        samples = texture.generate(FREE_S, seed=0, timbre=timbre)
+        samples = synth.generate(FREE_S, seed=0, timbre=timbre)
         what = "sound" if timbre is None else f"timbre {timbre}"
         result.faults += [f"{what}: {fault}" for fault in _level_faults(samples)]
         result.n_sounds += 1

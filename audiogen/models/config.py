@@ -27,6 +27,28 @@ MOST_BLOCKS, MOST_PITCHES = 12, 128
 MOST_TIERS, MOST_LAYERS = 16, 64
 
 
+def _make_tuples(config: Any, *names: str) -> None:
+    """Let lists stand for tuples, as they come from a file."""
+    for name in names:
+        object.__setattr__(config, name, tuple(getattr(config, name)))
+
+
+def _table(config: Any, leave_out: Sequence[str] = ()) -> dict[str, Any]:
+    fields = {name: value for name, value in asdict(config).items() if name not in leave_out}
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()
+    }
+
+
+def _whole(name: str, value: Any, least: int = 1, most: int = LARGEST) -> Iterator[str]:
+    if not isinstance(value, Integral) or not least <= value <= most:
+        yield f"{name}={value!r} must be a whole number from {least} to {most}"
+
+
+def _unknown(name: str, value: object, known: Sequence[str]) -> str:
+    return f"{name}={value!r} must be {', '.join(map(repr, known[:-1]))} or {known[-1]!r}"
+
+
 @dataclass(frozen=True)
 class GeneratorConfig:
     """Sizes of a GANSynth generator; the defaults are the paper's.
@@ -330,25 +352,3 @@ def _samplernn_shapes(config: SampleRNNConfig) -> WeightShapes:
         linear("sample.layer3_low", dim, dim)
         linear("sample.output_low", N_BYTE, dim)
     return shapes
-
-
-def _make_tuples(config: Any, *names: str) -> None:
-    """Let lists stand for tuples, as they come from a file."""
-    for name in names:
-        object.__setattr__(config, name, tuple(getattr(config, name)))
-
-
-def _table(config: Any, leave_out: Sequence[str] = ()) -> dict[str, Any]:
-    fields = {name: value for name, value in asdict(config).items() if name not in leave_out}
-    return {
-        name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()
-    }
-
-
-def _whole(name: str, value: Any, least: int = 1, most: int = LARGEST) -> Iterator[str]:
-    if not isinstance(value, Integral) or not least <= value <= most:
-        yield f"{name}={value!r} must be a whole number from {least} to {most}"
-
-
-def _unknown(name: str, value: object, known: Sequence[str]) -> str:
-    return f"{name}={value!r} must be {', '.join(map(repr, known[:-1]))} or {known[-1]!r}"

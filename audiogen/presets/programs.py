@@ -10,7 +10,7 @@ from pathlib import Path
 
 from audiogen.core.names import suggest
 from audiogen.errors import ParameterError, PresetError
-from audiogen.presets.description import TOML_NAME, Preset
+from audiogen.presets.description import TOML_NAME, GansynthPreset, Preset
 from audiogen.presets.folders import default_preset, find_preset, find_presets, load_preset
 from audiogen.presets.latents import is_latent_file, read_latent
 
@@ -91,8 +91,9 @@ def assign_programs(
     presets : sequence of Preset
         To choose from; the first one is the default.
     timbre : str, optional
-        Plays everything, from the first preset that has it. Or a latent's file, which the preset
-        plays that it was made for, or else the first.
+        Plays everything, from the first preset that can play it: a name, or a mix or ``random`` as
+        `engine.latents.read_timbre` takes them. Or a latent's file, which the preset plays that it
+        was made for, or else the first.
 
     Returns
     -------
@@ -119,10 +120,12 @@ def assign_programs(
         spec = f"{_spec_name(owner)}:{timbre}"
         return {**dict.fromkeys(programs, spec), None: spec}
     if timbre is not None:
-        owners = [preset for preset in presets if timbre in preset.timbre_names]
+        needed = _names_in(timbre)
+        owners = [preset for preset in presets if _can_play(preset, timbre, needed)]
         if not owners:
             names = [name for preset in presets for name in preset.timbre_names]
-            raise PresetError(f"timbre {timbre!r} not found" + suggest(timbre, names))
+            missing = next((name for name in needed if name not in names), timbre)
+            raise PresetError(f"timbre {missing!r} not found" + suggest(missing, names))
         spec = f"{_spec_name(owners[0])}:{timbre}"
         return {**dict.fromkeys(programs, spec), None: spec}
     spec_names = {preset.folder: _spec_name(preset) for preset in presets}
@@ -131,6 +134,27 @@ def assign_programs(
         preset, name = timbre_of_program(program, presets)
         chosen[program] = f"{spec_names[preset.folder]}:{name}"
     return {**chosen, None: f"{spec_names[presets[0].folder]}:{presets[0].default_timbre}"}
+
+
+def _names_in(timbre: str) -> list[str]:
+    """Names of timbres in a name or a mix; none for a random timbre.
+
+    Examples
+    --------
+    >>> _names_in("harp:0.6+koto"), _names_in("random:7")
+    (['harp', 'koto'], [])
+    """
+    parts = [part.strip().split(":")[0] for part in timbre.split("+")]
+    return [name for name in parts if name != "random"]
+
+
+def _can_play(preset: Preset, timbre: str, needed: Sequence[str]) -> bool:
+    """Whether a preset has a timbre, or latents and all timbres of an expression."""
+    if timbre in preset.timbre_names:
+        return True
+    is_expression = timbre != "".join(needed)
+    has_latents = isinstance(preset, GansynthPreset)
+    return is_expression and has_latents and set(needed) <= set(preset.timbre_names)
 
 
 def timbre_of_program(program: int, presets: Sequence[Preset]) -> tuple[Preset, str | None]:

@@ -2,7 +2,7 @@
 
     python docs/studies/soak.py [--seconds 600] [--periods 64 128 256 512] [--margins 5 20]
 
-plays random notes, knobs and presets on a `Player` that a thread of its own works ahead for. In the
+plays random notes, knobs and presets on a `Synth` that a thread of its own works ahead for. In the
 same window a second server of the same period has a client that only returns: what is late there is
 the machine's doing. Prints a table in Markdown.
 
@@ -63,7 +63,7 @@ class Soak:
         Whether the servers have real-time priority.
     ours, idle : Client
     late, delayed : int
-        Blocks that the player's thread hadn't ready; notes that waited for it.
+        Blocks that the synth's thread hadn't ready; notes that waited for it.
     load, most_load, peak : float
         Part of the time that making the sound took, on average and in the worst third of a second.
     silent : int
@@ -178,8 +178,8 @@ def idle(server: str, seconds: float) -> None:
 class Hands:
     """Random notes, knobs and presets, the same ones at every run."""
 
-    def __init__(self, player: Any, presets: list[str], seed: int = 0):
-        self._player, self._presets = player, itertools.cycle(presets)
+    def __init__(self, synth: Any, presets: list[str], seed: int = 0):
+        self._synth, self._presets = synth, itertools.cycle(presets)
         self._random = random.Random(seed)
         self._held: list[int] = []
         self._struck_s = 0.0  # when the newest note was
@@ -206,31 +206,31 @@ class Hands:
     def change(self) -> None:
         """To the next preset."""
         self._change_s = time.monotonic() + PRESET_S
-        self._player.change_preset(next(self._presets))
+        self._synth.change_preset(next(self._presets))
         self._held.clear()
         self.changes += 1
         self._note()
 
     def _note(self) -> None:
         if len(self._held) >= MOST_HELD or (self._held and self._random.random() < 0.45):
-            self._player.note_off(self._held.pop(self._random.randrange(len(self._held))))
+            self._synth.note_off(self._held.pop(self._random.randrange(len(self._held))))
             self._struck_s = 0.0
         else:
             pitch = self._random.randrange(40, 80)
-            self._player.timbre = self._random.choice(self._player.timbres)
-            self._player.note_on(pitch, self._random.uniform(0.2, 1.0))
+            self._synth.timbre = self._random.choice(self._synth.timbres)
+            self._synth.note_on(pitch, self._random.uniform(0.2, 1.0))
             self._struck_s = time.monotonic()
             if pitch not in self._held:
                 self._held.append(pitch)
             self.notes += 1
 
     def _knob(self) -> None:
-        controllers = (1, 5, 7, 10, 64)  # morph, glide, volume, pan, pedal
+        controllers = (1, 5, 7, 10, 16, 64)  # vibrato, glide, volume, pan, morph, pedal
         number = self._random.choice(controllers)
         value = self._random.randrange(64, 128) if number == 7 else self._random.randrange(128)
-        self._player.midi(bytes([0xB0, number, value]))
+        self._synth.midi(bytes([0xB0, number, value]))
         wheel = self._random.randrange(1 << 14)
-        self._player.midi(bytes([0xE0, wheel & 127, wheel >> 7, 0xD0, wheel & 127]))
+        self._synth.midi(bytes([0xE0, wheel & 127, wheel >> 7, 0xD0, wheel & 127]))
         self.knobs += 3
 
 
@@ -242,30 +242,30 @@ def soak(
     import numpy as np
 
     from audiogen.devices.sound_card import before_other_programs
-    from audiogen.engine import Player
+    from audiogen.engine import Synth
 
     with (
         before_other_programs(),
         jack_server(period) as (our_server, realtime),
         jack_server(period) as (idle_server, _),
-        Player(
-            presets[0], RATE, max_block=period, voices=voices, realtime=True, margin_ms=margin_ms
-        ) as player,
+        Synth(
+            presets[0], RATE, max_block=period, polyphony=voices, realtime=True, margin_ms=margin_ms
+        ) as synth,
         _idle_process(idle_server, seconds) as other,
     ):
         client = jack.Client("audiogen", no_start_server=True, servername=our_server)
         ports = [client.outports.register(name) for name in ("left", "right")]
-        counter, hands = Counter(client), Hands(player, presets[1:] + presets[:1])
+        counter, hands = Counter(client), Hands(synth, presets[1:] + presets[:1])
         silent = [0]
         broken: list[str] = []
 
         def process(n: int) -> None:
-            block = player.process(n)
+            block = synth.process(n)
             for port, channel in zip(ports, block.T, strict=True):
                 port.get_array()[:] = channel
             counter.block()
             if not np.isfinite(block).all():
-                broken.append("the player gave NaN or infinity")
+                broken.append("the synth gave NaN or infinity")
             silent[0] += counter.counts and hands.must_sound() and not block.any()
 
         client.set_process_callback(process)
@@ -277,18 +277,18 @@ def soak(
             for _ in range(2 * len(presets)):
                 hands.change()
                 hands.play(SETTLE_S)
-            late_before, delayed_before = player.n_late, player.n_delayed
+            late_before, delayed_before = synth.n_late, synth.n_delayed
             assert other.stdin is not None and other.stdout is not None
             print("go", file=other.stdin, flush=True)
             counter.begin()
             end_s = time.monotonic() + seconds
             while (left_s := end_s - time.monotonic()) > 0:
                 hands.play(min(0.3, left_s))
-                loads.append(player.load)
+                loads.append(synth.load)
                 memory.append(_resident_mb())
             counter.end()
-            late, delayed = player.n_late - late_before, player.n_delayed - delayed_before
-            peak = player.peak
+            late, delayed = synth.n_late - late_before, synth.n_delayed - delayed_before
+            peak = synth.peak
         client.close()
         blocks, xruns, worst_ms = other.stdout.readline().split()
     if broken:

@@ -35,13 +35,14 @@ class FakeEngine:
         options["progress"](0.5)
         n_samples = int((score.duration_s + 0.1) * options["sample_rate"])
         phase = 2 * np.pi * 440 / options["sample_rate"] * np.arange(n_samples)
-        return (self.peak * np.sin(phase)).astype(np.float32)
+        tone = (self.peak * np.sin(phase)).astype(np.float32)
+        return np.stack([tone, tone], axis=1) if options["stereo"] else tone
 
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     fake = FakeEngine()
-    monkeypatch.setattr("audiogen.cli.render._render_score", fake)
+    monkeypatch.setattr("audiogen.cli.render._rendered", fake)
     return fake
 
 
@@ -61,7 +62,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_tiny: Any) -> 
 
 @pytest.fixture
 def murmur(folder: Path, write_murmur: Any) -> Path:
-    """The folder of a preset that makes sound on its own; `winds` beside it plays notes."""
+    """The folder of an unconditional preset; `winds` beside it plays notes."""
     write_murmur(folder.parent / "presets" / "winds", notes=True)
     return write_murmur(folder.parent / "presets" / "murmur")
 

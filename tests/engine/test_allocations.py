@@ -25,23 +25,24 @@ def count_calls() -> None:
 
     All calls have as long a block and as many events, so that Python's own part is the same.
     """
-    from audiogen.engine.networks import open_network
-
     from audiogen.core.events import EVENT, NOTE_OFF, NOTE_ON
+    from audiogen.engine.instrument import OpenPreset
     from audiogen.presets import load_preset
 
     counter = ctypes.CDLL(os.environ[COUNTER]).allocations_of_this_thread
     counter.restype = ctypes.c_long
-    nothing = np.array([(0, NOTE_OFF, 999, 0, 0.0, 0.0)] * 8, EVENT)
+    nothing = np.array([(0, NOTE_OFF, 999, 0, 0.0, 0.0, 0.0)] * 8, EVENT)
     for name in PRESETS:
-        engine = open_network(load_preset(name)).engine(48000, 3, 0)
+        engine = OpenPreset(load_preset(name)).engine(48000, 3, 0)
         n = 0
         for block in range(60):
             played = nothing
             if block % 4 == 0 and block >= 20:  # more notes than voices
-                notes = [(i, NOTE_ON, n + i, 0, 40.0 + 7 * (n + i) % 40, 0.8) for i in range(6)]
+                notes = [
+                    (i, NOTE_ON, n + i, 0, 40.0 + 7 * (n + i) % 40, 0.8, 0.0) for i in range(6)
+                ]
                 played = np.array(
-                    notes + [(99, NOTE_OFF, n + i, 0, 0.0, 0.0) for i in (0, 5)], EVENT
+                    notes + [(99, NOTE_OFF, n + i, 0, 0.0, 0.0, 0.0) for i in (0, 5)], EVENT
                 )
                 n += 6
             before = counter()

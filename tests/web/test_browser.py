@@ -18,9 +18,12 @@ playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright isn't installed; pip install playwright"
 )
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="chromium isn't installed; apt-get install chromium"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="chromium isn't installed; apt-get install chromium"
+    ),
+]
 
 KNOWS_TIMBRE = hasattr(backend.load().MidiReader(), "timbre")
 RATE = 48000
