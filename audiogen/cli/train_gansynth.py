@@ -25,10 +25,10 @@ from audiogen.cli.train_options import (
     with_settings,
 )
 from audiogen.cli.training_run import (
-    begun,
     check_steps,
     find_device,
     finish,
+    first_command,
     follow,
     initial_preset,
     open_run,
@@ -144,7 +144,7 @@ def gansynth(
     where = find_device(device, chosen.default_device, processes)
     say(f"recipe: {name}")
     sample_rate = chosen.spectrogram.sample_rate
-    command, before = begun(checkpoints, state)
+    command, before = first_command(checkpoints, state)
     licence = licence or before.get("licence") or ""
     about: dict[str, str] = {}
     details: dict[str, list[str]] = {}

@@ -50,7 +50,7 @@ Licence = Annotated[
     ),
 ]
 _LONGEST_SHOWN = 10**6  # help doesn't show larger bounds
-# Earlier names of options that no recipe has; they go on working.
+# Earlier names of options that no recipe has; they still work.
 ALIASES = {"--from": "--init-from"}
 
 

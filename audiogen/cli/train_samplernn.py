@@ -30,10 +30,10 @@ from audiogen.cli.train_options import (
     with_settings,
 )
 from audiogen.cli.training_run import (
-    begun,
     check_steps,
     find_device,
     finish,
+    first_command,
     follow,
     initial_preset,
     open_run,
@@ -188,7 +188,7 @@ def samplernn(
     if preset is not None and state is None:
         initialise(trainer, preset)
         say(f"weights initialised from the preset {preset.name}")
-    command, before = begun(checkpoints, state)
+    command, before = first_command(checkpoints, state)
     card = settled(
         before,
         description=(description, f"Trained on {folder_name(data)}."),

@@ -150,7 +150,9 @@ def initial_preset(name: str | None, family: str, state: dict[str, Any] | None) 
 # --- The card -----------------------------------------------------------------------------------
 
 
-def begun(checkpoints: Checkpoints, state: dict[str, Any] | None) -> tuple[str, dict[str, Any]]:
+def first_command(
+    checkpoints: Checkpoints, state: dict[str, Any] | None
+) -> tuple[str, dict[str, Any]]:
     """The command that began a run, and what it stated about the preset."""
     from audiogen.training.run.card import stated_before
 

@@ -28,7 +28,7 @@ class Setting:
     option : str
         Name of the option on the command line; by default the field's.
     aliases : tuple of str
-        Earlier names of the option, which go on working.
+        Earlier names of the option, which still work.
     shown : str
         What help shows as the default, where it isn't a constant.
     """
