@@ -62,14 +62,14 @@ def _data_preparation() -> Iterator[Race]:
 
 
 def _training_steps() -> Iterator[Race]:
-    from audiogen.bench.gansynth import FROM_THE_END, _noise
-    from audiogen.training.gansynth.progressive import GrowingTrainer
+    from audiogen.bench.gansynth import STEPS_LEFT, _noise
+    from audiogen.training.gansynth.progressive import ProgressiveTrainer
     from audiogen.training.recipes import read_recipe
 
     with tempfile.TemporaryDirectory() as folder:
         notes = _noise(Path(folder) / "notes")
-        trainer = GrowingTrainer(notes, read_recipe("gansynth-small"), "cpu")
-        trainer.step = trainer.n_steps - FROM_THE_END
+        trainer = ProgressiveTrainer(notes, read_recipe("gansynth-small"), "cpu")
+        trainer.step = trainer.n_steps - STEPS_LEFT
         yield from _shares("training step, gansynth-small, full-grown", trainer.train_step)
 
 

@@ -221,7 +221,7 @@ def _level_faults(samples: np.ndarray) -> Iterator[str]:
     if clipped > MAX_CLIPPED:
         yield (
             f"is too loud: {clipped:.1%} of its samples are above full scale, the peak is"
-            f" {20 * np.log10(peak):+.1f} dBFS; train it on quieter sound"
+            f" {20 * np.log10(peak):+.1f} dBFS; train it longer, or on quieter sound if it stays"
         )
 
 
