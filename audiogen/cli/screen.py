@@ -264,7 +264,8 @@ def _help(status: Status, text: str) -> Text:
     if not status.reports_releases:
         lasts = f"a note lasts {status.ring_s:g} s, or while its"
         text += (
-            f"\nThe terminal reports no released keys: {lasts}\nkey repeats; with the pedal it goes on."
+            f"\nThe terminal reports no released keys: {lasts}\n"
+            "key repeats; with the pedal it goes on."
             if text == _HELP
             else f"\n{lasts} key repeats"
         )
