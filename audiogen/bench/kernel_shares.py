@@ -62,7 +62,7 @@ def _data_preparation() -> Iterator[Race]:
 
 
 def _training_steps() -> Iterator[Race]:
-    from audiogen.bench.gansynth import STEPS_LEFT
+    from audiogen.bench.gansynth import STEPS_LEFT, noise_notes
     from audiogen.training.gansynth.progressive import ProgressiveTrainer
     from audiogen.training.recipes import read_recipe
 
