@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +67,26 @@ def test_a_chord_is_the_same_in_c_and_in_python(program: Path, tmp_path: Path) -
     by_python = synth.render("[C4 E4 G4]:1", stereo=True)
     assert by_c.shape == (2 * rate, 2)
     np.testing.assert_array_equal(by_c, by_python[: len(by_c)])
+
+
+def test_every_preset_has_its_golden_hash() -> None:
+    library = next(Path(PREFIX).rglob("libaudiogen.so"))
+    done = subprocess.run(
+        [sys.executable, Path(__file__).with_name("play_hashes.py"), library],
+        env=os.environ | {"AUDIOGEN_ISA": "baseline"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    golden = json.loads((ROOT / "tests" / "golden" / "hashes.json").read_text(encoding="utf-8"))
+    expected = {
+        (name, rate): sound
+        for name, rates in golden["hashes"].items()
+        for rate, sound in rates.items()
+    }
+    played = {tuple(line.split()[:2]): line.split()[2] for line in done.stdout.splitlines()}
+    assert played == expected
 
 
 def test_a_free_preset_too(program: Path, tmp_path: Path) -> None:
