@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from audiogen.core.playable import Playable
 from audiogen.devices.sound_card import quiet_stderr
-from audiogen.engine import Synth
 from audiogen.errors import DeviceError
 
 CLIENT = "audiogen"
@@ -61,7 +61,7 @@ class MidiInput:
 
     Parameters
     ----------
-    synth : Synth
+    synth : Playable
     wanted : str, optional
         Part of a port's name, or ``virtual`` for a port of our own; every port without.
     jack : bool
@@ -73,7 +73,7 @@ class MidiInput:
         If no port has the name, or the system has no virtual ports.
     """
 
-    def __init__(self, synth: Synth, wanted: str | None = None, jack: bool = False):
+    def __init__(self, synth: Playable, wanted: str | None = None, jack: bool = False):
         self.names: list[str] = []  # of the ports that are listened to
         self._readers: list[Any] = []
         if wanted == VIRTUAL:
@@ -110,7 +110,7 @@ class MidiInput:
             reader.delete()
         self._readers = []
 
-    def _open_virtual(self, synth: Synth, jack: bool) -> None:
+    def _open_virtual(self, synth: Playable, jack: bool) -> None:
         import rtmidi
 
         for api in _systems(jack):
@@ -130,7 +130,7 @@ class MidiInput:
             "load ALSA's sequencer (modprobe snd-seq)"
         )
 
-    def _listen(self, reader: Any, synth: Synth) -> None:
+    def _listen(self, reader: Any, synth: Playable) -> None:
         reader.set_callback(lambda message, _: synth.midi(bytes(message[0])))
         self._readers.append(reader)
 

@@ -18,7 +18,7 @@ from audiogen.errors import DeviceError, ParameterError
 if TYPE_CHECKING:
     import numpy as np
 
-    from audiogen.engine import Synth
+    from audiogen.core.playable import Playable
 
 LARGEST_BLOCK = 8192  # samples
 GONE_S = 3.0  # a card that asks for nothing for so long is gone
@@ -149,7 +149,7 @@ class SoundCard:
 
     Parameters
     ----------
-    synth : Synth
+    synth : Playable
         What is played; its rate becomes the card's.
     device : str or int, optional
         As `find_device`.
@@ -167,7 +167,7 @@ class SoundCard:
 
     def __init__(
         self,
-        synth: Synth,
+        synth: Playable,
         device: str | int | None = None,
         block: int = 256,
         heard: Callable[[np.ndarray], None] | None = None,
