@@ -1,105 +1,159 @@
-"""Live MIDI: bytes from a keyboard become calls of a player."""
+"""Bytes of MIDI become events of an engine (csrc/engine/midi.h)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from audiogen.core.parameters import INDEX, PARAMETERS, Parameter
+import numpy as np
 
-_DATA_BYTES = {0x8: 2, 0x9: 2, 0xA: 2, 0xB: 2, 0xC: 1, 0xD: 1, 0xE: 2}  # by the upper half byte
-_SYSTEM_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1}
-_BY_CONTROLLER = {p.controller: p for p in PARAMETERS if p.controller >= 0}
-# What controller 121 puts back, and what it leaves alone (volume, pan, ...): MIDI's RP-015.
-_RESET = [PARAMETERS[INDEX[n]] for n in ("bend", "vibrato", "sustain", "morph", "expression")]
-LARGEST_BEND = PARAMETERS[INDEX["bend"]].highest  # semitones
-_NULL_RPN = (127, 127)
-_BEND_RANGE = (0, 0)
+from audiogen._fallback.parameter_table import INDEX, ROWS
+from audiogen.core.events import Event, all_off, event_array, note_off, note_on, set_parameter
+
+FIRST_ID = 1 << 31  # the reader's note numbers; a host numbers other notes below
+N_CHANNELS, N_KEYS = 16, 128
+N_HELD = N_CHANNELS * N_KEYS
+
+_DATA_BYTES = {0x8: 2, 0x9: 2, 0xA: 2, 0xB: 2, 0xC: 1, 0xD: 1, 0xE: 2}  # by kind of message
+_RESET = "bend", "vibrato", "sustain", "morph", "expression"  # by controller 121 (MIDI RP-015)
+_NULL_RPN = 127 * 128 + 127
+_BEND_RANGE = 0  # registered parameter
 
 
 class MidiReader:
-    """Reads a stream of MIDI, cut anywhere, all channels alike.
+    """Reads a stream of MIDI 1.0, cut anywhere.
 
-    Notes, pitch wheel, channel pressure, the controllers of the parameter table, programs, all
-    notes off (123), all sound off (120) and reset (121) do what they say. Running status is
-    understood; system exclusive and the clock are passed over.
+    All channels play one instrument: each has its own keys and program, but they share the
+    parameters. Read are notes, pitch wheel, channel pressure, program changes, the controllers of
+    the table of parameters, registered parameter 0 (range of the wheel), 120 and system reset
+    (silence), 121 (reset) and 123 to 127 (all notes off); all else is ignored.
     """
 
     def __init__(self) -> None:
-        self._status = 0  # of the message under way or, running, of the next
+        self._status = 0  # of the channel message under way, and of those with running status
         self._data: list[int] = []
-        self._rpn: tuple[int, int] = _NULL_RPN
-        self._bend_range = [2, 0]  # semitones, cents; registered parameter 0 changes them
-        self._wheel = 0.0  # -1 to 1
+        self._rpn = _NULL_RPN  # registered parameter that controllers 6 and 38 set
+        self._bend_range = [2, 0]  # semitones, cents
+        self._wheel = np.float32(0)  # -1 to 1
+        self._n_notes = 0
+        self._timbres: Sequence[int] = [0] * 128  # timbre of each program
+        self._default_timbre = 0
+        self._programs: list[int | None] = [None] * N_CHANNELS
+        self._program: int | None = None  # chosen last, on any channel
+        self._held: dict[tuple[int, int], int] = {}  # channel and key: number of the note
+        self._offset = 0
+        self._events: list[Event] = []
 
-    def feed(self, data: bytes, player: Any) -> None:
-        """Let a player do what the messages say that end within these bytes."""
-        for byte in data:
-            if byte >= 0xF8:  # clock and the like may come within other messages
+    def set_programs(self, instrument: Any) -> None:
+        """Let program changes choose timbres of this instrument from here on."""
+        self._timbres = list(instrument.programs)
+        self._default_timbre = int(instrument.default_timbre)
+
+    def choose_timbre(self, timbre: int) -> None:
+        """Play this timbre, by index, on every channel until its next program change."""
+        self._programs = [None] * N_CHANNELS
+        self._program = None
+        self._default_timbre = timbre
+
+    @property
+    def timbre(self) -> int:
+        """Index of the timbre that was chosen last, on any channel."""
+        return self._timbre_of(self._program)
+
+    def _timbre_of(self, program: int | None) -> int:
+        return self._default_timbre if program is None else self._timbres[program]
+
+    def read(self, bytes: bytes, offset: int = 0) -> np.ndarray:
+        """Events, `EVENT`, of the messages that end within these bytes."""
+        self._offset, self._events = offset, []
+        for byte in bytes:
+            if byte >= 0xF8:  # real-time messages may come within other messages
                 if byte == 0xFF:
-                    player.all_off(silence=True)
+                    self._all_off(silence=True)
             elif byte >= 0x80:
-                self._status, self._data = byte, []
+                # Other system messages are ignored, and end a running status.
+                self._status, self._data = byte if byte < 0xF0 else 0, []
             elif self._status:
-                self._take(byte, player)
+                self._data.append(byte)
+                if len(self._data) == _DATA_BYTES[self._status >> 4]:
+                    self._take(self._status >> 4, self._status & 0xF, *self._data)
+                    self._data = []
+        return event_array(self._events)
 
-    def _take(self, byte: int, player: Any) -> None:
-        if self._status >= 0xF0:
-            wanted = _SYSTEM_BYTES.get(self._status, 0)  # 0: up to the next status
-        else:
-            wanted = _DATA_BYTES[self._status >> 4]
-        self._data.append(byte)
-        if len(self._data) < wanted:
-            return
-        data, self._data = self._data, []
-        if self._status < 0xF0:
-            self._do(player, self._status >> 4, *data)
-        elif wanted:
-            self._status = 0  # system messages don't run on
-
-    def _do(self, player: Any, kind: int, first: int, second: int = 0) -> None:
+    def _take(self, kind: int, channel: int, first: int, second: int = 0) -> None:
         if kind == 0x9 and second > 0:
-            player.note_on(first, second / 127.0)
+            self._note_on(channel, first, second)
         elif kind in (0x8, 0x9):
-            player.note_off(first)
+            self._note_off(channel, first)
         elif kind == 0xB:
-            self._control(player, first, second)
+            self._control(first, second)
         elif kind == 0xC:
-            player.program(first)
+            self._programs[channel] = self._program = first
         elif kind == 0xD:
-            player.set("vibrato", _controlled(PARAMETERS[INDEX["vibrato"]], first))
+            self._set("vibrato", _controlled("vibrato", first))
         elif kind == 0xE:
-            wheel = first + (second << 7) - 8192
-            self._wheel = wheel / 8192.0 if wheel < 0 else wheel / 8191.0
-            self._bend(player)
+            wheel = np.float32(first + second * 128 - 8192)
+            self._wheel = wheel / np.float32(8192 if wheel < 0 else 8191)
+            self._bend()
 
-    def _control(self, player: Any, number: int, value: int) -> None:
-        if number in _BY_CONTROLLER:
-            player.set(_BY_CONTROLLER[number].name, _controlled(_BY_CONTROLLER[number], value))
-        elif number in (98, 99):  # of a manufacturer
+    def _note_on(self, channel: int, key: int, velocity: int) -> None:
+        self._note_off(channel, key)  # a key that is struck again
+        # A number of its own for each note: the former note of the key may still sound.
+        self._n_notes = self._n_notes % (FIRST_ID // N_HELD - 1) + 1
+        number = FIRST_ID + self._n_notes * N_HELD + channel * N_KEYS + key
+        self._held[channel, key] = number
+        timbre = self._timbre_of(self._programs[channel])
+        level = float(np.float32(velocity) / np.float32(127))
+        self._events.append(note_on(number, key, level, timbre, offset=self._offset))
+
+    def _note_off(self, channel: int, key: int) -> None:
+        number = self._held.pop((channel, key), None)
+        if number is not None:
+            self._events.append(note_off(number, self._offset))
+
+    def _all_off(self, silence: bool) -> None:
+        self._held.clear()
+        self._events.append(all_off(silence, self._offset))
+
+    def _set(self, parameter: str, value: float) -> None:
+        self._events.append(set_parameter(INDEX[parameter], value, offset=self._offset))
+
+    def _bend(self) -> None:
+        semitones, cents = map(np.float32, self._bend_range)
+        largest = min(semitones + cents / np.float32(100), np.float32(ROWS["bend"]["highest"]))
+        self._set("bend", float(self._wheel * largest))
+
+    def _control(self, number: int, value: int) -> None:
+        if number in (98, 99):  # a manufacturer's parameter
             self._rpn = _NULL_RPN
-        elif number in (100, 101):
-            self._rpn = (self._rpn[0], value) if number == 100 else (value, self._rpn[1])
-        elif number in (6, 38) and self._rpn == _BEND_RANGE:
-            self._bend_range[number == 38] = value
-            if self._wheel:
-                self._bend(player)
+        elif number == 100:
+            self._rpn = self._rpn // 128 * 128 + value
+        elif number == 101:
+            self._rpn = self._rpn % 128 + value * 128
+        elif number in (6, 38):
+            if self._rpn == _BEND_RANGE:
+                self._bend_range[number == 38] = value
+                if self._wheel:
+                    self._bend()
         elif number == 120:
-            player.all_off(silence=True)
-        elif number >= 123:  # 124 to 127 change modes, and let all notes go
-            player.all_off()
+            self._all_off(silence=True)
         elif number == 121:
             for parameter in _RESET:
-                player.set(parameter.name, parameter.initial)
-            self._rpn, self._wheel = _NULL_RPN, 0.0
+                self._set(parameter, ROWS[parameter]["initial"])
+            self._rpn, self._wheel = _NULL_RPN, np.float32(0)
+        elif number >= 123:  # 124 to 127 change modes, too
+            self._all_off(silence=False)
+        else:
+            for name, row in ROWS.items():
+                if row["controller"] == number:
+                    self._set(name, _controlled(name, value))
 
-    def _bend(self, player: Any) -> None:
-        semitones, cents = self._bend_range
-        player.set("bend", self._wheel * min(semitones + cents / 100.0, LARGEST_BEND))
 
-
-def _controlled(parameter: Parameter, value: int) -> float:
-    """What a controller's value, 0 to 127, says; 64 is the middle."""
-    if parameter.name == "sustain":
+def _controlled(parameter: str, value: int) -> float:
+    """Value of a parameter from that of its controller, 0 to 127; 64 is the middle."""
+    if parameter == "sustain":
         return float(value >= 64)
-    part = value / 128.0 if value <= 64 else 0.5 + (value - 64) / 126.0
-    return parameter.lowest + part * (parameter.highest - parameter.lowest)
+    x = np.float32(value)
+    share = x / np.float32(128) if value <= 64 else np.float32(0.5) + (x - 64) / np.float32(126)
+    lowest, highest = (np.float32(ROWS[parameter][end]) for end in ("lowest", "highest"))
+    return float(lowest + share * (highest - lowest))

@@ -1,9 +1,7 @@
-"""SampleRNN for an installation without the native module: obvious, and fast enough to play.
+"""SampleRNN: a network and streams of its samples (csrc/models/samplernn.h).
 
-`SampleRNN`, `SampleStream` and `SampleInstrument` are called as those of `audiogen._native`, which
-is tested against them; csrc/models/samplernn.h and csrc/engine/sample_voice.h say what each part
-promises. Each stream runs on its own, sample by sample, and the only product that isn't made anew
-for each sample is that of the embedding with the first layer, which becomes a table.
+Each stream runs on its own, sample by sample. Only the product of the embedding with the first
+layer is computed beforehand, as a table.
 """
 
 from __future__ import annotations
@@ -17,25 +15,19 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from audiogen._fallback.engine import Engine
-from audiogen._fallback.gansynth import checked_weights
+from audiogen._fallback.instrument import Array, require
 from audiogen._fallback.kernels import philox_block
-from audiogen.core import backend as _native
-from audiogen.core.sampling import DC_BLOCK_HZ, check_sampling
-from audiogen.errors import ParameterError
-from audiogen.presets import SamplernnTable, weight_shapes
+from audiogen._fallback.weights import check_precision, checked_config, checked_weights
+from audiogen.models.config import SampleRNNConfig, weight_shapes
 from audiogen.representation.harmonic import pitch_to_hz
 from audiogen.representation.levels import dequantise, silence
 from audiogen.representation.note_features import note_features
 
-__all__ = ["Engine", "SampleInstrument", "SampleRNN", "SampleStream"]
+Levels = NDArray[np.int32]
 
-Array = NDArray[np.float32]
-
-END_FADE_S, LONGEST_RELEASE_S = 0.02, 2.0
-N_BYTE = 256  # levels of one softmax, at most
+DC_BLOCK_HZ = 10.0  # corner of the filter that removes the direct current of drawn samples
+N_BYTE = 256  # largest number of levels of one softmax
 LEAST_TEMPERATURE = np.float32(1e-3)  # below it the likeliest level is taken
-QUIET, QUIET_S = 1e-3, 0.05  # a released note that is as quiet for so long is over
 
 # Sums in any order, so that they run on vectors.
 _sums = numba.njit(cache=True, fastmath={"reassoc", "contract", "nsz"})
@@ -60,20 +52,20 @@ def _affine(weight, bias, x):
 
 @_sums
 def _gru_step(weight, bias, recurrent, recurrent_bias, x, h):
-    """Brings h forward; gates in torch's order: reset, update, new."""
+    """Update h; gates in torch's order: reset, update, new."""
     one, dim = np.float32(1), h.size
-    told = _affine(weight, bias, x)
-    known = _affine(recurrent, recurrent_bias, h)
+    a = _affine(weight, bias, x)
+    b = _affine(recurrent, recurrent_bias, h)
     for i in range(dim):
-        reset = one / (one + np.exp(-(told[i] + known[i])))
-        update = one / (one + np.exp(-(told[dim + i] + known[dim + i])))
-        new = np.tanh(told[2 * dim + i] + reset * known[2 * dim + i])
+        reset = one / (one + np.exp(-(a[i] + b[i])))
+        update = one / (one + np.exp(-(a[dim + i] + b[dim + i])))
+        new = np.tanh(a[2 * dim + i] + reset * b[2 * dim + i])
         h[i] = new + update * (h[i] - new)
 
 
 @_sums
 def _lstm_step(weight, bias, recurrent, recurrent_bias, x, h, c):
-    """Brings h and c forward; gates in torch's order: input, forget, cell, output."""
+    """Update h and c; gates in torch's order: input, forget, cell, output."""
     one, dim = np.float32(1), h.size
     gates = _affine(weight, bias, x) + _affine(recurrent, recurrent_bias, h)
     for i in range(dim):
@@ -84,18 +76,18 @@ def _lstm_step(weight, bias, recurrent, recurrent_bias, x, h, c):
 
 
 @_sums
-def _hidden(tables, bytes_, told, weight, bias):
-    """The first two layers: rows of the tables and what was told, then a layer with ReLU."""
-    x = told.copy()
+def _hidden(tables, bytes_, conditioning, weight, bias):
+    """The first two layers: rows of the tables and the conditioning, then a layer with ReLU."""
+    x = conditioning.copy()
     for row in range(tables.shape[0]):
         x += tables[row, bytes_[row]]
     return np.maximum(_affine(weight, bias, x), np.float32(0))
 
 
 @_sums
-def _logits(x, weight, bias, told, out_weight, out_bias):
+def _output(x, weight, bias, conditioning, out_weight, out_bias):
     """The last two layers."""
-    hidden = _affine(weight, bias, x) + told
+    hidden = _affine(weight, bias, x) + conditioning
     return _affine(out_weight, out_bias, np.maximum(hidden, np.float32(0)))
 
 
@@ -106,11 +98,11 @@ def _draw(logits, temperature, top_p, uniform):
         return np.argmax(logits)
     scaled = logits / temperature
     p = np.exp(scaled - scaled.max())
-    if top_p < 1.0:  # keep the fewest of the likeliest that have this share; of equals the lower
+    if top_p < 1.0:  # keep the fewest of the likeliest levels with this share; of equals the lower
         order = np.argsort(-p, kind="mergesort")
-        wanted, kept = top_p * _sum(p), 0.0
+        share, kept = top_p * _sum(p), 0.0
         for rank in range(p.size):
-            if kept >= wanted:
+            if kept >= share:
                 p[order[rank]] = 0
             kept += p[order[rank]]
     threshold, running, last = uniform * _sum(p), 0.0, 0
@@ -125,7 +117,7 @@ def _draw(logits, temperature, top_p, uniform):
 
 @numba.njit(cache=True)
 def _sum(p):
-    """The sum in double, in order."""
+    """The sum in double precision, in order."""
     total = 0.0
     for value in p:
         total += value
@@ -134,14 +126,14 @@ def _sum(p):
 
 @numba.njit(cache=True)
 def _uniform(seed_low, seed_high, stream, i):
-    """Number i of a stream; its row is the upper half of i."""
+    """Number i of a Philox stream; its row is the upper half of i."""
     word, row = i & np.uint64(0xFFFFFFFF), i >> np.uint64(32)
     words = philox_block(seed_low, seed_high, stream, row, word // np.uint64(4))
     return np.float32(words[word % np.uint64(4)] >> np.uint64(8)) * np.float32(2**-24)
 
 
 @numba.njit(cache=True)
-def _take_dc_off(samples, pole, state, out):
+def _block_dc(samples, pole, state, out):
     """A zero at 0 Hz and a pole beside it; the state is the last input and the last output."""
     for i in range(samples.size):
         state[1] = samples[i] - state[0] + pole * state[1]
@@ -151,7 +143,7 @@ def _take_dc_off(samples, pole, state, out):
 
 @numba.njit(cache=True)
 def _phases(first, step, n):
-    """Phases of n samples, cycles, and the one after them."""
+    """Phases of n samples, cycles, and the next one."""
     out = np.empty(n)
     phase = first
     for i in range(n):
@@ -167,22 +159,8 @@ class SampleRNN:
     def __init__(
         self, config: Mapping[str, Any], weights: Mapping[str, Any], precision: str = "float32"
     ):
-        from pydantic import ValidationError
-
-        _native.kernels()  # says once that the compiled module is missing, where it is
-        if precision != "float32":
-            raise ParameterError(
-                f"precision={precision!r} needs the compiled module; use 'float32'"
-            )
-        fields = dict(config)
-        self.sample_rate = float(fields.pop("sample_rate", 16000.0))
-        fields["frame_sizes"] = list(fields.get("frame_sizes", ()))
-        try:
-            self.config = SamplernnTable.model_validate(fields)
-        except ValidationError as error:
-            wrong = error.errors()[0]
-            where = ".".join(map(str, wrong["loc"]))
-            raise ParameterError(f"config: {where}: {wrong['msg']}") from error
+        check_precision(precision)
+        self.config, self.sample_rate = checked_config(SampleRNNConfig, config)
         self.weights = w = checked_weights(weights, weight_shapes(self.config))
         c = self.config
         self.two_bytes = c.q_levels > N_BYTE
@@ -190,26 +168,53 @@ class SampleRNN:
         tables = [w["sample.embedding"] @ layer.T for layer in layers]
         if self.two_bytes:
             tables += [w["sample.embedding_low"] @ layer.T for layer in layers]
-        self.tables = np.stack(tables)  # [window, or twice, n_levels, dim]
+        self.tables = np.stack(tables)  # [window, or twice that, n_levels, dim]
         self.samples = dequantise(np.arange(c.q_levels), c.q_levels, c.quantisation)
         self.silence = silence(c.q_levels, c.quantisation)
         self.dc_pole = 1.0 - 2.0 * math.pi * DC_BLOCK_HZ / self.sample_rate
 
+    @property
+    def n_logits(self) -> int:
+        """Logits of a sample; those of two bytes follow each other."""
+        return 2 * N_BYTE if self.two_bytes else self.config.q_levels
+
+    @property
+    def plays_notes(self) -> bool:
+        """Whether it is conditioned on notes."""
+        return self.config.conditioning == "note"
+
 
 class SampleStream:
-    """Samples of independent streams; a copy is a saved state."""
+    """Samples of independent streams; a copy is a saved state.
+
+    Parameters
+    ----------
+    network : SampleRNN
+    n_streams : int
+    seed : int
+    first_stream : int
+        Stream s draws the numbers of Philox stream ``first_stream + s``.
+    threads : int
+        1 or 2, without effect.
+    """
 
     def __init__(
-        self, network: SampleRNN, n_streams: int = 1, seed: int = 0, first_stream: int = 0
+        self,
+        network: SampleRNN,
+        n_streams: int = 1,
+        seed: int = 0,
+        first_stream: int = 0,
+        threads: int = 1,
     ):
-        if n_streams < 1:
-            raise ParameterError(f"n_streams={n_streams}; give 1 or more")
+        require(n_streams >= 1, f"n_streams={n_streams} must be 1 or more")
+        require(threads in (1, 2), f"threads={threads} must be 1 or 2")
         self._network = network
-        self._streams = [_Stream(network) for _ in range(n_streams)]
+        self._streams = [Stream(network) for _ in range(n_streams)]
         self.reset(seed, first_stream)
 
     @property
     def n_streams(self) -> int:
+        """Number of streams."""
         return len(self._streams)
 
     @property
@@ -218,209 +223,233 @@ class SampleStream:
         return self._streams[0].position
 
     def reset(self, seed: int = 0, first_stream: int = 0) -> None:
+        """Bring all streams to their first state."""
         for s, stream in enumerate(self._streams):
             stream.reset(seed, first_stream + s)
 
     def set_class(self, stream: int, index: int) -> None:
+        """Condition a stream on a class from the next sample on."""
         self._stream(stream).index = self._class(index)
 
     def start_note(self, stream: int, pitch: float, velocity: float = 1.0, index: int = 0) -> None:
+        """Bring a stream to its first state, where a note starts."""
         started = self._note(stream)
         pitch, index = _pitch(pitch), self._class(index)
-        if not 0.0 <= velocity <= 1.0:
-            raise ParameterError(f"velocity={velocity} is not 0 to 1")
-        started.start()
-        started.pitch, started.velocity, started.index = pitch, float(velocity), index
+        require(0.0 <= velocity <= 1.0, f"velocity={velocity} must be 0 to 1")
+        started.start_note(pitch, float(velocity), index)
 
     def set_pitch(self, stream: int, pitch: float) -> None:
+        """Change the pitch from the next sample on."""
         self._note(stream).pitch = _pitch(pitch)
 
     def release(self, stream: int) -> None:
-        released = self._note(stream)
-        if released.released_at is None:
-            released.released_at = released.position
+        """End the note at the next sample."""
+        self._note(stream).release()
 
     def feed(self, levels: ArrayLike) -> None:
-        """Put given levels, [n_streams, n], where drawn ones would be."""
+        """Take levels [n_streams, n] in place of drawn ones."""
         for stream, row in zip(self._streams, self._levels(levels), strict=True):
-            stream.run(len(row), row)
+            stream.feed(row)
 
     def process(self, n: int, temperature: ArrayLike = 1.0, top_p: float = 1.0) -> Array:
         """Draw n samples of each stream, [n_streams, n]."""
         return np.stack([samples for _, samples in self._drawn(n, temperature, top_p)])
 
-    def draw(self, n: int, temperature: ArrayLike = 1.0, top_p: float = 1.0) -> NDArray[np.int32]:
-        """The same as levels."""
+    def draw(self, n: int, temperature: ArrayLike = 1.0, top_p: float = 1.0) -> Levels:
+        """Draw n levels of each stream, [n_streams, n]."""
         return np.stack([levels for levels, _ in self._drawn(n, temperature, top_p)])
 
     def logits(self, levels: ArrayLike) -> Array:
-        """As `feed`, and gives the logits of each sample, [n_streams, n, n_levels].
+        """Feed levels [n_streams, n]; the logits of each, [n_streams, n, n_logits].
 
-        Of two bytes those of the upper one, then those of the lower one given the upper one.
+        Logits of two bytes: those of the upper byte, then those of the lower given the upper.
         """
-        out = []
-        for stream, row in zip(self._streams, self._levels(levels), strict=True):
-            heard: list[Array] = []
-            stream.run(len(row), row, heard.append)
-            width = 2 * N_BYTE if self._network.two_bytes else self._network.config.q_levels
-            out.append(np.concatenate([np.zeros(0, np.float32), *heard]).reshape(len(row), width))
-        return np.stack(out)
+        rows = zip(self._streams, self._levels(levels), strict=True)
+        return np.stack([stream.logits(row) for stream, row in rows])
 
     def copy(self) -> SampleStream:
+        """Another stream that goes on from the same state."""
         other = copy.copy(self)
         other._streams = [stream.copy() for stream in self._streams]
         return other
 
-    def _drawn(
-        self, n: int, temperature: ArrayLike, top_p: float
-    ) -> list[tuple[NDArray[np.int32], Array]]:
-        temperatures = check_sampling(temperature, top_p, n)
+    def _drawn(self, n: int, temperature: ArrayLike, top_p: float) -> list[tuple[Levels, Array]]:
+        temperatures = np.asarray(temperature, np.float32)
+        require(
+            temperatures.ndim <= 1 and temperatures.size in (1, n),
+            f"temperature has the shape {temperatures.shape}; use one number, or one for each of"
+            f" the {n} samples",
+        )
+        require(
+            bool(((temperatures >= 0) & np.isfinite(temperatures)).all()),
+            f"temperature={temperature!r} must be 0 or more",
+        )
+        require(0.0 < top_p <= 1.0, f"top_p={top_p} must be above 0 and at most 1")
         return [stream.draw(n, temperatures, np.float32(top_p)) for stream in self._streams]
 
-    def _stream(self, number: int) -> _Stream:
-        if not 0 <= number < len(self._streams):
-            raise ParameterError(f"stream={number} isn't 0 to {len(self._streams) - 1}")
+    def _stream(self, number: int) -> Stream:
+        most = len(self._streams) - 1
+        require(0 <= number <= most, f"stream={number} must be 0 to {most}")
         return self._streams[number]
 
-    def _note(self, number: int) -> _Stream:
-        if self._network.config.conditioning != "note":
-            raise ParameterError(
-                "the network was not trained on notes; use one with conditioning='note'"
-            )
+    def _note(self, number: int) -> Stream:
+        require(
+            self._network.plays_notes,
+            "the network was not trained on notes; use one with conditioning='note'",
+        )
         return self._stream(number)
 
     def _class(self, index: int) -> int:
         n_classes = self._network.config.n_classes
-        if not 0 <= index < n_classes:
-            raise ParameterError(f"index={index} is not one of the network's {n_classes} classes")
+        require(
+            0 <= index < n_classes,
+            f"index={index} is not a class; the network has {n_classes}",
+        )
         return index
 
     def _levels(self, levels: ArrayLike) -> NDArray[np.int64]:
         given = np.asarray(levels)
         q_levels, n_streams = self._network.config.q_levels, len(self._streams)
-        if given.ndim != 2 or len(given) != n_streams or given.dtype.kind not in "iu":
-            raise ParameterError(
-                f"levels has shape {given.shape} and type {given.dtype}; whole numbers "
-                f"[{n_streams}, n] are wanted"
-            )
-        if given.size and not 0 <= given.min() <= given.max() < q_levels:
-            raise ParameterError(
-                f"levels goes from {given.min()} to {given.max()}; 0 to {q_levels - 1} are wanted"
-            )
+        require(
+            given.ndim == 2 and len(given) == n_streams and given.dtype.kind in "iu",
+            f"levels has the shape {given.shape} and the type {given.dtype}; it must be whole"
+            f" numbers [{n_streams}, n]",
+        )
+        require(
+            given.size == 0 or bool(0 <= given.min() <= given.max() < q_levels),
+            f"levels must be 0 to {q_levels - 1}",
+        )
         return given.astype(np.int64)
 
 
 def _pitch(pitch: float) -> float:
-    if not math.isfinite(pitch):
-        raise ParameterError(f"pitch={pitch} is not a MIDI number")
+    require(math.isfinite(pitch) and abs(pitch) <= 1000.0, f"pitch={pitch} must be a MIDI number")
     return float(pitch)
 
 
-class _Stream:
-    """One stream."""
+class Stream:
+    """One stream of samples."""
 
     def __init__(self, network: SampleRNN):
-        self.network = network
+        self._network = network
         self.reset(0, 0)
 
     def reset(self, seed: int, number: int) -> None:
-        """As new: sample 0, class 0, a note of the default kind."""
-        self.seed = np.uint64(seed & 0xFFFFFFFF), np.uint64(seed >> 32)
-        self.number = np.uint64(number)
-        self.pitch, self.velocity, self.index = 60.0, 1.0, 0
-        self.start()
+        """Bring the stream to its first state; it draws the numbers of a Philox stream."""
+        self._seed = np.uint64(seed & 0xFFFFFFFF), np.uint64(seed >> 32)
+        self._number = np.uint64(number)
+        self.start_note()
 
-    def start(self) -> None:
-        """Back to sample 0."""
-        c, weights = self.network.config, self.network.weights
+    def start_note(self, pitch: float = 60.0, velocity: float = 1.0, index: int = 0) -> None:
+        """Bring the stream to sample 0 of a note."""
+        c, weights = self._network.config, self._network.weights
         tiers = range(len(c.frame_sizes))
+        self.pitch, self.velocity, self.index = pitch, velocity, index
         self.position = 0
-        self.phase = 0.0  # of the note's fundamental, cycles
-        self.released_at: int | None = None
-        self.past = np.full(c.frame_sizes[0], self.network.silence)
-        self.states = [weights[f"tiers.{t}.h0"].copy() for t in tiers]
-        self.told: list[Array] = [np.zeros((0, c.dim), np.float32) for _ in tiers]  # to below
-        self.dc = np.zeros(2)
+        self._phase = 0.0  # of the note's fundamental, cycles
+        self._released_at: int | None = None
+        self._past = np.full(c.frame_sizes[0], self._network.silence)  # levels
+        self._states = [weights[f"tiers.{t}.h0"].copy() for t in tiers]
+        # What each tier conditions the tier below on, [ratio, dim].
+        self._upsampled: list[Array] = [np.zeros((0, c.dim), np.float32) for _ in tiers]
+        self._dc = np.zeros(2)
 
-    def copy(self) -> _Stream:
+    def release(self) -> None:
+        """End the note at the next sample."""
+        if self._released_at is None:
+            self._released_at = self.position
+
+    @property
+    def last_output(self) -> float:
+        """Newest sample, in double precision."""
+        return float(self._dc[1])
+
+    def copy(self) -> Stream:
+        """Another stream with the same state and random numbers."""
         other = copy.copy(self)
-        other.states = [state.copy() for state in self.states]
-        other.told = list(self.told)
-        other.dc = self.dc.copy()
+        other._states = [state.copy() for state in self._states]
+        other._upsampled = list(self._upsampled)
+        other._dc = self._dc.copy()
         return other
 
-    def draw(
-        self, n: int, temperatures: Array, top_p: np.float32
-    ) -> tuple[NDArray[np.int32], Array]:
-        """Draw n levels; those and their samples."""
+    def continue_from(self, other: Stream) -> None:
+        """Take the state of another stream; the random numbers stay this stream's."""
+        numbers = self._seed, self._number
+        vars(self).update(vars(other.copy()))
+        self._seed, self._number = numbers
 
-        # Number i of a stream is for sample i, or for byte i.
-        def choose(logits: Array, i: int, k: int) -> int:
-            uniform = _uniform(*self.seed, self.number, np.uint64(i))
+    def feed(self, levels: NDArray[np.int64]) -> None:
+        """Take given levels."""
+        self._run(len(levels), levels)
+
+    def logits(self, levels: NDArray[np.int64]) -> Array:
+        """Take given levels; the logits of each, [n, n_logits]."""
+        parts: list[Array] = [np.zeros(0, np.float32)]
+        self._run(len(levels), levels, lambda logits, *_: parts.append(logits))
+        return np.concatenate(parts).reshape(len(levels), self._network.n_logits)
+
+    def draw(self, n: int, temperature: Array, top_p: np.float32) -> tuple[Levels, Array]:
+        """Draw n levels, with one temperature or one for each; the levels and the samples."""
+        temperatures = np.broadcast_to(temperature, n)
+
+        def choose(logits: Array, number: int, k: int) -> int:
+            uniform = _uniform(*self._seed, self._number, np.uint64(number))
             return int(_draw(logits, temperatures[k], top_p, uniform))
 
-        return self.run(n, choose=choose)
+        return self._run(n, None, choose)
 
-    def run(
+    def _run(
         self,
         n: int,
-        given: NDArray[np.int64] | None = None,
-        hear: Callable[[Array], None] | None = None,
-        choose: Callable[[Array, int, int], int] | None = None,
-    ) -> tuple[NDArray[np.int32], Array]:
-        """Go on by n samples.
+        levels: NDArray[np.int64] | None,
+        choose: Callable[[Array, int, int], Any] | None = None,
+    ) -> tuple[Levels, Array]:
+        """Advance by n samples.
 
         Parameters
         ----------
         n : int
-        given : array [n], int, optional
-            Levels; drawn ones without.
-        hear : callable, optional
-            Gets all logits.
+        levels : array [n], int, optional
+            Given levels; without, `choose` draws them.
         choose : callable, optional
-            Draws a level, or a byte of it, from logits, the number of the draw and that of the
-            sample among the n.
+            Receives the logits of each level, or of each byte of it, the number of the draw and
+            that of the sample among the n. Returns the level or byte, which given levels replace.
 
         Returns
         -------
         levels : array [n], int32
         samples : array [n], float32
         """
-        net, top = self.network, self.network.config.frame_sizes[0]
+        net, top = self._network, self._network.config.frame_sizes[0]
         step = np.float32(4.0 / (net.config.q_levels - 1))
-        line = np.append(self.past, np.zeros(n, np.int64) if given is None else given)
+        line = np.append(self._past, np.zeros(n, np.int64) if levels is None else levels)
         scaled = line.astype(np.float32) * step - 2
         features = self._features(n)
         for k in range(n):
             at, end = self.position + k, top + k
             self._step_tiers(at, scaled[k:end], features[k])
-            if hear is None and choose is None:
+            if choose is None:
                 continue
             x = self._first_layers(at, line[k:end], features[k])
-            upper = self._logits(x, "", None)
-            if hear:
-                hear(upper)
-            if not net.two_bytes:
-                if choose:
-                    line[end] = choose(upper, at, k)
+            if net.two_bytes:
+                upper = choose(self._logits(x, ""), 2 * at, k)
+                upper = upper if levels is None else line[end] >> 8
+                lower = choose(self._logits(x, "_low", upper), 2 * at + 1, k)
+                level = None if levels is not None else (upper << 8) + lower
             else:
-                if choose:
-                    line[end] = choose(upper, 2 * at, k) << 8
-                lower = self._logits(x, "_low", line[end] >> 8)
-                if hear:
-                    hear(lower)
-                if choose:
-                    line[end] += choose(lower, 2 * at + 1, k)
-            scaled[end] = np.float32(line[end]) * step - 2
+                level = choose(self._logits(x, ""), at, k)
+            if levels is None:
+                line[end] = level
+                scaled[end] = np.float32(level) * step - 2
         self.position += n
-        self.past = line[n:]
+        self._past = line[n:]
         samples = np.empty(n, np.float32)
-        _take_dc_off(net.samples[line[top:]], net.dc_pole, self.dc, samples)
+        _block_dc(net.samples[line[top:]], net.dc_pole, self._dc, samples)
         return line[top:].astype(np.int32), samples
 
     def _step_tiers(self, at: int, past: Array, features: Array) -> None:
         """Step the tiers that step at a sample, from the last ``frame_sizes[0]`` scaled levels."""
-        c, w = self.network.config, self.network.weights
+        c, w = self._network.config, self._network.weights
         for t, size in enumerate(c.frame_sizes):
             if at % size:
                 continue
@@ -429,7 +458,7 @@ class _Stream:
                 x = np.append(frame, features)
             else:
                 x = _affine(w[f"{tier}.input.weight"], w[f"{tier}.input.bias"], frame)
-                x += self._told_to(t, at)
+                x += self._from_above(t, at)
                 if len(features):
                     _add_product(w[f"{tier}.features.weight"], features, x)
             for layer in range(c.n_rnn):
@@ -439,125 +468,51 @@ class _Stream:
                     w[f"{tier}.hh.{layer}.weight"],
                     w[f"{tier}.hh.{layer}.bias"],
                 )
-                h = self.states[t][layer]
+                h = self._states[t][layer]
                 if c.rnn == "gru":
                     _gru_step(*products, x, h)
                 else:
-                    _lstm_step(*products, x, h, self.states[t][c.n_rnn + layer])
+                    _lstm_step(*products, x, h, self._states[t][c.n_rnn + layer])
                 x = h
-            told = _affine(w[f"{tier}.upsample.weight"], w[f"{tier}.upsample.bias"], x)
-            self.told[t] = told.reshape(-1, c.dim)
+            upsampled = _affine(w[f"{tier}.upsample.weight"], w[f"{tier}.upsample.bias"], x)
+            self._upsampled[t] = upsampled.reshape(-1, c.dim)
 
-    def _told_to(self, t: int, at: int) -> Array:
-        """What the tier above tier t, or above the samples, says at a sample."""
-        sizes = [*self.network.config.frame_sizes, 1]
-        return self.told[t - 1][at % sizes[t - 1] // sizes[t]]
+    def _from_above(self, t: int, at: int) -> Array:
+        """Conditioning of tier t, or of the samples, by the tier above, at a sample."""
+        sizes = [*self._network.config.frame_sizes, 1]
+        return self._upsampled[t - 1][at % sizes[t - 1] // sizes[t]]
 
     def _first_layers(self, at: int, past: NDArray[np.int64], features: Array) -> Array:
-        net, w = self.network, self.network.weights
+        net, w = self._network, self._network.weights
         sizes = net.config.frame_sizes
-        told = self._told_to(len(sizes), at)
+        x = self._from_above(len(sizes), at)
         if len(features):
-            told = told.copy()
-            _add_product(w["sample.features.weight"], features, told)
+            x = x.copy()
+            _add_product(w["sample.features.weight"], features, x)
         levels = past[len(past) - sizes[-1] :]
         bytes_ = np.append(levels >> 8, levels & 255) if net.two_bytes else levels
-        return _hidden(net.tables, bytes_, told, w["sample.layer2.weight"], w["sample.layer2.bias"])
+        return _hidden(net.tables, bytes_, x, w["sample.layer2.weight"], w["sample.layer2.bias"])
 
-    def _logits(self, x: Array, byte: str, upper: int | None) -> Array:
-        w, layer, output = self.network.weights, f"sample.layer3{byte}", f"sample.output{byte}"
-        told = np.zeros_like(x) if upper is None else w["sample.upper"][upper]
-        return _logits(
+    def _logits(self, x: Array, byte: str, upper: int | None = None) -> Array:
+        w, layer, output = self._network.weights, f"sample.layer3{byte}", f"sample.output{byte}"
+        return _output(
             x,
             w[f"{layer}.weight"],
             w[f"{layer}.bias"],
-            told,
+            np.zeros_like(x) if upper is None else w["sample.upper"][upper],
             w[f"{output}.weight"],
             w[f"{output}.bias"],
         )
 
     def _features(self, n: int) -> Array:
-        """What the network is told before each of the next n samples, [n, n_features]."""
-        c, rate = self.network.config, self.network.sample_rate
+        """Features that condition the next n samples, [n, n_features]."""
+        c, rate = self._network.config, self._network.sample_rate
         one_hot = np.zeros((n, c.n_classes), np.float32)
         one_hot[:, self.index : self.index + 1] = 1.0
-        if c.conditioning != "note":
+        if not self._network.plays_notes:
             return one_hot
         at = self.position + np.arange(n)
-        phases, self.phase = _phases(self.phase, float(pitch_to_hz(self.pitch)) / rate, n)
-        off = -1.0 if self.released_at is None else (at - self.released_at) / rate
-        told = note_features(phases, self.pitch, self.velocity, at / rate, off, rate)
-        return np.concatenate((told, one_hot), axis=1)
-
-
-class SampleInstrument:
-    """What a preset that plays notes is to `Engine`."""
-
-    def __init__(
-        self,
-        network: SampleRNN,
-        temperature: float,
-        top_p: float,
-        pitch_range: tuple[float, float],
-        n_timbres: int,
-    ):
-        self.network, self.temperature, self.top_p = network, temperature, top_p
-        self.sample_rate, self.n_timbres = network.sample_rate, n_timbres
-        self.lowest, self.highest = (np.float32(pitch) for pitch in pitch_range)
-
-    def make_voice(self) -> _SampleVoice:
-        return _SampleVoice(self)
-
-
-class _SampleVoice:
-    """One sounding note, from the network's first state on (csrc/engine/sample_voice.h)."""
-
-    def __init__(self, instrument: SampleInstrument):
-        self.instrument = instrument
-        self.stream = SampleStream(instrument.network)
-        self.active = self.released = False
-        rate = instrument.sample_rate
-        self.longest_quiet = round(QUIET_S * rate)  # samples, as all that follows
-        self.longest_release = round(LONGEST_RELEASE_S * rate)
-        self.fade_length = round(END_FADE_S * rate)
-
-    def note_on(self, timbre: int, pitch: float, velocity: float, seed: int) -> None:
-        self.stream.reset(seed)
-        self.stream.start_note(0, pitch, velocity, timbre)
-        self.active, self.released = True, False
-        self.quiet = 0  # since the note-off, without a louder sample between
-        self.release_left, self.fade_left = self.longest_release, self.fade_length
-
-    def note_off(self) -> None:
-        if not self.released:
-            self.released = True
-            self.stream.release(0)
-
-    def set_pitch(self, pitch: float) -> None:
-        self.stream.set_pitch(0, pitch)
-
-    def set_morph(self, timbre: int, amount: np.float32) -> None:
-        """Without effect: a network plays one of its classes."""
-
-    def add(self, out: Array) -> None:
-        """Add the next ``len(out)`` samples."""
-        if not self.active:
-            return
-        sampling = self.instrument.temperature, self.instrument.top_p
-        for i, sample in enumerate(self.stream.process(len(out), *sampling)[0]):
-            out[i] += self._released_gain(sample) * sample if self.released else sample
-            if not self.active:
-                return
-
-    def _released_gain(self, sample: np.float32) -> np.float32:
-        """Of the next sample after the note-off; counts on to the end of the note."""
-        if self.release_left:
-            self.release_left -= 1
-            self.quiet = self.quiet + 1 if abs(sample) < QUIET else 0
-            if self.quiet == self.longest_quiet:
-                self.release_left = 0
-            return np.float32(1)
-        gain = np.float32(self.fade_left) / np.float32(self.fade_length)
-        self.fade_left -= 1
-        self.active = self.fade_left > 0
-        return gain
+        phases, self._phase = _phases(self._phase, float(pitch_to_hz(self.pitch)) / rate, n)
+        off = -1.0 if self._released_at is None else (at - self._released_at) / rate
+        note = note_features(phases, self.pitch, self.velocity, at / rate, off, rate)
+        return np.concatenate((note, one_hot), axis=1)

@@ -1,9 +1,9 @@
-"""Speed, side by side with what a user would write otherwise, on the machine at hand.
+"""Speed of audiogen beside its alternatives, measured in turn on this machine.
 
-`audiogen bench` prints it; nothing here decides whether a test passes.
+`audiogen bench` prints it; no test depends on it.
 """
 
-from audiogen.bench.compare import Race, Result, Skipped, machine, run
+from audiogen.bench.compare import Job, Race, Result, Skipped, machine, run
 from audiogen.bench.jobs import JOBS
 
-__all__ = ["JOBS", "Race", "Result", "Skipped", "machine", "run"]
+__all__ = ["JOBS", "Job", "Race", "Result", "Skipped", "machine", "run"]

@@ -1,4 +1,4 @@
-"""Times two ways to do one thing in turn, on one core, and says how sure the ratio is."""
+"""Side-by-side timing of two implementations on one core, with the spread of their ratio."""
 
 from __future__ import annotations
 
@@ -13,32 +13,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from audiogen.core.packages import require_package
 from audiogen.errors import DeviceError, MissingPackageError
 
 ROUNDS = 11
-SHORTEST_S = 0.02  # a measurement repeats its call until it lasts that long
+MIN_MEASUREMENT_S = 0.02  # a call is repeated until it takes that long
 
 
 @dataclass(frozen=True)
 class Race:
-    """Two calls that give the same result.
+    """Two calls with the same result.
 
     Parameters
     ----------
     what : str
-        What is done.
+        Name of the task.
     ours, peer : callable, or float, s
-        What is timed; or the time it takes, where that is known or was measured elsewhere.
+        Call that is timed, or its time if that is known or was measured elsewhere.
     peer_name : str
-        How the peer does it.
+        Implementation of the peer.
     target : float, optional
-        The ratio that the project promises at least.
+        Smallest ratio that the project promises.
     remark : callable, optional
-        Gets the seconds of a call of ours and gives a note, such as another unit.
+        Function of the seconds of our call; returns a note, such as another unit.
     rounds : int
-        How often both are timed.
+        Number of times that both are timed.
     n_cores : int
-        That the threads of ours share; what starts them must do so in its first call.
+        Number of cores for our threads, which must start in the first call.
     """
 
     what: str
@@ -52,21 +53,50 @@ class Race:
 
 
 @dataclass(frozen=True)
+class Job:
+    """A group of races that share their data.
+
+    Parameters
+    ----------
+    races : callable
+        Function without arguments that yields the races.
+    what : str
+        Subject of the races.
+    minutes : float
+        Estimated duration on an idle server CPU.
+    memory_gb : float, GB
+        Largest memory in use.
+    by_default : bool
+        Whether the job runs if none is named.
+    """
+
+    races: Callable[[], Iterable[Race]]
+    what: str
+    minutes: float
+    memory_gb: float = 1.0
+    by_default: bool = True
+
+
+@dataclass(frozen=True)
 class Result:
-    """What a race gave: medians over rounds, and how far the ratio spread.
+    """Result of a race: medians over the rounds.
 
     Parameters
     ----------
     job, what, peer : str
+        Names of the job, of the task and of the peer's implementation.
     ours_s, peer_s : float, s
-        One call.
+        Time of one call.
     ratio : float
-        Peer over ours: more is better.
+        Peer's time divided by ours.
     spread : tuple of float
         First and third quartile of the rounds' ratios.
     target : float or None
+        Smallest ratio that the project promises.
     remark : str
+        Note on our time, such as another unit.
     machine : str
+        Processor and versions of packages.
     """
 
     job: str
@@ -83,42 +113,36 @@ class Result:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A job that couldn't run, and why."""
+    """Job that could not run, and the reason."""
 
     job: str
     reason: str
 
 
 def require_torch() -> Any:
-    """PyTorch, which is the peer of many races.
+    """Return PyTorch, the peer of many races.
 
     Raises
     ------
     MissingPackageError
-        If it isn't installed.
+        If it is not installed.
     """
-    try:
-        import torch
-    except ImportError:
-        raise MissingPackageError(
-            "this compares with torch, which isn't installed; pip install 'audiogen-synth[train]'"
-        ) from None
-    return torch
+    return require_package("torch", "train", "this comparison")
 
 
 def samples_per_second(n_samples: float, note: str = "") -> Callable[[float], str]:
-    """A race's remark: how many samples a second, where a call makes ``n_samples``."""
+    """Return the remark of a race whose calls produce `n_samples` samples."""
     return lambda seconds: f"{n_samples / seconds:,.0f} samples/s{note}"
 
 
-def run(jobs: Mapping[str, Callable[[], Iterable[Race]]]) -> Iterator[Result | Skipped]:
-    """Run jobs on one thread, and on one core but for races that want more.
+def run(jobs: Mapping[str, Job]) -> Iterator[Result | Skipped]:
+    """Run jobs on one thread and one core, except for races that need more.
 
     Parameters
     ----------
-    jobs : mapping of str to callable
-        Each gives its races; where it raises `MissingPackageError`, or wants more cores than there
-        are, the rest of it is skipped.
+    jobs : mapping of str to Job
+        A job is skipped from the race on that raises `MissingPackageError` or needs more cores
+        than there are.
 
     Yields
     ------
@@ -126,24 +150,24 @@ def run(jobs: Mapping[str, Callable[[], Iterable[Race]]]) -> Iterator[Result | S
     """
     allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
     with _pinned(allowed, 1), _one_thread():
-        for job, races in jobs.items():
+        for name, job in jobs.items():
             try:
-                for race in races():
+                for race in job.races():
                     n_cores = len(allowed) if allowed else os.cpu_count() or 1
                     if race.n_cores > n_cores:
                         raise DeviceError(
-                            f"{race.what}: wants {race.n_cores} cores, and this process may use"
+                            f"{race.what}: needs {race.n_cores} cores, and this process may use"
                             f" {n_cores}"
                         )
                     with _pinned(allowed, race.n_cores):
-                        result = _measure(job, race)
+                        result = _measure(name, race)
                     yield result
             except (DeviceError, MissingPackageError) as error:
-                yield Skipped(job, str(error))
+                yield Skipped(name, str(error))
 
 
 def machine() -> str:
-    """The processor's name, its instruction set in use, and the versions of what is measured."""
+    """Return the processor's name, the instruction set in use, and versions of the packages."""
     from audiogen.core.backend import find
 
     processor = platform.processor() or platform.machine()
@@ -190,7 +214,7 @@ def _repeats(call: Callable[[], Any] | float) -> int:
         return 1
     call()  # compiles, loads, fills caches
     once = _seconds(call, 1)
-    return max(1, round(SHORTEST_S / max(once, 1e-7)))
+    return max(1, round(MIN_MEASUREMENT_S / max(once, 1e-7)))
 
 
 def _seconds(call: Callable[[], Any] | float, repeats: int) -> float:
@@ -204,7 +228,7 @@ def _seconds(call: Callable[[], Any] | float, repeats: int) -> float:
 
 @contextlib.contextmanager
 def _pinned(allowed: set[int] | None, n_cores: int) -> Iterator[None]:
-    """Pins the thread, and those that it starts, to the last of its cores, where the system can."""
+    """Pin the thread, and those that it starts, to the last of its cores, if the system can."""
     if not allowed:
         yield
         return
@@ -218,7 +242,7 @@ def _pinned(allowed: set[int] | None, n_cores: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    """Of torch."""
+    """Limit torch to one thread."""
     threads = None
     with contextlib.suppress(ImportError):
         import torch

@@ -1,4 +1,4 @@
-"""How many notes the engine plays at once, and how soon one is heard."""
+"""Benchmark of the engine: polyphony, and latency from note-on to sound."""
 
 from __future__ import annotations
 
@@ -7,94 +7,96 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from audiogen.bench.compare import Race
+from audiogen.bench.compare import Job, Race
 from audiogen.core import backend as _native
-from audiogen.engine import Player
+from audiogen.engine import Synth
 from audiogen.presets import Preset, find_presets, load_preset
 
 RATE, BLOCK, SHORT_BLOCK = 48000, 256, 64
-WANTED_VOICES = {"gansynth": 16, "samplernn": 8}
+POLYPHONY = {"gansynth": 16, "samplernn": 8}
 PRECISIONS = {"gansynth": ("float32",), "samplernn": ("float32", "int8")}
-HANDS_ON = {"morph": 0.5, "vibrato": 0.5}
-SOON_S = 0.010
-PLAYED_S = 4.0
-TRIES = 3  # of which the quickest counts: nothing of a note is kept between them
+MODULATION = {"morph": 0.5, "vibrato": 0.5}
+MAX_LATENCY_S = 0.010
+DURATION_S = 4.0
+TRIES = 3  # the quickest counts; no try profits from the one before
 
 
 def engine() -> Iterator[Race]:
-    """Each preset that plays notes, in stereo, as `Player` plays it."""
+    """Yield the races of each preset that plays notes, played live in stereo."""
     _native.require()
     for folder in find_presets():
         preset = load_preset(folder)
         if preset.plays_notes:
             for precision in PRECISIONS[preset.kind]:
-                yield _many(preset, precision)
+                yield _polyphony(preset, precision)
             if preset.kind == "gansynth":
-                yield _many(preset, "float32", HANDS_ON)
-            yield _first(preset)
+                yield _polyphony(preset, "float32", MODULATION)
+            yield _latency(preset)
 
 
-def _many(preset: Preset, precision: str, moved: Mapping[str, float] | None = None) -> Race:
-    """A block of as many voices as the preset is to have, with some parameters moved."""
+def _polyphony(
+    preset: Preset, precision: str, modulation: Mapping[str, float] | None = None
+) -> Race:
+    """Return the race of one block with full polyphony, optionally modulated."""
     assert preset.pitch_range is not None
-    voices = WANTED_VOICES[preset.kind]
-    player = Player(preset, RATE, BLOCK, voices=voices, precision=precision)
-    player.morph_timbre = preset.timbres[-1].name
-    for name, value in (moved or {}).items():
-        setattr(player, name, value)
+    voices = POLYPHONY[preset.kind]
+    synth = Synth(preset, RATE, precision=precision, polyphony=voices, max_block=BLOCK)
+    if preset.kind == "gansynth":
+        synth.morph_timbre = preset.timbres[-1].name
+    for name, value in (modulation or {}).items():
+        setattr(synth, name, value)
     for pitch in np.linspace(*preset.pitch_range, voices).astype(int):
-        player.note_on(int(pitch))
-        player.process(BLOCK)
-    times = np.array([_time(player, BLOCK) for _ in range(int(PLAYED_S * RATE / BLOCK))])
+        synth.note_on(int(pitch))
+        synth.process(BLOCK)
+    times = np.array([_time(synth, BLOCK) for _ in range(int(DURATION_S * RATE / BLOCK))])
     return Race(
-        f"{preset.name}, {precision}: {voices} voices{' that morph, in vibrato' if moved else ''},"
-        f" a block of {BLOCK} at 48 kHz",
+        f"{preset.name}, {precision}: {voices} voices{', morph and vibrato' if modulation else ''},"
+        f" block of {BLOCK} at 48 kHz",
         float(times.mean()),
         BLOCK / RATE,
         "real time",
         target=1.0,
-        remark=_voices(player.n_sounding, float(times.mean()), float(times.max())),
+        remark=_polyphony_remark(synth.n_sounding, float(times.mean()), float(times.max())),
     )
 
 
-def _first(preset: Preset) -> Race:
-    """The way of the slowest note from its key to the ear."""
+def _latency(preset: Preset) -> Race:
+    """Return the race of the slowest pitch from note-on to its first sample."""
     assert preset.pitch_range is not None
     lowest, highest = preset.pitch_range
-    player = Player(preset, RATE, SHORT_BLOCK, voices=1)
-    waits = [
-        min(_time_note_on(player, pitch) for _ in range(TRIES))
+    synth = Synth(preset, RATE, polyphony=1, max_block=SHORT_BLOCK)
+    times = [
+        min(_time_note_on(synth, pitch) for _ in range(TRIES))
         for pitch in range(lowest, highest + 1)
     ]
     return Race(
         f"{preset.name}: note-on to first sample, blocks of {SHORT_BLOCK}, worst of"
-        f" {len(waits)} pitches",
-        max(waits) + player.latency / RATE,
-        SOON_S,
-        f"{SOON_S * 1e3:.0f} ms",
+        f" {len(times)} pitches",
+        max(times) + synth.latency / RATE,
+        MAX_LATENCY_S,
+        f"{MAX_LATENCY_S * 1e3:.0f} ms",
         target=1.0,
-        remark=_work(waits),
+        remark=lambda _: f"median computation {np.median(times) * 1e3:.2f} ms",
     )
 
 
-def _time_note_on(player: Player, pitch: int) -> float:
-    player.all_off(silence=True)
+def _time_note_on(synth: Synth, pitch: int) -> float:
+    synth.all_off(silence=True)
     for _ in range(RATE // 50 // SHORT_BLOCK):
-        player.process(SHORT_BLOCK)
-    player.note_on(pitch)
-    return _time(player, SHORT_BLOCK)
+        synth.process(SHORT_BLOCK)
+    synth.note_on(pitch)
+    return _time(synth, SHORT_BLOCK)
 
 
-def _time(player: Player, n: int) -> float:
+def _time(synth: Synth, n: int) -> float:
     start = time.perf_counter()
-    player.process(n)
+    synth.process(n)
     return time.perf_counter() - start
 
 
-def _work(waits: list[float]) -> Callable[[float], str]:
-    return lambda _: f"median {np.median(waits) * 1e3:.2f} ms of work"
+def _polyphony_remark(n_sounding: int, mean_s: float, worst_s: float) -> Callable[[float], str]:
+    per_core = n_sounding * BLOCK / RATE / mean_s
+    return lambda _: f"{per_core:.0f} voices per core, worst block {worst_s * 1e3:.2f} ms"
 
 
-def _voices(held: int, mean: float, worst: float) -> Callable[[float], str]:
-    a_core = held * BLOCK / RATE / mean
-    return lambda _: f"{a_core:.0f} voices a core, worst block {worst * 1e3:.2f} ms"
+JOBS = {"engine": Job(engine, "the engine on each preset that plays notes", 2.0)}

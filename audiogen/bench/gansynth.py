@@ -1,37 +1,37 @@
-"""What is measured of GANSynth's training: a step of both networks as published."""
+"""Benchmark of GANSynth's training: one step of both networks at full size."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audiogen.bench.compare import Race, require_torch, samples_per_second
+from audiogen.bench.compare import Job, Race, require_torch, samples_per_second
 
 if TYPE_CHECKING:
     from audiogen.data.notes.nsynth import NoteSet
-    from audiogen.training.gansynth.progressive import GrowingTrainer
+    from audiogen.training.gansynth.progressive import ProgressiveTrainer
 
 N_NOTES = 32
-FROM_THE_END = 50  # steps, of the last stage, in which no held-out notes are looked at
+STEPS_LEFT = 50  # in the last stage, where no held-out notes are evaluated
 
 
 class Plain:
-    """A step as ports of GANSynth to PyTorch make it: float32, channels first, nothing left out.
+    """Training step of a plain PyTorch port of GANSynth: float32, channels first.
 
-    The same networks, batch, losses and penalty. The generator's step goes back through the
-    weights of the critic, too, and the critic's notes come with the graph that made them.
+    It has the same networks, batch, losses and penalty. The gradient of the generator's step also
+    goes to the weights of the critic, and the critic's notes keep the graph that made them.
 
     Parameters
     ----------
-    trainer : GrowingTrainer
-        Whose networks are copied, and whose notes are read.
+    trainer : ProgressiveTrainer
+        Trainer whose networks are copied and whose notes are used.
     """
 
-    def __init__(self, trainer: GrowingTrainer):
+    def __init__(self, trainer: ProgressiveTrainer):
         import torch
 
         from audiogen.models.gansynth import Critic, Generator
@@ -52,21 +52,23 @@ class Plain:
         from audiogen.representation.spectrogram import waveform_to_spectrogram
 
         trainer, recipe = self._trainer, self._trainer.recipe
-        chance = trainer._draw()
-        classes = trainer._classes(chance.pitches[0])
+        chance = trainer.draw_step()
+        classes = trainer.pitch_classes(chance.pitches[0])
         score, logits = self._judge(self._generate(chance.z[0], chance.pitches[0]))
-        told = F.cross_entropy(logits, classes)
-        self._descend(0, losses.generator_loss(score) + recipe.fake_pitch_weight * told)
+        pitch_loss = F.cross_entropy(logits, classes)
+        loss = losses.generator_loss(score) + recipe.fake_pitch_weight * pitch_loss
+        self._descend(0, loss)
 
-        sounds = torch.from_numpy(trainer.notes.waveforms(chance.notes[0]))
-        real = waveform_to_spectrogram(sounds, recipe.spectrogram)
+        waveforms = torch.from_numpy(trainer.notes.waveforms(chance.notes[0]))
+        real = waveform_to_spectrogram(waveforms, recipe.spectrogram)
         fake = self._generate(chance.z[1], chance.pitches[1]).detach()
         real_score, logits = self._judge(real)
         fake_score, _ = self._judge(fake)
         penalty = losses.gradient_penalty(lambda x: self._judge(x)[0], real, fake)
-        told = F.cross_entropy(logits, trainer._classes(trainer.notes.pitches[chance.notes[0]]))
+        real_classes = trainer.pitch_classes(trainer.notes.pitches[chance.notes[0]])
+        pitch_loss = F.cross_entropy(logits, real_classes)
         loss = losses.critic_loss(real_score, fake_score, recipe.drift)
-        loss = loss + recipe.penalty_weight * penalty + recipe.real_pitch_weight * told
+        loss = loss + recipe.penalty_weight * penalty + recipe.real_pitch_weight * pitch_loss
         self._descend(1, loss)
 
     def _generate(self, z: np.ndarray, pitches: np.ndarray) -> Any:
@@ -89,19 +91,19 @@ class Plain:
 
 
 def training() -> Iterator[Race]:
-    """A step of the networks at full size, by the recipes that grow."""
+    """Yield the races of a training step of the recipes that grow, at full size."""
     torch = require_torch()
-    from audiogen.training.gansynth.progressive import GrowingTrainer
+    from audiogen.training.gansynth.progressive import ProgressiveTrainer
     from audiogen.training.recipes import read_recipe
     from audiogen.training.run.memory import keep_freed_memory
 
-    keep_freed_memory()  # of the peer, too: the race is about arithmetic
+    keep_freed_memory()  # also the peer's: the race compares arithmetic
     with tempfile.TemporaryDirectory() as folder:
-        notes = _noise(Path(folder) / "notes")
+        notes = noise_notes(Path(folder) / "notes")
         for name in ("gansynth-small", "gansynth-paper"):
             recipe = read_recipe(name)
-            trainer = GrowingTrainer(notes, recipe, "cpu")
-            trainer.step = trainer.n_steps - FROM_THE_END
+            trainer = ProgressiveTrainer(notes, recipe, "cpu")
+            trainer.step = trainer.n_steps - STEPS_LEFT
             torch.manual_seed(0)
             yield Race(
                 f"training step, {name}, full-grown, batch {recipe.batch}, bfloat16",
@@ -113,7 +115,8 @@ def training() -> Iterator[Race]:
             )
 
 
-def _noise(folder: Path) -> NoteSet:
+def noise_notes(folder: Path) -> NoteSet:
+    """Write a data set of notes of white noise, 4 s each."""
     from audiogen.data.notes.nsynth import SetWriter, read_notes
 
     random = np.random.default_rng(0)
@@ -131,4 +134,8 @@ def _noise(folder: Path) -> NoteSet:
     return read_notes(folder)
 
 
-JOBS: dict[str, Callable[[], Iterator[Race]]] = {"gansynth_training": training}
+JOBS = {
+    "gansynth_training": Job(
+        training, "a training step of GANSynth", 10.0, memory_gb=12.0, by_default=False
+    )
+}

@@ -1,4 +1,4 @@
-"""What is measured: each job sets up its data and gives its races."""
+"""Benchmark jobs: the generator, the kernels, and those of the other modules."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audiogen.bench import engine, gansynth, samplernn
-from audiogen.bench.compare import Race, require_torch
+from audiogen.bench import engine, gansynth, kernel_shares, samplernn
+from audiogen.bench.compare import Job, Race, require_torch
 from audiogen.core import backend as _native
 
 if TYPE_CHECKING:
     from audiogen.models.gansynth import GeneratorConfig
 
-NOTE_S = 4.0  # seconds of sound in 128 frames of 512 samples at 16 kHz
-FIRST_BLOCK = 4  # frames under one window
+NOTE_S = 4.0  # 128 frames of 512 samples at 16 kHz
+FIRST_BLOCK = 4  # frames within one window
 
 
-class _Twins:
-    """One generator with random weights, as PyTorch runs it and as the engine does."""
+class Twins:
+    """Generator with random weights, in PyTorch and in the engine."""
 
     def __init__(self, config: GeneratorConfig) -> None:
         torch, native = require_torch(), _native.require()
@@ -42,7 +42,7 @@ class _Twins:
         self._z = torch.randn(1, config.latent_size)
 
     def eager(self, channels_last: bool = False) -> Callable[[], Any]:
-        """PyTorch's forward of one note."""
+        """Return the call that computes one note in PyTorch."""
         torch = require_torch()
         pitch = torch.tensor([60.0])
         generator = self._generator
@@ -56,7 +56,7 @@ class _Twins:
         return call
 
     def native(self, precision: str = "float32", n_frames: int = 128) -> Callable[[], Any]:
-        """The first frames of a note, on a stream that a voice has kept ready."""
+        """Return the call that computes the first frames of a note, on a stream already open."""
         z = self._z[0].numpy()
         stream = self._compiled[precision].stream(z, 60.0)
 
@@ -67,22 +67,22 @@ class _Twins:
         return call
 
     def bfloat16_error(self) -> float:
-        """Of the bfloat16 generator against the float32 one: root mean square, relative."""
+        """Return the relative root mean square error of the bfloat16 generator."""
         exact, rough = (self.native(precision)() for precision in ("float32", "bfloat16"))
         return float(np.sqrt(np.mean((rough - exact) ** 2) / np.mean(exact**2)))
 
 
 def generator() -> Iterator[Race]:
-    """The paper's generator, one note."""
+    """Yield the races of the paper's generator."""
     require_torch()
     from audiogen.models.gansynth import GeneratorConfig
 
-    twins = _Twins(GeneratorConfig())
+    twins = Twins(GeneratorConfig())
     note = "paper-size generator, a 4 s note"
     yield Race(note, twins.native(), twins.eager(), "PyTorch eager", target=2.0)
     yield Race(note, twins.native(), twins.eager(channels_last=True), "PyTorch channels_last")
     if twins.has_bfloat16:
-        error = f"{twins.bfloat16_error():.1%} off float32 (RMS)"
+        error = f"{twins.bfloat16_error():.1%} RMS error"
         yield Race(
             f"{note}, bfloat16",
             twins.native("bfloat16"),
@@ -95,11 +95,11 @@ def generator() -> Iterator[Race]:
 
 
 def preset_generator() -> Iterator[Race]:
-    """A generator of the size that the presets have."""
+    """Yield the races of a generator of the shipped presets' size."""
     require_torch()
     from audiogen.models.gansynth import GeneratorConfig
 
-    twins = _Twins(GeneratorConfig("harmonic", 32, (64, 64, 64, 64, 48, 32, 24)))
+    twins = Twins(GeneratorConfig("harmonic", 32, (64, 64, 64, 64, 48, 32, 24)))
     note = "preset-size generator, a 4 s note"
 
     def voices(seconds: float) -> str:
@@ -107,7 +107,7 @@ def preset_generator() -> Iterator[Race]:
 
     yield Race(note, twins.native(), twins.eager(), "PyTorch eager", remark=voices)
     if twins.has_bfloat16:
-        error = f"{twins.bfloat16_error():.1%} off float32 (RMS)"
+        error = f"{twins.bfloat16_error():.1%} RMS error"
         yield Race(
             f"{note}, bfloat16",
             twins.native("bfloat16"),
@@ -118,7 +118,7 @@ def preset_generator() -> Iterator[Race]:
     yield _first_block(twins, "preset-size generator")
 
 
-def _first_block(twins: _Twins, name: str) -> Race:
+def _first_block(twins: Twins, name: str) -> Race:
     return Race(
         f"{name}, first {FIRST_BLOCK} frames",
         twins.native(n_frames=FIRST_BLOCK),
@@ -129,7 +129,7 @@ def _first_block(twins: _Twins, name: str) -> Race:
 
 
 def unwrap() -> Iterator[Race]:
-    """The phase of 8 spectrograms."""
+    """Yield the races of unwrapping the phase of 8 spectrograms."""
     from audiogen import ops
     from audiogen._fallback import kernels as fallback
 
@@ -150,7 +150,7 @@ def unwrap() -> Iterator[Race]:
 
 
 def istft() -> Iterator[Race]:
-    """The waveform of 8 spectrograms."""
+    """Yield the race of the inverse STFT of 8 spectrograms."""
     torch = require_torch()
     from audiogen import ops
 
@@ -160,7 +160,7 @@ def istft() -> Iterator[Race]:
     spectrum = (random.standard_normal(shape) + 1j * random.standard_normal(shape)).astype(
         np.complex64
     )
-    tensor = torch.from_numpy(spectrum).transpose(1, 2).contiguous()  # torch wants bins first
+    tensor = torch.from_numpy(spectrum).transpose(1, 2).contiguous()  # torch has bins first
     window = torch.hann_window(n_fft)
     yield Race(
         "inverse STFT [8, 128, 1025]",
@@ -171,12 +171,13 @@ def istft() -> Iterator[Race]:
     )
 
 
-JOBS: dict[str, Callable[[], Iterator[Race]]] = {
-    "generator": generator,
-    "preset": preset_generator,
-    "unwrap": unwrap,
-    "istft": istft,
-    "engine": engine.engine,
+JOBS: dict[str, Job] = {
+    "generator": Job(generator, "a note of the paper's generator", 1.0),
+    "preset": Job(preset_generator, "a note of a generator of the presets' size", 0.5),
+    "unwrap": Job(unwrap, "phase unwrapping", 0.5),
+    "istft": Job(istft, "the inverse STFT", 0.1),
+    **engine.JOBS,
     **samplernn.JOBS,
     **gansynth.JOBS,
+    **kernel_shares.JOBS,
 }

@@ -1,4 +1,4 @@
-"""What is measured of SampleRNN: drawing samples, training, and what a precision loses."""
+"""Benchmark of SampleRNN: generation, training, and the loss of reduced precision."""
 
 from __future__ import annotations
 
@@ -6,32 +6,34 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audiogen.bench.compare import Race, require_torch, samples_per_second
+from audiogen.bench.compare import Job, Race, require_torch, samples_per_second
 from audiogen.core import backend as _native
 
 if TYPE_CHECKING:
     from audiogen.models.samplernn import SampleRNN, SampleRNNConfig
+    from audiogen.presets import SamplernnPreset
     from audiogen.training.samplernn.excerpts import Chunk
 
-N_SAMPLES = 512  # of a race; eager PyTorch takes most of a second
+N_SAMPLES = 512  # per call; eager PyTorch takes most of a second
 RATE = 16000  # Hz
 
 
 class Eager:
-    """Drawing as eager PyTorch does it best: dense weights, fused cells, nothing built twice.
+    """Generation in eager PyTorch at its best: dense weights, fused cells, reused tensors.
 
     Parameters
     ----------
     model : SampleRNN
-        With GRUs, one softmax and no conditioning.
+        Unconditional model with GRUs and one softmax.
     n_streams : int
+        Number of streams that are generated together.
     """
 
     def __init__(self, model: SampleRNN, n_streams: int = 1):
@@ -49,12 +51,12 @@ class Eager:
         self._random = torch.Generator().manual_seed(0)
 
     def __call__(self, n: int = N_SAMPLES) -> Any:
-        """Draw ``n`` samples, a multiple of the longest frame."""
+        """Generate `n` samples, a multiple of the longest frame."""
         torch = require_torch()
         from torch.nn import functional
 
         c, w = self._config, self._w
-        told: list[Any] = [None] * len(c.frame_sizes)
+        context: list[Any] = [None] * len(c.frame_sizes)  # output of each tier
         levels = self._levels
         with torch.inference_mode():
             for i in range(n):
@@ -67,7 +69,7 @@ class Eager:
                         x = frame
                     else:
                         place = i % c.frame_sizes[t - 1] // size
-                        x = self._linear(prefix + "input", frame) + told[t - 1][:, place]
+                        x = self._linear(prefix + "input", frame) + context[t - 1][:, place]
                     for layer in range(c.n_rnn):
                         x = torch.gru_cell(
                             x,
@@ -79,10 +81,10 @@ class Eager:
                         )
                         self._state[t][layer] = x
                     up = self._linear(prefix + "upsample", x)
-                    told[t] = up.view(len(x), c.ratios[t], c.dim)
+                    context[t] = up.view(len(x), c.ratios[t], c.dim)
                 window = c.frame_sizes[-1]
                 past = functional.embedding(levels[:, -window:], w["sample.embedding"]).flatten(1)
-                x = torch.addmm(told[-1][:, i % window], past, w["sample.layer1.weight"].T)
+                x = torch.addmm(context[-1][:, i % window], past, w["sample.layer1.weight"].T)
                 x = torch.relu(self._linear("sample.layer2", x))
                 x = self._linear("sample.output", torch.relu(self._linear("sample.layer3", x)))
                 drawn = torch.multinomial(torch.softmax(x, dim=1), 1, generator=self._random)
@@ -103,9 +105,9 @@ def _network(config: SampleRNNConfig, precision: str, model: SampleRNN) -> Any:
 
 
 def generation() -> Iterator[Race]:
-    """The paper's best three-tier model with random weights.
+    """Yield the races of the paper's best three-tier model, with random weights.
 
-    Half of their rectified numbers are zero, and of trained ones more, which is quicker.
+    Half of its activations are zero after the rectifier; trained models have more and are faster.
     """
     torch = require_torch()
     native = _native.require()
@@ -146,7 +148,7 @@ def generation() -> Iterator[Race]:
 
 def _two_threads(what: str, network: Any, precision: str) -> Race:
     stream = _native.require().SampleStream
-    # Opened in the first call, so that its second thread may use the second core.
+    # Opened in the first call, when the second core may be used.
     two = cache(lambda: stream(network, threads=2))
     return Race(
         f"{what}, {precision}, two threads",
@@ -160,17 +162,19 @@ def _two_threads(what: str, network: Any, precision: str) -> Race:
 
 
 class Plain:
-    """A training step as ports of SampleRNN to PyTorch make it.
+    """Training step of a plain PyTorch port of SampleRNN.
 
-    Recurrent layers of `torch.nn`, a convolution over embedded samples, weight norm as a
-    parametrization that is computed anew at each use, float32 throughout, element-wise clipping.
+    It has recurrent layers of `torch.nn`, a convolution over embedded samples, weight norm as a
+    parametrization that is evaluated at each use, float32 and element-wise gradient clipping.
 
     Parameters
     ----------
     config : SampleRNNConfig
+        Sizes of the network.
     batch : int
+        Number of sequences in a step.
     n : int, samples
-        Of truncated back-propagation.
+        Length of truncated back-propagation.
     """
 
     def __init__(self, config: SampleRNNConfig, batch: int, n: int):
@@ -199,15 +203,15 @@ class Plain:
         top, window = config.frame_sizes[0], config.frame_sizes[-1]
         levels = torch.randint(0, config.q_levels, (self._batch, top + self._n))
         scaled = levels * (4.0 / (config.q_levels - 1)) - 2.0
-        told = None
+        context = None
         for t, size in enumerate(config.frame_sizes):
             frames = scaled[:, top - size : top + self._n - size].unflatten(1, (-1, size))
             x = net[f"input{t}"](frames.transpose(1, 2))
-            x = x if told is None else x + told
+            x = x if context is None else x + context
             out, _ = net[f"rnn{t}"](x.transpose(1, 2))
-            told = net[f"up{t}"](out.transpose(1, 2))
+            context = net[f"up{t}"](out.transpose(1, 2))
         past = net["embedding"](levels[:, top - window : -1]).transpose(1, 2)
-        x = functional.relu(net["first"](past) + told)
+        x = functional.relu(net["first"](past) + context)
         logits = net["output"](functional.relu(net["hidden"](x)))
         loss = functional.cross_entropy(logits, levels[:, top:])
         self._optimiser.zero_grad()
@@ -217,7 +221,7 @@ class Plain:
 
 
 class _Noise:
-    """Excerpts of random levels."""
+    """Excerpts of random levels, as the trainer reads them."""
 
     def __init__(self, config: SampleRNNConfig, n_samples: int):
         self.n_samples, self._past = n_samples, config.frame_sizes[0]
@@ -237,26 +241,29 @@ class _Noise:
 
 
 def training() -> Iterator[Race]:
-    """A step of training at the settings that are published."""
+    """Yield the races of a training step at the published settings."""
     torch = require_torch()
     from audiogen.models.samplernn import SampleRNNConfig
+    from audiogen.training.run.device import has_bfloat16
     from audiogen.training.run.memory import keep_freed_memory
-    from audiogen.training.run.precision import has_bfloat16
-    from audiogen.training.samplernn.trainer import Recipe, Trainer
+    from audiogen.training.samplernn.recipe import SampleRNNRecipe
+    from audiogen.training.samplernn.trainer import SampleRNNTrainer
 
-    keep_freed_memory()  # of the peer, too: the race is about arithmetic
+    keep_freed_memory()  # also the peer's: the race compares arithmetic
     cases = (
         ("frames 8 and 2, 512 samples", SampleRNNConfig(), 128, 512),
         ("frames 64 and 16, 2 layers, 1024 samples", SampleRNNConfig((64, 16), n_rnn=2), 128, 1024),
     )
     for name, model, batch, chunk in cases:
         for low in (True, False) if has_bfloat16() else (False,):  # as `audiogen train` has it
-            recipe = Recipe(steps=10**6, batch=batch, chunk=chunk, bfloat16=low, model=model)
+            recipe = SampleRNNRecipe(
+                steps=10**6, batch=batch, chunk=chunk, bfloat16=low, model=model
+            )
             noise = _Noise(model, 4 * chunk)
             torch.manual_seed(0)
             yield Race(
                 f"training step, {name}, batch {batch}{', bfloat16' if low else ''}",
-                Trainer(noise, noise, recipe).train_step,
+                SampleRNNTrainer(noise, noise, recipe).train_step,
                 Plain(model, batch, chunk),
                 "torch.nn float32",
                 target=1.5 if low == has_bfloat16() else None,
@@ -265,14 +272,22 @@ def training() -> Iterator[Race]:
             )
 
 
-# Run where the environment chooses the instruction set: seconds for N_SAMPLES, by precision.
-_ELSEWHERE = """
+def stream_of(preset: SamplernnPreset, precision: str) -> Any:
+    """Open one stream of samples of a preset's network."""
+    backend = _native.load()
+    network = backend.open_preset(preset.folder).network(precision)
+    return backend.SampleStream(network, 1, 0)
+
+
+# Script for a process whose environment selects the instruction set: seconds for N_SAMPLES by
+# precision.
+_TIMING_SCRIPT = """
 import json, statistics, sys, time
-from audiogen.engine.networks import SampleNetwork
+from audiogen.bench.samplernn import stream_of
 from audiogen.presets import load_preset
 preset, n, seconds = load_preset(sys.argv[1]), int(sys.argv[2]), {}
 for precision in ("float32", "bfloat16", "int8"):
-    stream = SampleNetwork(preset, precision).streams(1, 0)
+    stream = stream_of(preset, precision)
     if preset.plays_notes:
         stream.start_note(0, 60.0, 0.8, 0)
     times = []
@@ -286,20 +301,20 @@ print(json.dumps(seconds))
 
 
 def presets() -> Iterator[Race]:
-    """The presets that draw samples, beside real time, on every instruction set of this CPU."""
+    """Yield the races of the SampleRNN presets, on every instruction set of this CPU."""
     from audiogen.presets import find_presets, load_preset
 
     isas = _native.require().available_isas()
     for preset in map(load_preset, find_presets()):
         if preset.kind != "samplernn":
             continue
-        lost = {
-            precision: f", {lost_bits(preset, precision):.1e} bits off float32"
+        remarks = {
+            precision: f", loses {lost_bits(preset, precision):.1e} bits"
             for precision in ("bfloat16", "int8")
         }
         for isa in isas:
             run = subprocess.run(
-                [sys.executable, "-c", _ELSEWHERE, str(preset.folder), str(N_SAMPLES)],
+                [sys.executable, "-c", _TIMING_SCRIPT, str(preset.folder), str(N_SAMPLES)],
                 env=os.environ | {"AUDIOGEN_ISA": isa},
                 capture_output=True,
                 text=True,
@@ -312,29 +327,29 @@ def presets() -> Iterator[Race]:
                     N_SAMPLES / preset.sample_rate,
                     "real time",
                     target=1.0,
-                    remark=samples_per_second(N_SAMPLES, lost.get(precision, "")),
+                    remark=samples_per_second(N_SAMPLES, remarks.get(precision, "")),
                     rounds=1,
                 )
 
 
 def lost_bits(preset: Any, precision: str) -> float:
-    """What a precision loses of a SampleRNN: its mean divergence from float32 on what that draws.
+    """Return the loss of a precision: the mean divergence of its distributions from float32's.
 
     Parameters
     ----------
     preset : SamplernnPreset
+        Preset of the model.
     precision : str
         ``bfloat16`` or ``int8``.
 
     Returns
     -------
-    float, bits a sample
-        Kullback and Leibler's, from float32, over two seconds.
+    float, bits per sample
+        Kullback-Leibler divergence over two seconds that the float32 model generates.
     """
-    from audiogen.engine.networks import SampleNetwork
 
     def stream(precision: str) -> Any:
-        opened = SampleNetwork(preset, precision).streams(1, 0)
+        opened = stream_of(preset, precision)
         if preset.plays_notes:
             opened.start_note(0, 60.0, 0.8, 0)
         return opened
@@ -345,15 +360,15 @@ def lost_bits(preset: Any, precision: str) -> float:
 
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Of one softmax, or of each byte's: [n, n_bytes, n_levels]."""
+    """Return the log-probabilities [n, n_bytes, n_levels] of one softmax, or one per byte."""
     n_levels = 256 if logits.shape[-1] == 512 else logits.shape[-1]
     parts = logits.astype(np.float64).reshape(len(logits), -1, n_levels)
     parts = parts - parts.max(axis=-1, keepdims=True)
     return parts - np.log(np.exp(parts).sum(axis=-1, keepdims=True))
 
 
-JOBS: dict[str, Callable[[], Iterator[Race]]] = {
-    "samplernn": generation,
-    "samplernn_presets": presets,
-    "samplernn_training": training,
+JOBS = {
+    "samplernn": Job(generation, "generation by the paper's SampleRNN", 3.0),
+    "samplernn_presets": Job(presets, "generation by the SampleRNN presets", 1.0),
+    "samplernn_training": Job(training, "a training step of SampleRNN", 2.0, memory_gb=4.0),
 }

@@ -1,72 +1,100 @@
-"""`audiogen bench`: how fast it is here, beside the alternatives."""
+"""`audiogen bench`: speed on this machine, beside the alternatives."""
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import typer
 
 if TYPE_CHECKING:
-    from audiogen.bench import Result
+    from collections.abc import Mapping
+
+    from audiogen.bench import Job, Result
+
+WIDTH = 80  # columns
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def bench(
-    only: str = typer.Option("", "--only", help="Run one job, by its name.", metavar="NAME"),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+    only: str = typer.Option("", "--only", help="Run one job.", metavar="JOB"),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON when all is measured."),
 ) -> None:
-    """Measure speed side by side on this machine, on one core."""
+    """Measure speed on this machine, ours and a peer's in turn, on one core.
+
+    Each result is printed as it is measured: the time of one call, the ratio of
+    the peer's time to ours with its quartiles, and the ratio that the project
+    promises. Jobs that take much memory run by name only.
+    """
+    import difflib
     import json
     from dataclasses import asdict
-
-    from rich.console import Console
-    from rich.table import Table
 
     from audiogen.bench import JOBS, Skipped, machine, run
     from audiogen.errors import ParameterError
 
     if only and only not in JOBS:
-        raise ParameterError(f"--only={only} is no job; use one of {', '.join(JOBS)}")
-    jobs = {only: JOBS[only]} if only else JOBS
-    errors = Console(stderr=True)
-    results = []
+        near = difflib.get_close_matches(only, JOBS, 1)
+        hint = f"the nearest is {near[0]}; " if near else ""
+        raise ParameterError(f"--only {only} not found; {hint}the jobs are {', '.join(JOBS)}")
+    jobs = {name: job for name, job in JOBS.items() if (name == only if only else job.by_default)}
+    _print(_plan(jobs, JOBS), to_stderr=as_json)
+    results, last_job = [], ""
     for result in run(jobs):
+        if result.job != last_job:
+            _print(f"\n{result.job}: {jobs[result.job].what}", to_stderr=as_json)
+            last_job = result.job
         if isinstance(result, Skipped):
-            errors.print(f"{result.job}: {result.reason}", markup=False, highlight=False)
+            typer.echo(_wrap(f"skipped: {result.reason}", "  "), err=True)
             continue
         results.append(result)
-        if errors.is_terminal:
-            errors.print(f"{result.what}: {result.ratio:.2f}x {result.peer}", highlight=False)
+        _print(_lines(result), to_stderr=as_json)
     if as_json:
         typer.echo(json.dumps([asdict(result) for result in results], indent=2))
-        return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("what", "ours", "peer", "", "ratio", "spread", "target", ""):
-        left = heading in ("what", "")
-        table.add_column(heading, justify="left" if left else "right", overflow="fold")
-    for result in results:
-        table.add_row(*_cells(result))
-    console = Console(highlight=False)
-    console.print(table)
-    console.print(machine(), markup=False)
+    else:
+        typer.echo(_wrap(f"\n{machine()}"))
 
 
-def _cells(result: Result) -> list[str]:
-    missed = result.target is not None and result.ratio < result.target
-    target = "" if result.target is None else f"{result.target:g}x"
-    return [
-        result.what,
-        _time(result.ours_s),
-        _time(result.peer_s),
-        result.peer,
-        f"{result.ratio:.2f}x",
-        f"{result.spread[0]:.2f}-{result.spread[1]:.2f}",
-        f"[red]{target} missed[/red]" if missed else target,
-        result.remark,
-    ]
+def _plan(jobs: Mapping[str, Job], all_jobs: Mapping[str, Job]) -> str:
+    """Return what will run, and what runs by name only."""
+    from audiogen.core.counting import counted
+
+    minutes = sum(job.minutes for job in jobs.values())
+    memory = max(job.memory_gb for job in jobs.values())
+    time = f"{minutes:.0f} minutes" if minutes > 1.5 else "a minute"
+    plan = f"{counted(len(jobs), 'job')}, about {time} and up to {memory:.0f} GB of memory"
+    for name, job in all_jobs.items():
+        if name not in jobs and len(jobs) > 1:
+            needs = f"{job.memory_gb:.0f} GB, about {job.minutes:.0f} minutes"
+            plan += f"; --only {name} runs {job.what} ({needs})"
+    return _wrap(f"{plan}. Ctrl-C stops.")
+
+
+def _lines(result: Result) -> str:
+    """Return one measurement as lines of at most 80 columns."""
+    low, high = result.spread
+    verdict = f"{result.ratio:.2f}x ({low:.2f} to {high:.2f})"
+    if result.target is not None:
+        missed = ", missed" if result.ratio < result.target else ""
+        verdict += f", target {result.target:g}x{missed}"
+    times = f"ours {_time(result.ours_s)}, {result.peer} {_time(result.peer_s)}: {verdict}"
+    remark = f"\n{_wrap(result.remark, '    ')}" if result.remark else ""
+    return f"{_wrap(result.what, '  ')}\n{_wrap(times, '    ')}{remark}"
+
+
+def _print(text: str, to_stderr: bool) -> None:
+    typer.echo(text, err=to_stderr)
+
+
+def _wrap(text: str, indent: str = "") -> str:
+    wrapped = (
+        textwrap.wrap(line, WIDTH - 1, initial_indent=indent, subsequent_indent=f"{indent}  ")
+        for line in text.split("\n")
+    )
+    return "\n".join("\n".join(lines) for lines in wrapped)
 
 
 def _time(seconds: float) -> str:
-    return f"{seconds * 1e3:.3g} ms"
+    return f"{seconds:.3g} s" if seconds >= 1 else f"{seconds * 1e3:.3g} ms"

@@ -20,7 +20,6 @@ from audiogen.cli.sound import (
     check_seed,
     check_top_p,
     check_variations,
-    counted,
     draw,
     numbered,
     print_speed,
@@ -29,6 +28,7 @@ from audiogen.cli.sound import (
     read_temperature,
     write_sound,
 )
+from audiogen.core.counting import counted
 from audiogen.errors import FormatError, ParameterError, ShapeError
 
 app = typer.Typer(add_completion=False)

@@ -1,4 +1,4 @@
-"""`audiogen data`: make sets of notes and recordings to train on."""
+"""`audiogen data`: make note sets and recordings for training."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from audiogen.core.counting import counted
+
 if TYPE_CHECKING:
     from audiogen.data import SampleSet
 
@@ -19,14 +21,14 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 Table = Annotated[
     Path | None,
     typer.Option(
-        help="file,pitch[,velocity][,instrument], with pitches such as C#3 or 60.",
-        show_default="a .csv in the folder whose first line says so",
+        help="CSV table of file, pitch (C#3 or 60), and optionally velocity, instrument.",
+        show_default="a .csv in the folder",
     ),
 ]
 
 
 class SplitBy(str, Enum):
-    """What a split draws."""
+    """Unit of a split."""
 
     note = "note"
     instrument = "instrument"
@@ -34,37 +36,37 @@ class SplitBy(str, Enum):
 
 @app.callback()
 def data() -> None:
-    """Make sets of notes and recordings to train on."""
+    """Make note sets and recordings for training."""
 
 
 @app.command()
 def soundfont(
     font: Annotated[Path, typer.Argument(help="A SoundFont 2 file (.sf2).")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for the set; new or empty.")
+        Path, typer.Option("--output", "-o", help="New or empty folder for the set.")
     ],
     programs: Annotated[
-        str, typer.Option(help="General MIDI programs, such as 0,4,8-15; all pitched if not given.")
+        str,
+        typer.Option(help="General MIDI programs, such as 0,4,8-15.", show_default="all pitched"),
     ] = "",
     velocities: Annotated[str, typer.Option(help="MIDI velocities.")] = "50,90,127",
     pitches: Annotated[str, typer.Option(help="MIDI pitches, lowest-highest.")] = "24-84",
-    sample_rate: Annotated[int, typer.Option(help="In Hz.")] = 16000,
+    sample_rate: Annotated[int, typer.Option(help="Sample rate in Hz.")] = 16000,
     max_transpose: Annotated[
-        float, typer.Option(help="Semitones from the nearest recorded key; further is left out.")
+        float, typer.Option(help="Largest distance from a recorded key, in semitones.")
     ] = 7.0,
     licence: Annotated[
         str | None,
-        typer.Option(help="Licence of the font's sound; what the font says if not given."),
+        typer.Option(help="Licence of the font's sound.", show_default="the font's statement"),
     ] = None,
-    split_by: Annotated[
-        SplitBy, typer.Option(help="What split.json deals out.")
-    ] = SplitBy.instrument,
+    split_by: Annotated[SplitBy, typer.Option(help="Unit of split.json.")] = SplitBy.instrument,
     seed: Annotated[int, typer.Option(help="Seed of split.json.")] = 0,
 ) -> None:
-    """Render a soundfont into a set of notes in NSynth's layout.
+    """Render a soundfont into a note set in NSynth's layout.
 
-    Keys far from any recorded one, and silent ones, are left out. Beside examples.json and audio/
-    the set has font.toml, which says where the notes come from, and split.json.
+    Keys far from any recorded key and silent notes are left out. Beside
+    examples.json and audio/ the set has font.toml, with its source and
+    settings, and split.json.
     """
     from audiogen.data.render.soundfont import render_soundfont
 
@@ -83,30 +85,30 @@ def soundfont(
             seed=seed,
             progress=progress,
         )
-    typer.echo(f"{n_notes} notes in {output}")
+    typer.echo(f"{counted(n_notes, 'note')} in {output}")
 
 
 @app.command()
 def midi(
     scores: Annotated[list[Path], typer.Argument(help="MIDI files, or folders of them.")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for the wavs; new or empty.")
+        Path, typer.Option("--output", "-o", help="New or empty folder for the wav files.")
     ],
     font: Annotated[Path, typer.Option(help="A SoundFont 2 file (.sf2).")],
-    program: Annotated[int, typer.Option(help="General MIDI program that plays all of it.")] = 0,
-    sample_rate: Annotated[int, typer.Option(help="In Hz.")] = 16000,
+    program: Annotated[int, typer.Option(help="General MIDI program that plays all channels.")] = 0,
+    sample_rate: Annotated[int, typer.Option(help="Sample rate in Hz.")] = 16000,
     longest_s: Annotated[
-        float, typer.Option(help="Seconds after which a longer score is stopped.")
+        float, typer.Option(help="Seconds after which a score is stopped.")
     ] = 240.0,
     licence: Annotated[
         str | None,
-        typer.Option(help="Licence of the font's sound; what the font says if not given."),
+        typer.Option(help="Licence of the font's sound.", show_default="the font's statement"),
     ] = None,
 ) -> None:
-    """Render MIDI scores with one instrument of a soundfont, dry, one wav a piece.
+    """Render MIDI scores with one instrument of a soundfont, without effects.
 
-    Scores that can't be read are named and left out. Beside the wavs the folder has source.toml,
-    which says where they come from.
+    Unreadable scores are named and left out. Beside the wav files the folder
+    has source.toml, with their source and settings.
     """
     from audiogen.data.render.scores import render_scores
 
@@ -121,26 +123,27 @@ def midi(
             licence=licence,
             progress=progress,
         )
-    counted = f"{len(rendered.pieces)} pieces, {rendered.minutes:.1f} minutes, in {output}"
-    _tell(counted, rendered.left_out)
+    pieces = counted(len(rendered.pieces), "piece")
+    _print_result(f"{pieces}, {rendered.minutes:.1f} minutes, in {output}", rendered.left_out)
 
 
 @app.command()
 def grooves(
     hits: Annotated[Path, typer.Argument(help="A folder of drum hits, subfolders included.")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for the wavs; new or empty.")
+        Path, typer.Option("--output", "-o", help="New or empty folder for the wav files.")
     ],
-    n: Annotated[int, typer.Option("--grooves", help="How many.")] = 200,
-    seed: Annotated[int, typer.Option(help="Another one, other grooves.")] = 0,
-    sample_rate: Annotated[int, typer.Option(help="In Hz.")] = 16000,
-    licence: Annotated[str, typer.Option(help="Of the hits.")] = "not stated",
+    n: Annotated[int, typer.Option("--grooves", help="Number of grooves.")] = 200,
+    seed: Annotated[int, typer.Option(help="Seed of the grooves.")] = 0,
+    sample_rate: Annotated[int, typer.Option(help="Sample rate in Hz.")] = 16000,
+    licence: Annotated[str, typer.Option(help="Licence of the hits.")] = "not stated",
 ) -> None:
-    """Play grooves with drum hits, for a SampleRNN to learn from: hits alone are mostly endings.
+    """Render grooves from drum hits, as training data for a SampleRNN.
 
-    Each is eight bars of three to five hits in Euclidean rhythms, with a tempo and swing of its
-    own. Files that can't be read are named and left out; of long ones the beginning is played.
-    Beside the wavs the folder has source.toml, which says where they come from.
+    A groove is eight bars of three to five hits in Euclidean rhythms, with a
+    random tempo and swing. Unreadable files are named and left out; long ones
+    are cut. Beside the wav files the folder has source.toml, with their source
+    and settings.
     """
     from audiogen.data.render.grooves import render_grooves
 
@@ -154,8 +157,8 @@ def grooves(
             licence=licence,
             progress=progress,
         )
-    counted = f"{n} grooves of {rendered.n_hits} hits, {rendered.minutes:.1f} minutes, in {output}"
-    _tell(counted, rendered.left_out)
+    made = f"{counted(n, 'groove')} of {counted(rendered.n_hits, 'hit')}"
+    _print_result(f"{made}, {rendered.minutes:.1f} minutes, in {output}", rendered.left_out)
 
 
 @app.command()
@@ -164,38 +167,41 @@ def folder(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="Folder for the set; new or empty.", show_default="the cache"
+            "--output", "-o", help="New or empty folder for the set.", show_default="the cache"
         ),
     ] = None,
     table: Table = None,
     licence: Annotated[
-        str, typer.Option(help="Of the samples; goes into presets made of them.")
+        str, typer.Option(help="Licence of the samples; it goes into trained presets.")
     ] = "not stated",
-    sample_rate: Annotated[int, typer.Option(help="In Hz.")] = 16000,
+    sample_rate: Annotated[int, typer.Option(help="Sample rate in Hz.")] = 16000,
     min_confidence: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Of a pitch that nobody stated.")
+        float, typer.Option(min=0.0, max=1.0, help="Lowest confidence in a measured pitch.")
     ] = 0.5,
     tune: Annotated[
-        bool, typer.Option("--tune/--no-tune", help="Bring notes to the nearest semitone.")
+        bool, typer.Option("--tune/--no-tune", help="Tune notes to the nearest semitone.")
     ] = True,
     seed: Annotated[int, typer.Option(help="Seed of split.json.")] = 0,
 ) -> None:
-    """Make a set of notes of your own samples: one-shots, long takes, any format and rate.
+    """Make a note set from your own samples: one-shots or long takes, of any format and rate.
 
-    Silence is cut, takes are parted into notes, and each note's pitch is found, or taken from its
-    file's name (C#3, Bb2, _060_) or a table. Each subfolder is an instrument. What is left out is
-    named; beside the notes, report.json and report.png tell of each. Nothing in SAMPLES is
-    changed. A second start takes the set from the cache ($AUDIOGEN_CACHE, usually
+    Silence is cut and takes are split into notes. Pitch, velocity and round
+    robin come from file names (C#3, F#7v10, _060_, Bb2_vel90_rr2) or a table;
+    other pitches are measured. Each subfolder is an instrument. report.json and
+    report.png describe each note and what was left out. SAMPLES is not changed.
+    A second start reads the set from the cache ($AUDIOGEN_CACHE, usually
     ~/.cache/audiogen).
     """
     from audiogen.core.atomic_write import require_new
     from audiogen.errors import ParameterError
 
-    if output is not None:  # before listening, which takes long
+    if output is not None:  # before the analysis, which takes long
         if samples.resolve() in (output.resolve(), *output.resolve().parents):
-            raise ParameterError(f"--output {output} lies in {samples}, where nothing is changed")
+            raise ParameterError(
+                f"--output {output} must be outside {samples}, which isn't changed"
+            )
         require_new(output)
-    found = ingested(
+    made = ingest_with_report(
         samples,
         sample_rate=sample_rate,
         table=table,
@@ -205,50 +211,46 @@ def folder(
         seed=seed,
     )
     if output is not None:
-        found.copy_to(output)
-    typer.echo(f"{found.report['counts']['notes']} notes in {output or found.folder}")
+        made.copy_to(output)
+    typer.echo(f"{counted(made.report['counts']['notes'], 'note')} in {output or made.folder}")
 
 
-def ingested(samples: Path, **options: Any) -> SampleSet:
-    """Make a set of a folder of samples, or find it, and tell what is in it."""
+def ingest_with_report(samples: Path, **options: Any) -> SampleSet:
+    """Make a note set from a folder of samples, or find it in the cache, and print its report."""
     from rich.console import Console
-    from rich.table import Table as Shown
+    from rich.table import Table as RichTable
 
-    from audiogen.data.ingest.folder import ingest_samples
-    from audiogen.data.ingest.report import instrument_rows, left_out_lines, summary
+    from audiogen.data.ingest.folder import PICTURE, ingest_samples
+    from audiogen.data.ingest.report import instrument_rows, left_out_line, summary
 
-    with files_bar("listening") as progress:
-        found = ingest_samples(samples, progress=progress, **options)
-    console = Console(stderr=True)
-    shown = Shown("instrument", "notes", "pitches", "velocities", "length")
-    for row in instrument_rows(found.report):
-        shown.add_row(*row)
-    console.print(shown)
-    for line in left_out_lines(found.report):
-        typer.echo(f"left out: {line}", err=True)
-    for line in found.report["remarks"]:
-        typer.echo(line, err=True)
-    typer.echo(
-        summary(found.report)
-        + ("" if found.fresh else "; from the cache")
-        + f": {found.folder / 'report.png'}",
-        err=True,
-    )
-    return found
+    with files_bar("analysing") as progress:
+        made = ingest_samples(samples, progress=progress, **options)
+    report, origin = made.report, "" if made.is_new else "; from the cache"
+    if made.is_new:
+        table = RichTable("instrument", "notes", "pitches", "velocities", "length")
+        for row in instrument_rows(report):
+            table.add_row(*row)
+        Console(stderr=True).print(table)
+        for line in report["remarks"]:
+            typer.echo(line, err=True)
+    typer.echo(f"{summary(report)}{origin}: {made.folder / PICTURE}", err=True)
+    if made.is_new and report["left_out"]:
+        typer.echo(f"left out: {left_out_line(report)}", err=True)
+    return made
 
 
-def _tell(counted: str, left_out: tuple[tuple[str, str], ...]) -> None:
-    """Say what was made, and name what wasn't and why."""
+def _print_result(made: str, left_out: tuple[tuple[str, str], ...]) -> None:
+    """Print what was made, and the files that were left out with their reasons."""
     for name, why in left_out:
         typer.echo(f"left out {name}: {why}", err=True)
-    typer.echo(counted + (f"; {len(left_out)} left out" if left_out else ""))
+    typer.echo(made + (f"; {len(left_out)} left out" if left_out else ""))
 
 
 @contextmanager
 def files_bar(
     first: str = "reading the font", shown: bool = True
 ) -> Iterator[Callable[[int, int, str], None]]:
-    """Show a bar, and give the function that moves it."""
+    """Show a progress bar on a terminal; yields the function that moves it."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -275,5 +277,5 @@ def _numbers(option: str, text: str) -> list[int]:
     except ValueError:
         numbers = []
     if not numbers or min(numbers) < 0:
-        raise ParameterError(f"--{option} {text!r} isn't a list of numbers, such as 0,4,8-15")
+        raise ParameterError(f"--{option} {text!r} must be a list of numbers, such as 0,4,8-15")
     return numbers

@@ -1,4 +1,4 @@
-"""`audiogen evaluate`: measure what a preset makes, beside real sounds measured alike."""
+"""`audiogen evaluate`: measure the sound of a preset, beside real sounds."""
 
 from __future__ import annotations
 
@@ -30,57 +30,60 @@ class TrackerName(str, Enum):
 
 @app.command()
 def evaluate(
-    preset: Annotated[str, typer.Argument(help="A preset's name or folder.")],
+    preset: Annotated[str, typer.Argument(help="Name or folder of a preset.")],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for report.json and spectrograms.png.")
     ] = Path("report"),
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Real notes in NSynth's layout, or recordings, to compare with.",
+            help="Real sounds to compare with: notes in NSynth's layout, or recordings.",
             show_default=False,
         ),
     ] = None,
     split: Annotated[
         Path | None,
         typer.Option(
-            help="A training's split.json: only what it held out is compared with.",
+            help="split.json of a training: compare with its held-out notes only.",
             show_default=False,
         ),
     ] = None,
     notes: Annotated[
-        int, typer.Option(min=1, help="How many to draw, of a preset that plays notes.")
+        int, typer.Option(min=1, help="Number of notes, for a preset that plays notes.")
     ] = 200,
-    clips: Annotated[int, typer.Option(min=1, help="How many, of a preset that plays none.")] = 20,
+    clips: Annotated[
+        int, typer.Option(min=1, help="Number of clips, for a preset that plays none.")
+    ] = 20,
     minutes: Annotated[
-        float, typer.Option(min=0.1, help="Length of the stream that must stay alive.")
+        float, typer.Option(min=0.1, help="Length of the long stream, for a preset without notes.")
     ] = 10.0,
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of the draw.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of notes and clips.")] = 0,
     tracker: Annotated[
-        TrackerName, typer.Option(help="Pitch tracker; praat needs audiogen\\[eval].")
+        TrackerName, typer.Option(help="Pitch tracker; praat needs praat-parselmouth.")
     ] = TrackerName.praat,
     card: Annotated[
-        bool, typer.Option("--card", help="Write what was measured into the preset's card, too.")
+        bool,
+        typer.Option("--card", help="Also write the results into the preset's card."),
     ] = False,
 ) -> None:
-    """Measure what a preset makes, beside real sounds measured alike.
+    """Measure the sound of a preset, beside real sounds.
 
-    Of one that plays notes: pitch, level, faults, distance to real notes. Of one that makes sound
-    on its own: level, tone, speech, seams of continuations, and whether a long stream stays alive.
+    For a preset that plays notes: pitch, level, faults, and distances to real
+    notes. For an unconditional preset: level, tonality, speech, clicks at
+    continuations, and whether a long stream collapses into silence, a cycle or
+    noise.
     """
     from rich.console import Console
     from rich.table import Table
 
-    from audiogen.evaluation.report import check_folder
+    from audiogen.evaluation.report_files import check_folder
     from audiogen.presets import TOML_NAME, add_measured, load_preset
 
     description = load_preset(preset)
     if card and not description.plays_notes:
-        raise ParameterError(
-            f"--card is for presets that play notes; {description.name} plays none"
-        )
+        raise ParameterError(f"--card not supported by {description.name}, which plays no notes")
     if split is not None and (data is None or not description.plays_notes):
-        raise ParameterError("--split goes with --data, of a preset that plays notes")
+        raise ParameterError("--split must come with --data and a preset that plays notes")
     measure = partial(_measure_notes, split) if description.plays_notes else _measure_texture
     options: dict[str, Any] = (
         {"n_notes": notes, "tracker": tracker.value}
@@ -105,11 +108,11 @@ def evaluate(
 def _measure_notes(
     split: Path | None, name: str, preset: Preset, data: Path | None
 ) -> Callable[..., Any]:
-    """The measuring of notes, all that it needs having been read."""
+    """Read what the measurement of notes needs; returns the function that measures."""
     import audiogen
     from audiogen.data.notes.nsynth import read_notes
     from audiogen.data.notes.splits import read_split
-    from audiogen.evaluation.report import evaluate_notes
+    from audiogen.evaluation.note_report import evaluate_notes
     from audiogen.notes import Note
 
     rate = preset.sample_rate
@@ -119,7 +122,9 @@ def _measure_notes(
         held_out = {note for part, names in parts.items() if part != "train" for note in names}
         real = real.take([note.name for note in real if note.name in held_out])
         if not len(real):
-            raise ParameterError(f"{split} holds out none of the notes in {data}; give its own")
+            raise ParameterError(
+                f"{split}: holds out none of the notes in {data}; give its own set"
+            )
     synth: Any = audiogen.load(name)
 
     def work(seed: int, **options: Any) -> Any:
@@ -143,14 +148,14 @@ def _measure_notes(
 
 
 def _measure_texture(name: str, preset: Preset, data: Path | None) -> Callable[..., Any]:
-    """The measuring of sound without notes, all that it needs having been read."""
+    """Read what the measurement of free sound needs; returns the function that measures."""
     import audiogen
-    from audiogen.data.recordings import joined, read_recordings
+    from audiogen.data.recordings import concatenate, read_recordings
     from audiogen.evaluation.texture_report import evaluate_texture
 
     rate, real = preset.sample_rate, None
     if data is not None:
-        real, _ = joined(list(read_recordings(data, rate).files), rate, seed=0)
+        real, _ = concatenate(list(read_recordings(data, rate).files), rate, seed=0)
     texture: Any = audiogen.load(name)
 
     def generate(seconds: float, seed: int, prime: np.ndarray | None) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""`audiogen preset`: check a preset; make one from the folder of a training."""
+"""`audiogen preset`: verify a preset, or make one from the folder of a training run."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from audiogen.cli.sound import counting_bar
+from audiogen.core.counting import counted
 from audiogen.errors import FormatError
 
 if TYPE_CHECKING:
@@ -18,41 +19,45 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 @app.callback()
 def preset() -> None:
-    """Check a preset, or make one of a training that was stopped."""
+    """Verify a preset, or make one from a training run that was stopped."""
 
 
 @app.command()
 def verify(
-    preset: Annotated[str, typer.Argument(help="A preset's name or folder.", show_default=False)],
+    preset: Annotated[str, typer.Argument(help="Name or folder of a preset.", show_default=False)],
 ) -> None:
-    """Check a preset's fields, weights and previews, and listen to each of its timbres.
+    """Verify a preset's fields, weights and previews, and the level and pitch of each timbre.
 
-    Exits with 2, and a line for each thing that is wrong.
+    A preset fails if a timbre is silent or clips, or if more than 10 % of its
+    notes are out of tune. The exit status is then 2, with a line for each
+    fault.
     """
-    _report(_verified(preset))
+    _report(_verify(preset))
 
 
 @app.command()
 def pack(
     run: Annotated[
         Path,
-        typer.Argument(help="Folder of a training: its --run, or OUTPUT.run.", show_default=False),
+        typer.Argument(
+            help="Folder of a training run: its --run, or OUTPUT.run.", show_default=False
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the new preset.")],
     step: Annotated[
         int | None,
         typer.Option(
-            help="Whose checkpoint is taken; of a SampleRNN the weights of then, off the grid.",
+            help="Step of the checkpoint; a SampleRNN's own weights of that step.",
             show_default="the newest; a SampleRNN's best weights",
         ),
     ] = None,
 ) -> None:
-    """Make a preset of a training's checkpoint; and check it.
+    """Make a preset from a checkpoint of a training run, and verify it.
 
     The training may have been stopped, or still be running.
     """
+    from audiogen.training.pack import pack_run
     from audiogen.training.run.checkpoints import Checkpoints
-    from audiogen.training.run.pack import pack_run
 
     if not run.is_dir():
         raise FormatError(f"{run}: isn't a folder; give one that `audiogen train` made")
@@ -61,26 +66,27 @@ def pack(
     if state is None:
         raise FormatError(f"{run}: has no checkpoint; give a folder that `audiogen train` made")
     packed = pack_run(run, output, state, as_it_was=step is not None)
-    typer.echo(f"{output}  of step {state['step']}, {len(packed.timbres)} timbres")
-    _report(_verified(str(output)))
+    typer.echo(f"{output}  of step {state['step']}, {counted(len(packed.timbres), 'timbre')}")
+    _report(_verify(str(output)))
 
 
-def _verified(preset: str) -> Verification:
+def _verify(preset: str) -> Verification:
     from audiogen.evaluation.verify import verify_preset
 
-    with counting_bar("listening") as progress:
+    with counting_bar("verifying") as progress:
         return verify_preset(preset, progress)
 
 
-def _report(found: Verification) -> None:
-    for fault in found.faults:
-        typer.echo(f"{found.folder}: {fault}", err=True)
-    if found.n_heard and found.plays_notes:
-        typer.echo(
-            f"  {found.n_heard} timbres heard; {found.n_in_tune} within half a semitone"
-            f" ({found.in_tune:.0%}), {found.n_heard - found.n_pitched} without a pitch"
-        )
-    if found.faults:
-        typer.echo(f"audiogen: {found.folder} has {len(found.faults)} faults", err=True)
+def _report(result: Verification) -> None:
+    for fault in result.faults:
+        typer.echo(f"{result.folder}: {fault}", err=True)
+    if result.timbres:
+        for verdict in result.timbres:
+            typer.echo(f"  {verdict}")
+        notes = counted(result.n_sounds, "note")
+        typer.echo(f"  {result.n_in_tune} of {notes} in tune (within half a semitone)")
+    if result.faults:
+        n_faults = counted(len(result.faults), "fault")
+        typer.echo(f"audiogen: {result.folder} has {n_faults}", err=True)
         raise typer.Exit(2)
-    typer.echo(f"{found.folder}  is sound: fields, weights, previews and what is heard")
+    typer.echo(f"{result.folder}  is valid: fields, weights, previews, level and pitch")

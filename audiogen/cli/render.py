@@ -26,7 +26,6 @@ from audiogen.cli.sound import (
     check_seed,
     check_top_p,
     check_variations,
-    counted,
     draw,
     numbered,
     print_band,
@@ -41,6 +40,7 @@ from audiogen.cli.sound import (
     steady,
     write_sound,
 )
+from audiogen.core.counting import counted
 from audiogen.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def render(
     file is turned down.
     """
     from audiogen.audio.files import check_output, check_sample_rate
-    from audiogen.data.source_toml import name_of
+    from audiogen.data.source_toml import folder_name
 
     if score is not None and notes is not None:
         raise ParameterError("give either a MIDI file or --notes, one of the two")
@@ -161,7 +161,7 @@ def render(
             )
         played = {"a MIDI file": score, "--notes": notes, "--program": program}
         refuse(played, "is not supported by --seconds, which is for unconditional presets")
-        output = output or Path(f"{name_of(Path(preset))}.wav")
+        output = output or Path(f"{folder_name(Path(preset))}.wav")
         check_variations(variations)
         check_seconds(seconds, variations * (2 if stereo else 1))
     check_top_p(top_p)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from audiogen.core.counting import counted
 from audiogen.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -136,17 +137,6 @@ def print_drums(n_drums: int, err: bool = False) -> None:
         notes = counted(n_drums, "drum note")
         are = "is" if n_drums == 1 else "are"
         typer.echo(f"  note: {notes} {are} left out; no preset has drums", err=err)
-
-
-def counted(n: int, noun: str) -> str:
-    """A number and its noun: 1 note, 2 notes.
-
-    Examples
-    --------
-    >>> counted(1, "note"), counted(2, "note")
-    ('1 note', '2 notes')
-    """
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def steady(temperature: Temperature | None) -> float | None:

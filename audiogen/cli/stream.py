@@ -24,7 +24,6 @@ from audiogen.cli.sound import (
     Precision,
     check_seed,
     check_top_p,
-    counted,
     print_drums,
     read_music,
     read_preset,
@@ -32,6 +31,7 @@ from audiogen.cli.sound import (
     refuse,
     steady,
 )
+from audiogen.core.counting import counted
 from audiogen.errors import AudiogenError, ParameterError
 
 if TYPE_CHECKING:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,3 +97,49 @@ def folder_written_whole(folder: str | os.PathLike[str]) -> Iterator[Path]:
         draft.replace(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def flush_to_disk(path: Path, within: bool = True) -> None:
+    """Write a file or folder through to the disk, so that it survives a loss of power.
+
+    Parameters
+    ----------
+    path : Path
+        The file or folder.
+    within : bool
+        Whether the files of a folder are written through, too.
+    """
+    if path.is_dir() and within:
+        for inner in path.iterdir():
+            flush_to_disk(inner)
+    if path.is_dir() and os.name == "nt":  # Windows opens no folders
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+# Flags of renameat2 (Linux) and renamex_np (macOS) that make them swap two paths.
+_RENAME_EXCHANGE, _RENAME_SWAP = 2, 2
+_AT_FDCWD = -100  # paths are relative to the working directory
+
+
+def exchange(first: Path, second: Path) -> bool:
+    """Swap two paths of one file system in one step.
+
+    Returns
+    -------
+    bool
+        False, and nothing has changed, if the system or the file system cannot do that.
+    """
+    paths = [os.fsencode(os.path.abspath(path)) for path in (first, second)]
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if sys.platform == "darwin":
+            return bool(libc.renamex_np(*paths, _RENAME_SWAP) == 0)
+        status = libc.renameat2(_AT_FDCWD, paths[0], _AT_FDCWD, paths[1], _RENAME_EXCHANGE)
+        return bool(status == 0)
+    except (AttributeError, OSError, TypeError):  # no such function
+        return False

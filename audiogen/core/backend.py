@@ -26,10 +26,7 @@ def find() -> Any:
 
 @cache
 def load() -> Any:
-    """Return `audiogen._native`, or `audiogen._fallback`, which has the same names.
-
-    The fallback comes with one warning.
-    """
+    """Return `audiogen._native`, or its twin `audiogen._fallback` with one warning."""
     module = find()
     if module is not None:
         return module
@@ -39,11 +36,11 @@ def load() -> Any:
         raise MissingPackageError(
             f"{MISSING}, or `pip install 'audiogen-synth[fallback]'` for a slower engine on numba"
         ) from error
-    warnings.warn(f"{MISSING}; until then a slower engine on numba serves", RuntimeWarning, 2)
+    warnings.warn(f"{MISSING}; until then a slower engine in numba is used", RuntimeWarning, 2)
     return importlib.import_module("audiogen._fallback")
 
 
-kernels = load
+kernels = load  # former name
 
 
 def require() -> Any:

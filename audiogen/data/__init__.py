@@ -1,4 +1,4 @@
-"""Sound to learn from: sets of notes in NSynth's layout and recordings, made, read and split."""
+"""Training data: note sets in NSynth's layout and recordings, made, read and split."""
 
 from audiogen.data.ingest.folder import SampleSet, ingest_samples
 from audiogen.data.notes.nsynth import NoteInfo, NoteSet, SetWriter, read_notes

@@ -1,4 +1,4 @@
-"""The file beside notes and recordings that `audiogen data` made: where they come from."""
+"""The TOML file beside notes and recordings that names their source, licence and settings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-OF_NOTES, OF_RECORDINGS = "font.toml", "source.toml"
+NOTES_TOML, RECORDINGS_TOML = "font.toml", "source.toml"
 
 
 def toml_text(
@@ -26,21 +26,23 @@ def toml_text(
     name: str = "",
     tables: Iterable[Mapping[str, object]] = (),
 ) -> str:
-    """Return text, numbers and lists as TOML.
+    """Format text, numbers and lists as TOML.
 
     Parameters
     ----------
     comment : str
-        The first line.
+        First line.
     fields : mapping
+        Values by name.
     name : str
-        Of the tables, one ``[[name]]`` each.
+        Name of the tables, one ``[[name]]`` each.
     tables : iterable of mapping
+        Values by name for each table.
 
     Examples
     --------
-    >>> print(toml_text("Whence.", {"seed": 0}, "hits", [{"file": "a.wav"}]), end="")
-    # Whence.
+    >>> print(toml_text("Source.", {"seed": 0}, "hits", [{"file": "a.wav"}]), end="")
+    # Source.
     seed = 0
     <BLANKLINE>
     [[hits]]
@@ -49,24 +51,25 @@ def toml_text(
     lines = [f"# {comment}", *_lines(fields)]
     for table in tables:
         lines += ["", f"[[{name}]]", *_lines(table)]
-    # A file name may hold bytes that aren't text.
+    # A file name may hold bytes that are not UTF-8.
     return os.fsencode("\n".join(lines) + "\n").decode("utf-8", "replace")
 
 
-def name_of(folder: Path) -> str:
-    """What a folder is called, also where it's given as ``.``."""
+def folder_name(folder: Path) -> str:
+    """Return the name of a folder, also of ``.``."""
     return Path(os.path.abspath(folder)).name
 
 
 def read_source(folder: Path) -> dict[str, Any]:
-    """What lies beside a set of notes (``font.toml``) or recordings (``source.toml``), if any.
+    """Read ``font.toml`` or ``source.toml`` of a folder; an empty dictionary if there is none.
 
     Raises
     ------
     FormatError
-        If it can't be read.
+        If the file cannot be read.
     """
-    path = next((p for name in (OF_NOTES, OF_RECORDINGS) if (p := folder / name).exists()), None)
+    names = (NOTES_TOML, RECORDINGS_TOML)
+    path = next((path for name in names if (path := folder / name).exists()), None)
     if path is None:
         return {}
     try:
@@ -75,21 +78,19 @@ def read_source(folder: Path) -> dict[str, Any]:
         raise FormatError(f"{path}: can't be read ({error}); write it anew or remove it") from error
 
 
-def described_in(source: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """What a ``font.toml`` says of each instrument (``name``, ``program``), by `instrument_str`."""
+def instrument_entries(source: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the ``[[instruments]]`` tables of a ``font.toml`` by their ``instrument_str``."""
     return {entry["instrument_str"]: entry for entry in source.get("instruments", ())}
 
 
-def program_of(instrument: str, described: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
-    """``program`` of a timbre's table, if it is known."""
-    said = described.get(instrument, {})
-    return {"program": said["program"]} if "program" in said else {}
+def program_of(instrument: str, entries: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """Return the ``program`` entry of an instrument, empty if its program is unknown."""
+    entry = entries.get(instrument, {})
+    return {"program": entry["program"]} if "program" in entry else {}
 
 
-def timbre_names(
-    instruments: Sequence[str], described: Mapping[str, Mapping[str, Any]]
-) -> list[str]:
-    """What a preset calls instruments: small letters, digits and -, each name once.
+def timbre_names(instruments: Sequence[str], entries: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return timbre names for instruments: lower case letters, digits and -, each name once.
 
     Examples
     --------
@@ -98,7 +99,7 @@ def timbre_names(
     """
     names: list[str] = []
     for instrument in instruments:
-        full = described.get(instrument, {}).get("name", instrument)
+        full = entries.get(instrument, {}).get("name", instrument)
         base = re.sub(r"[^a-z0-9]+", "-", full.lower()).strip("-")[:56] or "timbre"
         name, number = base, 2
         while name in names:
@@ -108,5 +109,5 @@ def timbre_names(
 
 
 def _lines(fields: Mapping[str, object]) -> list[str]:
-    # For text, numbers, booleans and lists, TOML and JSON agree.
+    # TOML and JSON agree on text, numbers, booleans and lists.
     return [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in fields.items()]

@@ -22,8 +22,8 @@ from audiogen.errors import (
 from audiogen.ops import _cuda
 from audiogen.presets import (
     Preset,
+    SampleRNNConfig,
     SamplernnPreset,
-    SamplernnTable,
     load_preset,
     read_weights,
     weight_shapes,
@@ -106,7 +106,7 @@ class CudaSampleStream:
         loaded = preset if isinstance(preset, Preset) else load_preset(preset)
         if not isinstance(loaded, SamplernnPreset):
             raise PresetError(f"preset {loaded.name!r} is not a SampleRNN; give one of that kind")
-        config = loaded.samplernn.model_dump() | {"sample_rate": float(loaded.sample_rate)}
+        config = loaded.samplernn.table() | {"sample_rate": float(loaded.sample_rate)}
         return cls(config, read_weights(loaded), **options)
 
     @property
@@ -230,12 +230,12 @@ class CudaSampleStream:
         return out
 
 
-def fold(table: SamplernnTable, weights: Mapping[str, Any]) -> dict[str, Array]:
+def fold(table: SampleRNNConfig, weights: Mapping[str, Any]) -> dict[str, Array]:
     """Multiply out what follows each other without a non-linearity, in float64.
 
     Parameters
     ----------
-    table : SamplernnTable
+    table : SampleRNNConfig
     weights : mapping of str to array
         As `models.samplernn.export_weights` gives them.
 
@@ -298,7 +298,7 @@ def fold(table: SamplernnTable, weights: Mapping[str, Any]) -> dict[str, Array]:
 
 
 def _network_of(
-    table: SamplernnTable, sample_rate: float, tensors: Mapping[str, Any]
+    table: SampleRNNConfig, sample_rate: float, tensors: Mapping[str, Any]
 ) -> _cuda.Samplernn:
     network = _cuda.Samplernn(
         n_tiers=len(table.frame_sizes),
@@ -321,23 +321,18 @@ def _pointer(tensor: Any) -> int | None:
     return None if tensor is None else tensor.data_ptr()
 
 
-def _checked_config(config: Mapping[str, Any]) -> tuple[SamplernnTable, float]:
-    from pydantic import ValidationError
-
+def _checked_config(config: Mapping[str, Any]) -> tuple[SampleRNNConfig, float]:
     fields = dict(config)
     rate = fields.pop("sample_rate", 16000.0)
     if not isinstance(rate, (int, float)) or not 2 * math.pi * DC_BLOCK_HZ < rate < math.inf:
         raise ParameterError(f"config['sample_rate'] is {rate!r}, not a rate above 63 Hz")
-    fields["frame_sizes"] = list(fields.get("frame_sizes", ()))
     try:
-        return SamplernnTable.model_validate(fields), float(rate)
-    except ValidationError as error:
-        wrong = error.errors()[0]
-        where = ".".join(map(str, wrong["loc"]))
-        raise ParameterError(f"config: {where}: {wrong['msg']}") from error
+        return SampleRNNConfig(**fields), float(rate)
+    except TypeError as error:  # a field that is unknown, or no number
+        raise ParameterError(f"config: {error}") from error
 
 
-def _checked_weights(table: SamplernnTable, weights: Mapping[str, Any]) -> Mapping[str, Any]:
+def _checked_weights(table: SampleRNNConfig, weights: Mapping[str, Any]) -> Mapping[str, Any]:
     shapes = weight_shapes(table)
     for name in sorted(shapes.keys() ^ weights.keys()):
         wrong = "is missing" if name in shapes else "belongs to no layer of the config"

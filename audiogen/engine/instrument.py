@@ -39,7 +39,7 @@ class OpenPreset:
             )
         self.preset, self.precision = preset, precision
         self._backend = backend.load()
-        self._instrument = self._backend.open_preset(preset.folder).instrument(precision)
+        self._instrument = preset.instrument(precision)
 
     @property
     def instrument(self) -> Any:

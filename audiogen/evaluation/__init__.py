@@ -1,4 +1,4 @@
-"""How good sounds are: notes' pitch, faults and distance to real ones; streams' life and tone."""
+"""Metrics and reports: pitch and faults of notes, distances to real notes, life of streams."""
 
 from audiogen.evaluation.metrics import (
     click_ratio,
@@ -11,14 +11,12 @@ from audiogen.evaluation.metrics import (
     peak_db,
     pitch_accuracy,
 )
-from audiogen.evaluation.pitch import cents_error, note_pitch
-from audiogen.evaluation.report import Report, evaluate_notes
-from audiogen.evaluation.texture import alive, spectral_flux, speech_share, tonality
+from audiogen.evaluation.note_report import Report, evaluate_notes
+from audiogen.evaluation.texture_metrics import alive, spectral_flux, speech_share, tonality
 
 __all__ = [
     "Report",
     "alive",
-    "cents_error",
     "click_ratio",
     "dc_offset",
     "evaluate_notes",
@@ -27,7 +25,6 @@ __all__ = [
     "kernel_distance",
     "level_db",
     "ndb",
-    "note_pitch",
     "peak_db",
     "pitch_accuracy",
     "spectral_flux",

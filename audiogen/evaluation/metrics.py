@@ -1,14 +1,15 @@
-"""Numbers that say how a set of notes sounds: pitch, level, faults, and distance to real notes."""
+"""Metrics of notes: pitch, level, faults, and distances between sets of features."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from audiogen.audio.pitch import cents_error
+from audiogen.core.packages import require_package
 from audiogen.errors import ParameterError, ShapeError
-from audiogen.evaluation.pitch import cents_error
 
 SILENCE_DB = -60.0  # peak, dBFS
-CLICK_RATIO = 30.0  # of `click_ratio`: above it a note is said to click
+CLICK_RATIO = 30.0  # value of `click_ratio` above which a note is said to click
 _FLOOR = 1e-10  # -200 dBFS; keeps logarithms finite
 
 
@@ -23,12 +24,14 @@ def pitch_accuracy(
 
     Parameters
     ----------
-    measured : ndarray[n_notes], MIDI numbers
-        NaN, for a note without a pitch, counts as wrong.
-    wanted : ndarray[n_notes], MIDI numbers
+    measured : array [n_notes], MIDI numbers
+        Measured pitches; NaN, for a note without a pitch, counts as wrong.
+    wanted : array [n_notes], MIDI numbers
+        Pitches asked for.
     tolerance_cents : float
+        Largest error of a note that is in tune.
     octave_free : bool
-        Forgive whole octaves.
+        Whether to ignore errors of whole octaves.
 
     Raises
     ------
@@ -44,60 +47,61 @@ def pitch_accuracy(
     if measured.shape != wanted.shape or measured.size == 0:
         raise ShapeError(
             f"measured has shape {measured.shape} and wanted {wanted.shape}; "
-            "they must be equal and not empty"
+            "the shapes must be equal and not empty"
         )
     cents = cents_error(measured, wanted, octave_free=octave_free)
     return float(np.mean(np.abs(cents) <= tolerance_cents))
 
 
 def peak_db(waveform: np.ndarray) -> float:
-    """Return the highest absolute sample in dBFS (-200 for silence)."""
+    """Return the largest absolute sample in dBFS (-200 for silence)."""
     return float(20 * np.log10(max(float(np.max(np.abs(waveform), initial=0.0)), _FLOOR)))
 
 
 def level_db(waveform: np.ndarray) -> float:
-    """Return the root mean square in dBFS (-200 for silence); a full-scale sine has -3.01."""
+    """Return the root mean square in dBFS (-200 for silence, -3.01 for a full-scale sine)."""
     waveform = np.asarray(waveform, np.float64)
     power = float(np.mean(np.square(waveform))) if waveform.size else 0.0
     return float(20 * np.log10(max(np.sqrt(power), _FLOOR)))
 
 
 def is_silent(waveform: np.ndarray) -> bool:
-    """Return whether the peak stays below -60 dBFS."""
+    """Return whether the peak is below -60 dBFS."""
     return peak_db(waveform) < SILENCE_DB
 
 
 def dc_offset(waveform: np.ndarray) -> float:
-    """Return the mean as a fraction of the root mean square, from -1 to 1 (0 for silence)."""
+    """Return the mean divided by the root mean square, from -1 to 1 (0 for silence)."""
     waveform = np.asarray(waveform, np.float64)
     rms = float(np.sqrt(np.mean(np.square(waveform)))) if waveform.size else 0.0
     return float(np.mean(waveform)) / rms if rms > _FLOOR else 0.0
 
 
 def click_ratio(waveform: np.ndarray, sample_rate: int, *, skip_s: float = 0.06) -> float:
-    """Return how far the sharpest bend of a waveform stands out of those around it.
+    """Return the largest ratio of a waveform's second difference to its surroundings.
 
     The second difference turns a jump or a corner into a spike. Each value is divided by the root
-    mean square of its neighbours within 35 ms, the nearest 1 ms on either side left out; the
-    largest quotient is the answer. A sine has 1.4 whatever its frequency, white noise 4 to 5,
-    recorded notes about 4 and hardly ever more than `CLICK_RATIO`; a 220 Hz sine whose phase
-    jumps by 1 rad has 168.
+    mean square of its neighbours within 35 ms, without the nearest 1 ms on either side. A sine
+    has 1.4 at any frequency, white noise 4 to 5, recorded notes about 4 and hardly ever more than
+    `CLICK_RATIO`; a 220 Hz sine with a phase jump of 1 rad has 168.
 
     Parameters
     ----------
-    waveform : ndarray[n_samples], float
+    waveform : array [n_samples], float
+        Samples of one channel.
     sample_rate : int, Hz
-    skip_s : float
-        Left out at the beginning: an attack is no click.
+        Sample rate of the samples.
+    skip_s : float, s
+        Beginning that is excluded, because an attack is not a click.
 
     Returns
     -------
     float
-        0 for silence and for waveforms shorter than 70 ms.
+        Largest ratio; 0 for silence and for waveforms shorter than 70 ms.
     """
     waveform = np.asarray(waveform, np.float64)
     bend = np.square(np.diff(waveform, 2))
-    # 35 ms on either side: a period of C1 is 31 ms, and its pulse must meet its like.
+    # 35 ms exceed a period of C1, 31 ms, so that a pulse is compared with the next one.
     near, far = max(1, round(0.001 * sample_rate)), round(0.035 * sample_rate)
     if len(bend) < 2 * far + 1:
         return 0.0
@@ -110,26 +114,27 @@ def click_ratio(waveform: np.ndarray, sample_rate: int, *, skip_s: float = 0.06)
 
     outer, inner = sum_within(far), sum_within(near)
     around = np.maximum(outer[0] - inner[0], 0.0) / (outer[1] - inner[1])
-    # What lies 100 dB below the loudest bends is rounding, not sound.
+    # 100 dB below the largest value is rounding error.
     floor = 1e-10 * float(bend.max()) + 1e-24
     ratio = np.sqrt(bend / (around + floor))[round(skip_s * sample_rate) :]
     return float(ratio.max(initial=0.0))
 
 
 def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
-    """Return the Frechet distance of two sets of features, each taken for a Gaussian.
+    """Return the Frechet distance of two sets of features, modelled as Gaussians.
 
     |m_a - m_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2)), with means m and covariances S.
 
     Parameters
     ----------
-    features_a, features_b : ndarray[n_a, n_features], ndarray[n_b, n_features]
-        The estimate is biased upwards when notes are few; compare equal numbers only.
+    features_a, features_b : array [n_a, n_features], array [n_b, n_features]
+        Features of notes. The estimate is biased upwards for few notes, so only results from
+        equal numbers are comparable.
 
     Raises
     ------
     ShapeError
-        If the two don't have one number of features, or fewer than two notes.
+        If the numbers of features differ, or a set has fewer than two notes.
 
     References
     ----------
@@ -146,19 +151,20 @@ def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
 
 
 def kernel_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
-    """Return the kernel distance of two sets of features, unbiased: 0 on average for equal ones.
+    """Return the unbiased kernel distance of two sets of features, 0 on average for equal ones.
 
-    The squared maximum mean discrepancy with the kernel (x.y / n_features + 1)^3. It can be
+    The squared maximum mean discrepancy with the kernel (x.y / n_features + 1)^3; it can be
     negative.
 
     Parameters
     ----------
-    features_a, features_b : ndarray[n_a, n_features], ndarray[n_b, n_features]
+    features_a, features_b : array [n_a, n_features], array [n_b, n_features]
+        Features of notes.
 
     Raises
     ------
     ShapeError
-        If the two don't have one number of features, or fewer than two notes.
+        If the numbers of features differ, or a set has fewer than two notes.
 
     References
     ----------
@@ -186,34 +192,36 @@ def ndb(
 ) -> float:
     """Return the fraction of statistically different bins, a measure of missing modes.
 
-    The reference is cut into k-means cells; a cell is different when the shares of reference and
+    The reference is divided into k-means cells. A cell is different if the shares of reference and
     generated notes in it fail a two-proportion z-test. Two sets from one source have about
     `significance`.
 
     Parameters
     ----------
-    reference, generated : ndarray[n_notes, n_features]
+    reference, generated : array [n_notes, n_features]
+        Features of notes.
     n_bins : int
-        Cells; at most half the notes of the reference.
+        Number of cells; at most half the notes of the reference.
     significance : float
+        Probability of a false positive in each test.
     seed : int
-        Of the k-means start.
+        Seed of the k-means initialisation.
 
     Raises
     ------
     ShapeError
-        If the two don't have one number of features.
+        If the numbers of features differ.
     ParameterError
-        If there are more bins than half the reference's notes.
+        If `n_bins` is above half the number of reference notes.
+    MissingPackageError
+        If scipy is not installed.
 
     References
     ----------
-    Richardson and Weiss, "On GANs and GMMs", NeurIPS 2018, section 3; GANSynth's NDB divides
-    likewise.
+    Richardson and Weiss, "On GANs and GMMs", NeurIPS 2018, section 3; GANSynth uses it, too.
     """
-    from scipy.cluster.vq import kmeans2, vq
-    from scipy.stats import norm
-
+    vq = require_package("scipy.cluster.vq", "train", "the share of different bins")
+    norm = require_package("scipy.stats", "train", "the share of different bins").norm
     reference, generated = _feature_pair(reference, generated)
     if not 1 <= n_bins <= len(reference) // 2:
         raise ParameterError(
@@ -223,8 +231,9 @@ def ndb(
     scale[scale == 0] = 1.0
     reference, generated = reference / scale, generated / scale
     rng = np.random.default_rng(seed)
-    centres, labels = kmeans2(reference, n_bins, minit="++", iter=50, rng=rng, missing="warn")
-    counts = [np.bincount(found, minlength=n_bins) for found in (labels, vq(generated, centres)[0])]
+    centres, labels = vq.kmeans2(reference, n_bins, minit="++", iter=50, rng=rng, missing="warn")
+    cells = (labels, vq.vq(generated, centres)[0])
+    counts = [np.bincount(numbers, minlength=n_bins) for numbers in cells]
     n = np.array([[len(reference)], [len(generated)]])
     share = np.array(counts) / n
     pooled = np.sum(counts, axis=0) / n.sum()
@@ -234,7 +243,7 @@ def ndb(
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:
-    """Return the symmetric square root; small negative eigenvalues are rounding."""
+    """Return the symmetric square root; small negative eigenvalues are rounding errors."""
     values, vectors = np.linalg.eigh(covariance)
     return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
 

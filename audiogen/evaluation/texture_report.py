@@ -1,4 +1,4 @@
-"""A report on a preset that makes sound on its own: clips measured, and one long stream."""
+"""Report on an unconditional preset: measurements of clips, continuations and a long stream."""
 
 from __future__ import annotations
 
@@ -12,29 +12,30 @@ import numpy as np
 
 from audiogen.errors import MissingPackageError, ParameterError
 from audiogen.evaluation.metrics import CLICK_RATIO, level_db, peak_db
-from audiogen.evaluation.report import json_of, write_report
-from audiogen.evaluation.texture import Life, alive, speech_share, tonality
+from audiogen.evaluation.report_files import json_text, write_report
+from audiogen.evaluation.texture_metrics import Life, alive, speech_share, tonality
 
 CLIP_S = 8.0
-PRIME_S = 3.0  # of a real clip that is continued
-SPOKEN = 0.5  # share of a clip, from which on it counts as speech
+PROMPT_S = 3.0  # beginning of a real clip that is continued
+MIN_SPEECH = 0.5  # share of speech in a clip that counts as spoken
 N_PAIRS = 4
 
-# Seconds and seed, and sound to be continued or None, become a waveform [n_samples].
+# Function of seconds, seed, and a prompt or None; returns a waveform [n_samples].
 Generate = Callable[[float, int, np.ndarray | None], np.ndarray]
 
 
 @dataclass(frozen=True)
 class ClipMeasures:
-    """One clip, measured.
+    """Measurements of one clip.
 
     Parameters
     ----------
     level_db, peak_db : float, dBFS
+        Root mean square and peak.
     flatness, held_share : float
-        See `texture.Tonality`.
+        See `texture_metrics.Tonality`.
     speech : float
-        `texture.speech_share`; NaN where its package isn't installed.
+        `texture_metrics.speech_share`; NaN if its package is not installed.
     """
 
     level_db: float
@@ -46,22 +47,24 @@ class ClipMeasures:
 
 @dataclass(frozen=True)
 class TextureReport:
-    """What came out of an evaluation.
+    """Result of `evaluate_texture`.
 
     Parameters
     ----------
     generated, real : tuple of ClipMeasures
-        ``real`` is empty without recordings.
+        Measurements; `real` is empty without recordings.
     life : Life
-        Of one long stream.
+        Windows of the long stream.
     seams : tuple of float
-        `seam_ratio` where continuations of real clips begin.
+        `seam_ratio` at the beginning of each continuation.
     stream_s : float, s
         Length of the long stream.
-    pairs : tuple of (str, ndarray, ndarray)
-        Title, a real clip and a generated one.
+    pairs : tuple of (str, array, array)
+        Title, real clip and generated clip.
     sample_rate : int, Hz
+        Sample rate of the clips.
     seed : int
+        Seed of the first clip.
     """
 
     generated: tuple[ClipMeasures, ...]
@@ -74,7 +77,7 @@ class TextureReport:
     seed: int
 
     def table(self) -> list[tuple[str, str, str]]:
-        """Return rows of (what, generated, real), ready to print."""
+        """Return rows of (quantity, generated, real) as text."""
         ours, real = summarise(self.generated), summarise(self.real)
         rows = [
             (title, form.format(ours[key]), form.format(real[key]) if real else "-")
@@ -92,7 +95,7 @@ class TextureReport:
         return rows
 
     def to_json(self) -> str:
-        """Return everything but the sound as JSON; NaN becomes null."""
+        """Return everything but the waveforms as JSON; NaN becomes null."""
         content = {
             "format": 1,
             "seed": self.seed,
@@ -107,14 +110,14 @@ class TextureReport:
             "clips": [asdict(clip) for clip in self.generated],
             "real_clips": [asdict(clip) for clip in self.real],
         }
-        return json_of(content)
+        return json_text(content)
 
     def write(self, folder: str | PathLike[str]) -> list[Path]:
-        """Write report.json and, where recordings were given, spectrograms.png."""
+        """Write report.json and, if there are recordings, spectrograms.png; returns the files."""
         return write_report(folder, self.to_json(), self.pairs, self.sample_rate)
 
 
-# Key of a summary: its title in the table, and how it's printed.
+# Title and format of each key of a summary.
 _ROWS = {
     "clips": (f"clips of {CLIP_S:g} s", "{:d}"),
     "median_level_db": ("median level (dBFS)", "{:.1f}"),
@@ -122,12 +125,12 @@ _ROWS = {
     "median_flatness": ("median spectral flatness", "{:.3f}"),
     "median_held_share": ("median share of held tones", "{:.1%}"),
     "median_speech": ("median share of speech", "{:.1%}"),
-    "spoken": (f"clips with {SPOKEN:.0%} of speech or more", "{:.1%}"),
+    "spoken": (f"clips with {MIN_SPEECH:.0%} of speech or more", "{:.1%}"),
 }
 
 
 def summarise(clips: Sequence[ClipMeasures]) -> dict[str, Any]:
-    """Return medians and rates of measured clips, by the keys of the table; {} for none."""
+    """Return medians and rates of clips by the keys of the table; {} for no clips."""
     if not clips:
         return {}
 
@@ -141,7 +144,7 @@ def summarise(clips: Sequence[ClipMeasures]) -> dict[str, Any]:
         "median_flatness": median("flatness"),
         "median_held_share": median("held_share"),
         "median_speech": median("speech"),
-        "spoken": float(np.mean([clip.speech >= SPOKEN for clip in clips])),
+        "spoken": float(np.mean([clip.speech >= MIN_SPEECH for clip in clips])),
     }
 
 
@@ -160,17 +163,19 @@ def evaluate_texture(
     Parameters
     ----------
     generate : callable
-        Of seconds, seed, and a waveform to be continued or None; gives a waveform [n_samples].
+        Function of seconds, seed, and a prompt or None; returns a waveform [n_samples].
     sample_rate : int, Hz
-    real : ndarray [n_samples], optional
-        Recordings, one after the other. `PRIME_S` of a place in them are continued for each clip.
+        Sample rate of the waveforms.
+    real : array [n_samples], optional
+        Concatenated recordings. For each clip, `PROMPT_S` of them are continued.
     n_clips : int
+        Number of generated clips.
     minutes : float
-        Of the long stream.
+        Length of the long stream.
     seed : int
-        Of the first clip; the others have the numbers that follow.
+        Seed of the first clip; the others have the following numbers.
     progress : callable, optional
-        Called with (clips done, clips in all); the stream counts as one.
+        Function of (clips done, clips in all); the stream counts as one.
 
     Returns
     -------
@@ -181,10 +186,11 @@ def evaluate_texture(
     ParameterError
         If the recordings are shorter than a clip.
     """
-    length, prime = round(CLIP_S * sample_rate), round(PRIME_S * sample_rate)
+    length, n_prompt = round(CLIP_S * sample_rate), round(PROMPT_S * sample_rate)
     if real is not None and len(real) < length:
         raise ParameterError(
-            f"the recordings last {len(real) / sample_rate:.1f} s; {CLIP_S:g} s or more are wanted"
+            f"the recordings last {len(real) / sample_rate:.1f} s; they must last {CLIP_S:g} s or "
+            "more"
         )
     random = np.random.default_rng(seed)
     generated, real_measures, seams, pairs = [], [], [], []
@@ -193,13 +199,13 @@ def evaluate_texture(
         generated.append(_measure(clip, sample_rate))
         if real is not None:
             start = int(random.integers(len(real) - length + 1))
-            wanted = real[start : start + length]
-            real_measures.append(_measure(wanted, sample_rate))
-            continued = generate(1.0, seed + i, wanted[:prime])
-            whole = np.concatenate((wanted[:prime], continued))
-            seams.append(seam_ratio(whole, prime, sample_rate))
+            real_clip = real[start : start + length]
+            real_measures.append(_measure(real_clip, sample_rate))
+            prompt = real_clip[:n_prompt]
+            continued = np.concatenate((prompt, generate(1.0, seed + i, prompt)))
+            seams.append(seam_ratio(continued, n_prompt, sample_rate))
             if i < N_PAIRS:
-                pairs.append((f"clip {i}", wanted, clip))
+                pairs.append((f"clip {i}", real_clip, clip))
         if progress:
             progress(i + 1, n_clips + 1)
     stream = generate(60.0 * minutes, seed, None)
@@ -219,23 +225,25 @@ def evaluate_texture(
 
 
 def seam_ratio(waveform: np.ndarray, seam: int, sample_rate: int) -> float:
-    """How far the bend at a sample stands out of those around it; as `metrics.click_ratio`.
+    """Return the ratio of `metrics.click_ratio` at one sample.
 
     Parameters
     ----------
-    waveform : ndarray [n_samples]
+    waveform : array [n_samples]
+        Prompt and continuation.
     seam : int
-        The first sample after it.
+        First sample of the continuation.
     sample_rate : int, Hz
+        Sample rate of the samples.
 
     Returns
     -------
     float
-        Above `metrics.CLICK_RATIO` it's heard as a click.
+        Above `metrics.CLICK_RATIO`, the seam is audible as a click.
     """
     bend = np.abs(np.diff(np.asarray(waveform, np.float64), 2))
     near, far = max(2, round(0.001 * sample_rate)), round(0.035 * sample_rate)
-    at = seam - 2  # of the first bend that has a sample of the other side
+    at = seam - 2  # first second difference with a sample of either side
     around = np.concatenate((bend[max(0, at - far) : at - near], bend[at + near : at + far]))
     floor = 1e-5 * float(bend.max(initial=0.0)) + 1e-12
     return float(bend[at : at + 2].max() / (np.sqrt(np.mean(np.square(around))) + floor))

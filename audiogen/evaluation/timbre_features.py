@@ -1,4 +1,4 @@
-"""The project's judge of notes: features of their colour, and how far apart two sets are."""
+"""Timbre features of notes, and distances between sets of them."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from typing import NamedTuple
 
 import numpy as np
 
+from audiogen.core.packages import require_package
 from audiogen.evaluation import metrics
 
-HOLD_S = 3.0  # of each note
-FEWEST_FOR_DISTANCES = 20
+HOLD_S = 3.0  # time of the key's release
+MIN_NOTES_FOR_DISTANCES = 20
 N_FFT, HOP_LENGTH, N_MELS = 2048, 512, 32
 
 
 class Distance(NamedTuple):
-    """A distance of generated notes, beside what it is at best and at worst.
+    """Distance of generated notes to real ones, with its values for a perfect and a bad generator.
 
     Parameters
     ----------
     to_real : float
-        Generated to real notes.
+        Distance of generated to real notes.
     among_real : float
-        Other real notes, of the generated ones' pitches and velocities, to real notes.
+        Distance between two sets of real notes with the generated ones' pitches and velocities.
     random_phase : float
-        Generated notes, their phases made random, to real notes.
+        Distance of generated notes with random phase to real notes.
     """
 
     to_real: float
@@ -33,25 +34,30 @@ class Distance(NamedTuple):
 
 
 def note_features(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Return 96 features of a note's colour, whatever its level.
+    """Return 96 timbre features of a note, independent of its level.
 
     32 mel bands, from the loudest down to 80 dB below it, averaged over the first quarter of a
-    second and over what follows until the key is let go; and by how much each band changes then
-    from frame to frame, which tells a steady partial from noise. Levels are in units of 20 dB round
-    the middle, so from -2 to 2; changes in dB.
+    second and over the rest until the release of the key; and the mean change of each band from
+    frame to frame in that rest, which separates steady partials from noise. Levels are in units of
+    20 dB around the middle, from -2 to 2; changes are in dB.
 
     Parameters
     ----------
-    waveform : ndarray[n_samples], float
-        Samples that aren't finite are taken for 0.
+    waveform : array [n_samples], float
+        NaN and infinity count as 0.
     sample_rate : int, Hz
+        Sample rate of the samples.
 
     Returns
     -------
-    ndarray[96], float64
-    """
-    import librosa
+    array [96], float64
 
+    Raises
+    ------
+    MissingPackageError
+        If librosa is not installed.
+    """
+    librosa = require_package("librosa", "train", "measuring timbre features")
     n_samples = round(HOLD_S * sample_rate)
     held = np.zeros(n_samples)
     waveform = np.nan_to_num(np.asarray(waveform, float), posinf=0.0, neginf=0.0)[:n_samples]
@@ -67,22 +73,27 @@ def note_features(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def with_random_phase(waveform: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Return a sound with the magnitudes of its spectrogram, and phases drawn evenly.
+    """Return a sound with the magnitudes of its spectrogram and uniformly random phases.
 
-    What a network that knows nothing of phase would make of right magnitudes.
+    It is the output of a network with right magnitudes that has learned nothing about phase.
 
     Parameters
     ----------
-    waveform : ndarray[n_samples], float
-        Samples that aren't finite are taken for 0.
+    waveform : array [n_samples], float
+        NaN and infinity count as 0.
     random : numpy Generator
+        Source of the random phases.
 
     Returns
     -------
-    ndarray[n_samples], float
-    """
-    import librosa
+    array [n_samples], float
 
+    Raises
+    ------
+    MissingPackageError
+        If librosa is not installed.
+    """
+    librosa = require_package("librosa", "train", "randomising phases")
     waveform = np.nan_to_num(np.asarray(waveform, float), posinf=0.0, neginf=0.0)
     padded = np.pad(waveform, (0, max(0, N_FFT - len(waveform))))
     magnitude = np.abs(librosa.stft(padded, n_fft=N_FFT, hop_length=HOP_LENGTH))
@@ -98,27 +109,28 @@ def distances(
     n: int,
     seed: int,
 ) -> dict[str, Distance]:
-    """Return each distance, by its name, of equal numbers of notes.
+    """Return the distances by their names, from sets of equal size.
 
     Parameters
     ----------
-    generated, random_phase, real : sequence of ndarray[n_features]
-        Features. The first half of the real ones is what is compared with, the second stands for
-        a perfect generator.
+    generated, random_phase, real : sequence of array [n_features]
+        Features. The first half of the real ones is the reference, the second half stands for a
+        perfect generator.
     n : int
-        Notes of a set at most.
+        Largest size of a set.
     seed : int
+        Seed of the k-means initialisation.
 
     Returns
     -------
     dict of str to Distance
-        Empty for sets of fewer than `FEWEST_FOR_DISTANCES` notes.
+        Empty for sets of fewer than `MIN_NOTES_FOR_DISTANCES` notes.
     """
     n = min(n, len(generated), len(real) // 2)
-    if n < FEWEST_FOR_DISTANCES:
+    if n < MIN_NOTES_FOR_DISTANCES:
         return {}
     first = np.array(real[:n])
-    judged = [np.array(part) for part in (generated[:n], real[n : 2 * n], random_phase[:n])]
+    compared = [np.array(part) for part in (generated[:n], real[n : 2 * n], random_phase[:n])]
     n_bins = min(50, n // 10)
 
     def different_bins(a: np.ndarray, b: np.ndarray) -> float:
@@ -130,6 +142,6 @@ def distances(
         f"different bins of {n_bins}": different_bins,
     }
     return {
-        name: Distance(*(measure(part, first) for part in judged))
+        name: Distance(*(measure(part, first) for part in compared))
         for name, measure in functions.items()
     }

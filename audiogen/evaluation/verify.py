@@ -1,4 +1,4 @@
-"""Whether a preset is whole: its fields, weights and previews, and what is heard of it."""
+"""Verification of a preset: fields, weights, previews, and the level and pitch of its sound."""
 
 from __future__ import annotations
 
@@ -9,85 +9,108 @@ from pathlib import Path
 
 import numpy as np
 
-from audiogen.errors import FormatError, MissingPackageError, PresetError
-from audiogen.evaluation.pitch import Tracker, cents_error, note_pitch
+from audiogen.audio.files import read_channels
+from audiogen.audio.pitch import Tracker, cents_error, note_pitch
+from audiogen.core.counting import counted
+from audiogen.core.packages import require_package
+from audiogen.errors import FormatError, MissingPackageError
 from audiogen.presets import (
     PREVIEW_PICTURE,
     PREVIEW_SOUND,
-    TOML_NAME,
-    WEIGHTS_NAME,
     Preset,
-    check_fields,
-    find_faults,
     find_preset,
     load_preset,
-    read_fields,
-    weight_faults,
+    preset_faults,
 )
 
-# What a folder of data may hold; nothing that could be run.
+# Files that a preset may have: data, nothing executable.
 SUFFIXES = {
-    ".toml",
-    ".safetensors",
-    ".flac",
-    ".wav",
-    ".ogg",
-    ".png",
-    ".jpg",
-    ".md",
-    ".txt",
-    ".json",
+    *(".toml", ".safetensors", ".flac", ".wav", ".ogg", ".png", ".jpg", ".md", ".txt", ".json")
 }
-PITCHES = (60, 64, 67, 72)  # that timbres play, one after the other
-NOTE_S, TEXTURE_S = 1.0, 2.0
-QUIETEST = 1e-3  # peak of what isn't silent, -60 dBFS
-MOST_CLIPPED = 1e-3  # share of samples over full scale
+PITCHES = (48, 60, 72)  # MIDI numbers that each timbre plays, moved into the preset's range
+NOTE_S, FREE_S = 1.0, 2.0  # length of a note, and of sound that is generated freely
+MIN_PEAK = 1e-3  # -60 dBFS; below, a sound is silent
+MAX_CLIPPED = 1e-3  # share of samples above full scale
 IN_TUNE_CENTS = 50.0
-LEAST_IN_TUNE = 0.5  # of the timbres; bells may lead a tracker astray, half of a preset may not
+MAX_OUT_OF_TUNE = 0.1  # share of all notes
+
+
+@dataclass(frozen=True)
+class TimbreVerdict:
+    """Pitch of a timbre's notes.
+
+    Parameters
+    ----------
+    timbre : str
+        Name of the timbre.
+    cents : dict of int to float
+        Error of each note by its MIDI number, from the tracker that is nearer to the pitch asked
+        for; NaN if no tracker found a pitch.
+    """
+
+    timbre: str
+    cents: dict[int, float]
+
+    @property
+    def n_in_tune(self) -> int:
+        """Number of notes within 50 cents."""
+        return sum(abs(cents) <= IN_TUNE_CENTS for cents in self.cents.values())
+
+    def __str__(self) -> str:
+        wrong = {key: cents for key, cents in self.cents.items() if not abs(cents) <= IN_TUNE_CENTS}
+        if not wrong:
+            return f"{self.timbre}: in tune"
+        errors = ", ".join(
+            f"key {key} " + ("has no pitch" if np.isnan(c) else f"off by {c:+.0f} cents")
+            for key, c in wrong.items()
+        )
+        verdict = "partly out of tune" if self.n_in_tune else "out of tune"
+        return f"{self.timbre}: {verdict} ({errors})"
 
 
 @dataclass
 class Verification:
-    """What was found.
+    """Result of `verify_preset`.
 
     Parameters
     ----------
     folder : Path
+        Folder of the preset.
     faults : list of str
-        A sentence each, beginning with the file or the timbre; none if all is well.
-    plays_notes : bool
-    n_heard : int
-        Timbres, or textures, that were rendered.
-    n_in_tune, n_pitched : int
-        Timbres within 50 cents of the pitch asked for by one of two trackers, and those in which a
-        tracker found any.
+        Sentences that begin with the file or the timbre; empty if the preset is valid.
+    n_sounds : int
+        Number of rendered notes, or of freely generated sounds.
+    timbres : list of TimbreVerdict
+        Verdict on each timbre of a preset that plays notes.
     """
 
     folder: Path
     faults: list[str] = field(default_factory=list)
-    plays_notes: bool = False
-    n_heard: int = 0
-    n_in_tune: int = 0
-    n_pitched: int = 0
+    n_sounds: int = 0
+    timbres: list[TimbreVerdict] = field(default_factory=list)
 
     @property
-    def in_tune(self) -> float:
-        """Share of the timbres that were heard."""
-        return self.n_in_tune / max(1, self.n_heard)
+    def n_in_tune(self) -> int:
+        """Number of notes that are in tune."""
+        return sum(verdict.n_in_tune for verdict in self.timbres)
 
 
 def verify_preset(
     name_or_path: str | os.PathLike[str],
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Verification:
-    """Check all of a preset's files, then render a note of each timbre, or 2 s of texture.
+    """Check all files of a preset, and the sound of each of its timbres.
+
+    A timbre plays three notes, or generates 2 s of sound if the preset plays no notes. A preset
+    fails if a timbre is silent, clips or is not finite, or if more than 10 % of all notes are more
+    than half a semitone from the pitch asked for.
 
     Parameters
     ----------
     name_or_path : str or path
-        As `load_preset` takes it.
+        Argument of `load_preset`.
     progress : callable
-        Gets sounds heard and sounds in all.
+        Function of (sounds rendered, sounds in all).
 
     Returns
     -------
@@ -97,31 +120,25 @@ def verify_preset(
     ------
     PresetError
         If there is no such preset.
+    MissingPackageError
+        If neither praat-parselmouth nor librosa is installed.
     """
     folder = find_preset(name_or_path)
     result = Verification(folder)
-    try:
-        fields = read_fields(folder / TOML_NAME)
-    except PresetError as error:
-        result.faults.append(str(error).removeprefix(f"{folder}{os.sep}"))
-        return result
-    result.faults += [f"{TOML_NAME}: {fault}" for fault in find_faults(fields)]
-    if not result.faults:
-        preset = check_fields(fields)
-        faults = weight_faults(folder / WEIGHTS_NAME, preset.network)
-        result.faults += [f"{WEIGHTS_NAME}: {fault}" for fault in faults]
+    result.faults += preset_faults(folder)
     playable = not result.faults
     result.faults += _file_faults(folder)
     if playable:
-        _listen(load_preset(folder), result, progress)
+        preset = load_preset(folder)
+        (_play if preset.plays_notes else _generate)(preset, result, progress)
     return result
 
 
 def _file_faults(folder: Path) -> Iterator[str]:
     for path in sorted(folder.iterdir()):
         if not path.is_file() or path.suffix.lower() not in SUFFIXES:
-            yield f"{path.name}: isn't data of a preset; take it out"
-    yield from _sound_faults(folder / PREVIEW_SOUND)
+            yield f"{path.name}: isn't data of a preset; remove it"
+    yield from _preview_sound_faults(folder / PREVIEW_SOUND)
     picture = folder / PREVIEW_PICTURE
     if not picture.is_file():
         yield f"{picture.name}: is missing; draw one with `audiogen render --plot`"
@@ -129,9 +146,7 @@ def _file_faults(folder: Path) -> Iterator[str]:
         yield f"{picture.name}: {fault}"
 
 
-def _sound_faults(path: Path) -> Iterator[str]:
-    from audiogen.audio.files import read_channels
-
+def _preview_sound_faults(path: Path) -> Iterator[str]:
     if not path.is_file():
         yield f"{path.name}: is missing; make one with `audiogen render`"
         return
@@ -140,82 +155,93 @@ def _sound_faults(path: Path) -> Iterator[str]:
     except FormatError as error:
         yield f"{path.name}: {str(error).removeprefix(f'{path}: ')}"
         return
-    if np.abs(samples).max() < QUIETEST:
-        yield f"{path.name}: is silent; make it anew"
+    if np.abs(samples).max() < MIN_PEAK:
+        yield f"{path.name}: is silent; make it again"
 
 
 def _picture_fault(path: Path) -> str:
-    from matplotlib import image
-
+    image = require_package("matplotlib.image", "plot", "checking a preset's picture")
     try:
         pixels = image.imread(path)
     except (OSError, SyntaxError, ValueError) as error:
-        return f"can't be read as a picture ({error}); draw it anew"
-    return "" if pixels.size else "is empty; draw it anew"
+        return f"can't be read as a picture ({error}); draw it again"
+    return "" if pixels.size else "is empty; draw it again"
 
 
-def _listen(preset: Preset, result: Verification, progress: Callable[[int, int], None]) -> None:
-    from audiogen.engine import Synth, Texture
+def _generate(preset: Preset, result: Verification, progress: Callable[[int, int], None]) -> None:
+    from audiogen.engine import Synth
 
-    if not preset.plays_notes:
-        texture = Texture(preset)
-        timbres: list[str | None] = [*texture.timbres] or [None]
-        for i, timbre in enumerate(timbres):
-            made = texture.generate(TEXTURE_S, seed=0, timbre=timbre)
-            what = "texture" if timbre is None else f"timbre {timbre}"
-            result.faults += [f"{what}: {fault}" for fault in _sounding_faults(made)]
-            result.n_heard += 1
-            progress(i + 1, len(timbres))
-        return
     synth = Synth(preset)
-    result.plays_notes = True
+    timbres: list[str | None] = [*synth.timbres] or [None]
+    for timbre in timbres:
+        samples = synth.generate(FREE_S, seed=0, timbre=timbre)
+        what = "sound" if timbre is None else f"timbre {timbre}"
+        result.faults += [f"{what}: {fault}" for fault in _level_faults(samples)]
+        result.n_sounds += 1
+        progress(result.n_sounds, len(timbres))
+
+
+def _play(preset: Preset, result: Verification, progress: Callable[[int, int], None]) -> None:
+    from audiogen.engine import Synth
+
+    synth = Synth(preset)
     assert preset.pitch_range is not None
     low, high = preset.pitch_range
-    for i, timbre in enumerate(synth.timbres):
-        pitch = min(max(PITCHES[i % len(PITCHES)], low), high)
-        made = synth.render([(0.0, NOTE_S, pitch, 0.8)], timbre=timbre)
-        faults = list(_sounding_faults(made))
+    pitches = sorted({min(max(pitch, low), high) for pitch in PITCHES})
+    total = len(pitches) * len(synth.timbres)
+    for timbre in synth.timbres:
+        cents: dict[int, float] = {}
+        faults: dict[str, None] = {}  # each once
+        for pitch in pitches:
+            samples = synth.render([(0.0, NOTE_S, pitch, 0.8)], timbre=timbre)
+            note_faults = list(_level_faults(samples))
+            faults |= dict.fromkeys(note_faults)
+            audible = np.nan_to_num(samples) if note_faults else samples
+            cents[pitch] = _cents(audible, preset.sample_rate, pitch)
+            result.n_sounds += 1
+            progress(result.n_sounds, total)
         result.faults += [f"timbre {timbre}: {fault}" for fault in faults]
-        result.n_heard += 1
-        if not faults:
-            errors = list(_cents(made, preset.sample_rate, pitch))
-            result.n_pitched += bool(errors)
-            result.n_in_tune += any(error <= IN_TUNE_CENTS for error in errors)
-        progress(i + 1, len(synth.timbres))
-    if result.in_tune < LEAST_IN_TUNE:
+        result.timbres.append(TimbreVerdict(timbre, cents))
+    n_wrong = result.n_sounds - result.n_in_tune
+    if n_wrong > MAX_OUT_OF_TUNE * result.n_sounds:
         result.faults.append(
-            f"pitch: {result.n_in_tune} of {result.n_heard} timbres are within half a semitone of"
-            f" the pitch asked for; {LEAST_IN_TUNE:.0%} are wanted: train longer"
+            f"pitch: {n_wrong} of {counted(result.n_sounds, 'note')} out of tune; it must be at"
+            f" most {MAX_OUT_OF_TUNE:.0%}: train longer"
         )
 
 
-def _sounding_faults(samples: np.ndarray) -> Iterator[str]:
+def _level_faults(samples: np.ndarray) -> Iterator[str]:
     if not np.isfinite(samples).all():
         yield "has samples that are NaN or infinite; train it again"
         return
     peak = float(np.abs(samples).max(initial=0.0))
     clipped = float(np.mean(np.abs(samples) > 1.0)) if len(samples) else 0.0
-    if peak < QUIETEST:
+    if peak < MIN_PEAK:
         yield "is silent; train it longer"
-    if clipped > MOST_CLIPPED:
+    if clipped > MAX_CLIPPED:
         yield (
-            f"is too loud: {clipped:.1%} of its samples are over full scale, the peak is"
-            f" {20 * np.log10(peak):+.1f} dBFS; train it on quieter sound"
+            f"is too loud: {clipped:.1%} of its samples are above full scale, the peak is"
+            f" {20 * np.log10(peak):+.1f} dBFS; train it longer, or on quieter sound if it stays"
         )
 
 
-def _cents(samples: np.ndarray, sample_rate: int, pitch: float) -> Iterator[float]:
-    """How far a note is off by each tracker that hears a pitch; by the first if that is near.
+def _cents(samples: np.ndarray, sample_rate: int, pitch: float) -> float:
+    """Return the error of the tracker that is nearer to a pitch; NaN if both find none.
 
-    Where an upper partial is the strongest, one tracker may take a twelfth below for the pitch.
+    If an upper partial is the strongest, one of the trackers may report a twelfth below the pitch.
     """
     trackers: tuple[Tracker, ...] = ("praat", "pyin")
+    best, missing = float("nan"), []
     for tracker in trackers:
         try:
-            found = note_pitch(samples, sample_rate, note_on_s=NOTE_S, tracker=tracker)
-        except MissingPackageError:
+            measured = note_pitch(samples, sample_rate, note_on_s=NOTE_S, tracker=tracker)
+        except MissingPackageError as error:
+            missing.append(error)
             continue
-        if not np.isnan(found):
-            yield (error := abs(float(cents_error(found, pitch))))
-            if error <= IN_TUNE_CENTS:
-                return
+        cents = float(cents_error(measured, pitch))
+        best = cents if np.isnan(best) or abs(cents) < abs(best) else best
+        if abs(best) <= IN_TUNE_CENTS:
+            break
+    if len(missing) == len(trackers):
+        raise missing[0]
+    return best

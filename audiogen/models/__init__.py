@@ -1,1 +1,1 @@
-"""The networks, each a file to be read top to bottom."""
+"""The networks. Each is one file; `config` has their sizes and the shapes of their tensors."""

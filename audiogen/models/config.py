@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from itertools import pairwise
+from numbers import Integral
+from typing import Any
 
 from audiogen.errors import ParameterError
 from audiogen.representation.harmonic import N_MAPS, N_TIME_FEATURES
@@ -18,10 +21,32 @@ N_BYTE = 256  # largest number of classes of one softmax
 WeightShapes = dict[str, tuple[int, ...]]
 
 
-def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        choices = ", ".join(map(repr, allowed))
-        raise ParameterError(f"{name}={value!r} must be one of {choices}")
+# Limits of the sizes, as csrc/models/gansynth.h and samplernn.h have them.
+LARGEST = 1 << 16
+MOST_BLOCKS, MOST_PITCHES = 12, 128
+MOST_TIERS, MOST_LAYERS = 16, 64
+
+
+def _make_tuples(config: Any, *names: str) -> None:
+    """Let lists stand for tuples, as they come from a file."""
+    for name in names:
+        object.__setattr__(config, name, tuple(getattr(config, name)))
+
+
+def _table(config: Any, leave_out: Sequence[str] = ()) -> dict[str, Any]:
+    fields = {name: value for name, value in asdict(config).items() if name not in leave_out}
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()
+    }
+
+
+def _whole(name: str, value: Any, least: int = 1, most: int = LARGEST) -> Iterator[str]:
+    if not isinstance(value, Integral) or not least <= value <= most:
+        yield f"{name}={value!r} must be a whole number from {least} to {most}"
+
+
+def _unknown(name: str, value: object, known: Sequence[str]) -> str:
+    return f"{name}={value!r} must be {', '.join(map(repr, known[:-1]))} or {known[-1]!r}"
 
 
 @dataclass(frozen=True)
@@ -50,7 +75,7 @@ class GeneratorConfig:
     Raises
     ------
     ParameterError
-        If a field is out of its range.
+        If a field is out of its range: the first of `faults`.
     """
 
     conditioning: str = "one_hot"
@@ -62,13 +87,53 @@ class GeneratorConfig:
     note_off_frame: int = 93
 
     def __post_init__(self) -> None:
-        _check_choice("conditioning", self.conditioning, GENERATOR_CONDITIONINGS)
-        if not self.channels or min(self.channels) < 1:
-            raise ParameterError(f"channels={self.channels} must be one or more positive integers")
+        _make_tuples(self, "channels", "start_shape")
+        for fault in self.faults():
+            raise ParameterError(fault)
+
+    def faults(self) -> Iterator[str]:
+        """A message for each size that is out of range, which begins with its name.
+
+        The messages are those of `GeneratorConfig::faults` of csrc/models/gansynth.cpp.
+        """
+        if self.conditioning not in GENERATOR_CONDITIONINGS:
+            yield _unknown("conditioning", self.conditioning, GENERATOR_CONDITIONINGS)
+        yield from _whole("latent_size", self.latent_size)
+        if few := 1 <= len(self.channels) <= MOST_BLOCKS:
+            for i, width in enumerate(self.channels):
+                yield from _whole(f"channels[{i}]", width)
+        else:
+            yield (
+                f"channels must be a list of 1 to {MOST_BLOCKS} widths; it has {len(self.channels)}"
+            )
+        if few and not all(
+            1 <= size and size << (len(self.channels) - 1) <= LARGEST for size in self.start_shape
+        ):
+            yield (
+                f"start_shape={list(self.start_shape)} must stay within 1 to {LARGEST} when each"
+                " block after the first doubles it"
+            )
+        room = MOST_PITCHES - self.pitch_min
+        if not 1 <= room <= MOST_PITCHES:
+            yield f"pitch_min={self.pitch_min} must be a MIDI number from 0 to {MOST_PITCHES - 1}"
+        elif not 1 <= self.n_pitches <= room:
+            yield (
+                f"n_pitches={self.n_pitches} must be 1 to {room}, so that the highest pitch from"
+                f" pitch_min={self.pitch_min} on is at most {MOST_PITCHES - 1}"
+            )
+
+    def table(self) -> dict[str, Any]:
+        """The table ``[generator]`` of a preset."""
+        return _table(self)
 
     def shape(self, block: int) -> tuple[int, int]:
         """Frames and bins of a block's output."""
         return self.start_shape[0] << block, self.start_shape[1] << block
+
+    @property
+    def full_shape(self) -> tuple[int, int]:
+        """Frames and bins of the last block's output."""
+        return self.shape(len(self.channels) - 1)
 
     @property
     def input_size(self) -> int:
@@ -115,7 +180,7 @@ class SampleRNNConfig:
     Raises
     ------
     ParameterError
-        If a field is out of its range.
+        If a field is out of its range: the first of `faults`.
     """
 
     frame_sizes: tuple[int, ...] = (8, 2)
@@ -131,23 +196,48 @@ class SampleRNNConfig:
     n_classes: int = 0
 
     def __post_init__(self) -> None:
+        _make_tuples(self, "frame_sizes")
+        for fault in self.faults():
+            raise ParameterError(fault)
+
+    def faults(self) -> Iterator[str]:
+        """A message for each size that is out of range, which begins with its name.
+
+        The messages are those of `SampleRNNConfig::faults` of csrc/models/samplernn.cpp.
+        """
+        for name, known in (
+            ("rnn", tuple(N_GATES)),
+            ("quantisation", QUANTISATIONS),
+            ("conditioning", SAMPLERNN_CONDITIONINGS),
+        ):
+            if getattr(self, name) not in known:
+                yield _unknown(name, getattr(self, name), known)
         sizes = self.frame_sizes
-        if not sizes or min(sizes) < 1 or any(a % b or a <= b for a, b in pairwise(sizes)):
-            raise ParameterError(
-                f"frame_sizes={sizes} must fall, each a multiple of the next, such as (8, 2)"
+        in_range = 1 <= len(sizes) <= MOST_TIERS and all(1 <= size <= LARGEST for size in sizes)
+        if not in_range or any(a % b or a <= b for a, b in pairwise(sizes)):
+            yield (
+                f"frame_sizes={list(sizes)} must be 1 to {MOST_TIERS} sizes that fall, each a"
+                " multiple of the next, such as [8, 2]"
             )
-        _check_choice("rnn", self.rnn, tuple(N_GATES))
-        _check_choice("quantisation", self.quantisation, QUANTISATIONS)
-        _check_choice("conditioning", self.conditioning, SAMPLERNN_CONDITIONINGS)
+        yield from _whole("dim", self.dim)
+        yield from _whole("n_rnn", self.n_rnn, most=MOST_LAYERS)
+        yield from _whole("embedding_size", self.embedding_size, least=0)
         if not (2 <= self.q_levels <= N_BYTE or self.q_levels == N_BYTE**2):
-            raise ParameterError(f"q_levels={self.q_levels} must be 2 to 256, or 65536")
-        least = {"none": 0, "class": 2, "note": 1}[self.conditioning]
-        if self.n_classes < least or (self.conditioning == "none" and self.n_classes):
-            wanted = "0" if self.conditioning == "none" else f"{least} or more"
-            raise ParameterError(
-                f"n_classes={self.n_classes} must be {wanted} with"
-                f" conditioning={self.conditioning!r}"
-            )
+            yield f"q_levels={self.q_levels} must be 2 to {N_BYTE}, or {N_BYTE**2}"
+        if self.conditioning == "none":
+            if self.n_classes:
+                yield f"n_classes={self.n_classes} is not supported by conditioning='none'; use 0"
+        else:
+            least = 2 if self.conditioning == "class" else 1
+            if not least <= self.n_classes <= LARGEST:
+                yield (
+                    f"n_classes={self.n_classes} must be {least} to {LARGEST} with"
+                    f" conditioning={self.conditioning!r}"
+                )
+
+    def table(self) -> dict[str, Any]:
+        """The table ``[samplernn]`` of a preset, without what only training needs."""
+        return _table(self, leave_out=("weight_norm", "learn_h0"))
 
     @property
     def two_bytes(self) -> bool:

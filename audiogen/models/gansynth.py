@@ -1,11 +1,12 @@
-"""GANSynth: a generator of whole notes as spectrograms, and the critic that teaches it.
+"""GANSynth: a generator of whole notes as spectrograms, and its critic.
 
 Engel et al., "GANSynth: Adversarial Neural Audio Synthesis", ICLR 2019, after Karras et al.,
 "Progressive Growing of GANs", ICLR 2018. Tensors are [batch, channels, n_frames, n_bins].
 
-Two ways to say a pitch: ``one_hot``, as published, and ``harmonic``, where every block is told
-where the partials of the pitch lie (`representation.harmonic`), what time it is in the note, how
-hard it was struck, and is given noise for what isn't tonal.
+The generator is conditioned on pitch in one of two ways: ``one_hot``, as published, or
+``harmonic``, where every block receives the positions of the pitch's partials
+(`audiogen.representation.harmonic`), the time in the note, the velocity, and noise for the sound
+between the partials.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -30,21 +31,21 @@ from audiogen.representation.harmonic import (
     time_features,
 )
 
-SLOPE = 0.2  # of the leaky ReLU
+SLOPE = 0.2  # slope of the leaky ReLU for negative values
 
 
 def pixel_norm(x: Tensor) -> Tensor:
-    """Scale each pixel's channel vector to unit mean square (Karras et al., section 4.2)."""
+    """Normalise each pixel's channel vector to unit mean square (Karras et al., section 4.2)."""
     return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + 1e-8)
 
 
 def upsample(x: Tensor) -> Tensor:
-    """Repeat each pixel twice along both axes."""
+    """Double both axes by repeating pixels."""
     return F.interpolate(x, scale_factor=2, mode="nearest")
 
 
 class EqualisedWeight(nn.Module):
-    """A weight drawn from N(0, 1) and scaled where it's used (Karras et al., section 4.1)."""
+    """A weight initialised from N(0, 1) and scaled at run time (Karras et al., section 4.1)."""
 
     def __init__(self, *shape: int, gain: float = math.sqrt(2.0), bias: bool = True):
         super().__init__()
@@ -53,7 +54,7 @@ class EqualisedWeight(nn.Module):
         self.bias = nn.Parameter(torch.zeros(shape[0])) if bias else None
 
     def effective(self) -> Tensor:
-        """The weight that multiplies, scale included."""
+        """Return the scaled weight, which the layer multiplies with."""
         return self.weight * self.scale
 
     def conv(self, x: Tensor) -> Tensor:
@@ -63,27 +64,50 @@ class EqualisedWeight(nn.Module):
         return F.linear(x, self.effective(), self.bias)
 
 
+class ConditioningTerms(NamedTuple):
+    """Terms that a ``harmonic`` block adds to the output of its first convolution."""
+
+    bins: Tensor  # [batch, channels, n_bins], from the pitch
+    frames: Tensor  # [channels, n_frames], from the time in the note
+    noise_gain: Tensor  # [batch, channels], from latent and velocity
+    noise: Tensor  # [batch, n_frames, n_bins], unit variance
+
+
 class Conditioning(nn.Module):
-    """What a block of a ``harmonic`` generator is told beside its input."""
+    """Layers that condition a block of a ``harmonic`` generator."""
 
     def __init__(self, width: int, input_size: int):
         super().__init__()
         self.maps = EqualisedWeight(width, N_MAPS, gain=1.0, bias=False)
         self.time = EqualisedWeight(width, N_TIME_FEATURES, gain=1.0, bias=False)
         self.noise = EqualisedWeight(width, input_size, gain=1.0)
-        with torch.no_grad():  # the same for all sounds, until they are heard to differ
+        with torch.no_grad():  # at first the same noise gain for all latents
             self.noise.weight.zero_()
             self.noise.bias.fill_(0.05)
         self.style1 = EqualisedWeight(2 * width, input_size, gain=0.5)
         self.style2 = EqualisedWeight(2 * width, input_size, gain=0.5)
 
-    def terms(self, maps: Tensor, time: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What to add for maps [B, 8, F], time [T, 7] and input [B, input_size].
+    def terms(self, maps: Tensor, time: Tensor, u: Tensor, noise: Tensor) -> ConditioningTerms:
+        """Compute the terms of a block.
 
-        Over bins [B, C, F], over frames [C, T], and share of the noise [B, C].
+        Parameters
+        ----------
+        maps : Tensor [batch, 8, n_bins]
+            `harmonic_maps` of the pitches.
+        time : Tensor [n_frames, 7]
+            `time_features` of the block's frames.
+        u : Tensor [batch, input_size]
+            The generator's input vector.
+        noise : Tensor [batch, n_frames, n_bins]
+            Noise of unit variance.
+
+        Returns
+        -------
+        ConditioningTerms
+            Terms for `activate`.
         """
-        over_bins = torch.einsum("cm,bmf->bcf", self.maps.effective(), maps)
-        return over_bins, self.time.linear(time).T, self.noise.linear(u)
+        bins = torch.einsum("cm,bmf->bcf", self.maps.effective(), maps)
+        return ConditioningTerms(bins, self.time.linear(time).T, self.noise.linear(u), noise)
 
 
 class Block(nn.Module):
@@ -97,26 +121,27 @@ class Block(nn.Module):
         self.conditioning = Conditioning(width, config.input_size) if harmonic else None
 
 
-def activate(x: Tensor, told: tuple[Tensor, ...] | None, style: Tensor | None) -> Tensor:
-    """What follows a convolution: conditioning, style, leaky ReLU, pixel norm.
+def activate(x: Tensor, terms: ConditioningTerms | None, style: Tensor | None) -> Tensor:
+    """Apply what follows a convolution: conditioning, style, leaky ReLU, pixel norm.
 
     Parameters
     ----------
     x : Tensor [batch, channels, n_frames, n_bins]
-    told : (over bins [B, C, F], over frames [C, T], share of the noise [B, C], noise [B, T, F])
-    style : Tensor [batch, 2 * channels]
-        Scale less 1, then shift, of each channel.
+        Output of the convolution.
+    terms : ConditioningTerms, optional
+        Terms to add.
+    style : Tensor [batch, 2 * channels], optional
+        Scale minus 1, then shift, of each channel.
 
     Returns
     -------
-    Tensor, as ``x``
-        Computed in float32 whatever the dtype of ``x``.
+    Tensor [batch, channels, n_frames, n_bins]
+        Computed in float32 and returned in the dtype of ``x``.
     """
     y = x.float()
-    if told is not None:
-        over_bins, over_frames, share, noise = told
-        y = y + over_bins[:, :, None] + over_frames[:, :, None]
-        y = y + share[:, :, None, None] * noise[:, None]
+    if terms is not None:
+        y = y + terms.bins[:, :, None] + terms.frames[:, :, None]
+        y = y + terms.noise_gain[:, :, None, None] * terms.noise[:, None]
     if style is not None:
         scale, shift = style.float()[:, :, None, None].chunk(2, dim=1)
         y = y * (1.0 + scale) + shift
@@ -124,13 +149,26 @@ def activate(x: Tensor, told: tuple[Tensor, ...] | None, style: Tensor | None) -
 
 
 class Generator(nn.Module):
-    """Latent and pitch to a spectrogram in the generator's units.
+    """A generator of spectrograms from a latent and a pitch.
 
     Parameters
     ----------
     config : GeneratorConfig
+        Sizes of the network.
     spectrogram : SpectrogramConfig
-        Says what the bins are, for the ``harmonic`` conditioning.
+        The output's frames and bins.
+
+    Attributes
+    ----------
+    activate : callable
+        `activate`; training may replace it by a compiled version.
+    uniform : callable
+        `torch.rand`; training on several processes replaces it by one shared between them.
+
+    Raises
+    ------
+    ParameterError
+        If the blocks do not make a spectrogram of that size.
     """
 
     def __init__(self, config: GeneratorConfig, spectrogram: SpectrogramConfig):
@@ -140,29 +178,29 @@ class Generator(nn.Module):
         full = config.shape(len(config.channels) - 1)
         if full != (spectrogram.n_frames, spectrogram.n_bins):
             raise ParameterError(
-                f"channels and start_shape make {full[0]} x {full[1]}; the spectrogram is"
-                f" {spectrogram.n_frames} x {spectrogram.n_bins}"
+                f"channels and start_shape make {full[0]} x {full[1]}; they must make n_frames x"
+                f" n_bins of the spectrogram, {spectrogram.n_frames} x {spectrogram.n_bins}"
             )
         widths = config.channels
         blocks = []
         for b, width in enumerate(widths):
             if b == 0:
-                # The paper's "VALID" convolution over a zero canvas that holds one vector: a
-                # dense layer to start_shape with one bias a channel. A released kernel is flipped.
+                # The paper's "VALID" convolution over a zero canvas with one vector in it is a
+                # dense layer to start_shape with one bias per channel; its kernel is flipped.
                 first = EqualisedWeight(width, config.input_size, *config.start_shape)
             else:
                 first = EqualisedWeight(width, widths[b - 1], 3, 3)
             blocks.append(Block(width, first, config))
         self.blocks = nn.ModuleList(blocks)
         self.to_rgb = nn.ModuleList(EqualisedWeight(2, w, 1, 1, gain=1.0) for w in widths)
-        self.activate = activate  # training may put a compiled one here
-        self.uniform = torch.rand  # and here one that draws for several processes
+        self.activate = activate
+        self.uniform = torch.rand
 
     def input_vector(self, z: Tensor, pitch: Tensor, velocity: Tensor | None) -> Tensor:
-        """Latent with pitch (``one_hot``) or velocity (``harmonic``), as the first layer sees it.
+        """Make the input of the first layer, [batch, input_size].
 
-        ``one_hot``: the pixel norm runs over latent and pitch together, as published.
-        ``harmonic``: the latent is normalised alone; velocity 0..1 is mapped to -1..1.
+        ``one_hot``: latent and one-hot pitch, pixel-normalised together, as published.
+        ``harmonic``: the normalised latent, and the velocity scaled from 0..1 to -1..1.
         """
         config = self.config
         if config.conditioning == "one_hot":
@@ -181,27 +219,31 @@ class Generator(nn.Module):
         frames: tuple[int, int] | None = None,
         stage: float | None = None,
     ) -> Tensor:
-        """Generate notes, or some frames of them.
+        """Generate notes, or a range of their frames.
 
         Parameters
         ----------
         z : Tensor [batch, latent_size]
+            Latents.
         pitch : Tensor [batch], MIDI number
-            Whole numbers for ``one_hot``.
+            Pitches; whole numbers for ``one_hot``.
         velocity : Tensor [batch], 0..1, optional
-            For ``harmonic``; 1 by default.
+            Velocities for ``harmonic``; 1 by default.
         noise : list of Tensor [batch, n_frames_b, n_bins_b], optional
-            One for each block, whole notes, unit variance; drawn when absent. For ``harmonic``.
+            Noise of unit variance for each block of ``harmonic``, for whole notes; random by
+            default.
         frames : (start, stop), optional
-            Only these frames, at the cost of only these frames; equal to that part of the whole.
+            Range of frames to generate; all frames by default. The result equals that part of the
+            whole note, and only the rows that it depends on are computed.
         stage : float, optional
-            Progressive growing: 1 is the first block alone, 1.3 is 70 % of it and 30 % of the
-            second block's image; all blocks by default. The output has the finer block's size.
+            Stage of progressive growing: 1 is the first block alone, 1.3 is 70 % of its image and
+            30 % of the second block's; all blocks by default. The output has the finer block's
+            size.
 
         Returns
         -------
         Tensor [batch, 2, n_frames, n_bins]
-            Log magnitude and phase channel in the generator's units, within [-1, 1].
+            Log magnitude and phase channel in the generator's units, in [-1, 1].
         """
         config, batch = self.config, len(z)
         u = self.input_vector(z, pitch, velocity)
@@ -227,16 +269,17 @@ class Generator(nn.Module):
                 )[p:q]
                 if noise is None:
                     shape = (batch, q - p, n_bins)
-                    grain = (self.uniform(shape, device=x.device) - 0.5) * math.sqrt(12.0)
+                    block_noise = (self.uniform(shape, device=x.device) - 0.5) * math.sqrt(12.0)
                 else:
-                    grain = noise[b][:, p:q]
-                terms = block.conditioning.terms(maps, torch.from_numpy(time).to(u), u)
-                told = (*terms, grain.to(u))
+                    block_noise = noise[b][:, p:q]
+                terms = block.conditioning.terms(
+                    maps, torch.from_numpy(time).to(u), u, block_noise.to(u)
+                )
                 style1 = block.conditioning.style1.linear(u)
                 style2 = block.conditioning.style2.linear(u)
             else:
-                told = style1 = style2 = None
-            x = self.activate(x, told, style1)
+                terms = style1 = style2 = None
+            x = self.activate(x, terms, style1)
             x = self.activate(block.conv2.conv(_rows(x, p, lo, hi, total)), None, style2)
             if stage is not None and b >= n_blocks - 2:
                 fine = torch.tanh(self.to_rgb[b].conv(x))
@@ -248,7 +291,7 @@ class Generator(nn.Module):
         return torch.tanh(self.to_rgb[-1].conv(x)) if image is None else image
 
     def _row_ranges(self, n_blocks: int, frames: tuple[int, int] | None):
-        """Rows of each block that the asked frames need: (after conv1, after conv2)."""
+        """Return the rows of each block that ``frames`` depends on: (after conv1, after conv2)."""
         lo, hi = frames or (0, self.config.shape(n_blocks - 1)[0])
         ranges = []
         for b in reversed(range(n_blocks)):
@@ -260,7 +303,7 @@ class Generator(nn.Module):
 
 
 def _rows(x: Tensor, start: int, lo: int, hi: int, total: int) -> Tensor:
-    """Rows lo-1 .. hi of a level whose rows from ``start`` are ``x``, zeros beyond its ends."""
+    """Return rows lo - 1 to hi of ``x``, whose first row is ``start``; zeros beyond the ends."""
     top, bottom = int(lo == 0), int(hi == total)
     x = x[:, :, lo - 1 + top - start : hi + 1 - bottom - start]
     return F.pad(x, (1, 1, top, bottom))
@@ -273,13 +316,13 @@ class CriticConfig:
     Parameters
     ----------
     channels : tuple of int
-        Width of each block, coarse to fine, as the generator's.
+        Channels of each block, from the coarsest to the finest, as the generator's.
     start_shape : tuple of int
-        Frames and bins at the coarsest block.
+        Frames and bins of the coarsest block.
     n_conditions : int
-        Channels that tell the critic what was asked for, beside the two of the spectrogram.
+        Conditioning channels of the input, after the two of the spectrogram.
     n_pitches : int
-        Size of the auxiliary pitch classifier; 0 for none.
+        Classes of the auxiliary pitch classifier; 0 for none.
     """
 
     channels: tuple[int, ...] = (256, 256, 256, 256, 128, 64, 32)
@@ -289,7 +332,18 @@ class CriticConfig:
 
 
 class Critic(nn.Module):
-    """Spectrogram to a score, higher for real, and pitch logits."""
+    """A critic: scores spectrograms, higher for real ones, and classifies their pitch.
+
+    Parameters
+    ----------
+    config : CriticConfig
+        Sizes of the network.
+
+    Attributes
+    ----------
+    joint : callable
+        Averages a tensor over the processes that share a batch; the identity on one process.
+    """
 
     def __init__(self, config: CriticConfig):
         super().__init__()
@@ -306,22 +360,25 @@ class Critic(nn.Module):
             (EqualisedWeight(w, w + 1, 3, 3), EqualisedWeight(w, w, *config.start_shape))
         )
         self.score = EqualisedWeight(1, w, gain=1.0)
-        self.joint = identity  # mean over the processes that have a share of the batch each
+        self.joint = identity
         self.pitch = EqualisedWeight(config.n_pitches, w, gain=1.0) if config.n_pitches else None
 
     def forward(self, image: Tensor, stage: float | None = None) -> tuple[Tensor, Tensor | None]:
-        """Judge spectrograms in the generator's units.
+        """Score spectrograms.
 
         Parameters
         ----------
         image : Tensor [batch, 2 + n_conditions, n_frames, n_bins]
+            Spectrograms in the generator's units, then the conditioning channels.
         stage : float, optional
-            Progressive growing, as `Generator.forward`.
+            Stage of progressive growing, as in `Generator.forward`.
 
         Returns
         -------
         score : Tensor [batch]
+            Scores, higher for real notes.
         logits : Tensor [batch, n_pitches] or None
+            Logits of the pitch classes.
         """
         n_blocks = len(self.from_rgb) if stage is None else math.ceil(stage)
         x = F.leaky_relu(self.from_rgb[n_blocks - 1].conv(image), SLOPE)
@@ -340,13 +397,24 @@ class Critic(nn.Module):
 
 
 def identity(x: Tensor) -> Tensor:
+    """Return ``x``."""
     return x
 
 
 def minibatch_deviation(x: Tensor, joint: Callable[[Tensor], Tensor] = identity) -> Tensor:
-    """One channel that holds how much the batch varies (Karras et al., section 3).
+    """Compute the minibatch standard deviation as a channel (Karras et al., section 3).
 
-    ``joint`` makes means of this process's share those of the whole batch.
+    Parameters
+    ----------
+    x : Tensor [batch, channels, n_frames, n_bins]
+        Features.
+    joint : callable
+        Averages a tensor over the processes that share a batch.
+
+    Returns
+    -------
+    Tensor [batch, 1, n_frames, n_bins]
+        The standard deviation over the batch, averaged to one number.
     """
     mean = joint(x.mean(dim=0))
     deviation = torch.sqrt(joint((x - mean).square().mean(dim=0)) + 1e-6).mean()
@@ -354,14 +422,19 @@ def minibatch_deviation(x: Tensor, joint: Callable[[Tensor], Tensor] = identity)
 
 
 def export_weights(generator: Generator) -> dict[str, np.ndarray]:
-    """The generator's weights as the engine reads them: scales folded in, last image layer only.
+    """Return the generator's weights as the engine reads them.
+
+    The scales of the equalised weights are multiplied in, and only the last image layer is kept.
+
+    Parameters
+    ----------
+    generator : Generator
+        A trained generator.
 
     Returns
     -------
     dict of str to array, float32
-        ``blocks.B.conv1.weight`` ([C, input, frames, bins] for block 0), ``.conv2.weight``,
-        ``.conditioning.{style1,style2,noise}.weight``, each with ``.bias``;
-        ``.conditioning.{maps,time}.weight``; ``to_rgb.weight`` [2, C], ``to_rgb.bias``.
+        The tensors of `audiogen.models.config.weight_shapes`.
     """
     weights: dict[str, Any] = {}
     for name, module in generator.named_modules():
@@ -376,9 +449,16 @@ def export_weights(generator: Generator) -> dict[str, np.ndarray]:
 
 @torch.no_grad()
 def import_weights(generator: Generator, weights: Mapping[str, np.ndarray]) -> None:
-    """Set a generator to what `export_weights` gave; the inverse.
+    """Load the weights of `export_weights` into a generator.
 
-    The image layers of coarser blocks, which only growing needs, stay as they are.
+    The image layers of the coarser blocks, which only progressive growing uses, do not change.
+
+    Parameters
+    ----------
+    generator : Generator
+        The generator to change.
+    weights : mapping of str to array
+        The tensors of `audiogen.models.config.weight_shapes`.
     """
     for name, module in generator.named_modules():
         if isinstance(module, EqualisedWeight) and not name.startswith("to_rgb"):

@@ -1,10 +1,10 @@
-"""Recurrent layers run over a whole stretch of time, for training.
+"""GRU and LSTM layers over a whole sequence, for training.
 
-Input projections and weight gradients are single products over all steps, so only the recurrent
-product itself is left in the loop. Equations as `torch.nn.GRU` and `torch.nn.LSTM` have them;
-sums and states in float32, products in bfloat16 under autocast. What a GRU's step does beside its
-product is native on the CPU (`csrc/kernels/gru_batch.h`), from inputs rounded as the products are;
-without the compiled module, and of an LSTM, it's torch's.
+Input projections and weight gradients are single products over all steps, so the loop over time
+holds only the recurrent product and the gates. The equations are those of `torch.nn.GRU` and
+`torch.nn.LSTM`. Sums and states are float32; products are bfloat16 under autocast. On the CPU the
+gates of a GRU are computed by the compiled module (`csrc/kernels/gru_batch.h`), from inputs rounded
+like those of the products. LSTMs, and GRUs without the compiled module, run in torch.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from audiogen.core import backend as _native
 
 
 def gru_step(x: Tensor, recurrent: Tensor, h: Tensor) -> tuple[Tensor, ...]:
-    """New h, then what the gradient needs: reset, update, new, recurrent part of new."""
+    """Compute a GRU step: the new h, then reset, update, new and recurrent part of new."""
     xr, xz, xn = x.float().chunk(3, dim=-1)
     hr, hz, hn = recurrent.float().chunk(3, dim=-1)
     r, z = torch.sigmoid(xr + hr), torch.sigmoid(xz + hz)
@@ -29,7 +29,10 @@ def gru_step(x: Tensor, recurrent: Tensor, h: Tensor) -> tuple[Tensor, ...]:
 
 
 def gru_step_gradient(dh: Tensor, h: Tensor, *kept: Tensor) -> tuple[Tensor, ...]:
-    """Gradients of a step's x, recurrent product and state, less what the product passes on."""
+    """Compute the gradients of a GRU step's x, recurrent product and state.
+
+    The state's gradient leaves out the part that flows through the recurrent product.
+    """
     r, z, n, hn = kept
     dn = dh * (1.0 - z) * (1.0 - n * n)
     dz = dh * (h - n) * z * (1.0 - z)
@@ -38,7 +41,7 @@ def gru_step_gradient(dh: Tensor, h: Tensor, *kept: Tensor) -> tuple[Tensor, ...
 
 
 def lstm_step(x: Tensor, recurrent: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, ...]:
-    """New h and c, then input, forget and output gate, candidate, tanh of c."""
+    """Compute an LSTM step: new h and c, then input, forget, output gate, candidate, tanh(c)."""
     i, f, g, o = (x.float() + recurrent.float()).chunk(4, dim=-1)
     i, f, g, o = torch.sigmoid(i), torch.sigmoid(f), torch.tanh(g), torch.sigmoid(o)
     c = f * c + i * g
@@ -47,7 +50,7 @@ def lstm_step(x: Tensor, recurrent: Tensor, h: Tensor, c: Tensor) -> tuple[Tenso
 
 
 def lstm_step_gradient(dh: Tensor, dc: Tensor, c: Tensor, *kept: Tensor) -> tuple[Tensor, ...]:
-    """As `gru_step_gradient`; ``c`` is the state before the step."""
+    """Compute the gradients of an LSTM step, as `gru_step_gradient`; ``c`` is the previous c."""
     i, f, o, g, t = kept
     dc = dc + dh * o * (1.0 - t * t)
     gates = torch.cat(
@@ -66,24 +69,27 @@ STEPS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
 def scan(
     kind: str, x: Tensor, first: Tensor, weight: Tensor, bias: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Run a recurrent layer over time.
+    """Run a recurrent layer over a sequence.
 
     Parameters
     ----------
     kind : str
         ``gru`` or ``lstm``.
-    x : Tensor [batch, n_steps, gates * dim]
-        Input projections, with their bias.
+    x : Tensor [batch, n_steps, n_gates * dim]
+        Input projections with their bias; gates in torch's order.
     first : Tensor [1 or 2, batch, dim]
-        h, and c of an LSTM.
-    weight : Tensor [gates * dim, dim]
-    bias : Tensor [gates * dim]
-        Of the recurrent product.
+        Initial h; for an LSTM also the initial c.
+    weight : Tensor [n_gates * dim, dim]
+        Weight of the recurrent product.
+    bias : Tensor [n_gates * dim]
+        Bias of the recurrent product.
 
     Returns
     -------
     h : Tensor [batch, n_steps, dim]
-    last : Tensor, as ``first``
+        Hidden state after each step.
+    last : Tensor [1 or 2, batch, dim]
+        Final h; for an LSTM also the final c.
     """
     if kind == "gru" and x.device.type == "cpu" and _native.find() is not None:
         out = _NativeGru.apply(x, first[0], weight, bias)
@@ -98,7 +104,7 @@ class _NativeGru(torch.autograd.Function):
         dtype = _product_dtype()
         steps = x.to(dtype).transpose(0, 1).contiguous()
         h = torch.empty((len(steps) + 1, *first.shape))
-        factors = h if dtype == h.dtype else torch.empty_like(h, dtype=dtype)  # of the products
+        factors = h if dtype == h.dtype else torch.empty_like(h, dtype=dtype)  # h, rounded
         h[0] = factors[0] = first
         recurrent = torch.empty_like(steps)
         loop = _native.require().GruLoop(*map(_array, (steps, recurrent, h, factors)))
@@ -108,7 +114,7 @@ class _NativeGru(torch.autograd.Function):
                 torch.addmm(offset, factor, turned, out=product)
                 loop.forward(t)
         ctx.loop, ctx.x_dtype = loop, x.dtype
-        # The loop reads all of them; torch sees that nobody changes them meanwhile.
+        # The loop reads all of them in backward; saving them lets torch detect in-place changes.
         ctx.save_for_backward(weight, recurrent, factors, h, steps)
         return h[1:].transpose(0, 1)
 
@@ -135,7 +141,7 @@ def _product_dtype() -> torch.dtype:
 
 
 def _array(tensor: Tensor) -> np.ndarray:
-    """The same memory; numpy has no bfloat16."""
+    """View a tensor as an array; bfloat16 as int16, because numpy has no bfloat16."""
     return (tensor.view(torch.int16) if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 

@@ -1,13 +1,13 @@
-"""SampleRNN: a network that draws sound one sample at a time, with slower networks above it.
+"""SampleRNN: an autoregressive network that generates audio one sample at a time.
 
 Mehri et al., "SampleRNN: An Unconditional End-to-End Neural Audio Generation Model", ICLR 2017.
-Recurrent tiers, each at the rate of its frames, tell the tier below what goes on; a network at the
-rate of samples draws a level from the last few ones and what it was told. Sound is levels
-(`representation.levels`); a *frame* here is a group of samples.
+Recurrent tiers, each at the rate of its frames, condition the tier below. A network at the rate of
+samples predicts each sample's level (`audiogen.representation.levels`) from the last few samples
+and the conditioning. A *frame* here is a group of samples.
 
-A recurrent tier that has seen samples up to n - 1 conditions those from n on: with frame sizes
-(8, 2), samples 8 .. 15 follow from tier states that know samples 0 .. 7 (top) and 0 .. 7, 0 .. 9,
-0 .. 11, 0 .. 13 (below).
+A recurrent tier that has received samples up to n - 1 conditions those from n on. With frame sizes
+(8, 2), samples 8 to 15 depend on the top tier's state after sample 7 and on the lower tier's states
+after samples 7, 9, 11 and 13.
 """
 
 from __future__ import annotations
@@ -33,25 +33,26 @@ __all__ = [
     "import_weights",
 ]
 
-State = list[Tensor]  # for each tier [n_rnn, batch, dim], or [2 n_rnn, batch, dim]: h, then c
+State = list[Tensor]  # per tier: h [n_rnn, batch, dim]; for LSTMs h, then c [2 n_rnn, batch, dim]
 
 
 def level_features(n_levels: int, size: int) -> Tensor:
-    """Waves over the range of levels, so that levels near each other begin alike.
+    """Initialise an embedding with cosines over the levels, so that near levels start out similar.
 
-    As random Fourier features (Rahimi and Recht, 2007), of 1/4 to 64 periods over the range and
-    random phase.
+    These are random Fourier features (Rahimi and Recht, 2007) with 1/4 to 64 periods over the range
+    of levels and random phases.
 
     Parameters
     ----------
     n_levels : int
+        Number of levels.
     size : int
-        Waves.
+        Dimensions of the embedding.
 
     Returns
     -------
-    features : Tensor [n_levels, size]
-        Of variance 1 over phases.
+    Tensor [n_levels, size]
+        Cosines of variance 1.
     """
     periods = torch.logspace(-2.0, 6.0, size, base=2.0)
     place = torch.linspace(0.0, 1.0, n_levels)[:, None]
@@ -59,12 +60,26 @@ def level_features(n_levels: int, size: int) -> Tensor:
 
 
 class Linear(nn.Module):
-    """A linear layer, weight-normalised if asked for."""
+    """A linear layer, optionally weight-normalised.
+
+    Parameters
+    ----------
+    n_in : int
+        Input dimensions.
+    n_out : int
+        Output dimensions.
+    bias : bool
+        Whether to add a bias.
+    norm : bool
+        Whether to use weight normalisation (Salimans and Kingma, 2016).
+    init : str
+        Initialisation: ``he``, ``lecun``, or ``orthogonal`` for each square block of rows.
+    """
 
     def __init__(self, n_in: int, n_out: int, *, bias: bool = True, norm: bool, init: str):
         super().__init__()
         weight = torch.empty(n_out, n_in)
-        if init == "orthogonal":  # each gate on its own
+        if init == "orthogonal":  # one block per gate
             for block in weight.split(n_in):
                 nn.init.orthogonal_(block)
         else:
@@ -75,7 +90,7 @@ class Linear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(n_out)) if bias else None
 
     def effective(self) -> Tensor:
-        """The weight that multiplies: each row has the length that was learned for it."""
+        """Return the weight that the layer multiplies with; each row has its learned length."""
         if self.gain is None:
             return self.weight
         return self.weight * (self.gain / self.weight.norm(dim=1))[:, None]
@@ -85,7 +100,15 @@ class Linear(nn.Module):
 
 
 class Tier(nn.Module):
-    """Recurrent layers at the rate of frames, and the linear map to the rate below."""
+    """A tier: recurrent layers at the rate of its frames, and the upsampling to the tier below.
+
+    Parameters
+    ----------
+    config : SampleRNNConfig
+        Sizes of the network.
+    index : int
+        Number of the tier; 0 is the slowest.
+    """
 
     def __init__(self, config: SampleRNNConfig, index: int):
         super().__init__()
@@ -93,7 +116,7 @@ class Tier(nn.Module):
         gates, dim = N_GATES[c.rnn], c.dim
         self.kind = c.rnn
         self.frame_size, self.ratio = c.frame_sizes[index], c.ratios[index]
-        self.top = index == 0  # its frame and features go straight into its first layer
+        self.top = index == 0  # its frames and features go straight into its first layer
         if self.top:
             n_in = self.frame_size + c.n_features
         else:
@@ -108,7 +131,7 @@ class Tier(nn.Module):
         )
         if c.rnn == "lstm":
             for layer in self.ih:
-                nn.init.constant_(layer.bias[dim : 2 * dim], 3.0)  # don't forget at first
+                nn.init.constant_(layer.bias[dim : 2 * dim], 3.0)  # forget gates start open
         n_states = c.n_rnn * (2 if c.rnn == "lstm" else 1)
         first = torch.zeros(n_states, dim)
         self.h0: Tensor
@@ -121,20 +144,25 @@ class Tier(nn.Module):
     def forward(
         self, frames: Tensor, above: Tensor | None, features: Tensor | None, state: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Run over frames.
+        """Process a sequence of frames.
 
         Parameters
         ----------
-        frames : Tensor [batch, n_frames, frame_size], levels scaled to -2..2
-        above : Tensor [batch, n_frames, dim], from the tier above
-        features : Tensor [batch, n_frames, n_features]
-            Of the first sample after each frame.
+        frames : Tensor [batch, n_frames, frame_size]
+            Levels scaled to -2..2.
+        above : Tensor [batch, n_frames, dim], optional
+            Conditioning from the tier above.
+        features : Tensor [batch, n_frames, n_features], optional
+            Features of the first sample after each frame.
         state : Tensor [n_states, batch, dim]
+            State before the first frame.
 
         Returns
         -------
         conditioning : Tensor [batch, n_frames * ratio, dim]
+            Conditioning of the tier below.
         state : Tensor [n_states, batch, dim]
+            State after the last frame.
         """
         if self.top:
             x = frames if features is None else torch.cat((frames, features), dim=-1)
@@ -154,16 +182,22 @@ class Tier(nn.Module):
 
 
 class SampleLevel(nn.Module):
-    """The network at the rate of samples: the last levels and the conditioning give logits."""
+    """The network at the rate of samples: logits from the last samples and the conditioning.
+
+    Parameters
+    ----------
+    config : SampleRNNConfig
+        Sizes of the network.
+    """
 
     def __init__(self, config: SampleRNNConfig):
         super().__init__()
         c, dim, norm = config, config.dim, config.weight_norm
-        self.window = c.frame_sizes[-1]  # samples that are looked back at
+        self.window = c.frame_sizes[-1]  # number of last samples that the network receives
         self.two_bytes = c.two_bytes
         n_out = min(c.q_levels, N_BYTE)
-        self.hears = c.embedding_size > 0
-        if self.hears:
+        self.has_embedding = c.embedding_size > 0
+        if self.has_embedding:
             self.embedding = nn.Parameter(level_features(n_out, c.embedding_size))
             self.layer1 = Linear(
                 self.window * c.embedding_size, dim, bias=False, norm=norm, init="lecun"
@@ -174,55 +208,59 @@ class SampleLevel(nn.Module):
         self.layer3 = Linear(dim, dim, norm=norm, init="he")
         self.output = Linear(dim, n_out, norm=norm, init="lecun")
         if c.two_bytes:
-            if self.hears:
+            if self.has_embedding:
                 self.embedding_low = nn.Parameter(level_features(N_BYTE, c.embedding_size))
             self.upper = nn.Parameter(0.1 * torch.randn(N_BYTE, dim))
             self.layer3_low = Linear(dim, dim, norm=norm, init="he")
             self.output_low = Linear(dim, N_BYTE, norm=norm, init="lecun")
 
     def forward(
-        self, heard: Tensor, levels: Tensor, conditioning: Tensor, features: Tensor | None
+        self, past: Tensor, levels: Tensor, conditioning: Tensor, features: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
-        """Logits of samples whose past is known.
+        """Compute the logits of samples with a known past.
 
         Parameters
         ----------
-        heard : Tensor [batch, window + n_samples - 1], int64
-            What lies before each sample.
+        past : Tensor [batch, window + n_samples - 1], int64
+            Input levels: the ``window`` samples before the first sample, and all but the last one.
         levels : Tensor [batch, n_samples], int64
-            The samples themselves, whose upper bytes tell the lower ones.
+            The samples; their upper bytes condition their lower bytes.
         conditioning : Tensor [batch, n_samples, dim]
-        features : Tensor [batch, n_samples, n_features]
+            Conditioning from the tier above.
+        features : Tensor [batch, n_samples, n_features], optional
+            Features of each sample.
 
         Returns
         -------
         logits : Tensor [batch, n_samples, n_levels]
+            Logits of the level, or of its upper byte.
         low_logits : Tensor [batch, n_samples, 256] or None
-            Of the lower byte, given the upper one.
+            Logits of the lower byte, given the upper one.
         """
         x = conditioning
-        if self.hears:
-            past = F.embedding(heard >> 8 if self.two_bytes else heard, self.embedding)
+        if self.has_embedding:
+            embedded = F.embedding(past >> 8 if self.two_bytes else past, self.embedding)
             if self.two_bytes:
-                past = past + F.embedding(heard & 255, self.embedding_low)
-            past = past.unfold(1, self.window, 1).transpose(2, 3).flatten(2)
-            x = x + self.layer1(past)
+                embedded = embedded + F.embedding(past & 255, self.embedding_low)
+            embedded = embedded.unfold(1, self.window, 1).transpose(2, 3).flatten(2)
+            x = x + self.layer1(embedded)
         if features is not None:
             x = x + self.features(features)
         x = F.relu(self.layer2(x))
         logits = self.output(F.relu(self.layer3(x)))
         if not self.two_bytes:
             return logits, None
-        known = F.embedding(levels >> 8, self.upper)
-        return logits, self.output_low(F.relu(self.layer3_low(x) + known))
+        upper = F.embedding(levels >> 8, self.upper)
+        return logits, self.output_low(F.relu(self.layer3_low(x) + upper))
 
 
 class SampleRNN(nn.Module):
-    """Levels of the past to logits of the next level, for every sample of a stretch at once.
+    """A SampleRNN, which predicts all samples of a sequence at once from their known past.
 
     Parameters
     ----------
     config : SampleRNNConfig
+        Sizes of the network.
     """
 
     def __init__(self, config: SampleRNNConfig):
@@ -232,7 +270,7 @@ class SampleRNN(nn.Module):
         self.sample = SampleLevel(config)
 
     def initial_state(self, batch: int) -> State:
-        """The state before the first sample."""
+        """Return the state before the first sample."""
         return [tier.h0[:, None].expand(-1, batch, -1) for tier in self.tiers]
 
     def forward(
@@ -240,42 +278,54 @@ class SampleRNN(nn.Module):
         levels: Tensor,
         state: State,
         features: Tensor | None = None,
-        heard: Tensor | None = None,
+        inputs: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None, State]:
-        """Logits of a stretch of samples, teacher-forced.
+        """Compute the logits of a sequence of samples with teacher forcing.
 
         Parameters
         ----------
         levels : Tensor [batch, frame_sizes[0] + n_samples], int64
-            The first ``frame_sizes[0]`` are the past; ``n_samples`` is a multiple of it.
+            Levels: ``frame_sizes[0]`` samples of the past, then the samples to predict, whose
+            number is a multiple of ``frame_sizes[0]``.
         state : State
-            `initial_state`, or what the stretch before returned.
+            `initial_state`, or the state that the sequence before returned.
         features : Tensor [batch, n_samples, n_features], optional
-        heard : Tensor, as ``levels``, optional
-            What the network hears of the past in place of ``levels``.
+            Features of each sample.
+        inputs : Tensor [batch, frame_sizes[0] + n_samples], int64, optional
+            Levels that the network receives in place of ``levels``, such as corrupted ones;
+            ``levels`` by default.
 
         Returns
         -------
         logits : Tensor [batch, n_samples, n_levels]
+            Logits of the level, or of its upper byte.
         low_logits : Tensor [batch, n_samples, 256] or None
+            Logits of the lower byte, given the upper one.
         state : State
+            State after the sequence.
+
+        Raises
+        ------
+        ParameterError
+            If the number of samples is not such a multiple.
         """
-        heard = levels if heard is None else heard
+        inputs = levels if inputs is None else inputs
         config, top = self.config, self.config.frame_sizes[0]
         n = levels.shape[1] - top
         if n < 1 or n % top:
             raise ParameterError(
-                f"levels has {levels.shape[1]} samples; a multiple of {top} is wanted, 2 x or more"
+                f"levels has {levels.shape[1]} samples; it must be a multiple of {top}, at least"
+                f" {2 * top}"
             )
-        scaled = heard.float() * (4.0 / (config.q_levels - 1)) - 2.0
+        scaled = inputs.float() * (4.0 / (config.q_levels - 1)) - 2.0
         conditioning, ends = None, []
         for tier, first in zip(self.tiers, state, strict=True):
             size = tier.frame_size
             frames = scaled[:, top - size : top + n - size].unflatten(1, (-1, size))
-            told = None if features is None else features[:, ::size]
-            conditioning, end = tier(frames, conditioning, told, first)
+            frame_features = None if features is None else features[:, ::size]
+            conditioning, end = tier(frames, conditioning, frame_features, first)
             ends.append(end)
-        past = heard[:, top - self.sample.window : -1]
+        past = inputs[:, top - self.sample.window : -1]
         logits, low = self.sample(past, levels[:, top:], conditioning, features)
         return logits, low, ends
 
@@ -284,21 +334,29 @@ class SampleRNN(nn.Module):
         levels: Tensor,
         state: State,
         features: Tensor | None = None,
-        heard: Tensor | None = None,
+        inputs: Tensor | None = None,
     ) -> tuple[Tensor, State]:
-        """Negative log likelihood of each sample of a stretch, in bits.
+        """Compute the negative log-likelihood of each sample of a sequence, in bits.
 
         Parameters
         ----------
-        levels, state, features, heard
-            As `forward`.
+        levels : Tensor [batch, frame_sizes[0] + n_samples], int64
+            Levels, as in `forward`.
+        state : State
+            State before the sequence.
+        features : Tensor [batch, n_samples, n_features], optional
+            Features of each sample.
+        inputs : Tensor [batch, frame_sizes[0] + n_samples], int64, optional
+            Levels that the network receives in place of ``levels``.
 
         Returns
         -------
         bits : Tensor [batch, n_samples]
+            Bits of each sample.
         state : State
+            State after the sequence.
         """
-        logits, low, state = self(levels, state, features, heard)
+        logits, low, state = self(levels, state, features, inputs)
         target = levels[:, self.config.frame_sizes[0] :]
         upper = target >> 8 if self.config.two_bytes else target
         nats = F.cross_entropy(logits.flatten(0, 1).float(), upper.flatten(), reduction="none")
@@ -310,21 +368,17 @@ class SampleRNN(nn.Module):
 
 @torch.no_grad()
 def export_weights(model: SampleRNN) -> dict[str, np.ndarray]:
-    """Weights under the names that presets and the native stream use, weight norm folded in.
+    """Return the weights as the engine reads them, with weight normalisation multiplied in.
+
+    Parameters
+    ----------
+    model : SampleRNN
+        A trained network.
 
     Returns
     -------
     dict of str to array, float32
-        ``tiers.<t>.``: ``input.weight`` [dim, frame_size], ``input.bias``, ``features.weight``
-        [dim, n_features] (not of the top tier, whose frame and features go into ``ih.0``),
-        ``ih.<l>.weight`` [gates * dim, n_in], ``ih.<l>.bias``, ``hh.<l>.weight``
-        [gates * dim, dim], ``hh.<l>.bias``, ``h0`` [n_states, dim], ``upsample.weight``
-        [ratio * dim, dim], ``upsample.bias``.
-        ``sample.``: ``embedding`` [n_levels, embedding_size], ``layer1.weight``
-        [dim, window * embedding_size] (oldest sample first), ``features.weight``,
-        ``layer2.weight``, ``layer2.bias``, ``layer3.*``, ``output.*``; of two bytes also
-        ``embedding_low``, ``upper`` [256, dim], ``layer3_low.*``, ``output_low.*``.
-        Gates are in torch's order: reset, update, new; or input, forget, cell, output.
+        The tensors of `audiogen.models.config.weight_shapes`.
     """
     weights: dict[str, np.ndarray] = {}
     for name, module in model.named_modules():
@@ -337,7 +391,15 @@ def export_weights(model: SampleRNN) -> dict[str, np.ndarray]:
 
 
 def import_weights(model: SampleRNN, weights: dict[str, Any]) -> None:
-    """Set a model to what `export_weights` gave; the inverse."""
+    """Load the weights of `export_weights` into a model.
+
+    Parameters
+    ----------
+    model : SampleRNN
+        The network to change.
+    weights : dict of str to array
+        The tensors of `audiogen.models.config.weight_shapes`.
+    """
     with torch.no_grad():
         for name, module in model.named_modules():
             if isinstance(module, Linear):

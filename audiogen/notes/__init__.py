@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Union
 
 from audiogen.errors import ParameterError
@@ -27,30 +27,33 @@ __all__ = [
     "read_midi",
 ]
 
-ScoreLike = Union[Score, str, "os.PathLike[str]", Iterable["Note | Sequence[Any]"]]
+ScoreLike = Union[Score, str, "os.PathLike[str]", Iterable["Note | Sequence[Any] | Mapping"]]
+
+_FIELDS = ("start_s", "duration_s", "pitch", "velocity", "program", "channel")
 
 
 def as_score(notes: ScoreLike) -> Score:
-    """Turn anything that can be played into a score.
+    """Turn anything playable into a score.
 
     Parameters
     ----------
-    notes : Score, path, str, or iterable of Note or tuple
+    notes : Score, path, str, or iterable of Note, tuple, array row or mapping
         A path, or a string that ends in ``.mid`` or ``.midi``, is a MIDI file; any other string
-        is a note string (`parse_notes`). A tuple is ``(start_s, duration_s, pitch)`` with an
-        optional velocity, program and channel after; its pitch may be a name such as ``"C4"``.
+        is a note string (`parse_notes`). A tuple or row is ``(start_s, duration_s, pitch)``,
+        optionally followed by velocity, program and channel; a mapping has these keys. A pitch
+        may be a name such as ``"C4"``.
 
     Returns
     -------
     Score
-        Of one note or more.
+        At least one note.
 
     Raises
     ------
     ParameterError
-        If there are no notes or one of them can't be understood.
+        If there are no notes, or one of them is invalid.
     MidiError
-        If a MIDI file can't be read.
+        If a MIDI file cannot be read.
 
     Examples
     --------
@@ -64,12 +67,11 @@ def as_score(notes: ScoreLike) -> Score:
     elif isinstance(notes, str):
         is_file = notes.lower().endswith((".mid", ".midi"))
         return read_midi(notes) if is_file else parse_notes(notes)
-    elif isinstance(notes, Iterable):
+    elif isinstance(notes, Iterable) and not isinstance(notes, (bytes, Mapping)):
         score = Score(_as_note(index, item) for index, item in enumerate(notes))
     else:
         raise ParameterError(
-            f"notes={notes!r} can't be played; give a MIDI file, a string such as 'C4:0.5 E4', "
-            "or a list of notes"
+            f"notes={notes!r} must be a MIDI file, a string such as 'C4:0.5 E4', or a list of notes"
         )
     if not score.notes:
         raise ParameterError("notes has no notes; give at least one")
@@ -77,13 +79,14 @@ def as_score(notes: ScoreLike) -> Score:
 
 
 def music_of(notes: ScoreLike, if_drums_alone: str) -> tuple[Score, int]:
-    """As `as_score`, less its drums, which no preset plays; and how many notes those are.
+    """Return the score without percussion, which no preset plays, and the number of drum notes.
 
     Parameters
     ----------
-    notes : Score, path, str, or iterable of Note or tuple
+    notes : Score, path, str, or iterable of Note, tuple, array row or mapping
+        Argument of `as_score`.
     if_drums_alone : str
-        What is said if nothing else is there.
+        Error message for a score of percussion only.
 
     Raises
     ------
@@ -99,16 +102,26 @@ def music_of(notes: ScoreLike, if_drums_alone: str) -> tuple[Score, int]:
 def _as_note(index: int, item: Any) -> Note:
     if isinstance(item, Note):
         return item
-    if isinstance(item, str) or not isinstance(item, Sequence) or not 3 <= len(item) <= 6:
+    values = item.tolist() if hasattr(item, "tolist") else item  # numpy row
+    if isinstance(values, Sequence) and not isinstance(values, str) and 3 <= len(values) <= 6:
+        values = dict(zip(_FIELDS, values, strict=False))
+    if not isinstance(values, Mapping) or not set(_FIELDS[:3]) <= set(values) <= set(_FIELDS):
         raise ParameterError(
-            f"notes[{index}]={item!r} isn't a note; give a Note or a tuple "
-            "(start_s, duration_s, pitch, velocity, program, channel) of which the first three "
-            "are needed"
+            f"notes[{index}]={item!r} must be a Note, or a tuple or mapping of "
+            f"{', '.join(_FIELDS)}, of which the first three are required"
         )
-    start_s, duration_s, pitch, *rest = item
+    fields = dict(values)
+    if isinstance(fields["pitch"], str):
+        fields["pitch"] = _located(index, parse_pitch, fields["pitch"])
+    for name in ("program", "channel"):  # whole numbers of a float array
+        if isinstance(fields.get(name), float) and fields[name].is_integer():
+            fields[name] = int(fields[name])
+    return _located(index, Note, **fields)
+
+
+def _located(index: int, call: Any, *arguments: Any, **keywords: Any) -> Any:
+    """Call a function, and add the note's index to its error message."""
     try:
-        return Note(
-            start_s, duration_s, parse_pitch(pitch) if isinstance(pitch, str) else pitch, *rest
-        )
+        return call(*arguments, **keywords)
     except ParameterError as error:
         raise ParameterError(f"notes[{index}]: {error}") from error

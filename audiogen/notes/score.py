@@ -1,9 +1,10 @@
-"""Notes, and scores of them."""
+"""Notes, controls, and scores of them."""
 
 from __future__ import annotations
 
 import math
 import numbers
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from audiogen.errors import ParameterError
 
 DEFAULT_VELOCITY = 0.8
-DRUM_CHANNEL = 9  # General MIDI keeps channel 10, counted from 0 here, for percussion.
+DRUM_CHANNEL = 9  # General MIDI's percussion channel, 10 when counted from 1
 
 
 @dataclass(frozen=True)
@@ -21,22 +22,24 @@ class Note:
     Parameters
     ----------
     start_s : float, s
-        From the beginning of the score; not negative.
+        Time from the beginning of the score to the press of the key; not negative.
     duration_s : float, s
-        From the key's press to its release; not negative. The sound's own release follows.
+        Time from the press of the key to its release; not negative. The sound's release follows.
     pitch : float, MIDI number in [0, 128)
-        60 is middle C; fractions are cents / 100.
+        60 is middle C; the fraction is in units of 100 cents.
     velocity : float, 0 to 1
+        Force of the press; 1 is the largest.
     program : int, 0 to 127
         General MIDI program, counted from 0.
     channel : int, 0 to 15
+        MIDI channel, whose controls act on the note.
     is_drum : bool
-        The pitch names a percussion instrument, not a height.
+        Whether the pitch stands for a percussion instrument.
 
     Raises
     ------
     ParameterError
-        If a value is out of range or isn't a number.
+        If a value is out of range or not a number.
 
     Examples
     --------
@@ -53,30 +56,36 @@ class Note:
     is_drum: bool = False
 
     def __post_init__(self) -> None:
-        _check("start_s", self.start_s, math.inf, "seconds, 0 or more")
-        _check("duration_s", self.duration_s, math.inf, "seconds, 0 or more")
-        _check("pitch", self.pitch, math.nextafter(128.0, 0.0), "a MIDI number from 0 up to 128")
+        _check("start_s", self.start_s, sys.float_info.max, "a finite number of seconds, 0 or more")
+        _check(
+            "duration_s",
+            self.duration_s,
+            sys.float_info.max,
+            "a finite number of seconds, 0 or more",
+        )
+        _check("pitch", self.pitch, _MAX_PITCH, "a MIDI number from 0 up to 128")
         _check("velocity", self.velocity, 1.0, "a number from 0 to 1")
         _check("program", self.program, 127, "a whole number from 0 to 127", whole=True)
         _check("channel", self.channel, 15, "a whole number from 0 to 15", whole=True)
 
     @property
     def end_s(self) -> float:
-        """When the key is released, in seconds from the beginning."""
+        """Time of the key's release, in seconds from the beginning of the score."""
         return self.start_s + self.duration_s
 
 
 @dataclass(frozen=True)
 class Control:
-    """What moves all notes of a channel from some time on: a wheel, a fader.
+    """Change of a controller, of the pitch wheel or of channel pressure on a channel.
 
     Parameters
     ----------
     time_s : float, s
-        From the beginning of the score.
+        Time from the beginning of the score.
     channel : int, 0 to 15
+        MIDI channel whose notes it acts on.
     message : bytes
-        Of MIDI, of a controller, the pitch wheel or channel pressure; see `engine.midi.MidiReader`.
+        MIDI message, as `engine.midi.MidiReader` reads it.
     """
 
     time_s: float
@@ -86,14 +95,14 @@ class Control:
 
 @dataclass(frozen=True)
 class Score:
-    """Notes in order of their start.
+    """Notes and controls in order of time.
 
     Parameters
     ----------
-    notes : sequence of Note
-        Sorted by start here; notes that start together keep their order.
-    controls : sequence of Control
-        Sorted by time, likewise.
+    notes : iterable of Note
+        In any order; notes that start together keep theirs.
+    controls : iterable of Control
+        In any order; controls of one time keep theirs.
 
     Examples
     --------
@@ -117,31 +126,42 @@ class Score:
 
     @property
     def duration_s(self) -> float:
-        """When the last key is released; the sound rings on after it."""
+        """Time of the last key's release; its sound continues after it."""
         return max((note.end_s for note in self.notes), default=0.0)
 
     @property
     def programs(self) -> tuple[int, ...]:
-        """The General MIDI programs that play, drums left out, in order of number."""
+        """General MIDI programs of the notes that are not percussion, sorted."""
         return tuple(sorted({note.program for note in self.notes if not note.is_drum}))
 
     def without_drums(self) -> Score:
-        """The same score less its percussion."""
+        """Return the score without its percussion."""
         return Score((note for note in self.notes if not note.is_drum), self.controls)
 
     def by_channel(self) -> list[Score]:
-        """Scores whose sounds add up to this one's; controls move all notes of theirs."""
-        moved = {control.channel for control in self.controls}
+        """Split the score by channel, so that controls act on every note of their part.
+
+        Channels without controls stay together. The sum of the parts' sounds is the score's.
+        """
+        controlled = {control.channel for control in self.controls}
         notes: dict[int | None, list[Note]] = {}
         for note in self.notes:
-            notes.setdefault(note.channel if note.channel in moved else None, []).append(note)
+            part = note.channel if note.channel in controlled else None
+            notes.setdefault(part, []).append(note)
         return [
             Score(part, (control for control in self.controls if control.channel == channel))
             for channel, part in notes.items()
         ]
 
 
-def _check(name: str, value: Any, high: float, wanted: str, whole: bool = False) -> None:
-    is_number = isinstance(value, numbers.Integral if whole else numbers.Real)
-    if not is_number or not math.isfinite(value) or not 0 <= value <= high:
-        raise ParameterError(f"{name}={value!r} isn't right; give {wanted}")
+_MAX_PITCH = math.nextafter(128.0, 0.0)
+
+
+def _check(name: str, value: Any, high: float, allowed: str, whole: bool = False) -> None:
+    # The check of built-in types comes first: that of abstract ones takes ten times as long, and
+    # long scores have a million values.
+    is_number = isinstance(value, int if whole else (int, float)) or isinstance(
+        value, numbers.Integral if whole else numbers.Real
+    )
+    if not is_number or not 0 <= value <= high:
+        raise ParameterError(f"{name}={value!r} must be {allowed}")

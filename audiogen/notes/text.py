@@ -1,4 +1,4 @@
-"""Pitches and notes as text: `C#4`, `C4:0.5 [E4 G4]@0.9`."""
+"""Pitches and notes written as text: `C#4`, `C4:0.5 [E4 G4]@0.9`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ _NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _SEMITONES = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
 _ACCIDENTALS = {"#": 1, "♯": 1, "b": -1, "♭": -1}
 
-
 _PITCH = re.compile(
     r"(?:(?P<letter>[A-Ga-g])(?P<accidental>[#b♯♭]{0,2})(?P<octave>-?\d)|(?P<number>\d+(?:\.\d+)?))"
     r"(?P<cents>[+-]\d+(?:\.\d+)?)?"
@@ -28,7 +27,7 @@ _WORD = re.compile(rf"(?P<pitch>[^:@]+){_SUFFIX}")
 
 
 def parse_pitch(text: str) -> float:
-    """Read a pitch: a note name or a MIDI number, with cents if wanted.
+    """Read a pitch: a note name or a MIDI number, optionally with cents.
 
     Parameters
     ----------
@@ -42,7 +41,7 @@ def parse_pitch(text: str) -> float:
     Raises
     ------
     ParameterError
-        If it is neither, or out of MIDI's range.
+        If the text is neither, or the pitch is outside MIDI's range.
 
     Examples
     --------
@@ -53,7 +52,7 @@ def parse_pitch(text: str) -> float:
     if not match:
         raise ParameterError(
             f"pitch {text!r} can't be read; write a name and octave such as C4, F#3 or Bb2, or a "
-            "MIDI number such as 60, with cents if wanted: C4+30"
+            "MIDI number such as 60, optionally with cents: C4+30"
         )
     if match["letter"]:
         pitch = 12.0 * (int(match["octave"]) + 1) + _SEMITONES[match["letter"].lower()]
@@ -62,12 +61,12 @@ def parse_pitch(text: str) -> float:
         pitch = float(match["number"])
     pitch += float(match["cents"] or 0.0) / 100.0
     if not 0 <= pitch < 128:
-        raise ParameterError(f"pitch {text!r} is {pitch:g}; MIDI has 0 (C-1) to 127 (G9)")
+        raise ParameterError(f"pitch {text!r} is {pitch:g}; it must be from 0 (C-1) to 127 (G9)")
     return pitch
 
 
 def pitch_name(pitch: float) -> str:
-    """Write a MIDI number as `parse_pitch` reads it, to the nearest cent.
+    """Format a MIDI number as text that `parse_pitch` reads, to the nearest cent.
 
     Examples
     --------
@@ -85,20 +84,20 @@ def parse_notes(text: str) -> Score:
     Parameters
     ----------
     text : str
-        Words with spaces between. A pitch (see `parse_pitch`), ``r`` for a rest, or several
-        pitches in brackets for a chord. After it, if wanted, ``:`` and a duration in seconds (the
-        one before, or 0.5 at first) and ``@`` and a velocity from 0 to 1 (0.8). Bar lines ``|``
-        are for the eye.
+        Words separated by spaces. A word is a pitch (see `parse_pitch`), ``r`` for a rest, or
+        several pitches in brackets for a chord. Optional suffixes are ``:`` with a duration in
+        seconds (default: the previous one, or 0.5) and ``@`` with a velocity from 0 to 1
+        (default 0.8). Bar lines ``|`` are ignored.
 
     Returns
     -------
     Score
-        Of one note or more.
+        At least one note.
 
     Raises
     ------
     ParameterError
-        If a word can't be read (it is named), or there are no notes.
+        If a word cannot be read (the message names it), or there are no notes.
 
     Examples
     --------
@@ -113,7 +112,7 @@ def parse_notes(text: str) -> Score:
         token = _TOKEN.match(text, position)
         if not token:
             raise ParameterError(
-                f"notes can't be read from {text[position:].split()[0]!r} on; a chord is written "
+                f"notes can't be read from {text[position:].split()[0]!r} on; write chords as "
                 "[C4 E4 G4]:2, with spaces between words"
             )
         position = token.end()
@@ -158,7 +157,7 @@ def _read_suffix(
         else:
             velocity = float(number)
     if velocity > 1:
-        raise ParameterError(f"note {word!r} has velocity {velocity:g}; give 0 to 1")
+        raise ParameterError(f"note {word!r} has velocity {velocity:g}; it must be from 0 to 1")
     if duration_s == 0:
-        raise ParameterError(f"note {word!r} lasts 0 s; give a duration of more than 0")
+        raise ParameterError(f"note {word!r} lasts 0 s; the duration must be more than 0")
     return duration_s, velocity

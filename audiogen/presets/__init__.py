@@ -1,5 +1,19 @@
 """Presets: folders of data that hold a trained sound; found, read, checked and written here."""
 
+from audiogen.models.config import GeneratorConfig, SampleRNNConfig, weight_shapes
+from audiogen.presets.description import (
+    PREVIEW_PICTURE,
+    PREVIEW_SOUND,
+    TOML_NAME,
+    WEIGHTS_NAME,
+    GansynthPreset,
+    Preset,
+    SamplernnPreset,
+    Timbre,
+    check_fields,
+    find_faults,
+    read_weights,
+)
 from audiogen.presets.folders import (
     DEFAULT_PRESET,
     add_measured,
@@ -7,6 +21,7 @@ from audiogen.presets.folders import (
     find_preset,
     find_presets,
     load_preset,
+    preset_faults,
     read_fields,
     read_toml,
     require_replaceable,
@@ -27,20 +42,6 @@ from audiogen.presets.programs import (
     split_spec,
     timbre_of_program,
 )
-from audiogen.presets.schema import (
-    PREVIEW_PICTURE,
-    PREVIEW_SOUND,
-    TOML_NAME,
-    WEIGHTS_NAME,
-    GansynthPreset,
-    GeneratorTable,
-    Preset,
-    SamplernnPreset,
-    SamplernnTable,
-    check_fields,
-    find_faults,
-)
-from audiogen.presets.weights import read_weights, weight_faults, weight_shapes
 
 __all__ = [
     "DEFAULT_PRESET",
@@ -49,11 +50,12 @@ __all__ = [
     "TOML_NAME",
     "WEIGHTS_NAME",
     "GansynthPreset",
-    "GeneratorTable",
+    "GeneratorConfig",
     "Latent",
     "Preset",
+    "SampleRNNConfig",
     "SamplernnPreset",
-    "SamplernnTable",
+    "Timbre",
     "add_measured",
     "assign_programs",
     "check_fields",
@@ -66,6 +68,7 @@ __all__ = [
     "latent_map",
     "load_preset",
     "place",
+    "preset_faults",
     "presets_to_play",
     "read_fields",
     "read_latent",
@@ -75,7 +78,6 @@ __all__ = [
     "search_folders",
     "split_spec",
     "timbre_of_program",
-    "weight_faults",
     "weight_shapes",
     "write_latent",
     "write_preset",

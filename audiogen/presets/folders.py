@@ -6,37 +6,34 @@ import json
 import os
 import re
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from audiogen.core.atomic_write import write_whole
+from audiogen.core import backend
+from audiogen.core.atomic_write import exchange, flush_to_disk, written_whole
+from audiogen.core.names import suggest
 from audiogen.errors import PresetError
-from audiogen.presets.schema import (
+from audiogen.presets.description import (
     PREVIEW_PICTURE,
     PREVIEW_SOUND,
     TOML_NAME,
     WEIGHTS_NAME,
     Preset,
     check_fields,
-    suggest,
+    preset_of,
 )
-from audiogen.presets.weights import check_weights
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 DEFAULT_PRESET = "plucked"
-LARGEST_TOML = 4 << 20  # bytes; a preset of hundreds of timbres has a tenth of it
 
 # What is replaced with a preset; other files in its folder aren't lost unasked.
 _PARTS = {TOML_NAME, WEIGHTS_NAME, PREVIEW_SOUND, PREVIEW_PICTURE, "timbres.png"}
+# Where a preset is put while another takes its place, on systems that cannot exchange two folders.
+_REPLACED = ".{}.replaced"
 
 
 # --- Finding ------------------------------------------------------------------------------------
@@ -80,11 +77,25 @@ def find_presets() -> list[Path]:
 
 
 def _presets_in(folder: Path) -> list[Path]:
-    """Of what can be looked into, the folders of presets."""
+    """The folders of presets within a folder; none if it cannot be read."""
     try:
-        return [place for place in folder.iterdir() if os.path.isfile(place / TOML_NAME)]
+        for replaced in folder.glob(_REPLACED.format("*")):
+            _recover(folder / replaced.name[1:].rpartition(".")[0])
+        return [
+            place
+            for place in folder.iterdir()
+            if not place.name.startswith(".") and os.path.isfile(place / TOML_NAME)
+        ]
     except OSError:
         return []
+
+
+def _recover(folder: Path) -> None:
+    """Put a preset back that `write_preset` was about to replace when it was interrupted."""
+    replaced = folder.with_name(_REPLACED.format(folder.name))
+    with suppress(OSError):
+        if not folder.exists() and (replaced / TOML_NAME).is_file():
+            replaced.rename(folder)
 
 
 def default_preset() -> str:
@@ -113,6 +124,7 @@ def find_preset(name_or_path: str | os.PathLike[str]) -> Path:
         If there is none; the nearest names are suggested.
     """
     path = _expanded(name_or_path)
+    _recover(path)
     if path.name == TOML_NAME and path.is_file():
         return path.parent
     if (path / TOML_NAME).is_file():
@@ -122,8 +134,8 @@ def find_preset(name_or_path: str | os.PathLike[str]) -> Path:
     if name in presets:
         return presets[name]
     if path.is_dir():
-        raise PresetError(f"preset {name!r} is a folder without {TOML_NAME}; name another")
-    raise PresetError(f"preset {name!r} isn't known" + suggest(name, list(presets)))
+        raise PresetError(f"preset {name!r} is a folder without {TOML_NAME}; choose another")
+    raise PresetError(f"preset {name!r} not found" + suggest(name, list(presets)))
 
 
 # --- Reading ------------------------------------------------------------------------------------
@@ -148,10 +160,17 @@ def load_preset(name_or_path: str | os.PathLike[str]) -> Preset:
         file and the field or tensor are named.
     """
     folder = find_preset(name_or_path)
-    preset = read_toml(folder / TOML_NAME)
-    preset._folder = folder
-    check_weights(folder / WEIGHTS_NAME, preset.network)
-    return preset
+    opened = backend.load().open_preset(folder)
+    return preset_of(opened.description, folder, opened)
+
+
+def preset_faults(folder: str | os.PathLike[str]) -> list[str]:
+    """A message on each fault of a preset's description and weights; none if it loads.
+
+    Each begins with the name of its file.
+    """
+    faults: list[str] = backend.load().preset_faults(folder)
+    return faults
 
 
 def read_toml(path: str | os.PathLike[str]) -> Preset:
@@ -166,25 +185,15 @@ def read_toml(path: str | os.PathLike[str]) -> Preset:
 
 
 def read_fields(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a ``preset.toml`` without a look at what it says.
+    """Read a ``preset.toml`` without checking its fields.
 
     Raises
     ------
     PresetError
-        If it can't be read.
+        If it can't be read or is not TOML.
     """
-    path = Path(path)
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_TOML + 1)
-    except OSError as error:
-        raise PresetError(f"{path}: can't be read ({error.strerror or error})") from error
-    if len(content) > LARGEST_TOML:
-        raise PresetError(f"{path}: is larger than {LARGEST_TOML >> 20} MiB; that is no preset")
-    try:
-        return tomllib.loads(content.decode())
-    except (ValueError, RecursionError) as error:  # TOMLDecodeError, UnicodeDecodeError
-        raise PresetError(f"{path}: isn't a TOML file ({error})") from error
+    fields: dict[str, Any] = backend.load().read_preset_fields(path)
+    return fields
 
 
 # --- Writing ------------------------------------------------------------------------------------
@@ -223,12 +232,12 @@ def write_preset(
 
     folder = Path(folder)
     require_replaceable(folder, also=files or ())
-    fields = preset.model_dump(exclude_none=True) if isinstance(preset, Preset) else preset
+    fields = preset.to_fields() if isinstance(preset, Preset) else preset
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
-            new, old = temporary / "new", temporary / "old"
+            new = temporary / "new"
             new.mkdir()
             (new / TOML_NAME).write_text(_to_toml(fields), encoding="utf-8")
             save_file({k: np.ascontiguousarray(v) for k, v in weights.items()}, new / WEIGHTS_NAME)
@@ -239,9 +248,7 @@ def write_preset(
                 else:
                     shutil.copyfile(content, new / name)
             load_preset(new)
-            if folder.exists():
-                os.replace(folder, old)
-            os.replace(new, folder)
+            _put_in_place(new, folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
@@ -249,8 +256,26 @@ def write_preset(
     return load_preset(folder)
 
 
+def _put_in_place(new: Path, folder: Path) -> None:
+    """Give a folder its final name, so that a crash at any time leaves one that is whole.
+
+    A preset of that name is exchanged with it in one step, and deleted with the temporary folder.
+    Where the system cannot do that, it waits under a name by which `find_preset` recovers it.
+    """
+    flush_to_disk(new)
+    replaced = folder.with_name(_REPLACED.format(folder.name))
+    if not folder.exists():
+        os.rename(new, folder)
+    elif not exchange(new, folder):
+        shutil.rmtree(replaced, ignore_errors=True)
+        os.rename(folder, replaced)
+        os.rename(new, folder)
+    flush_to_disk(folder.parent, within=False)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
 def require_replaceable(folder: Path, also: Iterable[str] = ()) -> None:
-    """Find out whether a preset may be written there: no other thing is lost.
+    """Require that writing a preset there loses nothing but a preset.
 
     Parameters
     ----------
@@ -263,6 +288,7 @@ def require_replaceable(folder: Path, also: Iterable[str] = ()) -> None:
     PresetError
         If the folder is a file, or holds something that is no preset's.
     """
+    _recover(folder)
     if not folder.exists():
         return
     if not folder.is_dir():
@@ -298,7 +324,9 @@ def add_measured(folder: str | os.PathLike[str], numbers: Mapping[str, float]) -
     kept = {name: value for name, value in measured.items() if name.startswith(OF_TRAINING)}
     fields["measured"] = {**kept, **numbers}
     check_fields(fields, path)
-    write_whole(path, _to_toml(fields))
+    with written_whole(path) as draft:
+        draft.write_text(_to_toml(fields), encoding="utf-8")
+        flush_to_disk(draft)
 
 
 def _to_toml(fields: Mapping[str, Any]) -> str:

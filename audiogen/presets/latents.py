@@ -11,7 +11,7 @@ from typing import Any
 
 from audiogen.core.atomic_write import write_whole
 from audiogen.errors import ParameterError, PresetError
-from audiogen.presets.schema import GansynthPreset, Preset
+from audiogen.presets.description import GansynthPreset, Preset
 
 SUFFIX = ".json"  # no timbre's name has a dot
 LARGEST_BYTES = 1 << 20  # 4096 numbers have a tenth of it

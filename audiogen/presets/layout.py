@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from audiogen.presets.schema import GansynthPreset
+from audiogen.presets.description import GansynthPreset
 
 # Room for a name under its dot, in parts of the map's width and height.
 DOT_WIDTH, DOT_HEIGHT = 0.24, 0.115

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from audiogen.core.names import suggest
 from audiogen.errors import ParameterError, PresetError
+from audiogen.presets.description import TOML_NAME, GansynthPreset, Preset
 from audiogen.presets.folders import default_preset, find_preset, find_presets, load_preset
 from audiogen.presets.latents import is_latent_file, read_latent
-from audiogen.presets.schema import TOML_NAME, GansynthPreset, Preset, suggest
 
 
 def split_spec(spec: str) -> tuple[str, str | None]:
@@ -124,7 +125,7 @@ def assign_programs(
         if not owners:
             names = [name for preset in presets for name in preset.timbre_names]
             missing = next((name for name in needed if name not in names), timbre)
-            raise PresetError(f"timbre {missing!r} isn't known" + suggest(missing, names))
+            raise PresetError(f"timbre {missing!r} not found" + suggest(missing, names))
         spec = f"{_spec_name(owners[0])}:{timbre}"
         return {**dict.fromkeys(programs, spec), None: spec}
     spec_names = {preset.folder: _spec_name(preset) for preset in presets}

@@ -1,1 +1,1 @@
-"""The door for a browser: a server on this computer, and the page that it gives out."""
+"""The interface for a browser: a server on this computer, and the page that it serves."""

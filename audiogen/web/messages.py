@@ -1,4 +1,4 @@
-"""What a page may say to the server: each message checked, in one table."""
+"""Messages from a page to the server: one table of types and fields, and their checks."""
 
 from __future__ import annotations
 
@@ -8,47 +8,68 @@ from typing import Any
 
 from audiogen.errors import ParameterError
 
-LONGEST_MESSAGE = 4096  # characters
+MAX_CHARACTERS = 4096  # of a text message
+MAX_MIDI_BYTES = 512  # of one `midi` message
+MAX_NAME = 200  # characters
 LEAD_MS = (20.0, 2000.0)
 
+Check = Callable[[str, Any], Any]
 
-def _number(low: float, high: float) -> Callable[[str, Any], float]:
+
+def _number(low: float, high: float) -> Check:
     def check(name: str, value: Any) -> float:
-        fine = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not fine or not low <= value <= high:  # nor is NaN
-            raise ParameterError(f"{name}={value!r}; give a number from {low:g} to {high:g}")
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not is_number or not low <= value <= high:  # NaN fails both comparisons
+            raise ParameterError(f"{name}={value!r} must be a number from {low:g} to {high:g}")
         return float(value)
 
     return check
 
 
 def _name(name: str, value: Any) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= 200:
-        raise ParameterError(f"{name}={value!r}; give a name")
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME:
+        raise ParameterError(f"{name}={value!r} must be a name of 1 to {MAX_NAME} characters")
     return value
 
 
-def _value(name: str, value: Any) -> float | str:
-    return _name(name, value) if isinstance(value, str) else _number(-1e6, 1e6)(name, value)
+def _timbre(name: str, value: Any) -> str:
+    """A name, a mix or a random timbre; a page must not make the server read files."""
+    if ".json" in _name(name, value).lower():
+        raise ParameterError(f"{name}={value!r} must be a timbre, a mix or random:SEED, not a file")
+    return str(value)
 
 
-def _maybe(check: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
+def _parameter_value(name: str, value: Any) -> float | str:
+    return _timbre(name, value) if isinstance(value, str) else _number(-1e6, 1e6)(name, value)
+
+
+def _midi_bytes(name: str, value: Any) -> list[int]:
+    is_list = isinstance(value, list) and 0 < len(value) <= MAX_MIDI_BYTES
+    if not is_list or not all(type(byte) is int and 0 <= byte <= 255 for byte in value):
+        raise ParameterError(
+            f"{name} must be a list of 1 to {MAX_MIDI_BYTES} whole numbers from 0 to 255"
+        )
+    return list(value)
+
+
+def _optional(check: Check) -> Check:
     return lambda name, value: None if value is None else check(name, value)
 
 
 _PITCH = _number(0.0, 127.0)
 
-# Events wait for the next block and are kept in the log.
-EVENTS: Mapping[str, Mapping[str, Callable[[str, Any], Any]]] = {
-    "note_on": {"pitch": _PITCH, "velocity": _number(1e-3, 1.0), "timbre": _maybe(_name)},
+# Events take effect at the beginning of the next block and are kept in the log.
+EVENTS: Mapping[str, Mapping[str, Check]] = {
+    "note_on": {"pitch": _PITCH, "velocity": _number(1e-3, 1.0), "timbre": _optional(_timbre)},
     "note_off": {"pitch": _PITCH},
-    "set": {"parameter": _name, "value": _value},
     "all_off": {},
-    "play": {},
-    "stop": {},
+    "set": {"parameter": _name, "value": _parameter_value},
+    "timbre": {"timbre": _timbre},
+    "midi": {"data": _midi_bytes},
+    "stop_file": {},
 }
-# All else is about the stream.
-REQUESTS: Mapping[str, Mapping[str, Callable[[str, Any], Any]]] = {
+# Requests concern the stream as a whole.
+REQUESTS: Mapping[str, Mapping[str, Check]] = {
     "start": {"lead_ms": _number(*LEAD_MS)},
     "played": {"position": _number(0, 2**53)},
     "preset": {"preset": _name},
@@ -58,7 +79,7 @@ _ALL = {**EVENTS, **REQUESTS}
 
 
 def read_message(text: str) -> dict[str, Any]:
-    """Read and check one message.
+    """Read and check one text message.
 
     Parameters
     ----------
@@ -68,32 +89,33 @@ def read_message(text: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``type`` and its fields; what may be left out is None.
+        ``type`` and its fields; an optional field that is missing is None.
 
     Raises
     ------
     ParameterError
+        If the message is too long, is not JSON, or has a wrong type, field or value.
 
     Examples
     --------
     >>> read_message('{"type": "note_off", "pitch": 60}')
     {'type': 'note_off', 'pitch': 60.0}
     """
-    if len(text) > LONGEST_MESSAGE:
+    if len(text) > MAX_CHARACTERS:
         raise ParameterError(
-            f"a message has {len(text)} characters; up to {LONGEST_MESSAGE} are read"
+            f"the message has {len(text)} characters; it must have at most {MAX_CHARACTERS}"
         )
     try:
         message = json.loads(text)
     except (ValueError, RecursionError):
-        raise ParameterError(f"message {text[:40]!r} isn't JSON") from None
+        raise ParameterError(f"message {text[:40]!r} must be JSON") from None
     kind = message.get("type") if isinstance(message, dict) else None
     if not isinstance(kind, str) or kind not in _ALL:
-        raise ParameterError(f"type={kind!r} isn't known; give one of {', '.join(_ALL)}")
+        raise ParameterError(f"type={kind!r} must be one of {', '.join(_ALL)}")
     fields = _ALL[kind]
     unknown = set(message) - set(fields) - {"type"}
     if unknown:
-        raise ParameterError(f"{kind} has no field {sorted(unknown)[0]!r}")
+        raise ParameterError(f"field {sorted(unknown)[0]!r} is not supported by {kind}")
     return {"type": kind} | {
         name: check(f"{kind}.{name}", message.get(name)) for name, check in fields.items()
     }

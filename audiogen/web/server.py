@@ -1,4 +1,4 @@
-"""The local server: who may come in, the page's files, presets and pictures, and the socket."""
+"""The local server: access control, the page's files, presets and pictures, and the socket."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
+import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, QueryParams
@@ -21,20 +22,21 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from audiogen.engine import Synth
 from audiogen.errors import AudiogenError, DeviceError, ParameterError, PresetError
-from audiogen.presets import load_preset
-from audiogen.web import pad
+from audiogen.presets import Preset, load_preset
+from audiogen.web import timbre_map
 from audiogen.web.messages import read_message
-from audiogen.web.session import BLOCK, Session
-from audiogen.web.shelf import Shelf
-from audiogen.web.sources import Source, open_source
+from audiogen.web.preset_list import PresetList
+from audiogen.web.score import MAX_FILE_BYTES
+from audiogen.web.session import BLOCK, POLYPHONY, Session
 
 STATIC = Path(__file__).parent / "static"
 COOKIE = "audiogen_token"
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 POLICY_REFUSED, TRY_LATER = 1008, 1013  # close codes of RFC 6455
 HEADERS = {
-    # Nothing comes from elsewhere, nothing goes elsewhere.
+    # The page loads nothing from elsewhere and sends nothing elsewhere.
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; "
     "media-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'",
@@ -46,12 +48,21 @@ HEADERS = {
 
 
 class Guard:
-    """Lets in only who knows the token, from pages of this server.
+    """Admits only clients that have the token, from pages of this server.
 
-    The token comes in the address (``?token=``) or, once the page has been given out, in a cookie.
-    A browser says in ``Origin`` and ``Sec-Fetch-Site`` whose page is asking; others aren't served,
-    even with the cookie. ``Host`` has to be a name of this server, so that a foreign name that is
-    made to point here doesn't count as one.
+    The token comes in the address (``?token=``) or, once the page has been served, in a cookie. A
+    browser reports in ``Origin`` and ``Sec-Fetch-Site`` which page sends a request; other pages are
+    refused, even with the cookie. ``Host`` must be a name of this server, so that a foreign name
+    that resolves to its address (DNS rebinding) is refused.
+
+    Parameters
+    ----------
+    app : ASGI application
+        Application behind the guard.
+    token : str
+        Secret that admits a client.
+    hosts : set of str, optional
+        Names that ``Host`` may have; any without.
     """
 
     def __init__(self, app: ASGIApp, token: str, hosts: set[str] | None):
@@ -61,19 +72,20 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        sentence = self._complaint(scope)
-        if sentence is None:
+        refusal = self._refusal(scope)
+        if refusal is None:
             await self._app(scope, receive, self._with_headers(scope, send))
         elif scope["type"] == "http":
-            await PlainTextResponse(sentence + "\n", 403)(scope, receive, send)
+            await PlainTextResponse(refusal + "\n", 403)(scope, receive, send)
         else:
-            await WebSocket(scope, receive, send).close(POLICY_REFUSED, sentence)
+            await WebSocket(scope, receive, send).close(POLICY_REFUSED, refusal)
 
-    def _complaint(self, scope: Scope) -> str | None:
+    def _refusal(self, scope: Scope) -> str | None:
+        """Reason to refuse a request; None admits it."""
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if self._hosts is not None and _hostname(host) not in self._hosts:
-            return f"host {host!r} isn't this server; use the address that it printed"
+            return f"host {host!r} isn't a name of this server; use the address that it printed"
         origin = headers.get("origin")
         if origin is not None and origin.partition("://")[2] != host:
             return f"pages of {origin} may not use this server"
@@ -106,113 +118,133 @@ class Guard:
 
 
 class Server:
-    """All that is served; the parts of the application are its methods.
+    """The parts of the application, as its methods.
 
     Parameters
     ----------
     preset : str
-        What a client plays first.
+        Name or folder of the preset that a client plays first.
     sample_rate : int, Hz
+        Rate of the sound that is sent.
     max_clients : int
-        Each has its own player; more are refused.
+        Clients that may play at the same time. Each has a synth of its own.
     seed : int
+        Seed of the synths.
     """
 
     def __init__(self, preset: str, sample_rate: int, max_clients: int, seed: int):
-        self._shelf, self._rate = Shelf(preset), sample_rate
+        self._presets, self._rate = PresetList(preset), sample_rate
         self._max_clients, self._seed = max_clients, seed
         self.n_clients = 0
+        self._pictures = timbre_map.TimbrePictures()
+        # One preset is loaded at a time, for all clients, and one picture drawn at a time: more
+        # would take memory and time from the sound.
+        self._loading, self._drawing = anyio.CapacityLimiter(1), anyio.CapacityLimiter(1)
 
     async def page(self, request: Request) -> Response:
+        """The page."""
         return FileResponse(STATIC / "index.html")
 
     async def presets(self, request: Request) -> Response:
-        """All presets that can be read, and what is to be said of them."""
-        return JSONResponse(await run_in_threadpool(self._shelf.describe))
+        """Descriptions of all presets that can be read."""
+        return JSONResponse(await run_in_threadpool(self._presets.describe))
 
     async def preview(self, request: Request) -> Response:
         """A preset's ``preview.flac`` or ``preview.png``."""
-        return FileResponse(self._shelf.preview(**request.path_params))
+        return FileResponse(self._presets.preview(**request.path_params))
 
-    async def places(self, request: Request) -> Response:
-        described = await self._pad(request)
+    async def timbre_map(self, request: Request) -> Response:
+        """Places of a preset's timbres, and the size of their pictures."""
+        preset = self._preset_with_timbres(request)
         return JSONResponse(
             {
-                "places": described["places"].round(4).tolist(),
-                "width": pad.PICTURE_WIDTH,
-                "height": pad.PICTURE_HEIGHT,
+                "places": timbre_map.places(preset).round(4).tolist(),
+                "width": timbre_map.PICTURE_WIDTH,
+                "height": timbre_map.PICTURE_HEIGHT,
             }
         )
 
-    async def pictures(self, request: Request) -> Response:
-        described = await self._pad(request)
-        return Response(described["pictures"].tobytes(), media_type="application/octet-stream")
+    async def picture(self, request: Request) -> Response:
+        """The picture of one timbre: level and hue of each pixel, a byte each."""
+        preset = self._preset_with_timbres(request)
+        picture = await anyio.to_thread.run_sync(
+            self._pictures.picture, preset, request.path_params["index"], limiter=self._drawing
+        )
+        return Response(picture.tobytes(), media_type="application/octet-stream")
 
-    async def _pad(self, request: Request) -> dict[str, Any]:
-        preset = load_preset(self._shelf.find(request.path_params["name"]))
-        if not preset.plays_notes:
-            raise PresetError(f"preset {preset.name!r} plays no notes and has no pad")
-        return await run_in_threadpool(pad.describe, preset)
+    def _preset_with_timbres(self, request: Request) -> Preset:
+        preset = load_preset(self._presets.find(request.path_params["name"]))
+        if not preset.plays_notes or not preset.timbres:
+            raise PresetError(f"a timbre map is not supported by preset {preset.name!r}")
+        return preset
 
     async def socket(self, socket: WebSocket) -> None:
-        """One client, from its first message to its last."""
+        """Serve one client, from its first message to its last."""
         await socket.accept()
         if self.n_clients >= self._max_clients:
+            clients = (
+                "1 client is" if self._max_clients == 1 else f"{self._max_clients} clients are"
+            )
             await _refuse(
                 socket,
-                f"{self._max_clients} clients are playing, which is the limit; close one, or start "
-                "the server with a larger --max-clients",
+                f"{clients} playing, which is the limit; close one, or start the server with a"
+                " larger --max-clients",
             )
             return
         self.n_clients += 1
         try:
-
-            def open_named(name: str) -> Source:
-                return open_source(self._shelf.find(name), self._rate, BLOCK, self._seed)
-
             try:
-                source = await run_in_threadpool(open_named, self._shelf.first)
+                synth = await self._open_synth(self._presets.first)
             except AudiogenError as error:
                 await _refuse(socket, str(error))
                 return
-            session = Session(
-                source, open_named, self._rate, self._seed, socket.send_json, socket.send_bytes
-            )
-            await _converse(socket, session, {"type": "hello", "sample_rate": self._rate})
+            session = Session(synth, self._open_synth, socket.send_json, socket.send_bytes)
+            await self._serve(socket, session)
         finally:
             self.n_clients -= 1
 
+    async def _open_synth(self, name: str) -> Synth:
+        def load() -> Synth:
+            synth = Synth(
+                self._presets.find(name),
+                self._rate,
+                self._seed,
+                polyphony=POLYPHONY,
+                max_block=BLOCK,
+            )
+            assert synth.latency >= 0  # builds the engine here, not in the thread of the sound
+            return synth
 
-async def _refuse(socket: WebSocket, sentence: str) -> None:
-    await socket.send_json({"type": "refused", "sentence": sentence})
-    await socket.close(TRY_LATER)
+        return await anyio.to_thread.run_sync(load, limiter=self._loading)
 
+    async def _serve(self, socket: WebSocket, session: Session) -> None:
+        """Greet, then stream, report, load presets and listen until the client goes."""
+        try:
+            await socket.send_json({"type": "hello", "sample_rate": self._rate})
+            await socket.send_json(session.greeting)
+            async with anyio.create_task_group() as group:
 
-async def _converse(socket: WebSocket, session: Session, hello: dict[str, Any]) -> None:
-    """Greet, then stream, report and listen until the client goes."""
-    try:
-        await socket.send_json(hello)
-        await socket.send_json(session.greeting)
-        async with anyio.create_task_group() as group:
+                async def run(work: Callable[[], Awaitable[None]]) -> None:
+                    try:
+                        await work()
+                    except WebSocketDisconnect:
+                        group.cancel_scope.cancel()
+                    except RuntimeError as error:
+                        # The socket was closed, after a message that was too long or because the
+                        # server stops, and this task does not know it yet.
+                        if "close" not in str(error):
+                            raise
+                        group.cancel_scope.cancel()
 
-            async def run(work: Callable[[], Awaitable[None]]) -> None:
-                try:
-                    await work()
-                except WebSocketDisconnect:
-                    group.cancel_scope.cancel()
-                except RuntimeError as error:
-                    # The server has closed, of too long a message, and this doesn't know it yet.
-                    if "websocket.close" not in str(error):
-                        raise
-                    group.cancel_scope.cancel()
-
-            group.start_soon(run, session.stream)
-            group.start_soon(run, session.report)
-            group.start_soon(run, lambda: _listen(socket, session))
-    except WebSocketDisconnect:
-        pass
-    finally:
-        session.close()
+                group.start_soon(run, session.stream)
+                group.start_soon(run, session.report)
+                group.start_soon(run, session.load_presets)
+                group.start_soon(run, session.load_files)
+                group.start_soon(run, lambda: _listen(socket, session))
+        except WebSocketDisconnect:
+            pass
+        finally:
+            session.close()
 
 
 async def _listen(socket: WebSocket, session: Session) -> None:
@@ -221,12 +253,17 @@ async def _listen(socket: WebSocket, session: Session) -> None:
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", 1005))
         try:
-            text = message.get("text")
-            if text is None:
-                raise ParameterError("a message is of bytes; text is wanted, of JSON")
-            await session.handle(read_message(text))
+            if message.get("text") is not None:
+                await session.handle(read_message(message["text"]))
+            else:
+                session.receive_file(message["bytes"])
         except AudiogenError as error:
-            await socket.send_json({"type": "error", "sentence": str(error)})
+            await socket.send_json({"type": "error", "message": str(error)})
+
+
+async def _refuse(socket: WebSocket, reason: str) -> None:
+    await socket.send_json({"type": "refused", "message": reason})
+    await socket.close(TRY_LATER)
 
 
 def make_app(
@@ -238,48 +275,70 @@ def make_app(
     seed: int = 0,
     hosts: set[str] | None = None,
 ) -> ASGIApp:
-    """The whole as an ASGI application.
+    """Make the whole ASGI application.
 
     Parameters
     ----------
     preset : str
-        Name or folder of what a client plays first.
+        Name or folder of the preset that a client plays first.
     token : str
-        What has to be known to come in.
+        Secret that admits a client.
     sample_rate : int, Hz
-        Of the sound that is sent.
+        Rate of the sound that is sent.
     max_clients : int
+        Clients that may play at the same time.
     seed : int
+        Seed of the synths: the same seed and events give the same samples.
     hosts : set of str, optional
-        Names by which the server may be called; any without.
+        Names that the header ``Host`` may have; any without.
+
+    Returns
+    -------
+    ASGI application
+
+    Raises
+    ------
+    PresetError
+        If the preset cannot be read.
     """
     server = Server(preset, sample_rate, max_clients, seed)
-    # Not every system knows what a module is, and browsers insist.
+    # Not every system knows the type of a module, and browsers insist on it.
     mimetypes.add_type("text/javascript", ".js")
     routes = [
         Route("/", server.page),
         Route("/presets", server.presets),
-        Route("/presets/{name}/pad", server.places),
-        Route("/presets/{name}/pictures", server.pictures),
+        Route("/presets/{name}/map", server.timbre_map),
+        Route("/presets/{name}/pictures/{index:int}", server.picture),
         Route("/presets/{name}/{file}", server.preview),
         WebSocketRoute("/socket", server.socket),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
-    app = Starlette(routes=routes, exception_handlers={AudiogenError: _say})
+    app = Starlette(routes=routes, exception_handlers={AudiogenError: _error_response})
     return Guard(app, token, hosts)
 
 
-async def _say(request: Request, error: Exception) -> Response:
+async def _error_response(request: Request, error: Exception) -> Response:
     return PlainTextResponse(f"{error}\n", 404 if isinstance(error, PresetError) else 400)
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket to listen on.
+    """Open a socket to listen on.
+
+    Parameters
+    ----------
+    host : str
+        Address or name of this computer; 0.0.0.0 is all its addresses.
+    port : int
+        Port; 0 is any free one.
+
+    Returns
+    -------
+    socket
 
     Raises
     ------
     ParameterError
-        If the port is taken, or the host isn't this computer.
+        If the port is in use, or the host is not this computer.
     """
     try:
         family, kind, _, _, address = socket.getaddrinfo(
@@ -288,7 +347,7 @@ def bind(host: str, port: int) -> socket.socket:
         bound = socket.socket(family, kind)
     except OSError as error:
         raise ParameterError(
-            f"--host {host} can't be found ({error.strerror}); give an address of this computer"
+            f"--host {host} not found ({error.strerror}); give an address of this computer"
         ) from None
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -297,7 +356,7 @@ def bind(host: str, port: int) -> socket.socket:
     except PermissionError:
         bound.close()
         raise ParameterError(
-            f"--port {port} may not be used without more rights; give one above 1023"
+            f"--port {port} must be above 1023, unless you have administrator rights"
         ) from None
     except OSError as error:
         bound.close()
@@ -308,14 +367,29 @@ def bind(host: str, port: int) -> socket.socket:
                 f"--port {port} is in use, perhaps by another audiogen; give another, or 0 for any"
             ) from None
         raise ParameterError(
-            f"--host {host} can't be listened on ({error.strerror}); give an address of this "
-            "computer, such as 127.0.0.1 or 0.0.0.0"
+            f"--host {host} must be an address of this computer, such as 127.0.0.1 or 0.0.0.0"
+            f" ({error.strerror})"
         ) from None
     return bound
 
 
 def serve(app: ASGIApp, bound: socket.socket, ready: Callable[[], None]) -> None:
-    """Serve until Ctrl-C; ``ready`` is called when the first client can come."""
+    """Serve until Ctrl-C.
+
+    Parameters
+    ----------
+    app : ASGI application
+        Application to serve.
+    bound : socket
+        Socket to listen on.
+    ready : callable
+        Called when the first client can connect.
+
+    Raises
+    ------
+    DeviceError
+        If the server stops because of the network.
+    """
     import uvicorn
 
     config = uvicorn.Config(
@@ -324,8 +398,8 @@ def serve(app: ASGIApp, bound: socket.socket, ready: Callable[[], None]) -> None
         log_level="warning",
         access_log=False,
         lifespan="off",
-        ws_max_size=1 << 16,
-        ws_per_message_deflate=False,  # sound hardly shrinks, and it takes time
+        ws_max_size=MAX_FILE_BYTES + (1 << 16),  # so that a larger file gets an answer, mostly
+        ws_per_message_deflate=False,  # sound hardly compresses, and it takes time
         timeout_graceful_shutdown=1,
     )
 
@@ -344,12 +418,12 @@ def serve(app: ASGIApp, bound: socket.socket, ready: Callable[[], None]) -> None
 def _hostname(host: str) -> str:
     try:
         return urlsplit(f"//{host}").hostname or ""
-    except ValueError:  # a bracket that isn't closed
+    except ValueError:  # a bracket without its partner
         return ""
 
 
 def _cookie_name(host: str) -> str:
-    """One for each port: browsers give the cookies of a host to all of its ports."""
+    """Name of the cookie of a port: browsers send the cookies of a host to all its ports."""
     try:
         port = urlsplit(f"//{host}").port
     except ValueError:

@@ -1,82 +1,159 @@
-"""One client: its own player, events in, blocks of sound out at the pace at which it plays them."""
+"""One client: its synth, events in, and blocks of sound out at the pace at which it plays them."""
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import struct
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from audiogen.engine import Synth
 from audiogen.errors import AudiogenError, ParameterError
-from audiogen.presets import Preset, timbre_of_program
 from audiogen.web.messages import EVENTS
-from audiogen.web.sources import VOICES, Source
+from audiogen.web.score import TimedMessage, read_file, timed_messages
 
 BLOCK = 256  # samples
-MOST_AT_ONCE = 64  # blocks in a message
-MOST_WAITING = 4096  # events before one block
-MOST_ENDING = 2  # presets that ring out at a time
-LOG_LENGTH = 100_000  # events that are remembered; above it the log begins later
+POLYPHONY = 16
+MAX_BLOCKS = 64  # in one message
+MAX_WAITING = 4096  # events before one block
+MAX_ENDING = 2  # former presets that ring out at the same time
+LOG_LENGTH = 100_000  # events that are kept; older ones are dropped
 STATUS_S = 0.25
 HEADER = struct.Struct("<Q")  # a block of sound begins with its position, samples
 
-SendText = Callable[[dict[str, Any]], Awaitable[None]]
+# The timbre map of the page sets them, for each preset anew; all others outlast a change of preset.
+OF_THE_MAP = ("morph", "morph_timbre")
+
+Message = dict[str, Any]
+SendText = Callable[[Message], Awaitable[None]]
 SendBytes = Callable[[bytes], Awaitable[None]]
+OpenSynth = Callable[[str], Awaitable[Synth]]
 
 
-class Session:
-    """What one client hears.
-
-    Sound flows from `start` on: never more of it than ``lead_ms`` beyond what the client says it
-    has played. Each event is heard from the next block on, and the log holds the sample where that
-    block begins, so that the same events can be rendered again.
+def apply_event(synth: Synth, event: Mapping[str, Any]) -> None:
+    """Do what an event of the log says, at the beginning of the synth's next block.
 
     Parameters
     ----------
-    source : Source
-        What plays first.
-    open_source : callable
-        Gives what plays a preset of that name, or raises a PresetError.
-    sample_rate : int, Hz
-    seed : int
-    send, send_sound : coroutine functions
-        Get a message, or a block: its position, then its frames as interleaved float32.
+    synth : Synth
+        Synth that plays.
+    event : mapping
+        An event as `messages.read_message` returns it.
+
+    Raises
+    ------
+    AudiogenError
+        If the synth cannot do it.
+    """
+    kind = event["type"]
+    if kind == "note_on":
+        synth.note_on(event["pitch"], event["velocity"], event["timbre"])
+    elif kind == "note_off":
+        synth.note_off(event["pitch"])
+    elif kind == "set":
+        synth.set(event["parameter"], event["value"])
+    elif kind == "timbre":
+        synth.timbre = event["timbre"]
+    elif kind == "midi":
+        synth.midi(bytes(event["data"]))
+    else:
+        synth.all_off()
+
+
+def describe(synth: Synth) -> Message:
+    """Description of a preset that the page needs to play it.
+
+    Parameters
+    ----------
+    synth : Synth
+        Synth that plays the preset.
+
+    Returns
+    -------
+    dict
+        The fields of the message ``preset``, except ``type`` and ``at``.
+    """
+    preset = synth.preset
+    return {
+        "preset": preset.folder.name,
+        "description": preset.description,
+        "plays_notes": preset.plays_notes,
+        "pitch_range": preset.pitch_range,
+        "timbres": [{"name": t.name, "family": t.family} for t in preset.timbres],
+        "default_timbre": preset.default_timbre,
+        "has_latents": preset.kind == "gansynth",
+        "parameters": [
+            {
+                **dataclasses.asdict(parameter),
+                "initial": synth.initial(parameter.name),
+                "value": synth.get(parameter.name),
+            }
+            for parameter in synth.parameters
+        ],
+    }
+
+
+class Session:
+    """The sound of one client.
+
+    Sound flows after `start`: never more of it than ``lead_ms`` beyond what the client reports to
+    have played. An event takes effect at the beginning of the next block, and the log holds the
+    position of that block, so that the same events can be rendered again.
+
+    Parameters
+    ----------
+    synth : Synth
+        Plays the first preset.
+    open_synth : coroutine function
+        Returns a synth for the name of a preset, or raises an AudiogenError.
+    send : coroutine function
+        Sends a message to the client.
+    send_sound : coroutine function
+        Sends blocks: their position, then frames of interleaved float32.
     """
 
     def __init__(
-        self,
-        source: Source,
-        open_source: Callable[[str], Source],
-        sample_rate: int,
-        seed: int,
-        send: SendText,
-        send_sound: SendBytes,
-    ):
-        self.sample_rate = sample_rate
+        self, synth: Synth, open_synth: OpenSynth, send: SendText, send_sound: SendBytes
+    ) -> None:
+        self.sample_rate = synth.sample_rate
         self.position = 0  # samples made
-        self._open_source, self._seed = open_source, seed
+        self._open_synth = open_synth
         self._send, self._send_sound = send, send_sound
-        self._waiting: deque[dict[str, Any]] = deque()
-        self._next: Source | None = None
-        self._ending: list[Source] = []
-        self._loading: asyncio.Task[None] | None = None
-        self._log: deque[dict[str, Any]] = deque(maxlen=LOG_LENGTH)
+        self._waiting: deque[Message] = deque()
+        self._next: Synth | None = None
+        self._ending: list[Synth] = []
+        self._wanted: str | None = None  # preset that was chosen last and is not loaded yet
+        self._preset_chosen = asyncio.Event()
+        self._wanted_file: bytes | None = None
+        self._file_came = asyncio.Event()
+        self._values: dict[str, float] = {}  # of parameters that were set
+        self._changed: Message = {}  # by MIDI, and not reported yet
+        self._next_file: list[TimedMessage] | None = None
+        self._file: deque[TimedMessage] = deque()
+        self._file_start = 0  # position
+        self._log: deque[Message] = deque(maxlen=LOG_LENGTH)
         self._n_logged = 0
         self._played, self._lead = 0, 0
         self._go_on = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "audiogen-web")
         self._busy_s, self._busy_since = 0.0, 0
-        self._source = source
-        self.greeting = self._begin(source)
+        self._synth = synth
+        self.greeting = self._begin(synth)
 
-    async def handle(self, message: dict[str, Any]) -> None:
-        """Take one checked message (`messages.read_message`).
+    async def handle(self, message: Message) -> None:
+        """Handle one checked message.
+
+        Parameters
+        ----------
+        message : dict
+            A message as `messages.read_message` returns it.
 
         Raises
         ------
@@ -85,10 +162,10 @@ class Session:
         """
         kind = message["type"]
         if kind in EVENTS:
-            if len(self._waiting) >= MOST_WAITING:
+            if len(self._waiting) >= MAX_WAITING:
                 raise ParameterError(
-                    f"{MOST_WAITING} events wait for sound to flow, and no more can; say 'start', "
-                    "and 'played' now and then"
+                    f"{MAX_WAITING} events wait for sound to flow, which is the limit; send"
+                    " 'start', and 'played' regularly"
                 )
             self._waiting.append(message)
         elif kind == "played":
@@ -98,25 +175,72 @@ class Session:
             self._lead = max(BLOCK, round(message["lead_ms"] / 1000 * self.sample_rate))
             self._pace()
         elif kind == "log":
-            loop = asyncio.get_running_loop()  # only the thread touches the log
+            loop = asyncio.get_running_loop()  # the log belongs to the session's thread
             await self._send(await loop.run_in_executor(self._thread, self._read_log))
         elif kind == "preset":
-            if self._loading is not None:
-                self._loading.cancel()
-            self._loading = asyncio.create_task(self._change_preset(message["preset"]))
+            self._wanted = message["preset"]
+            self._preset_chosen.set()
 
-    async def _change_preset(self, name: str) -> None:
-        """Load a preset while the old one sounds; then it takes over."""
-        try:
-            source = await asyncio.to_thread(self._open_source, name)
-        except AudiogenError as error:
-            await self._send({"type": "error", "sentence": str(error)})
-            return
-        if self._lead:
-            self._next = source
-        else:  # no sound flows yet, and what was said was said to the old one
-            self._waiting.clear()
-            await self._send(self._take_over(source))
+    def receive_file(self, data: bytes) -> None:
+        """Take a MIDI file, which `load_files` reads and plays.
+
+        Parameters
+        ----------
+        data : bytes
+            The whole file.
+        """
+        self._wanted_file = data
+        self._file_came.set()
+
+    async def load_presets(self) -> None:
+        """Load presets that the client chooses, until cancelled.
+
+        One at a time: of those that are chosen while another loads, the last is loaded.
+        """
+        while True:
+            await self._preset_chosen.wait()
+            self._preset_chosen.clear()
+            name, self._wanted = self._wanted, None
+            assert name is not None
+            try:
+                synth = await self._open_synth(name)
+            except (AudiogenError, OSError) as error:
+                if self._wanted is None:
+                    await self._send({"type": "error", "message": str(error), "preset": name})
+                continue
+            if self._wanted is not None:
+                continue  # the client has chosen another preset meanwhile
+            if self._lead:
+                self._next = synth
+            else:
+                await self._send(self._replace_silent(synth))
+
+    async def load_files(self) -> None:
+        """Read MIDI files that the client sends and play each instead of the last, until cancelled.
+
+        One at a time: of those that come while another is read, the last is read.
+        """
+        while True:
+            await self._file_came.wait()
+            self._file_came.clear()
+            assert self._wanted_file is not None
+            data, self._wanted_file = self._wanted_file, None
+            try:
+                score, n_drums = await asyncio.to_thread(read_file, data)
+                synth = self._next or self._synth
+                if not synth.plays_notes:
+                    raise ParameterError(
+                        f"a MIDI file is not supported by preset {synth.name!r}, which is"
+                        " unconditional; choose a preset that plays notes"
+                    )
+            except AudiogenError as error:
+                await self._send({"type": "error", "message": str(error)})
+                continue
+            self._next_file = timed_messages(score, self.sample_rate)
+            seconds = round(score.duration_s, 3)
+            await self._send(
+                {"type": "file", "notes": len(score), "drums": n_drums, "seconds": seconds}
+            )
 
     async def stream(self) -> None:
         """Make sound and send it, until cancelled."""
@@ -125,7 +249,7 @@ class Session:
             await self._go_on.wait()
             position = self.position
             wanted = self._lead - (position - self._played)
-            n_blocks = min(max(1, -(-wanted // BLOCK)), MOST_AT_ONCE)
+            n_blocks = min(max(1, -(-wanted // BLOCK)), MAX_BLOCKS)
             sound, news = await loop.run_in_executor(self._thread, self._make_blocks, n_blocks)
             self._pace()
             await self._send_sound(HEADER.pack(position) + sound)
@@ -133,26 +257,24 @@ class Session:
                 await self._send(message)
 
     async def report(self) -> None:
-        """Say how things stand, a few times a second, until cancelled."""
+        """Send the status regularly, until cancelled."""
         while True:
             await asyncio.sleep(STATUS_S)
             made_s = (self.position - self._busy_since) / self.sample_rate
             load = self._busy_s / made_s if made_s else 0.0
             self._busy_s, self._busy_since = 0.0, self.position
-            source = self._source
+            synth = self._synth
             await self._send(
                 {
                     "type": "status",
-                    "voices": source.n_sounding,
-                    "latency": source.latency,
+                    "voices": synth.n_sounding,
+                    "latency": synth.latency,
                     "load": round(load, 4),
                 }
             )
 
     def close(self) -> None:
-        """Let the thread go."""
-        if self._loading is not None:
-            self._loading.cancel()
+        """Stop the session's thread."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _pace(self) -> None:
@@ -161,59 +283,131 @@ class Session:
         else:
             self._go_on.clear()
 
-    def _make_blocks(self, n: int) -> tuple[bytes, list[dict[str, Any]]]:
-        """In the session's thread: the next blocks, and what there is to say."""
+    # --- In the session's thread ----------------------------------------------------------------
+
+    def _make_blocks(self, n: int) -> tuple[bytes, list[Message]]:
+        """Make the next blocks; return them and the messages for the client."""
         began = time.perf_counter()
-        news: list[dict[str, Any]] = []
+        news: list[Message] = []
         sound = b"".join(self._make_block(news).tobytes() for _ in range(n))
         self._busy_s += time.perf_counter() - began
         return sound, news
 
-    def _make_block(self, news: list[dict[str, Any]]) -> NDArray[np.float32]:
+    def _make_block(self, news: list[Message]) -> NDArray[np.float32]:
         for _ in range(len(self._waiting)):
-            event = self._waiting.popleft()
-            try:
-                self._source.apply(event)
-            except AudiogenError as error:
-                news.append({"type": "error", "sentence": str(error)})
-            else:
-                self._remember(event)
+            self._take(self._waiting.popleft(), news)
         if self._next is not None:
-            news.append(self._take_over(self._next))
-        samples = self._source.process(BLOCK)
-        for source in list(self._ending):
-            rest = source.process(BLOCK)
-            samples = samples + rest
-            if not source.n_sounding and not rest.any():
-                self._ending.remove(source)
-        self.position += BLOCK
+            self._take_over(self._next, news)
+        if self._next_file is not None:
+            self._start_file(self._next_file, news)
+        parts = []
+        end = self.position + BLOCK
+        while self.position < end:
+            n = min(end, self._play_file(news)) - self.position
+            parts.append(self._process(n))
+            self.position += n
+        if self._changed:
+            news.append({"type": "changed", "values": self._changed})
+            self._changed = {}
+        return np.concatenate(parts)
+
+    def _take(self, event: Message, news: list[Message]) -> None:
+        """Apply an event and log it, or say why it cannot be applied."""
+        kind = event["type"]
+        if kind == "stop_file":
+            if not self._file:
+                return
+            self._file.clear()
+            news.append({"type": "file_end"})
+            event = {"type": "all_off"}
+        before = self._state() if kind == "midi" else {}
+        try:
+            apply_event(self._synth, event)
+        except (AudiogenError, ValueError) as error:  # the engine raises ValueError about latents
+            news.append({"type": "error", "message": str(error)})
+            return
+        if kind == "midi":
+            self._changed |= {k: v for k, v in self._state().items() if v != before[k]}
+            self._values |= {
+                k: v for k, v in self._changed.items() if k not in ("timbre", *OF_THE_MAP)
+            }
+        elif kind == "set" and event["parameter"] not in OF_THE_MAP:
+            self._values[event["parameter"]] = event["value"]
+        self._remember(event)
+
+    def _state(self) -> Message:
+        """Timbre and parameters, which MIDI may change."""
+        synth = self._synth
+        values = {parameter.name: synth.get(parameter.name) for parameter in synth.parameters}
+        return {"timbre": synth.timbre, **values}
+
+    def _start_file(self, messages: list[TimedMessage], news: list[Message]) -> None:
+        if self._file:
+            self._take({"type": "all_off"}, news)
+        self._file, self._next_file = deque(messages), None
+        self._file_start = self.position
+
+    def _play_file(self, news: list[Message]) -> int:
+        """Apply the messages of the MIDI file that are due; return the position of the next."""
+        while self._file and self._file_start + self._file[0][0] <= self.position:
+            _, message = self._file.popleft()
+            self._take({"type": "midi", "data": list(message)}, news)
+            if not self._file:
+                news.append({"type": "file_end"})
+        return self._file_start + self._file[0][0] if self._file else self.position + BLOCK
+
+    def _process(self, n: int) -> NDArray[np.float32]:
+        samples = self._synth.process(n)
+        for synth in list(self._ending):
+            tail = synth.process(n)
+            samples = samples + tail
+            if not synth.n_sounding and not tail.any():
+                self._ending.remove(synth)
         return np.asarray(samples, np.float32)
 
-    def _take_over(self, source: Source) -> dict[str, Any]:
-        """Play something else from here on, while the old rings out; what to say about it."""
-        self._source.apply({"type": "all_off"})
-        self._ending = [*self._ending[1 - MOST_ENDING :], self._source]
-        return self._begin(source)
+    def _take_over(self, synth: Synth, news: list[Message]) -> None:
+        """Play another preset from here on, while the former rings out."""
+        if not synth.plays_notes:
+            self._take({"type": "stop_file"}, news)
+        self._synth.all_off()
+        self._ending = [*self._ending[1 - MAX_ENDING :], self._synth]
+        news.append(self._begin(synth))
 
-    def _begin(self, source: Source) -> dict[str, Any]:
-        self._source, self._next = source, None
+    # --- From either side -----------------------------------------------------------------------
+
+    def _replace_silent(self, synth: Synth) -> Message:
+        """Play another preset before any sound flows; of the waiting events, keep parameters."""
+        news: list[Message] = []
+        for event in self._waiting:
+            if event["type"] == "set":
+                self._take(event, news)
+        self._waiting.clear()
+        return self._begin(synth)
+
+    def _begin(self, synth: Synth) -> Message:
+        self._synth, self._next = synth, None
         self._remember(
             {
                 "type": "preset",
-                "preset": source.preset.folder.name,
+                "preset": synth.preset.folder.name,
                 "sample_rate": self.sample_rate,
-                "seed": self._seed,
-                "voices": VOICES,
+                "seed": synth.seed,
+                "polyphony": synth.polyphony,
                 "block": BLOCK,
             }
         )
-        return {"type": "preset", "at": self.position, **describe(source)}
+        supported = {parameter.name for parameter in synth.parameters}
+        for name, value in self._values.items():
+            if name in supported:
+                synth.set(name, value)
+                self._remember({"type": "set", "parameter": name, "value": value})
+        return {"type": "preset", "at": self.position, **describe(synth)}
 
-    def _remember(self, event: dict[str, Any]) -> None:
+    def _remember(self, event: Message) -> None:
         self._log.append({"at": self.position, **event})
         self._n_logged += 1
 
-    def _read_log(self) -> dict[str, Any]:
+    def _read_log(self) -> Message:
         n_forgotten = self._n_logged - len(self._log)
         return {
             "type": "log",
@@ -221,26 +415,3 @@ class Session:
             "events": list(self._log),
             "forgotten": n_forgotten,
         }
-
-
-def describe(source: Source) -> dict[str, Any]:
-    """What the page has to know of a preset to be played."""
-    preset = source.preset
-    return {
-        "preset": preset.folder.name,
-        "description": preset.description,
-        "plays_notes": preset.plays_notes,
-        "pitch_range": preset.pitch_range,
-        "timbres": [{"name": t.name, "family": t.family} for t in preset.timbres],
-        "default_timbre": preset.default_timbre,
-        "programs": _timbres_of_programs(preset),
-        "parameters": source.parameters,
-    }
-
-
-def _timbres_of_programs(preset: Preset) -> list[int]:
-    """Which timbre each General MIDI program chooses."""
-    if not preset.timbres:
-        return []
-    chosen = (timbre_of_program(program, [preset])[1] for program in range(128))
-    return [preset.timbre_names.index(preset.timbre(name).name) for name in chosen]

@@ -70,12 +70,6 @@ static GeneratorConfig config_from(const py::dict& fields) {
   return config;
 }
 
-static models::Precision precision_from(const std::string& name) {
-  if (name == "float32") return models::Precision::kFloat32;
-  if (name == "bfloat16") return models::Precision::kBFloat16;
-  throw std::invalid_argument("precision='" + name + "' is unknown; use 'float32' or 'bfloat16'");
-}
-
 // Starts a note whose arguments it has checked.
 static void start(FrameStream& stream, const Array& z, float pitch, float velocity,
                   std::uint64_t seed, std::uint32_t noise_stream) {
@@ -174,7 +168,7 @@ void bind_gansynth(py::module_& module) {
                [](const py::dict& config, const py::dict& weights, const std::string& precision) {
                  auto sizes = config_from(config);
                  const auto arrays = audiogen::bindings::arrays_from(weights);
-                 const auto chosen = precision_from(precision);
+                 const auto chosen = audiogen::models::precision_of(precision);
                  py::gil_scoped_release release;
                  return std::make_shared<GeneratorWeights>(std::move(sizes), arrays, chosen);
                }),

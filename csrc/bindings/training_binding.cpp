@@ -1,4 +1,4 @@
-// Python bindings of what training does between torch's products.
+// Python bindings of the gates of recurrent layers in training; torch computes the products.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
@@ -16,12 +16,12 @@ namespace audiogen::bindings::training_binding {
 
 using Floats = py::array_t<float, py::array::c_style>;
 
-// The loop over time of one GRU layer. Arrays are kept, read and written; those of the products are
-// float32, or bfloat16 as int16, which numpy has instead.
+// The loop over time of one GRU layer. The object keeps references to its arrays. Arrays of the
+// products are float32, or bfloat16 as int16, because numpy has no bfloat16.
 class GruLoop {
  public:
-  // x, recurrent [n_steps, batch, 3 dim]; h [n_steps + 1, batch, dim], the first state given;
-  // factors, as h, for the products.
+  // x, recurrent [n_steps, batch, 3 dim]; h [n_steps + 1, batch, dim], whose first state is set;
+  // factors [n_steps + 1, batch, dim], h in the type of the products.
   GruLoop(py::array x, py::array recurrent, Floats h, py::array factors)
       : x_(std::move(x)),
         recurrent_(std::move(recurrent)),
@@ -29,7 +29,8 @@ class GruLoop {
         factors_(std::move(factors)) {
     if (x_.ndim() != 3 || h_.ndim() != 3 || x_.shape(0) + 1 != h_.shape(0) ||
         x_.shape(1) != h_.shape(1) || x_.shape(2) != 3 * h_.shape(2)) {
-      throw std::invalid_argument("x and h don't fit each other");
+      throw std::invalid_argument(
+          "x must be [n_steps, batch, 3 dim] and h [n_steps + 1, batch, dim]");
     }
     n_steps_ = static_cast<std::size_t>(x_.shape(0));
     sizes_.batch = static_cast<std::size_t>(x_.shape(1));
@@ -40,7 +41,7 @@ class GruLoop {
     want(factors_, h_, "factors");
   }
 
-  // The states after step `t`, once its recurrent product is there.
+  // Computes the states after step `t`, whose recurrent product must be set.
   void forward(std::size_t t) {
     want_step(t);
     const std::size_t states = sizes_.batch * sizes_.dim;
@@ -49,15 +50,16 @@ class GruLoop {
                                 mutable_number(factors_, (t + 1) * states)});
   }
 
-  // Gradients at step `t`, last step first: of x and the recurrent product [n_steps, batch, 3 dim];
-  // dh [n_steps, batch, dim] and passed [batch, dim] come, dstate [batch, dim] comes and goes.
+  // Computes the gradients at step `t`, last step first. Inputs: dh [n_steps, batch, dim] and
+  // passed [batch, dim]. Outputs: dx and drecurrent [n_steps, batch, 3 dim]. Updated: dstate
+  // [batch, dim].
   void backward(std::size_t t, const Floats& dh, const py::array& passed, Floats& dstate,
                 py::array& dx, py::array& drecurrent) {
     want_step(t);
     const std::size_t states = sizes_.batch * sizes_.dim;
     if (!has_shape(dstate, {h_.shape(1), h_.shape(2)}) ||
         !has_shape(dh, {x_.shape(0), h_.shape(1), h_.shape(2)})) {
-      throw std::invalid_argument("dh or dstate has another shape than wanted");
+      throw std::invalid_argument("dh or dstate has the wrong shape");
     }
     want(passed, dstate, "passed");
     want(dx, x_, "dx");
@@ -83,18 +85,19 @@ class GruLoop {
   static bool has_shape(const py::array& array, const std::vector<py::ssize_t>& shape) {
     return std::vector<py::ssize_t>(array.shape(), array.shape() + array.ndim()) == shape;
   }
-  // Of the products' type, contiguous, and as large as `like`.
+  // Throws unless the array has the products' type, is contiguous and has the shape of `like`.
   void want(const py::array& array, const py::array& like, const char* name) const {
     const bool fits = sizes_.form == kernels::MatrixForm::kFloat32
                           ? is_float(array)
                           : array.dtype().equal(py::dtype::of<std::int16_t>());
     if (!fits || !(array.flags() & py::array::c_style) ||
         !has_shape(array, {like.shape(), like.shape() + like.ndim()})) {
-      throw std::invalid_argument(std::string(name) + " has another shape or type than wanted");
+      throw std::invalid_argument(std::string(name) + " has the wrong shape or type");
     }
   }
   void want_step(std::size_t t) const {
-    if (t >= n_steps_) throw std::invalid_argument("there is no step " + std::to_string(t));
+    if (t >= n_steps_)
+      throw std::invalid_argument("step t=" + std::to_string(t) + " must be below n_steps");
   }
 
   py::array x_, recurrent_;
@@ -108,7 +111,7 @@ class GruLoop {
 
 void bind_training(py::module_& module) {
   using namespace audiogen::bindings::training_binding;
-  py::class_<GruLoop>(module, "GruLoop", "The loop over time of a GRU layer that is trained.")
+  py::class_<GruLoop>(module, "GruLoop", "The loop over time of a GRU layer in training.")
       .def(py::init<py::array, py::array, Floats, py::array>(), py::arg("x"),
            py::arg("recurrent"), py::arg("h").noconvert(), py::arg("factors"))
       .def("forward", &GruLoop::forward, py::arg("t"))

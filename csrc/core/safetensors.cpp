@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/file.h"
+#include "core/utf8.h"
 
 namespace audiogen::core {
 namespace {
@@ -17,8 +18,11 @@ namespace {
 constexpr std::size_t kLengthBytes = 8;
 constexpr std::size_t kLongestHeader = 100'000'000;  // as the format's own reader allows
 constexpr std::size_t kMostDimensions = 8;
+constexpr std::size_t kMostShown = 80;  // characters of a name in a message
 
 [[noreturn]] void fail(const std::string& what) { throw FormatError(what); }
+
+std::string shown(std::string_view name) { return shortened(name, kMostShown); }
 
 struct Entry {
   std::string dtype;
@@ -37,7 +41,7 @@ class HeaderParser {
       if (name == "__metadata__") {
         object([&](const std::string&) { string(); });
       } else if (!entries.emplace(name, entry(name)).second) {
-        bad("tensor '" + name + "' appears twice");
+        bad("tensor '" + shown(name) + "' appears twice");
       }
     });
     skip_space();
@@ -91,7 +95,7 @@ class HeaderParser {
     constexpr std::string_view kNames = "\"\\/bfnrt", kMeanings = "\"\\/\b\f\n\r\t";
     if (at_ >= text_.size()) bad("a string doesn't end");
     const char c = text_[at_++];
-    if (c == 'u') return utf8(code_point());
+    if (c == 'u') return utf8_of(code_point());
     const std::size_t which = kNames.find(c);
     if (which == std::string_view::npos) bad("an unknown escape in a string");
     return std::string(1, kMeanings[which]);
@@ -118,24 +122,6 @@ class HeaderParser {
     const std::uint32_t second = four_digits();
     if (second < 0xdc00 || second > 0xdfff) bad("half a surrogate pair");
     return 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
-  }
-
-  static std::string utf8(std::uint32_t code) {
-    std::string out;
-    const auto tail = [&](int shift) { out += static_cast<char>(0x80 | ((code >> shift) & 0x3f)); };
-    if (code < 0x80) {
-      out += static_cast<char>(code);
-    } else if (code < 0x800) {
-      out += static_cast<char>(0xc0 | (code >> 6));
-      tail(0);
-    } else if (code < 0x10000) {
-      out += static_cast<char>(0xe0 | (code >> 12));
-      tail(6), tail(0);
-    } else {
-      out += static_cast<char>(0xf0 | (code >> 18));
-      tail(12), tail(6), tail(0);
-    }
-    return out;
   }
 
   std::size_t number() {
@@ -172,15 +158,15 @@ class HeaderParser {
                    : field == "shape"        ? &shape
                    : field == "data_offsets" ? &offsets
                                              : nullptr;
-      if (!seen) bad("tensor '" + name + "' has an unknown field '" + field + "'");
-      if (std::exchange(*seen, true)) bad("tensor '" + name + "' has '" + field + "' twice");
+      if (!seen) bad("tensor '" + shown(name) + "' has an unknown field '" + shown(field) + "'");
+      if (std::exchange(*seen, true)) bad("tensor '" + shown(name) + "' has '" + field + "' twice");
       if (seen == &dtype) e.dtype = string();
       if (seen == &shape) e.shape = numbers();
       if (seen == &offsets) e.offsets = numbers();
     });
     for (const auto& [seen, field] : {std::pair(dtype, "dtype"), std::pair(shape, "shape"),
                                       std::pair(offsets, "data_offsets")}) {
-      if (!seen) bad("tensor '" + name + "' has no '" + field + "'");
+      if (!seen) bad("tensor '" + shown(name) + "' has no '" + field + "'");
     }
     return e;
   }
@@ -256,11 +242,15 @@ SafetensorsView::SafetensorsView(std::span<const std::byte> file) {
   data_ = file.subspan(kLengthBytes + length);
   const std::string_view text(reinterpret_cast<const char*>(header.data()), header.size());
 
+  if (!is_utf8(text)) fail("the header is not UTF-8");
+
   std::vector<std::pair<std::size_t, std::size_t>> covered;
   for (auto& [tensor, entry] : HeaderParser(text).parse()) {
-    const auto bad = [&](const std::string& what) { fail("tensor '" + tensor + "' " + what); };
+    const auto bad = [&](const std::string& what) {
+      fail("tensor '" + shown(tensor) + "' " + what);
+    };
     const std::size_t size = dtype_size(entry.dtype);
-    if (size == 0) bad("has dtype '" + entry.dtype + "', which is not known; use F32");
+    if (size == 0) bad("has dtype '" + shown(entry.dtype) + "', which is not known; use F32");
     if (entry.offsets.size() != 2) bad("has data_offsets that aren't two numbers");
     const std::size_t begin = entry.offsets[0], end = entry.offsets[1];
     if (begin > end || end > data_.size()) {

@@ -1,4 +1,4 @@
-// A note of a generator: frames become samples.
+// A note of a generator: from spectrogram frames to samples.
 #include "engine/frame_voice.h"
 
 #include <algorithm>
@@ -10,17 +10,17 @@
 
 namespace audiogen::engine {
 
-// Bins on each side of a partial's peak that turn with it. A Hann window's main lobe reaches 2.
+// Bins on each side of a peak whose phases are locked to it. A Hann window's main lobe reaches 2.
 static constexpr std::size_t kLobeReach = 4;
 
-// Spreads the partials' phases, as `reference_phase` of representation/harmonic.py explains.
+// Spreads the phases of the partials; see `reference_turns` of representation/harmonic.py.
 static constexpr double kGolden = 0.6180339887498949;
 
-// Semitones that a frame is transposed by before the network is asked anew: a fourth, as between
-// the keys of a sampled instrument.
+// Semitones that a frame is transposed by at most; beyond, the network generates frames at the new
+// pitch. A fourth, a usual distance between the samples of a sampled instrument.
 static constexpr float kTransposeReach = 5.0f;
 
-// Log magnitude of a timbre that has ended while the one that it is morphed with sounds on, nats.
+// Log magnitude of a timbre that has ended while the one it is morphed with still sounds, nats.
 static constexpr float kEnded = -60.0f;
 
 FrameVoice::FrameVoice(const FrameInstrument& instrument)
@@ -56,8 +56,8 @@ void FrameVoice::note_on(const Note& note) noexcept AUDIOGEN_REALTIME {
   frames_.start(note_);
   morphing_ = false;
   started_ = kNone;
-  // The first frames begin before the note: the hop that starts with it is ready when all of the
-  // frames that cover it are.
+  // The first frames begin before the note: the note's first hop is finished when all frames that
+  // cover it have been added.
   for (std::size_t i = 0; i < settings_->spectrogram.n_fft / hop; ++i) add_frame();
 }
 
@@ -94,12 +94,12 @@ static double hz(float pitch) noexcept AUDIOGEN_REALTIME {
   return 440.0 * std::exp2((static_cast<double>(pitch) - 69.0) / 12.0);
 }
 
-// Less its whole turns.
+// A phase in turns, minus its whole turns.
 static float turn(double turns) noexcept AUDIOGEN_REALTIME {
   return static_cast<float>(turns - std::floor(turns + 0.5));
 }
 
-// Number of the harmonic of f0 that is nearest to a frequency.
+// Number of the harmonic of f0 nearest to a frequency.
 static double harmonic_number(double frequency, double f0) noexcept AUDIOGEN_REALTIME {
   return std::max(1.0, std::floor(frequency / f0 + 0.5));
 }
@@ -131,8 +131,8 @@ void FrameVoice::start_phase() noexcept AUDIOGEN_REALTIME {
   }
 }
 
-// How the phases of a harmonic tone at the pitch turn. In double precision: high partials turn
-// hundreds of times a frame.
+// Computes the phase advance per frame of a harmonic tone at the current pitch, in double
+// precision: high partials make hundreds of turns per frame.
 void FrameVoice::make_harmonics() noexcept AUDIOGEN_REALTIME {
   const Spectrogram& spectrogram = settings_->spectrogram;
   const double f0 = hz(pitch_);
@@ -146,10 +146,10 @@ void FrameVoice::make_harmonics() noexcept AUDIOGEN_REALTIME {
   }
 }
 
-// Phases of the next frame when the pitch has moved since the last one. A partial's peak has gone
-// to another bin: its phase at the window's centre of gravity is read where it was, goes on to the
-// next centre at the mean of both frequencies, and is written where it is. (Going on from the
-// windows' beginnings, overlapping frames would cancel each other.)
+// Phases of the next frame when the pitch has changed since the last one, so that a partial's peak
+// has moved to another bin. Its phase at the window's centre of gravity is read at the old bin,
+// advanced to the next centre at the mean of both frequencies, and written at the new bin.
+// (Advanced from the windows' beginnings instead, overlapping frames would cancel each other.)
 void FrameVoice::move_pitch() noexcept AUDIOGEN_REALTIME {
   const Spectrogram& spectrogram = settings_->spectrogram;
   const double before = hz(pitch_), f0 = hz(wanted_pitch_);
@@ -189,18 +189,18 @@ void FrameVoice::turn_phase() noexcept AUDIOGEN_REALTIME {
   if (harmonic) lock_phase();
 }
 
-// All bins of one partial turn together, or it would beat with itself and fade: each bin takes the
-// phase of the nearest peak of the frame, less what the window's centre of gravity makes of the
-// distance. Laroche and Dolson, "Improved Phase Vocoder Time-Scale Modification of Audio", IEEE
-// Trans. Speech and Audio Processing 7(3), 1999, section III-C, with the window's own phase in the
-// place of an analysed one.
+// Locks the phases of all bins of a partial, which would otherwise cancel each other: each bin
+// takes the phase of the frame's nearest peak, minus its distance in bins times the phase slope
+// that the window's centre of gravity causes. Laroche and Dolson, "Improved Phase Vocoder
+// Time-Scale Modification of Audio", IEEE Trans. Speech and Audio Processing 7(3), 1999, section
+// III-C, with the window's own phase in place of an analysed one.
 void FrameVoice::lock_phase() noexcept AUDIOGEN_REALTIME {
   const float per_bin =
       static_cast<float>(centroid(frame_) / static_cast<double>(settings_->spectrogram.n_fft));
   const float* level = log_magnitude_.data();
   const std::size_t n = turns_.size();
-  std::size_t from = 0;  // first bin that no peak has yet
-  std::size_t peak = n;  // the last one found; n for none
+  std::size_t from = 0;  // first bin that is not yet locked to a peak
+  std::size_t peak = n;  // the last peak; n before the first one
   for (std::size_t k = 1; k <= n; ++k) {
     const bool is_peak =
         k < n && level[k] > level[k - 1] && (k + 1 == n || level[k] >= level[k + 1]);
@@ -258,15 +258,15 @@ void FrameVoice::next_frame() noexcept AUDIOGEN_REALTIME {
   if (wanted_pitch_ != network_pitch_) transpose();
 }
 
-// Log magnitude and frequency between two timbres: there, and not between samples, a tone half way
-// between two is one tone.
+// Interpolates log magnitude and frequency between two timbres. Interpolated there instead of
+// between samples, a tone halfway between two is one tone.
 void FrameVoice::mix_timbres() noexcept AUDIOGEN_REALTIME {
   const bool first = !frames_.finished(), second = morphing_ && !other_.finished();
   if (first) frames_.next(log_magnitude_.data(), frequency_.data());
   if (!second && !(morphing_ && first)) return;
   if (second) other_.next(other_log_magnitude_.data(), other_frequency_.data());
   for (std::size_t k = 0; k < log_magnitude_.size(); ++k) {
-    // One that has ended is silent, and has no frequency of its own.
+    // A timbre that has ended is silent and has no frequency.
     const float from = first ? log_magnitude_[k] : kEnded;
     const float to = second ? other_log_magnitude_[k] : kEnded;
     log_magnitude_[k] = from + morph_ * (to - from);
@@ -276,10 +276,10 @@ void FrameVoice::mix_timbres() noexcept AUDIOGEN_REALTIME {
   }
 }
 
-// Moves a frame's partials from where the network has put them to the wanted pitch. For each frame
-// of a moving pitch the network would make all its rows anew, at ten times the cost. Log magnitudes
-// by cubic interpolation, which a window's lobe, nearly a parabola, comes through as high as it
-// was; a phase advance is that of the nearest bin, since the bins of a partial have the same.
+// Transposes a frame from the network's pitch to the wanted one. At ten times the cost, the network
+// could compute all its rows again for each frame of a moving pitch. Log magnitudes are
+// interpolated cubically, which preserves the height of a window's lobe, nearly a parabola. Phase
+// advances are those of the nearest bin, because all bins of a partial have the same.
 void FrameVoice::transpose() noexcept AUDIOGEN_REALTIME {
   const std::size_t n = log_magnitude_.size();
   const double ratio = hz(network_pitch_) / hz(wanted_pitch_);
@@ -293,7 +293,7 @@ void FrameVoice::transpose() noexcept AUDIOGEN_REALTIME {
     const float t = static_cast<float>(from - static_cast<double>(i));
     const float b = level[i], c = level[i + 1];
     float a = level[i == 0 ? 0 : i - 1], d = level[std::min(i + 2, n - 1)];
-    // No lower than on the parabola through the other three: beside a lobe lies nothing.
+    // At least the value of the parabola through the other three: a lobe's neighbour may be empty.
     const float least_a = d + 3.0f * (b - c), least_d = a + 3.0f * (c - b);
     a = std::max(a, least_a);
     d = std::max(d, least_d);
@@ -317,7 +317,7 @@ void FrameVoice::add_frame() noexcept AUDIOGEN_REALTIME {
   ++frame_;
   const std::size_t n = turns_.size();
   for (std::size_t k = 0; k < n; ++k) phase_[k] = core::kTwoPi * turns_[k];
-  // The constant bin is not generated: it stays 0.
+  // The DC bin is not generated: it stays 0.
   kernels_->polar_to_rectangular(log_magnitude_.data(), phase_.data(), spectrum_.data() + 2, n);
   const float* signal = core::inverse_real_fft(
       tables_->fft(), reinterpret_cast<const core::Complex<float>*>(spectrum_.data()),

@@ -1,4 +1,4 @@
-// A note of a generator: frames become samples here, and the phase is kept here.
+// A note of a generator: turns spectrogram frames into samples and integrates the phase.
 #pragma once
 
 #include <cstddef>
@@ -40,7 +40,7 @@ class FrameVoice final : public Voice {
   void start_phase() noexcept AUDIOGEN_REALTIME;
   void add_frame() noexcept AUDIOGEN_REALTIME;
   bool finished() const noexcept AUDIOGEN_REALTIME;
-  // Whether the pitch has left what `transpose` reaches, so that the network is asked anew.
+  // Whether the pitch is beyond the reach of `transpose`, so that the network has to follow.
   bool moved() const noexcept AUDIOGEN_REALTIME;
   void start_other() noexcept AUDIOGEN_REALTIME;
   void next_frame() noexcept AUDIOGEN_REALTIME;
@@ -56,21 +56,21 @@ class FrameVoice final : public Voice {
   const SynthesisTables* tables_;
   const kernels::KernelTable* kernels_;
   NoteFrames frames_;
-  NoteFrames other_;  // morphed to; keeps step with frames_, and is released a frame later
+  NoteFrames other_;  // the timbre that is morphed to; follows frames_, released a frame later
   bool morphing_ = false;
-  std::size_t started_ = kNone;  // timbre that other_ has been started with before it's wanted
+  std::size_t started_ = kNone;  // timbre that `work_ahead` has started other_ with
   models::NoteInput note_;
   std::size_t wanted_timbre_ = 0;
   std::size_t other_timbre_ = 0;
   float morph_ = 0.0f;
   float pitch_ = 0.0f;
   float wanted_pitch_ = 0.0f;
-  float network_pitch_ = 0.0f;  // that frames are generated for; `transpose` does the rest
-  bool bends_;  // the network knows pitches between those of keys, and what phases they have
+  float network_pitch_ = 0.0f;  // pitch of the generated frames; `transpose` does the rest
+  bool bends_;                  // the network takes fractional pitches
   bool active_ = false;
-  std::size_t frame_ = 0;      // of the note, counted on through sustain and release
-  std::size_t tail_left_ = 0;  // hops that sound after the last frame
-  std::size_t read_ = 0;       // of the hop that is ready, in samples
+  std::size_t frame_ = 0;      // number of the note's next frame, through sustain and release
+  std::size_t tail_left_ = 0;  // hops left to play after the last frame
+  std::size_t read_ = 0;       // samples already read of the finished hop
 
   // [n_bins]; phases in turns, within [-0.5, 0.5].
   std::vector<float> log_magnitude_;
@@ -78,13 +78,13 @@ class FrameVoice final : public Voice {
   std::vector<float> other_log_magnitude_;
   std::vector<float> other_frequency_;
   std::vector<float> turns_;
-  std::vector<float> last_turns_;  // of the frame before, while the pitch moves
+  std::vector<float> last_turns_;  // turns_ of the previous frame, while the pitch moves
   std::vector<float> phase_;       // rad
-  std::vector<float> advance_;     // turns a frame of the harmonic nearest to the bin
-  std::vector<float> lobe_;        // its distance from the bin, cycles a sample
+  std::vector<float> advance_;     // turns per frame of the harmonic nearest to the bin
+  std::vector<float> lobe_;        // distance of that harmonic from the bin, cycles per sample
   std::vector<float> spectrum_;    // [n_bins + 1] complex
   std::vector<float> scratch_;
-  std::vector<float> overlap_;  // [n_fft]; the first hop is ready
+  std::vector<float> overlap_;  // [n_fft]; its first hop is finished
 };
 
 }  // namespace audiogen::engine

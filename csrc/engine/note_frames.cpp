@@ -1,4 +1,4 @@
-// The frames of one note of any length.
+// The spectrogram frames of one note of any length.
 #include "engine/note_frames.h"
 
 #include <algorithm>
@@ -11,17 +11,17 @@
 
 namespace audiogen::engine {
 
-// Half the width, in bins, of the bands whose loudness is matched.
+// Bins on each side of a bin over which its loudness is averaged before it is matched.
 static constexpr std::size_t kBandReach = 16;
-// The largest step up in loudness that a release may take, nats (40 dB).
+// Largest gain at the start of a release, nats (40 dB).
 static constexpr float kLargestRise = 4.6f;
 static constexpr float kFaintest = -60.0f;  // nats
-// Frames that a bin's mean change is taken over. By as much a step down in loudness where the
-// sustain starts over is lessened, which may be chance: else a note whose partials flicker would
-// sink.
+// Frames over which a bin's mean change is averaged. A drop in loudness at the sustain's loop is
+// reduced by that much, because it may be chance: a note whose partials flicker would fade
+// otherwise.
 static constexpr float kFlickerFrames = 8.0f;
-// A frame whose loudest bin is below this (nats; a sine of -97 dBFS at n_fft 2048) is silent, and
-// nothing louder is to come once the attack is over.
+// A frame whose loudest bin is below this is silent (nats; a sine of -97 dBFS at n_fft 2048). After
+// the attack, a silent frame ends the note.
 static constexpr float kSilence = -5.0f;
 static constexpr std::size_t kAttackFrames = 16;
 
@@ -179,9 +179,9 @@ void NoteFrames::read(Head& head) noexcept AUDIOGEN_REALTIME {
   for (std::size_t k = 0; k < head.offset.size(); ++k) head.log_magnitude[k] += head.offset[k];
 }
 
-// Log powers and phase advances of mel bands become log magnitudes and advances of linear bins, as
-// `spectrogram_to_waveform` of representation/spectrogram.py has it: a sum over frames of a sum
-// over bands is a sum over bands of a sum over frames, so one frame is enough.
+// Converts log powers and phase advances of mel bands to log magnitudes and phase advances of
+// linear bins, as `spectrogram_to_waveform` of representation/spectrogram.py does for whole clips:
+// both sums, over bands and over frames, are linear, so the bands can be summed frame by frame.
 void NoteFrames::spread_bands(Head& head) noexcept AUDIOGEN_REALTIME {
   const BandMap& mel = settings_->spectrogram.mel;
   for (std::size_t b = 0; b < band_power_.size(); ++b) {
@@ -235,7 +235,7 @@ void NoteFrames::fade_frame() noexcept AUDIOGEN_REALTIME {
     now_.frequency[k] += part * kernels::wrap_frequency(next_.frequency[k] - now_.frequency[k]);
   }
   if (fade_done_ == fade_length_) {
-    // What was just mixed is still to be handed out: keep it, and go on with the other stream.
+    // The mixed frame is still to be returned: keep it, and continue with the other stream.
     now_.stream.swap(next_.stream);
     std::swap(now_.frame, next_.frame);
     now_.offset.swap(next_.offset);
@@ -257,7 +257,7 @@ void NoteFrames::note_flicker() noexcept AUDIOGEN_REALTIME {
 void NoteFrames::match_loudness() noexcept AUDIOGEN_REALTIME {
   const std::size_t n = weight_.size();
   for (std::size_t k = 0; k < n; ++k) {
-    // Never 0, so that a band that has long faded away still has a mean.
+    // Never 0, so that a band that has faded away still has a mean.
     weight_[k] = core::exp(std::max(now_.log_magnitude[k], kFaintest));
   }
   for (std::size_t k = 0; k < n; ++k) {

@@ -1,4 +1,4 @@
-// The frames of one note of any length: attack, sustain for as long as it is held, release.
+// The spectrogram frames of one note: attack, sustain for as long as it is held, release.
 #pragma once
 
 #include <cstddef>
@@ -11,31 +11,31 @@
 
 namespace audiogen::engine {
 
-// A generator knows notes of one length. A longer one goes back from the sustain's end to its
-// start; a released one goes to the release. Each such step fades over a few frames in log
-// magnitude and frequency, never in samples: phases are summed by the voice and know nothing of it,
-// so no step can click. The frames stepped to are scaled, band by band, to the loudness of those
-// left: a note that decays goes on decaying, and a release starts where the note is. By as much
-// as a band flickers from frame to frame it doesn't sink there.
+// A generator makes notes of one length. A longer note jumps from the end of the sustain back to
+// its start, and a released note jumps to the release. Each jump crossfades over a few frames in
+// log magnitude and frequency, never in samples. The voice integrates the phase across the jump, so
+// it cannot click. The new frames are scaled, band by band, to the loudness of the old ones, so a
+// decaying note goes on decaying and a release starts at the note's loudness. Random changes of a
+// band from frame to frame do not count as a decay.
 class NoteFrames {
  public:
   static constexpr std::size_t kLoopFade = 6;     // frames, or half the loop if that is less
   static constexpr std::size_t kReleaseFade = 2;  // frames
   static constexpr std::size_t kEndFade = 8;      // frames to silence if the release is still loud
 
-  // Allocates all that it ever needs.
+  // Allocates everything.
   explicit NoteFrames(const FrameSettings& settings);
 
-  // Begins a note. `note.z` must stay where it is until the note has ended.
+  // Starts a note. `note.z` must outlive the note.
   void start(const models::NoteInput& note) noexcept AUDIOGEN_REALTIME;
 
-  // Begins where another note is, in its attack, sustain or release, as loud as that has become.
+  // Starts at the position and the loudness of another note.
   void start_beside(const models::NoteInput& note,
                     const NoteFrames& other) noexcept AUDIOGEN_REALTIME;
 
-  // From the next frame on the note is released.
+  // Releases the note from the next frame on.
   void release() noexcept AUDIOGEN_REALTIME { release_wanted_ = true; }
-  // From the next frame on.
+  // Changes the pitch from the next frame on.
   void set_pitch(float pitch) noexcept AUDIOGEN_REALTIME;
 
   bool released() const noexcept AUDIOGEN_REALTIME { return release_wanted_; }
@@ -44,11 +44,11 @@ class NoteFrames {
   bool finished() const noexcept AUDIOGEN_REALTIME { return finished_; }
 
   // Writes log magnitude (nats) and the phase channel (units of pi) of the next frame, [n_bins]
-  // each. Not to be called when finished.
+  // each. Must not be called when finished.
   void next(float* log_magnitude, float* frequency) noexcept AUDIOGEN_REALTIME;
 
-  // Asks the network for a part of what `next` will want; false if all is there. What happens until
-  // then may make it vain, and changes no frame.
+  // Computes a part of what the next call of `next` will need; returns false if nothing is left to
+  // do. Events before that call may make the work useless, but never change a frame.
   bool work_ahead() noexcept AUDIOGEN_REALTIME;
 
  private:
@@ -56,24 +56,24 @@ class NoteFrames {
 
   struct Head {
     std::unique_ptr<models::FrameStream> stream;
-    std::size_t frame = 0;     // to be read next
-    bool fetched = false;      // the network has made it: it is in image and phase
+    std::size_t frame = 0;     // number of the next frame
+    bool fetched = false;      // that frame is in image and phase
     std::vector<float> image;  // in the generator's units
     std::vector<float> phase;
     std::vector<float> offset;         // added to log magnitudes, nats
-    std::vector<float> log_magnitude;  // of the last frame read
+    std::vector<float> log_magnitude;  // the last frame that was read
     std::vector<float> frequency;
 
-    // Not std::swap: that would move, and a vector that is moved to may give memory back.
+    // Instead of std::swap, which moves: a vector that is moved to may free memory.
     void swap(Head& other) noexcept AUDIOGEN_REALTIME;
-    // From `frame` on, also if it was fetched.
+    // Applies from `frame` on, even if it was fetched.
     void set_pitch(float pitch) noexcept AUDIOGEN_REALTIME;
   };
 
   void fetch(Head& head) noexcept AUDIOGEN_REALTIME;
   void read(Head& head) noexcept AUDIOGEN_REALTIME;
   void spread_bands(Head& head) noexcept AUDIOGEN_REALTIME;
-  // Where the next frame steps to, or kNowhere.
+  // Frame that the next step jumps to, or kNowhere.
   std::size_t next_step() const noexcept AUDIOGEN_REALTIME;
   void seek_ahead(std::size_t frame) noexcept AUDIOGEN_REALTIME;
   void step_to(std::size_t frame, std::size_t fade) noexcept AUDIOGEN_REALTIME;
@@ -83,18 +83,18 @@ class NoteFrames {
 
   const FrameSettings* settings_;
   Head now_;
-  Head next_;                     // stepped to
-  std::size_t ahead_ = kNowhere;  // where next_ is, before the step
+  Head next_;                     // the target of a jump
+  std::size_t ahead_ = kNowhere;  // position of next_ before the jump
   std::vector<float> weight_;
-  std::vector<float> last_;     // log magnitudes that were handed out
-  std::vector<float> flicker_;  // mean change of each bin from frame to frame, nats
+  std::vector<float> last_;     // log magnitudes of the last frame
+  std::vector<float> flicker_;  // mean change of each bin per frame, nats
   bool has_last_ = false;
-  std::vector<float> band_power_;  // of a mel axis
+  std::vector<float> band_power_;  // for a mel axis
   std::vector<float> band_frequency_;
   std::size_t loop_fade_;
   models::NoteInput note_;
   std::size_t frames_read_ = 0;
-  std::size_t fade_length_ = 0;  // 0: not fading
+  std::size_t fade_length_ = 0;  // frames; 0: no crossfade
   std::size_t fade_done_ = 0;
   bool release_wanted_ = false;
   bool releasing_ = false;

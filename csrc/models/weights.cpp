@@ -7,11 +7,13 @@
 
 #include "core/errors.h"
 #include "core/nearest_names.h"
+#include "core/utf8.h"
 
 namespace audiogen::models {
 namespace {
 
 constexpr std::size_t kMostFaults = 100;
+constexpr std::size_t kMostShown = 80;  // characters of a name in a message
 
 std::string text_of(const std::vector<std::size_t>& shape) {
   std::string text = "[";
@@ -60,7 +62,7 @@ std::vector<std::string> weight_faults(const WeightShapes& shapes, const core::T
     } else {
       fault = tensor_fault(name, tensor->second, wanted->second, values);
     }
-    if (!fault.empty()) faults.push_back("tensor " + name + fault);
+    if (!fault.empty()) faults.push_back("tensor " + core::shortened(name, kMostShown) + fault);
   }
   return faults;
 }
@@ -68,7 +70,7 @@ std::vector<std::string> weight_faults(const WeightShapes& shapes, const core::T
 WeightReader::WeightReader(const WeightShapes& shapes, const core::FloatArrays& arrays)
     : arrays_(arrays) {
   core::TensorInfos tensors;
-  for (const auto& [name, array] : arrays) tensors[name] = {"F32", array.shape};
+  for (const auto& [name, array] : arrays) tensors[name] = {"F32", array.shape, 0, 0};
   const auto faults = weight_faults(
       shapes, tensors,
       [&](const std::string& name) -> const std::vector<float>& { return arrays.at(name).values; });

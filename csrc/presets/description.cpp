@@ -86,7 +86,7 @@ std::optional<models::GeneratorConfig> generator_of(const toml::Table& table, Fa
   using Config = models::GeneratorConfig;
   constexpr auto kLargest = static_cast<std::int64_t>(Config::kLargest);
   Fields fields(table, "generator", faults);
-  const auto conditioning = fields.choice("conditioning", {"harmonic", "one_hot"});
+  const auto conditioning = fields.choice("conditioning", {"one_hot", "harmonic"});
   const auto latent_size = fields.whole("latent_size", 1, kLargest);
   const auto channels = fields.wholes("channels", 1, Config::kMostBlocks, 1, kLargest,
                                       "a list of 1 to 12 widths, such as [64, 32, 16]");
@@ -99,8 +99,7 @@ std::optional<models::GeneratorConfig> generator_of(const toml::Table& table, Fa
   if (!fields.faultless()) return std::nullopt;
 
   Config config;
-  config.conditioning =
-      *conditioning == 0 ? models::Conditioning::kHarmonic : models::Conditioning::kOneHot;
+  config.conditioning = static_cast<models::Conditioning>(*conditioning);
   config.latent_size = to_size(*latent_size);
   config.channels = to_sizes(*channels);
   config.start_frames = to_size((*start_shape)[0]);
@@ -172,7 +171,7 @@ std::optional<Sampling> sampling_of(const toml::Table& table, Faults& faults) {
     sampling.temperature = temperature.value_or(1.0);
   }
   if (fields.has("top_p")) {
-    const auto top_p = fields.number("top_p", kSmallestPositive, 1.0, "a number above 0, up to 1");
+    const auto top_p = fields.number("top_p", 0.01, 1.0, "a number from 0.01 to 1");
     sampling.top_p = top_p.value_or(1.0);
   }
   fields.finish();

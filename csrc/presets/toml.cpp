@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include "core/errors.h"
+#include "core/utf8.h"
 
 namespace audiogen::presets::toml {
 
@@ -70,46 +71,6 @@ bool is_control(char c) {
   return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == '\x7f';
 }
 
-// Bytes of the well-formed UTF-8 sequence that `text` begins with, or 0 (Unicode 15, table 3-7).
-std::size_t utf8_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) -> unsigned {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0;
-  };
-  const auto tail = [&](std::size_t i) { return byte(i) >= 0x80 && byte(i) <= 0xbf; };
-  const unsigned first = byte(0), second = byte(1);
-  if (first < 0x80) return 1;
-  if (first >= 0xc2 && first <= 0xdf) return tail(1) ? 2 : 0;
-  if (first >= 0xe0 && first <= 0xef) {
-    const bool fine =
-        second >= (first == 0xe0 ? 0xa0u : 0x80u) && second <= (first == 0xed ? 0x9fu : 0xbfu);
-    return fine && tail(2) ? 3 : 0;
-  }
-  if (first >= 0xf0 && first <= 0xf4) {
-    const bool fine =
-        second >= (first == 0xf0 ? 0x90u : 0x80u) && second <= (first == 0xf4 ? 0x8fu : 0xbfu);
-    return fine && tail(2) && tail(3) ? 4 : 0;
-  }
-  return 0;
-}
-
-std::string utf8(std::uint32_t code) {
-  std::string out;
-  const auto tail = [&](int shift) { out += static_cast<char>(0x80 | ((code >> shift) & 0x3f)); };
-  if (code < 0x80) {
-    out += static_cast<char>(code);
-  } else if (code < 0x800) {
-    out += static_cast<char>(0xc0 | (code >> 6));
-    tail(0);
-  } else if (code < 0x10000) {
-    out += static_cast<char>(0xe0 | (code >> 12));
-    tail(6), tail(0);
-  } else {
-    out += static_cast<char>(0xf0 | (code >> 18));
-    tail(12), tail(6), tail(0);
-  }
-  return out;
-}
-
 class Parser {
  public:
   explicit Parser(std::string_view text) : text_(text) {}
@@ -133,7 +94,7 @@ class Parser {
 
   void check_encoding() {
     while (at_ < text_.size()) {
-      const std::size_t length = utf8_length(text_.substr(at_));
+      const std::size_t length = core::utf8_length(text_.substr(at_));
       if (length == 0) bad("the text is not UTF-8");
       at_ += length;
     }
@@ -418,7 +379,7 @@ class Parser {
     }
     if (c == 'u' || c == 'U') {
       ++at_;
-      out += utf8(code_point(c == 'u' ? 4 : 8));
+      out += core::utf8_of(code_point(c == 'u' ? 4 : 8));
       return;
     }
     const std::size_t start = at_;
@@ -621,13 +582,7 @@ Table parse(std::string_view text) { return Parser(text).parse(); }
 std::string shown(const Value& value) {
   std::string out;
   show(value, out);
-  std::size_t n = 0, at = 0, cut = 0;  // characters, bytes, and the bytes of all but the last three
-  while (at < out.size()) {
-    if (n == kMostShown - 3) cut = at;
-    at += std::max<std::size_t>(1, utf8_length(std::string_view(out).substr(at)));
-    ++n;
-  }
-  return n <= kMostShown ? out : out.substr(0, cut) + "...";
+  return core::shortened(out, kMostShown);
 }
 
 }  // namespace audiogen::presets::toml

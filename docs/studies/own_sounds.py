@@ -18,8 +18,8 @@ import numpy as np
 import soundfile
 import soxr
 
+from audiogen.data.render.midi_renderer import midi_file, render_midi
 from audiogen.data.render.sf2 import SoundFont, read_soundfont
-from audiogen.data.render.soundfont import midi_file, render_midi
 
 FONT_RATE = 44100  # Hz
 PROGRAMS = {"shakuhachi": 77, "ocarina": 79}  # no shipped preset has them

@@ -94,7 +94,7 @@ def model_of(name: str) -> SampleRNN:
     preset = load_preset(name)
     if preset.plays_notes:
         raise SystemExit(f"{name} is told notes, which this study doesn't tell; name another")
-    table = preset.samplernn.model_dump()
+    table = preset.samplernn.table()
     names = {field.name for field in fields(SampleRNNConfig)}
     table = {key: value for key, value in table.items() if key in names}
     config = SampleRNNConfig(**table | {"frame_sizes": tuple(table["frame_sizes"])})

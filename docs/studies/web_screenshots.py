@@ -39,9 +39,9 @@ def play(page: Any) -> None:
                 page.keyboard.up(code)
             page.wait_for_timeout(60)
     page.evaluate("""() => {
-      const { pad } = audiogen;
-      const [a, b] = ["violin", "brass-section"].map((name) => pad.places[pad.names.indexOf(name)]);
-      pad.moveTo([0, 1].map((k) => 0.65 * a[k] + 0.35 * b[k]));
+      const { map } = audiogen;
+      const [a, b] = ["violin", "brass-section"].map((name) => map.places[map.names.indexOf(name)]);
+      map.moveTo([0, 1].map((k) => 0.65 * a[k] + 0.35 * b[k]));
     }""")
     page.wait_for_timeout(1500)
 
@@ -73,7 +73,7 @@ def main(lead_ms: int = 60) -> None:
                 page = browser.new_page(**options)
                 page.add_init_script(f"localStorage.setItem('lead_ms', '{lead_ms}')")
                 page.goto(found.group())
-                page.wait_for_selector("#pad .timbre")
+                page.wait_for_selector("#map[aria-busy=false] .timbre")
                 page.wait_for_timeout(500)
                 taken = take(page)
                 late = page.evaluate("audiogen.stream.ring.late")

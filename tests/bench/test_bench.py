@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from audiogen.bench import JOBS, Race, Result, Skipped, machine, run
+from audiogen.bench import JOBS, Job, Race, Result, Skipped, machine, run
 from audiogen.errors import MissingPackageError
 
 
@@ -44,7 +44,7 @@ def unlucky() -> Iterator[Race]:
 
 
 def test_ratio_is_peer_over_ours(races: Callable[[], Iterator[Race]]) -> None:
-    (result,) = run({"job": races})
+    (result,) = run({"job": Job(races, "sleeping", 0.1)})
     assert isinstance(result, Result)
     assert result.job == "job" and result.what == "sleep" and result.peer == "sleep longer"
     assert result.ratio == pytest.approx(3.0)
@@ -54,7 +54,7 @@ def test_ratio_is_peer_over_ours(races: Callable[[], Iterator[Race]]) -> None:
 
 
 def test_missing_package_skips_one_job(races: Callable[[], Iterator[Race]]) -> None:
-    skipped, result = run({"first": unlucky, "second": races})
+    skipped, result = run({"first": Job(unlucky, "", 0.1), "second": Job(races, "", 0.1)})
     assert skipped == Skipped("first", "torch isn't installed")
     assert isinstance(result, Result)
 
@@ -68,7 +68,7 @@ def test_pins_to_one_core_and_lets_go() -> None:
         during.append(os.sched_getaffinity(0))
         yield from ()
 
-    assert list(run({"job": looks})) == []
+    assert list(run({"job": Job(looks, "", 0.1)})) == []
     assert len(during[0]) == 1 and os.sched_getaffinity(0) == before
 
 
@@ -87,10 +87,10 @@ def test_a_race_gets_the_cores_that_it_wants_or_is_skipped() -> None:
         yield race(len(before) + 1)
         yield race(1)
 
-    one, other, skipped = run({"job": looks})
+    one, other, skipped = run({"job": Job(looks, "", 0.1)})
     assert isinstance(one, Result) and isinstance(other, Result)
     assert during[0] == before and during[-1] == {max(before)}
-    assert isinstance(skipped, Skipped) and f"wants {len(before) + 1} cores" in skipped.reason
+    assert isinstance(skipped, Skipped) and f"needs {len(before) + 1} cores" in skipped.reason
     assert os.sched_getaffinity(0) == before
 
 
@@ -104,10 +104,11 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
     )
 
 
-def test_unknown_job_lists_the_jobs() -> None:
+def test_unknown_job_lists_the_jobs_and_the_nearest() -> None:
     done = command("--only", "unwrapp")
     assert done.returncode == 2
-    assert "unwrapp" in done.stderr and all(job in done.stderr for job in JOBS)
+    assert "--only unwrapp not found; the nearest is unwrap" in done.stderr
+    assert all(job in done.stderr for job in JOBS)
     assert "Traceback" not in done.stderr
 
 
@@ -117,15 +118,45 @@ def test_command_runs_without_torch(tmp_path: Any) -> None:
     path = os.pathsep.join([str(tmp_path), *sys.path])
     skipped = command("--only", "istft", "--json", PYTHONPATH=path)
     assert skipped.returncode == 0 and json.loads(skipped.stdout) == []
-    assert "torch, which isn't installed" in skipped.stderr
+    assert "needs torch, which can't be imported" in skipped.stderr
     rows = json.loads(command("--only", "unwrap", "--json", PYTHONPATH=path).stdout)
     assert [row["peer"] for row in rows] == ["numpy.unwrap", "numba"]
     for row in rows:
         assert row["job"] == "unwrap" and row["ratio"] > 0 and row["machine"]
 
 
-def test_command_prints_a_table() -> None:
+def test_command_prints_its_plan_and_lines_of_80_columns() -> None:
     pytest.importorskip("torch")
-    done = command("--only", "istft", COLUMNS="200")
+    done = command("--only", "istft")
     assert done.returncode == 0, done.stderr
-    assert "torch.istft" in done.stdout and "ratio" in done.stdout and machine()[:5] in done.stdout
+    plan, *lines = done.stdout.splitlines()
+    assert plan == "1 job, about a minute and up to 1 GB of memory. Ctrl-C stops."
+    assert any("torch.istft" in line and "target 1x" in line for line in lines)
+    assert machine()[:5] in done.stdout and max(map(len, lines)) <= 80
+
+
+def test_jobs_are_printed_as_they_are_measured(monkeypatch, capsys, races) -> None:
+    """The rows of the first job are out before the second one starts."""
+    from typer.testing import CliRunner
+
+    from audiogen.cli import bench
+
+    seen = []
+
+    def second() -> Iterator[Race]:
+        seen.append(len(printed))
+        yield from ()
+
+    def big() -> Iterator[Race]:
+        raise AssertionError("it must be asked for")
+        yield
+
+    printed: list[str] = []
+    monkeypatch.setattr(bench, "_print", lambda text, to_stderr: printed.append(text))
+    jobs = {"first": Job(races, "sleeping", 0.1), "second": Job(second, "looking", 0.1)}
+    jobs["big"] = Job(big, "a large step", 10.0, memory_gb=12.0, by_default=False)
+    monkeypatch.setattr("audiogen.bench.JOBS", jobs)
+    done = CliRunner().invoke(bench.app, [])
+    assert done.exit_code == 0, done.output
+    assert "--only big runs a large step (12 GB, about 10 minutes)" in " ".join(printed[0].split())
+    assert seen == [3] and "ours 2 ms, sleep longer 6 ms: 3.00x" in printed[2]

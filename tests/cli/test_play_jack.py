@@ -37,6 +37,7 @@ except OSError:
 except ImportError:
     pytest.skip("sounddevice isn't installed; pip install sounddevice", allow_module_level=True)
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 RATE, PERIOD = 48000, 256
 PATIENCE_S = 120.0  # a machine may be slow; nothing is right or wrong for being so
@@ -162,7 +163,6 @@ def said(process: subprocess.Popen, terminal: int) -> str:
             return text.decode(errors="replace")
 
 
-@pytest.mark.slow
 def test_midi_in_sound_out(server: str, tmp_path: Path) -> None:
     take = tmp_path / "take.wav"
     options = ("sustained", "--midi", "virtual", "--block", str(PERIOD), "--record", str(take))
@@ -198,7 +198,6 @@ def test_midi_in_sound_out(server: str, tmp_path: Path) -> None:
     assert rate == RATE and sound.shape[1] == 2 and np.abs(sound).max() > 0.01
 
 
-@pytest.mark.slow
 def test_a_signal_ends_it_with_the_recording_kept(server: str, tmp_path: Path) -> None:
     take = tmp_path / "take.flac"
     line = [sys.executable, "-m", "audiogen.cli.main", "play", "plucked", "--midi", "virtual"]
@@ -226,7 +225,6 @@ def test_a_signal_ends_it_with_the_recording_kept(server: str, tmp_path: Path) -
     assert "take.flac" in out and np.abs(soundfile.read(take)[0]).max() > 0.01
 
 
-@pytest.mark.slow
 def test_a_card_that_goes_ends_it_with_the_recording_kept(tmp_path: Path) -> None:
     take = tmp_path / "take.wav"
     line = [sys.executable, "-m", "audiogen.cli.main", "play", "plucked", "--midi", "virtual"]

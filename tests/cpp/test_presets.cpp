@@ -276,7 +276,7 @@ static void each_wrong_field_is_named() {
           {"samplernn.n_classes", "2",
            "samplernn.n_classes=2 is not supported by conditioning='none'; use 0"},
           {"sampling.temperature", "0.0", "sampling.temperature=0.0 must be a number from 0.05"},
-          {"sampling.top_p", "0.0", "sampling.top_p=0.0 must be a number above 0, up to 1"},
+          {"sampling.top_p", "0.0", "sampling.top_p=0.0 must be a number from 0.01 to 1"},
           {"sampling", "3", "sampling=3 must be a table [sampling]"},
           {"pitch_range", "[36, 84]", "pitch_range=[36, 84] is not supported by samplernn.cond"},
           {"timbres", "[{name = 'a'}]", "timbres has 1 tables; it must have samplernn.n_classes=0"},

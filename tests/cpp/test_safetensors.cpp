@@ -66,6 +66,7 @@ static void refuses_the_rest() {
       {"{\"\\ud834\":", "half a surrogate pair"},
       {"{\"\\udd1e\":", "half a surrogate pair"},
       {"{\"\n\":", "a control character"},
+      {"{\"\xff\":", "the header is not UTF-8"},
       {tensor(dtype + "," + shape), "tensor 'a' has no 'data_offsets'"},
       {tensor(dtype + "," + offsets), "tensor 'a' has no 'shape'"},
       {tensor(shape + "," + offsets), "tensor 'a' has no 'dtype'"},

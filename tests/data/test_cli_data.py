@@ -28,12 +28,12 @@ def test_command_renders_a_set(tiny_font, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--programs", "0,x"], "--programs '0,x' isn't a list of numbers, such as 0,4,8-15"),
-        (["--pitches", "60-50"], "--pitches '60-50' isn't a list"),
-        (["--velocities", "-5"], "--velocities '-5' isn't a list"),
+        (["--programs", "0,x"], "--programs '0,x' must be a list of numbers, such as 0,4,8-15"),
+        (["--pitches", "60-50"], "--pitches '60-50' must be a list"),
+        (["--velocities", "-5"], "--velocities '-5' must be a list"),
         (["--velocities", "200"], "velocities=[200] must be"),
-        (["--programs", "99"], "programs=[99] aren't in bank 0"),
-        (["--sample-rate", "1"], "sample_rate=1 isn't usable"),
+        (["--programs", "99"], "program=99 not found in bank 0"),
+        (["--sample-rate", "1"], "sample_rate=1 must be a whole number"),
     ],
 )
 def test_bad_options_end_with_status_2(tiny_font, tmp_path, capsys, options, message):

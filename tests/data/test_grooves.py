@@ -11,8 +11,8 @@ import soundfile
 
 from audiogen.cli.main import main
 from audiogen.data import render_grooves
-from audiogen.data.render.grooves import LOOSE, N_STEPS, SWING, TEMPO, euclidean, groove
-from audiogen.data.render.scores import PEAK
+from audiogen.data.notes.nsynth import PEAK
+from audiogen.data.render.grooves import JITTER, N_STEPS, SWING, TEMPO, euclidean, groove
 from audiogen.errors import FormatError, ParameterError
 
 if sys.version_info >= (3, 11):
@@ -65,7 +65,7 @@ def test_strokes_are_on_the_beat(seed):
     step = len(waveform) / n_steps
     assert TEMPO[0] <= 15 * RATE / step <= TEMPO[1] * 1.01
     late = struck / step % 1
-    assert late.max() <= SWING + LOOSE + 1 / step
+    assert late.max() <= SWING + JITTER + 1 / step
     # Ghosts aside, every bar has the same strokes, some of which fall out.
     bars = np.zeros((8, N_STEPS), bool)
     bars.flat[(np.flatnonzero(waveform > 0.45 * PEAK) / step).astype(int)] = True

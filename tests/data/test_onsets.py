@@ -62,5 +62,5 @@ def test_long_sound_is_read_piece_by_piece(monkeypatch):
 
     sound = tones([8000, 20000])
     whole = onsets(sound, RATE)
-    monkeypatch.setattr(module, "_N_FRAMES", 37)
+    monkeypatch.setattr(module, "_FRAMES_AT_ONCE", 37)
     assert onsets(sound, RATE).tolist() == whole.tolist()

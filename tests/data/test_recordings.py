@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiogen.data.recordings import MARGIN_S, PEAK, joined, read_recordings
+from audiogen.data.recordings import MARGIN_S, PEAK, concatenate, read_recordings
 from audiogen.errors import FormatError, ParameterError
 
 RATE = 16000
@@ -128,7 +128,7 @@ def test_a_split_shares_out_files_of_every_label(many):
 def test_one_file_cannot_be_split(tmp_path):
     soundfile.write(tmp_path / "only.wav", tone(1.0), RATE)
     (tmp_path / "broken.wav").write_bytes(b"no sound")
-    with pytest.raises(ParameterError, match=r"1 usable file; 2 or more.*left out: broken\.wav"):
+    with pytest.raises(ParameterError, match=r"1 usable file; .*left out: broken\.wav"):
         read_recordings(tmp_path, RATE).split(0.1, 0)
 
 
@@ -145,7 +145,7 @@ def test_subfolders_that_are_no_classes_change_no_split(tmp_path):
 
 def test_joined_files_stand_in_random_order_with_gaps(many):
     files = list(many.files)
-    samples, owners = joined(files, RATE, seed=0)
+    samples, owners = concatenate(files, RATE, seed=0)
     assert len(samples) == len(owners) == sum(len(f.samples) + RATE // 10 for f in files)
     order = owners[np.flatnonzero(np.diff(owners, prepend=-1))]
     assert sorted(order) == list(range(20)) and list(order) != sorted(order)

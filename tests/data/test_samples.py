@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from audiogen.audio.pitch_track import track_pitch
+from audiogen.audio.pitch import track_pitch
 from audiogen.data import ingest_samples, read_notes, read_split
 from audiogen.data.ingest import folder as samples
-from audiogen.data.ingest.names import family_of_name
-from audiogen.data.ingest.note_shape import course_of, shape_note
-from audiogen.data.ingest.report import instrument_rows, left_out_lines, summary
-from audiogen.data.ingest.segmentation import level_db, sounding, split_at_onsets
-from audiogen.data.notes.cache import cache_folder, content_hash
+from audiogen.data.ingest.cache import cache_folder, content_hash
+from audiogen.data.ingest.labels import label_from_name, labels_from_names
+from audiogen.data.ingest.note_shape import measure_envelope, shape_note
+from audiogen.data.ingest.report import instrument_rows, left_out_line, left_out_lines, summary
+from audiogen.data.ingest.segmentation import find_sounds, level_db, split_at_onsets
+from audiogen.data.notes.families import family_of_name
 from audiogen.errors import FormatError, ParameterError
 
 RATE = 16000
@@ -89,7 +90,7 @@ def test_mixed_files_become_a_set_that_training_reads(folder):
     assert np.abs(waveforms).max() == pytest.approx(0.9, abs=0.01)
     assert np.abs(waveforms[:, 100:300]).max(axis=1).min() > 0.05  # the silence before is cut
     assert (found.folder / "report.png").read_bytes().startswith(b"\x89PNG")
-    assert summary(found.report) == "4 notes of 3 instruments in 4 of 4 files; 0 files left out"
+    assert summary(found.report) == "4 notes of 3 instruments in 4 of 4 files"
     assert [row[:3] for row in instrument_rows(found.report)][1] == ("flutes", "2", "C4 to E4")
 
 
@@ -127,9 +128,9 @@ def test_noise_has_no_pitch_and_notes_have_theirs(tracker):
     if tracker == "praat":
         pytest.importorskip("parselmouth", reason="needs praat-parselmouth (the extra eval)")
     noise = 0.1 * np.random.default_rng(1).standard_normal(RATE)
-    assert track_pitch(noise, RATE, tracker).between(0, RATE, RATE)[1] < 0.3
+    assert track_pitch(noise, RATE, tracker).pitch_between(0, RATE, RATE)[1] < 0.3
     for pitch in (33.0, 60.3, 94.0):
-        heard, sure = track_pitch(tone(pitch), RATE, tracker).between(0, 9600, RATE)
+        heard, sure = track_pitch(tone(pitch), RATE, tracker).pitch_between(0, 9600, RATE)
         assert heard == pytest.approx(pitch, abs=0.05) and sure > 0.9
 
 
@@ -162,7 +163,7 @@ def test_tremolo_and_vibrato_do_not_part_a_note(folder):
 def test_repeated_notes_of_one_pitch_are_parted():
     struck = np.concatenate([tone(60, 0.5, decay_s=0.2)] * 4)
     track = track_pitch(struck, RATE, "pyin")
-    (start, end), *none = sounding(struck, RATE)
+    (start, end), *none = find_sounds(struck, RATE)
     parts = split_at_onsets(struck, RATE, start, end, track)
     assert not none and [round(a / RATE, 1) for a, _ in parts] == [0.0, 0.5, 1.0, 1.5]
 
@@ -187,7 +188,8 @@ def test_notes_are_brought_to_their_key(folder):
         for tune in (True, False)
     )
     heard = [
-        track_pitch(wave, RATE, "pyin").between(0, 40000, RATE)[0] for wave in (tuned, untuned)
+        track_pitch(wave, RATE, "pyin").pitch_between(0, 40000, RATE)[0]
+        for wave in (tuned, untuned)
     ]
     assert heard == pytest.approx([60.0, 60.3], abs=0.02)
 
@@ -208,6 +210,73 @@ def test_names_say_pitch_and_velocity(folder):
         "breath G4.wav": (67, "name"),
     }
     assert notes["Bb2 mf.wav"]["velocity"] == 80 and notes["x_060_v90.wav"]["velocity"] == 90
+
+
+@pytest.mark.parametrize(
+    ("stem", "pitch", "number", "round_robin"),
+    [
+        ("F#7v10", 102, 10, None),  # the Salamander piano
+        ("A0v16", 21, 16, None),
+        ("C4_v3", 60, 3, None),
+        ("Fs3_vel100", 54, 100, None),
+        ("Sus_Db5_vl2_rr1", 73, 2, 1),
+        ("C4rr12", 60, None, 12),
+        ("PianoC4v3RR2", 60, 3, 2),
+        ("060v10", 60, 10, None),
+        ("bell v2", None, None, None),  # a version
+    ],
+)
+def test_velocity_layers_and_round_robins_follow_notes(stem, pitch, number, round_robin):
+    label = label_from_name(stem)
+    assert (label.pitch, label.velocity, label.round_robin) == (pitch, number, round_robin)
+
+
+def test_velocity_layers_become_velocities(folder):
+    """Equally loud noise, so that neither the sound nor its level decides."""
+    random = np.random.default_rng(0)
+    for note, layer, takes in (("F#7", 4, 1), ("F#7", 8, 1), ("F#7", 16, 1), ("C4", 16, 2)):
+        for take in range(takes):
+            put(folder / f"{note}v{layer}rr{take + 1}.wav", 0.1 * random.standard_normal(RATE))
+    notes = ingest_samples(folder).report["notes"]
+    assert sorted((n["pitch"], n["velocity"], n["round_robin"]) for n in notes) == [
+        (60, 127, 1),
+        (60, 127, 2),
+        (102, 32, 1),
+        (102, 64, 1),
+        (102, 127, 1),
+    ]
+    alone = labels_from_names([f"{name}v10.ogg" for name in ("A4", "C5", "F#7")])
+    assert {label.velocity for label in alone.values()} == {None}  # a single layer says nothing
+
+
+def test_the_tail_of_a_note_is_not_cut_into_crumbs(folder):
+    """It fades through the threshold of silence, where it beats and the room's noise swells."""
+    random, time = np.random.default_rng(1), np.arange(12 * RATE) / RATE
+    for i, pitch in enumerate((45, 52, 60, 67)):
+        beats = 1.0 + 0.5 * np.sin(2 * np.pi * (3.0 + i) * time)
+        swell = np.interp(time, np.arange(0, 13, 0.25), 10 ** random.uniform(-3.0, -2.4, 52))
+        decaying = tone(pitch, 12.0, decay_s=0.9 + 0.2 * i) * beats
+        put(folder / f"{i}.wav", decaying + swell * random.standard_normal(len(time)))
+    report = ingest_samples(folder).report
+    assert [note["pitch"] for note in report["notes"]] == [45, 52, 60, 67]
+    assert report["left_out"] == []
+
+
+def test_many_left_out_files_are_counted_in_one_line(folder):
+    put(folder / "good.wav", tone(60))
+    for i in range(3):
+        put(folder / f"silent{i}.wav", np.zeros(RATE + i))
+    report = ingest_samples(folder).report
+    assert left_out_line(report).count("is silent") == 3
+    (folder / "phone.m4a").write_bytes(b"nothing")
+    clicks = np.concatenate([np.r_[tone(60, 0.05), np.zeros(RATE)] for _ in range(2)])
+    put(folder / "take.wav", np.r_[tone(62), np.zeros(RATE), clicks])
+    report = ingest_samples(folder).report
+    assert left_out_line(report) == (
+        "4 whole files (3 silent, 1 not read) and 2 parts (2 too short); report.json names each "
+        "with its reason"
+    )
+    assert list(report)[-1] == "left_out"  # details come last
 
 
 def test_middle_c_may_be_called_c3(folder):
@@ -247,10 +316,10 @@ def test_a_table_is_believed(folder, between):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name;pitch\n", "its first line is 'name,pitch'; file,pitch"),
+        ("name;pitch\n", "its first line is 'name,pitch'; it must be file,pitch"),
         ("file,pitch\nb.wav,60\n", "line 2: 'b.wav' isn't in the folder"),
         ("file,pitch\na.wav,60\na.wav,H4\n", "line 3: .*'H4'"),
-        ("file,pitch,velocity\na.wav,60,200\n", "line 2: velocity '200' isn't a whole number"),
+        ("file,pitch,velocity\na.wav,60,200\n", "line 2: velocity '200' must be a whole number"),
     ],
 )
 def test_a_wrong_table_is_refused_by_its_line(folder, tmp_path, text, message):
@@ -299,20 +368,20 @@ def sounds_until(samples: np.ndarray) -> float:
 
 def test_a_note_that_was_let_go_early_is_held_on_in_tune():
     shaped, how = shape_note(tone(60.0, 1.1), RATE, 261.63)
-    assert how == "held on" and len(shaped) == 4 * RATE
+    assert how == "lengthened" and len(shaped) == 4 * RATE
     assert sounds_until(shaped) == pytest.approx(3.0, abs=0.1)
     level = level_db(shaped[RATE // 10 : round(2.9 * RATE)], RATE, 0.02)
     assert np.ptp(level) < 1.5  # no seam is heard
-    heard, sure = track_pitch(shaped, RATE, "pyin").between(RATE, 3 * RATE, RATE)
+    heard, sure = track_pitch(shaped, RATE, "pyin").pitch_between(RATE, 3 * RATE, RATE)
     assert heard == pytest.approx(60.0, abs=0.05) and sure > 0.95
 
 
 def test_a_cut_note_falls_on_at_its_own_rate():
     cut = tone(60, 1.0, decay_s=1.0)[: round(0.8 * RATE)]
-    assert course_of(cut, RATE).slope_db_s == pytest.approx(-8.7, abs=0.5)
+    assert measure_envelope(cut, RATE).slope_db_s == pytest.approx(-8.7, abs=0.5)
     shaped, how = shape_note(cut, RATE, 261.63)
     level = level_db(shaped, RATE, 0.1)
-    assert how == "held on"
+    assert how == "lengthened"
     assert level[2] - level[27] == pytest.approx(8.7 * 2.5, abs=2.0)
 
 
@@ -324,7 +393,7 @@ def test_a_note_that_dies_away_is_followed_by_silence():
 
 def test_a_long_note_is_let_go_at_three_seconds():
     shaped, how = shape_note(tone(60, 6.0), RATE, 261.63)
-    assert how == "let go" and sounds_until(shaped) == pytest.approx(3.4, abs=0.1)
+    assert how == "faded out" and sounds_until(shaped) == pytest.approx(3.4, abs=0.1)
     level = level_db(shaped, RATE, 0.1)
     assert abs(level[28] - level[5]) < 0.5 and not np.any(shaped[round(3.41 * RATE) :])
 
@@ -361,14 +430,14 @@ def test_one_instrument_holds_out_notes_with_their_copies(folder):
 def test_the_second_start_reads_no_sound(folder, cache, monkeypatch):
     put(folder / "a.wav", tone(60))
     first = ingest_samples(folder)
-    assert first.fresh and cache in first.folder.parents
+    assert first.is_new and cache in first.folder.parents
 
     def fail(*_: object) -> None:
         raise AssertionError("a sound was read again")
 
-    monkeypatch.setattr(samples, "find_in_file", fail)
+    monkeypatch.setattr(samples, "extract_notes", fail)
     second = ingest_samples(folder)
-    assert not second.fresh and second.folder == first.folder and second.report == first.report
+    assert not second.is_new and second.folder == first.folder and second.report == first.report
     with pytest.raises(AssertionError):  # other settings make another set
         ingest_samples(folder, tune=False)
     put(folder / "a.wav", tone(61))
@@ -381,7 +450,7 @@ def test_a_damaged_set_in_the_cache_is_made_anew(folder):
     first = ingest_samples(folder)
     next((first.folder / "audio").iterdir()).unlink()
     again = ingest_samples(folder)
-    assert again.fresh and len(read_notes(again.folder)) == 2
+    assert again.is_new and len(read_notes(again.folder)) == 2
 
 
 def test_a_copy_is_whole_and_the_licence_goes_with_it(folder, tmp_path):
@@ -402,7 +471,7 @@ def test_folders_without_notes_are_refused(folder, tmp_path):
     with pytest.raises(FormatError, match="holds no sound file"):
         ingest_samples(folder)
     put(folder / "silent.wav", np.zeros(RATE))
-    with pytest.raises(FormatError, match=r"no note that can be used; .*silent.wav \(is silent\)"):
+    with pytest.raises(FormatError, match=r"no usable note; .*silent.wav \(is silent\)"):
         ingest_samples(folder)
     put(folder / "a.wav", tone(60))
     with pytest.raises(ParameterError, match="sample_rate=10"):

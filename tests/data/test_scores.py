@@ -13,7 +13,7 @@ import soundfile
 
 from audiogen.cli.main import main
 from audiogen.data import render_scores
-from audiogen.data.render.scores import PEAK
+from audiogen.data.notes.nsynth import PEAK
 from audiogen.errors import FormatError, MidiError, MissingPackageError, ParameterError
 
 if sys.version_info >= (3, 11):
@@ -136,10 +136,10 @@ def test_a_unison_isnt_ended_by_its_shorter_voice(tiny_font, tmp_path):
 
 @pytest.mark.parametrize("louder", [0, 1])
 def test_the_channel_with_more_energy_is_kept(tiny_font, tmp_path, monkeypatch, louder):
-    from audiogen.data.render import scores, soundfont
+    from audiogen.data.render import midi_renderer, scores
 
     def uneven(font, midi):
-        audio = soundfont.render_midi(font, midi)
+        audio = midi_renderer.render_midi(font, midi)
         audio[:, 1 - louder] = 100 * (np.arange(len(audio)) % 7)
         return audio
 
@@ -257,7 +257,7 @@ def test_unreadable_scores_are_named_and_the_rest_is_rendered(tiny_font, tmp_pat
 
 def test_silent_program_is_named(tiny_font, tmp_path):
     score = write_score(tmp_path / "a.mid", (0, 0.3, 60, 100, 0))
-    with pytest.raises(MidiError, match=r"none of 1 scores.*a\.mid, makes no sound with 'Silence'"):
+    with pytest.raises(MidiError, match=r"none of 1 MIDI file.*a\.mid, is silent with 'Silence'"):
         render_scores([score], tmp_path / "out", font=tiny_font, program=1)
     assert not (tmp_path / "out").exists()
 
@@ -265,8 +265,8 @@ def test_silent_program_is_named(tiny_font, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"program": 5}, r"program=5 isn't in bank 0 of tiny.sf2, which has 3: 0, 1, 73"),
-        ({"sample_rate": 10}, "sample_rate=10 isn't usable"),
+        ({"program": 5}, r"program=5 not found in bank 0 of tiny.sf2, which has 3: 0, 1, 73"),
+        ({"sample_rate": 10}, "sample_rate=10 must be a whole number"),
         ({"longest_s": 0}, "longest_s=0 must be from 1 to 3600 seconds"),
         ({"longest_s": float("nan")}, "longest_s=nan must be"),
     ],
@@ -283,7 +283,7 @@ def test_no_scores_are_refused(tiny_font, tmp_path):
     for scores, message in (
         ([], "scores is empty; give MIDI files or folders"),
         ([tmp_path / "in"], r"scores: the folder .*in holds no \.mid, \.midi"),
-        ([tmp_path / "none.mid"], r"scores: .*none\.mid doesn't exist"),
+        ([tmp_path / "none.mid"], r"scores: .*none\.mid not found"),
     ):
         with pytest.raises(ParameterError, match=message):
             render_scores(scores, tmp_path / "out", font=tiny_font)
@@ -316,7 +316,7 @@ def test_bad_font_and_missing_renderer_are_named(tiny_font, tmp_path, monkeypatc
     with pytest.raises(FormatError, match=r"none\.sf2.*can't be read"):
         render_scores([score], tmp_path / "out", font=tmp_path / "none.sf2")
     monkeypatch.setitem(sys.modules, "midirenderer", None)
-    with pytest.raises(MissingPackageError, match=r"audiogen\[soundfont\]"):
+    with pytest.raises(MissingPackageError, match=r"audiogen-synth\[soundfont\]"):
         render_scores([score], tmp_path / "out", font=tiny_font)
 
 
@@ -336,7 +336,7 @@ def test_command_renders_and_counts(tiny_font, tmp_path, capsys):
     options = ["--font", tiny_font, "--program", 73, "--licence", "MIT", "--longest-s", 5]
     assert run("data", "midi", tmp_path / "in", "-o", out, *options) == 0
     printed = capsys.readouterr()
-    assert printed.out.startswith("1 pieces, 0.1 minutes, in")
+    assert printed.out.startswith("1 piece, 0.1 minutes, in")
     assert printed.out.rstrip().endswith("; 1 left out")
     assert "left out bad.mid: " in printed.err
     assert tomllib.loads((out / "source.toml").read_text())["program"] == 73
@@ -346,8 +346,8 @@ def test_bad_input_ends_with_status_2(tiny_font, tmp_path, capsys):
     (tmp_path / "bad.mid").write_bytes(b"MThd")
     options = ["-o", tmp_path / "out", "--font", tiny_font]
     for scores, message in (
-        (tmp_path / "none.mid", "doesn't exist; give a MIDI file or a folder"),
-        (tmp_path / "bad.mid", "none of 1 scores can be rendered (first: bad.mid,"),
+        (tmp_path / "none.mid", "not found; give a MIDI file or a folder"),
+        (tmp_path / "bad.mid", "none of 1 MIDI file can be rendered (first: bad.mid,"),
     ):
         assert run("data", "midi", scores, *options) == 2
         error = " ".join(capsys.readouterr().err.split())

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from audiogen.data import read_notes, read_split, render_soundfont
-from audiogen.data.notes.general_midi import FAMILIES, SOURCES, family_of, source_of
+from audiogen.data.notes.families import FAMILIES, SOURCES, family_of, source_of
+from audiogen.data.notes.nsynth import NOTE_ON_S, NOTE_S, PEAK
 from audiogen.data.notes.qualities import QUALITIES, measure_qualities
 from audiogen.data.render.sf2 import read_soundfont
-from audiogen.data.render.soundfont import NOTE_ON_S, NOTE_S, PEAK
 from audiogen.errors import FormatError, MissingPackageError, ParameterError
 
 if sys.version_info >= (3, 11):
@@ -54,6 +54,12 @@ def test_key_that_no_zone_answers_is_infinitely_far(tiny_font):
     assert preset.distance_semitones(71, 100) == 11.5
     assert preset.distance_semitones(72, 100) == 0.5
     assert preset.distance_semitones(128, 100) == np.inf
+
+
+def test_a_font_beyond_the_limit_is_refused(tiny_font, monkeypatch):
+    monkeypatch.setattr("audiogen.data.render.sf2.MAX_FILE_BYTES", 1000)
+    with pytest.raises(FormatError, match=r"tiny\.sf2: is too large"):
+        read_soundfont(tiny_font)
 
 
 @pytest.mark.parametrize("keep", [0, 11, 60, 2000, -1, -50, -300])
@@ -231,11 +237,11 @@ def test_occupied_folder_is_refused_and_kept(tiny_font, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"programs": [5, 200]}, r"programs=\[5, 200\] aren't in bank 0 of tiny.sf2, which has 3"),
+        ({"programs": [5, 200]}, r"program=5 not found in bank 0 of tiny.sf2, which has 3"),
         ({"velocities": [0]}, r"velocities=\[0\] must be"),
         ({"velocities": []}, r"velocities=\[\] must be"),
         ({"pitches": (60, 50)}, r"pitches=\(60, 50\) must be"),
-        ({"sample_rate": 10}, "sample_rate=10 isn't usable"),
+        ({"sample_rate": 10}, "sample_rate=10 must be a whole number"),
         ({"pitches": (0, 20)}, r"no usable note within pitches=\(0, 20\)"),
     ],
 )
@@ -248,7 +254,7 @@ def test_bad_options_are_named(tiny_font, tmp_path, options, message):
 
 def test_missing_renderer_is_named(tiny_font, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "midirenderer", None)
-    with pytest.raises(MissingPackageError, match=r"audiogen\[soundfont\]"):
+    with pytest.raises(MissingPackageError, match=r"audiogen-synth\[soundfont\]"):
         render_soundfont(tiny_font, tmp_path / "set")
 
 

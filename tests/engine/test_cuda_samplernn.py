@@ -19,7 +19,7 @@ from audiogen.engine.cuda_samplernn import CudaSampleStream, fold
 from audiogen.errors import DeviceError, FormatError, ParameterError, PresetError
 from audiogen.models.samplernn import SampleRNN, SampleRNNConfig, export_weights
 from audiogen.ops import _cuda
-from audiogen.presets import DEFAULT_PRESET, SamplernnTable
+from audiogen.presets import DEFAULT_PRESET
 from audiogen.representation.levels import dequantise, silence
 
 HEADER = Path(__file__).parents[2] / "csrc/cuda/audiogen_cuda.h"
@@ -100,7 +100,7 @@ def test_header_and_python_declare_the_same_structs(name, struct):
 def test_the_built_library_measures_states():
     if not _cuda.library_path().exists():
         pytest.skip("the CUDA library was not built (no nvcc, or AUDIOGEN_CUDA=off)")
-    table = SamplernnTable.model_validate(fields(CONFIGS["two_tiers"]))
+    table = SampleRNNConfig(**fields(CONFIGS["two_tiers"]))
     network = cuda_samplernn._network_of(table, RATE, {})
     one, many = (_cuda.samplernn_state_bytes(network, n) for n in (1, 100))
     assert 0 < one < many < 100 * one
@@ -190,7 +190,7 @@ def model_logits(model: SampleRNN, levels, index: int) -> np.ndarray:
 def test_folded_weights_make_the_models_logits(name):
     config = CONFIGS[name]
     model = make(config)
-    table = SamplernnTable.model_validate(fields(config))
+    table = SampleRNNConfig(**fields(config))
     folded = fold(table, export_weights(model))
     assert {array.dtype for array in folded.values()} == {np.dtype(np.float32)}
     assert all(array.flags.c_contiguous for array in folded.values())

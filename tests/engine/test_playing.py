@@ -5,10 +5,10 @@ from __future__ import annotations
 import librosa
 import numpy as np
 import pytest
+from audiogen.evaluation.pitch import cents_error, note_pitch
 
 from audiogen.core import backend as _native
 from audiogen.engine import Synth
-from audiogen.evaluation.pitch import cents_error, note_pitch
 
 pytestmark = pytest.mark.skipif(_native.find() is None, reason="audiogen._native is not built")
 

@@ -108,7 +108,7 @@ def test_only_what_was_held_out_is_compared(preset, tmp_path, capsys):
     capsys.readouterr()
     assert run(*words, other, "--data", data) == 2
     assert "holds out none of the notes" in capsys.readouterr().err
-    assert run(*words, split) == 2 and "--split goes with --data" in capsys.readouterr().err
+    assert run(*words, split) == 2 and "--split must come with --data" in capsys.readouterr().err
 
 
 def test_bad_input_ends_with_status_2_before_the_work(preset, tmp_path, capsys):

@@ -9,7 +9,7 @@ import pytest
 
 from audiogen.errors import ParameterError
 from audiogen.evaluation.metrics import CLICK_RATIO
-from audiogen.evaluation.texture_report import PRIME_S, evaluate_texture, seam_ratio
+from audiogen.evaluation.texture_report import PROMPT_S, evaluate_texture, seam_ratio
 
 RATE = 8000
 
@@ -65,7 +65,7 @@ def test_a_stream_that_dies_is_told():
 
 def test_a_jump_at_the_seam_is_a_click_and_a_smooth_one_is_not():
     sound = chords(4, 0)
-    seam = round(PRIME_S * RATE) + 1234
+    seam = round(PROMPT_S * RATE) + 1234
     assert seam_ratio(sound, seam, RATE) < 5
     broken = sound.copy()
     broken[seam:] += 0.9

@@ -13,6 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from audiogen.errors import ParameterError
+from audiogen.models.config import weight_shapes
 from audiogen.models.gansynth import (
     Critic,
     CriticConfig,
@@ -26,7 +27,6 @@ from audiogen.models.gansynth import (
     upsample,
 )
 from audiogen.objectives.losses import gradient_penalty
-from audiogen.presets import GeneratorTable, weight_shapes
 from audiogen.representation.config import PAPER_BASE, PAPER_HIGH, SpectrogramConfig
 
 SMALL = {
@@ -234,7 +234,7 @@ def test_equalised_weights() -> None:
 @pytest.mark.parametrize("name", SMALL)
 def test_exported_names_are_the_presets(name: str) -> None:
     generator, _ = make(name)
-    table = GeneratorTable(**json.loads(json.dumps(dataclasses.asdict(SMALL[name]))))
+    table = GeneratorConfig(**json.loads(json.dumps(SMALL[name].table())))
     weights = export_weights(generator)
     assert {key: w.shape for key, w in weights.items()} == weight_shapes(table)
     assert all(w.dtype == np.float32 and w.flags.c_contiguous for w in weights.values())
@@ -336,10 +336,10 @@ def test_the_penaltys_gradient_is_its_slope() -> None:
 
 
 def test_bad_settings_are_named() -> None:
-    with pytest.raises(ParameterError, match="'label' must be one of 'one_hot', 'harmonic'"):
+    with pytest.raises(ParameterError, match="'label' must be 'one_hot' or 'harmonic'"):
         GeneratorConfig(conditioning="label")
     for channels in ((), (3, 0)):
-        with pytest.raises(ParameterError, match="must be one or more positive integers"):
+        with pytest.raises(ParameterError, match=r"channels.* must be"):
             GeneratorConfig(channels=channels)
-    with pytest.raises(ParameterError, match="make 128 x 1024; the spectrogram is 256 x 512"):
+    with pytest.raises(ParameterError, match=r"make 128 x 1024; they must make .*256 x 512"):
         Generator(GeneratorConfig(), PAPER_BASE)

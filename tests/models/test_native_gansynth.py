@@ -225,12 +225,18 @@ def with_nan() -> np.ndarray:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"blocks__0__conv1__weight": None}, r"'blocks.0.conv1.weight' of shape \[3, 3, 2, 4\]"),
-        ({"to_rgb__bias": None}, "'to_rgb.bias' .* missing"),
+        ({"blocks__0__conv1__weight": None}, r"blocks.0.conv1.weight is missing; .*\[3, 3, 2, 4\]"),
+        ({"to_rgb__bias": None}, "to_rgb.bias is missing"),
         ({"blocks__1__conv2__weight": np.zeros((4, 4, 3), np.float32)}, r"\[4, 4, 3\]; .*3, 3\]"),
-        ({"blocks__0__conditioning__noise__bias": with_nan()}, "noise.bias' holds nan at index 1"),
-        ({"to_rgb__bias": np.array([0.0, np.inf])}, "'to_rgb.bias' holds inf"),
-        ({"blocks__2__conv1__bias": np.zeros(3)}, "'blocks.2.conv1.bias' belongs to no layer"),
+        (
+            {"blocks__0__conditioning__noise__bias": with_nan()},
+            "noise.bias has 1 values",
+        ),
+        (
+            {"to_rgb__bias": np.array([0.0, np.inf])},
+            "to_rgb.bias has 1 values",
+        ),
+        ({"blocks__2__conv1__bias": np.zeros(3)}, "blocks.2.conv1.bias not found in the network"),
     ],
 )
 def test_bad_weights(changes: dict[str, Any], words: str) -> None:
@@ -242,9 +248,9 @@ def test_bad_weights(changes: dict[str, Any], words: str) -> None:
     ("change", "words"),
     [
         ({"conditioning": "pitchy"}, "conditioning='pitchy' is unknown"),
-        ({"channels": []}, "channels has 0 blocks"),
-        ({"channels": [4, 0]}, "width of 0"),
-        ({"channels": [4] * 13}, "channels has 13 blocks"),
+        ({"channels": []}, "channels must be a list of 1 to 12 widths; it has 0"),
+        ({"channels": [4, 0]}, "channels\\[1\\]=0 must be"),
+        ({"channels": [4] * 13}, "it has 13"),
         ({"channels": "many"}, r"config\['channels'\] is 'many'"),
         ({"latent_size": 0}, "latent_size=0"),
         ({"latent_size": -1}, r"config\['latent_size'\] is -1"),
@@ -288,7 +294,7 @@ def test_one_hot_refuses_other_pitches() -> None:
 
 
 def test_precision_is_known() -> None:
-    with pytest.raises(ParameterError, match="precision='float16' is unknown"):
+    with pytest.raises(ParameterError, match="precision='float16' not found"):
         native.Generator(*broken(), "float16")
 
 
@@ -313,9 +319,9 @@ def test_safetensors_are_read_as_the_library_reads_them(tmp_path: Any) -> None:
 
 def test_safetensors_errors_name_the_file(tmp_path: Any) -> None:
     path = tmp_path / "broken.safetensors"
-    with pytest.raises(FormatError, match=r"broken.safetensors: can't be opened"):
+    with pytest.raises(FormatError, match=r"broken.safetensors: cannot be read"):
         native.read_safetensors(path)
-    with pytest.raises(FormatError, match="can't be opened"):
+    with pytest.raises(FormatError, match="cannot be read"):
         native.read_safetensors(tmp_path)
     path.write_bytes(b'\x08\0\0\0\0\0\0\0{"a": 1}')
     with pytest.raises(FormatError, match=r"broken.safetensors: the header is broken at byte 14"):

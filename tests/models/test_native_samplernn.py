@@ -462,10 +462,13 @@ def broken(**changes: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"tiers__0__hh__0__bias": None}, r"'tiers.0.hh.0.bias' of shape \[9\] is missing"),
-        ({"sample__output__bias": np.zeros(5)}, r"'sample.output.bias' has shape \[5\]"),
-        ({"sample__embedding": np.full((256, 5), np.nan)}, "'sample.embedding' holds nan"),
-        ({"sample__layer4__bias": np.zeros(3)}, "'sample.layer4.bias' belongs to no layer"),
+        ({"tiers__0__hh__0__bias": None}, r"tiers.0.hh.0.bias is missing; .* of shape \[9\]"),
+        ({"sample__output__bias": np.zeros(5)}, r"sample.output.bias has shape \[5\]"),
+        (
+            {"sample__embedding": np.full((256, 5), np.nan)},
+            "sample.embedding has 1280 values that",
+        ),
+        ({"sample__layer4__bias": np.zeros(3)}, "sample.layer4.bias not found in the network"),
     ],
 )
 def test_bad_weights(changes: dict[str, Any], words: str) -> None:
@@ -476,11 +479,11 @@ def test_bad_weights(changes: dict[str, Any], words: str) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"frame_sizes": (2, 2)}, r"frame_sizes=\[2, 2\] must fall"),
-        ({"frame_sizes": ()}, r"frame_sizes=\[\] must fall"),
+        ({"frame_sizes": (2, 2)}, r"frame_sizes=\[2, 2\] must be 1 to 16 sizes that fall"),
+        ({"frame_sizes": ()}, r"frame_sizes=\[\] must be"),
         ({"frame_sizes": (5, 2)}, "each a multiple"),
         ({"frame_sizes": "many"}, r"config\['frame_sizes'\] is 'many'"),
-        ({"dim": 0}, "dim=0 is not 1 to 65536"),
+        ({"dim": 0}, "dim=0 must be a whole number from 1 to 65536"),
         ({"dim": -1}, r"config\['dim'\] is -1"),
         ({"n_rnn": 0}, "n_rnn=0"),
         ({"rnn": "rnn"}, "rnn='rnn' is unknown; use one of 'gru', 'lstm'"),
@@ -488,8 +491,8 @@ def test_bad_weights(changes: dict[str, Any], words: str) -> None:
         ({"q_levels": 257}, "q_levels=257 must be 2 to 256, or 65536"),
         ({"quantisation": "a_law"}, "quantisation='a_law' is unknown"),
         ({"conditioning": "mel"}, "conditioning='mel' is unknown"),
-        ({"conditioning": "class", "n_classes": 1}, "n_classes=1 doesn't go"),
-        ({"n_classes": 1}, "n_classes=1 doesn't go"),
+        ({"conditioning": "class", "n_classes": 1}, "n_classes=1 (must be 2|is not supported)"),
+        ({"n_classes": 1}, "n_classes=1 (must be 2|is not supported)"),
         ({"sample_rate": 0}, "sample_rate=0"),
         ({"weight_norm": True}, "unknown field 'weight_norm'"),
     ],

@@ -210,7 +210,7 @@ def test_note_features_reach_every_tier():
     ("change", "words"),
     [
         ({"frame_sizes": ()}, "frame_sizes"),
-        ({"frame_sizes": (2, 8)}, "must fall"),
+        ({"frame_sizes": (2, 8)}, "sizes that fall"),
         ({"frame_sizes": (8, 3)}, "multiple"),
         ({"rnn": "rnn"}, "'gru', 'lstm'"),
         ({"q_levels": 1024}, "65536"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 from pathlib import Path
 
 import mido
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audiogen.errors import MidiError
-from audiogen.notes import Note, Score, read_midi
+from audiogen.notes import Note, Score, midi_file, read_midi
 
 DEMO = Path(__file__).parents[2] / "presets" / "demo.mid"
 END = bytes([0x00, 0xFF, 0x2F, 0x00])
@@ -114,6 +115,22 @@ def test_running_status_and_note_on_of_velocity_0(read):
 def test_overlapping_notes_of_one_key_are_let_go_in_their_order(read):
     score = read(midi(on(0) + on(480) + off(480) + off(480) + END))
     assert spans(score) == [(60, 0.0, 1.0), (60, 0.5, 1.5)]
+
+
+def test_system_messages_are_skipped_and_do_not_end_running_status(read):
+    exclusive = wait(0) + b"\xf0\x02\x40\xf7" + wait(0) + b"\xf8"
+    body = on(0) + exclusive + wait(480) + bytes([60, 0]) + END
+    assert spans(read(midi(body))) == [(60, 0.0, 0.5)]
+
+
+def test_many_notes_of_one_key_that_overlap_are_read_in_linear_time(read):
+    """Each of the two sizes takes as long per note; quadratic time would be ten times as long."""
+    took = []
+    for n in (4_000, 40_000):
+        start = time.process_time()
+        assert len(read(midi(b"".join([on(0)] * n + [off(1)] * n) + END))) == n
+        took.append((time.process_time() - start) / n)
+    assert took[1] < 4 * took[0]
 
 
 def test_missing_note_off_ends_with_the_last_release_of_its_key_or_the_file(read):
@@ -252,22 +269,30 @@ class TestBadFiles:
         ("data", "sentence"),
         [
             (b"", "is empty"),
-            (b"\x89PNG\r\n", r"isn't a MIDI file \(it begins with b'\\x89PNG'"),
+            (b"\x89PNG\r\n", "isn't a MIDI file: it begins with 89 50 4e 47, not with 'MThd'"),
             (midi(END), "holds no notes"),
             (midi(), "holds no notes"),
             (midi(on(0)[:-1]), "damaged in track 1: its last event is cut off"),
-            (midi(END, b"\x00\x40\x40"), "damaged in track 2: running status"),
-            (midi(b"\x00\x90\xff\x40" + END), "data byte must be in range"),
-            (midi(b"\xff\xff\xff\xff\x7f\x90\x40\x40" + END), "a wait of 34359738367 ticks"),
-            (midi(on(0), division=0), "time division of 0x0000, which means nothing"),
-            (midi(on(0), division=0xEE04), "time division of 0xee04"),
-            (midi(on(0), kind=7), "is of type 7; types 0, 1 and 2"),
-            (chunk(b"MThd", b"\0\1\0"), "header of 3 bytes; 6 are wanted"),
+            (midi(END, b"\x00\x40\x40"), "damaged in track 2: a data byte without a status byte"),
+            (midi(b"\x00\x90\xff\x40" + END), "data byte 255; data bytes must be 0 to 127"),
+            (midi(b"\xff\xff\xff\xff\x7f\x90\x40\x40" + END), "a number longer than four bytes"),
+            (midi(on(0), division=0), "invalid time division 0x0000"),
+            (midi(on(0), division=0xEE04), "invalid time division 0xee04"),
+            (midi(on(0), kind=7), "has type 7; the type must be 0, 1 or 2"),
+            (midi(b"\x00\xf4" + END), "status byte 0xf4, which MIDI does not define"),
+            (midi(b"\x00\xff\x01\x7f" + END), "its last event is cut off"),
+            (chunk(b"MThd", b"\0\1\0"), "header of 3 bytes; it must have 6"),
         ],
     )
     def test_sentence(self, read, data, sentence):
         with pytest.raises(MidiError, match=rf"score\.mid: .*{sentence}"):
             read(data)
+
+    def test_a_file_beyond_the_limit_is_refused(self, read, monkeypatch):
+        monkeypatch.setattr(midi_file, "MAX_FILE_BYTES", 1 << 20)
+        comment = b"\x00\xff\x01" + wait(1 << 20) + bytes(1 << 20)
+        with pytest.raises(MidiError, match=r"score\.mid: is too large; .* at most 1 MiB"):
+            read(midi(comment + on(0) + off(480) + END))
 
     def test_truncated_at_every_byte(self, read):
         data = midi(tempo(0, 400_000) + END, program(0, 3) + on(0) + off(480) + END)

@@ -85,10 +85,10 @@ def test_pitch_names_are_read_back(cents):
         ("C4 E4:long", "note 'E4:long' can't be read"),
         ("C4:", "note 'C4:' can't be read"),
         ("C4:0", "lasts 0 s"),
-        ("C4@1.5", "velocity 1.5; give 0 to 1"),
+        ("C4@1.5", "velocity 1.5; it must be from 0 to 1"),
         ("C4:-1", "can't be read"),
-        ("G#9", "is 128; MIDI has 0"),
-        ("C-1-50", r"is -0\.5; MIDI has 0"),
+        ("G#9", "is 128; it must be from 0"),
+        ("C-1-50", r"is -0\.5; it must be from 0"),
         ("[C4 E4", r"can't be read from '\[C4' on"),
         ("[C4 E4]x", r"can't be read from '\[C4' on"),
         ("[C4:1 E4]", "'C4:1' has a duration inside a chord"),
@@ -123,7 +123,9 @@ def test_as_score_takes_what_can_be_played(tmp_path: Path):
     assert as_score("60:1@0.5") == wanted
     assert as_score([Note(0.0, 1.0, 60.0, 0.5)]) == wanted
     assert as_score([(0.0, 1.0, "C4", 0.5)]) == wanted
-    assert as_score(np.array([[0.0, 1.0, 60.0, 0.5]]).tolist()) == wanted
+    assert as_score(np.array([[0.0, 1.0, 60.0, 0.5]])) == wanted
+    assert as_score(np.array([[0.0, 1.0, 60.0, 0.5, 0.0, 0.0]])) == wanted
+    assert as_score([{"start_s": 0.0, "duration_s": 1.0, "pitch": "C4", "velocity": 0.5}]) == wanted
     assert as_score(note for note in wanted) == wanted
     for name in ("no.mid", tmp_path / "no.mid", "NO.MIDI"):
         with pytest.raises(MidiError, match="can't be read"):
@@ -135,9 +137,12 @@ def test_as_score_takes_what_can_be_played(tmp_path: Path):
     [
         ([], "has no notes"),
         (Score(), "has no notes"),
-        (3, "notes=3 can't be played"),
-        (["C4"], r"notes\[0\]='C4' isn't a note"),
-        ([(0, 1)], r"notes\[0\]=\(0, 1\) isn't a note"),
+        (3, "notes=3 must be a MIDI file"),
+        (["C4"], r"notes\[0\]='C4' must be a Note"),
+        ([(0, 1)], r"notes\[0\]=\(0, 1\) must be a Note"),
+        ([{"start_s": 0.0, "pitch": 60}], r"notes\[0\]=.* must be a Note"),
+        ([{"start_s": 0.0, "duration_s": 1.0, "pitch": 60, "x": 1}], r"notes\[0\]=.* must be"),
+        ({"start_s": 0.0, "duration_s": 1.0, "pitch": 60}, "must be a MIDI file"),
         ([(0, 1, 60), (0, 1, "X")], r"notes\[1\]: pitch 'X'"),
         ([(0, 1, 60, 2.0)], r"notes\[0\]: velocity=2.0"),
     ],
@@ -165,5 +170,5 @@ def test_as_score_names_what_is_wrong(notes, sentence):
 )
 def test_note_refuses(field, value):
     fields = {"start_s": 0.0, "duration_s": 1.0, "pitch": 60, field: value}
-    with pytest.raises(ParameterError, match=rf"{field}={value!r} isn't right; give"):
+    with pytest.raises(ParameterError, match=rf"{field}={value!r} must be"):
         Note(**fields)

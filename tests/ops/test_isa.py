@@ -16,7 +16,7 @@ ORACLE = Path(__file__).with_name("test_oracle.py")
 @pytest.mark.parametrize("isa", _native.available_isas())
 def test_oracle(isa):
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-k", "native or asked", str(ORACLE)],
+        [sys.executable, "-m", "pytest", "-q", "-n0", "-k", "native or asked", str(ORACLE)],
         env={**os.environ, "AUDIOGEN_ISA": isa},
         cwd=ORACLE.parents[2],
         capture_output=True,

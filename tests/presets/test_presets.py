@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import os
+import shutil
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +20,13 @@ from safetensors.numpy import load_file, save_file
 
 from audiogen.errors import ParameterError, PresetError
 from audiogen.presets import (
-    SamplernnTable,
     assign_programs,
     check_fields,
     default_preset,
     find_presets,
     load_preset,
     presets_to_play,
+    read_weights,
     split_spec,
     weight_shapes,
     write_preset,
@@ -72,175 +75,35 @@ class TestFields:
         assert check_fields(preset_fields).generator.input_size == 3 + 61
 
     @pytest.mark.parametrize(
-        ("path", "value", "sentence"),
+        ("path", "value", "message"),
         [
-            ("format", 2, "format = 2 isn't right; give 1"),
-            ("format", ..., "format is missing; give 1"),
-            ("name", "Tiny Preset", "name = 'Tiny Preset' isn't right; give a name of small"),
-            ("name", "../up", "name = '../up' isn't right"),
-            ("kind", "wavenet", "kind = 'wavenet' isn't right; give 'gansynth'"),
-            ("description", "", "description = '' isn't right; give a text"),
-            ("authors", [], "authors = [] isn't right; give a list of one name or more"),
-            ("authors", "me", "authors = 'me' isn't right; give a list"),
-            ("licence", ..., "licence is missing; give an SPDX licence"),
-            ("sample_rate", 44100.5, "sample_rate = 44100.5 isn't right; give a whole number"),
-            ("sample_rate", 1, "sample_rate = 1 isn't right; give a whole number from 8000"),
-            ("pitch_range", [24], "pitch_range = [24] isn't right; give the lowest and"),
-            ("pitch_range", [24, 300], "pitch_range[1] = 300 isn't right"),
-            ("pitch_range", [84, 24], "pitch_range = [84, 24] is upside down; give [24, 84]"),
-            ("default_timbre", "harpp", "default_timbre = 'harpp' isn't one of timbres; did you"),
-            ("colour", "blue", "colour isn't a field of a preset"),
-            ("licens", "MIT", "licens isn't a field of a preset; did you mean licence?"),
-            ("spectrogram", ..., "spectrogram is missing; give a table [spectrogram]"),
-            ("spectrogram", 3, "spectrogram = 3 isn't right; give a table [spectrogram]"),
-            ("spectrogram.n_fft", 100, "spectrogram: n_fft = 100 isn't a power of two"),
-            ("spectrogram.n_fft", "128", "spectrogram.n_fft = '128' isn't right; give a power"),
-            ("spectrogram.n_fft", 256, "makes 8 frames x 64 bins; spectrogram.n_frames and n_fft"),
-            ("spectrogram.hop_length", 48, "hop_length = 48 doesn't divide n_fft = 128"),
-            ("spectrogram.hop_length", 128, "hop_length = 128 doesn't divide n_fft = 128"),
+            ("format", 2, "format=2 must be 1"),
+            ("name", "Tiny Preset", "name='Tiny Preset' must be a name of 1 to 64 small letters"),
+            ("licence", ..., "licence is missing; it must be an SPDX licence"),
+            ("licens", "MIT", "field licens not found; did you mean licence?"),
+            ("sample_rate", 44100.5, "sample_rate=44100.5 must be a whole number from 8000"),
+            ("sample_rate", True, "sample_rate=true must be a whole number"),
             (
-                "spectrogram.hop_len",
-                32,
-                "spectrogram.hop_len isn't a field of a preset; did you",
+                "default_timbre",
+                "harpp",
+                "default_timbre='harpp' not found in timbres; did you",
             ),
-            ("spectrogram.n_frames", 9, "8 frames x 64 bins; spectrogram.n_frames and n_fft / 2"),
-            ("spectrogram.magnitude_floor", 0.0, "spectrogram.magnitude_floor = 0.0 isn't right"),
-            ("spectrogram.magnitude_scale", float("nan"), "magnitude_scale = nan isn't right"),
-            ("spectrogram.magnitude_offset", "x", "spectrogram.magnitude_offset = 'x' isn't"),
-            ("spectrogram.frequency_scale", -1.0, "frequency_scale = -1.0 isn't right"),
-            (
-                "spectrogram.frequency",
-                "bark",
-                "frequency = 'bark' isn't right; give 'linear', 'mel'",
-            ),
-            ("spectrogram.frequency", "mel", "'mel' doesn't go with phase = 'harmonic'"),
-            ("spectrogram.phase", "phase", "phase = 'phase' isn't right; give 'harmonic' or"),
-            ("generator.conditioning", "film", "generator.conditioning = 'film' isn't right"),
-            ("generator.latent_size", 0, "generator.latent_size = 0 isn't right"),
-            ("generator.channels", [], "generator.channels = [] isn't right; give a list of 1"),
-            ("generator.channels", [6, 5, -4], "generator.channels[2] = -4 isn't right"),
-            ("generator.start_shape", [2], "generator.start_shape = [2] isn't right; give two"),
-            ("generator.pitch_min", -1, "generator.pitch_min = -1 isn't right"),
-            ("generator.n_pitches", 120, "n_pitches = 120 from pitch_min = 24 on goes beyond"),
-            ("generator.note_off_frame", 8, "generator.note_off_frame = 8 is beyond the last"),
-            ("generator.noise", True, "generator.noise isn't a field"),
-            ("sustain.loop_start_frame", 4, "loop_start_frame = 4, loop_end_frame = 4, release"),
-            ("sustain.loop_end_frame", 6, "loop_end_frame = 6, release_frame = 5 aren't in order"),
-            ("sustain.release_frame", 8, "sustain.release_frame = 8 is beyond the last frame"),
-            ("sustain.release_frame", ..., "sustain.release_frame is missing; give a whole"),
-            ("timbres", [], "timbres = [] isn't right; give one table [[timbres]] or more"),
-            ("timbres[1].name", "harp", "timbres: the name 'harp' is there twice"),
-            ("timbres[1].name", ..., "timbres[1].name is missing; give a name"),
-            ("timbres[1].z", [1.0], "timbres[1].z ('guitar') has 1 numbers; generator.latent_size"),
-            ("timbres[1].z[2]", float("inf"), "timbres[1].z[2] = inf isn't right; give a list"),
-            ("timbres[0].family", 3, "timbres[0].family = 3 isn't right; give a text"),
-            ("timbres[0].program", 128, "timbres[0].program = 128 isn't right; give a General"),
-            ("data.licence", ..., "data.licence is missing; give a text"),
-            ("data.notes", -4, "data.notes = -4 isn't right"),
-            (
-                "data.instruments",
-                "harp",
-                "data.instruments = 'harp' isn't right; give a list",
-            ),
-            ("training.seed", -1, "training.seed = -1 isn't right"),
-            ("training.seconds", -1.0, "training.seconds = -1.0 isn't right; give a number of sec"),
-            ("training.torch", 2.4, "training.torch = 2.4 isn't right; give a text"),
-            ("measured.cents", "few", "measured.cents = 'few' isn't right; give a table of num"),
+            ("spectrogram.frequency", "mel", "'mel' is not supported by phase='harmonic'; use"),
+            ("generator.channels", [6, 5, -4], "generator.channels[2]=-4 must be a whole number"),
+            ("generator.n_pitches", 120, "generator.n_pitches=120 must be 1 to 104"),
+            ("timbres[1].z", [1.0], "timbres[1].z has 1 numbers; it must have generator.latent_si"),
         ],
     )
-    def test_each_wrong_one_is_named(self, preset_fields, path, value, sentence):
+    def test_a_wrong_one_is_named(self, preset_fields, path, value, message):
         change(preset_fields, path, value)
         with pytest.raises(PresetError) as error:
             check_fields(preset_fields, "x/preset.toml")
         assert str(error.value).startswith("x/preset.toml: ")
-        assert sentence in str(error.value)
-
-    @pytest.mark.parametrize(
-        ("path", "value", "sentence"),
-        [
-            ("kind", ..., "kind is missing; give 'gansynth' or 'samplernn'"),
-            ("kind", ["x"], "kind = ['x'] isn't right; give 'gansynth' or 'samplernn'"),
-            ("kind", "gansynth", "default_timbre is missing; give a name"),
-            ("name", "A B", "name = 'A B' isn't right; give a name of small"),
-            ("samplernn", ..., "samplernn is missing; give a table [samplernn]"),
-            ("generator", {}, "generator isn't a field of a preset"),
-            (
-                "samplernn.frame_size",
-                [2],
-                "samplernn.frame_size isn't a field of a preset; did you",
-            ),
-            ("samplernn.frame_sizes", [], "samplernn.frame_sizes = [] isn't right; give a list"),
-            ("samplernn.frame_sizes", [8, 3], "samplernn: frame_sizes = [8, 3] don't fall, each"),
-            ("samplernn.frame_sizes", [2, 2], "frame_sizes = [2, 2] don't fall"),
-            ("samplernn.frame_sizes[1]", 0, "samplernn.frame_sizes[1] = 0 isn't right; give a"),
-            ("samplernn.dim", 1 << 20, "samplernn.dim = 1048576 isn't right; give a whole number"),
-            ("samplernn.n_rnn", 0, "samplernn.n_rnn = 0 isn't right"),
-            ("samplernn.rnn", "rnn", "samplernn.rnn = 'rnn' isn't right; give 'gru' or 'lstm'"),
-            ("samplernn.embedding_size", True, "samplernn.embedding_size = True isn't right"),
-            ("samplernn.q_levels", 1, "q_levels = 1 isn't right; give a whole number from 2 to"),
-            ("samplernn.q_levels", 512, "samplernn: q_levels = 512 isn't 2 to 256, or 65536"),
-            (
-                "samplernn.quantisation",
-                "a_law",
-                "quantisation = 'a_law' isn't right; give 'linear'",
-            ),
-            ("samplernn.conditioning", "notes", "conditioning = 'notes' isn't right; give 'none',"),
-            (
-                "samplernn.n_classes",
-                2,
-                "n_classes = 2 doesn't go with conditioning = 'none'; give 0",
-            ),
-            ("sampling.temperature", 0.0, "sampling.temperature = 0.0 isn't right; give a number"),
-            ("sampling.top_p", 0.0, "sampling.top_p = 0.0 isn't right; give a number above 0"),
-            ("sampling", 3, "sampling = 3 isn't right; give a table [sampling]"),
-            ("pitch_range", [36, 84], "pitch_range is for presets that play notes; samplernn.cond"),
-            ("timbres", [{"name": "a"}], "timbres are 1; samplernn.n_classes = 0 are wanted"),
-            ("timbres", [{"name": "a", "z": [1.0]}], "timbres[0].z isn't a field of a preset"),
-            ("default_timbre", "a", "default_timbre = 'a' isn't one of timbres; there are none"),
-            ("data.notes", 3, "data.notes isn't a field of a preset"),
-            ("data.seconds", ..., "data.seconds is missing; give a number of seconds"),
-        ],
-    )
-    def test_each_wrong_one_of_a_samplernn_is_named(self, samplernn_fields, path, value, sentence):
-        change(samplernn_fields, path, value)
-        with pytest.raises(PresetError) as error:
-            check_fields(samplernn_fields, "x/preset.toml")
-        assert str(error.value).startswith("x/preset.toml: ")
-        assert sentence in str(error.value)
-
-    @pytest.mark.parametrize(
-        ("path", "value", "sentence"),
-        [
-            (
-                "pitch_range",
-                ...,
-                "pitch_range is missing; samplernn.conditioning = 'note' wants the",
-            ),
-            ("pitch_range", [84, 36], "pitch_range = [84, 36] is upside down; give [36, 84]"),
-            ("samplernn.conditioning", "class", "pitch_range is for presets that play notes"),
-            (
-                "samplernn.n_classes",
-                0,
-                "n_classes = 0 doesn't go with conditioning = 'note'; give 1",
-            ),
-            ("samplernn.n_classes", 3, "timbres are 2; samplernn.n_classes = 3 are wanted, in the"),
-            ("timbres[1].name", "flute", "timbres: the name 'flute' is there twice"),
-            ("timbres[0].program", -1, "timbres[0].program = -1 isn't right; give a General"),
-            ("default_timbre", ..., "default_timbre is missing; give one of flute, oboe"),
-            ("default_timbre", "obo", "default_timbre = 'obo' isn't one of timbres; did you mean"),
-        ],
-    )
-    def test_each_wrong_one_of_a_playable_samplernn_is_named(
-        self, note_fields, path, value, sentence
-    ):
-        change(note_fields, path, value)
-        with pytest.raises(PresetError) as error:
-            check_fields(note_fields)
-        assert sentence in str(error.value)
+        assert message in str(error.value)
 
     def test_of_an_unknown_kind_only_what_all_have_is_checked(self, samplernn_fields):
         samplernn_fields["kind"] = "wavenet"
-        with pytest.raises(PresetError, match=r"give 'gansynth' or 'samplernn'$"):
+        with pytest.raises(PresetError, match=r"must be 'gansynth' or 'samplernn'$"):
             check_fields(samplernn_fields)
         samplernn_fields["sample_rate"] = 1
         with pytest.raises(PresetError, match=r"\(and 1 more\)"):
@@ -256,20 +119,20 @@ class TestFields:
     def test_one_hot_pitch_range_lies_within_its_pitches(self, preset_fields):
         preset_fields["generator"]["conditioning"] = "one_hot"
         preset_fields["pitch_range"] = [20, 84]
-        with pytest.raises(PresetError, match=r"pitch_range = \[20, 84\] .* give \[24, 84\]"):
+        with pytest.raises(PresetError, match=r"pitch_range=\[20, 84\] .* \[24, 84\]"):
             check_fields(preset_fields)
 
     def test_several_wrong_ones_are_counted(self, preset_fields):
         preset_fields["format"] = preset_fields["name"] = 3
-        with pytest.raises(PresetError, match=r"format = 3 .* \(and 1 more\)"):
+        with pytest.raises(PresetError, match=r"format=3 .* \(and 1 more\)"):
             check_fields(preset_fields)
 
     def test_unknown_timbre_suggests(self, preset_fields):
-        with pytest.raises(PresetError, match="'guitarr' isn't in preset 'tiny'; did you mean gui"):
+        with pytest.raises(PresetError, match="'guitarr' not found in preset 'tiny'; did you mean"):
             check_fields(preset_fields).timbre("guitarr")
 
     def test_preset_that_was_not_read_has_no_folder(self, preset_fields):
-        with pytest.raises(PresetError, match="'tiny' isn't on disk"):
+        with pytest.raises(PresetError, match="'tiny' is not on disk"):
             check_fields(preset_fields).folder  # noqa: B018
 
 
@@ -303,7 +166,7 @@ def test_any_value_in_any_field_passes_or_is_refused(
 class TestFile:
     def test_written_and_read_back(self, tmp_path, write_tiny, preset_fields):
         preset = load_preset(write_tiny(tmp_path / "tiny"))
-        assert preset.model_dump(exclude_none=True) == preset_fields
+        assert preset.to_fields() == preset_fields
         assert preset.folder == tmp_path / "tiny"
         assert preset.size_bytes > 1000
         assert load_preset(preset.folder / "preset.toml") == preset
@@ -314,9 +177,9 @@ class TestFile:
     ):
         preset = load_preset(write_murmur(tmp_path / "murmur", notes))
         wanted = check_fields(note_fields if notes else samplernn_fields)
-        assert preset.model_dump() == wanted.model_dump()
+        assert preset == wanted
         again = write_preset(tmp_path / "again", preset, load_file(preset.weights_path))
-        assert again.model_dump() == wanted.model_dump()
+        assert again == wanted
 
     def test_odd_texts_survive(self, tmp_path, write_tiny):
         description = 'Bells "à la\x7f\tcarte" \\ 🎵\nand more'
@@ -326,18 +189,18 @@ class TestFile:
         assert preset.measured == {"a b": 1e-12}
 
     @pytest.mark.parametrize(
-        ("content", "sentence"),
+        ("content", "message"),
         [
-            (b"name = ", "isn't a TOML file"),
-            (b"\xff\xfe", "isn't a TOML file"),
-            (b"a = " + b"[" * 5000, "isn't a TOML file"),
-            (b"", r"format is missing; give 1.* \(and \d+ more\)"),
-            (b"#" * (preset_folders.LARGEST_TOML + 1), "is larger than 4 MiB"),
+            (b"name = ", "is not TOML: "),
+            (b"\xff\xfe", "is not TOML: "),
+            (b"a = " + b"[" * 5000, "is not TOML: "),
+            (b"", r"format is missing; it must be 1.* \(and \d+ more\)"),
+            (b"#" * ((4 << 20) + 1), r"cannot be read \(it is larger than 4194304 bytes\)"),
         ],
     )
-    def test_unreadable_toml(self, tmp_path, content, sentence):
+    def test_unreadable_toml(self, tmp_path, content, message):
         (tmp_path / "preset.toml").write_bytes(content)
-        with pytest.raises(PresetError, match=rf"preset\.toml: {sentence}"):
+        with pytest.raises(PresetError, match=rf"preset\.toml: {message}"):
             load_preset(tmp_path)
 
     @settings(
@@ -363,14 +226,14 @@ class TestWeights:
 
     @pytest.fixture
     def refuse(self, folder):
-        def refuse_weights(name: str, value: Any, sentence: str) -> None:
+        def refuse_weights(name: str, value: Any, message: str) -> None:
             weights = load_file(folder / "weights.safetensors")
             if value is ...:
                 del weights[name]
             else:
                 weights[name] = value
             save_file(weights, folder / "weights.safetensors")
-            with pytest.raises(PresetError, match=rf"weights\.safetensors: {sentence}"):
+            with pytest.raises(PresetError, match=rf"weights\.safetensors: {message}"):
                 load_preset(folder)
 
         return refuse_weights
@@ -380,22 +243,22 @@ class TestWeights:
 
     def test_unknown_tensor(self, refuse):
         extra = np.zeros(2, np.float32)
-        refuse("to_rgb.bia", extra, "tensor to_rgb.bia isn't one that .* did you mean to_rgb.bias")
+        refuse("to_rgb.bia", extra, "tensor to_rgb.bia not found in .* did you mean to_rgb.bias")
 
     def test_shape(self, refuse):
         wrong = np.zeros((2, 5), np.float32)
         refuse("to_rgb.weight", wrong, r"tensor to_rgb.weight has shape \[2, 5\]; .* \[2, 4\]")
 
-    def test_table_of_the_network_is_named(self, tmp_path, write_murmur):
+    def test_shape_of_a_samplernn(self, tmp_path, write_murmur):
         folder = write_murmur(tmp_path / "murmur")
         weights = load_file(folder / "weights.safetensors")
         weights["tiers.1.h0"] = np.zeros((2, 12), np.float32)
         save_file(weights, folder / "weights.safetensors")
-        with pytest.raises(PresetError, match=r"\[2, 12\]; \[samplernn\] wants \[1, 12\]"):
+        with pytest.raises(PresetError, match=r"\[2, 12\]; the network needs \[1, 12\]"):
             load_preset(folder)
 
     def test_dtype(self, refuse):
-        refuse("to_rgb.bias", np.zeros(2), "tensor to_rgb.bias is F64; float32")
+        refuse("to_rgb.bias", np.zeros(2), "tensor to_rgb.bias has dtype F64; it must be F32")
 
     @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
     def test_not_finite(self, refuse, value):
@@ -404,7 +267,7 @@ class TestWeights:
 
     def test_missing_file(self, folder):
         (folder / "weights.safetensors").unlink()
-        with pytest.raises(PresetError, match=r"weights\.safetensors: can't be read .*No such"):
+        with pytest.raises(PresetError, match=r"weights\.safetensors: cannot be read .*No such"):
             load_preset(folder)
 
     def test_truncated_at_many_places(self, folder):
@@ -412,7 +275,7 @@ class TestWeights:
         content = path.read_bytes()
         for length in [0, 1, 7, 8, 9, *range(20, len(content), 97), len(content) - 1]:
             path.write_bytes(content[:length])
-            with pytest.raises(PresetError, match="can't be read as safetensors"):
+            with pytest.raises(PresetError, match="is not a safetensors file"):
                 load_preset(folder)
 
     def test_header_that_lies(self, folder):
@@ -420,7 +283,7 @@ class TestWeights:
         for header in ({"a": {"dtype": "F32", "shape": [9], "data_offsets": [0, 4]}}, {"a": 3}, []):
             text = json.dumps(header).encode()
             path.write_bytes(struct.pack("<Q", len(text)) + text + b"\0" * 4)
-            with pytest.raises(PresetError, match="can't be read as safetensors"):
+            with pytest.raises(PresetError, match="is not a safetensors file"):
                 load_preset(folder)
 
     @pytest.mark.parametrize("conditioning", ["harmonic", "one_hot"])
@@ -459,10 +322,9 @@ class TestWeights:
         pytest.importorskip("torch")
         from audiogen.models.samplernn import SampleRNN, SampleRNNConfig, export_weights
 
-        table = SamplernnTable(**{**samplernn_fields["samplernn"], **changes})
-        config = SampleRNNConfig(**table.model_dump() | {"frame_sizes": tuple(table.frame_sizes)})
+        config = SampleRNNConfig(**{**samplernn_fields["samplernn"], **changes})
         weights = export_weights(SampleRNN(config))
-        assert {name: w.shape for name, w in weights.items()} == weight_shapes(table)
+        assert {name: w.shape for name, w in weights.items()} == weight_shapes(config)
 
 
 class TestFinding:
@@ -501,17 +363,17 @@ class TestFinding:
 
     def test_unknown_name_suggests_the_nearest(self, search, write_tiny):
         write_tiny(search / "plucked")
-        with pytest.raises(PresetError, match="'pluckd' isn't known; did you mean plucked"):
+        with pytest.raises(PresetError, match="'pluckd' not found; did you mean plucked"):
             load_preset("pluckd")
-        with pytest.raises(PresetError, match="'zzz' isn't known; there are: plucked"):
+        with pytest.raises(PresetError, match="'zzz' not found; there are: plucked"):
             load_preset("zzz")
 
     def test_a_home_of_nobody(self, search):
-        with pytest.raises(PresetError, match="'~nobody-there/x' isn't known"):
+        with pytest.raises(PresetError, match="'~nobody-there/x' not found"):
             load_preset("~nobody-there/x")
 
     def test_none_at_all(self, search):
-        with pytest.raises(PresetError, match="'x' isn't known; there are none"):
+        with pytest.raises(PresetError, match="'x' not found; there are none"):
             load_preset("x")
         with pytest.raises(PresetError, match="no presets are installed; give --preset FOLDER or"):
             default_preset()
@@ -531,7 +393,7 @@ class TestFinding:
         write_tiny(search / "air")
         write_tiny(search / "broken")
         (search / "broken" / "preset.toml").write_text("format = 9")
-        with pytest.warns(UserWarning, match="preset 'broken' is left out: .*format = 9"):
+        with pytest.warns(UserWarning, match="preset 'broken' is left out: .*format=9"):
             assert [preset.name for preset in presets_to_play()] == ["air"]
         (search / "air" / "preset.toml").write_text("")
         with pytest.warns(UserWarning), pytest.raises(PresetError, match="every preset"):
@@ -579,7 +441,7 @@ class TestPrograms:
 
     def test_timbre_plays_everything_wherever_it_is(self, loaded):
         assert assign_programs([46], loaded, "vibes") == {46: "struck:vibes", None: "struck:vibes"}
-        with pytest.raises(PresetError, match="timbre 'vibe' isn't known; did you mean vibes"):
+        with pytest.raises(PresetError, match="timbre 'vibe' not found; did you mean vibes"):
             assign_programs([46], loaded, "vibe")
 
     def test_preset_outside_the_search_is_named_by_its_folder(self, loaded, tmp_path, write_tiny):
@@ -617,6 +479,39 @@ class TestWriting:
         with pytest.raises(PresetError, match="isn't empty and isn't a preset"):
             write_preset(tmp_path, preset_fields, {})
 
+    @pytest.mark.parametrize("can_exchange", [True, False])
+    def test_interrupted_at_any_step_leaves_a_whole_preset(
+        self, search, write_tiny, monkeypatch, can_exchange
+    ):
+        """The process ends at each of the calls that change the disk: one preset or the other."""
+        folder = write_tiny(search / "tiny", description="old")
+        preset = load_preset(folder)
+        new = dataclasses.replace(preset, description="new")
+        weights = read_weights(preset)
+        if not can_exchange:
+            monkeypatch.setattr(preset_folders, "exchange", lambda first, second: False)
+        seen = set()
+        for last in range(100):
+            write_preset(folder, preset, weights)
+            calls = iter(range(100))
+            with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+                for name in ("rename", "replace", "fsync"):
+                    patch.setattr(os, name, interrupted(getattr(os, name), calls, last))
+                patch.setattr(
+                    preset_folders, "exchange", interrupted(preset_folders.exchange, calls, last)
+                )
+                patch.setattr(shutil, "rmtree", lambda *args, **options: None)
+                write_preset(folder, new, weights)
+                seen.add("whole")
+                raise KeyboardInterrupt
+            assert [place.name for place in find_presets()] == ["tiny"]
+            seen.add(load_preset("tiny").description)
+            for litter in search.glob(".*"):
+                shutil.rmtree(litter)
+            if "whole" in seen:
+                break
+        assert seen == {"old", "new", "whole"}
+
     def test_unwritable_place(self, tmp_path, preset_fields):
         (tmp_path / "file").write_text("")
         with pytest.raises(PresetError, match="can't be written"):
@@ -624,8 +519,19 @@ class TestWriting:
 
     def test_value_that_toml_has_not(self, tmp_path, preset_fields):
         preset_fields["measured"]["what"] = object()
-        with pytest.raises(PresetError, match="of type object can't be written"):
+        with pytest.raises(PresetError, match="of type object"):
             write_preset(tmp_path / "tiny", preset_fields, {})
+
+
+def interrupted(function: Any, calls: Iterator[int], last: int) -> Any:
+    """The function, which a call after the last ends as a killed process does."""
+
+    def call(*args: Any, **options: Any) -> Any:
+        if next(calls) >= last:
+            raise KeyboardInterrupt
+        return function(*args, **options)
+
+    return call
 
 
 shipped = sorted(path.parent for path in SHIPPED.glob("*/preset.toml"))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import audiogen
+from audiogen.audio.pitch import note_pitch
 from audiogen.evaluation.metrics import click_ratio, dc_offset, is_silent, level_db, peak_db
-from audiogen.evaluation.pitch import note_pitch
 from audiogen.presets import read_toml
 
 FILES = sorted(Path(__file__).parents[2].glob("presets/*/preset.toml"))

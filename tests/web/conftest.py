@@ -1,4 +1,4 @@
-"""A server without a network, a client that listens to it, and the same events rendered offline."""
+"""A server without a network, a client that listens to it, and the same events played again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip(
-    "starlette", reason="starlette isn't installed; pip install 'audiogen-synth[web]'"
+    "starlette", reason='starlette isn\'t installed; pip install "audiogen-synth[web]"'
 )
 pytest.importorskip("httpx2", reason="httpx2 isn't installed, which starlette's client needs")
 
@@ -21,7 +21,7 @@ LEAD_MS = 60.0
 
 
 class Listener:
-    """A client of the socket that plays nothing and keeps everything."""
+    """A client of the socket that keeps everything it receives."""
 
     def __init__(self, socket: Any):
         self._socket = socket
@@ -31,14 +31,17 @@ class Listener:
 
     @property
     def sound(self) -> np.ndarray:
-        """All that came, [n_samples, 2]."""
+        """All sound that was received, [n_samples, 2]."""
         return np.concatenate(self._blocks) if self._blocks else np.zeros((0, 2), np.float32)
 
     def say(self, **message: Any) -> None:
         self._socket.send_json(message)
 
+    def send_file(self, data: bytes) -> None:
+        self._socket.send_bytes(data)
+
     def receive(self) -> dict[str, Any] | None:
-        """The next message, or None when it was a block of sound."""
+        """The next message, or None if it was a block of sound."""
         raw = self._socket.receive()
         if raw["type"] == "websocket.close":
             raise AssertionError(f"the server closed: {raw}")
@@ -62,7 +65,7 @@ class Listener:
         return message
 
     def listen(self, seconds: float) -> None:
-        """Play on, telling the server so."""
+        """Receive sound and report that it was played."""
         until = self.position + seconds * RATE
         while self.position < until:
             if self.receive() is None:
@@ -113,6 +116,11 @@ def render_log() -> Callable[..., np.ndarray]:
     return rendered
 
 
+@pytest.fixture
+def replay_log() -> Callable[..., np.ndarray]:
+    return replayed
+
+
 def rendered(events: list[dict[str, Any]], rate: int = RATE) -> np.ndarray:
     """`Synth.render` of the notes of a log of one preset, [n_samples, 2], from the log's sample 0.
 
@@ -120,22 +128,76 @@ def rendered(events: list[dict[str, Any]], rate: int = RATE) -> np.ndarray:
     """
     import audiogen
 
-    opening, *rest = events
+    opening, *others = events
     assert opening["type"] == "preset" and opening["at"] == 0
-    notes, held = [], {}
-    timbres = {event["timbre"] for event in rest if event["type"] == "note_on"}
-    for event in rest:
-        if event["type"] == "note_on":
+    notes, held, timbre = [], {}, None
+    for event in others:
+        if event["type"] == "timbre":
+            timbre = event["timbre"]
+        elif event["type"] == "note_on":
             held[event["pitch"]] = event
+            timbre = event["timbre"] or timbre
         elif event["type"] == "note_off":
             on = held.pop(event["pitch"])
             length_s = (event["at"] - on["at"]) / rate
             notes.append((on["at"] / rate, length_s, on["pitch"], on["velocity"]))
-    (timbre,) = timbres
     synth = audiogen.Synth(opening["preset"], sample_rate=rate)
     mono = synth.render(notes, timbre=timbre)
-    # A render begins with its first sound, the engine's latency taken off.
+    # A render begins with its first sound: the engine's latency is removed.
     return np.repeat(mono[:, None], 2, axis=1)
+
+
+def replayed(events: list[dict[str, Any]], n: int, rate: int = RATE) -> np.ndarray:
+    """The events of a log played by synths in Python, in blocks of odd sizes, [n, 2]."""
+    from itertools import cycle
+
+    import audiogen
+    from audiogen.web.session import apply_event
+
+    synths: list[Any] = []
+    blocks, position, sizes = [], 0, cycle((1, 7, 64, 127, 1000))
+    upcoming = list(events)
+    while position < n:
+        while upcoming and upcoming[0]["at"] == position:
+            event = upcoming.pop(0)
+            if event["type"] == "preset":
+                for synth in synths:
+                    synth.all_off()
+                synths.append(
+                    audiogen.Synth(
+                        event["preset"], rate, event["seed"], polyphony=event["polyphony"]
+                    )
+                )
+            else:
+                apply_event(synths[-1], event)
+        until = min([n, *(event["at"] for event in upcoming[:1])])
+        size = min(next(sizes), until - position)
+        blocks.append(sum(synth.process(size) for synth in synths))
+        position += size
+    assert not upcoming
+    return np.concatenate(blocks)
+
+
+@pytest.fixture
+def midi_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A MIDI reader whose programs choose timbres, if the compiled module's has none."""
+    from audiogen.core import backend
+
+    native = backend.load()
+    if hasattr(native.MidiReader(), "timbre"):
+        return
+
+    class Reader:
+        def __init__(self) -> None:
+            self._reader, self.timbre = native_reader(), 0
+
+        def read(self, data: bytes) -> Any:
+            if data[0] >> 4 == 0xC:
+                self.timbre = data[1] % 3
+            return self._reader.read(data)
+
+    native_reader = native.MidiReader
+    monkeypatch.setattr(native, "MidiReader", Reader)
 
 
 @pytest.fixture(scope="module")

@@ -12,14 +12,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+from audiogen.core import backend
+
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright isn't installed; pip install playwright"
 )
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="chromium isn't installed; apt-get install chromium"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="chromium isn't installed; apt-get install chromium"
+    ),
+]
 
+KNOWS_TIMBRE = hasattr(backend.load().MidiReader(), "timbre")
 RATE = 48000
 LEAD_MS = 2000  # more than a musician would take: the machine may be busy with other things
 PATIENCE_MS = 120_000
@@ -104,7 +110,7 @@ def open_page(browser: Any, address_of: Callable[[str], str]) -> Iterator[Callab
         page.on("console", lambda m: m.type == "error" and faults.append(m.text))
         page.goto(address)
         page.wait_for_function(
-            "document.querySelector('#pad .timbre[aria-pressed=true], #texture:not([hidden])')"
+            "document.querySelector('#map .timbre[aria-pressed=true], #gate:not([hidden])')"
         )
         if start:
             page.click("#start")
@@ -134,6 +140,16 @@ def notes(page: Any) -> list[tuple[str, float]]:
     """All note-ons and note-offs."""
     play_on(page, 0.0)
     return [(e["type"], e["pitch"]) for e in page.evaluate(LOG)["events"] if "pitch" in e]
+
+
+def timbres_of_notes(events: list[dict[str, Any]]) -> list[str]:
+    """Timbre of each note-on."""
+    timbres, timbre = [], ""
+    for event in events:
+        timbre = event["timbre"] if event["type"] == "timbre" else timbre
+        if event["type"] == "note_on":
+            timbres.append(event["timbre"] or timbre)
+    return timbres
 
 
 def heard_by(page: Any) -> np.ndarray:
@@ -283,7 +299,7 @@ def test_the_space_bar_is_the_pedal_whatever_was_clicked(open_page):
     typed(page, up="Space")
     assert page.get_attribute("#sustain", "aria-pressed") == "false"
     page.click("#presets li[data-name=struck] .choose")
-    page.wait_for_function("document.querySelectorAll('#pad .timbre').length == 13")
+    page.wait_for_function("document.querySelectorAll('#map .timbre').length == 13")
     typed(page, down="Space")
     assert page.get_attribute("#sustain", "aria-pressed") == "true"
     # A new preset is told that the pedal is down.
@@ -342,10 +358,10 @@ def test_two_fingers_are_two_notes_and_slide(open_page):
     assert sorted(events[3:]) == [("note_off", 60), ("note_off", 65), ("note_on", 65)]
 
 
-def test_the_pad_chooses_and_leans(open_page):
+def test_the_map_chooses_timbres_and_morphs(open_page):
     page = open_page("plucked")
-    box = page.locator("#pad").bounding_box()
-    names, places = page.evaluate("[audiogen.pad.names, audiogen.pad.places]")
+    box = page.locator("#map").bounding_box()
+    names, places = page.evaluate("[audiogen.map.names, audiogen.map.places]")
     harp, koto = names.index("harp"), names.index("koto")
 
     def point(x: float, y: float) -> tuple[float, float]:
@@ -365,17 +381,16 @@ def test_the_pad_chooses_and_leans(open_page):
     hold_key(page, 62, 200)
     play_on(page, 0.0)
     events = page.evaluate(LOG)["events"]
-    struck = [event["timbre"] for event in events if event["type"] == "note_on"]
-    assert struck == ["harp", "koto"]
+    assert timbres_of_notes(events) == ["harp", "koto"]
     last = {e["parameter"]: e["value"] for e in events if e["type"] == "set"}
     assert last["morph_timbre"] == names[second]
     assert last["morph"] == pytest.approx(0.25, abs=0.02)
 
 
-def test_a_held_note_leans_from_its_own_timbre(open_page):
+def test_a_held_note_morphs_from_its_own_timbre(open_page):
     page = open_page("plucked")
-    box = page.locator("#pad").bounding_box()
-    names, places = page.evaluate("[audiogen.pad.names, audiogen.pad.places]")
+    box = page.locator("#map").bounding_box()
+    names, places = page.evaluate("[audiogen.map.names, audiogen.map.places]")
     harp = places[names.index("harp")]
     page.mouse.click(box["x"] + harp[0] * box["width"], box["y"] + harp[1] * box["height"])
     typed(page, down="KeyA")
@@ -389,9 +404,10 @@ def test_a_held_note_leans_from_its_own_timbre(open_page):
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"), [(403, "started anew"), (200, "connection has ended"), (None, "has gone")]
+    ("answer", "text"),
+    [(403, "was restarted"), (200, "connection was closed"), (None, "doesn't answer")],
 )
-def test_the_page_knows_why_it_was_closed(open_page, answer, told):
+def test_the_page_says_why_the_connection_was_closed(open_page, answer, text):
     page = open_page("plucked", start=False)
     page.evaluate(
         """(answer) => {
@@ -404,7 +420,7 @@ def test_the_page_knows_why_it_was_closed(open_page, answer, told):
         answer,
     )
     page.wait_for_function(
-        "(told) => document.querySelector('#notice span').textContent.includes(told)", arg=told
+        "(text) => document.querySelector('#notice span').textContent.includes(text)", arg=text
     )
 
 
@@ -423,61 +439,81 @@ def test_dials_turn_by_keys_and_by_hand(open_page):
     assert page.locator(".dial:has(input[aria-label=pan]) output").inner_text() == "R 50"
 
 
-def test_a_midi_keyboard_plays(open_page):
-    page = open_page("plucked")
+def test_a_new_row_of_the_parameter_table_is_a_dial(open_page):
+    page = open_page("plucked", start=False)
+    page.evaluate("""() => {
+      const row = { name: "high_shelf", unit: "dB", lowest: -12, highest: 12, initial: 0, value: -3,
+        controller: -1, help: "Gain of the treble." };
+      audiogen.stream.receive({ type: "preset", at: 0, preset: "plucked", description: "",
+        plays_notes: false, timbres: [], parameters: [row] });
+    }""")
+    assert page.locator(".dial").count() == 1
+    assert page.get_attribute(".dial", "title") == "Gain of the treble."
+    assert (
+        page.locator(".dial:has(input[aria-label='high shelf']) output").inner_text() == "-3.00 dB"
+    )
+
+
+def connect_midi(page: Any) -> None:
+    """Connect a MIDI keyboard, `port`."""
     page.evaluate("""() => {
       window.port = { id: "1", name: "a keyboard" };
       navigator.requestMIDIAccess = async () => ({ inputs: new Map([["1", port]]) });
     }""")
     page.click("#midi")
     page.wait_for_function("Boolean(window.port.onmidimessage)")
-    for data in (
-        [0x90, 60, 127],
-        [0xE0, 127, 127],
-        [0xB0, 64, 127],
-        [0xB0, 7, 0],
-        [0xD0, 127],
-        [0x90, 60, 0],
-    ):
-        page.evaluate("(data) => port.onmidimessage({ data })", data)
-    play_on(page, 0.0)
-    events = [e for e in page.evaluate(LOG)["events"] if e["type"] != "preset"]
-    seen = [(e["type"], e.get("pitch", e.get("parameter")), e.get("value")) for e in events]
-    assert seen[-6:] == [
-        ("note_on", 60, None),
-        ("set", "bend", 2),
-        ("set", "sustain", 1),
-        ("set", "volume", 0),
-        ("set", "vibrato", 2),
-        ("note_off", 60, None),
-    ]
     assert page.inner_text("#midi") == "MIDI: 1"
-    for data in (
-        [0xB0, 10, 64],
-        *([0xB0, 101, 0], [0xB0, 100, 0], [0xB0, 6, 3], [0xB0, 38, 50]),
-        [0xE0, 0, 0],
-        [0xC0, 46],
-        [0x90, 62, 127],
-        [0xB0, 121, 0],
-        [0xB0, 120, 0],
-    ):
-        page.evaluate("(data) => port.onmidimessage({ data })", data)
-    play_on(page, 0.0)
-    events = page.evaluate(LOG)["events"][1 + len(events) :]
-    seen = [(e["type"], e.get("parameter", e.get("timbre")), e.get("value")) for e in events]
-    assert [e for e in seen if e[1] not in ("morph", "morph_timbre")] == [
-        ("set", "pan", 0),
-        ("set", "bend", 3),  # the wheel is still up
-        ("set", "bend", 3.5),
-        ("set", "bend", -3.5),
-        ("note_on", "harp", None),
-        *(("set", name, 0) for name in ("bend", "sustain", "vibrato")),
-        ("set", "expression", 1),
-        ("note_off", None, None),
-    ]
 
 
-def test_a_texture_plays_and_stops(open_page):
+def send_midi(page: Any, *messages: list[int]) -> None:
+    for data in messages:
+        page.evaluate("(data) => port.onmidimessage({ data: Uint8Array.from(data) })", data)
+
+
+def test_the_bytes_of_a_midi_keyboard_reach_the_server(open_page):
+    page = open_page("plucked", start=False)
+    connect_midi(page)
+    page.evaluate("""() => {
+      window.sent = [];
+      audiogen.stream.send = (message) => sent.push(message);
+    }""")
+    send_midi(page, [0x90, 60, 100], [0xF8], [0xFE], [0xE1, 1, 2])
+    assert page.evaluate("audiogen.notes.isHeld(60)")
+    assert page.get_attribute('.key[data-pitch="60"]', "class") == "key white held"
+    send_midi(page, [0x90, 60, 0], [0xF0, *[1] * 600, 0xF7])
+    assert not page.evaluate("audiogen.notes.isHeld(60)")
+    sent = [message["data"] for message in page.evaluate("sent")]
+    assert sent[:3] == [[0x90, 60, 100], [0xE1, 1, 2], [0x90, 60, 0]]
+    assert [len(data) for data in sent[3:]] == [512, 90]
+
+
+def test_what_midi_changed_is_shown(open_page):
+    page = open_page("plucked")
+    page.evaluate("""() => audiogen.stream.receive({ type: "changed", values:
+      { timbre: "koto", volume: 0.5, bend: 1, sustain: 1, morph: 0.2 } })""")
+    assert page.inner_text("#map .timbre[aria-pressed=true]") == "koto"
+    assert page.locator(".dial:has(input[aria-label=volume]) output").inner_text() == "50 %"
+    assert page.locator("#bend input").input_value() == "0.5"
+    assert page.get_attribute("#sustain", "aria-pressed") == "true"
+    last = knobs(page)
+    assert "volume" not in last and last["morph"] == 0.0  # the cursor is on the koto's dot
+    assert "koto" not in [event.get("timbre") for event in page.evaluate(LOG)["events"]]
+
+
+@pytest.mark.skipif(not KNOWS_TIMBRE, reason="the MIDI reader does not tell its timbre")
+def test_a_midi_keyboard_plays(open_page):
+    page = open_page("plucked")
+    connect_midi(page)
+    send_midi(page, [0xB0, 7, 0], [0xC0, 46], [0x90, 60, 127], [0xB0, 7, 127])
+    play_on(page, 0.5)
+    send_midi(page, [0x80, 60, 0])
+    play_on(page, 0.5)
+    assert page.inner_text("#map .timbre[aria-pressed=true]") == "harp"
+    assert page.locator(".dial:has(input[aria-label=volume]) output").inner_text() == "100 %"
+    assert np.abs(np.nan_to_num(heard_by(page))).max() > 0.01
+
+
+def test_an_unconditional_preset_plays_and_stops(open_page):
     page = open_page("percussion-sketch")
     page.click("#play")
     play_on(page, 1.5)
@@ -485,18 +521,133 @@ def test_a_texture_plays_and_stops(open_page):
     play_on(page, 0.5)
     heard = np.nan_to_num(heard_by(page))
     events = {e["type"]: e["at"] for e in page.evaluate(LOG)["events"]}
-    assert np.abs(heard[events["play"] : events["stop"]]).max() > 0.01
-    assert not heard[events["stop"] + RATE // 50 :].any()
+    assert np.abs(heard[events["note_on"] : events["note_off"]]).max() > 0.01
+    assert not heard[events["note_off"] + RATE // 10 :].any()
+    names = page.eval_on_selector_all(".dial input", "all => all.map((e) => e.ariaLabel)")
+    assert {"volume", "temperature", "top p"} <= set(names)
+    assert not {"listen", "monitor", "morph"} & set(names)
 
 
-def test_another_preset_is_chosen_from_the_shelf(open_page):
+def test_another_preset_is_chosen_from_the_list(open_page):
     page = open_page("plucked")
     page.click("#presets li[data-name=speech-sketch] .choose")
     page.wait_for_selector("#play:visible")
     assert page.is_hidden("#keys")
     page.click("#presets li[data-name=struck] .choose")
-    page.wait_for_function("document.querySelectorAll('#pad .timbre').length == 13")
+    page.wait_for_function("document.querySelectorAll('#map .timbre').length == 13")
     assert page.inner_text("#now-name") == "struck"
+
+
+def test_a_change_of_preset_is_shown_at_once_and_its_map_progressively(open_page):
+    page = open_page("plucked", start=False)
+    page.route("**/pictures/5", lambda route: (page.wait_for_timeout(1500), route.continue_()))
+    shown = page.evaluate("""() => {
+      document.querySelector("#presets li[data-name=struck] .choose").click();
+      return [document.body.ariaBusy, document.querySelector("#map").ariaBusy,
+        document.querySelector("[data-name=struck] .choose").ariaBusy,
+        document.querySelector("#now-name").textContent];
+    }""")
+    assert shown == ["true", "true", "true", "Loading struck …"]
+    page.wait_for_function("document.querySelectorAll('#map .timbre').length == 13")
+    # Names and dots are there before the pictures.
+    assert page.evaluate("audiogen.map.tiles.length") < 13
+    assert page.get_attribute("#map", "aria-busy") == "true"
+    assert page.evaluate("document.body.ariaBusy") is None
+    page.wait_for_selector("#map[aria-busy=false]")
+    assert page.evaluate("audiogen.map.tiles.filter(Boolean).length") == 13
+
+
+def test_a_preset_that_cannot_be_loaded_leaves_the_page_as_it_was(open_page):
+    page = open_page("plucked", start=False)
+    page.evaluate("""() => {
+      const item = document.querySelector("[data-name=struck]");
+      const { send } = audiogen.stream;
+      audiogen.stream.send = (message) => send.call(audiogen.stream,
+        message.type === "preset" ? { ...message, preset: "gone" } : message);
+      item.querySelector(".choose").click();
+    }""")
+    page.wait_for_function("document.querySelector('#notice').innerText.includes(\"'gone'\")")
+    assert page.inner_text("#now-name") == "plucked"
+    assert page.evaluate("document.body.ariaBusy") is None
+
+
+def test_search_finds_presets_and_timbres(open_page):
+    page = open_page("plucked", start=False)
+    page.fill("#search", "vibra")
+    shown = page.eval_on_selector_all(
+        "#presets li", "all => all.filter((e) => !e.hidden).map((e) => e.dataset.name)"
+    )
+    assert "struck" in shown and "brass" not in shown
+    page.click("#presets li[data-name=struck] .match")
+    page.wait_for_function("document.querySelector('#now-name').innerText == 'struck'")
+    page.wait_for_selector("#map .timbre[aria-pressed=true]")
+    assert "vibra" in page.inner_text("#map .timbre[aria-pressed=true]")
+    page.fill("#search", "no such thing")
+    assert page.is_visible("#no-match")
+
+
+def test_mixes_and_random_timbres_can_be_kept_and_played(open_page, render_log):
+    page = open_page("plucked")
+    page.evaluate("""() => {
+      const { map } = audiogen;
+      const [a, b] = ["harp", "koto"].map((name) => map.places[map.names.indexOf(name)]);
+      map.moveTo([0, 1].map((k) => 0.8 * a[k] + 0.2 * b[k]));
+    }""")
+    page.click("#keep")
+    page.fill("#keep-name", "my mix")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#kept [aria-pressed=true]")
+    mix = page.get_attribute("#kept [data-timbre]", "data-timbre")
+    assert mix.startswith("harp:0.") and "+" in mix
+    page.click("#random")
+    assert page.get_attribute("#kept [data-timbre]", "aria-pressed") == "false"
+    assert page.locator("#map .timbre[aria-pressed=true]").count() == 0
+    page.click("#kept [data-timbre]")
+    hold_key(page, 60, 400)
+    play_on(page, 2.5)
+    latency = page.evaluate("audiogen.stream.status.latency")
+    events = page.evaluate(LOG)["events"]
+    assert knobs(page)["morph"] == 0.0
+    assert any((event.get("timbre") or "").startswith("random:") for event in events)
+    assert timbres_of_notes(events) == [mix]
+    heard, wanted = heard_by(page)[latency:], render_log(events)
+    assert_heard(heard, np.pad(wanted, ((0, len(heard) - len(wanted)), (0, 0))))
+    page.reload()
+    page.wait_for_selector("#kept [data-timbre]")
+    assert page.inner_text("#kept [data-timbre]") == "my mix"
+    page.click("#kept .remove")
+    assert page.locator("#kept [data-timbre]").count() == 0
+
+
+def test_a_midi_file_is_dropped_and_too_large_a_one_refused(open_page):
+    page = open_page("plucked", start=False)
+    drop = """(size) => {
+      const files = new DataTransfer();
+      files.items.add(new File([new Uint8Array(size)], "song.mid"));
+      const event = new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true });
+      document.body.dispatchEvent(event);
+      return event.defaultPrevented;
+    }"""
+    assert page.evaluate(drop, (1 << 20) + 1)
+    assert "larger than 1 MiB" in page.inner_text("#notice")
+    assert page.evaluate(drop, 100)
+    page.wait_for_function("document.querySelector('#notice').innerText.includes('MIDI file')")
+    assert page.is_hidden("#file")
+
+
+@pytest.mark.skipif(not KNOWS_TIMBRE, reason="the MIDI reader does not tell its timbre")
+def test_a_midi_file_is_chosen_and_played(open_page):
+    from audiogen.presets import search_folders
+
+    page = open_page("plucked")
+    song = next(
+        folder / "demo.mid" for folder in search_folders() if (folder / "demo.mid").exists()
+    )
+    page.set_input_files("#file-input", song)
+    page.wait_for_function("document.querySelector('#file-name').innerText.includes('257 notes')")
+    play_on(page, 1.0)
+    page.click("#stop-file")
+    assert np.abs(np.nan_to_num(heard_by(page))).max() > 0.01
 
 
 @pytest.mark.parametrize("preset", ["sustained", "speech-sketch"])
@@ -528,7 +679,7 @@ def test_everything_has_a_name_and_nothing_comes_from_elsewhere(browser, address
     page.on("request", lambda request: asked.append(request.url))
     page.on("console", lambda m: m.type == "error" and blocked.append(m.text))
     page.goto(address)
-    page.wait_for_selector("#pad .timbre")
+    page.wait_for_selector("#map .timbre")
     page.click("#start")
     page.wait_for_selector("#start", state="hidden")
     base = address.split("?")[0]

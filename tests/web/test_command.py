@@ -1,4 +1,4 @@
-"""`audiogen web` says what is wrong before anybody comes, and where it can be found."""
+"""`audiogen web` reports bad options before a page connects, and prints and opens its address."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def call(capsys) -> Callable[..., Result]:
         (["--host", "203.0.113.7", "--port", "0"], "an address of this computer"),
     ],
 )
-def test_bad_options_are_refused_with_a_sentence(call, words, said):
+def test_bad_options_are_refused(call, words, said):
     result = call(*words)
     assert result.status == 2
     assert said in result.err
@@ -62,7 +62,7 @@ def test_a_port_in_use_is_named(call):
     assert f"--port {port} is in use" in result.err
 
 
-@pytest.mark.parametrize("package", ["starlette", "uvicorn"])
+@pytest.mark.parametrize("package", ["anyio", "starlette", "uvicorn", "websockets"])
 def test_a_missing_package_is_named(call, monkeypatch, package):
     for name in list(sys.modules):
         if name.startswith(("audiogen.web", "audiogen.cli.web", package)):
@@ -70,7 +70,8 @@ def test_a_missing_package_is_named(call, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
     result = call("--port", "0", "--no-open")
     assert result.status == 2
-    assert "pip install 'audiogen-synth[web]'" in result.err
+    assert f"audiogen web needs {package}" in result.err
+    assert 'pip install "audiogen-synth[web]"' in result.err
 
 
 def test_it_prints_its_address_and_stops_quietly(server_process):
@@ -89,3 +90,29 @@ def test_other_computers_are_shut_out_by_default(server_process):
         capture_output=True,
     )
     assert listening.returncode != 0
+
+
+def test_the_browser_is_given_a_private_file_that_redirects(monkeypatch):
+    import stat
+    import webbrowser
+    from pathlib import Path
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
+    from audiogen.cli.web import opened_in_browser
+
+    opened = []
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    with opened_in_browser("http://127.0.0.1:8317/?token=secret&x=1"):
+        assert "secret" not in opened[0]
+        path = Path(url2pathname(urlsplit(opened[0]).path))
+        assert 'url=http://127.0.0.1:8317/?token=secret&amp;x=1"' in path.read_text()
+        if sys.platform != "win32":
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert not path.exists()
+
+
+def test_an_open_address_is_pointed_out(server_process):
+    process, address = server_process("struck", "--host", "0.0.0.0")
+    assert address.startswith("http://127.0.0.1:")
+    assert "Anyone with the address can play" in process.stdout.readline()

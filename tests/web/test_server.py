@@ -1,4 +1,4 @@
-"""Who may come in, what is given out, and how what comes in wrong is answered."""
+"""Who is admitted, what is served, and how bad messages are answered."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def test_page_comes_with_the_token_only(client):
 
 
 def test_the_page_s_cookie_opens_the_rest(client):
-    for path in ("/static/app.js", "/presets", "/presets/plucked/pad"):
+    for path in ("/static/app.js", "/presets", "/presets/plucked/map"):
         assert client.get(path).status_code == 403
     cookie = client.get(f"/?token={TOKEN}").headers["set-cookie"]
     assert "HttpOnly" in cookie and "SameSite=Strict" in cookie
-    for path in ("/static/app.js", "/presets", "/presets/plucked/pad"):
+    for path in ("/static/app.js", "/presets", "/presets/plucked/map"):
         assert client.get(path).status_code == 200
     assert client.get("/static/app.js").headers["content-type"].startswith("text/javascript")
 
@@ -79,7 +79,7 @@ def test_a_foreign_name_that_points_here_is_refused(make_client):
 def test_a_host_that_is_none_is_refused(make_client):
     with make_client(hosts={"testserver"}) as client:
         answer = client.get(f"/presets?token={TOKEN}", headers={"host": "["})
-    assert answer.status_code == 403 and "isn't this server" in answer.text
+    assert answer.status_code == 403 and "isn't a name of this server" in answer.text
 
 
 def test_nothing_may_come_from_elsewhere(client):
@@ -91,7 +91,7 @@ def test_nothing_may_come_from_elsewhere(client):
 def test_presets_and_their_previews(client):
     client.get(f"/?token={TOKEN}")
     presets = {preset["name"]: preset for preset in client.get("/presets").json()}
-    assert presets["plucked"]["plays_notes"] and presets["plucked"]["n_timbres"] == 15
+    assert presets["plucked"]["plays_notes"] and len(presets["plucked"]["timbres"]) == 15
     assert not presets["percussion-sketch"]["plays_notes"]
     assert client.get("/presets/plucked/preview.flac").content.startswith(b"fLaC")
     assert client.get("/presets/plucked/preview.png").content.startswith(b"\x89PNG")
@@ -105,23 +105,26 @@ def test_presets_and_their_previews(client):
         "/presets/nothing/preview.png",
         "/presets/%2e%2e/preview.png",
         "/presets/..%2f..%2fetc/passwd",
-        "/presets/nothing/pad",
-        "/presets/percussion-sketch/pad",
+        "/presets/nothing/map",
+        "/presets/percussion-sketch/map",
+        "/presets/percussion-sketch/pictures/0",
+        "/presets/plucked/pictures/15",
+        "/presets/plucked/pictures/-1",
         "/static/../server.py",
         "/static/%2e%2e/server.py",
     ],
 )
-def test_no_other_files_are_given_out(client, path):
+def test_no_other_files_are_served(client, path):
     client.get(f"/?token={TOKEN}")
     assert client.get(path).status_code == 404
 
 
-def test_pad_has_a_place_and_a_picture_for_each_timbre(client):
+def test_the_map_has_a_place_and_a_picture_for_each_timbre(client):
     client.get(f"/?token={TOKEN}")
-    pad = client.get("/presets/plucked/pad").json()
-    assert len(pad["places"]) == 15
-    pictures = client.get("/presets/plucked/pictures").content
-    assert len(pictures) == 15 * pad["width"] * pad["height"] * 2
+    described = client.get("/presets/plucked/map").json()
+    assert len(described["places"]) == 15
+    picture = client.get("/presets/plucked/pictures/14").content
+    assert len(picture) == described["width"] * described["height"] * 2
 
 
 def test_no_more_clients_than_said(make_client):
@@ -131,7 +134,7 @@ def test_no_more_clients_than_said(make_client):
         with client.websocket_connect(f"/socket?token={TOKEN}") as second:
             refusal = second.receive_json()
             assert refusal["type"] == "refused"
-            assert "--max-clients" in refusal["sentence"]
+            assert "--max-clients" in refusal["message"]
             with pytest.raises(WebSocketDisconnect):
                 second.receive_json()
     with client.websocket_connect(f"/socket?token={TOKEN}") as third:
@@ -141,31 +144,38 @@ def test_no_more_clients_than_said(make_client):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{", "isn't JSON"),
+        ("{", "must be JSON"),
         ("[]", "type=None"),
-        ('{"type": "explode"}', "type='explode' isn't known"),
-        ('{"type": "note_on", "pitch": 200, "velocity": 1}', "note_on.pitch=200;"),
+        ('{"type": "explode"}', "type='explode' must be one of"),
+        ('{"type": "note_on", "pitch": 200, "velocity": 1}', "note_on.pitch=200 must be"),
         ('{"type": "note_on", "pitch": "60", "velocity": 1}', "note_on.pitch='60'"),
         ('{"type": "note_on", "pitch": 60, "velocity": NaN}', "note_on.velocity=nan"),
         ('{"type": "note_on", "pitch": 60}', "note_on.velocity=None"),
         ('{"type": "note_off", "pitch": true}', "note_off.pitch=True"),
-        ('{"type": "note_off", "pitch": 60, "loud": 1}', "no field 'loud'"),
+        ('{"type": "note_off", "pitch": 60, "loud": 1}', "field 'loud' is not supported"),
         ('{"type": "set", "parameter": "volume", "value": [1]}', "set.value=[1]"),
         ('{"type": "start", "lead_ms": 1e9}', "start.lead_ms"),
-        ('{"type": "preset", "preset": "../etc"}', "preset '../etc' isn't there"),
+        ('{"type": "preset", "preset": "../etc"}', "preset '../etc' not found"),
         ('{"type": "log", "x": "' + "x" * 5000 + '"}', "characters"),
-        ("[" * 3000, "isn't JSON"),
+        ("[" * 3000, "must be JSON"),
         ('{"type": "note_off", "pitch": 1' + "0" * 400 + "}", "note_off.pitch=1000"),
-        (b'{"type": "log"}', "is of bytes"),
+        ('{"type": "timbre", "timbre": "/etc/secret.json"}', "not a file"),
+        ('{"type": "timbre", "timbre": "x.JSON:0.5+harp"}', "not a file"),
+        ('{"type": "set", "parameter": "morph_timbre", "value": "x.json"}', "not a file"),
+        ('{"type": "midi", "data": []}', "midi.data must be"),
+        ('{"type": "midi", "data": [256]}', "midi.data must be"),
+        ('{"type": "midi", "data": [true]}', "midi.data must be"),
+        ('{"type": "midi", "data": [' + "0," * 512 + "0]}", "1 to 512"),
+        (b'{"type": "log"}', "isn't a MIDI file"),
     ],
 )
-def test_a_wrong_message_is_answered_and_the_talk_goes_on(client, listen, text, said):
+def test_a_wrong_message_is_answered_and_the_connection_stays(client, listen, text, said):
     with listen(client, start=False) as listener:
         send = (
             listener._socket.send_bytes if isinstance(text, bytes) else listener._socket.send_text
         )
         send(text)
-        assert said in listener.wait_for("error")["sentence"]
+        assert said in listener.wait_for("error")["message"]
         assert listener.log()[0]["preset"] == "plucked"
 
 
@@ -175,30 +185,29 @@ def test_a_wrong_message_is_answered_and_the_talk_goes_on(client, listen, text, 
         ({"type": "note_on", "pitch": 60, "velocity": 1, "timbre": "kazoo"}, "kazoo"),
         ({"type": "set", "parameter": "warmth", "value": 1}, "warmth"),
         ({"type": "set", "parameter": "volume", "value": 7}, "volume=7"),
-        ({"type": "play"}, "type='play'"),
+        ({"type": "timbre", "timbre": "kazoo"}, "kazoo"),
+        ({"type": "timbre", "timbre": "harp:0+koto"}, "weight"),
     ],
 )
-def test_an_event_that_the_preset_cannot_do_is_answered_and_not_logged(
-    client, listen, message, said
-):
+def test_an_event_that_the_synth_refuses_is_answered_and_not_logged(client, listen, message, said):
     with listen(client) as listener:
         listener.say(**message)
-        assert said in listener.wait_for("error")["sentence"]
+        assert said in listener.wait_for("error")["message"]
         assert [event["type"] for event in listener.log()] == ["preset"]
 
 
-def test_events_that_nobody_hears_are_refused_in_the_end(client, listen):
+def test_the_number_of_waiting_events_is_limited(client, listen):
     with listen(client, start=False) as listener:
         for _ in range(4097):
             listener.say(type="note_off", pitch=60)
-        assert "4096 events wait" in listener.wait_for("error")["sentence"]
+        assert "4096 events wait" in listener.wait_for("error")["message"]
 
 
 def test_a_preset_from_anywhere_can_be_first(make_client, listen, tmp_path, write_tiny):
     client = make_client(str(write_tiny(tmp_path / "mine")))
     client.get(f"/?token={TOKEN}")
     assert {"mine", "plucked"} <= {preset["name"] for preset in client.get("/presets").json()}
-    assert len(client.get("/presets/mine/pad").json()["places"]) == 3
+    assert len(client.get("/presets/mine/map").json()["places"]) == 3
     with listen(client, start=False) as listener:
         assert listener.messages[-1]["preset"] == "mine"
         listener.say(type="preset", preset="plucked")
@@ -212,4 +221,4 @@ def test_a_preset_that_has_gone_is_a_refusal(make_client, tmp_path, write_tiny):
     with client.websocket_connect(f"/socket?token={TOKEN}") as socket:
         refusal = socket.receive_json()
     assert refusal["type"] == "refused"
-    assert "weights.safetensors" in refusal["sentence"]
+    assert "weights.safetensors" in refusal["message"]

@@ -1,4 +1,4 @@
-"""What a client hears is what `render` writes for the events in the log, sample for sample."""
+"""A client receives the samples that a Synth makes of the events in the log."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 RATE = 48000  # as conftest.py has it
-LEAD = 2880  # 60 ms
+LEAD_MS = 60
+LEAD = RATE * LEAD_MS // 1000
 BLOCK = 256
 
 
 @pytest.mark.parametrize("preset", ["plucked", "sustained"])
 def test_notes_are_those_of_render(make_client, listen, render_log, preset):
     with listen(make_client(preset)) as listener:
-        timbre = listener.messages[1]["default_timbre"]
+        timbre = listener.messages[1]["timbres"][2]["name"]
         for pitch in (60, 64, 67.5):
             listener.say(type="note_on", pitch=pitch, velocity=0.7, timbre=timbre)
             listener.listen(0.11)
@@ -33,15 +34,13 @@ def test_notes_are_those_of_render(make_client, listen, render_log, preset):
     assert not heard[latency + len(wanted) :].any()
 
 
-def test_knobs_and_preset_changes_can_be_played_again(make_client, listen):
-    from audiogen.presets import load_preset
-    from audiogen.web.sources import open_source
-
+def test_parameters_and_preset_changes_can_be_replayed(make_client, listen, replay_log):
     with listen(make_client("plucked")) as listener:
         say = listener.say
+        say(type="timbre", timbre="harp:0.6+koto:0.4")
         say(type="note_on", pitch=60, velocity=0.7)
         listener.listen(0.1)
-        say(type="set", parameter="morph_timbre", value="harp")
+        say(type="set", parameter="morph_timbre", value="random:7")
         say(type="set", parameter="morph", value=0.5)
         say(type="set", parameter="sustain", value=1)
         say(type="note_off", pitch=60)
@@ -50,26 +49,20 @@ def test_knobs_and_preset_changes_can_be_played_again(make_client, listen):
         listener.listen(0.1)
         say(type="preset", preset="sustained")
         listener.wait_for("preset")
-        say(type="note_on", pitch=67, velocity=0.9)
+        say(type="note_on", pitch=67, velocity=0.9, timbre="random:3")
         listener.listen(0.4)
-        events, heard = listener.log(), listener.sound
-
-    playing, again = [], []
-    upcoming = list(events)
-    for at in range(0, len(heard), BLOCK):
-        while upcoming and upcoming[0]["at"] == at:
-            event = upcoming.pop(0)
-            if event["type"] == "preset":
-                for source in playing:
-                    source.apply({"type": "all_off"})
-                folder = load_preset(event["preset"]).folder
-                playing.append(open_source(folder, RATE, BLOCK, event["seed"]))
-            else:
-                playing[-1].apply(event)
-        again.append(sum(source.process(BLOCK) for source in playing))
-    assert [event["type"] for event in events].count("preset") == 2
-    assert not upcoming
-    np.testing.assert_array_equal(heard, np.concatenate(again))
+        say(type="preset", preset="percussion-sketch")
+        listener.wait_for("preset")
+        say(type="note_on", pitch=60, velocity=0.9)
+        listener.listen(0.4)
+        events, sound = listener.log(), listener.sound
+    presets = [message for message in listener.messages if message["type"] == "preset"]
+    values = [{p["name"]: p["value"] for p in preset["parameters"]} for preset in presets]
+    assert [value["bend"] for value in values] == [0.0, -1.5, -1.5]
+    assert [value["sustain"] for value in values] == [0.0, 1.0, 1.0]
+    assert [value.get("morph") for value in values] == [0.0, 0.0, None]
+    assert [event["type"] for event in events].count("preset") == 3
+    np.testing.assert_array_equal(sound, replay_log(events, len(sound)))
 
 
 def test_sustained_notes_end_when_the_preset_changes(make_client, listen):
@@ -106,45 +99,39 @@ def test_sound_flows_no_further_than_the_lead(client, listen):
         assert listener.receive() is not None
 
 
-def test_a_texture_starts_and_stops(make_client, listen):
-    import soxr
-
-    import audiogen
-
-    with listen(make_client("percussion-sketch")) as listener:
+@pytest.mark.parametrize("preset", ["percussion-sketch", "speech-sketch"])
+def test_a_gate_starts_and_stops_generated_audio(make_client, listen, replay_log, preset):
+    with listen(make_client(preset)) as listener:
         listener.listen(0.1)
-        listener.say(type="play")
+        listener.say(type="note_on", pitch=60, velocity=1.0)
         listener.listen(1.0)
-        listener.say(type="stop")
-        listener.listen(0.2)
-        events, heard = listener.log(), listener.sound
-    on, off = (next(e["at"] for e in events if e["type"] == kind) for kind in ("play", "stop"))
-    texture = audiogen.Texture("percussion-sketch")
-    stream = texture.stream(1024)
-    drawn = np.concatenate([next(stream) for _ in range(24)])
-    wanted = soxr.resample(drawn, texture.sample_rate, RATE, quality="VHQ")
-    fade = round(0.01 * RATE)
-    assert np.abs(wanted).max() > 0.01
-    assert not heard[:on].any()
-    assert not heard[off + fade :].any()
-    np.testing.assert_allclose(
-        heard[on + fade : off, 0], wanted[fade : off - on], atol=2e-6
-    )  # soxr in pieces rounds otherwise than in one
-    np.testing.assert_array_equal(heard[:, 0], heard[:, 1])
+        listener.say(type="set", parameter="temperature", value=0.2)
+        listener.listen(0.5)
+        listener.say(type="note_off", pitch=60)
+        listener.listen(0.5)
+        latency = listener.wait_for("status")["latency"]
+        events, sound = listener.log(), listener.sound
+    on, _, off = (event["at"] for event in events[1:])
+    assert np.abs(sound[on:off]).max() > 0.01
+    assert not sound[:on].any()
+    assert not sound[off + latency + RATE // 10 :].any()
+    np.testing.assert_array_equal(sound[:, 0], sound[:, 1])
+    np.testing.assert_array_equal(sound, replay_log(events, len(sound)))
 
 
-def test_a_texture_s_temperature_acts_at_once(make_client, listen):
+def test_temperature_acts_while_audio_is_generated(make_client, listen):
     sounds = []
     for temperature in (0.2, 1.2):
-        with listen(make_client("percussion-sketch")) as listener:
-            listener.say(type="play")
+        with listen(make_client("percussion-sketch"), start=False) as listener:
+            listener.say(type="note_on", pitch=60, velocity=1.0)
+            listener.say(type="start", lead_ms=LEAD_MS)
             listener.listen(0.5)
             listener.say(type="set", parameter="temperature", value=temperature)
             listener.listen(0.5)
-            events = {event["type"]: event["at"] for event in listener.log()}
-            sounds.append((listener.sound[events["play"] :], events["set"] - events["play"]))
-    (first, turned), (second, turned_too) = sounds
-    same, differs = min(turned, turned_too), max(turned, turned_too) + RATE // 10
+            at = {event["type"]: event["at"] for event in listener.log()}
+            sounds.append((listener.sound, at["set"]))
+    (first, changed), (second, changed_too) = sounds
+    same, differs = min(changed, changed_too), max(changed, changed_too) + RATE // 10
     until = min(len(first), len(second))
     np.testing.assert_array_equal(first[:same], second[:same])
     assert np.abs(first[differs:until] - second[differs:until]).max() > 1e-3

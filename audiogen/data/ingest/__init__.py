@@ -1,1 +1,1 @@
-"""A user's folder of sounds becomes a data set."""
+"""Note sets from a folder of samples: search, segmentation, labels and report."""

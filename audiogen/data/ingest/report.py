@@ -1,42 +1,43 @@
-"""What was found in a folder of samples and what was left out: as lines, and as a picture."""
+"""Report on the notes of a folder of samples, and on what was left out: lines and a picture."""
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from audiogen.audio.plots import TEXT_COLOUR, dark_figure, save, style_axes
+from audiogen.core.counting import counted
+from audiogen.core.packages import require_package
 from audiogen.notes import pitch_name
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-_DARK, _FRAME, _TEXT = "#0b0c10", "#3a3d4a", "#d8dae3"
-_MOST_SHOWN = 20  # instruments of one picture; the others share a colour
+_MAX_COLOURS = 20  # instruments with a colour of their own; the others are grey
+_MAX_LINES = 3  # files that are named on the terminal; more are counted
 
 
 def instrument_rows(report: dict[str, Any]) -> list[tuple[str, ...]]:
-    """One row for each instrument: name, notes, pitches, velocities, how they were shaped.
+    """Return a row per instrument: name, number of notes, pitches, velocities, changed lengths.
 
     Parameters
     ----------
     report : dict
-        As `samples.SampleSet.report`.
+        Attribute `report` of a `folder.SampleSet`.
     """
     rows: list[tuple[str, ...]] = []
     for entry in report["instruments"]:
-        notes = _of(report, entry)
+        notes = _notes_of(report, entry)
         low, high = entry["pitches"]
         velocities = [note["velocity"] for note in notes]
-        shapes = {how: sum(note["shape"] == how for note in notes) for how in ("held on", "let go")}
+        shapes = Counter(note["shape"] for note in notes if note["shape"] != "whole")
         rows.append(
             (
                 entry["name"],
                 str(len(notes)),
                 f"{pitch_name(low)} to {pitch_name(high)}",
                 _range(velocities) + (" and softer" if entry["softer_copies"] else ""),
-                ", ".join(f"{n} {how}" for how, n in shapes.items() if n),
+                ", ".join(f"{n} {shape}" for shape, n in shapes.items()),
             )
         )
     return rows
@@ -48,21 +49,30 @@ def _range(numbers: list[int]) -> str:
 
 
 def summary(report: dict[str, Any]) -> str:
-    """One sentence that counts."""
+    """Return one sentence with the numbers of notes, instruments and files."""
     counts, n = report["counts"], len(report["instruments"])
     return (
-        f"{_count(counts['notes'], 'note')} of {_count(n, 'instrument')} in {counts['files_used']}"
-        f" of {_count(counts['files'], 'file')}; {_count(counts['files_left_out'], 'file')} left"
-        " out"
+        f"{counted(counts['notes'], 'note')} of {counted(n, 'instrument')} in"
+        f" {counts['files_used']} of {counted(counts['files'], 'file')}"
     )
 
 
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}{'s' * (n != 1)}"
+def left_out_line(report: dict[str, Any]) -> str:
+    """Return one line on what was left out: up to three by name, more by number; or ""."""
+    entries = report["left_out"]
+    if len(entries) <= _MAX_LINES:
+        return "; ".join(left_out_lines(report))
+    groups = []
+    for noun, is_part in (("whole file", False), ("part", True)):
+        kinds = Counter(e["kind"] for e in entries if (e["at_s"] is not None) == is_part)
+        if kinds:
+            listed = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common())
+            groups.append(f"{counted(kinds.total(), noun)} ({listed})")
+    return f"{' and '.join(groups)}; report.json names each with its reason"
 
 
 def left_out_lines(report: dict[str, Any]) -> list[str]:
-    """A line for each file, or stretch of one, that made no note."""
+    """Return a line per file, or part of one, from which no note was made."""
     return [
         entry["file"]
         + (f" at {entry['at_s']:.2f} s" if entry["at_s"] is not None else "")
@@ -72,28 +82,31 @@ def left_out_lines(report: dict[str, Any]) -> list[str]:
 
 
 def draw_report(report: dict[str, Any], path: Path) -> None:
-    """Draw the notes by pitch, loudness and velocity, and what was left out, into a PNG file.
+    """Draw the notes' pitch, loudness and length, and what was left out, into a PNG file.
 
     Parameters
     ----------
     report : dict
+        Attribute `report` of a `folder.SampleSet`.
     path : Path
-    """
-    from matplotlib import colormaps
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+        Name that ends in ``.png``.
 
-    figure = Figure(figsize=(12, 7), dpi=110, facecolor=_DARK, layout="constrained")
-    FigureCanvasAgg(figure)
+    Raises
+    ------
+    MissingPackageError
+        If matplotlib is not installed.
+    """
+    palette = require_package("matplotlib", "train", "drawing the report").colormaps["tab20"]
+    figure = dark_figure(12, 7, dpi=110, layout="constrained")
     grid = figure.add_gridspec(2, 2, width_ratios=(3, 1))
     loud, long = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[1, 0])
     counts = figure.add_subplot(grid[:, 1])
-    colours = colormaps["tab20"](np.arange(_MOST_SHOWN) / 20.0)
+    colours = palette(np.arange(_MAX_COLOURS) / 20.0)
     for index, entry in enumerate(report["instruments"]):
-        notes = _of(report, entry)
+        notes = _notes_of(report, entry)
         pitch = [note["pitch"] for note in notes]
-        colour = [colours[index] if index < _MOST_SHOWN else (0.6, 0.6, 0.6, 1.0)]
-        name = entry["name"] if index < _MOST_SHOWN else None
+        colour = [colours[index] if index < _MAX_COLOURS else (0.6, 0.6, 0.6, 1.0)]
+        name = entry["name"] if index < _MAX_COLOURS else None
         style: dict[str, Any] = {"s": 18, "c": colour, "alpha": 0.85}
         loud.scatter(pitch, [note["loudness_db"] for note in notes], label=name, **style)
         long.scatter(pitch, [note["seconds"] for note in notes], **style)
@@ -104,33 +117,23 @@ def draw_report(report: dict[str, Any], path: Path) -> None:
         low, high = axes.get_xlim()
         octaves = np.arange(12 * np.ceil(low / 12), high + 1, 12)
         axes.set_xticks(octaves, [pitch_name(p) for p in octaves])
-        axes.grid(color=_FRAME, linewidth=0.5)
-    legend = loud.legend(fontsize=7, ncols=2, facecolor=_DARK, edgecolor=_FRAME)
-    for text in legend.get_texts():
-        text.set_color(_TEXT)
+        axes.grid(linewidth=0.5, alpha=0.3)
+    loud.legend(fontsize=7, ncols=2, labelcolor=TEXT_COLOUR, framealpha=0.2)
     kinds = {"notes": report["counts"]["notes"], **report["counts"]["left_out"]}
     bars = counts.barh(list(kinds), list(kinds.values()), color="#b0643c")
     bars[0].set_color("#8fb8ff")
-    counts.bar_label(bars, color=_TEXT, padding=3, fontsize=9)
+    counts.bar_label(bars, color=TEXT_COLOUR, padding=3, fontsize=9)
     counts.set_xscale("symlog")
     counts.invert_yaxis()
-    counts.set_title("kept, and left out", color=_TEXT, fontsize=10)
+    counts.set_title("kept and left out", color=TEXT_COLOUR, fontsize=10)
     for axes in (loud, long, counts):
-        _darken(axes)
-    figure.suptitle(f"{report['source']}: {summary(report)}", color=_TEXT, fontsize=11)
-    figure.savefig(path, facecolor=_DARK)
+        style_axes(axes)
+    title = f"{report['source']}: {summary(report)}"
+    figure.suptitle(title, color=TEXT_COLOUR, fontsize=11, parse_math=False)
+    save(figure, path)
 
 
-def _of(report: dict[str, Any], entry: dict[str, Any]) -> list[dict[str, Any]]:
-    """The notes of an instrument."""
+def _notes_of(report: dict[str, Any], entry: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the notes of an instrument."""
     start = entry["instrument_str"] + "-"
     return [note for note in report["notes"] if note["note"].startswith(start)]
-
-
-def _darken(axes: Axes) -> None:
-    axes.set_facecolor(_DARK)
-    axes.tick_params(colors=_TEXT, labelsize=8)
-    axes.xaxis.label.set_color(_TEXT)
-    axes.yaxis.label.set_color(_TEXT)
-    for spine in axes.spines.values():
-        spine.set_color(_FRAME)

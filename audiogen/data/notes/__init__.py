@@ -1,1 +1,1 @@
-"""Data sets of notes in the layout of NSynth."""
+"""Note sets in the layout of NSynth, and their splits."""

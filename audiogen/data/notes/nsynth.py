@@ -1,4 +1,4 @@
-"""Sets of notes in NSynth's layout (examples.json beside audio/*.wav), written and read."""
+"""Reader and writer of note sets in NSynth's layout: examples.json beside audio/*.wav."""
 
 from __future__ import annotations
 
@@ -15,28 +15,39 @@ from typing import Any
 import numpy as np
 
 from audiogen.core.atomic_write import folder_written_whole
-from audiogen.data.notes.general_midi import FAMILIES, SOURCES
+from audiogen.core.counting import counted
+from audiogen.data.notes.families import FAMILIES, SOURCES
 from audiogen.data.notes.qualities import QUALITIES
 from audiogen.errors import FormatError, ParameterError
 
 EXAMPLES = "examples.json"
 AUDIO = "audio"
+NOTE_S, NOTE_ON_S = 4.0, 3.0  # length of a note, and time of its key's release, as in NSynth
+PEAK = 0.9  # of the loudest note of an instrument; all its notes get the same gain
 
 
 @dataclass(frozen=True)
 class NoteInfo:
-    """What is known of one note; NSynth's key stands beside each field.
+    """Description of one note.
 
     Parameters
     ----------
     name : str
-        `note_str`: instrument, pitch and velocity, and the name of the audio file.
+        NSynth's `note_str`: instrument, pitch and velocity. The audio file has this name, so it
+        must not contain a path.
     instrument, family, source : str
-        `instrument_str`, `instrument_family_str`, `instrument_source_str`.
+        NSynth's `instrument_str`, `instrument_family_str` and `instrument_source_str`.
     pitch, velocity : int, MIDI numbers
+        Key and velocity, 0 to 127.
     sample_rate : int, Hz
+        Sample rate of the audio file.
     qualities : tuple of str
-        `qualities_str`.
+        NSynth's `qualities_str`.
+
+    Raises
+    ------
+    FormatError
+        If the name is not a plain file name.
     """
 
     name: str
@@ -48,15 +59,19 @@ class NoteInfo:
     sample_rate: int
     qualities: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if not self.name or set(self.name) & set("/\\\0") or self.name in (".", ".."):
+            raise FormatError(f"note {self.name!r} must be a file name without a path")
+
 
 @dataclass(frozen=True)
 class NoteSet:
-    """Notes on disk, or a choice of them: their descriptions in memory, their sound on demand.
+    """Notes on disk, or some of them: descriptions in memory, waveforms on demand.
 
     Parameters
     ----------
     folder : Path
-        With `audio/` in it.
+        Folder that holds `audio/`.
     notes : tuple of NoteInfo
         Sorted by name.
     """
@@ -84,19 +99,19 @@ class NoteSet:
         families: Collection[str] | None = None,
         sources: Collection[str] | None = None,
     ) -> NoteSet:
-        """Return the notes that agree with everything given.
+        """Return the notes that satisfy all conditions.
 
         Parameters
         ----------
         pitches : tuple[int, int], MIDI numbers
             Lowest and highest, both included.
         velocities, instruments, families, sources : collections
-            The allowed values.
+            Allowed values.
 
         Raises
         ------
         ParameterError
-            If no note is left, or an instrument, family or source isn't in the set at all.
+            If no note is left, or an instrument, family or source is not in the set.
         """
         wanted = {"instrument": instruments, "family": families, "source": sources}
         for field, values in wanted.items():
@@ -104,7 +119,7 @@ class NoteSet:
             absent = sorted(set(values or ()) - present)
             if absent:
                 raise ParameterError(
-                    f"{field}={absent[0]!r} isn't in {str(self.folder)!r}; "
+                    f"{field}={absent[0]!r} not found in {str(self.folder)!r}; "
                     f"it has {', '.join(sorted(present)[:20])}"
                 )
         kept = tuple(
@@ -116,42 +131,42 @@ class NoteSet:
         )
         if not kept:
             raise ParameterError(
-                f"no note of the {len(self)} in {str(self.folder)!r} is left: pitches={pitches}, "
-                f"velocities={velocities}; widen them"
+                f"none of the {len(self)} notes in {str(self.folder)!r} is left: "
+                f"pitches={pitches}, velocities={velocities}; widen them"
             )
         return NoteSet(self.folder, kept)
 
     def take(self, names: Iterable[str]) -> NoteSet:
-        """Return the notes of these names.
+        """Return the notes with the given names.
 
         Raises
         ------
         ParameterError
-            If a name isn't in the set.
+            If a name is not in the set.
         """
         wanted = set(names)
         kept = tuple(note for note in self.notes if note.name in wanted)
         if len(kept) < len(wanted):
             absent = sorted(wanted - {note.name for note in kept})
             raise ParameterError(
-                f"{len(absent)} of {len(wanted)} names aren't in {str(self.folder)!r} "
+                f"{len(absent)} of {len(wanted)} names not found in {str(self.folder)!r} "
                 f"(first: {absent[0]}); use the set that they were written for"
             )
         return NoteSet(self.folder, kept)
 
     def waveform(self, note: NoteInfo) -> np.ndarray:
-        """Read the sound of one note.
+        """Read the waveform of one note.
 
         Returns
         -------
-        ndarray[n_samples], float32
+        array [n_samples], float32
             Full scale is 1.
 
         Raises
         ------
         FormatError
-            If the file is missing or broken, isn't mono, or has another rate than examples.json
-            says.
+            If the file is missing or damaged, is not mono, or its sample rate differs from
+            examples.json.
         """
         import soundfile
 
@@ -163,28 +178,28 @@ class NoteSet:
         if sample_rate != note.sample_rate or waveform.ndim != 1:
             n_channels = 1 if waveform.ndim == 1 else waveform.shape[1]
             raise FormatError(
-                f"{str(path)!r} has {sample_rate} Hz and {n_channels} channels; {EXAMPLES} says "
-                f"{note.sample_rate} Hz, mono: resample the file or correct the list"
+                f"{str(path)!r} has {sample_rate} Hz and {counted(n_channels, 'channel')}; it must "
+                f"have {note.sample_rate} Hz, mono: resample the file or correct {EXAMPLES}"
             )
         return waveform
 
     def waveforms(self) -> np.ndarray:
-        """Read the sound of every note, in order.
+        """Read the waveforms of all notes, in order.
 
         Returns
         -------
-        ndarray[n_notes, n_samples], float32
+        array [n_notes, n_samples], float32
 
         Raises
         ------
         FormatError
-            As `waveform` does, and if the notes aren't all of one length.
+            If `waveform` raises it, or the notes differ in length.
         """
         read = [self.waveform(note) for note in self.notes]
         lengths = Counter(map(len, read))
         if len(lengths) > 1:
             raise FormatError(
-                f"the notes of {str(self.folder)!r} aren't of one length: "
+                f"the notes of {str(self.folder)!r} must have one length, and have several: "
                 + ", ".join(f"{count} of {length} samples" for length, count in lengths.items())
                 + "; read them one by one"
             )
@@ -192,14 +207,14 @@ class NoteSet:
 
 
 def read_notes(folder: str | PathLike[str], *, sample_rate: int | None = None) -> NoteSet:
-    """Open a set of notes in NSynth's layout, NSynth itself included.
+    """Open a note set in NSynth's layout, NSynth itself included.
 
     Parameters
     ----------
     folder : str or PathLike
-        With examples.json and audio/*.wav in it.
+        Folder that holds examples.json and audio/*.wav.
     sample_rate : int, optional, Hz
-        What every note must have; None for whatever they agree on.
+        Required sample rate; None accepts any that all notes share.
 
     Returns
     -------
@@ -208,8 +223,8 @@ def read_notes(folder: str | PathLike[str], *, sample_rate: int | None = None) -
     Raises
     ------
     FormatError
-        If examples.json is missing, broken or empty, if sound files are missing, or if the
-        sample rates aren't those wanted; the text counts them and names the first.
+        If examples.json is missing, damaged or empty, if a note's name is a path, if sound files
+        are missing, or if a sample rate is wrong; the message counts them and names the first.
 
     References
     ----------
@@ -223,26 +238,34 @@ def read_notes(folder: str | PathLike[str], *, sample_rate: int | None = None) -
         examples = _examples_type().validate_json(path.read_bytes())
     except OSError as error:
         raise FormatError(
-            f"{str(path)!r} can't be read ({error.strerror}); name a folder with {EXAMPLES} and "
-            f"{AUDIO}/ in it"
+            f"{str(path)!r} can't be read ({error.strerror}); give a folder that holds {EXAMPLES} "
+            f"and {AUDIO}/"
         ) from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file itself"
         raise FormatError(
-            f"{str(path)!r} has {error.error_count()} errors; the first is in {where}: "
+            f"{str(path)!r} is invalid (faults: {error.error_count()}); the first is in {where}: "
             f"{first['msg']}"
         ) from error
-    notes = _sorted_infos(examples.values())
+    try:
+        notes = _sorted_infos(examples.values())
+    except FormatError as error:
+        raise FormatError(f"{str(path)!r}: {error}") from error
     if not notes:
-        raise FormatError(f"{str(path)!r} lists no notes")
+        raise FormatError(f"{str(path)!r} lists no notes; it must list at least one")
     _check_files(folder, notes)
     _check_rates(folder, notes, sample_rate)
     return NoteSet(folder, notes)
 
 
+def is_note_set(folder: str | PathLike[str]) -> bool:
+    """Return whether a folder is a note set in NSynth's layout."""
+    return (Path(folder) / EXAMPLES).is_file()
+
+
 def _examples_type() -> Any:
-    """Return the checker of examples.json; keys that aren't named here are let pass."""
+    """Return the type that checks examples.json; other keys are ignored."""
     from pydantic import Field, TypeAdapter, create_model
 
     midi = (int, Field(ge=0, le=127))
@@ -283,40 +306,44 @@ def _check_files(folder: Path, notes: tuple[NoteInfo, ...]) -> None:
     except OSError as error:
         raise FormatError(
             f"{str(folder / AUDIO)!r} can't be read ({error.strerror}); "
-            f"the sound files belong there"
+            f"it must hold the sound files"
         ) from error
     missing = [note.name for note in notes if f"{note.name}.wav" not in present]
     if missing:
         raise FormatError(
-            f"{len(missing)} of {len(notes)} sound files are missing in {str(folder / AUDIO)!r} "
-            f"(first: {missing[0]}.wav); copy them there or take them out of {EXAMPLES}"
+            f"{len(missing)} of {len(notes)} sound files not found in {str(folder / AUDIO)!r} "
+            f"(first: {missing[0]}.wav); copy them there or remove them from {EXAMPLES}"
         )
 
 
 def _check_rates(folder: Path, notes: tuple[NoteInfo, ...], wanted: int | None) -> None:
     rates = Counter(note.sample_rate for note in notes)
     if len(rates) > 1 or (wanted is not None and wanted not in rates):
-        found = ", ".join(f"{count} notes of {rate} Hz" for rate, count in sorted(rates.items()))
-        target = "one rate" if wanted is None else f"{wanted} Hz"
-        raise FormatError(f"{str(folder)!r} has {found}; {target} was wanted: resample the set")
+        found = ", ".join(f"{count} at {rate} Hz" for rate, count in sorted(rates.items()))
+        target = "one sample rate" if wanted is None else f"{wanted} Hz"
+        raise FormatError(
+            f"the notes of {str(folder)!r} must have {target}, and have other rates ({found}); "
+            "resample them"
+        )
 
 
 class SetWriter:
-    """Writes a set of notes; nothing is to be seen in its place until it is whole.
+    """Writer of a note set, used as a context manager.
 
-    Use as a context manager: the set is made in a hidden folder beside its place and moved
-    there on leaving, or thrown away if an exception leaves the block.
+    The set is written to a hidden folder beside its place and moved there on leaving the block,
+    or deleted if an exception leaves it.
 
     Parameters
     ----------
     folder : str or PathLike
-        Must be new, or an empty folder.
+        New or empty folder.
     sample_rate : int, Hz
+        Sample rate of all notes.
 
     Raises
     ------
     ParameterError
-        If `folder` has something in it, or can't be made.
+        If `folder` is not empty, or cannot be made.
     """
 
     def __init__(self, folder: str | PathLike[str], sample_rate: int) -> None:
@@ -326,8 +353,8 @@ class SetWriter:
         self._instruments: dict[str, int] = {}
 
     def __enter__(self) -> SetWriter:
-        self._whole = folder_written_whole(self.folder)
-        self.draft = self._whole.__enter__()
+        self._atomic_folder = folder_written_whole(self.folder)
+        self.draft = self._atomic_folder.__enter__()
         (self.draft / AUDIO).mkdir()
         return self
 
@@ -346,21 +373,22 @@ class SetWriter:
 
         Parameters
         ----------
-        waveform : ndarray[n_samples], float
-            Full scale is 1; written with 16 bits.
+        waveform : array [n_samples], float
+            Full scale is 1; it is written with 16 bits.
         instrument : str
-            Such as "keyboard_acoustic_000"; numbered in the order of first appearance.
+            Name such as "keyboard_acoustic_000"; instruments are numbered in the order of their
+            first notes.
         family, source : str
-            One of `FAMILIES` and of `SOURCES`.
-        pitch, velocity : int
-            MIDI numbers.
+            Member of `FAMILIES` and of `SOURCES`.
+        pitch, velocity : int, MIDI numbers
+            Key and velocity, 0 to 127.
         qualities : list of 10 ints
-            In the order of `QUALITIES`.
+            Flags in the order of `QUALITIES`.
 
         Returns
         -------
         str
-            The note's name; a second one of the same pitch and velocity ends in "-2".
+            Name of the note; further notes of the same pitch and velocity end in "-2", "-3", ...
         """
         import soundfile
 
@@ -384,7 +412,7 @@ class SetWriter:
             "sample_rate": self.sample_rate,
             "qualities": qualities,
             "qualities_str": [
-                name for name, found in zip(QUALITIES, qualities, strict=True) if found
+                name for name, flag in zip(QUALITIES, qualities, strict=True) if flag
             ],
         }
         return note
@@ -394,7 +422,7 @@ class SetWriter:
         (self.draft / name).write_text(text, encoding="utf-8")
 
     def notes(self) -> NoteSet:
-        """Return what was added so far; its sound can be read once the set is whole."""
+        """Return the notes added so far; their waveforms can be read after the block."""
         examples = _examples_type().validate_python(self.examples)
         return NoteSet(self.folder, _sorted_infos(examples.values()))
 
@@ -406,4 +434,4 @@ class SetWriter:
     ) -> None:
         if kind is None:
             self.add_text(EXAMPLES, json.dumps(self.examples, indent=1))
-        self._whole.__exit__(kind, error, trace)
+        self._atomic_folder.__exit__(kind, error, trace)

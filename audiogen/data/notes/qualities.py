@@ -1,11 +1,11 @@
-"""NSynth's note qualities, as far as they can be measured from the sound itself."""
+"""NSynth's note qualities, as far as they can be measured from the waveform."""
 
 from __future__ import annotations
 
 import numpy as np
 
-# In NSynth's order. Only bright, dark, fast_decay, long_release and percussive are measured;
-# the other five are never set.
+# In NSynth's order. The other five than bright, dark, fast_decay, long_release and percussive are
+# never set.
 QUALITIES = (
     "bright",
     "dark",
@@ -25,18 +25,20 @@ def measure_qualities(waveform: np.ndarray, sample_rate: int, note_on_s: float) 
 
     Parameters
     ----------
-    waveform : ndarray[n_samples], float
-    sample_rate : int
-    note_on_s : float
-        When the key was let go.
+    waveform : array [n_samples], float
+        Note from its attack on.
+    sample_rate : int, Hz
+        Sample rate of the samples.
+    note_on_s : float, s
+        Time of the key's release.
 
     Notes
     -----
-    NSynth's flags are from human listeners; these are thresholds of our own. Bright and dark: the
-    centroid of the power spectrum above 2 kHz, or below 350 Hz. Percussive: the peak comes within
-    60 ms and half a second later 10 dB are gone. Fast decay: 30 dB are gone one second after the
-    peak. Long release: half a second after the key was let go the note still is within 30 dB of
-    its level at that moment.
+    NSynth's flags come from human listeners; these come from thresholds. Bright and dark: the
+    centroid of the power spectrum is above 2 kHz or below 350 Hz. Percussive: the peak is within
+    60 ms, and the level falls by 10 dB within half a second. Fast decay: the level falls by 30 dB
+    within a second of the peak. Long release: half a second after the release of the key the level
+    is within 30 dB of its level at the release.
     """
     power = np.abs(np.fft.rfft(waveform)) ** 2
     frequency_hz = np.fft.rfftfreq(len(waveform), 1 / sample_rate)
@@ -55,16 +57,12 @@ def measure_qualities(waveform: np.ndarray, sample_rate: int, note_on_s: float) 
         return float(np.mean(level_db[first : first + 5]))
 
     peak_s, peak_db = peak / 100, float(level_db[peak])
-    found = set()
-    if centroid_hz > 2000:
-        found.add("bright")
-    if centroid_hz < 350:
-        found.add("dark")
-    if peak_s <= 0.06 and peak_db - level_at(peak_s + 0.5) > 10:
-        found.add("percussive")
-    if peak_db - level_at(peak_s + 1.0) > 30:
-        found.add("fast_decay")
     off_db = level_at(note_on_s - 0.05)
-    if off_db > peak_db - 40 and off_db - level_at(note_on_s + 0.5) < 30:
-        found.add("long_release")
-    return [int(name in found) for name in QUALITIES]
+    flags = {
+        "bright": centroid_hz > 2000,
+        "dark": centroid_hz < 350,
+        "percussive": peak_s <= 0.06 and peak_db - level_at(peak_s + 0.5) > 10,
+        "fast_decay": peak_db - level_at(peak_s + 1.0) > 30,
+        "long_release": off_db > peak_db - 40 and off_db - level_at(note_on_s + 0.5) < 30,
+    }
+    return [int(flags.get(name, False)) for name in QUALITIES]

@@ -1,4 +1,4 @@
-"""Which notes are for training and which are held out: drawn by seed, recorded in a file."""
+"""Splits of a note set into training and held-out parts, drawn by seed and kept in a file."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ FRACTIONS = {"train": 0.8, "valid": 0.1, "test": 0.1}
 
 @dataclass(frozen=True)
 class Split:
-    """The parts of a set of notes.
+    """Parts of a note set.
 
     Parameters
     ----------
     by : "note" or "instrument"
-        What was drawn: with "instrument" all notes of one are in the same part.
+        Unit of the split: with "instrument" all notes of one are in the same part.
     seed : int
+        Seed with which it was drawn.
     parts : dict[str, tuple[str, ...]]
-        From the part's name to the names of its notes, sorted.
+        Names of the notes of each part, sorted, by the part's name.
     """
 
     by: str
@@ -39,24 +40,24 @@ class Split:
     parts: dict[str, tuple[str, ...]]
 
     def indices(self, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Which of some notes are in "train", and which in "valid"."""
-        found = []
-        for part in ("train", "valid"):
-            inside = set(self.parts.get(part, ()))
-            found.append(np.flatnonzero([name in inside for name in names]))
-        return found[0], found[1]
+        """Return the indices of the names in "train", and of those in "valid"."""
+        train, valid = (set(self.parts.get(part, ())) for part in ("train", "valid"))
+        return (
+            np.flatnonzero([name in train for name in names]),
+            np.flatnonzero([name in valid for name in names]),
+        )
 
     def to_json(self) -> str:
-        """Return the split as text, for a file beside examples.json."""
+        """Return the text of a split.json, which lies beside examples.json."""
         return json.dumps({"by": self.by, "seed": self.seed, "parts": self.parts}, indent=1)
 
     def write(self, path: str | PathLike[str]) -> None:
-        """Write the split as JSON, the whole of it or nothing.
+        """Write the split as JSON, completely or not at all.
 
         Raises
         ------
         ParameterError
-            If the file can't be written.
+            If the file cannot be written.
         """
         write_whole(path, self.to_json())
 
@@ -68,18 +69,21 @@ def draw_split(
     fractions: Mapping[str, float] = FRACTIONS,
     seed: int = 0,
 ) -> Split:
-    """Deal the notes of a set out to parts.
+    """Draw a split of a note set.
 
-    Notes (or instruments) are ordered by a hash of seed and name, and cut at the fractions. So
-    the split doesn't depend on the order of a file, on the platform or on a library's version.
+    Notes (or instruments) are ordered by a hash of seed and name, and cut at the fractions, so
+    the split does not depend on the order of a file, the platform or a library's version.
 
     Parameters
     ----------
     notes : NoteSet
+        Notes that are split.
     by : "note" or "instrument"
+        Unit of the split.
     fractions : mapping from str to float
-        Of the notes (or instruments) for each part; positive, adding up to 1.
+        Share of the notes (or instruments) in each part; positive, with sum 1.
     seed : int
+        Seed of the order.
 
     Returns
     -------
@@ -88,18 +92,19 @@ def draw_split(
     Raises
     ------
     ParameterError
-        If `by` or `fractions` is wrong, or there are fewer notes (instruments) than parts.
+        If `by` or `fractions` is invalid, or there are fewer notes (instruments) than parts.
     """
     if by not in ("note", "instrument"):
         raise ParameterError(f"by={by!r} must be 'note' or 'instrument'")
     if min(fractions.values(), default=0) <= 0 or abs(sum(fractions.values()) - 1) > 1e-6:
-        raise ParameterError(f"fractions={dict(fractions)} must be positive and add up to 1")
+        raise ParameterError(f"fractions={dict(fractions)} must be positive, with sum 1")
     groups: dict[str, list[str]] = {}
     for note in notes:
         groups.setdefault(note.name if by == "note" else note.instrument, []).append(note.name)
     if len(groups) < len(fractions):
         raise ParameterError(
-            f"{len(groups)} {by}s can't make {len(fractions)} parts; split by note or take fewer"
+            f"the {len(fractions)} parts of a split must have at least one {by} each, and the set "
+            f"has {len(groups)}; split by note or make fewer parts"
         )
     order = sorted(groups, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
     parts: dict[str, tuple[str, ...]] = {}
@@ -116,21 +121,22 @@ def draw_split(
 def split_for_training(
     notes: NoteSet, share: float, seed: int, by: Literal["note", "instrument"] | None = None
 ) -> Split:
-    """What a training learns from ("train"), and what it is measured by ("valid").
+    """Return the split into the parts "train" and "valid" that a training uses.
 
-    As ``split.json`` beside the notes says, unless it deals out something else than `by`; a part of
-    another name is left alone. Without the file a share is drawn.
+    ``split.json`` beside the notes is used if there is one, unless its unit differs from `by`;
+    its other parts are ignored. Otherwise a split is drawn.
 
     Parameters
     ----------
     notes : NoteSet
+        Notes that are split.
     share : float
-        That is held out where it is drawn.
+        Share that is held out if the split is drawn.
     seed : int
+        Seed of a split that is drawn.
     by : "note" or "instrument", optional
-        Without it as the file says; without that whole instruments, so that what is measured says
-        something of sounds that were never heard, where the share is one or more of them, else
-        notes.
+        Unit of the split. The default is that of the file. Without a file it is "instrument" if
+        the share is at least one instrument, so that validation uses unseen sounds, else "note".
 
     Raises
     ------
@@ -149,7 +155,7 @@ def split_for_training(
     for part in ("train", "valid"):
         if names.isdisjoint(split.parts.get(part, ())):
             raise FormatError(
-                f"{path}: has no note of this set in {part!r}; draw it again, or remove it"
+                f"{path}: has no note of this set in {part!r}; draw it again, or remove the file"
             )
     return split
 
@@ -157,46 +163,50 @@ def split_for_training(
 def hold_out_keys(
     instruments: np.ndarray, pitches: np.ndarray, share: float, draw: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Hold out a share of the keys, but no instrument as a whole.
+    """Hold out a share of the keys, but no whole instrument.
 
-    All velocities of a key go together, as they are often one sound, louder or softer. Where each
-    instrument has a single key, notes are held out.
+    All velocities of a key are in the same part, because they are often one sound at several
+    levels. If each instrument has a single key, notes are held out.
 
     Parameters
     ----------
     instruments : array [n], int
+        Index of each note's instrument.
     pitches : array [n], MIDI numbers
+        Key of each note.
     share : float
+        Share of the keys that is held out.
     draw : numpy Generator
+        Source of the random numbers.
 
     Returns
     -------
     training, held_out : array, int
-        Indices, key by key in random order; one held out, at least.
+        Indices, key by key in random order; at least one is held out.
     """
-    each = range(len(pitches))
-    for keys in (pitches, each):
+    indices = range(len(pitches))
+    for keys in (pitches, indices):
         groups: dict[tuple[Any, Any], list[int]] = {}
-        for note in each:
-            groups.setdefault((instruments[note], keys[note]), []).append(note)
+        for i in indices:
+            groups.setdefault((instruments[i], keys[i]), []).append(i)
         names = list(groups)
-        order = [names[i] for i in draw.permutation(len(names))]
-        left = Counter(instrument for instrument, _ in names)
-        n_held = max(1, round(share * len(names)))
-        parts: tuple[list[int], list[int]] = [], []
-        for name in order:
-            holds = n_held > 0 and left[name[0]] > 1
+        n_keys = Counter(instrument for instrument, _ in names)
+        n_to_hold = max(1, round(share * len(names)))
+        training: list[int] = []
+        held_out: list[int] = []
+        for name in (names[i] for i in draw.permutation(len(names))):
+            holds = n_to_hold > 0 and n_keys[name[0]] > 1
             if holds:
-                left[name[0]] -= 1
-                n_held -= 1
-            parts[holds].extend(groups[name])
-        if parts[1]:
-            return np.array(parts[0]), np.array(parts[1])
-    return np.array(parts[0][1:]), np.array(parts[0][:1])  # of each instrument a single note
+                n_keys[name[0]] -= 1
+                n_to_hold -= 1
+            (held_out if holds else training).extend(groups[name])
+        if held_out:
+            return np.array(training), np.array(held_out)
+    return np.array(training[1:]), np.array(training[:1])  # each instrument has a single note
 
 
 def holds_out_instruments(notes: NoteSet, share: float) -> bool:
-    """Whether a share of a set's instruments is one or more of them."""
+    """Return whether a share of a set's instruments is at least one of them."""
     return len(notes.instruments) * share >= 1.0
 
 
@@ -206,7 +216,7 @@ def read_split(path: str | PathLike[str]) -> Split:
     Raises
     ------
     FormatError
-        If the file is missing or isn't a split.
+        If the file is missing or is not a split.
     """
     path = Path(path)
     try:
@@ -217,5 +227,5 @@ def read_split(path: str | PathLike[str]) -> Split:
         raise FormatError(f"{str(path)!r} can't be read ({error.strerror})") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise FormatError(
-            f"{str(path)!r} isn't a split ({type(error).__name__}: {error}); draw it again"
+            f"{str(path)!r} must be a split ({type(error).__name__}: {error}); draw it again"
         ) from error

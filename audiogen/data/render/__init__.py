@@ -1,1 +1,1 @@
-"""Data sets rendered from soundfonts, scores and grooves."""
+"""Training data rendered from soundfonts, scores and drum hits."""

@@ -1,4 +1,4 @@
-"""MIDI scores become recordings of one instrument of a soundfont, dry, one wav a piece."""
+"""Rendering of MIDI scores into recordings of one instrument of a soundfont."""
 
 from __future__ import annotations
 
@@ -10,29 +10,31 @@ from typing import Any
 
 import numpy as np
 
-from audiogen.audio.files import check_sample_rate, resampled
+from audiogen.audio.files import check_sample_rate, resample
 from audiogen.core.atomic_write import folder_written_whole
-from audiogen.data.render.sf2 import FontPreset, SoundFont, read_soundfont
-from audiogen.data.render.soundfont import (
+from audiogen.core.counting import counted
+from audiogen.data.notes.nsynth import PEAK
+from audiogen.data.render.midi_renderer import (
     RENDER_RATE,
     SILENT_PEAK,
     VOLUMES,
     is_clipped,
+    louder_channel,
     midi_file,
     render_midi,
 )
-from audiogen.data.source_toml import OF_RECORDINGS, toml_text
+from audiogen.data.render.sf2 import FontPreset, SoundFont, read_soundfont
+from audiogen.data.source_toml import RECORDINGS_TOML, toml_text
 from audiogen.errors import MidiError, ParameterError
 from audiogen.notes import DRUM_CHANNEL, Note, Score, read_midi
 
 SUFFIXES = (".mid", ".midi", ".rmi", ".kar")
-PEAK = 0.9  # of every piece
-SILENCE_DB = -60.0  # below the piece's peak; what is quieter at its end is cut
-RING_S = 8.0  # how long the last notes may ring on
+SILENCE_DB = -60.0  # relative to the piece's peak; a quieter end is cut
+RING_S = 8.0  # longest decay after the last release
 
-_LEAD_S = 0.1  # from the renderer's start to the first note; cut off again
-_SHORTEST_NOTE_S = 0.01  # a press and a release in one of the renderer's blocks may be lost
-_FADE_S = 0.01  # at the end, where the cut would be heard otherwise
+_LEAD_S = 0.1  # from the renderer's start to the first note; it is cut
+_MIN_NOTE_S = 0.01  # a press and a release in one block of the renderer may be lost
+_FADE_S = 0.01  # at the cut end
 _CHANNELS = tuple(channel for channel in range(16) if channel != DRUM_CHANNEL)
 
 
@@ -43,12 +45,13 @@ class Piece:
     Parameters
     ----------
     file : str
-        The wav, relative to the output folder.
+        Path of the sound file relative to the output folder.
     score : str
-        The MIDI file's name.
+        Name of the MIDI file.
     seconds : float
+        Length of the recording.
     cut : bool
-        The score is longer than was wanted.
+        Whether the score is longer than the limit.
     """
 
     file: str
@@ -59,13 +62,14 @@ class Piece:
 
 @dataclass(frozen=True)
 class RenderedScores:
-    """What `render_scores` did.
+    """Result of `render_scores`.
 
     Parameters
     ----------
     pieces : tuple of Piece
+        Rendered scores in the order of the arguments.
     left_out : tuple of (str, str)
-        Name of a score that isn't among them, and why.
+        Name of a score that was not rendered, and the reason.
     """
 
     pieces: tuple[Piece, ...]
@@ -73,6 +77,7 @@ class RenderedScores:
 
     @property
     def minutes(self) -> float:
+        """Total length of the pieces."""
         return sum(piece.seconds for piece in self.pieces) / 60
 
 
@@ -87,61 +92,62 @@ def render_scores(
     licence: str | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> RenderedScores:
-    """Render MIDI scores with one instrument of a soundfont.
+    """Render MIDI scores with one instrument of a soundfont, without effects.
 
-    Notes, velocities, tempo and sustain pedal are the score's; every channel plays the one
-    program. Percussion, pitch bend, volume and expression are left out. A piece begins with its
+    Notes, velocities, tempo and sustain pedal are those of the score; all channels play one
+    program. Percussion, pitch bend, volume and expression are ignored. A piece begins with its
     first note and peaks at `PEAK`.
 
     Parameters
     ----------
     scores : sequence of paths
-        MIDI files, and folders that are searched for them with their subfolders.
+        MIDI files, and folders that are searched for them, subfolders included.
     folder : path
-        Where the wavs (mono, 16 bits) and source.toml go; must be new or empty. Subfolders are
-        kept.
+        New or empty folder for the wav files (mono, 16 bits) and source.toml. It gets the
+        subfolders of the scores.
     font : path
         A `.sf2` file.
     program : int
-        Of the font's bank 0.
+        Program of the font's bank 0.
     sample_rate : int, Hz
+        Sample rate of the recordings.
     longest_s : float, s
-        A longer score is stopped here; its last notes ring on.
+        Time at which a longer score is stopped; its last notes decay.
     licence : str, optional
-        Of the font's sound; None for what the font says of itself.
+        Licence of the font's sound; the default is the font's own statement.
     progress : callable, optional
-        Called with (scores done, scores in all, name) before each score and once at the end.
+        Function of (scores done, scores in all, name of the next one).
 
     Returns
     -------
     RenderedScores
-        A score that can't be read, has no notes or makes no sound is left out and named.
+        Unreadable, empty and silent scores are left out and listed.
 
     Raises
     ------
     ParameterError
-        If there are no scores, the program isn't in the font, or a number is out of range.
+        If there are no scores, the font lacks the program, or a number is out of range.
     MidiError
-        If not one of the scores can be rendered.
+        If none of the scores can be rendered.
     FormatError
-        If the font can't be read.
+        If the font cannot be read.
     MissingPackageError
-        If midirenderer isn't installed.
+        If midirenderer is not installed.
     """
     import soundfile
 
     sample_rate = check_sample_rate(sample_rate)
     if not 1 <= longest_s <= 3600:
         raise ParameterError(f"longest_s={longest_s} must be from 1 to 3600 seconds")
-    found = _find(scores)
+    files = _find_scores(scores)
     sound = read_soundfont(font)
-    preset = _choose(sound, program)
+    [preset] = sound.choose([program])
     pieces: list[Piece] = []
     left_out: list[tuple[str, str]] = []
     with folder_written_whole(folder) as draft:
-        for done, (path, name) in enumerate(found):
+        for done, (path, name) in enumerate(files):
             if progress:
-                progress(done, len(found), path.name)
+                progress(done, len(files), path.name)
             try:
                 score = read_midi(path)
                 waveform = render_score(sound, preset, score, sample_rate, longest_s)
@@ -157,15 +163,15 @@ def render_scores(
         if not pieces:
             name, why = left_out[0]
             raise MidiError(
-                f"none of {len(found)} scores can be rendered (first: {name}, {why}); "
-                "give MIDI files with notes that the program plays"
+                f"none of {counted(len(files), 'MIDI file')} can be rendered (first: {name}, {why})"
+                "; give files with notes that the program plays"
             )
-        licence = (sound.licence or "not stated by the font") if licence is None else licence
-        text = _source_toml(sound, preset, licence, sample_rate, pieces, left_out)
-        (draft / OF_RECORDINGS).write_text(text, encoding="utf-8")
+        rendered = RenderedScores(tuple(pieces), tuple(left_out))
+        text = _source_toml(rendered, sound.origin(licence), preset, sample_rate)
+        (draft / RECORDINGS_TOML).write_text(text, encoding="utf-8")
     if progress:
-        progress(len(found), len(found), "")
-    return RenderedScores(tuple(pieces), tuple(left_out))
+        progress(len(files), len(files), "")
+    return rendered
 
 
 def render_score(
@@ -177,24 +183,20 @@ def render_score(
 ) -> np.ndarray:
     """Render one score; see `render_scores`.
 
-    Of the renderer's two channels the one with more energy is kept: the halves of a stereo
-    recording summed would comb.
-
     Returns
     -------
-    ndarray[n_samples], float32
-        Peak `PEAK`, the silence at the end cut off.
+    array [n_samples], float32
+        Channel with more energy, with peak `PEAK` and without the silence at the end.
 
     Raises
     ------
     MidiError
         If nothing sounds, or so many notes sound at once that the renderer clips at any volume.
     MissingPackageError
-        If midirenderer isn't installed.
+        If midirenderer is not installed.
     FormatError
         If the renderer refuses the font.
     """
-
     notes = _within(score, longest_s)
     if not notes:
         raise MidiError("holds only percussion; give a score with pitched notes")
@@ -204,14 +206,12 @@ def render_score(
             break
     else:
         raise MidiError("clips at the lowest volume; give a score with fewer notes at once")
-    left, right = (float(np.sum(np.square(audio[:, c], dtype=np.float64))) for c in (0, 1))
-    waveform = audio[round(_LEAD_S * RENDER_RATE) :, 0 if left >= right else 1]
-    waveform = waveform / np.float32(32768)
-    waveform = resampled(waveform, RENDER_RATE, sample_rate)
+    waveform = louder_channel(audio)[round(_LEAD_S * RENDER_RATE) :] / np.float32(32768)
+    waveform = resample(waveform, RENDER_RATE, sample_rate)
     level = np.abs(waveform)
     peak = float(level.max(initial=0.0))
     if peak < SILENT_PEAK:
-        raise MidiError(f"makes no sound with {preset.name!r}; choose another program")
+        raise MidiError(f"is silent with {preset.name!r}; choose another program")
     end = np.flatnonzero(level > peak * 10 ** (SILENCE_DB / 20))[-1] + 1
     waveform = waveform[:end] * np.float32(PEAK / peak)
     n_fade = min(round(_FADE_S * sample_rate), end)
@@ -219,8 +219,8 @@ def render_score(
     return waveform
 
 
-def _find(scores: Sequence[str | PathLike[str]]) -> list[tuple[Path, str]]:
-    """Return each MIDI file and the name of its piece, which no other one has."""
+def _find_scores(scores: Sequence[str | PathLike[str]]) -> list[tuple[Path, str]]:
+    """Return the MIDI files, each with a unique name for its piece."""
     if not scores:
         raise ParameterError("scores is empty; give MIDI files or folders of them")
     found: list[tuple[Path, Path]] = []
@@ -238,7 +238,7 @@ def _find(scores: Sequence[str | PathLike[str]]) -> list[tuple[Path, str]]:
         elif path.exists():
             found.append((path, Path(path.name)))
         else:
-            raise ParameterError(f"scores: {path} doesn't exist; give a MIDI file or a folder")
+            raise ParameterError(f"scores: {path} not found; give a MIDI file or a folder")
     names: dict[str, Path] = {}
     for path, relative in found:
         stem = name = relative.with_suffix("").as_posix()
@@ -250,24 +250,14 @@ def _find(scores: Sequence[str | PathLike[str]]) -> list[tuple[Path, str]]:
     return [(path, name) for name, path in names.items()]
 
 
-def _choose(font: SoundFont, program: int) -> FontPreset:
-    if (0, program) not in font.presets:
-        present = sorted(number for bank, number in font.presets if bank == 0)
-        raise ParameterError(
-            f"program={program} isn't in bank 0 of {font.path.name}, which has {len(present)}: "
-            f"{', '.join(map(str, present))}"
-        )
-    return font.presets[0, program]
-
-
 def _length_s(score: Score) -> float:
-    """Return the time from the first pitched note's press to the last one's release."""
+    """Return the time from the first pitched note's press to the last release."""
     notes = score.without_drums()
     return notes.duration_s - min((note.start_s for note in notes), default=0.0)
 
 
 def _within(score: Score, longest_s: float) -> list[tuple[float, float, Note]]:
-    """Return press and release (s, from the first press) of the pitched notes up to an end."""
+    """Return press and release, in seconds from the first press, of the pitched notes."""
     notes = score.without_drums().notes
     first_s = notes[0].start_s if notes else 0.0
     times = [(note.start_s - first_s, note.end_s - first_s, note) for note in notes]
@@ -275,17 +265,17 @@ def _within(score: Score, longest_s: float) -> list[tuple[float, float, Note]]:
 
 
 def _midi(preset: FontPreset, notes: Iterable[tuple[float, float, Note]], volume: int) -> bytes:
-    """Return a MIDI file in which no note ends another one of the same key.
+    """Return a MIDI file in which no note ends another note of the same key.
 
-    A release lets go of a key whoever pressed it, so notes of one key that overlap go to
-    different channels; the sixteenth of them is left out.
+    A release ends all notes of its key and channel, so overlapping notes of one key use different
+    channels; the sixteenth of them is left out.
     """
     import mido
 
-    free_s: dict[tuple[int, int], float] = {}  # when a (channel, key) is let go
+    free_s: dict[tuple[int, int], float] = {}  # release of a (channel, key)
     events: list[tuple[float, Any]] = []
     for on_s, off_s, note in notes:
-        off_s = max(off_s, on_s + _SHORTEST_NOTE_S)
+        off_s = max(off_s, on_s + _MIN_NOTE_S)
         key = round(note.pitch)
         channel = next((c for c in _CHANNELS if free_s.get((c, key), 0.0) <= on_s), None)
         if channel is None:
@@ -295,7 +285,7 @@ def _midi(preset: FontPreset, notes: Iterable[tuple[float, float, Note]], volume
         press = mido.Message("note_on", note=key, velocity=velocity, channel=channel)
         release = mido.Message("note_off", note=key, velocity=64, channel=channel)
         events += [(_LEAD_S + on_s, press), (_LEAD_S + off_s, release)]
-    # Stable: notes are in order of their start, so a key is let go before it is struck again.
+    # Stable: notes are in order of their start, so a key is released before it is struck again.
     events.sort(key=lambda event: event[0])
     used = sorted({channel for channel, _ in free_s})
     end_s = events[-1][0] + RING_S
@@ -306,31 +296,21 @@ def _midi(preset: FontPreset, notes: Iterable[tuple[float, float, Note]], volume
 
 
 def _source_toml(
-    font: SoundFont,
-    preset: FontPreset,
-    licence: str,
-    sample_rate: int,
-    pieces: Sequence[Piece],
-    left_out: Sequence[tuple[str, str]],
+    rendered: RenderedScores, origin: dict[str, object], preset: FontPreset, sample_rate: int
 ) -> str:
-    """Return where the recordings come from and how they were made, as TOML."""
-    fields: dict[str, object] = {
-        "font": font.name,
-        "file": font.path.name,
-        "licence": licence,
-        "author": font.info.get("IENG", ""),
-        "comment": font.info.get("ICMT", ""),
+    """Return the source of the recordings and the settings, as TOML."""
+    fields = origin | {
         "bank": preset.bank,
         "program": preset.program,
         "instrument": preset.name,
         "sample_rate": sample_rate,
         "peak": PEAK,
-        "minutes": round(sum(piece.seconds for piece in pieces) / 60, 2),
-        "left_out": [f"{name}: {why}" for name, why in left_out],
+        "minutes": round(rendered.minutes, 2),
+        "left_out": [f"{name}: {why}" for name, why in rendered.left_out],
     }
     tables = [
         {"file": piece.file, "score": piece.score, "seconds": round(piece.seconds, 2)}
         | ({"cut": True} if piece.cut else {})
-        for piece in pieces
+        for piece in rendered.pieces
     ]
-    return toml_text("Where these recordings come from.", fields, "pieces", tables)
+    return toml_text("Source of these recordings.", fields, "pieces", tables)

@@ -1,14 +1,18 @@
-"""SoundFont 2 files: which presets a font has, and which keys of each were really recorded."""
+"""Reader of SoundFont 2 files: the presets of a font, and the recorded keys of each."""
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from os import PathLike
 from pathlib import Path
 
-from audiogen.errors import FormatError
+from audiogen.core.limited_read import read_limited
+from audiogen.errors import FormatError, ParameterError
+
+MAX_FILE_BYTES = 2 << 30  # a font is held in memory twice while it is read
 
 # Generator numbers, SoundFont Technical Specification 2.04, section 8.1.2.
 _CHORUS_SEND, _REVERB_SEND = 15, 16
@@ -29,14 +33,14 @@ _RECORDS = {
 
 @dataclass(frozen=True)
 class Zone:
-    """One sample of a preset: the keys and velocities that play it, and its own key.
+    """One sample of a preset, with the keys and velocities that play it.
 
     Parameters
     ----------
     keys, velocities : tuple[int, int]
         Lowest and highest, both included.
     recorded_key : float, MIDI number
-        The key at which the sample plays untransposed.
+        Key that plays the sample without transposition.
     """
 
     keys: tuple[int, int]
@@ -54,7 +58,7 @@ class FontPreset:
     zones: tuple[Zone, ...]
 
     def distance_semitones(self, pitch: int, velocity: int) -> float:
-        """Return how far the nearest sample that answers this key is transposed (inf: none)."""
+        """Return the transposition of the nearest sample that a key plays, or infinity."""
         return min(
             (
                 abs(pitch - zone.recorded_key)
@@ -73,13 +77,13 @@ class SoundFont:
     Parameters
     ----------
     path : Path
-        Where it was read from.
+        File that the font was read from.
     data : bytes
-        The whole file, with the effect sends of every zone set to 0: notes come out dry.
+        Whole file, with the effect sends of every zone set to 0, so that notes are dry.
     info : dict[str, str]
-        The text of the INFO list, such as INAM (name), ICOP (copyright), IENG (author).
+        Texts of the INFO list, such as INAM (name), ICOP (copyright), IENG (author).
     presets : dict[tuple[int, int], FontPreset]
-        By (bank, program).
+        Presets by (bank, program).
     """
 
     path: Path
@@ -89,13 +93,40 @@ class SoundFont:
 
     @property
     def name(self) -> str:
-        """The font's own name, or else its file name."""
+        """Name in the font, or else its file name."""
         return self.info.get("INAM") or self.path.stem
 
     @property
     def licence(self) -> str:
-        """The font's copyright text (INFO ICOP), or "" when it has none."""
-        return self.info.get("ICOP", "")
+        """Copyright text (INFO ICOP), or "not stated by the font"."""
+        return self.info.get("ICOP") or "not stated by the font"
+
+    def choose(self, programs: Sequence[int]) -> list[FontPreset]:
+        """Return presets of bank 0.
+
+        Raises
+        ------
+        ParameterError
+            If the font lacks a program.
+        """
+        present = sorted(program for bank, program in self.presets if bank == 0)
+        absent = sorted(set(programs) - set(present))
+        if absent:
+            raise ParameterError(
+                f"program={absent[0]} not found in bank 0 of {self.path.name}, which has "
+                f"{len(present)}: {', '.join(map(str, present))}"
+            )
+        return [self.presets[0, program] for program in programs]
+
+    def origin(self, licence: str | None) -> dict[str, object]:
+        """Return the fields that a TOML file has on the font; the licence overrides its own."""
+        return {
+            "font": self.name,
+            "file": self.path.name,
+            "licence": self.licence if licence is None else licence,
+            "author": self.info.get("IENG", ""),
+            "comment": self.info.get("ICMT", ""),
+        }
 
 
 def read_soundfont(path: str | PathLike[str]) -> SoundFont:
@@ -104,7 +135,7 @@ def read_soundfont(path: str | PathLike[str]) -> SoundFont:
     Parameters
     ----------
     path : str or PathLike
-        A `.sf2` file; the compressed `.sf3` isn't supported.
+        A `.sf2` file of at most 2 GiB; the compressed `.sf3` is not supported.
 
     Returns
     -------
@@ -113,19 +144,14 @@ def read_soundfont(path: str | PathLike[str]) -> SoundFont:
     Raises
     ------
     FormatError
-        If the file is missing, truncated, or isn't a SoundFont 2 file.
+        If the file is missing, too large or truncated, or is not a SoundFont 2 file.
 
     References
     ----------
     SoundFont Technical Specification, version 2.04, Creative Technology, 2006.
     """
     path = Path(path)
-    try:
-        data = bytearray(path.read_bytes())
-    except OSError as error:
-        raise FormatError(
-            f"soundfont={str(path)!r} can't be read ({error.strerror}); give a .sf2 file"
-        ) from error
+    data = read_limited(path, MAX_FILE_BYTES)
     try:
         info, hydra = _chunks(data)
         lists = {
@@ -135,8 +161,8 @@ def read_soundfont(path: str | PathLike[str]) -> SoundFont:
         presets = _presets(lists)
     except (struct.error, KeyError, IndexError, ValueError) as error:
         raise FormatError(
-            f"soundfont={str(path)!r} isn't a whole SoundFont 2 file ({error}); "
-            "give a .sf2 file (a .sf3 must be converted first)"
+            f"{path}: isn't a whole SoundFont 2 file ({error}); give a .sf2 file (a .sf3 must be "
+            "converted first)"
         ) from error
     for name in (b"pgen", b"igen"):
         _silence_sends(data, *hydra[name])
@@ -144,7 +170,7 @@ def read_soundfont(path: str | PathLike[str]) -> SoundFont:
 
 
 def _chunks(data: bytearray) -> tuple[dict[str, str], dict[bytes, tuple[int, int]]]:
-    """Return the INFO texts, and where each list of the hydra begins and ends."""
+    """Return the INFO texts, and the first and last byte of each list of the hydra."""
     if data[:4] != b"RIFF" or data[8:12] != b"sfbk":
         raise ValueError("no RIFF sfbk header")
     info: dict[str, str] = {}
@@ -166,7 +192,7 @@ def _walk(data: bytearray, begin: int, end: int):
     while begin + 8 <= end:
         name, size = struct.unpack_from("<4sI", data, begin)
         if begin + 8 + size > end:
-            raise ValueError(f"chunk {name!r} ends after the file does")
+            raise ValueError(f"chunk {name.decode('ascii', 'replace')} ends after the file")
         yield name, begin + 8, begin + 8 + size
         begin += 8 + size + size % 2
 
@@ -196,7 +222,7 @@ def _presets(lists: dict[str, list[tuple]]) -> dict[tuple[int, int], FontPreset]
 
 
 def _zones(bags: list[tuple], generators: list[tuple], first: int, last: int, target: int):
-    """Yield the generators of each zone that has a target, over those of the global zone."""
+    """Yield the generators of each zone with a target, merged with those of the global zone."""
     common: dict[int, int] = {}
     for index in range(first, last):
         own = dict(generators[bags[index][0] : bags[index + 1][0]])

@@ -1,54 +1,54 @@
-"""A soundfont becomes a set of notes in NSynth's layout, rendered dry, one wav a note."""
+"""Rendering of a soundfont into a note set in NSynth's layout."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any, Literal
 
 import numpy as np
 
-from audiogen.audio.files import check_sample_rate, resampled
-from audiogen.data.notes.general_midi import UNPITCHED, family_of, source_of
-from audiogen.data.notes.nsynth import SetWriter
+from audiogen.audio.files import check_sample_rate, resample
+from audiogen.data.notes.families import UNPITCHED, family_of, source_of
+from audiogen.data.notes.nsynth import NOTE_ON_S, NOTE_S, PEAK, SetWriter
 from audiogen.data.notes.qualities import measure_qualities
 from audiogen.data.notes.splits import FRACTIONS, SPLIT, draw_split
+from audiogen.data.render.midi_renderer import (
+    RENDER_RATE,
+    SILENT_PEAK,
+    VOLUMES,
+    is_clipped,
+    louder_channel,
+    midi_file,
+    render_midi,
+)
 from audiogen.data.render.sf2 import FontPreset, SoundFont, read_soundfont
-from audiogen.data.source_toml import OF_NOTES, toml_text
-from audiogen.errors import FormatError, MissingPackageError, ParameterError
+from audiogen.data.source_toml import NOTES_TOML, toml_text
+from audiogen.errors import ParameterError
 
-NOTE_S = 4.0
-NOTE_ON_S = 3.0
-MAX_TRANSPOSE_SEMITONES = 7.0  # further away, formants and attacks no longer fit the pitch
-SILENT_PEAK = 1e-3  # of full scale, before the instrument's gain
-PEAK = 0.9  # of the loudest note of each instrument, after its gain
+MAX_TRANSPOSE_SEMITONES = 7.0  # beyond, formants and attacks no longer fit the pitch
 
-RENDER_RATE = 48000  # Hz, what midirenderer always gives
-VOLUMES = (127, 80, 50, 32, 20)  # controller 7; tried in order until nothing clips
-
-# The renderer acts on events at blocks of 64 samples. Half a block is one tick, and events
-# fall one tick before the block that should hear them, so rounding never moves an onset.
-_TICKS_PER_S = 2 * RENDER_RATE // 64
 _AT_ONCE = 64  # notes in one MIDI file: 54 MB of audio
 _SLOT_S = NOTE_S + 0.4  # from one onset to the next: the note, then silence
 
 
 @dataclass(frozen=True)
 class RenderedInstrument:
-    """All kept notes of one preset.
+    """Notes of one preset of a font.
 
     Parameters
     ----------
-    waveforms : ndarray[n_notes, n_samples], float32
-        Full scale is 1; `gain_db` is applied.
-    pitches, velocities : ndarray[n_notes], int
-        MIDI numbers.
-    gain_db : float
-        One gain for the whole instrument, so that its loudest note peaks at `PEAK`.
+    preset : FontPreset
+        Preset that was rendered.
+    waveforms : array [n_notes, n_samples], float32
+        Full scale is 1; the gain is applied.
+    pitches, velocities : array [n_notes], int, MIDI numbers
+        Key and velocity of each note.
+    gain_db : float, dB
+        Gain of the whole instrument, by which its loudest note peaks at `PEAK`.
     n_silent : int
-        Notes left out because nothing sounded.
+        Number of notes that were left out because they are silent.
     """
 
     preset: FontPreset
@@ -65,7 +65,7 @@ def usable_keys(
     velocities: Sequence[int],
     max_transpose_semitones: float = MAX_TRANSPOSE_SEMITONES,
 ) -> list[tuple[int, int]]:
-    """Return the (pitch, velocity) pairs that a preset plays near a really recorded key.
+    """Return the (pitch, velocity) pairs that a preset plays near a recorded key.
 
     Examples
     --------
@@ -90,26 +90,24 @@ def render_instrument(
 ) -> RenderedInstrument:
     """Render the given (pitch, velocity) pairs of one preset.
 
-    Each note is `NOTE_S` long, held for `NOTE_ON_S`, without reverb and chorus. Of the two
-    channels the one with more energy is kept for the whole instrument: the halves of a stereo
-    recording summed would comb.
+    Each note lasts `NOTE_S` with its release at `NOTE_ON_S`, without reverb and chorus. All notes
+    use the channel with more energy over the whole instrument.
 
     Raises
     ------
     MissingPackageError
-        If midirenderer isn't installed.
+        If midirenderer is not installed.
     FormatError
         If the renderer refuses the font.
     """
-    stereo = np.zeros((2, 0, round(NOTE_S * sample_rate)), np.float32)
+    stereo = np.zeros((0, round(NOTE_S * sample_rate), 2), np.float32)
     batches = [keys[first : first + _AT_ONCE] for first in range(0, len(keys), _AT_ONCE)]
     for volume in VOLUMES if batches else ():
         rendered = [_render(font, preset, batch, volume, sample_rate) for batch in batches]
-        stereo = np.concatenate([notes for notes, _ in rendered], axis=1)
+        stereo = np.concatenate([notes for notes, _ in rendered])
         if not any(clipped for _, clipped in rendered):
             break
-    left, right = (float(np.sum(np.square(channel, dtype=np.float64))) for channel in stereo)
-    notes = stereo[0] if left >= right else stereo[1]
+    notes = louder_channel(stereo)
     peaks = np.max(np.abs(notes), axis=1, initial=0.0)
     kept = peaks > SILENT_PEAK
     gain = PEAK / float(np.max(peaks, initial=SILENT_PEAK))
@@ -131,20 +129,19 @@ def _render(
     volume: int,
     sample_rate: int,
 ) -> tuple[np.ndarray, bool]:
-    """Return [2, n_notes, n_samples] float32, and whether the renderer's 16 bits were full."""
+    """Return samples [n_notes, n_samples, 2], float32, and whether any of them is clipped."""
     audio = render_midi(font, _midi(preset, keys, volume))
     slot, length = (round(s * RENDER_RATE) for s in (_SLOT_S, NOTE_S))
-    notes = np.zeros((2, len(keys), round(NOTE_S * sample_rate)), np.float32)
+    notes = np.zeros((len(keys), round(NOTE_S * sample_rate), 2), np.float32)
     for index in range(len(keys)):
-        piece = audio[(index + 1) * slot : (index + 1) * slot + length] / np.float32(32768)
-        piece = resampled(piece, RENDER_RATE, sample_rate)
-        n_samples = min(len(piece), notes.shape[2])
-        notes[:, index, :n_samples] = piece[:n_samples].T
+        note = audio[(index + 1) * slot : (index + 1) * slot + length] / np.float32(32768)
+        note = resample(note, RENDER_RATE, sample_rate)[: notes.shape[1]]
+        notes[index, : len(note)] = note
     return notes, is_clipped(audio)
 
 
 def _midi(preset: FontPreset, keys: Sequence[tuple[int, int]], volume: int) -> bytes:
-    """Return a MIDI file that plays the keys one after the other, a slot each."""
+    """Return a MIDI file that plays the keys one after the other, in slots of `_SLOT_S`."""
     import mido
 
     silence = mido.Message("control_change", control=120, value=0)  # all sound off
@@ -157,85 +154,6 @@ def _midi(preset: FontPreset, keys: Sequence[tuple[int, int]], volume: int) -> b
         events.append((onset_s + NOTE_S + 0.1, silence))
     events.append(((len(keys) + 1) * _SLOT_S, silence))
     return midi_file(preset, events, volume)
-
-
-def midi_file(
-    preset: FontPreset,
-    events: Iterable[tuple[float, Any]],
-    volume: int,
-    channels: Sequence[int] = (0,),
-) -> bytes:
-    """Return a MIDI file that plays a preset dry, on each of some channels.
-
-    Parameters
-    ----------
-    preset : FontPreset
-    events : iterable of (float, mido.Message)
-        Seconds from the beginning, above 0, and what happens then; in order of time.
-    volume : int
-        Controller 7, from 0 to 127.
-    channels : sequence of int
-        0..15.
-    """
-    import mido
-
-    file = mido.MidiFile(ticks_per_beat=_TICKS_PER_S)
-    track = mido.MidiTrack()
-    file.tracks.append(track)
-    track.append(mido.MetaMessage("set_tempo", tempo=1_000_000))
-    # Bank, volume, pan, expression, reverb, chorus.
-    setup = {0: preset.bank, 7: volume, 10: 64, 11: 127, 91: 0, 93: 0}
-    for channel in channels:
-        for control, value in setup.items():
-            message = mido.Message("control_change", control=control, value=value, channel=channel)
-            track.append(message)
-        track.append(mido.Message("program_change", program=preset.program, channel=channel))
-    now = 0
-    for time_s, message in events:
-        tick = round(time_s * _TICKS_PER_S) - 1
-        track.append(message.copy(time=tick - now))
-        now = tick
-    data = io.BytesIO()
-    file.save(file=data)
-    return data.getvalue()
-
-
-def render_midi(font: SoundFont, midi: bytes) -> np.ndarray:
-    """Play a MIDI file with a font.
-
-    Returns
-    -------
-    ndarray[n_samples, 2], int16
-        At `RENDER_RATE`.
-
-    Raises
-    ------
-    MissingPackageError
-        If midirenderer isn't installed.
-    FormatError
-        If the renderer refuses the font.
-    """
-    import soundfile
-
-    try:
-        import midirenderer
-    except ImportError as error:
-        raise MissingPackageError(
-            'rendering a soundfont needs midirenderer: pip install "audiogen-synth[soundfont]"'
-        ) from error
-    try:
-        wav = midirenderer.render_wave_from(font.data, midi)
-    except (ValueError, RuntimeError) as error:
-        raise FormatError(f"soundfont={str(font.path)!r} can't be rendered: {error}") from error
-    audio, rate = soundfile.read(io.BytesIO(wav), dtype="int16")
-    if rate != RENDER_RATE:
-        raise FormatError(f"midirenderer gave {rate} Hz, {RENDER_RATE} was expected; update it")
-    return audio
-
-
-def is_clipped(audio: np.ndarray) -> bool:
-    """Return whether 16-bit samples touch full scale."""
-    return bool(np.any((audio == 32767) | (audio == -32768)))
 
 
 def render_soundfont(
@@ -252,59 +170,59 @@ def render_soundfont(
     seed: int = 0,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> int:
-    """Render presets of a soundfont into a set of notes in NSynth's layout.
+    """Render presets of a soundfont into a note set in NSynth's layout.
 
     Parameters
     ----------
     font : str or PathLike
         A `.sf2` file.
     folder : str or PathLike
-        Where the set goes: examples.json, audio/*.wav, font.toml (where the notes come from) and
-        split.json. Must be new or empty.
-    programs : sequence of int
-        Bank 0 programs, 0..127; empty for all pitched ones that the font has.
-    velocities : sequence of int
-        1..127.
+        New or empty folder for the set: examples.json, audio/*.wav, font.toml (source and settings)
+        and split.json.
+    programs : sequence of int, 0 to 127
+        Programs of bank 0; the default is all pitched ones of the font.
+    velocities : sequence of int, 1 to 127
+        Velocities at which each key is rendered.
     pitches : tuple[int, int], MIDI numbers
         Lowest and highest, both included.
     sample_rate : int, Hz
+        Sample rate of the notes.
     max_transpose_semitones : float
-        Keys further than this from every recorded one are left out. Fonts whose samples were
-        squeezed under a false rate need more than the default: their recorded keys are fiction.
+        Largest distance of a key from a recorded one. Fonts whose samples declare a wrong sample
+        rate need more than the default, because their recorded keys are wrong, too.
     licence : str, optional
-        Of the font's sound; None for what the font says of itself.
+        Licence of the font's sound; the default is the font's own statement.
     split_by : "note" or "instrument"
-        How split.json deals the notes out for training, validation and test; it isn't written
-        when there are fewer notes (or instruments) than parts.
+        Unit of split.json, which is not written if there are fewer notes (or instruments) than
+        parts.
     seed : int
-        Of that split; the sound has nothing random in it.
+        Seed of the split; rendering is deterministic.
     progress : callable, optional
-        Called with (instruments done, instruments in all, name) before each instrument and
-        once at the end.
+        Function of (instruments done, instruments in all, name of the next one).
 
     Returns
     -------
     int
-        Notes written.
+        Number of notes written.
 
     Raises
     ------
     ParameterError
-        If a program isn't in the font, a number is out of range, or no note is usable.
+        If the font lacks a program, a number is out of range, or no note is usable.
     FormatError
-        If the font can't be read.
+        If the font cannot be read.
     MissingPackageError
-        If midirenderer isn't installed.
+        If midirenderer is not installed.
 
     Notes
     -----
-    A note is kept when a sample recorded near its key plays it and its peak exceeds `SILENT_PEAK`.
-    Its length is `NOTE_S`, with the key down for `NOTE_ON_S`. Presets without a single such note
-    are named in font.toml under `left_out`.
+    A note is used if a sample recorded near its key plays it and its peak exceeds `SILENT_PEAK`.
+    Presets without such a note are listed in font.toml under `left_out`.
     """
     _check(velocities, pitches, sample_rate)
     sound = read_soundfont(font)
-    presets = _choose(sound, programs)
+    pitched = sorted(p for bank, p in sound.presets if bank == 0 and p not in UNPITCHED)
+    presets = sound.choose(sorted(set(programs)) or pitched)
     table: list[tuple[str, RenderedInstrument]] = []
     left_out: list[str] = []
     with SetWriter(folder, sample_rate) as writer:
@@ -333,7 +251,7 @@ def render_soundfont(
             table.append((name, rendered))
         if not table:
             raise ParameterError(
-                f"{len(presets)} programs have no usable note within pitches={pitches} and "
+                f"no usable note within pitches={pitches} and "
                 f"max_transpose_semitones={max_transpose_semitones}; widen one of them"
             )
         limits = {
@@ -343,8 +261,7 @@ def render_soundfont(
             "silent_peak": SILENT_PEAK,
             "left_out": left_out,
         }
-        licence = (sound.licence or "not stated by the font") if licence is None else licence
-        writer.add_text(OF_NOTES, _font_toml(sound, licence, limits, table))
+        writer.add_text(NOTES_TOML, _font_toml(sound.origin(licence) | limits, table))
         n_groups = len(writer.examples) if split_by == "note" else len(table)
         if n_groups >= len(FRACTIONS):
             split = draw_split(writer.notes(), by=split_by, seed=seed)
@@ -356,38 +273,16 @@ def render_soundfont(
 
 def _check(velocities: Sequence[int], pitches: tuple[int, int], sample_rate: int) -> None:
     if not velocities or not all(1 <= velocity <= 127 for velocity in velocities):
-        raise ParameterError(f"velocities={list(velocities)} must be numbers from 1 to 127")
+        raise ParameterError(f"velocities={list(velocities)} must be whole numbers from 1 to 127")
     if not 0 <= pitches[0] <= pitches[1] <= 127:
-        raise ParameterError(f"pitches={pitches} must be two MIDI numbers, lowest first, in 0..127")
+        raise ParameterError(
+            f"pitches={pitches} must be two MIDI numbers from 0 to 127, lowest first"
+        )
     check_sample_rate(sample_rate)
 
 
-def _choose(font: SoundFont, programs: Sequence[int]) -> list[FontPreset]:
-    present = sorted(program for bank, program in font.presets if bank == 0)
-    absent = sorted(set(programs) - set(present))
-    if absent:
-        raise ParameterError(
-            f"programs={absent} aren't in bank 0 of {font.path.name}, which has {len(present)}: "
-            f"{', '.join(map(str, present))}"
-        )
-    chosen = sorted(set(programs)) or [p for p in present if p not in UNPITCHED]
-    return [font.presets[0, program] for program in chosen]
-
-
-def _font_toml(
-    font: SoundFont,
-    licence: str,
-    limits: dict[str, object],
-    table: list[tuple[str, RenderedInstrument]],
-) -> str:
-    """Return where the notes come from and how they were made, as TOML."""
-    origin = {
-        "font": font.name,
-        "file": font.path.name,
-        "licence": licence,
-        "author": font.info.get("IENG", ""),
-        "comment": font.info.get("ICMT", ""),
-    }
+def _font_toml(fields: dict[str, object], table: list[tuple[str, RenderedInstrument]]) -> str:
+    """Return the source of the notes and the settings, as TOML."""
     instruments = [
         {
             "instrument_str": name,
@@ -401,5 +296,4 @@ def _font_toml(
         }
         for name, rendered in table
     ]
-    comment = "Where the notes of this set come from."
-    return toml_text(comment, origin | limits, "instruments", instruments)
+    return toml_text("Source of the notes of this set.", fields, "instruments", instruments)

@@ -1,110 +1,136 @@
-// The page: one stream, one preset at a time, and everything that moves them.
+// The page: one stream, one preset at a time, and the controls that play it.
 
-import { Stream } from "./audio.js";
 import { Dial } from "./dial.js";
+import { HeldNotes, pitchName } from "./held_notes.js";
 import { Keyboard } from "./keyboard.js";
+import { KeptTimbres, MAX_NAME, mixOf, randomTimbre, readable } from "./kept_timbres.js";
 import { listenToMidi } from "./midi.js";
-import { Notes, pitchName } from "./notes.js";
-import { Pad } from "./pad.js";
-import { Shelf } from "./shelf.js";
+import { PresetList } from "./preset_list.js";
 import { Spectrogram } from "./spectrogram.js";
+import { Stream } from "./stream.js";
+import { TimbreMap } from "./timbre_map.js";
 
 const BEND_RANGE = 2; // semitones each way
-// They have a wheel, a pedal, the pad; the last is a MIDI keyboard's own.
-const NO_DIAL = new Set(["bend", "sustain", "morph_timbre", "expression"]);
+const GATE_PITCH = 60; // of the note of an unconditional preset, which has no pitch
+const MAX_FILE_BYTES = 1 << 20; // of a MIDI file
+// Parameters with a control of their own; expression, which a MIDI keyboard has; and those of an
+// audio input, which the page has not.
+const NO_DIAL = new Set(["bend", "sustain", "morph_timbre", "expression", "listen", "monitor"]);
 const $ = (id) => document.getElementById(id);
 
 const stored = { get: (key) => localStorage.getItem(key), set: (k, v) => localStorage.setItem(k, v) };
 const stream = new Stream(Number(stored.get("lead_ms")) || 60);
-const notes = new Notes((message) => stream.send(message));
+const notes = new HeldNotes((message) => stream.send(message));
 const spectrogram = new Spectrogram($("spectrogram"));
 const keyboard = new Keyboard($("keys"), notes, (down) => press("sustain", down));
-const pad = new Pad($("pad"), notes, lean);
-const shelf = new Shelf($("presets"), (name) => stream.send({ type: "preset", preset: name }));
+const map = new TimbreMap($("map"), notes, showMorph);
+const kept = new KeptTimbres($("kept"), chooseTimbre);
+const presetList = new PresetList($("presets"), $("search"), choosePreset);
 const wheel = $("bend").querySelector("input");
 let preset = { parameters: [], timbres: [] };
 let dials = {};
-const turned = {}; // where knobs were turned to
+let timbre = null; // of the next notes
+let mix = null; // text of the sound at the map's cursor, which can be kept
+let wantedTimbre = null; // of the preset that loads
+let morph = {}; // as sent last
+let isNewConnection = false;
 let engineLatency = 0;
+const values = {}; // of parameters, as sent or reported last
 
-// --- What is played ------------------------------------------------------------------------------
+// --- Presets -------------------------------------------------------------------------------------
+
+function choosePreset(name, timbreName = null) {
+  if (name === preset.preset && !document.body.ariaBusy) {
+    if (timbreName) map.moveToTimbre(timbreName);
+    return;
+  }
+  wantedTimbre = timbreName;
+  showLoading(name);
+  stream.send({ type: "preset", preset: name });
+}
+
+function showLoading(name) {
+  document.body.ariaBusy = name ? "true" : null;
+  presetList.mark(preset.preset, name);
+  $("now-name").textContent = name ? `Loading ${name} …` : preset.preset;
+  $("now-description").textContent = name ? "" : preset.description;
+  map.setBusy(Boolean(name));
+}
 
 async function showPreset(message) {
   preset = message;
+  showLoading(null);
   notes.releaseAll();
-  notes.timbre = null;
-  $("now-name").textContent = message.preset;
-  $("now-description").textContent = message.description;
+  timbre = mix = null;
+  morph = {};
   $("timbres").hidden = $("play-area").hidden = !message.plays_notes;
-  $("texture").hidden = message.plays_notes;
+  $("gate").hidden = message.plays_notes;
+  $("random").hidden = $("keep").hidden = !message.has_latents;
+  $("keep-form").hidden = true;
   document.body.classList.toggle("plays-notes", message.plays_notes);
   showParameters();
-  shelf.mark(message.preset);
-  playing(false);
+  showGate(false);
+  map.clear();
   if (!message.plays_notes) return;
   keyboard.setRange(...message.pitch_range);
   showOctave();
-  pad.clear();
-  const base = `/presets/${encodeURIComponent(message.preset)}`;
-  const [{ places, width, height }, pictures] = await Promise.all([
-    fetch(`${base}/pad`).then((answer) => answer.json()),
-    fetch(`${base}/pictures`).then((answer) => answer.arrayBuffer()),
-  ]);
-  if (preset !== message) return; // another one came meanwhile
-  pad.show(message.timbres, message.default_timbre, places, new Uint8Array(pictures), width, height);
+  kept.show(message.preset);
+  const start = wantedTimbre ?? message.default_timbre;
+  wantedTimbre = null;
+  try {
+    await map.load(message.timbres, start, `/presets/${encodeURIComponent(message.preset)}`);
+  } catch (error) {
+    notify(error.message);
+  }
 }
+
+// --- Parameters ----------------------------------------------------------------------------------
 
 function showParameters() {
   dials = {};
   for (const parameter of preset.parameters) {
     if (NO_DIAL.has(parameter.name)) continue;
-    const dial = new Dial(parameter, (value) => send(parameter.name, value));
-    dials[parameter.name] = dial;
-    // A new player stands at the defaults; the page's dials stay where they are.
-    const value = turned[parameter.name];
-    if (value === undefined || value === parameter.initial) continue;
-    dial.set(value);
-    send(parameter.name, value);
+    dials[parameter.name] = new Dial(parameter, (value) => send(parameter.name, value));
   }
   $("dials").replaceChildren(...Object.values(dials).map((dial) => dial.element));
-  for (const [id, name] of [["bend", "bend"], ["sustain", "sustain"]]) {
-    $(id).hidden = !preset.parameters.some((p) => p.name === name);
+  for (const name of ["bend", "sustain"]) $(name).hidden = !supports(name);
+  for (const { name, value } of preset.parameters) showValue(name, value);
+  if (isNewConnection) {
+    // The server knows nothing of what an earlier connection had set.
+    for (const [name, value] of Object.entries(values)) {
+      showValue(name, value);
+      send(name, value);
+    }
   }
-  if ($("sustain").ariaPressed === "true") send("sustain", 1);
-  if (turned.bend) send("bend", turned.bend);
+  isNewConnection = false;
 }
+
+const supports = (name) => preset.parameters.some((parameter) => parameter.name === name);
 
 function send(parameter, value) {
-  if (preset.parameters.some((p) => p.name === parameter)) {
-    turned[parameter] = value;
-    stream.send({ type: "set", parameter, value });
+  if (!supports(parameter)) return;
+  if (!parameter.startsWith("morph")) values[parameter] = value;
+  stream.send({ type: "set", parameter, value });
+}
+
+function showValue(name, value) {
+  dials[name]?.set(value);
+  if (name === "bend") wheel.value = value / BEND_RANGE;
+  if (name === "sustain") $("sustain").ariaPressed = String(value >= 0.5);
+}
+
+// What MIDI has changed.
+function showChanges(changes) {
+  for (const [name, value] of Object.entries(changes)) {
+    if (name === "timbre") {
+      timbre = value; // the server has it
+      map.moveToTimbre(value);
+    } else {
+      if (name === "morph") morph.amount = value;
+      else if (name !== "morph_timbre") values[name] = value;
+      showValue(name, value);
+    }
   }
-}
-
-// From outside of the page: MIDI controllers.
-function set(parameter, value) {
-  dials[parameter]?.set(value);
-  if (parameter === "morph") leaning = {}; // the pad's next one is said anew
-  if (parameter === "bend") wheel.value = value / BEND_RANGE;
-  if (parameter === "sustain") press("sustain", value > 0);
-  else send(parameter, value);
-}
-
-function chooseProgram(number) {
-  pad.moveToTimbre(preset.programs[number]);
-}
-
-let leaning = {};
-
-function lean({ timbre, from, other, amount }) {
-  notes.timbre = timbre;
-  if (other !== leaning.other) send("morph_timbre", other);
-  dials.morph?.set(amount);
-  if (amount !== leaning.amount) send("morph", amount);
-  leaning = { other, amount };
-  const share = Math.round(100 * amount);
-  const named = (name) => name.replaceAll("-", " ");
-  $("lean").textContent = share ? `${named(from)}, ${share} % ${named(other)}` : named(from);
 }
 
 function press(id, down) {
@@ -113,10 +139,134 @@ function press(id, down) {
   send(id, Number(down));
 }
 
-function playing(on) {
-  $("play").ariaPressed = String(on);
-  $("play").textContent = on ? "Stop" : "Play";
+// --- Timbres -------------------------------------------------------------------------------------
+
+function sendTimbre(chosen) {
+  if (chosen !== timbre) stream.send({ type: "timbre", timbre: chosen });
+  timbre = chosen;
+  kept.mark(chosen);
 }
+
+// The cursor of the map has moved.
+function showMorph({ timbre: nearest, from, other, amount }) {
+  sendTimbre(nearest);
+  if (!supports("morph")) {
+    mix = nearest;
+    $("morph").textContent = readable(nearest);
+    return;
+  }
+  sendMorph(other, amount);
+  mix = mixOf(from, other, amount);
+  const share = Math.round(100 * amount);
+  $("morph").textContent = share ? `${readable(from)}, ${share} % ${readable(other)}` : readable(from);
+}
+
+function sendMorph(other, amount) {
+  if (other !== morph.other) send("morph_timbre", other);
+  dials.morph?.set(amount);
+  if (amount !== morph.amount) send("morph", amount);
+  morph = { other, amount };
+}
+
+// A timbre that is not on the map: a kept or a random one.
+function chooseTimbre(chosen, name) {
+  if (map.moveToTimbre(chosen)) return;
+  map.deselect();
+  sendTimbre(chosen);
+  sendMorph(morph.other, 0);
+  mix = chosen;
+  $("morph").textContent = name;
+}
+
+$("random").addEventListener("click", () => {
+  const chosen = randomTimbre();
+  chooseTimbre(chosen, readable(chosen));
+});
+$("keep").addEventListener("click", () => {
+  if (!mix) return;
+  $("keep-form").hidden = !$("keep-form").hidden;
+  if ($("keep-form").hidden) return;
+  $("keep-name").value = $("morph").textContent.slice(0, MAX_NAME);
+  $("keep-name").select();
+});
+$("keep-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const name = $("keep-name").value.trim();
+  if (!name) return;
+  $("keep-form").hidden = true;
+  if (!kept.keep(name, mix)) return notify("No more timbres can be kept; remove one first.");
+  chooseTimbre(mix, name);
+});
+$("keep-form").addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  $("keep-form").hidden = true;
+  $("keep").focus();
+});
+
+// --- Unconditional presets -----------------------------------------------------------------------
+
+function showGate(open) {
+  $("play").ariaPressed = String(open);
+  $("play").textContent = open ? "Stop" : "Play";
+}
+
+$("play").addEventListener("click", async () => {
+  const open = $("play").ariaPressed !== "true";
+  await start();
+  showGate(open);
+  stream.send(
+    open
+      ? { type: "note_on", pitch: GATE_PITCH, velocity: 1 }
+      : { type: "note_off", pitch: GATE_PITCH },
+  );
+});
+
+// --- MIDI files ----------------------------------------------------------------------------------
+
+let fileName = "";
+
+async function playFile(file) {
+  if (file.size > MAX_FILE_BYTES) return notify(`${file.name} is larger than 1 MiB.`);
+  start();
+  fileName = file.name;
+  $("file-name").textContent = `Reading ${file.name} …`;
+  $("file").hidden = false;
+  stream.sendFile(await file.arrayBuffer());
+}
+
+function showFile({ notes: n, drums, seconds }) {
+  const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
+  const length = `${Math.floor(seconds / 60)}:${String(Math.round(seconds % 60)).padStart(2, "0")}`;
+  const without = drums ? `, without ${count(drums, "drum note")}` : "";
+  $("file-name").textContent = `${fileName}: ${count(n, "note")}${without}, ${length}`;
+  $("file").hidden = false;
+}
+
+$("open-file").addEventListener("click", () => $("file-input").click());
+$("file-input").addEventListener("change", () => {
+  const [file] = $("file-input").files;
+  if (file) playFile(file);
+  $("file-input").value = ""; // so that the same file can be chosen again
+});
+$("stop-file").addEventListener("click", () => {
+  stream.send({ type: "stop_file" });
+  $("file").hidden = true;
+});
+for (const type of ["dragenter", "dragover"]) {
+  addEventListener(type, (event) => {
+    if (!event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    document.body.classList.add("dropping");
+  });
+}
+addEventListener("dragleave", (event) => !event.relatedTarget && document.body.classList.remove("dropping"));
+addEventListener("drop", (event) => {
+  document.body.classList.remove("dropping");
+  const [file] = event.dataTransfer?.files ?? [];
+  if (!file) return;
+  event.preventDefault();
+  playFile(file);
+});
 
 function showOctave() {
   $("octave").textContent = pitchName(keyboard.base);
@@ -132,39 +282,44 @@ async function start() {
   }
 }
 
-function notify(sentence, again = false) {
-  $("notice").hidden = !sentence;
-  $("notice").querySelector("span").textContent = sentence;
+function notify(message, again = false) {
+  $("notice").hidden = !message;
+  $("notice").querySelector("span").textContent = message;
   $("notice").querySelector("button").hidden = !again;
 }
 
-stream.addEventListener("preset", ({ detail }) => {
-  leaning = {};
-  showPreset(detail);
-});
+stream.addEventListener("preset", ({ detail }) => showPreset(detail));
+stream.addEventListener("changed", ({ detail }) => showChanges(detail.values));
+stream.addEventListener("file", ({ detail }) => showFile(detail));
+stream.addEventListener("file_end", () => ($("file").hidden = true));
 stream.addEventListener("hello", () => {
   notify("");
+  isNewConnection = true;
   stream.begin();
 });
 stream.addEventListener("refused", ({ detail }) => {
   stream.wasRefused = true;
-  notify(detail.sentence, true);
+  notify(detail.message, true);
 });
 stream.addEventListener("closed", async () => {
-  const told = stream.wasRefused;
+  const { wasRefused } = stream;
   stream.wasRefused = false;
-  if (!told) notify(await whyClosed(), true);
+  $("file").hidden = true;
+  showLoading(null);
+  if (!wasRefused) notify(await whyClosed(), true);
 });
 
 async function whyClosed() {
   const answer = await fetch("/presets").catch(() => null);
-  if (!answer) return "The server has gone. Is audiogen still running?";
+  if (!answer) return "The server doesn't answer. Is audiogen still running?";
   return answer.status === 403
-    ? "audiogen was started anew, and wants the address that it printed then."
-    : "The connection has ended.";
+    ? "audiogen was restarted. Open the address that it printed."
+    : "The connection was closed.";
 }
 stream.addEventListener("error", ({ detail }) => {
-  notify(detail.sentence);
+  if (detail.preset) showLoading(null);
+  if ($("file-name").textContent.startsWith("Reading")) $("file").hidden = true;
+  notify(detail.message);
   clearTimeout(stream.fading);
   stream.fading = setTimeout(() => notify(""), 6000);
 });
@@ -190,18 +345,11 @@ $("start").addEventListener("click", start);
 $("keys").addEventListener("pointerdown", start);
 addEventListener("keydown", (event) => event.target === document.body && event.key.length === 1 && start());
 
-$("play").addEventListener("click", async () => {
-  const on = $("play").ariaPressed !== "true";
-  await start();
-  playing(on);
-  stream.send({ type: on ? "play" : "stop" });
-});
-
 $("sustain").addEventListener("click", () => press("sustain", $("sustain").ariaPressed !== "true"));
 $("lower").addEventListener("click", () => keyboard.shift(-1));
 $("higher").addEventListener("click", () => keyboard.shift(1));
 for (const event of ["click", "keydown"]) addEventListener(event, showOctave);
-// After a click of the mouse the space bar is the pedal again, not the button's.
+// After a mouse click the space bar is the pedal again, and doesn't press the button.
 addEventListener("click", ({ detail, target }) => detail > 0 && target.closest?.("button")?.blur());
 
 wheel.addEventListener("input", () => send("bend", BEND_RANGE * wheel.value));
@@ -250,16 +398,17 @@ $("lead").addEventListener("change", () => {
 if (navigator.requestMIDIAccess) {
   $("midi").hidden = false;
   $("midi").addEventListener("click", () => {
-    listenToMidi(notes, set, chooseProgram, () => preset.parameters, (ports) => {
+    const showKey = (key, pitch, down) => notes.showMidiKey(key, pitch, down);
+    listenToMidi((message) => stream.send(message), showKey, (ports) => {
       $("midi").textContent = ports.length ? `MIDI: ${ports.length}` : "MIDI: no keyboard";
       $("midi").title = ports.join(", ");
-    }).catch(() => notify("This browser doesn't let the page use MIDI; its settings can allow it."));
+    }).catch(() => notify("The browser doesn't let this page use MIDI; allow it in the browser's settings."));
     start();
   });
 }
 
 stream.connect();
-shelf.load();
+presetList.load().catch(() => notify("The list of presets can't be loaded."));
 
-// For the console, and for tests.
-window.audiogen = { stream, notes, pad, keyboard };
+// For the console and for tests.
+window.audiogen = { stream, notes, map, keyboard };

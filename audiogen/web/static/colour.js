@@ -7,7 +7,7 @@ export const onTheme = (act) => dark.addEventListener("change", act);
 export const themeColour = (name) =>
   getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-// One turn of phase, 0 to 255, as a hue of even lightness; neighbours stay neighbours.
+// One turn of phase, 0 to 255, as [r, g, b]: a continuous circle of hues of even lightness.
 export function hueColour(turn) {
   const angle = (2 * Math.PI * turn) / 256;
   const [middle, reach] = isDark() ? [150, 100] : [112, 88];
@@ -17,7 +17,7 @@ export function hueColour(turn) {
 const DARK = [[18, 20, 24], [43, 38, 92], [128, 42, 122], [220, 82, 84], [252, 166, 84], [253, 240, 190]];
 const LIGHT = [[255, 255, 255], [214, 226, 246], [140, 172, 228], [78, 96, 190], [72, 34, 128], [40, 8, 52]];
 
-// Level 0 to 255 as [r, g, b], 256 of them.
+// [r, g, b] of each of 256 levels.
 export function levelColours() {
   const stops = isDark() ? DARK : LIGHT;
   return Array.from({ length: 256 }, (_, level) => {

@@ -1,8 +1,8 @@
-// A knob: a range input that looks like a dial, so that keys, readers and fingers all turn it.
+// A range input that looks like a dial: keys, screen readers and fingers all turn it.
 
 const SWEEP = 270; // degrees
 const STEPS = 1000;
-const SECONDS_POWER = 3; // short times need the finer part of the way
+const SECONDS_POWER = 3; // gives short times the larger part of the sweep
 
 export class Dial {
   // parameter: { name, lowest, highest, initial, unit, help }; onTurn(value).
@@ -23,8 +23,8 @@ export class Dial {
       <input type="range" min="0" max="${STEPS}" step="1">
       <span class="dial-name"></span><output></output>`;
     this.input = this.element.querySelector("input");
-    this.element.querySelector(".dial-name").textContent = parameter.name;
-    this.input.ariaLabel = parameter.name;
+    this.input.ariaLabel = parameter.name.replaceAll("_", " ");
+    this.element.querySelector(".dial-name").textContent = this.input.ariaLabel;
     this.input.addEventListener("input", () => {
       this.show();
       this.onTurn(this.value);
@@ -53,7 +53,7 @@ export class Dial {
     this.onTurn(this.value);
   }
 
-  // Up or right is more; the whole way is 160 pixels.
+  // Up or right is more; the whole range is 160 pixels.
   grab(event) {
     if (event.button > 0) return;
     event.preventDefault();
@@ -76,7 +76,7 @@ export class Dial {
     this.element.addEventListener("pointercancel", end);
   }
 
-  // Only the dial in use: the page has to scroll, too.
+  // Only the focused dial turns, so that the page can be scrolled.
   roll(event) {
     if (document.activeElement !== this.input) return;
     event.preventDefault();
@@ -99,16 +99,16 @@ export class Dial {
   }
 
   text() {
-    const { name, unit } = this.parameter;
+    const { name, unit, lowest, highest } = this.parameter;
     const value = this.value;
     if (name === "pan") {
       const share = Math.round(100 * Math.abs(value));
-      return share ? `${value < 0 ? "L" : "R"} ${share}` : "middle";
+      return share ? `${value < 0 ? "L" : "R"} ${share}` : "centre";
     }
-    if (name === "temperature") return value.toFixed(2);
     if (unit === "s") return value < 1 ? `${Math.round(1000 * value)} ms` : `${value.toFixed(1)} s`;
     if (unit === "semitones") return `${Math.round(100 * value)} cents`;
-    return `${Math.round(100 * value)} %`;
+    if (!unit && Math.max(-lowest, highest) <= 1) return `${Math.round(100 * value)} %`;
+    return `${value.toPrecision(3)} ${unit}`.trim();
   }
 }
 

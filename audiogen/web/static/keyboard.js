@@ -1,8 +1,8 @@
-// The piano: mouse, several fingers, the computer's keys.
+// The piano keyboard: mouse, several fingers, the computer's keys.
 
-import { isBlack, pitchName } from "./notes.js";
+import { isBlack, pitchName } from "./held_notes.js";
 
-// By place on the keyboard, whatever is printed there: a piano from A on, its black keys above.
+// Physical keys, whatever the layout prints on them: white keys from A on, black keys above.
 const CODES = [
   "KeyA", "KeyW", "KeyS", "KeyE", "KeyD", "KeyF", "KeyT", "KeyG", "KeyY", "KeyH", "KeyU", "KeyJ",
   "KeyK", "KeyO", "KeyL", "KeyP", "Semicolon",
@@ -11,7 +11,7 @@ const LETTERS = "AWSEDFTGYHUJKOLP;";
 const NARROWEST_KEY = 38; // pixels, for a finger
 
 export class Keyboard {
-  // element: where the keys go; notes: a Notes; onPedal(down): the space bar.
+  // element: holds the keys; notes: HeldNotes; onPedal(down): the space bar.
   constructor(element, notes, onPedal) {
     this.element = element;
     this.notes = notes;
@@ -47,7 +47,7 @@ export class Keyboard {
     this.build(true);
   }
 
-  // Moves what is shown, and where the computer's keys play, by octaves.
+  // Moves the shown keys and the pitches of the computer's keys by octaves.
   shift(octaves) {
     const [low, high] = this.range;
     const base = this.base + 12 * octaves;
@@ -92,7 +92,7 @@ export class Keyboard {
       key.style.left = `${black ? (place - 0.31) * width : place * width}%`;
       key.style.width = `${black ? 0.62 * width : width}%`;
       if (!black) place++;
-      key.classList.toggle("held", this.notes.holders.has(pitch));
+      key.classList.toggle("held", this.notes.isHeld(pitch));
       const letter = LETTERS[pitch - this.base];
       if (letter) key.append(label("letter", letter));
       if (pitch % 12 === 0) key.append(label("name", pitchName(pitch)));
@@ -111,7 +111,7 @@ export class Keyboard {
   down(event) {
     const key = this.keyAt(event);
     if (!key || event.button > 0) return;
-    event.preventDefault(); // the key doesn't get the focus, and with it the space bar
+    event.preventDefault(); // else the key gets the focus, and the space bar presses it
     this.element.setPointerCapture(event.pointerId);
     this.strike(event, key);
   }
@@ -127,7 +127,7 @@ export class Keyboard {
     this.notes.release(`pointer ${event.pointerId}`);
   }
 
-  // Louder towards the front of the key, as on the instruments that can't feel a finger's speed.
+  // Louder towards the front of the key: a screen cannot measure a finger's speed.
   strike(event, key) {
     const { top, height } = key.getBoundingClientRect();
     const depth = Math.min(1, Math.max(0, (event.clientY - top) / height));
@@ -135,7 +135,7 @@ export class Keyboard {
   }
 
   typed(event) {
-    if (this.element.offsetParent === null) return; // no keys are shown
+    if (this.element.offsetParent === null) return; // the keyboard is hidden
     if (event.ctrlKey || event.metaKey || event.altKey || isWriting(event.target)) return;
     if (event.code === "Space" && !isControl(event.target)) {
       event.preventDefault();
@@ -155,7 +155,7 @@ export class Keyboard {
   }
 
   untyped(event) {
-    if (event.code === "Space") this.liftPedal(); // wherever the focus is by now
+    if (event.code === "Space") this.liftPedal(); // wherever the focus is now
     this.notes.release(event.code);
     if (event.key === "Enter" || event.code === "Space") this.notes.release("focus");
   }
@@ -164,7 +164,7 @@ export class Keyboard {
     if (this.pedal) this.onPedal((this.pedal = false));
   }
 
-  // The arrows go from key to key; Enter holds the one in focus.
+  // The arrows move the focus from key to key; Enter holds the focused key.
   walk(event) {
     const pitch = +event.target.dataset?.pitch;
     if (Number.isNaN(pitch)) return;

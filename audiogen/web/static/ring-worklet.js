@@ -1,7 +1,7 @@
-// Plays the sound that the server sent, from a ring; counts how often the ring ran empty.
+// Plays the server's sound from a ring buffer and counts how often the buffer ran empty.
 
-const FEWEST_BLOCKS = 4; // of 128 frames, between two words to the server of what has been played
-const PER_THRESHOLD = 6; // such words in the time that the ring lasts
+const FEWEST_BLOCKS = 4; // of 128 frames, between two reports of the position played
+const PER_THRESHOLD = 6; // reports in the time that a full buffer lasts
 
 class Ring extends AudioWorkletProcessor {
   constructor({ processorOptions }) {
@@ -21,7 +21,7 @@ class Ring extends AudioWorkletProcessor {
 
   command(data) {
     if (data.port) {
-      this.stream = data.port; // straight to the thread that holds the socket
+      this.stream = data.port; // to the worker that holds the socket
       this.stream.onmessage = ({ data }) => this.write(data);
     }
     if (data.threshold) this.threshold = data.threshold;
@@ -71,7 +71,7 @@ class Ring extends AudioWorkletProcessor {
     return true;
   }
 
-  // The last sample dies away, without a click; the sound goes on when the ring has filled again.
+  // Fades from the last sample to silence; the sound continues when the buffer has filled again.
   starve(left, right, n) {
     this.late++;
     this.running = false;

@@ -1,10 +1,10 @@
-// The sound as it passes: time to the right, pitch upwards, level as colour.
+// A scrolling spectrogram: time to the right, frequency upwards (logarithmic), level as colour.
 
 import { levelColours, onTheme } from "./colour.js";
 
 const LOWEST_HZ = 50;
 const RANGE_DB = [-86, -22];
-const SPEED = 90; // pixels of the page a second
+const SPEED = 90; // CSS pixels per second
 
 export class Spectrogram {
   constructor(canvas) {
@@ -35,7 +35,7 @@ export class Spectrogram {
     requestAnimationFrame((now) => this.frame(now));
   }
 
-  // Where each row lies among the analyser's bins, as a real number.
+  // Position of each row among the analyser's bins, with a fraction.
   place() {
     const height = this.canvas.height;
     const nyquist = this.analyser.context.sampleRate / 2;

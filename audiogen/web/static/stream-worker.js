@@ -1,4 +1,4 @@
-// Holds the socket in a thread of its own, so that drawing the page never holds up the sound.
+// Holds the socket in a worker, so that drawing the page never delays the sound.
 
 import { floatWav } from "./wav.js";
 
@@ -15,7 +15,8 @@ self.onmessage = ({ data }) => {
   else if (data.ring) {
     ring = data.ring;
     ring.onmessage = ({ data }) => fromRing(data);
-  } else if (data.send) send(data.send);
+  } else if (data.send) send(JSON.stringify(data.send));
+  else if (data.file) send(data.file);
   else if (data.record) recording = { parts: [], frames: 0 };
   else if (data.finish) finish();
 };
@@ -35,8 +36,9 @@ function connect(address) {
   };
 }
 
-function send(message) {
-  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
+// data: text, or the bytes of a MIDI file.
+function send(data) {
+  if (socket?.readyState === WebSocket.OPEN) socket.send(data);
 }
 
 function fromServer(message) {
@@ -54,7 +56,7 @@ function fromServerSound(buffer) {
 }
 
 function fromRing({ played, fill, late }) {
-  send({ type: "played", position: played });
+  send(JSON.stringify({ type: "played", position: played }));
   if (performance.now() - shown > 100) {
     shown = performance.now();
     self.postMessage({ type: "ring", played, fill, late });

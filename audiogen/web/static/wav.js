@@ -1,4 +1,4 @@
-// A WAV file of 32-bit floats: the very samples, not a rounding of them.
+// WAV files of 32-bit floats, which hold the samples without rounding.
 
 const FLOAT = 3; // WAVE_FORMAT_IEEE_FLOAT
 

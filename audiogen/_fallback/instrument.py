@@ -1,0 +1,106 @@
+"""What the engine plays: an instrument, its voices and their notes.
+
+Python twin of csrc/engine/instrument.h and csrc/engine/voice.h.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiogen._fallback.parameter_table import ROWS
+from audiogen.errors import ParameterError
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Note:
+    """A note as a voice receives it."""
+
+    timbre: int
+    pitch: float  # MIDI number, within the instrument's range
+    velocity: float  # 0 to 1
+    seed: int
+    continues: bool = False  # continues what an input channel received
+    input: int = 0  # that channel
+
+
+class Voice:
+    """The sound of one note at a time, at the instrument's sample rate."""
+
+    active = False
+    released = False
+
+    def note_on(self, note: Note) -> None:
+        """Start a note, whatever sounded before."""
+        raise NotImplementedError
+
+    def note_off(self) -> None:
+        """Release the note."""
+        raise NotImplementedError
+
+    def set_pitch(self, pitch: float) -> None:
+        """Change the pitch from the next sample or frame on; without effect by default."""
+
+    def set_morph(self, timbre: int, amount: np.float32) -> None:
+        """Morph from the note's timbre (0) to another (1); without effect by default."""
+
+    def add(self, out: Array) -> None:
+        """Add the next ``len(out)`` samples."""
+        raise NotImplementedError
+
+
+class Voices:
+    """The voices of an engine, and what they share."""
+
+    def __init__(self, voices: Sequence[Voice]):
+        self.voices = voices
+
+    def note_on(self, i: int, note: Note) -> None:
+        """Start a note with voice ``i``."""
+        self.voices[i].note_on(note)
+
+    def set_sampling(self, temperature: np.float32, top_p: np.float32) -> None:
+        """Set how the next samples are drawn; without effect by default."""
+
+    def start_listening(self, timbre: int) -> None:
+        """Forget the input; what follows is of this timbre. Without effect by default."""
+
+    def receive(self, channels: Array) -> None:
+        """Receive the next samples of each input, [n_inputs, n]; without effect by default."""
+
+
+class AnyInstrument:
+    """A preset, opened for any number of engines."""
+
+    def __init__(self, sample_rate: float, pitch_range: tuple[float, float], n_timbres: int):
+        self.sample_rate = float(sample_rate)
+        self.lowest, self.highest = (np.float32(pitch) for pitch in pitch_range)
+        self.n_timbres = n_timbres
+        self.programs = [0] * 128  # timbre of each General MIDI program
+        self.default_timbre = 0
+        require(1000 <= sample_rate <= 384000, f"sample_rate={sample_rate} must be 1000 to 384000")
+        require(self.lowest <= self.highest, "highest_pitch is below lowest_pitch")
+        require(
+            self.lowest >= -128 and self.highest <= 256,
+            "lowest_pitch and highest_pitch must be MIDI numbers from -128 to 256",
+        )
+        require(n_timbres >= 1, "instrument has no timbre")
+
+    def initial(self, parameter: str) -> float:
+        """Value of a parameter until it is set."""
+        return ROWS[parameter]["initial"]
+
+    def make_voices(self, n: int, n_inputs: int) -> Voices:
+        """Make ``n`` voices that receive ``n_inputs`` channels of audio."""
+        raise NotImplementedError
+
+
+def require(holds: bool, message: str) -> None:
+    """Raise `ParameterError` unless a condition holds."""
+    if not holds:
+        raise ParameterError(message)

@@ -1,0 +1,106 @@
+"""The table of parameters: the rows of csrc/engine/parameters.h."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+NO_CONTROLLER, PITCH_WHEEL = -1, -2
+
+
+def _row(
+    name: str,
+    help: str,
+    *,
+    unit: str = "",
+    range: tuple[float, float] = (0.0, 1.0),
+    initial: float = 0.0,
+    smoothing_s: float = 0.0,
+    controller: int = NO_CONTROLLER,
+) -> dict[str, Any]:
+    lowest, highest, initial = map(float, np.array([*range, initial], np.float32))
+    return {
+        "name": name,
+        "unit": unit,
+        "lowest": lowest,
+        "highest": highest,
+        "initial": initial,
+        "smoothing_s": smoothing_s,
+        "controller": controller,
+        "help": help,
+    }
+
+
+parameters: tuple[dict[str, Any], ...] = (
+    _row(
+        "volume",
+        "Loudness; the gain is its square.",
+        initial=1.0,
+        smoothing_s=0.02,
+        controller=7,
+    ),
+    _row(
+        "pan",
+        "Position from left (-1) to right (1).",
+        range=(-1.0, 1.0),
+        smoothing_s=0.02,
+        controller=10,
+    ),
+    _row("spread", "Stereo width over which notes are distributed.", smoothing_s=0.02),
+    _row(
+        "bend",
+        "Offset of all pitches.",
+        unit="semitones",
+        range=(-48.0, 48.0),
+        smoothing_s=0.01,
+        controller=PITCH_WHEEL,
+    ),
+    _row(
+        "glide",
+        "Duration of the glide from the pitch of the last note.",
+        unit="s",
+        range=(0.0, 10.0),
+        controller=5,
+    ),
+    _row("sustain", "Sustain pedal: from 0.5, released notes keep sounding.", controller=64),
+    _row(
+        "vibrato",
+        "Vibrato depth at 5.5 Hz; channel pressure moves it, too.",
+        unit="semitones",
+        range=(0.0, 2.0),
+        smoothing_s=0.05,
+        controller=1,
+    ),
+    _row(
+        "expression",
+        "Expression; the gain is the square of volume times expression.",
+        initial=1.0,
+        smoothing_s=0.02,
+        controller=11,
+    ),
+    _row(
+        "morph",
+        "Morph from the timbre of a note (0) to morph_timbre (1).",
+        smoothing_s=0.03,
+        controller=16,
+    ),
+    _row("morph_timbre", "Index of the target timbre of morph.", range=(0.0, 4095.0)),
+    _row(
+        "temperature",
+        "Sampling temperature of a SampleRNN; 0 is greedy.",
+        range=(0.0, 2.0),
+        initial=1.0,
+        smoothing_s=0.02,
+    ),
+    _row(
+        "top_p",
+        "Probability mass of the nucleus that a SampleRNN samples from.",
+        range=(0.01, 1.0),
+        initial=1.0,
+    ),
+    _row("listen", "From 0.5, notes of an unconditional SampleRNN continue the audio input."),
+    _row("monitor", "Level of the audio input in the output.", smoothing_s=0.02),
+)
+ROWS = {row["name"]: row for row in parameters}
+INDEX = {name: i for i, name in enumerate(ROWS)}

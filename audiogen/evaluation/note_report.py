@@ -1,0 +1,405 @@
+"""Report on the notes of a preset: measurements of random notes and of real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from audiogen.audio.pitch import Tracker, note_pitch
+from audiogen.core.counting import counted
+from audiogen.data.notes.nsynth import NoteInfo, NoteSet
+from audiogen.data.source_toml import instrument_entries, program_of, read_source, timbre_names
+from audiogen.errors import ParameterError, ShapeError
+from audiogen.evaluation import metrics
+from audiogen.evaluation.report_files import json_text, write_report
+from audiogen.evaluation.timbre_features import (
+    HOLD_S,
+    MIN_NOTES_FOR_DISTANCES,
+    Distance,
+    distances,
+    note_features,
+    with_random_phase,
+)
+
+VELOCITIES = (50, 90, 127)
+_MAX_PAIRS = 8
+
+# Function of timbre, pitch (MIDI number), velocity (0 to 1) and seconds until the release of the
+# key; returns a waveform [n_samples].
+Render = Callable[[str, int, float, float], np.ndarray]
+
+
+class TimbreLike(Protocol):
+    """Timbre of a preset; its real notes are those of its `program`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def family(self) -> str: ...
+    @property
+    def program(self) -> int | None: ...
+
+
+@dataclass(frozen=True)
+class NoteMeasures:
+    """Measurements of one note.
+
+    Parameters
+    ----------
+    timbre : str
+        Timbre, or instrument of a real note.
+    pitch : int, MIDI number
+        Pitch asked for.
+    velocity : int, 1 to 127
+        Velocity asked for.
+    measured_pitch : float, MIDI number
+        NaN if the tracker found no pitch.
+    level_db, peak_db : float, dBFS
+        Root mean square and peak.
+    dc : float
+        `metrics.dc_offset`.
+    click : float
+        `metrics.click_ratio`.
+    silent, finite : bool
+        Whether the peak is below -60 dBFS, and whether all samples are finite.
+    """
+
+    timbre: str
+    pitch: int
+    velocity: int
+    measured_pitch: float
+    level_db: float
+    peak_db: float
+    dc: float
+    click: float
+    silent: bool
+    finite: bool
+
+
+@dataclass(frozen=True)
+class Report:
+    """Result of `evaluate_notes`.
+
+    Parameters
+    ----------
+    generated : tuple of NoteMeasures
+        Measurements of rendered notes.
+    real : tuple of NoteMeasures
+        Empty without real notes.
+    distances : dict[str, Distance]
+        Distances by name; empty for few notes, see `timbre_features.distances`.
+    pairs : tuple of (str, array, array)
+        Title, real and generated waveform of the same timbre, pitch and velocity.
+    sample_rate : int, Hz
+        Sample rate of the waveforms.
+    seed : int
+        Seed of the draw.
+    tracker : str
+        Pitch tracker that was used.
+    """
+
+    generated: tuple[NoteMeasures, ...]
+    real: tuple[NoteMeasures, ...]
+    distances: dict[str, Distance]
+    pairs: tuple[tuple[str, np.ndarray, np.ndarray], ...]
+    sample_rate: int
+    seed: int
+    tracker: str
+
+    def table(self) -> list[tuple[str, str, str]]:
+        """Return rows of (quantity, generated, real) as text."""
+        ours, real = summarise(self.generated), summarise(self.real)
+        rows = []
+        for key, (title, form) in _ROWS.items():
+            rows.append((title, form.format(ours[key]), form.format(real[key]) if real else "-"))
+        for name, distance in self.distances.items():
+            title = f"{name} to real notes"
+            rows.append((title, f"{distance.to_real:.3g}", f"{distance.among_real:.3g}"))
+            rows.append((f"{name}, with random phases", f"{distance.random_phase:.3g}", "-"))
+        return rows
+
+    def measured(self) -> dict[str, float]:
+        """Return the numbers for the ``[measured]`` table of a preset."""
+        card: dict[str, float] = {"evaluated_notes": len(self.generated)}
+        for prefix, notes in (("", self.generated), ("real_", self.real)):
+            summary = summarise(notes)
+            card |= {prefix + key: summary[key] for key in CARD if key in summary}
+        for name, distance in self.distances.items():
+            key = name.lower().replace(" ", "_")
+            card[f"{key}_to_real"] = distance.to_real
+            card[f"{key}_among_real"] = distance.among_real
+            card[f"{key}_random_phase"] = distance.random_phase
+        return {key: round(float(value), 4) for key, value in card.items() if np.isfinite(value)}
+
+    def to_json(self) -> str:
+        """Return everything but the waveforms as JSON; NaN becomes null."""
+        names = sorted({note.timbre for note in self.generated})
+        content = {
+            "format": 1,
+            "seed": self.seed,
+            "sample_rate": self.sample_rate,
+            "tracker": self.tracker,
+            "generated": summarise(self.generated),
+            "real": summarise(self.real) or None,
+            "distances": {
+                name: {
+                    "generated_to_real": distance.to_real,
+                    "real_to_real": distance.among_real,
+                    "random_phase_to_real": distance.random_phase,
+                }
+                for name, distance in self.distances.items()
+            },
+            "timbres": {
+                name: summarise([note for note in self.generated if note.timbre == name])
+                for name in names
+            },
+            "notes": [asdict(note) for note in self.generated],
+            "real_notes": [asdict(note) for note in self.real],
+        }
+        return json_text(content)
+
+    def write(self, folder: str | PathLike[str]) -> list[Path]:
+        """Write report.json and, if there are real notes, spectrograms.png.
+
+        Returns
+        -------
+        list of Path
+            Written files.
+
+        Raises
+        ------
+        ParameterError
+            If the folder cannot be written.
+        """
+        return write_report(folder, self.to_json(), self.pairs, self.sample_rate)
+
+
+CARD = ("pitch_ok", "pitch_ok_octave_free", "median_cents", "unpitched")  # keys of a summary
+
+# Title and format of each key of a summary.
+_ROWS = {
+    "notes": ("notes", "{:d}"),
+    "pitch_ok": ("pitch within half a semitone", "{:.1%}"),
+    "pitch_ok_octave_free": ("the same, but for octaves", "{:.1%}"),
+    "median_cents": ("median pitch error (cents)", "{:.1f}"),
+    "unpitched": ("no pitch found", "{:.1%}"),
+    "median_level_db": ("median level (dBFS)", "{:.1f}"),
+    "highest_peak_db": ("highest peak (dBFS)", "{:.1f}"),
+    "largest_dc": ("largest DC (relative to the level)", "{:.3f}"),
+    "clicking": (f"clicking (ratio above {metrics.CLICK_RATIO:.0f})", "{:.1%}"),
+    "silent": ("silent", "{:.1%}"),
+    "not_finite": ("not finite", "{:.1%}"),
+}
+
+
+def summarise(notes: Sequence[NoteMeasures]) -> dict[str, Any]:
+    """Return rates and medians of notes by the keys of the table; {} for no notes."""
+    if not notes:
+        return {}
+    measured = np.array([note.measured_pitch for note in notes])
+    wanted = np.array([note.pitch for note in notes], float)
+    voiced = np.abs(measured - wanted)[np.isfinite(measured)]
+    sounding = [note for note in notes if note.finite and not note.silent]
+    return {
+        "notes": len(notes),
+        "pitch_ok": metrics.pitch_accuracy(measured, wanted),
+        "pitch_ok_octave_free": metrics.pitch_accuracy(measured, wanted, octave_free=True),
+        "median_cents": 100 * float(np.median(voiced)) if len(voiced) else float("nan"),
+        "unpitched": float(np.mean(np.isnan(measured))),
+        "median_level_db": float(np.median([n.level_db for n in sounding] or [float("nan")])),
+        "highest_peak_db": max((n.peak_db for n in sounding), default=float("nan")),
+        "largest_dc": max((abs(n.dc) for n in sounding), default=float("nan")),
+        "clicking": float(np.mean([n.click > metrics.CLICK_RATIO for n in notes])),
+        "silent": float(np.mean([n.silent for n in notes])),
+        "not_finite": float(np.mean([not n.finite for n in notes])),
+    }
+
+
+def evaluate_notes(
+    render: Render,
+    timbres: Sequence[TimbreLike],
+    *,
+    pitch_range: tuple[int, int],
+    sample_rate: int,
+    real: NoteSet | None = None,
+    n_notes: int = 200,
+    seed: int = 0,
+    tracker: Tracker = "praat",
+    progress: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Render random notes, measure them, and measure as many real ones.
+
+    Timbre, pitch and velocity (one of the real notes', or 50, 90 and 127) are uniformly random;
+    each note is held for `HOLD_S`. Real notes are drawn from the instruments that the timbres were
+    trained on. Distances are measured to the first half of them, from the second half and from
+    notes rendered with the second half's timbres, pitches and velocities. The compared sets thus
+    have the same keys, while the uniformly random notes include pitches that an instrument lacks.
+
+    Parameters
+    ----------
+    render : callable
+        Function of timbre name, pitch (MIDI number), velocity (0 to 1) and seconds until the
+        release of the key; returns a waveform [n_samples].
+    timbres : sequence
+        Timbres with `name`, `family` and General MIDI `program` (or None). A timbre's real notes
+        are those of the instrument with its name, else its program, else its family.
+    pitch_range : tuple[int, int], MIDI numbers
+        Lowest and highest, both included.
+    sample_rate : int, Hz
+        Sample rate of the rendered waveforms.
+    real : NoteSet, optional
+        Real notes to compare with.
+    n_notes : int
+        Number of rendered notes.
+    seed : int
+        Seed of the draw.
+    tracker : "praat" or "pyin"
+        Pitch tracker.
+    progress : callable, optional
+        Function of (notes done, notes in all).
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    ParameterError
+        If there are no timbres, or a number is out of range.
+    ShapeError
+        If a rendered waveform does not have one dimension.
+    FormatError
+        If a real note cannot be read.
+    MissingPackageError
+        If the tracker or librosa is not installed.
+    """
+    if not timbres or n_notes < 1 or not 0 <= pitch_range[0] <= pitch_range[1] <= 127:
+        raise ParameterError(
+            f"{counted(len(timbres), 'timbre')}, n_notes={n_notes}, pitch_range={pitch_range} must "
+            "be one timbre or more, one note or more and two MIDI numbers, lowest first"
+        )
+    rng = np.random.default_rng(seed)
+    velocities = VELOCITIES if real is None else sorted({note.velocity for note in real})
+    generated = []
+    for index in range(n_notes):
+        timbre = timbres[int(rng.integers(len(timbres)))].name
+        pitch = int(rng.integers(pitch_range[0], pitch_range[1] + 1))
+        velocity = int(rng.choice(velocities))
+        waveform = _rendered(render, timbre, pitch, velocity)
+        generated.append(_measure(waveform, sample_rate, timbre, pitch, velocity, tracker))
+        if progress:
+            progress(index + 1, n_notes * (1 if real is None else 3))
+    real_measures, real_features, like_features, phaseless_features = [], [], [], []
+    drawn = [] if real is None else _draw_real(real, timbres, n_notes, rng)
+    half = min(n_notes, len(drawn) // 2)
+    phases = np.random.default_rng(seed)
+    for index, (timbre, note) in enumerate(drawn):
+        assert real is not None
+        waveform = real.waveform(note)
+        if index < n_notes:
+            real_measures.append(
+                _measure(waveform, sample_rate, note.instrument, note.pitch, note.velocity, tracker)
+            )
+        real_features.append(note_features(waveform, sample_rate))
+        if half >= MIN_NOTES_FOR_DISTANCES and half <= index < 2 * half:
+            like = _rendered(render, timbre, note.pitch, note.velocity)
+            like_features.append(note_features(like, sample_rate))
+            phaseless = with_random_phase(like, phases)
+            phaseless_features.append(note_features(phaseless, sample_rate))
+        if progress:
+            progress(n_notes + 2 * n_notes * (index + 1) // len(drawn), 3 * n_notes)
+    return Report(
+        tuple(generated),
+        tuple(real_measures),
+        distances(like_features, phaseless_features, real_features, half, seed),
+        () if real is None else tuple(_pairs(render, timbres, real, pitch_range)),
+        sample_rate,
+        seed,
+        tracker,
+    )
+
+
+def _rendered(render: Render, timbre: str, pitch: int, velocity: int) -> np.ndarray:
+    waveform = np.asarray(render(timbre, pitch, velocity / 127, HOLD_S))
+    if waveform.ndim != 1:
+        raise ShapeError(f"render returned shape {waveform.shape}; it must be [n_samples]")
+    return waveform
+
+
+def _measure(
+    waveform: np.ndarray, sample_rate: int, timbre: str, pitch: int, velocity: int, tracker: Tracker
+) -> NoteMeasures:
+    finite = bool(np.all(np.isfinite(waveform)))
+    sound = waveform if finite else np.zeros(1)
+    silent = metrics.is_silent(sound)
+    return NoteMeasures(
+        timbre,
+        pitch,
+        velocity,
+        float("nan")
+        if silent
+        else note_pitch(sound, sample_rate, note_on_s=HOLD_S, tracker=tracker),
+        metrics.level_db(sound),
+        metrics.peak_db(sound),
+        metrics.dc_offset(sound),
+        metrics.click_ratio(sound, sample_rate),
+        silent and finite,
+        finite,
+    )
+
+
+def _draw_real(
+    real: NoteSet, timbres: Sequence[TimbreLike], n_notes: int, rng: np.random.Generator
+) -> list[tuple[str, NoteInfo]]:
+    """Return up to 2 n_notes different real notes, each with its timbre."""
+    own = _own_notes(real, timbres)
+    chosen = {note.name: (name, note) for name, notes in own.items() for note in notes}
+    without = [timbre for timbre in timbres if not own[timbre.name]]
+    for index, note in enumerate(real):  # they share the notes of their family
+        names = [timbre.name for timbre in without if timbre.family == note.family]
+        if names:
+            chosen.setdefault(note.name, (names[index % len(names)], note))
+    if not chosen:  # no timbre is related to the notes, so all share them
+        chosen = {n.name: (timbres[i % len(timbres)].name, n) for i, n in enumerate(real)}
+    notes = list(chosen.values())
+    return [notes[index] for index in rng.permutation(len(notes))[: 2 * n_notes]]
+
+
+def _own_notes(real: NoteSet, timbres: Sequence[TimbreLike]) -> dict[str, list[NoteInfo]]:
+    """Return the notes of each timbre: those of the instrument with its name or program."""
+    entries = instrument_entries(read_source(real.folder))
+    by_name = {timbre.name: timbre.name for timbre in timbres}
+    by_program = {t.program: t.name for t in reversed(timbres) if t.program is not None}
+    timbre_of = {}
+    instruments = sorted({*entries, *real.instruments})  # `real` may be a part of the set
+    for instrument, name in zip(instruments, timbre_names(instruments, entries), strict=True):
+        program = program_of(instrument, entries).get("program", -1)
+        named = by_name.get(name) or by_name.get(instrument)
+        timbre_of[instrument] = named or by_program.get(program)
+    own: dict[str, list[NoteInfo]] = {timbre.name: [] for timbre in timbres}
+    for note in real:
+        timbre = timbre_of[note.instrument]
+        if timbre is not None:
+            own[timbre].append(note)
+    return own
+
+
+def _pairs(
+    render: Render, timbres: Sequence[TimbreLike], real: NoteSet, pitch_range: tuple[int, int]
+):
+    """Yield, for timbres spread over the list, a mid-range real note and its rendered twin."""
+    middle = sum(pitch_range) / 2
+    step = max(1, -(-len(timbres) // _MAX_PAIRS))
+    own = _own_notes(real, timbres)
+    for timbre in timbres[::step]:
+        notes = own[timbre.name] or [note for note in real if note.family == timbre.family]
+        if notes:
+            note = min(notes, key=lambda n: (abs(n.pitch - middle), -n.velocity))
+            ours = _rendered(render, timbre.name, note.pitch, note.velocity)
+            title = f"{timbre.name}, pitch {note.pitch}, velocity {note.velocity}"
+            yield title, real.waveform(note), ours

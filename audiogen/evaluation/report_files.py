@@ -1,0 +1,133 @@
+"""Files of a report: report.json, and spectrograms of real and generated sounds."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audiogen.core.atomic_write import write_whole, written_whole
+from audiogen.core.packages import require_package
+from audiogen.errors import ParameterError
+
+REPORT, PICTURE = "report.json", "spectrograms.png"
+_N_FFT, _HOP_LENGTH, _RANGE_DB = 2048, 512, 90.0
+
+
+def write_report(
+    folder: str | PathLike[str],
+    content: str,
+    pairs: Sequence[tuple[str, np.ndarray, np.ndarray]],
+    sample_rate: int,
+) -> list[Path]:
+    """Write report.json and, if there are pairs of sounds, spectrograms.png.
+
+    Parameters
+    ----------
+    folder : path
+        Folder of the report; it is made if needed.
+    content : str
+        Content of report.json.
+    pairs : sequence of (str, array, array)
+        Title, real and generated waveform.
+    sample_rate : int, Hz
+        Sample rate of the waveforms.
+
+    Returns
+    -------
+    list of Path
+        Written files; each is complete.
+
+    Raises
+    ------
+    ParameterError
+        If the folder cannot be written.
+    MissingPackageError
+        If there are pairs and matplotlib is not installed.
+    """
+    folder = check_folder(folder)
+    written = [folder / REPORT]
+    if pairs:
+        with written_whole(folder / PICTURE) as draft:
+            _draw_pairs(pairs, sample_rate, draft)
+        written.append(folder / PICTURE)
+    write_whole(folder / REPORT, content)
+    return written
+
+
+def check_folder(folder: str | PathLike[str]) -> Path:
+    """Make the folder of a report, before the work that fills it.
+
+    Raises
+    ------
+    ParameterError
+        If the folder cannot be made or written to.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ParameterError(
+            f"output={str(folder)!r} can't be made ({error.strerror}); name another folder"
+        ) from error
+    if not os.access(folder, os.W_OK):
+        raise ParameterError(f"output={str(folder)!r} can't be written to; name another folder")
+    return folder
+
+
+def _draw_pairs(
+    pairs: Sequence[tuple[str, np.ndarray, np.ndarray]], sample_rate: int, path: Path
+) -> None:
+    """Draw log spectrograms, real on the left and generated on the right, each from its peak."""
+    figures = require_package("matplotlib.figure", "plot", "drawing spectrograms")
+    agg = require_package("matplotlib.backends.backend_agg", "plot", "drawing spectrograms")
+    figure = figures.Figure(figsize=(11, 2.1 * len(pairs) + 0.6), layout="constrained")
+    agg.FigureCanvasAgg(figure)
+    axes = figure.subplots(len(pairs), 2, squeeze=False, sharex=True, sharey=True)
+    for row, (title, *waveforms) in zip(axes, pairs, strict=True):
+        for axis, which, waveform in zip(row, ("real", "generated"), waveforms, strict=True):
+            level_db, duration_s = _spectrogram_db(waveform, sample_rate)
+            image = axis.imshow(
+                level_db,
+                origin="lower",
+                aspect="auto",
+                extent=(0, duration_s, 0, sample_rate / 2000),
+                vmin=-_RANGE_DB,
+                vmax=0,
+                cmap="magma",
+            )
+            axis.set_title(f"{which}: {title}", fontsize=8)
+        row[0].set_ylabel("kHz", fontsize=8)
+    for axis in axes[-1]:
+        axis.set_xlabel("s", fontsize=8)
+    figure.colorbar(image, ax=axes, label="dB below the loudest", shrink=0.6)
+    figure.savefig(path, dpi=110, format="png")
+
+
+def _spectrogram_db(waveform: np.ndarray, sample_rate: int) -> tuple[np.ndarray, float]:
+    """Return the level [n_bins, n_frames] relative to the loudest bin, and the duration."""
+    waveform = np.nan_to_num(np.asarray(waveform, float))
+    waveform = np.pad(waveform, (0, max(0, _N_FFT - len(waveform))))
+    centred = np.pad(waveform, _N_FFT // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(centred, _N_FFT)[::_HOP_LENGTH]
+    magnitude = np.abs(np.fft.rfft(frames * np.hanning(_N_FFT))).T
+    loudest = max(float(magnitude.max()), 1e-12)
+    return 20 * np.log10(np.maximum(magnitude / loudest, 1e-6)), len(waveform) / sample_rate
+
+
+def json_text(content: dict[str, Any]) -> str:
+    """Format JSON; NaN becomes null."""
+    return json.dumps(_without_nan(content), indent=1)
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -1,0 +1,349 @@
+"""The description of a preset: what its ``preset.toml`` says, checked by the backend."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audiogen.core import backend
+from audiogen.core.names import suggest
+from audiogen.errors import PresetError
+from audiogen.models.config import GeneratorConfig, SampleRNNConfig
+
+FORMAT = 1
+TOML_NAME, WEIGHTS_NAME = "preset.toml", "weights.safetensors"
+PREVIEW_SOUND, PREVIEW_PICTURE = "preview.flac", "preview.png"
+
+
+# --- Tables -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SpectrogramTable:
+    """``[spectrogram]``: what the generator's numbers mean (`representation.config`)."""
+
+    n_fft: int
+    hop_length: int
+    n_frames: int
+    magnitude_floor: float
+    magnitude_scale: float
+    magnitude_offset: float
+    frequency_scale: float
+    frequency: str
+    phase: str
+
+    def table(self) -> dict[str, Any]:
+        """The table as a dict."""
+        return _plain(self)
+
+
+@dataclass(frozen=True)
+class SustainTable:
+    """``[sustain]``: the frames that a held note repeats, and where its release begins."""
+
+    loop_start_frame: int
+    loop_end_frame: int
+    release_frame: int
+
+
+@dataclass(frozen=True)
+class SamplingTable:
+    """``[sampling]``: how samples are drawn unless the player sets something else."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+
+
+@dataclass(frozen=True)
+class Timbre:
+    """One of ``[[timbres]]``: a named latent of a GANSynth, or a class of a SampleRNN."""
+
+    name: str
+    z: list[float] = field(default_factory=list)
+    family: str = "other"
+    program: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataTable:
+    """``[data]``: what the preset was trained on."""
+
+    source: str
+    licence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotesTable(DataTable):
+    """``[data]`` of a set of notes; only the latents of instruments held out were learned."""
+
+    instruments: list[str]
+    held_out: list[str] | None = None
+    notes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingsTable(DataTable):
+    """``[data]`` of recordings."""
+
+    files: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TrainingTable:
+    """``[training]``: how the weights came to be."""
+
+    command: str
+    seed: int
+    seconds: float
+    steps: int
+    machine: str
+    torch: str
+
+
+# --- Presets ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """What ``preset.toml`` says, checked: a `GansynthPreset` or a `SamplernnPreset`.
+
+    `load_preset` makes one; `folder` is where it was read from. `dataclasses.replace` changes a
+    copy, which still has the weights.
+    """
+
+    format: int
+    name: str
+    kind: str
+    description: str
+    authors: list[str]
+    licence: str
+    default_timbre: str | None = None
+    sample_rate: int
+    pitch_range: list[int] | None = None
+    timbres: list[Timbre]
+    data: DataTable | None = None
+    training: TrainingTable | None = None
+    measured: dict[str, float]
+    read_from: Path | None = field(default=None, compare=False, repr=False)
+    opened: Any = field(default=None, compare=False, repr=False)  # by the backend
+
+    @property
+    def network(self) -> GeneratorConfig | SampleRNNConfig:
+        """The table that gives the sizes of the network."""
+        raise NotImplementedError
+
+    @property
+    def plays_notes(self) -> bool:
+        """Whether it plays notes; else it generates audio freely."""
+        return self.pitch_range is not None
+
+    @property
+    def folder(self) -> Path:
+        """The folder that the preset was read from.
+
+        Raises
+        ------
+        PresetError
+            If it wasn't read from a folder.
+        """
+        if self.read_from is None:
+            raise PresetError(f"preset {self.name!r} is not on disk; use write_preset first")
+        return self.read_from
+
+    @property
+    def weights_path(self) -> Path:
+        """The file of the tensors."""
+        return self.folder / WEIGHTS_NAME
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of all files of the preset."""
+        return sum(file.stat().st_size for file in self.folder.iterdir() if file.is_file())
+
+    @property
+    def timbre_names(self) -> list[str]:
+        """Names of the timbres."""
+        return [timbre.name for timbre in self.timbres]
+
+    def timbre(self, name: str | None = None) -> Timbre:
+        """A timbre by name, the default one without.
+
+        Raises
+        ------
+        PresetError
+            If there is none of that name; the nearest are named.
+        """
+        name = self.default_timbre if name is None else name
+        for timbre in self.timbres:
+            if timbre.name == name:
+                return timbre
+        raise PresetError(
+            f"timbre {name!r} not found in preset {self.name!r}"
+            + suggest(str(name), self.timbre_names)
+        )
+
+    def to_fields(self) -> dict[str, Any]:
+        """The fields of ``preset.toml``, without those that have no value."""
+        return _plain(self, leave_out=("read_from", "opened"))
+
+    def instrument(self, precision: str = "float32", latent: Sequence[float] | None = None) -> Any:
+        """An instrument of the backend, which any number of engines share.
+
+        Parameters
+        ----------
+        precision : str
+            Precision of the network's arithmetic: ``float32``, ``bfloat16``, or for a SampleRNN
+            ``int8``.
+        latent : sequence of float, optional
+            Only timbre of the instrument, in place of the preset's; GANSynth only.
+
+        Raises
+        ------
+        PresetError
+            If the preset wasn't read from a folder.
+        ParameterError
+            If the precision or the latent is not supported.
+        """
+        z = None if latent is None else [float(number) for number in latent]
+        return self._described().instrument(precision, z)
+
+    def open_network(self, precision: str = "float32") -> Any:
+        """The network alone: a ``Generator`` or ``SampleRNN`` of the backend."""
+        return self._described().network(precision)
+
+    def _described(self) -> Any:
+        """What the backend opened, under the description that this preset has."""
+        opened, described = self._require_opened(), self.to_fields()
+        return opened if opened.description == described else opened.described_by(described)
+
+    def _require_opened(self) -> Any:
+        if self.opened is None:
+            raise PresetError(f"preset {self.name!r} has no weights; load it with load_preset")
+        return self.opened
+
+
+@dataclass(frozen=True, kw_only=True)
+class GansynthPreset(Preset):
+    """A generator of whole notes, as spectrograms (`models.gansynth`)."""
+
+    default_timbre: str
+    pitch_range: list[int]
+    spectrogram: SpectrogramTable
+    generator: GeneratorConfig
+    sustain: SustainTable
+    data: NotesTable | None = None
+
+    @property
+    def network(self) -> GeneratorConfig:
+        """``[generator]``."""
+        return self.generator
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplernnPreset(Preset):
+    """A network that draws sound sample by sample (`models.samplernn`)."""
+
+    samplernn: SampleRNNConfig
+    sampling: SamplingTable
+    data: RecordingsTable | None = None
+
+    @property
+    def network(self) -> SampleRNNConfig:
+        """``[samplernn]``."""
+        return self.samplernn
+
+
+# The classes of the tables.
+_TABLES: dict[str, Any] = {
+    "training": TrainingTable,
+    "spectrogram": SpectrogramTable,
+    "generator": GeneratorConfig,
+    "sustain": SustainTable,
+    "samplernn": SampleRNNConfig,
+    "sampling": SamplingTable,
+}
+_KINDS: dict[str, type[Preset]] = {"gansynth": GansynthPreset, "samplernn": SamplernnPreset}
+
+
+def preset_of(checked: Mapping[str, Any], folder: Path | None = None, opened: Any = None) -> Preset:
+    """The preset that fields describe which the backend has checked."""
+    tables = {name: cls(**checked[name]) for name, cls in _TABLES.items() if name in checked}
+    if "data" in checked:
+        data = NotesTable if checked["kind"] == "gansynth" else RecordingsTable
+        tables["data"] = data(**checked["data"])
+    timbres = [Timbre(**timbre) for timbre in checked["timbres"]]
+    every = {**checked, **tables, "timbres": timbres, "read_from": folder, "opened": opened}
+    return _KINDS[checked["kind"]](**every)
+
+
+def _plain(value: Any, leave_out: Sequence[str] = ()) -> Any:
+    """A dataclass as a dict as TOML has it; what has no value is left out."""
+    if isinstance(value, (GeneratorConfig, SampleRNNConfig)):
+        return value.table()
+    out: dict[str, Any] = {}
+    for entry in fields(value):
+        item = getattr(value, entry.name)
+        if entry.name in leave_out or item is None:
+            continue
+        if isinstance(item, list):
+            item = [_plain(each) if isinstance(each, Timbre) else each for each in item]
+            if not item and entry.name == "z":  # a class of a SampleRNN
+                continue
+        elif hasattr(item, "__dataclass_fields__"):
+            item = _plain(item)
+        out[entry.name] = item
+    return out
+
+
+def read_weights(preset: Preset) -> dict[str, np.ndarray]:
+    """The tensors of a preset by name: arrays, float32.
+
+    Raises
+    ------
+    PresetError
+        If the preset wasn't read from a folder.
+    """
+    weights: dict[str, np.ndarray] = preset._require_opened().weights()
+    return weights
+
+
+# --- Checking -----------------------------------------------------------------------------------
+
+
+def check_fields(
+    fields_of_toml: Mapping[str, Any], path: str | os.PathLike[str] = TOML_NAME
+) -> Preset:
+    """Check the fields of a ``preset.toml``.
+
+    Parameters
+    ----------
+    fields_of_toml : mapping
+        As `tomllib` gives them.
+    path : path
+        Named in messages.
+
+    Raises
+    ------
+    PresetError
+        Naming the first wrong field, what came and what it must be.
+    """
+    try:
+        checked, faults = backend.load().check_preset_fields(fields_of_toml)
+    except PresetError as error:
+        raise PresetError(f"{os.fspath(path)}: {error}") from error
+    if checked is None:
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise PresetError(f"{os.fspath(path)}: {faults[0]}{more}")
+    return preset_of(checked)
+
+
+def find_faults(fields_of_toml: Mapping[str, Any]) -> list[str]:
+    """A message on each field of a ``preset.toml`` that is wrong; none if all is well."""
+    faults: list[str] = backend.load().check_preset_fields(fields_of_toml)[1]
+    return faults

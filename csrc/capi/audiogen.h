@@ -1,0 +1,162 @@
+/* The C interface of audiogen: open a preset, play it, get samples.
+ *
+ *   audiogen_preset *preset = audiogen_open("presets/plucked");
+ *   if (!preset) fprintf(stderr, "%s\n", audiogen_error());
+ *   audiogen_settings settings = audiogen_default_settings();
+ *   audiogen_synth *synth = audiogen_create(preset, &settings);
+ *   audiogen_event on = {.kind = AUDIOGEN_NOTE_ON, .id = 1, .pitch = 60.0f, .value = 0.8f};
+ *   audiogen_process(synth, channels, 256, &on, 1, NULL);
+ *
+ * Threads. Every function says from where it may be called:
+ *   [any]      any thread, at any time
+ *   [control]  any thread but the audio thread: it may allocate, lock and read files
+ *   [audio]    one thread at a time for each synth, the audio thread: it does not allocate, lock or
+ *              wait
+ * A synth must not be destroyed while another function runs on it. Presets may be shared by any
+ * number of synths and threads, and may be closed while synths play them.
+ *
+ * Errors. Functions that can fail return NULL or a negative number and leave a message for
+ * `audiogen_error`. [audio] functions never fail: wrong events are ignored.
+ *
+ * Same preset, settings, events and inputs: same samples, to the bit, as every other front end. */
+#ifndef AUDIOGEN_H
+#define AUDIOGEN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(_WIN32)
+#define AUDIOGEN_API __declspec(dllexport)
+#else
+#define AUDIOGEN_API __attribute__((visibility("default")))
+#endif
+
+typedef struct audiogen_preset audiogen_preset;
+typedef struct audiogen_synth audiogen_synth;
+
+/* Version of the library, such as "0.1.0". [any] */
+AUDIOGEN_API const char *audiogen_version(void);
+/* Message of the last failure in this thread; empty if there was none. [any] */
+AUDIOGEN_API const char *audiogen_error(void);
+
+/* --- Presets ---------------------------------------------------------------------------------- */
+
+/* Opens the folder of a preset: preset.toml and weights.safetensors. NULL if anything in it is
+ * wrong; the message names the file and the field. [control] */
+AUDIOGEN_API audiogen_preset *audiogen_open(const char *folder);
+AUDIOGEN_API void audiogen_close(audiogen_preset *preset); /* NULL is ignored. [control] */
+
+/* The texts live as long as the preset. [any] */
+AUDIOGEN_API const char *audiogen_preset_name(const audiogen_preset *preset);
+AUDIOGEN_API const char *audiogen_preset_kind(const audiogen_preset *preset); /* "gansynth" or
+                                                                                 "samplernn" */
+AUDIOGEN_API uint32_t audiogen_preset_sample_rate(const audiogen_preset *preset); /* Hz */
+/* 1 if notes have a pitch; 0 if a note is a gate that lets audio be generated. [any] */
+AUDIOGEN_API int audiogen_preset_plays_notes(const audiogen_preset *preset);
+AUDIOGEN_API size_t audiogen_preset_n_timbres(const audiogen_preset *preset);
+/* NULL if there is no such timbre. [any] */
+AUDIOGEN_API const char *audiogen_preset_timbre(const audiogen_preset *preset, size_t index);
+AUDIOGEN_API size_t audiogen_preset_default_timbre(const audiogen_preset *preset);
+
+/* --- Parameters ------------------------------------------------------------------------------- */
+
+/* One row of the parameter table (csrc/engine/parameters.h); a new row appears here by itself. */
+typedef struct {
+  const char *name;
+  const char *unit; /* empty: dimensionless */
+  float lowest;
+  float highest;
+  float initial;
+  double smoothing_s; /* duration of a change while something sounds; 0: at once */
+  int controller;     /* MIDI controller, 0 .. 127; -1: none, -2: pitch wheel */
+  const char *help;
+} audiogen_parameter;
+
+AUDIOGEN_API size_t audiogen_n_parameters(void); /* [any] */
+/* NULL if there is no such parameter. [any] */
+AUDIOGEN_API const audiogen_parameter *audiogen_parameter_info(size_t index);
+/* Index of a parameter by its name; -1 if there is none. [any] */
+AUDIOGEN_API int audiogen_parameter_index(const char *name);
+
+/* --- Playing ---------------------------------------------------------------------------------- */
+
+typedef enum { AUDIOGEN_FLOAT32 = 0, AUDIOGEN_BFLOAT16 = 1, AUDIOGEN_INT8 = 2 } audiogen_precision;
+
+typedef struct {
+  uint32_t sample_rate; /* Hz; 0: the preset's own */
+  uint32_t max_block;   /* longest block, samples */
+  uint32_t polyphony;   /* notes that can sound at once */
+  uint32_t n_channels;  /* 1 or 2 */
+  uint32_t n_inputs;    /* 0, 1 or 2 channels of audio that notes may continue */
+  uint64_t seed;
+  audiogen_precision precision;
+  /* 0: `audiogen_process` renders in place, for offline work. 1: a thread works ahead, so that it
+   * only fetches samples; sound comes later by max_block and the margin. */
+  int realtime;
+  float margin_ms; /* how long that thread may be held up by other programs */
+} audiogen_settings;
+
+/* 48 kHz, blocks of 1024, 16 notes, 2 channels, no input, seed 0, float32, in place, 5 ms. [any] */
+AUDIOGEN_API audiogen_settings audiogen_default_settings(void);
+
+typedef enum {
+  AUDIOGEN_NOTE_OFF = 0,
+  AUDIOGEN_NOTE_ON = 1,
+  AUDIOGEN_PARAMETER = 2,
+  AUDIOGEN_ALL_OFF = 3
+} audiogen_event_kind;
+
+typedef struct {
+  uint32_t offset; /* samples from the start of the block */
+  uint32_t kind;   /* audiogen_event_kind */
+  uint32_t id;     /* note-on, note-off: number of the note, below 2^31; parameter: its index */
+  uint32_t timbre; /* note-on: index of its timbre */
+  float pitch;     /* note-on: MIDI number */
+  float value;     /* note-on: velocity, 0 .. 1; parameter: its new value; all-off: 0 releases all
+                      notes, 1 silences them in 5 ms */
+  float pan;       /* note-on: -1 .. 1, added to the parameter `pan` */
+} audiogen_event;
+
+/* NULL if a setting is out of range or not supported by the preset. [control] */
+AUDIOGEN_API audiogen_synth *audiogen_create(const audiogen_preset *preset,
+                                             const audiogen_settings *settings);
+AUDIOGEN_API void audiogen_destroy(audiogen_synth *synth); /* NULL is ignored. [control] */
+
+/* Writes the next `n` <= max_block samples to each of n_channels pointers; full scale is 1, and
+ * more is not clipped. Events are sorted by offset. `inputs` has n_inputs pointers to `n` samples,
+ * or is NULL for silence; no output may be an input. [audio] */
+AUDIOGEN_API void audiogen_process(audiogen_synth *synth, float *const *outputs, size_t n,
+                                   const audiogen_event *events, size_t n_events,
+                                   const float *const *inputs);
+
+/* Reads MIDI 1.0 bytes, cut anywhere, and writes the events that they complete at `offset`; pass
+ * them to `audiogen_process`. Returns how many bytes were read: all, unless `events` is full, which
+ * should have room for 16. [audio] */
+AUDIOGEN_API size_t audiogen_midi(audiogen_synth *synth, const uint8_t *bytes, size_t n,
+                                  uint32_t offset, audiogen_event *events, size_t capacity,
+                                  size_t *n_events);
+
+/* Plays another preset from the next block on; notes that sound fade out in 20 ms, parameters stay.
+ * -1 on failure, and then nothing has changed. [control] */
+AUDIOGEN_API int audiogen_set_preset(audiogen_synth *synth, const audiogen_preset *preset);
+
+/* Adds a latent of a GANSynth preset as a timbre that notes can name; returns its index, or -1.
+ * [control] */
+AUDIOGEN_API int audiogen_add_timbre(audiogen_synth *synth, const float *z, size_t n);
+
+/* Samples from an event to its sound. [any] */
+AUDIOGEN_API uint32_t audiogen_latency(const audiogen_synth *synth);
+AUDIOGEN_API uint32_t audiogen_sample_rate(const audiogen_synth *synth); /* Hz. [any] */
+AUDIOGEN_API size_t audiogen_n_sounding(const audiogen_synth *synth);    /* notes. [any] */
+/* Blocks that were not ready in time; 0 unless realtime. [any] */
+AUDIOGEN_API uint64_t audiogen_n_late(const audiogen_synth *synth);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,150 @@
+// The C interface: presets, parameters, playing, MIDI, and a message for each failure.
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "capi/audiogen.h"
+#include "check.h"
+
+namespace fs = std::filesystem;
+
+static const fs::path kPresets = fs::path(AUDIOGEN_TEST_DATA) / ".." / "presets";
+
+static audiogen_preset* open(const char* name) { return audiogen_open((kPresets / name).c_str()); }
+
+static bool says(const char* text) { return std::strstr(audiogen_error(), text) != nullptr; }
+
+static std::vector<float> play(audiogen_synth* synth, std::vector<audiogen_event> events,
+                               std::size_t n, std::size_t block) {
+  std::vector<float> left(n), right(n);
+  std::size_t next = 0;
+  for (std::size_t done = 0; done < n; done += block) {
+    const std::size_t size = std::min(block, n - done);
+    std::vector<audiogen_event> now;
+    for (; next < events.size() && events[next].offset < done + size; ++next) {
+      now.push_back(events[next]);
+      now.back().offset -= static_cast<std::uint32_t>(done);
+    }
+    float* const channels[] = {left.data() + done, right.data() + done};
+    audiogen_process(synth, channels, size, now.data(), now.size(), nullptr);
+  }
+  return left;
+}
+
+static audiogen_event note_on(std::uint32_t offset, std::uint32_t id, float pitch,
+                              std::uint32_t timbre = 0) {
+  return {offset, AUDIOGEN_NOTE_ON, id, timbre, pitch, 0.8f, 0.0f};
+}
+
+static void presets_describe_themselves() {
+  audiogen_preset* preset = open("plucked");
+  CHECK(preset != nullptr && std::strlen(audiogen_error()) == 0);
+  CHECK(std::strcmp(audiogen_preset_name(preset), "plucked") == 0);
+  CHECK(std::strcmp(audiogen_preset_kind(preset), "gansynth") == 0);
+  CHECK(audiogen_preset_sample_rate(preset) == 16000 && audiogen_preset_plays_notes(preset) == 1);
+  const std::size_t n = audiogen_preset_n_timbres(preset);
+  CHECK(n == 15 && audiogen_preset_default_timbre(preset) < n);
+  CHECK(std::strcmp(audiogen_preset_timbre(preset, 0), "acoustic-bass") == 0);
+  CHECK(audiogen_preset_timbre(preset, n) == nullptr);
+  audiogen_close(preset);
+  preset = open("speech-sketch");
+  CHECK(preset != nullptr && audiogen_preset_plays_notes(preset) == 0);
+  CHECK(std::strcmp(audiogen_preset_kind(preset), "samplernn") == 0);
+  audiogen_close(preset);
+  audiogen_close(nullptr);
+}
+
+static void parameters_are_the_table() {
+  CHECK(audiogen_n_parameters() > 10 &&
+        audiogen_parameter_info(audiogen_n_parameters()) == nullptr);
+  for (std::size_t i = 0; i < audiogen_n_parameters(); ++i) {
+    const audiogen_parameter* row = audiogen_parameter_info(i);
+    CHECK(row->lowest <= row->initial && row->initial <= row->highest && *row->help);
+    CHECK(audiogen_parameter_index(row->name) == static_cast<int>(i));
+  }
+  CHECK(audiogen_parameter_index("temperature") > 0);
+  CHECK(audiogen_parameter_index("glde") == -1 && audiogen_parameter_index(nullptr) == -1);
+}
+
+static void a_synth_plays_whatever_the_blocks() {
+  for (const char* name : {"plucked", "percussion-sketch"}) {
+    audiogen_preset* preset = open(name);
+    audiogen_settings settings = audiogen_default_settings();
+    settings.sample_rate = 0;
+    std::vector<float> first;
+    for (const std::size_t block : {1000u, 64u, 333u}) {
+      audiogen_synth* synth = audiogen_create(preset, &settings);
+      CHECK(synth != nullptr && audiogen_sample_rate(synth) == 16000);
+      audiogen_event off{3000, AUDIOGEN_NOTE_OFF, 1, 0, 0, 0, 0};
+      const std::vector<float> sound = play(synth, {note_on(10, 1, 60.0f), off}, 4000, block);
+      CHECK(audiogen_n_sounding(synth) == 1 && audiogen_n_late(synth) == 0);
+      if (first.empty()) first = sound;
+      CHECK(sound == first);
+      audiogen_destroy(synth);
+    }
+    float loudest = 0.0f;
+    for (const float x : first) loudest = std::max(loudest, std::abs(x));
+    CHECK(loudest > 0.01f && loudest < 1.5f);
+    audiogen_close(preset);
+  }
+}
+
+static void midi_and_presets_can_change() {
+  audiogen_preset* preset = open("plucked");
+  audiogen_preset* other = open("sustained");
+  audiogen_settings settings = audiogen_default_settings();
+  audiogen_synth* synth = audiogen_create(preset, &settings);
+  audiogen_close(preset);  // the synth keeps what it needs
+  audiogen_event events[16];
+  std::size_t n_events = 0;
+  const std::uint8_t bytes[] = {0xC0, 107, 0x90, 60, 100, 0xB0, 1, 64};
+  CHECK(audiogen_midi(synth, bytes, sizeof(bytes), 5, events, 16, &n_events) == sizeof(bytes));
+  CHECK(n_events == 2 && events[0].kind == AUDIOGEN_NOTE_ON && events[0].offset == 5);
+  CHECK(events[0].id >= 1u << 31 && events[1].kind == AUDIOGEN_PARAMETER);
+  CHECK(events[1].id == static_cast<std::uint32_t>(audiogen_parameter_index("vibrato")));
+  play(synth, {events, events + n_events}, 2000, 500);
+  CHECK(audiogen_n_sounding(synth) == 1);
+  CHECK(audiogen_set_preset(synth, other) == 0);
+  play(synth, {note_on(0, 1, 60.0f)}, 4000, 500);
+  CHECK(audiogen_n_sounding(synth) == 1);
+  std::vector<float> z(16, 0.5f);
+  const int index = audiogen_add_timbre(synth, z.data(), z.size());
+  CHECK(index == 18 && audiogen_add_timbre(synth, z.data(), z.size()) == index);
+  play(synth, {note_on(0, 2, 64.0f, static_cast<std::uint32_t>(index))}, 500, 500);
+  CHECK(audiogen_n_sounding(synth) == 2);
+  CHECK(audiogen_add_timbre(synth, z.data(), 3) == -1 && says("3 numbers"));
+  CHECK(audiogen_set_preset(synth, nullptr) == -1 && says("NULL"));
+  audiogen_destroy(synth);
+  audiogen_close(other);
+}
+
+static void failures_have_messages() {
+  CHECK(audiogen_open(nullptr) == nullptr && says("NULL"));
+  CHECK(audiogen_open("/nowhere/at/all") == nullptr && says("/nowhere/at/all"));
+  audiogen_preset* preset = open("plucked");
+  const auto refused = [&](auto change, const char* message) {
+    audiogen_settings settings = audiogen_default_settings();
+    change(settings);
+    CHECK(audiogen_create(preset, &settings) == nullptr && says(message));
+  };
+  refused([](audiogen_settings& s) { s.max_block = 0; }, "max_block=0");
+  refused([](audiogen_settings& s) { s.polyphony = 0; }, "max_voices=0");
+  refused([](audiogen_settings& s) { s.n_channels = 3; }, "n_channels=3");
+  refused([](audiogen_settings& s) { s.n_inputs = 3; }, "n_inputs=3");
+  refused([](audiogen_settings& s) { s.sample_rate = 10; }, "sample_rate=10");
+  refused([](audiogen_settings& s) { s.margin_ms = 0.0f; }, "margin_ms=");
+  refused([](audiogen_settings& s) { s.precision = AUDIOGEN_INT8; }, "int8");
+  CHECK(audiogen_create(nullptr, nullptr) == nullptr && says("NULL"));
+  audiogen_close(preset);
+}
+
+int main() {
+  presets_describe_themselves();
+  parameters_are_the_table();
+  a_synth_plays_whatever_the_blocks();
+  midi_and_presets_can_change();
+  failures_have_messages();
+  return audiogen::test::finish();
+}

@@ -1,0 +1,79 @@
+"""A GANSynth training begins with a preset's weights and its nearest timbres."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from audiogen.errors import ParameterError
+from audiogen.models.gansynth import GeneratorConfig, export_weights
+from audiogen.presets import load_preset
+from audiogen.training.gansynth import warm_start as start
+from audiogen.training.gansynth.note_batches import Notes
+from audiogen.training.gansynth.recipe import BuiltInRecipe
+from audiogen.training.gansynth.trainer import BuiltInTrainer
+
+RECIPE = BuiltInRecipe(steps=4, crop_frames=32, seed=3)
+
+
+@pytest.fixture(scope="module")
+def struck():
+    return load_preset("struck")
+
+
+def notes_of(preset, timbres: list[str]) -> Notes:
+    """Notes that a preset plays, of some of its timbres."""
+    from audiogen.engine import Synth
+
+    synth = Synth(preset.folder)
+    keys = [(i, pitch) for i in range(len(timbres)) for pitch in (55, 62, 69)]
+    waveforms = []
+    for i, pitch in keys:
+        sound = synth.render([(0.0, 3.0, pitch, 1.0)], timbre=timbres[i])
+        waveforms.append(np.pad(sound, (0, 64000))[:64000])
+    return Notes(
+        waveforms=np.stack(waveforms).astype(np.float32),
+        pitches=np.array([pitch for _, pitch in keys], np.float64),
+        velocities=np.ones(len(keys)),
+        instruments=np.array([i for i, _ in keys]),
+        names=[f"instrument {i}" for i in range(len(timbres))],
+    )
+
+
+def test_instruments_begin_as_the_timbres_that_they_sound_like(struck):
+    wanted = ["marimba", "celesta"]
+    trainer = BuiltInTrainer(notes_of(struck, wanted), RECIPE, compiled=False)
+    before = trainer.evaluate(2)["magnitude"]
+    nearest = start.initialise(trainer, struck)
+    assert list(nearest.values()) == wanted
+    assert trainer.evaluate(2)["magnitude"] < 0.5 * before
+    wanted_z = torch.tensor([struck.timbre(name).z for name in wanted])
+    assert torch.equal(trainer.latents.detach(), wanted_z)
+    for name, weight in export_weights(trainer.average).items():
+        assert np.array_equal(weight, export_weights(trainer.generator)[name])
+    again = BuiltInTrainer(trainer.notes, RECIPE, compiled=False)
+    again.restore(trainer.state())
+    assert again.initialised_from == "struck"
+
+
+def test_the_nearest_preset_is_found(struck, monkeypatch):
+    trainer = BuiltInTrainer(notes_of(struck, ["vibraphone"]), RECIPE, compiled=False)
+    places = [struck.folder, struck.folder.parent / "sustained"]
+    monkeypatch.setattr(start, "find_presets", lambda: places)
+    found = start.nearest_preset(trainer)
+    assert found is not None and found.name == "struck"
+    monkeypatch.setattr(start, "find_presets", lambda: [struck.folder.parent / "speech-sketch"])
+    assert start.nearest_preset(trainer) is None
+
+
+def test_presets_that_do_not_fit_are_refused_with_what_differs(struck):
+    narrow = GeneratorConfig(conditioning="harmonic", latent_size=8, channels=(8,) * 7)
+    recipe = dataclasses.replace(RECIPE, generator=narrow)
+    trainer = BuiltInTrainer(notes_of(struck, ["marimba"]), recipe, compiled=False)
+    with pytest.raises(ParameterError, match="'struck' has latent_size = 16, this training 8"):
+        start.initialise(trainer, struck)
+    with pytest.raises(ParameterError, match="'speech-sketch' isn't a GANSynth"):
+        start.initialise(trainer, load_preset("speech-sketch"))
