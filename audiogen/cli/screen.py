@@ -263,10 +263,9 @@ def _help(status: Status, text: str) -> Text:
 
     if not status.reports_releases:
         lasts = f"a note lasts {status.ring_s:g} s, or while its"
-        text += (
-            f"\nThe terminal reports no released keys: {lasts}\n"
-            "key repeats; with the pedal it goes on."
-            if text == _HELP
-            else f"\n{lasts} key repeats"
-        )
+        if text == _HELP:
+            text += f"\nThe terminal reports no released keys: {lasts}\n"
+            text += "key repeats; with the pedal it goes on."
+        else:
+            text += f"\n{lasts} key repeats"
     return Text(text, style="dim")
