@@ -13,7 +13,7 @@ from audiogen.bench.compare import Job, Race, require_torch, samples_per_second
 
 if TYPE_CHECKING:
     from audiogen.data.notes.nsynth import NoteSet
-    from audiogen.training.gansynth.progressive import GrowingTrainer
+    from audiogen.training.gansynth.progressive import ProgressiveTrainer
 
 N_NOTES = 32
 STEPS_LEFT = 50  # in the last stage, where no held-out notes are evaluated
@@ -27,11 +27,11 @@ class Plain:
 
     Parameters
     ----------
-    trainer : GrowingTrainer
+    trainer : ProgressiveTrainer
         Trainer whose networks are copied and whose notes are used.
     """
 
-    def __init__(self, trainer: GrowingTrainer):
+    def __init__(self, trainer: ProgressiveTrainer):
         import torch
 
         from audiogen.models.gansynth import Critic, Generator
@@ -52,8 +52,8 @@ class Plain:
         from audiogen.representation.spectrogram import waveform_to_spectrogram
 
         trainer, recipe = self._trainer, self._trainer.recipe
-        chance = trainer._draw()
-        classes = trainer._classes(chance.pitches[0])
+        chance = trainer.draw_step()
+        classes = trainer.pitch_classes(chance.pitches[0])
         score, logits = self._judge(self._generate(chance.z[0], chance.pitches[0]))
         pitch_loss = F.cross_entropy(logits, classes)
         loss = losses.generator_loss(score) + recipe.fake_pitch_weight * pitch_loss
@@ -65,7 +65,7 @@ class Plain:
         real_score, logits = self._judge(real)
         fake_score, _ = self._judge(fake)
         penalty = losses.gradient_penalty(lambda x: self._judge(x)[0], real, fake)
-        real_classes = trainer._classes(trainer.notes.pitches[chance.notes[0]])
+        real_classes = trainer.pitch_classes(trainer.notes.pitches[chance.notes[0]])
         pitch_loss = F.cross_entropy(logits, real_classes)
         loss = losses.critic_loss(real_score, fake_score, recipe.drift)
         loss = loss + recipe.penalty_weight * penalty + recipe.real_pitch_weight * pitch_loss
@@ -93,16 +93,16 @@ class Plain:
 def training() -> Iterator[Race]:
     """Yield the races of a training step of the recipes that grow, at full size."""
     torch = require_torch()
-    from audiogen.training.gansynth.progressive import GrowingTrainer
+    from audiogen.training.gansynth.progressive import ProgressiveTrainer
     from audiogen.training.recipes import read_recipe
     from audiogen.training.run.memory import keep_freed_memory
 
     keep_freed_memory()  # also the peer's: the race compares arithmetic
     with tempfile.TemporaryDirectory() as folder:
-        notes = _noise(Path(folder) / "notes")
+        notes = noise_notes(Path(folder) / "notes")
         for name in ("gansynth-small", "gansynth-paper"):
             recipe = read_recipe(name)
-            trainer = GrowingTrainer(notes, recipe, "cpu")
+            trainer = ProgressiveTrainer(notes, recipe, "cpu")
             trainer.step = trainer.n_steps - STEPS_LEFT
             torch.manual_seed(0)
             yield Race(
@@ -115,7 +115,8 @@ def training() -> Iterator[Race]:
             )
 
 
-def _noise(folder: Path) -> NoteSet:
+def noise_notes(folder: Path) -> NoteSet:
+    """Write a data set of notes of white noise, 4 s each."""
     from audiogen.data.notes.nsynth import SetWriter, read_notes
 
     random = np.random.default_rng(0)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from audiogen.bench import engine, gansynth, samplernn
+from audiogen.bench import engine, gansynth, kernel_shares, samplernn
 from audiogen.bench.compare import Job, Race, require_torch
 from audiogen.core import backend as _native
 
@@ -22,7 +22,7 @@ NOTE_S = 4.0  # 128 frames of 512 samples at 16 kHz
 FIRST_BLOCK = 4  # frames within one window
 
 
-class _Twins:
+class Twins:
     """Generator with random weights, in PyTorch and in the engine."""
 
     def __init__(self, config: GeneratorConfig) -> None:
@@ -77,7 +77,7 @@ def generator() -> Iterator[Race]:
     require_torch()
     from audiogen.models.gansynth import GeneratorConfig
 
-    twins = _Twins(GeneratorConfig())
+    twins = Twins(GeneratorConfig())
     note = "paper-size generator, a 4 s note"
     yield Race(note, twins.native(), twins.eager(), "PyTorch eager", target=2.0)
     yield Race(note, twins.native(), twins.eager(channels_last=True), "PyTorch channels_last")
@@ -99,7 +99,7 @@ def preset_generator() -> Iterator[Race]:
     require_torch()
     from audiogen.models.gansynth import GeneratorConfig
 
-    twins = _Twins(GeneratorConfig("harmonic", 32, (64, 64, 64, 64, 48, 32, 24)))
+    twins = Twins(GeneratorConfig("harmonic", 32, (64, 64, 64, 64, 48, 32, 24)))
     note = "preset-size generator, a 4 s note"
 
     def voices(seconds: float) -> str:
@@ -118,7 +118,7 @@ def preset_generator() -> Iterator[Race]:
     yield _first_block(twins, "preset-size generator")
 
 
-def _first_block(twins: _Twins, name: str) -> Race:
+def _first_block(twins: Twins, name: str) -> Race:
     return Race(
         f"{name}, first {FIRST_BLOCK} frames",
         twins.native(n_frames=FIRST_BLOCK),
@@ -174,9 +174,10 @@ def istft() -> Iterator[Race]:
 JOBS: dict[str, Job] = {
     "generator": Job(generator, "a note of the paper's generator", 1.0),
     "preset": Job(preset_generator, "a note of a generator of the presets' size", 0.5),
-    "unwrap": Job(unwrap, "phase unwrapping", 0.2),
+    "unwrap": Job(unwrap, "phase unwrapping", 0.5),
     "istft": Job(istft, "the inverse STFT", 0.1),
     **engine.JOBS,
     **samplernn.JOBS,
     **gansynth.JOBS,
+    **kernel_shares.JOBS,
 }

@@ -244,9 +244,10 @@ def training() -> Iterator[Race]:
     """Yield the races of a training step at the published settings."""
     torch = require_torch()
     from audiogen.models.samplernn import SampleRNNConfig
+    from audiogen.training.run.device import has_bfloat16
     from audiogen.training.run.memory import keep_freed_memory
-    from audiogen.training.run.precision import has_bfloat16
-    from audiogen.training.samplernn.trainer import Recipe, Trainer
+    from audiogen.training.samplernn.recipe import SampleRNNRecipe
+    from audiogen.training.samplernn.trainer import SampleRNNTrainer
 
     keep_freed_memory()  # also the peer's: the race compares arithmetic
     cases = (
@@ -255,12 +256,14 @@ def training() -> Iterator[Race]:
     )
     for name, model, batch, chunk in cases:
         for low in (True, False) if has_bfloat16() else (False,):  # as `audiogen train` has it
-            recipe = Recipe(steps=10**6, batch=batch, chunk=chunk, bfloat16=low, model=model)
+            recipe = SampleRNNRecipe(
+                steps=10**6, batch=batch, chunk=chunk, bfloat16=low, model=model
+            )
             noise = _Noise(model, 4 * chunk)
             torch.manual_seed(0)
             yield Race(
                 f"training step, {name}, batch {batch}{', bfloat16' if low else ''}",
-                Trainer(noise, noise, recipe).train_step,
+                SampleRNNTrainer(noise, noise, recipe).train_step,
                 Plain(model, batch, chunk),
                 "torch.nn float32",
                 target=1.5 if low == has_bfloat16() else None,

@@ -1,4 +1,4 @@
-"""`audiogen encode`: a recorded note in; the latent of a preset that sounds like it out."""
+"""`audiogen encode`: from a recorded note to the latent of a preset that sounds like it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def encode(
     note: Annotated[Path, typer.Argument(help="A sound file of one note.", show_default=False)],
-    preset: Annotated[str, typer.Option(help="Whose latent is looked for: a name or a folder.")],
+    preset: Annotated[str, typer.Option(help="Name or folder of a GANSynth preset.")],
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="File of the latent.", show_default="NOTE.json"),
@@ -28,84 +28,84 @@ def encode(
     pitch: Annotated[
         str | None,
         typer.Option(
-            metavar="C4", help="Of the note, or a MIDI number.", show_default="by a pitch tracker"
+            metavar="C4",
+            help="Pitch of the note, or its MIDI number.",
+            show_default="by a pitch tracker",
         ),
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option(help="With --into: what the timbre is called.", show_default=False),
+        typer.Option(help="Name of the timbre; with --into.", show_default=False),
     ] = None,
     into: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Save it as a timbre of this copy of the preset, made if it isn't there.",
+            help="Save the latent as a timbre of this copy of the preset, which is made if it"
+            " doesn't exist.",
             show_default=False,
         ),
     ] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Of the descent.")] = 80,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same latent.")] = 0,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of the descent.")] = 80,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed; same seed, same latent.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
 ) -> None:
     """Find the latent of a GANSynth preset that sounds like a recorded note.
 
-    It begins at the preset's nearest timbres and goes on by gradient. How near it comes is the mean
-    difference of log-mel spectrograms, at the best gain; that of the nearest timbre and of random
-    latents stand beside it. Play the file as a timbre: audiogen render --timbre NOTE.json.
+    Gradient descent starts at the preset's nearest timbres. The error is the mean difference of
+    log-mel spectrograms, at the best gain; that of the nearest timbre and of random latents stand
+    beside it. Play the file as a timbre: audiogen render --timbre NOTE.json.
     """
-    import torch
-
     from audiogen.audio.files import check_output, read_audio
     from audiogen.notes import parse_pitch, pitch_name
     from audiogen.presets import load_preset, write_latent
-    from audiogen.training.gansynth.encode import add_timbre, copy_with
-    from audiogen.training.gansynth.encode import encode as find
+    from audiogen.training.gansynth.recorded_note import prepare_note
+    from audiogen.training.gansynth.timbre_copy import add_timbre, copy_with
 
     if (name is None) != (into is None):
         raise ParameterError(
-            "give --name and --into together: the timbre's name, and the folder of the preset that"
-            " it goes into"
+            "--name and --into must be given together: the timbre's name, and the folder of the"
+            " copy of the preset"
         )
     output = output or Path(f"{note.stem}.json")
     check_output(output, (".json",))
+    known_pitch = None if pitch is None else parse_pitch(pitch)
     loaded = load_preset(preset)
+    samples = read_audio(note, loaded.sample_rate)
+    prepared = prepare_note(samples, loaded.sample_rate, loaded, known_pitch)
     if name is not None and into is not None:
         copy_with(loaded, name, into)
-    samples = read_audio(note, loaded.sample_rate)
+    import torch  # takes seconds, and is only needed for a note that can be encoded
+
+    from audiogen.training.gansynth.encode import encode as find_latent
+
     torch.set_num_threads(threads)
     with counting_bar("encoding") as progress:
-        found = find(
-            samples,
-            loaded.sample_rate,
-            loaded,
-            pitch=None if pitch is None else parse_pitch(pitch),
-            steps=steps,
-            seed=seed,
-            progress=progress,
-        )
-    _print(note, found)
-    write_latent(output, found.latent(loaded))
+        encoding = find_latent(prepared, steps=steps, seed=seed, progress=progress)
+    _print(note, encoding)
+    write_latent(output, encoding.latent(loaded))
     typer.echo(output)
     timbre = str(output)
     if name is not None and into is not None:
-        copy = add_timbre(loaded, found, name, into)
+        family = next(each.family for each in loaded.timbres if each.name == encoding.nearest)
+        copy = add_timbre(loaded, encoding.z, family, name, into)
         typer.echo(f"{into}  {len(copy.timbres)} timbres, {name} among them")
         preset, timbre = str(into), name
-    notes = f"{pitch_name(round(found.pitch))}:2@{found.velocity:.2f}"
+    notes = f"{pitch_name(round(encoding.pitch))}:2@{encoding.velocity:.2f}"
     words = ["--notes", notes, "--preset", preset, "--timbre", timbre, "-o", "try.wav"]
     typer.echo(f"  play it: audiogen render {shlex.join(words)}")
 
 
-def _print(note: Path, found: Encoding) -> None:
+def _print(note: Path, encoding: Encoding) -> None:
     from audiogen.notes import pitch_name
 
     typer.echo(
-        f"{note}  {pitch_name(found.pitch)}, {found.heard_s:.1f} s compared; velocity"
-        f" {found.velocity:.2f}"
+        f"{note}  {pitch_name(encoding.pitch)}, {encoding.compared_s:.1f} s compared; velocity"
+        f" {encoding.velocity:.2f}"
     )
-    for what, error_db, more in (
-        ("found", found.error_db, f", in {found.seconds:.0f} s"),
-        ("nearest", found.nearest_db, f": {found.nearest}"),
-        ("random", found.random_db, ""),
+    for label, error_db, more in (
+        ("encoded", encoding.error_db, f", in {encoding.seconds:.0f} s"),
+        ("nearest", encoding.nearest_db, f": {encoding.nearest}"),
+        ("random", encoding.random_db, ""),
     ):
-        typer.echo(f"  {what:8}{error_db:5.1f} dB off{more}")
+        typer.echo(f"  {label:8}{error_db:5.1f} dB off{more}")

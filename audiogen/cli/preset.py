@@ -56,8 +56,8 @@ def pack(
 
     The training may have been stopped, or still be running.
     """
+    from audiogen.training.pack import pack_run
     from audiogen.training.run.checkpoints import Checkpoints
-    from audiogen.training.run.pack import pack_run
 
     if not run.is_dir():
         raise FormatError(f"{run}: isn't a folder; give one that `audiogen train` made")

@@ -9,26 +9,45 @@ from typing import Annotated, Any
 import typer
 
 from audiogen.cli.data import SplitBy, Table, ingest_with_report
-from audiogen.cli.training_run import (
+from audiogen.cli.train_options import (
     Author,
     Description,
+    Device,
+    Licence,
+    Minutes,
     Output,
     PreviewMinutes,
     Resume,
     Run,
-    Seed,
     Threads,
-    begin,
-    begun,
+    recipe_command,
+    recipe_options,
+    with_settings,
+)
+from audiogen.cli.training_run import (
+    check_steps,
+    find_device,
+    finish,
+    first_command,
     follow,
-    given,
-    require_family,
+    initial_preset,
+    open_run,
+    planned,
+    require_length,
     say,
     settled,
-    to_begin_with,
-    written,
 )
+from audiogen.core.counting import counted
 from audiogen.errors import ParameterError
+from audiogen.training.gansynth.recipe import BuiltInRecipe
+
+BUILT_IN = "built-in"
+OPTIONS = recipe_options(BuiltInRecipe)
+PANELS = {
+    "Recipe in detail": [
+        name for name in OPTIONS if name not in ("steps", "seed", "variety", "adversarial_share")
+    ]
+}
 
 
 def gansynth(
@@ -40,81 +59,51 @@ def gansynth(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="built-in, gansynth-paper, gansynth-small, or a file that ends in .toml.",
-            show_default="gansynth-paper for a set of notes on a machine with a GPU, else built-in",
+            help="built-in: half an hour on a CPU. gansynth-paper: as published, for a GPU and"
+            " thousands of notes. gansynth-small: the same at sizes for a CPU. Or a .toml file.",
+            show_default=BUILT_IN,
         ),
     ] = None,
-    device: Annotated[
+    device: Device = None,
+    init_from: Annotated[
         str | None,
         typer.Option(
-            help="cpu or cuda; built-in is for the CPU.", show_default="cuda if there is one"
+            metavar="PRESET",
+            help="Preset to initialise the weights from, of the same sizes; none for random"
+            " weights. Built-in recipe only.",
+            show_default="the nearest preset, for fewer than 500 notes",
         ),
     ] = None,
-    start: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            help="Built-in: a preset to begin with, of the same sizes; none to begin anew.",
-            show_default="the nearest, for fewer than 500 notes",
-        ),
-    ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="How many, in all.",
-            show_default="the recipe's; built-in 3600, 1200 with a preset",
-        ),
-    ] = None,
-    adversarial_share: Annotated[
-        float | None,
-        typer.Option(
-            min=0.0,
-            max=1.0,
-            help="Built-in: of the steps, those with the critic.",
-            show_default="0.125",
-        ),
-    ] = None,
-    variety: Annotated[
-        float | None,
-        typer.Option(
-            min=0.0,
-            max=1.0,
-            help="Built-in: how much partials may vary; 1 for bowed strings or choirs.",
-            show_default="0",
-        ),
-    ] = None,
+    minutes: Minutes = None,
     split_by: Annotated[
         SplitBy | None,
         typer.Option(
-            help="Built-in: what is held out; of held-out instruments timbres alone are learned.",
-            show_default="instrument from 20 of them on, else keys",
+            help="Hold out instruments, of which only latents are learned, or notes. Built-in"
+            " recipe only.",
+            show_default="instrument from 20 instruments on, else notes",
         ),
     ] = None,
-    seed: Seed = None,
     threads: Threads = 1,
     description: Description = "",
     default_timbre: Annotated[
-        str | None, typer.Option(help="Played when none is asked for.", show_default="the first")
+        str | None,
+        typer.Option(help="Timbre that plays by default.", show_default="the first"),
     ] = None,
     author: Author = None,
     table: Table = None,
-    licence: Annotated[
-        str,
-        typer.Option(help="Of the sounds, as an SPDX name.", show_default="what the folder says"),
-    ] = "",
+    licence: Licence = "",
     preview_minutes: PreviewMinutes = 5.0,
     run: Run = None,
     resume: Resume = False,
+    **settings: Any,
 ) -> None:
-    """Train a GANSynth generator.
+    """Train a GANSynth: notes with a pitch become an instrument with a timbre for each folder.
 
     The built-in recipe learns notes one by one, each instrument a timbre, before a Wasserstein
-    critic joins. gansynth-paper is the published one, for a GPU: adversarial alone, growing block
-    by block, on random latents; gansynth-small is that for a CPU to try.
-    A folder of samples is made a set of notes first, as `audiogen data folder` does.
+    critic joins. gansynth-paper is adversarial from the start and grows block by block, on random
+    latents. A folder of samples is made a set of notes first, as `audiogen data folder` does.
     Curves and previews are in report.html in --run, and there for TensorBoard. Ctrl-C saves a
-    checkpoint; --resume goes on from it.
+    checkpoint; --resume continues from it.
     """
     import torch
 
@@ -125,53 +114,66 @@ def gansynth(
         export_preset,
         preset_fields,
         sketch_notes,
+        split_of,
     )
-    from audiogen.training.gansynth.trainer import Recipe
-    from audiogen.training.run.pack import write_card
+    from audiogen.training.gansynth.warm_start import (
+        FEW_NOTES,
+        initialise,
+        nearest_preset,
+        shortened,
+    )
+    from audiogen.training.run.card import write_card
     from audiogen.training.run.processes import Processes
-    from audiogen.training.run.warm_start import begin_training, choose_recipe, split_of
 
+    require_length(minutes, settings.get("steps"))
     processes = Processes.launched()
-    checkpoints, state = begin(data, output, run, resume, processes)
-    require_family(state, "gansynth")
-    first: Any = start if start == "none" else to_begin_with(start, "gansynth", state)
-    if seed is None:
-        seed = 0 if state is None else state["recipe"]["seed"]
-    own = {
-        "--from": start,
-        "--adversarial-share": adversarial_share,
-        "--variety": variety,
-        "--split-by": split_by,
-    }
+    checkpoints, state = open_run(data, output, run, resume, "gansynth", processes)
+    name, chosen = _recipe(recipe, state, settings)
+    built_in = isinstance(chosen, BuiltInRecipe)
+    if not built_in:
+        for option, value in (("--init-from", init_from), ("--split-by", split_by)):
+            if value is not None:
+                raise ParameterError(
+                    f"{option} not supported by recipe {name}; leave it out, or give --recipe"
+                    f" {BUILT_IN}"
+                )
+    preset = initial_preset(init_from, "gansynth", state)
     own_samples = not is_note_set(data)
     if table is not None and not own_samples:
-        raise ParameterError(f"--table is for a folder of samples, and {data} is a set of notes")
-    chosen = choose_recipe(
-        recipe, device, own, seed=seed, steps=steps, state=state, own_samples=own_samples
-    )
-    sample_rate = (chosen or Recipe()).spectrogram.sample_rate
-    command, before = begun(checkpoints, state)
+        raise ParameterError(f"--table is for a folder of samples, but {data} is a set of notes")
+    where = find_device(device, chosen.default_device, processes)
+    say(f"recipe: {name}")
+    sample_rate = chosen.spectrogram.sample_rate
+    command, before = first_command(checkpoints, state)
     licence = licence or before.get("licence") or ""
     about: dict[str, str] = {}
+    details: dict[str, list[str]] = {}
     folder = data
     if own_samples:
-        ingest = partial(_ingest, data, table, licence or "not stated", sample_rate, seed, about)
-        folder = processes.told(ingest() if processes.first else None)
+        options = {"table": table, "licence": licence or "not stated", "sample_rate": sample_rate}
+        options["seed"] = chosen.seed
+        ingest = partial(_ingest, data, options, about, details, state is None)
+        folder = processes.broadcast(ingest() if processes.first else None)
     notes = read_notes(folder, sample_rate=sample_rate)
-    source = read_source(notes.folder)
     torch.set_num_threads(threads)
-    shares = {"adversarial_share": adversarial_share, "variety": variety}
-    options = {"seed": seed, **given(shares)}
-    by: Any = split_by and split_by.value
-    trainer = begin_training(
-        notes, chosen, device, options, steps, first, by, state, say, processes
-    )
+    make = _maker(notes, split_by and split_by.value, where, processes)
+    if built_in and state is None:
+        if init_from is None and len(notes) < FEW_NOTES:
+            say("comparing the notes with the presets ...")
+            preset = nearest_preset(make(chosen))
+            if preset is None:
+                say("no preset has the sizes of this training: random weights")
+        if preset is not None:
+            chosen = shortened(chosen, settings)
+    trainer = planned(make, chosen, minutes, state, processes)
+    if preset is not None and state is None:
+        nearest = ", ".join(dict.fromkeys(initialise(trainer, preset).values()))
+        say(f"weights initialised from the preset {preset.name}: {nearest}")
     if n_outside := len(notes) - len(trainer.notes.note_names):
         lowest = trainer.recipe.generator.pitch_min
         highest = lowest + trainer.recipe.generator.n_pitches - 1
-        are = "note is" if n_outside == 1 else "notes are"
-        say(f"{n_outside} {are} left out: the recipe has pitches {lowest} to {highest}")
-    names = [entry.get("name", "?") for entry in source.get("instruments", ())]
+        say(f"{counted(n_outside, 'note')} left out: outside of pitches {lowest} to {highest}")
+    names = [entry.get("name", "?") for entry in read_source(notes.folder).get("instruments", ())]
     shown = ", ".join(names[:8]) + (" and others" if len(names) > 8 else "")
     card = settled(
         before,
@@ -180,8 +182,7 @@ def gansynth(
         default_timbre=(default_timbre, None),
         licence=(licence, ""),
     )
-    # A bad name shows now, not at the end.
-    fields = preset_fields(trainer, notes, output.name, **card)
+    fields = preset_fields(trainer, notes, output.name, **card)  # a bad name is an error now
 
     def keep(folder: Path) -> None:
         write_card(folder, fields, command, card)
@@ -191,44 +192,100 @@ def gansynth(
         "notes": f"{len(trainer.training)} to train on, {len(trainer.held_out)} held out",
         "instruments held out": ", ".join(fields["data"].get("held_out", ())) or "none",
         "instruments": str(len(notes.instruments)),
-        "begun with": trainer.begun_with or "nothing",
-        "recipe": "built-in" if chosen is None else f"{chosen.objective}, {chosen.images:,} images",
+        "initialised from": trainer.initialised_from or "random weights",
+        "recipe": f"{name}, on {where}",
     }
     journal = follow(
         trainer,
         checkpoints,
         output.name,
         about,
+        details,
         keep,
         lambda: sketch_notes(trainer, notes, **card),
         preview_minutes,
-        processes,
     )
-    preset = written(
-        partial(export_preset, trainer, notes, output, command=command, **card), checkpoints.folder
+    export = partial(export_preset, trainer, notes, output, command=command, **card)
+    finish(export, trainer, journal, output, "--notes 'C4 E4 G4'")
+
+
+def _recipe(
+    name: str | None, state: dict[str, Any] | None, settings: dict[str, Any]
+) -> tuple[str, Any]:
+    """Name and recipe: of --recipe, else of the checkpoint, else the built-in one."""
+    from audiogen.training.gansynth.recipe import builtin_recipe, default_recipe
+    from audiogen.training.recipes import progressive_recipe, read_recipe
+
+    if state is None:
+        name = name or BUILT_IN
+        recipe: Any = default_recipe() if name == BUILT_IN else read_recipe(name)
+        return name, with_settings(recipe, settings, name)
+    check_steps(state, settings.get("steps"))
+    built_in = state["kind"] == BuiltInRecipe.kind
+    if name is not None and built_in != (name == BUILT_IN):
+        raise ParameterError(f"--recipe {name}: the run to resume has another one; leave it out")
+    before = (builtin_recipe if built_in else progressive_recipe)(state["recipe"])
+    if name not in (None, BUILT_IN):
+        kept = {"seed": before.seed, "steps": before.steps}
+        before = with_settings(read_recipe(str(name)), kept, str(name))
+    name = name or (BUILT_IN if built_in else "as the run began with")
+    return name, with_settings(before, settings, name)
+
+
+def _maker(notes: Any, split_by: Any, device: Any, processes: Any) -> Any:
+    """A function from a recipe to its trainer; notes in memory are read once."""
+    from functools import cache
+
+    from audiogen.data.notes.splits import (
+        SPLIT,
+        holds_out_instruments,
+        read_split,
+        split_for_training,
     )
-    measured = ", ".join(f"{name} {value:.3f}" for name, value in preset.measured.items())
-    journal.finish(measured, output)
-    typer.echo(f"{output}  {len(preset.timbres)} timbres; {measured}")
-    typer.echo(f"  play it: audiogen render --notes 'C4 E4 G4' --preset {output} -o try.wav")
+    from audiogen.training.gansynth.note_batches import Notes
+    from audiogen.training.gansynth.progressive import ProgressiveTrainer
+    from audiogen.training.gansynth.trainer import BuiltInTrainer
+
+    @cache
+    def in_memory(held_out: float, seed: int) -> Notes:
+        # Fewer instruments than the share makes one of are all trained on: each is a timbre of
+        # the preset.
+        whole = split_by is None and holds_out_instruments(notes, held_out)
+        split = None
+        if split_by == "instrument" or whole:
+            split = split_for_training(notes, held_out, seed, "instrument")
+        elif split_by == "note" and (notes.folder / SPLIT).is_file():
+            if read_split(notes.folder / SPLIT).by == "note":
+                split = split_for_training(notes, held_out, seed, "note")
+        return Notes.read(notes, split)
+
+    def make(recipe: Any) -> Any:
+        if not isinstance(recipe, BuiltInRecipe):
+            return ProgressiveTrainer(notes, recipe, device, processes)
+        arrays = in_memory(recipe.held_out, recipe.seed)
+        return BuiltInTrainer(arrays, recipe, processes=processes, device=device)
+
+    return make
 
 
 def _ingest(
     data: Path,
-    table: Path | None,
-    licence: str,
-    sample_rate: int,
-    seed: int,
+    options: dict[str, Any],
     about: dict[str, str],
+    details: dict[str, list[str]],
+    shown: bool,
 ) -> Path:
-    """The set that is made of a folder of samples; what was found is told, and kept in `about`."""
-    from audiogen.data.ingest.report import left_out_line, summary
+    """Make a set of notes of a folder of samples; report what was found, and what wasn't used."""
+    from audiogen.data.ingest.folder import PICTURE, ingest_samples
+    from audiogen.data.ingest.report import left_out_line, left_out_lines, summary
 
-    found = ingest_with_report(
-        data, table=table, licence=licence, sample_rate=sample_rate, seed=seed
-    )
+    found = (ingest_with_report if shown else ingest_samples)(data, **options)
+    left_out = left_out_lines(found.report)
     about["samples"] = summary(found.report)
-    about["left out"] = left_out_line(found.report) or "nothing"
-    about["remarks"] = "; ".join(found.report["remarks"])
-    about["picture of the samples"] = str(found.folder / "report.png")
+    about["left out"] = left_out_line(found.report)
+    about["picture of the samples"] = str(found.folder / PICTURE)
+    details |= {"Remarks on the samples": found.report["remarks"], "Left out": left_out}
     return found.folder
+
+
+gansynth, GansynthCommand = recipe_command(gansynth, OPTIONS, PANELS)

@@ -1,4 +1,7 @@
-"""Losses, each with its equation and source. Spectrograms are in the generator's units."""
+"""Losses and distances, each with its equation and source.
+
+Spectrograms are in the generator's units unless a docstring says otherwise.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,14 @@ def gradient_penalty(
 def clip_weights(critic: nn.Module, limit: float) -> None:
     """Move every parameter of a critic into [-limit, limit], after each of its steps.
 
-    Arjovsky et al., ICML 2017, algorithm 1: what bounds the slope where there is no penalty.
+    Arjovsky et al., ICML 2017, algorithm 1: bounds the critic's slope without a penalty.
+
+    Parameters
+    ----------
+    critic : Module
+        The critic.
+    limit : float
+        The bound; 0.01 in the paper.
 
     Raises
     ------
@@ -59,7 +69,7 @@ def clip_weights(critic: nn.Module, limit: float) -> None:
         If ``limit`` isn't positive.
     """
     if not limit > 0.0:
-        raise ParameterError(f"limit={limit} must be positive; the paper has 0.01")
+        raise ParameterError(f"limit={limit} must be more than 0; the paper has 0.01")
     for weight in critic.parameters():
         weight.clamp_(-limit, limit)
 
@@ -74,7 +84,7 @@ def cross_entropy_critic_loss(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def non_saturating_generator_loss(fake: Tensor) -> Tensor:
-    """-E[log s(D(fake))]: what is surely known for fake still has a slope, of -1.
+    """-E[log s(D(fake))], whose slope is -1 where the critic is sure that a sample is generated.
 
     Goodfellow et al., NIPS 2014, section 3.
     """
@@ -96,18 +106,18 @@ def least_squares_generator_loss(fake: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Objective:
-    """What a critic and a generator minimise, and what bounds the critic's slope.
+    """Losses of a critic and a generator, and the bound of the critic's slope.
 
     Parameters
     ----------
     critic : callable
-        Scores of real and of fake [n] to the critic's loss [].
+        Maps scores of real and of generated samples [n] to the critic's loss [].
     generator : callable
-        Scores of fake [n] to the generator's loss [].
+        Maps scores of generated samples [n] to the generator's loss [].
     penalty_weight : float
-        Of `gradient_penalty` in the critic's loss; 0 for none.
+        Weight of `gradient_penalty` in the critic's loss; 0 for none.
     weight_limit : float
-        Of `clip_weights`; infinity for none.
+        Limit of `clip_weights`; infinity for none.
     """
 
     critic: Callable[[Tensor, Tensor], Tensor]
@@ -116,7 +126,7 @@ class Objective:
     weight_limit: float = math.inf
 
 
-# With the numbers of their papers; Gulrajani et al. penalise points in the plane by 0.1.
+# Constants of the papers; for points in the plane Gulrajani et al. use a penalty weight of 0.1.
 OBJECTIVES = {
     "wasserstein": Objective(partial(critic_loss, drift=0.0), generator_loss, weight_limit=0.01),
     "wasserstein-gp": Objective(
@@ -128,45 +138,69 @@ OBJECTIVES = {
 
 
 def loudness_weight(log_magnitude: Tensor) -> Tensor:
-    """Square root of each bin's magnitude over the largest of its frame, [..., n_frames, n_bins].
+    """Square root of each bin's magnitude over the largest of its frame.
 
-    ``log_magnitude`` is in nats, not in the generator's units. A frame without a bin above 0 nats
-    (a sine of -54 dBFS at ``n_fft`` 2048) is measured against that, so that silence weighs little.
+    A frame without a bin above 0 nats (a sine of -54 dBFS at ``n_fft`` 2048) is measured against
+    0 nats, so that silence has little weight.
+
+    Parameters
+    ----------
+    log_magnitude : Tensor [..., n_frames, n_bins], nats
+        Log magnitude, not in the generator's units.
+
+    Returns
+    -------
+    Tensor, as ``log_magnitude``
     """
     loudest = log_magnitude.amax(dim=-1, keepdim=True).clamp_min(0.0)
     return torch.exp(0.5 * (log_magnitude - loudest))
 
 
 def energy_distance(to_first: Tensor, to_second: Tensor, apart: Tensor) -> Tensor:
-    """(d(x, y) + d(x', y) - d(x, x')) / 2 of a real note y and two that were made, x and x'.
+    """(d(x, y) + d(x', y) - d(x, x')) / 2 of a real note y and two generated ones, x and x'.
 
-    A distance alone is least for the median of all real notes, which is as smooth as no breath
-    is; less the distance of two made notes it is least for notes that vary as real ones do
-    (Szekely and Rizzo, "Energy statistics", 2013; Gritsenko et al., "A spectral energy distance
-    for parallel speech synthesis", NeurIPS 2020).
+    A distance alone is least for the median of all real notes, which is too smooth; less the
+    distance between two generated notes it is least for notes that vary as real ones do (Szekely
+    and Rizzo, "Energy statistics", 2013; Gritsenko et al., "A spectral energy distance for parallel
+    speech synthesis", NeurIPS 2020).
 
     Parameters
     ----------
-    to_first, to_second, apart : Tensor []
-        Means of distances.
+    to_first, to_second : Tensor []
+        Mean distances of the generated notes to the real one.
+    apart : Tensor []
+        Mean distance between the generated notes.
+
+    Returns
+    -------
+    Tensor []
     """
     return 0.5 * (to_first + to_second - apart)
 
 
-# Of distances of changes, beside distances of levels. At 1 an `energy_distance` would have what a
-# network can't know of a steady note's level flicker: that gains more than the flicker costs.
+# Weight of distances of changes over time, beside distances of levels. At 1 an `energy_distance`
+# rewards flicker in the level of a steady note, which the network can't predict.
 CHANGE_WEIGHT = 3.0
 
 
-def magnitude_distance(made: Tensor, wanted: Tensor) -> Tensor:
-    """Mean absolute difference of log magnitudes [..., n_frames, n_bins], and of their changes.
+def magnitude_distance(generated: Tensor, real: Tensor) -> Tensor:
+    """Mean absolute difference of log magnitudes, and of their changes over time.
 
-    Of single bins and of means over 4 x 4 of them; and `CHANGE_WEIGHT` times that of how both
-    change from one to the next in time, and the means over 16 frames. Most bins of a note are
-    noise or silence, which this is about. What lasts, what changes slowly and what flickers differ
-    in these five, so that an `energy_distance` tells them apart.
+    Differences of single bins and of means over 4 x 4 bins; and, times `CHANGE_WEIGHT`, those of
+    their changes from frame to frame and over 16 frames. Most bins of a note are noise or silence.
+    Lasting, slowly changing and flickering levels differ in these five terms, so that an
+    `energy_distance` separates them.
+
+    Parameters
+    ----------
+    generated, real : Tensor [..., n_frames, n_bins]
+        Log magnitudes.
+
+    Returns
+    -------
+    Tensor []
     """
-    return _distance_and_change(made - wanted)
+    return _distance_and_change(generated - real)
 
 
 def _distance_and_change(difference: Tensor) -> Tensor:
@@ -179,54 +213,86 @@ def _distance_and_change(difference: Tensor) -> Tensor:
     return 0.5 * far
 
 
-def heard_distance(made: Tensor, wanted: Tensor) -> Tensor:
-    """As `magnitude_distance`, of levels that are heard [batch, n_frames, n_bands].
+def resynthesis_distance(generated: Tensor, real: Tensor) -> Tensor:
+    """`magnitude_distance` of mel levels of resynthesised audio, and of their mean changes.
 
-    And of how much each band changes, on average over the frames. That is known of an instrument
-    where a single change is chance, so it tells a network soon how steady its partials have to be.
-    (McDermott and Simoncelli, "Sound Texture Perception via Statistics of the Auditory Periphery",
-    Neuron 71(5), 2011, find sounds to be alike whose such averages agree.)
+    How much a band changes on average over the frames is predictable where a single change isn't,
+    so this term makes partials as steady as they should be early in a training. (McDermott and
+    Simoncelli, "Sound Texture Perception via Statistics of the Auditory Periphery", Neuron 71(5),
+    2011: sounds with equal statistics of this kind sound alike.)
+
+    Parameters
+    ----------
+    generated, real : Tensor [batch, n_frames, n_bands]
+        Levels of mel bands.
+
+    Returns
+    -------
+    Tensor []
     """
-    far = magnitude_distance(made, wanted)
+    far = magnitude_distance(generated, real)
     for n_frames in (1, 4):
-        moved, should = (change(x, n_frames).abs().mean(dim=-2) for x in (made, wanted))
-        far = far + CHANGE_WEIGHT * (moved - should).abs().mean()
+        changes = [change(x, n_frames).abs().mean(dim=-2) for x in (generated, real)]
+        far = far + CHANGE_WEIGHT * (changes[0] - changes[1]).abs().mean()
     return far
 
 
 def change(x: Tensor, n_frames: int) -> Tensor:
-    """What each frame of x [..., n_frames, n_bins] is more than an earlier one."""
+    """Difference of each frame of x [..., n_frames, n_bins] and an earlier one."""
     return x[..., n_frames:, :] - x[..., :-n_frames, :]
 
 
 def loud_distance(
-    made: Tensor,
-    wanted: Tensor,
+    generated: Tensor,
+    real: Tensor,
     weight: Tensor,
     joint: Callable[[Tensor], Tensor] = identity,
 ) -> Tensor:
-    """As `magnitude_distance`, weighted by loudness: the partials.
+    """`magnitude_distance` weighted by loudness, which is mostly about partials.
 
-    ``joint`` is the mean over the processes that have a share of the batch each.
+    Parameters
+    ----------
+    generated, real : Tensor [batch, n_frames, n_bins]
+        Log magnitudes.
+    weight : Tensor [batch, n_frames, n_bins]
+        `loudness_weight` of the real note.
+    joint : callable
+        Mean over the processes that share the batch.
+
+    Returns
+    -------
+    Tensor []
     """
-    return _distance_and_change(weight * (made - wanted)) / joint(weight.mean())
+    return _distance_and_change(weight * (generated - real)) / joint(weight.mean())
 
 
 def frequency_distance(
-    made: Tensor,
-    wanted: Tensor,
+    generated: Tensor,
+    real: Tensor,
     weight: Tensor,
     joint: Callable[[Tensor], Tensor] = identity,
 ) -> Tensor:
-    """Mean of |exp(i pi made) - exp(i pi wanted)|, weighted by linear magnitude.
+    """Mean of |exp(i pi generated) - exp(i pi real)|, weighted by linear magnitude.
 
-    ``made`` and ``wanted`` are instantaneous frequencies in units of pi; the distance is the chord
-    between two phase advances, and `CHANGE_WEIGHT` times that between their changes over 1 and 4
-    frames. (By the chord's square, 2 - 2 cos, an `energy_distance` would know means alone.) The
-    linear magnitude is the square of ``weight``: with any smaller power the many bins between the
-    partials, whose phases are noise, would outweigh the few that carry the sound.
+    The chord between two phase advances, and `CHANGE_WEIGHT` times that between their changes over
+    1 and 4 frames. (By the chord's square, 2 - 2 cos, an `energy_distance` would only see means.)
+    The linear magnitude is the square of ``weight``: with a smaller power the many bins between the
+    partials, whose phases are noise, would outweigh the few of the partials.
+
+    Parameters
+    ----------
+    generated, real : Tensor [batch, n_frames, n_bins]
+        Instantaneous frequencies in units of pi per frame.
+    weight : Tensor [batch, n_frames, n_bins]
+        `loudness_weight` of the real note.
+    joint : callable
+        Mean over the processes that share the batch.
+
+    Returns
+    -------
+    Tensor []
     """
-    difference, share = math.pi * (made - wanted), weight.square()
+    difference, share = math.pi * (generated - real), weight.square()
     far = (share * _chord(difference)).sum()
     for n_frames in (1, 4):
         both = torch.minimum(share[..., n_frames:, :], share[..., :-n_frames, :])
@@ -241,13 +307,14 @@ def _chord(angle: Tensor) -> Tensor:
 def log_mel_distance(a: Tensor, b: Tensor, sample_rate: int) -> Tensor:
     """Mean absolute difference of the log-mel spectrograms of two sets of sounds.
 
-    It hears no phase, and the 64 bands of a frame as the ear weighs them; for reports.
+    It ignores phase and weighs frequencies by 64 mel bands; for reports.
 
     Parameters
     ----------
     a, b : Tensor [..., n_samples]
-        Full scale is 1.
+        Sounds; full scale is 1.
     sample_rate : int, Hz
+        Sample rate of both.
 
     Returns
     -------
@@ -274,8 +341,9 @@ def matched_log_mel_distance(a: Tensor, b: Tensor, sample_rate: int) -> Tensor:
     Parameters
     ----------
     a, b : Tensor [n_samples]
-        Of about the same level: gains up to 15 dB are tried, in steps of 0.25 dB.
+        Sounds of similar level: gains up to 15 dB are tried, in steps of 0.25 dB.
     sample_rate : int, Hz
+        Sample rate of both.
 
     Returns
     -------
@@ -295,13 +363,42 @@ def matched_log_mel_distance(a: Tensor, b: Tensor, sample_rate: int) -> Tensor:
     return (log_a - log_b).abs().mean(dim=(1, 2)).min()
 
 
+def energy_distance_of_sets(a: Tensor, b: Tensor, sample_rate: int) -> float:
+    """2 E|A - B| - E|A - A'| - E|B - B'| of two sets of sounds, by their log-mel spectrograms.
+
+    0 for two sets of the same distribution, however much each varies; it grows with sounds that are
+    unlike and with too little variety. The estimate is unbiased and may be a little below 0.
+    Szekely and Rizzo, "Energy statistics", J. Statistical Planning and Inference 143 (2013).
+
+    Parameters
+    ----------
+    a, b : Tensor [n, n_samples]
+        The two sets, with two sounds or more each; a single sound has distance 0 from its set.
+    sample_rate : int, Hz
+        Sample rate of both.
+
+    Returns
+    -------
+    float, dB
+    """
+    levels_a, levels_b = (log_mel(sounds, sample_rate).flatten(1) for sounds in (a, b))
+
+    def mean_distance(x: Tensor, y: Tensor) -> float:
+        total = float(torch.cdist(x, y, p=1.0).sum()) / x.shape[1]
+        pairs = len(x) * (len(y) - 1) if x is y else len(x) * len(y)
+        return total / max(1, pairs)
+
+    between = mean_distance(levels_a, levels_b)
+    return 2.0 * between - mean_distance(levels_a, levels_a) - mean_distance(levels_b, levels_b)
+
+
 def log_mel(sound: Tensor, sample_rate: int) -> Tensor:
-    """Log-mel spectrogram [..., 64, n_frames] in dB, as `log_mel_distance` hears it."""
+    """Log-mel spectrogram [..., 64, n_frames] in dB of sounds [..., n_samples]."""
     return _decibels(mel_power(sound, sample_rate))
 
 
 def mel_power(sound: Tensor, sample_rate: int) -> Tensor:
-    """Mel spectrogram [..., 64, n_frames] of power, over windows of 1024 samples."""
+    """Power mel spectrogram [..., 64, n_frames] of sounds, with windows of 1024 samples."""
     mel = _torchaudio.find().transforms.MelSpectrogram(
         sample_rate, n_fft=1024, hop_length=256, n_mels=64, pad_mode="constant"
     )
@@ -316,7 +413,7 @@ def _decibels(power: Tensor) -> Tensor:
 def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     """Spherical interpolation of latents [..., n] (Shoemake, "Animating Rotation", 1985).
 
-    The generator looks at directions only, so the lengths are interpolated straight.
+    The generator uses only the direction, so lengths are interpolated linearly.
     """
     cosine = F.cosine_similarity(a, b, dim=-1).clamp(-1.0 + 1e-6, 1.0 - 1e-6)[..., None]
     angle = torch.arccos(cosine)

@@ -39,8 +39,8 @@ from audiogen.representation.spectrogram import (
     waveform_to_spectrogram,
 )
 from audiogen.training.gansynth import progressive as growing
-from audiogen.training.gansynth.progressive import GrowingTrainer
-from audiogen.training.recipes import GrowingRecipe, read_recipe
+from audiogen.training.gansynth.progressive import ProgressiveTrainer
+from audiogen.training.recipes import ProgressiveRecipe, read_recipe
 
 growing.N_LOOKS = 0  # at held-out notes: all is measured at the end
 LOWEST, N_PITCHES = 48, 25  # two octaves, MIDI numbers
@@ -115,10 +115,10 @@ def phase_shuffle(x: Tensor) -> Tensor:
     return x.gather(-1, (last - (last - place).abs()).expand_as(x))
 
 
-class WaveTrainer(GrowingTrainer):
+class WaveTrainer(ProgressiveTrainer):
     """The same steps with waveforms in the place of spectrograms; WaveGAN doesn't grow."""
 
-    def __init__(self, notes: NoteSet, recipe: GrowingRecipe, device: str):
+    def __init__(self, notes: NoteSet, recipe: ProgressiveRecipe, device: str):
         # One block of one channel stands in until its place is taken: one resolution.
         shape = (LINEAR.n_frames, LINEAR.n_bins)
         generator = replace(recipe.generator, channels=(1,), start_shape=shape)
@@ -131,33 +131,33 @@ class WaveTrainer(GrowingTrainer):
         self._begin_stage(0)
 
     def _generate(self, generator, growth, z, pitches):
-        with self._bfloat16():
-            return generator(torch.from_numpy(z), self._classes(pitches)).float()
+        with self.autocast():
+            return generator(torch.from_numpy(z), self.pitch_classes(pitches)).float()
 
-    def _real(self, notes, growth):
+    def real_spectrograms(self, notes, growth):
         return torch.from_numpy(self.notes.waveforms(notes))
 
-    def _judge(self, waveform, growth):
-        with self._bfloat16():
+    def _score(self, waveform, growth):
+        with self.autocast():
             score, logits = self.critic(waveform)
         return score.float(), logits.float()
 
     @torch.no_grad()
-    def hear(self, z, pitches):
+    def generate_audio(self, z, pitches):
         return self._generate(self.average, self.growth, z, pitches)[:, : LINEAR.n_samples]
 
 
-def trainer_of(title: str, notes: NoteSet, n_steps: int) -> GrowingTrainer:
+def trainer_of(title: str, notes: NoteSet, n_steps: int) -> ProgressiveTrainer:
     """By the recipe ``gansynth-small`` at this size."""
     generator = replace(SMALL.generator, channels=(48, 32, 24), start_shape=(8, 16))
     generator = replace(generator, pitch_min=LOWEST, n_pitches=N_PITCHES)
     spectrogram = SPECTROGRAMS.get(title, WAVE)
     recipe = replace(SMALL, generator=generator, spectrogram=spectrogram, steps=n_steps)
-    make = GrowingTrainer if title in SPECTROGRAMS else WaveTrainer
+    make = ProgressiveTrainer if title in SPECTROGRAMS else WaveTrainer
     return make(notes, recipe, "cpu")
 
 
-def trained(title: str, notes: NoteSet, minutes: float) -> tuple[GrowingTrainer, float]:
+def trained(title: str, notes: NoteSet, minutes: float) -> tuple[ProgressiveTrainer, float]:
     """A trainer after its whole schedule, and its seconds of CPU, about 60 times ``minutes``.
 
     Two rehearsals of the schedule tell how many steps fit, since those of grown networks cost more.
@@ -174,11 +174,11 @@ def trained(title: str, notes: NoteSet, minutes: float) -> tuple[GrowingTrainer,
     return trainer, seconds
 
 
-def made_by(trainer: GrowingTrainer, pitches: np.ndarray) -> np.ndarray:
+def made_by(trainer: ProgressiveTrainer, pitches: np.ndarray) -> np.ndarray:
     """Notes of random latents, one for each pitch, 16 kHz."""
     shape = (len(pitches), trainer.recipe.generator.latent_size)
     z = np.random.default_rng(1).standard_normal(shape, np.float32)
-    return heard(trainer.hear(z, pitches).numpy())
+    return heard(trainer.generate_audio(z, pitches).numpy())
 
 
 def coherence(sound: np.ndarray, pitch: float) -> float:

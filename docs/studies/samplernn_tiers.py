@@ -20,10 +20,11 @@ import torch
 
 from audiogen.data.notes.nsynth import is_note_set
 from audiogen.evaluation.likelihood import bigram_bits, unigram_bits
-from audiogen.training.gansynth.training_data import read_training_data
 from audiogen.training.run.memory import keep_freed_memory
 from audiogen.training.samplernn import trainer as samplernn
 from audiogen.training.samplernn.export import FINAL_S
+from audiogen.training.samplernn.recipe import SampleRNNRecipe, default_recipe
+from audiogen.training.samplernn.training_data import read_training_data
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "equation 2": {"frame_sizes": (1,), "embedding_size": 0},
@@ -48,13 +49,13 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     keep_freed_memory()
-    samplernn.N_LOOKS = 1  # at the end alone
-    recipe = samplernn.default_recipe(is_note_set(given.folder))
+    samplernn.N_EVALUATIONS = 1  # at the end alone
+    recipe = default_recipe(is_note_set(given.folder))
     recipe = replace(
         recipe,
         held_out=given.held_out,
         augmentation=given.augmentation,
-        astray=recipe.astray if given.astray is None else given.astray,
+        input_noise=recipe.input_noise if given.astray is None else given.astray,
         model=replace(recipe.model, q_levels=given.levels),
     )
     for name in given.networks:
@@ -69,23 +70,14 @@ def main() -> None:
 class Study:
     """One network on the same split as all; notes give it a conditioning."""
 
-    def __init__(self, folder: Path, recipe: samplernn.Recipe, sizes: dict[str, Any]):
-        self.data = read_training_data(
-            folder,
-            replace(recipe.model, **sizes),
-            sample_rate=recipe.sample_rate,
-            excerpt_s=recipe.excerpt_s,
-            chunk=recipe.chunk,
-            held_out=recipe.held_out,
-            seed=recipe.seed,
-            augmentation=recipe.augmentation,
-            astray=recipe.astray,
-        )
+    def __init__(self, folder: Path, recipe: SampleRNNRecipe, sizes: dict[str, Any]):
+        recipe = replace(recipe, model=replace(recipe.model, **sizes))
+        self.data = read_training_data(folder, recipe)
         self.recipe = replace(recipe, model=self.data.model)
 
-    def trainer(self, steps: int) -> samplernn.Trainer:
+    def trainer(self, steps: int) -> samplernn.SampleRNNTrainer:
         recipe = replace(self.recipe, steps=steps)
-        return samplernn.Trainer(self.data.training, self.data.held_out, recipe)
+        return samplernn.SampleRNNTrainer(self.data.training, self.data.held_out, recipe)
 
     def seconds_a_step(self) -> float:
         """CPU time."""

@@ -230,12 +230,12 @@ def test_a_note_is_the_inverse_transform_of_its_image(module, frequency):
 def test_training_resynthesises_as_the_engine_does(module):
     """From a note's beginning to its first loop, with locked partials."""
     torch = pytest.importorskip("torch")
-    from audiogen.training.samplernn import input_noise
+    from audiogen.training.gansynth import resynthesis
 
     got, image, s = first_note(module, "harmonic", 0.8, phase="harmonic")
     last = SUSTAIN["loop_end_frame"] - frame_instrument.LOOP_FADE
-    sound = input_noise.played(image[None, :, :last], s, torch.tensor([60.0]), (0, last))
-    want = sound[0, s.pad_front : input_noise.whole_frames(s, (0, last)).stop * 32].numpy()
+    sound = resynthesis.resynthesise(image[None, :, :last], s, torch.tensor([60.0]), (0, last))
+    want = sound[0, s.pad_front : resynthesis.whole_frames(s, (0, last)).stop * 32].numpy()
     gain = np.dot(got[: len(want)], want) / np.dot(want, want)
     np.testing.assert_allclose(got[: len(want)], gain * want, rtol=0, atol=TOLERANCE)
 

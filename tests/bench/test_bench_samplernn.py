@@ -12,7 +12,8 @@ from audiogen.bench import samplernn
 from audiogen.bench.compare import Race
 from audiogen.models.samplernn import SampleRNN, SampleRNNConfig
 from audiogen.presets import load_preset
-from audiogen.training.samplernn.trainer import Recipe, Trainer
+from audiogen.training.samplernn.recipe import SampleRNNRecipe as Recipe
+from audiogen.training.samplernn.trainer import SampleRNNTrainer as Trainer
 
 SHIPPED = Path(__file__).parents[2] / "presets"
 TINY = SampleRNNConfig((8, 2), 12, embedding_size=4)

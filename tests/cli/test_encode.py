@@ -28,7 +28,7 @@ def test_a_note_becomes_a_file_that_is_played(call, note):
     assert result.status == 0, result.err
     lines = result.out.splitlines()
     assert lines[0].startswith("note.wav  C4")
-    assert [line.split()[0] for line in lines[1:4]] == ["found", "nearest", "random"]
+    assert [line.split()[0] for line in lines[1:4]] == ["encoded", "nearest", "random"]
     assert lines[3].rstrip().endswith("dB off")
     saved = json.loads(Path("note.json").read_text())
     assert saved["preset"] == "plucked" and len(saved["z"]) == 3
@@ -63,13 +63,13 @@ def test_it_goes_into_a_copy(call, note):
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ("note.wav --preset plucked --name a", "give --name and --into together"),
-        ("note.wav --preset plucked --into copy", "give --name and --into together"),
+        ("note.wav --preset plucked --name a", "--name and --into must be given together"),
+        ("note.wav --preset plucked --into copy", "--name and --into must be given together"),
         ("note.wav --preset plucked -o note.wav", "output note.wav ends in .wav; use .json"),
         ("none.wav --preset plucked", "none.wav: isn't there; check the name"),
         ("note.wav --preset plukced", "preset 'plukced' isn't known; did you mean plucked?"),
         ("note.wav --preset plucked --pitch H4", "pitch 'H4' can't be read"),
-        ("note.wav --preset plucked --pitch C1", "pitch=24.00 lies outside of 36 to 84"),
+        ("note.wav --preset plucked --pitch C1", "pitch=24.00 must be 36 to 84"),
         ("note.wav --preset plucked --name harp --into copy", "has a timbre 'harp' already"),
         ("note.wav --preset murmur", "preset 'murmur' has no latents"),
     ],

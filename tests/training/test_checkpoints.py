@@ -1,4 +1,4 @@
-"""The last three checkpoints and the best are kept; a damaged one and a full disk are said."""
+"""The last three checkpoints and the best are kept; damage and a full disk are reported."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+import audiogen
 from audiogen.errors import AudiogenError, FormatError
 from audiogen.training.run import checkpoints
 from audiogen.training.run.checkpoints import Checkpoints
@@ -23,7 +24,7 @@ class Counter:
         self.step, self.best = step, {"step": best}
 
     def state(self) -> dict[str, Any]:
-        return {"step": self.step, "numbers": torch.arange(1000.0) + self.step}
+        return {"kind": "samplernn", "step": self.step, "numbers": torch.arange(1000.0) + self.step}
 
 
 def names(folder: Path) -> list[str]:
@@ -77,7 +78,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_the_one_before_a_damaged_one_is_taken(tmp_path: Path, damage: str) -> None:
+def test_the_checkpoint_before_a_damaged_one_is_used(tmp_path: Path, damage: str) -> None:
     said: list[str] = []
     kept = Checkpoints(tmp_path, said.append)
     for step in (1, 2, 3):
@@ -88,13 +89,13 @@ def test_the_one_before_a_damaged_one_is_taken(tmp_path: Path, damage: str) -> N
     state = kept.newest()
     assert state is not None and state["step"] == 2
     assert len(said) == 1
-    assert said[0].startswith(f"{newest}: can't be read (") and said[0].endswith("is taken")
+    assert said[0].startswith(f"{newest}: can't be read (") and said[0].endswith("is used")
     # What training goes on to save takes the place of the damaged one.
     kept.save(Counter(2))
     assert [p.name for p in kept.paths()] == ["checkpoint-1.pt", "checkpoint-2.pt"]
 
 
-def test_nothing_that_can_be_read_is_an_error(tmp_path: Path) -> None:
+def test_no_readable_checkpoint_is_an_error(tmp_path: Path) -> None:
     said: list[str] = []
     kept = Checkpoints(tmp_path, said.append)
     for step in (1, 2):
@@ -105,13 +106,33 @@ def test_nothing_that_can_be_read_is_an_error(tmp_path: Path) -> None:
     assert len(said) == 2
 
 
-def test_another_versions_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_of_another_version_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kept = Checkpoints(tmp_path, fail)
     monkeypatch.setattr("audiogen.__version__", "0.0.9")
     kept.save(Counter(1))
     monkeypatch.undo()
-    with pytest.raises(FormatError, match=r"was made by audiogen 0\.0\.9"):
+    with pytest.raises(FormatError, match=r"was written by audiogen 0\.0\.9, this is"):
         kept.newest()
+
+
+def test_a_checkpoint_states_its_kind_and_version(tmp_path: Path) -> None:
+    kept = Checkpoints(tmp_path, fail)
+    kept.save(Counter(1))
+    state = kept.newest()
+    assert state is not None and state["kind"] == "samplernn"
+    assert state["audiogen_version"] == audiogen.__version__
+
+
+def test_a_checkpoint_without_a_kind_is_refused(tmp_path: Path) -> None:
+    """Early builds wrote none, and the key "version"."""
+    kept = Checkpoints(tmp_path, fail)
+    state = {"version": audiogen.__version__, "step": 1, "average_latents": torch.zeros(2)}
+    torch.save(state, tmp_path / "checkpoint-1.pt")
+    for read in (kept.newest, lambda: kept.at(1)):
+        with pytest.raises(FormatError, match=r"early build .* --init-from"):
+            read()
 
 
 def test_a_disk_that_fills_up_leaves_what_is_there(tmp_path: Path) -> None:
@@ -121,7 +142,7 @@ def test_a_disk_that_fills_up_leaves_what_is_there(tmp_path: Path) -> None:
     if not full.exists():
         pytest.skip("there is no /dev/full")
     draft.symlink_to(full)
-    with pytest.raises(AudiogenError, match=r"the disk is full.*no checkpoint is there"):
+    with pytest.raises(AudiogenError, match=r"the disk is full.*no checkpoint is the last one"):
         kept.save(Counter(1))
     kept.save(Counter(1))
     draft.symlink_to(full)
@@ -132,12 +153,14 @@ def test_a_disk_that_fills_up_leaves_what_is_there(tmp_path: Path) -> None:
     assert state is not None and state["step"] == 1
 
 
-def test_too_little_space_is_said_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_space_is_an_error_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kept = Checkpoints(tmp_path, fail)
-    free = 100_000_000 + checkpoints.BESIDE_BYTES
+    free = 100_000_000 + checkpoints.OTHER_BYTES
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
     kept.require_space(20_000_000)
-    with pytest.raises(AudiogenError, match=r"has 368 MB left, and this training wants 373 MB"):
+    with pytest.raises(AudiogenError, match=r"has 368 MB left, and this training needs 373 MB"):
         kept.require_space(21_000_000)
     # What is there is replaced in time.
     (tmp_path / "checkpoint-1.pt").write_bytes(bytes(6_000_000))

@@ -1,4 +1,4 @@
-"""A note is found again among latents, cut to where it sounds, and refused where it can't be."""
+"""The generator is inverted, notes are cut, and what can't be encoded is refused."""
 
 from __future__ import annotations
 
@@ -23,15 +23,11 @@ from audiogen.presets import (
 )
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.spectrogram import denormalise
-from audiogen.training.gansynth.encode import (
-    Encoding,
-    add_timbre,
-    cut_note,
-    encode,
-    fit,
-    on_sphere,
-    read_generator,
-)
+from audiogen.training.gansynth.encode import Encoding
+from audiogen.training.gansynth.encode import encode as find_latent
+from audiogen.training.gansynth.inversion import invert, read_generator
+from audiogen.training.gansynth.recorded_note import cut_note, prepare_note, unit_latent
+from audiogen.training.gansynth.timbre_copy import add_timbre as add_latent
 
 RATE = 16000
 SPECTROGRAM = SpectrogramConfig(
@@ -48,13 +44,21 @@ FOUND = Encoding(
     z=[0.1, -0.2, 1.7],
     pitch=60.123456,
     velocity=0.5,
-    heard_s=1.0,
+    compared_s=1.0,
     error_db=1.25,
     nearest="guitar",
     nearest_db=3.0,
     random_db=9.0,
     seconds=2.0,
 )
+
+
+def encode(samples: np.ndarray, rate: int, preset: Any, pitch: Any = None, **more: Any) -> Encoding:
+    return find_latent(prepare_note(samples, rate, preset, pitch), **more)
+
+
+def add_timbre(preset: Any, encoding: Encoding, name: str, folder: Path) -> Any:
+    return add_latent(preset, encoding.z, "guitar", name, folder)
 
 
 def smooth_generator(conditioning: str) -> Generator:
@@ -73,9 +77,9 @@ def smooth_generator(conditioning: str) -> Generator:
 
 
 @pytest.mark.parametrize("conditioning", ["harmonic", "one_hot"])
-def test_a_latent_is_found_again_from_afar(conditioning: str) -> None:
+def test_a_latent_is_recovered_from_far_away(conditioning: str) -> None:
     generator = smooth_generator(conditioning)
-    true = on_sphere([1.0, -0.6, 0.3, 1.1])
+    true = unit_latent([1.0, -0.6, 0.3, 1.1])
 
     def power(z: list[float], velocity: float) -> torch.Tensor:
         with torch.no_grad():
@@ -89,7 +93,7 @@ def test_a_latent_is_found_again_from_afar(conditioning: str) -> None:
     starts = [[-1.0, 0.5, 0.2, 1.0], [1.0, 0.3, 0.8, 0.6]]
     seen: list[tuple[int, int]] = []
     wanted = power(true, 0.6)
-    z, velocity = fit(
+    z, velocity = invert(
         generator,
         0.1 * wanted,  # the gain is free
         64.0,
@@ -100,23 +104,23 @@ def test_a_latent_is_found_again_from_afar(conditioning: str) -> None:
     )
     assert np.mean(np.square(z)) == pytest.approx(1.0, abs=1e-4)
     assert 0.0 < velocity < 1.0
-    before = min(off(power(on_sphere(start), 0.9), wanted) for start in starts)
+    before = min(off(power(unit_latent(start), 0.9), wanted) for start in starts)
     assert off(power(z, velocity), wanted) < 0.1 * before
     assert np.dot(z, true) / 4 > 0.97
     assert seen[-1] == (150, 150) and len(seen) == 150
 
 
-def test_the_same_seed_finds_the_same(tmp_path: Path, write_tiny: Any) -> None:
+def test_the_same_seed_gives_the_same_latent(tmp_path: Path, write_tiny: Any) -> None:
     preset = load_preset(write_tiny(tmp_path / "tiny"))
     note = Synth(preset).render([(0.0, 0.3, 60, 0.8)], timbre="harp", seed=1)
     note = np.tile(note[:200], 40)  # long enough to be one
     first, second = (encode(note, RATE, preset, pitch=60.0, steps=3) for _ in range(2))
     assert first.z == second.z and first.velocity == second.velocity
     assert first.nearest in preset.timbre_names
-    assert first.error_db <= first.nearest_db + 1e-3  # by ear, never worse than where it began
+    assert first.error_db <= first.nearest_db + 1e-3  # never worse than the nearest timbre
 
 
-def test_weights_come_back_as_they_were(tmp_path: Path, write_tiny: Any) -> None:
+def test_a_presets_generator_has_its_weights(tmp_path: Path, write_tiny: Any) -> None:
     preset = load_preset(write_tiny(tmp_path / "tiny"))
     weights, again = load_file(preset.weights_path), export_weights(read_generator(preset))
     assert weights.keys() == again.keys()
@@ -143,16 +147,20 @@ def test_a_note_is_cut_to_where_it_sounds() -> None:
         (np.zeros(16000), {}, "the recording is silent"),
         (np.full(16000, np.nan), {}, "must have one dimension and be finite"),
         (np.zeros((10, 2)), {}, "must have one dimension"),
-        (np.sin(np.arange(100.0)), {"pitch": 60.0}, r"the note lasts 0\.01 s; give one of 0\.15"),
-        (np.sin(np.arange(9000.0)), {"pitch": 90.0}, r"pitch=90\.00 lies outside of 36 to 84"),
+        (
+            np.sin(np.arange(100.0)),
+            {"pitch": 60.0},
+            r"is 0\.01 s long; it must be 0\.15 s",
+        ),
+        (np.sin(np.arange(9000.0)), {"pitch": 90.0}, r"pitch=90\.00 must be 36 to 84"),
         (
             np.random.default_rng(0).standard_normal(9000),
             {},
-            "no pitch was found in the note; give it with --pitch",
+            "no pitch that can be tracked; give it with --pitch",
         ),
     ],
 )
-def test_what_is_no_note_is_refused(
+def test_sounds_without_a_note_are_refused(
     tmp_path: Path, write_tiny: Any, sound: np.ndarray, options: dict[str, float], sentence: str
 ) -> None:
     preset = load_preset(write_tiny(tmp_path / "tiny"))
@@ -160,12 +168,14 @@ def test_what_is_no_note_is_refused(
         encode(sound, RATE, preset, **options)
 
 
-def test_what_has_no_latents_is_refused(tmp_path: Path, write_murmur: Any, write_tiny: Any) -> None:
+def test_presets_without_latents_are_refused(
+    tmp_path: Path, write_murmur: Any, write_tiny: Any
+) -> None:
     murmur = load_preset(write_murmur(tmp_path / "murmur"))
     with pytest.raises(ParameterError, match="'murmur' has no latents; name a GANSynth"):
         encode(np.ones(8000), 8000, murmur)
     tiny = load_preset(write_tiny(tmp_path / "tiny"))
-    with pytest.raises(ParameterError, match="sample_rate=8000 isn't that of preset 'tiny'"):
+    with pytest.raises(ParameterError, match="sample_rate=8000 must be that of preset 'tiny'"):
         encode(np.ones(8000), 8000, tiny)
 
 
@@ -183,7 +193,9 @@ class TestSaved:
             synth.render(note, timbre=str(path)), synth.render(note, timbre=FOUND.z)
         )
         # Morphed with a timbre, from either end.
-        np.testing.assert_allclose(synth.mix(str(path), "harp", 0.0), on_sphere(FOUND.z), atol=1e-4)
+        np.testing.assert_allclose(
+            synth.mix(str(path), "harp", 0.0), unit_latent(FOUND.z), atol=1e-4
+        )
         np.testing.assert_allclose(
             synth.mix("harp", FOUND.z, 0.3), synth.mix(str(path), "harp", 0.7)
         )
@@ -244,9 +256,9 @@ class TestSaved:
         full.mkdir()
         (full / "thesis.txt").write_text("years of work")
         for name, folder, sentence in (
-            ("new", other, "is no copy of preset 'tiny'"),
+            ("new", other, "isn't a copy of preset 'tiny'"),
             ("harp", tmp_path / "mine", "has a timbre 'harp' already"),
-            ("My Harp", tmp_path / "mine", "give a name of small letters"),
+            ("My Harp", tmp_path / "mine", "must be a name of 1 to 64 small letters"),
             ("new", full, "isn't empty and isn't a preset"),
         ):
             with pytest.raises(PresetError, match=sentence):
@@ -255,7 +267,7 @@ class TestSaved:
 
 
 @pytest.mark.slow
-def test_a_timbre_that_a_shipped_preset_lacks_is_come_near() -> None:
+def test_a_timbre_that_a_preset_lacks_is_approximated() -> None:
     """The harp among some plucked strings without it; then a timbre that is there, again."""
     whole = load_preset("plucked")
     assert isinstance(whole, GansynthPreset)

@@ -1,4 +1,4 @@
-"""The loop saves, reports and lets be heard in time, and is acted on by signals and by a kill."""
+"""The loop saves, reports and makes previews in time; signals and kills lose little."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Counter:
         return {"value": float(self.step)}
 
     def state(self) -> dict[str, Any]:
-        return {"step": self.step}
+        return {"kind": "samplernn", "step": self.step}
 
     def restore(self, state: dict[str, Any]) -> None:
         self.step = state["step"]
@@ -56,7 +56,7 @@ def steps(checkpoints: Checkpoints) -> list[int]:
     return [int(path.stem.partition("-")[2]) for path in checkpoints.paths()]
 
 
-def test_a_pace_is_kept_and_gives_way_to_what_takes_long() -> None:
+def test_a_pace_slows_down_for_long_tasks() -> None:
     now = 100.0
     pace = Pace(50.0, lambda: now)
     assert not pace.due()
@@ -86,7 +86,7 @@ def test_all_is_reported_and_the_best_is_saved_at_once(tmp_path: Path) -> None:
 def test_paces_of_nothing_save_and_preview_at_every_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "MOST", 1.0)
+    monkeypatch.setattr(loop, "LARGEST_SHARE", 1.0)
     checkpoints, heard = Checkpoints(tmp_path, ignore), []
     trainer = Counter()
     train(
@@ -139,15 +139,13 @@ def dies(state, file):
         os.kill(os.getpid(), signal.SIGKILL)
     save(state, file)
 torch.save = dies
-loop.MOST = 1.0
+loop.LARGEST_SHARE = 1.0
 folder = checkpoints.Checkpoints(pathlib.Path(sys.argv[1]), print)
 loop.train(test_trainer.make_trainer(), folder, print, save_every_s=0.0)
 """
 
 
-def test_killed_in_the_middle_and_gone_on_is_never_killed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_resuming_after_a_kill_is_exact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(HERE))
     tests = importlib.import_module("test_trainer")
     run = subprocess.run(

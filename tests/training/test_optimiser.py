@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from audiogen.models.samplernn import SampleRNN, SampleRNNConfig
-from audiogen.training.run.optimiser import Muon, MuonAndAdam, orthogonal
+from audiogen.training.samplernn.optimiser import Muon, MuonAndAdam, orthogonal
 
 RATE = 0.01
 
@@ -30,11 +30,11 @@ def moved(model: torch.nn.Module, scale: float) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1e3])
-def test_a_matrix_moves_alike_in_all_directions_and_the_rest_by_a_step(scale: float) -> None:
+def test_muon_moves_matrices_equally_in_all_directions_and_adam_the_rest(scale: float) -> None:
     torch.manual_seed(0)
     config = SampleRNNConfig((16, 4), 24, embedding_size=8, conditioning="note", n_classes=2)
     by = moved(SampleRNN(config), scale)
-    edge = "tiers.0.ih.0", "input", "features"  # what hears samples or is told of the note
+    edge = "tiers.0.ih.0", "input", "features"  # read samples or conditioning
     turned = [n for n in by if n.endswith(".weight") and not any(name in n for name in edge)]
     assert len(turned) == 9
     for name in turned:

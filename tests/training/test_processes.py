@@ -29,15 +29,15 @@ from audiogen.training.run.processes import Processes
 N_STEPS = 3  # the first and the third of a critic have the penalty
 
 
-def gansynth(processes: Processes, adversarial_share: float, untaught: bool = False) -> Any:
-    from audiogen.training.gansynth.trainer import Trainer
+def gansynth(processes: Processes, adversarial_share: float, unseen: bool = False) -> Any:
+    from audiogen.training.gansynth.trainer import BuiltInTrainer
     from tests.training.test_trainer import TINY, make_notes, without
 
     recipe = dataclasses.replace(
         TINY, adversarial_share=adversarial_share, adversarial_batch=4, held_out=0.2
     )
-    notes = without(1) if untaught else make_notes()
-    trainer = Trainer(notes, recipe, compiled=False, processes=processes)
+    notes = without(1) if unseen else make_notes()
+    trainer = BuiltInTrainer(notes, recipe, compiled=False, processes=processes)
     # Adam's first step has the sign of a gradient only, also of one that is nothing but rounding.
     trainer.optimiser = torch.optim.SGD(trainer.parameters(), 0.01)
     trainer.critic_optimiser = torch.optim.SGD(trainer.critic.parameters(), 0.01)
@@ -46,23 +46,23 @@ def gansynth(processes: Processes, adversarial_share: float, untaught: bool = Fa
 
 
 def samplernn(processes: Processes) -> Any:
-    from audiogen.training.samplernn.trainer import Trainer
+    from audiogen.training.samplernn.trainer import SampleRNNTrainer
     from tests.training.test_samplernn_trainer import TINY, excerpts
 
-    recipe = dataclasses.replace(TINY, batch=4, lost=0.5)
-    trainer = Trainer(excerpts(recipe), excerpts(recipe, 1), recipe, processes)
+    recipe = dataclasses.replace(TINY, batch=4, state_shuffle=0.5)
+    trainer = SampleRNNTrainer(excerpts(recipe), excerpts(recipe, 1), recipe, processes)
     trainer.optimiser = torch.optim.SGD(trainer.model.parameters(), 0.01)
     return trainer, [trainer.optimiser]
 
 
 def growing(processes: Processes) -> Any:
     """At full size, where all of both networks are at work."""
-    from audiogen.training.gansynth.progressive import GrowingTrainer
-    from tests.training.test_growing import TINY, write_notes
+    from audiogen.training.gansynth.progressive import ProgressiveTrainer
+    from tests.training.test_progressive import TINY, write_notes
 
     with tempfile.TemporaryDirectory() as folder:
         notes = write_notes(Path(folder) / "notes")
-        trainer = GrowingTrainer(notes, TINY, "cpu", processes)
+        trainer = ProgressiveTrainer(notes, TINY, "cpu", processes)
         waveforms = trainer.notes.waveforms(np.arange(len(trainer.notes.pitches)))
     trainer.notes.waveforms = lambda indices: waveforms[indices]  # type: ignore[method-assign]
     trainer.step = 9
@@ -75,7 +75,7 @@ def growing(processes: Processes) -> Any:
 TRAININGS = {
     "regression": lambda processes: gansynth(processes, 0.0),
     "critic": lambda processes: gansynth(processes, 1.0),
-    "held-out instrument": lambda processes: gansynth(processes, 0.0, untaught=True),
+    "held-out instrument": lambda processes: gansynth(processes, 0.0, unseen=True),
     "growing": growing,
     "samplernn": samplernn,
 }

@@ -1,4 +1,4 @@
-"""`audiogen train gansynth`: notes in, a preset that plays out; heard while it learns, gone on."""
+"""`audiogen train gansynth`: notes in, a preset that plays out; previews and resuming."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ from audiogen.data.notes.splits import (
 from audiogen.errors import FormatError
 from audiogen.models.gansynth import GeneratorConfig
 from audiogen.presets import load_preset
+from audiogen.training.gansynth import recipe as recipes
 from audiogen.training.gansynth import trainer as gansynth
 
 RATE = 16000
-SMALL = gansynth.Recipe(
+SMALL = recipes.BuiltInRecipe(
     batch=2,
     adversarial_batch=2,
     crop_frames=16,
     generator=GeneratorConfig("harmonic", 3, (8, 8, 6, 6, 4), (2, 4), note_off_frame=24),
     spectrogram=dataclasses.replace(
-        gansynth.PRESET_SPECTROGRAM, n_samples=1000, n_fft=128, hop_length=32, n_frames=32
+        recipes.PRESET_SPECTROGRAM, n_samples=1000, n_fft=128, hop_length=32, n_frames=32
     ),
 )
 
@@ -47,7 +48,7 @@ def run(*words: object) -> int:
 @pytest.fixture
 def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Eight notes that are over in a moment, and a recipe that is as short."""
-    monkeypatch.setattr(gansynth, "Recipe", lambda **changes: dataclasses.replace(SMALL, **changes))
+    monkeypatch.setattr(recipes, "default_recipe", lambda: SMALL)
     monkeypatch.setattr(gansynth.shutil, "which", lambda name: None)  # no torch.compile
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)  # the built-in recipe
     folder = tmp_path / "notes"
@@ -66,13 +67,13 @@ def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_notes_become_a_preset_and_are_heard_on_the_way(
+def test_notes_become_a_preset_with_previews_on_the_way(
     notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("audiogen.training.run.loop.MOST", 1.0)
+    monkeypatch.setattr("audiogen.training.run.loop.LARGEST_SHARE", 1.0)
     words = ("train", "gansynth", notes, "--steps", 4, "--adversarial-share", 0.5)
     assert run(*words, "-o", tmp_path / "heard", "--preview-minutes", 1e-9) == 0
-    assert "training goes on" not in capsys.readouterr().err
+    assert "training continues" not in capsys.readouterr().err
     folder = tmp_path / "heard.run"
     assert sorted(p.name for p in (folder / "previews").glob("*.flac")) == [
         "1.flac",
@@ -114,7 +115,7 @@ def test_instruments_are_held_out(
     assert f"latents alone were learned of {preset.data.held_out[0]}" in capsys.readouterr().out
     grown = ("--run", tmp_path / "grown", "--recipe", "gansynth-small", "--split-by", "note")
     assert run(*words, *grown) == 2
-    assert "--split-by can't be used with a recipe that grows" in capsys.readouterr().err
+    assert "--split-by not supported by recipe gansynth-small" in capsys.readouterr().err
 
 
 def test_of_many_instruments_some_are_held_out(notes: Path, tmp_path: Path) -> None:
@@ -136,7 +137,7 @@ def test_of_many_instruments_some_are_held_out(notes: Path, tmp_path: Path) -> N
         split_for_training(read, 0.5, 0, "instrument")
 
 
-def test_a_checkpoint_is_asked_for_and_gone_on_from(
+def test_a_run_is_resumed_only_when_asked(
     notes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ("train", "gansynth", notes, "-o", tmp_path / "out", "--steps", 2)
@@ -144,7 +145,7 @@ def test_a_checkpoint_is_asked_for_and_gone_on_from(
     assert "has no checkpoint" in capsys.readouterr().err
     assert run(*words, "--variety", 0.3, "--seed", 2) == 0
     assert run(*words) == 2
-    assert "--resume goes on from it" in capsys.readouterr().err
+    assert "--resume continues that run" in capsys.readouterr().err
     weights = (tmp_path / "out" / "weights.safetensors").read_bytes()
     assert run(*words, "--resume") == 0  # nothing is left to do: written again
     assert (tmp_path / "out" / "weights.safetensors").read_bytes() == weights
@@ -152,24 +153,24 @@ def test_a_checkpoint_is_asked_for_and_gone_on_from(
     assert "another recipe" in capsys.readouterr().err
 
 
-def test_a_training_begins_with_a_preset_and_goes_on_without_naming_it(
+def test_weights_are_initialised_from_a_preset(
     notes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ("train", "gansynth", notes, "--steps", 2, "--preview-minutes", 0)
     assert run(*words, "-o", tmp_path / "first") == 0
-    assert "no preset has the sizes of this training" in capsys.readouterr().err
-    assert run(*words, "-o", tmp_path / "second", "--from", tmp_path / "first") == 0
-    assert "begins with the preset first: mallet" in capsys.readouterr().err
+    assert "no preset has the sizes of this training: random weights" in capsys.readouterr().err
+    assert run(*words, "-o", tmp_path / "second", "--init-from", tmp_path / "first") == 0
+    assert "weights initialised from the preset first: mallet" in capsys.readouterr().err
     again = ("train", "gansynth", notes, "-o", tmp_path / "second", "--preview-minutes", 0)
     assert run(*again, "--resume") == 0
     preset = load_preset(tmp_path / "second")
-    assert preset.training.steps == 2 and preset.training.command.endswith("--from first")
-    assert preset.data.source == "notes; begun with the preset first"
+    assert preset.training.steps == 2 and preset.training.command.endswith("--init-from first")
+    assert preset.data.source == "notes; weights initialised from the preset first"
     assert (preset.licence, preset.data.licence) == ("unknown", "unknown")
     mine = (*words, "-o", tmp_path / "mine", "--from", tmp_path / "first")
     assert run(*mine, "--licence", "Apache-2.0 OR MIT") == 0
     preset = load_preset(tmp_path / "mine")
-    assert preset.licence == "(Apache-2.0 OR MIT) AND unknown"
+    assert preset.licence == "unknown"
     assert preset.data.licence == "Apache-2.0 OR MIT"
     assert run(*words, "-o", tmp_path / "other", "--table", tmp_path / "x.csv") == 2
     assert "--table is for a folder of samples" in capsys.readouterr().err

@@ -1,9 +1,10 @@
-"""`audiogen train samplernn`: a folder in, a preset that plays out; stopped and gone on."""
+"""`audiogen train samplernn`: a folder in, a preset that plays out; stopped and resumed."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,11 +26,12 @@ from audiogen.models.samplernn import SampleRNNConfig
 from audiogen.presets import load_preset
 from audiogen.representation.harmonic import pitch_to_hz
 from audiogen.representation.levels import dequantise
-from audiogen.training.gansynth.training_data import read_training_data
-from audiogen.training.run import precision
+from audiogen.training.run import device as devices
 from audiogen.training.run.checkpoints import Checkpoints
 from audiogen.training.run.log import Journal
 from audiogen.training.samplernn.excerpts import LONGEST_DELAY
+from audiogen.training.samplernn.recipe import SampleRNNRecipe
+from audiogen.training.samplernn.training_data import TrainingData, read_training_data
 
 RATE = 8000
 SMALL = (
@@ -81,12 +83,18 @@ def notes(tmp_path: Path) -> Path:
     return folder
 
 
+def read_data(folder: Path, model: SampleRNNConfig, **changes: float) -> TrainingData:
+    sizes = {"sample_rate": RATE, "chunk": 64, "excerpt_s": 1.0, "held_out": 0.2}
+    return read_training_data(folder, SampleRNNRecipe(model=model, **sizes | changes))
+
+
 def test_recordings_become_a_preset_that_sounds(recordings, tmp_path, capsys):
     out = tmp_path / "babble"
     card = ("--licence", "CC0-1.0", "--source", "sines", "--author", "me", "--temperature", 0.8)
     assert run("train", "samplernn", recordings, "-o", out, "--steps", 3, *SMALL, *card) == 0
     captured = capsys.readouterr()
-    assert "left out: broken.wav" in captured.err and "1 left out" in captured.err
+    assert "broken.wav" not in captured.err and "1 left out, listed in report" in captured.err
+    assert re.search(r"(good|fair|poor): \S+ bits per sample .* a bigram", captured.out)
     assert "--seconds 10" in captured.out
     preset = load_preset(out)
     assert (preset.kind, preset.licence, preset.sampling.temperature) == (
@@ -106,23 +114,23 @@ def test_recordings_become_a_preset_that_sounds(recordings, tmp_path, capsys):
     assert sound.shape == (800,) and (out / "preview.png").exists()
 
 
-def test_a_checkpoint_is_neither_taken_nor_lost_unasked(recordings, tmp_path, capsys):
+def test_a_run_is_resumed_only_when_asked(recordings, tmp_path, capsys):
     out = tmp_path / "babble"
     words = ("train", "samplernn", recordings, "-o", out, *SMALL)
     assert run(*words, "--steps", 2, "--resume") == 2
-    assert "has no checkpoint" in capsys.readouterr().err
+    assert "has no checkpoint to resume" in capsys.readouterr().err
     assert run(*words, "--steps", 2) == 0
     assert run(*words, "--steps", 2) == 2
-    assert "--resume goes on from it" in capsys.readouterr().err
+    assert "--resume continues that run" in capsys.readouterr().err
     assert run(*words, "--resume") == 0  # nothing is left to do: written again
-    assert "all 2 steps are made; to go further" in capsys.readouterr().err
+    assert "all 2 steps are taken; to train further" in capsys.readouterr().err
     assert run(*words, "--steps", 4, "--resume") == 2
-    assert "--steps 4: the training that is gone on from has 2" in capsys.readouterr().err
+    assert "--steps 4: the run to resume has 2" in capsys.readouterr().err
     assert run(*words) == 2
-    assert "either --minutes or --steps" in capsys.readouterr().err
+    assert "give --minutes or --steps" in capsys.readouterr().err
 
 
-def test_a_training_goes_on_at_another_rate_but_not_with_other_sounds(recordings, tmp_path, capsys):
+def test_resuming_may_change_the_rate_but_not_the_sounds(recordings, tmp_path, capsys):
     words = ("train", "samplernn", recordings, "-o", tmp_path / "babble", *SMALL)
     assert run(*words, "--steps", 2, "--learning-rate", 0.01) == 0
 
@@ -172,8 +180,8 @@ def test_a_refused_training_changes_nothing_of_the_one_that_runs(recordings, tmp
 KILLED = """
 import os, signal, sys
 from audiogen.training.samplernn import trainer as samplernn
-samplernn.LEAST_BETWEEN = 1
-Trainer = samplernn.Trainer
+samplernn.SAMPLES_BETWEEN = 1
+Trainer = samplernn.SampleRNNTrainer
 step = Trainer.train_step
 def dies(trainer):
     if trainer.step == 6:
@@ -187,7 +195,7 @@ main(sys.argv[1:])
 
 def test_a_killed_training_ends_with_the_same_preset(recordings, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
-        "audiogen.training.samplernn.trainer.LEAST_BETWEEN", 1
+        "audiogen.training.samplernn.trainer.SAMPLES_BETWEEN", 1
     )  # looks, as in KILLED
 
     def words(name: str) -> list[str]:
@@ -214,7 +222,7 @@ def test_a_killed_training_ends_with_the_same_preset(recordings, tmp_path, monke
 
 
 def test_previews_come_while_training_and_change_nothing(recordings, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("audiogen.training.run.loop.MOST", 1.0)
+    monkeypatch.setattr("audiogen.training.run.loop.LARGEST_SHARE", 1.0)
     words = ("train", "samplernn", recordings, "--steps", 4, *SMALL)
     assert run(*words, "-o", tmp_path / "heard", "--preview-minutes", 1e-9) == 0
     assert run(*words, "-o", tmp_path / "unheard", "--preview-minutes", 0) == 0
@@ -225,24 +233,24 @@ def test_previews_come_while_training_and_change_nothing(recordings, tmp_path, m
     assert soundfile.info(previews / "3.flac").duration == pytest.approx(2.5)
     assert not (tmp_path / "unheard.run" / "previews").exists()
     page = (tmp_path / "heard.run" / "report.html").read_text()
-    assert "1 left out" in page and "broken.wav" in page and "audiogen" in page
-    assert page.count("<audio") == 4 and "training goes on" not in capsys.readouterr().err
+    assert "1 left out" in page and "<li>broken.wav" in page and "audiogen" in page
+    assert page.count("<audio") == 4 and "training continues" not in capsys.readouterr().err
 
 
-def test_a_training_goes_on_in_the_precision_it_began_in(recordings, tmp_path, monkeypatch):
+def test_resuming_keeps_the_precision(recordings, tmp_path, monkeypatch):
     words = ("train", "samplernn", recordings, "-o", tmp_path / "out", *SMALL, "--steps", 2)
     for has, resume in ((True, ()), (False, ("--resume",))):
-        monkeypatch.setattr(precision, "has_bfloat16", lambda has=has: has)
+        monkeypatch.setattr(devices, "has_bfloat16", lambda device="cpu", has=has: has)
         assert run(*words, *resume) == 0
         newest = Checkpoints(tmp_path / "out.run", print).newest()
         assert newest["recipe"]["bfloat16"] is True
 
 
 @pytest.mark.parametrize("kind", ["classes", "notes"])
-def test_a_training_goes_on_without_its_options(recordings, notes, tmp_path, kind):
+def test_resuming_needs_no_options(recordings, notes, tmp_path, kind):
     out, of_notes = tmp_path / "out", kind == "notes"
     words = ("train", "samplernn", notes if of_notes else recordings, "-o", out)
-    own = ("--astray", 0.5) if of_notes else ("--classes", "--augmentation", 0.5)
+    own = ("--input-noise", 0.5) if of_notes else ("--classes", "--augmentation", 0.5)
     assert run(*words, *SMALL, *own, "--steps", 2, "--seed", 3, "--levels", 128) == 0
     weights = (out / "weights.safetensors").read_bytes()
     assert run(*words, "--resume") == 0
@@ -252,12 +260,12 @@ def test_a_training_goes_on_without_its_options(recordings, notes, tmp_path, kin
     assert run(*folder) == 0 and (out / "weights.safetensors").read_bytes() == weights
 
 
-def test_what_a_training_begins_with_is_known_before_sounds_are_read(recordings, tmp_path, capsys):
-    for family, begun_with in (("gansynth", "piano-sketch"), ("samplernn", "plucked")):
+def test_the_initial_preset_is_checked_before_sounds_are_read(recordings, tmp_path, capsys):
+    for family, initialised_from in (("gansynth", "piano-sketch"), ("samplernn", "plucked")):
         words = ("train", family, recordings, "-o", tmp_path / "out", "--steps", 1)
-        assert run(*words, "--from", begun_with) == 2
+        assert run(*words, "--from", initialised_from) == 2
         told = capsys.readouterr().err
-        assert f"name one of a {family}" in told and "left out" not in told
+        assert f"name one of kind {family}" in told and "left out" not in told
         assert run(*words, "--from", "unknown") == 2
         assert "preset 'unknown' not found" in capsys.readouterr().err
 
@@ -270,9 +278,9 @@ def test_minutes_become_steps_that_a_resumed_training_keeps(recordings, tmp_path
     assert steps > 1
     assert run(*words, "--resume") == 0
     assert load_preset(out).training.steps == steps
-    assert f"--minutes is for the beginning: this training has {steps}" in capsys.readouterr().err
+    assert f"--minutes is for a new run; this one has {steps}" in capsys.readouterr().err
     assert run(*words, "--steps", 3) == 2
-    assert "one of the two" in capsys.readouterr().err
+    assert "give one of the two" in capsys.readouterr().err
 
 
 def test_a_folder_says_where_it_is_from(recordings, tmp_path):
@@ -300,13 +308,15 @@ def test_subfolders_become_timbres(recordings, notes, tmp_path, capsys):
     assert not np.array_equal(
         texture.generate(0.1, timbre="high"), texture.generate(0.1, timbre="low")
     )
-    assert "left out: loose.wav: is in no subfolder" in capsys.readouterr().err
+    assert "1 left out" in capsys.readouterr().err
+    page = (tmp_path / "two.run" / "report.html").read_text()
+    assert "<li>loose.wav: is in no subfolder" in page
     assert verify_preset(out).n_sounds == 2
     preview, rate = soundfile.read(out / "preview.flac")
     assert len(preview) == 2 * 8 * rate  # each sounds
     words = ("--steps", 2, "--classes", *SMALL)
     assert run("train", "samplernn", notes, "-o", tmp_path / "x", *words) == 2
-    assert "classes are of recordings" in capsys.readouterr().err
+    assert "--classes is for recordings" in capsys.readouterr().err
 
 
 def test_notes_become_an_instrument(notes, tmp_path, capsys):
@@ -323,10 +333,12 @@ def test_notes_become_an_instrument(notes, tmp_path, capsys):
     capsys.readouterr()
     again = ("train", "gansynth", notes, "-o", out, "--resume")
     assert run(*again) == 2
-    assert "is a samplernn's; go on with `audiogen train samplernn`" in capsys.readouterr().err
+    assert (
+        "is of kind samplernn; resume it with `audiogen train samplernn`" in capsys.readouterr().err
+    )
 
 
-def test_many_notes_are_read_at_once_by_slower_tiers(recordings, notes, tmp_path):
+def test_notes_have_larger_batches_and_slower_tiers(recordings, notes, tmp_path):
     little = ("--dim", 8, "--embedding", 4, "--chunk", 64, "--sample-rate", RATE, "--steps", 1)
     usual = ((recordings, [2], 16, 0.0, 0.0), (notes, [16, 4], 64, 0.25, 0.05))
     for data, frame_sizes, batch, astray, lost in usual:
@@ -335,14 +347,13 @@ def test_many_notes_are_read_at_once_by_slower_tiers(recordings, notes, tmp_path
         assert load_preset(out).samplernn.frame_sizes == frame_sizes
         assert load_preset(out).sampling.top_p == (0.99 if data == notes else 1.0)
         state = Checkpoints(tmp_path / f"{out.name}.run", print).newest()
-        assert state["recipe"]["batch"] == batch and state["recipe"]["astray"] == astray
-        assert state["recipe"]["lost"] == lost
+        assert state["recipe"]["batch"] == batch and state["recipe"]["input_noise"] == astray
+        assert state["recipe"]["state_shuffle"] == lost
 
 
 def test_a_note_sounds_late_by_its_delay_and_phase_and_sound_go_together(notes):
     config = SampleRNNConfig(frame_sizes=(8, 2), dim=8, embedding_size=4)
-    options = {"sample_rate": RATE, "excerpt_s": 1.0, "chunk": 64, "held_out": 0.2, "seed": 0}
-    prepared = read_training_data(notes, config, **options)
+    prepared = read_data(notes, config)
     source, past = prepared.training, config.frame_sizes[0]
     on_time, features, heard, _ = source.chunk(2 * (LONGEST_DELAY + 1), 0, 512)
     late, told, *_ = source.chunk(2 * (LONGEST_DELAY + 1) + 30, 0, 512)
@@ -358,12 +369,11 @@ def test_a_note_sounds_late_by_its_delay_and_phase_and_sound_go_together(notes):
     assert [which % (LONGEST_DELAY + 1) for which in source.all()] == [0] * len(source.all())
 
 
-def test_what_is_heard_of_the_past_goes_astray_and_what_is_to_be_drawn_does_not(notes):
+def test_the_input_is_noisy_and_the_target_is_not(notes):
     config = SampleRNNConfig(
         frame_sizes=(8, 2), dim=8, embedding_size=4, q_levels=65536, quantisation="mu_law"
     )
-    options = {"sample_rate": RATE, "excerpt_s": 1.0, "chunk": 64, "held_out": 0.2, "seed": 0}
-    prepared = read_training_data(notes, config, **options, astray=0.25)
+    prepared = read_data(notes, config, input_noise=0.25)
     source, random = prepared.training, np.random.default_rng(0)
     n = source.n_samples // 64 * 64
     errors, silences = [], 0
@@ -371,9 +381,9 @@ def test_what_is_heard_of_the_past_goes_astray_and_what_is_to_be_drawn_does_not(
         which = source.draw(random)
         levels, features, heard, _ = source.chunk(which, 0, n)
         again = source.chunk(which, 0, n)
-        assert np.array_equal(heard, again.heard) and np.array_equal(features, again.features)
-        on_time = source.chunk(which % source._n_late, 0, n)
-        assert np.array_equal(on_time.levels, levels) and np.array_equal(on_time.heard, levels)
+        assert np.array_equal(heard, again.inputs) and np.array_equal(features, again.features)
+        on_time = source.chunk(which % source.n_delayed, 0, n)
+        assert np.array_equal(on_time.levels, levels) and np.array_equal(on_time.inputs, levels)
         sound, past = (dequantise(x, 65536, "mu_law") for x in (levels, heard))
         errors.append(np.sqrt(np.mean((past - sound) ** 2) / np.mean(sound**2)))
         quiet = np.abs(past[1000:]) < 1e-3 * np.abs(sound).max()
@@ -382,25 +392,24 @@ def test_what_is_heard_of_the_past_goes_astray_and_what_is_to_be_drawn_does_not(
     assert 3 <= silences <= 30
     held = prepared.held_out
     for which in held.all():
-        assert np.array_equal(held.chunk(which, 0, 64).heard, held.chunk(which, 0, 64).levels)
+        assert np.array_equal(held.chunk(which, 0, 64).inputs, held.chunk(which, 0, 64).levels)
 
 
-def test_pitch_and_velocity_are_told_a_little_wrong_and_the_same_throughout_a_note(notes):
+def test_pitch_and_velocity_have_an_error_that_is_constant_over_a_note(notes):
     config = SampleRNNConfig(frame_sizes=(2,), dim=8, embedding_size=4)
-    options = {"sample_rate": RATE, "excerpt_s": 1.0, "chunk": 64, "held_out": 0.2, "seed": 0}
-    prepared = read_training_data(notes, config, **options, astray=0.25)
+    prepared = read_data(notes, config, input_noise=0.25)
     source, random, wrong = prepared.training, np.random.default_rng(0), []
     for _ in range(300):
         which = source.draw(random)
         told, later = (source.chunk(which, start, 64).features for start in (0, 128))
-        right = source.chunk(which % source._n_late, 0, 64).features
+        right = source.chunk(which % source.n_delayed, 0, 64).features
         assert np.array_equal(told[:, 2:15], right[:, 2:15])  # time, three harmonics
         assert np.array_equal(told[:, :2], later[:, :2]) and np.ptp(told[:, :2], axis=0).max() == 0
         wrong.append((told - right)[0, :2] * (24.0, 0.5))
     assert 0.17 < np.std(wrong, axis=0)[0] < 0.23 and 0.042 < np.std(wrong, axis=0)[1] < 0.058
     assert np.abs(np.mean(wrong, axis=0)).max() < 0.05
     held = prepared.held_out
-    exact = read_training_data(notes, config, **options).held_out
+    exact = read_data(notes, config).held_out
     for which in held.all():
         assert np.array_equal(held.chunk(which, 0, 64).features, exact.chunk(which, 0, 64).features)
 
@@ -409,13 +418,13 @@ def test_pitch_and_velocity_are_told_a_little_wrong_and_the_same_throughout_a_no
     ("words", "message"),
     [
         (("--steps", 2, "--frame-sizes", "8,3"), "multiple"),
-        (("--steps", 2, "--frame-sizes", "eight"), "isn't a list of numbers"),
-        (("--steps", 2, "--rnn", "rnn"), "gru, lstm"),
+        (("--steps", 2, "--frame-sizes", "eight"), "'eight' must be integers such as 16,4"),
+        (("--steps", 2, "--rnn", "rnn"), "'gru', 'lstm'"),
         (("--steps", 2, "--levels", 1000), "65536"),
         (("--steps", 2, "--chunk", 31), "multiple of the longest frame"),
         (("--steps", 2, "--from", "nowhere"), "preset 'nowhere' not found"),
-        (("--steps", 2, "--seed", 2**63), "--seed"),
-        ((), "one of the two"),
+        (("--steps", 2, "--seed", 2**63), "seed=9.22337e+18 must be"),
+        ((), "give --minutes or --steps"),
     ],
 )
 def test_bad_options_are_named_before_anything_is_read(tmp_path, capsys, words, message):
@@ -443,7 +452,7 @@ def test_no_place_within_the_sounds(recordings, tmp_path, capsys, option):
     out = recordings / "mine" if option == "-o" else tmp_path / "mine"
     run_folder = () if option == "-o" else ("--run", recordings / "low" / "run")
     assert run("train", "samplernn", recordings, "-o", out, *run_folder, "--steps", 1, *SMALL) == 2
-    assert "whose sounds are learned from; name a folder outside" in capsys.readouterr().err
+    assert "whose sounds are trained on" in capsys.readouterr().err
     assert not (recordings / "mine").exists() and not (recordings / "low" / "run").exists()
 
 
@@ -451,10 +460,10 @@ def test_what_lies_beside_a_preset_is_not_lost(recordings, tmp_path, capsys):
     out = tmp_path / "mine"
     words = ("train", "samplernn", recordings, "-o", out, "--steps", 1, *SMALL)
     assert run(*words, "--run", out) == 2
-    assert "lies in the preset that comes of it" in capsys.readouterr().err
+    assert "must be outside of the new preset" in capsys.readouterr().err
     assert run(*words) == 0
     assert run(*words, "--run", tmp_path / "other") == 0
-    assert "is a preset already; the end of this training replaces it" in capsys.readouterr().err
+    assert "is a preset already; it will be replaced" in capsys.readouterr().err
     (out / "notes.txt").write_text("mine")
     assert run(*words, "--run", tmp_path / "third") == 2
     assert "holds notes.txt, which is no part of a preset" in capsys.readouterr().err
@@ -482,7 +491,7 @@ def test_a_preset_that_cannot_be_written_at_the_end_is_not_lost(recordings, tmp_
     assert load_preset(tmp_path / "other").training.steps == 1
 
 
-def test_what_was_said_at_the_beginning_holds_on_resume(recordings, tmp_path, monkeypatch):
+def test_statements_of_the_first_command_hold_on_resume(recordings, tmp_path, monkeypatch):
     monkeypatch.chdir(recordings)
     out = tmp_path / "babble"
     words = ("train", "samplernn", ".", "-o", out, *SMALL)
@@ -503,7 +512,7 @@ def test_a_preset_has_a_name(tmp_path, capsys):
     assert run("train", "samplernn", tmp_path / "empty", "-o", out, "--steps", 2) == 2
     assert "name='My Preset' must be a name of 1 to 64 small" in capsys.readouterr().err
     assert run("train", "-o", tmp_path / "x", tmp_path / "empty") == 2
-    assert "-o stands before the folder of sounds" in capsys.readouterr().err
+    assert "-o must follow the folder of sounds" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
 
 
@@ -513,7 +522,7 @@ def test_an_empty_folder_is_refused(tmp_path, capsys):
     assert "holds no sound file" in capsys.readouterr().err
 
 
-def test_augmentation_is_of_recordings(recordings, notes, tmp_path, capsys):
+def test_augmentation_is_for_recordings(recordings, notes, tmp_path, capsys):
     words = ("train", "samplernn", "-o", tmp_path / "x", "--steps", 2, *SMALL)
     assert run(*words, notes, "--augmentation", 0.5) == 2
     assert "augmentation=0.5 is for recordings" in capsys.readouterr().err
@@ -522,27 +531,26 @@ def test_augmentation_is_of_recordings(recordings, notes, tmp_path, capsys):
     assert state is not None and state["recipe"]["augmentation"] == 1.0
 
 
-def test_recordings_go_astray_as_told_and_on_resume(recordings, tmp_path, capsys):
+def test_input_noise_of_recordings_is_kept_on_resume(recordings, tmp_path, capsys):
     words = ("train", "samplernn", recordings, "-o", tmp_path / "x", *SMALL, "--steps", 2)
     assert run(*words, "--astray", 1) == 0
     state = Checkpoints(tmp_path / "x.run", print).newest()
-    assert state is not None and state["recipe"]["astray"] == 1.0
+    assert state is not None and state["recipe"]["input_noise"] == 1.0
     assert run(*words, "--resume", "--astray", 0.5) == 2
-    assert "another recipe (astray)" in capsys.readouterr().err
+    assert "another recipe (input_noise)" in capsys.readouterr().err
     assert run(*words, "--resume") == 0
     config = SampleRNNConfig(frame_sizes=(2,), dim=8, embedding_size=4, q_levels=65536)
-    options = {"sample_rate": RATE, "excerpt_s": 0.5, "chunk": 64, "held_out": 0.2, "seed": 0}
-    prepared = read_training_data(recordings, config, **options, astray=1.0)
+    prepared = read_data(recordings, config, excerpt_s=0.5, input_noise=1.0)
     random, training = np.random.default_rng(0), prepared.training
     n = training.n_samples
     chunks = [training.chunk(training.draw(random), 0, n) for _ in range(20)]
-    assert sum(not np.array_equal(chunk.heard, chunk.levels) for chunk in chunks) > 15
+    assert sum(not np.array_equal(chunk.inputs, chunk.levels) for chunk in chunks) > 15
     held = prepared.held_out
     for which in {held.draw(random) for _ in range(20)} | set(held.all()):
-        assert np.array_equal(held.chunk(which, 0, 64).heard, held.chunk(which, 0, 64).levels)
+        assert np.array_equal(held.chunk(which, 0, 64).inputs, held.chunk(which, 0, 64).levels)
 
 
-def test_onsets_count_as_told_and_are_of_recordings(recordings, notes, tmp_path, capsys):
+def test_onset_weight_is_for_recordings(recordings, notes, tmp_path, capsys):
     words = ("train", "samplernn", "-o", tmp_path / "x", *SMALL, "--steps", 2)
     assert run(*words, notes, "--onset-weight", 8) == 2
     assert "onset_weight=8 is for recordings" in capsys.readouterr().err
@@ -554,7 +562,7 @@ def test_onsets_count_as_told_and_are_of_recordings(recordings, notes, tmp_path,
     assert run(*words, recordings, "--resume", "--onset-weight", 8) == 0
 
 
-def test_a_preset_is_also_of_the_licences_that_it_began_with(recordings, tmp_path):
+def test_the_licence_includes_that_of_the_initial_weights(recordings, tmp_path):
     words = ("train", "samplernn", recordings, *SMALL, "--steps", 2, "--preview-minutes", 0)
     names = [tmp_path / name for name in ("first", "second", "third")]
     assert run(*words, "-o", names[0], "--licence", "CC-BY-SA-3.0") == 0
@@ -567,10 +575,10 @@ def test_a_preset_is_also_of_the_licences_that_it_began_with(recordings, tmp_pat
     both = "MIT AND CC-BY-SA-3.0"
     last = (f"CC0-1.0 AND {both}", "CC0-1.0")
     assert licences == [("CC-BY-SA-3.0",) * 2, (both, "MIT"), last]
-    assert load_preset(names[2]).training.command.endswith("--from second")
+    assert load_preset(names[2]).training.command.endswith("--init-from second")
 
 
-def test_a_training_begins_with_a_preset_of_the_same_sizes(recordings, tmp_path, capsys):
+def test_weights_are_initialised_from_a_preset_of_the_same_sizes(recordings, tmp_path, capsys):
     first, second = tmp_path / "first", tmp_path / "second"
     words = ("train", "samplernn", recordings, *SMALL)
     assert run(*words, "-o", first, "--steps", 3) == 0
@@ -579,10 +587,13 @@ def test_a_training_begins_with_a_preset_of_the_same_sizes(recordings, tmp_path,
     assert load_preset(second).measured["held_out_bits"] == pytest.approx(
         load_preset(first).measured["held_out_bits"], abs=1e-3
     )
-    assert load_preset(second).data.source == f"{recordings.name}; begun with the preset first"
+    assert (
+        load_preset(second).data.source
+        == f"{recordings.name}; weights initialised from the preset first"
+    )
     wider = (*words, "-o", tmp_path / "third", "--steps", 1, "--from", first, "--dim", 9)
     assert run(*wider) == 2
-    assert "has dim = 8; this training has 9" in capsys.readouterr().err
+    assert "has dim = 8, this training 9" in capsys.readouterr().err
     faster = (*words, "-o", tmp_path / "third", "--steps", 1, "--from", first)
     assert run(*faster, "--sample-rate", 16000) == 2
-    assert "has sample_rate = 8000; this training has 16000" in capsys.readouterr().err
+    assert "has sample_rate = 8000, this training 16000" in capsys.readouterr().err

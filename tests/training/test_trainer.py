@@ -1,4 +1,4 @@
-"""A trainer learns, stops and goes on as if it hadn't, and says what is wrong."""
+"""The built-in trainer learns, resumes exactly, and reports what is wrong."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from audiogen.data.notes.splits import Split
 from audiogen.errors import AudiogenError, ParameterError
 from audiogen.models.gansynth import GeneratorConfig
 from audiogen.representation.config import SpectrogramConfig
-from audiogen.training.gansynth.trainer import Notes, Recipe, Trainer
+from audiogen.training.gansynth.note_batches import Notes
+from audiogen.training.gansynth.recipe import BuiltInRecipe
+from audiogen.training.gansynth.trainer import BuiltInTrainer
 from audiogen.training.run.checkpoints import Checkpoints
 from audiogen.training.run.loop import train
 
-TINY = Recipe(
+TINY = BuiltInRecipe(
     steps=24,
     adversarial_share=0.25,
     batch=4,
@@ -63,8 +65,8 @@ def make_notes() -> Notes:
     )
 
 
-def make_trainer(recipe: Recipe = TINY) -> Trainer:
-    return Trainer(make_notes(), recipe, compiled=False)
+def make_trainer(recipe: BuiltInRecipe = TINY) -> BuiltInTrainer:
+    return BuiltInTrainer(make_notes(), recipe, compiled=False)
 
 
 def same(a: object, b: object) -> bool:
@@ -76,7 +78,7 @@ def same(a: object, b: object) -> bool:
     return torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
 
 
-def state_of(trainer: Trainer) -> dict:
+def state_of(trainer: BuiltInTrainer) -> dict:
     return {name: value for name, value in trainer.state().items() if name != "seconds"}
 
 
@@ -84,8 +86,8 @@ def ignore(*_: object) -> None:
     pass
 
 
-def go(trainer: Trainer, folder: Path, report: Callable[..., None] = ignore) -> None:
-    """Go on from what the folder holds, to the last step."""
+def go(trainer: BuiltInTrainer, folder: Path, report: Callable[..., None] = ignore) -> None:
+    """Train from the newest checkpoint of a folder, if any, to the last step."""
     checkpoints = Checkpoints(folder, ignore)
     state = checkpoints.newest()
     if state is not None:
@@ -114,9 +116,9 @@ def test_the_loss_falls_and_both_stages_run() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:At least one mel filterbank:UserWarning")
-def test_with_variety_it_hears_what_is_played() -> None:
+def test_variety_brings_resynthesised_audio_near() -> None:
     trainer = make_trainer(dataclasses.replace(TINY, steps=160, adversarial_share=0.0, variety=1.0))
-    far = [trainer.train_step()["heard"] for _ in range(160)]
+    far = [trainer.train_step()["resynthesis"] for _ in range(160)]
     assert np.mean(far[-20:]) < 0.75 * np.mean(far[:20])
 
 
@@ -156,22 +158,22 @@ def without(instrument: int) -> Notes:
     return notes
 
 
-def test_of_a_held_out_instrument_the_latent_alone_is_learned() -> None:
-    def trained(notes: Notes) -> Trainer:
-        trainer = Trainer(notes, TINY, compiled=False)
+def test_only_the_latent_of_a_held_out_instrument_is_learned() -> None:
+    def trained(notes: Notes) -> BuiltInTrainer:
+        trainer = BuiltInTrainer(notes, TINY, compiled=False)
         for _ in range(TINY.steps):
             trainer.train_step()
         return trainer
 
     notes = without(1)
-    begun = Trainer(notes, TINY, compiled=False).latents.detach()
+    begun = BuiltInTrainer(notes, TINY, compiled=False).latents.detach()
     learned = trained(notes)
     otherwise = without(1)
     otherwise.waveforms[notes.instruments == 1] *= np.linspace(1.0, 0.0, 1000) ** 2
     otherwise = trained(otherwise)
     assert sorted(learned.held_out) == [5, 7, 9, 11]
     assert learned.training.tolist() == [0, 2, 4, 6, 8, 10]
-    assert learned.untaught.tolist() == [1, 3, 5, 7, 9, 11]
+    assert learned.unseen_notes.tolist() == [1, 3, 5, 7, 9, 11]
     for part in ("generator", "critic"):
         assert same(getattr(learned, part).state_dict(), getattr(otherwise, part).state_dict())
     full, odd = learned.latents.detach()
@@ -180,11 +182,11 @@ def test_of_a_held_out_instrument_the_latent_alone_is_learned() -> None:
 
 
 def test_a_held_out_instrument_comes_near_by_its_latent() -> None:
-    """It sounds like one that is taught, and begins somewhere else."""
+    """It sounds like a trained one, and its latent begins elsewhere."""
     notes = without(1)
     odd = notes.instruments == 1
     notes.waveforms[odd] = notes.waveforms[~odd]
-    trainer = Trainer(notes, dataclasses.replace(TINY, steps=240), compiled=False)
+    trainer = BuiltInTrainer(notes, dataclasses.replace(TINY, steps=240), compiled=False)
     begun = trainer.evaluate()["loud"]
     for _ in range(240):
         trainer.train_step()
@@ -196,11 +198,9 @@ def test_a_held_out_instrument_comes_near_by_its_latent() -> None:
 @pytest.mark.parametrize(
     "make_notes", [make_notes, lambda: without(0)], ids=["notes", "instrument"]
 )
-def test_stopped_and_gone_on_is_never_stopped(
-    tmp_path: Path, stop: int, make_notes: Callable[[], Notes]
-) -> None:
-    def make_trainer() -> Trainer:
-        return Trainer(make_notes(), TINY, compiled=False)
+def test_resuming_is_exact(tmp_path: Path, stop: int, make_notes: Callable[[], Notes]) -> None:
+    def make_trainer() -> BuiltInTrainer:
+        return BuiltInTrainer(make_notes(), TINY, compiled=False)
 
     whole = make_trainer()
     go(whole, tmp_path / "whole")
@@ -239,16 +239,16 @@ def test_another_recipe_is_refused(tmp_path: Path) -> None:
         dataclasses.replace(TINY, seed=1),
         dataclasses.replace(TINY, generator=dataclasses.replace(TINY.generator, latent_size=4)),
     ):
-        with pytest.raises(ParameterError, match=r"with another recipe \((seed|generator)\)"):
+        with pytest.raises(ParameterError, match=r"with another recipe \((seed|latent_size)\)"):
             go(make_trainer(recipe), tmp_path / "checkpoint")
     other = make_notes()
     other.names = ["full", "even"]
     with pytest.raises(ParameterError, match="other instruments"):
-        go(Trainer(other, TINY, compiled=False), tmp_path / "checkpoint")
+        go(BuiltInTrainer(other, TINY, compiled=False), tmp_path / "checkpoint")
     louder = make_notes()
     louder.waveforms *= np.float32(0.9)
     with pytest.raises(ParameterError, match="other sounds"):
-        go(Trainer(louder, TINY, compiled=False), tmp_path / "checkpoint")
+        go(BuiltInTrainer(louder, TINY, compiled=False), tmp_path / "checkpoint")
 
 
 @pytest.mark.parametrize("step", [3, FIRST])
@@ -258,7 +258,7 @@ def test_a_loss_that_is_not_a_number_stops(tmp_path: Path, step: int) -> None:
     for _ in range(step):
         trainer.train_step()
     trainer.notes.waveforms[:] = np.nan
-    with pytest.raises(AudiogenError, match=f"the loss became nan at step {step}; lower"):
+    with pytest.raises(AudiogenError, match=f"step {step}: the loss is nan"):
         go(trainer, tmp_path / "unborn")
     saved = Checkpoints(tmp_path / "unborn", ignore).newest()
     assert saved["step"] == step
@@ -267,7 +267,7 @@ def test_a_loss_that_is_not_a_number_stops(tmp_path: Path, step: int) -> None:
 
 
 @pytest.mark.parametrize("crop_frames", [16, 32, 48, 64])
-def test_the_critic_hears_all_of_a_crop(crop_frames: int) -> None:
+def test_the_critic_receives_all_of_a_crop(crop_frames: int) -> None:
     """Every frame and bin of it moves the score."""
     recipe = dataclasses.replace(
         TINY,
@@ -278,22 +278,22 @@ def test_the_critic_hears_all_of_a_crop(crop_frames: int) -> None:
         spectrogram=dataclasses.replace(TINY.spectrogram, n_frames=64),
     )
     trainer = make_trainer(recipe)
-    batch = trainer._batch(np.array([5, 5]))  # alike, or their deviation would hear everything
+    batch = trainer.batch(np.array([5, 5]))  # alike, or their deviation would depend on everything
     image = batch.image.clone().requires_grad_()
     trainer._score(image, batch).sum().backward()
-    heard = image.grad[:, 0].abs().amax(dim=0)
-    assert image.shape[2] == crop_frames and (heard > 0.0).all()
+    moved = image.grad[:, 0].abs().amax(dim=0)
+    assert image.shape[2] == crop_frames and (moved > 0.0).all()
 
 
 def test_crops_cover_the_note() -> None:
     trainer = make_trainer()
-    crops = [trainer._crop(trainer.draw) for _ in range(600)]
+    crops = [trainer._crop(trainer.random) for _ in range(600)]
     starts = np.array([start for start, _ in crops])
     assert all(stop - start == 16 for start, stop in crops)
     assert set(starts) == set(range(17))
-    assert 0.3 < np.mean(starts == 0) < 0.5  # a third and more hear the attack
+    assert 0.3 < np.mean(starts == 0) < 0.5  # a third and more have the attack
     whole = make_trainer(dataclasses.replace(TINY, crop_frames=32))
-    assert {whole._crop(whole.draw) for _ in range(60)} == {(0, 32)}
+    assert {whole._crop(whole.random) for _ in range(60)} == {(0, 32)}
 
 
 def test_the_average_follows_the_weights() -> None:
@@ -307,16 +307,16 @@ def test_the_average_follows_the_weights() -> None:
     assert not mean.requires_grad
 
 
-def test_held_out_notes_are_looked_at_in_both_stages() -> None:
+def test_held_out_notes_are_evaluated_in_both_phases() -> None:
     trainer = make_trainer(dataclasses.replace(TINY, steps=200, adversarial_share=0.2))
-    looked = []
+    evaluated = []
     for trainer.step in range(1, 201):
-        if trainer._looks():
-            looked.append(trainer.step)
-    assert looked == [*range(8, 161, 8), *range(162, 201, 2)]
+        if trainer._evaluates():
+            evaluated.append(trainer.step)
+    assert evaluated == [*range(8, 161, 8), *range(162, 201, 2)]
 
 
-def test_a_look_measures_held_out_notes_and_keeps_what_was_best() -> None:
+def test_an_evaluation_measures_held_out_notes_and_keeps_the_best() -> None:
     trainer = make_trainer()
     seen = [trainer.train_step() for _ in range(24)]
     measured = {
@@ -328,15 +328,15 @@ def test_a_look_measures_held_out_notes_and_keeps_what_was_best() -> None:
     }
     assert set(seen[3]) == {"magnitude", "loud", "frequency", "variety"} | measured
     assert set(seen[-1]) == set(seen[3]) | {"wasserstein", "fooled", "overfit"}
-    heard = [each["held_out_energy_db"] for each in seen]
-    assert trainer.best == {"energy_db": min(heard), "step": 1 + int(np.argmin(heard))}
-    torch.manual_seed(TINY.seed)  # of the generator's grain
+    energies = [each["held_out_energy_db"] for each in seen]
+    assert trainer.best == {"energy_db": min(energies), "step": 1 + int(np.argmin(energies))}
+    torch.manual_seed(TINY.seed)  # of the generator's noise
     for name, value in trainer.evaluate(4).items():
         assert seen[-1][f"held_out_{name}"] == pytest.approx(value)
 
 
 @pytest.mark.parametrize(("held_out_score", "warned"), [(1.0, True), (2.0, False)])
-def test_a_critic_that_knows_its_notes_by_heart_is_named(
+def test_a_critic_that_overfits_is_reported(
     monkeypatch: pytest.MonkeyPatch, held_out_score: float, warned: bool
 ) -> None:
     trainer = make_trainer(dataclasses.replace(TINY, held_out=0.4))
@@ -353,42 +353,42 @@ def test_a_critic_that_knows_its_notes_by_heart_is_named(
     trainer.step = FIRST
     for n in range(1, 5):
         assert trainer.warning == ""
-        seen = trainer._look(adversarial=True)
+        seen = trainer._evaluate(True)
         assert seen["overfit"] == pytest.approx((3.0 - held_out_score) / 3.0)
-        assert len(trainer._looks_of_critic) == n
-    assert ("by heart" in trainer.warning and "67%" in trainer.warning) == warned
-    # It is known again where a training goes on, and goes when the critic does better.
+        assert len(trainer.critic_overfit.scores) == n
+    assert ("overfits" in trainer.warning and "67%" in trainer.warning) == warned
+    # A resumed training has the warning; it goes when the critic does better.
     again = make_trainer(dataclasses.replace(TINY, held_out=0.4))
     again.restore(trainer.state())
     assert again.warning == trainer.warning
     monkeypatch.setattr(trainer, "_score", lambda image, batch: torch.zeros(2))
     for _ in range(4):
-        assert trainer._look(adversarial=True)["overfit"] < 1.0
+        assert trainer._evaluate(True)["overfit"] < 1.0
     assert trainer.warning == ""
 
 
-def test_a_look_at_the_critic_changes_nothing() -> None:
+def test_an_evaluation_of_the_critic_changes_nothing() -> None:
     ends = []
-    for looks in (False, True):
+    for evaluates in (False, True):
         trainer = make_trainer()
         trainer.step = FIRST
-        if looks:
-            trainer._look(adversarial=True)
-            trainer.best, trainer._looks_of_critic = {"energy_db": np.inf, "step": 0}, []
+        if evaluates:
+            trainer._evaluate(True)
+            trainer.best, trainer.critic_overfit.scores = {"energy_db": np.inf, "step": 0}, []
         trainer.train_step()
         ends.append(state_of(trainer))
     assert same(*ends)
 
 
-def test_a_checkpoint_is_as_large_as_was_said(tmp_path: Path) -> None:
+def test_the_size_of_a_checkpoint_is_estimated(tmp_path: Path) -> None:
     trainer = make_trainer()
-    said = trainer.checkpoint_bytes()
+    estimate = trainer.checkpoint_bytes()
     for _ in range(24):
         trainer.train_step()
     checkpoints = Checkpoints(tmp_path, ignore)
     checkpoints.save(trainer)
-    beside = 100_000  # names and the state of chance; tiny networks are not much larger
-    assert said < checkpoints.paths()[0].stat().st_size < 1.1 * said + beside
+    rest = 100_000  # names and random states; tiny networks are not much larger
+    assert estimate < checkpoints.paths()[0].stat().st_size < 1.1 * estimate + rest
 
 
 def test_bad_recipes_are_named() -> None:
@@ -397,8 +397,8 @@ def test_bad_recipes_are_named() -> None:
             dataclasses.replace(TINY, crop_frames=crop_frames)
 
 
-def test_ctrl_c_is_acted_on_between_steps(tmp_path: Path) -> None:
-    """What is saved is a whole step, and going on from it equals never having stopped."""
+def test_ctrl_c_takes_effect_between_steps(tmp_path: Path) -> None:
+    """A whole step is saved, equal to that of an uninterrupted training."""
     trainer = make_trainer()
     original = trainer.train_step
 
@@ -421,7 +421,7 @@ def test_ctrl_c_is_acted_on_between_steps(tmp_path: Path) -> None:
 def test_a_gradient_that_is_not_a_number_leaves_the_weights(tmp_path: Path) -> None:
     trainer = make_trainer()
     trainer.generator.to_rgb[-1].weight.register_hook(lambda gradient: gradient * float("nan"))
-    with pytest.raises(AudiogenError, match="a gradient became infinite or NaN at step 0"):
+    with pytest.raises(AudiogenError, match=r"step 0: the loss is .* gradient nan"):
         go(trainer, tmp_path / "kept")
     saved = Checkpoints(tmp_path / "kept", ignore).newest()
     assert all(torch.isfinite(value).all() for value in saved["generator"].values())
@@ -433,4 +433,4 @@ def test_one_note_is_too_few() -> None:
         notes, **{name: getattr(notes, name)[:1] for name in ("waveforms", "pitches", "velocities")}
     )
     with pytest.raises(ParameterError, match="has 1 notes; training needs 2"):
-        Trainer(one, TINY, compiled=False)
+        BuiltInTrainer(one, TINY, compiled=False)

@@ -1,4 +1,4 @@
-"""Recipes of progressive growing: files of constants, each field checked when read."""
+"""Recipes of progressive growing: TOML files of constants, each field checked when read."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from audiogen.core.names import suggest
 from audiogen.errors import FormatError, ParameterError
 from audiogen.models.gansynth import GeneratorConfig
 from audiogen.representation.config import SpectrogramConfig
+from audiogen.training.run.recipe import Recipe
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -28,43 +29,48 @@ _Weight = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 _Decay = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
-@dataclass(frozen=True)
-class GrowingRecipe:
-    """How to grow a generator; every number that a result depends on, beside the data.
+@dataclass(frozen=True, kw_only=True)
+class ProgressiveRecipe(Recipe):
+    """How to grow a generator: every number that a result depends on, besides the data.
 
     Parameters
     ----------
     objective : str
         ``wasserstein-gp`` (Gulrajani et al., NIPS 2017).
     batch : int
+        Notes of a step of either network.
     learning_rate : float
+        Learning rate of Adam.
     betas : (float, float)
-        Of Adam, both networks.
+        Decays of Adam's moments, for both networks.
     critic_steps : int
-        For each of the generator's.
+        Critic steps for each step of the generator.
     penalty_weight : float
-        Of the gradient penalty, which is taken in units of the spectrogram, not the generator's.
+        Weight of the gradient penalty, which is in units of the spectrogram, not the generator's.
     drift : float
-        See `losses.critic_loss`.
+        Weight of the drift term (`losses.critic_loss`).
     real_pitch_weight, fake_pitch_weight : float
-        Of the cross-entropy of pitches: real notes' for the critic, generated ones' for the
-        generator.
+        Weight of the cross-entropy of pitches: of real notes in the critic's loss, of generated
+        ones in the generator's.
     average : float
-        Decay of the averaged generator, a step.
+        Decay of the averaged generator per step.
     stable_images, fade_images : int
         Notes at each resolution, and from each to the next.
     images : int
         Notes in all.
     held_out : float
-        Share of the instruments, or notes.
+        Share of the instruments, or notes, that is held out.
     generator : GeneratorConfig
-        ``one_hot``; the critic has the same widths.
+        Sizes of the generator, with ``one_hot`` conditioning; the critic has the same widths.
     spectrogram : SpectrogramConfig
+        The representation.
     seed, steps : int
-        Of the command, not of a file. With ``steps`` the whole schedule is shortened, or
-        lengthened, in proportion; 0 for ``images / batch``.
+        Given on the command line, not in a file. With ``steps`` the whole schedule is shortened or
+        lengthened in proportion; 0 for ``images / batch``.
     """
 
+    kind: ClassVar[str] = "gansynth-progressive"
+    default_device: ClassVar[str] = "auto"
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid", strict=True)
 
     objective: Literal["wasserstein-gp"]
@@ -83,45 +89,46 @@ class GrowingRecipe:
     held_out: Annotated[float, Field(gt=0.0, lt=1.0)]
     generator: GeneratorConfig
     spectrogram: SpectrogramConfig
-    seed: int = 0
     steps: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.generator.conditioning != "one_hot":
             raise ParameterError(
-                f"generator.conditioning={self.generator.conditioning!r} can't be grown; use"
-                " 'one_hot'"
+                f"generator.conditioning={self.generator.conditioning!r} is not supported by"
+                " progressive growing; use 'one_hot'"
             )
-        grown = self.starts_at(self.n_stages - 1)
-        if self.images <= grown:
+        growing = self.starts_at(self.n_stages - 1)
+        if self.images <= growing:
             raise ParameterError(
-                f"images={self.images} are over before the last resolution begins; give more than"
-                f" {grown}, or fewer stable_images and fade_images"
+                f"images={self.images} must be more than {growing}, where the last resolution"
+                " begins; give more, or fewer stable_images and fade_images"
             )
 
     @property
     def n_steps(self) -> int:
+        """Number of steps of the whole schedule."""
         return self.steps or -(-self.images // self.batch)
 
     @property
     def n_stages(self) -> int:
-        """Stable at each resolution, a fade between each two."""
+        """Number of stages: one stable at each resolution, and a fade between each two."""
         return 2 * len(self.generator.channels) - 1
 
     def starts_at(self, stage: int) -> int:
-        """Images before a stage: even ones are stable, odd ones a fade."""
+        """Images before a stage; even stages are stable, odd ones a fade."""
         return stage // 2 * (self.stable_images + self.fade_images) + stage % 2 * self.stable_images
 
     def images_at(self, step: int) -> float:
-        """Images of the schedule that a step is at."""
+        """Position of a step in the schedule, in images."""
         return step * self.images / self.n_steps
 
     def stage_at(self, images: float) -> int:
-        """The stage, 0 to ``n_stages - 1``."""
+        """Stage at a position of the schedule, 0 to ``n_stages - 1``."""
         return max(s for s in range(self.n_stages) if self.starts_at(s) <= images)
 
     def growth_at(self, images: float) -> float:
-        """How far the networks have grown, as ``stage`` of `models.gansynth.Generator.forward`.
+        """Growth of the networks, as ``stage`` of `models.gansynth.Generator.forward`.
 
         Examples
         --------
@@ -134,80 +141,86 @@ class GrowingRecipe:
         return 1.0 + stage // 2 + faded
 
 
-_OF_THE_COMMAND = ("seed", "steps")
-_UNKNOWN = "unexpected_keyword_argument"  # pydantic's word
+_COMMAND_LINE = ("seed", "steps")
+_UNKNOWN = "unexpected_keyword_argument"  # type of pydantic's error
 
 
 def shipped() -> dict[str, Path]:
-    """The recipes that come along, by name."""
+    """Files of the recipes that come with the package, by name."""
     return {path.stem: path for path in sorted(Path(__file__).parent.glob(f"*{SUFFIX}"))}
 
 
-def read_recipe(name_or_path: str) -> GrowingRecipe:
+def read_recipe(name_or_path: str) -> ProgressiveRecipe:
     """Read a recipe.
 
     Parameters
     ----------
     name_or_path : str
-        One that comes along, or a file that ends in ``.toml``.
+        A recipe of the package, or a file that ends in ``.toml``.
 
     Returns
     -------
-    GrowingRecipe
+    ProgressiveRecipe
 
     Raises
     ------
     ParameterError
-        If there is none of that name.
+        If there is no recipe of that name.
     FormatError
-        If the file can't be read or a field is wrong; it is named.
+        If the file can't be read or a field is wrong.
     """
     path = Path(name_or_path) if name_or_path.endswith(SUFFIX) else shipped().get(name_or_path)
     if path is None:
         raise ParameterError(
-            f"recipe {name_or_path!r} isn't known, nor a file that ends in {SUFFIX}"
-            + suggest(name_or_path, list(shipped()))
+            f"recipe={name_or_path!r} not found; give built-in, {', '.join(shipped())} or a file"
+            f" that ends in {SUFFIX}" + suggest(name_or_path, list(shipped()))
         )
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise FormatError(f"{path}: can't be read as TOML ({reason})") from error
-    for name in _OF_THE_COMMAND:
+    for name in _COMMAND_LINE:
         if name in table:
-            raise FormatError(f"{path}: {name} isn't a field of a recipe; give --{name}")
+            raise FormatError(f"{path}: {name} isn't a field of a recipe file; give --{name}")
     try:
-        # By way of JSON, whose lists are strict enough for tuples.
-        return TypeAdapter(GrowingRecipe).validate_json(json.dumps(table, default=str))
+        # As JSON, since pydantic's strict mode takes a list for a tuple there only.
+        return TypeAdapter(ProgressiveRecipe).validate_json(json.dumps(table, default=str))
     except ValidationError as error:
         found = error.errors(include_url=False)
-        found.sort(key=lambda each: each["type"] != _UNKNOWN)  # it may be what seems to be missing
+        found.sort(
+            key=lambda each: each["type"] != _UNKNOWN
+        )  # a misspelt field is also reported as missing
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        raise FormatError(f"{path}: {_sentence(found[0])}{more}") from error
+        raise FormatError(f"{path}: {_message(found[0])}{more}") from error
 
 
-def growing_recipe(fields: dict[str, Any]) -> GrowingRecipe:
-    """The inverse of `dataclasses.asdict`."""
+def progressive_recipe(fields: dict[str, Any]) -> ProgressiveRecipe:
+    """Inverse of `dataclasses.asdict`."""
     generator = GeneratorConfig(**fields["generator"])
     spectrogram = SpectrogramConfig(**fields["spectrogram"])
-    return GrowingRecipe(**fields | {"generator": generator, "spectrogram": spectrogram})
+    return ProgressiveRecipe(**fields | {"generator": generator, "spectrogram": spectrogram})
 
 
-def _sentence(found: Any) -> str:
-    """One of pydantic's findings as field, what came, what was wanted."""
+def _message(found: Any) -> str:
+    """Error message of one of pydantic's errors: field, value, what is allowed."""
     field = ".".join(map(str, found["loc"]))
     if found["type"] == "value_error":
         return f"{field}: {found['ctx']['error']}" if field else str(found["ctx"]["error"])
     if found["type"] == "missing":
         return f"{field} is missing; {PUBLISHED}{SUFFIX} has it"
     if found["type"] == _UNKNOWN:
-        return f"{field} isn't a field of a recipe" + suggest(found["loc"][-1], _beside(field))
+        return f"{field} isn't a field of a recipe" + suggest(found["loc"][-1], _field_names(field))
     message = found["msg"][0].lower() + found["msg"][1:]
-    return f"{field} = {found['input']!r} isn't right; {message}"
+    return f"{field}={found['input']!r} is wrong: {message}"
 
 
-def _beside(field: str) -> list[str]:
-    """Names of the fields of the table that a field is in."""
+def _field_names(field: str) -> list[str]:
+    """Names of the fields of the table that a field belongs to."""
     tables = {"generator": GeneratorConfig, "spectrogram": SpectrogramConfig}
-    table = tables.get(field.partition(".")[0], GrowingRecipe) if "." in field else GrowingRecipe
-    return [each.name for each in fields(table) if each.name not in _OF_THE_COMMAND]
+    table = (
+        tables.get(field.partition(".")[0], ProgressiveRecipe)
+        if "." in field
+        else ProgressiveRecipe
+    )
+    return [each.name for each in fields(table) if each.name not in _COMMAND_LINE]

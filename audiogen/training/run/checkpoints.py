@@ -1,4 +1,4 @@
-"""The checkpoints of a training: the last three and the best, each whole or not there."""
+"""The checkpoints of a run: the last three and the best, each written whole or not at all."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ import audiogen
 from audiogen.errors import AudiogenError, FormatError
 
 N_LAST = 3
-# Previews, curves and the preset that comes of it.
-BESIDE_BYTES = 1 << 28
+VERSION = "audiogen_version"  # key of the version that wrote a checkpoint; "kind" is beside it
+OTHER_BYTES = 1 << 28  # room for previews, curves and the preset
 _NAME = re.compile(r"checkpoint-(\d+)\.pt")
 
 
 class Saved(Protocol):
-    """What can be saved and gone on from."""
+    """A trainer, as far as `Checkpoints` uses it."""
 
     step: int
-    best: dict[str, Any]  # of held-out sound: "step", when it was heard
+    best: dict[str, Any]  # "step" of the best evaluation
 
     def state(self) -> dict[str, Any]: ...
 
@@ -39,24 +39,25 @@ class Checkpoints:
     Parameters
     ----------
     folder : Path
-        Made where it isn't there, once a training claims it or wants to save.
+        The folder; it is made when a training claims it or saves.
     say : callable
-        Gets a sentence about a file that can't be used.
+        Receives a message about a file that can't be used.
     """
 
     def __init__(self, folder: Path, say: Callable[[str], None]):
         self.folder, self._say = folder, say
 
     def require_place(self) -> None:
-        """Find out whether the folder is there or can be made; all is left as it was.
+        """Check that the folder exists or can be made, and leave everything as it was.
 
         Raises
         ------
         AudiogenError
+            If it can't be made.
         """
         missing = [path for path in self._upwards() if not os.path.exists(path)]
         self._make()
-        with suppress(OSError):  # another training may begin beside it
+        with suppress(OSError):  # another training may use a parent meanwhile
             for path in missing:
                 path.rmdir()
 
@@ -65,7 +66,7 @@ class Checkpoints:
 
     def _make(self) -> None:
         try:
-            with suppress(FileNotFoundError):  # as `require_place` of another took a parent away
+            with suppress(FileNotFoundError):  # another `require_place` removed a parent
                 self.folder.mkdir(parents=True, exist_ok=True)
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -75,12 +76,12 @@ class Checkpoints:
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
-        """Keep other trainings out of the folder meanwhile; the system knows when a process dies.
+        """Lock the folder against other trainings; the lock ends with the process.
 
         Raises
         ------
         AudiogenError
-            If another one has it, or it can't be made.
+            If another training has it, or it can't be made.
         """
         self._make()
         if os.name != "posix":
@@ -90,87 +91,97 @@ class Checkpoints:
         try:
             if not _lock(folder):
                 raise AudiogenError(
-                    f"{self.folder}: another training writes there; wait for its end, stop it, or"
-                    " give another folder"
+                    f"{self.folder}: another training writes there; wait for it, stop it, or give"
+                    " another folder with --run"
                 )
             yield
         finally:
             os.close(folder)
 
     def paths(self) -> list[Path]:
-        """Oldest first."""
+        """Paths of the checkpoints, oldest first."""
         if not self.folder.is_dir():
             return []
         found = [(int(m[1]), path) for path in self.folder.iterdir() if (m := _match(path))]
         return [path for _, path in sorted(found)]
 
     def newest(self) -> dict[str, Any] | None:
-        """The state of the newest checkpoint that can be read; None where there is none.
+        """Read the newest checkpoint that can be read.
+
+        Returns
+        -------
+        dict or None
+            The state; None if there is no checkpoint.
 
         Raises
         ------
         FormatError
-            If none of those that are there can be read, or it is another version's.
+            If none of the checkpoints can be read, or another version wrote it.
         """
         paths = self.paths()
         for path in reversed(paths):
             try:
                 state = _read(path)
             except FormatError as error:
-                self._say(f"{error}; the one before it is taken")
+                self._say(f"{error}; the checkpoint before it is used")
                 continue
-            return _of_this_version(state, path)
+            return _checked(state, path)
         if paths:
             raise FormatError(
-                f"{self.folder}: none of its {len(paths)} checkpoints can be read; start anew in"
-                " another folder"
+                f"{self.folder}: none of its {len(paths)} checkpoints can be read; start a new run"
+                " in another folder"
             )
         return None
 
     def at(self, step: int) -> dict[str, Any]:
-        """The state of the checkpoint of a step.
+        """Read the checkpoint of a step.
+
+        Returns
+        -------
+        dict
+            The state.
 
         Raises
         ------
         FormatError
-            If there is none, it can't be read, or it is another version's.
+            If there is none, it can't be read, or another version wrote it.
         """
         path = self.folder / f"checkpoint-{step}.pt"
         if not path.is_file():
             there = ", ".join(str(_step(path)) for path in self.paths())
-            raise FormatError(f"{path}: isn't there; there are steps {there or 'none'}")
-        return _of_this_version(_read(path), path)
+            raise FormatError(f"{path}: not found; the run has steps {there or 'none'}")
+        return _checked(_read(path), path)
 
     def save(self, trainer: Saved) -> None:
-        """Write a checkpoint beside its place, move it there, and let go of the oldest.
+        """Write a checkpoint to a temporary file, rename it, and remove the oldest ones.
 
-        The best is kept beside the last three: what was saved at the step of `Saved.best`.
+        Keeps the last three, and the one of the step of `Saved.best`.
 
         Raises
         ------
         AudiogenError
-            If it can't be written; those that are there stay.
+            If it can't be written; the earlier ones stay.
         """
         self._make()
         draft = self.folder / "checkpoint.tmp"
         try:
             with draft.open("wb") as file:
-                torch.save({"version": audiogen.__version__, **trainer.state()}, file)
+                torch.save({VERSION: audiogen.__version__, **trainer.state()}, file)
                 file.flush()
                 os.fsync(file.fileno())
             draft.replace(self.folder / f"checkpoint-{trainer.step}.pt")
         except OSError as error:
             draft.unlink(missing_ok=True)
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            there = [path.name for path in self.paths()[-1:]]
+            saved = [path.name for path in self.paths()[-1:]]
             raise AudiogenError(
                 f"{self.folder}: step {trainer.step} can't be saved"
                 f" ({'the disk is full' if full else error.strerror or error});"
-                f" {there[0] if there else 'no checkpoint'} is there:"
-                f" {'free some space' if full else 'mend that'} and"
-                f" {'go on with --resume' if there else 'start anew'}"
+                f" {saved[0] if saved else 'no checkpoint'} is the last one:"
+                f" {'free some space' if full else 'repair that'}, then"
+                f" {'--resume' if saved else 'start again'}"
             ) from error
-        # What is newer couldn't be read, or training wouldn't be here.
+        # Newer ones than this step are damaged, or training would have continued from them.
         steps = [_step(path) for path in self.paths() if _step(path) <= trainer.step]
         kept = {*steps[-N_LAST:], trainer.best["step"]}
         for path in self.paths():
@@ -178,40 +189,32 @@ class Checkpoints:
                 path.unlink()
 
     def require_space(self, n_bytes: int) -> None:
-        """Find out whether the disk has room for what will be kept.
+        """Check that the disk has room for the run.
 
         Parameters
         ----------
         n_bytes : int
-            Of one checkpoint.
+            Size of one checkpoint.
 
         Raises
         ------
         AudiogenError
+            If it hasn't.
         """
         # The last three, the best, and the one that is being written.
-        wanted = (N_LAST + 2) * n_bytes + BESIDE_BYTES
+        wanted = (N_LAST + 2) * n_bytes + OTHER_BYTES
         wanted -= sum(path.stat().st_size for path in self.paths())
         free = shutil.disk_usage(next(filter(os.path.exists, self._upwards()))).free
         if free < wanted:
             raise AudiogenError(
-                f"{self.folder}: its disk has {free / 1e6:,.0f} MB left, and this training wants"
-                f" {wanted / 1e6:,.0f} MB for checkpoints and previews; free some, or name a"
+                f"{self.folder}: its disk has {free / 1e6:,.0f} MB left, and this training needs"
+                f" {wanted / 1e6:,.0f} MB for checkpoints and previews; free some space, or name a"
                 " folder on another disk with --run"
             )
 
 
-def n_bytes_of(*parts: Any) -> int:
-    """Bytes of the tensors of modules and of tensors."""
-    n = 0
-    for part in parts:
-        tensors = [part] if isinstance(part, torch.Tensor) else [*part.state_dict().values()]
-        n += sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-    return n
-
-
 def _lock(folder: int) -> bool:
-    """Whether nobody else had it; also where the file system knows no locks."""
+    """Whether the lock is ours; also true where the file system has no locks."""
     import fcntl
 
     try:
@@ -233,19 +236,25 @@ def _step(path: Path) -> int:
     return int(match[1])
 
 
-def _of_this_version(state: dict[str, Any], path: Path) -> dict[str, Any]:
-    if state.get("version") != audiogen.__version__:
-        raise FormatError(
-            f"{path}: was made by audiogen {state.get('version', 'of old')}, this is"
-            f" {audiogen.__version__}; go on with that one, or start anew in another folder"
-        )
-    return state
+def _checked(state: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The one place that decides which checkpoints this version can continue from."""
+    version = state.get(VERSION) or state.get("version")
+    if version == audiogen.__version__ and "kind" in state:
+        return state
+    if version == audiogen.__version__:
+        reason = "is of an early build that didn't store the kind of training"
+    else:
+        reason = f"was written by audiogen {version or '(unknown)'}, this is {audiogen.__version__}"
+    raise FormatError(
+        f"{path}: {reason}; resume it with the version that wrote it, or start a new run in another"
+        " folder, from its preset with --init-from"
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A checkpoint is the user's own file of tensors and numbers: no code is read from it."""
+    """Read a file of tensors and numbers; it can't hold code (``weights_only``)."""
     try:
-        with zipfile.ZipFile(path) as archive:  # torch.load doesn't look at the sums
+        with zipfile.ZipFile(path) as archive:  # torch.load doesn't verify checksums
             if (part := archive.testzip()) is not None:
                 raise ValueError(f"{part} is damaged")
         state = torch.load(path, weights_only=True)

@@ -1,4 +1,4 @@
-"""One page about a training that holds all it shows: numbers, curves, sounds and pictures."""
+"""The report of a run as one self-contained HTML page: numbers, curves, sounds, pictures."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import numpy as np
 
 from audiogen.core.atomic_write import write_whole
 
-HELD_OUT = "held_out_"  # begins the name of what is measured on held-out sound
-MOST_POINTS = 400  # of a curve; more are averaged
+HELD_OUT = "held_out_"  # prefix of measurements on held-out data
+MOST_POINTS = 400  # of a curve; averaged above
 _LINE, _DOTS, _TEXT, _FRAME = "#8fb8ff", "#ffb86b", "#d8dae3", "#3a3d4a"
 
 _PAGE = """<!DOCTYPE html>
@@ -39,7 +39,7 @@ figure {{ margin: 1.5rem 0; }}
 <h1>{title}</h1>
 {warning}<dl>
 {about}</dl>
-{curves}{previews}</body>
+{curves}{previews}{details}</body>
 </html>
 """
 
@@ -50,8 +50,9 @@ class Preview(NamedTuple):
     Parameters
     ----------
     title : str
+        Caption.
     flac, jpeg : bytes
-        Files.
+        Contents of the files.
     """
 
     title: str
@@ -66,19 +67,26 @@ def write_page(
     warning: str,
     entries: Sequence[Mapping[str, Any]],
     previews: Sequence[Preview],
+    details: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Write the page, the whole of it or nothing.
 
     Parameters
     ----------
     path : Path
+        File of the page.
     title : str
+        Title of the page.
     about : mapping of str to str
+        Facts at the top; empty ones are left out.
     warning : str
-        Empty for none.
+        Warning at the top; empty for none.
     entries : sequence of mapping
-        Of the log: each has a ``step`` and values.
+        Entries of the log, each with ``step`` and values.
     previews : sequence of Preview
+        Previews, newest first.
+    details : mapping of str to sequence of str
+        Lists at the end, by title, collapsed.
 
     Raises
     ------
@@ -93,29 +101,37 @@ def write_page(
         f'<img alt="Rainbowgram" src="{_data("image/jpeg", each.jpeg)}"></figure>\n'
         for each in previews
     ]
-    drawn = curves(entries)
+    lists = [
+        f"<details><summary>{escape(title)} ({len(lines)})</summary>\n<ul>\n"
+        + "".join(f"<li>{escape(line)}</li>\n" for line in lines)
+        + "</ul></details>\n"
+        for title, lines in (details or {}).items()
+        if lines
+    ]
+    svg = curves(entries)
     text = _PAGE.format(
         title=escape(title),
         warning=f'<p class="warning">{escape(warning)}</p>\n' if warning else "",
         about="".join(terms),
-        curves=f"<h2>Curves</h2>\n{drawn}\n" if drawn else "",
+        curves=f"<h2>Curves</h2>\n{svg}\n" if svg else "",
         previews="<h2>Previews</h2>\n" + "".join(figures) if figures else "",
+        details="".join(lists),
     )
     write_whole(path, text)
 
 
 def curves(entries: Sequence[Mapping[str, Any]]) -> str:
-    """Losses over steps as an SVG, a panel each; held-out ones beside their own.
+    """Draw losses over steps, a panel each, with the held-out ones beside them.
 
     Parameters
     ----------
     entries : sequence of mapping
-        As `write_page` takes them.
+        Entries of the log.
 
     Returns
     -------
     str
-        Empty where there is nothing to draw.
+        An SVG element; empty if there is nothing to draw.
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -153,16 +169,16 @@ def curves(entries: Sequence[Mapping[str, Any]]) -> str:
     for axes in figure.axes[len(panels) :]:
         axes.set_visible(False)
     FigureCanvasSVG(figure)
-    drawn = io.StringIO()
+    text = io.StringIO()
     with rc_context({"svg.fonttype": "none"}):  # text stays text
-        unsaid = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(drawn, format="svg", metadata=unsaid)
-    svg = drawn.getvalue()
-    return svg[svg.index("<svg") :]  # without what a file of its own begins with
+        omitted = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(text, format="svg", metadata=omitted)
+    svg = text.getvalue()
+    return svg[svg.index("<svg") :]  # without the XML declaration and the doctype
 
 
 def panels_of(entries: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Names of values that belong together, by the name of their panel.
+    """Names of the values of each panel, by its name.
 
     Examples
     --------
@@ -181,7 +197,7 @@ def panels_of(entries: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
 
 
 def _thinned(entries: Sequence[Mapping[str, Any]], name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Steps and values; where there are too many, means of some that follow each other."""
+    """Steps and values; where there are too many, means of consecutive ones."""
     points = np.array([(e["step"], e[name]) for e in entries if name in e], np.float64)
     each = -(-len(points) // MOST_POINTS)
     starts = np.arange(0, len(points), each)

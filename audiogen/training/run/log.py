@@ -1,11 +1,11 @@
-"""What a training leaves to be looked at: log, TensorBoard, previews, and a page of it all."""
+"""The log of a run: ``log.jsonl``, TensorBoard, previews, and a report page of all of them."""
 
 from __future__ import annotations
 
 import io
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,12 @@ import numpy as np
 from audiogen.audio.files import write_audio
 from audiogen.data.subset import evenly_spaced
 from audiogen.errors import AudiogenError
+from audiogen.training.run.forecast import duration
 from audiogen.training.run.html_report import Preview, write_page
 
 PAGE_EVERY_S = 60.0
 THUMBNAIL_WIDTH = 720  # pixels
+N_PREVIEWS = 8  # on the page
 
 Sound = tuple[np.ndarray, int]  # [n_samples], sample rate in Hz
 
@@ -25,20 +27,23 @@ Sound = tuple[np.ndarray, int]  # [n_samples], sample rate in Hz
 class Journal:
     """Writes ``log.jsonl``, ``tensorboard/``, ``previews/`` and ``report.html`` into a folder.
 
-    Nothing that goes wrong here stops a training; it is said once.
+    An error here doesn't stop the training; each kind is reported once.
 
     Parameters
     ----------
     folder : Path
+        Folder of the run.
     title : str
-        Of the page.
+        Title of the page.
     about : mapping of str to str
-        What the page tells of the data and of the command.
+        Facts about the data and the command, for the page.
     say : callable
-        Gets a sentence about what couldn't be written.
+        Receives messages about what couldn't be written.
     step, n_steps : int
-        Where training begins, and ends. What a log that is there says of later steps goes: they
-        are made again.
+        First and last step of this run. Entries of later steps than the first are removed from an
+        existing log, since these steps are taken again.
+    details : mapping of str to sequence of str
+        Lists for the end of the page, by title.
     """
 
     def __init__(
@@ -49,10 +54,11 @@ class Journal:
         say: Callable[[str], None],
         step: int,
         n_steps: int,
+        details: Mapping[str, Sequence[str]] | None = None,
     ):
         self.folder, self._title, self._about, self._say = folder, title, dict(about), say
-        self._n_steps = n_steps
-        self._said: set[str] = set()
+        self._n_steps, self._details = n_steps, details or {}
+        self._reported: set[str] = set()
         self._log, self._previews = folder / "log.jsonl", folder / "previews"
         self._entries = [entry for entry in read_log(self._log) if entry["step"] <= step]
         self._thumbnails: dict[Path, bytes] = {}
@@ -69,16 +75,18 @@ class Journal:
     def report(
         self, step: int, losses: Mapping[str, float], seconds: float, warning: str = ""
     ) -> None:
-        """Note the losses of a step.
+        """Log the losses of a step.
 
         Parameters
         ----------
         step : int
+            Number of steps taken.
         losses : mapping of str to float
+            Losses by name.
         seconds : float, s
-            That training has taken.
+            Time of the training so far.
         warning : str
-            Shown at the top of the page.
+            Text for the top of the page.
         """
         entry = {"step": step, "seconds": round(seconds, 1), "time": round(time.time())}
         self._entries.append(entry | dict(losses))
@@ -94,13 +102,14 @@ class Journal:
             self.write_page()
 
     def preview(self, step: int, sketch: Callable[[], Sound]) -> None:
-        """Let a training be heard, and draw its rainbowgram.
+        """Save a preview with its rainbowgram.
 
         Parameters
         ----------
         step : int
+            Number of steps taken.
         sketch : callable
-            Gives the sound.
+            Returns the sound.
         """
         from audiogen.audio.plots import plot_rainbowgram
 
@@ -118,13 +127,14 @@ class Journal:
         self.write_page()
 
     def finish(self, text: str, preset: Path | None = None) -> None:
-        """Say on the page how it ended.
+        """Write the result onto the page.
 
         Parameters
         ----------
         text : str
+            The result.
         preset : Path, optional
-            Folder of what came of it, whose preview is shown.
+            Folder of the new preset, whose preview is shown.
         """
         self._finish = text
         with _Harmless(self, "the page"):
@@ -136,10 +146,10 @@ class Journal:
             self._board.close()
 
     def write_page(self) -> None:
-        """Write ``report.html`` anew, the whole of it or nothing."""
+        """Write ``report.html``, the whole of it or nothing."""
         with _Harmless(self, "the page"):
             shown = [] if self._result is None else [self._result]
-            for step in reversed(evenly_spaced(self._steps_heard(), 8)):
+            for step in reversed(evenly_spaced(self._preview_steps(), N_PREVIEWS)):
                 sound, picture = (self._previews / f"{step}.{kind}" for kind in ("flac", "png"))
                 if picture not in self._thumbnails:
                     self._thumbnails[picture] = _thumbnail(picture)
@@ -148,17 +158,17 @@ class Journal:
             left_s = (self._n_steps - last["step"]) * last["seconds"] / max(1, last["step"])
             progress = {
                 "step": f"{last['step']} of {self._n_steps}",
-                "time": f"{_clock(last['seconds'])} so far, {_clock(left_s)} left",
+                "time": f"{duration(last['seconds'])} so far, {duration(left_s)} left",
                 "written": time.strftime("%Y-%m-%d %H:%M:%S"),
             }
             if self._finish:
-                progress |= {"time": _clock(last["seconds"]), "result": self._finish}
+                progress |= {"time": duration(last["seconds"]), "result": self._finish}
             about = progress | self._about
             path = self.folder / "report.html"
-            write_page(path, self._title, about, self._warning, self._entries, shown)
+            write_page(path, self._title, about, self._warning, self._entries, shown, self._details)
         self._page_s = time.monotonic()
 
-    def _steps_heard(self) -> list[int]:
+    def _preview_steps(self) -> list[int]:
         names = [path.stem for path in self._previews.glob("*.png")]
         steps = sorted(int(name) for name in names if name.isdecimal())
         return [step for step in steps if (self._previews / f"{step}.flac").exists()]
@@ -168,15 +178,15 @@ class Journal:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             self._say(
-                "tensorboard isn't installed, so curves are in report.html alone;"
-                " pip install 'audiogen-synth[train]' brings it"
+                "tensorboard isn't installed, so curves are in report.html only; pip install"
+                " tensorboard"
             )
             return None
         return SummaryWriter(str(self.folder / "tensorboard"), purge_step=step + 1)
 
 
 class _Harmless:
-    """What goes wrong inside is said, once for each kind of thing, and forgotten."""
+    """Context that reports an error, once for each kind of output, and suppresses it."""
 
     def __init__(self, journal: Journal, what: str):
         self._journal, self._what = journal, what
@@ -187,15 +197,15 @@ class _Harmless:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> bool:
         if error is None or not isinstance(error, Exception):
             return False
-        if self._what not in self._journal._said:
-            self._journal._said.add(self._what)
+        if self._what not in self._journal._reported:
+            self._journal._reported.add(self._what)
             reason = error if isinstance(error, AudiogenError) else repr(error)
-            self._journal._say(f"{self._what} can't be made ({reason}); training goes on")
+            self._journal._say(f"{self._what} can't be written ({reason}); training continues")
         return True
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """Lines of a log; one that was cut off isn't one."""
+    """Entries of a log; a truncated line is skipped."""
     entries = []
     if path.exists():
         for line in path.read_text(errors="replace").splitlines():
@@ -209,7 +219,7 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 
 def _thumbnail(path: Path) -> bytes:
-    """A picture as a small JPEG."""
+    """A small JPEG of a picture."""
     from PIL import Image
 
     with Image.open(path) as image:
@@ -221,15 +231,8 @@ def _thumbnail(path: Path) -> bytes:
 
 
 def _pixels(path: Path) -> np.ndarray:
-    """[height, width, 3], of the small one."""
+    """Pixels [height, width, 3] of the small picture."""
     from PIL import Image
 
     with Image.open(io.BytesIO(_thumbnail(path))) as image:
         return np.asarray(image)
-
-
-def _clock(seconds: float) -> str:
-    """Hours, minutes and seconds."""
-    minutes, s = divmod(round(seconds), 60)
-    hours, m = divmod(minutes, 60)
-    return f"{hours} h {m:02} min" if hours else f"{m} min {s:02} s" if m else f"{s} s"

@@ -1,4 +1,4 @@
-"""The loop that every kind of training runs in: steps, reports, previews, checkpoints, Ctrl-C."""
+"""The loop of every training: steps, reports, previews, checkpoints, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from audiogen.training.run.checkpoints import Checkpoints
 from audiogen.training.run.processes import Processes
 
 REPORT_EVERY_S = 15.0
-SAVE_EVERY_S = 50.0  # a process that is killed loses less than a minute
+SAVE_EVERY_S = 50.0  # so that a killed process loses less than a minute
 PREVIEW_EVERY_S = 300.0
-MOST = 0.05  # of the time, for each of these
+LARGEST_SHARE = 0.05  # of the time, for each of reports, checkpoints and previews
 
 
 class Steps(Protocol):
-    """What a trainer is to the loop."""
+    """A trainer, as far as the loop uses it (see `Trainer`)."""
 
-    step: int  # that comes next
-    seconds: float  # spent in steps, stops not counted
-    best: dict[str, Any]  # "step": when held-out sound was best
-    warning: str  # what the user should know by now; empty when all is well
+    step: int
+    seconds: float
+    best: dict[str, Any]
+    warning: str
 
     @property
     def n_steps(self) -> int: ...
@@ -40,13 +40,14 @@ class Steps(Protocol):
 
 
 class Pace:
-    """When something is due: every so many seconds, or more seldom if it takes long.
+    """Timer of a repeated task: due at an interval, or less often if the task takes long.
 
     Parameters
     ----------
     every_s : float, s
+        Interval.
     clock : callable
-        Gives seconds.
+        Returns seconds.
     """
 
     def __init__(self, every_s: float, clock: Callable[[], float] = time.monotonic):
@@ -54,15 +55,16 @@ class Pace:
         self._next = clock() + every_s
 
     def due(self) -> bool:
+        """Whether it is time for the task."""
         return self._clock() >= self._next
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """Round what is done: the next comes so late that it takes `MOST` of the time."""
+        """Time the task, so that the next one comes late enough for `LARGEST_SHARE`."""
         start = self._clock()
         yield
         end = self._clock()
-        self._next = max(start + self._every_s, end + (end - start) * (1.0 / MOST - 1.0))
+        self._next = max(start + self._every_s, end + (end - start) * (1.0 / LARGEST_SHARE - 1.0))
 
 
 def train(
@@ -76,28 +78,30 @@ def train(
 ) -> None:
     """Run a trainer to its last step.
 
-    Ctrl-C (or SIGTERM) is acted on between two steps: the checkpoint is saved, then
-    KeyboardInterrupt raised. Saving and previews take a twentieth of the time each, at most, so
-    that a large model on a slow disk is saved more seldom.
+    Ctrl-C (or SIGTERM) takes effect between two steps: a checkpoint is saved, then
+    KeyboardInterrupt raised. Saving and previews take at most a twentieth of the time each, so that
+    a large model on a slow disk is saved less often.
 
     Parameters
     ----------
     trainer : Steps
-        Fresh, or restored.
+        A new or a restored trainer.
     checkpoints : Checkpoints
+        The folder of the run.
     report : callable
-        Gets the means of the losses since the last report.
+        Receives the mean losses since the last report, by name.
     preview : callable, optional
-        Lets the trainer be heard; it must leave it as it is.
+        Makes a preview; it must not change the trainer.
     preview_every_s, save_every_s : float, s
+        Intervals of previews and checkpoints.
     processes : Processes, optional
-        That train together: all stop, and ask for the trainer's state, at the same step; the first
-        one saves, reports and lets be heard.
+        The processes that train together. All stop at the same step; the first one saves, reports
+        and makes previews.
 
     Raises
     ------
     AudiogenError
-        If a step can't be made, or not be saved, or there is too little space on the disk.
+        If a loss isn't finite, a checkpoint can't be saved, or the disk has too little space.
     """
     processes = processes or Processes()
     checkpoints.require_space(trainer.checkpoint_bytes())
@@ -106,7 +110,7 @@ def train(
         if processes.first:
             checkpoints.save(trainer)
         else:
-            trainer.state()  # the first one gathers what each has of it
+            trainer.state()  # takes part in the first process's gathering
 
     reports, saves = Pace(REPORT_EVERY_S), Pace(save_every_s)
     previews = Pace(preview_every_s)
@@ -116,12 +120,12 @@ def train(
     with _interruptible() as interrupted:
         while trainer.step < trainer.n_steps and not stop:
             try:
-                seen = trainer.train_step()
+                losses = trainer.train_step()
             except AudiogenError:
-                save()  # what wasn't a number hasn't reached the weights
+                save()  # the weights are unchanged since the last good step
                 raise
             trainer.seconds = time.monotonic() - start
-            for name, value in seen.items():
+            for name, value in losses.items():
                 sums.setdefault(name, []).append(value)
             last = trainer.step == trainer.n_steps
             if processes.first and (reports.due() or last):
@@ -144,7 +148,7 @@ def train(
 
 @contextmanager
 def _interruptible() -> Iterator[threading.Event]:
-    """An event that Ctrl-C sets, so that it is acted on between steps; on the main thread only."""
+    """An event that Ctrl-C and SIGTERM set; only on the main thread."""
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield event

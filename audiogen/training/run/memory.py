@@ -1,27 +1,26 @@
-"""Memory that training frees is kept for the next step, instead of mapped anew in each."""
+"""Keep memory that a training step frees for the next one, instead of mapping it anew."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 
-# glibc's malloc.h, and the largest that its int takes.
+# Option numbers of glibc's malloc.h, and the largest value of its int.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
-_MOST = 2**31 - 1  # bytes
-_TOP_PAD = 1 << 28  # bytes that are taken from the system at once
+_LARGEST = 2**31 - 1  # bytes
+_TOP_PAD = 1 << 28  # bytes that malloc requests from the system at once
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc to keep what is freed.
+    """Make glibc keep freed memory until the process ends.
 
-    By default each large block is mapped when it is taken and unmapped when it is freed, and the
-    system clears every page of it: of a training step whose tensors are megabytes, that is a third.
-    What the process has taken it keeps until it ends.
+    By default each large block is mapped when it is allocated and unmapped when it is freed, and
+    the system clears each of its pages: a third of a training step whose tensors are megabytes.
 
     Returns
     -------
     bool
-        Whether it is so now: not with another C library, and not where the user has chosen by
+        Whether it was set: not with another C library, and not where the environment already has
         ``MALLOC_...`` or ``GLIBC_TUNABLES``.
 
     References
@@ -35,6 +34,6 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # musl, macOS, Windows
         return False
-    settings = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, _MOST), (_M_TOP_PAD, _TOP_PAD))
-    told = [mallopt(name, value) for name, value in settings]
-    return all(done == 1 for done in told)
+    settings = ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, _LARGEST), (_M_TOP_PAD, _TOP_PAD))
+    results = [mallopt(name, value) for name, value in settings]
+    return all(result == 1 for result in results)

@@ -1,11 +1,11 @@
-"""Several processes that train one network: each has a share of every batch.
+"""Data-parallel training: several processes, each with a share of every batch.
 
-Under torchrun, Lightning Fabric finds the others, on one machine or many. Every process has the
-same weights, draws the chance of the whole batch and takes its own rows of it; what depends on
-the whole batch is averaged over them, and so are the gradients. So the steps are those of one
-process with the whole batch, up to the order of sums. Networks aren't wrapped
-(DistributedDataParallel): it meets gradients at the end of one backward pass, and a gradient
-penalty takes two.
+Under torchrun, Lightning Fabric connects the processes, on one machine or many. Every process has
+the same weights, draws the random numbers of the whole batch and uses its own rows; quantities of
+the whole batch are averaged over the processes, and so are the gradients. So the steps are those of
+one process with the whole batch, up to the order of sums. Networks aren't wrapped in
+DistributedDataParallel, which averages gradients after one backward pass; a gradient penalty takes
+two.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ Rows = TypeVar("Rows", Tensor, Any)
 
 
 class Processes:
-    """What a trainer knows of the others; alone by default, when all of this does nothing.
+    """The processes that share a training; a single one by default, without communication.
 
     Parameters
     ----------
     fabric : lightning_fabric.Fabric, optional
-        Launched.
+        A launched Fabric.
 
     Attributes
     ----------
     rank, size : int
-        Which this one is, and of how many.
+        Number of this process, and of all.
     gpu : int
-        The one of this machine that is for this process.
+        Number of this process's GPU on this machine.
     """
 
     def __init__(self, fabric: Any = None):
@@ -49,7 +49,11 @@ class Processes:
 
     @classmethod
     def launched(cls) -> Processes:
-        """Those that torchrun started; alone without it.
+        """Connect the processes that torchrun started; a single one without it.
+
+        Returns
+        -------
+        Processes
 
         Raises
         ------
@@ -64,28 +68,37 @@ class Processes:
         except ImportError:
             raise MissingPackageError(
                 "training in several processes needs lightning-fabric, which isn't installed; pip"
-                " install 'audiogen-synth[train]'"
+                " install lightning-fabric"
             ) from None
-        of_this_machine = int(os.environ["LOCAL_WORLD_SIZE"])
-        gpus = torch.cuda.device_count() >= of_this_machine
+        n_local = int(os.environ["LOCAL_WORLD_SIZE"])
+        gpus = torch.cuda.device_count() >= n_local
         fabric = Fabric(
             accelerator="cuda" if gpus else "cpu",
-            # Networks of the built-in recipe are on the CPU also where there are GPUs.
+            # With --device cpu, networks are on the CPU also where there are GPUs.
             strategy=DDPStrategy(process_group_backend="cpu:gloo,cuda:nccl" if gpus else "gloo"),
-            devices=of_this_machine,
-            num_nodes=int(os.environ["WORLD_SIZE"]) // of_this_machine,
+            devices=n_local,
+            num_nodes=int(os.environ["WORLD_SIZE"]) // n_local,
         )
         fabric.launch()
-        atexit.register(_part)
+        atexit.register(_disconnect)
         return cls(fabric)
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that writes files and speaks."""
+        """Whether this is the process that writes files and prints."""
         return self.rank == 0
 
     def own(self, rows: Rows) -> Rows:
-        """This process's share [n / size, ...] of what all have drawn, [n, ...].
+        """Rows of this process.
+
+        Parameters
+        ----------
+        rows : Tensor or array [n, ...]
+            Rows of the whole batch.
+
+        Returns
+        -------
+        Tensor or array [n / size, ...]
 
         Raises
         ------
@@ -95,13 +108,13 @@ class Processes:
         n, left = divmod(len(rows), self.size)
         if left:
             raise ParameterError(
-                f"a batch of {len(rows)} can't be shared equally by {self.size} processes; take"
-                f" one that is a multiple of {self.size}, or start fewer of them"
+                f"batch={len(rows)} must be a multiple of the number of processes, {self.size};"
+                " change the batch, or start fewer processes"
             )
         return rows[self.rank * n : (self.rank + 1) * n]
 
     def drawn(self, draw: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        """A function such as torch.rand that draws for all, from one seed; it gives own rows."""
+        """Wrap a function such as torch.rand: it draws the whole batch and returns own rows."""
         if self.size == 1:
             return draw
 
@@ -112,11 +125,11 @@ class Processes:
         return own
 
     def mean(self, x: Tensor) -> Tensor:
-        """The mean over the processes of a tensor that each has; can be differentiated twice."""
+        """Mean over the processes of a tensor; twice differentiable."""
         return x if self.size == 1 else _Sum.apply(x) / self.size
 
     def average_gradients(self, parameters: Iterable[Tensor]) -> None:
-        """Set each gradient to its mean over the processes."""
+        """Replace each gradient by its mean over the processes."""
         if self.size == 1:
             return
         gradients = [p.grad for p in parameters if p.grad is not None]
@@ -126,20 +139,20 @@ class Processes:
         for gradient, mean in zip(gradients, means, strict=True):
             gradient.copy_(mean.view_as(gradient))
 
-    def any(self, *said: bool) -> list[bool]:
-        """Which of some things any process says, so that all do the same."""
+    def any(self, *flags: bool) -> list[bool]:
+        """Whether each flag is set in any process, so that all act alike."""
         if self.size == 1:
-            return list(said)
-        heard = torch.tensor(said, dtype=torch.int32)
-        distributed.all_reduce(heard)
-        return (heard > 0).tolist()
+            return list(flags)
+        counts = torch.tensor(flags, dtype=torch.int32)
+        distributed.all_reduce(counts)
+        return (counts > 0).tolist()
 
-    def told(self, value: Any) -> Any:
-        """What the first process says, to all."""
+    def broadcast(self, value: Any) -> Any:
+        """The value of the first process, in all."""
         return value if self.size == 1 else self._fabric.broadcast(value)
 
     def gathered(self, x: Tensor, dim: int = 0) -> Tensor:
-        """The shares of all, put together along ``dim``; all must call it."""
+        """The shares of all processes, concatenated along ``dim``; all must call it."""
         if self.size == 1:
             return x
         parts = [torch.empty_like(x) for _ in range(self.size)]
@@ -148,7 +161,7 @@ class Processes:
 
 
 class _Sum(torch.autograd.Function):
-    """Over the processes. What each one's loss owes to a sum that all have, all owe to each."""
+    """Sum over the processes; its gradient is the sum of all processes' gradients."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -161,11 +174,11 @@ class _Sum(torch.autograd.Function):
         return _Sum.apply(gradient)
 
 
-def _part() -> None:
-    """End together: Fabric parts from nccl alone, and gloo's threads would abort at the exit."""
+def _disconnect() -> None:
+    """End together: Fabric disconnects nccl only, and gloo's threads would abort at the exit."""
     if not distributed.is_initialized():
         return
     if distributed.get_backend() == "gloo":
-        with suppress(RuntimeError):  # another one has failed, and torchrun ends this one
+        with suppress(RuntimeError):  # another process failed, and torchrun ends this one
             distributed.monitored_barrier(timeout=timedelta(seconds=10))
     distributed.destroy_process_group()

@@ -1,4 +1,4 @@
-"""Excerpts that a SampleRNN learns from, as levels, and what it is told about them."""
+"""Excerpts of recordings and of notes, as levels with their conditioning, for a SampleRNN."""
 
 from __future__ import annotations
 
@@ -16,8 +16,21 @@ from audiogen.data.recordings import Recording, concatenate
 from audiogen.errors import ParameterError
 from audiogen.models.samplernn import SampleRNNConfig
 from audiogen.representation.harmonic import pitch_to_hz
-from audiogen.representation.levels import quantise
 from audiogen.representation.note_features import note_features
+from audiogen.training.samplernn.input_noise import (
+    LARGEST_SHIFT_S,
+    levels_of,
+    noisy_conditioning,
+    noisy_note,
+    noisy_recording,
+)
+
+# At augmentation = 1: largest change of speed and of level; speeds are multiples of 1/40.
+LARGEST_SPEED, LARGEST_GAIN_DB, SPEEDS = 1.25, 6.0, 40
+N_CACHED = 256  # resampled excerpts; the rows of a batch are read chunk by chunk
+RESAMPLING_MARGIN = 16  # samples beyond an excerpt, for the filter's tail
+LONGEST_DELAY = 80  # samples by which a note may sound after its note-on
+N_VARIATIONS = 1 << 20  # seeds of the variation of an excerpt; 0 is none
 
 
 class Chunk(NamedTuple):
@@ -26,89 +39,77 @@ class Chunk(NamedTuple):
     Parameters
     ----------
     levels : array [past + n]
+        The target, after ``past`` samples of context.
     features : array [n, n_features] or None
-    heard : array [past + n]
-        What the network hears of the past: the levels, or something that went astray from them.
+        The conditioning.
+    inputs : array [past + n]
+        The network's input: the levels, or a noisy version of them.
     weights : array [n] or None
-        How much each sample counts in training; 1 where there are none.
+        Weight of each sample in the loss; None for 1.
     """
 
     levels: np.ndarray
     features: np.ndarray | None
-    heard: np.ndarray
+    inputs: np.ndarray
     weights: np.ndarray | None = None
 
 
 class Excerpts(Protocol):
-    """Sounds of one length, each begun with a fresh state."""
+    """Excerpts of one length, each read from a fresh recurrent state.
 
-    n_samples: int  # of each
-    levels: np.ndarray  # of all the sound there is
+    Attributes
+    ----------
+    n_samples : int
+        Length of an excerpt.
+    levels : array
+        All the sound there is.
+    """
+
+    n_samples: int
+    levels: np.ndarray
 
     def draw(self, random: np.random.Generator) -> int:
         """Choose an excerpt."""
 
     def all(self) -> list[int]:
-        """Excerpts that cover the sound once."""
+        """Return excerpts that cover the sound once."""
 
     def chunk(self, which: int, start: int, n: int) -> Chunk:
-        """Samples start .. start + n."""
-
-
-# At augmentation = 1: how much faster or slower, and louder or softer, a recording is heard; speeds
-# are multiples of 1/40.
-LARGEST_SPEED, LARGEST_GAIN_DB, SPEEDS = 1.25, 6.0, 40
-N_VARIED = 256  # excerpts that are kept as they are heard; a batch reads no more at once
-RESAMPLING_MARGIN = 16  # samples beyond an excerpt that its last ones are resampled from
-LONGEST_DELAY = 80  # samples by which a note may sound after its note-on
-N_WAYS = 1 << 20  # to vary a recording, or for a note to go astray
-# At astray = 1, of notes: by how much the past may be too soft, and the normal deviation of its
-# levels in halves of their range.
-LARGEST_FALL_DB, LEVEL_ERROR = 240.0, 0.1
-# Those of the pitch, semitones, and of the velocity, 0 to 1, that a network is told.
-PITCH_ERROR, VELOCITY_ERROR = 0.8, 0.2
-SILENT_SHARE = 0.15  # of notes whose past is silent half of the time
-# At astray = 1, of recordings: the deviation of levels, and semitones by which the past may be out
-# of tune, how slowly at least, and so how many seconds from where it was.
-RECORDED_ERROR, LARGEST_BEND, SLOWEST_BEND_HZ = 0.125, 2.0, 0.2
-LARGEST_SHIFT_S = (2.0 ** (LARGEST_BEND / 12.0) - 1.0) / (np.pi * SLOWEST_BEND_HZ)
-BENT_SHARE = 0.6  # of excerpts
+        """Return samples start .. start + n of an excerpt."""
 
 
 class RecordedExcerpts:
-    """Stretches of recordings that were put one after the other.
+    """Excerpts of recordings, concatenated in random order.
 
-    Little sound is soon known by heart. With an augmentation each excerpt is heard at another
-    speed, and with it pitch (Ko et al., "Audio augmentation for speech recognition", Interspeech
-    2015), level and polarity, drawn by chance.
+    With an augmentation each excerpt has a random speed, and with it pitch (Ko et al., "Audio
+    augmentation for speech recognition", Interspeech 2015), level and polarity. With input noise
+    its input is as of `noisy_recording`; a target is then up to `LARGEST_SHIFT_S` from its place.
 
-    A network that has only heard what was recorded takes its own mistakes for the sound: noise that
-    it has drawn is gone on with, and tones glide. So what is heard of the past may go astray: noise
-    comes and goes in it, and its pitch wavers, where the sample to be drawn goes on from there at
-    the pitch that was recorded. What sounds is then up to 0.2 s from where it was.
-
-    A note begins at few samples of many, and a network that misses some has hardly more bits for
-    that, but holds its tones for seconds when it plays. So these samples may count for more.
+    A network that misses onsets has hardly more bits, since few samples are near one, but holds
+    tones for seconds when it generates; ``onset_weight`` raises their weight in the loss.
 
     Parameters
     ----------
     files : list of Recording
+        The recordings.
     labels : list of str
-        The classes, where the model has any.
+        Names of the classes; empty for none.
     config : SampleRNNConfig
+        The network.
     sample_rate : int, Hz
+        Sample rate of the recordings.
     excerpt_s : float, s
+        Length of an excerpt.
     chunk : int, samples
-        Excerpts are a multiple of it long.
+        Length of a chunk, which divides that of an excerpt.
     seed : int
-        Of the order of the files.
-    augmentation : float
-        How much excerpts that are drawn vary, 0 to 1.
-    astray : float
-        How wrong what is heard of their past may be, 0 to 1. With either above 0 the sound is kept
-        as float32, too.
-    onset_weight : float
-        How much samples count with which a sound begins (`around_onsets`), 1 or more.
+        Seed of the order of the files.
+    augmentation : float, 0 to 1
+        Strength of the augmentation.
+    input_noise : float, 0 to 1
+        Strength of the input noise. With either above 0 the sound is also kept as float32.
+    onset_weight : float, 1 or more
+        Weight of samples near onsets (`around_onsets`) in the loss.
     """
 
     def __init__(
@@ -121,165 +122,139 @@ class RecordedExcerpts:
         chunk: int,
         seed: int,
         augmentation: float = 0.0,
-        astray: float = 0.0,
+        input_noise: float = 0.0,
         onset_weight: float = 1.0,
     ):
         self._config, self._past, self._rate = config, config.frame_sizes[0], sample_rate
         samples, owners = concatenate(files, sample_rate, seed)
-        self._augmentation, self._astray = augmentation, astray
-        self._samples = samples if augmentation or astray else None
+        self._augmentation, self._input_noise = augmentation, input_noise
+        self._samples = samples if augmentation or input_noise else None
         self._fastest = math.floor(SPEEDS * LARGEST_SPEED**augmentation)
         longest = len(samples) * SPEEDS // self._fastest - self._past
         wanted = max(chunk, round(excerpt_s * sample_rate))
         self.n_samples = min(wanted, longest) // chunk * chunk
         if self.n_samples < chunk:
             raise ParameterError(
-                f"the recordings that are for one purpose last {len(samples)} samples in all;"
-                f" {self._most_heard(chunk)} are wanted, for a chunk of {chunk} and a frame of"
-                f" {self._past} more: give longer ones"
+                f"the recordings of one part (training or held out) have {len(samples)} samples;"
+                f" at least {self._most_read(chunk)} are needed for a chunk of {chunk} and a frame"
+                f" of {self._past}: give longer recordings"
             )
-        self.levels = _levels(samples, config)
+        self.levels = levels_of(samples, config)
         self._classes = None
         if config.conditioning == "class":
             index = np.array([labels.index(file.label) for file in files])
             self._classes = index[owners]
-            self._eye = np.eye(config.n_classes, dtype=np.float32)
+            self._one_hot = np.eye(config.n_classes, dtype=np.float32)
         self._onset_weight = np.float32(onset_weight)
-        self._begins = around_onsets(samples, sample_rate) if onset_weight > 1.0 else None
-        self._varied = lru_cache(N_VARIED)(self._vary)
+        self._is_onset = around_onsets(samples, sample_rate) if onset_weight > 1.0 else None
+        self._resampled = lru_cache(N_CACHED)(self._resample)
 
     def draw(self, random: np.random.Generator) -> int:
-        """A place, and how the sound there varies and goes astray, in one number."""
-        last = len(self.levels) - self._most_heard(self.n_samples)
+        """Choose a position and a variation, as one number."""
+        last = len(self.levels) - self._most_read(self.n_samples)
         first = self._past + int(random.integers(last + 1))
-        way = int(random.integers(1, N_WAYS)) if self._samples is not None else 0
-        return way * len(self.levels) + first
+        variation = int(random.integers(1, N_VARIATIONS)) if self._samples is not None else 0
+        return variation * len(self.levels) + first
 
     def all(self) -> list[int]:
+        """Return excerpts, without variation, that cover the sound once."""
         last = len(self.levels) - self.n_samples
         return list(range(self._past, last + 1, self.n_samples))
 
     def chunk(self, which: int, start: int, n: int) -> Chunk:
-        way, first = divmod(which, len(self.levels))
+        """Return samples start .. start + n of an excerpt."""
+        variation, first = divmod(which, len(self.levels))
         stop = start + n
-        # Samples of the excerpt and of the frame before it, where nothing bends them.
-        places = np.arange(start, self._past + stop)
-        if way:
-            levels, heard, places = self._changed(which, places)
+        places = np.arange(start, self._past + stop)  # in the excerpt and the frame before it
+        if variation:
+            levels, inputs, places = self._varied(which, places)
         else:
-            levels = heard = self.levels[first - self._past :][start : self._past + stop]
-        if self._classes is None and self._begins is None:
-            return Chunk(levels, None, heard)
-        recorded = self._recorded(way, first, places[self._past :])
-        features = None if self._classes is None else self._eye[self._classes[recorded]]
-        if self._begins is None:
-            return Chunk(levels, features, heard)
-        weights = np.where(self._begins[recorded], self._onset_weight, np.float32(1.0))
-        return Chunk(levels, features, heard, weights)
+            levels = inputs = self.levels[first - self._past :][start : self._past + stop]
+        if self._classes is None and self._is_onset is None:
+            return Chunk(levels, None, inputs)
+        recorded = self._recorded(variation, first, places[self._past :])
+        features = None if self._classes is None else self._one_hot[self._classes[recorded]]
+        if self._is_onset is None:
+            return Chunk(levels, features, inputs)
+        weights = np.where(self._is_onset[recorded], self._onset_weight, np.float32(1.0))
+        return Chunk(levels, features, inputs, weights)
 
-    def _recorded(self, way: int, first: int, places: np.ndarray) -> np.ndarray:
-        """Which samples of the recordings are at some places of an excerpt."""
-        speed, _ = self._way(way)
-        there = (places * speed.numerator // speed.denominator).astype(np.int64)
-        return np.clip(first - self._past + there, 0, len(self.levels) - 1)
+    def _recorded(self, variation: int, first: int, places: np.ndarray) -> np.ndarray:
+        """Positions in the recordings of positions in an excerpt."""
+        speed, _ = self._speed_and_gain(variation)
+        recorded = (places * speed.numerator // speed.denominator).astype(np.int64)
+        return np.clip(first - self._past + recorded, 0, len(self.levels) - 1)
 
-    def _most_heard(self, n: int) -> int:
-        """Samples of the recordings that n and a frame before them take at the fastest."""
+    def _most_read(self, n: int) -> int:
+        """Samples of the recordings that n samples and a frame take at the highest speed."""
         return math.ceil((self._past + n) * self._fastest / SPEEDS)
 
-    def _way(self, way: int) -> tuple[Fraction, float]:
-        """Speed and gain; way 0 leaves a recording as it is."""
-        if not (way and self._augmentation):
+    def _speed_and_gain(self, variation: int) -> tuple[Fraction, float]:
+        """Speed and linear gain of a variation."""
+        if not (variation and self._augmentation):
             return Fraction(1), 1.0
-        random = np.random.default_rng(way)
+        random = np.random.default_rng(variation)
         slowest = round(SPEEDS**2 / self._fastest)
         speed = Fraction(int(random.integers(slowest, self._fastest + 1)), SPEEDS)
         gain_db = self._augmentation * random.uniform(-LARGEST_GAIN_DB, LARGEST_GAIN_DB)
         return speed, random.choice((-1.0, 1.0)) * 10.0 ** (gain_db / 20.0)
 
-    def _vary(self, which: int) -> np.ndarray:
-        """An excerpt, the frame before it and what it may be bent to, float32; no gain clips."""
+    def _resample(self, which: int) -> np.ndarray:
+        """An excerpt with the frame before it and room for detuning, float32; it doesn't clip."""
         from scipy.signal import resample_poly
 
-        way, first = divmod(which, len(self.levels))
-        speed, gain = self._way(way)
+        variation, first = divmod(which, len(self.levels))
+        speed, gain = self._speed_and_gain(variation)
         n = self._past + self.n_samples
-        if self._astray:
+        if self._input_noise:
             n += math.ceil(LARGEST_SHIFT_S * self._rate)
-        there = self._samples[first - self._past :][: math.ceil(n * speed) + RESAMPLING_MARGIN]
-        varied = gain * resample_poly(there, speed.denominator, speed.numerator)[:n]
-        return (varied / max(1.0, np.abs(varied).max())).astype(np.float32)
+        n_read = math.ceil(n * speed) + RESAMPLING_MARGIN
+        recorded = self._samples[first - self._past :][:n_read]
+        sound = gain * resample_poly(recorded, speed.denominator, speed.numerator)[:n]
+        return (sound / max(1.0, np.abs(sound).max())).astype(np.float32)
 
-    def _changed(self, which: int, places: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Levels of a stretch and of the frame before it, what is heard of them, where they are."""
-        way, first = divmod(which, len(self.levels))
+    def _varied(self, which: int, places: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Levels, inputs and positions of a stretch with augmentation and input noise."""
+        variation, first = divmod(which, len(self.levels))
         if self._augmentation:
-            sound = self._varied(which)
+            sound = self._resampled(which)
         else:
             sound = self._samples[first - self._past :]
-        if self._astray:
-            return self._gone_astray(sound, way, places)
-        levels = _levels(sound[places[0] : places[-1] + 1], self._config)
+        if self._input_noise:
+            return noisy_recording(
+                sound,
+                places,
+                seed=variation,
+                strength=self._input_noise,
+                past=self._past,
+                sample_rate=self._rate,
+                config=self._config,
+            )
+        levels = levels_of(sound[places[0] : places[-1] + 1], self._config)
         return levels, levels, places
-
-    def _gone_astray(
-        self, sound: np.ndarray, way: int, places: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """As `_changed`: out of tune in some places, noisy in others."""
-        random = np.random.default_rng((way, 1))
-        deviation = RECORDED_ERROR * self._astray * random.random() ** 3
-        noise_hz, noise_turn = _slow(random, 0.3, 6.0)
-        is_bent = random.random() < BENT_SHARE
-        bend = 2.0 ** (LARGEST_BEND * self._astray * random.random() / 12.0) - 1.0
-        bend_hz, bend_turn = _slow(random, SLOWEST_BEND_HZ, 5.0)
-        start = int(places[0])
-        # From the sample before, where what is to be drawn goes on from.
-        seconds = (start - self._past - 1 + np.arange(len(places) + 1)) / self._rate
-        if is_bent:
-            swing = _sine(bend_hz * seconds + bend_turn) - _sine(bend_turn)
-            away = bend * self._rate / (2.0 * np.pi * bend_hz) * swing
-            heard = _levels(_between(sound, places + away[1:]), self._config)
-            places = places + away[:-1]
-            levels = _levels(_between(sound, places), self._config)
-        else:
-            levels = heard = _levels(sound[start : start + len(places)], self._config)
-        comes = np.maximum(0.0, _sine(noise_hz * seconds[1:] + noise_turn))
-        return levels, _wrong(heard, deviation * comes, (way, start), self._config), places
-
-
-def _slow(
-    random: np.random.Generator, lowest_hz: float, highest_hz: float, shape: tuple[int, ...] = ()
-) -> tuple[np.ndarray, np.ndarray]:
-    """Frequencies, Hz, and phases, turns, of what comes and goes."""
-    hz = np.exp(random.uniform(np.log(lowest_hz), np.log(highest_hz), shape))
-    return hz, random.random(shape)
-
-
-def _sine(turns: np.ndarray) -> np.ndarray:
-    return np.sin(2.0 * np.pi * turns)
 
 
 class NoteExcerpts:
-    """Notes from their note-on, with pitch, velocity, time and the fundamental's phase.
+    """Notes from their note-on, conditioned on pitch, velocity, time and the fundamental's phase.
 
-    Each sounds some samples late, by chance: so a network that has drawn silence at first has seen
-    that, and how it ends. And what is heard of its past goes astray: its phase wanders about what
-    it should be, it is too soft or silent at times, and its levels are a little wrong. So a network
-    learns to come back from its own mistakes to what it is told (the idea of Bengio et al.,
-    "Scheduled Sampling", 2015, without a second pass through the network). Its pitch and velocity
-    are told a little wrong, too: a network knows few notes, and would know each by its numbers.
+    Each sounds up to `LONGEST_DELAY` samples late, at random: so a network that generated some
+    silence at first has seen that, and how it ends. Input noise is as of `noisy_note` and
+    `noisy_conditioning`.
 
     Parameters
     ----------
     notes : NoteSet
+        The notes.
     instruments : tuple of str
-        The classes.
+        Names of the classes.
     config : SampleRNNConfig
+        The network.
     sample_rate : int, Hz
+        Sample rate of the notes.
     chunk : int, samples
-    astray : float
-        The furthest that the phase wanders, in periods of the fundamental; the other faults grow
-        with it.
+        Length of a chunk, which divides that of an excerpt.
+    input_noise : float
+        Largest phase error of the input, periods of the fundamental; the other errors grow with it.
     """
 
     def __init__(
@@ -289,13 +264,13 @@ class NoteExcerpts:
         config: SampleRNNConfig,
         sample_rate: int,
         chunk: int,
-        astray: float = 0.0,
+        input_noise: float = 0.0,
     ):
         waveforms = notes.waveforms()
         self.n_samples = waveforms.shape[1] // chunk * chunk
         if self.n_samples < chunk:
             raise ParameterError(
-                f"notes last {waveforms.shape[1]} samples; chunk={chunk} or more are wanted"
+                f"chunk={chunk} must be at most the length of a note, {waveforms.shape[1]} samples"
             )
         self._rate = sample_rate
         self._pitch = np.array([note.pitch for note in notes], np.float64)
@@ -303,109 +278,57 @@ class NoteExcerpts:
         index = [instruments.index(note.instrument) for note in notes]
         self._one_hot = np.eye(config.n_classes, dtype=np.float32)[index]
         self._f0 = pitch_to_hz(self._pitch)
-        self._ahead = [
+        self._phase = [
             fundamental_phase(waveform, f0, sample_rate)
             for waveform, f0 in zip(waveforms, self._f0, strict=True)
         ]
         self._past = config.frame_sizes[0]
-        self._astray, self._config = astray, config
+        self._input_noise, self._config = input_noise, config
         self._waveforms = np.pad(waveforms, ((0, 0), (self._past + LONGEST_DELAY, 0)))
-        self.levels = _levels(self._waveforms, config)
-        self._n_late = len(self.levels) * (LONGEST_DELAY + 1)
+        self.levels = levels_of(self._waveforms, config)
+        self.n_delayed = len(self.levels) * (LONGEST_DELAY + 1)  # notes times delays
 
     def draw(self, random: np.random.Generator) -> int:
-        """A note, its delay, and how its past goes astray, in one number."""
-        late = int(random.integers(self._n_late))
-        way = int(random.integers(1, N_WAYS)) if self._astray else 0
-        return way * self._n_late + late
+        """Choose a note, its delay and a variation, as one number."""
+        delayed = int(random.integers(self.n_delayed))
+        variation = int(random.integers(1, N_VARIATIONS)) if self._input_noise else 0
+        return variation * self.n_delayed + delayed
 
     def all(self) -> list[int]:
-        """Every note on time, and its past as it was."""
+        """Return every note, without delay and without noise."""
         return [note * (LONGEST_DELAY + 1) for note in range(len(self.levels))]
 
     def chunk(self, which: int, start: int, n: int) -> Chunk:
-        way, late = divmod(which, self._n_late)
-        note, delay = divmod(late, LONGEST_DELAY + 1)
+        """Return samples start .. start + n of an excerpt."""
+        variation, delayed = divmod(which, self.n_delayed)
+        note, delay = divmod(delayed, LONGEST_DELAY + 1)
         first = start + LONGEST_DELAY - delay
-        levels = self.levels[note, first : first + n + self._past]
-        heard = self._heard(note, first, n + self._past, way) if way else levels
-        pitch, velocity = self._told(note, way)
+        levels = inputs = self.levels[note, first : first + n + self._past]
+        pitch, velocity = self._pitch[note], self._velocity[note]
+        if variation:
+            inputs = noisy_note(
+                self._waveforms[note],
+                first,
+                n + self._past,
+                f0=self._f0[note],
+                seed=variation,
+                strength=self._input_noise,
+                sample_rate=self._rate,
+                config=self._config,
+            )
+            pitch, velocity = noisy_conditioning(
+                pitch, velocity, seed=variation, strength=self._input_noise
+            )
         time = np.arange(start, start + n)
-        readings = self._ahead[note]
-        ahead = np.interp(time - delay, HOP * np.arange(len(readings)), readings)
-        off_s = time / self._rate - NOTE_ON_S
+        phase = self._phase[note]
+        offset = np.interp(time - delay, HOP * np.arange(len(phase)), phase)
         features = note_features(
-            self._f0[note] * (time - delay) / self._rate + ahead,
+            self._f0[note] * (time - delay) / self._rate + offset,
             pitch,
             velocity,
             time / self._rate,
-            off_s,
+            time / self._rate - NOTE_ON_S,
             self._rate,
         )
         classes = np.broadcast_to(self._one_hot[note], (n, self._one_hot.shape[1]))
-        return Chunk(levels, np.concatenate((features, classes), axis=1), heard)
-
-    def _told(self, note: int, way: int) -> tuple[float, float]:
-        """Pitch and velocity; right if nothing goes astray."""
-        pitch, velocity = self._pitch[note], self._velocity[note]
-        if not way:
-            return pitch, velocity
-        wrong = self._astray * np.random.default_rng((way, 0, 2)).standard_normal(2)
-        velocity = np.clip(velocity + VELOCITY_ERROR * wrong[1], 0.0, 1.0)
-        return pitch + PITCH_ERROR * wrong[0], float(velocity)
-
-    def _heard(self, note: int, first: int, n: int, way: int) -> np.ndarray:
-        """Levels first .. first + n of a note, wrong in some way in phase, loudness and value."""
-        random = np.random.default_rng(way)
-        furthest, softest_db, deviation = (
-            np.array((1.0, LARGEST_FALL_DB, LEVEL_ERROR)) * self._astray * random.random(3) ** 2
-        )
-        rates, turns = _slow(random, 0.3, 30.0, (3, 1))
-        silent = random.random() < SILENT_SHARE
-        where = np.arange(first, first + n)
-        swings = _sine(rates * where / self._rate + turns)
-        away = furthest * swings[:2].mean(axis=0) * self._rate / self._f0[note]
-        gain_db = -softest_db * (0.5 + 0.5 * swings[2])
-        gain = np.where(silent & (swings[2] > 0.0), 0.0, 10.0 ** (gain_db / 20.0))
-        samples = gain * _between(self._waveforms[note], where + away)
-        levels = _levels(samples, self._config)
-        return _wrong(levels, deviation, (way, first), self._config)
-
-
-def _levels(samples: np.ndarray, config: SampleRNNConfig) -> np.ndarray:
-    levels = quantise(samples, config.q_levels, config.quantisation)
-    return levels.astype(np.uint16 if config.two_bytes else np.uint8)
-
-
-def _wrong(
-    levels: np.ndarray,
-    deviation: float | np.ndarray,
-    seed: tuple[int, int],
-    config: SampleRNNConfig,
-) -> np.ndarray:
-    """Levels with normal errors, whose deviation is in halves of the range."""
-    errors = deviation * np.random.default_rng(seed).standard_normal(len(levels))
-    errors = np.round(0.5 * config.q_levels * errors)
-    return np.clip(levels + errors, 0, config.q_levels - 1).astype(levels.dtype)
-
-
-N_BETWEEN = 4  # points that are put between two samples by a filter; a line joins them
-
-
-def _between(waveform: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """A waveform between its samples; it is silent outside.
-
-    Parameters
-    ----------
-    waveform : array [n_samples]
-    places : array [n], samples
-        Not far from one another.
-    """
-    from scipy.signal import resample_poly
-
-    margin = 16
-    first, last = int(places.min()) - margin, int(places.max()) + margin + 1
-    inside = waveform[max(first, 0) : last]
-    around = ((max(-first, 0), max(last - len(waveform), 0)),)
-    fine = resample_poly(np.pad(inside, around), N_BETWEEN, 1)
-    return np.interp((places - first) * N_BETWEEN, np.arange(len(fine)), fine)
+        return Chunk(levels, np.concatenate((features, classes), axis=1), inputs)

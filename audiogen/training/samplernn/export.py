@@ -1,10 +1,11 @@
-"""From a trained SampleRNN to a preset: fields, weights, and a preview to hear and to see."""
+"""From a trained SampleRNN to a preset: fields, weights, measurements and a preview."""
 
 from __future__ import annotations
 
+import copy
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from audiogen.errors import ParameterError
 from audiogen.evaluation.likelihood import bigram_bits, unigram_bits
 from audiogen.models.samplernn import export_weights, import_weights
 from audiogen.presets import Preset, SamplernnPreset, check_fields, read_weights
-from audiogen.training.gansynth.export import (
+from audiogen.training.run.export import (
     N_SKETCHED,
     draft_preset,
     each_timbre,
@@ -30,11 +31,8 @@ from audiogen.training.gansynth.export import (
     write_preview,
     write_with_preview,
 )
-from audiogen.training.gansynth.training_data import TrainingData
-from audiogen.training.samplernn.trainer import Trainer
-
-if TYPE_CHECKING:
-    from audiogen.engine import Texture
+from audiogen.training.samplernn.trainer import SampleRNNTrainer
+from audiogen.training.samplernn.training_data import TrainingData
 
 PREVIEW_S = 8.0  # of each class
 SKETCH_S = 2.5  # of each class, while training
@@ -42,8 +40,8 @@ FINAL_S = 240.0  # of held-out sound that the finished preset is measured on
 
 
 def samplernn_fields(
-    trainer: Trainer,
-    prepared: TrainingData,
+    trainer: SampleRNNTrainer,
+    data: TrainingData,
     folder: Path,
     name: str,
     *,
@@ -54,19 +52,38 @@ def samplernn_fields(
     temperature: float,
     top_p: float = 1.0,
 ) -> dict[str, Any]:
-    """What ``preset.toml`` says of the network and its data; checked.
+    """Fields of ``preset.toml`` that describe the network and its data; checked.
 
-    A ``source`` or ``licence`` that is empty is what the folder says of itself.
+    Parameters
+    ----------
+    trainer : SampleRNNTrainer
+        The trainer.
+    data : TrainingData
+        The data that it trains on.
+    folder : Path
+        The folder of the data.
+    name : str
+        Name of the preset.
+    description, authors : str, list of str
+        Description and authors of the preset.
+    source, licence : str
+        Source and licence of the data; if empty, as the folder states.
+    temperature, top_p : float
+        Defaults of sampling.
+
+    Returns
+    -------
+    dict
 
     Raises
     ------
     PresetError
         If a field is wrong.
     """
-    said = read_source(folder)
-    described = instrument_entries(said)
-    source = source or said.get("source") or said.get("font") or folder_name(folder)
-    licence = licence or said.get("licence", "unknown")
+    stated = read_source(folder)
+    described = instrument_entries(stated)
+    source = source or stated.get("source") or stated.get("font") or folder_name(folder)
+    licence = licence or stated.get("licence", "unknown")
     fields: dict[str, Any] = {
         "format": 1,
         "name": name,
@@ -75,137 +92,161 @@ def samplernn_fields(
         "authors": authors,
         "licence": licence_with(trainer, licence),
         "sample_rate": trainer.recipe.sample_rate,
-        "samplernn": _sizes(trainer),
+        "samplernn": _network(trainer),
         "sampling": {"temperature": temperature, "top_p": top_p},
         "data": {
             "source": source_with(trainer, source),
             "licence": licence,
-            "files": len(prepared.split["training"]) + len(prepared.split["held_out"]),
-            "seconds": round(60.0 * prepared.minutes, 1),
+            "files": len(data.split["training"]) + len(data.split["held_out"]),
+            "seconds": round(60.0 * data.minutes, 1),
         },
     }
+    names = timbre_names(data.classes, described)
     timbres = [
         {"name": timbre} | program_of(label, described)
-        for label, timbre in zip(
-            prepared.classes, timbre_names(prepared.classes, described), strict=True
-        )
+        for label, timbre in zip(data.classes, names, strict=True)
     ]
     if timbres:
         fields |= {"timbres": timbres, "default_timbre": timbres[0]["name"]}
-    if prepared.pitch_range:
-        fields["pitch_range"] = list(prepared.pitch_range)
+    if data.pitch_range:
+        fields["pitch_range"] = list(data.pitch_range)
     check_fields(fields, name)
     return fields
 
 
-def start_from(trainer: Trainer, preset: Preset) -> None:
-    """Give a fresh trainer a preset's weights: the way back of `export_samplernn`.
+def initialise(trainer: SampleRNNTrainer, preset: Preset) -> None:
+    """Give a new trainer the weights of a preset.
+
+    Parameters
+    ----------
+    trainer : SampleRNNTrainer
+        A trainer before its first step.
+    preset : Preset
+        A SampleRNN of the same sizes.
 
     Raises
     ------
     ParameterError
-        If the preset's network has other sizes.
+        If the preset is of another kind or has other sizes.
     """
     if not isinstance(preset, SamplernnPreset):
         raise ParameterError(f"preset {preset.name!r} isn't a SampleRNN; name one that is")
-    sizes = _sizes(trainer) | {"sample_rate": trainer.recipe.sample_rate}
+    wanted = _network(trainer) | {"sample_rate": trainer.recipe.sample_rate}
     came = preset.samplernn.table() | {"sample_rate": preset.sample_rate}
-    different = [name for name in sizes if came[name] != sizes[name]]
-    if different:
-        name = different[0]
-        raise ParameterError(
-            f"preset {preset.name!r} has {name} = {came[name]}; this training has {sizes[name]}:"
-            " give the same, or begin without it"
-        )
+    for name in wanted:
+        if came[name] != wanted[name]:
+            raise ParameterError(
+                f"preset {preset.name!r} has {name} = {came[name]}, this training {wanted[name]};"
+                " give the same sizes, or leave --init-from out"
+            )
     weights = read_weights(preset)
     import_weights(trainer.model, weights)
     import_weights(trainer.average, weights)
-    trainer.begun_with, trainer.begun_licence = preset.name, preset.licence
+    trainer.initialised_from, trainer.initial_licence = preset.name, preset.licence
 
 
 def export_samplernn(
-    trainer: Trainer,
-    prepared: TrainingData,
-    data: Path,
+    trainer: SampleRNNTrainer,
+    data: TrainingData,
+    data_folder: Path,
     folder: Path,
     *,
     command: str,
     **card: Any,
 ) -> Preset:
-    """Write what a trainer has learned as a preset; see `presets.write_preset`.
+    """Write a preset with the averaged weights that were best on held-out sound.
 
     Parameters
     ----------
-    trainer : Trainer
-        Its averaged weights that did best on held-out sound are taken.
-    prepared : TrainingData
-    data : Path
-        Where that was read from.
+    trainer : SampleRNNTrainer
+        The trainer.
+    data : TrainingData
+        The data that it trained on.
+    data_folder : Path
+        The folder of the data.
     folder : Path
-        Its name becomes the preset's.
+        Folder of the preset; its name becomes the preset's.
     command : str
-        That made it.
+        The command line of the training.
     **card
-        As `samplernn_fields`.
+        Further arguments of `samplernn_fields`.
 
     Returns
     -------
     Preset
     """
-    fields = samplernn_fields(trainer, prepared, data, folder.name, **card)
-    recipe = trainer.recipe
+    fields = samplernn_fields(trainer, data, data_folder, folder.name, **card)
     fields["training"] = trained_by(trainer, command)
     model = trainer.best_model()
-    levels = prepared.training.levels, prepared.held_out.levels, recipe.model.q_levels
+    levels = data.training.levels, data.held_out.levels, trainer.recipe.model.q_levels
     fields["measured"] = {
         "held_out_bits": round(trainer.evaluate(FINAL_S, model), 4),
         "held_out_bits_bigram": round(bigram_bits(*levels), 4),
         "held_out_bits_unigram": round(unigram_bits(*levels), 4),
         "best_step": float(trainer.best["step"]),
     }
-    listen = preview_notes if prepared.pitch_range else preview_texture
-    return write_with_preview(folder, fields, export_weights(model), listen)
+    make_preview = preview_notes if data.pitch_range else preview_texture
+    return write_with_preview(folder, fields, export_weights(model), make_preview)
 
 
 def sketch_samplernn(
-    trainer: Trainer, prepared: TrainingData, data: Path, **card: Any
+    trainer: SampleRNNTrainer, data: TrainingData, folder: Path, **card: Any
 ) -> tuple[np.ndarray, int]:
-    """Let a training be heard as it is now, by its averaged weights, as the preset would sound.
+    """Generate a preview of the averaged weights as they are now, as the preset would sound.
+
+    Parameters
+    ----------
+    trainer, data, folder
+        As of `samplernn_fields`.
+    **card
+        Further arguments of `samplernn_fields`.
 
     Returns
     -------
     samples : array [n_samples], float32
     sample_rate : int, Hz
     """
-    from audiogen.engine import Texture
-
-    fields = samplernn_fields(trainer, prepared, data, "sketch", **card)
-    with draft_preset(fields, export_weights(trainer.average)) as draft:
-        if prepared.pitch_range:
+    fields = samplernn_fields(trainer, data, folder, "sketch", **card)
+    weights = export_weights(copy.deepcopy(trainer.average).cpu())
+    with draft_preset(fields, weights) as draft:
+        if data.pitch_range:
             samples, sample_rate, _ = each_timbre(draft, 1.0, N_SKETCHED)
             return samples, sample_rate
-        texture = Texture(draft)
-        return each_class(texture, SKETCH_S), texture.sample_rate
+        return each_class(draft, SKETCH_S)
 
 
-def _sizes(trainer: Trainer) -> dict[str, Any]:
+def _network(trainer: SampleRNNTrainer) -> dict[str, Any]:
     """``[samplernn]`` of a preset."""
     config = asdict(trainer.recipe.model)
-    for key in ("weight_norm", "learn_h0"):  # of training alone
+    for key in ("weight_norm", "learn_h0"):  # they matter to training only
         del config[key]
     return config | {"frame_sizes": list(config["frame_sizes"])}
 
 
-def each_class(texture: Texture, seconds: float) -> np.ndarray:
-    """Let a texture sound, its classes one after the other."""
-    names: list[str | None] = [*texture.timbres] or [None]
-    return np.concatenate([texture.generate(seconds, seed=0, timbre=name) for name in names])
+def each_class(folder: Path, seconds: float) -> tuple[np.ndarray, int]:
+    """Generate sound of each class of a preset, one after the other.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the preset.
+    seconds : float, s
+        Length of each.
+
+    Returns
+    -------
+    samples : array [n_samples], float32
+    sample_rate : int, Hz
+    """
+    from audiogen.engine import Synth
+
+    synth = Synth(folder, seed=0)
+    names: list[str | None] = [*synth.timbres] or [None]
+    sounds = [synth.generate(seconds, timbre=name) for name in names]
+    return np.concatenate(sounds), synth.sample_rate
 
 
 def preview_texture(folder: Path, scratch: Path) -> dict[str, Path]:
-    """Let a preset sound for a while; returns ``preview.flac`` and ``preview.png``."""
-    from audiogen.engine import Texture
-
-    texture = Texture(folder)
-    samples = each_class(texture, PREVIEW_S)
-    return write_preview(scratch, samples, texture.sample_rate, texture.preset.name)
+    """Generate sound with a preset; return ``preview.flac`` and ``preview.png``."""
+    samples, sample_rate = each_class(folder, PREVIEW_S)
+    return write_preview(scratch, samples, sample_rate, folder.name)

@@ -1,136 +1,208 @@
-"""What a note's frames become once they are played, so that a training hears what its users will.
+"""Noise on the input of a SampleRNN in training, against exposure bias.
 
-The engine turns the bins of a partial together and adds overlapping frames up, which takes from
-what the frames held: levels that change from one to the next and phases that don't follow cancel.
+A network that only ever received recorded samples treats its own errors as sound: noise that it
+drew is continued, and tones glide. With noise on its input, and the recorded sample still the
+target, it learns to return from errors to the sound, or to the pitch that it is conditioned on.
+The idea is that of Bengio et al., "Scheduled Sampling for Sequence Prediction with Recurrent Neural
+Networks", NIPS 2015, without a second pass through the network.
 """
 
 from __future__ import annotations
 
-import math
-from functools import lru_cache
-
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
-from audiogen import ops
-from audiogen.representation import _torchaudio
-from audiogen.representation.config import SpectrogramConfig
-from audiogen.representation.harmonic import LOBE_REACH, onset_centroids, reference_phase
+from audiogen.models.samplernn import SampleRNNConfig
+from audiogen.representation.levels import quantise
 
-N_MELS = 64
-RANGE_DB = 80.0  # below the loudest band of a note's crop nothing is heard
-
-
-def played(
-    spectrogram: Tensor, config: SpectrogramConfig, pitch: Tensor, frames: tuple[int, int]
-) -> Tensor:
-    """The sound that the engine makes of frames of a note.
-
-    Parameters
-    ----------
-    spectrogram : Tensor [batch, 2, n_frames, n_bins]
-        Log magnitude in nats and the ``harmonic`` phase channel in units of pi, of which the first
-        frame's isn't used: partials begin as the pitch's own would be there.
-    config : SpectrogramConfig
-    pitch : Tensor [batch], MIDI number
-    frames : (start, stop)
-        Where they lie in the clip.
-
-    Returns
-    -------
-    Tensor [batch, n_samples]
-        From the first frame's beginning to the last one's end; what lies before the note is
-        silent. See `whole_frames`.
-    """
-    log_magnitude, channel = spectrogram.unbind(dim=1)
-    phase = locked_phase(log_magnitude, channel, config, pitch, frames)
-    spectrum = F.pad(ops.polar_to_rectangular(log_magnitude, phase), (1, 0))
-    sound = ops.istft(spectrum, config.n_fft, config.hop_length)
-    if frames[0] == 0:
-        sound = F.pad(sound[:, config.pad_front :], (config.pad_front, 0))
-    return sound
+# Notes, at strength 1: largest attenuation of the input, and the standard deviation of its levels
+# in halves of their range.
+LARGEST_FALL_DB, LEVEL_ERROR = 240.0, 0.1
+PITCH_ERROR = 0.8  # semitones; standard deviation of the pitch that a note is conditioned on
+VELOCITY_ERROR = 0.2  # 0 to 1; of the velocity
+SILENT_SHARE = 0.15  # of notes; their input is silent half of the time
+# Recordings, at strength 1: standard deviation of levels, largest detuning in semitones, and the
+# lowest frequency at which the detuning changes sign.
+RECORDED_ERROR, LARGEST_BEND, SLOWEST_BEND_HZ = 0.125, 2.0, 0.2
+# How far detuning moves a sample at most: the integral of half a period of its sine.
+LARGEST_SHIFT_S = (2.0 ** (LARGEST_BEND / 12.0) - 1.0) / (np.pi * SLOWEST_BEND_HZ)
+BENT_SHARE = 0.6  # of the excerpts of recordings
+OVERSAMPLING = 4  # points per sample that a filter makes; between them it is linear
+FILTER_MARGIN = 16  # samples on both sides, for the filter's tails
 
 
-def whole_frames(config: SpectrogramConfig, frames: tuple[int, int]) -> slice:
-    """Those of a crop that no frame beyond it is missing from; none is missing before a note."""
-    reach = config.n_fft // config.hop_length - 1
-    return slice(reach if frames[0] else 0, frames[1] - frames[0] - reach)
+def noisy_recording(
+    sound: np.ndarray,
+    places: np.ndarray,
+    *,
+    seed: int,
+    strength: float,
+    past: int,
+    sample_rate: int,
+    config: SampleRNNConfig,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A stretch of a recording whose input is detuned in some places and noisy in others.
 
-
-def locked_phase(
-    log_magnitude: Tensor,
-    channel: Tensor,
-    config: SpectrogramConfig,
-    pitch: Tensor,
-    frames: tuple[int, int],
-) -> Tensor:
-    """Phases that turn from frame to frame, those near a peak with it, as the engine's do.
-
-    Laroche and Dolson, "Improved Phase Vocoder Time-Scale Modification of Audio", 1999, section
-    III-C; see ``turn_phase`` and ``lock_phase`` in csrc/engine/frame_voice.cpp.
+    The target at each step continues from the detuned input at the recorded pitch.
 
     Parameters
     ----------
-    log_magnitude, channel : Tensor [batch, n_frames, n_bins]
-    config, pitch, frames
-        As `played`.
+    sound : array [n_samples], float
+        The excerpt.
+    places : array [n], samples
+        Consecutive positions in ``sound``.
+    seed : int
+        Seed of the noise of the whole excerpt.
+    strength : float, 0 to 1
+        Strength of the noise.
+    past : int, samples
+        Samples of the excerpt that precede its first target.
+    sample_rate : int, Hz
+        Sample rate.
+    config : SampleRNNConfig
+        The network, for its levels.
 
     Returns
     -------
-    Tensor [batch, n_frames, n_bins], rad
+    levels : array [n]
+        The target.
+    inputs : array [n]
+        The network's input.
+    places : array [n], samples
+        Positions of the target in ``sound``.
     """
-    numbers = np.arange(*frames)
-    reference = reference_phase(pitch.double().numpy(), config, numbers)
-    steps = torch.from_numpy(np.diff(reference, axis=1) % (2.0 * math.pi)).to(channel)
-    nearest, distance = nearest_peak(log_magnitude.detach())
-    centroids = onset_centroids(config)
-    centroid = torch.from_numpy(centroids[np.minimum(numbers, len(centroids) - 1)]).to(channel)
-    behind = distance * (2.0 * math.pi / config.n_fft * centroid[:, None])
-    near = distance.abs() <= LOBE_REACH
-    phase = torch.from_numpy(reference[:, 0] % (2.0 * math.pi)).to(channel)
-    phases = []
-    for i in range(len(numbers)):
-        if i:
-            phase = phase + steps[:, i - 1] + math.pi * channel[:, i]
-        locked = phase.gather(1, nearest[:, i]) - behind[:, i]
-        phase = torch.where(near[:, i], locked, phase)
-        phases.append(phase)
-    return torch.stack(phases, dim=1)
+    random = np.random.default_rng((seed, 1))
+    deviation = RECORDED_ERROR * strength * random.random() ** 3
+    noise_hz, noise_turn = _modulation(random, 0.3, 6.0)
+    is_bent = random.random() < BENT_SHARE
+    bend = 2.0 ** (LARGEST_BEND * strength * random.random() / 12.0) - 1.0
+    bend_hz, bend_turn = _modulation(random, SLOWEST_BEND_HZ, 5.0)
+    start = int(places[0])
+    # From one sample earlier, since each target continues from the input before it.
+    seconds = (start - past - 1 + np.arange(len(places) + 1)) / sample_rate
+    if is_bent:
+        swing = _sine(bend_hz * seconds + bend_turn) - _sine(bend_turn)
+        shift = bend * sample_rate / (2.0 * np.pi * bend_hz) * swing
+        inputs = levels_of(_interpolated(sound, places + shift[1:]), config)
+        places = places + shift[:-1]
+        levels = levels_of(_interpolated(sound, places), config)
+    else:
+        levels = inputs = levels_of(sound[start : start + len(places)], config)
+    envelope = np.maximum(0.0, _sine(noise_hz * seconds[1:] + noise_turn))
+    return levels, _noisy(inputs, deviation * envelope, (seed, start), config), places
 
 
-def nearest_peak(level: Tensor) -> tuple[Tensor, Tensor]:
-    """For each bin of frames [..., n_bins] the nearest local maximum, and how far above it it is.
+def noisy_note(
+    waveform: np.ndarray,
+    first: int,
+    n: int,
+    *,
+    f0: float,
+    seed: int,
+    strength: float,
+    sample_rate: int,
+    config: SampleRNNConfig,
+) -> np.ndarray:
+    """Levels of a stretch of a note with errors of phase, loudness and value.
 
-    A bin halfway between two belongs to the lower one; a frame without any is far from all.
+    Parameters
+    ----------
+    waveform : array [n_samples]
+        The note.
+    first, n : int, samples
+        Start and length of the stretch.
+    f0 : float, Hz
+        Fundamental of the note.
+    seed : int
+        Seed of the noise of the whole note.
+    strength : float
+        Largest phase error, periods of the fundamental; the other errors grow with it.
+    sample_rate : int, Hz
+        Sample rate.
+    config : SampleRNNConfig
+        The network, for its levels.
+
+    Returns
+    -------
+    array [n]
     """
-    n = level.shape[-1]
-    bins = torch.arange(n)
-    rises = F.pad(level[..., 1:] > level[..., :-1], (1, 0))
-    falls = F.pad(level[..., :-1] >= level[..., 1:], (0, 1), value=True)
-    far = 2 * n  # further than any bin
-    below = torch.where(rises & falls, bins, -far).cummax(dim=-1).values
-    above = torch.where(rises & falls, bins, far).flip(-1).cummin(dim=-1).values.flip(-1)
-    nearest = torch.where(bins - below <= above - bins, below, above)
-    return nearest.clamp(0, n - 1), bins - nearest
+    random = np.random.default_rng(seed)
+    furthest, softest_db, deviation = (
+        np.array((1.0, LARGEST_FALL_DB, LEVEL_ERROR)) * strength * random.random(3) ** 2
+    )
+    rates, turns = _modulation(random, 0.3, 30.0, (3, 1))
+    silent = random.random() < SILENT_SHARE
+    places = np.arange(first, first + n)
+    swings = _sine(rates * places / sample_rate + turns)
+    shift = furthest * swings[:2].mean(axis=0) * sample_rate / f0
+    gain_db = -softest_db * (0.5 + 0.5 * swings[2])
+    gain = np.where(silent & (swings[2] > 0.0), 0.0, 10.0 ** (gain_db / 20.0))
+    levels = levels_of(gain * _interpolated(waveform, places + shift), config)
+    return _noisy(levels, deviation, (seed, first), config)
 
 
-def mel(power: Tensor, config: SpectrogramConfig) -> Tensor:
-    """Power in each mel band [..., n_mels] of spectra [..., n_bins] without the constant bin."""
-    return power @ _mel_bands(config.n_bins, config.sample_rate).to(power)
+def noisy_conditioning(
+    pitch: float, velocity: float, *, seed: int, strength: float
+) -> tuple[float, float]:
+    """Pitch and velocity with an error each, constant over a note.
 
+    A training set has few notes, and a network would recognise each by its exact numbers.
 
-@lru_cache
-def _mel_bands(n_bins: int, sample_rate: int) -> Tensor:
-    """Weights [n_bins, n_mels]."""
-    functional = _torchaudio.find().functional
-    return functional.melscale_fbanks(n_bins + 1, 0.0, sample_rate / 2, N_MELS, sample_rate)[1:]
+    Parameters
+    ----------
+    pitch : float, MIDI number
+        The note's pitch.
+    velocity : float, 0 to 1
+        The note's velocity.
+    seed : int
+        Seed of the noise of the note.
+    strength : float
+        As of `noisy_note`.
 
-
-def log_mel(power: Tensor, loudest: Tensor) -> Tensor:
-    """Levels of mel bands [batch, n_frames, n_mels] in nats, down to `RANGE_DB` below ``loudest``.
-
-    ``loudest`` [batch, 1, 1] is a band's power, too.
+    Returns
+    -------
+    pitch, velocity : float
     """
-    return 0.5 * torch.log(power + 10.0 ** (-RANGE_DB / 10.0) * loudest)
+    error = strength * np.random.default_rng((seed, 0, 2)).standard_normal(2)
+    velocity = float(np.clip(velocity + VELOCITY_ERROR * error[1], 0.0, 1.0))
+    return pitch + PITCH_ERROR * error[0], velocity
+
+
+def levels_of(samples: np.ndarray, config: SampleRNNConfig) -> np.ndarray:
+    """Quantise samples to the network's levels, as uint8 or uint16."""
+    levels = quantise(samples, config.q_levels, config.quantisation)
+    return levels.astype(np.uint16 if config.two_bytes else np.uint8)
+
+
+def _modulation(
+    random: np.random.Generator, low_hz: float, high_hz: float, shape: tuple[int, ...] = ()
+) -> tuple[np.ndarray, np.ndarray]:
+    """Random frequencies, Hz, uniform in their logarithm, and phases in turns."""
+    hz = np.exp(random.uniform(np.log(low_hz), np.log(high_hz), shape))
+    return hz, random.random(shape)
+
+
+def _sine(turns: np.ndarray) -> np.ndarray:
+    return np.sin(2.0 * np.pi * turns)
+
+
+def _noisy(
+    levels: np.ndarray,
+    deviation: float | np.ndarray,
+    seed: tuple[int, int],
+    config: SampleRNNConfig,
+) -> np.ndarray:
+    """Levels plus Gaussian noise, whose standard deviation is in halves of the range."""
+    noise = deviation * np.random.default_rng(seed).standard_normal(len(levels))
+    noise = np.round(0.5 * config.q_levels * noise)
+    return np.clip(levels + noise, 0, config.q_levels - 1).astype(levels.dtype)
+
+
+def _interpolated(waveform: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """A waveform at fractional positions, samples; zero outside of it."""
+    from scipy.signal import resample_poly
+
+    first, last = int(places.min()) - FILTER_MARGIN, int(places.max()) + FILTER_MARGIN + 1
+    inside = waveform[max(first, 0) : last]
+    padding = ((max(-first, 0), max(last - len(waveform), 0)),)
+    fine = resample_poly(np.pad(inside, padding), OVERSAMPLING, 1)
+    return np.interp((places - first) * OVERSAMPLING, np.arange(len(fine)), fine)

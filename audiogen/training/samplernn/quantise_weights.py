@@ -1,11 +1,10 @@
-"""Weights on a grid that int8 and bfloat16 hold exactly, their errors made up for.
+"""Weights on a grid that int8 and bfloat16 represent exactly, with rounding errors compensated.
 
 The native stream multiplies by most matrices of a SampleRNN as they are. Each of their rows is
-brought to multiples, up to 127, of a power of two, so that a preset is the same network in every
-precision. One column is rounded after the other, that of the strongest input first, and those that
-come after it make up for what that changes, by how their inputs go together: Frantar et al., "GPTQ:
-Accurate Post-Training Quantization for Generative Pre-trained Transformers", ICLR 2023, equations 2
-and 3.
+rounded to multiples, up to 127, of a power of two, so that a preset is the same network in every
+precision. Columns are rounded one by one, that of the strongest input first, and the remaining
+columns compensate the error, by the second moments of the inputs: Frantar et al., "GPTQ: Accurate
+Post-Training Quantization for Generative Pre-trained Transformers", ICLR 2023, equations 2 and 3.
 """
 
 from __future__ import annotations
@@ -19,30 +18,30 @@ from torch import Tensor
 
 from audiogen.models.samplernn import Linear, SampleRNN
 
-LARGEST = 127  # multiple
-DAMPING = 1e-3  # of the inputs' mean power, added to each
+LARGEST_MULTIPLE = 127
+DAMPING = 1e-3  # of the inputs' mean power, added to each input's, so that the inverse exists
 
 
 @torch.no_grad()
-def on_grid(model: SampleRNN, listen: Callable[[SampleRNN], object]) -> SampleRNN:
-    """Bring the matrices of a trained network to the grid.
+def quantised(model: SampleRNN, run: Callable[[SampleRNN], object]) -> SampleRNN:
+    """Round the matrices of a trained network to the grid.
 
     Parameters
     ----------
     model : SampleRNN
-    listen : callable
-        Lets the model that it gets run over sound such as it was trained on.
+        The network; it isn't changed.
+    run : callable
+        Runs the network that it gets over typical sound, to collect the inputs' moments.
 
     Returns
     -------
     SampleRNN
-        Another one.
     """
     model = copy.deepcopy(model)
     pairs = list(_matrices(model))
-    moments = _second_moments({heard for _, heard in pairs}, lambda: listen(model))
-    for matrix, heard in pairs:
-        rounded = rounded_rows(matrix.effective().double(), moments[heard])
+    moments = _second_moments({source for _, source in pairs}, lambda: run(model))
+    for matrix, source in pairs:
+        rounded = rounded_rows(matrix.effective().double(), moments[source])
         matrix.weight.copy_(rounded)
         if matrix.gain is not None:
             matrix.gain.copy_(rounded.norm(dim=1))
@@ -50,11 +49,12 @@ def on_grid(model: SampleRNN, listen: Callable[[SampleRNN], object]) -> SampleRN
 
 
 def rounded_rows(weight: Tensor, moments: Tensor) -> Tensor:
-    """Rows of multiples of powers of two, whose products with the inputs stay as they were.
+    """Round rows to multiples of powers of two, changing products with the inputs least.
 
     Parameters
     ----------
     weight : Tensor [n_out, n_in], float64
+        The matrix.
     moments : Tensor [n_in, n_in], float64
         Mean of x x^T over inputs x.
 
@@ -67,22 +67,23 @@ def rounded_rows(weight: Tensor, moments: Tensor) -> Tensor:
     moments = moments[order][:, order]
     left, rounded = weight[:, order], torch.zeros_like(weight)
     largest = weight.abs().amax(dim=1).clamp(min=1e-30)
-    unit = torch.exp2(torch.ceil(torch.log2(largest / LARGEST)))
+    unit = torch.exp2(torch.ceil(torch.log2(largest / LARGEST_MULTIPLE)))
     damping = DAMPING * moments.diagonal().mean().clamp(min=1e-30)
-    inverse = torch.linalg.inv(moments + damping * torch.eye(n, dtype=moments.dtype))
-    spread = torch.linalg.cholesky(inverse, upper=True)
+    identity = torch.eye(n, dtype=moments.dtype, device=moments.device)
+    factor = torch.linalg.cholesky(torch.linalg.inv(moments + damping * identity), upper=True)
     for k in range(n):
-        multiple = torch.round(left[:, k] / unit).clamp(-LARGEST, LARGEST)
+        multiple = torch.round(left[:, k] / unit).clamp(-LARGEST_MULTIPLE, LARGEST_MULTIPLE)
         rounded[:, order[k]] = multiple * unit
-        error = (left[:, k] - multiple * unit) / spread[k, k]
-        left[:, k:] -= error[:, None] * spread[k, k:]
+        error = (left[:, k] - multiple * unit) / factor[k, k]
+        left[:, k:] -= error[:, None] * factor[k, k:]
     return rounded
 
 
 def _matrices(model: SampleRNN) -> Iterator[tuple[Any, Any]]:
-    """Those that the native stream doesn't multiply out first, and whose input each hears.
+    """Matrices that the native stream doesn't fold, each with a layer that has the same input.
 
-    A recurrent matrix hears what its layer said a step ago: on the mean, what the next one hears.
+    The input of a recurrent matrix is its layer's last output, whose moments are those of the next
+    layer's input.
     """
     tiers: list[Any] = [*model.tiers]
     for tier in tiers:
@@ -101,19 +102,19 @@ def _matrices(model: SampleRNN) -> Iterator[tuple[Any, Any]]:
 
 
 def _second_moments(layers: set[Linear], run: Callable[[], object]) -> dict[Linear, Tensor]:
-    """Mean of x x^T over the inputs of linear layers while something runs."""
+    """Mean of x x^T over the inputs of linear layers during a run."""
     sums: dict[Linear, Tensor] = {}
-    seen: dict[Linear, int] = {}
+    counts: dict[Linear, int] = {}
 
-    def listen(layer: Linear, inputs: tuple[Tensor, ...]) -> None:
+    def add(layer: Linear, inputs: tuple[Tensor, ...]) -> None:
         x = inputs[0].flatten(0, -2)
-        sums[layer] = sums.get(layer, torch.zeros(())) + (x.T @ x).double()
-        seen[layer] = seen.get(layer, 0) + len(x)
+        sums[layer] = sums.get(layer, 0.0) + (x.T @ x).double()
+        counts[layer] = counts.get(layer, 0) + len(x)
 
-    hooks = [layer.register_forward_pre_hook(listen) for layer in layers]
+    hooks = [layer.register_forward_pre_hook(add) for layer in layers]
     try:
         run()
     finally:
         for hook in hooks:
             hook.remove()
-    return {layer: sums[layer] / seen[layer] for layer in layers}
+    return {layer: sums[layer] / counts[layer] for layer in layers}

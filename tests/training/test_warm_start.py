@@ -11,10 +11,12 @@ import torch
 from audiogen.errors import ParameterError
 from audiogen.models.gansynth import GeneratorConfig, export_weights
 from audiogen.presets import load_preset
-from audiogen.training.gansynth.trainer import Notes, Recipe, Trainer
-from audiogen.training.run import warm_start as start
+from audiogen.training.gansynth import warm_start as start
+from audiogen.training.gansynth.note_batches import Notes
+from audiogen.training.gansynth.recipe import BuiltInRecipe
+from audiogen.training.gansynth.trainer import BuiltInTrainer
 
-RECIPE = Recipe(steps=4, crop_frames=32, seed=3)
+RECIPE = BuiltInRecipe(steps=4, crop_frames=32, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -43,22 +45,22 @@ def notes_of(preset, timbres: list[str]) -> Notes:
 
 def test_instruments_begin_as_the_timbres_that_they_sound_like(struck):
     wanted = ["marimba", "celesta"]
-    trainer = Trainer(notes_of(struck, wanted), RECIPE, compiled=False)
+    trainer = BuiltInTrainer(notes_of(struck, wanted), RECIPE, compiled=False)
     before = trainer.evaluate(2)["magnitude"]
-    nearest = start.start_from(trainer, struck)
+    nearest = start.initialise(trainer, struck)
     assert list(nearest.values()) == wanted
     assert trainer.evaluate(2)["magnitude"] < 0.5 * before
     wanted_z = torch.tensor([struck.timbre(name).z for name in wanted])
     assert torch.equal(trainer.latents.detach(), wanted_z)
     for name, weight in export_weights(trainer.average).items():
         assert np.array_equal(weight, export_weights(trainer.generator)[name])
-    again = Trainer(trainer.notes, RECIPE, compiled=False)
+    again = BuiltInTrainer(trainer.notes, RECIPE, compiled=False)
     again.restore(trainer.state())
-    assert again.begun_with == "struck"
+    assert again.initialised_from == "struck"
 
 
 def test_the_nearest_preset_is_found(struck, monkeypatch):
-    trainer = Trainer(notes_of(struck, ["vibraphone"]), RECIPE, compiled=False)
+    trainer = BuiltInTrainer(notes_of(struck, ["vibraphone"]), RECIPE, compiled=False)
     places = [struck.folder, struck.folder.parent / "sustained"]
     monkeypatch.setattr(start, "find_presets", lambda: places)
     found = start.nearest_preset(trainer)
@@ -70,8 +72,8 @@ def test_the_nearest_preset_is_found(struck, monkeypatch):
 def test_presets_that_do_not_fit_are_refused_with_what_differs(struck):
     narrow = GeneratorConfig(conditioning="harmonic", latent_size=8, channels=(8,) * 7)
     recipe = dataclasses.replace(RECIPE, generator=narrow)
-    trainer = Trainer(notes_of(struck, ["marimba"]), recipe, compiled=False)
+    trainer = BuiltInTrainer(notes_of(struck, ["marimba"]), recipe, compiled=False)
     with pytest.raises(ParameterError, match="'struck' has latent_size = 16, this training 8"):
-        start.start_from(trainer, struck)
+        start.initialise(trainer, struck)
     with pytest.raises(ParameterError, match="'speech-sketch' isn't a GANSynth"):
-        start.start_from(trainer, load_preset("speech-sketch"))
+        start.initialise(trainer, load_preset("speech-sketch"))

@@ -1,4 +1,4 @@
-"""The optimiser of a SampleRNN: Muon turns its matrices, Adam moves everything else."""
+"""The optimiser of a SampleRNN: Muon for inner matrices, Adam for all other parameters."""
 
 from __future__ import annotations
 
@@ -7,28 +7,33 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from audiogen.training.run.checkpoints import n_bytes_of
+from audiogen.training.run.trainer import n_bytes_of
 
-NARROWEST = 8  # side of a matrix that Muon takes
-# It takes none that brings frames or what the network is told into it. With its steps, which are as
-# long in every direction, much was made of little there, and some held-out notes fell apart.
-OUTERMOST = ("tiers.0.ih.0.weight", "input.weight", "features.weight")
-ADAM_SHARE = 0.6  # Adam's rate, of Muon's
+NARROWEST = 8  # smallest side of a matrix that Muon updates
+# Adam updates the matrices that read frames and conditioning. Muon's steps are equally long in
+# every direction, which amplifies weak inputs there: some held-out notes became unstable.
+INPUT_MATRICES = ("tiers.0.ih.0.weight", "input.weight", "features.weight")
+ADAM_SHARE = 0.6  # Adam's learning rate over Muon's
 MOMENTUM = 0.95
-# Of the quintic whose fifth iterate brings all singular values near 1.
+# Coefficients of the quintic whose fifth iterate brings all singular values near 1 (Jordan et al.).
 QUINTIC, N_ITERATIONS = (3.4445, -4.7750, 2.0315), 5
 
 
 def orthogonal(matrix: Tensor, dtype: torch.dtype) -> Tensor:
-    """About the orthogonal matrix nearest to a matrix: its singular values become 0.7 to 1.2.
+    """Approximate the nearest orthogonal matrix: singular values become 0.7 to 1.2.
 
-    Newton-Schulz iteration, as Jordan et al. tuned it (2024).
+    Newton-Schulz iteration with the coefficients of Jordan et al. (2024).
 
     Parameters
     ----------
     matrix : Tensor [m, n]
+        The matrix.
     dtype : torch.dtype
-        That products are made in.
+        Type of the products.
+
+    Returns
+    -------
+    Tensor [m, n]
     """
     a, b, c = QUINTIC
     x = matrix.to(dtype)
@@ -42,17 +47,18 @@ def orthogonal(matrix: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum, whose matrices are made orthogonal.
+    """Steps along the momentum, made orthogonal.
 
-    Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024. As
-    `torch.optim.Muon` without weight decay, which knows products in bfloat16 alone; they are no
-    use on most CPUs (`precision.has_bfloat16`).
+    Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024. Like
+    `torch.optim.Muon` without weight decay; that one multiplies in bfloat16 only, which is slow on
+    most CPUs (`device.has_bfloat16`).
 
     Parameters
     ----------
     parameters : list of Parameter [m, n]
+        The matrices.
     dtype : torch.dtype
-        That products are made in.
+        Type of the products.
     """
 
     def __init__(self, parameters: list[nn.Parameter], dtype: torch.dtype):
@@ -74,13 +80,19 @@ class Muon(torch.optim.Optimizer):
 
 
 class MuonAndAdam:
-    """Muon for a SampleRNN's inner matrices, 8 wide or more; Adam for everything else.
+    """Muon for a SampleRNN's inner matrices of 8 rows and columns or more; Adam for the rest.
 
     Parameters
     ----------
     model : Module
+        The network.
     bfloat16 : bool
-        Muon's products.
+        Whether Muon multiplies in bfloat16.
+
+    Attributes
+    ----------
+    n_bytes : int
+        Size of the optimiser's state.
     """
 
     def __init__(self, model: nn.Module, *, bfloat16: bool):
@@ -88,9 +100,9 @@ class MuonAndAdam:
         others: list[nn.Parameter] = []
         for name, parameter in model.named_parameters():
             wide = parameter.ndim == 2 and min(parameter.shape) >= NARROWEST
-            inner = name.endswith("weight") and not name.endswith(OUTERMOST)
+            inner = name.endswith("weight") and not name.endswith(INPUT_MATRICES)
             (matrices if wide and inner else others).append(parameter)
-        # Kept of each number: one with Muon, two with Adam.
+        # Muon keeps one number for each parameter, Adam two.
         self.n_bytes = n_bytes_of(*matrices, *others, *others)
         self._parts: list[torch.optim.Optimizer] = [
             torch.optim.Adam([{"params": others, "share": ADAM_SHARE}])
@@ -100,7 +112,7 @@ class MuonAndAdam:
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
-        """As of torch's optimisers; ``share`` of the learning rate is a group's own."""
+        """Parameter groups; the factor ``share`` of the learning rate is the group's own."""
         return [group for part in self._parts for group in part.param_groups]
 
     def step(self) -> None:
@@ -109,15 +121,15 @@ class MuonAndAdam:
             part.step()
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients."""
+        """Clear the gradients."""
         for part in self._parts:
             part.zero_grad(set_to_none)
 
     def state_dict(self) -> dict[str, Any]:
-        """As of torch's optimisers."""
+        """States of both optimisers, by class name."""
         return {type(part).__name__: part.state_dict() for part in self._parts}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """As of torch's optimisers."""
+        """Inverse of `state_dict`."""
         for part in self._parts:
             part.load_state_dict(state[type(part).__name__])

@@ -1,4 +1,4 @@
-"""A journal shows what a training reported, in a page that needs nothing else; it harms nothing."""
+"""The log of a run makes a self-contained page, and its errors don't stop the training."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def said() -> list[str]:
 
 def open_journal(folder: Path, said: list[str], step: int = 0) -> Journal:
     about = {"data": "3 <files>", "command": "audiogen train x"}
-    return Journal(folder, "murmur & sons", about, said.append, step, 100)
+    details = {"Left out": ["a.wav: <silent>", "b.wav: no pitch"], "Remarks": []}
+    return Journal(folder, "murmur & sons", about, said.append, step, 100, details)
 
 
 def embedded(page: str, kind: str) -> list[bytes]:
@@ -50,6 +51,8 @@ def test_the_page_holds_all_of_it(tmp_path: Path, said: list[str]) -> None:
     assert "20 of 100" in page and "2 min 00 s so far, 8 min 00 s left" in page
     assert "mind the gap &gt; 0" in page and "Step 20" in page
     assert page.count("<svg") == 1 and "held-out" in page
+    assert "Left out (2)" in page and "<li>a.wav: &lt;silent&gt;</li>" in page
+    assert page.index("Previews") < page.index("Left out") and "Remarks" not in page
     assert not re.search(r'(src|href)="(?!data:|#)', page)  # nothing lies elsewhere
     (sound,), (picture,) = embedded(page, "audio/flac"), embedded(page, "image/jpeg")
     assert sound == (tmp_path / "previews" / "20.flac").read_bytes()
@@ -61,7 +64,7 @@ def test_the_page_holds_all_of_it(tmp_path: Path, said: list[str]) -> None:
     assert not said
 
 
-def test_the_end_and_what_came_of_it_are_shown(tmp_path: Path, said: list[str]) -> None:
+def test_the_result_is_shown(tmp_path: Path, said: list[str]) -> None:
     run, preset = tmp_path / "run", tmp_path / "preset"
     run.mkdir()
     journal = open_journal(run, said)
@@ -89,7 +92,7 @@ def test_many_previews_are_thinned_on_the_page(tmp_path: Path, said: list[str]) 
     assert len(shown) == 8 and shown[0] == "30" and shown[-1] == "1"
 
 
-def test_a_log_goes_on_from_the_step_of_the_checkpoint(tmp_path: Path, said: list[str]) -> None:
+def test_a_log_continues_from_the_step_of_the_checkpoint(tmp_path: Path, said: list[str]) -> None:
     first = open_journal(tmp_path, said)
     for step in (10, 20, 30):
         first.report(step, {"bits": float(step)}, 1.0)
@@ -117,20 +120,18 @@ def test_tensorboard_gets_curves_and_previews(tmp_path: Path, said: list[str]) -
     assert [image.step for image in events.Images("preview")] == [20] and not said
 
 
-def test_without_tensorboard_it_goes_on_and_says_so_once(
+def test_missing_tensorboard_is_reported_once(
     tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     journal = open_journal(tmp_path, said)
     journal.report(10, {"bits": 5.0}, 60.0)
     journal.preview(10, tone)
-    assert len(said) == 1 and "pip install 'audiogen-synth[train]'" in said[0]
+    assert len(said) == 1 and "pip install tensorboard" in said[0]
     assert "Step 10" in (tmp_path / "report.html").read_text()
 
 
-def test_what_cannot_be_made_is_said_once_and_harms_nothing(
-    tmp_path: Path, said: list[str]
-) -> None:
+def test_errors_are_reported_once_and_stop_nothing(tmp_path: Path, said: list[str]) -> None:
     journal = open_journal(tmp_path, said)
 
     def broken() -> tuple[np.ndarray, int]:
@@ -138,11 +139,11 @@ def test_what_cannot_be_made_is_said_once_and_harms_nothing(
 
     for step in (1, 2):
         journal.preview(step, broken)
-    assert len(said) == 1 and "no sound today" in said[0] and "training goes on" in said[0]
+    assert len(said) == 1 and "no sound today" in said[0] and "training continues" in said[0]
     (tmp_path / "report.html").unlink()
     (tmp_path / "report.html").mkdir()
     journal.report(100, {"bits": 1.0}, 1.0)
-    assert len(said) == 2 and "the page can't be made" in said[1]
+    assert len(said) == 2 and "the page can't be written" in said[1]
     with pytest.raises(KeyboardInterrupt):  # which is not harmless
         journal.preview(3, lambda: signal_ctrl_c())
 

@@ -18,22 +18,23 @@ from audiogen.data.notes.nsynth import NoteSet, SetWriter, read_notes
 from audiogen.data.notes.splits import SPLIT, Split
 from audiogen.errors import AudiogenError, FormatError, ParameterError, PresetError
 from audiogen.models.gansynth import GeneratorConfig, upsample
+from audiogen.objectives.losses import energy_distance_of_sets
 from audiogen.presets import load_preset
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.training.gansynth import progressive as growing
 from audiogen.training.gansynth.export import preset_fields, sketch_notes
+from audiogen.training.gansynth.note_batches import NotesOnDisk
 from audiogen.training.gansynth.progressive import (
-    GrowingTrainer,
-    NotesOnDisk,
+    ProgressiveTrainer,
     coarsened,
-    energy_distance,
 )
-from audiogen.training.recipes import GrowingRecipe, read_recipe
-from audiogen.training.run.pack import pack_run, write_card
+from audiogen.training.pack import pack_run
+from audiogen.training.recipes import ProgressiveRecipe, read_recipe
+from audiogen.training.run.card import write_card
 
 RATE = 16000
 # Stages begin at steps 0, 2, 4, 6 and 8, and it ends at 12.
-TINY: GrowingRecipe = dataclasses.replace(
+TINY: ProgressiveRecipe = dataclasses.replace(
     read_recipe("gansynth-paper"),
     batch=4,
     stable_images=8,
@@ -69,8 +70,8 @@ def notes(tmp_path: Path) -> NoteSet:
     return write_notes(tmp_path / "notes")
 
 
-def make_trainer(notes: NoteSet, **changes: object) -> GrowingTrainer:
-    return GrowingTrainer(notes, dataclasses.replace(TINY, **changes), "cpu")
+def make_trainer(notes: NoteSet, **changes: object) -> ProgressiveTrainer:
+    return ProgressiveTrainer(notes, dataclasses.replace(TINY, **changes), "cpu")
 
 
 def same(a: object, b: object) -> bool:
@@ -97,14 +98,14 @@ def test_real_images_are_blended_as_generated_ones() -> None:
 def test_both_networks_see_images_of_one_size(notes: NoteSet) -> None:
     trainer = make_trainer(notes)
     for growth in (1.0, 1.5, 2.0, 2.25, 3.0):
-        real = trainer._real(trainer.training[:3], growth)
+        real = trainer.real_spectrograms(trainer.training[:3], growth)
         made = trainer._generate(trainer.generator, growth, np.ones((3, 5), "f"), np.full(3, 64.0))
         assert (
             real.shape
             == made.shape
             == (3, 2, 8 << math.ceil(growth - 1), 16 << math.ceil(growth - 1))
         )
-        score, logits = trainer._judge(real, growth)
+        score, logits = trainer._score(real, growth)
         assert score.shape == (3,) and logits.shape == (3, 20)
 
 
@@ -124,8 +125,8 @@ def test_the_penalty_is_in_the_spectrograms_units(notes: NoteSet) -> None:
     trainer = make_trainer(notes)
     trainer.critic = Sum()
     trainer.critic_optimiser = torch.optim.Adam(trainer.critic.parameters())
-    spectrogram = trainer._real(trainer.training[:4], 1.0).requires_grad_()
-    (slope,) = torch.autograd.grad(trainer._judge(spectrogram, 1.0)[0].sum(), spectrogram)
+    spectrogram = trainer.real_spectrograms(trainer.training[:4], 1.0).requires_grad_()
+    (slope,) = torch.autograd.grad(trainer._score(spectrogram, 1.0)[0].sum(), spectrogram)
     magnitude, frequency = slope[:, 0].unique(), slope[:, 1].unique()
     assert (len(magnitude), len(frequency)) == (1, 1)
     assert float(frequency / magnitude) == pytest.approx(0.8 / 0.0661371661726)  # 12.1
@@ -135,19 +136,19 @@ def test_the_penalty_is_in_the_spectrograms_units(notes: NoteSet) -> None:
     assert seen["penalty"] == pytest.approx((norm - 1.0) ** 2, rel=1e-4)
 
 
-def test_what_both_networks_are_told(notes: NoteSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The losses as published; the critic never learns pitches from generated notes."""
+def test_the_losses_are_as_published(notes: NoteSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the critic never learns pitches from generated notes."""
     trainer, taken = make_trainer(notes), []
-    monkeypatch.setattr(trainer, "_descend", lambda *told: taken.append(told))
+    monkeypatch.setattr(trainer, "descend", lambda *given: taken.append(given[:2]))
     judged = []
-    judge = trainer._judge
+    judge = trainer._score
 
     def listen(spectrogram: torch.Tensor, growth: float) -> tuple[torch.Tensor, torch.Tensor]:
         judged.append(judge(spectrogram, growth))
         return judged[-1]
 
-    monkeypatch.setattr(trainer, "_judge", listen)
-    chance = trainer._draw()
+    monkeypatch.setattr(trainer, "_score", listen)
+    chance = trainer.draw_step()
     penalty = trainer.train_step()["penalty"]
     (made, told_made), (real, told_real), (fake, _) = judged[:3]
     (by_generator, first), (by_critic, second) = taken
@@ -163,11 +164,9 @@ def test_what_both_networks_are_told(notes: NoteSet, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("stop", [1, 4, 7])
-def test_stopped_and_gone_on_is_never_stopped(
-    notes: NoteSet, stop: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_resuming_is_exact(notes: NoteSet, stop: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where a stage begins, and in the middle of a fade."""
-    monkeypatch.setattr(growing, "N_LOOKS", 3)
+    monkeypatch.setattr(growing, "N_EVALUATIONS", 3)
     whole, stopped, continued = (make_trainer(notes) for _ in range(3))
     for _ in range(stop):
         stopped.train_step()
@@ -180,7 +179,7 @@ def test_stopped_and_gone_on_is_never_stopped(
     assert same(whole.state(), continued.state())
     with pytest.raises(ParameterError, match="another recipe"):
         make_trainer(notes, seed=1).restore(whole.state())
-    with pytest.raises(ParameterError, match="other notes or another split"):
+    with pytest.raises(ParameterError, match="other notes, or another split"):
         make_trainer(notes).restore(whole.state() | {"training": ["one"]})
 
 
@@ -208,7 +207,7 @@ def test_every_real_note_comes_once_before_any_comes_twice(notes: NoteSet) -> No
     trainer = make_trainer(notes, held_out=0.25, images=480)
     seen = []
     for trainer.step in range(6):
-        chance = trainer._draw()
+        chance = trainer.draw_step()
         seen += chance.notes.flatten().tolist()
         assert set(chance.pitches.flatten()) <= set(trainer.notes.pitches[trainer.training])
     n = len(trainer.training)
@@ -246,7 +245,7 @@ def test_sounds_are_cut_and_padded(notes: NoteSet) -> None:
     assert np.array_equal(whole[1], notes.waveform(notes.notes[0])) and not padded[:, 1000:].any()
 
 
-def test_energy_distance_hears_other_sounds_and_too_few() -> None:
+def test_energy_distance_grows_with_other_sounds_and_little_variety() -> None:
     random = np.random.default_rng(0)
 
     def sounds(n: int, loudness: np.ndarray) -> torch.Tensor:
@@ -254,9 +253,9 @@ def test_energy_distance_hears_other_sounds_and_too_few() -> None:
         return torch.from_numpy(noise.astype(np.float32))
 
     varied = sounds(48, random.standard_normal(48))
-    alike = energy_distance(varied, sounds(48, random.standard_normal(48)), RATE)
-    louder = energy_distance(varied, sounds(48, 2.0 + random.standard_normal(48)), RATE)
-    one = energy_distance(varied, sounds(48, np.zeros(48)), RATE)
+    alike = energy_distance_of_sets(varied, sounds(48, random.standard_normal(48)), RATE)
+    louder = energy_distance_of_sets(varied, sounds(48, 2.0 + random.standard_normal(48)), RATE)
+    one = energy_distance_of_sets(varied, sounds(48, np.zeros(48)), RATE)
     assert abs(alike) < 0.5
     assert louder > 5.0 and one > 1.0
 
@@ -267,12 +266,12 @@ def test_a_loss_that_is_not_a_number_stops(notes: NoteSet, monkeypatch: pytest.M
     before = {name: value.clone() for name, value in trainer.critic.state_dict().items()}
     broken = np.full((4, 1000), np.nan, np.float32)
     monkeypatch.setattr(trainer.notes, "waveforms", lambda indices: broken)
-    with pytest.raises(AudiogenError, match="the loss became nan at step 1, its gradient nan; low"):
+    with pytest.raises(AudiogenError, match="step 1: the loss is nan and the norm of its"):
         trainer.train_step()
     assert same(before, trainer.critic.state_dict())
 
 
-def test_a_look_measures_held_out_notes(notes: NoteSet) -> None:
+def test_an_evaluation_measures_held_out_notes(notes: NoteSet) -> None:
     trainer = make_trainer(notes)
     told = [trainer.train_step() for _ in range(12)]
     names = {"growth", "fooled", "generated_pitch", "wasserstein", "penalty", "real_pitch"}
@@ -289,7 +288,7 @@ def test_a_look_measures_held_out_notes(notes: NoteSet) -> None:
 
 
 @pytest.mark.parametrize(("held_out", "overfit"), [(0.25, 0.25), (0.12, 0.9)])
-def test_a_critic_that_knows_its_notes_by_heart_is_warned_of(
+def test_a_critic_that_overfits_is_reported(
     notes: NoteSet, held_out: float, overfit: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Scores follow the level: 0.3 for notes trained on, 0.1 for generated ones."""
@@ -302,13 +301,13 @@ def test_a_critic_that_knows_its_notes_by_heart_is_warned_of(
     def real(indices: np.ndarray, growth: float) -> torch.Tensor:
         return image(0.3 if set(indices) <= set(trainer.training) else held_out)
 
-    monkeypatch.setattr(trainer, "_real", real)
+    monkeypatch.setattr(trainer, "real_spectrograms", real)
     monkeypatch.setattr(trainer, "_generate", lambda *told: image(0.1))
-    monkeypatch.setattr(trainer, "_energy", lambda: 0.0)
+    monkeypatch.setattr(trainer, "_energy", lambda **options: 0.0)
     for _ in range(3):
-        told = trainer._look()
+        told = trainer.evaluate_held_out()
         assert told["overfit"] == pytest.approx(overfit, abs=1e-3) and not trainer.warning
-    trainer._look()
+    trainer.evaluate_held_out()
     assert bool(trainer.warning) == (overfit > 0.5)
 
 
@@ -361,16 +360,17 @@ def test_notes_become_a_preset_that_plays(
     words = ("train", "gansynth", "notes", "-o", "out", "--device", "cpu", "--preview-minutes", 0)
     grow = ("--recipe", "mine.toml", "--steps", 6)
     assert run(*words, *grow, "--from", "struck") == 2
-    assert "--from can't be used with a recipe that grows" in capsys.readouterr().err
+    assert "--init-from not supported by recipe mine.toml" in capsys.readouterr().err
     assert run(*words, *grow) == 0
-    assert "1 note is left out: the recipe has pitches 24 to 84" in capsys.readouterr().err
+    assert "1 note left out: outside of pitches 24 to 84" in capsys.readouterr().err
     last = json.loads(Path("out.run/log.jsonl").read_text().splitlines()[-1])
     assert last["step"] == 6 and {"growth", "held_out_energy_db"} < set(last)
     preset = load_preset("out")
     assert preset.timbre_names == ["latent-1", "latent-2"]
     assert preset.pitch_range == [64, 73] and preset.training.steps == 6
     assert preset.spectrogram.frequency == "mel_released"
-    assert set(preset.measured) == {f"held_out_{n}" for n in ("wasserstein", "pitch", "energy_db")}
+    names = ("wasserstein", "pitch", "energy_db", "energy_db_silence")
+    assert set(preset.measured) == {f"held_out_{name}" for name in names}
     played = audiogen.load(preset.folder).render("A4:0.1", timbre="latent-2")
     assert len(played) > 1600 and np.isfinite(played).all() and played.any()
     # A checkpoint becomes the same one, and knows its recipe.
@@ -382,12 +382,12 @@ def test_notes_become_a_preset_that_plays(
     assert run(*words, "--resume", "--recipe", "mine.toml") == 0
     capsys.readouterr()
     assert run(*words, "--resume", "--recipe", "built-in") == 2
-    assert "has another recipe; leave it out" in capsys.readouterr().err
+    assert "has another one; leave it out" in capsys.readouterr().err
     assert run(*words, "--resume", "--recipe", "gansynth-small") == 2
     assert "another recipe" in capsys.readouterr().err
 
 
-def test_a_training_is_heard_while_it_grows_and_after(notes: NoteSet) -> None:
+def test_previews_while_it_grows_and_after(notes: NoteSet) -> None:
     trainer = make_trainer(notes)
     card = {"description": "A test.", "authors": ["me"]}
     for step in (0, 5, 9):
@@ -399,12 +399,12 @@ def test_a_training_is_heard_while_it_grows_and_after(notes: NoteSet) -> None:
         assert torch.equal(state, torch.get_rng_state())
 
 
-def test_what_is_still_growing_is_no_preset(
+def test_a_growing_generator_makes_no_preset(
     notes: NoteSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trainer = make_trainer(notes)
     write_card(tmp_path, preset_fields(trainer, notes, "out", "A test.", ["me"]), "train", {})
     for _ in range(7):
         trainer.train_step()
-    with pytest.raises(PresetError, match="step 7 is still growing; from step 8 on"):
+    with pytest.raises(PresetError, match="growing at step 7; a preset can be made from step 8"):
         pack_run(tmp_path, tmp_path / "out", trainer.state())

@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 
 from audiogen.core import backend as _native
 from audiogen.models.samplernn import SampleRNN, SampleRNNConfig, export_weights
-from audiogen.training.samplernn.quantise_weights import on_grid, rounded_rows
+from audiogen.training.samplernn.quantise_weights import quantised, rounded_rows
 
 CONFIGS = {
     "two tiers": SampleRNNConfig((2,), 32, embedding_size=8, q_levels=64),
@@ -44,7 +44,7 @@ def is_on_grid(rows: np.ndarray) -> bool:
     return bool((steps_of(rows) == np.round(steps_of(rows))).all())
 
 
-def test_later_columns_make_up_for_earlier_ones() -> None:
+def test_later_columns_compensate_earlier_ones() -> None:
     torch.manual_seed(0)
     weight = torch.randn(20, 48, dtype=torch.float64)
     inputs = torch.randn(4000, 6, dtype=torch.float64) @ torch.randn(6, 48, dtype=torch.float64)
@@ -75,11 +75,11 @@ def test_every_precision_is_the_same_network(name: str) -> None:
     model = SampleRNN(config)
     levels = torch.randint(0, config.q_levels, (4, 2000 + config.frame_sizes[0]))
 
-    def listen(model: SampleRNN) -> None:
+    def run_over(model: SampleRNN) -> None:
         with torch.no_grad():
             model(levels, model.initial_state(4))
 
-    gridded = on_grid(model, listen)
+    gridded = quantised(model, run_over)
     weights, before = export_weights(gridded), export_weights(model)
     changed = {key for key in weights if not np.array_equal(weights[key], before[key])}
     assert {f"{key}.weight" for key in ON_GRID[name]} <= changed
@@ -98,14 +98,14 @@ def test_every_precision_is_the_same_network(name: str) -> None:
         "n_classes": 0,
         "sample_rate": 16000.0,
     }
-    heard = levels[:1, config.frame_sizes[0] :].numpy().astype(np.int32)
+    levels_in = levels[:1, config.frame_sizes[0] :].numpy().astype(np.int32)
 
-    def lost(weights: dict[str, np.ndarray]) -> float:
+    def error(weights: dict[str, np.ndarray]) -> float:
         """By int8."""
         logits = [
-            native.SampleStream(native.SampleRNN(fields, weights, precision)).logits(heard)
+            native.SampleStream(native.SampleRNN(fields, weights, precision)).logits(levels_in)
             for precision in ("float32", "int8")
         ]
         return float(np.square(logits[0] - logits[1]).mean())
 
-    assert lost(weights) < 0.5 * lost(before)
+    assert error(weights) < 0.5 * error(before)

@@ -1,0 +1,133 @@
+"""Notes as GANSynth trainers read them: in memory or from disk, and crops of them as batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from torch import Tensor
+
+from audiogen.data.notes.nsynth import NoteSet
+from audiogen.data.notes.splits import Split, split_for_training
+from audiogen.models.gansynth import GeneratorConfig
+
+
+@dataclass
+class Notes:
+    """The notes of a set as arrays in memory.
+
+    Parameters
+    ----------
+    waveforms : array [n_notes, n_samples], float32
+        The sounds.
+    pitches : array [n_notes], MIDI numbers
+        The pitches.
+    velocities : array [n_notes], 0..1
+        The velocities.
+    instruments : array [n_notes], int
+        Indices into ``names``.
+    names : list of str
+        Names of the instruments.
+    note_names : list of str
+        Names of the notes.
+    split : Split, optional
+        Notes to train on and to hold out; by default single keys are held out, drawn by the seed.
+    """
+
+    waveforms: np.ndarray
+    pitches: np.ndarray
+    velocities: np.ndarray
+    instruments: np.ndarray
+    names: list[str]
+    note_names: list[str] = field(default_factory=list)
+    split: Split | None = None
+
+    @classmethod
+    def read(cls, notes: NoteSet, split: Split | None = None) -> Notes:
+        """Read a whole set into memory."""
+        names = list(notes.instruments)
+        return cls(
+            waveforms=notes.waveforms(),
+            pitches=np.array([note.pitch for note in notes], np.float64),
+            velocities=np.array([note.velocity for note in notes]) / 127.0,
+            instruments=np.array([names.index(note.instrument) for note in notes]),
+            names=names,
+            note_names=[note.name for note in notes],
+            split=split,
+        )
+
+
+class NotesOnDisk:
+    """The notes of a set within a generator's pitches; each is read when it is needed.
+
+    Parameters
+    ----------
+    notes : NoteSet
+        The set.
+    generator : GeneratorConfig
+        The generator, for its range of pitches.
+    n_samples : int
+        Length to which sounds are cut, or padded with silence.
+
+    Raises
+    ------
+    ParameterError
+        If no note is within the pitches.
+    """
+
+    def __init__(self, notes: NoteSet, generator: GeneratorConfig, n_samples: int):
+        lowest = generator.pitch_min
+        self._set = notes.filter(pitches=(lowest, lowest + generator.n_pitches - 1))
+        self._n_samples = n_samples
+        self.pitches = np.array([note.pitch for note in self._set], np.float64)
+        self.names = list(self._set.instruments)
+        self.note_names = [note.name for note in self._set]
+
+    def waveforms(self, indices: np.ndarray) -> np.ndarray:
+        """Sounds [len(indices), n_samples], float32."""
+        sounds = np.zeros((len(indices), self._n_samples), np.float32)
+        for sound, index in zip(sounds, indices, strict=True):
+            samples = self._set.waveform(self._set.notes[index])[: self._n_samples]
+            sound[: len(samples)] = samples
+        return sounds
+
+    def split(self, held_out: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Indices of the notes to train on and of those to hold out (`split_for_training`)."""
+        return split_for_training(self._set, held_out, seed).indices(self.note_names)
+
+
+@dataclass
+class Batch:
+    """Crops of notes with their conditioning.
+
+    Parameters
+    ----------
+    frames : (start, stop)
+        Frames of the crop.
+    pitch : Tensor [batch], MIDI number
+        Pitch of each note.
+    velocity : Tensor [batch], 0..1
+        Velocity of each note.
+    instruments : Tensor [batch], int64
+        Index of the instrument of each note.
+    weight : Tensor [batch, n_frames, n_bins]
+        Loudness weight (`losses.loudness_weight`).
+    image : Tensor [batch, 2, n_frames, n_bins]
+        Spectrograms in the generator's units.
+    """
+
+    frames: tuple[int, int]
+    pitch: Tensor
+    velocity: Tensor
+    instruments: Tensor
+    weight: Tensor
+    image: Tensor
+
+    def twice(self) -> Batch:
+        """The batch with each note twice in a row."""
+        double = {
+            name: value.repeat_interleave(2, dim=0)
+            for name, value in vars(self).items()
+            if isinstance(value, Tensor)
+        }
+        return Batch(frames=self.frames, **double)

@@ -1,0 +1,112 @@
+"""Recipe of the built-in GANSynth training: every number that a result depends on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from audiogen.errors import ParameterError
+from audiogen.representation.config import SpectrogramConfig
+from audiogen.training.run.recipe import Recipe, setting
+
+if TYPE_CHECKING:
+    from audiogen.models.gansynth import GeneratorConfig
+
+# 1e-4 is about the quantisation noise of a 16-bit file; the scale maps it to -0.8 and the loudest
+# bins to 0.8.
+PRESET_SPECTROGRAM = SpectrogramConfig(
+    phase="harmonic", magnitude_floor=1e-4, magnitude_scale=0.1, magnitude_offset=0.121034
+)
+
+
+def _generator() -> GeneratorConfig:
+    from audiogen.models.gansynth import GeneratorConfig
+
+    return GeneratorConfig(
+        conditioning="harmonic", latent_size=16, channels=(64, 64, 64, 64, 48, 32, 16)
+    )
+
+
+@dataclass(frozen=True)
+class BuiltInRecipe(Recipe):
+    """How long and how to train on notes with learned latents; a critic joins at the end.
+
+    The description of each field is at the field.
+    """
+
+    kind: ClassVar[str] = "gansynth-builtin"
+
+    steps: int = setting(
+        3600,
+        "Training steps in all",
+        low=1,
+        shown="3600; 1200 with --init-from; of gansynth-paper and -small the recipe's images",
+    )
+    adversarial_share: float = setting(
+        0.125, "Share of the steps, at the end, with the critic", low=0.0, high=1.0
+    )
+    variety: float = setting(
+        0.0,
+        "How much partials may vary at random: 0 for steady ones, 1 for bowed strings or choirs",
+        low=0.0,
+        high=1.0,
+    )
+    batch: int = setting(4, "Notes of a step; the generator makes each twice", low=1)
+    adversarial_batch: int = setting(4, "Notes of a step with the critic", low=1)
+    crop_frames: int = setting(32, "Spectrogram frames of a crop; a multiple of 16", low=16)
+    learning_rate: float = setting(4e-3, "Learning rate of Adam", low=0.0)
+    adversarial_learning_rate: float = setting(
+        1e-3, "Learning rate of both networks once the critic takes part", low=0.0
+    )
+    magnitude_weight: float = setting(
+        2.0, "Weight of the distance of log magnitudes, all bins alike", low=0.0
+    )
+    loud_weight: float = setting(
+        4.0, "Weight of the distance of log magnitudes, weighted by loudness", low=0.0
+    )
+    frequency_weight: float = setting(
+        0.2, "Weight of the distance of instantaneous frequencies", low=0.0
+    )
+    resynthesis_weight: float = setting(
+        1.0, "Weight of the log-mel distance of resynthesised audio, times --variety", low=0.0
+    )
+    # The critic's gradient has norm 1 for each example, that of the distances about 0.02.
+    adversarial_weight: float = setting(0.02, "Weight of the critic's score", low=0.0)
+    penalty_weight: float = setting(10.0, "Weight of the gradient penalty", low=0.0)
+    penalty_every: int = setting(2, "Steps from one gradient penalty to the next", low=1)
+    latent_noise: float = setting(
+        0.2, "Deviation of the noise on learned latents, whose own deviation is 1", low=0.0
+    )
+    average: float = setting(0.998, "Decay of the averaged weights per step", low=0.0, high=1.0)
+    held_out: float = setting(
+        0.05, "Share of the instruments, or of the keys, that is held out", low=0.0, high=0.5
+    )
+    generator: GeneratorConfig = field(default_factory=_generator)
+    spectrogram: SpectrogramConfig = PRESET_SPECTROGRAM
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.crop_frames % 16 or self.crop_frames > self.spectrogram.n_frames:
+            raise ParameterError(
+                f"crop_frames={self.crop_frames} must be a multiple of 16 and at most"
+                f" {self.spectrogram.n_frames}"
+            )
+        if (self.generator.conditioning, self.spectrogram.phase) != ("harmonic", "harmonic"):
+            raise ParameterError(
+                f"conditioning={self.generator.conditioning!r} and phase={self.spectrogram.phase!r}"
+                " are not supported by the built-in recipe; both must be 'harmonic'"
+            )
+
+
+def default_recipe() -> BuiltInRecipe:
+    """The recipe with its defaults."""
+    return BuiltInRecipe()
+
+
+def builtin_recipe(table: dict[str, Any]) -> BuiltInRecipe:
+    """Inverse of `dataclasses.asdict`."""
+    from audiogen.models.gansynth import GeneratorConfig
+
+    generator = GeneratorConfig(**table["generator"])
+    spectrogram = SpectrogramConfig(**table["spectrogram"])
+    return BuiltInRecipe(**table | {"generator": generator, "spectrogram": spectrogram})

@@ -1,0 +1,165 @@
+"""Initialising a built-in GANSynth training from a preset: its weights, its nearest timbres."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from audiogen.data.subset import evenly_spaced
+from audiogen.errors import ParameterError, PresetError
+from audiogen.models.gansynth import Generator, import_weights
+from audiogen.presets import GansynthPreset, Preset, find_presets, load_preset, read_weights
+from audiogen.training.gansynth.recipe import BuiltInRecipe
+from audiogen.training.gansynth.trainer import BuiltInTrainer, drop_slow_noise
+
+FEW_NOTES = 500  # below this a training is initialised from the nearest preset, if one fits
+N_COMPARED = 4  # notes of an instrument, from its lowest to its highest
+# A rate at which the preset isn't forgotten, and steps enough for new timbres.
+LEARNING_RATE, STEPS = 1e-3, 1200
+
+
+def shortened(recipe: BuiltInRecipe, chosen: dict[str, Any]) -> BuiltInRecipe:
+    """The recipe for a training that is initialised from a preset.
+
+    Parameters
+    ----------
+    recipe : BuiltInRecipe
+        The recipe of a training from random weights.
+    chosen : dict
+        Settings that the user chose, which stay.
+
+    Returns
+    -------
+    BuiltInRecipe
+    """
+    return replace(recipe, **{"learning_rate": LEARNING_RATE, "steps": STEPS} | chosen)
+
+
+def initialise(trainer: BuiltInTrainer, preset: Preset) -> dict[str, str]:
+    """Give a new trainer a preset's weights, and each instrument the latent of its nearest timbre.
+
+    Parameters
+    ----------
+    trainer : BuiltInTrainer
+        A trainer before its first step.
+    preset : Preset
+        A GANSynth of the same sizes.
+
+    Returns
+    -------
+    dict of str to str
+        The timbre of each instrument.
+
+    Raises
+    ------
+    ParameterError
+        If the preset is of another kind or has other sizes.
+    """
+    if different := difference(trainer, preset):
+        raise ParameterError(
+            f"preset {preset.name!r} {different}; name another with --init-from, or none for random"
+            " weights"
+        )
+    assert isinstance(preset, GansynthPreset)
+    nearest, _ = nearest_timbres(trainer, preset)
+    weights = read_weights(preset)
+    for generator in (trainer.generator, trainer.average):
+        import_weights(generator, weights)
+        drop_slow_noise(generator)
+    z = {timbre.name: timbre.z for timbre in preset.timbres}
+    latents = torch.tensor([z[name] for name in nearest.values()])
+    with torch.no_grad():
+        trainer.latents.copy_(latents)
+        trainer.average_latents.copy_(latents)
+    trainer.initialised_from, trainer.initial_licence = preset.name, preset.licence
+    return nearest
+
+
+def nearest_preset(trainer: BuiltInTrainer) -> GansynthPreset | None:
+    """Find the preset whose timbres are nearest to a trainer's notes.
+
+    Parameters
+    ----------
+    trainer : BuiltInTrainer
+        The trainer.
+
+    Returns
+    -------
+    GansynthPreset or None
+        None if no preset has the trainer's sizes. Damaged presets are skipped.
+    """
+    found: list[tuple[float, str, GansynthPreset]] = []
+    for folder in find_presets():
+        try:
+            preset = load_preset(folder)
+        except PresetError:
+            continue
+        if isinstance(preset, GansynthPreset) and not difference(trainer, preset):
+            found.append((nearest_timbres(trainer, preset)[1], preset.name, preset))
+    return min(found)[2] if found else None
+
+
+def difference(trainer: BuiltInTrainer, preset: Preset) -> str:
+    """Reason why a preset's weights don't fit; empty if they do."""
+    if not isinstance(preset, GansynthPreset):
+        return "isn't a GANSynth"
+    came: dict[str, Any] = preset.generator.table() | preset.spectrogram.table()
+    came["sample_rate"] = preset.sample_rate
+    recipe = trainer.recipe
+    wanted = asdict(recipe.generator) | asdict(recipe.spectrogram)
+    for name, value in came.items():
+        expected = wanted.get(name)
+        expected = list(expected) if isinstance(expected, tuple) else expected
+        if value != expected:
+            return f"has {name} = {value}, this training {expected}"
+    return ""
+
+
+@torch.no_grad()
+def nearest_timbres(
+    trainer: BuiltInTrainer, preset: GansynthPreset
+) -> tuple[dict[str, str], float]:
+    """Find the timbre of a preset that is nearest to each instrument.
+
+    Compares the beginnings of some notes by the training's own distance of magnitudes.
+
+    Parameters
+    ----------
+    trainer : BuiltInTrainer
+        The trainer with the notes.
+    preset : GansynthPreset
+        A preset of the same sizes.
+
+    Returns
+    -------
+    nearest : dict of str to str
+        Timbre of each instrument.
+    distance : float
+        Mean distance over the instruments.
+    """
+    recipe, notes = trainer.recipe, trainer.notes
+    generator = Generator(recipe.generator, recipe.spectrogram)
+    import_weights(generator, read_weights(preset))
+    generator.to(trainer.device)
+    nearest: dict[str, str] = {}
+    least: list[float] = []
+    gpus = [] if trainer.device.type == "cpu" else [trainer.device]
+    with torch.random.fork_rng(devices=gpus):
+        torch.manual_seed(recipe.seed)
+        for index, instrument in enumerate(notes.names):
+            own = np.flatnonzero(notes.instruments == index)
+            own = own[np.argsort(notes.pitches[own], kind="stable")]
+            frames = (0, recipe.crop_frames)
+            batch = trainer.batch(own[evenly_spaced(range(len(own)), N_COMPARED)], frames)
+            distances: dict[str, float] = {}
+            for timbre in preset.timbres:
+                z = torch.tensor([timbre.z] * len(batch.pitch), device=trainer.device)
+                image = generator(z, batch.pitch, batch.velocity, frames=frames)
+                far = trainer.distances(image, batch.image, batch)
+                distances[timbre.name] = float(far["magnitude"] + 2.0 * far["loud"])
+            nearest[instrument] = min(distances, key=lambda name: distances[name])
+            least.append(distances[nearest[instrument]])
+    return nearest, float(np.mean(least))
