@@ -39,9 +39,13 @@ class Status:
     preset, timbre, sound, midi : str
         ``sound`` is the sound card, ``midi`` the ports that play.
     timbres : list of str
+        Names of the preset's timbres.
     sample_rate : int, Hz
+        Rate of the sound card.
     latency_ms : float
+        Time from a key to its sound.
     n_sounding, voices, n_late : int
+        Notes that sound, notes that can sound at once, and late blocks.
     load, peak : float
         Share of the time that rendering takes; share of full scale.
     parameters : dict of Parameter to float or str
@@ -51,14 +55,17 @@ class Status:
     base_pitch : int
         Pitch of the piano's first key.
     velocity : float
+        Velocity of typed notes, 0 to 1.
     down : set of str
         Keys that hold a note.
     has_keys, reports_releases : bool
         Whether the computer's keyboard plays, and whether the terminal reports released keys.
     ring_s : float
+        Length of a typed note where the terminal reports no released keys.
     recording : str
         File that is recorded, if any.
     remark : str
+        Message of the last line; empty for none.
     """
 
     preset: str
@@ -91,6 +98,7 @@ def draw(status: Status, width: int = WIDTH) -> RenderableType:
     Parameters
     ----------
     status : Status
+        Values to show.
     width : int, characters
         Width of the terminal.
     """

@@ -20,9 +20,11 @@ class Port:
     Parameters
     ----------
     api : int
-        As rtmidi numbers the systems.
+        Number of the MIDI system in rtmidi.
     index : int
+        Number of the port in its system.
     name, system : str
+        Names of the port and of its system.
     """
 
     api: int
@@ -62,10 +64,11 @@ class MidiInput:
     Parameters
     ----------
     synth : Playable
+        Receiver of the MIDI bytes.
     wanted : str, optional
         Part of a port's name, or ``virtual`` for a port of our own; every port without.
     jack : bool
-        As `ports`.
+        Whether JACK's ports come first.
 
     Raises
     ------
