@@ -27,7 +27,8 @@ class Generator:
         self, config: Mapping[str, Any], weights: Mapping[str, Any], precision: str = "float32"
     ):
         check_precision(precision)
-        self.config, sample_rate = checked_config(GeneratorConfig, config)
+        self.config, rate = checked_config(GeneratorConfig, config)
+        sample_rate = round(rate)
         self.n_frames, n_bins = self.config.full_shape
         # For the frequencies of the bins; the other sizes have no effect.
         sizes: dict[str, Any] = {"n_samples": 1, "n_fft": 2 * n_bins, "hop_length": n_bins}

@@ -705,6 +705,21 @@ def open_preset(folder: str | os.PathLike[str]) -> Preset:
     return Preset(fields, load_file(path))
 
 
+def program_table(timbres: Sequence[Table], default: str | None) -> tuple[list[int], int]:
+    """Timbre indices by General MIDI program, and the default one; csrc/presets/programs.h."""
+    names = [timbre["name"] for timbre in timbres]
+    default_index = names.index(default) if default in names else 0
+    table = []
+    for program in range(128):
+        near = [
+            (abs(timbre["program"] - program), i)
+            for i, timbre in enumerate(timbres)
+            if "program" in timbre and timbre["program"] // 8 == program // 8
+        ]
+        table.append(min(near)[1] if near else default_index)
+    return table, default_index
+
+
 class Preset:
     """A preset that was opened: its description and weights."""
 
@@ -771,27 +786,32 @@ class Preset:
         from audiogen._fallback.sample_instrument import SampleInstrument
 
         fields = self.description
+        made: Any = None
         if fields["kind"] == "gansynth":
             zs = [timbre["z"] for timbre in fields["timbres"]]
-            return Instrument(
+            made = Instrument(
                 self.network(precision),
                 self._spectrogram(),
                 fields["sustain"],
                 self._pitch_range(),
                 zs if latent is None else [list(latent)],
             )
-        if latent is not None:
+        elif latent is None:
+            made = SampleInstrument(
+                self.network(precision),
+                fields["sampling"]["temperature"],
+                fields["sampling"]["top_p"],
+                self._pitch_range(),
+                max(1, len(fields["timbres"])),
+            )
+        else:
             raise ParameterError(
                 f"latent is not supported by preset '{fields['name']}', a SampleRNN; choose one of"
                 " its timbres"
             )
-        return SampleInstrument(
-            self.network(precision),
-            fields["sampling"]["temperature"],
-            fields["sampling"]["top_p"],
-            self._pitch_range(),
-            max(1, len(fields["timbres"])),
-        )
+        timbres = fields["timbres"] if latent is None else []
+        made.programs, made.default_timbre = program_table(timbres, fields.get("default_timbre"))
+        return made
 
     def _pitch_range(self) -> tuple[float, float]:
         low, high = self.description.get("pitch_range", (-128, 256))

@@ -63,7 +63,7 @@ class Job:
     what : str
         Subject of the races.
     minutes : float
-        Duration on two cores of a server CPU.
+        Estimated duration on an idle server CPU.
     memory_gb : float, GB
         Largest memory in use.
     by_default : bool

@@ -99,7 +99,7 @@ def training() -> Iterator[Race]:
 
     keep_freed_memory()  # also the peer's: the race compares arithmetic
     with tempfile.TemporaryDirectory() as folder:
-        notes = _noise(Path(folder) / "notes")
+        notes = noise_notes(Path(folder) / "notes")
         for name in ("gansynth-small", "gansynth-paper"):
             recipe = read_recipe(name)
             trainer = ProgressiveTrainer(notes, recipe, "cpu")
@@ -115,7 +115,8 @@ def training() -> Iterator[Race]:
             )
 
 
-def _noise(folder: Path) -> NoteSet:
+def noise_notes(folder: Path) -> NoteSet:
+    """Write a data set of notes of white noise, 4 s each."""
     from audiogen.data.notes.nsynth import SetWriter, read_notes
 
     random = np.random.default_rng(0)

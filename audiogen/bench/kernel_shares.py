@@ -13,7 +13,7 @@ import numpy as np
 
 import audiogen
 from audiogen import ops
-from audiogen.bench.compare import Race, require_torch
+from audiogen.bench.compare import Job, Race, require_torch
 from audiogen.core import backend as _native
 from audiogen.ops import _arrays
 
@@ -62,12 +62,12 @@ def _data_preparation() -> Iterator[Race]:
 
 
 def _training_steps() -> Iterator[Race]:
-    from audiogen.bench.gansynth import STEPS_LEFT, _noise
+    from audiogen.bench.gansynth import STEPS_LEFT, noise_notes
     from audiogen.training.gansynth.progressive import ProgressiveTrainer
     from audiogen.training.recipes import read_recipe
 
     with tempfile.TemporaryDirectory() as folder:
-        notes = _noise(Path(folder) / "notes")
+        notes = noise_notes(Path(folder) / "notes")
         trainer = ProgressiveTrainer(notes, read_recipe("gansynth-small"), "cpu")
         trainer.step = trainer.n_steps - STEPS_LEFT
         yield from _shares("training step, gansynth-small, full-grown", trainer.train_step)
@@ -75,11 +75,11 @@ def _training_steps() -> Iterator[Race]:
 
 def _render() -> Iterator[Race]:
     """One note of a preset; its kernels are timed alone, on as many frames as the note has."""
-    from audiogen.bench.jobs import _Twins
+    from audiogen.bench.generator import Twins
     from audiogen.models.config import GeneratorConfig
 
     synth = audiogen.load("plucked")
-    twins = _Twins(GeneratorConfig("harmonic", 32, (64, 64, 64, 64, 48, 32, 24)))  # its size
+    twins = Twins(GeneratorConfig("harmonic", 32, (64, 64, 64, 64, 48, 32, 24)))  # its size
     n_frames = len(synth.render(RENDERED)) // HOP
     random = np.random.default_rng(0)
     shape = (n_frames, N_FFT // 2)
@@ -135,4 +135,4 @@ def _quickest(call: Callable[[], Any]) -> float:
     return min(times)
 
 
-JOBS: dict[str, Callable[[], Iterator[Race]]] = {"kernel_shares": kernel_shares}
+JOBS = {"kernel_shares": Job(kernel_shares, "the share of each kernel in real jobs", 3.0)}

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from audiogen.core.counting import counted
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -20,7 +22,7 @@ app = typer.Typer(add_completion=False)
 def info(
     preset: str = typer.Argument(help="A preset's name or folder.", show_default=False),
 ) -> None:
-    """Show what a preset holds and how it was made."""
+    """Show a preset's timbres and pitches, and how it was made."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -30,60 +32,75 @@ def info(
     loaded = load_preset(preset)
     console = Console(highlight=False)
     console.print(f"[bold]{escape(loaded.name)}[/bold]  {escape(loaded.description)}\n")
+    if loaded.timbres:
+        console.print(_timbres(loaded))
+        console.print()
     facts = Table(box=None, show_header=False, pad_edge=False)
     facts.add_column(style="cyan", no_wrap=True)
     facts.add_column(overflow="fold")
-    for name, fact in _facts(loaded):
+    for name, fact in (*_facts(loaded), *_technical_facts(loaded)):
         facts.add_row(name, escape(fact))
     console.print(facts)
-    if loaded.timbres:
-        console.print()
-        console.print(_timbres(loaded))
 
 
 def _timbres(preset: Preset) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
+    from audiogen.notes.general_midi import program_name
+
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("timbre", "family", "MIDI program"):
+    for heading in ("timbre", "family", "General MIDI"):
         table.add_column(heading)
     for timbre in preset.timbres:
-        default = "  (default)" if timbre.name == preset.default_timbre else ""
-        program = "" if timbre.program is None else str(timbre.program)
-        table.add_row(timbre.name + default, escape(timbre.family), program)
+        default = " (default)" if timbre.name == preset.default_timbre else ""
+        program = timbre.program
+        instrument = "" if program is None else f"{program} {program_name(program)}"
+        family = timbre.family.replace("_", " ")
+        table.add_row(timbre.name + default, escape(family), instrument)
     return table
 
 
 def _facts(preset: Preset) -> Iterator[tuple[str, str]]:
+    """What a musician asks first."""
     from audiogen.notes import pitch_name
-    from audiogen.presets import weight_shapes
 
-    n_weights = sum(math.prod(shape) for shape in weight_shapes(preset.network).values())
-    yield "kind", f"{preset.kind}, {n_weights / 1e6:.2f} M weights"
-    yield "sample rate", f"{preset.sample_rate} Hz"
+    name = preset.folder.name
     if preset.pitch_range:
         low, high = preset.pitch_range
         yield "pitches", f"{pitch_name(low)} to {pitch_name(high)} (MIDI {low} to {high})"
+        yield "play it", f"audiogen play {name}"
     else:
-        yield "plays", "on its own: audiogen render --seconds, audiogen continue"
-    yield from _network_facts(preset)
+        yield "plays", "unconditional: it generates audio freely or continues a recording"
+        yield "play it", f"audiogen render --preset {name} --seconds 10"
+    rate = preset.sample_rate
+    yield "sample rate", f"{rate} Hz; nothing sounds above {rate / 2000:g} kHz"
     yield "licence", preset.licence
     yield "authors", ", ".join(preset.authors)
     if preset.data:
         yield "data", f"{preset.data.source} ({preset.data.licence})"
         yield from _data_facts(preset)
+    yield "folder", f"{preset.folder} ({preset.size_bytes / 1e6:.1f} MB)"
+
+
+def _technical_facts(preset: Preset) -> Iterator[tuple[str, str]]:
+    from audiogen.presets import weight_shapes
+
+    n_weights = sum(math.prod(shape) for shape in weight_shapes(preset.network).values())
+    yield "", ""
+    yield "network", f"{preset.kind}, {n_weights / 1e6:.2f} M weights"
+    yield from _network_facts(preset)
     if preset.training:
         training = preset.training
-        yield "trained by", training.command
         yield (
-            "",
+            "training",
             f"{training.steps} steps in {training.seconds / 60:.0f} min, seed {training.seed}, "
             f"{training.machine}, torch {training.torch}",
         )
-    for name, number in preset.measured.items():
-        yield name.replace("_", " "), f"{number:g}"
-    yield "folder", f"{preset.folder} ({preset.size_bytes / 1e6:.1f} MB)"
+        yield "command", training.command
+    if preset.measured:
+        numbers = (f"{name.replace('_', ' ')} {x:g}" for name, x in preset.measured.items())
+        yield "measured", "\n".join(numbers)
 
 
 def _network_facts(preset: Preset) -> Iterator[tuple[str, str]]:
@@ -96,7 +113,7 @@ def _network_facts(preset: Preset) -> Iterator[tuple[str, str]]:
             f"{spectrogram.n_frames} frames x {spectrogram.n_fft // 2} bins, "
             f"hop {spectrogram.hop_length}, {spectrogram.phase}",
         )
-        yield "pitch", preset.generator.conditioning
+        yield "conditioning", preset.generator.conditioning
     if isinstance(preset, SamplernnPreset):
         network, sampling = preset.samplernn, preset.sampling
         frames = ", ".join(map(str, network.frame_sizes))
@@ -112,8 +129,9 @@ def _data_facts(preset: Preset) -> Iterator[tuple[str, str]]:
     from audiogen.presets import GansynthPreset, SamplernnPreset
 
     if isinstance(preset, GansynthPreset) and preset.data:
-        yield "", f"{preset.data.notes} notes, {', '.join(preset.data.instruments)}"
+        notes = counted(preset.data.notes, "note")
+        yield "", f"{notes} of {', '.join(preset.data.instruments)}"
         if preset.data.held_out:
-            yield "", f"latents alone were learned of {', '.join(preset.data.held_out)}"
+            yield "", f"held out, only their latents fitted: {', '.join(preset.data.held_out)}"
     if isinstance(preset, SamplernnPreset) and preset.data:
-        yield "", f"{preset.data.files} files, {preset.data.seconds / 60:.1f} min"
+        yield "", f"{counted(preset.data.files, 'file')}, {preset.data.seconds / 60:.1f} min"

@@ -1,4 +1,4 @@
-"""The computer's keyboard as a piano: keys as a terminal sends them, the notes that they hold."""
+"""The computer's keyboard as a piano: keys as a terminal sends them, and the notes they hold."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ from audiogen.engine import Synth
 
 # Semitones above the octave's C, as music programs have it: a row of white keys, black ones above.
 PIANO = {key: semitone for semitone, key in enumerate("awsedftgyhujkolp;'")}
-RING_S = 0.7  # of a note whose key's release isn't told
-REPEAT_S = 0.06  # a key that comes again so soon is held down, not struck again
+RING_S = 0.7  # duration of a note where the terminal reports no releases
+REPEAT_S = 0.06  # a key that repeats sooner than this is held, not struck again
 
 _ARROWS = {"A": "up", "B": "down", "C": "right", "D": "left", "Z": "backtab"}
 _NAMED = {" ": "space", "\t": "tab", "\x7f": "backspace", "\x08": "backspace", "\x03": "q"}
-# Of ECMA-48, 5.4: parameters, intermediate bytes, a final one.
+# ECMA-48, 5.4: parameters, intermediate bytes, a final byte.
 _SEQUENCE = re.compile(
     r"\x1b\[(?P<numbers>[0-?]{0,64})(?P<between>[ -/]{0,8})(?P<end>[@-Z\\-~])|\x1b\[\[."
     r"|\x1bO(?P<arrow>[A-Z])|(?s:.)"
 )
-_BEGUN = re.compile(r"\x1b(\[[0-?]{0,64}[ -/]{0,8}|\[\[|O)?\Z")  # what comes next may end it
-# Terminals that know kitty's protocol tell of releases, too: asked for, asked about, given back.
+_BEGUN = re.compile(
+    r"\x1b(\[[0-?]{0,64}[ -/]{0,8}|\[\[|O)?\Z"
+)  # a sequence that is not complete yet
+# Terminals with kitty's keyboard protocol report releases: switched on and queried, switched off.
 _ASK_RELEASES, _END_RELEASES = "\x1b[>11u\x1b[?u", "\x1b[<u"
 _PRESS, _REPEAT, _RELEASE = 1, 2, 3
 
@@ -36,19 +38,19 @@ class Key(NamedTuple):
 
     name: str
     pressed: bool = True  # else released
-    repeated: bool = False  # for certain; without releases it isn't known
+    repeated: bool = False  # known only where the terminal reports releases
 
 
 class Keyboard:
     """Keys of the terminal that the program was started in."""
 
     def __init__(self, fd: int):
-        self.tells_releases = False
+        self.reports_releases = False
         self._fd = fd
-        self._begun = ""  # a sequence whose end hasn't come
+        self._begun = ""  # a sequence that is not complete yet
 
     def read(self, timeout_s: float) -> list[Key]:
-        """Keys that came since the last call; waits for the first one for a while."""
+        """Keys since the last call; waits for the first up to a timeout."""
         if not select.select([self._fd], [], [], max(0.0, timeout_s))[0]:
             self._begun = ""  # a key by itself
             return []
@@ -59,7 +61,7 @@ class Keyboard:
         return self.parse(came.decode(errors="replace")) if came else [Key("q")]
 
     def parse(self, text: str) -> list[Key]:
-        """What a terminal's characters say."""
+        """Keys from a terminal's characters, which may come in pieces."""
         keys, text = [], self._begun + text
         begun = _BEGUN.search(text)
         self._begun = begun[0] if begun else ""
@@ -73,7 +75,7 @@ class Keyboard:
                 keys.append(Key(_NAMED.get(match[0], match[0].lower())))
             elif match["between"] or numbers[:1] in ("<", "=", ">", "?"):  # a terminal's answer
                 if end == "u" and numbers[1:].isdecimal():
-                    self.tells_releases = int(numbers[1:]) & 2 > 0
+                    self.reports_releases = int(numbers[1:]) & 2 > 0
             else:
                 keys.append(_read_sequence(numbers, end))
         return [key for key in keys if key.name]
@@ -82,9 +84,9 @@ class Keyboard:
 def _read_sequence(numbers: str, end: str) -> Key:
     fields = [field.split(":") for field in numbers.split(";")]
 
-    def number(field: int, part: int) -> int:  # what isn't told is 1
-        told = fields[field][part] if field < len(fields) and part < len(fields[field]) else ""
-        return int(told) if told.isdecimal() else 1
+    def number(field: int, part: int) -> int:  # 1 by default
+        text = fields[field][part] if field < len(fields) and part < len(fields[field]) else ""
+        return int(text) if text.isdecimal() else 1
 
     code, modifiers, event = number(0, 0), number(1, 0), number(1, 1)
     if end == "u":
@@ -126,7 +128,7 @@ def open_keyboard() -> Iterator[Keyboard | None]:
 
 
 class Fingers:
-    """Notes that are held by keys, or ring on for a while where releases aren't told."""
+    """Notes held by keys; where the terminal reports no releases, each lasts for a while."""
 
     def __init__(
         self,
@@ -136,8 +138,8 @@ class Fingers:
     ):
         self.ring_s = ring_s
         self._synth, self._clock = synth, clock
-        self._pitches: dict[str, int] = {}  # of the keys that are down
-        self._ends_s: dict[str, float] = {}  # when they are let go without being released
+        self._pitches: dict[str, int] = {}  # of held keys
+        self._ends_s: dict[str, float] = {}  # when keys count as released
         self._came_s: dict[str, float] = {}
 
     @property
@@ -146,7 +148,7 @@ class Fingers:
         return set(self._pitches)
 
     def press(self, name: str, pitch: int, velocity: float, releases: bool = False) -> None:
-        """A key goes down, or a terminal repeats it."""
+        """Start the note of a key, unless the terminal repeats a held key."""
         now_s = self._clock()
         repeated = name in self._pitches and now_s - self._came_s[name] < REPEAT_S
         self._came_s[name] = now_s
@@ -161,20 +163,20 @@ class Fingers:
         self._synth.note_on(pitch, velocity)
 
     def release(self, name: str) -> None:
-        """A key goes up."""
+        """Release the note of a key."""
         pitch = self._pitches.pop(name, None)
         if pitch is not None and pitch not in self._pitches.values():
             self._synth.note_off(pitch)
 
     def lift(self) -> None:
-        """Let go the notes that have rung long enough."""
+        """Release the notes whose time is over."""
         now_s = self._clock()
         for name in [name for name, end_s in self._ends_s.items() if end_s <= now_s]:
             del self._ends_s[name]
             self.release(name)
 
     def lift_all(self) -> None:
-        """Let go all notes."""
+        """Release all notes."""
         for name in list(self._pitches):
             self.release(name)
         self._ends_s.clear()

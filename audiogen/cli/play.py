@@ -1,4 +1,4 @@
-"""`audiogen play`: a preset under a keyboard, heard through the sound card."""
+"""`audiogen play`: a preset played by MIDI or the computer's keyboard, through the sound card."""
 
 from __future__ import annotations
 
@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audiogen.cli.sound import TOP_P_HELP, AnyPrecision, Precision
+from audiogen.cli.sound import (
+    PRESET_HELP,
+    SEED_HELP,
+    TIMBRE_HELP,
+    TOP_P_HELP,
+    AnyPrecision,
+    Precision,
+    read_preset,
+)
+from audiogen.core.counting import counted
 from audiogen.errors import AudiogenError, DeviceError, ParameterError
 
 if TYPE_CHECKING:
@@ -24,72 +33,83 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-REFRESH_S = 0.08  # of the screen
-UNKNOWN_BLOCK = 1024  # samples; when the card chooses, it's rarely more
+REFRESH_S = 0.08  # period of the screen
+UNKNOWN_BLOCK = 1024  # samples; a card that chooses its block rarely takes more
 BASE_PITCH, LOWEST_BASE, HIGHEST_BASE = 60, 12, 108  # MIDI numbers of the piano's first key
 MOST_VOICES = 256
+HIGHEST_LOAD = 0.9  # above it no block or margin helps
 
 
 @app.command()
 def play(
     preset: Annotated[
         str | None,
-        typer.Argument(help="A name or a folder, :TIMBRE after it if wanted.", show_default=False),
+        typer.Argument(help=PRESET_HELP, show_default="plucked"),
     ] = None,
+    timbre: Annotated[str | None, typer.Option(help=TIMBRE_HELP, show_default=False)] = None,
     device: Annotated[
         str | None,
-        typer.Option(help="Sound card: its number or a part of its name.", show_default=False),
+        typer.Option(help="Sound card: its number or part of its name.", show_default=False),
     ] = None,
     midi: Annotated[
         str | None,
         typer.Option(
-            help="MIDI port: a part of its name; 'virtual' makes one that other programs connect "
-            "to; 'none' listens to none.",
+            help="MIDI port: part of its name; 'virtual' opens a port that other programs connect "
+            "to; 'none' opens none.",
             show_default="all",
         ),
     ] = None,
     list_: Annotated[
-        bool, typer.Option("--list", help="List sound cards and MIDI ports, and end.")
+        bool, typer.Option("--list", help="List sound cards and MIDI ports, then exit.")
     ] = False,
     block: Annotated[
         int,
         typer.Option(
-            help="Samples that the card asks for at once; 0 lets it choose, as JACK always does."
+            help="Block size of the sound card, samples; 0 lets it choose, as JACK always does."
         ),
     ] = 256,
     margin: Annotated[
-        float, typer.Option(help="ms that sound is made ahead: more for a busy machine, and later.")
+        float,
+        typer.Option(
+            help="How far sound is rendered ahead, ms: more for a busy machine, but later."
+        ),
     ] = 5.0,
     sample_rate: Annotated[
         int | None, typer.Option(help="Hz, 8000 to 192000.", show_default="the card's")
     ] = None,
-    voices: Annotated[int, typer.Option(help=f"Notes at once, 1 to {MOST_VOICES}.")] = 16,
-    seed: Annotated[int, typer.Option(help="Same seed, same samples.")] = 0,
+    voices: Annotated[
+        int, typer.Option(help=f"Notes that sound at once, 1 to {MOST_VOICES}.")
+    ] = 16,
+    seed: Annotated[int, typer.Option(help=SEED_HELP)] = 0,
     precision: AnyPrecision = Precision.float32,
     temperature: Annotated[
         float | None,
         typer.Option(
-            help="Of a preset that draws samples: how freely.", show_default="the preset's"
+            help="Sampling temperature of a SampleRNN, 0 (greedy) to 2.",
+            show_default="the preset's",
         ),
     ] = None,
     top_p: Annotated[
         float | None, typer.Option(help=TOP_P_HELP, show_default="the preset's")
     ] = None,
     ring: Annotated[
-        float, typer.Option(help="Seconds that a typed note rings where no key-up is told.")
+        float,
+        typer.Option(
+            help="Length of a typed note, s, where the terminal reports no released keys."
+        ),
     ] = 0.7,
     record: Annotated[
         Path | None,
-        typer.Option(help="Keep what is played: .wav, .flac or .ogg.", show_default=False),
+        typer.Option(help="Record into a sound file: .wav, .flac or .ogg.", show_default=False),
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(help="End after so long.", show_default="never")
+        float | None, typer.Option(help="End after this time.", show_default="never")
     ] = None,
 ) -> None:
-    """Play a preset live: sound card out, MIDI or the computer's keyboard in.
+    """Play a preset live by MIDI or the computer's keyboard.
 
-    Every MIDI keyboard that is connected plays; so do the keys of the
-    terminal, as the screen shows. Ctrl-C or q ends.
+    Every connected MIDI keyboard plays; so do the keys of the terminal, as
+    the screen shows. Ctrl-C or q ends.
     """
     from audiogen.audio.files import Recording, check_output, check_sample_rate
     from audiogen.cli.keys import Fingers, open_keyboard
@@ -104,7 +124,7 @@ def play(
     )
     from audiogen.engine import Synth
     from audiogen.engine.latents import check_timbre
-    from audiogen.presets import default_preset, load_preset, split_spec
+    from audiogen.presets import default_preset, load_preset
 
     if list_:
         _list()
@@ -112,20 +132,20 @@ def play(
     if sample_rate is not None:
         check_sample_rate(sample_rate)
     if not 1 <= voices <= MOST_VOICES:
-        raise ParameterError(f"--voices {voices} isn't usable; give 1 to {MOST_VOICES}")
+        raise ParameterError(f"--voices {voices} must be from 1 to {MOST_VOICES}")
     if not 0 <= block <= LARGEST_BLOCK:
-        raise ParameterError(f"--block {block} isn't usable; give 1 to {LARGEST_BLOCK}, or 0")
+        raise ParameterError(f"--block {block} must be from 1 to {LARGEST_BLOCK}, or 0")
     if not 0.1 <= margin <= 1000.0:
-        raise ParameterError(f"--margin {margin:g} isn't usable; give 0.1 to 1000 ms")
+        raise ParameterError(f"--margin {margin:g} must be from 0.1 to 1000 ms")
     if not 0.05 <= ring <= 60.0:
-        raise ParameterError(f"--ring {ring:g} isn't usable; give 0.05 to 60 s")
+        raise ParameterError(f"--ring {ring:g} must be from 0.05 to 60 s")
     if seconds is not None and not 0.0 < seconds < math.inf:
-        raise ParameterError(f"--seconds {seconds:g} isn't usable; give more than 0")
+        raise ParameterError(f"--seconds {seconds:g} must be above 0")
     check_seed(seed)
     check_top_p(top_p)
     if record is not None:
         check_output(record)
-    name, timbre = split_spec(preset or default_preset())
+    name, timbre = read_preset(preset or default_preset(), timbre)
     loaded = load_preset(name)
     if timbre is not None:
         check_timbre(loaded, timbre)
@@ -155,7 +175,7 @@ def play(
         recording = heard = None
         if record:
             recording = Recording(record, rate)
-            stack.callback(_print_recording, recording)  # once it's closed, whatever happens
+            stack.callback(_print_recording, recording)  # runs when it is closed, whatever happens
             heard = stack.enter_context(recording).write
         card = SoundCard(synth, card_found.index, block, heard)
         on_jack = "JACK" in card_found.host
@@ -165,11 +185,11 @@ def play(
         keyboard = stack.enter_context(open_keyboard())
         if not names and keyboard is None and loaded.plays_notes:
             raise DeviceError(
-                "there is nothing to play on: no MIDI keyboard is connected, and the keys of this "
-                "terminal can't be read; give --midi virtual to connect one later"
+                "no MIDI keyboard is connected, and the keys of this terminal cannot be read; give"
+                " --midi virtual to connect one later"
             )
         fingers = Fingers(synth, ring)
-        stage = _Stage(synth, card, names, fingers, keyboard, recording)
+        stage = _Stage(synth, card, names, fingers, keyboard, recording, block)
         try:
             stage.announce()
             stack.enter_context(card)
@@ -179,21 +199,22 @@ def play(
         except KeyboardInterrupt:
             pass
         card.close()
-        n_late, played_s = synth.n_late + card.n_late, synth.position / rate
-        typer.echo(
-            f"played {played_s:.1f} s, {n_late} late blocks, {synth.n_delayed} delayed notes"
-        )
+        late = counted(stage.n_late, "late block")
+        delayed = counted(synth.n_delayed, "delayed note")
+        typer.echo(f"played {synth.position / rate:.1f} s, {late}, {delayed}")
+        if stage.n_late:
+            typer.echo(f"  note: {stage.late_hint()}")
 
 
 def _print_recording(recording: Any) -> None:
-    if not recording.path.exists():  # it couldn't be written, as will be said
+    if not recording.path.exists():  # it could not be written; the error message says so
         return
     length_s = recording.n_samples / recording.sample_rate
     typer.echo(f"{recording.path}  {length_s:.1f} s, {recording.sample_rate} Hz")
     if recording.n_clipped:
         typer.echo(
-            f"  note: {recording.n_clipped} samples were over full scale and are cut off there, as "
-            "they were heard; turn the volume down"
+            f"  note: {counted(recording.n_clipped, 'sample')} over full scale clipped; turn the"
+            " volume down"
         )
 
 
@@ -215,7 +236,7 @@ def _list() -> None:
             table.add_row(str(card.index), name, card.host, f"{card.sample_rate} Hz")
         console.print(table)
     else:
-        typer.echo("no sound card that plays")
+        typer.echo("no sound card")
     inputs = ports(on_jack)
     if inputs:
         table = Table("MIDI port", "system", box=None, pad_edge=False)
@@ -223,14 +244,14 @@ def _list() -> None:
             table.add_row(port.name, port.system)
         console.print(table)
     else:
-        typer.echo("no MIDI port that sends")
+        typer.echo("no MIDI port")
 
 
 class _ended_by_signals:
-    """Lets SIGTERM, Ctrl-\\ and a terminal that is closed end a performance as Ctrl-C does."""
+    """Ends a performance on SIGTERM, Ctrl-\\ and a closed terminal as on Ctrl-C."""
 
     def __enter__(self) -> None:
-        names = ("SIGTERM", "SIGHUP", "SIGQUIT")  # which aren't known everywhere
+        names = ("SIGTERM", "SIGHUP", "SIGQUIT")  # not on every system
         self._before = {
             number: signal.signal(number, signal.default_int_handler)
             for name in names
@@ -243,7 +264,7 @@ class _ended_by_signals:
 
 
 class _Stage:
-    """A performance: keys in, the screen out, until somebody ends it."""
+    """A performance: reads keys, controls the synth and draws the screen."""
 
     def __init__(
         self,
@@ -253,6 +274,7 @@ class _Stage:
         fingers: Fingers,
         keyboard: Any,
         recording: Recording | None,
+        block: int = 0,
     ):
         from rich.console import Console
 
@@ -260,26 +282,25 @@ class _Stage:
         self._synth, self._card, self._fingers = synth, card, fingers
         self._keyboard, self._recording = keyboard, recording
         self._midi = ", ".join(midi) or "no MIDI"
+        self._block = block
         self._chosen = 0
         self._base, self._velocity = BASE_PITCH, 0.8
         self._remark = ""
         self._is_outgrown = False
 
     def announce(self) -> None:
-        """Say what begins, where no screen will."""
+        """Print what plays, where there is no screen."""
         if not self._console.is_terminal:
             typer.echo(f"playing {self._synth.preset.name}: {self._sound()}, {self._midi}")
 
     def run(self, seconds: float | None) -> None:
-        """Until q, or so long."""
+        """Run until q, or for some seconds."""
         from rich.live import Live
-
-        from audiogen.cli.screen import draw
 
         console, shown = self._console, self._console.is_terminal
         began_s = drawn_s = time.monotonic()
         with (
-            Live(draw(self.status()), console=console, auto_refresh=False, screen=shown)
+            Live(self._screen(), console=console, auto_refresh=False, screen=shown)
             if shown
             else _Nothing() as live
         ):
@@ -291,7 +312,30 @@ class _Stage:
                 self._fingers.lift()
                 if shown and time.monotonic() - drawn_s > REFRESH_S:
                     drawn_s = time.monotonic()
-                    live.update(draw(self.status()), refresh=True)
+                    live.update(self._screen(), refresh=True)
+
+    def _screen(self) -> Any:
+        from audiogen.cli.screen import draw
+
+        return draw(self.status(), self._console.width)
+
+    @property
+    def n_late(self) -> int:
+        """Blocks that were not ready in time, by the synth's count and the card's."""
+        return self._synth.n_late + self._card.n_late
+
+    def late_hint(self) -> str:
+        """What to do about late blocks."""
+        if self._synth.load > HIGHEST_LOAD:
+            faster = "bfloat16" if self._synth.kind == "gansynth" else "int8"
+            return (
+                f"blocks were late, and the load is {100 * self._synth.load:.0f} %: this machine is"
+                f" too slow; try fewer --voices, or --precision {faster}"
+            )
+        margin_ms = min(max(20.0, 2.0 * self._synth.margin_ms), 1000.0)
+        larger = min(2 * (self._block or 256), 8192)
+        block = "" if "JACK" in self._card.device.host else f"--block {larger} or "
+        return f"blocks were late and sound broke up; try {block}--margin {margin_ms:g}"
 
     def _look_at_card(self) -> None:
         self._card.check()
@@ -300,7 +344,7 @@ class _Stage:
             margin_ms = math.ceil(1e3 * self._card.outgrown / self._synth.sample_rate)
             self._remark = (
                 f"{self._card.device.host} takes {self._card.outgrown} samples at once now, more"
-                f" than are ready: sound breaks up; play again, or with --margin {margin_ms}"
+                f" than are ready: sound breaks up; play again, with --margin {margin_ms}"
             )
             if not self._console.is_terminal:
                 typer.echo(self._remark, err=True)
@@ -322,7 +366,7 @@ class _Stage:
         latency_s = synth.latency / synth.sample_rate + self._card.latency_s
         return Status(
             preset=synth.preset.name,
-            timbre=str(synth.timbre) if synth.timbre is not None else None,
+            timbre=_name_of(synth.timbre),
             sound=self._sound(),
             midi=self._midi,
             timbres=synth.timbres,
@@ -330,23 +374,32 @@ class _Stage:
             latency_ms=1e3 * latency_s,
             n_sounding=synth.n_sounding,
             voices=synth.polyphony,
-            n_late=synth.n_late + self._card.n_late,
+            n_late=self.n_late,
             load=synth.load,
             peak=synth.peak,
-            parameters={row: synth.get(row.name) for row in synth.parameters},
+            parameters={row: self._value(row) for row in synth.parameters},
             chosen=self._parameter().name,
             base_pitch=self._base,
             velocity=self._velocity,
             down=self._fingers.down,
             has_keys=self._keyboard is not None,
-            tells_releases=self._keyboard is not None and self._keyboard.tells_releases,
+            reports_releases=self._keyboard is not None and self._keyboard.reports_releases,
             ring_s=self._fingers.ring_s,
             recording=f"recording {recording.path}" if recording and not recording.error else "",
-            remark=str(recording.error) if recording and recording.error else self._remark,
+            remark=self._shown_remark(),
         )
 
+    def _shown_remark(self) -> str:
+        if self._recording and self._recording.error:
+            return str(self._recording.error)
+        return self._remark or (self.late_hint() if self.n_late else "")
+
+    def _value(self, row: Parameter) -> Any:
+        value = self._synth.get(row.name)
+        return _name_of(value) if row.name == "morph_timbre" else value
+
     def take(self, key: Key) -> bool:
-        """Do what a key says; True if it's to end."""
+        """Do what a key stands for; True if it is the one that ends the performance."""
         from audiogen.cli.keys import PIANO
 
         name = key.name
@@ -374,7 +427,9 @@ class _Stage:
         elif name in ("up", "down"):
             self._move(1 if name == "up" else -1)
         elif name in ("tab", "backtab") and synth.timbres:
-            synth.timbre = _beside(synth.timbres, str(synth.timbre), 1 if name == "tab" else -1)
+            synth.timbre = _beside(
+                synth.timbres, _name_of(synth.timbre), 1 if name == "tab" else -1
+            )
         elif name.isdecimal() and 1 <= int(name) <= len(synth.timbres):
             synth.timbre = synth.timbres[int(name) - 1]
         elif name in (",", "."):
@@ -385,8 +440,8 @@ class _Stage:
         if not key.pressed:
             self._fingers.release(key.name)
         elif not key.repeated and pitch < 128:
-            told = self._keyboard is not None and self._keyboard.tells_releases
-            self._fingers.press(key.name, pitch, self._velocity, told)
+            releases = self._keyboard is not None and self._keyboard.reports_releases
+            self._fingers.press(key.name, pitch, self._velocity, releases)
 
     def _reset(self) -> None:
         self._fingers.lift_all()
@@ -402,7 +457,7 @@ class _Stage:
         parameter, synth = self._parameter(), self._synth
         if parameter.name == "morph_timbre":
             if synth.timbres:
-                synth.morph_timbre = _beside(synth.timbres, str(synth.morph_timbre), steps)
+                synth.morph_timbre = _beside(synth.timbres, _name_of(synth.morph_timbre), steps)
             return
         whole = {"sustain": 1.0, "listen": 1.0, "bend": 0.5}
         step = whole.get(parameter.name, (parameter.highest - parameter.lowest) / 20.0)
@@ -417,7 +472,7 @@ class _Stage:
         here = self._synth.preset.folder.name
         self._fingers.lift_all()
         self._remark = ""
-        for _ in names:  # past those that can't be played so
+        for _ in names:  # skip those that cannot be played
             here = _beside(names, here, steps)
             try:
                 self._synth.change_preset(folders[names.index(here)])
@@ -429,8 +484,13 @@ class _Stage:
             return
 
 
+def _name_of(timbre: Any) -> str | None:
+    """A timbre's name, a mix, or a file; an array has none."""
+    return timbre if isinstance(timbre, str) or timbre is None else "a latent"
+
+
 class _Nothing:
-    """Where no screen is."""
+    """A context without a screen."""
 
     def __enter__(self) -> Any:
         return self
@@ -440,7 +500,7 @@ class _Nothing:
 
 
 def _beside(names: list[str], name: str | None, steps: int) -> str:
-    """The name that many places on, round and round."""
+    """The name some places further on, cyclically."""
     if name not in names:
         return names[0] if names else ""
     return names[(names.index(name) + steps) % len(names)]

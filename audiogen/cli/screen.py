@@ -1,4 +1,4 @@
-"""What `audiogen play` shows on the terminal: sound, knobs, and a piano."""
+"""What `audiogen play` shows on the terminal: timbres, level, parameters, and a piano."""
 
 from __future__ import annotations
 
@@ -14,43 +14,58 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-WIDTH, INNER_WIDTH = 80, 74  # characters; inside of the frame
-METER_WIDTH, METER_FLOOR_DB = 40, -60.0
+WIDTH, NARROWEST = 80, 48  # characters; narrower than WIDTH everything moves together
+METER_WIDTH, NARROW_METER_WIDTH, METER_FLOOR_DB = 40, 16, -60.0
 _HOT_DB, _WARM_DB = -3.0, -12.0
-_KEY_WIDTH = 4  # characters, of a white key
+_KEY_WIDTH = 4  # characters of a white key
 _WHITE = (0, 2, 4, 5, 7, 9, 11)  # semitones
 _ACCENT, _DARK_ACCENT = "#ff9f43", "#b85c00"
+_UNCONDITIONAL = "generates audio freely"
+_HELP = """\
+z x octave   c v velocity   space pedal   1-9 tab timbre   , . preset
+← → choose a parameter   ↑ ↓ change it   backspace silence, reset   q quit"""
+_NARROW_HELP = """\
+z x octave  c v velocity  space pedal
+1-9 tab timbre  , . preset  q quit
+← → parameter  ↑ ↓ change  backspace reset"""
 
 
 @dataclass
 class Status:
-    """All that is shown.
+    """Everything that the screen shows.
 
     Parameters
     ----------
     preset, timbre, sound, midi : str
-        ``sound`` says where it's heard, ``midi`` which ports are listened to.
+        ``sound`` is the sound card, ``midi`` the ports that play.
     timbres : list of str
+        Names of the preset's timbres.
     sample_rate : int, Hz
+        Rate of the sound card.
     latency_ms : float
+        Time from a key to its sound.
     n_sounding, voices, n_late : int
+        Notes that sound, notes that can sound at once, and late blocks.
     load, peak : float
-        Part of the time; part of full scale.
+        Share of the time that rendering takes; share of full scale.
     parameters : dict of Parameter to float or str
         Rows of the parameter table and their values.
     chosen : str
         The parameter that the arrow keys move.
     base_pitch : int
-        Of the piano's first key.
+        Pitch of the piano's first key.
     velocity : float
+        Velocity of typed notes, 0 to 1.
     down : set of str
         Keys that hold a note.
-    has_keys, tells_releases : bool
-        Whether the computer's keyboard plays, and whether it says when a key goes up.
+    has_keys, reports_releases : bool
+        Whether the computer's keyboard plays, and whether the terminal reports released keys.
     ring_s : float
+        Length of a typed note where the terminal reports no released keys.
     recording : str
-        What is recorded, if anything.
+        File that is recorded, if any.
     remark : str
+        Message of the last line; empty for none.
     """
 
     preset: str
@@ -71,68 +86,99 @@ class Status:
     velocity: float = 0.8
     down: set[str] = field(default_factory=set)
     has_keys: bool = True
-    tells_releases: bool = False
+    reports_releases: bool = False
     ring_s: float = 0.7
     recording: str = ""
     remark: str = ""
 
 
-def draw(status: Status) -> RenderableType:
-    """The screen."""
+def draw(status: Status, width: int = WIDTH) -> RenderableType:
+    """The screen, up to 80 characters wide; a narrow one keeps the keyboard in sight.
+
+    Parameters
+    ----------
+    status : Status
+        Values to show.
+    width : int, characters
+        Width of the terminal.
+    """
     from rich.console import Group
     from rich.panel import Panel
     from rich.text import Text
 
-    parts: list[RenderableType] = [
-        _timbres(status),
-        Text(),
-        _level(status),
-        _numbers(status),
-        Text(),
-        _knobs(status),
-    ]
-    if status.has_keys:
-        parts += [Text(), _piano(status), Text(), _help(status)]
+    width = min(WIDTH, max(NARROWEST, width))
+    is_wide = width == WIDTH
+    parts: list[RenderableType]
+    if is_wide:
+        parts = [_timbres(status, width - 6), Text(), _level(status, METER_WIDTH)]
+        parts += [_numbers(status), Text(), _knobs(status, 3)]
+        if status.has_keys:
+            parts += [Text(), _piano(status, 9), Text(), _help(status, _HELP)]
+    else:
+        parts = [_timbre(status)]
+        if status.has_keys:
+            parts += [_piano(status, 0)]
+        parts += [_level(status, NARROW_METER_WIDTH), _numbers(status), _knobs(status, 2)]
+        if status.has_keys:
+            parts += [_help(status, _NARROW_HELP)]
     for line in (status.recording, status.remark):
         if line:
-            parts += [Text(), Text(line, style=_ACCENT)]
+            parts += [*([Text()] if is_wide else []), Text(line, style=_ACCENT)]
     title = Text.assemble(("audiogen", "bold"), "  ", (status.preset, f"bold {_ACCENT}"))
     subtitle = Text(f"{status.sound}  ·  {status.midi}", style="dim")
     return Panel(
         Group(*parts),
         title=title,
         subtitle=subtitle,
-        padding=(0, 2),
-        width=WIDTH,
+        padding=(0, 2 if is_wide else 1),
+        width=width,
         border_style="dim",
     )
 
 
-def _timbres(status: Status) -> Text:
+def _timbres(status: Status, inner_width: int) -> Text:
+    """All timbres; a mark stands before the chosen one."""
     from rich.text import Text
 
+    names = status.timbres
+    if status.timbre is not None and status.timbre not in names:  # a mix or a latent
+        names = [*names, status.timbre]
     line, width = Text(), 0
-    for number, name in enumerate(status.timbres, 1):
-        mark = f"{number} " if number <= 9 and status.has_keys else ""
-        if width and width + len(mark) + len(name) > INNER_WIDTH:
+    for number, name in enumerate(names, 1):
+        is_chosen = name == status.timbre
+        digit = f"{number} " if number <= min(9, len(status.timbres)) and status.has_keys else ""
+        label = f"▸{name}" if is_chosen else name
+        if width and width + len(digit) + len(label) > inner_width:
             line.append("\n")
             width = 0
-        line.append(mark, style="dim")
-        chosen = name == status.timbre
-        line.append(f"▸{name}" if chosen else name, style=f"bold {_ACCENT}" if chosen else "")
+        line.append(digit, style="dim")
+        line.append(label, style=f"bold {_ACCENT}" if is_chosen else "")
         line.append("   ")
-        width += len(mark) + len(name) + 3
-    return line or Text("generates audio freely", style="dim")
+        width += len(digit) + len(label) + 3
+    return line or Text(_UNCONDITIONAL, style="dim")
 
 
-def _level(status: Status) -> Text:
+def _timbre(status: Status) -> Text:
+    """The chosen timbre alone, and how many there are."""
+    from rich.text import Text
+
+    if status.timbre is None:
+        return Text(_UNCONDITIONAL, style="dim")
+    line = Text(f"▸{status.timbre}", style=f"bold {_ACCENT}", overflow="ellipsis", no_wrap=True)
+    if status.timbre in status.timbres:
+        number = status.timbres.index(status.timbre) + 1
+        line.append(f"   {number} of {len(status.timbres)}", style="dim")
+    return line
+
+
+def _level(status: Status, width: int) -> Text:
     from rich.text import Text
 
     level_db = 20.0 * math.log10(max(status.peak, 1e-6))
-    lit = round(METER_WIDTH * (1.0 - level_db / METER_FLOOR_DB))
+    lit = round(width * (1.0 - level_db / METER_FLOOR_DB))
     line = Text().append("level    ", style="dim")
-    for i in range(METER_WIDTH):
-        at_db = METER_FLOOR_DB * (1.0 - (i + 1) / METER_WIDTH)
+    for i in range(width):
+        at_db = METER_FLOOR_DB * (1.0 - (i + 1) / width)
         colour = "red" if at_db > _HOT_DB else "yellow" if at_db > _WARM_DB else "green"
         line.append("━", style=f"bold {colour}" if i < lit else "grey23")
     if level_db < METER_FLOOR_DB:
@@ -145,10 +191,9 @@ def _numbers(status: Status) -> Text:
     from rich.text import Text
 
     line = Text()
-    too_much = status.load > 0.8
     for name, value, bad in (
         ("voices", f"{status.n_sounding} of {status.voices}", False),
-        ("load", f"{100 * status.load:.0f} %", too_much),
+        ("load", f"{100 * status.load:.0f} %", status.load > 0.8),
         ("late blocks", f"{status.n_late}", status.n_late > 0),
         ("latency", f"{status.latency_ms:.1f} ms", False),
         ("", f"{status.sample_rate} Hz", False),
@@ -160,20 +205,23 @@ def _numbers(status: Status) -> Text:
     return line
 
 
-def _knobs(status: Status) -> RenderableType:
+def _knobs(status: Status, n_columns: int) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    grid = Table.grid(padding=(0, 2))
+    grid = Table.grid(padding=(0, 2) if n_columns > 2 else 0)
     cells = []
     for parameter, value in status.parameters.items():
         chosen = parameter.name == status.chosen and status.has_keys
         text = Text().append("▸ " if chosen else "  ", style=_ACCENT)
-        text.append(f"{parameter.name.replace('_', ' '):13}", style=_ACCENT if chosen else "dim")
+        text.append(
+            f"{parameter.name.replace('_', ' '):{13 if n_columns > 2 else 12}}",
+            style=_ACCENT if chosen else "dim",
+        )
         text.append(f"{_shown(value, parameter.unit):>8}", style="bold" if chosen else "")
         cells.append(text)
-    for row in range(0, len(cells), 3):
-        grid.add_row(*cells[row : row + 3])
+    for row in range(0, len(cells), n_columns):
+        grid.add_row(*cells[row : row + n_columns])
     return grid
 
 
@@ -184,7 +232,7 @@ def _shown(value: Any, unit: str) -> str:
     return f"{value:.2f}{short}"
 
 
-def _piano(status: Status) -> Text:
+def _piano(status: Status, indent_width: int) -> Text:
     from rich.text import Text
 
     whites = [(key, n) for key, n in PIANO.items() if n % 12 in _WHITE]
@@ -206,7 +254,7 @@ def _piano(status: Status) -> Text:
             for cell, letter in zip(upper[left - 1 : left + 2], f" {black} ", strict=True):
                 cell[:] = letter, style
     below = [[" " if letter in PIANO else letter, style] for letter, style in upper]
-    indent = "         "
+    indent = " " * indent_width
     text = Text()
     for line in (upper, below, lower):
         text.append(indent)
@@ -218,16 +266,14 @@ def _piano(status: Status) -> Text:
     return text
 
 
-def _help(status: Status) -> Text:
+def _help(status: Status, text: str) -> Text:
     from rich.text import Text
 
-    lines = [
-        "z x octave   c v velocity   space pedal   1-9 tab timbre   , . preset",
-        "← → choose a knob   ↑ ↓ move it   backspace silence, knobs back   q quit",
-    ]
-    if not status.tells_releases:
-        lines.append(
-            "This terminal doesn't tell when a key goes up: a note rings for "
-            f"{status.ring_s:g} s, or\nfor as long as the key repeats; with the pedal it rings on."
-        )
-    return Text("\n".join(lines), style="dim")
+    if not status.reports_releases:
+        lasts = f"a note lasts {status.ring_s:g} s, or while its"
+        if text == _HELP:
+            text += f"\nThe terminal reports no released keys: {lasts}\n"
+            text += "key repeats; with the pedal it goes on."
+        else:
+            text += f"\n{lasts} key repeats"
+    return Text(text, style="dim")

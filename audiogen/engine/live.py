@@ -156,6 +156,11 @@ class LivePlaying(ParameterAttributes):
         return self._realtime
 
     @property
+    def margin_ms(self) -> float:
+        """How far that thread works ahead of the longest block, ms."""
+        return self._margin_ms
+
+    @property
     def timbres(self) -> list[str]:
         """Names of the preset's timbres."""
         return self.preset.timbre_names

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from audiogen.audio.pitch import Tracker, note_pitch
+from audiogen.core.counting import counted
 from audiogen.data.notes.nsynth import NoteInfo, NoteSet
 from audiogen.data.source_toml import instrument_entries, program_of, read_source, timbre_names
 from audiogen.errors import ParameterError, ShapeError
@@ -279,8 +280,8 @@ def evaluate_notes(
     """
     if not timbres or n_notes < 1 or not 0 <= pitch_range[0] <= pitch_range[1] <= 127:
         raise ParameterError(
-            f"{len(timbres)} timbres, n_notes={n_notes} and pitch_range={pitch_range} must be one "
-            "timbre or more, one note or more and two MIDI numbers, lowest first"
+            f"{counted(len(timbres), 'timbre')}, n_notes={n_notes}, pitch_range={pitch_range} must "
+            "be one timbre or more, one note or more and two MIDI numbers, lowest first"
         )
     rng = np.random.default_rng(seed)
     velocities = VELOCITIES if real is None else sorted({note.velocity for note in real})

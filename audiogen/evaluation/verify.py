@@ -205,7 +205,7 @@ def _play(preset: Preset, result: Verification, progress: Callable[[int, int], N
     n_wrong = result.n_sounds - result.n_in_tune
     if n_wrong > MAX_OUT_OF_TUNE * result.n_sounds:
         result.faults.append(
-            f"pitch: {n_wrong} of {counted(result.n_sounds, 'note')} are out of tune; it must be at"
+            f"pitch: {n_wrong} of {counted(result.n_sounds, 'note')} out of tune; it must be at"
             f" most {MAX_OUT_OF_TUNE:.0%}: train longer"
         )
 

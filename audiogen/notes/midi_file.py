@@ -8,6 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterator
 
+from audiogen.core.counting import counted
 from audiogen.core.limited_read import read_limited
 from audiogen.errors import FormatError, MidiError
 from audiogen.notes.score import DRUM_CHANNEL, Control, Note, Score
@@ -110,7 +111,7 @@ def _read_chunks(data: bytes) -> tuple[int, int, list[bytes]]:
         position += 8 + len(body)
     header = chunks[0][1]
     if len(header) < 6:
-        raise MidiError(f"has a header of {len(header)} bytes; it must have 6")
+        raise MidiError(f"has a header of {counted(len(header), 'byte')}; it must have 6")
     file_type, n_tracks, division = struct.unpack(">HHh", header[:6])
     if file_type > 2:
         raise MidiError(f"has type {file_type}; the type must be 0, 1 or 2")
@@ -120,8 +121,8 @@ def _read_chunks(data: bytes) -> tuple[int, int, list[bytes]]:
     tracks = [body for name, body in chunks[1:] if name == b"MTrk"]
     if len(tracks) < n_tracks:
         raise MidiError(
-            f"is truncated: it has {len(tracks)} of the {n_tracks} tracks that its header "
-            "announces; copy or export it again"
+            f"is truncated: it has {len(tracks)} of the {counted(n_tracks, 'track')} that its "
+            "header announces; copy or export it again"
         )
     return file_type, division, tracks
 

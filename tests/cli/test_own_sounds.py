@@ -84,7 +84,7 @@ def test_sounds_choose_the_family(folder, bells):
     assert choose_kind(folder / "hits")[0] == "samplernn"
     (folder / "none").mkdir()
     put(folder / "none" / "silent.wav", np.zeros(RATE))
-    with pytest.raises(FormatError, match="none of its 1 sound files can be used"):
+    with pytest.raises(FormatError, match="none of its 1 sound file can be used"):
         choose_kind(folder / "none")
 
 

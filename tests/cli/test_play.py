@@ -77,9 +77,9 @@ class FakeStream:
             self._thread.join()
 
     def _run(self) -> None:
-        player = self._asked["callback"].__self__._player
+        synth = self._asked["callback"].__self__._synth
         for i in range(self._audio.most):
-            while not player._engine.ready:  # nothing is late, however slow the machine
+            while not synth._engine.ready:  # nothing is late, however slow the machine
                 time.sleep(0.001)
             grown = self._audio.grown if i >= self._audio.most // 2 else 1
             now = SimpleNamespace(currentTime=float(i // grown))
@@ -189,27 +189,40 @@ class TestCommand:
         assert "Digital Piano 24:0" in result.out and "Launchkey" not in result.out
         assert "played 0.5 s, 5 late blocks" in result.out
 
-    def test_late_blocks_are_told(
+    def test_late_blocks_are_counted_with_a_hint(
         self, call: Any, murmur: Path, audio: FakeAudio, midi: type[FakePort]
     ) -> None:
         audio.most = audio.underflows = 3
         result = call("play murmur --seconds 0.1 --block 4096 --margin 900")
-        assert "played 0.8 s, 3 late blocks" in result.out
+        assert "played 0.8 s, 3 late blocks, 0 delayed notes" in result.out
+        assert (
+            "blocks were late and sound broke up; try --block 8192 or --margin 1000" in result.out
+        )
+        audio.underflows = 1
+        assert "1 late block," in call("play murmur --seconds 0.1 --block 4096 --margin 900").out
+        audio.underflows = 0
+        assert "try" not in call("play murmur --seconds 0.1 --block 4096 --margin 900").out
+
+    @pytest.mark.parametrize("words", ["plucked:harp+guitar", "plucked --timbre harp+guitar"])
+    def test_a_mix_is_played(
+        self, call: Any, murmur: Path, audio: FakeAudio, midi: type[FakePort], words: str
+    ) -> None:
+        result = call(f"play {words} --seconds 0.1 --block 64")
+        assert result.status == 0 and "playing plucked" in result.out
 
     def test_a_midi_keyboard_plays(
         self, audio: FakeAudio, midi: type[FakePort], murmur: Path
     ) -> None:
         from audiogen.devices.midi_ports import MidiInput
-        from audiogen.engine import Player
 
-        player, other = (Player("winds", RATE, voices=4) for _ in range(2))
-        with MidiInput(player) as ports:
+        synth, other = (audiogen.Synth("winds", RATE, polyphony=4) for _ in range(2))
+        with MidiInput(synth) as ports:
             assert ports.names == ["Launchkey 20:0", "Digital Piano 24:0"]
             midi.opened[0].play(([0x90, 60, 100], 0.0), None)
             midi.opened[1].play(([0xB0, 7, 64], 0.0), None)
         other.note_on(60, 100 / 127)
         other.volume = 0.5
-        got = player.process(1000)
+        got = synth.process(1000)
         assert np.array_equal(got, other.process(1000)) and got.any()
 
     def test_lists(
@@ -217,12 +230,12 @@ class TestCommand:
     ) -> None:
         sys.modules["rtmidi"].get_compiled_api = lambda: []
         result = call("play --list")
-        assert result.status == 0 and "no MIDI port that sends" in result.out
+        assert result.status == 0 and "no MIDI port" in result.out
         lines = [" ".join(line.split()) for line in result.out.splitlines()]
         assert "0 front (default) Pretend 16000 Hz" in lines
         assert "1 back Pretend 16000 Hz" in lines and "microphone" not in result.out
         audio.cards = []
-        assert "no sound card that plays" in call("play --list").out
+        assert "no sound card" in call("play --list").out
 
     def test_ports_are_listed(
         self, call: Any, folder: Path, audio: FakeAudio, midi: type[FakePort]
@@ -233,23 +246,26 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("line", "sentence"),
         [
-            ("--sample-rate 100", "sample_rate=100 must be a whole number"),
-            ("--voices 0", "--voices 0 isn't usable; give 1 to 256"),
-            ("--block 9000", "--block 9000 isn't usable; give 1 to 8192, or 0"),
-            ("--margin 0", "--margin 0 isn't usable; give 0.1 to 1000 ms"),
-            ("--ring 0", "--ring 0 isn't usable; give 0.05 to 60 s"),
-            ("--seconds 0", "--seconds 0 isn't usable; give more than 0"),
-            ("--top-p 2", "--top-p 2 isn't usable; give more than 0, up to 1"),
-            ("--seed -1", "--seed -1 isn't usable; give 0 to 2^64 - 1"),
+            ("--sample-rate 100", "sample_rate=100 "),
+            ("--voices 0", "--voices 0 must be from 1 to 256"),
+            ("--block 9000", "--block 9000 must be from 1 to 8192, or 0"),
+            ("--margin 0", "--margin 0 must be from 0.1 to 1000 ms"),
+            ("--ring 0", "--ring 0 must be from 0.05 to 60 s"),
+            ("--seconds 0", "--seconds 0 must be above 0"),
+            ("--top-p 2", "--top-p 2 must be from 0.01 to 1"),
+            ("--temperature 3", "temperature=3.0 must be from 0 to 2"),
+            ("--seed -1", "--seed -1 must be from 0 to 2^64 - 1"),
             ("--record a.mp3", "output a.mp3 ends in .mp3; use .wav, .flac, .ogg"),
             ("--record no/a.wav", "there is no folder no"),
-            ("nowhere", "preset 'nowhere' isn't known"),
-            ("winds:kazoo", "timbre 'kazoo' isn't in preset 'winds'"),
+            ("nowhere", "preset 'nowhere'"),
+            ("winds:kazoo", "timbre 'kazoo'"),
+            ("winds:flute --timbre oboe", "give one of the two"),
+            ("winds:flute+oboe", "latents are not supported by preset 'winds'"),
             ("--device 2", "device '2' isn't here; give a number or name of 0: front; 1: back"),
             ("--device x", "device 'x' isn't here"),
             ("--midi organ", "MIDI port 'organ' isn't here; there are: Launchkey 20:0; Digital"),
             ("--midi virtual", "no virtual MIDI port can be made here"),
-            ("--midi none", "there is nothing to play on: no MIDI keyboard is connected"),
+            ("--midi none", "no MIDI keyboard is connected, and the keys of this terminal cannot"),
         ],
     )
     def test_bad_input_is_named(
@@ -341,26 +357,37 @@ class TestCommand:
         def fail(*_: object) -> None:
             raise ParameterError("the engine broke")
 
-        monkeypatch.setattr("audiogen.engine.player.Player.process", fail)
+        monkeypatch.setattr("audiogen.engine.live.LivePlaying.process", fail)
         result = call("play winds")
         assert result.status == 2 and "the engine broke" in result.err
 
 
 @pytest.mark.parametrize("prepared", [False, True])
-def test_what_is_turned_while_a_card_plays_outlasts_it(
+def test_what_is_set_while_a_card_plays_outlasts_it(
     audio: FakeAudio, murmur: Path, prepared: bool
 ) -> None:
     synth = audiogen.Synth("winds")
     if prepared:
-        synth.player.pan = 0.5
+        synth.pan = 0.5
+        synth.process(10)
     other = next(name for name in synth.timbres if name != synth.timbre)
-    with synth.play(block=64):
+    with synth.play(block=64) as card:
+        assert (synth.sample_rate, synth.realtime, card.device.name) == (RATE, True, "front")
         synth.timbre = other
         synth.vibrato = 0.4
-    assert (synth.timbre, synth.player.timbre, synth.vibrato) == (other, other, 0.4)
+    assert (synth.timbre, synth.vibrato) == (other, 0.4)
+    assert (synth.sample_rate, synth.realtime) == (8000, False)
     assert synth.pan == (0.5 if prepared else 0.0)
     with synth.play(block=64):
-        assert (synth.player.timbre, synth.vibrato) == (other, 0.4)
+        assert (synth.timbre, synth.vibrato) == (other, 0.4)
+    # And afterwards it goes on where no card is.
+    fresh = audiogen.Synth("winds")
+    if prepared:
+        fresh.process(10)
+    fresh.timbre, fresh.vibrato, fresh.pan = other, 0.4, synth.pan
+    for each in (synth, fresh):
+        each.note_on(60)
+    assert np.array_equal(synth.process(2000), fresh.process(2000))
 
 
 class TestKeys:
@@ -400,11 +427,11 @@ class TestKeys:
             arrow = [Key("up")] if text[-1] == "A" else []
             assert got == [Key("d"), *arrow, Key("f")]
 
-    def test_a_terminal_that_tells_releases_says_so(self) -> None:
+    def test_a_terminal_that_reports_releases_says_so(self) -> None:
         keyboard = Keyboard(-1)
-        assert not keyboard.tells_releases
-        assert keyboard.parse("\x1b[?0u") == [] and not keyboard.tells_releases
-        assert keyboard.parse("\x1b[?11u") == [] and keyboard.tells_releases
+        assert not keyboard.reports_releases
+        assert keyboard.parse("\x1b[?0u") == [] and not keyboard.reports_releases
+        assert keyboard.parse("\x1b[?11u") == [] and keyboard.reports_releases
 
     def test_a_real_terminal(self, monkeypatch: pytest.MonkeyPatch) -> None:
         import termios
@@ -436,8 +463,8 @@ class TestKeys:
                 assert keyboard is None
 
 
-class Told:
-    """Stands where a player would."""
+class Calls:
+    """Stands where a synth would, and keeps the calls."""
 
     def __init__(self) -> None:
         self.calls: list[tuple] = []
@@ -458,62 +485,62 @@ class TestFingers:
 
     @pytest.fixture
     def hand(self) -> SimpleNamespace:
-        hand = SimpleNamespace(told=Told(), now_s=100.0)
-        hand.fingers = Fingers(hand.told, ring_s=0.5, clock=lambda: hand.now_s)
+        hand = SimpleNamespace(calls=Calls(), now_s=100.0)
+        hand.fingers = Fingers(hand.calls, ring_s=0.5, clock=lambda: hand.now_s)
         return hand
 
     def test_a_note_rings_for_its_time(self, hand: Any) -> None:
         hand.fingers.press("a", 60, 0.8)
-        assert hand.told.take() == [("on", 60, 0.8)] and hand.fingers.down == {"a"}
+        assert hand.calls.take() == [("on", 60, 0.8)] and hand.fingers.down == {"a"}
         hand.now_s += 0.4
         hand.fingers.lift()
-        assert hand.told.take() == []
+        assert hand.calls.take() == []
         hand.now_s += 0.2
         hand.fingers.lift()
-        assert hand.told.take() == [("off", 60)] and hand.fingers.down == set()
+        assert hand.calls.take() == [("off", 60)] and hand.fingers.down == set()
 
     def test_a_key_that_repeats_is_held(self, hand: Any) -> None:
         hand.fingers.press("a", 60, 0.8)
-        hand.told.take()
+        hand.calls.take()
         for _ in range(30):
             hand.now_s += 0.033
             hand.fingers.press("a", 60, 0.8)
             hand.fingers.lift()
-        assert hand.told.take() == []
+        assert hand.calls.take() == []
         hand.now_s += 0.51
         hand.fingers.lift()
-        assert hand.told.take() == [("off", 60)]
+        assert hand.calls.take() == [("off", 60)]
 
     def test_a_key_that_comes_again_is_struck_again(self, hand: Any) -> None:
         hand.fingers.press("a", 60, 0.8)
         hand.now_s += 0.2
         hand.fingers.press("a", 60, 0.9)
-        assert hand.told.take() == [("on", 60, 0.8), ("off", 60), ("on", 60, 0.9)]
+        assert hand.calls.take() == [("on", 60, 0.8), ("off", 60), ("on", 60, 0.9)]
 
     def test_with_releases_nothing_ends_by_itself(self, hand: Any) -> None:
         hand.fingers.press("a", 60, 0.8, releases=True)
         hand.now_s += 100.0
         hand.fingers.lift()
-        assert hand.told.take() == [("on", 60, 0.8)]
+        assert hand.calls.take() == [("on", 60, 0.8)]
         hand.fingers.release("a")
         hand.fingers.release("a")
-        assert hand.told.take() == [("off", 60)]
+        assert hand.calls.take() == [("off", 60)]
 
     def test_two_keys_of_one_pitch(self, hand: Any) -> None:
         hand.fingers.press("k", 72, 0.8, releases=True)
         hand.fingers.press("a", 72, 0.8, releases=True)  # an octave up in between
-        hand.told.take()
+        hand.calls.take()
         hand.fingers.release("k")
-        assert hand.told.take() == []
+        assert hand.calls.take() == []
         hand.fingers.release("a")
-        assert hand.told.take() == [("off", 72)]
+        assert hand.calls.take() == [("off", 72)]
 
     def test_all(self, hand: Any) -> None:
         for key, pitch in (("a", 60), ("d", 64)):
             hand.fingers.press(key, pitch, 0.8)
-        hand.told.take()
+        hand.calls.take()
         hand.fingers.lift_all()
-        assert sorted(hand.told.take()) == [("off", 60), ("off", 64)]
+        assert sorted(hand.calls.take()) == [("off", 60), ("off", 64)]
 
 
 class TestStage:
@@ -522,7 +549,6 @@ class TestStage:
     @pytest.fixture
     def stage(self, folder: Path, murmur: Path) -> Iterator[Any]:
         from audiogen.cli.play import _Stage
-        from audiogen.engine import Player
         from audiogen.presets import find_presets
 
         assert [f.name for f in find_presets()] == ["murmur", "plucked", "struck", "winds"]
@@ -533,9 +559,9 @@ class TestStage:
             outgrown=0,
             error=None,
         )
-        with Player("plucked", 8000, max_block=64, voices=4) as player:
-            keyboard = SimpleNamespace(tells_releases=True)
-            yield _Stage(player, card, [], Fingers(player), keyboard, None)
+        with audiogen.Synth("plucked", 8000, max_block=64, polyphony=4) as synth:
+            keyboard = SimpleNamespace(reports_releases=True)
+            yield _Stage(synth, card, [], Fingers(synth), keyboard, None)
 
     def press(self, stage: Any, *names: str) -> Any:
         for name in names:
@@ -545,7 +571,7 @@ class TestStage:
     def test_notes(self, stage: Any) -> None:
         status = self.press(stage, "a", "e", "x", "a")
         assert status.down == {"a", "e"} and status.base_pitch == 72
-        stage._player.process(64)
+        stage._synth.process(64)
         assert stage.status().n_sounding == 3
         assert not stage.take(Key("e", pressed=False))
         assert stage.status().down == {"a"}
@@ -564,52 +590,78 @@ class TestStage:
         assert self.press(stage, "tab").timbre == "harp"
         assert self.press(stage, "backtab").timbre == "dream"
 
-    def test_knobs(self, stage: Any) -> None:
+    def test_parameters(self, stage: Any) -> None:
+        def values(status: Any) -> dict[str, Any]:
+            return {row.name: value for row, value in status.parameters.items()}
+
         status = self.press(stage, "right", "up", "up", "space")
-        assert (status.chosen, status.values["pan"], status.values["sustain"]) == ("pan", 0.2, 1.0)
-        assert self.press(stage, "space").values["sustain"] == 0.0
+        assert (status.chosen, values(status)["pan"], values(status)["sustain"]) == ("pan", 0.2, 1)
+        assert values(self.press(stage, "space"))["sustain"] == 0.0
         status = self.press(stage, "left", "left", "up")
-        assert (status.chosen, status.values["morph_timbre"]) == ("morph_timbre", "guitar")
-        for parameter in PARAMETERS[:-1]:
-            self.press(stage, "right", *["down"] * 100)
-            assert stage.status().values[parameter.name] == parameter.lowest
+        assert (status.chosen, values(status)["morph_timbre"]) == ("morph_timbre", "guitar")
+        rows = [row for row in status.parameters if row.name != "morph_timbre"]
+        assert len(rows) == 9  # those of a GANSynth
+        for row in rows:
+            self.press(stage, "right", *["down"] * 200)
+            assert stage.status().chosen == row.name
+            assert values(stage.status())[row.name] == row.lowest
             self.press(stage, *["up"] * 200)
-            assert stage.status().values[parameter.name] == parameter.highest
+            assert values(stage.status())[row.name] == row.highest
         status = self.press(stage, "backspace")
-        assert all(status.values[p.name] == p.initial for p in PARAMETERS[:-1])
+        assert all(values(status)[row.name] == row.initial for row in rows)
 
     def test_presets(self, stage: Any) -> None:
         assert self.press(stage, ".").preset == "struck"
         assert self.press(stage, ".", ".").preset == "murmur"
-        stage._player.process(64)
-        assert stage.status().n_sounding == 1  # sounds on its own
+        stage._synth.process(64)
+        assert stage.status().n_sounding == 1  # generates audio freely
         assert self.press(stage, "tab").timbre is None
-        (stage._player.preset.folder.parent / "plucked" / "weights.safetensors").unlink()
-        status = self.press(stage, ".")  # past what can't be played
+        assert {"temperature", "listen"} <= {row.name for row in stage.status().parameters}
+        (stage._synth.preset.folder.parent / "plucked" / "weights.safetensors").unlink()
+        status = self.press(stage, ".")  # past one that cannot be played
         assert status.preset == "struck" and "weights.safetensors" in status.remark
-        assert self.press(stage, ".").remark == ""
+        assert "weights" not in self.press(stage, ".").remark
 
-    def test_a_precision_or_temperature_goes_with_presets_that_draw_samples(
-        self, murmur: Path, stage: Any
-    ) -> None:
+    def test_sampling_goes_on_to_another_samplernn(self, murmur: Path, stage: Any) -> None:
         from audiogen.cli.play import _Stage
-        from audiogen.engine import Player
 
-        drawn = {"precision": "int8", "temperature": 0.5, "top_p": 0.9}
-        with Player(murmur, 8000, max_block=64, **drawn) as player:
-            stage = _Stage(player, stage._card, [], Fingers(player), stage._keyboard, None)
-            status = self.press(stage, ".")  # plucked and struck are GANSynths
-            assert status.preset == "winds" and "precision='int8' is for" in status.remark
-            sampling = player.preset.sampling
-            assert (sampling.temperature, sampling.top_p) == (0.5, 0.9)
+        sampling = {"precision": "int8", "temperature": 0.5, "top_p": 0.9}
+        with audiogen.Synth(murmur, 8000, max_block=64, **sampling) as synth:
+            stage = _Stage(synth, stage._card, [], Fingers(synth), stage._keyboard, None)
+            assert self.press(stage, ",").preset == "winds"
+            assert (synth.precision, synth.temperature, synth.top_p) == ("int8", 0.5, 0.9)
+            assert self.press(stage, ",").preset == "struck"
+            assert synth.precision == "float32"
+
+    def test_mixes_and_latents_have_a_name(self, stage: Any) -> None:
+        synth = stage._synth
+        synth.timbre, synth.morph_timbre = "harp+guitar", synth.random_latent(1)
+        status = stage.status()
+        assert status.timbre == "harp+guitar"
+        assert "a latent" in status.parameters.values()
+        assert self.press(stage, "tab").timbre == "harp"
+
+    def test_late_blocks_are_explained(self, stage: Any) -> None:
+        status = stage.status()
+        assert status.n_late == 2
+        assert status.remark == (
+            "blocks were late and sound broke up; try --block 512 or --margin 20"
+        )
+        stage._card.device.host = "JACK Audio Connection Kit"
+        assert "try --margin 20" in stage.late_hint()
+        stage._synth._load = 1.5
+        assert "load is 150 %" in stage.late_hint() and "bfloat16" in stage.late_hint()
+        stage._card.n_late = 0
+        assert stage.status().remark == ""
 
     def test_it_ends(self, stage: Any) -> None:
         assert stage.take(Key("q")) and not stage.take(Key("q", pressed=False))
 
 
-def shown(**changes: Any) -> str:
+def shown(width: int = 100, **changes: Any) -> str:
     from rich.console import Console
 
+    rows = [row for row in PARAMETERS if row.name not in ("temperature", "top_p", "listen")]
     status = {
         "preset": "plucked",
         "timbre": "harp",
@@ -618,9 +670,10 @@ def shown(**changes: Any) -> str:
         "timbres": ["harp", "guitar"],
         "sample_rate": 48000,
         "latency_ms": 12.34,
+        "parameters": {row: row.initial for row in rows},
     } | changes
-    console = Console(width=100, record=True, file=open(os.devnull, "w"))
-    console.print(draw(Status(**status)))
+    console = Console(width=width, record=True, file=open(os.devnull, "w"))
+    console.print(draw(Status(**status), width))
     return console.export_text()
 
 
@@ -631,7 +684,7 @@ class TestScreen:
         )
         for part in (
             "plucked",
-            "1 harp   2 guitar",
+            "1 ▸harp   2 guitar",
             "3 of 16",
             "load 27 %",
             "late blocks 5",
@@ -640,25 +693,49 @@ class TestScreen:
             "-6.0 dB",
             "JACK: system  ·  no MIDI",
             "C4   velocity 0.7",
-            "doesn't tell when a key goes up: a note rings for 0.7 s",
+            "reports no released keys: a note lasts 0.7 s",
             "recording a.wav",
+            "volume",
+            "morph timbre",
+            "monitor",
         ):
             assert part in text, text
         assert max(map(len, text.splitlines())) == 80
-        assert len(text.splitlines()) <= 24  # the smallest terminal that there is
-        for parameter in PARAMETERS:
-            assert parameter.name.replace("_", " ") in text
+        assert len(text.splitlines()) <= 24  # the smallest terminal
 
-    def test_it_shows_what_is_so(self) -> None:
+    def test_it_shows_the_state(self) -> None:
         assert "silence" in shown() and "clips" in shown(peak=1.5)
-        assert "doesn't tell" not in shown(tells_releases=True)
+        assert "reports no released" not in shown(reports_releases=True)
         assert "octave" not in shown(has_keys=False)
-        assert "sounds on its own" in shown(timbres=[], timbre=None)
+        assert "generates audio freely" in shown(timbres=[], timbre=None)
         assert "C6" in shown(base_pitch=84)
 
-    def test_long_names_stay_inside(self) -> None:
+    @pytest.mark.parametrize("timbre", ["harp", "guitar"])
+    def test_the_chosen_timbre_is_marked_without_colour(self, timbre: str) -> None:
+        text = shown(timbre=timbre)
+        assert f"▸{timbre}" in text and text.count("▸") == 2  # and the chosen parameter
+        assert "▸harp+koto" in shown(timbre="harp+koto")
+
+    @pytest.mark.parametrize("width", [80, 60, 50, 48, 20])
+    def test_long_names_stay_inside(self, width: int) -> None:
         many = [f"instrument-number-{i}" for i in range(20)]
-        text = shown(timbres=many, values={"morph_timbre": "a-very-long-name", "glide": 10.0})
-        assert max(map(len, text.splitlines())) == 80
-        for i, name in enumerate(many):
-            assert (f"{i + 1} {name}" if i < 9 else name) in text
+        row = next(row for row in PARAMETERS if row.name == "morph_timbre")
+        text = shown(width, timbres=many, timbre=many[4], parameters={row: "a-very-long-name"})
+        assert max(map(len, text.splitlines())) <= width
+        if width == 80:
+            for i, name in enumerate(many):
+                assert f"{i + 1} {'▸' if i == 4 else ''}{name}" if i < 9 else name in text
+        elif width >= 48:
+            assert "▸instrument-number-4   5 of 20" in text
+
+    @pytest.mark.parametrize("width", [48, 50, 60, 79])
+    def test_a_narrow_terminal_shows_the_keyboard(self, width: int) -> None:
+        many = [f"instrument-number-{i}" for i in range(20)]
+        text = shown(width, timbres=many, timbre=many[0], n_late=3, remark="blocks were late")
+        lines = text.splitlines()
+        assert max(map(len, lines)) <= width and len(lines) <= 24
+        keys = [i for i, line in enumerate(lines) if "▏ a " in line]
+        assert keys and keys[0] < 8
+        assert all(f"▏ {key} " in lines[keys[0]] for key in "asdfghjkl;'")
+        for part in ("late blocks 3", "volume", "q quit", "octave", "blocks were late"):
+            assert part in text, text

@@ -185,7 +185,7 @@ def test_sound_that_contradicts_the_list_is_refused(folder):
     notes = read_notes(folder)
     path = folder / "audio" / f"{notes.notes[0].name}.wav"
     soundfile.write(path, np.zeros(160), 8000)
-    with pytest.raises(FormatError, match="has 8000 Hz and 1 channels"):
+    with pytest.raises(FormatError, match="has 8000 Hz and 1 channel;"):
         notes.waveforms()
     soundfile.write(path, np.zeros((160, 2)), 16000)
     with pytest.raises(FormatError, match="has 16000 Hz and 2 channels"):

@@ -257,7 +257,7 @@ def test_unreadable_scores_are_named_and_the_rest_is_rendered(tiny_font, tmp_pat
 
 def test_silent_program_is_named(tiny_font, tmp_path):
     score = write_score(tmp_path / "a.mid", (0, 0.3, 60, 100, 0))
-    with pytest.raises(MidiError, match=r"none of 1 MIDI files.*a\.mid, is silent with 'Silence'"):
+    with pytest.raises(MidiError, match=r"none of 1 MIDI file.*a\.mid, is silent with 'Silence'"):
         render_scores([score], tmp_path / "out", font=tiny_font, program=1)
     assert not (tmp_path / "out").exists()
 
@@ -347,7 +347,7 @@ def test_bad_input_ends_with_status_2(tiny_font, tmp_path, capsys):
     options = ["-o", tmp_path / "out", "--font", tiny_font]
     for scores, message in (
         (tmp_path / "none.mid", "not found; give a MIDI file or a folder"),
-        (tmp_path / "bad.mid", "none of 1 MIDI files can be rendered (first: bad.mid,"),
+        (tmp_path / "bad.mid", "none of 1 MIDI file can be rendered (first: bad.mid,"),
     ):
         assert run("data", "midi", scores, *options) == 2
         error = " ".join(capsys.readouterr().err.split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -45,7 +46,7 @@ def make_preset(tmp_path: Path, write_tiny: Callable[..., Path]) -> Callable[...
 
         n_frames, n_blocks = sizes["n_frames"], 6 if sizes is SMALL else 7
         tiny = load_preset(write_tiny(tmp_path / "tiny"))
-        generator = tiny.generator.model_dump() | {
+        generator = tiny.generator.table() | {
             "channels": [8, 8, 6, 6, 5, 4, 4][:n_blocks],
             "start_shape": [n_frames >> (n_blocks - 1), sizes["n_fft"] >> n_blocks],
             "note_off_frame": n_frames * 3 // 4,
@@ -56,7 +57,7 @@ def make_preset(tmp_path: Path, write_tiny: Callable[..., Path]) -> Callable[...
             "release_frame": n_frames * 3 // 4,
         }
         fields = {
-            "spectrogram": tiny.spectrogram.model_dump() | sizes | {"magnitude_scale": 0.1},
+            "spectrogram": dataclasses.asdict(tiny.spectrogram) | sizes | {"magnitude_scale": 0.1},
             "generator": generator,
             "sustain": sustain,
         } | changes

@@ -74,7 +74,7 @@ def test_playing_takes_nothing_from_the_heap(tmp_path: Path) -> None:
         name, state, count = line.split()
         counts.setdefault((name, state), set()).add(int(count))
     for name in PRESETS:
-        assert counts[name, "plays"] <= counts[name, "waits"], counts
+        assert max(counts[name, "plays"]) <= max(counts[name, "waits"]), counts
 
 
 if __name__ == "__main__":

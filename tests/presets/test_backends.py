@@ -124,6 +124,23 @@ def test_both_find_the_same_faults(fields):
     assert len(messages) > 40
 
 
+def test_both_find_the_same_faults_after_every_single_change(fields):
+    """Each field of each table, removed and in turn replaced by each of the values."""
+    n_refused = 0
+    for at in range(len(places(fields))):
+        for value in [..., *VALUES]:
+            changed = copy.deepcopy(fields)
+            container, key = places(changed)[at]
+            if value is ...:
+                del container[key]
+            else:
+                container[key] = copy.deepcopy(value)
+            came = outcome(native, changed)
+            assert came == outcome(fallback, changed), (key, value)
+            n_refused += bool(came[1])
+    assert n_refused > 1000
+
+
 def test_both_read_the_same_toml(tmp_path, preset_fields):
     from audiogen.presets.folders import _to_toml
 
@@ -332,6 +349,11 @@ def test_programs_of_an_instrument_are_those_of_the_preset(tmp_path, write_tiny,
     for folder in (write_tiny(tmp_path / "tiny"), write_murmur(tmp_path / "winds", notes=True)):
         preset = load_preset(folder)
         instrument = preset.instrument()
+        twin = fallback.open_preset(folder).instrument()
+        assert (twin.programs, twin.default_timbre) == (
+            list(instrument.programs),
+            instrument.default_timbre,
+        )
         names = [preset.timbre_names[i] for i in instrument.programs]
         assert names == [timbre_of_program(i, [preset])[1] for i in range(128)]
         assert preset.timbre_names[instrument.default_timbre] == preset.default_timbre

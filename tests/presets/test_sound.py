@@ -1,4 +1,4 @@
-"""What ships is heard: every preset sounds at a sound level, without faults, notes in tune."""
+"""Every shipped preset sounds at a proper level, without faults, its notes in tune."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from audiogen.presets import read_toml
 
 FILES = sorted(Path(__file__).parents[2].glob("presets/*/preset.toml"))
 SHIPPED = [path.parent for path in FILES if read_toml(path).plays_notes]
-TEXTURES = [path.parent for path in FILES if path.parent not in SHIPPED]
+UNCONDITIONAL = [path.parent for path in FILES if path.parent not in SHIPPED]
 RATE = 16000
 CLICK = 30.0  # real notes have about 4
 # Trained on the seven keys from 78 up alone.
@@ -56,8 +56,8 @@ def test_a_held_note_stays_in_tune_and_its_release_ends_in_silence(folder):
     assert click_ratio(samples, RATE) < CLICK
 
 
-@pytest.mark.parametrize("folder", TEXTURES, ids=lambda folder: folder.name)
-def test_every_texture_sounds_without_faults(folder):
+@pytest.mark.parametrize("folder", UNCONDITIONAL, ids=lambda folder: folder.name)
+def test_every_unconditional_preset_sounds_without_faults(folder):
     for samples in audiogen.load(folder).generate(4.0, variations=2):
         assert np.isfinite(samples).all() and not is_silent(samples)
         assert -55.0 < level_db(samples) < -3.0 and peak_db(samples) < 3.0

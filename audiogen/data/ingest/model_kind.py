@@ -9,6 +9,7 @@ import numpy as np
 
 from audiogen.audio.files import resample
 from audiogen.audio.pitch import best_tracker, track_pitch
+from audiogen.core.counting import counted
 from audiogen.data.file_search import find_sound_files
 from audiogen.data.ingest.extraction import MIN_LENGTH_S, read_mono
 from audiogen.data.ingest.folder import MIN_CONFIDENCE
@@ -79,10 +80,12 @@ def choose_kind(folder: str | PathLike[str]) -> tuple[str, str]:
                 pitched_s += weight * seconds
                 lengths.append(seconds)
     if not n_used:
-        raise FormatError(f"{folder}: none of its {len(paths)} sound files can be used")
+        raise FormatError(f"{folder}: none of its {counted(len(paths), 'sound file')} can be used")
     share = pitched_s / total_s
     length_s = float(np.median(lengths)) if lengths else 0.0
-    measured = f"{share:.0%} of the sound in {n_used} of its {len(paths)} files is single notes"
+    measured = (
+        f"{share:.0%} of the sound in {n_used} of its {counted(len(paths), 'file')} is single notes"
+    )
     if share >= MIN_PITCHED_SHARE and length_s >= MIN_NOTE_S:
         return "gansynth", f"{measured} with a pitch, which make an instrument"
     if share >= MIN_PITCHED_SHARE:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from audiogen.core.atomic_write import folder_written_whole
+from audiogen.core.counting import counted
 from audiogen.data.notes.families import FAMILIES, SOURCES
 from audiogen.data.notes.qualities import QUALITIES
 from audiogen.errors import FormatError, ParameterError
@@ -177,8 +178,8 @@ class NoteSet:
         if sample_rate != note.sample_rate or waveform.ndim != 1:
             n_channels = 1 if waveform.ndim == 1 else waveform.shape[1]
             raise FormatError(
-                f"{str(path)!r} has {sample_rate} Hz and {n_channels} channels; it must have "
-                f"{note.sample_rate} Hz, mono: resample the file or correct {EXAMPLES}"
+                f"{str(path)!r} has {sample_rate} Hz and {counted(n_channels, 'channel')}; it must "
+                f"have {note.sample_rate} Hz, mono: resample the file or correct {EXAMPLES}"
             )
         return waveform
 

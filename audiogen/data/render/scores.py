@@ -12,6 +12,7 @@ import numpy as np
 
 from audiogen.audio.files import check_sample_rate, resample
 from audiogen.core.atomic_write import folder_written_whole
+from audiogen.core.counting import counted
 from audiogen.data.notes.nsynth import PEAK
 from audiogen.data.render.midi_renderer import (
     RENDER_RATE,
@@ -162,8 +163,8 @@ def render_scores(
         if not pieces:
             name, why = left_out[0]
             raise MidiError(
-                f"none of {len(files)} MIDI files can be rendered (first: {name}, {why}); "
-                "give files with notes that the program plays"
+                f"none of {counted(len(files), 'MIDI file')} can be rendered (first: {name}, {why})"
+                "; give files with notes that the program plays"
             )
         rendered = RenderedScores(tuple(pieces), tuple(left_out))
         text = _source_toml(rendered, sound.origin(licence), preset, sample_rate)
