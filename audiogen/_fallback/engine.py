@@ -72,11 +72,15 @@ class Engine:
     Parameters
     ----------
     instrument : AnyInstrument
+        Instrument that all voices play.
     sample_rate : int, Hz
         Rate of the blocks.
     max_block : int, samples
+        Longest block, samples.
     max_voices : int
+        Notes that can sound at once.
     seed : int
+        Seed of the notes' random numbers.
     n_channels : int
         1 or 2.
     n_inputs : int
@@ -147,6 +151,7 @@ class Engine:
         Parameters
         ----------
         n : int, samples
+            Length of the block.
         events : ndarray, `EVENT`
             Sorted by offset.
         input : ndarray [n, n_inputs], float32, optional

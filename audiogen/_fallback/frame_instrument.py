@@ -48,12 +48,15 @@ class Instrument(AnyInstrument):
     Parameters
     ----------
     generator : Generator
+        Generator of the preset.
     spectrogram : mapping
         Table ``[spectrogram]`` with ``sample_rate`` and, for mel bands, ``band_map``.
     sustain : mapping
         Table ``[sustain]``.
     pitch_range : tuple of float, MIDI numbers
+        Lowest and highest trained pitch, MIDI numbers.
     timbres : sequence of array [latent_size]
+        Latents that notes can be played with.
     """
 
     def __init__(

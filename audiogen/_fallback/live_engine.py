@@ -26,11 +26,13 @@ class LiveEngine:
     Parameters
     ----------
     instrument : AnyInstrument
+        Instrument that plays first.
     sample_rate : int, Hz
+        Rate of the blocks.
     max_block : int, samples
         Blocks are rendered in pieces of this length.
     max_voices, seed, n_channels, n_inputs
-        As `Engine` takes them.
+        Arguments of `Engine`.
     lookahead : int, samples, optional
         Samples from an event to its start in the engine; ``max_block`` and 5 ms without.
     synchronous : bool

@@ -23,9 +23,11 @@ class SampleInstrument(AnyInstrument):
     Parameters
     ----------
     network : SampleRNN
+        Network of the preset.
     temperature, top_p : float
         Initial values of the parameters of these names.
     pitch_range : tuple of float, MIDI numbers
+        Lowest and highest trained pitch, MIDI numbers.
     n_timbres : int
         The network's classes, from the first on.
     """

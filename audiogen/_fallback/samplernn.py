@@ -190,8 +190,11 @@ class SampleStream:
     Parameters
     ----------
     network : SampleRNN
+        Network that generates.
     n_streams : int
+        Number of independent streams.
     seed : int
+        Seed of the random numbers.
     first_stream : int
         Stream s draws the numbers of Philox stream ``first_stream + s``.
     threads : int
@@ -409,6 +412,7 @@ class Stream:
         Parameters
         ----------
         n : int
+            Number of samples.
         levels : array [n], int, optional
             Given levels; without, `choose` draws them.
         choose : callable, optional

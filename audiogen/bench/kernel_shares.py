@@ -75,7 +75,7 @@ def _training_steps() -> Iterator[Race]:
 
 def _render() -> Iterator[Race]:
     """One note of a preset; its kernels are timed alone, on as many frames as the note has."""
-    from audiogen.bench.jobs import Twins
+    from audiogen.bench.generator import Twins
     from audiogen.models.config import GeneratorConfig
 
     synth = audiogen.load("plucked")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from audiogen.cli.sound import counted
+from audiogen.core.counting import counted
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -1,4 +1,4 @@
-"""The command `audiogen`: the list of commands, and what is said when one fails."""
+"""The command `audiogen`: the list of commands, and messages for failures."""
 
 from __future__ import annotations
 
@@ -18,21 +18,25 @@ from audiogen.errors import AudiogenError
 # Each has a module (`module_of`) with an `app = typer.Typer(add_completion=False)`; it is imported
 # when it's called.
 COMMANDS = {
-    "render": "Play notes, or let a preset make sound on its own, into a sound file.",
-    "play": "Play a preset live, by MIDI or by the computer's keyboard.",
-    "stream": "Write sound to a pipe, as it is made.",
-    "continue": "Let a preset go on where a sound file ends.",
+    "render": "Render a score, or audio from an unconditional preset, into a sound file.",
+    "play": "Play a preset live, by MIDI or the computer's keyboard.",
+    "stream": "Write samples to a pipe as they are made.",
+    "continue": "Continue a sound file with an unconditional preset.",
     "web": "Play presets on a page in a browser.",
-    "presets": "List the presets that can be played.",
-    "preset": "Check a preset, or make one of a training that was stopped.",
-    "info": "Show what a preset holds and how it was made.",
+    "presets": "List presets, or search them by instrument.",
+    "preset": "Check a preset, export one from a stopped training, or save a timbre.",
+    "info": "Show the contents and origin of a preset.",
     "encode": "Find the latent of a preset that sounds like a recorded note.",
-    "data": "Make sets of notes, and recordings, to train on.",
-    "train": "Train a preset on sounds.",
+    "data": "Prepare data sets of notes and recordings for training.",
+    "train": "Train a preset on your own sounds.",
     "evaluate": "Measure a preset beside real sounds.",
-    "bench": "Measure speed side by side on this machine.",
+    "bench": "Measure speed on this machine, beside other implementations.",
 }
-EXTRAS = {  # which optional dependency brings a package
+EXTRAS = {  # the extra that installs each optional package
+    "librosa": "plot",
+    "matplotlib": "plot",
+    "numba": "fallback",
+    "scipy": "fallback",
     "PIL": "train",
     "torch": "train",
     "torchaudio": "train",

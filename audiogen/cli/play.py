@@ -18,9 +18,9 @@ from audiogen.cli.sound import (
     TOP_P_HELP,
     AnyPrecision,
     Precision,
-    counted,
     read_preset,
 )
+from audiogen.core.counting import counted
 from audiogen.errors import AudiogenError, DeviceError, ParameterError
 
 if TYPE_CHECKING:

@@ -1,7 +1,8 @@
-"""`audiogen preset`: verify a preset, or make one from the folder of a training run."""
+"""`audiogen preset`: verify a preset, make one from a training run, save a mixed timbre."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +20,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 @app.callback()
 def preset() -> None:
-    """Verify a preset, or make one from a training run that was stopped."""
+    """Verify a preset, make one from a stopped training run, or save a mixed timbre."""
 
 
 @app.command()
@@ -68,6 +69,33 @@ def pack(
     packed = pack_run(run, output, state, as_it_was=step is not None)
     typer.echo(f"{output}  of step {state['step']}, {counted(len(packed.timbres), 'timbre')}")
     _report(_verify(str(output)))
+
+
+@app.command()
+def save_timbre(
+    preset: Annotated[str, typer.Argument(help="Name or folder of a preset.", show_default=False)],
+    timbre: Annotated[
+        str,
+        typer.Argument(
+            help="A mix (harp+koto, harp:0.6+koto:0.4), random:SEED, or a name.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Latent file to write: .json.")],
+) -> None:
+    """Save a mixed or random timbre in a file that plays like a timbre."""
+    from audiogen.audio.files import check_output
+    from audiogen.engine.latents import read_timbre
+    from audiogen.presets import load_preset
+    from audiogen.presets.latents import SUFFIX, Latent, write_latent
+
+    check_output(output, (SUFFIX,))
+    loaded = load_preset(preset)
+    write_latent(output, Latent(loaded.name, read_timbre(loaded, timbre).tolist()))
+    typer.echo(output)
+    typer.echo(
+        f"  play it: audiogen play {shlex.quote(preset)} --timbre {shlex.quote(str(output))}"
+    )
 
 
 def _verify(preset: str) -> Verification:

@@ -39,9 +39,13 @@ class Status:
     preset, timbre, sound, midi : str
         ``sound`` is the sound card, ``midi`` the ports that play.
     timbres : list of str
+        Names of the preset's timbres.
     sample_rate : int, Hz
+        Rate of the sound card.
     latency_ms : float
+        Time from a key to its sound.
     n_sounding, voices, n_late : int
+        Notes that sound, notes that can sound at once, and late blocks.
     load, peak : float
         Share of the time that rendering takes; share of full scale.
     parameters : dict of Parameter to float or str
@@ -51,14 +55,17 @@ class Status:
     base_pitch : int
         Pitch of the piano's first key.
     velocity : float
+        Velocity of typed notes, 0 to 1.
     down : set of str
         Keys that hold a note.
     has_keys, reports_releases : bool
         Whether the computer's keyboard plays, and whether the terminal reports released keys.
     ring_s : float
+        Length of a typed note where the terminal reports no released keys.
     recording : str
         File that is recorded, if any.
     remark : str
+        Message of the last line; empty for none.
     """
 
     preset: str
@@ -91,6 +98,7 @@ def draw(status: Status, width: int = WIDTH) -> RenderableType:
     Parameters
     ----------
     status : Status
+        Values to show.
     width : int, characters
         Width of the terminal.
     """
@@ -263,10 +271,9 @@ def _help(status: Status, text: str) -> Text:
 
     if not status.reports_releases:
         lasts = f"a note lasts {status.ring_s:g} s, or while its"
-        text += (
-            f"\nThe terminal reports no released keys: {lasts}\n"
-            "key repeats; with the pedal it goes on."
-            if text == _HELP
-            else f"\n{lasts} key repeats"
-        )
+        if text == _HELP:
+            text += f"\nThe terminal reports no released keys: {lasts}\n"
+            text += "key repeats; with the pedal it goes on."
+        else:
+            text += f"\n{lasts} key repeats"
     return Text(text, style="dim")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from audiogen.core.playable import Playable
 from audiogen.devices.sound_card import quiet_stderr
-from audiogen.engine import Synth
 from audiogen.errors import DeviceError
 
 CLIENT = "audiogen"
@@ -20,9 +20,11 @@ class Port:
     Parameters
     ----------
     api : int
-        As rtmidi numbers the systems.
+        Number of the MIDI system in rtmidi.
     index : int
+        Number of the port in its system.
     name, system : str
+        Names of the port and of its system.
     """
 
     api: int
@@ -61,11 +63,12 @@ class MidiInput:
 
     Parameters
     ----------
-    synth : Synth
+    synth : Playable
+        Receiver of the MIDI bytes.
     wanted : str, optional
         Part of a port's name, or ``virtual`` for a port of our own; every port without.
     jack : bool
-        As `ports`.
+        Whether JACK's ports come first.
 
     Raises
     ------
@@ -73,7 +76,7 @@ class MidiInput:
         If no port has the name, or the system has no virtual ports.
     """
 
-    def __init__(self, synth: Synth, wanted: str | None = None, jack: bool = False):
+    def __init__(self, synth: Playable, wanted: str | None = None, jack: bool = False):
         self.names: list[str] = []  # of the ports that are listened to
         self._readers: list[Any] = []
         if wanted == VIRTUAL:
@@ -110,7 +113,7 @@ class MidiInput:
             reader.delete()
         self._readers = []
 
-    def _open_virtual(self, synth: Synth, jack: bool) -> None:
+    def _open_virtual(self, synth: Playable, jack: bool) -> None:
         import rtmidi
 
         for api in _systems(jack):
@@ -130,7 +133,7 @@ class MidiInput:
             "load ALSA's sequencer (modprobe snd-seq)"
         )
 
-    def _listen(self, reader: Any, synth: Synth) -> None:
+    def _listen(self, reader: Any, synth: Playable) -> None:
         reader.set_callback(lambda message, _: synth.midi(bytes(message[0])))
         self._readers.append(reader)
 

@@ -18,7 +18,7 @@ from audiogen.errors import DeviceError, ParameterError
 if TYPE_CHECKING:
     import numpy as np
 
-    from audiogen.engine import Synth
+    from audiogen.core.playable import Playable
 
 LARGEST_BLOCK = 8192  # samples
 GONE_S = 3.0  # a card that asks for nothing for so long is gone
@@ -34,12 +34,15 @@ class Device:
     Parameters
     ----------
     index : int
+        Number of the sound card in PortAudio.
     name, host : str
-        As PortAudio calls it, and the sound system behind it.
+        Names of the card and of its sound system.
     sample_rate : int, Hz
-        What it's set to.
+        Rate that the card is set to.
     n_channels : int
+        Output channels that are used, 1 or 2.
     is_default : bool
+        Whether the system plays on it by default.
     """
 
     index: int
@@ -112,8 +115,11 @@ def block_of(device: Device, sample_rate: int, wanted: int) -> int:
     Parameters
     ----------
     device : Device
+        Sound card that will play.
     sample_rate : int, Hz
+        Rate that it will run at.
     wanted : int, samples
+        Block that was asked for; 0 lets the card choose.
 
     Returns
     -------
@@ -149,10 +155,10 @@ class SoundCard:
 
     Parameters
     ----------
-    synth : Synth
-        What is played; its rate becomes the card's.
+    synth : Playable
+        Source of the blocks; its rate becomes the card's.
     device : str or int, optional
-        As `find_device`.
+        Argument of `find_device`.
     block : int, samples
         0 lets the card choose.
     heard : callable, optional
@@ -167,7 +173,7 @@ class SoundCard:
 
     def __init__(
         self,
-        synth: Synth,
+        synth: Playable,
         device: str | int | None = None,
         block: int = 256,
         heard: Callable[[np.ndarray], None] | None = None,

@@ -26,7 +26,7 @@ def load(
     preset : str, path or Preset
         Name (`audiogen presets` lists them), folder or description of the preset.
     sample_rate, seed, precision, temperature, top_p
-        As `Synth` takes them.
+        Arguments of `Synth`.
 
     Returns
     -------

@@ -48,9 +48,11 @@ class CudaSampleStream:
     config : mapping
         Fields of ``[samplernn]``, and ``sample_rate`` (Hz).
     weights : mapping of str to array
-        As `models.samplernn.export_weights` gives them.
+        Tensors of the network by name.
     n_streams : int
+        Number of independent streams.
     seed : int
+        Seed of the random numbers.
     first_stream : int
         Stream ``s`` draws the numbers of the Philox stream ``first_stream + s``.
     device : str
@@ -139,6 +141,7 @@ class CudaSampleStream:
         Parameters
         ----------
         n : int
+            Number of samples.
         temperature : float or array [n]
             0 takes the likeliest level.
         top_p : float
@@ -236,8 +239,9 @@ def fold(table: SampleRNNConfig, weights: Mapping[str, Any]) -> dict[str, Array]
     Parameters
     ----------
     table : SampleRNNConfig
+        Sizes of the network.
     weights : mapping of str to array
-        As `models.samplernn.export_weights` gives them.
+        Tensors of the network by name.
 
     Returns
     -------

@@ -113,7 +113,7 @@ def stream(
     block : int, samples
         1 to 1024, made at once.
     notes, voices, sample_rate, seed, stereo, precision, temperature, top_p, progress
-        As `render` takes them.
+        Arguments of `render`.
 
     Returns
     -------

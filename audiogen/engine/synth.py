@@ -342,7 +342,7 @@ class Synth(LivePlaying):
         block : int, samples
             Most samples that are made at once, 1 to 1024.
         prompt, temperature, top_p, seed, sample_rate, timbre, stereo, progress
-            As `generate` takes them.
+            Arguments of `generate`.
 
         Returns
         -------
@@ -711,13 +711,14 @@ def _mirrored(prompt: np.ndarray, n: int) -> np.ndarray:
 
 
 def _seam(error: np.ndarray, rate: int) -> np.ndarray:
-    """What continues the resampled prompt's error, and fades out: its value slowly, its slope soon.
+    """Continuation of a resampled prompt's error that fades out: its value slowly, its slope soon.
 
     Parameters
     ----------
     error : ndarray [2, n_channels]
-        Of the last two samples of the prompt.
+        Difference between the prompt's last sample and the network's.
     rate : int, Hz
+        Rate of the prompt.
 
     Returns
     -------

@@ -1,9 +1,8 @@
-"""Arguments of the ops as NumPy arrays or tensors, and the kernels that compute on arrays."""
+"""Arguments of the ops as NumPy arrays, and the kernels that compute on them."""
 
 from __future__ import annotations
 
 import math
-import sys
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
@@ -18,19 +17,15 @@ DOUBLE = (np.float64, np.complex128)
 
 
 def argument(name: str, value: Any, *, is_complex: bool = False) -> Any:
-    """Return an op's argument as a contiguous array or tensor in single or double precision.
+    """Return an op's argument as a contiguous array in single or double precision.
 
     Raises
     ------
     ShapeError
         If it is not an array.
     ParameterError
-        If its dtype or device is not supported.
+        If its dtype is not supported.
     """
-    if _is_tensor(value):
-        from audiogen.ops import _tensors
-
-        return _tensors.argument(name, value, is_complex)
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -41,18 +36,6 @@ def argument(name: str, value: Any, *, is_complex: bool = False) -> Any:
     double, single = ("c16", "c8") if is_complex else ("f8", "f4")
     dtype = double if array.dtype in DOUBLE else single
     return np.ascontiguousarray(array, dtype).reshape(array.shape)
-
-
-def run(op: str, *arguments: Any, **settings: int) -> Any:
-    """Run an op of `audiogen.ops.reference` on arrays, or on tensors if one of them is a tensor.
-
-    ``settings`` are the op's keyword arguments: ``axis``, or ``n_fft`` and ``hop_length``.
-    """
-    if any(map(_is_tensor, arguments)):
-        from audiogen.ops import _tensors
-
-        return _tensors.apply(op, *arguments, **settings)
-    return compute(op, *arguments, **settings)
 
 
 def compute(op: str, *arrays: np.ndarray, **settings: int) -> np.ndarray:
@@ -103,11 +86,6 @@ def check_integer(name: str, value: Any, low: int, high: int | None = None) -> i
         wanted = f"of {low} or more" if high is None else f"from {low} to {high}"
         raise ParameterError(f"{name}={value!r} must be an integer {wanted}")
     return number
-
-
-def _is_tensor(value: Any) -> bool:
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(value, torch.Tensor)
 
 
 def _single(array: np.ndarray) -> np.ndarray:

@@ -175,11 +175,11 @@ def polar_to_rectangular(log_magnitude: Any, phase: Any) -> Any:
 
 def istft(spectrum: Any, n_fft: int, hop_length: int) -> Any:
     """torch's inverse transform, then the windowed overlap-add."""
-    from audiogen.ops import _tensors
+    from audiogen.ops import _frames
 
     *batch, n_frames, _ = spectrum.shape
-    window, gain = _tensors.window_and_gain(n_fft, hop_length, n_frames, spectrum.real)
-    frames = _tensors.inverse_transform(spectrum, n_fft).contiguous()
+    window, gain = _frames.window_and_gain(n_fft, hop_length, n_frames, spectrum.real)
+    frames = _frames.inverse_transform(spectrum, n_fft).contiguous()
     out = frames.new_empty((*batch, len(gain)))
     sizes = (math.prod(batch), n_frames, n_fft, hop_length)
     _call("overlap_add", frames.device, frames, window, gain, out, *sizes)

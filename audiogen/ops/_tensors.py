@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,8 @@ from torch import Tensor
 from torch.autograd import Function
 
 from audiogen.errors import ParameterError
-from audiogen.ops import _arrays, _cuda, reference
+from audiogen.ops import _arrays, _cuda
+from audiogen.ops._frames import inverse_transform, window_and_gain
 
 DOUBLE = (torch.float64, torch.complex128)
 
@@ -158,27 +158,6 @@ _FUNCTIONS: dict[str, type[Function]] = {
 
 
 # --- In torch's own operations ------------------------------------------------------------------
-
-
-def window_and_gain(
-    n_fft: int, hop_length: int, n_frames: int, like: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The window [n_fft] and the gain [span] of `audiogen.ops.istft`."""
-    window, gain = _tables(n_fft, hop_length, n_frames)
-    return torch.from_numpy(window).to(like), torch.from_numpy(gain).to(like)
-
-
-@lru_cache(maxsize=16)
-def _tables(n_fft: int, hop_length: int, n_frames: int) -> tuple[np.ndarray, np.ndarray]:
-    return reference.hann_window(n_fft), reference.window_gain(n_fft, hop_length, n_frames)
-
-
-def inverse_transform(spectrum: Tensor, n_fft: int) -> Tensor:
-    """Frames of one-sided spectra; the imaginary parts of the first and last bin are ignored."""
-    ends = torch.zeros(n_fft // 2 + 1, dtype=torch.bool, device=spectrum.device)
-    ends[0] = ends[-1] = True
-    real = torch.complex(spectrum.real, torch.zeros_like(spectrum.real))
-    return torch.fft.irfft(torch.where(ends, real, spectrum), n=n_fft)
 
 
 def _nearest_turns(phase: Tensor) -> Tensor:

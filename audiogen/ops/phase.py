@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from audiogen.ops._arrays import argument, check_axis, run
+from audiogen.ops._arrays import check_axis
+from audiogen.ops._dispatch import argument, run
 
 
 def wrap(phase: Any) -> Any:

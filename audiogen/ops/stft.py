@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from audiogen.errors import ParameterError, ShapeError
-from audiogen.ops._arrays import argument, check_integer, run
+from audiogen.ops._arrays import check_integer
+from audiogen.ops._dispatch import argument, run
 
 
 def polar_to_rectangular(log_magnitude: Any, phase: Any) -> Any:

@@ -324,7 +324,7 @@ def check_fields(
     Parameters
     ----------
     fields_of_toml : mapping
-        As `tomllib` gives them.
+        Fields of a ``preset.toml``.
     path : path
         Named in messages.
 

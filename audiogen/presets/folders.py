@@ -214,7 +214,7 @@ def write_preset(
     preset : Preset or mapping
         The fields of ``preset.toml``.
     weights : mapping of str to array, float32
-        As `export_weights` of `models.gansynth` or `models.samplernn` gives them.
+        Tensors of the network by name.
     files : mapping of str to bytes or path, optional
         Other files by name, such as ``preview.flac``: their content, or where to copy them from.
 
@@ -280,6 +280,7 @@ def require_replaceable(folder: Path, also: Iterable[str] = ()) -> None:
     Parameters
     ----------
     folder : Path
+        Place that the preset will have.
     also : iterable of str
         Names of files that the preset brings, beside the usual ones.
 

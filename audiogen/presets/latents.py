@@ -26,9 +26,11 @@ class Latent:
     preset : str
         Name of the preset that it is for.
     z : list of float
+        The latent.
     pitch : float, MIDI number, optional
-        Of the note that it was found for.
+        Pitch of the note that it was found for.
     velocity : float, 0 to 1, optional
+        Velocity of that note.
     measured : dict of str to float
         How near it comes to that note, and what else does.
     """
@@ -98,7 +100,9 @@ def check_latent(z: list[float], preset: Preset, what: str) -> list[float]:
     Parameters
     ----------
     z : list of float
+        The latent.
     preset : Preset
+        Preset that is to play it.
     what : str
         Names the latent in messages.
 

@@ -22,6 +22,7 @@ def place(vectors: ArrayLike) -> NDArray[np.float64]:
     Parameters
     ----------
     vectors : array [n, size]
+        Points to lay out.
 
     Returns
     -------

@@ -42,8 +42,8 @@ def presets_to_play(preset: str | os.PathLike[str] | None = None) -> list[Preset
     Parameters
     ----------
     preset : str or path, optional
-        As `load_preset` takes it; all presets without. One of all that is broken is left out, with
-        a warning that says why.
+        Argument of `load_preset`; all presets without. A broken one among all is left out with a
+        warning.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def assign_programs(
     Parameters
     ----------
     programs : iterable of int
-        As `Score.programs` gives them.
+        General MIDI programs, such as `Score.programs`.
     presets : sequence of Preset
         To choose from; the first one is the default.
     timbre : str, optional

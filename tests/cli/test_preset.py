@@ -171,6 +171,34 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, call: Any) -> Path:
     return folder / "out.run"
 
 
+class TestSaveTimbre:
+    @pytest.mark.parametrize("timbre", ["harp+guitar", "harp:0.6+guitar:0.4", "random:7", "harp"])
+    def test_it_plays_as_what_was_saved(self, call, folder, timbre):
+        result = call(f"preset save-timbre plucked {timbre} -o mine.json")
+        assert (result.status, result.err) == (0, "")
+        assert "play it: audiogen play plucked --timbre mine.json" in result.out
+        saved, mixed = (
+            call(f"render --notes C4:0.1 --preset plucked --timbre {which} -o {name}.wav")
+            for which, name in (("mine.json", "saved"), (timbre, "mixed"))
+        )
+        assert saved.status == mixed.status == 0
+        assert (folder / "saved.wav").read_bytes() == (folder / "mixed.wav").read_bytes()
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            ("plucked harp+kazoo -o a.json", "kazoo"),
+            ("pluckd harp -o a.json", "did you mean plucked?"),
+            ("winds flute -o a.json", "latents are not supported by preset 'winds'"),
+            ("plucked harp -o a.wav", "output a.wav ends in .wav; use .json"),
+            ("plucked harp -o no/a.json", "there is no folder no"),
+        ],
+    )
+    def test_bad_input_is_named(self, call, folder, murmur, words, message):
+        result = call(f"preset save-timbre {words}")
+        assert result.status == 2 and message in result.err and not list(folder.iterdir())
+
+
 class TestPack:
     def test_of_its_end_is_what_the_training_wrote(self, call, run, folder):
         result = call("preset pack out.run -o packed")

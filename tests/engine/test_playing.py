@@ -5,8 +5,8 @@ from __future__ import annotations
 import librosa
 import numpy as np
 import pytest
-from audiogen.evaluation.pitch import cents_error, note_pitch
 
+from audiogen.audio.pitch import cents_error, note_pitch
 from audiogen.core import backend as _native
 from audiogen.engine import Synth
 

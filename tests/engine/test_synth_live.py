@@ -411,11 +411,13 @@ class TestMidi:
         assert np.array_equal(played(by_midi, 4800), played(by_hand, 4800))
 
     def test_all_off_forgets_held_keys(self, preset: Any) -> None:
-        synth = Synth(preset, RATE, polyphony=4)
+        synth = Synth(preset, RATE, polyphony=4, keep_events=True)
         synth.note_on(60)
         synth.midi(bytes([0xB0, 120, 0]))
+        synth.note_off(60)  # nothing is held any more
         played(synth, RATE // 20)
         assert synth.n_sounding == 0
+        assert [event[1] for _, event in synth.events] == [NOTE_ON, ALL_OFF]
         synth.note_on(60)
         played(synth, 100)
         assert synth.n_sounding == 1

@@ -193,6 +193,7 @@ main(sys.argv[1:])
 """
 
 
+@pytest.mark.slow
 def test_a_killed_training_ends_with_the_same_preset(recordings, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
         "audiogen.training.samplernn.trainer.SAMPLES_BETWEEN", 1

@@ -181,6 +181,7 @@ def test_only_the_latent_of_a_held_out_instrument_is_learned() -> None:
     assert (odd - begun[1]).norm() > 0.05
 
 
+@pytest.mark.slow
 def test_a_held_out_instrument_comes_near_by_its_latent() -> None:
     """It sounds like a trained one, and its latent begins elsewhere."""
     notes = without(1)

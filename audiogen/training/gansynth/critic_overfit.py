@@ -19,12 +19,13 @@ class CriticOverfit:
     Parameters
     ----------
     advice : str
-        What helps besides more notes.
+        Advice to the user besides more notes.
 
     Attributes
     ----------
     scores : list of (float, float)
-        Of each evaluation, the score of known notes minus that of held-out and of generated ones.
+        For each evaluation, the score of training notes minus those of held-out and of generated
+        notes.
     """
 
     def __init__(self, advice: str):

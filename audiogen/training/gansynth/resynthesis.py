@@ -78,7 +78,7 @@ def locked_phase(
     log_magnitude, channel : Tensor [batch, n_frames, n_bins]
         The two channels of a spectrogram.
     config, pitch, frames
-        As of `resynthesise`.
+        Arguments of `resynthesise`.
 
     Returns
     -------

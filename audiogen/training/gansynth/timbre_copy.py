@@ -55,7 +55,7 @@ def copy_with(
     Parameters
     ----------
     preset, name, folder
-        As of `add_timbre`.
+        Arguments of `add_timbre`.
 
     Returns
     -------

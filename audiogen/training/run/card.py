@@ -25,7 +25,7 @@ def write_card(run: Path, fields: dict[str, Any], command: str, stated: dict[str
     command : str
         The command line of the training.
     stated : dict
-        What the user stated about the preset.
+        Fields that the user stated.
     """
     card = json.dumps({"command": command, "fields": fields, "stated": stated}, indent=1)
     write_whole(run / CARD_NAME, card + "\n")

@@ -61,6 +61,7 @@ def has_bfloat16(device: str | torch.device = "cpu") -> bool:
     Parameters
     ----------
     device : str or torch.device
+        Device that will compute.
     """
     if str(device) != "cpu":
         import torch

@@ -30,7 +30,7 @@ class Setting:
     aliases : tuple of str
         Earlier names of the option, which still work.
     shown : str
-        What help shows as the default, where it isn't a constant.
+        Default that help texts show where it is not a constant.
     """
 
     description: str

@@ -197,7 +197,7 @@ def sketch_samplernn(
     Parameters
     ----------
     trainer, data, folder
-        As of `samplernn_fields`.
+        Arguments of `export_samplernn`.
     **card
         Further arguments of `samplernn_fields`.
 

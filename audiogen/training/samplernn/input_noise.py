@@ -156,7 +156,7 @@ def noisy_conditioning(
     seed : int
         Seed of the noise of the note.
     strength : float
-        As of `noisy_note`.
+        Standard deviation of the noise, relative to the range of each feature.
 
     Returns
     -------

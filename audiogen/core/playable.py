@@ -1,0 +1,33 @@
+"""What a sound card and a MIDI port need of whatever they play."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+
+class Playable(Protocol):
+    """Something that makes blocks of stereo audio and takes MIDI, such as `audiogen.Synth`."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Rate of the blocks, Hz."""
+
+    @property
+    def max_block(self) -> int:
+        """Longest block, samples."""
+
+    @property
+    def latency(self) -> int:
+        """Samples from an event to its sound."""
+
+    @property
+    def realtime(self) -> bool:
+        """Whether blocks are made ahead of time."""
+
+    def process(self, n: int) -> np.ndarray:
+        """The next block, [n, 2], float32."""
+
+    def midi(self, data: bytes) -> None:
+        """Play MIDI bytes, cut anywhere."""
