@@ -1,7 +1,7 @@
 """Griffe extension: gives each parameter that a docstring describes with others its own entry.
 
-Numpydoc allows ``sample_rate, seed`` as one entry; griffe then shows the type and the default of the
-first for all of them.
+Numpydoc allows ``sample_rate, seed`` as one entry; griffe then shows the type and the default of
+the first for all of them.
 """
 
 from __future__ import annotations
