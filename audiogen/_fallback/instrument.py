@@ -84,7 +84,7 @@ class AnyInstrument:
         self.programs = [0] * 128  # timbre of each General MIDI program
         self.default_timbre = 0
         require(1000 <= sample_rate <= 384000, f"sample_rate={sample_rate} must be 1000 to 384000")
-        require(self.lowest <= self.highest, "highest_pitch is below lowest_pitch")
+        require(self.lowest <= self.highest, "highest_pitch must be lowest_pitch or more")
         require(
             self.lowest >= -128 and self.highest <= 256,
             "lowest_pitch and highest_pitch must be MIDI numbers from -128 to 256",

@@ -1,4 +1,4 @@
-// The streaming engine.
+// The streaming engine: voice allocation, parameters and mixing.
 #include "engine/engine.h"
 
 #include <algorithm>
@@ -12,15 +12,16 @@
 
 namespace audiogen::engine {
 
-// A note that must make room for another fades out in this part of a second.
-static constexpr std::uint32_t kFadePart = 200;
+// A stolen note fades out in 1 / 200 s, 5 ms.
+static constexpr std::uint32_t kFadesPerSecond = 200;
 
-// Samples of audio input that are taken at once.
+// Largest number of input samples that are resampled at once.
 static constexpr std::size_t kInputPiece = 1024;
 
 static constexpr double kVibratoHz = 5.5;
 static constexpr float kFurthestBend = 12.0f;  // semitones beyond the trained pitches
-static constexpr double kPanStep = 0.6180339887498949;
+// The golden ratio: it keeps the positions of successive notes far apart.
+static constexpr double kSpreadStep = 0.6180339887498949;
 
 static const Instrument& checked(const std::shared_ptr<const Instrument>& instrument) {
   if (!instrument) throw std::invalid_argument("engine has no instrument");
@@ -37,23 +38,23 @@ Engine::Engine(std::shared_ptr<const Instrument> instrument, std::uint32_t sampl
     : instrument_(std::move(instrument)), max_block_(max_block) {
   const std::uint32_t rate = model_rate(checked(instrument_));
   if (max_block < 1 || max_block > 65536) {
-    throw std::invalid_argument("max_block=" + std::to_string(max_block) + "; wanted 1 to 65536");
+    throw std::invalid_argument("max_block=" + std::to_string(max_block) + " must be 1 to 65536");
   }
   if (max_voices < 1 || max_voices > 4096) {
-    throw std::invalid_argument("max_voices=" + std::to_string(max_voices) + "; wanted 1 to 4096");
+    throw std::invalid_argument("max_voices=" + std::to_string(max_voices) + " must be 1 to 4096");
   }
   if (n_channels < 1 || n_channels > kMostChannels) {
-    throw std::invalid_argument("n_channels=" + std::to_string(n_channels) + "; wanted 1 or 2");
+    throw std::invalid_argument("n_channels=" + std::to_string(n_channels) + " must be 1 or 2");
   }
   if (n_inputs > kMostInputs) {
-    throw std::invalid_argument("n_inputs=" + std::to_string(n_inputs) + "; wanted 0 to 2");
+    throw std::invalid_argument("n_inputs=" + std::to_string(n_inputs) + " must be 0 to 2");
   }
   resamplers_.assign(n_channels, Resampler(rate, sample_rate));
   inputs_.assign(n_inputs, Resampler(sample_rate, rate));
   const std::uint32_t common = std::gcd(rate, sample_rate);
   up_ = sample_rate / common;
   down_ = rate / common;
-  if (n_inputs > 0) {  // in whole samples of the host
+  if (n_inputs > 0) {  // rounded up to whole host samples
     input_latency_ = static_cast<std::size_t>((inputs_[0].latency() * up_ + down_ - 1) / down_);
     silence_.resize(kInputPiece);
   }
@@ -67,9 +68,9 @@ Engine::Engine(std::shared_ptr<const Instrument> instrument, std::uint32_t sampl
   for (std::size_t i = 0; i < max_voices; ++i) slots_[i].voice = &(*voices_)[i];
   for (std::size_t c = 0; c < n_channels; ++c) {
     mix_[c].resize(voice_.size());
-    fading_[c].resize(rate / kFadePart);
+    fading_[c].resize(rate / kFadesPerSecond);
   }
-  for (std::size_t c = 0; c < n_inputs; ++c) heard_[c].resize(voice_.size());
+  for (std::size_t c = 0; c < n_inputs; ++c) input_[c].resize(voice_.size());
   reset(seed);
 }
 
@@ -86,8 +87,8 @@ void Engine::reset(std::uint64_t seed) noexcept AUDIOGEN_REALTIME {
   }
   seed_ = seed;
   host_time_ = model_time_ = fading_end_ = n_notes_ = n_transposed_ = n_stolen_ = 0;
-  last_ = 0;
-  stale_ = false;
+  last_slot_ = 0;
+  tick_needed_ = false;
 }
 
 std::size_t Engine::n_sounding() const noexcept AUDIOGEN_REALTIME {
@@ -100,7 +101,7 @@ void Engine::process(std::span<float* const> out, std::size_t n, std::span<const
                      std::span<const float* const> in) noexcept AUDIOGEN_REALTIME {
   const core::DenormalGuard guard;
   std::size_t next = 0;
-  // In pieces that the resampler can hold.
+  // Pieces are short enough for the resampler's ring.
   std::size_t largest =
       std::max<std::size_t>(1, static_cast<std::size_t>(Resampler::kLargestPush * up_ / down_ / 2));
   if (!inputs_.empty()) largest = std::min(largest, kInputPiece);
@@ -111,7 +112,7 @@ void Engine::process(std::span<float* const> out, std::size_t n, std::span<const
     for (; next < events.size(); ++next) {
       const std::size_t offset = std::min<std::size_t>(events[next].offset, n - 1);
       if (offset >= done + piece) break;
-      // The first sample of the model at or after the event.
+      // The first model sample at or after the event.
       const std::uint64_t at = host_time_ + (offset < done ? 0 : offset - done);
       advance((at * down_ + up_ - 1) / up_);
       handle(events[next]);
@@ -123,7 +124,7 @@ void Engine::process(std::span<float* const> out, std::size_t n, std::span<const
     host_time_ = end;
     done += piece;
   }
-  for (; next < events.size(); ++next) {  // of an empty block
+  for (; next < events.size(); ++next) {  // events of an empty block
     advance((host_time_ * down_ + up_ - 1) / up_);
     handle(events[next]);
   }
@@ -132,8 +133,8 @@ void Engine::process(std::span<float* const> out, std::size_t n, std::span<const
 bool Engine::work_ahead() noexcept AUDIOGEN_REALTIME {
   const core::DenormalGuard guard;
   for (std::size_t i = 0; i < slots_.size(); ++i) {
-    ahead_ = (ahead_ + 1) % slots_.size();
-    if (slots_[ahead_].voice->work_ahead()) return true;
+    ahead_slot_ = (ahead_slot_ + 1) % slots_.size();
+    if (slots_[ahead_slot_].voice->work_ahead()) return true;
   }
   return false;
 }
@@ -145,7 +146,7 @@ void Engine::advance(std::uint64_t until) noexcept AUDIOGEN_REALTIME {
     if (moving()) n = std::min(n, kTick - model_time_ % kTick);
     pull_input(static_cast<std::size_t>(n));
     mix(static_cast<std::size_t>(n));
-    hear(static_cast<std::size_t>(n));
+    feed_input(static_cast<std::size_t>(n));
     for (std::size_t c = 0; c < resamplers_.size(); ++c) {
       resamplers_[c].push(mix_[c].data(), static_cast<std::size_t>(n));
     }
@@ -161,14 +162,14 @@ void Engine::push_input(std::span<const float* const> in, std::size_t from,
 }
 
 void Engine::pull_input(std::size_t n) noexcept AUDIOGEN_REALTIME {
-  for (std::size_t c = 0; c < inputs_.size(); ++c) inputs_[c].pull(heard_[c].data(), n);
+  for (std::size_t c = 0; c < inputs_.size(); ++c) inputs_[c].pull(input_[c].data(), n);
 }
 
-void Engine::hear(std::size_t n) noexcept AUDIOGEN_REALTIME {
+void Engine::feed_input(std::size_t n) noexcept AUDIOGEN_REALTIME {
   if (inputs_.empty() || !listens()) return;
   std::array<const float*, kMostInputs> channels{};
-  for (std::size_t c = 0; c < inputs_.size(); ++c) channels[c] = heard_[c].data();
-  voices_->hear({channels.data(), inputs_.size()}, n);
+  for (std::size_t c = 0; c < inputs_.size(); ++c) channels[c] = input_[c].data();
+  voices_->feed_input({channels.data(), inputs_.size()}, n);
 }
 
 void Engine::mix(std::size_t n) noexcept AUDIOGEN_REALTIME {
@@ -176,7 +177,7 @@ void Engine::mix(std::size_t n) noexcept AUDIOGEN_REALTIME {
   for (std::size_t c = 0; c < n_channels; ++c) std::fill_n(mix_[c].begin(), n, 0.0f);
   if (const float level = value(Parameter::kMonitor); level > 0.0f && !inputs_.empty()) {
     for (std::size_t c = 0; c < n_channels; ++c) {
-      const float* in = heard_[std::min(c, inputs_.size() - 1)].data();
+      const float* in = input_[std::min(c, inputs_.size() - 1)].data();
       for (std::size_t i = 0; i < n; ++i) mix_[c][i] = level * in[i];
     }
   }
@@ -209,45 +210,46 @@ void Engine::mix(std::size_t n) noexcept AUDIOGEN_REALTIME {
 }
 
 bool Engine::moving() const noexcept AUDIOGEN_REALTIME {
-  if (stale_ || value(Parameter::kVibrato) > 0.0f) return true;
+  if (tick_needed_ || value(Parameter::kVibrato) > 0.0f) return true;
   for (const core::Smoother& parameter : parameters_) {
     if (parameter.moving()) return true;
   }
   for (const Slot& slot : slots_) {
-    if (slot.voice->active() && slot.away != 0.0f) return true;
+    if (slot.voice->active() && slot.glide != 0.0f) return true;
   }
   return false;
 }
 
 void Engine::tick() noexcept AUDIOGEN_REALTIME {
   for (core::Smoother& parameter : parameters_) parameter.tick();
-  stale_ = false;
+  tick_needed_ = false;
   for (Slot& slot : slots_) {
     if (!slot.voice->active()) continue;
     for (std::size_t c = 0; c < resamplers_.size(); ++c) {
       slot.gain[c] = slot.next_gain[c];
       slot.next_gain[c] = gain_of(slot, c);
-      stale_ = stale_ || slot.gain[c] != slot.next_gain[c];  // until it has arrived
+      tick_needed_ =
+          tick_needed_ || slot.gain[c] != slot.next_gain[c];  // until the gain has arrived
     }
-    slot.away = slot.away > 0.0f ? std::max(0.0f, slot.away - slot.step)
-                                 : std::min(0.0f, slot.away + slot.step);
+    slot.glide = slot.glide > 0.0f ? std::max(0.0f, slot.glide - slot.glide_step)
+                                   : std::min(0.0f, slot.glide + slot.glide_step);
     const float pitch = pitch_of(slot);
-    if (pitch != slot.sounding) slot.voice->set_pitch(slot.sounding = pitch);
+    if (pitch != slot.sounding_pitch) slot.voice->set_pitch(slot.sounding_pitch = pitch);
     slot.voice->set_morph(morph_timbre(), value(Parameter::kMorph));
   }
 }
 
-// Balance: what is in the middle is as loud on each side as it is alone.
+// Balance law: a centred note has the full level in both channels.
 float Engine::gain_of(const Slot& slot, std::size_t channel) const noexcept AUDIOGEN_REALTIME {
   const float volume = value(Parameter::kVolume) * value(Parameter::kExpression);
   if (resamplers_.size() == 1) return volume * volume;
-  const float place = std::clamp(
-      value(Parameter::kPan) + slot.pan + value(Parameter::kSpread) * slot.place, -1.0f, 1.0f);
-  return volume * volume * std::min(1.0f, channel == 0 ? 1.0f - place : 1.0f + place);
+  const float position = std::clamp(
+      value(Parameter::kPan) + slot.pan + value(Parameter::kSpread) * slot.spread, -1.0f, 1.0f);
+  return volume * volume * std::min(1.0f, channel == 0 ? 1.0f - position : 1.0f + position);
 }
 
 float Engine::pitch_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME {
-  float pitch = slot.pitch + slot.away + value(Parameter::kBend);
+  float pitch = slot.pitch + slot.glide + value(Parameter::kBend);
   if (const float depth = value(Parameter::kVibrato); depth > 0.0f) {
     const double cycles =
         kVibratoHz * static_cast<double>(model_time_) / instrument_->sample_rate();
@@ -298,40 +300,40 @@ void Engine::note_on(const Event& event) noexcept AUDIOGEN_REALTIME {
   if (pitch < lowest || pitch > highest) ++n_transposed_;
   while (pitch > highest) pitch -= 12.0f;
   while (pitch < lowest) pitch += 12.0f;
-  pitch = std::min(pitch, highest);  // a range of less than an octave
+  pitch = std::min(pitch, highest);  // for a range of less than an octave
 
-  const float from = slots_[last_].pitch + slots_[last_].away;
+  const float from = slots_[last_slot_].pitch + slots_[last_slot_].glide;
   Slot& slot = free_slot();
-  last_ = static_cast<std::size_t>(&slot - slots_.data());
+  last_slot_ = static_cast<std::size_t>(&slot - slots_.data());
   slot.id = event.id;
   slot.number = n_notes_++;
   slot.pedalled = false;
   slot.pitch = pitch;
   slot.pan = std::isfinite(event.pan) ? std::clamp(event.pan, -1.0f, 1.0f) : 0.0f;
-  slot.away = slot.step = 0.0f;
+  slot.glide = slot.glide_step = 0.0f;
   const double ticks = static_cast<double>(value(Parameter::kGlide)) * instrument_->sample_rate() /
                        static_cast<double>(kTick);
   if (ticks >= 1.0 && slot.number > 0) {
-    slot.away = from - pitch;
-    slot.step = std::abs(slot.away) / static_cast<float>(ticks);
+    slot.glide = from - pitch;
+    slot.glide_step = std::abs(slot.glide) / static_cast<float>(ticks);
   }
-  const double place = 0.5 + kPanStep * static_cast<double>(slot.number);
-  slot.place = static_cast<float>(2.0 * (place - std::floor(place)) - 1.0);
+  const double turns = 0.5 + kSpreadStep * static_cast<double>(slot.number);
+  slot.spread = static_cast<float>(2.0 * (turns - std::floor(turns)) - 1.0);
   for (std::size_t c = 0; c < resamplers_.size(); ++c) {
     slot.gain[c] = slot.next_gain[c] = gain_of(slot, c);
   }
-  slot.sounding = pitch_of(slot);
+  slot.sounding_pitch = pitch_of(slot);
 
   Note note;
   note.timbre = event.timbre < instrument_->n_timbres() ? event.timbre : 0;
-  note.pitch = slot.sounding;
+  note.pitch = slot.sounding_pitch;
   note.velocity = std::clamp(event.value, 0.0f, 1.0f);
-  // What is random in a note depends on the seed and on how many notes came before it.
+  // A note's random numbers depend on the engine's seed and the number of earlier notes only.
   note.seed = seed_ + 0x9E3779B97F4A7C15u * slot.number;
   note.continues = listens();
   note.input = slot.pan > 0.0f ? 1 : 0;
   slot.voice->set_morph(morph_timbre(), value(Parameter::kMorph));
-  voices_->note_on(last_, note);
+  voices_->note_on(last_slot_, note);
 }
 
 void Engine::note_off(Slot& slot) noexcept AUDIOGEN_REALTIME {
@@ -346,12 +348,12 @@ void Engine::set(const Event& event) noexcept AUDIOGEN_REALTIME {
   if (event.id == static_cast<std::uint32_t>(Parameter::kListen) && wanted >= 0.5f && !listens()) {
     voices_->start_listening(event.timbre < instrument_->n_timbres() ? event.timbre : 0);
   }
-  if (n_sounding() == 0) {  // nobody hears the step
+  if (n_sounding() == 0) {  // the step is inaudible
     parameters_[event.id].set(wanted);
   } else {
     parameters_[event.id].move_to(wanted);
   }
-  stale_ = true;
+  tick_needed_ = true;
   if (value(Parameter::kSustain) >= 0.5f) return;
   for (Slot& slot : slots_) {
     if (std::exchange(slot.pedalled, false) && slot.voice->active()) slot.voice->note_off();
@@ -362,7 +364,7 @@ Engine::Slot& Engine::free_slot() noexcept AUDIOGEN_REALTIME {
   Slot* chosen = &slots_.front();
   for (Slot& slot : slots_) {
     if (!slot.voice->active()) return slot;
-    // Released notes go first, and of those the oldest.
+    // Steals the oldest released note, or the oldest note if none is released.
     const bool released = slot.voice->released();
     const bool earlier =
         released != chosen->voice->released() ? released : slot.number < chosen->number;

@@ -1,4 +1,4 @@
-// Checks of what all instruments have.
+// Checks of the fields that all instruments share.
 #include "engine/instrument.h"
 
 #include <algorithm>
@@ -16,10 +16,10 @@ Instrument::Instrument(double sample_rate, PitchRange pitch_range, std::size_t n
       programs_(programs) {
   if (!(sample_rate >= 1000.0 && sample_rate <= 384000.0)) {
     throw std::invalid_argument("sample_rate=" + std::to_string(sample_rate) +
-                                " Hz; wanted 1000 to 384000");
+                                " Hz must be 1000 to 384000");
   }
   if (!(pitch_range.highest >= pitch_range.lowest)) {
-    throw std::invalid_argument("highest_pitch is below lowest_pitch");
+    throw std::invalid_argument("highest_pitch must be lowest_pitch or more");
   }
   if (!(pitch_range.lowest >= -128.0f && pitch_range.highest <= 256.0f)) {
     throw std::invalid_argument(

@@ -1,4 +1,4 @@
-// What a preset is to the engine: the notes that it takes, and voices to play them.
+// An opened preset: its pitch range and timbres, and a factory of voices.
 #pragma once
 
 #include <atomic>
@@ -12,13 +12,14 @@
 
 namespace audiogen::engine {
 
-// MIDI numbers that were trained, both ends included.
+// Trained pitches as MIDI numbers, both ends included.
 struct PitchRange {
   float lowest = 24.0f;
   float highest = 84.0f;
 };
 
-// Engines on any number of threads share one: nothing changes but that timbres are added.
+// Can be shared by engines on any number of threads: it is immutable, except that timbres are
+// added.
 class Instrument {
  public:
   virtual ~Instrument() = default;
@@ -27,20 +28,20 @@ class Instrument {
 
   double sample_rate() const noexcept AUDIOGEN_REALTIME { return sample_rate_; }  // Hz
   PitchRange pitch_range() const noexcept AUDIOGEN_REALTIME { return pitch_range_; }
-  // Timbres are only ever added, each before its index is told.
+  // Only grows: a timbre is complete before it is counted.
   std::size_t n_timbres() const noexcept AUDIOGEN_REALTIME {
     return n_timbres_.load(std::memory_order_acquire);
   }
 
-  // Value of a parameter until it is set.
+  // Initial value of a parameter.
   virtual float initial(Parameter parameter) const noexcept AUDIOGEN_REALTIME {
     return info(parameter).initial;
   }
-  // The timbres that General MIDI programs choose; for `MidiReader::set_programs`.
+  // Timbres of the General MIDI programs, for `MidiReader::set_programs`.
   const presets::ProgramTable& programs() const noexcept AUDIOGEN_REALTIME { return programs_; }
 
-  // `n` voices that the instrument must outlive, with all the memory that they ever need. They are
-  // prepared for at most `max_samples` at once, and hear `n_inputs` channels.
+  // Makes `n` voices, which the instrument must outlive, and allocates all their memory. They
+  // render at most `max_samples` at once and are fed `n_inputs` input channels.
   virtual std::unique_ptr<Voices> make_voices(std::size_t n, std::size_t max_samples,
                                               std::size_t n_inputs) const = 0;
 

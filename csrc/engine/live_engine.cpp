@@ -1,4 +1,4 @@
-// Live playing with a worker thread.
+// Live playing with a worker thread: queues, fades of late samples and the pacing of note starts.
 #include "engine/live_engine.h"
 
 #include <algorithm>
@@ -10,38 +10,40 @@
 
 namespace audiogen::engine {
 
-static constexpr std::size_t kRenderBlock = 64;     // samples; small, so that none waits for many
-static constexpr std::uint32_t kMarginPart = 200;   // of a second, by default: 5 ms
-static constexpr std::uint32_t kFadeOutPart = 500;  // of a second: 2 ms, of late samples
-static constexpr std::uint32_t kFadeInPart = 200;   // 5 ms, of samples that are there again
-static constexpr std::uint32_t kSwapPart = 50;      // 20 ms, of a former instrument
-static constexpr std::uint32_t kDelayPart = 20;     // 50 ms, of a note, by default
+static constexpr std::size_t kRenderBlock = 64;  // samples; small, so that samples are ready early
+// Durations as divisors of a second.
+static constexpr std::uint32_t kMarginDivisor = 200;    // default margin, 5 ms
+static constexpr std::uint32_t kFadeOutDivisor = 500;   // fade to silence before late samples, 2 ms
+static constexpr std::uint32_t kFadeInDivisor = 200;    // fade in after late samples, 5 ms
+static constexpr std::uint32_t kSwapDivisor = 50;       // fade out of a former instrument, 20 ms
+static constexpr std::uint32_t kDelayDivisor = 20;      // default longest delay of a note, 50 ms
 static constexpr std::uint32_t kLongestLookahead = 10;  // s
 static constexpr double kLoadSmoothing = 0.3;           // s
 static constexpr std::size_t kPostedAtOnce = 64;
 static constexpr std::size_t kAnyNotes = ~std::size_t{0};
-// Of the margin: what the start of a note is taken to last until one was seen, and what is enough
-// for one, however long it lasts.
-static constexpr double kGuessedStart = 0.4;
-static constexpr double kEnough = 0.7;
-static constexpr double kForgetting = 0.1;  // of a start that lasted longer, by the next
+// Duration of a note's start before one was measured, as a fraction of the margin.
+static constexpr double kInitialStart = 0.4;
+// With this fraction of the margin left, one note is started however long that takes.
+static constexpr double kSufficientMargin = 0.7;
+// Weight of a new start in the running estimate, if it was shorter; a longer one replaces it.
+static constexpr double kStartDecay = 0.1;
 
-static std::size_t part(std::uint32_t sample_rate,
-                        std::uint32_t of_a_second) noexcept AUDIOGEN_REALTIME {
-  return std::max<std::size_t>(1, sample_rate / of_a_second);
+static std::size_t fraction_of_second(std::uint32_t sample_rate,
+                                      std::uint32_t divisor) noexcept AUDIOGEN_REALTIME {
+  return std::max<std::size_t>(1, sample_rate / divisor);
 }
 
 static std::size_t checked_lookahead(const LiveSettings& settings) {
   const std::size_t block = settings.max_block;
   if (block < 1 || block > 65536) {
-    throw std::invalid_argument("max_block=" + std::to_string(block) + "; wanted 1 to 65536");
+    throw std::invalid_argument("max_block=" + std::to_string(block) + " must be 1 to 65536");
   }
-  if (!settings.lookahead) return block + part(settings.sample_rate, kMarginPart);
+  if (!settings.lookahead) return block + fraction_of_second(settings.sample_rate, kMarginDivisor);
   const std::size_t least = settings.synchronous ? 0 : block + 1;
   const std::size_t most = std::size_t{kLongestLookahead} * settings.sample_rate;
   if (*settings.lookahead < least || *settings.lookahead > most) {
     throw std::invalid_argument("lookahead=" + std::to_string(*settings.lookahead) +
-                                " samples; wanted " + std::to_string(least) + " (more than " +
+                                " samples must be " + std::to_string(least) + " (more than " +
                                 "max_block, unless synchronous) to " + std::to_string(most));
   }
   return *settings.lookahead;
@@ -51,12 +53,13 @@ LiveEngine::Player::Player(std::shared_ptr<const Instrument> instrument,
                            const LiveSettings& settings)
     : engine(std::move(instrument), settings.sample_rate, kRenderBlock, settings.max_voices,
              settings.seed, settings.n_channels, settings.n_inputs),
-      fade_left(part(settings.sample_rate, kSwapPart)) {}
+      fade_left(fraction_of_second(settings.sample_rate, kSwapDivisor)) {}
 
 LiveEngine::LiveEngine(std::shared_ptr<const Instrument> instrument, const LiveSettings& settings)
     : settings_(settings),
       lookahead_(checked_lookahead(settings)),
-      longest_delay_(settings.longest_delay.value_or(part(settings.sample_rate, kDelayPart))) {
+      longest_delay_(settings.longest_delay.value_or(
+          fraction_of_second(settings.sample_rate, kDelayDivisor))) {
   players_.push_back(std::make_unique<Player>(std::move(instrument), settings_));
   player_ = players_.front().get();
   latency_.set(lookahead_ + player_->engine.latency());
@@ -85,7 +88,7 @@ LiveEngine::~LiveEngine() {
   if (worker_.joinable()) worker_.join();
 }
 
-// The audio thread's side.
+// Audio thread.
 
 void LiveEngine::process(std::span<float* const> out, std::size_t n, std::span<const Event> events,
                          std::span<const float* const> in) noexcept AUDIOGEN_REALTIME {
@@ -112,7 +115,8 @@ void LiveEngine::process(std::span<float* const> out, std::size_t n, std::span<c
   peak_.set(peak);
 }
 
-// A ring that is full belongs to a worker that is late: what it lacks then is silence.
+// If the ring is full because the worker is late, input is dropped; the worker reads silence
+// instead.
 void LiveEngine::take_input(std::span<const float* const> in, std::size_t from,
                             std::size_t n) noexcept AUDIOGEN_REALTIME {
   for (std::size_t c = 0; c < inputs_.size(); ++c) {
@@ -124,14 +128,14 @@ void LiveEngine::take_input(std::span<const float* const> in, std::size_t from,
   }
 }
 
-// For the block's start.
+// Sends the posted events and the latest swap at the start of the block.
 void LiveEngine::take_posted() noexcept AUDIOGEN_REALTIME {
   std::array<Event, kPostedAtOnce> some;
   for (std::size_t n = some.size(); n == some.size();) {
     const std::size_t space = commands_.space();
     if (space == 0) return;
     n = posted_.pop({some.data(), std::min(some.size(), space - 1)});
-    // Looked for after the events were taken: those posted after it come after it.
+    // Read after the events were popped: events posted after the swap come after it.
     if (incoming_.load(std::memory_order_relaxed) != nullptr) {
       send({now_, {}, incoming_.exchange(nullptr, std::memory_order_acquire)});
     }
@@ -140,18 +144,18 @@ void LiveEngine::take_posted() noexcept AUDIOGEN_REALTIME {
 }
 
 void LiveEngine::send(Command command) noexcept AUDIOGEN_REALTIME {
-  last_event_ = command.at = std::max(command.at, last_event_);
+  last_event_at_ = command.at = std::max(command.at, last_event_at_);
   if (settings_.synchronous && commands_.space() < 2) {
     known_.store(command.at, std::memory_order_release);
     render_all(command.at);
   }
-  if (events_lost_ && commands_.space() >= 2) {
+  if (release_all_ && commands_.space() >= 2) {
     commands_.push({command.at, {0, EventKind::kAllOff, 0, 0, 0.0f, 0.0f}, nullptr});
-    events_lost_ = false;
+    release_all_ = false;
   }
   if (!commands_.push(command)) {
     n_dropped_.count();
-    events_lost_ = true;
+    release_all_ = true;
   }
 }
 
@@ -160,7 +164,7 @@ void LiveEngine::take_samples(std::span<float* const> out, std::size_t from,
   const std::size_t n_real = std::min(n, samples_.back().size());
   for (std::size_t c = 0; c < samples_.size(); ++c) {
     samples_[c].pop({out[c] + from, n_real});
-    samples_[c].skip(n - n_real);  // too late when they come
+    samples_[c].skip(n - n_real);  // they will come too late
   }
   if (n_real < n) n_late_.count();
   if (n_real < n || output_ != Output::kPlaying) {
@@ -170,21 +174,23 @@ void LiveEngine::take_samples(std::span<float* const> out, std::size_t from,
   }
 }
 
-// What lacks is made up by the last sample, held, while it fades. The fade starts with the block,
-// since the lack is known then, and takes as long as there are samples, but at least 2 ms.
+// Fades out when samples are late: the fade starts with the block and lasts as long as the samples
+// that are there, but at least 2 ms; the last sample is held in place of the missing ones. Fades in
+// again with the first complete block.
 void LiveEngine::fade(std::span<float* const> out, std::size_t from, std::size_t n,
                       std::size_t n_real) noexcept AUDIOGEN_REALTIME {
-  const bool heard = output_ == Output::kPlaying || output_ == Output::kFadingIn;
-  if (n_real < n && heard) {
+  const bool audible = output_ == Output::kPlaying || output_ == Output::kFadingIn;
+  if (n_real < n && audible) {
     output_ = Output::kFadingOut;
-    gain_step_ =
-        -1.0f / static_cast<float>(std::max(n_real, part(settings_.sample_rate, kFadeOutPart)));
+    gain_step_ = -1.0f / static_cast<float>(std::max(
+                             n_real, fraction_of_second(settings_.sample_rate, kFadeOutDivisor)));
   } else if (output_ == Output::kFadingOut) {
-    n_real = 0;  // going on with other samples would click
+    n_real = 0;  // a jump to later samples would click
   } else if (output_ == Output::kSilent) {
     if (n_real == n) {
       output_ = Output::kFadingIn;
-      gain_step_ = 1.0f / static_cast<float>(part(settings_.sample_rate, kFadeInPart));
+      gain_step_ =
+          1.0f / static_cast<float>(fraction_of_second(settings_.sample_rate, kFadeInDivisor));
     } else {
       n_real = 0;
     }
@@ -206,78 +212,80 @@ void LiveEngine::fade(std::span<float* const> out, std::size_t from, std::size_t
   }
 }
 
-// The worker's side.
+// Worker.
 
 using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
 
-// How many notes the worker can start before samples are late.
-class Pace {
+// Estimates how many notes the worker can start before samples are late.
+class NoteBudget {
  public:
-  Pace(double sample_rate, std::size_t lookahead, double margin_s)
+  NoteBudget(double sample_rate, std::size_t lookahead, double margin_s)
       : rate_(sample_rate),
         lookahead_(static_cast<double>(lookahead)),
         margin_s_(margin_s),
-        costs_{{kGuessedStart * margin_s}, {2.0 * kGuessedStart * margin_s}} {}
+        costs_{{kInitialStart * margin_s}, {2.0 * kInitialStart * margin_s}} {}
 
-  // The audio thread has been seen to know so many samples. If the worker has not rested since it
-  // looked last, it came earlier: when as much time had passed as its samples last.
-  void look(std::uint64_t known, Clock::time_point now, bool rested) {
+  // Records that the events of `known` samples are known at time `now`. If the worker has not slept
+  // since the last call, the block may have come earlier: at the time of the last block plus that
+  // block's duration.
+  void observe(std::uint64_t known, Clock::time_point now, bool slept) {
     if (known == known_) return;
     const Seconds passed(static_cast<double>(known - known_) / rate_);
-    const auto expected = came_ + std::chrono::duration_cast<Clock::duration>(passed);
-    came_ = rested ? now : std::min(now, expected);
+    const auto expected = block_time_ + std::chrono::duration_cast<Clock::duration>(passed);
+    block_time_ = slept ? now : std::min(now, expected);
     known_ = known;
   }
 
-  std::size_t most_notes(std::uint64_t rendered, Clock::time_point now, bool morphed) const {
-    // Until the sample is wanted that would be rendered next.
-    const double there = static_cast<double>(rendered) + lookahead_ - static_cast<double>(known_);
-    const double left_s = there / rate_ - Seconds(now - came_).count();
+  // Notes that can be started before sample `rendered`, the next one, is due.
+  std::size_t n_notes(std::uint64_t rendered, Clock::time_point now, bool morphed) const {
+    const double samples_left =
+        static_cast<double>(rendered) + lookahead_ - static_cast<double>(known_);
+    const double left_s = samples_left / rate_ - Seconds(now - block_time_).count();
     const double each_s = costs_[morphed ? 1 : 0].seconds;
-    if (left_s < std::min(each_s, kEnough * margin_s_)) return 0;
+    if (left_s < std::min(each_s, kSufficientMargin * margin_s_)) return 0;
     return std::max<std::size_t>(1, static_cast<std::size_t>(left_s / each_s));
   }
 
-  // Starting a note took so long.
-  void learn(double seconds, bool morphed) {
+  // Records the duration of a note's start.
+  void record_start(double seconds, bool morphed) {
     Cost& cost = costs_[morphed ? 1 : 0];
-    const double eased = cost.seconds + kForgetting * (seconds - cost.seconds);
+    const double eased = cost.seconds + kStartDecay * (seconds - cost.seconds);
     cost = {cost.guessed ? seconds : std::max(seconds, eased), false};
   }
 
  private:
   struct Cost {
-    double seconds;  // that a note's start takes
+    double seconds;  // duration of a note's start
     bool guessed = true;
   };
 
   double rate_, lookahead_, margin_s_;
-  Cost costs_[2];  // of one timbre; of two that are morphed
+  Cost costs_[2];  // of a note with one timbre, and of one with two, morphed
   std::uint64_t known_ = 0;
-  Clock::time_point came_ = Clock::now();
+  Clock::time_point block_time_ = Clock::now();
 };
 
 void LiveEngine::work() {
   const double rate = settings_.sample_rate;
   const double margin_s = static_cast<double>(lookahead_ - settings_.max_block) / rate;
-  // Short: of the margin it leaves a note's first frames, which take most of it, what it can.
+  // Short, because a note's first frames take most of the margin.
   const Seconds nap(std::clamp(margin_s / 16.0, 50e-6, 2e-3));
-  Pace pace(rate, lookahead_, margin_s);
-  double ahead_s = 0.0;  // spent on work ahead since the last samples
-  bool rested = true;
+  NoteBudget budget(rate, lookahead_, margin_s);
+  double ahead_s = 0.0;  // time spent on work ahead since the last samples
+  bool slept = true;
   while (!stop_.load(std::memory_order_relaxed)) {
     const Clock::time_point start = Clock::now();
     const std::uint64_t known = known_.load(std::memory_order_acquire);
     const std::uint64_t before = rendered_.load(std::memory_order_relaxed);
     const bool morphed = parameters_[static_cast<std::size_t>(Parameter::kMorph)].get() > 0.0f;
-    pace.look(known, start, std::exchange(rested, false));
-    const std::size_t most_notes = pace.most_notes(before, start, morphed);
+    budget.observe(known, start, std::exchange(slept, false));
+    const std::size_t most_notes = budget.n_notes(before, start, morphed);
     std::size_t notes_left = most_notes;
     if (render_some(known, notes_left)) {
       const double spent_s = Seconds(Clock::now() - start).count();
       if (const std::size_t n = most_notes - notes_left; n > 0) {
-        pace.learn(spent_s / static_cast<double>(n), morphed);
+        budget.record_start(spent_s / static_cast<double>(n), morphed);
       }
       const double lasts_s =
           static_cast<double>(rendered_.load(std::memory_order_relaxed) - before) / rate;
@@ -288,7 +296,7 @@ void LiveEngine::work() {
       ahead_s += Seconds(Clock::now() - start).count();
     } else {
       std::this_thread::sleep_for(nap);
-      rested = true;
+      slept = true;
     }
   }
 }
@@ -299,13 +307,13 @@ void LiveEngine::render_all(std::uint64_t until) noexcept AUDIOGEN_REALTIME {
 }
 
 bool LiveEngine::render_some(std::uint64_t until,
-                             std::size_t& most_notes) noexcept AUDIOGEN_REALTIME {
+                             std::size_t& notes_left) noexcept AUDIOGEN_REALTIME {
   const std::uint64_t now = rendered_.load(std::memory_order_relaxed);
   std::size_t n = std::min(kRenderBlock, samples_.back().space());
   n = static_cast<std::size_t>(std::min<std::uint64_t>(n, until - now));
   if (n == 0) return false;
   std::size_t n_events = 0;
-  // All commands before `until` are there, so no more of them than the ring holds.
+  // All commands before `until` are in the ring, so `events_` has room for them.
   for (const Command* command = commands_.front(); command != nullptr && command->at < now + n;
        command = commands_.front()) {
     if (command->player != nullptr) {
@@ -317,8 +325,8 @@ bool LiveEngine::render_some(std::uint64_t until,
     } else {
       Event event = command->event;
       if (event.kind == EventKind::kNoteOn) {
-        if (most_notes > 0) {
-          --most_notes;
+        if (notes_left > 0) {
+          --notes_left;
         } else if (now + n <= command->at + longest_delay_) {
           break;
         }
@@ -336,8 +344,8 @@ bool LiveEngine::render_some(std::uint64_t until,
   }
   Engine& engine = player_->engine;
   for (std::size_t c = 0; c < inputs_.size(); ++c) {
-    const std::size_t there = inputs_[c].pop({input_channels_[c], n});
-    std::fill_n(input_channels_[c] + there, n - there, 0.0f);
+    const std::size_t n_input = inputs_[c].pop({input_channels_[c], n});
+    std::fill_n(input_channels_[c] + n_input, n - n_input, 0.0f);
   }
   engine.process(block_channels_, n, {events_.data(), n_events},
                  {input_channels_.data(), input_channels_.size()});
@@ -351,7 +359,8 @@ bool LiveEngine::render_some(std::uint64_t until,
 }
 
 void LiveEngine::add_fading(std::size_t n) noexcept AUDIOGEN_REALTIME {
-  const float length = static_cast<float>(part(settings_.sample_rate, kSwapPart) + 1);
+  const float length =
+      static_cast<float>(fraction_of_second(settings_.sample_rate, kSwapDivisor) + 1);
   for (Player** link = &fading_; *link != nullptr;) {
     Player& player = **link;
     const std::size_t m = std::min(n, player.fade_left);
@@ -367,7 +376,7 @@ void LiveEngine::add_fading(std::size_t n) noexcept AUDIOGEN_REALTIME {
       link = &player.next;
     } else {
       *link = player.next;
-      player.done.store(true, std::memory_order_release);  // it may be gone from here on
+      player.done.store(true, std::memory_order_release);  // it may be deleted from here on
     }
   }
 }
@@ -377,7 +386,7 @@ void LiveEngine::start(Player* player) noexcept AUDIOGEN_REALTIME {
   n_stolen_before_ += player_->engine.n_stolen();
   player_->next = std::exchange(fading_, player_);
   player_ = player;
-  // Those that were set since the player was settled.
+  // Sets the parameters again: some may have changed since `copy_parameters`.
   std::array<Event, kParameterCount> events;
   std::size_t n = 0;
   for (std::uint32_t i = 0; i < kParameterCount; ++i) {
@@ -387,21 +396,21 @@ void LiveEngine::start(Player* player) noexcept AUDIOGEN_REALTIME {
   player_->engine.process(block_channels_, 0, {events.data(), n});
 }
 
-// The control side.
+// Control threads.
 
-// Sets parameters to where they are now, so that the first note does not hear them move.
-void LiveEngine::settle(Player& player) const {
+// Gives a new player the current parameters, so that they don't move during its first note.
+void LiveEngine::copy_parameters(Player& player) const {
   std::vector<Event> events;
   for (std::uint32_t i = 0; i < kParameterCount; ++i) {
     if (!is_set_[i].get()) continue;
     events.push_back({0, EventKind::kParameter, i, 0, 0.0f, parameters_[i].get()});
   }
-  std::vector<float> nothing(1);
-  const std::vector<float*> out(settings_.n_channels, nothing.data());
+  std::vector<float> no_samples(1);
+  const std::vector<float*> out(settings_.n_channels, no_samples.data());
   player.engine.process(out, 0, events);
 }
 
-void LiveEngine::forget_players() {
+void LiveEngine::delete_finished_players() {
   std::erase_if(players_, [](const std::unique_ptr<Player>& player) {
     return player->done.load(std::memory_order_acquire);
   });
@@ -409,7 +418,7 @@ void LiveEngine::forget_players() {
 
 bool LiveEngine::post(const Event& event) {
   const std::lock_guard lock(control_);
-  forget_players();
+  delete_finished_players();
   const bool posted = posted_.push(event);
   if (!posted) n_dropped_.count();
   return posted;
@@ -417,15 +426,15 @@ bool LiveEngine::post(const Event& event) {
 
 void LiveEngine::swap(std::shared_ptr<const Instrument> instrument) {
   auto player = std::make_unique<Player>(std::move(instrument), settings_);
-  settle(*player);
+  copy_parameters(*player);
   const std::lock_guard lock(control_);
-  forget_players();
+  delete_finished_players();
   players_.push_back(std::move(player));
   Player* added = players_.back().get();
   latency_.set(lookahead_ + added->engine.latency());
-  if (Player* unheard = incoming_.exchange(added, std::memory_order_acq_rel)) {
-    unheard->done.store(true, std::memory_order_relaxed);
-    forget_players();
+  if (Player* unused = incoming_.exchange(added, std::memory_order_acq_rel)) {
+    unused->done.store(true, std::memory_order_relaxed);
+    delete_finished_players();
   }
 }
 

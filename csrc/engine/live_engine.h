@@ -1,5 +1,5 @@
-// Live playing: a worker thread renders ahead of the audio thread, which only hands over events and
-// takes samples.
+// Live playing: a worker thread renders ahead of the audio thread, which only passes events to it
+// and reads the rendered samples.
 #pragma once
 
 #include <array>
@@ -24,66 +24,67 @@ namespace audiogen::engine {
 
 struct LiveSettings {
   std::uint32_t sample_rate = 48000;  // Hz
-  std::size_t max_block = 1024;       // samples; of what `process` is asked for at once
+  std::size_t max_block = 1024;       // largest block that `process` delivers in time, samples
   std::size_t max_voices = 16;
   std::uint64_t seed = 0;
   std::size_t n_channels = 2;
-  std::size_t n_inputs = 0;  // channels of audio that notes may continue; see `Engine`
-  // Samples from an event to its start in the engine; default: max_block and 5 ms. The margin, what
-  // it is more than max_block, is how long the worker may be held up by other programs.
+  std::size_t n_inputs = 0;  // channels of the audio input; see `Engine`
+  // Delay from an event to its start in the engine, samples; default: max_block plus 5 ms. Its
+  // excess over max_block is the margin: how long other programs may hold up the worker.
   std::optional<std::size_t> lookahead;
-  // Samples that a note may wait until the worker has time to start it; default: 50 ms. With 0 none
-  // waits, and samples are late in its place.
+  // Longest time that a note may wait for the worker to start it, samples; default: 50 ms. With 0
+  // no note waits, and samples are late instead.
   std::optional<std::size_t> longest_delay;
-  // No thread: `process` renders in place, with the same samples and the same latency, and nothing
-  // is ever late. For hosts that render faster, or slower, than real time.
+  // Renders within `process`, without a worker thread: the samples and the latency are the same and
+  // nothing is ever late. For hosts that render faster or slower than real time.
   bool synchronous = false;
 };
 
-// An `Engine` for a sound card. Three threads, none of which ever waits for another:
-//   audio    `process`: stamps events with their sample and passes them on, takes samples
-//   worker   renders them, up to the end of the time whose events are known, and never further
+// An `Engine` for a sound card. Three kinds of thread never wait for each other:
+//   audio    `process`: time-stamps events, passes them to the worker, reads samples
+//   worker   renders samples up to the time to which all events are known
 //   control  `post` and `swap`, from any number of threads, which share a lock among themselves
-// So the samples are those of an `Engine` given the same events, `lookahead` later, to the bit,
-// whatever the blocks. While it has time it does what it can of the work to come.
+// The samples are those of an `Engine` with the same events, `lookahead` later, to the bit,
+// whatever the block sizes. An idle worker calls `Engine::work_ahead`.
 //
-// A note's start takes the most time, and a chord's all at once. Notes that the worker can't start
-// without being late wait for it, with the events after them, some milliseconds: so a large chord
-// is strummed. When it is late all the same, what has been heard last fades to silence; what comes
-// too late is dropped, so that events keep sounding at their times; then sound fades in again.
+// Starting a note is the most expensive work, and a chord starts many at once. Notes that the
+// worker cannot start in time are delayed by some milliseconds, with the events after them: a large
+// chord is strummed. If samples are late all the same, the last sample is held and fades to
+// silence, late samples are dropped, so that later events keep their times, and the sound fades in
+// again.
 class LiveEngine {
  public:
-  static constexpr std::size_t kMostEvents = 8192;  // that wait for the worker
-  static constexpr std::size_t kMostPosted = 1024;  // that wait for the audio thread
+  static constexpr std::size_t kMostEvents = 8192;  // waiting for the worker
+  static constexpr std::size_t kMostPosted = 1024;  // waiting for the audio thread
 
-  // Allocates all that it ever needs. Throws std::invalid_argument naming what is out of range.
+  // Allocates all memory. Throws std::invalid_argument for a setting out of range.
   LiveEngine(std::shared_ptr<const Instrument> instrument, const LiveSettings& settings);
   ~LiveEngine();
 
-  LiveEngine(const LiveEngine&) = delete;  // the worker points into it
+  LiveEngine(const LiveEngine&) = delete;  // the worker holds a pointer to it
   LiveEngine& operator=(const LiveEngine&) = delete;
 
-  // The audio thread's side.
+  // Audio thread.
 
-  // Writes the next `n` samples of each channel. Events and input are taken as `Engine::process`
-  // takes them. More than max_block samples at once may be late.
+  // Writes the next `n` samples of each channel. Events and input are those of `Engine::process`.
+  // Blocks longer than max_block may be late.
   void process(std::span<float* const> out, std::size_t n, std::span<const Event> events,
                std::span<const float* const> in = {}) noexcept AUDIOGEN_REALTIME;
 
-  // The control side.
+  // Control threads.
 
-  // An event for the start of the next block, whatever its offset. False, and counted, if
-  // kMostPosted of them wait already.
+  // Queues an event for the start of the next block, whatever its offset. Returns false and counts
+  // the event as dropped if kMostPosted events are waiting.
   bool post(const Event& event);
 
-  // From the next block's start on another instrument plays: notes that sound fade out in 20 ms,
-  // and an event posted later plays on the new one. Throws std::invalid_argument as the constructor
-  // does; then nothing has changed.
+  // Replaces the instrument at the start of the next block: sounding notes fade out in 20 ms, and
+  // events posted later play the new one. Throws std::invalid_argument as the constructor does, and
+  // then keeps the old one.
   void swap(std::shared_ptr<const Instrument> instrument);
 
   // Any thread.
 
-  // Samples from an event to its sound; a new instrument may change it.
+  // Delay from an event to its sound, samples; `swap` may change it.
   std::size_t latency() const noexcept AUDIOGEN_REALTIME { return latency_.get(); }
   std::size_t lookahead() const noexcept AUDIOGEN_REALTIME { return lookahead_; }
   std::size_t max_block() const noexcept AUDIOGEN_REALTIME { return settings_.max_block; }
@@ -91,46 +92,47 @@ class LiveEngine {
   std::size_t n_inputs() const noexcept AUDIOGEN_REALTIME { return settings_.n_inputs; }
   bool synchronous() const noexcept AUDIOGEN_REALTIME { return settings_.synchronous; }
 
-  // True once all is rendered whose events are known: the next `lookahead` samples won't be late.
+  // True if the worker has rendered up to the time to which all events are known: the next
+  // `lookahead` samples won't be late.
   bool ready() const noexcept AUDIOGEN_REALTIME {
     return rendered_.load(std::memory_order_acquire) == known_.load(std::memory_order_acquire);
   }
-  // Blocks that lacked samples.
+  // Blocks for which samples were late.
   std::uint64_t n_late() const noexcept AUDIOGEN_REALTIME { return n_late_.get(); }
-  // Notes that waited until the worker had time to start them.
+  // Notes that the worker started later than their events asked for.
   std::uint64_t n_delayed() const noexcept AUDIOGEN_REALTIME { return n_delayed_.get(); }
-  // Events that found no room. If the worker was given too many, all notes are let go after them,
-  // since a note-off may be among those lost.
+  // Events dropped because a queue was full. After events to the worker were dropped, all notes are
+  // released, because a note-off may have been among them.
   std::uint64_t n_dropped() const noexcept AUDIOGEN_REALTIME { return n_dropped_.get(); }
-  // Of the last block, over all channels.
+  // Peak of the last block over all channels.
   float peak() const noexcept AUDIOGEN_REALTIME { return peak_.get(); }
-  // The time that the worker takes to render over the time that its samples last, smoothed over
-  // 0.3 s: above 1 it can't keep up. 0 if synchronous.
+  // Rendering time over the duration of the rendered samples, smoothed over 0.3 s: above 1 the
+  // worker can't keep up. 0 if synchronous.
   float load() const noexcept AUDIOGEN_REALTIME { return load_.get(); }
-  // As `Engine` counts them; the last two over all instruments.
+  // Counts of `Engine`; the last two are sums over all instruments so far.
   std::size_t n_sounding() const noexcept AUDIOGEN_REALTIME { return n_sounding_.get(); }
   std::uint64_t n_transposed() const noexcept AUDIOGEN_REALTIME { return n_transposed_.get(); }
   std::uint64_t n_stolen() const noexcept AUDIOGEN_REALTIME { return n_stolen_.get(); }
 
  private:
-  // The engine of one instrument. Made and deleted on the control side, played by the worker.
+  // The engine of one instrument. Control threads construct and delete it, the worker plays it.
   struct Player {
     Player(std::shared_ptr<const Instrument> instrument, const LiveSettings& settings);
 
     Engine engine;
-    Player* next = nullptr;          // among those that fade out
+    Player* next = nullptr;          // in the list of players that fade out
     std::size_t fade_left = 0;       // samples
-    std::atomic<bool> done = false;  // the worker knows it no longer
+    std::atomic<bool> done = false;  // the worker no longer uses it
   };
 
-  // What the audio thread tells the worker.
+  // A message from the audio thread to the worker: an event, or a player to swap to.
   struct Command {
     std::uint64_t at = 0;  // samples since construction
     Event event;
-    Player* player = nullptr;  // to play from then on; without one it's the event
+    Player* player = nullptr;  // null for an event
   };
 
-  // A number to be read by any thread.
+  // A number that any thread can read.
   template <typename T>
   class Meter {
    public:
@@ -155,52 +157,53 @@ class LiveEngine {
             std::size_t n_real) noexcept AUDIOGEN_REALTIME;
 
   void work();
-  // Renders a few samples, none from `until` on, and starts `most_notes` in them, which it counts
-  // down; false if there was nothing to do.
-  bool render_some(std::uint64_t until, std::size_t& most_notes) noexcept AUDIOGEN_REALTIME;
+  // Renders at most kRenderBlock samples before `until`, and starts at most `notes_left` notes,
+  // which it counts down; returns false if there was nothing to render.
+  bool render_some(std::uint64_t until, std::size_t& notes_left) noexcept AUDIOGEN_REALTIME;
   void render_all(std::uint64_t until) noexcept AUDIOGEN_REALTIME;
   void add_fading(std::size_t n) noexcept AUDIOGEN_REALTIME;
   void start(Player* player) noexcept AUDIOGEN_REALTIME;
-  void settle(Player& player) const;
-  void forget_players();
+  void copy_parameters(Player& player) const;
+  void delete_finished_players();
 
   const LiveSettings settings_;
   const std::size_t lookahead_;
   const std::size_t longest_delay_;
 
   core::Ring<Event> posted_{kMostPosted};      // control to audio
-  std::atomic<Player*> incoming_ = nullptr;    // control to audio; the latest counts
+  std::atomic<Player*> incoming_ = nullptr;    // control to audio; the latest swap
   core::Ring<Command> commands_{kMostEvents};  // audio to worker
-  std::atomic<std::uint64_t> known_ = 0;  // audio to worker: all events before this sample are sent
+  std::atomic<std::uint64_t> known_ =
+      0;  // audio to worker: all events before this sample were sent
   std::atomic<std::uint64_t> rendered_ = 0;  // samples that the worker has rendered
-  // Worker to audio, a ring for each channel; the last one is filled last and tells what is there.
+  // Worker to audio, a ring per channel; the last ring is filled last, so its size is that of all.
   std::deque<core::Ring<float>> samples_;
-  std::deque<core::Ring<float>> inputs_;  // audio to worker, a ring for each input channel
+  std::deque<core::Ring<float>> inputs_;  // audio to worker, a ring per input channel
 
-  // The audio thread's.
-  std::uint64_t now_ = 0;         // samples that were asked for
-  std::uint64_t last_event_ = 0;  // its sample
-  bool events_lost_ = false;      // since the worker was last told
+  // Members of the audio thread.
+  std::uint64_t now_ = 0;            // samples since construction
+  std::uint64_t last_event_at_ = 0;  // sample of the last event
+  bool release_all_ = false;         // events were dropped: send an all-off
   Output output_ = Output::kPlaying;
   float gain_ = 1.0f;
   float gain_step_ = 0.0f;
   std::vector<float> held_;  // the last sample of each channel, before the gain
 
-  // The worker's.
+  // Members of the worker.
   Player* player_ = nullptr;
-  Player* fading_ = nullptr;   // the first of a list
-  std::vector<Event> events_;  // of the samples being rendered
+  Player* fading_ = nullptr;   // first of the players that fade out
+  std::vector<Event> events_;  // events of the samples being rendered
   std::vector<float> block_;   // [n_channels, kRenderBlock]
-  std::vector<float> tail_;    // the same, of a player that fades out
+  std::vector<float> tail_;    // block of a player that fades out
   std::vector<float*> block_channels_, tail_channels_;
   std::vector<float> input_;  // [n_inputs, kRenderBlock]
   std::vector<float*> input_channels_;
-  std::array<Meter<bool>, kParameterCount> is_set_;       // parameters that were ever set,
-  std::array<Meter<float>, kParameterCount> parameters_;  // and their values
-  std::uint64_t n_transposed_before_ = 0;                 // of former players
+  std::array<Meter<bool>, kParameterCount> is_set_;       // parameters that were ever set
+  std::array<Meter<float>, kParameterCount> parameters_;  // last values
+  std::uint64_t n_transposed_before_ = 0;                 // by former players
   std::uint64_t n_stolen_before_ = 0;
 
-  // The control side's.
+  // Members of the control threads.
   std::mutex control_;
   std::vector<std::unique_ptr<Player>> players_;
 

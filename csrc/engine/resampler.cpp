@@ -10,7 +10,8 @@
 
 namespace audiogen::engine {
 
-// Kaiser window of 110 dB; with it the transition is 0.1 of the lower rate wide at 72 taps.
+// Kaiser window with 110 dB of stop-band attenuation; with 72 taps the transition band is 0.1 of
+// the lower rate wide.
 static constexpr double kBeta = 11.2;
 static constexpr std::size_t kTaps = 72;
 static constexpr std::size_t kLargestTable = std::size_t{1} << 24;  // floats
@@ -29,7 +30,7 @@ Resampler::Resampler(std::uint32_t from_hz, std::uint32_t to_hz) {
   for (const std::uint32_t rate : {from_hz, to_hz}) {
     if (rate < 1000 || rate > 384000) {
       throw std::invalid_argument("sample_rate=" + std::to_string(rate) +
-                                  " Hz; wanted 1000 to 384000, for instance 48000");
+                                  " Hz must be 1000 to 384000, for instance 48000");
     }
   }
   const std::uint32_t common = std::gcd(from_hz, to_hz);
@@ -41,7 +42,7 @@ Resampler::Resampler(std::uint32_t from_hz, std::uint32_t to_hz) {
     history_.resize(2 * (mask_ + 1));
     return;
   }
-  // Going down, the filter is as much longer as its band is narrower.
+  // When the rate is reduced, the filter is longer in proportion to its narrower pass band.
   const double band = std::min(1.0, static_cast<double>(to_hz) / from_hz);
   taps_ = 2 * static_cast<std::size_t>(std::ceil(kTaps / (2.0 * band)));
   if (up_ * taps_ > kLargestTable) {
@@ -49,7 +50,7 @@ Resampler::Resampler(std::uint32_t from_hz, std::uint32_t to_hz) {
                                 std::to_string(from_hz) +
                                 " Hz have too small a common divisor; use a usual rate");
   }
-  // Whole output samples, and enough for the later half of the filter.
+  // Rounded up to whole output samples; covers the later half of the filter.
   latency_ = static_cast<std::size_t>((taps_ / 2 * up_ + down_ - 1) / down_);
   filter_.resize(up_ * taps_);
   const double half = static_cast<double>(taps_) / 2.0;
@@ -58,10 +59,10 @@ Resampler::Resampler(std::uint32_t from_hz, std::uint32_t to_hz) {
     double sum = 0.0;
     std::vector<double> row(taps_);
     for (std::size_t t = 0; t < taps_; ++t) {
-      // Input samples from half - 1 before the moment to half after it.
+      // Input samples from half - 1 before the output's time to half after it.
       const double x = static_cast<double>(t) - (half - 1.0) - fraction;
-      const double place = x / half;
-      const double window = bessel_i0(kBeta * std::sqrt(std::max(0.0, 1.0 - place * place)));
+      const double position = x / half;
+      const double window = bessel_i0(kBeta * std::sqrt(std::max(0.0, 1.0 - position * position)));
       const double angle = std::numbers::pi * x * band;
       row[t] = window * (std::abs(angle) < 1e-12 ? 1.0 : std::sin(angle) / angle);
       sum += row[t];
@@ -94,11 +95,11 @@ void Resampler::pull(float* out, std::size_t n) noexcept AUDIOGEN_REALTIME {
       out[i] = history_[static_cast<std::size_t>(pulled_) & mask_];
       continue;
     }
-    // Moments are counted from `taps` before the input's start, which keeps them unsigned.
+    // Times count from `taps` input samples before the start, so that they stay unsigned.
     const std::uint64_t shifted = pulled_ * down_ + taps_ * up_ - latency_ * down_;
     const std::uint64_t whole = shifted / up_;
     const float* row = filter_.data() + (shifted % up_) * taps_;
-    // First input sample under the filter: moment - (taps / 2 - 1).
+    // First input sample under the filter: time - (taps / 2 - 1).
     const std::size_t first = static_cast<std::size_t>(whole - taps_ - taps_ / 2 + 1) & mask_;
     const float* x = history_.data() + first;
     float sum = 0.0f;

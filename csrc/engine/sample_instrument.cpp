@@ -28,7 +28,7 @@ static SampleSettings checked(SampleSettings settings) {
   const std::size_t most = std::max<std::size_t>(1, settings.network->config().n_classes);
   if (settings.n_timbres > most) {
     throw std::invalid_argument("n_timbres=" + std::to_string(settings.n_timbres) +
-                                "; the network knows " + std::to_string(most));
+                                " must be 1 to " + std::to_string(most));
   }
   return settings;
 }

@@ -13,8 +13,8 @@ struct SampleSettings {
   std::shared_ptr<const models::SampleRNNWeights> network;
   float temperature = 1.0f;  // initial values of the parameters of these names
   float top_p = 1.0f;
-  PitchRange pitch_range{-128.0f, 256.0f};  // any pitch for a network not conditioned on notes
-  std::size_t n_timbres = 1;                // the network's classes, from the first on
+  PitchRange pitch_range{-128.0f, 256.0f};  // any pitch if unconditional
+  std::size_t n_timbres = 1;                // the network's first classes
   presets::ProgramTable programs;
 };
 

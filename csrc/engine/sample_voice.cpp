@@ -1,4 +1,4 @@
-// Voices of a SampleRNN, from their first samples to the ends of their releases.
+// Voices of a SampleRNN: fades, releases and the continuation of an audio input.
 #include "engine/sample_voice.h"
 
 #include <algorithm>
@@ -32,7 +32,7 @@ static std::vector<float> hann_rise(std::size_t n) {
   return gains;
 }
 
-// n, n - 1, ... 1 parts of n.
+// Gains that fall linearly from 1 to 1 / n.
 static std::vector<float> linear_fall(std::size_t n) {
   std::vector<float> gains(n);
   for (std::size_t i = 0; i < n; ++i) {
@@ -42,10 +42,11 @@ static std::vector<float> linear_fall(std::size_t n) {
 }
 
 SampleVoice::SampleVoice(const SampleSettings& settings, models::SampleStream& streams,
-                         std::size_t index, std::span<float> room, const models::Sampling& sampling)
+                         std::size_t index, std::span<float> buffer,
+                         const models::Sampling& sampling)
     : streams_(&streams),
       index_(index),
-      room_(room),
+      buffer_(buffer),
       sampling_(&sampling),
       plays_notes_(is_conditioned_on_notes(settings)),
       longest_quiet_(samples(kQuietSeconds, settings)),
@@ -86,19 +87,19 @@ void SampleVoice::note_off() noexcept AUDIOGEN_REALTIME {
 void SampleVoice::add(float* out, std::size_t n) noexcept AUDIOGEN_REALTIME {
   while (n > 0 && active_) {
     if (ready_.empty()) {
-      const std::size_t some = std::min(n, room_.size());
-      float* const row = generated(some);
+      const std::size_t some = std::min(n, buffer_.size());
+      float* const row = reserve(some);
       streams_->process({&index_, 1}, {&row, 1}, some, *sampling_);
     }
     const std::size_t take = std::min(n, ready_.size());
-    for (std::size_t i = 0; i < take && active_; ++i) out[i] += shaped(ready_[i]);
+    for (std::size_t i = 0; i < take && active_; ++i) out[i] += shape(ready_[i]);
     ready_ = ready_.subspan(take);
     out += take;
     n -= take;
   }
 }
 
-float SampleVoice::shaped(float sample) noexcept AUDIOGEN_REALTIME {
+float SampleVoice::shape(float sample) noexcept AUDIOGEN_REALTIME {
   if (plays_notes_) return released_ ? note_release_gain(sample) * sample : sample;
   if (step_ != 0.0) {
     step_ *= streams_->dc_pole();
@@ -144,7 +145,7 @@ SampleVoices::SampleVoices(const SampleSettings& settings, std::size_t n, std::s
     listener.levels.resize(max_samples);
     listening_.push_back(stream);
   }
-  for (const Listener& listener : listeners_) heard_.push_back(listener.levels.data());
+  for (const Listener& listener : listeners_) input_levels_.push_back(listener.levels.data());
 }
 
 void SampleVoices::set_sampling(float temperature, float top_p) noexcept AUDIOGEN_REALTIME {
@@ -157,7 +158,7 @@ void SampleVoices::prepare(std::size_t n) noexcept AUDIOGEN_REALTIME {
   for (std::size_t i = 0; i < voices_.size(); ++i) {
     if (!voices_[i].active()) continue;
     playing_[n_playing] = i;
-    rows_[n_playing++] = voices_[i].generated(n);
+    rows_[n_playing++] = voices_[i].reserve(n);
   }
   streams_.process({playing_.data(), n_playing}, {rows_.data(), n_playing}, n, sampling_);
 }
@@ -166,7 +167,7 @@ void SampleVoices::note_on(std::size_t i, const Note& note) noexcept AUDIOGEN_RE
   voices_[i].note_on(note);
   if (!note.continues || listeners_.empty()) return;
   const Listener& listener = listeners_[std::min(note.input, listeners_.size() - 1)];
-  // Less than a frame says nothing, and its state is not one that the network was trained from.
+  // The network was not trained to continue less than one frame.
   if (streams_.position(listener.stream) < streams_.config().frame_sizes[0]) return;
   voices_[i].continue_from(listener.stream,
                            listener.last_sample - streams_.last_output(listener.stream));
@@ -179,8 +180,8 @@ void SampleVoices::start_listening(std::size_t timbre) noexcept AUDIOGEN_REALTIM
   }
 }
 
-void SampleVoices::hear(std::span<const float* const> channels,
-                        std::size_t n) noexcept AUDIOGEN_REALTIME {
+void SampleVoices::feed_input(std::span<const float* const> channels,
+                              std::size_t n) noexcept AUDIOGEN_REALTIME {
   if (listeners_.empty()) return;
   for (std::size_t done = 0; done < n;) {
     const std::size_t some = std::min(n - done, max_samples_);
@@ -192,7 +193,7 @@ void SampleVoices::hear(std::span<const float* const> channels,
         listeners_[c].last_sample = sample;
       }
     }
-    streams_.feed(listening_, heard_, some);
+    streams_.feed(listening_, input_levels_, some);
     done += some;
   }
 }

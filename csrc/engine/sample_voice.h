@@ -1,4 +1,4 @@
-// Voices of a SampleRNN: notes of a network conditioned on notes, gates of one that is not.
+// Voices of a SampleRNN, conditioned on notes or unconditional.
 #pragma once
 
 #include <cstddef>
@@ -13,15 +13,16 @@
 
 namespace audiogen::engine {
 
-// A network conditioned on notes receives the release and sounds on until it is quiet, or too long.
-// An unconditional one generates from note-on to note-off, at any pitch, as loud as the velocity
-// says; its note fades in, unless it continues an input, and fades out.
+// A network conditioned on notes receives the release; the voice keeps sounding until the network
+// is quiet or the longest release has passed. An unconditional network generates from note-on to
+// note-off whatever the pitch, scaled by the velocity; its note fades in, unless it continues an
+// input, and fades out.
 class SampleVoice final : public Voice {
  public:
-  // The voice is the stream `index`; its samples are generated into `room`. All that is referred to
-  // must outlive it.
+  // Plays stream `index` of `streams` and generates its samples into `buffer`. All referenced
+  // objects must outlive the voice.
   SampleVoice(const SampleSettings& settings, models::SampleStream& streams, std::size_t index,
-              std::span<float> room, const models::Sampling& sampling);
+              std::span<float> buffer, const models::Sampling& sampling);
 
   void note_on(const Note& note) noexcept AUDIOGEN_REALTIME override;
   void note_off() noexcept AUDIOGEN_REALTIME override;
@@ -30,8 +31,9 @@ class SampleVoice final : public Voice {
   }
   void reset() noexcept AUDIOGEN_REALTIME override { active_ = false; }
 
-  // Right after `note_on`: goes on from the state of another stream, from a last sample that lies
-  // `step` above what the network makes of it. The step decays as the DC blocker does.
+  // Continues from the state of another stream; call right after `note_on`. `step` is the last
+  // input sample minus the network's output for it. It is added to the samples and decays with the
+  // time constant of the DC blocker, so that the note joins the input without a click.
   void continue_from(std::size_t stream, double step) noexcept AUDIOGEN_REALTIME;
 
   bool active() const noexcept AUDIOGEN_REALTIME override { return active_; }
@@ -39,19 +41,19 @@ class SampleVoice final : public Voice {
 
   void add(float* out, std::size_t n) noexcept AUDIOGEN_REALTIME override;
 
-  // Where its next samples are to be generated, before anything else happens to it.
-  float* generated(std::size_t n) noexcept AUDIOGEN_REALTIME {
-    ready_ = room_.first(n);
-    return room_.data();
+  // Returns where the caller must generate the voice's next `n` samples before it calls the voice.
+  float* reserve(std::size_t n) noexcept AUDIOGEN_REALTIME {
+    ready_ = buffer_.first(n);
+    return buffer_.data();
   }
 
  private:
-  float shaped(float sample) noexcept AUDIOGEN_REALTIME;
+  float shape(float sample) noexcept AUDIOGEN_REALTIME;
   float note_release_gain(float sample) noexcept AUDIOGEN_REALTIME;
 
   models::SampleStream* streams_;
   std::size_t index_;
-  std::span<float> room_;
+  std::span<float> buffer_;
   const models::Sampling* sampling_;
   bool plays_notes_;
   std::vector<float> fade_in_;  // gains of an unconditional note's first samples
@@ -61,24 +63,24 @@ class SampleVoice final : public Voice {
 
   bool active_ = false;
   bool released_ = false;
-  std::span<const float> ready_;  // part of the room
+  std::span<const float> ready_;  // generated samples that were not added yet, in buffer_
   float level_ = 1.0f;
   double step_ = 0.0;
   std::size_t faded_in_ = 0;      // samples
   std::size_t faded_out_ = 0;     // samples
-  std::size_t quiet_ = 0;         // samples since the last louder one after the note-off
+  std::size_t quiet_ = 0;         // consecutive quiet samples since the note-off
   std::size_t release_left_ = 0;  // samples before the fade
 };
 
-// Streams of one network; its weights are read once for the samples of all that sound. Beside the
-// voices there is a stream for each input channel, which hears it.
+// Streams of one network, rendered together so that the weights are read once per sample for all
+// sounding voices. Each input channel has a stream of its own that it is fed to.
 class SampleVoices final : public Voices {
  public:
-  // The settings must outlive the voices. Allocates all that they ever need.
+  // The settings must outlive the voices. Allocates all memory.
   SampleVoices(const SampleSettings& settings, std::size_t n, std::size_t max_samples,
                std::size_t n_inputs);
 
-  SampleVoices(const SampleVoices&) = delete;  // the voices point into it
+  SampleVoices(const SampleVoices&) = delete;  // voices hold pointers to members
   SampleVoices& operator=(const SampleVoices&) = delete;
 
   Voice& operator[](std::size_t i) noexcept AUDIOGEN_REALTIME override { return voices_[i]; }
@@ -86,8 +88,8 @@ class SampleVoices final : public Voices {
   void note_on(std::size_t i, const Note& note) noexcept AUDIOGEN_REALTIME override;
   void set_sampling(float temperature, float top_p) noexcept AUDIOGEN_REALTIME override;
   void start_listening(std::size_t timbre) noexcept AUDIOGEN_REALTIME override;
-  void hear(std::span<const float* const> channels,
-            std::size_t n) noexcept AUDIOGEN_REALTIME override;
+  void feed_input(std::span<const float* const> channels,
+                  std::size_t n) noexcept AUDIOGEN_REALTIME override;
 
  private:
   struct Listener {
@@ -100,13 +102,13 @@ class SampleVoices final : public Voices {
   float temperature_ = 1.0f;
   models::Sampling sampling_;
   std::vector<float> samples_;        // [n, max_samples]
-  std::vector<std::size_t> playing_;  // streams,
-  std::vector<float*> rows_;          // and where their samples go
+  std::vector<std::size_t> playing_;  // streams of the active voices
+  std::vector<float*> rows_;          // buffers of those streams
   std::vector<SampleVoice> voices_;
   std::size_t max_samples_;
   std::vector<Listener> listeners_;
-  std::vector<std::size_t> listening_;      // streams,
-  std::vector<const std::int32_t*> heard_;  // and what they are fed
+  std::vector<std::size_t> listening_;             // streams of the listeners
+  std::vector<const std::int32_t*> input_levels_;  // levels that those streams are fed
 };
 
 }  // namespace audiogen::engine

@@ -1,4 +1,4 @@
-// The generator: checking and packing of weights, and rows pulled through the layers.
+// The GANSynth generator: checks and packs weights, and computes rows of the layers on demand.
 #include "models/gansynth.h"
 
 #include <algorithm>
@@ -10,14 +10,14 @@
 #include <utility>
 
 #include "core/random.h"
-#include "models/carver.h"
+#include "models/arena.h"
 
 namespace audiogen::models {
 namespace {
 
 constexpr std::size_t kMaps = 8;
 constexpr std::size_t kTimeFeatures = 7;
-constexpr std::uint32_t kStreamsPerNote = 32;  // Philox streams that a note may use, one a block
+constexpr std::uint32_t kStreamsPerNote = 32;  // Philox streams per note, one per block
 static_assert(GeneratorConfig::kMostBlocks <= kStreamsPerNote);
 
 // [rows, n] with each row padded to `stride` floats.
@@ -30,7 +30,7 @@ core::AlignedFloats padded(const std::vector<float>& values, std::size_t rows, s
   return out;
 }
 
-// [n, rows] turned to [rows, n], each row padded to `stride` floats.
+// Transposes [n, rows] to [rows, n], each row padded to `stride` floats.
 core::AlignedFloats padded_transpose(const std::vector<float>& values, std::size_t rows,
                                      std::size_t n, std::size_t stride) {
   core::AlignedFloats out(rows * stride);
@@ -40,7 +40,7 @@ core::AlignedFloats padded_transpose(const std::vector<float>& values, std::size
   return out;
 }
 
-// representation.harmonic.time_features for one row of a level.
+// `time_features` of representation/harmonic.py for one row of a level.
 void time_features(const GeneratorConfig& config, std::size_t n_rows, std::size_t row,
                    double (&features)[kTimeFeatures]) {
   constexpr double kAttackFrames[] = {1, 4, 16, 64}, kReleaseFrames[] = {2, 8};
@@ -228,37 +228,37 @@ FrameStream::FrameStream(std::shared_ptr<const GeneratorWeights> weights)
     : weights_(std::move(weights)) {
   const GeneratorConfig& config = weights_->config();
   blocks_.resize(config.n_blocks());
-  // Once to count, once to cut.
+  // Called twice: to count the floats, then to place the arrays.
   const auto lay_out = [&](float* memory) {
-    Carver carver(memory);
+    Arena arena(memory);
     std::size_t longest_row = 0, workspace = 0;
     for (std::size_t b = 0; b < blocks_.size(); ++b) {
       const GeneratorWeights::Block& w = weights_->blocks_[b];
       const std::size_t n_bins = config.n_bins(b), row = kernels::row_floats(w.width, n_bins);
       const auto layer = [&](Layer& into, const kernels::ConvShape& shape, bool convolves) {
         for (float*& slot : into.slots) {
-          float* taken = carver.take(row);
+          float* taken = arena.take(row);
           slot = taken ? taken + kernels::row_guard(w.width) : nullptr;
         }
         if (!convolves) return;
-        into.stash = carver.take(kernels::conv_stash_floats(shape));
+        into.stash = arena.take(kernels::conv_stash_floats(shape));
         workspace = std::max(workspace, kernels::conv_workspace_floats(shape));
       };
       layer(blocks_[b].conv1, w.shape1, b > 0);
       layer(blocks_[b].conv2, w.shape2, true);
       if (config.conditioning == Conditioning::kHarmonic) {
-        blocks_[b].field = carver.take(n_bins * w.stride);
-        blocks_[b].styles = carver.take(GeneratorWeights::kStyles * w.stride);
+        blocks_[b].field = arena.take(n_bins * w.stride);
+        blocks_[b].styles = arena.take(GeneratorWeights::kStyles * w.stride);
       }
       longest_row = std::max(longest_row, row);
     }
     const std::size_t guard = kernels::row_guard(*std::ranges::max_element(config.channels));
-    float* zeros = carver.take(longest_row + guard);
+    float* zeros = arena.take(longest_row + guard);
     zeros_ = zeros ? zeros + guard : nullptr;
-    workspace_ = carver.take(workspace);
-    input_ = carver.take(config.input_size());
-    noise_ = carver.take(config.n_bins() + 3);
-    return carver.used();
+    workspace_ = arena.take(workspace);
+    input_ = arena.take(config.input_size());
+    noise_ = arena.take(config.n_bins() + 3);
+    return arena.used();
   };
   memory_ = core::AlignedFloats(lay_out(nullptr));
   lay_out(memory_.data());
@@ -314,7 +314,7 @@ void FrameStream::next(float* log_magnitude, float* phase) noexcept AUDIOGEN_REA
   seek(frame_ + 1);
 }
 
-// The network's input, as Generator.input_vector in Python says.
+// The network's input, as `Generator.input_vector` of audiogen/models/gansynth.py.
 void FrameStream::make_input(const NoteInput& note) noexcept AUDIOGEN_REALTIME {
   const std::size_t n = config().latent_size, size = config().input_size();
   std::copy_n(note.z.data(), n, input_);
@@ -331,7 +331,7 @@ void FrameStream::make_input(const NoteInput& note) noexcept AUDIOGEN_REALTIME {
   if (config().conditioning == Conditioning::kHarmonic) input_[n] = 2.0f * note.velocity - 1.0f;
 }
 
-// What the harmonic maps (representation.harmonic) add to each bin of each level.
+// Contribution of the harmonic maps (representation/harmonic.py) to each bin of each level.
 void FrameStream::make_fields(double pitch) noexcept AUDIOGEN_REALTIME {
   const double f0 = 440.0 * std::exp2((pitch - 69.0) / 12.0);
   const double nyquist = config().sample_rate / 2.0;
@@ -363,7 +363,7 @@ void FrameStream::make_fields(double pitch) noexcept AUDIOGEN_REALTIME {
   }
 }
 
-// Noise of unit variance for a row.
+// Noise of unit variance for one row.
 void FrameStream::make_noise(std::size_t block, std::size_t row) noexcept AUDIOGEN_REALTIME {
   const std::uint32_t stream = noise_stream_ * kStreamsPerNote + static_cast<std::uint32_t>(block);
   const std::size_t n_bins = config().n_bins(block);
@@ -393,7 +393,7 @@ kernels::RowEpilogue FrameStream::epilogue1(std::size_t block,
   return epilogue;
 }
 
-// Block 0's first layer, a dense one, before its bias.
+// Block 0's first layer, which is dense, before its bias.
 void FrameStream::dense_row(std::size_t row, float* out) noexcept AUDIOGEN_REALTIME {
   const GeneratorWeights::Block& w = weights_->blocks_[0];
   const std::size_t row_size = config().n_bins(0) * w.stride;
@@ -405,7 +405,7 @@ void FrameStream::dense_row(std::size_t row, float* out) noexcept AUDIOGEN_REALT
 }
 
 const float* FrameStream::conv1_row(std::size_t block, std::size_t row) noexcept AUDIOGEN_REALTIME {
-  if (row >= config().n_frames(block)) return zeros_;  // also one before the first
+  if (row >= config().n_frames(block)) return zeros_;  // also row -1, which wraps round
   Layer& layer = blocks_[block].conv1;
   const std::size_t slot = row % kSlots;
   float* out = layer.slots[slot];

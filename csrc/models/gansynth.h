@@ -1,9 +1,9 @@
 // The GANSynth generator as a stream of spectrogram frames.
 //
 // Engel et al., "GANSynth: Adversarial Neural Audio Synthesis", ICLR 2019; the same network as
-// audiogen/models/gansynth.py, whose `export_weights` says how the weights are named. Each layer is
-// local in time, so a frame needs but a few rows of each layer: `FrameStream` computes those when
-// they are asked for and keeps the last four of each.
+// audiogen/models/gansynth.py, whose `export_weights` defines the names of the weights. Each layer
+// is local in time, so that a frame depends on a few rows of each layer only: `FrameStream`
+// computes them on demand and caches the last four of each layer.
 #pragma once
 
 #include <cstddef>
@@ -28,9 +28,9 @@ enum class Conditioning { kOneHot, kHarmonic };
 // Sizes of a generator: the table [generator] of a preset, and `GeneratorConfig` of
 // audiogen/models/config.py.
 struct GeneratorConfig {
-  // Limits, far beyond use and far from overflow.
+  // Limits: far above any useful size, and safe from overflow.
   static constexpr std::size_t kMostBlocks = 12, kLargest = 1 << 16;
-  static constexpr int kMostPitches = 128;  // of MIDI
+  static constexpr int kMostPitches = 128;  // MIDI numbers
 
   Conditioning conditioning = Conditioning::kOneHot;
   std::size_t latent_size = 256;
@@ -40,7 +40,7 @@ struct GeneratorConfig {
   int pitch_min = 24;
   std::size_t n_pitches = 61;
   std::size_t note_off_frame = 93;
-  double sample_rate = 16000.0;  // Hz; says where the bins lie, for `kHarmonic`
+  double sample_rate = 16000.0;  // Hz; sets the bins' frequencies, for `kHarmonic`
 
   std::size_t n_blocks() const { return channels.size(); }
   std::size_t n_frames(std::size_t block) const { return start_frames << block; }
@@ -53,18 +53,18 @@ struct GeneratorConfig {
 
   bool operator==(const GeneratorConfig& other) const = default;
 
-  // One message for each size that is out of range, which begins with its name.
+  // One message for each field out of range; it begins with the field's name.
   std::vector<std::string> faults() const;
   // Throws std::invalid_argument with the first of `faults`.
   void check() const;
 };
 
-// Names and shapes of the tensors that `GeneratorWeights` takes: what `export_weights` of
-// audiogen/models/gansynth.py writes.
+// Names and shapes of the tensors of `GeneratorWeights`, as `export_weights` of
+// audiogen/models/gansynth.py writes them.
 WeightShapes weight_shapes(const GeneratorConfig& config);
 
-// What a generator has learned, in the form the kernels read. Immutable, so streams on any number
-// of threads share one.
+// Weights of a generator in the layout that the kernels read. Immutable, so that streams on any
+// number of threads can share them.
 class GeneratorWeights {
  public:
   // Throws std::invalid_argument for a config out of range or a precision that the generator or
@@ -78,16 +78,16 @@ class GeneratorWeights {
  private:
   friend class FrameStream;
 
-  static constexpr std::size_t kStyles = 5;  // scale and shift of both layers, share of the noise
+  static constexpr std::size_t kStyles = 5;  // scale and shift of both layers, gain of the noise
 
   struct Block {
     std::size_t width = 0;   // channels
     std::size_t stride = 0;  // channels with padding
     kernels::ConvShape shape1{};
     kernels::ConvShape shape2{};
-    core::AlignedFloats conv1;  // packed; of block 0 [input_size, start_frames, start_bins, C]
+    core::AlignedFloats conv1;  // packed; in block 0 [input_size, start_frames, start_bins, C]
     core::AlignedFloats conv2;
-    core::AlignedFloats row_bias1;  // [n_frames, C]: bias and what the time says
+    core::AlignedFloats row_bias1;  // [n_frames, C]: bias plus the time features' contribution
     core::AlignedFloats bias2;      // [C]
     // For `kHarmonic`.
     core::AlignedFloats maps;          // [8, C]
@@ -103,62 +103,61 @@ class GeneratorWeights {
   float image_bias_[2] = {0.0f, 0.0f};
 };
 
-// What a note is to the generator.
+// The generator's input for a note.
 struct NoteInput {
   std::span<const float> z;  // [latent_size]
-  float pitch = 60.0f;       // MIDI number; `kOneHot` takes the nearest that was trained
+  float pitch = 60.0f;       // MIDI number; `kOneHot` rounds to the nearest trained pitch
   float velocity = 1.0f;     // 0 .. 1, for `kHarmonic`
   std::uint64_t seed = 0;
-  std::uint32_t noise_stream =
-      0;  // < 2^27; notes of one seed and different streams differ in noise
+  std::uint32_t noise_stream = 0;  // < 2^27; selects other noise for the same seed
 };
 
-// The frames of one note, in any order. The rows that two frames share are computed once as long as
-// the order is forwards.
+// Computes the frames of one note in any order. In ascending order, rows that several frames share
+// are computed once.
 class FrameStream {
  public:
-  // Allocates all that it ever needs.
+  // Allocates all memory.
   explicit FrameStream(std::shared_ptr<const GeneratorWeights> weights);
   FrameStream(FrameStream&&) noexcept = default;
   FrameStream& operator=(FrameStream&&) noexcept = default;
 
-  // Begins a note at frame 0. z must have latent_size numbers.
+  // Starts a note at frame 0. `z` must have latent_size numbers.
   void start(const NoteInput& note) noexcept AUDIOGEN_REALTIME;
 
-  // The frames to come are those of another pitch. What was computed for them is forgotten, for
-  // rows of two pitches make no sound together: a frame then costs as much as the first. Without
-  // effect on `kOneHot`, which knows whole notes only.
+  // Sets the pitch of the following frames. Discards the cached rows, because a frame can't be
+  // computed from rows of two pitches: the next frame costs as much as the first. Has no effect
+  // with `kOneHot`, whose pitch is fixed per note.
   void set_pitch(float pitch) noexcept AUDIOGEN_REALTIME;
 
-  // The frame that `next` gives; beyond the last, the last.
+  // Sets the frame that `next` writes, at most the last one.
   void seek(std::size_t frame) noexcept AUDIOGEN_REALTIME;
 
-  // Writes a frame, [n_bins] each, in the generator's units within [-1, 1], and goes on to the one
-  // after it; at the end of the note it stays. `start` must have been called.
+  // Writes a frame, [n_bins] each, in the generator's units within [-1, 1], and advances to the
+  // next one, if there is one. `start` must have been called.
   void next(float* log_magnitude, float* phase) noexcept AUDIOGEN_REALTIME;
 
   std::size_t frame() const noexcept AUDIOGEN_REALTIME { return frame_; }
   const GeneratorConfig& config() const noexcept AUDIOGEN_REALTIME { return weights_->config(); }
 
  private:
-  static constexpr std::size_t kSlots = 4;  // three neighbours, to a power of two
+  static constexpr std::size_t kSlots = 4;  // three neighbours, rounded up to a power of two
 
-  // The output rows of a layer that are known.
+  // Cached output rows of a layer.
   struct Layer {
     float* slots[kSlots];
-    std::size_t rows[kSlots];  // which row is in each slot, or kNone
+    std::size_t rows[kSlots];  // index of the row in each slot, or kNone
     float* stash;
-    std::size_t stash_pair;  // which pair of rows the stash serves, or kNone
+    std::size_t stash_pair;  // index of the pair of rows that the stash is for, or kNone
   };
   struct Block {
     Layer conv1;
     Layer conv2;
-    float* field;   // [n_bins, C]: what the harmonic maps say
+    float* field;   // [n_bins, C]: contribution of the harmonic maps
     float* styles;  // [kStyles, C]
   };
   static constexpr std::size_t kNone = ~std::size_t{0};
 
-  // What a row needs below it: pulled here, level by level.
+  // Return a row of a layer; compute it, and the rows below that it needs, unless it is cached.
   const float* conv1_row(std::size_t block, std::size_t row) noexcept AUDIOGEN_REALTIME;
   const float* conv2_row(std::size_t block, std::size_t row) noexcept AUDIOGEN_REALTIME;
   void dense_row(std::size_t row, float* out) noexcept AUDIOGEN_REALTIME;
@@ -172,7 +171,7 @@ class FrameStream {
   core::AlignedFloats memory_;
   std::vector<Block> blocks_;
   float* zeros_;      // a row of any layer, all zeros
-  float* workspace_;  // of the largest layer
+  float* workspace_;  // for the largest layer
   float* input_;      // [input_size]
   float* noise_;      // [n_bins]
   std::uint64_t seed_ = 0;

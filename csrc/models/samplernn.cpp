@@ -1,4 +1,4 @@
-// SampleRNN: checking, multiplying out and packing of weights, and the step of a sample.
+// SampleRNN: checks, multiplies out and packs weights, and computes samples.
 #include "models/samplernn.h"
 
 #include <algorithm>
@@ -14,7 +14,7 @@
 
 #include "core/random.h"
 #include "kernels/conv_rows.h"
-#include "models/carver.h"
+#include "models/arena.h"
 
 #if defined(__SSE2__)
 #include <immintrin.h>
@@ -23,10 +23,10 @@
 namespace audiogen::models {
 namespace {
 
-constexpr double kMu = 255.0;       // of ITU-T G.711, for any number of levels
+constexpr double kMu = 255.0;       // ITU-T G.711's, for any number of levels
 constexpr double kDcCorner = 10.0;  // Hz
 
-// Of audiogen/representation/note_features.py.
+// Constants of audiogen/representation/note_features.py.
 constexpr std::size_t kHarmonics = 12;
 constexpr double kAttacks[] = {0.01, 0.1, 0.5, 2.0};  // s
 constexpr double kReleases[] = {0.05, 0.3};           // s
@@ -34,10 +34,10 @@ constexpr std::size_t kNoteFeatures =
     3 + std::size(kAttacks) + std::size(kReleases) + 2 * kHarmonics;
 
 std::int32_t silence(const SampleRNNConfig& config) {
-  return static_cast<std::int32_t>(config.q_levels / 2);  // of both quantisations
+  return static_cast<std::int32_t>(config.q_levels / 2);  // silence in both quantisations
 }
 
-// representation.levels.dequantise of one level.
+// `dequantise` of representation/levels.py for one level.
 float sample_of(std::size_t level, const SampleRNNConfig& config) {
   const auto q = static_cast<double>(level), n = static_cast<double>(config.q_levels);
   if (config.quantisation == SampleRNNConfig::Quantisation::kLinear) {
@@ -47,7 +47,7 @@ float sample_of(std::size_t level, const SampleRNNConfig& config) {
   return static_cast<float>(std::copysign(std::expm1(std::abs(y) * std::log1p(kMu)) / kMu, y));
 }
 
-// A matrix in double, C order, while weights are multiplied out.
+// A matrix in double precision, C order, for multiplying out weights.
 struct Wide {
   std::size_t rows;
   std::size_t columns;
@@ -66,7 +66,7 @@ Wide product(const kernels::KernelTable& kernels, const Wide& a, const Wide& b) 
   return c;
 }
 
-// Rows to columns in float, each row padded for `linear_row`.
+// Transposes to float, each row padded for `linear_row`.
 core::AlignedFloats padded_transpose(Wide& matrix) {
   const std::size_t stride = kernels::round_up(matrix.rows, 16);
   core::AlignedFloats out(matrix.columns * stride);
@@ -90,7 +90,7 @@ std::vector<double> affine(const kernels::KernelTable& kernels, const Wide& weig
   return sum.numbers;
 }
 
-// representation.note_features.note_features of one moment.
+// `note_features` of representation/note_features.py at one time.
 void note_features(double phase, double f0_over_rate, const SampleNote& note, double since_on_s,
                    double since_off_s, float* to) {
   const bool held = since_off_s < 0.0;
@@ -101,7 +101,7 @@ void note_features(double phase, double f0_over_rate, const SampleNote& note, do
   for (const double tau : kReleases) {
     *to++ = held ? 0.0f : static_cast<float>(std::exp(-since_off_s / tau));
   }
-  // Harmonics by turning: sine and cosine of k x from those of (k - 1) x and of x.
+  // Sine and cosine of k x by rotating those of (k - 1) x by x.
   const double turn = 2.0 * std::numbers::pi * phase;
   const double sin1 = std::sin(turn), cos1 = std::cos(turn);
   double sin_k = 0.0, cos_k = 1.0;
@@ -235,8 +235,8 @@ SampleRNNWeights::SampleRNNWeights(SampleRNNConfig config, const core::FloatArra
     kernels_->pack_matrix(packed.shape, weight.data(), bias.data(), packed.packed.data());
     return packed;
   };
-  // What rounding a state costs adds up in the recurrence, but little of it where several tiers
-  // share the work (docs/decisions.md).
+  // Rounding errors of a state accumulate in the recurrence of a single tier; with several tiers
+  // they stay small (docs/decisions.md).
   const bool fine = precision_ != Precision::kFloat32 && config_.n_tiers() == 1;
   const WeightReader reader(weight_shapes(config_), arrays);
   const Wide layer2(dim, dim, reader.take("sample.layer2.weight"));
@@ -360,8 +360,8 @@ SampleRNNWeights::SampleRNNWeights(SampleRNNConfig config, const core::FloatArra
 
 // ---- Stream ----
 
-// A second thread, which multiplies the lower rows of each matrix. It sleeps between runs and spins
-// within them: a product takes microseconds.
+// A second thread, which computes the lower rows of each product. It sleeps between runs and spins
+// during them, because a product takes microseconds only.
 class SampleStream::Helper {
  public:
   Helper() : thread_([this] { work(); }) {}
@@ -376,7 +376,7 @@ class SampleStream::Helper {
   }
   void rest() noexcept { awake_ = false; }
 
-  // The whole product, shared between both threads. `wake` must have been called.
+  // Computes a product on both threads. `wake` must have been called.
   void multiply(kernels::Multiply* kernel, const kernels::MatrixShape& shape,
                 const kernels::ProductCall& call) noexcept {
     const std::size_t cut = kernels::padded_rows(shape) / kernels::kBlockRows / 2;
@@ -385,7 +385,7 @@ class SampleStream::Helper {
     shape_ = shape;
     call_ = call;
     call_.first_row = cut * kernels::kBlockRows;
-    call_.n_next = 0;  // where the other thread goes on
+    call_.n_next = 0;  // the other thread starts there
     const std::uint64_t number = posted_.load(std::memory_order_relaxed) + 1;
     posted_.store(number, std::memory_order_release);
     kernels::ProductCall own = call;
@@ -398,7 +398,8 @@ class SampleStream::Helper {
   template <class Condition>
   static void spin_until(Condition condition) noexcept {
     for (unsigned turn = 1; !condition(); ++turn) {
-      if (turn % 1024 == 0) std::this_thread::yield();  // there may be fewer cores than threads
+      if (turn % 1024 == 0)
+        std::this_thread::yield();  // in case there are fewer cores than threads
 #if defined(__SSE2__)
       _mm_pause();
 #endif
@@ -424,7 +425,7 @@ class SampleStream::Helper {
   kernels::MatrixShape shape_;
   kernels::ProductCall call_{};
   alignas(64) std::atomic<std::uint64_t> done_ = 0;
-  std::thread thread_;  // last, so that it finds the rest
+  std::thread thread_;  // last member, so that the others are constructed first
 };
 
 SampleStream::SampleStream(std::shared_ptr<const SampleRNNWeights> weights, std::size_t n_streams,
@@ -435,7 +436,7 @@ SampleStream::SampleStream(std::shared_ptr<const SampleRNNWeights> weights, std:
                                 " must be a whole number from 1 to 65536");
   }
   if (n_threads < 1 || n_threads > 2) {
-    throw std::invalid_argument("n_threads=" + std::to_string(n_threads) + " is not 1 or 2");
+    throw std::invalid_argument("n_threads=" + std::to_string(n_threads) + " must be 1 or 2");
   }
   const SampleRNNConfig& config = weights_->config();
   const std::size_t dim = config.dim, n_tiers = config.n_tiers();
@@ -447,16 +448,16 @@ SampleStream::SampleStream(std::shared_ptr<const SampleRNNWeights> weights, std:
   dc_pole_ = 1.0 - 2.0 * std::numbers::pi * kDcCorner / config.sample_rate;
 
   voices_.resize(n_streams);
-  numbers_.resize(n_streams);
+  random_.resize(n_streams);
   std::size_t most_columns = 1;
   up_stride_ = 0;
   for (std::size_t t = 0; t < n_tiers; ++t) {
     const std::size_t ratio = config.ratio(t), n_states = weights_->tiers_[t].h0.size() / dim;
     const bool last = t + 1 == n_tiers;
-    Place& place = places_.emplace_back();
-    place.states = stream_floats_;
-    place.told = place.states + padded(n_states * dim);
-    stream_floats_ = place.told + (last ? padded(ratio * dim) : ratio * gates_stride_);
+    TierOffsets& offsets = offsets_.emplace_back();
+    offsets.states = stream_floats_;
+    offsets.output = offsets.states + padded(n_states * dim);
+    stream_floats_ = offsets.output + (last ? padded(ratio * dim) : ratio * gates_stride_);
     if (last) continue;
     most_columns = std::max(most_columns, ratio);
     up_stride_ = std::max(up_stride_, padded(ratio * dim));
@@ -467,18 +468,18 @@ SampleStream::SampleStream(std::shared_ptr<const SampleRNNWeights> weights, std:
   const std::size_t column =
       std::max(kernels::column_floats(weights_->tiers_[0].layers[0].recurrent.shape),
                kernels::column_floats(weights_->output_.shape));
-  // Once to count, once to cut.
+  // Called twice: to count the floats, then to offsets the arrays.
   const auto lay_out = [&](float* memory) {
-    Carver carver(memory);
-    columns_ = carver.take(n_streams * most_columns * column);
-    features_ = carver.take(n_streams * features_stride_);
-    direct_ = carver.take(config.frame_sizes[0] + config.n_features());
-    gates_ = carver.take(n_streams * gates_stride_);
-    recurrent_ = carver.take(n_streams * gates_stride_);
-    up_ = carver.take(n_streams * up_stride_);
-    hidden_ = carver.take(n_streams * hidden_stride_);
-    logits_ = carver.take(n_streams * logits_stride_);
-    return carver.used();
+    Arena arena(memory);
+    columns_ = arena.take(n_streams * most_columns * column);
+    features_ = arena.take(n_streams * features_stride_);
+    direct_ = arena.take(config.frame_sizes[0] + config.n_features());
+    gates_ = arena.take(n_streams * gates_stride_);
+    recurrent_ = arena.take(n_streams * gates_stride_);
+    up_ = arena.take(n_streams * up_stride_);
+    hidden_ = arena.take(n_streams * hidden_stride_);
+    logits_ = arena.take(n_streams * logits_stride_);
+    return arena.used();
   };
   scratch_ = core::AlignedFloats(lay_out(nullptr));
   lay_out(scratch_.data());
@@ -497,7 +498,7 @@ SampleStream::SampleStream(std::shared_ptr<const SampleRNNWeights> weights, std:
 SampleStream::SampleStream(const SampleStream& other)
     : SampleStream(other.weights_, other.n_streams(), other.helper_ ? 2 : 1) {
   voices_ = other.voices_;
-  numbers_ = other.numbers_;
+  random_ = other.random_;
   history_ = other.history_;
   std::copy_n(other.state_.data(), other.state_.size(), state_.data());
 }
@@ -527,13 +528,13 @@ std::int32_t level_of(const SampleRNNConfig& config, double sample) noexcept AUD
 void SampleStream::reset(std::uint64_t seed,
                          std::uint32_t first_stream) noexcept AUDIOGEN_REALTIME {
   for (const std::size_t s : all_) {
-    numbers_[s] = {seed, first_stream + static_cast<std::uint32_t>(s)};
+    random_[s] = {seed, first_stream + static_cast<std::uint32_t>(s)};
     start_note(s, {});
   }
 }
 
 void SampleStream::seed_stream(std::size_t stream, std::uint64_t seed) noexcept AUDIOGEN_REALTIME {
-  numbers_[stream] = {seed, 0};
+  random_[stream] = {seed, 0};
 }
 
 void SampleStream::restart(std::size_t stream) noexcept AUDIOGEN_REALTIME {
@@ -541,9 +542,9 @@ void SampleStream::restart(std::size_t stream) noexcept AUDIOGEN_REALTIME {
   for (std::size_t i = 0; i < history_size_; ++i) past(stream, i) = silence(config());
   float* floats = state(stream);
   std::fill_n(floats, stream_floats_, 0.0f);
-  for (std::size_t t = 0; t < places_.size(); ++t) {
+  for (std::size_t t = 0; t < offsets_.size(); ++t) {
     const std::vector<float>& h0 = weights_->tiers_[t].h0;
-    std::copy_n(h0.data(), h0.size(), floats + places_[t].states);
+    std::copy_n(h0.data(), h0.size(), floats + offsets_[t].states);
   }
 }
 
@@ -565,7 +566,7 @@ void SampleStream::set_pitch(std::size_t stream, double pitch) noexcept AUDIOGEN
 
 void SampleStream::release(std::size_t stream) noexcept AUDIOGEN_REALTIME {
   Voice& voice = voices_[stream];
-  if (voice.released == kHeld) voice.released = voice.position;
+  if (voice.released_at == kHeld) voice.released_at = voice.position;
 }
 
 std::uint64_t SampleStream::position(std::size_t stream) const noexcept AUDIOGEN_REALTIME {
@@ -625,8 +626,8 @@ void SampleStream::run(const Run& run) noexcept AUDIOGEN_REALTIME {
   const SampleRNNConfig& config = weights_->config();
   AUDIOGEN_OFFLINE(if (helper_) helper_->wake();)
   for (std::size_t i = 0; i < run.n; ++i) {
-    for (const std::size_t s : run.streams) tell(s);
-    for (std::size_t t = 0; t < places_.size(); ++t) {
+    for (const std::size_t s : run.streams) update_features(s);
+    for (std::size_t t = 0; t < offsets_.size(); ++t) {
       n_stepping_ = 0;
       for (const std::size_t s : run.streams) {
         if (voices_[s].position % config.frame_sizes[t] == 0) stepping_[n_stepping_++] = s;
@@ -653,7 +654,7 @@ void SampleStream::run(const Run& run) noexcept AUDIOGEN_REALTIME {
   if (helper_) helper_->rest();
 }
 
-void SampleStream::tell(std::size_t stream) noexcept AUDIOGEN_REALTIME {
+void SampleStream::update_features(std::size_t stream) noexcept AUDIOGEN_REALTIME {
   const SampleRNNConfig& config = weights_->config();
   if (config.n_features() == 0) return;
   const Voice& voice = voices_[stream];
@@ -663,7 +664,7 @@ void SampleStream::tell(std::size_t stream) noexcept AUDIOGEN_REALTIME {
       return static_cast<double>(samples) / config.sample_rate;
     };
     const double since_off_s =
-        voice.released == kHeld ? -1.0 : seconds(voice.position - voice.released);
+        voice.released_at == kHeld ? -1.0 : seconds(voice.position - voice.released_at);
     note_features(voice.phase, voice.increment, voice.note, seconds(voice.position), since_off_s,
                   to);
     to += kNoteFeatures;
@@ -697,7 +698,7 @@ void SampleStream::multiply(const kernels::Matrix& matrix, std::size_t n,
   }
 }
 
-// The recurrent layers of a tier, for the streams in stepping_.
+// Steps the recurrent layers of a tier for the streams in `stepping_`.
 void SampleStream::step_tier(std::size_t t) noexcept AUDIOGEN_REALTIME {
   const SampleRNNConfig& config = weights_->config();
   const SampleRNNWeights::Tier& tier = weights_->tiers_[t];
@@ -705,7 +706,7 @@ void SampleStream::step_tier(std::size_t t) noexcept AUDIOGEN_REALTIME {
   const std::size_t n_told = config.n_features();
   const float scale = static_cast<float>(4.0 / static_cast<double>(config.q_levels - 1));
   const auto h = [&](std::size_t i, std::size_t l) {
-    return state(stepping_[i]) + places_[t].states + l * dim;
+    return state(stepping_[i]) + offsets_[t].states + l * dim;
   };
   for (std::size_t l = 0; l < tier.layers.size(); ++l) {
     const SampleRNNWeights::Layer& layer = tier.layers[l];
@@ -730,9 +731,9 @@ void SampleStream::step_tier(std::size_t t) noexcept AUDIOGEN_REALTIME {
         const std::uint64_t position = voices_[s].position;
         if (t == 0) {
           std::copy_n(tier.bias.data(), gates_stride_, gates);
-        } else {  // what was told, which nobody else needs
+        } else {  // the output of the tier above, which can be overwritten
           const std::size_t slot = position % config.frame_sizes[t - 1] / frame;
-          gates = state(s) + places_[t - 1].told + slot * gates_stride_;
+          gates = state(s) + offsets_[t - 1].output + slot * gates_stride_;
         }
         for (std::size_t k = 0; k < frame; ++k) {
           direct_[k] = kernels::scaled_level(past(s, position - frame + k), scale);
@@ -752,16 +753,16 @@ void SampleStream::step_tier(std::size_t t) noexcept AUDIOGEN_REALTIME {
   }
 }
 
-// What a tier says from now on: to the gates of the tier below, or to the samples.
+// Upsamples a tier's output for the gates of the tier below, or for the network at the sample rate.
 void SampleStream::upsample(std::size_t t) noexcept AUDIOGEN_REALTIME {
   const SampleRNNConfig& config = weights_->config();
   const kernels::Matrix& up = weights_->tiers_[t].upsample;
   const SampleRNNWeights::Layer* below =
-      t + 1 < places_.size() ? &weights_->tiers_[t + 1].layers[0] : nullptr;
+      t + 1 < offsets_.size() ? &weights_->tiers_[t + 1].layers[0] : nullptr;
   for (std::size_t i = 0; i < n_stepping_; ++i) {
     float* floats = state(stepping_[i]);
-    pack(up, i, floats + places_[t].states + (config.n_rnn - 1) * config.dim);
-    targets_[i] = below ? up_ + i * up_stride_ : floats + places_[t].told;
+    pack(up, i, floats + offsets_[t].states + (config.n_rnn - 1) * config.dim);
+    targets_[i] = below ? up_ + i * up_stride_ : floats + offsets_[t].output;
   }
   multiply(up, n_stepping_, below ? below->input : weights_->hidden_);
   if (!below) return;
@@ -769,13 +770,13 @@ void SampleStream::upsample(std::size_t t) noexcept AUDIOGEN_REALTIME {
   for (std::size_t i = 0; i < n_stepping_; ++i) {
     for (std::size_t r = 0; r < ratio; ++r) {
       pack(below->input, i * ratio + r, up_ + i * up_stride_ + r * config.dim);
-      targets_[i * ratio + r] = state(stepping_[i]) + places_[t].told + r * gates_stride_;
+      targets_[i * ratio + r] = state(stepping_[i]) + offsets_[t].output + r * gates_stride_;
     }
   }
   multiply(below->input, n_stepping_ * ratio, below->recurrent);
 }
 
-// Logits of sample i of a run, and what is drawn from them unless levels are given.
+// Computes the logits of sample i of a run, and draws its level unless levels are given.
 void SampleStream::step_samples(const Run& run, std::size_t i) noexcept AUDIOGEN_REALTIME {
   const SampleRNNConfig& config = weights_->config();
   const SampleRNNWeights& w = *weights_;
@@ -787,7 +788,7 @@ void SampleStream::step_samples(const Run& run, std::size_t i) noexcept AUDIOGEN
     const std::uint64_t position = voices_[s].position;
     float* hidden = hidden_ + s * hidden_stride_;
     std::size_t n_rows = 0;
-    rows_[n_rows++] = state(s) + places_.back().told + position % window * dim;
+    rows_[n_rows++] = state(s) + offsets_.back().output + position % window * dim;
     for (std::size_t k = 0; k < window; ++k) {
       const auto level = static_cast<std::size_t>(past(s, position - window + k));
       const float* table = w.tables_.data() + k * n_bytes * n_levels * stride;
@@ -839,12 +840,12 @@ void SampleStream::step_samples(const Run& run, std::size_t i) noexcept AUDIOGEN
   }
 }
 
-// Draws with the uniform number of the given number in the stream.
+// Draws a level with uniform number `number` of the stream.
 std::int32_t SampleStream::draw_one(const float* logits, const Run& run, std::size_t i,
                                     std::size_t stream,
                                     std::uint64_t number) noexcept AUDIOGEN_REALTIME {
   const auto& temperature = run.sampling.temperature;
-  const float uniform = core::philox_uniform(numbers_[stream].seed, numbers_[stream].philox_stream,
+  const float uniform = core::philox_uniform(random_[stream].seed, random_[stream].philox_stream,
                                              static_cast<std::uint32_t>(number >> 32),
                                              static_cast<std::uint32_t>(number));
   return weights_->kernels_->draw({logits, config().n_levels(),

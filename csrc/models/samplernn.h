@@ -1,12 +1,12 @@
-// SampleRNN as a stream of samples: recurrent tiers at the rates of their frames, and a network at
-// the rate of samples that draws each level.
+// SampleRNN as a stream of samples: recurrent tiers at their frame rates, and a network at the
+// sample rate that draws each level.
 //
 // Mehri et al., "SampleRNN: An Unconditional End-to-End Neural Audio Generation Model", ICLR 2017;
-// the same network as audiogen/models/samplernn.py, whose `export_weights` says how the weights are
-// named. Linear maps that follow each other without a non-linearity are multiplied out when the
-// weights are read: embedding x layer 1 x layer 2 become tables, layer 2 goes into the upsampling
-// of the lowest tier, a tier's input layer goes into its first gates. What the tier above says is
-// brought to the gates of the tier below for all its frames at once, in one pass over the weights.
+// the same network as audiogen/models/samplernn.py, whose `export_weights` defines the names of the
+// weights. Successive linear maps are multiplied out when the weights are read: embedding x layer 1
+// x layer 2 become tables, layer 2 is merged into the upsampling of the lowest tier, and a tier's
+// input layer into its first gates. The output of a tier is multiplied with the gate weights of the
+// tier below for all its frames at once, in one pass over the weights.
 #pragma once
 
 #include <cstddef>
@@ -29,7 +29,7 @@ namespace audiogen::models {
 // Sizes of a SampleRNN: the table [samplernn] of a preset, and `SampleRNNConfig` of
 // audiogen/models/config.py.
 struct SampleRNNConfig {
-  // Limits, far beyond use and far from overflow.
+  // Limits: far above any useful size, and safe from overflow.
   static constexpr std::size_t kMostTiers = 16, kMostLayers = 64, kLargest = 1 << 16;
 
   enum class Rnn { kGru, kLstm };
@@ -41,7 +41,7 @@ struct SampleRNNConfig {
   std::size_t n_rnn = 1;
   Rnn rnn = Rnn::kGru;
   std::size_t embedding_size = 256;
-  std::size_t q_levels = 256;  // 2 .. 256, or 65536: an upper and a lower byte
+  std::size_t q_levels = 256;  // 2 .. 256, or 65536: an upper byte and a lower byte
   Quantisation quantisation = Quantisation::kLinear;
   Conditioning conditioning = Conditioning::kNone;
   std::size_t n_classes = 0;
@@ -49,27 +49,27 @@ struct SampleRNNConfig {
 
   std::size_t n_tiers() const { return frame_sizes.size(); }
   bool two_bytes() const { return q_levels > 256; }
-  std::size_t n_levels() const { return two_bytes() ? 256 : q_levels; }  // of one softmax
-  std::size_t n_logits() const { return two_bytes() ? 512 : q_levels; }  // of a sample
+  std::size_t n_levels() const { return two_bytes() ? 256 : q_levels; }  // classes of one softmax
+  std::size_t n_logits() const { return two_bytes() ? 512 : q_levels; }  // logits per sample
   std::size_t n_gates() const { return rnn == Rnn::kGru ? 3 : 4; }
   std::size_t n_features() const;                            // conditioning inputs of each tier
-  std::size_t ratio(std::size_t tier) const;                 // vectors that a step makes for below
-  std::size_t window() const { return frame_sizes.back(); }  // samples looked back at
+  std::size_t ratio(std::size_t tier) const;                 // output vectors per step
+  std::size_t window() const { return frame_sizes.back(); }  // past samples at the network's input
 
   bool operator==(const SampleRNNConfig& other) const = default;
 
-  // One message for each size that is out of range, which begins with its name.
+  // One message for each field out of range; it begins with the field's name.
   std::vector<std::string> faults() const;
   // Throws std::invalid_argument with the first of `faults`.
   void check() const;
 };
 
-// Names and shapes of the tensors that `SampleRNNWeights` takes: what `export_weights` of
-// audiogen/models/samplernn.py writes.
+// Names and shapes of the tensors of `SampleRNNWeights`, as `export_weights` of
+// audiogen/models/samplernn.py writes them.
 WeightShapes weight_shapes(const SampleRNNConfig& config);
 
-// What a SampleRNN has learned, in the form the kernels read. Immutable, so streams on any number
-// of threads share one.
+// Weights of a SampleRNN in the layout that the kernels read. Immutable, so that streams on any
+// number of threads can share them.
 class SampleRNNWeights {
  public:
   using Precision = kernels::MatrixForm;  // kFloat32, kBFloat16 or kInt8
@@ -92,7 +92,7 @@ class SampleRNNWeights {
   struct Tier {
     std::vector<Layer> layers;
     core::AlignedFloats direct;  // [frame_size + n_features, gates * dim], rows padded
-    core::AlignedFloats bias;    // [gates * dim], of the top tier's first layer
+    core::AlignedFloats bias;    // [gates * dim], only for the top tier's first layer
     kernels::Matrix upsample;    // [ratio * dim, dim]
     std::vector<float> h0;       // [n_states, dim]
   };
@@ -103,37 +103,35 @@ class SampleRNNWeights {
   std::vector<Tier> tiers_;
   core::AlignedFloats tables_;    // [window, 1 or 2 bytes, n_levels, dim], rows padded
   core::AlignedFloats features_;  // [n_features, dim], rows padded
-  kernels::Matrix hidden_;        // [dim or 2 dim, dim]: layer 3, and that of the lower byte
+  kernels::Matrix hidden_;        // [dim or 2 dim, dim]: layer 3; with two bytes, one per byte
   kernels::Matrix output_;        // [n_levels, dim]
   kernels::Matrix output_low_;    // [256, dim]
-  core::AlignedFloats upper_;     // [256, dim], rows padded: the upper byte, to the lower one
-  std::vector<float> samples_;    // [q_levels]: the sample of each level
+  core::AlignedFloats upper_;  // [256, dim], rows padded: embedding of the upper byte for the lower
+  std::vector<float> samples_;  // [q_levels]: the sample of each level
 };
 
-// A note, to a stream of a network that is conditioned on notes.
+// Conditioning of a stream.
 struct SampleNote {
   double pitch = 60.0;    // MIDI number
   double velocity = 1.0;  // 0 .. 1
   std::size_t index = 0;  // class
 };
 
-// The level nearest to a sample, whose full scale is 1. The same as `quantise` of
-// audiogen/representation/levels.py.
+// Level nearest to a sample of full scale 1, as `quantise` of audiogen/representation/levels.py.
 std::int32_t level_of(const SampleRNNConfig& config, double sample) noexcept AUDIOGEN_REALTIME;
 
-// How levels are drawn.
+// Parameters of the sampling of levels.
 struct Sampling {
-  std::span<const float> temperature;  // one number, or one for each sample; 0: the likeliest
-  float top_p = 1.0f;  // keeps the likeliest levels that together have this probability
+  std::span<const float> temperature;  // one number, or one per sample; 0: greedy
+  float top_p = 1.0f;  // nucleus: the most probable levels with this total probability
 };
 
-// Samples of one or more independent streams, which share each pass over the weights. A stream's
-// samples don't depend on the streams beside it, nor on how the calls cut time. A copy is a saved
-// state.
+// Generates one or more independent streams, which share each pass over the weights. A stream's
+// samples don't depend on the other streams, nor on how calls divide time. A copy is a saved state.
 class SampleStream {
  public:
-  // Allocates all that it ever needs. A second thread, which spins while samples are made, halves
-  // each product: for big networks and offline work, never for the audio thread. Throws
+  // Allocates all memory. With n_threads = 2, a second thread, which spins during a call, computes
+  // half of each product: for large networks offline, never on the audio thread. Throws
   // std::invalid_argument if n_streams is 0 or n_threads isn't 1 or 2.
   explicit SampleStream(std::shared_ptr<const SampleRNNWeights> weights, std::size_t n_streams = 1,
                         std::size_t n_threads = 1);
@@ -143,29 +141,30 @@ class SampleStream {
   SampleStream& operator=(SampleStream&&) noexcept;
   ~SampleStream();
 
-  // Brings all streams to their first state, as new: sample 0, class 0, a note of the default kind.
-  // Stream s draws the numbers of Philox stream first_stream + s.
+  // Restores the initial state of all streams: sample 0, class 0, the default note. Stream s draws
+  // from Philox stream first_stream + s.
   void reset(std::uint64_t seed, std::uint32_t first_stream = 0) noexcept AUDIOGEN_REALTIME;
 
-  // In what follows `stream` is below n_streams(), and an index below n_classes.
+  // Below, `stream` must be less than n_streams(), and a class index less than n_classes.
 
-  // From here on a stream draws numbers as if it were the only one.
+  // Makes a stream draw from Philox stream 0 of this seed, as a single stream does.
   void seed_stream(std::size_t stream, std::uint64_t seed) noexcept AUDIOGEN_REALTIME;
 
   void set_class(std::size_t stream, std::size_t index) noexcept AUDIOGEN_REALTIME;
 
-  // Takes a stream back to its first state and its sample 0, where the note begins.
+  // Starts a note: resets the stream to its initial state at sample 0.
   void start_note(std::size_t stream, const SampleNote& note) noexcept AUDIOGEN_REALTIME;
-  void set_pitch(std::size_t stream, double pitch) noexcept AUDIOGEN_REALTIME;  // from here on
-  void release(std::size_t stream) noexcept AUDIOGEN_REALTIME;                  // from here on
+  // Both take effect from the next sample on.
+  void set_pitch(std::size_t stream, double pitch) noexcept AUDIOGEN_REALTIME;
+  void release(std::size_t stream) noexcept AUDIOGEN_REALTIME;
 
-  // Puts given levels, [n_streams, n], where drawn ones would be.
+  // Advances all streams with given levels, [n_streams, n], in place of drawn ones.
   void feed(const std::int32_t* levels, std::size_t n) noexcept AUDIOGEN_REALTIME;
-  // The same for some streams, none of them twice, n levels for each.
+  // Advances some streams, each at most once, with n given levels each.
   void feed(std::span<const std::size_t> streams, std::span<const std::int32_t* const> levels,
             std::size_t n) noexcept AUDIOGEN_REALTIME;
 
-  // Takes a stream to the state of another; its random numbers stay its own.
+  // Copies the state of stream `from` to stream `to`, except for its random numbers.
   void copy_state(std::size_t from, std::size_t to) noexcept AUDIOGEN_REALTIME;
 
   // Output of a stream's DC blocker at its newest sample, in full precision.
@@ -175,11 +174,11 @@ class SampleStream {
   // Pole of the DC blocker.
   double dc_pole() const noexcept AUDIOGEN_REALTIME { return dc_pole_; }
 
-  // Draws n samples of each stream, [n_streams, n], without their direct current.
+  // Draws n samples of each stream, [n_streams, n], through the DC blocker.
   void process(float* samples, std::size_t n, const Sampling& sampling) noexcept AUDIOGEN_REALTIME;
 
-  // The same of some streams, none of them twice, each to a place of its own, while the others
-  // stand still.
+  // Draws n samples of some streams, each at most once, into one row each; other streams don't
+  // advance.
   void process(std::span<const std::size_t> streams, std::span<float* const> samples, std::size_t n,
                const Sampling& sampling) noexcept AUDIOGEN_REALTIME;
 
@@ -187,48 +186,48 @@ class SampleStream {
   void draw(std::int32_t* levels, float* samples, std::size_t n,
             const Sampling& sampling) noexcept AUDIOGEN_REALTIME;
 
-  // As `feed`, and writes the logits of each sample, [n_streams, n, n_logits]; of two bytes the
-  // upper one's, then the lower one's given the upper one.
+  // Feeds levels and writes the logits of each sample, [n_streams, n, n_logits]; with two bytes
+  // those of the upper byte, then those of the lower byte given the upper one.
   void logits(const std::int32_t* levels, std::size_t n, float* logits) noexcept AUDIOGEN_REALTIME;
 
-  // Samples of a stream since its first state.
+  // Samples of a stream since its initial state.
   std::uint64_t position(std::size_t stream = 0) const noexcept AUDIOGEN_REALTIME;
 
   std::size_t n_streams() const noexcept AUDIOGEN_REALTIME { return voices_.size(); }
   const SampleRNNConfig& config() const noexcept AUDIOGEN_REALTIME { return weights_->config(); }
 
  private:
-  // What a stream knows beside its network's state.
+  // State of a stream beside that of the network.
   struct Voice {
     std::uint64_t position = 0;
     SampleNote note;
-    double phase = 0.0;      // cycles, of the fundamental at this sample
-    double increment = 0.0;  // cycles a sample
-    std::uint64_t released = kHeld;
+    double phase = 0.0;                 // phase of the fundamental at this sample, cycles
+    double increment = 0.0;             // cycles per sample
+    std::uint64_t released_at = kHeld;  // position of the release
     kernels::DcBlock dc_block;
   };
-  // The random numbers that a stream draws, from its first state on.
-  struct Numbers {
+  // Source of a stream's random numbers.
+  struct RandomSource {
     std::uint64_t seed = 0;
     std::uint32_t philox_stream = 0;
   };
-  // Where the parts of a tier lie in a stream's floats.
-  struct Place {
+  // Offsets of a tier's arrays in the floats of a stream.
+  struct TierOffsets {
     std::size_t states;  // [n_states, dim]
-    std::size_t told;    // what the tier says: [ratio, gates * dim] to a tier, [ratio, dim] to the
-                         // network at the rate of samples
+    std::size_t output;  // [ratio, gates * dim] for a tier below, [ratio, dim] for the network at
+                         // the sample rate
   };
   class Helper;
   static constexpr std::uint64_t kHeld = ~std::uint64_t{0};
 
-  // Where levels come from and results go; what is null or empty is left out. `levels` and `logits`
-  // have rows for all streams.
+  // Inputs and outputs of a call; null or empty members are not used. `levels` and `logits` have
+  // rows for all streams of the object.
   struct Run {
     std::span<const std::size_t> streams;
     std::size_t n;
-    std::span<const std::int32_t* const> given = {};  // for each of the streams
+    std::span<const std::int32_t* const> given = {};  // one row per stream of the call
     std::int32_t* levels = nullptr;
-    std::span<float* const> samples = {};  // of each of the streams
+    std::span<float* const> samples = {};  // one row per stream of the call
     float* logits = nullptr;
     Sampling sampling;
   };
@@ -236,7 +235,7 @@ class SampleStream {
   std::span<const std::int32_t* const> rows_of(const std::int32_t* levels,
                                                std::size_t n) noexcept AUDIOGEN_REALTIME;
   void restart(std::size_t stream) noexcept AUDIOGEN_REALTIME;
-  void tell(std::size_t stream) noexcept AUDIOGEN_REALTIME;
+  void update_features(std::size_t stream) noexcept AUDIOGEN_REALTIME;
   void step_tier(std::size_t tier) noexcept AUDIOGEN_REALTIME;
   void upsample(std::size_t tier) noexcept AUDIOGEN_REALTIME;
   void step_samples(const Run& run, std::size_t i) noexcept AUDIOGEN_REALTIME;
@@ -255,29 +254,29 @@ class SampleStream {
 
   std::shared_ptr<const SampleRNNWeights> weights_;
   double dc_pole_;
-  std::vector<std::size_t> all_;  // streams
-  // What a copy carries on.
+  std::vector<std::size_t> all_;  // indices of all streams
+  // State that a copy shares.
   std::vector<Voice> voices_;
-  std::vector<Numbers> numbers_;
-  std::vector<Place> places_;
+  std::vector<RandomSource> random_;
+  std::vector<TierOffsets> offsets_;
   std::size_t stream_floats_ = 0;
   core::AlignedFloats state_;          // [n_streams, stream_floats]
   std::size_t history_size_;           // a power of two
   std::vector<std::int32_t> history_;  // [n_streams, history_size]: levels by position
   // Scratch, [n_streams, ...] each.
   core::AlignedFloats scratch_;
-  float* columns_;    // packed columns, `ratio` for each stream
+  float* columns_;    // packed columns, `ratio` per stream
   float* features_;   // [n_features]
-  float* direct_;     // [frame_size + n_features], of one stream
+  float* direct_;     // [frame_size + n_features], for one stream
   float* gates_;      // [gates * dim]
   float* recurrent_;  // [gates * dim]
   float* up_;         // [ratio * dim]
   float* hidden_;     // [dim or 2 dim]
   float* logits_;     // [n_logits]
   std::size_t gates_stride_, features_stride_, up_stride_, hidden_stride_, logits_stride_;
-  std::vector<float*> targets_;      // of the packed columns
-  std::vector<const float*> rows_;   // to be added
-  std::vector<float*> rows_of_all_;  // where their samples go
+  std::vector<float*> targets_;      // outputs of the packed columns
+  std::vector<const float*> rows_;   // rows that are summed
+  std::vector<float*> rows_of_all_;  // sample rows of all streams
   std::vector<const std::int32_t*> given_of_all_;
   std::vector<std::size_t> stepping_;  // streams whose tier steps
   std::size_t n_stepping_ = 0;

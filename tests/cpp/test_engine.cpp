@@ -194,7 +194,7 @@ static void bad_instruments_are_refused() {
   CHECK_THROWS(with([](FrameSettings& s) { s.sustain.release = 32; }), invalid_argument,
                "within the note's 32 frames");
   CHECK_THROWS(with([](FrameSettings& s) { s.pitch_range.lowest = 90.0f; }), invalid_argument,
-               "highest_pitch is below lowest_pitch");
+               "highest_pitch must be lowest_pitch or more");
   CHECK_THROWS(with([](FrameSettings& s) { s.timbres.clear(); }), invalid_argument, "no timbre");
   CHECK_THROWS(with([](FrameSettings& s) { s.timbres[1].pop_back(); }), invalid_argument,
                "a timbre has 2 numbers; the generator wants 3");

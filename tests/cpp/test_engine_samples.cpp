@@ -449,11 +449,11 @@ static void bad_instruments_are_refused() {
   }
   CHECK_THROWS(with([](SampleSettings& s) { s.n_timbres = 0; }), invalid_argument, "no timbre");
   CHECK_THROWS(with([](SampleSettings& s) { s.n_timbres = 4; }), invalid_argument,
-               "n_timbres=4; the network knows 3");
+               "n_timbres=4 must be 1 to 3");
   CHECK_THROWS(with([](SampleSettings& s) { s.n_timbres = 2; }, Conditioning::kNone),
-               invalid_argument, "n_timbres=2; the network knows 1");
+               invalid_argument, "n_timbres=2 must be 1 to 1");
   CHECK_THROWS(with([](SampleSettings& s) { s.pitch_range.lowest = NAN; }), invalid_argument,
-               "highest_pitch is below lowest_pitch");
+               "highest_pitch must be lowest_pitch or more");
 }
 
 int main() {

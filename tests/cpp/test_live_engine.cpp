@@ -627,7 +627,7 @@ static void bad_settings_are_refused() {
   CHECK_THROWS(with([](LiveSettings& s) { s.max_voices = 0; }), invalid_argument, "max_voices=0");
   CHECK_THROWS(with([](LiveSettings& s) { s.n_channels = 3; }), invalid_argument, "n_channels=3");
   CHECK_THROWS(with([](LiveSettings& s) { s.lookahead = kMaxBlock; }), invalid_argument,
-               "lookahead=512 samples; wanted 513");
+               "lookahead=512 samples must be 513");
   CHECK_THROWS(with([](LiveSettings& s) { s.lookahead = 480001; }), invalid_argument, "to 480000");
   LiveEngine live(std::make_shared<ToneInstrument>(), settings_of(false));
   CHECK_THROWS(live.swap(nullptr), invalid_argument, "no instrument");

@@ -121,7 +121,7 @@ int main() {
   skips_what_is_to_come();
   crosses_threads();
   never_allocates();
-  CHECK_THROWS(Ring<int>(0), std::invalid_argument, "capacity=0; wanted 1 to");
+  CHECK_THROWS(Ring<int>(0), std::invalid_argument, "capacity=0 must be 1 to");
   CHECK_THROWS(Ring<int>(Ring<int>::kLargestCapacity + 1), std::invalid_argument, "capacity=");
   return audiogen::test::finish();
 }

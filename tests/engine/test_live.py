@@ -113,10 +113,10 @@ def test_more_events_than_there_is_room_for(instrument: Any) -> None:
         ({"instrument": None}, "no instrument"),
         ({"sample_rate": 10}, "sample_rate=10 Hz"),
         ({"n_inputs": 3}, "n_inputs=3"),
-        ({"max_block": 0}, "max_block=0; wanted 1 to 65536"),
+        ({"max_block": 0}, "max_block=0 must be 1 to 65536"),
         ({"max_voices": 0}, "max_voices=0"),
         ({"n_channels": 3}, "n_channels=3"),
-        ({"lookahead": 256}, "lookahead=256 samples; wanted 257"),
+        ({"lookahead": 256}, "lookahead=256 samples must be 257"),
     ],
 )
 def test_bad_settings_are_refused(instrument: Any, options: dict[str, Any], message: str) -> None:

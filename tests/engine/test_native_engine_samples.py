@@ -121,9 +121,9 @@ def test_notes_outside_the_range_move_by_octaves() -> None:
         ({"temperature": 2.5}, "temperature=2.5.* must be from 0"),
         ({"temperature": np.nan}, "temperature=nan"),
         ({"top_p": 0.0}, "top_p=0.0.* must be from 0.01"),
-        ({"pitch_range": (72.0, 48.0)}, "highest_pitch is below lowest_pitch"),
+        ({"pitch_range": (72.0, 48.0)}, "highest_pitch must be lowest_pitch or more"),
         ({"n_timbres": 0}, "no timbre"),
-        ({"n_timbres": 3}, "n_timbres=3; the network knows 2"),
+        ({"n_timbres": 3}, "n_timbres=3 must be 1 to 2"),
         ({"network": None}, "no network"),
     ],
 )
