@@ -141,7 +141,7 @@ class TestSearch:
             ["bowed", "cello"],
             ["sustained", "cello"],
         ]
-        assert "sustained" in call("presets accordion").out  # whose timbre is spelled accordian
+        assert "sustained" in call("presets accordian").out  # misspelled
         assert "did you mean accordion" in call("presets acordeon").err
 
 
