@@ -141,7 +141,8 @@ class TestSearch:
             ["bowed", "cello"],
             ["sustained", "cello"],
         ]
-        assert "sustained" in call("presets accordian").out  # misspelled
+        assert "sustained" in call("presets accordion").out
+        assert "did you mean accordion" in call("presets accordian").err
         assert "did you mean accordion" in call("presets acordeon").err
 
 
