@@ -161,7 +161,7 @@ class Engine:
         -------
         ndarray [n, n_channels], float32
         """
-        require(n <= self.max_block, f"n={n} is more than max_block={self.max_block}")
+        require(n <= self.max_block, f"n={n} must be at most max_block={self.max_block}")
         for resampler, samples in zip(
             self._inputs, input_channels(input, n, self.n_inputs), strict=True
         ):

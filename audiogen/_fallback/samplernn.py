@@ -298,7 +298,7 @@ class SampleStream:
     def _note(self, number: int) -> Stream:
         require(
             self._network.plays_notes,
-            "the network was not trained on notes; use one with conditioning='note'",
+            "notes are not supported by this network; use one with conditioning='note'",
         )
         return self._stream(number)
 
@@ -306,7 +306,7 @@ class SampleStream:
         n_classes = self._network.config.n_classes
         require(
             0 <= index < n_classes,
-            f"index={index} is not a class; the network has {n_classes}",
+            f"index={index} not found; the network has {n_classes} classes",
         )
         return index
 

@@ -129,7 +129,7 @@ class CudaSampleStream:
     def set_class(self, stream: int, index: int) -> None:
         """Choose what a stream sounds like, from here on."""
         if not 0 <= stream < self.n_streams:
-            raise ParameterError(f"stream={stream} is not below the {self.n_streams} streams")
+            raise ParameterError(f"stream={stream} must be 0 to {self.n_streams - 1}")
         n_classes = self._table.n_classes
         if not 0 <= index < n_classes:
             raise ParameterError(f"index={index} is not one of the network's {n_classes} classes")

@@ -1,4 +1,4 @@
-// Python bindings of the gates of recurrent layers in training; torch computes the products.
+// Python bindings of a GRU layer's gates for training; torch computes the matrix products.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
@@ -85,7 +85,7 @@ class GruLoop {
   static bool has_shape(const py::array& array, const std::vector<py::ssize_t>& shape) {
     return std::vector<py::ssize_t>(array.shape(), array.shape() + array.ndim()) == shape;
   }
-  // Throws unless the array has the products' type, is contiguous and has the shape of `like`.
+  // Throws unless the array is contiguous, has the products' type, and has the shape of `like`.
   void want(const py::array& array, const py::array& like, const char* name) const {
     const bool fits = sizes_.form == kernels::MatrixForm::kFloat32
                           ? is_float(array)
@@ -112,8 +112,8 @@ class GruLoop {
 void bind_training(py::module_& module) {
   using namespace audiogen::bindings::training_binding;
   py::class_<GruLoop>(module, "GruLoop", "The loop over time of a GRU layer in training.")
-      .def(py::init<py::array, py::array, Floats, py::array>(), py::arg("x"),
-           py::arg("recurrent"), py::arg("h").noconvert(), py::arg("factors"))
+      .def(py::init<py::array, py::array, Floats, py::array>(), py::arg("x"), py::arg("recurrent"),
+           py::arg("h").noconvert(), py::arg("factors"))
       .def("forward", &GruLoop::forward, py::arg("t"))
       .def("backward", &GruLoop::backward, py::arg("t"), py::arg("dh").noconvert(),
            py::arg("passed"), py::arg("dstate").noconvert(), py::arg("dx"), py::arg("drecurrent"));

@@ -178,11 +178,11 @@ static void bad_instruments_are_refused() {
   CHECK_THROWS(with([](FrameSettings& s) { s.generator = nullptr; }), invalid_argument,
                "no generator");
   CHECK_THROWS(with([](FrameSettings& s) { s.spectrogram.n_fft = 100; }), invalid_argument,
-               "n_fft=100 is not a power of two");
+               "n_fft=100 must be a power of two");
   CHECK_THROWS(with([](FrameSettings& s) { s.spectrogram.hop_length = 0; }), invalid_argument,
                "hop_length=0");
   CHECK_THROWS(with([](FrameSettings& s) { s.spectrogram.n_fft = 256; }), invalid_argument,
-               "has 128 bins, but the generator makes 64");
+               "has 128 bins, but the generator has 64");
   CHECK_THROWS(with([](FrameSettings& s) { s.spectrogram.sample_rate = 10.0; }), invalid_argument,
                "sample_rate=10");
   CHECK_THROWS(with([](FrameSettings& s) { s.spectrogram.magnitude_scale = 0.0f; }),
@@ -197,7 +197,7 @@ static void bad_instruments_are_refused() {
                "highest_pitch must be lowest_pitch or more");
   CHECK_THROWS(with([](FrameSettings& s) { s.timbres.clear(); }), invalid_argument, "no timbre");
   CHECK_THROWS(with([](FrameSettings& s) { s.timbres[1].pop_back(); }), invalid_argument,
-               "a timbre has 2 numbers; the generator wants 3");
+               "a timbre has 2 numbers; it must have 3");
   CHECK_THROWS(with([](FrameSettings& s) { s.timbres[1][0] = NAN; }), invalid_argument,
                "NaN or infinity");
 }

@@ -247,12 +247,12 @@ static Result by_phases(const SampleRNNConfig& config, const core::FloatArrays& 
   const Folded folded(config, arrays);
   const std::size_t n = want.n, n_streams = want.n_streams, width = config.n_logits();
   std::size_t bytes = 0;
-  kernels::cut_state(folded.net, static_cast<int>(n_streams), nullptr, &bytes);
+  kernels::lay_out_state(folded.net, static_cast<int>(n_streams), nullptr, &bytes);
   const std::unique_ptr<void, decltype(&std::free)> memory(std::aligned_alloc(256, bytes),
                                                            &std::free);
   std::memset(memory.get(), 0xff, bytes);  // NaN: a state needs no clearing
   const auto state =
-      kernels::cut_state(folded.net, static_cast<int>(n_streams), memory.get(), &bytes);
+      kernels::lay_out_state(folded.net, static_cast<int>(n_streams), memory.get(), &bytes);
   std::vector<std::int32_t> classes(n_streams);
   for (std::size_t s = 0; s < n_streams && config.n_classes; ++s) {
     classes[s] = static_cast<std::int32_t>(s % config.n_classes);
@@ -360,14 +360,14 @@ static void feeding_is_silent_listening() {
   const core::FloatArrays arrays = random_arrays(config);
   const Folded folded(config, arrays);
   std::size_t bytes = 0;
-  kernels::cut_state(folded.net, 1, nullptr, &bytes);
+  kernels::lay_out_state(folded.net, 1, nullptr, &bytes);
   std::vector<float> wanted(256), got(256);
   std::vector<std::int32_t> levels(31);
   for (std::size_t i = 0; i < levels.size(); ++i) levels[i] = static_cast<int>(i * 37 % 256);
   for (const bool listens : {false, true}) {
     const std::unique_ptr<void, decltype(&std::free)> memory(std::aligned_alloc(256, bytes),
                                                              &std::free);
-    const auto state = kernels::cut_state(folded.net, 1, memory.get(), &bytes);
+    const auto state = kernels::lay_out_state(folded.net, 1, memory.get(), &bytes);
     std::vector<float> logits(30 * 256);
     SerialGrid grid;
     kernels::SamplernnRun run{};
@@ -390,7 +390,7 @@ static void draws_are_the_cpus() {
   int different = 0, unlike_first = 0;
   for (const std::size_t n : {2, 3, 8, 77, 256}) {
     std::vector<float> logits(n), p(kernels::kMostLevels);
-    std::vector<double> stretches(kernels::kWarpLanes);
+    std::vector<double> segments(kernels::kWarpLanes);
     for (int i = 0; i < 400; ++i) {
       for (float& logit : logits) logit = 0.5f * static_cast<float>(random() % 6);
       const float uniform = core::to_unit(static_cast<std::uint32_t>(random()));
@@ -399,7 +399,7 @@ static void draws_are_the_cpus() {
       const std::int32_t theirs =
           kernels::kernels().draw({logits.data(), n, temperature, top_p, uniform});
       const int ours = kernels::lanes_draw(logits.data(), static_cast<int>(n), temperature, top_p,
-                                           uniform, p.data(), stretches.data());
+                                           uniform, p.data(), segments.data());
       different += ours != theirs;
       unlike_first += theirs != 0;
     }

@@ -401,9 +401,9 @@ class TestFinding:
 
     def test_only_presets_that_play_notes_are_played(self, search, write_tiny, write_murmur):
         write_murmur(search / "murmur")
-        with pytest.raises(PresetError, match="is broken or plays no notes"):
+        with pytest.raises(PresetError, match="are broken or play no notes"):
             presets_to_play()
-        with pytest.raises(PresetError, match=r"preset 'murmur' plays no notes, .* give --sec"):
+        with pytest.raises(PresetError, match="notes are not supported by preset 'murmur'"):
             presets_to_play("murmur")
         write_murmur(search / "winds", notes=True)
         write_tiny(search / "plucked")
