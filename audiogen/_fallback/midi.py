@@ -97,7 +97,7 @@ class MidiReader:
             self._bend()
 
     def _note_on(self, channel: int, key: int, velocity: int) -> None:
-        self._note_off(channel, key)  # a key that is struck again
+        self._note_off(channel, key)  # in case the key is still held
         # A number of its own for each note: the former note of the key may still sound.
         self._n_notes = self._n_notes % (FIRST_ID // N_HELD - 1) + 1
         number = FIRST_ID + self._n_notes * N_HELD + channel * N_KEYS + key

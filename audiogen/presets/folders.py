@@ -42,8 +42,8 @@ _REPLACED = ".{}.replaced"
 def search_folders() -> list[Path]:
     """Return the folders that are searched for presets, in order of precedence.
 
-    They are those of ``$AUDIOGEN_PRESETS``, the user's (``$XDG_DATA_HOME/audiogen/presets``, usually
-    ``~/.local/share/audiogen/presets``), the installed package's and the checkout's.
+    They are those of ``$AUDIOGEN_PRESETS``, the user's (``$XDG_DATA_HOME/audiogen/presets``,
+    usually ``~/.local/share/audiogen/presets``), the installed package's and the checkout's.
     """
     variable = os.environ.get("AUDIOGEN_PRESETS", "")
     folders = [_expanded(entry) for entry in variable.split(os.pathsep) if entry]
@@ -301,8 +301,8 @@ def require_replaceable(folder: Path, also: Iterable[str] = ()) -> None:
     litter = {name for name in names if name in (".DS_Store", ".directory") or name[:2] == "._"}
     if others := sorted(names - _PARTS - litter - set(also)):
         raise PresetError(
-            f"{folder}: holds {others[0]}, which is not part of a preset and would be lost; move it,"
-            " or choose another folder"
+            f"{folder}: holds {others[0]}, which is not part of a preset and would be lost; move"
+            " it, or choose another folder"
         )
 
 

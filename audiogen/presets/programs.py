@@ -69,7 +69,7 @@ def presets_to_play(preset: str | os.PathLike[str] | None = None) -> list[Preset
             playable.append(loaded)
     if not playable:
         raise PresetError(
-            "all installed presets are broken or play no notes; `audiogen presets` lists the reasons"
+            "all installed presets are broken or play no notes; `audiogen presets` says why"
         )
     return playable
 
@@ -156,7 +156,7 @@ def _can_play(preset: Preset, timbre: str, needed: Sequence[str]) -> bool:
 
 
 def timbre_of_program(program: int, presets: Sequence[Preset]) -> tuple[Preset, str | None]:
-    """Return the preset and the timbre of a General MIDI program, by the rule of `assign_programs`."""
+    """Return the preset and the timbre of a General MIDI program, as `assign_programs`."""
     family = [
         (abs(timbre.program - program), preset, timbre.name)
         for preset in presets

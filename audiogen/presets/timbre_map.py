@@ -67,6 +67,6 @@ def _push_apart(at: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def latent_map(preset: GansynthPreset) -> NDArray[np.float64]:
-    """Positions of a GANSynth preset's timbres, from the directions of their latents, [n_timbres, 2]."""
+    """Positions of a GANSynth preset's timbres, [n_timbres, 2], from their latents' directions."""
     z = np.array([timbre.z for timbre in preset.timbres])
     return place_vectors(z / np.linalg.norm(z, axis=1, keepdims=True))

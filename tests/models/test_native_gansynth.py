@@ -247,7 +247,7 @@ def test_bad_weights(changes: dict[str, Any], words: str) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"conditioning": "pitchy"}, "conditioning='pitchy' is unknown"),
+        ({"conditioning": "pitchy"}, "conditioning='pitchy' not found"),
         ({"channels": []}, "channels must be a list of 1 to 12 widths; it has 0"),
         ({"channels": [4, 0]}, "channels\\[1\\]=0 must be"),
         ({"channels": [4] * 13}, "it has 13"),

@@ -550,7 +550,7 @@ def test_notes_need_a_network_of_notes() -> None:
         lambda: stream.release(0),
         lambda: stream.set_class(0, 0),
     ):
-        with pytest.raises(ParameterError, match="not supported by this network|without classes"):
+        with pytest.raises(ParameterError, match=r"not supported by this network|without classes"):
             call()
     with pytest.raises(ParameterError, match="n_streams=0"):
         native.SampleStream(network, 0)
