@@ -36,9 +36,9 @@ class GruLoop {
     sizes_.batch = static_cast<std::size_t>(x_.shape(1));
     sizes_.dim = static_cast<std::size_t>(h_.shape(2));
     sizes_.form = is_float(x_) ? kernels::MatrixForm::kFloat32 : kernels::MatrixForm::kBFloat16;
-    want(x_, x_, "x");
-    want(recurrent_, x_, "recurrent");
-    want(factors_, h_, "factors");
+    check_like(x_, x_, "x");
+    check_like(recurrent_, x_, "recurrent");
+    check_like(factors_, h_, "factors");
   }
 
   // Computes the states after step `t`, whose recurrent product must be set.
@@ -61,9 +61,9 @@ class GruLoop {
         !has_shape(dh, {x_.shape(0), h_.shape(1), h_.shape(2)})) {
       throw std::invalid_argument("dh or dstate has the wrong shape");
     }
-    want(passed, dstate, "passed");
-    want(dx, x_, "dx");
-    want(drecurrent, x_, "drecurrent");
+    check_like(passed, dstate, "passed");
+    check_like(dx, x_, "dx");
+    check_like(drecurrent, x_, "drecurrent");
     kernels::gru_batch_gradient(
         sizes_,
         {number(x_, 3 * t * states), number(recurrent_, 3 * t * states), h_.data() + t * states,
@@ -86,7 +86,7 @@ class GruLoop {
     return std::vector<py::ssize_t>(array.shape(), array.shape() + array.ndim()) == shape;
   }
   // Throws unless the array is contiguous, has the products' type, and has the shape of `like`.
-  void want(const py::array& array, const py::array& like, const char* name) const {
+  void check_like(const py::array& array, const py::array& like, const char* name) const {
     const bool fits = sizes_.form == kernels::MatrixForm::kFloat32
                           ? is_float(array)
                           : array.dtype().equal(py::dtype::of<std::int16_t>());

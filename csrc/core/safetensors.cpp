@@ -108,7 +108,7 @@ class HeaderParser {
       const char c = at_ < text_.size() ? text_[at_++] : ' ';
       const char lower = c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c;
       const std::size_t digit = kDigits.find(lower);
-      if (digit == std::string_view::npos) bad("\\u wants four hexadecimal digits");
+      if (digit == std::string_view::npos) bad("\\u must have four hexadecimal digits");
       value = value * 16 + static_cast<std::uint32_t>(digit);
     }
     return value;
@@ -254,7 +254,7 @@ SafetensorsView::SafetensorsView(std::span<const std::byte> file) {
     if (entry.offsets.size() != 2) bad("has data_offsets that aren't two numbers");
     const std::size_t begin = entry.offsets[0], end = entry.offsets[1];
     if (begin > end || end > data_.size()) {
-      bad("lies at bytes " + std::to_string(begin) + " to " + std::to_string(end) +
+      bad("is at bytes " + std::to_string(begin) + " to " + std::to_string(end) +
           " of the data, which has " + std::to_string(data_.size()) +
           "; the file may be truncated");
     }

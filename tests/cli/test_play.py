@@ -264,7 +264,7 @@ class TestCommand:
             ("--device 2", "device '2' not found; give a number or name of 0: front; 1: back"),
             ("--device x", "device 'x' not found"),
             ("--midi organ", "MIDI port 'organ' not found; there are: Launchkey 20:0; Digital"),
-            ("--midi virtual", "no virtual MIDI port can be made here"),
+            ("--midi virtual", "virtual MIDI ports are not supported by this system"),
             ("--midi none", "no MIDI keyboard is connected, and the keys of this terminal cannot"),
         ],
     )

@@ -89,7 +89,7 @@ static void blocks_do_not_matter(PhaseChannel phase, std::uint32_t rate) {
   CHECK(play(engine, kTune, n, {512}) != whole || phase != PhaseChannel::kHarmonic);
 }
 
-// Work ahead is never heard, whatever comes after it: releases, also out of a loop's fade, bends
+// Work ahead changes no sample, whatever comes after it: releases, also out of a loop's fade, bends
 // that are made anew, morphs to and fro, stolen notes.
 static void work_ahead_does_not_matter(PhaseChannel phase) {
   std::mt19937 random(5);
@@ -202,7 +202,7 @@ static void bad_instruments_are_refused() {
                "NaN or infinity");
 }
 
-// A note that makes room is heard on for 5 ms, ever softer, beside the new ones.
+// A stolen note fades out in 5 ms, beside the new notes.
 static void a_stolen_note_fades_out() {
   Engine engine(frame_instrument(PhaseChannel::kHarmonic), 16000, kMaxBlock, 1, 3);
   const std::size_t n = 2000, fade = 80;

@@ -36,7 +36,8 @@ static core::FloatArrays random_arrays(const SampleRNNConfig& config) {
     for (float& value : array.values) value = deviation * normal(random);
     arrays.emplace(name, std::move(array));
   };
-  const std::size_t dim = config.dim, gates = config.n_gates() * dim, told = config.n_features();
+  const std::size_t dim = config.dim, gates = config.n_gates() * dim,
+                    n_features = config.n_features();
   const auto linear = [&](const std::string& name, std::size_t n_out, std::size_t n_in) {
     add(name + ".weight", {n_out, n_in});
     add(name + ".bias", {n_out});
@@ -44,10 +45,10 @@ static core::FloatArrays random_arrays(const SampleRNNConfig& config) {
   for (std::size_t t = 0; t < config.n_tiers(); ++t) {
     const std::string tier = "tiers." + std::to_string(t) + ".";
     if (t > 0) linear(tier + "input", dim, config.frame_sizes[t]);
-    if (t > 0 && told) add(tier + "features.weight", {dim, told});
+    if (t > 0 && n_features) add(tier + "features.weight", {dim, n_features});
     for (std::size_t l = 0; l < config.n_rnn; ++l) {
       const std::string end = "." + std::to_string(l);
-      linear(tier + "ih" + end, gates, t + l == 0 ? config.frame_sizes[0] + told : dim);
+      linear(tier + "ih" + end, gates, t + l == 0 ? config.frame_sizes[0] + n_features : dim);
       linear(tier + "hh" + end, gates, dim);
     }
     add(tier + "h0", {config.n_rnn * (config.rnn == SampleRNNConfig::Rnn::kLstm ? 2 : 1), dim});
@@ -55,7 +56,7 @@ static core::FloatArrays random_arrays(const SampleRNNConfig& config) {
   }
   add("sample.embedding", {config.n_levels(), config.embedding_size});
   add("sample.layer1.weight", {dim, config.window() * config.embedding_size});
-  if (told) add("sample.features.weight", {dim, told});
+  if (n_features) add("sample.features.weight", {dim, n_features});
   linear("sample.layer2", dim, dim);
   linear("sample.layer3", dim, dim);
   linear("sample.output", config.n_levels(), dim);
@@ -100,8 +101,9 @@ class Folded {
           const Numbers more = product(weight, get(name + "input.bias"), gates, dim, 1);
           for (std::size_t i = 0; i < gates; ++i) bias[i] += more[i];
           if (n_classes) {
-            const Numbers told = get(name + "features.weight");
-            tier.classes = keep(turned(product(weight, told, gates, dim, n_classes), n_classes));
+            const Numbers features = get(name + "features.weight");
+            tier.classes =
+                keep(turned(product(weight, features, gates, dim, n_classes), n_classes));
           }
           tier.above = keep(weight);
         } else {
@@ -146,8 +148,8 @@ class Folded {
     }
     net.tables = keep(tables);
     if (n_classes) {
-      const Numbers told = get("sample.features.weight");
-      net.classes = keep(turned(product(layer2, told, dim, dim, n_classes), n_classes));
+      const Numbers features = get("sample.features.weight");
+      net.classes = keep(turned(product(layer2, features, dim, dim, n_classes), n_classes));
     }
     Numbers hidden = get("sample.layer3.weight"), hidden_bias = get("sample.layer3.bias");
     if (config.two_bytes()) {

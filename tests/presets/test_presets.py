@@ -396,7 +396,7 @@ class TestFinding:
         with pytest.warns(UserWarning, match="preset 'broken' is left out: .*format=9"):
             assert [preset.name for preset in presets_to_play()] == ["air"]
         (search / "air" / "preset.toml").write_text("")
-        with pytest.warns(UserWarning), pytest.raises(PresetError, match="every preset"):
+        with pytest.warns(UserWarning), pytest.raises(PresetError, match="all installed presets"):
             presets_to_play()
 
     def test_only_presets_that_play_notes_are_played(self, search, write_tiny, write_murmur):
