@@ -271,7 +271,7 @@ class SampleStream:
         return np.stack([stream.logits(row) for stream, row in rows])
 
     def copy(self) -> SampleStream:
-        """Another stream that goes on from the same state."""
+        """Return a copy that continues from the same state."""
         other = copy.copy(self)
         other._streams = [stream.copy() for stream in self._streams]
         return other

@@ -79,7 +79,7 @@ class Synth(LivePlaying):
     max_block : int, samples
         Longest block that `process` is asked for.
     realtime : bool
-        Let a thread of its own work ahead, so that `process` only fetches samples. All sound comes
+        Render ahead on a worker thread, so that `process` only fetches samples. All sound comes
         later by ``max_block`` and the margin; blocks that are not ready in time fade to silence and
         are counted by `n_late`.
     margin_ms : float, ms
@@ -269,7 +269,7 @@ class Synth(LivePlaying):
         seconds : float, s
             Length of the result, above 0.05.
         prompt : array [n_samples] or [n_samples, n_channels], float, optional
-            Audio at the rate of the result; each channel is continued for itself. The result
+            Audio at the rate of the result; each channel is continued separately. The result
             begins where it ends, without a step. The network receives its last 30 s.
         temperature : float, or list of (float, float), optional
             Sampling temperature, 0 (greedy) to 2. As points (seconds, temperature), counted from
@@ -701,7 +701,7 @@ class Synth(LivePlaying):
 
 
 def _ignore(share: float) -> None:
-    """Progress that nobody wants."""
+    """Ignore the progress."""
 
 
 def _mirrored(prompt: np.ndarray, n: int) -> np.ndarray:

@@ -158,7 +158,7 @@ def midi(monkeypatch: pytest.MonkeyPatch) -> type[FakePort]:
 class TestCommand:
     """The whole command, on a sound card that is pretended."""
 
-    def test_what_is_heard_is_recorded(
+    def test_the_played_audio_is_recorded(
         self, call: Any, folder: Path, murmur: Path, audio: FakeAudio, midi: type[FakePort]
     ) -> None:
         result = call("play murmur --seconds 0.1 --block 64 --record take.flac --seed 3")
@@ -284,7 +284,7 @@ class TestCommand:
         assert sentence in result.err and result.err.count("\n") == 1
         assert not list(folder.iterdir()) and not audio.heard
 
-    def test_a_card_that_asks_for_more_at_once_is_told_of(
+    def test_a_card_with_a_longer_period_is_reported(
         self, call: Any, murmur: Path, audio: FakeAudio, no_midi: Any
     ) -> None:
         audio.grown = 8
@@ -302,7 +302,7 @@ class TestCommand:
         audio.default.device = (-1, -1)
         assert find_device().index == 0
 
-    def test_no_card_is_one_sentence(
+    def test_no_card_is_one_line(
         self, call: Any, folder: Path, audio: FakeAudio, midi: type[FakePort]
     ) -> None:
         audio.cards = [("microphone", 0)]
@@ -511,7 +511,7 @@ class TestHeldKeys:
         hand.held_keys.release_expired()
         assert hand.calls.take() == [("off", 60)]
 
-    def test_a_key_that_comes_again_is_struck_again(self, hand: Any) -> None:
+    def test_a_key_that_is_pressed_again_starts_a_new_note(self, hand: Any) -> None:
         hand.held_keys.press("a", 60, 0.8)
         hand.now_s += 0.2
         hand.held_keys.press("a", 60, 0.9)
