@@ -1,4 +1,4 @@
-"""Builds `csrc/` with one CMake build and copies `presets/` into the wheel.
+"""Builds `csrc/` with CMake and copies `presets/` into the wheel.
 
 Metadata lives in `pyproject.toml`. Environment variables read here:
 
@@ -6,11 +6,11 @@ AUDIOGEN_CUDA
     `off` (default): no CUDA library; `on`: compile it with the CUDA toolkit's `nvcc`, and fail if
     that is not possible; `auto`: compile it if `nvcc` is found. No GPU is needed to compile.
 CUDAARCHS
-    GPU architectures, as CMake reads them, such as `90`; default is one of each generation.
+    GPU architectures in CMake's notation, such as `90`; default: one per generation.
 CMAKE_BUILD_PARALLEL_LEVEL
-    Compile jobs; default is one for each core.
+    Number of compile jobs; default: one per core.
 CMAKE_UNITY_BUILD
-    `OFF` compiles each file alone: twice the time, but a change of one file is compiled sooner.
+    `OFF` compiles each file separately, which takes twice the time but makes later builds faster.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ WITHOUT_ENGINE = (
 
 
 class CMakeBuild(build_ext):
-    """Configures and compiles `csrc/`; the results go beside the Python files."""
+    """Configures and compiles `csrc/`, and installs the results beside the Python files."""
 
     def build_extension(self, ext: Extension) -> None:
         cuda = os.environ.get("AUDIOGEN_CUDA", "off").lower()
@@ -49,7 +49,7 @@ class CMakeBuild(build_ext):
         try:
             self.build_all(Path(self.get_ext_fullpath(ext.name)).resolve(), cuda)
         except CompileError as error:
-            if cuda == "on":  # asked for, so an installation without it is an error
+            if cuda == "on":  # requested explicitly, so that its failure is an error
                 raise SystemExit(str(error)) from error
             raise
 
@@ -102,7 +102,7 @@ class BuildPy(build_py):
 
 
 class SourceDist(sdist):
-    """Adds the files that a build from source needs beside the Python package."""
+    """Adds the files that a build from source needs in addition to the Python package."""
 
     def add_defaults(self) -> None:
         super().add_defaults()
@@ -114,13 +114,13 @@ class SourceDist(sdist):
 
 
 def has_cpp_compiler() -> bool:
-    """True if a command that CMake would try as a C++ compiler exists."""
+    """Returns whether one of the C++ compilers that CMake tries exists."""
     named = os.environ.get("CXX", "").split()[:1]
     return any(shutil.which(name) for name in (*named, "c++", "g++", "clang++"))
 
 
 def find_program(name: str) -> str:
-    """Path of a build tool: on PATH, or beside the interpreter."""
+    """Returns the path of a build tool, on PATH or beside the interpreter."""
     beside_python = Path(sys.executable).parent / name
     found = shutil.which(name) or (str(beside_python) if beside_python.exists() else None)
     if found is None:

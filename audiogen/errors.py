@@ -17,25 +17,25 @@ __all__ = [
 class AudiogenError(Exception):
     """Base of all errors that audiogen raises on purpose.
 
-    The message names the argument, what came, what was wanted, and what to do; the command line
-    prints it alone, without a traceback.
+    The message names the argument and its value, what is allowed, and what to do. The command line
+    prints it without a traceback.
     """
 
 
 class ParameterError(AudiogenError, ValueError):
-    """A value is outside what a function can work with."""
+    """An argument is out of range or has the wrong type."""
 
 
 class ShapeError(AudiogenError, ValueError):
-    """An array has the wrong number of dimensions or the wrong sizes."""
+    """An array has the wrong number of dimensions or the wrong shape."""
 
 
 class FormatError(AudiogenError):
-    """A file is not what it should be: truncated, damaged, or of another kind."""
+    """A file is truncated, damaged, or of another format."""
 
 
 class PresetError(FormatError):
-    """A preset is missing, incomplete or contradicts itself."""
+    """A preset is missing, incomplete or inconsistent."""
 
 
 class MidiError(FormatError):
@@ -43,8 +43,8 @@ class MidiError(FormatError):
 
 
 class MissingPackageError(AudiogenError, ImportError):
-    """A task needs a Python package, or a compiled part, that is not installed."""
+    """A Python package or a compiled module that a task needs is not installed."""
 
 
 class DeviceError(AudiogenError):
-    """A device (GPU, sound card, MIDI port) is absent or refused to work."""
+    """A device (GPU, sound card, MIDI port) is missing or failed."""

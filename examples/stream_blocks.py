@@ -23,7 +23,7 @@ whole = synth.render("C4:0.5 E4 G4", timbre="flute", seed=1)
 streamed, _ = soundfile.read(folder / "score.wav", dtype="float32")
 print("largest difference from render, after 16-bit rounding:", np.abs(whole - streamed).max())
 
-# Live: blocks never end, and what changes between two blocks is heard from the second on.
+# Live: blocks never end, and a change between two blocks takes effect in the second.
 blocks = []
 for number, block in enumerate(islice(synth.stream(256), 500)):
     if number == 0:

@@ -161,7 +161,7 @@ class Engine:
         -------
         ndarray [n, n_channels], float32
         """
-        require(n <= self.max_block, f"n={n} is more than max_block={self.max_block}")
+        require(n <= self.max_block, f"n={n} must be at most max_block={self.max_block}")
         for resampler, samples in zip(
             self._inputs, input_channels(input, n, self.n_inputs), strict=True
         ):
@@ -297,7 +297,7 @@ class Engine:
         if row["name"] == "listen" and value >= 0.5 and not self._listens():
             self._voices.start_listening(self._timbre(event))
         parameter = self._parameters[row["name"]]
-        if self.n_sounding == 0:  # no step can be heard
+        if self.n_sounding == 0:  # the step is inaudible
             parameter.set(value)
         else:
             parameter.move_to(value)

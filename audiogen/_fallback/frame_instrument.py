@@ -84,7 +84,7 @@ class Instrument(AnyInstrument):
                 0 < min(s.magnitude_scale, s.frequency_scale) < math.inf,
                 "magnitude_scale and frequency_scale must be > 0",
             ),
-            (math.isfinite(s.magnitude_offset), "magnitude_offset is not a number"),
+            (math.isfinite(s.magnitude_offset), "magnitude_offset must be finite"),
             (
                 self.loop_end >= self.loop_start + 2,
                 f"loop_end={self.loop_end} must be at least 2 frames after"
@@ -129,7 +129,7 @@ class Instrument(AnyInstrument):
         latent, size = np.asarray(z, np.float32), self.generator.config.latent_size
         require(
             latent.shape == (size,),
-            f"a timbre has {latent.size} numbers; the generator wants {size}",
+            f"a timbre has {latent.size} numbers; it must have {size}",
         )
         require(bool(np.isfinite(latent).all()), "a timbre holds NaN or infinity")
         return latent
@@ -142,7 +142,7 @@ def _band_matrix(band_map: tuple[np.ndarray, np.ndarray, np.ndarray], n_bins: in
         len(starts) == n_bins + 1 and len(bands) == len(weights) == starts[-1],
         f"the map of mel bands does not fit {n_bins} bins",
     )
-    require(bool((bands < n_bins).all()), f"mel band {np.max(bands)} is beyond the last")
+    require(bool((bands < n_bins).all()), f"mel band {np.max(bands)} must be below {n_bins}")
     matrix = np.zeros((n_bins, n_bins), np.float32)
     matrix[bands, np.repeat(np.arange(n_bins), np.diff(starts))] = weights
     return matrix

@@ -41,7 +41,7 @@ class LiveEngine:
     Raises
     ------
     MissingPackageError
-        If the engine is to work ahead in a thread of its own.
+        If the engine is asked to render ahead on a worker thread.
     """
 
     n_late = n_delayed = 0

@@ -97,8 +97,8 @@ class MidiReader:
             self._bend()
 
     def _note_on(self, channel: int, key: int, velocity: int) -> None:
-        self._note_off(channel, key)  # a key that is struck again
-        # A number of its own for each note: the former note of the key may still sound.
+        self._note_off(channel, key)  # in case the key is still held
+        # Each note has its own id, because the key's last note may still be sounding.
         self._n_notes = self._n_notes % (FIRST_ID // N_HELD - 1) + 1
         number = FIRST_ID + self._n_notes * N_HELD + channel * N_KEYS + key
         self._held[channel, key] = number

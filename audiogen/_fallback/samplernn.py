@@ -271,7 +271,7 @@ class SampleStream:
         return np.stack([stream.logits(row) for stream, row in rows])
 
     def copy(self) -> SampleStream:
-        """Another stream that goes on from the same state."""
+        """Return a copy that continues from the same state."""
         other = copy.copy(self)
         other._streams = [stream.copy() for stream in self._streams]
         return other
@@ -298,7 +298,7 @@ class SampleStream:
     def _note(self, number: int) -> Stream:
         require(
             self._network.plays_notes,
-            "the network was not trained on notes; use one with conditioning='note'",
+            "notes are not supported by this network; use one with conditioning='note'",
         )
         return self._stream(number)
 
@@ -306,7 +306,7 @@ class SampleStream:
         n_classes = self._network.config.n_classes
         require(
             0 <= index < n_classes,
-            f"index={index} is not a class; the network has {n_classes}",
+            f"index={index} not found; the network has {n_classes} classes",
         )
         return index
 

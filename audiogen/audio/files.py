@@ -197,7 +197,7 @@ def write_audio(path: str | os.PathLike[str], samples: np.ndarray, sample_rate: 
 
 
 class Recording:
-    """Sound file that is written while sound is made, by a thread of its own.
+    """Sound file that a separate thread writes while audio is generated.
 
     Samples above full scale are clipped, as a sound card does, and counted.
 

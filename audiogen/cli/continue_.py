@@ -70,7 +70,7 @@ def continue_(
     """Continue a sound file with an unconditional preset.
 
     The output has the file's rate and channels and begins with the file as it
-    is. Each channel is continued for itself, from its last 30 s.
+    is. Each channel is continued separately, from its last 30 s.
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""`audiogen encode`: from a recorded note to the latent of a preset that sounds like it."""
+"""`audiogen encode`: find a latent of a preset for a recorded note."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def encode(
     """Find the latent of a GANSynth preset that sounds like a recorded note.
 
     Gradient descent starts at the preset's nearest timbres. The error is the mean difference of
-    log-mel spectrograms, at the best gain; that of the nearest timbre and of random latents stand
-    beside it. Play the file as a timbre: audiogen render --timbre NOTE.json.
+    log-mel spectrograms at the best gain; those of the nearest timbre and of random latents are
+    printed beside it. Play the file as a timbre: audiogen render --timbre NOTE.json.
     """
     from audiogen.audio.files import check_output, read_audio
     from audiogen.notes import parse_pitch, pitch_name
@@ -75,7 +75,7 @@ def encode(
     prepared = prepare_note(samples, loaded.sample_rate, loaded, known_pitch)
     if name is not None and into is not None:
         copy_with(loaded, name, into)
-    import torch  # takes seconds, and is only needed for a note that can be encoded
+    import torch  # takes seconds: imported after the checks
 
     from audiogen.training.gansynth.encode import encode as find_latent
 

@@ -1,4 +1,4 @@
-"""The computer's keyboard as a piano: keys as a terminal sends them, and the notes they hold."""
+"""The computer keyboard as a piano: reads keys from the terminal and holds their notes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 from audiogen.engine import Synth
 
-# Semitones above the octave's C, as music programs have it: a row of white keys, black ones above.
+# Semitones above the octave's C, in the usual layout: a row of white keys, black keys above.
 PIANO = {key: semitone for semitone, key in enumerate("awsedftgyhujkolp;'")}
-RING_S = 0.7  # duration of a note where the terminal reports no releases
-REPEAT_S = 0.06  # a key that repeats sooner than this is held, not struck again
+RING_S = 0.7  # duration of a note if the terminal reports no releases
+REPEAT_S = 0.06  # a key that repeats sooner than this is held, not pressed again
 
 _ARROWS = {"A": "up", "B": "down", "C": "right", "D": "left", "Z": "backtab"}
 _NAMED = {" ": "space", "\t": "tab", "\x7f": "backspace", "\x08": "backspace", "\x03": "q"}
@@ -25,20 +25,18 @@ _SEQUENCE = re.compile(
     r"\x1b\[(?P<numbers>[0-?]{0,64})(?P<between>[ -/]{0,8})(?P<end>[@-Z\\-~])|\x1b\[\[."
     r"|\x1bO(?P<arrow>[A-Z])|(?s:.)"
 )
-_BEGUN = re.compile(
-    r"\x1b(\[[0-?]{0,64}[ -/]{0,8}|\[\[|O)?\Z"
-)  # a sequence that is not complete yet
-# Terminals with kitty's keyboard protocol report releases: switched on and queried, switched off.
-_ASK_RELEASES, _END_RELEASES = "\x1b[>11u\x1b[?u", "\x1b[<u"
+_INCOMPLETE = re.compile(r"\x1b(\[[0-?]{0,64}[ -/]{0,8}|\[\[|O)?\Z")  # start of a sequence
+# Sequences that switch kitty's keyboard protocol on and query it, and switch it off.
+_REPORT_RELEASES, _END_RELEASES = "\x1b[>11u\x1b[?u", "\x1b[<u"
 _PRESS, _REPEAT, _RELEASE = 1, 2, 3
 
 
 class Key(NamedTuple):
-    """What happened to a key: a character, or a name such as ``up``."""
+    """A key event; the key is a character, or a name such as ``up``."""
 
     name: str
-    pressed: bool = True  # else released
-    repeated: bool = False  # known only where the terminal reports releases
+    pressed: bool = True  # False for a release
+    repeated: bool = False  # only if the terminal reports releases
 
 
 class Keyboard:
@@ -47,25 +45,25 @@ class Keyboard:
     def __init__(self, fd: int):
         self.reports_releases = False
         self._fd = fd
-        self._begun = ""  # a sequence that is not complete yet
+        self._incomplete = ""  # start of a sequence
 
     def read(self, timeout_s: float) -> list[Key]:
-        """Keys since the last call; waits for the first up to a timeout."""
+        """Return the keys since the last call; wait for the first one up to a timeout."""
         if not select.select([self._fd], [], [], max(0.0, timeout_s))[0]:
-            self._begun = ""  # a key by itself
+            self._incomplete = ""  # Escape was pressed alone
             return []
         try:
-            came = os.read(self._fd, 4096)
+            data = os.read(self._fd, 4096)
         except OSError:  # the terminal is closed
-            came = b""
-        return self.parse(came.decode(errors="replace")) if came else [Key("q")]
+            data = b""
+        return self.parse(data.decode(errors="replace")) if data else [Key("q")]
 
     def parse(self, text: str) -> list[Key]:
-        """Keys from a terminal's characters, which may come in pieces."""
-        keys, text = [], self._begun + text
-        begun = _BEGUN.search(text)
-        self._begun = begun[0] if begun else ""
-        for match in _SEQUENCE.finditer(text.removesuffix(self._begun)):
+        """Parse a terminal's characters, which may be split anywhere, and return the keys."""
+        keys, text = [], self._incomplete + text
+        incomplete = _INCOMPLETE.search(text)
+        self._incomplete = incomplete[0] if incomplete else ""
+        for match in _SEQUENCE.finditer(text.removesuffix(self._incomplete)):
             end, numbers = match["end"], match["numbers"] or ""
             if match["arrow"]:
                 keys.append(Key(_ARROWS.get(match["arrow"], "")))
@@ -103,7 +101,7 @@ def _read_sequence(numbers: str, end: str) -> Key:
 
 @contextmanager
 def open_keyboard() -> Iterator[Keyboard | None]:
-    """The terminal's keys, unechoed and without Enter; None where there is no terminal."""
+    """Read the terminal's keys without echo and Enter; None if there is no terminal."""
     try:
         import termios
         import tty
@@ -115,20 +113,20 @@ def open_keyboard() -> Iterator[Keyboard | None]:
         return
     fd = sys.stdin.fileno()
     before = termios.tcgetattr(fd)
-    asks = bool(sys.stdout) and sys.stdout.isatty()
+    has_screen = bool(sys.stdout) and sys.stdout.isatty()
     try:
         tty.setcbreak(fd)
-        if asks:
-            print(_ASK_RELEASES, end="", flush=True)
+        if has_screen:
+            print(_REPORT_RELEASES, end="", flush=True)
         yield Keyboard(fd)
     finally:
-        if asks:
+        if has_screen:
             print(_END_RELEASES, end="", flush=True)
         termios.tcsetattr(fd, termios.TCSADRAIN, before)
 
 
-class Fingers:
-    """Notes held by keys; where the terminal reports no releases, each lasts for a while."""
+class HeldKeys:
+    """Notes that keys hold; if the terminal reports no releases, a note lasts `ring_s` seconds."""
 
     def __init__(
         self,
@@ -138,9 +136,9 @@ class Fingers:
     ):
         self.ring_s = ring_s
         self._synth, self._clock = synth, clock
-        self._pitches: dict[str, int] = {}  # of held keys
-        self._ends_s: dict[str, float] = {}  # when keys count as released
-        self._came_s: dict[str, float] = {}
+        self._pitches: dict[str, int] = {}  # pitch of each held key
+        self._ends_s: dict[str, float] = {}  # time at which a key counts as released
+        self._pressed_s: dict[str, float] = {}  # time of the last press or repeat
 
     @property
     def down(self) -> set[str]:
@@ -150,8 +148,8 @@ class Fingers:
     def press(self, name: str, pitch: int, velocity: float, releases: bool = False) -> None:
         """Start the note of a key, unless the terminal repeats a held key."""
         now_s = self._clock()
-        repeated = name in self._pitches and now_s - self._came_s[name] < REPEAT_S
-        self._came_s[name] = now_s
+        repeated = name in self._pitches and now_s - self._pressed_s[name] < REPEAT_S
+        self._pressed_s[name] = now_s
         if releases:
             self._ends_s.pop(name, None)
         else:
@@ -168,14 +166,14 @@ class Fingers:
         if pitch is not None and pitch not in self._pitches.values():
             self._synth.note_off(pitch)
 
-    def lift(self) -> None:
-        """Release the notes whose time is over."""
+    def release_expired(self) -> None:
+        """Release the notes whose duration has passed."""
         now_s = self._clock()
         for name in [name for name, end_s in self._ends_s.items() if end_s <= now_s]:
             del self._ends_s[name]
             self.release(name)
 
-    def lift_all(self) -> None:
+    def release_all(self) -> None:
         """Release all notes."""
         for name in list(self._pitches):
             self.release(name)

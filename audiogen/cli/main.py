@@ -106,8 +106,8 @@ def root(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit.
 
-    The exit status is 0, 2 for bad input (with a sentence that says what to mend), or 1 for a
-    fault of the program's own.
+    The exit status is 0, 2 for bad input (with an error message), or 1 for an internal
+    error.
     """
     _fill_closed_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -117,8 +117,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         if debug:
             raise
-        sentence, status = _explain(error)
-        typer.echo(f"audiogen: {sentence}", err=True)
+        message, status = _explain(error)
+        typer.echo(f"audiogen: {message}", err=True)
         sys.exit(status)
 
 

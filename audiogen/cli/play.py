@@ -25,7 +25,7 @@ from audiogen.errors import AudiogenError, DeviceError, ParameterError
 
 if TYPE_CHECKING:
     from audiogen.audio.files import Recording
-    from audiogen.cli.keys import Fingers, Key
+    from audiogen.cli.keys import HeldKeys, Key
     from audiogen.cli.screen import Status
     from audiogen.core.parameters import Parameter
     from audiogen.devices.sound_card import SoundCard
@@ -112,15 +112,15 @@ def play(
     the screen shows. Ctrl-C or q ends.
     """
     from audiogen.audio.files import Recording, check_output, check_sample_rate
-    from audiogen.cli.keys import Fingers, open_keyboard
+    from audiogen.cli.keys import HeldKeys, open_keyboard
     from audiogen.cli.sound import check_seed, check_top_p
     from audiogen.devices.midi_ports import MidiInput
     from audiogen.devices.sound_card import (
         LARGEST_BLOCK,
         SoundCard,
-        before_other_programs,
         block_of,
         find_device,
+        realtime_priority,
     )
     from audiogen.engine import Synth
     from audiogen.engine.latents import check_timbre
@@ -155,7 +155,7 @@ def play(
 
     with ExitStack() as stack:
         stack.enter_context(_ended_by_signals())
-        stack.enter_context(before_other_programs())
+        stack.enter_context(realtime_priority())
         synth = stack.enter_context(
             Synth(
                 loaded,
@@ -172,12 +172,12 @@ def play(
         )
         if timbre is not None:
             synth.timbre = timbre
-        recording = heard = None
+        recording = on_block = None
         if record:
             recording = Recording(record, rate)
             stack.callback(_print_recording, recording)  # runs when it is closed, whatever happens
-            heard = stack.enter_context(recording).write
-        card = SoundCard(synth, card_found.index, block, heard)
+            on_block = stack.enter_context(recording).write
+        card = SoundCard(synth, card_found.index, block, on_block)
         on_jack = "JACK" in card_found.host
         wanted = () if midi == "none" else (midi,)
         ports = [stack.enter_context(MidiInput(synth, port, on_jack)) for port in wanted]
@@ -188,8 +188,8 @@ def play(
                 "no MIDI keyboard is connected, and the keys of this terminal cannot be read; give"
                 " --midi virtual to connect one later"
             )
-        fingers = Fingers(synth, ring)
-        stage = _Stage(synth, card, names, fingers, keyboard, recording, block)
+        held_keys = HeldKeys(synth, ring)
+        stage = _Stage(synth, card, names, held_keys, keyboard, recording, block)
         try:
             stage.announce()
             stack.enter_context(card)
@@ -271,7 +271,7 @@ class _Stage:
         synth: Synth,
         card: SoundCard,
         midi: list[str],
-        fingers: Fingers,
+        held_keys: HeldKeys,
         keyboard: Any,
         recording: Recording | None,
         block: int = 0,
@@ -279,7 +279,7 @@ class _Stage:
         from rich.console import Console
 
         self._console = Console()
-        self._synth, self._card, self._fingers = synth, card, fingers
+        self._synth, self._card, self._held_keys = synth, card, held_keys
         self._keyboard, self._recording = keyboard, recording
         self._midi = ", ".join(midi) or "no MIDI"
         self._block = block
@@ -309,7 +309,7 @@ class _Stage:
                 for key in self._wait(REFRESH_S):
                     if self.take(key):
                         return
-                self._fingers.lift()
+                self._held_keys.release_expired()
                 if shown and time.monotonic() - drawn_s > REFRESH_S:
                     drawn_s = time.monotonic()
                     live.update(self._screen(), refresh=True)
@@ -381,10 +381,10 @@ class _Stage:
             chosen=self._parameter().name,
             base_pitch=self._base,
             velocity=self._velocity,
-            down=self._fingers.down,
+            down=self._held_keys.down,
             has_keys=self._keyboard is not None,
             reports_releases=self._keyboard is not None and self._keyboard.reports_releases,
-            ring_s=self._fingers.ring_s,
+            ring_s=self._held_keys.ring_s,
             recording=f"recording {recording.path}" if recording and not recording.error else "",
             remark=self._shown_remark(),
         )
@@ -438,13 +438,13 @@ class _Stage:
 
     def _strike(self, key: Key, pitch: int) -> None:
         if not key.pressed:
-            self._fingers.release(key.name)
+            self._held_keys.release(key.name)
         elif not key.repeated and pitch < 128:
             releases = self._keyboard is not None and self._keyboard.reports_releases
-            self._fingers.press(key.name, pitch, self._velocity, releases)
+            self._held_keys.press(key.name, pitch, self._velocity, releases)
 
     def _reset(self) -> None:
-        self._fingers.lift_all()
+        self._held_keys.release_all()
         self._synth.all_off(silence=True)
         self._synth.reset_parameters()
 
@@ -470,7 +470,7 @@ class _Stage:
         folders = find_presets()
         names = [folder.name for folder in folders]
         here = self._synth.preset.folder.name
-        self._fingers.lift_all()
+        self._held_keys.release_all()
         self._remark = ""
         for _ in names:  # skip those that cannot be played
             here = _beside(names, here, steps)

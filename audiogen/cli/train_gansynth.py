@@ -223,7 +223,9 @@ def _recipe(
     check_steps(state, settings.get("steps"))
     built_in = state["kind"] == BuiltInRecipe.kind
     if name is not None and built_in != (name == BUILT_IN):
-        raise ParameterError(f"--recipe {name}: the run to resume has another one; leave it out")
+        raise ParameterError(
+            f"--recipe {name}: the run to resume has another recipe; leave --recipe out"
+        )
     before = (builtin_recipe if built_in else progressive_recipe)(state["recipe"])
     if name not in (None, BUILT_IN):
         kept = {"seed": before.seed, "steps": before.steps}

@@ -393,7 +393,7 @@ def progress_columns() -> list[Any]:
 def finish(
     export: Callable[[], Preset], trainer: Trainer, journal: Journal, output: Path, play: str
 ) -> None:
-    """Write the preset, and print what came of the training with its judgement.
+    """Write the preset, and print the results of the training with its judgement.
 
     Parameters
     ----------

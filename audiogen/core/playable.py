@@ -24,7 +24,7 @@ class Playable(Protocol):
 
     @property
     def realtime(self) -> bool:
-        """Whether blocks are made ahead of time."""
+        """Whether blocks are rendered ahead of time."""
 
     def process(self, n: int) -> np.ndarray:
         """The next block, [n, 2], float32."""

@@ -1,4 +1,4 @@
-"""MIDI keyboards that are connected: found, and read into a player."""
+"""MIDI input: find the connected ports and pass their messages to a player."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from audiogen.devices.sound_card import quiet_stderr
 from audiogen.errors import DeviceError
 
 CLIENT = "audiogen"
-VIRTUAL = "virtual"  # a port of our own, which other programs connect to
+VIRTUAL = "virtual"  # a port of the program, which other programs connect to
 
 
 @dataclass(frozen=True)
 class Port:
-    """A MIDI port that can be listened to.
+    """A MIDI input port.
 
     Parameters
     ----------
@@ -34,12 +34,12 @@ class Port:
 
 
 def ports(jack: bool = False) -> list[Port]:
-    """All ports that can be listened to, less those that only pass on what others send.
+    """Return all MIDI input ports, except ports that only forward messages.
 
     Parameters
     ----------
     jack : bool
-        Look among JACK's, too; its server must run.
+        Whether to include JACK's ports; its server must run.
     """
     import rtmidi
 
@@ -59,25 +59,25 @@ def ports(jack: bool = False) -> list[Port]:
 
 
 class MidiInput:
-    """Plays a player by MIDI, until it's closed.
+    """Passes MIDI messages to a player until it is closed.
 
     Parameters
     ----------
     synth : Playable
         Receiver of the MIDI bytes.
     wanted : str, optional
-        Part of a port's name, or ``virtual`` for a port of our own; every port without.
+        Part of a port's name, or ``virtual`` to create a port; None opens every port.
     jack : bool
         Whether JACK's ports come first.
 
     Raises
     ------
     DeviceError
-        If no port has the name, or the system has no virtual ports.
+        If no port has the name, or the system does not support virtual ports.
     """
 
     def __init__(self, synth: Playable, wanted: str | None = None, jack: bool = False):
-        self.names: list[str] = []  # of the ports that are listened to
+        self.names: list[str] = []  # names of the open ports
         self._readers: list[Any] = []
         if wanted == VIRTUAL:
             self._open_virtual(synth, jack)
@@ -95,7 +95,7 @@ class MidiInput:
         if wanted is not None and not self.names:
             here = "; ".join(port.name for port in found) or "none"
             raise DeviceError(
-                f"MIDI port {wanted!r} isn't here; there are: {here}; 'virtual' makes one that "
+                f"MIDI port {wanted!r} not found; there are: {here}; 'virtual' makes one that "
                 "other programs can connect to"
             )
 
@@ -106,7 +106,7 @@ class MidiInput:
         self.close()
 
     def close(self) -> None:
-        """Listen no more."""
+        """Close all ports."""
         for reader in self._readers:
             reader.cancel_callback()
             reader.close_port()
@@ -129,8 +129,8 @@ class MidiInput:
             self.names.append(f"{CLIENT}:in ({rtmidi.get_api_display_name(api)})")
             return
         raise DeviceError(
-            "no virtual MIDI port can be made here; give the name of a port, or start JACK or "
-            "load ALSA's sequencer (modprobe snd-seq)"
+            "virtual MIDI ports are not supported by this system; give the name of a port, or "
+            "start JACK or load ALSA's sequencer (modprobe snd-seq)"
         )
 
     def _listen(self, reader: Any, synth: Playable) -> None:
@@ -139,7 +139,7 @@ class MidiInput:
 
 
 def _systems(jack: bool) -> list[int]:
-    """MIDI systems to be asked, JACK's first if the sound goes there and else not at all."""
+    """Return the MIDI systems of rtmidi: JACK first if `jack`, otherwise without JACK."""
     import rtmidi
 
     compiled = rtmidi.get_compiled_api()
@@ -148,7 +148,7 @@ def _systems(jack: bool) -> list[int]:
 
 
 def _open(api: int) -> Any:
-    """A reader, or None where the system doesn't run."""
+    """Return an input of a MIDI system, or None if the system does not run."""
     import rtmidi
 
     with quiet_stderr():

@@ -1,4 +1,4 @@
-"""A player heard through a sound card, by PortAudio: ALSA, JACK, PipeWire, CoreAudio, WASAPI."""
+"""Playback through a sound card by PortAudio: ALSA, JACK, PipeWire, CoreAudio or WASAPI."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ if TYPE_CHECKING:
     from audiogen.core.playable import Playable
 
 LARGEST_BLOCK = 8192  # samples
-GONE_S = 3.0  # a card that asks for nothing for so long is gone
-# The interpreter's threads take turns this often; 5 ms, its default, are a block of 256 samples.
+GONE_S = 3.0  # a card without a callback for this long counts as disconnected
+# Switch interval of the interpreter's threads; the default, 5 ms, lasts as long as a block of 256
+# samples.
 SWITCH_S = 0.0005
-PRIORITY = 3  # under the threads of sound systems, even those of jackd -P10, which have 5
+PRIORITY = 3  # below the threads of sound systems, even those of jackd -P10, which have 5
 
 
 @dataclass(frozen=True)
 class Device:
-    """A sound card that plays.
+    """A sound card with outputs.
 
     Parameters
     ----------
@@ -38,11 +39,11 @@ class Device:
     name, host : str
         Names of the card and of its sound system.
     sample_rate : int, Hz
-        Rate that the card is set to.
+        Default rate of the card.
     n_channels : int
-        Output channels that are used, 1 or 2.
+        Number of output channels in use, 1 or 2.
     is_default : bool
-        Whether the system plays on it by default.
+        Whether it is the system's default.
     """
 
     index: int
@@ -54,12 +55,12 @@ class Device:
 
 
 def devices() -> list[Device]:
-    """All sound cards that play.
+    """Return all sound cards with outputs.
 
     Raises
     ------
     DeviceError
-        If PortAudio isn't there.
+        If PortAudio is not installed.
     """
     portaudio = _portaudio()
     hosts = portaudio.query_hostapis()
@@ -79,17 +80,17 @@ def devices() -> list[Device]:
 
 
 def find_device(wanted: str | int | None = None) -> Device:
-    """One sound card: the default one, or by its index or a part of its name.
+    """Return a sound card, given its index or a part of its name; the default one without.
 
     Raises
     ------
     DeviceError
-        If there is none, or none like that.
+        If there is no sound card, or none of that name, or several.
     """
     found = devices()
     if not found:
         raise DeviceError(
-            "there is no sound card that plays; connect one or start JACK or PipeWire, or write a "
+            "sound card not found; connect one or start JACK or PipeWire, or write a "
             "file with `audiogen render`, or a pipe with `audiogen stream`"
         )
     if wanted is None:
@@ -102,15 +103,15 @@ def find_device(wanted: str | int | None = None) -> Device:
     if len(fitting) == 1:
         return fitting[0]
     names = "; ".join(f"{device.index}: {device.name}" for device in fitting or found)
-    many = "is the name of several" if fitting else "isn't here"
-    raise DeviceError(f"device {wanted!r} {many}; give a number or name of {names}")
+    fault = "is the name of several" if fitting else "not found"
+    raise DeviceError(f"device {wanted!r} {fault}; give a number or name of {names}")
 
 
 def block_of(device: Device, sample_rate: int, wanted: int) -> int:
-    """How many samples a card can be asked to take at once.
+    """Return the block size that a sound card should be opened with.
 
-    A JACK server has a period, for which it asks in one go, in however many blocks; so a block is
-    as long as that. Other systems take the block that is wanted.
+    A JACK server requests a whole period at once, in one or more blocks, so that the block size is
+    its period. Other systems use the requested block size.
 
     Parameters
     ----------
@@ -119,7 +120,7 @@ def block_of(device: Device, sample_rate: int, wanted: int) -> int:
     sample_rate : int, Hz
         Rate that it will run at.
     wanted : int, samples
-        Block that was asked for; 0 lets the card choose.
+        Requested block size; 0 lets the card choose.
 
     Returns
     -------
@@ -128,13 +129,13 @@ def block_of(device: Device, sample_rate: int, wanted: int) -> int:
     if "JACK" not in device.host:
         return wanted
     portaudio = _portaudio()
-    asked: list[int] = []
-    heard = threading.Event()
+    block_sizes: list[int] = []
+    called = threading.Event()
 
     def fill(out: np.ndarray, n: int, at: Any, status: Any) -> None:
         out.fill(0.0)
-        asked.append(n)
-        heard.set()
+        block_sizes.append(n)
+        called.set()
 
     options: dict[str, Any] = {"channels": device.n_channels, "dtype": "float32", "blocksize": 0}
     try:
@@ -144,30 +145,30 @@ def block_of(device: Device, sample_rate: int, wanted: int) -> int:
                 samplerate=sample_rate, device=device.index, callback=fill, **options
             ),
         ):
-            heard.wait(GONE_S)
+            called.wait(GONE_S)
     except portaudio.PortAudioError:
-        return wanted  # the card will say why
-    return asked[0] if asked else wanted
+        return wanted  # `SoundCard` reports the error
+    return block_sizes[0] if block_sizes else wanted
 
 
 class SoundCard:
-    """Plays a synth through a sound card, from `start` to `close`, in a thread of PortAudio.
+    """Plays a synth through a sound card from `start` to `close`, on a thread of PortAudio.
 
     Parameters
     ----------
     synth : Playable
-        Source of the blocks; its rate becomes the card's.
+        Source of the blocks; the card is opened at its sample rate.
     device : str or int, optional
         Argument of `find_device`.
     block : int, samples
-        0 lets the card choose.
-    heard : callable, optional
-        Gets each block, [n, 2], in the card's thread.
+        Block size; 0 lets the card choose.
+    on_block : callable, optional
+        Called with each block, [n, 2], on the thread of PortAudio.
 
     Raises
     ------
     DeviceError
-        If there is no card, or it refuses the rate.
+        If the card is not found, or does not support the rate.
     ParameterError
     """
 
@@ -176,19 +177,19 @@ class SoundCard:
         synth: Playable,
         device: str | int | None = None,
         block: int = 256,
-        heard: Callable[[np.ndarray], None] | None = None,
+        on_block: Callable[[np.ndarray], None] | None = None,
     ):
         if not 0 <= block <= LARGEST_BLOCK:
-            raise ParameterError(f"block={block}; give 1 to {LARGEST_BLOCK} samples, or 0")
+            raise ParameterError(f"block={block} must be 1 to {LARGEST_BLOCK} samples, or 0")
         self.device = find_device(device)
-        self.n_late = 0  # blocks that came too late for the card
-        self.outgrown = 0  # samples that it takes at once, if the player can't be so far ahead
-        self.error: Exception | None = None  # what stopped the sound
-        self._synth, self._heard = synth, heard
-        self._asked_s = 0.0  # when it last asked for sound
-        # How far the player works ahead, for what is taken at once.
-        self._ahead = synth.latency if synth.realtime else math.inf
-        self._period = (0.0, 0)  # when it last took samples, by its clock, and how many
+        self.n_late = 0  # blocks that were late for the card
+        self.outgrown = 0  # period of the card, samples, if it exceeds the player's latency; else 0
+        self.error: Exception | None = None  # exception that stopped the playback
+        self._synth, self._on_block = synth, on_block
+        self._called_s = 0.0  # time of the last callback
+        # Longest period that the player can fill in time, samples.
+        self._longest_period = synth.latency if synth.realtime else math.inf
+        self._period = (0.0, 0)  # start of the period by the card's clock, and samples so far
         self._closed = False
         portaudio = _portaudio()
         self._abort = portaudio.CallbackAbort
@@ -218,12 +219,12 @@ class SoundCard:
 
     @property
     def latency_s(self) -> float:
-        """What the card adds to the player's latency; 0 if it doesn't say, as JACK."""
+        """Latency that the card adds to the player's, s; 0 if unknown, as with JACK."""
         return float(self._stream.latency)
 
     def start(self) -> None:
-        """Begin to play."""
-        self._asked_s = time.monotonic()
+        """Start playing."""
+        self._called_s = time.monotonic()
         try:
             with quiet_stderr():
                 self._stream.start()
@@ -231,29 +232,29 @@ class SoundCard:
             raise DeviceError(f"{self.device.name} doesn't start ({error.args[0]})") from error
 
     def check(self) -> None:
-        """Find out whether the sound goes on.
+        """Check that the card is still playing.
 
         Raises
         ------
         DeviceError
-            If the card is gone: pulled out, or its server has ended.
+            If the card is disconnected, or its server has ended.
         Exception
-            Whatever stopped the player.
+            The player's error, if it stopped the playback.
         """
         if self.error is not None:
             raise self.error
-        if time.monotonic() - self._asked_s > GONE_S:
+        if time.monotonic() - self._called_s > GONE_S:
             raise DeviceError(
-                f"{self.device.name} has asked for no sound for {GONE_S:g} s; connect it, or start "
+                f"{self.device.name} has requested no sound for {GONE_S:g} s; connect it, or start "
                 f"{self.device.host}, and play again"
             )
 
     def close(self) -> None:
-        """End the sound; the player can be played on elsewhere."""
+        """Stop playing; the player stays usable."""
         if self._closed:
             return
         self._closed = True
-        # PortAudio waits for minutes for a card that is gone, here and when the program ends.
+        # PortAudio waits minutes for a disconnected card, here and when the program ends.
         closing = threading.Thread(target=self._stream.close, daemon=True)
         with quiet_stderr():
             closing.start()
@@ -262,7 +263,7 @@ class SoundCard:
             atexit.unregister(getattr(_portaudio(), "_exit_handler", _nothing))
 
     def _fill(self, out: np.ndarray, n: int, at: Any, status: Any) -> None:
-        self._asked_s = time.monotonic()
+        self._called_s = time.monotonic()
         self._count(n, at.currentTime)
         if status.output_underflow:
             self.n_late += 1
@@ -270,8 +271,8 @@ class SoundCard:
             done = 0
             while done < n:
                 block = self._synth.process(min(n - done, self._synth.max_block))
-                if self._heard:
-                    self._heard(block)
+                if self._on_block:
+                    self._on_block(block)
                 mixed = block if out.shape[1] == 2 else block.mean(axis=1, keepdims=True)
                 out[done : done + len(block)] = mixed
                 done += len(block)
@@ -280,13 +281,13 @@ class SoundCard:
             raise self._abort from error
 
     def _count(self, n: int, now: float) -> None:
-        """Add up what is asked for at once: JACK's period is one, in however many blocks."""
-        began, taken = self._period
-        if now == began:
-            self._period = began, taken + n
+        """Add up the blocks of a period, which JACK requests at one time of its clock."""
+        start, n_samples = self._period
+        if now == start:
+            self._period = start, n_samples + n
             return
         self._period = now, n
-        self.outgrown = taken if taken > self._ahead else 0
+        self.outgrown = n_samples if n_samples > self._longest_period else 0
 
 
 def _nothing() -> None: ...
@@ -305,11 +306,11 @@ def _portaudio() -> Any:
 
 
 @contextmanager
-def before_other_programs() -> Iterator[None]:
-    """Let this thread, and those that it starts, run before other programs where that's allowed.
+def realtime_priority() -> Iterator[None]:
+    """Run this thread, and threads that it starts, with real-time priority where permitted.
 
-    Linux allows it to root and to whom a limit ``rtprio`` is granted, as sound systems' packages
-    grant it to the group ``audio``.
+    Linux permits it to root and to users with an ``rtprio`` limit, which the packages of sound
+    systems grant to the group ``audio``.
     """
     interval = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_S)
@@ -330,7 +331,7 @@ def before_other_programs() -> Iterator[None]:
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Keep what sound systems print, of cards that aren't there, off the screen."""
+    """Suppress the messages that sound systems print about missing cards."""
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:

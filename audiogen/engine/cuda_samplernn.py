@@ -33,7 +33,7 @@ from audiogen.representation.levels import dequantise
 Array = NDArray[np.float32]
 
 N_BYTE = 256  # levels of one softmax, at most
-LONGEST_RUN = 8192  # samples of a launch: so often Ctrl-C is heard
+LONGEST_RUN = 8192  # samples per launch; Ctrl-C is handled between launches
 
 
 class CudaSampleStream:
@@ -129,7 +129,7 @@ class CudaSampleStream:
     def set_class(self, stream: int, index: int) -> None:
         """Choose what a stream sounds like, from here on."""
         if not 0 <= stream < self.n_streams:
-            raise ParameterError(f"stream={stream} is not below the {self.n_streams} streams")
+            raise ParameterError(f"stream={stream} must be 0 to {self.n_streams - 1}")
         n_classes = self._table.n_classes
         if not 0 <= index < n_classes:
             raise ParameterError(f"index={index} is not one of the network's {n_classes} classes")
@@ -179,12 +179,12 @@ class CudaSampleStream:
         given, q_levels = np.asarray(levels), self._table.q_levels
         if given.ndim != 2 or len(given) != self.n_streams or given.dtype.kind not in "iu":
             raise ParameterError(
-                f"levels has shape {given.shape} and type {given.dtype}; whole numbers "
-                f"[{self.n_streams}, n] are wanted"
+                f"levels has shape {given.shape} and type {given.dtype}; it must be whole numbers "
+                f"[{self.n_streams}, n]"
             )
         if given.size and not 0 <= given.min() <= given.max() < q_levels:
             raise ParameterError(
-                f"levels goes from {given.min()} to {given.max()}; 0 to {q_levels - 1} are wanted"
+                f"levels goes from {given.min()} to {given.max()}; it must be 0 to {q_levels - 1}"
             )
         return given.astype(np.int32)
 

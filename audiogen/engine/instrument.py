@@ -84,7 +84,7 @@ class OpenPreset:
         seed : int
             Seed of the notes' random numbers.
         margin : int, samples
-            How far a thread of its own works ahead of `max_block`; without, blocks are rendered
+            How far a worker thread renders ahead of `max_block`; without, blocks are rendered
             when they are asked for.
 
         Returns

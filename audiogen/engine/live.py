@@ -152,12 +152,12 @@ class LivePlaying(ParameterAttributes):
 
     @property
     def realtime(self) -> bool:
-        """Whether a thread of its own works ahead of `process`."""
+        """Whether a worker thread renders ahead of `process`."""
         return self._realtime
 
     @property
     def margin_ms(self) -> float:
-        """How far that thread works ahead of the longest block, ms."""
+        """How far the worker thread renders ahead of the longest block, ms."""
         return self._margin_ms
 
     @property

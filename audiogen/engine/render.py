@@ -169,4 +169,4 @@ def _parts(music: Score, voices: Mapping[int | None, str] | None) -> dict[str, S
 
 
 def _ignore(share: float) -> None:
-    """Progress that nobody wants."""
+    """Ignore the progress."""

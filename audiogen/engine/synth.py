@@ -79,7 +79,7 @@ class Synth(LivePlaying):
     max_block : int, samples
         Longest block that `process` is asked for.
     realtime : bool
-        Let a thread of its own work ahead, so that `process` only fetches samples. All sound comes
+        Render ahead on a worker thread, so that `process` only fetches samples. All sound comes
         later by ``max_block`` and the margin; blocks that are not ready in time fade to silence and
         are counted by `n_late`.
     margin_ms : float, ms
@@ -214,7 +214,7 @@ class Synth(LivePlaying):
         Parameters
         ----------
         block : int, samples
-            Length of a block. Live, what happens between two blocks is heard from the second on.
+            Length of a block. Live, an event between two blocks takes effect in the second.
         notes : Score, path of a MIDI file, str, or list of notes, optional
             Score to play; the blocks, one after another, are what `render` returns. Without, the
             notes are those of `note_on`.
@@ -269,8 +269,8 @@ class Synth(LivePlaying):
         seconds : float, s
             Length of the result, above 0.05.
         prompt : array [n_samples] or [n_samples, n_channels], float, optional
-            Audio at the rate of the result; each channel is continued for itself. The result
-            begins where it ends, without a step. Its last 30 s are heard.
+            Audio at the rate of the result; each channel is continued separately. The result
+            begins where it ends, without a step. The network receives its last 30 s.
         temperature : float, or list of (float, float), optional
             Sampling temperature, 0 (greedy) to 2. As points (seconds, temperature), counted from
             the beginning of the result, it is interpolated. The synth's without.
@@ -597,7 +597,7 @@ class Synth(LivePlaying):
         )
 
     def _checked_prompt(self, prompt: ArrayLike, rate: int, stereo: bool) -> np.ndarray:
-        """The end of a prompt that a network hears, [n_samples, n_channels], float32."""
+        """Check a prompt; return its last 30 s, [n_samples, n_channels], float32."""
         samples = np.asarray(prompt)
         if samples.ndim not in (1, 2) or samples.dtype.kind != "f" or 0 in samples.shape[1:]:
             raise ShapeError(
@@ -666,8 +666,8 @@ class Synth(LivePlaying):
         start, events = 0, list[Timed]()
         last = prompt[-2:] if prompt is not None and len(prompt) > 1 else None
         if prompt is not None:
-            # The note starts when the engine has heard the whole prompt, and until then the prompt
-            # sounds, so that the resampler of the output sees no step.
+            # The note starts when the engine has received the whole prompt, which is played until
+            # then, so that the resampler of the output sees no step.
             start = len(prompt) + int(engine.input_latency)
             prompt = _mirrored(prompt, int(engine.input_latency))
             events.append((0, set_parameter(INDEX["listen"], 1.0, timbre)))
@@ -688,20 +688,20 @@ class Synth(LivePlaying):
                 before = np.concatenate((before, sound[:skip]))[-2:]
                 seam = _seam(last - before, rate)
             before = sound[-2:]
-            heard, skip = sound[skip:], max(0, skip - len(sound))
-            heard = heard[: int(min(left, len(heard)))]
-            left -= len(heard)
-            if n_faded := min(len(seam), len(heard)):
-                heard[:n_faded] += seam[:n_faded]
+            kept, skip = sound[skip:], max(0, skip - len(sound))
+            kept = kept[: int(min(left, len(kept)))]
+            left -= len(kept)
+            if n_faded := min(len(seam), len(kept)):
+                kept[:n_faded] += seam[:n_faded]
                 seam = seam[n_faded:]
-            if len(heard):
-                yield heard
+            if len(kept):
+                yield kept
             if not left:
                 return
 
 
 def _ignore(share: float) -> None:
-    """Progress that nobody wants."""
+    """Ignore the progress."""
 
 
 def _mirrored(prompt: np.ndarray, n: int) -> np.ndarray:

@@ -206,7 +206,7 @@ def tonality(samples: np.ndarray, sample_rate: int) -> Tonality:
     over the frames within 40 dB of the loudest. `peak_share` is the share of the power in peaks:
     local maxima at least 12 dB above the median of the bins within 250 Hz, with the two bins on
     either side over which the window spreads a sine. `held_share` is the share of the power in
-    peaks with another one within a bin (8 Hz) 128 ms before or after.
+    peaks with another peak within a bin (8 Hz) 128 ms before or after.
 
     Parameters
     ----------

@@ -41,10 +41,10 @@ def read_midi(path: str | os.PathLike[str]) -> Score:
     """Read a standard MIDI file.
 
     Tempo changes apply to all tracks, also in the middle of a note. A note released while the
-    sustain pedal (controller 64) is down lasts until the pedal is lifted or the key is struck
+    sustain pedal (controller 64) is down lasts until the pedal is released or the key is pressed
     again. A program change applies to the notes after it; a track with program changes or pedal
     events of its own uses them, any other track uses those of its channel. Overlapping notes of
-    one key are released in the order in which they were struck. A note without a release ends at
+    one key are released in the order of their note-ons. A note without a release ends at
     the last release of its key or, failing that, at the end of the file. The patterns of a type 2
     file play one after another.
 

@@ -1,4 +1,4 @@
-"""Presets: folders of data that hold a trained sound; found, read, checked and written here."""
+"""Presets, folders with a trained network and its description: find, read, check and write them."""
 
 from audiogen.models.config import GeneratorConfig, SampleRNNConfig, weight_shapes
 from audiogen.presets.description import (
@@ -35,13 +35,13 @@ from audiogen.presets.latents import (
     read_latent,
     write_latent,
 )
-from audiogen.presets.layout import latent_map, place
 from audiogen.presets.programs import (
     assign_programs,
     presets_to_play,
     split_spec,
     timbre_of_program,
 )
+from audiogen.presets.timbre_map import latent_map, place_vectors
 
 __all__ = [
     "DEFAULT_PRESET",
@@ -67,7 +67,7 @@ __all__ = [
     "is_latent_file",
     "latent_map",
     "load_preset",
-    "place",
+    "place_vectors",
     "preset_faults",
     "presets_to_play",
     "read_fields",

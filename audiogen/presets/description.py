@@ -331,7 +331,7 @@ def check_fields(
     Raises
     ------
     PresetError
-        Naming the first wrong field, what came and what it must be.
+        If a field is wrong; the message names the first one, its value and what it must be.
     """
     try:
         checked, faults = backend.load().check_preset_fields(fields_of_toml)

@@ -1,4 +1,4 @@
-"""Folders of presets: found by name, read, and written whole."""
+"""Preset folders: find them by name, read and write them."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from audiogen.presets.description import (
 
 DEFAULT_PRESET = "plucked"
 
-# What is replaced with a preset; other files in its folder aren't lost unasked.
+# Files that `write_preset` may replace; it refuses a folder with others.
 _PARTS = {TOML_NAME, WEIGHTS_NAME, PREVIEW_SOUND, PREVIEW_PICTURE, "timbres.png"}
-# Where a preset is put while another takes its place, on systems that cannot exchange two folders.
+# Temporary name of a replaced preset, on systems that cannot exchange two folders atomically.
 _REPLACED = ".{}.replaced"
 
 
@@ -40,10 +40,10 @@ _REPLACED = ".{}.replaced"
 
 
 def search_folders() -> list[Path]:
-    """Folders that are searched for presets, first one first.
+    """Return the folders that are searched for presets, in order of precedence.
 
-    Those of ``$AUDIOGEN_PRESETS``, the user's (``$XDG_DATA_HOME/audiogen/presets``, usually
-    ``~/.local/share/audiogen/presets``), the installed package's and the checkout's.
+    They are those of ``$AUDIOGEN_PRESETS``, the user's (``$XDG_DATA_HOME/audiogen/presets``,
+    usually ``~/.local/share/audiogen/presets``), the installed package's and the checkout's.
     """
     variable = os.environ.get("AUDIOGEN_PRESETS", "")
     folders = [_expanded(entry) for entry in variable.split(os.pathsep) if entry]
@@ -57,7 +57,7 @@ def search_folders() -> list[Path]:
 
 
 def _expanded(path: str | os.PathLike[str]) -> Path:
-    """The user's home in place of ``~``, if there is such a user."""
+    """Replace ``~`` by the user's home, if that user exists."""
     try:
         return Path(path).expanduser()
     except RuntimeError:
@@ -65,9 +65,9 @@ def _expanded(path: str | os.PathLike[str]) -> Path:
 
 
 def find_presets() -> list[Path]:
-    """Folders of all presets that can be loaded by name, sorted by name.
+    """Return the folders of all presets that can be loaded by name, sorted by name.
 
-    Where two have one name, the one that is found first counts (`search_folders`).
+    Of two presets with the same name, the one that comes first in `search_folders` counts.
     """
     found: dict[str, Path] = {}
     for folder in search_folders():
@@ -77,21 +77,21 @@ def find_presets() -> list[Path]:
 
 
 def _presets_in(folder: Path) -> list[Path]:
-    """The folders of presets within a folder; none if it cannot be read."""
+    """Return the folders of presets within a folder; none if it cannot be read."""
     try:
         for replaced in folder.glob(_REPLACED.format("*")):
             _recover(folder / replaced.name[1:].rpartition(".")[0])
         return [
-            place
-            for place in folder.iterdir()
-            if not place.name.startswith(".") and os.path.isfile(place / TOML_NAME)
+            preset
+            for preset in folder.iterdir()
+            if not preset.name.startswith(".") and os.path.isfile(preset / TOML_NAME)
         ]
     except OSError:
         return []
 
 
 def _recover(folder: Path) -> None:
-    """Put a preset back that `write_preset` was about to replace when it was interrupted."""
+    """Restore a preset whose replacement by `write_preset` was interrupted."""
     replaced = folder.with_name(_REPLACED.format(folder.name))
     with suppress(OSError):
         if not folder.exists() and (replaced / TOML_NAME).is_file():
@@ -99,7 +99,7 @@ def _recover(folder: Path) -> None:
 
 
 def default_preset() -> str:
-    """Name of the preset that plays when none is asked for.
+    """Return the name of the preset that plays if none is given.
 
     Raises
     ------
@@ -116,12 +116,12 @@ def default_preset() -> str:
 
 
 def find_preset(name_or_path: str | os.PathLike[str]) -> Path:
-    """The folder of a preset, by its name, folder or ``preset.toml``.
+    """Return the folder of a preset, given its name, folder or ``preset.toml``.
 
     Raises
     ------
     PresetError
-        If there is none; the nearest names are suggested.
+        If the preset is not found; the message names the nearest ones.
     """
     path = _expanded(name_or_path)
     _recover(path)
@@ -156,8 +156,8 @@ def load_preset(name_or_path: str | os.PathLike[str]) -> Preset:
     Raises
     ------
     PresetError
-        If it isn't found (the nearest names are suggested), or if anything in it is wrong: the
-        file and the field or tensor are named.
+        If the preset isn't found (the message names the nearest ones), or is invalid (the message
+        names the file and the field or tensor).
     """
     folder = find_preset(name_or_path)
     opened = backend.load().open_preset(folder)
@@ -165,9 +165,9 @@ def load_preset(name_or_path: str | os.PathLike[str]) -> Preset:
 
 
 def preset_faults(folder: str | os.PathLike[str]) -> list[str]:
-    """A message on each fault of a preset's description and weights; none if it loads.
+    """Return a message for each fault of a preset's description and weights; none if it loads.
 
-    Each begins with the name of its file.
+    A message begins with the name of the file.
     """
     faults: list[str] = backend.load().preset_faults(folder)
     return faults
@@ -205,28 +205,28 @@ def write_preset(
     weights: Mapping[str, np.ndarray],
     files: Mapping[str, bytes | os.PathLike[str]] | None = None,
 ) -> Preset:
-    """Check a preset and write it as a folder: the whole of it or nothing.
+    """Check a preset and write it as a folder, atomically.
 
     Parameters
     ----------
     folder : path
-        Where it goes; a preset that is there already is replaced.
+        Destination; an existing preset is replaced.
     preset : Preset or mapping
         The fields of ``preset.toml``.
     weights : mapping of str to array, float32
         Tensors of the network by name.
     files : mapping of str to bytes or path, optional
-        Other files by name, such as ``preview.flac``: their content, or where to copy them from.
+        Other files by name, such as ``preview.flac``: their content, or the path to copy from.
 
     Returns
     -------
     Preset
-        As `load_preset` reads it from the folder.
+        The written preset, read by `load_preset`.
 
     Raises
     ------
     PresetError
-        If the preset is wrong, or the folder can't be written or holds something else.
+        If the preset is invalid, or the folder can't be written or holds other files.
     """
     from safetensors.numpy import save_file
 
@@ -257,10 +257,11 @@ def write_preset(
 
 
 def _put_in_place(new: Path, folder: Path) -> None:
-    """Give a folder its final name, so that a crash at any time leaves one that is whole.
+    """Give a folder its final name, so that a crash at any time leaves a complete preset.
 
-    A preset of that name is exchanged with it in one step, and deleted with the temporary folder.
-    Where the system cannot do that, it waits under a name by which `find_preset` recovers it.
+    An existing preset of that name is exchanged with the new one atomically, and deleted with the
+    temporary folder. On systems that cannot exchange folders, the old preset is renamed first, to a
+    name from which `find_preset` restores it.
     """
     flush_to_disk(new)
     replaced = folder.with_name(_REPLACED.format(folder.name))
@@ -275,54 +276,54 @@ def _put_in_place(new: Path, folder: Path) -> None:
 
 
 def require_replaceable(folder: Path, also: Iterable[str] = ()) -> None:
-    """Require that writing a preset there loses nothing but a preset.
+    """Check that writing a preset to a folder replaces nothing but a preset.
 
     Parameters
     ----------
     folder : Path
-        Place that the preset will have.
+        Destination of the preset.
     also : iterable of str
-        Names of files that the preset brings, beside the usual ones.
+        Names of the preset's additional files.
 
     Raises
     ------
     PresetError
-        If the folder is a file, or holds something that is no preset's.
+        If the folder is a file, or holds files that are not part of a preset.
     """
     _recover(folder)
     if not folder.exists():
         return
     if not folder.is_dir():
         raise PresetError(f"{folder}: is a file; choose another folder")
-    there = {path.name for path in folder.iterdir()}
-    if there and TOML_NAME not in there:
+    names = {path.name for path in folder.iterdir()}
+    if names and TOML_NAME not in names:
         raise PresetError(f"{folder}: isn't empty and isn't a preset; choose another folder")
-    litter = {name for name in there if name in (".DS_Store", ".directory") or name[:2] == "._"}
-    if others := sorted(there - _PARTS - litter - set(also)):
+    litter = {name for name in names if name in (".DS_Store", ".directory") or name[:2] == "._"}
+    if others := sorted(names - _PARTS - litter - set(also)):
         raise PresetError(
-            f"{folder}: holds {others[0]}, which is no part of a preset and would be lost; move it,"
-            " or choose another folder"
+            f"{folder}: holds {others[0]}, which is not part of a preset and would be lost; move"
+            " it, or choose another folder"
         )
 
 
-# Of ``[measured]``: what its training wrote; the rest is one evaluation's.
-OF_TRAINING = ("held_out_", "best_step")
+# Prefixes of the entries of ``[measured]`` that training writes; the others are of an evaluation.
+TRAINING_PREFIXES = ("held_out_", "best_step")
 
 
 def add_measured(folder: str | os.PathLike[str], numbers: Mapping[str, float]) -> None:
-    """Add an evaluation's numbers to ``[measured]`` of a preset, in the place of an earlier one's.
+    """Write an evaluation's results to ``[measured]`` of a preset, in place of an earlier one's.
 
     Raises
     ------
     PresetError
-        If it isn't a preset.
+        If the folder isn't a preset.
     ParameterError
-        If it can't be written.
+        If the file can't be written.
     """
     path = Path(folder) / TOML_NAME
     fields = read_fields(path)
     measured = fields.get("measured", {})
-    kept = {name: value for name, value in measured.items() if name.startswith(OF_TRAINING)}
+    kept = {name: value for name, value in measured.items() if name.startswith(TRAINING_PREFIXES)}
     fields["measured"] = {**kept, **numbers}
     check_fields(fields, path)
     with written_whole(path) as draft:

@@ -1,4 +1,4 @@
-"""A latent in a file of its own: `audiogen encode` writes it, and it is played like a timbre."""
+"""Latent files: `audiogen encode` writes them, and they can be played like timbres."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from audiogen.core.atomic_write import write_whole
 from audiogen.errors import ParameterError, PresetError
 from audiogen.presets.description import GansynthPreset, Preset
 
-SUFFIX = ".json"  # no timbre's name has a dot
-LARGEST_BYTES = 1 << 20  # 4096 numbers have a tenth of it
+SUFFIX = ".json"  # names of timbres have no dot
+LARGEST_BYTES = 1 << 20  # ten times the size of 4096 numbers
 
 
 @dataclass(frozen=True)
 class Latent:
-    """A sound of a GANSynth preset, without a name.
+    """A latent of a GANSynth preset, without a name.
 
     Parameters
     ----------
     preset : str
-        Name of the preset that it is for.
+        Name of the preset that it was encoded for.
     z : list of float
         The latent.
     pitch : float, MIDI number, optional
-        Pitch of the note that it was found for.
+        Pitch of the recorded note.
     velocity : float, 0 to 1, optional
-        Velocity of that note.
+        Velocity that fits the recorded note best.
     measured : dict of str to float
-        How near it comes to that note, and what else does.
+        Errors of the latent and of its baselines, as `audiogen encode` prints them.
     """
 
     preset: str
@@ -43,23 +43,23 @@ class Latent:
 
 
 def is_latent_file(timbre: str) -> bool:
-    """Whether a text names a latent's file, not a timbre.
+    """Return whether a text is the path of a latent file, rather than the name of a timbre.
 
     Examples
     --------
-    >>> is_latent_file("found/note.json"), is_latent_file("harp")
+    >>> is_latent_file("latents/note.json"), is_latent_file("harp")
     (True, False)
     """
     return timbre.lower().endswith(SUFFIX)
 
 
 def read_latent(path: str | os.PathLike[str]) -> Latent:
-    """Read a latent's file.
+    """Read a latent file.
 
     Raises
     ------
     PresetError
-        If it can't be read, or holds no latent.
+        If the file can't be read or holds no latent.
     """
     path = Path(path)
     try:
@@ -84,32 +84,32 @@ def read_latent(path: str | os.PathLike[str]) -> Latent:
 
 
 def write_latent(path: str | os.PathLike[str], latent: Latent) -> None:
-    """Write a latent's file, which `read_latent` reads.
+    """Write a latent file, which `read_latent` reads.
 
     Raises
     ------
     ParameterError
-        If it can't be written.
+        If the file can't be written.
     """
     write_whole(path, json.dumps(asdict(latent), indent=1) + "\n")
 
 
 def check_latent(z: list[float], preset: Preset, what: str) -> list[float]:
-    """Return a latent that a preset can play.
+    """Return a latent, after checking that a preset can play it.
 
     Parameters
     ----------
     z : list of float
         The latent.
     preset : Preset
-        Preset that is to play it.
+        Preset that will play it.
     what : str
-        Names the latent in messages.
+        Name of the latent in messages.
 
     Raises
     ------
     ParameterError
-        If the preset has no latents, or others.
+        If the preset has no latents, or latents of another size.
     """
     if not isinstance(preset, GansynthPreset):
         raise ParameterError(
@@ -119,8 +119,8 @@ def check_latent(z: list[float], preset: Preset, what: str) -> list[float]:
     wanted = preset.generator.latent_size
     if len(z) != wanted:
         raise ParameterError(
-            f"{what} isn't a latent of preset {preset.name!r}: {len(z)} numbers came, {wanted} are"
-            " wanted; use the preset that it was made for"
+            f"{what} isn't a latent of preset {preset.name!r}: it has {len(z)} numbers and must"
+            f" have {wanted}; use the preset that it was made for"
         )
     if not all(map(_is_number, z)) or not any(z):
         raise ParameterError(

@@ -1,4 +1,4 @@
-"""Which preset and timbre plays which General MIDI program."""
+"""Selection of presets and timbres, by specification and by General MIDI program."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def split_spec(spec: str) -> tuple[str, str | None]:
     if ":" not in spec or (Path(spec) / TOML_NAME).is_file():
         return spec, None
     name, _, timbre = spec.rpartition(":")
-    if ":" in name:  # a latent's file may have colons, as a preset's folder may
+    if ":" in name:  # the path of a latent file or of a preset may contain colons
         parts = spec.split(":")
         for i in range(len(parts) - 1, 0, -1):
             front = ":".join(parts[:i])
@@ -37,25 +37,24 @@ def split_spec(spec: str) -> tuple[str, str | None]:
 
 
 def presets_to_play(preset: str | os.PathLike[str] | None = None) -> list[Preset]:
-    """Load one preset, or all that play notes with the default one first.
+    """Load one preset, or all presets that play notes, with the default preset first.
 
     Parameters
     ----------
     preset : str or path, optional
-        Argument of `load_preset`; all presets without. A broken one among all is left out with a
-        warning.
+        Argument of `load_preset`; None loads all, and leaves out broken ones with a warning.
 
     Raises
     ------
     PresetError
-        If the preset is unknown, broken or plays no notes, or there are none.
+        If the preset is unknown, broken or plays no notes, or if there is no preset.
     """
     if preset is not None:
         loaded = load_preset(preset)
         if not loaded.plays_notes:
             raise PresetError(
-                f"preset {loaded.name!r} plays no notes, it makes sound on its own; give --seconds "
-                "instead of notes, or another preset"
+                f"notes are not supported by preset {loaded.name!r}, which is unconditional; give "
+                "--seconds instead of notes, or another preset"
             )
         return [loaded]
     default = default_preset()
@@ -70,8 +69,7 @@ def presets_to_play(preset: str | os.PathLike[str] | None = None) -> list[Preset
             playable.append(loaded)
     if not playable:
         raise PresetError(
-            "every preset that is installed is broken or plays no notes; `audiogen presets` says "
-            "why"
+            "all installed presets are broken or play no notes; `audiogen presets` says why"
         )
     return playable
 
@@ -81,31 +79,31 @@ def assign_programs(
 ) -> dict[int | None, str]:
     """Choose a timbre for each General MIDI program of a score.
 
-    A timbre of the same program; or else the one of the same family of eight programs whose number
-    is nearest; or else the default timbre of the first preset.
+    The choice is a timbre of the same program; otherwise the timbre of the same family of eight
+    programs whose number is nearest; otherwise the default timbre of the first preset.
 
     Parameters
     ----------
     programs : iterable of int
         General MIDI programs, such as `Score.programs`.
     presets : sequence of Preset
-        To choose from; the first one is the default.
+        Presets to choose from; the first one is the default.
     timbre : str, optional
-        Plays everything, from the first preset that can play it: a name, or a mix or ``random`` as
-        `engine.latents.read_timbre` takes them. Or a latent's file, which the preset plays that it
-        was made for, or else the first.
+        Timbre for all programs: a name, a mix or ``random`` (`engine.latents.read_timbre`), played
+        by the first preset that can; or a latent file, played by the preset that it was made for if
+        that is among them, otherwise by the first.
 
     Returns
     -------
     dict of int or None to str
-        ``PRESET:TIMBRE`` for each program, and for any other under None.
+        ``PRESET:TIMBRE`` for each program; the key None is for all other programs.
 
     Raises
     ------
     ParameterError
         If there are no presets.
     PresetError
-        If no preset has the timbre; the nearest are named.
+        If no preset has the timbre; the message names the nearest ones.
     """
     if not presets:
         raise ParameterError("presets is empty; give one preset or more to choose from")
@@ -149,7 +147,7 @@ def _names_in(timbre: str) -> list[str]:
 
 
 def _can_play(preset: Preset, timbre: str, needed: Sequence[str]) -> bool:
-    """Whether a preset has a timbre, or latents and all timbres of an expression."""
+    """Return whether a preset has a timbre, or has latents and all timbres of an expression."""
     if timbre in preset.timbre_names:
         return True
     is_expression = timbre != "".join(needed)
@@ -158,7 +156,7 @@ def _can_play(preset: Preset, timbre: str, needed: Sequence[str]) -> bool:
 
 
 def timbre_of_program(program: int, presets: Sequence[Preset]) -> tuple[Preset, str | None]:
-    """The preset and the timbre that a General MIDI program chooses, as `assign_programs` says."""
+    """Return the preset and the timbre of a General MIDI program, as `assign_programs`."""
     family = [
         (abs(timbre.program - program), preset, timbre.name)
         for preset in presets
@@ -170,6 +168,6 @@ def timbre_of_program(program: int, presets: Sequence[Preset]) -> tuple[Preset, 
 
 
 def _spec_name(preset: Preset) -> str:
-    """The shortest text that `load_preset` finds a preset by."""
+    """Return the shortest argument of `load_preset` that finds a preset."""
     folder = preset.folder
     return folder.name if folder in find_presets() else os.fspath(folder)

@@ -127,7 +127,7 @@ class Server:
     sample_rate : int, Hz
         Rate of the sound that is sent.
     max_clients : int
-        Clients that may play at the same time. Each has a synth of its own.
+        Number of clients that can play at the same time, each with its own synth.
     seed : int
         Seed of the synths.
     """

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from audiogen.engine import Synth
 from audiogen.errors import PresetError
-from audiogen.presets import TOML_NAME, GansynthPreset, Preset, latent_map, place
+from audiogen.presets import TOML_NAME, GansynthPreset, Preset, latent_map, place_vectors
 
 PICTURE_WIDTH, PICTURE_HEIGHT = 96, 72
 PICTURE_S = 1.2  # length of the note that is shown
@@ -78,7 +78,7 @@ def places(preset: Preset) -> NDArray[np.float64]:
         return latent_map(preset)
     n = len(preset.timbres)
     angle = 2.0 * np.pi * np.arange(n) / max(1, n)
-    return place(np.column_stack([np.cos(angle), np.sin(angle)]))
+    return place_vectors(np.column_stack([np.cos(angle), np.sin(angle)]))
 
 
 class TimbrePictures:

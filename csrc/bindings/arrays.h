@@ -1,4 +1,4 @@
-// Named arrays from Python, as the models take their weights.
+// Converts a dict of Python arrays to weights of a model.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -11,7 +11,7 @@
 
 namespace audiogen::bindings {
 
-// Throws std::invalid_argument naming a weight that isn't an array of numbers.
+// Throws std::invalid_argument for a weight that isn't an array of numbers.
 inline core::FloatArrays arrays_from(const pybind11::dict& weights) {
   core::FloatArrays arrays;
   for (const auto& [key, value] : weights) {
@@ -21,7 +21,7 @@ inline core::FloatArrays arrays_from(const pybind11::dict& weights) {
     const auto name = pybind11::cast<std::string>(key);
     if (!array) {
       PyErr_Clear();
-      throw std::invalid_argument("weight '" + name + "' isn't an array of numbers");
+      throw std::invalid_argument("weight '" + name + "' must be an array of numbers");
     }
     arrays[name] = {{array.shape(), array.shape() + array.ndim()},
                     {array.data(), array.data() + array.size()}};

@@ -1,4 +1,4 @@
-// Blocks of audio between NumPy's interleaved channels and the engine's separate ones.
+// Converts blocks of audio between NumPy's interleaved channels and the engine's separate ones.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -18,7 +18,7 @@ namespace audiogen::bindings {
 using Events = pybind11::array_t<engine::Event, pybind11::array::c_style>;
 using Input = std::optional<pybind11::array_t<float, pybind11::array::c_style>>;
 
-// The next `n` samples of an engine, float32 [n, n_channels].
+// Renders the next `n` samples of an engine, float32 [n, n_channels].
 template <class EngineType>
 pybind11::array_t<float> process_block(EngineType& engine, std::size_t n, const Events& events,
                                        const Input& input) {

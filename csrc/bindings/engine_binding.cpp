@@ -1,4 +1,4 @@
-// Python bindings of the engine: an instrument from a preset's fields, and blocks of samples.
+// Python bindings of the engine and its instruments.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -77,7 +77,7 @@ static py::array_t<float> process(Engine& engine, std::size_t n, const Events& e
                                   const Input& input) {
   if (n > engine.max_block()) {
     throw std::invalid_argument("n=" + std::to_string(n) +
-                                " is more than max_block=" + std::to_string(engine.max_block()));
+                                " must be at most max_block=" + std::to_string(engine.max_block()));
   }
   return process_block(engine, n, events, input);
 }
@@ -97,7 +97,7 @@ void bind_engine(py::module_& module) {
   }
   module.attr("parameters") = py::tuple(parameters);
   py::class_<Instrument, std::shared_ptr<Instrument>>(module, "AnyInstrument",
-                                                      "A preset, opened for an engine.")
+                                                      "An opened preset, for an engine.")
       .def_property_readonly("sample_rate", &Instrument::sample_rate)
       .def_property_readonly("n_timbres", &Instrument::n_timbres)
       .def_property_readonly(
@@ -105,19 +105,19 @@ void bind_engine(py::module_& module) {
           [](const Instrument& instrument) { return instrument.programs().default_timbre; })
       .def_property_readonly(
           "programs", [](const Instrument& instrument) { return instrument.programs().timbres; },
-          "The timbre, by index, that each of the 128 programs of General MIDI chooses.");
+          "Index of the timbre of each of the 128 General MIDI programs.");
   py::class_<FrameInstrument, Instrument, std::shared_ptr<FrameInstrument>>(module, "Instrument",
                                                                             "A GANSynth preset.")
       .def(py::init(&make_frame_instrument), py::arg("generator"), py::arg("spectrogram"),
            py::arg("sustain"), py::arg("pitch_range"), py::arg("timbres"))
       .def("add_timbre", &FrameInstrument::add_timbre, py::arg("z"),
-           "Adds a latent that notes can be played with; returns its index.");
+           "Add a latent as a timbre; returns its index.");
   py::class_<SampleInstrument, Instrument, std::shared_ptr<SampleInstrument>>(
-      module, "SampleInstrument", "A SampleRNN preset; without notes it needs no pitch range.")
+      module, "SampleInstrument", "A SampleRNN preset; an unconditional one needs no pitch range.")
       .def(py::init(&make_sample_instrument), py::arg("network"), py::arg("temperature") = 1.0f,
            py::arg("top_p") = 1.0f, py::arg("pitch_range") = std::pair(-128.0f, 256.0f),
            py::arg("n_timbres") = 1);
-  py::class_<Engine>(module, "Engine", "Events and a block's length in, samples out.")
+  py::class_<Engine>(module, "Engine", "Renders blocks of samples from events.")
       .def(py::init([](std::shared_ptr<Instrument> instrument, std::uint32_t sample_rate,
                        std::size_t max_block, std::size_t max_voices, std::uint64_t seed,
                        std::size_t n_channels, std::size_t n_inputs) {
@@ -130,7 +130,8 @@ void bind_engine(py::module_& module) {
            py::arg("n_inputs") = 0)
       .def("reset", &Engine::reset, py::arg("seed") = 0)
       .def("process", &process, py::arg("n"), py::arg("events"), py::arg("input") = py::none(),
-           "The next n samples, float32 [n, n_channels]; input [n, n_inputs] is silence if None.")
+           "Render the next n samples, float32 [n, n_channels]; input [n, n_inputs] is silence if "
+           "None.")
       .def_property_readonly("input_latency", &Engine::input_latency)
       .def_property_readonly("latency", &Engine::latency)
       .def_property_readonly("max_block", &Engine::max_block)

@@ -1,4 +1,4 @@
-// Python bindings of the generator: its weights, whole notes, and notes frame by frame.
+// Python bindings of the GANSynth generator: weights, whole notes, and notes frame by frame.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -30,7 +30,7 @@ using models::GeneratorWeights;
 using Array = py::array_t<float, py::array::c_style | py::array::forcecast>;
 using Frames = std::pair<std::size_t, std::size_t>;
 
-// The fields of the Python GeneratorConfig, and `sample_rate` (Hz).
+// Converts the fields of the Python GeneratorConfig and `sample_rate`, Hz.
 static GeneratorConfig config_from(const py::dict& fields) {
   GeneratorConfig config;
   for (const auto& [key, value] : fields) {
@@ -40,7 +40,7 @@ static GeneratorConfig config_from(const py::dict& fields) {
         const auto conditioning = py::cast<std::string>(value);
         if (conditioning != "one_hot" && conditioning != "harmonic") {
           throw std::invalid_argument("conditioning='" + conditioning +
-                                      "' is unknown; use 'one_hot' or 'harmonic'");
+                                      "' not found; use 'one_hot' or 'harmonic'");
         }
         config.conditioning = conditioning == "one_hot" ? models::Conditioning::kOneHot
                                                         : models::Conditioning::kHarmonic;
@@ -70,30 +70,30 @@ static GeneratorConfig config_from(const py::dict& fields) {
   return config;
 }
 
-// Starts a note whose arguments it has checked.
+// Checks the arguments of a note and starts it.
 static void start(FrameStream& stream, const Array& z, float pitch, float velocity,
                   std::uint64_t seed, std::uint32_t noise_stream) {
   const GeneratorConfig& config = stream.config();
   const std::span<const float> latent(z.data(), static_cast<std::size_t>(z.size()));
   if (z.ndim() != 1 || latent.size() != config.latent_size) {
     throw std::invalid_argument("z has " + std::to_string(z.size()) + " numbers in " +
-                                std::to_string(z.ndim()) + " dimensions; the generator wants " +
+                                std::to_string(z.ndim()) + " dimensions; it must have " +
                                 std::to_string(config.latent_size) + " in one");
   }
   for (const float number : latent) {
-    if (!std::isfinite(number)) throw std::invalid_argument("z holds a number that isn't finite");
+    if (!std::isfinite(number)) throw std::invalid_argument("z holds NaN or infinity");
   }
-  if (!std::isfinite(pitch)) throw std::invalid_argument("pitch isn't finite");
+  if (!std::isfinite(pitch)) throw std::invalid_argument("pitch must be finite");
   const float lowest = static_cast<float>(config.pitch_min);
   const float highest = lowest + static_cast<float>(config.n_pitches) - 1.0f;
   if (config.conditioning == models::Conditioning::kOneHot &&
       !(lowest <= pitch && pitch <= highest)) {
-    throw std::invalid_argument("pitch=" + std::to_string(pitch) + " was not trained; use " +
+    throw std::invalid_argument("pitch=" + std::to_string(pitch) + " must be " +
                                 std::to_string(config.pitch_min) + " to " +
                                 std::to_string(static_cast<int>(highest)));
   }
   if (!(velocity >= 0.0f && velocity <= 1.0f)) {
-    throw std::invalid_argument("velocity=" + std::to_string(velocity) + " is not 0 to 1");
+    throw std::invalid_argument("velocity=" + std::to_string(velocity) + " must be 0 to 1");
   }
   stream.start({latent, pitch, velocity, seed, noise_stream});
 }
@@ -119,8 +119,8 @@ static Array take(FrameStream& stream, std::size_t n) {
   const std::size_t n_bins = stream.config().n_bins();
   const std::size_t left = stream.config().n_frames() - stream.frame();
   if (n > left) {
-    throw std::invalid_argument("n_frames=" + std::to_string(n) + " is more than the " +
-                                std::to_string(left) + " that are left of the note");
+    throw std::invalid_argument("n_frames=" + std::to_string(n) + " must be at most " +
+                                std::to_string(left) + ", the rest of the note");
   }
   Array out(std::vector<std::size_t>{2, n, n_bins});
   float* to = out.mutable_data();
@@ -136,7 +136,7 @@ static Array generate(const std::shared_ptr<GeneratorWeights>& generator, const 
   const auto [first, last] = frames.value_or(Frames{0, n_frames});
   if (first > last || last > n_frames) {
     throw std::invalid_argument("frames=(" + std::to_string(first) + ", " + std::to_string(last) +
-                                ") is not a range within 0 to " + std::to_string(n_frames));
+                                ") must be a range within 0 to " + std::to_string(n_frames));
   }
   FrameStream stream = stream_of(generator, z, pitch, velocity, seed, noise_stream);
   stream.seek(first);
@@ -155,15 +155,16 @@ static py::dict read_safetensors(const std::filesystem::path& path) {
 
 void bind_gansynth(py::module_& module) {
   using namespace audiogen::bindings::gansynth_binding;
-  py::class_<FrameStream>(module, "FrameStream", "The frames of one note, in any order.")
+  py::class_<FrameStream>(module, "FrameStream", "Computes the frames of one note, in any order.")
       .def("start", &start, py::arg("z"), py::arg("pitch"), py::arg("velocity") = 1.0f,
-           py::arg("seed") = 0, py::arg("noise_stream") = 0, "Begin another note.")
-      .def("seek", &FrameStream::seek, py::arg("frame"), "Choose the frame that comes next.")
-      .def("next", &next, "One frame, [2, n_bins], in the generator's units.")
-      .def("take", &take, py::arg("n_frames"), "Frames from here, [2, n_frames, n_bins].")
+           py::arg("seed") = 0, py::arg("noise_stream") = 0, "Start another note.")
+      .def("seek", &FrameStream::seek, py::arg("frame"), "Set the next frame.")
+      .def("next", &next, "The next frame, [2, n_bins], in the generator's units.")
+      .def("take", &take, py::arg("n_frames"), "The next n_frames frames, [2, n_frames, n_bins].")
       .def_property_readonly("frame", &FrameStream::frame);
   py::class_<GeneratorWeights, std::shared_ptr<GeneratorWeights>>(
-      module, "Generator", "A GANSynth generator: fields of GeneratorConfig, and its weights.")
+      module, "Generator",
+      "A GANSynth generator from the fields of GeneratorConfig and its weights.")
       .def(py::init(
                [](const py::dict& config, const py::dict& weights, const std::string& precision) {
                  auto sizes = config_from(config);
@@ -177,7 +178,8 @@ void bind_gansynth(py::module_& module) {
            py::arg("seed") = 0, py::arg("frames") = py::none(), py::arg("noise_stream") = 0,
            "Frames of a note, [2, n_frames, n_bins], in the generator's units.")
       .def("stream", &stream_of, py::arg("z"), py::arg("pitch"), py::arg("velocity") = 1.0f,
-           py::arg("seed") = 0, py::arg("noise_stream") = 0, "The note's FrameStream.");
+           py::arg("seed") = 0, py::arg("noise_stream") = 0,
+           "Start a note; returns its FrameStream.");
   module.def("read_safetensors", &read_safetensors, py::arg("path"),
              "Tensors of a safetensors file as float32 arrays by name.");
 }

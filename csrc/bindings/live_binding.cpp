@@ -1,4 +1,4 @@
-// Python bindings of live playing: the engine with its worker thread, and the reader of MIDI.
+// Python bindings of live playing: the engine with a worker thread, and the MIDI reader.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -51,7 +51,7 @@ static py::array_t<float> process(LiveEngine& live, std::size_t n, const Events&
                                   const Input& input) {
   if (n > live.max_block() && !live.synchronous()) {
     throw std::invalid_argument("n=" + std::to_string(n) +
-                                " is more than max_block=" + std::to_string(live.max_block()));
+                                " must be at most max_block=" + std::to_string(live.max_block()));
   }
   return process_block(live, n, events, input);
 }
@@ -84,47 +84,51 @@ static Events read_midi(MidiReader& reader, const py::bytes& bytes, std::uint32_
 void bind_live(py::module_& module) {
   using namespace audiogen::bindings::live_binding;
   py::class_<LiveEngine>(module, "LiveEngine",
-                         "An engine whose samples a thread of its own makes ahead of time.")
+                         "An engine with a worker thread that renders ahead of time.")
       .def(py::init(&make_live_engine), py::arg("instrument"), py::arg("sample_rate"),
            py::arg("max_block"), py::arg("max_voices"), py::arg("seed") = 0,
            py::arg("n_channels") = 2, py::arg("n_inputs") = 0, py::arg("lookahead") = py::none(),
            py::arg("synchronous") = false)
       .def("process", &process, py::arg("n"), py::arg("events"), py::arg("input") = py::none(),
-           "The next n samples, float32 [n, n_channels]; input [n, n_inputs] is silence if None. "
-           "Never waits for the engine's thread.")
+           "Read the next n samples, float32 [n, n_channels]; input [n, n_inputs] is silence if "
+           "None. "
+           "Never waits for the worker thread.")
       .def("post", &post, py::arg("events"),
-           "Gives events, from any thread, for the next block's start; returns how many had room.")
+           "Queue events for the next block's start, from any thread; returns how many were "
+           "accepted.")
       .def("swap", &LiveEngine::swap, py::arg("instrument"),
            py::call_guard<py::gil_scoped_release>(),
-           "Plays another instrument from the next block on; what sounds fades out in 20 ms.")
-      .def_property_readonly("latency", &LiveEngine::latency, "Samples from an event to its sound.")
+           "Replace the instrument at the next block; sounding notes fade out in 20 ms.")
+      .def_property_readonly("latency", &LiveEngine::latency,
+                             "Delay from an event to its sound, samples.")
       .def_property_readonly("lookahead", &LiveEngine::lookahead)
       .def_property_readonly("max_block", &LiveEngine::max_block)
       .def_property_readonly("n_channels", &LiveEngine::n_channels)
       .def_property_readonly("ready", &LiveEngine::ready,
                              "Whether the next `lookahead` samples are certain not to be late.")
-      .def_property_readonly("n_late", &LiveEngine::n_late, "Blocks that lacked samples.")
-      .def_property_readonly("n_delayed", &LiveEngine::n_delayed,
-                             "Notes that waited until there was time to start them.")
-      .def_property_readonly("n_dropped", &LiveEngine::n_dropped, "Events that found no room.")
+      .def_property_readonly("n_late", &LiveEngine::n_late, "Blocks for which samples were late.")
+      .def_property_readonly("n_delayed", &LiveEngine::n_delayed, "Notes that were started late.")
+      .def_property_readonly("n_dropped", &LiveEngine::n_dropped,
+                             "Events that were dropped because a queue was full.")
       .def_property_readonly("n_sounding", &LiveEngine::n_sounding)
       .def_property_readonly("n_transposed", &LiveEngine::n_transposed)
       .def_property_readonly("n_stolen", &LiveEngine::n_stolen)
-      .def_property_readonly("peak", &LiveEngine::peak, "Of the last block.")
+      .def_property_readonly("peak", &LiveEngine::peak, "Peak of the last block.")
       .def_property_readonly("load", &LiveEngine::load,
-                             "Time that the thread takes over time that sounds; 0 if synchronous.");
-  py::class_<MidiReader>(module, "MidiReader", "Reads a stream of MIDI, cut anywhere.")
+                             "Rendering time over rendered duration; 0 if synchronous.");
+  py::class_<MidiReader>(module, "MidiReader",
+                         "Parses a stream of MIDI bytes in pieces of any size.")
       .def(py::init())
       .def(
           "set_programs",
           [](MidiReader& reader, const Instrument& instrument) {
             reader.set_programs(instrument.programs());
           },
-          py::arg("instrument"), "Program changes choose timbres of this instrument from here on.")
+          py::arg("instrument"), "Let program changes choose timbres of this instrument.")
       .def("choose_timbre", &MidiReader::choose_timbre, py::arg("timbre"),
-           "Notes of every channel play this timbre, by index, until the next program change.")
+           "Set the timbre, by index, of every channel until its next program change.")
       .def_property_readonly("timbre", &MidiReader::timbre,
                              "Index of the timbre that was chosen last, on any channel.")
       .def("read", &read_midi, py::arg("bytes"), py::arg("offset") = 0,
-           "The events of messages that end within these bytes.");
+           "Parse bytes; returns the events of the completed messages.");
 }

@@ -1,4 +1,4 @@
-// Python bindings of the kernels: arrays in, arrays out, float32 and C-contiguous.
+// Python bindings of the kernels, for float32 arrays in C order.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -48,7 +48,7 @@ static Array wrap(const Array& x) {
   return out;
 }
 
-// `which` is one of the kernels along time, on [n_outer, n_frames, n_inner].
+// Calls `which`, a kernel along time, on [n_outer, n_frames, n_inner].
 template <auto which>
 static Array along_time(const Array& x) {
   want_dimensions(x, 3);
@@ -63,7 +63,7 @@ static Array along_time(const Array& x) {
 
 static ComplexArray polar_to_rectangular(const Array& log_magnitude, const Array& phase) {
   if (shape_of(log_magnitude) != shape_of(phase)) {
-    throw std::invalid_argument("log_magnitude and phase differ in shape");
+    throw std::invalid_argument("log_magnitude and phase must have the same shape");
   }
   ComplexArray out(shape_of(phase));
   const float* from = log_magnitude.data();
@@ -79,7 +79,7 @@ static Array istft(const kernels::IstftPlan& plan, const ComplexArray& spectrum)
   want_dimensions(spectrum, 3);
   const kernels::OverlapLayout layout = plan.layout(size_at(spectrum, 0));
   if (size_at(spectrum, 1) != layout.n_frames || size_at(spectrum, 2) != layout.n_fft / 2 + 1) {
-    throw std::invalid_argument("the spectrum's shape is not the plan's");
+    throw std::invalid_argument("spectrum must have the shape of the plan");
   }
   Array out(std::vector<std::size_t>{layout.n_batch, layout.span()});
   const auto* from = reinterpret_cast<const float*>(spectrum.data());
@@ -120,7 +120,7 @@ void bind_ops(py::module_& module) {
   using audiogen::kernels::IstftPlan;
   using audiogen::kernels::KernelTable;
   module.def("isa", [] { return std::string(kernels().isa); }, "Instruction set in use.");
-  module.def("available_isas", &available_isas, "Instruction sets that could be used.");
+  module.def("available_isas", &available_isas, "Instruction sets that this CPU supports.");
   module.def("wrap", &wrap, py::arg("x").noconvert());
   module.def("unwrap", &along_time<&KernelTable::unwrap>, py::arg("phase").noconvert());
   module.def("instantaneous_frequency", &along_time<&KernelTable::instantaneous_frequency>,

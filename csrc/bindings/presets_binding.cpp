@@ -1,4 +1,4 @@
-// Python bindings of presets: folders are opened, fields checked, instruments made.
+// Python bindings of presets: open folders, check fields, make instruments.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -27,7 +27,7 @@ namespace audiogen::bindings::presets_binding {
 namespace toml = presets::toml;
 using presets::Preset;
 
-// What `call` gives; a FormatError becomes a PresetError.
+// Returns the result of `call`; translates FormatError to PresetError.
 template <class Call>
 static auto checked(const Call& call) {
   try {
@@ -71,7 +71,7 @@ static py::object to_python(const toml::Value& value) {
 
 static toml::Value from_python(const py::handle& value, const std::string& path, std::size_t depth);
 
-// Fields without a value are left out.
+// Converts a dict; fields that are None are omitted.
 static toml::Table table_from(const py::handle& mapping, const std::string& path,
                               std::size_t depth) {
   toml::Table table;
@@ -79,7 +79,7 @@ static toml::Table table_from(const py::handle& mapping, const std::string& path
     const auto [key, value] = py::cast<std::pair<py::object, py::object>>(item);
     if (!py::isinstance<py::str>(key)) refuse(path.empty() ? "a key" : "a key of " + path, key);
     if (value.is_none()) continue;
-    // Encoding fails for half a surrogate pair, which UTF-8 has not.
+    // Encoding fails for half a surrogate pair, which has no UTF-8 form.
     auto name = py::cast<std::string>(key);
     const std::string inner = path.empty() ? name : path + "." + name;
     table.insert(std::move(name), from_python(value, inner, depth));
@@ -117,7 +117,7 @@ static toml::Value from_python(const py::handle& value, const std::string& path,
 
 // ---- Functions ----
 
-// The fields with their defaults, or none; and messages on those that are wrong.
+// Returns the fields with their defaults, or None, and a message for each wrong field.
 static py::tuple check_preset_fields(const py::object& fields) {
   return checked([&] {
     presets::Faults faults;
@@ -153,7 +153,7 @@ static std::shared_ptr<engine::Instrument> instrument(const Preset& preset,
   return engine::make_instrument(preset, options);
 }
 
-// The network alone: a Generator or a SampleRNN.
+// Returns the network alone: a Generator or a SampleRNN.
 static py::object network(const Preset& preset, const std::string& precision) {
   const models::Precision chosen = models::precision_of(precision);
   if (preset.description().kind == presets::Kind::kGansynth) {
@@ -177,19 +177,20 @@ static py::tuple band_map(std::size_t n_bins, double nyquist_hz, bool released) 
 void bind_presets(py::module_& module) {
   using namespace audiogen::bindings::presets_binding;
   namespace presets = audiogen::presets;
-  py::class_<Preset>(module, "Preset", "A preset that was opened: its description and weights.")
+  py::class_<Preset>(module, "Preset", "An opened preset: its description and weights.")
       .def_property_readonly(
           "description",
           [](const Preset& preset) { return to_python(preset.description().fields); },
-          "The fields of preset.toml as a dict; those that were left out have their defaults.")
+          "The fields of preset.toml as a dict, with defaults for missing fields.")
       .def("weights", &weights, "The tensors by name: float32 arrays, copied.")
       .def("instrument", &instrument, py::arg("precision") = "float32",
            py::arg("latent") = py::none(),
-           "An instrument with the preset's timbres, or with a latent as its only one.")
+           "Make an instrument with the preset's timbres, or with a latent as its only timbre.")
       .def("network", &network, py::arg("precision") = "float32",
-           "The network alone, a Generator or a SampleRNN, which instruments share.")
-      .def("described_by", &described_by, py::arg("fields"),
-           "The same weights under other fields, which describe the same network.");
+           "The network, a Generator or a SampleRNN, which instruments share.")
+      .def(
+          "described_by", &described_by, py::arg("fields"),
+          "A preset with the same weights and other fields, which must describe the same network.");
   module.def(
       "open_preset",
       [](const std::filesystem::path& folder) {
@@ -206,7 +207,7 @@ void bind_presets(py::module_& module) {
         const py::gil_scoped_release release;
         return presets::faults(folder);
       },
-      py::arg("folder"), "A message for each fault of the folder of a preset; none if it opens.");
+      py::arg("folder"), "A message for each fault of a preset's folder; empty if it opens.");
   module.def(
       "read_preset_fields",
       [](const std::filesystem::path& path) {
@@ -214,7 +215,7 @@ void bind_presets(py::module_& module) {
       },
       py::arg("path"), "The fields of a preset.toml, unchecked. Raises PresetError.");
   module.def("check_preset_fields", &check_preset_fields, py::arg("fields"),
-             "(fields with defaults or None, messages on those that are wrong).");
+             "Returns (fields with defaults or None, a message for each wrong field).");
   module.def("band_map", &band_map, py::arg("n_bins"), py::arg("nyquist_hz"), py::arg("released"),
-             "(starts, bands, weights) as `representation.mel.band_map` gives them.");
+             "Returns (starts, bands, weights), as `representation.mel.band_map`.");
 }

@@ -1,4 +1,4 @@
-// Python bindings of SampleRNN: its weights, and streams of samples.
+// Python bindings of SampleRNN: weights and streams of samples.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -36,10 +36,10 @@ static Choice choice_from(const std::string& field, const py::handle& value,
     if (name == known) return choice;
     names += (names.empty() ? "'" : ", '") + std::string(known) + "'";
   }
-  throw std::invalid_argument(field + "='" + name + "' is unknown; use one of " + names);
+  throw std::invalid_argument(field + "='" + name + "' not found; use one of " + names);
 }
 
-// The fields of the Python SampleRNNConfig that generation needs, and `sample_rate` (Hz).
+// Converts the fields of the Python SampleRNNConfig that generation needs, and `sample_rate`, Hz.
 static SampleRNNConfig config_from(const py::dict& fields) {
   using Rnn = SampleRNNConfig::Rnn;
   using Quantisation = SampleRNNConfig::Quantisation;
@@ -107,15 +107,15 @@ static SampleStream stream_of(const std::shared_ptr<SampleRNNWeights>& network,
 
 static void want_stream(const SampleStream& stream, std::size_t index) {
   if (index >= stream.n_streams()) {
-    throw std::invalid_argument("stream=" + std::to_string(index) + " is not below the " +
-                                std::to_string(stream.n_streams()) + " streams that there are");
+    throw std::invalid_argument("stream=" + std::to_string(index) + " must be 0 to " +
+                                std::to_string(stream.n_streams() - 1));
   }
 }
 
 static void want_class(const SampleStream& stream, std::size_t index) {
   const std::size_t n_classes = stream.config().n_classes;
   if (index >= n_classes) {
-    throw std::invalid_argument("index=" + std::to_string(index) + " is not a class; " +
+    throw std::invalid_argument("index=" + std::to_string(index) + " not found; " +
                                 (n_classes ? "use 0 to " + std::to_string(n_classes - 1)
                                            : "the network was trained without classes"));
   }
@@ -124,13 +124,13 @@ static void want_class(const SampleStream& stream, std::size_t index) {
 static void want_notes(const SampleStream& stream) {
   if (stream.config().conditioning != SampleRNNConfig::Conditioning::kNote) {
     throw std::invalid_argument(
-        "the network was not trained on notes; use one with conditioning='note'");
+        "notes are not supported by this network; use one with conditioning='note'");
   }
 }
 
 static void want_pitch(double pitch) {
   if (!std::isfinite(pitch) || std::abs(pitch) > 1000.0) {
-    throw std::invalid_argument("pitch=" + std::to_string(pitch) + " is not a MIDI number");
+    throw std::invalid_argument("pitch=" + std::to_string(pitch) + " must be a MIDI number");
   }
 }
 
@@ -147,7 +147,7 @@ static void start_note(SampleStream& stream, std::size_t at, double pitch, doubl
   want_pitch(pitch);
   want_class(stream, index);
   if (!(velocity >= 0.0 && velocity <= 1.0)) {
-    throw std::invalid_argument("velocity=" + std::to_string(velocity) + " is not 0 to 1");
+    throw std::invalid_argument("velocity=" + std::to_string(velocity) + " must be 0 to 1");
   }
   stream.start_note(at, {pitch, velocity, index});
 }
@@ -171,14 +171,14 @@ static std::size_t want_levels(const SampleStream& stream, const Levels& levels)
     for (py::ssize_t i = 0; i < levels.ndim(); ++i) {
       shape += (i ? ", " : "") + std::to_string(levels.shape(i));
     }
-    throw std::invalid_argument("levels has shape [" + shape + "]; [" +
-                                std::to_string(stream.n_streams()) + ", n] is wanted");
+    throw std::invalid_argument("levels has shape [" + shape + "]; it must be [" +
+                                std::to_string(stream.n_streams()) + ", n]");
   }
   const auto q_levels = static_cast<std::int32_t>(stream.config().q_levels);
   for (py::ssize_t i = 0; i < levels.size(); ++i) {
     if (levels.data()[i] < 0 || levels.data()[i] >= q_levels) {
       throw std::invalid_argument("levels holds " + std::to_string(levels.data()[i]) +
-                                  ", which is not 0 to " + std::to_string(q_levels - 1));
+                                  "; levels must be 0 to " + std::to_string(q_levels - 1));
     }
   }
   return static_cast<std::size_t>(levels.shape(1));
@@ -206,17 +206,18 @@ static models::Sampling sampling_from(std::size_t n, const Array& temperature, f
   if (!one && (temperature.ndim() != 1 || static_cast<std::size_t>(temperature.size()) != n)) {
     throw std::invalid_argument("temperature has " + std::to_string(temperature.size()) +
                                 " numbers in " + std::to_string(temperature.ndim()) +
-                                " dimensions; use one number, or one for each of the " +
+                                " dimensions; it must have one number, or one for each of the " +
                                 std::to_string(n) + " samples");
   }
   for (py::ssize_t i = 0; i < temperature.size(); ++i) {
     const float t = temperature.data()[i];
     if (!(t >= 0.0f) || !std::isfinite(t)) {
-      throw std::invalid_argument("temperature=" + std::to_string(t) + " is not 0 or more");
+      throw std::invalid_argument("temperature=" + std::to_string(t) + " must be 0 or more");
     }
   }
   if (!(top_p > 0.0f && top_p <= 1.0f)) {
-    throw std::invalid_argument("top_p=" + std::to_string(top_p) + " is not above 0 and at most 1");
+    throw std::invalid_argument("top_p=" + std::to_string(top_p) +
+                                " must be above 0 and at most 1");
   }
   return {{temperature.data(), static_cast<std::size_t>(temperature.size())}, top_p};
 }
@@ -244,33 +245,34 @@ static Levels draw(SampleStream& stream, std::size_t n, const Array& temperature
 void bind_samplernn(py::module_& module) {
   using namespace audiogen::bindings::samplernn_binding;
   py::class_<SampleRNNWeights, std::shared_ptr<SampleRNNWeights>>(
-      module, "SampleRNN", "A SampleRNN: fields of SampleRNNConfig, and its weights.")
+      module, "SampleRNN", "A SampleRNN from the fields of SampleRNNConfig and its weights.")
       .def(py::init(&network_from), py::arg("config"), py::arg("weights"),
            py::arg("precision") = "float32");
-  py::class_<SampleStream>(module, "SampleStream",
-                           "Samples of independent streams, from the first on.")
+  py::class_<SampleStream>(module, "SampleStream", "Generates independent streams of samples.")
       .def(py::init(&stream_of), py::arg("network"), py::arg("n_streams") = 1, py::arg("seed") = 0,
            py::arg("first_stream") = 0, py::arg("threads") = 1)
       .def("reset", &SampleStream::reset, py::arg("seed") = 0, py::arg("first_stream") = 0,
-           "Bring all streams to their first state.")
-      .def("feed", &feed, py::arg("levels"), "Put levels [n_streams, n] where drawn ones would be.")
+           "Restore the initial state of all streams.")
+      .def("feed", &feed, py::arg("levels"),
+           "Advance with levels [n_streams, n] in place of drawn ones.")
       .def("process", &process, py::arg("n"), py::arg("temperature") = 1.0f,
            py::arg("top_p") = 1.0f, "Draw n samples of each stream, float32 [n_streams, n].")
       .def("draw", &draw, py::arg("n"), py::arg("temperature") = 1.0f, py::arg("top_p") = 1.0f,
            "Draw n levels of each stream, int32 [n_streams, n].")
       .def("logits", &logits, py::arg("levels"),
-           "Feed levels [n_streams, n]; the logits of each, float32 [n_streams, n, n_logits].")
+           "Feed levels [n_streams, n]; returns their logits, float32 [n_streams, n, n_logits].")
       .def("set_class", &set_class, py::arg("stream"), py::arg("index"))
       .def("start_note", &start_note, py::arg("stream"), py::arg("pitch"),
            py::arg("velocity") = 1.0, py::arg("index") = 0,
-           "Take a stream back to its first state, where a note begins.")
-      .def("set_pitch", &set_pitch, py::arg("stream"), py::arg("pitch"), "From this sample on.")
-      .def("release", &release, py::arg("stream"), "The note's end is at this sample.")
+           "Start a note: reset a stream to its initial state.")
+      .def("set_pitch", &set_pitch, py::arg("stream"), py::arg("pitch"),
+           "Set the pitch from the next sample on.")
+      .def("release", &release, py::arg("stream"), "Release the note at the next sample.")
       .def(
           "copy", [](const SampleStream& stream) { return SampleStream(stream); },
-          "A saved state: another stream that goes on from here.")
+          "Save the state: returns a copy that continues from here.")
       .def_property_readonly("n_streams", &SampleStream::n_streams)
       .def_property_readonly(
           "position", [](const SampleStream& stream) { return stream.position(); },
-          "Samples of the first stream since its first state.");
+          "Samples of the first stream since its initial state.");
 }

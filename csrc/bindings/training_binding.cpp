@@ -1,4 +1,4 @@
-// Python bindings of the gates of recurrent layers in training; torch computes the products.
+// Python bindings of a GRU layer's gates for training; torch computes the matrix products.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
@@ -36,9 +36,9 @@ class GruLoop {
     sizes_.batch = static_cast<std::size_t>(x_.shape(1));
     sizes_.dim = static_cast<std::size_t>(h_.shape(2));
     sizes_.form = is_float(x_) ? kernels::MatrixForm::kFloat32 : kernels::MatrixForm::kBFloat16;
-    want(x_, x_, "x");
-    want(recurrent_, x_, "recurrent");
-    want(factors_, h_, "factors");
+    check_like(x_, x_, "x");
+    check_like(recurrent_, x_, "recurrent");
+    check_like(factors_, h_, "factors");
   }
 
   // Computes the states after step `t`, whose recurrent product must be set.
@@ -61,9 +61,9 @@ class GruLoop {
         !has_shape(dh, {x_.shape(0), h_.shape(1), h_.shape(2)})) {
       throw std::invalid_argument("dh or dstate has the wrong shape");
     }
-    want(passed, dstate, "passed");
-    want(dx, x_, "dx");
-    want(drecurrent, x_, "drecurrent");
+    check_like(passed, dstate, "passed");
+    check_like(dx, x_, "dx");
+    check_like(drecurrent, x_, "drecurrent");
     kernels::gru_batch_gradient(
         sizes_,
         {number(x_, 3 * t * states), number(recurrent_, 3 * t * states), h_.data() + t * states,
@@ -85,8 +85,8 @@ class GruLoop {
   static bool has_shape(const py::array& array, const std::vector<py::ssize_t>& shape) {
     return std::vector<py::ssize_t>(array.shape(), array.shape() + array.ndim()) == shape;
   }
-  // Throws unless the array has the products' type, is contiguous and has the shape of `like`.
-  void want(const py::array& array, const py::array& like, const char* name) const {
+  // Throws unless the array is contiguous, has the products' type, and has the shape of `like`.
+  void check_like(const py::array& array, const py::array& like, const char* name) const {
     const bool fits = sizes_.form == kernels::MatrixForm::kFloat32
                           ? is_float(array)
                           : array.dtype().equal(py::dtype::of<std::int16_t>());
@@ -112,8 +112,8 @@ class GruLoop {
 void bind_training(py::module_& module) {
   using namespace audiogen::bindings::training_binding;
   py::class_<GruLoop>(module, "GruLoop", "The loop over time of a GRU layer in training.")
-      .def(py::init<py::array, py::array, Floats, py::array>(), py::arg("x"),
-           py::arg("recurrent"), py::arg("h").noconvert(), py::arg("factors"))
+      .def(py::init<py::array, py::array, Floats, py::array>(), py::arg("x"), py::arg("recurrent"),
+           py::arg("h").noconvert(), py::arg("factors"))
       .def("forward", &GruLoop::forward, py::arg("t"))
       .def("backward", &GruLoop::backward, py::arg("t"), py::arg("dh").noconvert(),
            py::arg("passed"), py::arg("dstate").noconvert(), py::arg("dx"), py::arg("drecurrent"));

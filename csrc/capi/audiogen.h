@@ -39,48 +39,48 @@ typedef struct audiogen_preset audiogen_preset;
 typedef struct audiogen_synth audiogen_synth;
 
 /* Version of the library, such as "0.1.0". [any] */
-AUDIOGEN_API const char *audiogen_version(void);
+AUDIOGEN_API const char* audiogen_version(void);
 /* Message of the last failure in this thread; empty if there was none. [any] */
-AUDIOGEN_API const char *audiogen_error(void);
+AUDIOGEN_API const char* audiogen_error(void);
 
 /* --- Presets ---------------------------------------------------------------------------------- */
 
 /* Opens the folder of a preset: preset.toml and weights.safetensors. NULL if anything in it is
  * wrong; the message names the file and the field. [control] */
-AUDIOGEN_API audiogen_preset *audiogen_open(const char *folder);
-AUDIOGEN_API void audiogen_close(audiogen_preset *preset); /* NULL is ignored. [control] */
+AUDIOGEN_API audiogen_preset* audiogen_open(const char* folder);
+AUDIOGEN_API void audiogen_close(audiogen_preset* preset); /* NULL is ignored. [control] */
 
 /* The texts live as long as the preset. [any] */
-AUDIOGEN_API const char *audiogen_preset_name(const audiogen_preset *preset);
-AUDIOGEN_API const char *audiogen_preset_kind(const audiogen_preset *preset); /* "gansynth" or
-                                                                                 "samplernn" */
-AUDIOGEN_API uint32_t audiogen_preset_sample_rate(const audiogen_preset *preset); /* Hz */
+AUDIOGEN_API const char* audiogen_preset_name(const audiogen_preset* preset);
+AUDIOGEN_API const char* audiogen_preset_kind(const audiogen_preset* preset);     /* "gansynth" or
+                                                                                     "samplernn" */
+AUDIOGEN_API uint32_t audiogen_preset_sample_rate(const audiogen_preset* preset); /* Hz */
 /* 1 if notes have a pitch; 0 if a note is a gate that lets audio be generated. [any] */
-AUDIOGEN_API int audiogen_preset_plays_notes(const audiogen_preset *preset);
-AUDIOGEN_API size_t audiogen_preset_n_timbres(const audiogen_preset *preset);
+AUDIOGEN_API int audiogen_preset_plays_notes(const audiogen_preset* preset);
+AUDIOGEN_API size_t audiogen_preset_n_timbres(const audiogen_preset* preset);
 /* NULL if there is no such timbre. [any] */
-AUDIOGEN_API const char *audiogen_preset_timbre(const audiogen_preset *preset, size_t index);
-AUDIOGEN_API size_t audiogen_preset_default_timbre(const audiogen_preset *preset);
+AUDIOGEN_API const char* audiogen_preset_timbre(const audiogen_preset* preset, size_t index);
+AUDIOGEN_API size_t audiogen_preset_default_timbre(const audiogen_preset* preset);
 
 /* --- Parameters ------------------------------------------------------------------------------- */
 
 /* One row of the parameter table (csrc/engine/parameters.h); a new row appears here by itself. */
 typedef struct {
-  const char *name;
-  const char *unit; /* empty: dimensionless */
+  const char* name;
+  const char* unit; /* empty: dimensionless */
   float lowest;
   float highest;
   float initial;
   double smoothing_s; /* duration of a change while something sounds; 0: at once */
   int controller;     /* MIDI controller, 0 .. 127; -1: none, -2: pitch wheel */
-  const char *help;
+  const char* help;
 } audiogen_parameter;
 
 AUDIOGEN_API size_t audiogen_n_parameters(void); /* [any] */
 /* NULL if there is no such parameter. [any] */
-AUDIOGEN_API const audiogen_parameter *audiogen_parameter_info(size_t index);
+AUDIOGEN_API const audiogen_parameter* audiogen_parameter_info(size_t index);
 /* Index of a parameter by its name; -1 if there is none. [any] */
-AUDIOGEN_API int audiogen_parameter_index(const char *name);
+AUDIOGEN_API int audiogen_parameter_index(const char* name);
 
 /* --- Playing ---------------------------------------------------------------------------------- */
 
@@ -122,38 +122,38 @@ typedef struct {
 } audiogen_event;
 
 /* NULL if a setting is out of range or not supported by the preset. [control] */
-AUDIOGEN_API audiogen_synth *audiogen_create(const audiogen_preset *preset,
-                                             const audiogen_settings *settings);
-AUDIOGEN_API void audiogen_destroy(audiogen_synth *synth); /* NULL is ignored. [control] */
+AUDIOGEN_API audiogen_synth* audiogen_create(const audiogen_preset* preset,
+                                             const audiogen_settings* settings);
+AUDIOGEN_API void audiogen_destroy(audiogen_synth* synth); /* NULL is ignored. [control] */
 
 /* Writes the next `n` <= max_block samples to each of n_channels pointers; full scale is 1, and
  * more is not clipped. Events are sorted by offset. `inputs` has n_inputs pointers to `n` samples,
  * or is NULL for silence; no output may be an input. [audio] */
-AUDIOGEN_API void audiogen_process(audiogen_synth *synth, float *const *outputs, size_t n,
-                                   const audiogen_event *events, size_t n_events,
-                                   const float *const *inputs);
+AUDIOGEN_API void audiogen_process(audiogen_synth* synth, float* const* outputs, size_t n,
+                                   const audiogen_event* events, size_t n_events,
+                                   const float* const* inputs);
 
 /* Reads MIDI 1.0 bytes, cut anywhere, and writes the events that they complete at `offset`; pass
  * them to `audiogen_process`. Returns how many bytes were read: all, unless `events` is full, which
  * should have room for 16. [audio] */
-AUDIOGEN_API size_t audiogen_midi(audiogen_synth *synth, const uint8_t *bytes, size_t n,
-                                  uint32_t offset, audiogen_event *events, size_t capacity,
-                                  size_t *n_events);
+AUDIOGEN_API size_t audiogen_midi(audiogen_synth* synth, const uint8_t* bytes, size_t n,
+                                  uint32_t offset, audiogen_event* events, size_t capacity,
+                                  size_t* n_events);
 
 /* Plays another preset from the next block on; notes that sound fade out in 20 ms, parameters stay.
  * -1 on failure, and then nothing has changed. [control] */
-AUDIOGEN_API int audiogen_set_preset(audiogen_synth *synth, const audiogen_preset *preset);
+AUDIOGEN_API int audiogen_set_preset(audiogen_synth* synth, const audiogen_preset* preset);
 
 /* Adds a latent of a GANSynth preset as a timbre that notes can name; returns its index, or -1.
  * [control] */
-AUDIOGEN_API int audiogen_add_timbre(audiogen_synth *synth, const float *z, size_t n);
+AUDIOGEN_API int audiogen_add_timbre(audiogen_synth* synth, const float* z, size_t n);
 
 /* Samples from an event to its sound. [any] */
-AUDIOGEN_API uint32_t audiogen_latency(const audiogen_synth *synth);
-AUDIOGEN_API uint32_t audiogen_sample_rate(const audiogen_synth *synth); /* Hz. [any] */
-AUDIOGEN_API size_t audiogen_n_sounding(const audiogen_synth *synth);    /* notes. [any] */
+AUDIOGEN_API uint32_t audiogen_latency(const audiogen_synth* synth);
+AUDIOGEN_API uint32_t audiogen_sample_rate(const audiogen_synth* synth); /* Hz. [any] */
+AUDIOGEN_API size_t audiogen_n_sounding(const audiogen_synth* synth);    /* notes. [any] */
 /* Blocks that were not ready in time; 0 unless realtime. [any] */
-AUDIOGEN_API uint64_t audiogen_n_late(const audiogen_synth *synth);
+AUDIOGEN_API uint64_t audiogen_n_late(const audiogen_synth* synth);
 
 #ifdef __cplusplus
 }

@@ -1,4 +1,4 @@
-// Memory from the heap, and in huge pages straight from the system.
+// Allocates from the heap, or as huge pages from the system.
 #include "core/aligned_floats.h"
 
 #include <cstdint>
@@ -17,8 +17,8 @@ constexpr std::align_val_t kLine{64};
 constexpr std::size_t kHugePage = std::size_t{1} << 21;  // bytes
 constexpr std::size_t kMost = std::numeric_limits<std::size_t>::max() / (2 * sizeof(float));
 
-// Bytes, a multiple of kHugePage, aligned to it; null if there are none. They come fresh from the
-// system: pages that were touched before stay small.
+// Maps memory whose size and alignment are multiples of kHugePage; returns null on failure. The
+// memory comes from the system, not the heap, because touched pages stay small.
 void* map_huge(std::size_t bytes) {
 #if defined(__linux__)
   void* mapped =
@@ -28,7 +28,7 @@ void* map_huge(std::size_t bytes) {
   const std::size_t before = -reinterpret_cast<std::uintptr_t>(first) % kHugePage;
   if (before > 0) munmap(first, before);
   munmap(first + before + bytes, kHugePage - before);
-  madvise(first + before, bytes, MADV_HUGEPAGE);  // a wish: small pages are right, too
+  madvise(first + before, bytes, MADV_HUGEPAGE);  // a hint: small pages work as well
   return first + before;
 #else
   static_cast<void>(bytes);
@@ -39,7 +39,7 @@ void* map_huge(std::size_t bytes) {
 }  // namespace
 
 AlignedFloats::AlignedFloats(std::size_t n) : size_(n) {
-  // From half a page on, so that at most as much again is wasted.
+  // Only for half a huge page or more, so that at most half of the memory is wasted.
   if (n >= kHugePage / 2 / sizeof(float) && n <= kMost) {
     const std::size_t mapped = (n * sizeof(float) + kHugePage - 1) / kHugePage * kHugePage;
     if (void* memory = map_huge(mapped)) {

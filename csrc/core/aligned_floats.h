@@ -1,4 +1,4 @@
-// Memory of weights and of what is computed with them.
+// Aligned float arrays for weights, states and scratch.
 #pragma once
 
 #include <cstddef>
@@ -6,8 +6,8 @@
 
 namespace audiogen::core {
 
-// Zeroed floats, aligned to 64 bytes. Large arrays lie in huge pages where the system has them:
-// weights that are read through for every sample have more small pages than the TLB holds.
+// Floats, initially 0, aligned to 64 bytes. Large arrays use huge pages where the system has them:
+// weights that are read for every sample span more small pages than the TLB can hold.
 class AlignedFloats {
  public:
   AlignedFloats() = default;
@@ -18,7 +18,7 @@ class AlignedFloats {
 
  private:
   struct Free {
-    std::size_t mapped;  // bytes; 0: from the heap
+    std::size_t mapped;  // mapped bytes; 0: allocated on the heap
     void operator()(float* floats) const;
   };
   std::unique_ptr<float[], Free> floats_;

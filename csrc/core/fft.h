@@ -1,8 +1,8 @@
 // Real Fourier transform and its inverse for power-of-two sizes, on floats or on vectors of floats.
 //
-// With a vector type each lane carries a transform of its own: a batch of frames costs no shuffles.
-// A real transform of n points is a complex one of n / 2 points between packing steps; the complex
-// one is Stockham's, radix 4, which sorts itself.
+// With a vector type each lane computes its own transform, so that a batch of frames needs no
+// shuffles. A real transform of n points is a complex one of n / 2 points between packing steps.
+// The complex transform is Stockham's autosort algorithm, radix 4.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@
 
 namespace audiogen::core {
 
-// Sines and cosines for one size. The only part that allocates; share it between threads.
+// Sines and cosines for one size. Only the constructor allocates; threads can share the tables.
 class FftTables {
  public:
   // Throws std::invalid_argument unless n_fft is a power of two, 16 or more.
@@ -21,7 +21,7 @@ class FftTables {
   std::size_t n_fft() const { return n_fft_; }
   std::size_t n_bins() const { return n_fft_ / 2 + 1; }
 
-  // Floats (or vectors) that a transform needs as scratch.
+  // Scratch of a transform, in floats (or vectors).
   std::size_t scratch_size() const { return 2 * n_fft_; }
 
   // cos, sin of 2 pi k / (n_fft / 2), k < n_fft / 2, and of 2 pi k / n_fft, k <= n_fft / 4.
@@ -57,7 +57,7 @@ inline Complex<F> conjugate(Complex<F> a) {
   return {a.re, 0.0f - a.im};
 }
 
-// a * (kSign < 0 ? w : conj w), w one complex number for all lanes.
+// a * (kSign < 0 ? w : conj w); w is one complex number for all lanes.
 template <int kSign, class F>
 inline Complex<F> turn(Complex<F> a, const float* w) {
   const float c = w[0];
@@ -65,8 +65,8 @@ inline Complex<F> turn(Complex<F> a, const float* w) {
   return {a.re * c - a.im * s, a.re * s + a.im * c};
 }
 
-// Complex transform of `n` points from `from`, by way of `other` (both are overwritten), with
-// exponent kSign * 2 pi i / n, not scaled. Returns the one of the two that holds the result.
+// Unscaled complex transform of `n` points in `from`, with exponent kSign * 2 pi i / n. Overwrites
+// `from` and `other`, and returns the one that holds the result.
 template <int kSign, class F>
 inline Complex<F>* complex_fft(Complex<F>* from, Complex<F>* other, std::size_t n,
                                const float* circle) noexcept {
@@ -128,9 +128,8 @@ inline void real_fft(const FftTables& tables, const F* signal, Complex<F>* spect
   }
 }
 
-// The inverse times n_fft / 2: signal[t] = n_fft / 2 * the real signal whose transform `spectrum`
-// is. Imaginary parts of the first and last bin are taken as 0. Returns where in `scratch` the
-// n_fft values of the signal lie.
+// The inverse of `real_fft`, times n_fft / 2. The imaginary parts of the first and last bin are
+// ignored. Returns a pointer into `scratch` to the n_fft values of the signal.
 template <class F>
 inline const F* inverse_real_fft(const FftTables& tables, const Complex<F>* spectrum,
                                  F* scratch) noexcept {

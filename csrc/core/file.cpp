@@ -26,7 +26,7 @@ std::vector<std::byte> read_file(const std::filesystem::path& path, std::size_t 
   const std::uintmax_t size = std::filesystem::file_size(path, error);
   if (!error && size <= most) bytes.reserve(static_cast<std::size_t>(size));
   constexpr std::size_t kPiece = std::size_t{1} << 16;
-  for (std::size_t n = kPiece; n == kPiece;) {  // until a read comes up short
+  for (std::size_t n = kPiece; n == kPiece;) {  // until a read returns less
     const std::size_t before = bytes.size();
     bytes.resize(before + kPiece);
     n = std::fread(bytes.data() + before, 1, kPiece, file.get());

@@ -8,8 +8,8 @@
 
 namespace audiogen::core {
 
-// The bytes of a file. Throws FormatError, "cannot be read (No such file or directory)" and the
-// like without the path, also if the file has more than `most` bytes.
+// Returns the bytes of a file. Throws FormatError if it cannot be read or has more than `most`
+// bytes; the message is without the path, such as "cannot be read (No such file or directory)".
 std::vector<std::byte> read_file(const std::filesystem::path& path,
                                  std::size_t most = std::numeric_limits<std::size_t>::max());
 

@@ -2,8 +2,8 @@
 // device.
 //
 // Polynomials of S. Moshier's Cephes library (expf, logf, sinf, cosf, tanhf) after a range
-// reduction without branches, so that the templates serve `float`, compiler vectors of floats, and
-// CUDA. Largest errors, held to by tests/cpp/test_math.cpp:
+// reduction without branches, so that the templates work for `float`, compiler vectors of floats,
+// and CUDA. Largest errors, tested by tests/cpp/test_math.cpp:
 //   exp      2e-7 relative; 0 below -86.6, +inf above 88.7 (never a denormal)
 //   log      2e-7 relative to max(1, |log x|); -inf at 0, NaN below
 //   sincos   2e-7 absolute for |x| <= 8192 rad, 1.5e-6 to 65536 rad, NaN beyond
@@ -24,10 +24,10 @@ inline constexpr float kTwoPi = 6.28318530717958647692f;
 template <class F>
 using IntLanes = std::conditional_t<std::is_same_v<F, float>, std::int32_t, decltype(F{} < F{})>;
 
-// The same without a sign, for sums of bits: numbers out of range wrap round there.
+// The unsigned integer type with as many lanes as `F`, for arithmetic on bits that may wrap.
 template <class F>
 struct Words {
-  typedef std::uint32_t Type __attribute__((vector_size(sizeof(F))));  // gcc wants no alias here
+  typedef std::uint32_t Type __attribute__((vector_size(sizeof(F))));  // gcc rejects an alias here
 };
 template <>
 struct Words<float> {
@@ -48,7 +48,7 @@ AUDIOGEN_HD inline F magnitude_of(F x) {
   return bits_as<F>(bits_as<I>(x) & 0x7fffffff);
 }
 
-// bfloat16 of a float: to nearest, ties to even; as the upper half of its word. No NaN comes here.
+// Rounds a float to bfloat16, to nearest, ties to even, in the upper half of the word. Not for NaN.
 AUDIOGEN_HD inline std::uint32_t bfloat16_word(float x) {
   const auto bits = bits_as<std::uint32_t>(x);
   return (bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff0000u;

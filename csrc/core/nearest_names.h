@@ -7,9 +7,9 @@
 
 namespace audiogen::core {
 
-// "; did you mean harp or harpsichord?" for up to three known names whose similarity, twice the
-// longest common subsequence over the sum of the lengths, is 0.6 or more; "; there are: ..." with
-// the first 20 known names where none is. Upper case in `name` is ignored.
+// Returns "; did you mean harp or harpsichord?" for up to three known names whose similarity, twice
+// the longest common subsequence over the sum of the lengths, is 0.6 or more. If there is none,
+// returns "; there are: ..." with the first 20 known names. `name` is compared in lower case.
 std::string nearest_names(std::string_view name, std::span<const std::string> known);
 
 }  // namespace audiogen::core

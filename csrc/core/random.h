@@ -1,4 +1,5 @@
-// Philox4x32-10, counter-based random numbers: the same at any place in any order on any device.
+// Philox4x32-10, a counter-based random number generator: each number depends on its key and
+// counter only, on any device and in any order.
 //
 // J. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 #pragma once
@@ -13,7 +14,7 @@ struct PhiloxBlock {
   std::uint32_t word[4];
 };
 
-// The four words of one counter under one key.
+// Returns the four words of a counter under a key.
 AUDIOGEN_HD inline PhiloxBlock philox(PhiloxBlock counter, std::uint64_t key) {
   std::uint32_t key_low = static_cast<std::uint32_t>(key);
   std::uint32_t key_high = static_cast<std::uint32_t>(key >> 32);
@@ -32,7 +33,7 @@ AUDIOGEN_HD inline PhiloxBlock philox(PhiloxBlock counter, std::uint64_t key) {
   return {{c0, c1, c2, c3}};
 }
 
-// The upper 24 bits of a word as a float in [0, 1).
+// Converts the upper 24 bits of a word to a float in [0, 1).
 AUDIOGEN_HD inline float to_unit(std::uint32_t word) {
   return static_cast<float>(word >> 8) * (1.0f / 16777216.0f);
 }

@@ -1,4 +1,5 @@
-// What code on the audio thread needs: its mark, the one way round it, the guard against denormals.
+// Support for code on the audio thread: an annotation, an exemption from it, and a guard against
+// denormal numbers.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +10,8 @@
 #include <immintrin.h>
 #endif
 
-// Round a statement in a marked function that the audio thread never reaches: the compiler doesn't
-// check it. -fsanitize=realtime still does, and shows if the thread reaches it after all.
+// Exempts a statement of an AUDIOGEN_REALTIME function from the compiler's check, for code that the
+// audio thread never reaches. -fsanitize=realtime still checks it at run time.
 #if defined(__clang__) && __clang_major__ >= 20
 #define AUDIOGEN_OFFLINE(...)                                                                 \
   _Pragma("clang diagnostic push") _Pragma("clang diagnostic ignored \"-Wfunction-effects\"") \
@@ -21,8 +22,8 @@
 
 namespace audiogen::core {
 
-// Treats denormal numbers as zero while it lives, on this thread: a decaying tail would otherwise
-// cost some hundred cycles an operation. Restores the thread's setting at the end.
+// Treats denormal numbers as zero on this thread until it is destroyed, then restores the thread's
+// mode. In a decaying tail, denormals would cost some hundred cycles per operation.
 class DenormalGuard {
  public:
 #if defined(__SSE__) || defined(__x86_64__)

@@ -1,4 +1,4 @@
-// A queue of plain values between two threads that never wait for each other.
+// A lock-free queue of plain values between two threads.
 #pragma once
 
 #include <algorithm>
@@ -15,9 +15,9 @@
 
 namespace audiogen::core {
 
-// One thread pushes, one other pops; first in, first out. Each side owns one counter and only reads
-// the other's. A counter is stored with release after the values are written (or read), and loaded
-// with acquire before they are read (or overwritten): whoever sees the count sees the values too.
+// A single-producer, single-consumer FIFO. Each side writes one counter and only reads the other's.
+// A counter is stored with release after the values are written (or read), and loaded with acquire
+// before they are read (or overwritten), so that a thread that sees the count also sees the values.
 template <typename T>
 class Ring {
   static_assert(std::is_trivially_copyable_v<T>, "a ring copies values byte by byte");
@@ -26,7 +26,7 @@ class Ring {
  public:
   static constexpr std::size_t kLargestCapacity = std::size_t{1} << 30;
 
-  // Allocates all that it ever needs. Throws std::invalid_argument for a capacity out of range.
+  // Allocates all memory. Throws std::invalid_argument for a capacity out of range.
   explicit Ring(std::size_t capacity)
       : capacity_(checked(capacity)), mask_(std::bit_ceil(capacity) - 1), values_(mask_ + 1) {}
 
@@ -35,15 +35,15 @@ class Ring {
 
   std::size_t capacity() const noexcept AUDIOGEN_REALTIME { return capacity_; }
 
-  // The producer's side.
+  // Producer thread.
 
-  // Values that can be pushed now, or more.
+  // Number of values that can be pushed; it may grow at any time.
   std::size_t space() const noexcept AUDIOGEN_REALTIME {
     return capacity_ - between(pushed_.load(std::memory_order_relaxed),
                                popped_.load(std::memory_order_acquire));
   }
 
-  // Pushes the first values, as many as there is room for, and returns how many.
+  // Pushes as many of the first values as there is space for, and returns their number.
   std::size_t push(std::span<const T> values) noexcept AUDIOGEN_REALTIME {
     const std::size_t n = std::min(values.size(), space());
     const std::size_t at = pushed_.load(std::memory_order_relaxed);
@@ -54,7 +54,7 @@ class Ring {
     return n;
   }
 
-  // False if there is no room.
+  // Pushes a value; returns false if there is no space.
   bool push(const T& value) noexcept AUDIOGEN_REALTIME {
     if (space() == 0) return false;
     const std::size_t at = pushed_.load(std::memory_order_relaxed);
@@ -63,21 +63,21 @@ class Ring {
     return true;
   }
 
-  // The consumer's side.
+  // Consumer thread.
 
-  // Values that can be popped now, or more.
+  // Number of values that can be popped; it may grow at any time.
   std::size_t size() const noexcept AUDIOGEN_REALTIME {
     return between(pushed_.load(std::memory_order_acquire),
                    popped_.load(std::memory_order_relaxed));
   }
 
-  // The oldest value, which stays; null if there is none.
+  // Pointer to the oldest value, without popping it; null if the ring is empty.
   const T* front() const noexcept AUDIOGEN_REALTIME {
     return size() == 0 ? nullptr
                        : values_.data() + (popped_.load(std::memory_order_relaxed) & mask_);
   }
 
-  // Takes the oldest values, as many as there are and fit, and returns how many.
+  // Pops up to values.size() of the oldest values, and returns their number.
   std::size_t pop(std::span<T> values) noexcept AUDIOGEN_REALTIME {
     const std::size_t n = std::min(values.size(), size());
     const std::size_t at = popped_.load(std::memory_order_relaxed);
@@ -88,32 +88,32 @@ class Ring {
     return n;
   }
 
-  // Drops the next `n` values; of those, what isn't there yet is dropped when it is pushed.
+  // Drops the next `n` values, including values that are pushed later.
   void skip(std::size_t n) noexcept AUDIOGEN_REALTIME {
     popped_.store(popped_.load(std::memory_order_relaxed) + n, std::memory_order_release);
   }
 
  private:
-  static constexpr std::size_t kCacheLine = 64;  // bytes, on all that this runs on
+  static constexpr std::size_t kCacheLine = 64;  // bytes
 
   static std::size_t checked(std::size_t capacity) {
     if (capacity < 1 || capacity > kLargestCapacity) {
-      throw std::invalid_argument("capacity=" + std::to_string(capacity) + "; wanted 1 to " +
+      throw std::invalid_argument("capacity=" + std::to_string(capacity) + " must be 1 to " +
                                   std::to_string(kLargestCapacity));
     }
     return capacity;
   }
 
-  // After a skip `popped` may be the greater one; the counters may have wrapped.
+  // `popped` may be greater after a skip, and the counters may have wrapped.
   static std::size_t between(std::size_t pushed, std::size_t popped) noexcept AUDIOGEN_REALTIME {
     const auto difference = static_cast<std::ptrdiff_t>(pushed - popped);
     return difference > 0 ? static_cast<std::size_t>(difference) : 0;
   }
 
   std::size_t capacity_;
-  std::size_t mask_;  // slots - 1; slots are a power of two, so that counters may wrap
+  std::size_t mask_;  // number of slots - 1; a power of two of slots lets the counters wrap
   std::vector<T> values_;
-  // Counted since construction; apart, so that neither side's writes slow the other's reads.
+  // Counts since construction, on separate cache lines to avoid false sharing.
   alignas(kCacheLine) std::atomic<std::size_t> pushed_{0};
   alignas(kCacheLine) std::atomic<std::size_t> popped_{0};
 };

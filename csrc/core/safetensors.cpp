@@ -1,4 +1,4 @@
-// A strict reader of safetensors: whatever the format doesn't allow is refused.
+// A strict reader of safetensors files, which rejects everything that the format doesn't allow.
 #include "core/safetensors.h"
 
 #include <algorithm>
@@ -16,7 +16,7 @@ namespace audiogen::core {
 namespace {
 
 constexpr std::size_t kLengthBytes = 8;
-constexpr std::size_t kLongestHeader = 100'000'000;  // as the format's own reader allows
+constexpr std::size_t kLongestHeader = 100'000'000;  // limit of the format's own reader
 constexpr std::size_t kMostDimensions = 8;
 constexpr std::size_t kMostShown = 80;  // characters of a name in a message
 
@@ -30,7 +30,7 @@ struct Entry {
   std::vector<std::size_t> offsets;
 };
 
-// The part of JSON that a header may use: objects, strings, and arrays of whole numbers.
+// Parses the subset of JSON that a header can use: objects, strings, and arrays of whole numbers.
 class HeaderParser {
  public:
   explicit HeaderParser(std::string_view text) : text_(text) {}
@@ -108,7 +108,7 @@ class HeaderParser {
       const char c = at_ < text_.size() ? text_[at_++] : ' ';
       const char lower = c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c;
       const std::size_t digit = kDigits.find(lower);
-      if (digit == std::string_view::npos) bad("\\u wants four hexadecimal digits");
+      if (digit == std::string_view::npos) bad("\\u must have four hexadecimal digits");
       value = value * 16 + static_cast<std::uint32_t>(digit);
     }
     return value;
@@ -187,7 +187,7 @@ float half_to_float(std::uint16_t half) {
   return std::bit_cast<float>(sign | (wide << 23) | (mantissa << 13));
 }
 
-// Little-endian, whatever the machine is.
+// Reads a little-endian word on any machine.
 template <class Word>
 Word word_at(const std::byte* bytes) {
   Word word = 0;
@@ -204,7 +204,7 @@ float number_at(const std::byte* data, std::string_view dtype, std::size_t i) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(word) << 16);
 }
 
-// Numbers in a tensor of this shape, or no answer beyond `limit`.
+// Computes the number of values in a tensor of this shape; returns false if it exceeds `limit`.
 bool count(const std::vector<std::size_t>& shape, std::size_t limit, std::size_t& numbers) {
   numbers = 1;
   for (const std::size_t n : shape) {
@@ -214,7 +214,7 @@ bool count(const std::vector<std::size_t>& shape, std::size_t limit, std::size_t
   return numbers <= limit;
 }
 
-// Bytes of one number; 0 for an unknown dtype.
+// Bytes per value; 0 for an unknown dtype.
 std::size_t dtype_size(std::string_view dtype) {
   static constexpr std::pair<std::string_view, std::size_t> kSizes[] = {
       {"F64", 8},     {"I64", 8},     {"U64", 8},  {"F32", 4}, {"I32", 4},
@@ -254,7 +254,7 @@ SafetensorsView::SafetensorsView(std::span<const std::byte> file) {
     if (entry.offsets.size() != 2) bad("has data_offsets that aren't two numbers");
     const std::size_t begin = entry.offsets[0], end = entry.offsets[1];
     if (begin > end || end > data_.size()) {
-      bad("lies at bytes " + std::to_string(begin) + " to " + std::to_string(end) +
+      bad("is at bytes " + std::to_string(begin) + " to " + std::to_string(end) +
           " of the data, which has " + std::to_string(data_.size()) +
           "; the file may be truncated");
     }

@@ -39,14 +39,14 @@ using TensorInfos = std::map<std::string, TensorInfo, std::less<>>;
 // A safetensors file in memory. The bytes must outlive it.
 class SafetensorsView {
  public:
-  // Throws FormatError if the format does not allow the file: broken header, gaps, overlaps, shapes
-  // that do not fit their bytes.
+  // Throws FormatError if the file is invalid: a broken header, gaps, overlaps, or shapes that
+  // don't match their bytes.
   explicit SafetensorsView(std::span<const std::byte> file);
 
   const TensorInfos& tensors() const { return tensors_; }
 
-  // The values of a tensor of `tensors()` whose dtype is F32, F16 or BF16. Throws FormatError for
-  // other dtypes.
+  // Returns the values of a tensor of `tensors()`. Throws FormatError unless its dtype is F32, F16
+  // or BF16.
   FloatArray read(std::string_view tensor) const;
 
  private:
@@ -54,11 +54,11 @@ class SafetensorsView {
   std::span<const std::byte> data_;
 };
 
-// All tensors of a file; F16 and BF16 are widened. Throws FormatError, which begins with `name`, if
-// the file is not valid or a tensor has another dtype.
+// Reads all tensors of a file; converts F16 and BF16 to float. Throws FormatError, with a message
+// that begins with `name`, if the file is invalid or a tensor has another dtype.
 FloatArrays parse_safetensors(std::span<const std::byte> file, std::string_view name);
 
-// All tensors of a file on disk.
+// Reads all tensors of a file on disk.
 FloatArrays read_safetensors(const std::filesystem::path& path);
 
 }  // namespace audiogen::core

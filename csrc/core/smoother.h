@@ -1,4 +1,4 @@
-// A number that moves in a straight line to where it is told to go.
+// A number that is ramped linearly to its target.
 #pragma once
 
 #include <cstddef>
@@ -9,10 +9,10 @@ namespace audiogen::core {
 
 class Smoother {
  public:
-  // `ticks` of a move; 0: at once.
+  // `ticks` is the duration of a ramp; 0: values change at once.
   explicit Smoother(float value = 0.0f, std::size_t ticks = 0) : ticks_(ticks) { set(value); }
 
-  // There at once.
+  // Sets the value without a ramp.
   void set(float value) noexcept AUDIOGEN_REALTIME {
     value_ = target_ = value;
     left_ = 0;

@@ -1,7 +1,7 @@
-// Marks of functions: for host and device alike, for one instruction set, for the audio thread.
+// Function annotations: for host and device, for one instruction set, and for the audio thread.
 #pragma once
 
-// In front of a function that nvcc compiles for host and device alike.
+// Precedes a function that nvcc compiles for both host and device.
 #ifdef __CUDACC__
 #define AUDIOGEN_HD __host__ __device__
 #else
@@ -9,16 +9,15 @@
 #endif
 
 // Name of the instruction set that this translation unit is compiled for; the build sets it for
-// kernels. Headers with inline code put it into `namespace audiogen::<folder>::inline
-// AUDIOGEN_ISA`: the linker keeps one copy of an inline function, and must not pick an AVX-512 one
-// for all.
+// kernels. Headers put inline code into `namespace audiogen::<folder>::inline AUDIOGEN_ISA`,
+// because the linker keeps only one copy of an inline function, which could be an AVX-512 one.
 #ifndef AUDIOGEN_ISA
 #define AUDIOGEN_ISA common
 #endif
 
-// After the parameter list, as `void process(Block block) noexcept AUDIOGEN_REALTIME;`: no
-// allocation, lock, exception, log or system call. Clang 20 and later check it, at compile time by
-// -Wfunction-effects and at run time by -fsanitize=realtime.
+// Marks a function of the audio thread, as in `void process(Block block) noexcept
+// AUDIOGEN_REALTIME;`: no allocation, lock, exception, log or system call. Clang 20 and later check
+// it at compile time with -Wfunction-effects and at run time with -fsanitize=realtime.
 #if defined(__clang__) && __clang_major__ >= 20
 #define AUDIOGEN_REALTIME [[clang::nonblocking]]
 #else

@@ -1,4 +1,4 @@
-// UTF-8 sequences, as Unicode defines them.
+// Decoding and encoding of UTF-8 sequences.
 #include "core/utf8.h"
 
 #include <algorithm>

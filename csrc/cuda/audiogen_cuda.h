@@ -1,9 +1,10 @@
 // C interface of the CUDA library: device pointers, sizes and a stream in, a status out.
 //
-// Nothing here knows a tensor library, so one build serves every version of it. Every function
-// queues its work on `stream` (a cudaStream_t; null is the default stream) of the current device
-// and returns without waiting. The status is a cudaError_t, 0 for success. Arrays are in C order,
-// of float32, and don't overlap unless said otherwise. Sizes of 0 are allowed and do nothing.
+// The interface is independent of any tensor library, so one build works with every version. Each
+// function queues its work on `stream` (a cudaStream_t; null is the default stream) of the current
+// device and returns without waiting. The status is a cudaError_t, 0 for success. Arrays are in C
+// order, of float32, and must not overlap unless stated otherwise. Sizes of 0 are allowed and do
+// nothing.
 #pragma once
 
 #include <stdint.h>
@@ -18,17 +19,19 @@
 extern "C" {
 #endif
 
-// Raised when a function changes its meaning or arguments; a caller refuses another number.
+// Interface version, incremented when a function's meaning or arguments change; callers must
+// compare it with the one they were compiled for.
 #define AUDIOGEN_CUDA_INTERFACE 2
 AUDIOGEN_CUDA_API int audiogen_cuda_interface(void);
 
-// Text for a status. The string lives for ever.
+// Returns the text of a status, a static string.
 AUDIOGEN_CUDA_API const char* audiogen_cuda_error(int status);
 
-// x[n] -> y[n] in [-pi, pi). May work in place.
+// Wraps x[n] to [-pi, pi) in y[n]. x and y may be the same array.
 AUDIOGEN_CUDA_API int audiogen_cuda_wrap(const float* x, float* y, uint64_t n, void* stream);
 
-// Along the middle axis of [n_outer, n_frames, n_inner]; may work in place (kernels/phase.h).
+// Unwraps along the middle axis of [n_outer, n_frames, n_inner] (kernels/phase.h). The arrays may
+// be the same.
 AUDIOGEN_CUDA_API int audiogen_cuda_unwrap(const float* phase, float* unwrapped, uint64_t n_outer,
                                            uint64_t n_frames, uint64_t n_inner, void* stream);
 AUDIOGEN_CUDA_API int audiogen_cuda_instantaneous_frequency(const float* phase, float* inst_freq,
@@ -50,19 +53,19 @@ AUDIOGEN_CUDA_API int audiogen_cuda_overlap_add(const float* frames, const float
                                                 uint64_t n_frames, uint64_t n_fft,
                                                 uint64_t hop_length, void* stream);
 
-// A SampleRNN of float32, its linear maps multiplied out, as kernels/samplernn_phases.h wants it;
-// G is the gates, 3 (GRU) or 4 (LSTM), times dim. All arrays are on the device, in C order.
+// A SampleRNN in float32 with its linear maps multiplied out (kernels/samplernn_phases.h). G is the
+// number of gates, 3 (GRU) or 4 (LSTM), times dim. All arrays are on the device, in C order.
 #define AUDIOGEN_CUDA_MOST_TIERS 16
 typedef struct audiogen_cuda_samplernn_tier {
   uint64_t frame_size;
   const float* direct;          // [G, frame_size]
-  const float* classes;         // [n_classes, G]; null without
+  const float* classes;         // [n_classes, G]; null without classes
   const float* above;           // [G, dim]; null in the top tier
   const float* input;           // [n_rnn - 1, G, dim]; null with one layer
   const float* input_bias;      // [n_rnn, G]
   const float* recurrent;       // [n_rnn, G, dim]
   const float* recurrent_bias;  // [n_rnn, G]
-  const float* h0;              // [n_rnn, dim]; of an LSTM twice, h and c
+  const float* h0;              // [n_rnn, dim]; for an LSTM twice, h and c
   const float* upsample;        // [ratio * dim, dim]
   const float* upsample_bias;   // [ratio * dim]
 } audiogen_cuda_samplernn_tier;
@@ -75,41 +78,41 @@ typedef struct audiogen_cuda_samplernn {
   uint64_t q_levels;                                             // 2 .. 256, or 65536: two bytes
   audiogen_cuda_samplernn_tier tiers[AUDIOGEN_CUDA_MOST_TIERS];  // coarse to fine
   const float* tables;                                           // [window, bytes, n_levels, dim]
-  const float* classes;                                          // [n_classes, dim]; null without
-  const float* hidden;                                           // [bytes, dim, dim]
-  const float* hidden_bias;                                      // [bytes, dim]
-  const float* output;                                           // [n_levels, dim]
-  const float* output_bias;                                      // [n_levels]
-  const float* output_low;       // [256, dim]; null with one byte, as the next two
+  const float* classes;          // [n_classes, dim]; null without classes
+  const float* hidden;           // [bytes, dim, dim]
+  const float* hidden_bias;      // [bytes, dim]
+  const float* output;           // [n_levels, dim]
+  const float* output_bias;      // [n_levels]
+  const float* output_low;       // [256, dim]; this and the next two are null with one byte
   const float* output_low_bias;  // [256]
   const float* upper;            // [256, dim]
   const float* samples;          // [q_levels]
   double dc_pole;
 } audiogen_cuda_samplernn;
 
-// Samples position .. position + n - 1 of each stream; null pointers leave a thing out. Arrays are
-// on the device.
+// Generates samples position .. position + n - 1 of each stream. Null inputs and outputs are
+// skipped. Arrays are on the device.
 typedef struct audiogen_cuda_samplernn_run {
   uint64_t seed;
-  uint64_t position;  // 0: begins with the first state, whatever the state holds
+  uint64_t position;  // 0: starts from the initial state
   uint64_t n;
-  uint32_t first_stream;     // stream s draws the numbers of first_stream + s
-  float top_p;               // 1: off
+  uint32_t first_stream;     // stream s draws from Philox stream first_stream + s
+  float top_p;               // 1: no nucleus sampling
   const float* temperature;  // [n]; may be null where levels are given
-  const int32_t* classes;    // [n_streams], of a network with classes
-  const int32_t* given;      // [n_streams, n]: levels that stand where drawn ones would
+  const int32_t* classes;    // [n_streams]; null without classes
+  const int32_t* given;      // [n_streams, n]: levels in place of drawn ones
   int32_t* levels;           // [n_streams, n]
-  float* samples;            // [n_streams, n], without their direct current
+  float* samples;            // [n_streams, n], after the DC blocker
   float* logits;             // [n_streams, n, bytes, n_levels]
 } audiogen_cuda_samplernn_run;
 
-// Puts into *n_bytes what the states of n_streams streams need; nothing is queued.
+// Writes the size of the states of n_streams streams to *n_bytes; queues nothing.
 AUDIOGEN_CUDA_API int audiogen_cuda_samplernn_state_bytes(const audiogen_cuda_samplernn* network,
                                                           uint64_t n_streams, uint64_t* n_bytes);
 
-// Does a run in one launch that fills the device. `state`, aligned to 256 bytes, is what the run
-// before left there. The structs are on the host and may go when the call returns. The device must
-// be able to launch cooperatively; all since the Pascal family are.
+// Runs in one launch that fills the device. `state`, aligned to 256 bytes, must hold the state that
+// the previous run left. The structs are on the host and can be freed when the call returns. The
+// device must support cooperative launches, as all do since the Pascal family.
 AUDIOGEN_CUDA_API int audiogen_cuda_samplernn_draw(const audiogen_cuda_samplernn* network,
                                                    const audiogen_cuda_samplernn_run* run,
                                                    void* state, uint64_t n_streams, void* stream);

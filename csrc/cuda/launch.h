@@ -1,4 +1,4 @@
-// How the CUDA kernels are launched: one thread for each of `n` things, and the launch's status.
+// Launches CUDA kernels with one thread per item.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -9,7 +9,7 @@ namespace audiogen::cuda {
 
 inline constexpr unsigned kThreads = 256;
 
-// Calls `body(i)` for i < n; a grid smaller than n strides over the rest.
+// Calls `body(i)` for i < n, in a grid-stride loop.
 template <class Body>
 __global__ void each(std::uint64_t n, Body body) {
   const std::uint64_t step = std::uint64_t{gridDim.x} * blockDim.x;

@@ -22,15 +22,15 @@ static void check_band_map(const BandMap& mel, std::size_t n_bins) {
               std::is_sorted(mel.starts.begin(), mel.starts.end()),
           "the map of mel bands does not fit " + std::to_string(n_bins) + " bins");
   for (const std::uint32_t band : mel.bands) {
-    require(band < n_bins, "mel band " + std::to_string(band) + " is beyond the last");
+    require(band < n_bins,
+            "mel band " + std::to_string(band) + " must be below " + std::to_string(n_bins));
   }
   require(std::isfinite(mel.floor) && mel.floor > 0.0f, "magnitude_floor must be > 0");
 }
 
 static void check_latent(const std::vector<float>& z, std::size_t latent_size) {
   require(z.size() == latent_size, "a timbre has " + std::to_string(z.size()) +
-                                       " numbers; the generator wants " +
-                                       std::to_string(latent_size));
+                                       " numbers; it must have " + std::to_string(latent_size));
   for (const float value : z) require(std::isfinite(value), "a timbre holds NaN or infinity");
 }
 
@@ -39,18 +39,18 @@ static FrameSettings checked(FrameSettings settings) {
   const models::GeneratorConfig& config = settings.generator->config();
   const Spectrogram& s = settings.spectrogram;
   require(s.n_fft >= 16 && (s.n_fft & (s.n_fft - 1)) == 0,
-          "n_fft=" + std::to_string(s.n_fft) + " is not a power of two, 16 or more");
+          "n_fft=" + std::to_string(s.n_fft) + " must be a power of two, 16 or more");
   require(s.hop_length > 0 && s.n_fft % s.hop_length == 0 && s.n_fft / s.hop_length >= 2,
-          "hop_length=" + std::to_string(s.hop_length) +
-              " does not divide n_fft=" + std::to_string(s.n_fft) + " into two parts or more");
+          "hop_length=" + std::to_string(s.hop_length) + " must be n_fft=" +
+              std::to_string(s.n_fft) + " divided by a whole number, 2 or more");
   require(config.n_bins() == s.n_bins(),
           "n_fft=" + std::to_string(s.n_fft) + " has " + std::to_string(s.n_bins()) +
-              " bins, but the generator makes " + std::to_string(config.n_bins()));
+              " bins, but the generator has " + std::to_string(config.n_bins()));
   for (const float scale : {s.magnitude_scale, s.frequency_scale}) {
     require(std::isfinite(scale) && scale > 0.0f,
             "magnitude_scale and frequency_scale must be > 0");
   }
-  require(std::isfinite(s.magnitude_offset), "magnitude_offset is not a number");
+  require(std::isfinite(s.magnitude_offset), "magnitude_offset must be finite");
   if (!s.mel.empty()) check_band_map(s.mel, s.n_bins());
   const Sustain& sustain = settings.sustain;
   require(sustain.loop_end >= sustain.loop_start + 2,
@@ -89,7 +89,7 @@ FrameInstrument::FrameInstrument(FrameSettings settings)
                  settings.programs),
       settings_(checked(std::move(settings))),
       tables_(settings_.spectrogram) {
-  settings_.timbres.reserve(settings_.timbres.size() + kMostAdded);  // none moves when one is added
+  settings_.timbres.reserve(settings_.timbres.size() + kMostAdded);  // adding a timbre moves none
 }
 
 std::size_t FrameInstrument::add_timbre(const std::vector<float>& z) {

@@ -1,4 +1,4 @@
-// A GANSynth preset: a generator, what its numbers mean, and where a note sustains.
+// A GANSynth preset: a generator, its spectrogram's parameters and the sustain points.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,7 @@ namespace audiogen::engine {
 // The second channel of a spectrogram.
 enum class PhaseChannel {
   kInstantaneousFrequency,  // the first frame holds the phase, later ones its advance
-  kHarmonic,                // advance less that of a harmonic tone at the note's pitch
+  kHarmonic,                // advance minus that of a harmonic tone at the note's pitch
 };
 
 // As `SpectrogramConfig` of audiogen/representation/config.py, with balanced padding.
@@ -35,7 +35,7 @@ struct Spectrogram {
   std::size_t pad_front() const { return n_fft - hop_length; }
 };
 
-// Frames between which a held note goes round, and where a released one goes on.
+// Frames between which a held note loops, and the frame at which its release starts.
 struct Sustain {
   std::size_t loop_start = 0;
   std::size_t loop_end = 0;
@@ -57,7 +57,8 @@ class SynthesisTables {
   explicit SynthesisTables(const Spectrogram& spectrogram);
 
   const core::FftTables& fft() const { return fft_; }
-  // Periodic Hann, scaled for the inverse transform and divided by the squared windows that meet.
+  // Periodic Hann window over the sum of the squared overlapping windows, scaled for the inverse
+  // transform.
   const float* window() const { return window_.data(); }
   // Centre of gravity, in samples, of the window's part after the onset, for frames 0, 1, ...; the
   // last holds for all later frames. As `onset_centroids` of representation/harmonic.py.
@@ -71,14 +72,14 @@ class SynthesisTables {
 
 class FrameInstrument final : public Instrument {
  public:
-  // Throws std::invalid_argument naming the field that is out of range.
+  // Throws std::invalid_argument for a field out of range.
   explicit FrameInstrument(FrameSettings settings);
 
   static constexpr std::size_t kMostAdded = 1024;
 
-  // Adds a latent that notes can be played with from now on, in any engine of the instrument, and
-  // returns its index; one that is there already is not added again. Never from the audio thread.
-  // Throws std::invalid_argument if it has the wrong size or is not finite, or after kMostAdded.
+  // Adds a latent as a timbre for all engines of the instrument and returns its index, or that of
+  // an equal latent. Not for the audio thread. Throws std::invalid_argument if the latent has the
+  // wrong size or is not finite, or if kMostAdded latents were added.
   std::size_t add_timbre(const std::vector<float>& z);
 
   const FrameSettings& settings() const { return settings_; }

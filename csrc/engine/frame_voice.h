@@ -14,7 +14,7 @@ namespace audiogen::engine {
 
 class FrameVoice final : public Voice {
  public:
-  // The instrument must outlive the voice. Allocates all that it ever needs.
+  // The instrument must outlive the voice. Allocates all memory.
   explicit FrameVoice(const FrameInstrument& instrument);
 
   void note_on(const Note& note) noexcept AUDIOGEN_REALTIME override;

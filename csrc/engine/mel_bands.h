@@ -1,4 +1,4 @@
-// Linear bins from mel bands, for presets whose generator makes mel spectrograms.
+// Conversion of mel bands to linear bins, for generators of mel spectrograms.
 #pragma once
 
 #include <cstddef>
@@ -17,10 +17,10 @@ struct BandMap {
   bool empty() const { return starts.empty(); }
 };
 
-// The map of `n_bins` bands that `band_map` of audiogen/representation/mel.py gives: triangles with
-// peak 1 and slopes that are straight in Hz, at least 1.5 bins wide, and an approximate inverse. A
-// band narrower than 1.5 bins is widened about its centre; with `released` that moves its
-// neighbours too, as in the code that trained the released checkpoints.
+// Makes the map of `n_bins` bands of `band_map` in audiogen/representation/mel.py: an approximate
+// inverse of triangular filters with peak 1 and slopes that are linear in Hz. A band narrower
+// than 1.5 bins is widened about its centre; with `released` its neighbours' edges move with it, as
+// in the code that trained the released checkpoints.
 BandMap make_band_map(std::size_t n_bins, double nyquist_hz, bool released);
 
 }  // namespace audiogen::engine

@@ -1,4 +1,4 @@
-// Bytes of MIDI become events of an engine.
+// Parses MIDI messages and converts them to events.
 #include "engine/midi.h"
 
 #include <algorithm>
@@ -6,28 +6,29 @@
 
 namespace audiogen::engine {
 
-// Controllers that are no parameters.
+// Controllers with a fixed meaning.
 static constexpr std::uint8_t kDataEntry = 6, kDataEntryLow = 38, kUnregisteredLow = 98,
                               kUnregisteredHigh = 99, kRegisteredLow = 100, kRegisteredHigh = 101,
                               kAllSoundOff = 120, kReset = 121, kAllNotesOff = 123;
 static constexpr std::uint8_t kSystemReset = 0xFF;
 static constexpr std::uint32_t kBendRange = 0;  // registered parameter
 
-// Controller 121 puts these back; volume, pan and the like it leaves alone.
-static constexpr Parameter kPutBack[] = {Parameter::kBend, Parameter::kVibrato, Parameter::kSustain,
-                                         Parameter::kMorph, Parameter::kExpression};
-static_assert(std::size(kPutBack) <= MidiReader::kMostEvents);
+// Parameters that controller 121 resets; RP-015 excludes volume and pan, among others.
+static constexpr Parameter kResetParameters[] = {Parameter::kBend, Parameter::kVibrato,
+                                                 Parameter::kSustain, Parameter::kMorph,
+                                                 Parameter::kExpression};
+static_assert(std::size(kResetParameters) <= MidiReader::kMostEvents);
 
-// Of a channel's message, by its kind, from note-off (0x8) on.
+// Data bytes of a channel message by its status, starting with note-off (0x8).
 static constexpr std::size_t kDataBytes[] = {2, 2, 2, 2, 1, 1, 2};
 
-static Event moved(Parameter parameter, float value,
-                   std::uint32_t offset) noexcept AUDIOGEN_REALTIME {
+static Event parameter_event(Parameter parameter, float value,
+                             std::uint32_t offset) noexcept AUDIOGEN_REALTIME {
   return {offset, EventKind::kParameter, static_cast<std::uint32_t>(parameter), 0, 0.0f, value};
 }
 
-// What 0 .. 127 says; 64 is the middle.
-static float controlled(Parameter parameter, std::uint8_t value) noexcept AUDIOGEN_REALTIME {
+// Maps a controller's value, 0 .. 127, to a parameter's range; 64 is the centre.
+static float parameter_value(Parameter parameter, std::uint8_t value) noexcept AUDIOGEN_REALTIME {
   if (parameter == Parameter::kSustain) return value >= 64 ? 1.0f : 0.0f;
   const float x = value;
   const float part = value <= 64 ? x / 128.0f : 0.5f + (x - 64.0f) / 126.0f;
@@ -41,10 +42,10 @@ MidiReader::Progress MidiReader::read(std::span<const std::uint8_t> bytes, std::
   const auto n_events = [&] { return static_cast<std::size_t>(sink.next - events.data()); };
   for (; n_bytes < bytes.size() && events.size() - n_events() >= kMostEvents; ++n_bytes) {
     const std::uint8_t byte = bytes[n_bytes];
-    if (byte >= 0xF8) {  // the clock and the like may come in the midst of a message
+    if (byte >= 0xF8) {  // real-time messages may interrupt others
       if (byte == kSystemReset) all_off(true, sink);
     } else if (byte >= 0x80) {
-      status_ = byte < 0xF0 ? byte : 0;  // nothing of the system's is read, and it ends what runs
+      status_ = byte < 0xF0 ? byte : 0;  // a system message cancels the running status
       n_data_ = 0;
     } else if (status_ != 0) {
       take(byte, sink);
@@ -78,8 +79,8 @@ void MidiReader::take(std::uint8_t byte, Sink& sink) noexcept AUDIOGEN_REALTIME 
       programs_[channel] = last_program_ = first;
       break;
     case 0xD:
-      *sink.next++ =
-          moved(Parameter::kVibrato, controlled(Parameter::kVibrato, first), sink.offset);
+      *sink.next++ = parameter_event(Parameter::kVibrato,
+                                     parameter_value(Parameter::kVibrato, first), sink.offset);
       break;
     case 0xE: {
       const float wheel = static_cast<float>(first + second * 128 - 8192);
@@ -87,16 +88,16 @@ void MidiReader::take(std::uint8_t byte, Sink& sink) noexcept AUDIOGEN_REALTIME 
       bend(sink);
       break;
     }
-    default:  // pressure of a key
+    default:  // key pressure
       break;
   }
 }
 
 void MidiReader::note_on(std::size_t channel, std::uint8_t key, std::uint8_t velocity,
                          Sink& sink) noexcept AUDIOGEN_REALTIME {
-  note_off(channel, key, sink);  // a key that was struck again
+  note_off(channel, key, sink);  // in case the key is still held
   const std::size_t index = channel * kKeys + key;
-  // Each note has an id of its own, for the one before of the same key may still sound.
+  // Each note has its own id, because the key's last note may still be sounding.
   n_notes_ = n_notes_ % (kFirstId / held_.size() - 1) + 1;
   held_[index] = kFirstId + n_notes_ * static_cast<std::uint32_t>(held_.size()) +
                  static_cast<std::uint32_t>(index);
@@ -120,12 +121,12 @@ void MidiReader::all_off(bool silence, Sink& sink) noexcept AUDIOGEN_REALTIME {
   *sink.next++ = {sink.offset, EventKind::kAllOff, 0, 0, 0.0f, silence ? 1.0f : 0.0f};
 }
 
-// Where the wheel stands, in the range that it has now.
+// Emits the bend of the wheel's position in the current range.
 void MidiReader::bend(Sink& sink) noexcept AUDIOGEN_REALTIME {
   const auto [semitones, cents] = bend_range_;
   const float range = static_cast<float>(semitones) + static_cast<float>(cents) / 100.0f;
   const float most = info(Parameter::kBend).highest;
-  *sink.next++ = moved(Parameter::kBend, wheel_ * std::min(range, most), sink.offset);
+  *sink.next++ = parameter_event(Parameter::kBend, wheel_ * std::min(range, most), sink.offset);
 }
 
 void MidiReader::control(std::uint8_t number, std::uint8_t value,
@@ -149,8 +150,8 @@ void MidiReader::control(std::uint8_t number, std::uint8_t value,
       }
       return;
     case kReset:
-      for (const Parameter parameter : kPutBack) {
-        *sink.next++ = moved(parameter, info(parameter).initial, sink.offset);
+      for (const Parameter parameter : kResetParameters) {
+        *sink.next++ = parameter_event(parameter, info(parameter).initial, sink.offset);
       }
       rpn_ = kNullRpn;
       wheel_ = 0.0f;
@@ -160,11 +161,11 @@ void MidiReader::control(std::uint8_t number, std::uint8_t value,
   }
   if (number == kAllSoundOff) return all_off(true, sink);
   if (number >= kAllNotesOff)
-    return all_off(false, sink);  // the rest change modes, and do the same
+    return all_off(false, sink);  // 124 to 127 change modes, which implies all notes off
   for (std::size_t i = 0; i < kParameterCount; ++i) {
     if (kParameters[i].controller != number) continue;
     const auto parameter = static_cast<Parameter>(i);
-    *sink.next++ = moved(parameter, controlled(parameter, value), sink.offset);
+    *sink.next++ = parameter_event(parameter, parameter_value(parameter, value), sink.offset);
   }
 }
 

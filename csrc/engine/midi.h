@@ -1,4 +1,4 @@
-// Bytes of MIDI become events of an engine.
+// Converts MIDI bytes to events of an engine.
 #pragma once
 
 #include <array>
@@ -14,16 +14,16 @@
 
 namespace audiogen::engine {
 
-// Reads a stream of MIDI 1.0, cut anywhere. All channels play one instrument: each has its own keys
-// and program, but they share the parameters. A program change chooses the timbre that
-// `set_programs` assigns to it, for the notes of the channel that follow. Read are notes, pitch
+// Parses a MIDI 1.0 stream in pieces of any size. All channels play one instrument: each has its
+// own keys and program, but they share the parameters. A program change selects the timbre that
+// `set_programs` assigns to the program, for later notes of the channel. Supported are notes, pitch
 // wheel, channel pressure, program changes, the controllers of the table of parameters, registered
-// parameter 0 (range of the wheel), 120 and system reset (silence), 121 (reset, MIDI RP-015) and
-// 123 to 127 (all notes off); system exclusive, the clock and the rest are ignored.
+// parameter 0 (pitch bend range), controller 120 and system reset (silence), 121 (reset, MIDI
+// RP-015) and 123 to 127 (all notes off). System exclusive, clock and other messages are ignored.
 class MidiReader {
  public:
-  static constexpr std::size_t kMostEvents = 5;  // that one byte can complete
-  // Note numbers from here on are the reader's; a host that plays other notes numbers them below.
+  static constexpr std::size_t kMostEvents = 5;  // events of one byte at most
+  // The reader's note ids start here; a host must give its own notes lower ids.
   static constexpr std::uint32_t kFirstId = 0x80000000u;
 
   struct Progress {
@@ -31,22 +31,22 @@ class MidiReader {
     std::size_t n_events;  // written
   };
 
-  // Programs choose the timbres of this table, that of `Instrument::programs`; all choose timbre 0
-  // before. Like `choose_timbre` for the thread that calls `read`.
+  // Sets the timbres of programs, as in `Instrument::programs`; initially all select timbre 0. Like
+  // `choose_timbre`, only for the thread that calls `read`.
   void set_programs(const presets::ProgramTable& programs) noexcept AUDIOGEN_REALTIME {
     table_ = programs;
   }
-  // Notes of every channel play this timbre until the next program change of the channel.
+  // Sets the timbre of every channel until the channel's next program change.
   void choose_timbre(std::uint16_t timbre) noexcept AUDIOGEN_REALTIME {
     programs_.fill(std::nullopt);
     last_program_.reset();
     table_.default_timbre = timbre;
   }
-  // The timbre that was chosen last, by a program change of any channel or by `choose_timbre`.
+  // Timbre of the last program change on any channel, or of a later `choose_timbre`.
   std::uint32_t timbre() const noexcept AUDIOGEN_REALTIME { return timbre_of(last_program_); }
 
-  // Writes events at `offset`. Stops before a byte for whose events there may be no room: with
-  // kMostEvents places or more it goes on at every call.
+  // Writes events with this offset. Stops before a byte if fewer than kMostEvents places are left
+  // in `events`; with kMostEvents places or more each call reads at least one byte.
   Progress read(std::span<const std::uint8_t> bytes, std::uint32_t offset,
                 std::span<Event> events) noexcept AUDIOGEN_REALTIME;
 
@@ -54,7 +54,7 @@ class MidiReader {
   static constexpr std::size_t kChannels = 16, kKeys = 128;
   static constexpr std::uint32_t kNullRpn = 127 * 128 + 127;
 
-  // Where the events of the present byte go.
+  // Destination of the events of the current byte.
   struct Sink {
     Event* next;
     std::uint32_t offset;
@@ -71,16 +71,16 @@ class MidiReader {
     return program ? table_.timbres[*program] : table_.default_timbre;
   }
 
-  std::uint8_t status_ = 0;  // of a channel's message under way, and of those that follow without
+  std::uint8_t status_ = 0;  // running status of a channel message; 0: none
   std::array<std::uint8_t, 2> data_{};
   std::size_t n_data_ = 0;
-  std::uint32_t rpn_ = kNullRpn;  // the registered parameter that controllers 6 and 38 set
+  std::uint32_t rpn_ = kNullRpn;  // registered parameter that controllers 6 and 38 set
   std::array<std::uint8_t, 2> bend_range_{2, 0};  // semitones, cents
   float wheel_ = 0.0f;                            // -1 to 1
   std::uint32_t n_notes_ = 0;
   presets::ProgramTable table_;
   std::array<std::optional<std::uint8_t>, kChannels> programs_{};  // none: the default timbre
-  std::optional<std::uint8_t> last_program_;                       // of any channel
+  std::optional<std::uint8_t> last_program_;                       // on any channel
   std::array<std::uint32_t, kChannels * kKeys> held_{};  // id of the key's note; 0: not held
 };
 

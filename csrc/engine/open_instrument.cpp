@@ -1,4 +1,4 @@
-// Settings of instruments from the description of a preset.
+// Converts a preset's description to the settings of an instrument.
 #include "engine/open_instrument.h"
 
 #include <stdexcept>

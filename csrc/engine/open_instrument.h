@@ -1,4 +1,4 @@
-// A preset becomes an instrument.
+// Makes an instrument from a preset.
 #pragma once
 
 #include <memory>
@@ -17,9 +17,9 @@ struct InstrumentOptions {
   std::optional<std::vector<float>> latent = std::nullopt;
 };
 
-// Instruments of one preset and precision share their network's weights. Throws
+// Instruments of the same preset and precision share the network's weights. Throws
 // std::invalid_argument for a precision that the network or this CPU does not support, and for a
-// latent of another size, or that the preset does not support.
+// latent of the wrong size, or for a preset without latents.
 std::shared_ptr<Instrument> make_instrument(const presets::Preset& preset,
                                             const InstrumentOptions& options = {});
 

@@ -1,4 +1,4 @@
-// The one table of parameters; every front end reads it, so a new row appears in all of them.
+// The table of parameters. All front ends read it, so that a new row appears in each of them.
 #pragma once
 
 #include <cstddef>

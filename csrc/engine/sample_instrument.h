@@ -20,7 +20,7 @@ struct SampleSettings {
 
 class SampleInstrument final : public Instrument {
  public:
-  // Throws std::invalid_argument naming the field that is out of range.
+  // Throws std::invalid_argument for a field out of range.
   explicit SampleInstrument(SampleSettings settings);
 
   const SampleSettings& settings() const { return settings_; }

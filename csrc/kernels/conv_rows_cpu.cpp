@@ -16,7 +16,7 @@
 namespace audiogen::kernels::inline AUDIOGEN_ISA {
 namespace {
 
-// The remainder of kChannelAlign channels where a vector holds more.
+// For the remainder of kChannelAlign channels if a vector has more lanes.
 using HalfVec = float __attribute__((vector_size(kChannelAlign * sizeof(float))));
 
 template <class V>
@@ -59,7 +59,7 @@ inline float sum_lanes(V x) noexcept AUDIOGEN_REALTIME {
   }
 }
 
-// A sum over channels, kept in vectors until the end.
+// A sum over channels, accumulated in vectors.
 struct ChannelSum {
   Vec whole{};
   HalfVec half{};
@@ -162,8 +162,8 @@ void multiply_tile(const Product<T>& product, std::size_t row, std::size_t colum
   using Weight = typename T::template Weight<V>;
   constexpr std::size_t kUnroll = 4;  // kChannelAlign is a multiple of kUnroll * kDepth
   const std::size_t width = product.width, depth = product.depth;
-  // Three rows share a pointer, so that all pointers stay in registers; the empty assembly, here
-  // and below, keeps the compiler from making one of each row again.
+  // Three rows share a pointer, so that all pointers stay in registers. The empty assembly, here
+  // and below, keeps the compiler from using a pointer per row.
   constexpr std::size_t kGroups = (kRows + 2) / 3;
   const typename T::Number* a[kGroups];
   for (std::size_t g = 0; g < kGroups; ++g) a[g] = product.a + (row + 3 * g) * depth;
@@ -213,7 +213,7 @@ void multiply_tile(const Product<T>& product, std::size_t row, std::size_t colum
   }
 }
 
-// A panel of columns for all rows, cut into tiles of nearly equal height.
+// Multiplies all rows with a panel of columns, in tiles of nearly equal height.
 template <class T, class V, std::size_t kVectors>
 void multiply_panel(const Product<T>& product, std::size_t rows, std::size_t column,
                     const typename T::Number* b) {
@@ -262,7 +262,7 @@ void multiply(const Product<T>& product, std::size_t rows, const typename T::Num
   }
 }
 
-// Where column n of input channel k lies in a packed matrix.
+// Index of column n of input channel k in a packed matrix.
 template <class T>
 std::size_t packed_index(std::size_t k, std::size_t n, std::size_t depth, std::size_t width) {
   std::size_t panel = n / (2 * kLanes) * (2 * kLanes), columns = 2 * kLanes;
@@ -312,7 +312,7 @@ struct FourOutputs {
   }
 };
 
-// F(2, 3) at 0, 1, -1 and infinity: its factors stay of one size, as bfloat16 wants them.
+// F(2, 3) at 0, 1, -1 and infinity: its factors have similar magnitudes, which suits bfloat16.
 struct TwoOutputs {
   [[maybe_unused]] static constexpr std::size_t kTile = 2;
   [[maybe_unused]] static constexpr std::size_t kProducts = 4;
@@ -339,7 +339,7 @@ struct Upsampled {
 
 // ---- Packing ----
 
-// The taps seen by each product: frequency's transform within time's, in double.
+// Transforms the taps of each product along both axes, in double precision.
 template <class T, class Frequency, std::size_t kTimeProducts>
 void pack(const ConvShape& shape, const double (&time)[kTimeProducts][3], const float* weight,
           float* packed) {
@@ -621,7 +621,7 @@ void finish_row(const RowEpilogue& epilogue, std::size_t channels, std::size_t n
 
 void linear_row(const float* x, std::size_t depth, const float* weight, std::size_t width,
                 float* y) noexcept AUDIOGEN_REALTIME {
-  constexpr std::size_t kTogether = 4;  // so that y is read and written less often
+  constexpr std::size_t kTogether = 4;  // rows per pass over y
   const float* rows[kTogether];
   float factors[kTogether];
   std::size_t n = 0;

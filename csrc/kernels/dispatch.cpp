@@ -1,4 +1,4 @@
-// Asks the CPU what it can run and picks a table of kernels.
+// Detects the CPU's instruction sets and chooses a table of kernels.
 #include "kernels/dispatch.h"
 
 #include <cstdlib>
@@ -50,10 +50,9 @@ static const KernelTable& choose() {
     if (std::string_view(table->isa) == wanted) return *table;
     names += (names.empty() ? "" : ", ") + std::string(table->isa);
   }
-  throw std::invalid_argument(
-      "AUDIOGEN_ISA='" + std::string(wanted) +
-      "' is not an instruction set that this computer can run; use one of " + names +
-      ", or unset it");
+  throw std::invalid_argument("AUDIOGEN_ISA='" + std::string(wanted) +
+                              "' is not supported by this computer; use one of " + names +
+                              ", or unset it");
 }
 
 const KernelTable& kernels() {

@@ -1,4 +1,4 @@
-// The table of CPU kernels, and the choice of the instruction set that serves them.
+// The table of CPU kernels, and the choice of its instruction set at run time.
 #pragma once
 
 #include <string_view>
@@ -11,10 +11,10 @@
 #include "kernels/polar.h"
 #include "kernels/sample_step.h"
 
-// One line a kernel: its function type, declared in the kernel's header, and its name. The function
-// itself is defined in `namespace audiogen::kernels::AUDIOGEN_ISA` in a `*_cpu.cpp` file, which the
-// build compiles once for each instruction set. Such files use no inline code of other headers that
-// is not marked with AUDIOGEN_ISA (see core/target.h); arithmetic on plain arrays needs none.
+// One line per kernel: its function type, declared in the kernel's header, and its name. The
+// function is defined in `namespace audiogen::kernels::AUDIOGEN_ISA` in a `*_cpu.cpp` file, which
+// the build compiles once per instruction set. Such files must only use inline code that is marked
+// with AUDIOGEN_ISA (see core/target.h).
 #define AUDIOGEN_KERNELS(X)                          \
   X(Wrap, wrap)                                      \
   X(Unwrap, unwrap)                                  \
@@ -46,12 +46,12 @@ struct KernelTable {
 #undef AUDIOGEN_MEMBER
 };
 
-// The kernels of the best instruction set that this CPU has, or of the one that the environment
-// variable AUDIOGEN_ISA names. The first call decides; keep the reference for the audio thread.
-// Throws std::invalid_argument if AUDIOGEN_ISA names none that this CPU can run.
+// Kernels for the best instruction set of this CPU, or for the one that the environment variable
+// AUDIOGEN_ISA names. The first call decides, and is not for the audio thread. Throws
+// std::invalid_argument if this CPU does not support the set that AUDIOGEN_ISA names.
 const KernelTable& kernels();
 
-// The kernels of each instruction set that this build and this CPU have, simplest first.
+// Kernels of all instruction sets that this build and this CPU support, simplest first.
 std::vector<const KernelTable*> available_kernels();
 
 }  // namespace audiogen::kernels

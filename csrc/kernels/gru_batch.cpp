@@ -1,4 +1,4 @@
-// Rows of a batch through a GRU's gates, from and to the numbers of the products.
+// Applies a GRU's gates to the rows of a batch, and converts between products and floats.
 #include "kernels/gru_batch.h"
 
 #include <bit>
@@ -11,7 +11,7 @@
 namespace audiogen::kernels {
 namespace {
 
-// `n` numbers from `at` on, as floats: where they lie, or in `scratch`.
+// Returns `n` numbers starting at `at` as floats: in place, or converted in `scratch`.
 const float* widened(const void* numbers, std::size_t at, std::size_t n, MatrixForm form,
                      float* scratch) {
   if (form == MatrixForm::kFloat32) return static_cast<const float*>(numbers) + at;
@@ -22,7 +22,7 @@ const float* widened(const void* numbers, std::size_t at, std::size_t n, MatrixF
   return scratch;
 }
 
-// The other way: to nearest, ties to even; what isn't a number stays none.
+// Converts floats to `form`, to nearest, ties to even; NaN stays NaN.
 void narrow(const float* floats, std::size_t at, std::size_t n, MatrixForm form, void* numbers) {
   if (form == MatrixForm::kFloat32) {
     for (std::size_t i = 0; i < n; ++i) static_cast<float*>(numbers)[at + i] = floats[i];

@@ -1,5 +1,4 @@
-// A step of a GRU layer for all rows of a batch, and its gradient: training's part between the
-// matrix products.
+// A training step of a GRU layer for a batch, and its gradient, apart from the matrix products.
 #pragma once
 
 #include <cstddef>
@@ -8,9 +7,9 @@
 
 namespace audiogen::kernels {
 
-// `form`, float32 or bfloat16, is that of the products and of all arrays that are void here;
-// bfloat16 as the upper halves of floats. States and what is computed are float32. Equations as
-// torch's GRU.
+// `form`, float32 or bfloat16, is the type of the products and of all void arrays; a bfloat16 is
+// the upper half of a float. States and arithmetic are float32. The equations are those of torch's
+// GRU.
 struct GruBatch {
   std::size_t batch;
   std::size_t dim;
@@ -18,11 +17,11 @@ struct GruBatch {
 };
 
 struct GruBatchCall {
-  const void* x;          // [batch, 3 dim]: products of the inputs, with their bias
-  const void* recurrent;  // [batch, 3 dim]: those of the states, with theirs
-  const float* before;    // [batch, dim]: states
-  float* after;           // the same
-  void* factor;           // `after` for the next product
+  const void* x;          // [batch, 3 dim]: input products with bias
+  const void* recurrent;  // [batch, 3 dim]: recurrent products with bias
+  const float* before;    // [batch, dim]: states before the step
+  float* after;           // [batch, dim]: states after the step
+  void* factor;           // [batch, dim]: `after`, converted for the next product
 };
 void gru_batch(const GruBatch& sizes, const GruBatchCall& call);
 
@@ -30,11 +29,11 @@ struct GruBatchGradientCall {
   const void* x;
   const void* recurrent;
   const float* before;
-  const float* dh;     // [batch, dim]: of what is made of the state after this step
-  const void* passed;  // [batch, dim]: what the product of the step after it passed on
-  float* dstate;       // [batch, dim]: of the state, in: after this step; out: before it
+  const float* dh;     // [batch, dim]: gradient of the layer's output at this step
+  const void* passed;  // [batch, dim]: gradient through the next step's product
+  float* dstate;       // [batch, dim]: gradient of the state; in: after the step, out: before
   void* dx;            // [batch, 3 dim]
-  void* drecurrent;    // the same
+  void* drecurrent;    // [batch, 3 dim]
 };
 void gru_batch_gradient(const GruBatch& sizes, const GruBatchGradientCall& call);
 

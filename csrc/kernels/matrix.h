@@ -1,9 +1,9 @@
-// Products of one matrix with a few columns, as recurrent networks want them: packed once, in
-// float32, bfloat16 or int8, and each number of it read once for all columns.
+// Products of a matrix with a few columns, for recurrent networks. The matrix is packed once, in
+// float32, bfloat16 or int8, and each weight is read once for all columns.
 //
-// A column's result doesn't depend on the columns beside it, to the bit. int8 has one scale for
-// each row of the matrix, and one for each part of a column, found when the column is packed; its
-// sums are exact integers, the same on every instruction set.
+// The result of a column does not depend on the other columns, to the bit. int8 has one scale per
+// row of the matrix, and one per part of a column, computed when the column is packed; its sums are
+// exact integers, the same on every instruction set.
 #pragma once
 
 #include <cstddef>
@@ -17,48 +17,48 @@ namespace audiogen::kernels {
 
 enum class MatrixForm { kFloat32, kBFloat16, kInt8 };
 
-// With two parts a column is what its form holds of it, and what the form holds of the rest: 16
-// bits in bfloat16 and in int8, so that the weights alone are rough. Both meet a weight as it is
-// read.
+// With two parts, a column is the rounded x plus the rounded remainder: 16 bits in bfloat16 and in
+// int8, so that only the weights are coarse. Both parts are multiplied with a weight while it is in
+// a register.
 //
-// Rectified columns are zero where x is negative, on which int8 then spends none of its range. They
-// list where they aren't zero: weights that would meet zeros alone needn't be read, which changes
-// no bit of a sum.
+// Rectified columns are zero where x is negative, so that int8 spends its range on positive numbers
+// only. They list their non-zero steps: weights that would be multiplied by zeros only are not
+// read, which changes no bit of a sum.
 struct MatrixShape {
   std::size_t rows = 0;
   std::size_t depth = 0;
   MatrixForm form = MatrixForm::kFloat32;
-  std::size_t parts = 1;  // or 2, but not of float32
+  std::size_t parts = 1;  // or 2, except in float32
   bool rectified = false;
 };
 
-// Rows come in blocks, which may be multiplied apart.
+// Rows are divided into blocks, which can be multiplied separately.
 inline constexpr std::size_t kBlockRows = 64;
 
-// Brings weights [rows, depth] and a bias [rows], or null, into the order and form in which
-// `multiply` reads them: matrix_packed_floats floats, aligned to 64 bytes.
+// Packs weights [rows, depth] and a bias [rows], or null, for `multiply`: matrix_packed_floats
+// floats, aligned to 64 bytes.
 using PackMatrix = void(const MatrixShape& shape, const float* weight, const float* bias,
                         float* packed);
 
-// Brings x [depth] into the form of a matrix: column_floats floats, aligned to 64 bytes.
+// Packs x [depth] for a matrix of this shape: column_floats floats, aligned to 64 bytes.
 using PackColumn = void(const MatrixShape& shape, const float* x,
                         float* column) noexcept AUDIOGEN_REALTIME;
 
-// y[c] [rows] = bias + weight x[c] for `n` packed columns, one after the other. Many columns
-// leave time to fetch the beginning of `next`, the weights that are likely to be multiplied after.
+// y[c] [rows] = bias + weight x[c] for `n` contiguous packed columns. With many columns there is
+// time to prefetch the start of `next`, the weights of the product that is likely to follow.
 struct ProductCall {
   const float* packed;
   const float* columns;
   std::size_t n;
   float* const* y;
   std::size_t first_row;        // a multiple of kBlockRows
-  std::size_t last_row;         // the same, or `rows`
+  std::size_t last_row;         // a multiple of kBlockRows, or `rows`
   const float* next = nullptr;  // n_next floats
   std::size_t n_next = 0;
 };
 using Multiply = void(const MatrixShape& shape, const ProductCall& call) noexcept AUDIOGEN_REALTIME;
 
-// c [m, n] = a [m, depth] b [depth, n] in double, for multiplying weights out.
+// c [m, n] = a [m, depth] b [depth, n] in double precision, to multiply out weights.
 struct FoldSizes {
   std::size_t m;
   std::size_t depth;
@@ -68,7 +68,8 @@ using Fold = void(const FoldSizes& sizes, const double* a, const double* b, doub
 
 inline namespace AUDIOGEN_ISA {
 
-// Floats, of each part: scale and offset of int8, length of a rectified column's list.
+// Floats at the start of each part: int8's scale and offset, the length of a rectified column's
+// list.
 inline constexpr std::size_t kColumnHeader = 16;
 
 inline constexpr std::size_t padded_depth(const MatrixShape& s) { return round_up(s.depth, 16); }
@@ -85,7 +86,7 @@ inline constexpr std::size_t column_floats(const MatrixShape& s) {
   return s.parts * part_floats(s);
 }
 
-// Bias, scale and sum of each row, which lie before the weights.
+// Floats before the weights: bias, scale and sum of each row.
 inline constexpr std::size_t matrix_constants(const MatrixShape& s) { return 3 * padded_rows(s); }
 
 inline constexpr std::size_t matrix_packed_floats(const MatrixShape& s) {

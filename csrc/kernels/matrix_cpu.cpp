@@ -25,8 +25,8 @@ inline T get(const void* from) {
   return x;
 }
 
-// Keeps the compiler from fusing the product `x` with what follows, so that every instruction set
-// rounds alike.
+// Keeps the compiler from fusing the product `x` with a following addition, so that all instruction
+// sets round alike.
 template <class F>
 inline F rounded(F x) {
 #if defined(__x86_64__)
@@ -37,10 +37,10 @@ inline F rounded(F x) {
   return x;
 }
 
-// ---- Forms: how a vector of rows meets one or more numbers of a column ----
+// ---- Forms: the product of a vector of rows with one or more numbers of a column ----
 //
-// kDepth numbers of a column are multiplied in one step; a step takes kWeightBytes for each vector
-// of rows, and kColumnBytes.
+// A step multiplies kDepth numbers of a column; it reads kWeightBytes per vector of rows, and
+// kColumnBytes of the column.
 
 struct Float32 {
   using Sum = Vec;
@@ -67,7 +67,7 @@ struct BFloat16 {
   }
 };
 #else
-// Pairs of bfloat16 in one word, widened where they are read; columns lie as floats.
+// Pairs of bfloat16 in one word, converted when they are read; columns are stored as floats.
 struct BFloat16 {
   using Sum = Vec;
   struct Weight {
@@ -92,7 +92,8 @@ struct BFloat16 {
 #endif
 
 #if defined(__AVX512VNNI__)
-// Columns are unsigned: signed ones lie 128 higher, which the sum of the row's weights undoes.
+// Columns are unsigned: signed ones are stored with 128 added, which the sum of the row's weights
+// corrects.
 struct Int8 {
   using Sum = VecInt;
   using Weight = __m512i;
@@ -107,7 +108,7 @@ struct Int8 {
   }
 };
 #else
-// Pairs of bytes, widened to 16 bits where they are read.
+// Pairs of bytes, converted to 16 bits when they are read.
 struct Int8 {
   using Sum = VecInt;
   using X = VecInt;
@@ -157,7 +158,7 @@ struct Int8 {
 
 // ---- Tiles ----
 
-// Vectors of a panel of rows. Panels lie one after the other, each [step, vector].
+// Vectors per panel of rows. Panels are contiguous, each [step, vector].
 #if defined(__AVX512F__)
 constexpr std::size_t kVectors = 4;
 #else
@@ -167,24 +168,24 @@ constexpr std::size_t kPanelRows = kVectors * kLanes;
 static_assert(kBlockRows % kPanelRows == 0);
 constexpr std::size_t kMostColumns = 6;  // 24 sums of 32 registers, or 12 of 16
 
-// Few columns leave room for the sums of more panels, whose additions then needn't wait for each
-// other.
+// With few columns there are registers for the sums of more panels, whose additions are
+// independent.
 constexpr std::size_t panels_for(std::size_t columns) { return columns > 2 ? 1 : 2; }
 
-constexpr std::size_t kStepUnroll = 4;  // padded_depth holds as many steps of any form
+constexpr std::size_t kStepUnroll = 4;  // divides the steps of padded_depth in every form
 
 template <class T>
 constexpr std::size_t panel_bytes(const MatrixShape& shape) {
   return padded_depth(shape) / T::kDepth * kVectors * T::kWeightBytes;
 }
 
-// Bytes that the tiles of a panel fetch while they multiply it.
+// Bytes that the tiles of a panel prefetch while they multiply it.
 struct Fetch {
   static constexpr std::size_t kLine = 64;
 
   const Byte* at;
   std::size_t left;
-  std::size_t share;  // of a tile, in each step of its loop
+  std::size_t share;  // bytes per tile and iteration
 
   void some() {
     const std::size_t bytes = left < share ? left : share;
@@ -202,7 +203,7 @@ struct RowConstants {
   const float* sum;  // integers
 };
 
-// The product of a vector of rows, from `row` on, and a part of a column.
+// The product of a vector of rows, starting at `row`, with a part of a column.
 template <class T>
 inline Vec scaled(typename T::Sum sum, const RowConstants& constants, std::size_t row,
                   const float* part) {
@@ -216,7 +217,7 @@ inline Vec scaled(typename T::Sum sum, const RowConstants& constants, std::size_
   }
 }
 
-// Adds the bias to a vector of rows, from `row` on, and puts it into y as far as y goes.
+// Adds the bias to a vector of rows, starting at `row`, and stores the rows that y has.
 inline void put(const MatrixShape& shape, const RowConstants& constants, float* y, std::size_t row,
                 Vec result) {
   if (row >= shape.rows) return;
@@ -228,7 +229,7 @@ inline void put(const MatrixShape& shape, const RowConstants& constants, float* 
   }
 }
 
-// Parts of columns are columns of their own up to where they are added.
+// Parts of columns are separate columns until they are added.
 template <class T, std::size_t kPanels, std::size_t kParts, std::size_t kColumns>
 void multiply_tile(const MatrixShape& shape, const ProductCall& call, const RowConstants& constants,
                    const Byte* weights, Fetch& fetch, std::size_t first_row,
@@ -296,9 +297,9 @@ void multiply_tile(const MatrixShape& shape, const ProductCall& call, const RowC
   }
 }
 
-// Some panels for all columns, cut into tiles of nearly equal width. A processor fetches ahead by
-// itself what one tile reads. Several go over the same weights, of which the first then waits for
-// each in turn; so each fetches a share of what the next panel, or matrix, will read.
+// Multiplies some panels with all columns, in tiles of nearly equal width. The hardware prefetches
+// the weights of a single tile. With several tiles the first would wait for each weight, so that
+// each tile prefetches a share of the next panel or matrix.
 template <class T, std::size_t kPanels, std::size_t kParts>
 void multiply_panels(const MatrixShape& shape, const ProductCall& call,
                      const RowConstants& constants, const Byte* weights, std::size_t row) {
@@ -336,7 +337,7 @@ void multiply_panels(const MatrixShape& shape, const ProductCall& call,
 
 // ---- Rectified columns ----
 
-// The steps of a column that aren't all zero; they lie behind its numbers.
+// The list of non-zero steps of a column, stored after its numbers.
 struct Listed {
   std::uint32_t n;
   const std::uint32_t* steps;
@@ -347,12 +348,12 @@ inline Listed listed_in(const MatrixShape& shape, const float* column) {
   return {get<std::uint32_t>(column + 2), reinterpret_cast<const std::uint32_t*>(list)};
 }
 
-// Whether lists make a product faster. One column saves what it doesn't read; but where weights
-// come from far, reading here and there is slower. Several share what they read only if all is
-// read.
+// Whether lists make a product faster. A single column saves the weights that it skips, but for
+// weights beyond the cache scattered reads are slower. Several columns can share their reads only
+// if all weights are read.
 template <class T>
 bool listing_pays(const MatrixShape& shape, const ProductCall& call) {
-  constexpr std::size_t kNear = 1 << 20;  // bytes: what a second-level cache may hold
+  constexpr std::size_t kNear = 1 << 20;  // bytes; fits in a second-level cache
   if (!shape.rectified || shape.parts > 1) return false;
   std::size_t listed = 0;
   for (std::size_t c = 0; c < call.n; ++c) {
@@ -364,7 +365,7 @@ bool listing_pays(const MatrixShape& shape, const ProductCall& call) {
   return 16 * listed < (near ? 14 : 7) * steps;
 }
 
-// Some panels for one column, by its list.
+// Multiplies some panels with one column, by its list.
 template <class T, std::size_t kPanels>
 void multiply_listed(const MatrixShape& shape, const ProductCall& call,
                      const RowConstants& constants, const Byte* weights, std::size_t first_row,
@@ -405,7 +406,7 @@ void multiply_listed(const MatrixShape& shape, const ProductCall& call,
 template <class T>
 void multiply_lists(const MatrixShape& shape, const ProductCall& call,
                     const RowConstants& constants, const Byte* weights) {
-  constexpr std::size_t kTogether = 8 / kVectors;  // additions that needn't wait for each other
+  constexpr std::size_t kTogether = 8 / kVectors;  // independent additions
   const std::size_t panel = panel_bytes<T>(shape);
   for (std::size_t row = call.first_row; row < call.last_row;) {
     const bool together = row + (kTogether - 1) * kPanelRows < call.last_row;
@@ -468,8 +469,9 @@ void for_steps(const MatrixShape& shape, Put put) {
   }
 }
 
-// The unit of a row of int8: the power of two of which all its numbers are multiples, if there is
-// one (training/grid.py sees to it), so that nothing is lost; else its largest number becomes 127.
+// The scale of a row of int8: the power of two of which all its weights are multiples, if there is
+// one (audiogen/training/samplernn/quantise_weights.py rounds weights so), which is lossless;
+// otherwise the scale that maps the largest magnitude to 127.
 float row_unit(const float* row, std::size_t depth) {
   float most = 0.0f;
   for (std::size_t k = 0; k < depth; ++k) {
@@ -506,7 +508,7 @@ void pack_int8(const MatrixShape& shape, const float* weight, float* scales, flo
   });
 }
 
-// A unit of a column's first part in units of the second, which then reaches half of it either way.
+// Scale of a column's first part over that of the second, which then covers half a unit either way.
 constexpr float kRestRange = 254.0f;
 
 void put_narrow(Int8::Number* to, VecInt integers) {
@@ -571,13 +573,13 @@ void pack_column_int8(const MatrixShape& shape, const float* x, float* column) {
       rests[k] = static_cast<Int8::Number>(core::round_nearest(scaled).integer + rest_offset);
     }
   }
-  for (; k < padded_depth(shape); ++k) {  // where all weights are zero
+  for (; k < padded_depth(shape); ++k) {  // padding, where all weights are zero
     numbers[k] = 0;
     if (two) rests[k] = 0;
   }
 }
 
-// A part of a column of floats or of bfloat16, from `value` of each of its numbers.
+// Packs a part of a float32 or bfloat16 column; `value` gives each number.
 template <class Value>
 void pack_column_floats(const MatrixShape& shape, float* part, Value value) {
 #if defined(__AVX512BF16__)
@@ -597,7 +599,7 @@ void pack_column_floats(const MatrixShape& shape, float* part, Value value) {
   }
 }
 
-// Lists the steps of a packed column.
+// Lists the non-zero steps of a packed column.
 template <class T>
 void list_steps(const MatrixShape& shape, float* column) {
   using Numbers = std::conditional_t<T::kColumnBytes == 4, std::uint32_t, std::uint64_t>;
@@ -694,7 +696,7 @@ void fold(const FoldSizes& sizes, const double* a, const double* b, double* c) {
   constexpr std::size_t kDoubles = kLanes / 2, kRows = 4, kWide = 2 * kDoubles, kDeep = 256;
   using Doubles = double __attribute__((vector_size(kDoubles * sizeof(double))));
   for (std::size_t i = 0; i < sizes.m * sizes.n; ++i) c[i] = 0.0;
-  double block[kDeep * kWide];  // of b, its columns side by side
+  double block[kDeep * kWide];  // block of b, columns interleaved
   for (std::size_t k0 = 0; k0 < sizes.depth; k0 += kDeep) {
     const std::size_t deep = sizes.depth - k0 < kDeep ? sizes.depth - k0 : kDeep;
     for (std::size_t n0 = 0; n0 < sizes.n; n0 += kWide) {

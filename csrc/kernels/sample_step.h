@@ -1,4 +1,4 @@
-// One step of a SampleRNN beside its matrix products: gates, the draw of a level, the DC block.
+// A step of a SampleRNN apart from its matrix products: gates, sampling of a level, DC blocker.
 #pragma once
 
 #include <cstddef>
@@ -9,27 +9,27 @@
 
 namespace audiogen::kernels {
 
-inline constexpr int kMostLevels = 256;  // of one softmax
+inline constexpr int kMostLevels = 256;  // classes of one softmax
 
-// New states of GRU and LSTM layers: `input` and `recurrent` [gates * dim] are the products with
-// their biases, gates in torch's order; `states` [1 or 2, dim] are h, and c, `stride` apart.
+// Updates the states h and c, [dim], of a GRU or LSTM layer. `input` and `recurrent`, [gates *
+// dim], are the products with their biases, gates in torch's order.
 struct GateCall {
   const float* input;
   const float* recurrent;
   float* h;
-  float* c;  // of an LSTM
+  float* c;  // LSTM only
   std::size_t dim;
 };
 using GruGates = void(const GateCall& call) noexcept AUDIOGEN_REALTIME;
 using LstmGates = void(const GateCall& call) noexcept AUDIOGEN_REALTIME;
 
-// Gradients of one step of a GRU layer, for training: of `input`, `recurrent` [3 dim] and, less
-// what passes through the recurrent product, of the state before it. `dh` [dim] is that of the
-// state after the step, and becomes that of the state before.
+// Gradients of one step of a GRU layer, for training: dinput and drecurrent, [3 dim]. `dh`, [dim],
+// is the gradient of the state after the step on input, and that of the state before it on output,
+// without the path through the recurrent product.
 struct GateGradientCall {
   const float* input;
   const float* recurrent;
-  const float* h;  // before the step
+  const float* h;  // state before the step
   float* dh;
   float* dinput;
   float* drecurrent;
@@ -37,7 +37,7 @@ struct GateGradientCall {
 };
 using GruGatesGradient = void(const GateGradientCall& call) noexcept AUDIOGEN_REALTIME;
 
-// y [width] = the sum of n_rows rows.
+// y [width] = sum of n_rows rows.
 using AddRows = void(const float* const* rows, std::size_t n_rows, std::size_t width,
                      float* y) noexcept AUDIOGEN_REALTIME;
 
@@ -53,7 +53,7 @@ using Draw = std::int32_t(const DrawCall& call) noexcept AUDIOGEN_REALTIME;
 
 inline namespace AUDIOGEN_ISA {
 
-// Below this temperature the likeliest level is taken.
+// Below this temperature sampling is greedy.
 inline constexpr float kLeastTemperature = 1e-3f;
 
 template <class F>
@@ -61,7 +61,8 @@ AUDIOGEN_HD inline F sigmoid(F x) {
   return 1.0f / (1.0f + core::exp(-x));
 }
 
-// h after a GRU step, from the products of the input (x) and of h (r), for reset, update and new.
+// State after a GRU step, from the products of the input (x) and of h (r) for the reset, update and
+// new gates.
 template <class F>
 AUDIOGEN_HD inline F gru_step(F x_reset, F x_update, F x_new, F r_reset, F r_update, F r_new, F h) {
   const F reset = sigmoid(x_reset + r_reset), update = sigmoid(x_update + r_update);
@@ -71,12 +72,12 @@ AUDIOGEN_HD inline F gru_step(F x_reset, F x_update, F x_new, F r_reset, F r_upd
 
 template <class F>
 struct GruGradient {
-  F reset, update, candidate;  // of the sums that go into the gates
-  F recurrent_candidate;       // of the recurrent product's part of the candidate
+  F reset, update, candidate;  // gradients of the gates' pre-activations
+  F recurrent_candidate;       // gradient of the recurrent product in the candidate
   F h;
 };
 
-// Gradients of `gru_step`, given that of its result.
+// Gradients of `gru_step`; dh is the gradient of its result.
 template <class F>
 AUDIOGEN_HD inline GruGradient<F> gru_step_gradient(F x_reset, F x_update, F x_new, F r_reset,
                                                     F r_update, F r_new, F h, F dh) {
@@ -94,19 +95,19 @@ struct LstmState {
   F c;
 };
 
-// The state after an LSTM step, from the sums of both products.
+// State after an LSTM step, from the sums of both products.
 template <class F>
 AUDIOGEN_HD inline LstmState<F> lstm_step(F input, F forget, F cell, F output, F c) {
   const F next = sigmoid(forget) * c + sigmoid(input) * core::tanh(cell);
   return {sigmoid(output) * core::tanh(next), next};
 }
 
-// A level of q_levels as the recurrent tiers see it, -2 .. 2.
+// Scales a level to -2 .. 2, the input range of the recurrent tiers.
 AUDIOGEN_HD inline float scaled_level(std::int32_t level, float step) {
   return static_cast<float>(level) * step - 2.0f;
 }
 
-// Takes the direct current off: a zero at 0 Hz, a pole at `pole`.
+// DC blocker: a zero at 0 Hz and a pole at `pole`.
 struct DcBlock {
   double x = 0.0;
   double y = 0.0;

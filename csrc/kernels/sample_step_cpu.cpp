@@ -1,4 +1,4 @@
-// Loops of a SampleRNN's step over the units of a layer, and of its softmax.
+// Gates of a SampleRNN layer over its units, and sampling from its softmax.
 #include "kernels/sample_step.h"
 
 #include <type_traits>
@@ -18,26 +18,26 @@ inline void for_all(std::size_t n, Body body) {
   for (; i < n; ++i) body(float{}, i);
 }
 
-// The first of the greatest.
+// Index of the first maximum.
 int likeliest(const float* logits, int n) {
   int best = 0;
   for (int k = 1; k < n; ++k) best = logits[k] > logits[best] ? k : best;
   return best;
 }
 
-// Levels that are summed together first, in the same order on every instruction set.
-constexpr int kStretch = 16;
+// Levels per partial sum; the order of summation is the same on every instruction set.
+constexpr int kSegment = 16;
 
-struct Stretches {
-  double sums[kMostLevels / kStretch];
+struct Segments {
+  double sums[kMostLevels / kSegment];
   double total = 0.0;
 
-  Stretches(const double* p, int n) {
-    for (int k = 0; k < n; k += kStretch) {
+  Segments(const double* p, int n) {
+    for (int k = 0; k < n; k += kSegment) {
       const auto pair = [&](int i) { return p[k + i] + p[k + i + 1]; };
       const auto four = [&](int i) { return pair(i) + pair(i + 2); };
-      sums[k / kStretch] = (four(0) + four(4)) + (four(8) + four(12));
-      total += sums[k / kStretch];
+      sums[k / kSegment] = (four(0) + four(4)) + (four(8) + four(12));
+      total += sums[k / kSegment];
     }
   }
 };
@@ -47,14 +47,14 @@ struct Share {
   int count;
 };
 
-// What the probabilities that are at least `least` come to, and how many they are.
+// Sum and number of the probabilities that are at least `least`.
 Share share_from(const double* p, int n, double least) {
-  constexpr int kDoubles = kLanes / 2, kVectors = kStretch / kDoubles;
+  constexpr int kDoubles = kLanes / 2, kVectors = kSegment / kDoubles;
   using Doubles = double __attribute__((vector_size(kDoubles * sizeof(double))));
   using Counts = decltype(Doubles{} < Doubles{});
   Doubles sums[kVectors] = {};
   Counts counts[kVectors] = {};
-  for (int k = 0; k < n; k += kStretch) {
+  for (int k = 0; k < n; k += kSegment) {
     for (int v = 0; v < kVectors; ++v) {
       Doubles some;
       __builtin_memcpy(&some, p + k + v * kDoubles, sizeof(some));
@@ -64,16 +64,17 @@ Share share_from(const double* p, int n, double least) {
     }
   }
   Share share{0.0, 0};
-  for (int i = 0; i < kStretch; ++i) {
+  for (int i = 0; i < kSegment; ++i) {
     share.sum += sums[i / kDoubles][i % kDoubles];
     share.count += static_cast<int>(counts[i / kDoubles][i % kDoubles]);
   }
   return share;
 }
 
-// Sets to zero what isn't in the nucleus: the fewest of the likeliest levels whose share of the
-// total reaches top_p; of equals the lower ones. The greatest of p is 1. Halves the range of its
-// smallest probability, in the order of floats, which is that of their bits, until few lie in it.
+// Sets probabilities outside the nucleus to zero. The nucleus is the smallest set of most probable
+// levels whose share of the total reaches top_p; of equal ones the lower levels. The maximum of p
+// is 1. Bisects the nucleus's smallest probability over the bit patterns of floats, which order
+// like the floats, until few probabilities are in the interval.
 //
 // A. Holtzman et al., "The Curious Case of Neural Text Degeneration", ICLR 2020.
 void keep_nucleus(double* p, int n, double total, float top_p) {
@@ -82,8 +83,8 @@ void keep_nucleus(double* p, int n, double total, float top_p) {
     return static_cast<double>(core::bits_as<float>(bits));
   };
   const double wanted = static_cast<double>(top_p) * total;
-  // What lies outside the nucleus has, with its smallest level, more than 1 - top_p of the total,
-  // so that level has no less than an equal share of this. 0.999: sums round.
+  // The levels outside the nucleus and its smallest level have more than 1 - top_p of the total, so
+  // that the smallest level has at least an equal share of it. 0.999 allows for rounding.
   const double lowest = 0.999 * (1.0 - static_cast<double>(top_p)) * total / n;
   std::int32_t reaches = core::bits_as<std::int32_t>(static_cast<float>(lowest));
   std::int32_t above = 0x3f800001;  // just above 1
@@ -99,7 +100,7 @@ void keep_nucleus(double* p, int n, double total, float top_p) {
       of_above = share;
     }
   }
-  // Those in the range, the likeliest first.
+  // Levels in the interval, most probable first.
   const double low = number(reaches), high = number(above);
   unsigned char inside[kMostLevels];
   for (int k = 0; k < n; ++k) inside[k] = p[k] >= low && p[k] < high ? 1 : 0;
@@ -121,7 +122,7 @@ void keep_nucleus(double* p, int n, double total, float top_p) {
   double sum = of_above.sum;
   for (int i = 0; i < n_between; ++i) {
     double& least = p[between[i]];
-    if (sum < wanted || sum == 0.0) {  // one stays, however little is wanted
+    if (sum < wanted || sum == 0.0) {  // keeps at least one level
       sum += least;
     } else {
       least = 0.0;
@@ -129,18 +130,18 @@ void keep_nucleus(double* p, int n, double total, float top_p) {
   }
 }
 
-// The first level whose running sum exceeds the uniform share of the total; if rounding leaves
-// none, the last that is possible at all.
-int level_at(const double* p, int n, const Stretches& stretches, float uniform) {
-  const double threshold = static_cast<double>(uniform) * stretches.total;
+// The first level whose cumulative sum exceeds `uniform` times the total; if rounding leaves none,
+// the last level with a probability above 0.
+int level_at(const double* p, int n, const Segments& segments, float uniform) {
+  const double threshold = static_cast<double>(uniform) * segments.total;
   double sum = 0.0;
-  for (int first = 0; first < n; first += kStretch) {
-    const double whole = sum + stretches.sums[first / kStretch];
+  for (int first = 0; first < n; first += kSegment) {
+    const double whole = sum + segments.sums[first / kSegment];
     if (whole <= threshold) {
       sum = whole;
       continue;
     }
-    for (int k = first; k < first + kStretch; ++k) {
+    for (int k = first; k < first + kSegment; ++k) {
       sum += p[k];
       if (sum > threshold) return k;
     }
@@ -226,10 +227,10 @@ std::int32_t draw(const DrawCall& call) noexcept AUDIOGEN_REALTIME {
   });
   double p[kMostLevels];
   for (int k = 0; k < n; ++k) p[k] = scaled[k];
-  const int end = static_cast<int>(round_up(call.n, kStretch));
+  const int end = static_cast<int>(round_up(call.n, kSegment));
   for (int k = n; k < end; ++k) p[k] = 0.0;
-  if (call.top_p < 1.0f) keep_nucleus(p, end, Stretches(p, end).total, call.top_p);
-  return level_at(p, end, Stretches(p, end), call.uniform);
+  if (call.top_p < 1.0f) keep_nucleus(p, end, Segments(p, end).total, call.top_p);
+  return level_at(p, end, Segments(p, end), call.uniform);
 }
 
 }  // namespace audiogen::kernels::inline AUDIOGEN_ISA

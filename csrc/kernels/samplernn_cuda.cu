@@ -1,7 +1,8 @@
-// SampleRNN on CUDA: one launch makes all samples of a call; its blocks wait for each other.
+// SampleRNN on CUDA: one cooperative launch generates all samples of a call, with grid-wide
+// barriers.
 //
-// Each block always does the same rows of each matrix, so that it finds them in its own cache; its
-// warps share out the rows and the tiles of streams (kernels/samplernn_phases.h).
+// Each block always processes the same rows of each matrix, which stay in its cache; its warps
+// divide the rows and the tiles of streams (kernels/samplernn_phases.h).
 #include <algorithm>
 
 #include "cuda/audiogen_cuda.h"
@@ -11,14 +12,14 @@
 namespace audiogen::kernels {
 
 static constexpr int kPhaseThreads = 512;
-static constexpr int kStreamTile = 8;  // streams that share a weight once it is read
+static constexpr int kStreamTile = 8;  // streams per read of a weight
 
-// All blocks of a launch.
+// The grid of a launch, with a barrier over all blocks.
 struct CudaGrid {
   std::uint32_t* arrived;
   std::uint32_t wanted = 0;
 
-  // Host code is never made of this; the marks only let the phases call it.
+  // Never runs on the host; AUDIOGEN_HD only lets the phases call it.
   template <class Item>
   AUDIOGEN_HD void each(int rows, int columns, Item item) {
 #ifdef __CUDA_ARCH__
@@ -33,7 +34,7 @@ struct CudaGrid {
 #endif
   }
 
-  // Until all blocks are here; then each sees what the others have written.
+  // Barrier: waits for all blocks and makes their writes visible.
   AUDIOGEN_HD void wait() {
 #ifdef __CUDA_ARCH__
     wanted += gridDim.x;
@@ -41,7 +42,7 @@ struct CudaGrid {
     if (threadIdx.x == 0) {
       __threadfence();
       atomicAdd(arrived, 1u);
-      // The count may run over, the difference doesn't.
+      // The counter may wrap, the difference does not.
       while (static_cast<std::int32_t>(*const_cast<volatile std::uint32_t*>(arrived) - wanted) <
              0) {
       }
@@ -164,7 +165,7 @@ int audiogen_cuda_samplernn_state_bytes(const audiogen_cuda_samplernn* network, 
   using namespace audiogen::kernels;
   if (!fits(*network, n_streams)) return cudaErrorInvalidValue;
   std::size_t used = 0;
-  cut_state(network_of(*network), static_cast<int>(n_streams), nullptr, &used);
+  lay_out_state(network_of(*network), static_cast<int>(n_streams), nullptr, &used);
   *n_bytes = used;
   return cudaSuccess;
 }
@@ -177,6 +178,6 @@ int audiogen_cuda_samplernn_draw(const audiogen_cuda_samplernn* network,
   if (run->n == 0) return cudaSuccess;
   const Samplernn net = network_of(*network);
   std::size_t used = 0;
-  return launch(net, cut_state(net, static_cast<int>(n_streams), state, &used), run_of(*run),
+  return launch(net, lay_out_state(net, static_cast<int>(n_streams), state, &used), run_of(*run),
                 static_cast<cudaStream_t>(stream));
 }

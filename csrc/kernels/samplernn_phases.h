@@ -1,9 +1,9 @@
-// SampleRNN for many streams at once, in phases whose items don't depend on each other: what a GPU
-// does between two waits of all its threads. The same network as models/samplernn.h.
+// SampleRNN for many streams at once, in phases of independent items: the work of a GPU between two
+// barriers. The same network as models/samplernn.h.
 //
-// On a GPU the 32 lanes of a warp work on an item together; on the host a loop takes the lanes one
-// after the other. Either way lane l of a sum adds the numbers l, l + 32, ..., and the lanes are
-// added as a tree, so that a stream's numbers don't depend on the streams beside it.
+// On a GPU the 32 lanes of a warp process an item together; on the host a loop runs over the lanes.
+// In both cases lane l of a sum adds the numbers l, l + 32, ..., and the lanes are added as a tree,
+// so that a stream's samples don't depend on the other streams.
 #pragma once
 
 #include <cmath>
@@ -16,7 +16,7 @@
 #include "core/target.h"
 #include "kernels/sample_step.h"
 
-// In front of a loop whose index picks registers.
+// Unrolls a loop whose index selects registers.
 #ifdef __CUDA_ARCH__
 #define AUDIOGEN_UNROLL _Pragma("unroll")
 #else
@@ -27,25 +27,26 @@ namespace audiogen::kernels {
 
 inline constexpr int kWarpLanes = 32;
 inline constexpr int kMostTiers = 16;
-inline constexpr int kRowTile = 2;  // rows of a matrix that an item multiplies
+inline constexpr int kRowTile = 2;  // matrix rows per item
 
-// Weights of a tier, in C order; G is the gates, 3 or 4, times dim. Gates in torch's order.
+// Weights of a tier, in C order. G is the number of gates, 3 or 4, times dim; gates in torch's
+// order.
 struct SamplernnTier {
   int frame_size;
-  int ratio;                    // vectors that a step makes for below
+  int ratio;                    // output vectors per step
   const float* direct;          // [G, frame_size]: scaled levels to the first layer's gates
-  const float* classes;         // [n_classes, G]: what each class adds to those; null without
-  const float* above;           // [G, dim]: what the tier above says to those; null in the top one
-  const float* input;           // [n_rnn - 1, G, dim], of the layers after the first
+  const float* classes;         // [n_classes, G]: classes to the same gates; null without classes
+  const float* above;           // [G, dim]: tier above to the same gates; null in the top tier
+  const float* input;           // [n_rnn - 1, G, dim], for the layers after the first
   const float* input_bias;      // [n_rnn, G]
   const float* recurrent;       // [n_rnn, G, dim]
   const float* recurrent_bias;  // [n_rnn, G]
-  const float* h0;              // [n_rnn, dim]; of an LSTM twice, h and c
-  const float* upsample;        // [ratio * dim, dim]; the lowest tier's leads behind layer 2
+  const float* h0;              // [n_rnn, dim]; for an LSTM twice, h and c
+  const float* upsample;        // [ratio * dim, dim]; the lowest tier's includes layer 2
   const float* upsample_bias;   // [ratio * dim]
 };
 
-// A network.
+// Sizes and weights of a network.
 struct Samplernn {
   int n_tiers;
   int dim;
@@ -53,54 +54,55 @@ struct Samplernn {
   int n_gates;  // 3: GRU, 4: LSTM
   int q_levels;
   SamplernnTier tiers[kMostTiers];
-  const float* tables;           // [window, 1 or 2 bytes, n_levels, dim]: levels to behind layer 2
-  const float* classes;          // [n_classes, dim], likewise; null without
-  const float* hidden;           // [1 or 2 bytes, dim, dim]: layer 3, and that of the lower byte
-  const float* hidden_bias;      // [1 or 2 bytes, dim]
-  const float* output;           // [n_levels, dim]
-  const float* output_bias;      // [n_levels]
-  const float* output_low;       // [256, dim]; null with one byte, as the next two
+  const float* tables;       // [window, 1 or 2 bytes, n_levels, dim]: levels to layer 2's output
+  const float* classes;      // [n_classes, dim]: classes to the same; null without classes
+  const float* hidden;       // [1 or 2 bytes, dim, dim]: layer 3, one per byte
+  const float* hidden_bias;  // [1 or 2 bytes, dim]
+  const float* output;       // [n_levels, dim]
+  const float* output_bias;  // [n_levels]
+  const float* output_low;   // [256, dim]; this and the next two are null with one byte
   const float* output_low_bias;  // [256]
-  const float* upper;            // [256, dim]: the upper byte, to the lower one's layer 3
+  const float* upper;            // [256, dim]: upper byte to the lower byte's layer 3
   const float* samples;          // [q_levels]: the sample of each level
   double dc_pole;
 };
 
 struct SamplernnTierState {
-  float* h;     // [2, n_rnn, n_streams, dim]: before and after a step, which change places
-  float* c;     // [n_rnn, n_streams, dim], of an LSTM
-  float* told;  // [n_streams, ratio, G] to the tier below, [n_streams, ratio, dim] to the samples
+  float* h;       // [2, n_rnn, n_streams, dim]: double-buffered, before and after a step
+  float* c;       // [n_rnn, n_streams, dim], LSTM only
+  float* output;  // [n_streams, ratio, G] for a tier below, [n_streams, ratio, dim] for the samples
 };
 
-// States of all streams, and numbers between two phases.
+// States of all streams, and intermediate results.
 struct SamplernnState {
   int n_streams;
   int history_size;        // a power of two
-  std::uint32_t* arrived;  // of blocks that wait for each other
+  std::uint32_t* arrived;  // counter of the barrier over all blocks
   DcBlock* dc_blocks;      // [n_streams]
   std::int32_t* history;   // [n_streams, history_size]: levels by position
   SamplernnTierState tiers[kMostTiers];
   float* up;           // [n_streams, ratio, dim]
-  float* x;            // [n_streams, dim]: behind layer 2
-  float* hidden;       // [n_streams, 1 or 2 bytes, dim]: behind layer 3, without its ReLU
+  float* x;            // [n_streams, dim]: after layer 2
+  float* hidden;       // [n_streams, 1 or 2 bytes, dim]: after layer 3, before its ReLU
   float* logits;       // [n_streams, 1 or 2 bytes, n_levels]
   float* p;            // [n_streams, kMostLevels]
-  double* stretches;   // [n_streams, kWarpLanes]
-  std::int32_t* byte;  // [n_streams]: the upper one
+  double* segments;    // [n_streams, kWarpLanes]: partial sums of p
+  std::int32_t* byte;  // [n_streams]: upper byte of the level
 };
 
-// A call: samples position .. position + n - 1 of each stream. Null pointers leave a thing out.
+// A call: generates samples position .. position + n - 1 of each stream. Null inputs and outputs
+// are skipped.
 struct SamplernnRun {
   std::uint64_t seed;
-  std::uint64_t position;  // 0: begins with the first state
+  std::uint64_t position;  // 0: starts from the initial state
   std::uint64_t n;
-  std::uint32_t first_stream;  // stream s draws the numbers of first_stream + s
+  std::uint32_t first_stream;  // stream s draws from Philox stream first_stream + s
   float top_p;
   const float* temperature;     // [n]
-  const std::int32_t* classes;  // [n_streams], of a network with classes
-  const std::int32_t* given;    // [n_streams, n]: levels that stand where drawn ones would
+  const std::int32_t* classes;  // [n_streams]; null without classes
+  const std::int32_t* given;    // [n_streams, n]: levels in place of drawn ones
   std::int32_t* levels;         // [n_streams, n]
-  float* samples;               // [n_streams, n], without their direct current
+  float* samples;               // [n_streams, n], after the DC blocker
   float* logits;                // [n_streams, n, 1 or 2 bytes, n_levels]
 };
 
@@ -120,10 +122,10 @@ AUDIOGEN_HD inline int tiles_of(std::size_t n, int tile) {
   return static_cast<int>((n + tile - 1) / tile);
 }
 
-// Cuts `memory`, aligned to 256 bytes, into a state; null only measures. The bytes that it takes
-// are put into *n_bytes_used.
-inline SamplernnState cut_state(const Samplernn& net, int n_streams, void* memory,
-                                std::size_t* n_bytes_used) {
+// Lays out a state in `memory`, aligned to 256 bytes; null only measures. Writes the number of
+// bytes to *n_bytes_used.
+inline SamplernnState lay_out_state(const Samplernn& net, int n_streams, void* memory,
+                                    std::size_t* n_bytes_used) {
   std::size_t used = 0;
   const auto take = [&]<class T>(T*& array, std::size_t n) {
     array = memory ? reinterpret_cast<T*>(static_cast<char*>(memory) + used) : nullptr;
@@ -144,7 +146,7 @@ inline SamplernnState cut_state(const Samplernn& net, int n_streams, void* memor
     const std::size_t ratio = net.tiers[t].ratio;
     take(state.tiers[t].h, 2 * layers * streams * dim);
     take(state.tiers[t].c, net.n_gates == 4 ? layers * streams * dim : 0);
-    take(state.tiers[t].told, streams * ratio * (last ? dim : gates_of(net)));
+    take(state.tiers[t].output, streams * ratio * (last ? dim : gates_of(net)));
     if (!last && ratio > most_up) most_up = ratio;
   }
   take(state.up, streams * most_up * dim);
@@ -152,7 +154,7 @@ inline SamplernnState cut_state(const Samplernn& net, int n_streams, void* memor
   take(state.hidden, streams * bytes * dim);
   take(state.logits, streams * bytes * n_levels(net));
   take(state.p, streams * kMostLevels);
-  take(state.stretches, streams * kWarpLanes);
+  take(state.segments, streams * kWarpLanes);
   take(state.byte, streams);
   *n_bytes_used = used;
   return state;
@@ -160,7 +162,7 @@ inline SamplernnState cut_state(const Samplernn& net, int n_streams, void* memor
 
 // ---- Lanes ----
 
-// A weight: it doesn't change while a kernel runs.
+// Reads a weight through the read-only cache; it must not change while a kernel runs.
 AUDIOGEN_HD inline float constant(const float* from) {
 #ifdef __CUDA_ARCH__
   return __ldg(from);
@@ -179,14 +181,14 @@ AUDIOGEN_HD inline void for_lanes(int n, Body body) {
 #endif
 }
 
-// From here on each lane sees what the others have written.
+// Makes the writes of each lane visible to the others.
 AUDIOGEN_HD inline void join_lanes() {
 #ifdef __CUDA_ARCH__
   __syncwarp();
 #endif
 }
 
-// One number from the part(lane) of all lanes, the same in each.
+// Reduces part(lane) over all lanes; each lane receives the result.
 template <class Part, class Merge>
 AUDIOGEN_HD inline auto over_lanes(Part part, Merge merge) {
 #ifdef __CUDA_ARCH__
@@ -212,7 +214,7 @@ template <int kRows, int kColumns>
 struct Tile {
   float sum[kRows][kColumns];
 
-  // Column c of a row, where c differs from lane to lane; indices would put the sums into memory.
+  // Column c of a row, where c differs between lanes; indexing would put the sums into memory.
   AUDIOGEN_HD float at(int r, int c) const {
     float value = sum[r][0];
     AUDIOGEN_UNROLL
@@ -221,7 +223,7 @@ struct Tile {
   }
 };
 
-// The sums, over all lanes, of what add(lane, tile) adds to tiles of zeros.
+// Sums over all lanes of the tiles that add(lane, tile) accumulates from zero.
 template <int kRows, int kColumns, class Add>
 AUDIOGEN_HD inline Tile<kRows, kColumns> tile_over_lanes(Add add) {
 #ifdef __CUDA_ARCH__
@@ -274,13 +276,13 @@ AUDIOGEN_HD inline void add_products(int lane, const float* const (&rows)[kRows]
 
 // ---- Items ----
 
-// A sample of all streams.
+// One sample of all streams.
 struct SamplernnStep {
   const Samplernn& net;
   const SamplernnState& state;
   const SamplernnRun& run;
-  std::uint64_t i;         // of the run
-  std::uint64_t position;  // since the first state
+  std::uint64_t i;         // index in the run
+  std::uint64_t position;  // samples since the initial state
 
   AUDIOGEN_HD std::int32_t& past(int stream, std::uint64_t at) const {
     const std::uint64_t slot = at & static_cast<std::uint64_t>(state.history_size - 1);
@@ -297,7 +299,7 @@ struct SamplernnStep {
   }
 };
 
-// The first state of a stream.
+// Sets a stream to its initial state.
 AUDIOGEN_HD inline void begin_stream(const Samplernn& net, const SamplernnState& state,
                                      int stream) {
   const std::size_t s = stream, n = state.n_streams, dim = net.dim;
@@ -318,8 +320,9 @@ AUDIOGEN_HD inline void begin_stream(const Samplernn& net, const SamplernnState&
   }
 }
 
-// One unit of a recurrent layer, for a tile of streams. The products of the input and of the state
-// meet in one sum, but for a GRU's new gate: its fourth sum is the state's.
+// Steps one unit of a recurrent layer for a tile of streams. The products of the input and of the
+// state are added in one sum per gate, except for a GRU's new gate, whose recurrent product is the
+// fourth sum.
 template <int kGates, int kColumns>
 AUDIOGEN_HD inline void step_unit(const SamplernnStep& step, int t, int layer, int unit,
                                   int stream_tile) {
@@ -328,7 +331,7 @@ AUDIOGEN_HD inline void step_unit(const SamplernnStep& step, int t, int layer, i
   const SamplernnTier& tier = net.tiers[t];
   const int dim = net.dim, frame = tier.frame_size, n_streams = step.state.n_streams;
   const int first = stream_tile * kColumns;
-  // Columns beyond the last stream repeat it, and nobody reads them.
+  // Columns beyond the last stream repeat it; their results are not used.
   const auto stream_of = [&](int c) { return first + c < n_streams ? first + c : n_streams - 1; };
   const std::size_t gates = gates_of(net), behind = static_cast<std::size_t>(layer) * gates;
   const auto rows_of = [&](const float* weight, int depth, const float*(&rows)[kGates]) {
@@ -366,18 +369,18 @@ AUDIOGEN_HD inline void step_unit(const SamplernnStep& step, int t, int layer, i
   const int here = n_streams - first < kColumns ? n_streams - first : kColumns;
   for_lanes(here, [&](int c) {
     const std::size_t s = static_cast<std::size_t>(first) + c, at = s * dim + unit;
-    const float* told = nullptr;
+    const float* output = nullptr;
     if (layer == 0 && t > 0) {
       const SamplernnTier& above = net.tiers[t - 1];
       const std::size_t slot = step.position % above.frame_size / frame;
-      told = step.state.tiers[t - 1].told + (s * above.ratio + slot) * gates;
+      output = step.state.tiers[t - 1].output + (s * above.ratio + slot) * gates;
     }
     float x[kGates], r[kGates];
     AUDIOGEN_UNROLL
     for (int g = 0; g < kGates; ++g) {
       const std::size_t row = static_cast<std::size_t>(g) * dim + unit;
       x[g] = sums.at(g, c) + constant(tier.input_bias + behind + row);
-      if (told) x[g] += told[row];
+      if (output) x[g] += output[row];
       if (layer == 0 && tier.classes) {
         x[g] += constant(tier.classes + step.run.classes[s] * gates + row);
       }
@@ -403,7 +406,7 @@ struct PlainMatrix {
   int depth;
 };
 
-// A tile of a product: y(column)[row] for columns x(column, k).
+// Computes a tile of a product: y(column)[row] for columns x(column, k).
 template <int kColumns, class X, class Y>
 AUDIOGEN_HD inline void multiply_tile(const PlainMatrix& matrix, int n_columns, int row_tile,
                                       int column_tile, X x, Y y) {
@@ -434,17 +437,18 @@ AUDIOGEN_HD inline void multiply_tile(const PlainMatrix& matrix, int n_columns, 
 
 AUDIOGEN_HD inline float rectified(float x) { return x > 0.0f ? x : 0.0f; }
 
-// kWarpLanes units of a stream behind layer 2: what was told, the last levels, the class.
-AUDIOGEN_HD inline void add_told(const SamplernnStep& step, int units, int stream) {
+// Computes kWarpLanes units of a stream after layer 2: the sum of the lowest tier's output, the
+// tables of the last levels, and the class.
+AUDIOGEN_HD inline void add_inputs(const SamplernnStep& step, int units, int stream) {
   const Samplernn& net = step.net;
   const std::size_t dim = net.dim, s = stream;
   const int window = window_of(net), bytes = n_bytes(net), levels = n_levels(net);
   const std::size_t slot = step.position % window;
-  const float* told = step.state.tiers[net.n_tiers - 1].told + (s * window + slot) * dim;
+  const float* output = step.state.tiers[net.n_tiers - 1].output + (s * window + slot) * dim;
   for_lanes(kWarpLanes, [&](int lane) {
     const std::size_t unit = static_cast<std::size_t>(units) * kWarpLanes + lane;
     if (unit >= dim) return;
-    float sum = told[unit];
+    float sum = output[unit];
     const float* table = net.tables + unit;
     for (int k = 0; k < window; ++k) {
       const std::int32_t level = step.past(stream, step.position - window + k);
@@ -485,7 +489,7 @@ AUDIOGEN_HD inline double lanes_sum_from(const float* p, int n, float least) {
       Plus{});
 }
 
-// Keeps the fewest of the likeliest levels that reach top_p, as `draw` of the CPU does.
+// Sets probabilities outside the nucleus to zero, as `draw` of sample_step_cpu.cpp.
 AUDIOGEN_HD inline void lanes_keep_nucleus(float* p, int n, float top_p) {
   const double wanted = static_cast<double>(top_p) * lanes_sum_from(p, n, 0.0f);
   std::int32_t reaches = 0, above = 0x3f800001;  // 0 and just above 1, the greatest of p
@@ -495,7 +499,7 @@ AUDIOGEN_HD inline void lanes_keep_nucleus(float* p, int n, float top_p) {
   }
   const float least = core::bits_as<float>(reaches);
   double sum = lanes_sum_from(p, n, core::bits_as<float>(above));
-  int last = -1;  // of the equals that stay
+  int last = -1;  // last of the equal levels that are kept
   for (int k = 0; k < n && sum < wanted; ++k) {
     if (p[k] != least) continue;
     sum += least;
@@ -508,9 +512,9 @@ AUDIOGEN_HD inline void lanes_keep_nucleus(float* p, int n, float top_p) {
   join_lanes();
 }
 
-// `draw` of all lanes; `p` [kMostLevels] and `stretches` [kWarpLanes] are theirs to write.
+// Draws a level with all lanes; `p`, [kMostLevels], and `segments`, [kWarpLanes], are scratch.
 AUDIOGEN_HD inline int lanes_draw(const float* logits, int n, float temperature, float top_p,
-                                  float uniform, float* p, double* stretches) {
+                                  float uniform, float* p, double* segments) {
   const float most = over_lanes(
       [&](int lane) {
         float greatest = logits[lane < n ? lane : 0];
@@ -531,36 +535,36 @@ AUDIOGEN_HD inline int lanes_draw(const float* logits, int n, float temperature,
   for_lanes(n, [&](int k) { p[k] = core::exp(logits[k] / temperature - most / temperature); });
   join_lanes();
   if (top_p < 1.0f) lanes_keep_nucleus(p, n, top_p);
-  // Sums of stretches of levels, so that the way to the level drawn is short.
+  // Sums of segments of levels, which shorten the search for the drawn level.
   const int length = tiles_of(n, kWarpLanes);
-  const auto end_of = [&](int stretch) {
-    return (stretch + 1) * length < n ? (stretch + 1) * length : n;
+  const auto end_of = [&](int segment) {
+    return (segment + 1) * length < n ? (segment + 1) * length : n;
   };
-  for_lanes(kWarpLanes, [&](int stretch) {
+  for_lanes(kWarpLanes, [&](int segment) {
     double sum = 0.0;
-    for (int k = stretch * length; k < end_of(stretch); ++k) sum += p[k];
-    stretches[stretch] = sum;
+    for (int k = segment * length; k < end_of(segment); ++k) sum += p[k];
+    segments[segment] = sum;
   });
   join_lanes();
   double total = 0.0, sum = 0.0;
-  for (int stretch = 0; stretch < kWarpLanes; ++stretch) total += stretches[stretch];
+  for (int segment = 0; segment < kWarpLanes; ++segment) total += segments[segment];
   const double threshold = static_cast<double>(uniform) * total;
   int last = 0;
-  for (int stretch = 0; stretch < kWarpLanes; ++stretch) {
-    if (sum + stretches[stretch] <= threshold) {
-      sum += stretches[stretch];
+  for (int segment = 0; segment < kWarpLanes; ++segment) {
+    if (sum + segments[segment] <= threshold) {
+      sum += segments[segment];
       continue;
     }
-    for (int k = stretch * length; k < end_of(stretch); ++k) {
+    for (int k = segment * length; k < end_of(segment); ++k) {
       sum += p[k];
       if (sum > threshold) return k;
     }
   }
-  for (int k = 0; k < n; ++k) last = p[k] > 0.0f ? k : last;  // rounding left none
+  for (int k = 0; k < n; ++k) last = p[k] > 0.0f ? k : last;  // in case rounding left none
   return last;
 }
 
-// Byte b of a stream's level, drawn or given; the last byte ends the sample.
+// Draws byte b of a stream's level, or takes the given one; the last byte completes the sample.
 AUDIOGEN_HD inline void finish_byte(const SamplernnStep& step, int b, int stream) {
   const Samplernn& net = step.net;
   const SamplernnState& state = step.state;
@@ -577,7 +581,7 @@ AUDIOGEN_HD inline void finish_byte(const SamplernnStep& step, int b, int stream
         run.seed, run.first_stream + static_cast<std::uint32_t>(stream),
         static_cast<std::uint32_t>(number >> 32), static_cast<std::uint32_t>(number));
     byte = lanes_draw(logits, levels, run.temperature[step.i], run.top_p, uniform,
-                      state.p + s * kMostLevels, state.stretches + s * kWarpLanes);
+                      state.p + s * kMostLevels, state.segments + s * kWarpLanes);
   }
   if (run.logits) {
     float* to = run.logits + (i * bytes + b) * levels;
@@ -598,8 +602,9 @@ AUDIOGEN_HD inline void finish_byte(const SamplernnStep& step, int b, int stream
 
 // ---- Order ----
 
-// Does a run. `grid.each(rows, columns, item)` does item(row, column) for all of them in any order
-// or at once, and waits for the last; whoever does a row does it whenever there are so many rows.
+// Executes a run. `grid.each(rows, columns, item)` calls item(row, column) for all items, in any
+// order or concurrently, and waits for the last. It should assign the same rows to the same block
+// at every call with as many rows, for the block's cache.
 template <int kColumns, class Grid>
 AUDIOGEN_HD inline void run_phases(const Samplernn& net, const SamplernnState& state,
                                    const SamplernnRun& run, Grid& grid) {
@@ -631,8 +636,8 @@ AUDIOGEN_HD inline void run_phases(const Samplernn& net, const SamplernnState& s
       }
       const bool last = t + 1 == net.n_tiers;
       const float* h = step.h(t, net.n_rnn - 1, true);
-      float* told = state.tiers[t].told;
-      float* up = last ? told : state.up;
+      float* output = state.tiers[t].output;
+      float* up = last ? output : state.up;
       const std::size_t up_width = width * tier.ratio, gates = gates_of(net);
       multiply(
           {tier.upsample, tier.upsample_bias, up_width, dim}, n_streams,
@@ -641,12 +646,12 @@ AUDIOGEN_HD inline void run_phases(const Samplernn& net, const SamplernnState& s
       multiply(
           {net.tiers[t + 1].above, nullptr, gates, dim}, n_streams * tier.ratio,
           [=](int column, int k) { return up[column * width + k]; },
-          [=](int column) { return told + column * gates; });
+          [=](int column) { return output + column * gates; });
     }
-    const bool listens = run.given && !run.logits;
-    if (!listens) {
+    const bool only_feeds = run.given && !run.logits;
+    if (!only_feeds) {
       grid.each(tiles_of(width, kWarpLanes), n_streams,
-                [&](int units, int stream) { add_told(step, units, stream); });
+                [&](int units, int stream) { add_inputs(step, units, stream); });
       const std::size_t hidden_width = width * bytes, logits_width = levels * bytes;
       const float *x = state.x, *hidden = state.hidden;
       multiply(
@@ -660,7 +665,7 @@ AUDIOGEN_HD inline void run_phases(const Samplernn& net, const SamplernnState& s
     }
     grid.each(n_streams, 1, [&](int stream, int) { finish_byte(step, 0, stream); });
     if (bytes == 1) continue;
-    if (!listens) {
+    if (!only_feeds) {
       const float *low = state.hidden + width, *upper = net.upper;
       const std::int32_t* byte = state.byte;
       multiply(

@@ -15,7 +15,7 @@ inline constexpr std::size_t kLanes = 16;
 #elif defined(__AVX2__)
 inline constexpr std::size_t kLanes = 8;
 #else
-inline constexpr std::size_t kLanes = 4;  // SSE2, NEON, or whatever the compiler makes of it
+inline constexpr std::size_t kLanes = 4;  // SSE2, NEON, or emulated by the compiler
 #endif
 
 // Arithmetic, comparison (giving a mask of 0 and -1) and `mask ? a : b` work lane by lane, and a

@@ -703,7 +703,7 @@ void SampleStream::step_tier(std::size_t t) noexcept AUDIOGEN_REALTIME {
   const SampleRNNConfig& config = weights_->config();
   const SampleRNNWeights::Tier& tier = weights_->tiers_[t];
   const std::size_t dim = config.dim, frame = config.frame_sizes[t];
-  const std::size_t n_told = config.n_features();
+  const std::size_t n_features = config.n_features();
   const float scale = static_cast<float>(4.0 / static_cast<double>(config.q_levels - 1));
   const auto h = [&](std::size_t i, std::size_t l) {
     return state(stepping_[i]) + offsets_[t].states + l * dim;
@@ -738,9 +738,9 @@ void SampleStream::step_tier(std::size_t t) noexcept AUDIOGEN_REALTIME {
         for (std::size_t k = 0; k < frame; ++k) {
           direct_[k] = kernels::scaled_level(past(s, position - frame + k), scale);
         }
-        std::copy_n(features_ + s * features_stride_, n_told, direct_ + frame);
-        weights_->kernels_->linear_row(direct_, frame + n_told, tier.direct.data(), gates_stride_,
-                                       gates);
+        std::copy_n(features_ + s * features_stride_, n_features, direct_ + frame);
+        weights_->kernels_->linear_row(direct_, frame + n_features, tier.direct.data(),
+                                       gates_stride_, gates);
       }
       const kernels::GateCall call{gates, recurrent_ + i * gates_stride_, h(i, l),
                                    h(i, config.n_rnn + l), dim};

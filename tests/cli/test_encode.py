@@ -74,7 +74,7 @@ def test_it_goes_into_a_copy(call, note):
         ("note.wav --preset murmur", "preset 'murmur' has no latents"),
     ],
 )
-def test_bad_input_is_told(call, note, murmur, line, sentence):
+def test_bad_input_is_named(call, note, murmur, line, sentence):
     result = call(f"encode {line}")
     assert result.status == 2
     assert sentence in result.err

@@ -44,7 +44,7 @@ def bells(folder) -> Path:
     return folder / "bells"
 
 
-def test_a_folder_becomes_a_set_and_is_told(bells, call):
+def test_a_folder_becomes_a_set_and_is_reported(bells, call):
     result = call("data folder bells -o notes --licence CC0-1.0")
     assert result.status == 0, result.err
     assert result.out == "4 notes in notes\n"
@@ -67,7 +67,7 @@ def test_a_folder_becomes_a_set_and_is_told(bells, call):
         ("train bells --family wavenet -o x", "--family 'wavenet' must be one of gansynth"),
     ],
 )
-def test_bad_input_ends_with_a_sentence(bells, call, line, message):
+def test_bad_input_ends_with_an_error_message(bells, call, line, message):
     result = call(line)
     assert result.status == 2
     assert message in " ".join(result.err.split()) and "Traceback" not in result.err

@@ -18,7 +18,7 @@ import soundfile
 pytest.importorskip("audiogen._native")
 
 import audiogen
-from audiogen.cli.keys import Fingers, Key, Keyboard, open_keyboard
+from audiogen.cli.keys import HeldKeys, Key, Keyboard, open_keyboard
 from audiogen.cli.screen import Status, draw
 from audiogen.core.parameters import PARAMETERS
 from audiogen.errors import DeviceError, ParameterError
@@ -158,7 +158,7 @@ def midi(monkeypatch: pytest.MonkeyPatch) -> type[FakePort]:
 class TestCommand:
     """The whole command, on a sound card that is pretended."""
 
-    def test_what_is_heard_is_recorded(
+    def test_the_played_audio_is_recorded(
         self, call: Any, folder: Path, murmur: Path, audio: FakeAudio, midi: type[FakePort]
     ) -> None:
         result = call("play murmur --seconds 0.1 --block 64 --record take.flac --seed 3")
@@ -261,10 +261,10 @@ class TestCommand:
             ("winds:kazoo", "timbre 'kazoo'"),
             ("winds:flute --timbre oboe", "give one of the two"),
             ("winds:flute+oboe", "latents are not supported by preset 'winds'"),
-            ("--device 2", "device '2' isn't here; give a number or name of 0: front; 1: back"),
-            ("--device x", "device 'x' isn't here"),
-            ("--midi organ", "MIDI port 'organ' isn't here; there are: Launchkey 20:0; Digital"),
-            ("--midi virtual", "no virtual MIDI port can be made here"),
+            ("--device 2", "device '2' not found; give a number or name of 0: front; 1: back"),
+            ("--device x", "device 'x' not found"),
+            ("--midi organ", "MIDI port 'organ' not found; there are: Launchkey 20:0; Digital"),
+            ("--midi virtual", "virtual MIDI ports are not supported by this system"),
             ("--midi none", "no MIDI keyboard is connected, and the keys of this terminal cannot"),
         ],
     )
@@ -284,7 +284,7 @@ class TestCommand:
         assert sentence in result.err and result.err.count("\n") == 1
         assert not list(folder.iterdir()) and not audio.heard
 
-    def test_a_card_that_asks_for_more_at_once_is_told_of(
+    def test_a_card_with_a_longer_period_is_reported(
         self, call: Any, murmur: Path, audio: FakeAudio, no_midi: Any
     ) -> None:
         audio.grown = 8
@@ -302,13 +302,13 @@ class TestCommand:
         audio.default.device = (-1, -1)
         assert find_device().index == 0
 
-    def test_no_card_is_one_sentence(
+    def test_no_card_is_one_line(
         self, call: Any, folder: Path, audio: FakeAudio, midi: type[FakePort]
     ) -> None:
         audio.cards = [("microphone", 0)]
         result = call("play plucked")
         assert result.status == 2 and result.out == ""
-        assert result.err.startswith("audiogen: there is no sound card that plays; connect one or")
+        assert result.err.startswith("audiogen: sound card not found; connect one or")
         assert result.err.count("\n") == 1
 
     def test_a_card_that_refuses(
@@ -480,66 +480,66 @@ class Calls:
         return calls
 
 
-class TestFingers:
+class TestHeldKeys:
     """Notes of keys, with and without a word of their release."""
 
     @pytest.fixture
     def hand(self) -> SimpleNamespace:
         hand = SimpleNamespace(calls=Calls(), now_s=100.0)
-        hand.fingers = Fingers(hand.calls, ring_s=0.5, clock=lambda: hand.now_s)
+        hand.held_keys = HeldKeys(hand.calls, ring_s=0.5, clock=lambda: hand.now_s)
         return hand
 
     def test_a_note_rings_for_its_time(self, hand: Any) -> None:
-        hand.fingers.press("a", 60, 0.8)
-        assert hand.calls.take() == [("on", 60, 0.8)] and hand.fingers.down == {"a"}
+        hand.held_keys.press("a", 60, 0.8)
+        assert hand.calls.take() == [("on", 60, 0.8)] and hand.held_keys.down == {"a"}
         hand.now_s += 0.4
-        hand.fingers.lift()
+        hand.held_keys.release_expired()
         assert hand.calls.take() == []
         hand.now_s += 0.2
-        hand.fingers.lift()
-        assert hand.calls.take() == [("off", 60)] and hand.fingers.down == set()
+        hand.held_keys.release_expired()
+        assert hand.calls.take() == [("off", 60)] and hand.held_keys.down == set()
 
     def test_a_key_that_repeats_is_held(self, hand: Any) -> None:
-        hand.fingers.press("a", 60, 0.8)
+        hand.held_keys.press("a", 60, 0.8)
         hand.calls.take()
         for _ in range(30):
             hand.now_s += 0.033
-            hand.fingers.press("a", 60, 0.8)
-            hand.fingers.lift()
+            hand.held_keys.press("a", 60, 0.8)
+            hand.held_keys.release_expired()
         assert hand.calls.take() == []
         hand.now_s += 0.51
-        hand.fingers.lift()
+        hand.held_keys.release_expired()
         assert hand.calls.take() == [("off", 60)]
 
-    def test_a_key_that_comes_again_is_struck_again(self, hand: Any) -> None:
-        hand.fingers.press("a", 60, 0.8)
+    def test_a_key_that_is_pressed_again_starts_a_new_note(self, hand: Any) -> None:
+        hand.held_keys.press("a", 60, 0.8)
         hand.now_s += 0.2
-        hand.fingers.press("a", 60, 0.9)
+        hand.held_keys.press("a", 60, 0.9)
         assert hand.calls.take() == [("on", 60, 0.8), ("off", 60), ("on", 60, 0.9)]
 
     def test_with_releases_nothing_ends_by_itself(self, hand: Any) -> None:
-        hand.fingers.press("a", 60, 0.8, releases=True)
+        hand.held_keys.press("a", 60, 0.8, releases=True)
         hand.now_s += 100.0
-        hand.fingers.lift()
+        hand.held_keys.release_expired()
         assert hand.calls.take() == [("on", 60, 0.8)]
-        hand.fingers.release("a")
-        hand.fingers.release("a")
+        hand.held_keys.release("a")
+        hand.held_keys.release("a")
         assert hand.calls.take() == [("off", 60)]
 
     def test_two_keys_of_one_pitch(self, hand: Any) -> None:
-        hand.fingers.press("k", 72, 0.8, releases=True)
-        hand.fingers.press("a", 72, 0.8, releases=True)  # an octave up in between
+        hand.held_keys.press("k", 72, 0.8, releases=True)
+        hand.held_keys.press("a", 72, 0.8, releases=True)  # an octave up in between
         hand.calls.take()
-        hand.fingers.release("k")
+        hand.held_keys.release("k")
         assert hand.calls.take() == []
-        hand.fingers.release("a")
+        hand.held_keys.release("a")
         assert hand.calls.take() == [("off", 72)]
 
     def test_all(self, hand: Any) -> None:
         for key, pitch in (("a", 60), ("d", 64)):
-            hand.fingers.press(key, pitch, 0.8)
+            hand.held_keys.press(key, pitch, 0.8)
         hand.calls.take()
-        hand.fingers.lift_all()
+        hand.held_keys.release_all()
         assert sorted(hand.calls.take()) == [("off", 60), ("off", 64)]
 
 
@@ -561,7 +561,7 @@ class TestStage:
         )
         with audiogen.Synth("plucked", 8000, max_block=64, polyphony=4) as synth:
             keyboard = SimpleNamespace(reports_releases=True)
-            yield _Stage(synth, card, [], Fingers(synth), keyboard, None)
+            yield _Stage(synth, card, [], HeldKeys(synth), keyboard, None)
 
     def press(self, stage: Any, *names: str) -> Any:
         for name in names:
@@ -627,7 +627,7 @@ class TestStage:
 
         sampling = {"precision": "int8", "temperature": 0.5, "top_p": 0.9}
         with audiogen.Synth(murmur, 8000, max_block=64, **sampling) as synth:
-            stage = _Stage(synth, stage._card, [], Fingers(synth), stage._keyboard, None)
+            stage = _Stage(synth, stage._card, [], HeldKeys(synth), stage._keyboard, None)
             assert self.press(stage, ",").preset == "winds"
             assert (synth.precision, synth.temperature, synth.top_p) == ("int8", 0.5, 0.9)
             assert self.press(stage, ",").preset == "struck"

@@ -248,7 +248,7 @@ def test_a_card_that_goes_ends_it_with_the_recording_kept(tmp_path: Path) -> Non
     finally:
         process.kill()
     assert process.returncode == 2
-    assert err.endswith("and play again\n") and "system has asked for no sound for 3 s" in err
+    assert err.endswith("and play again\n") and "system has requested no sound for 3 s" in err
     assert "take.wav" in out and np.abs(soundfile.read(take)[0]).max() > 0.01
 
 

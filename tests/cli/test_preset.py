@@ -108,7 +108,7 @@ class TestVerify:
         ("bias", "fault"),
         [(-9.0, "timbre marimba: is silent"), (0.35, "timbre marimba: is too loud")],
     )
-    def test_what_is_heard_is_judged(self, call, struck, bias, fault):
+    def test_the_audio_is_judged(self, call, struck, bias, fault):
         def turn(weights):
             weights["to_rgb.bias"][0] += bias
 
@@ -220,7 +220,7 @@ class TestPack:
         before = load_preset("before")
         assert before.training.steps == first and before.timbres != made.timbres
 
-    def test_bad_words_are_told(self, call, run):
+    def test_bad_words_are_named(self, call, run):
         for words, sentence in (
             ("none -o packed", "none: isn't a folder"),
             ("notes -o packed", "notes: has no checkpoint"),

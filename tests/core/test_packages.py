@@ -53,7 +53,7 @@ for extra, call in (
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ)
 
 
-def test_a_missing_package_and_a_broken_one_are_told_apart(tmp_path, monkeypatch):
+def test_a_missing_package_and_a_broken_one_are_distinguished(tmp_path, monkeypatch):
     (tmp_path / "broken_package.py").write_text("raise ImportError('libmissing.so')\n")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(

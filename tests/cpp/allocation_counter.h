@@ -1,4 +1,4 @@
-// Counts what operator new hands out; included by a test program, once.
+// Counts allocations by operator new; a test program includes it once.
 #pragma once
 
 #include <atomic>
@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <new>
 
-// ThreadSanitizer brings its own operator new: under it nothing is counted.
+// ThreadSanitizer replaces operator new, so that nothing is counted under it.
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
 #define AUDIOGEN_COUNTS_ALLOCATIONS 0
@@ -19,7 +19,7 @@
 static std::atomic<int> allocations{0};
 
 #if AUDIOGEN_COUNTS_ALLOCATIONS
-// Not inline: the compiler would see malloc behind new and warn of free behind delete.
+// Not inline: otherwise the compiler warns of free on memory from operator new.
 [[gnu::noinline]] void* operator new(std::size_t size) {
   ++allocations;
   if (void* memory = std::malloc(size)) return memory;

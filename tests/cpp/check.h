@@ -1,4 +1,4 @@
-// Checks for C++ tests: each failure is printed and counted, and `finish` gives the exit status.
+// Checks for C++ tests: prints and counts failures; `finish` returns the exit status.
 #pragma once
 
 #include <cmath>
@@ -14,13 +14,13 @@ inline void fail(const char* file, int line, const std::string& what) {
   ++failures;
 }
 
-// The status for `main` to return.
+// Returns the exit status for `main`.
 inline int finish() {
   if (failures != 0) std::fprintf(stderr, "%d checks failed\n", failures);
   return failures == 0 ? 0 : 1;
 }
 
-// Whether RealtimeSanitizer watches, which ends the program at a call that may wait.
+// Whether RealtimeSanitizer is active, which aborts the program at a blocking call.
 #if defined(__has_feature)
 #if __has_feature(realtime_sanitizer)
 inline constexpr bool kRealtimeSanitizer = true;
@@ -40,7 +40,7 @@ inline constexpr int kSkipped = 77;  // exit status that ctest reports as skippe
     if (!(condition)) audiogen::test::fail(__FILE__, __LINE__, #condition); \
   } while (false)
 
-// |a - b| <= tolerance; NaN fails.
+// Checks that |a - b| <= tolerance; NaN fails.
 #define CHECK_NEAR(a, b, tolerance)                                                                \
   do {                                                                                             \
     const double check_a = (a), check_b = (b), check_tolerance = (tolerance);                      \
@@ -52,7 +52,7 @@ inline constexpr int kSkipped = 77;  // exit status that ctest reports as skippe
     }                                                                                              \
   } while (false)
 
-// `expression` throws `Type`, whose message holds `text`.
+// Checks that `expression` throws `Type` with `text` in its message.
 #define CHECK_THROWS(expression, Type, text)                                               \
   do {                                                                                     \
     bool check_thrown = false;                                                             \

@@ -1,4 +1,4 @@
-// Events for tests of the engine, and a way to play them in blocks.
+// Events for tests of the engine, and functions that play them in blocks.
 #pragma once
 
 #include <algorithm>
@@ -16,8 +16,8 @@ inline audiogen::engine::Event note_off(std::uint32_t offset, std::uint32_t id) 
   return {offset, audiogen::engine::EventKind::kNoteOff, id, 0, 0.0f, 0.0f};
 }
 
-// Events whose offsets count from the first sample, block by block; something may be done after
-// each.
+// Plays events, whose offsets count from the first sample, block by block, and calls a function
+// after each block.
 template <typename After>
 std::vector<float> play(audiogen::engine::Engine& engine,
                         const std::vector<audiogen::engine::Event>& events, std::size_t n,

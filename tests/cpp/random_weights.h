@@ -1,4 +1,4 @@
-// Weights of small networks for tests: every array that the config wants, from one seed.
+// Random weights of small networks for tests.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,7 @@
 #include "models/gansynth.h"
 #include "models/samplernn.h"
 
-// Adds arrays whose numbers are drawn with one deviation.
+// Adds arrays of normal random numbers with one standard deviation.
 struct RandomArrays {
   explicit RandomArrays(float deviation) : normal(0.0f, deviation) {}
   void operator()(const std::string& name, std::vector<std::size_t> shape) {
@@ -57,19 +57,20 @@ inline audiogen::core::FloatArrays weights_for(const audiogen::models::Generator
 inline audiogen::core::FloatArrays weights_for(const audiogen::models::SampleRNNConfig& config,
                                                float deviation) {
   RandomArrays add(deviation);
-  const std::size_t dim = config.dim, gates = config.n_gates() * dim, told = config.n_features();
+  const std::size_t dim = config.dim, gates = config.n_gates() * dim,
+                    n_features = config.n_features();
   const std::size_t levels = config.n_levels();
   for (std::size_t t = 0; t < config.n_tiers(); ++t) {
     const std::string tier = "tiers." + std::to_string(t) + ".";
     if (t > 0) {
       add(tier + "input.weight", {dim, config.frame_sizes[t]});
       add(tier + "input.bias", {dim});
-      if (told > 0) add(tier + "features.weight", {dim, told});
+      if (n_features > 0) add(tier + "features.weight", {dim, n_features});
     }
     for (std::size_t l = 0; l < config.n_rnn; ++l) {
       const std::string end = "." + std::to_string(l) + ".";
       const bool top = t == 0 && l == 0;
-      add(tier + "ih" + end + "weight", {gates, top ? config.frame_sizes[0] + told : dim});
+      add(tier + "ih" + end + "weight", {gates, top ? config.frame_sizes[0] + n_features : dim});
       add(tier + "ih" + end + "bias", {gates});
       add(tier + "hh" + end + "weight", {gates, dim});
       add(tier + "hh" + end + "bias", {gates});
@@ -85,7 +86,7 @@ inline audiogen::core::FloatArrays weights_for(const audiogen::models::SampleRNN
   };
   add("sample.embedding", {levels, config.embedding_size});
   add("sample.layer1.weight", {dim, config.window() * config.embedding_size});
-  if (told > 0) add("sample.features.weight", {dim, told});
+  if (n_features > 0) add("sample.features.weight", {dim, n_features});
   layer("layer2", dim);
   layer("layer3", dim);
   layer("output", levels);

@@ -1,4 +1,4 @@
-// Instruments of both kinds for tests, small enough to be played under any sanitizer.
+// Instruments of both kinds for tests, small enough to play under any sanitizer.
 #pragma once
 
 #include <cstddef>

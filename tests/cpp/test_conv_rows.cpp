@@ -40,12 +40,12 @@ struct Layer {
   AlignedFloats bias, field, noise, strength, scale, shift;
   bool conditioned;
 
-  Layer(ConvShape s, std::size_t t, bool told, std::mt19937& random)
+  Layer(ConvShape s, std::size_t t, bool is_conditioned, std::mt19937& random)
       : shape(s),
         n_frames(t << s.upsample),
         weight(s.in_channels * s.out_channels * 9),
         x(s.in_channels, t, s.n_bins),
-        conditioned(told) {
+        conditioned(is_conditioned) {
     std::normal_distribution<float> normal;
     const float gain = std::sqrt(2.0f / (9.0f * static_cast<float>(s.in_channels)));
     for (float& w : weight) w = gain * normal(random);

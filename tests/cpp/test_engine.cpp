@@ -89,7 +89,7 @@ static void blocks_do_not_matter(PhaseChannel phase, std::uint32_t rate) {
   CHECK(play(engine, kTune, n, {512}) != whole || phase != PhaseChannel::kHarmonic);
 }
 
-// Work ahead is never heard, whatever comes after it: releases, also out of a loop's fade, bends
+// Work ahead changes no sample, whatever comes after it: releases, also out of a loop's fade, bends
 // that are made anew, morphs to and fro, stolen notes.
 static void work_ahead_does_not_matter(PhaseChannel phase) {
   std::mt19937 random(5);
@@ -178,11 +178,11 @@ static void bad_instruments_are_refused() {
   CHECK_THROWS(with([](FrameSettings& s) { s.generator = nullptr; }), invalid_argument,
                "no generator");
   CHECK_THROWS(with([](FrameSettings& s) { s.spectrogram.n_fft = 100; }), invalid_argument,
-               "n_fft=100 is not a power of two");
+               "n_fft=100 must be a power of two");
   CHECK_THROWS(with([](FrameSettings& s) { s.spectrogram.hop_length = 0; }), invalid_argument,
                "hop_length=0");
   CHECK_THROWS(with([](FrameSettings& s) { s.spectrogram.n_fft = 256; }), invalid_argument,
-               "has 128 bins, but the generator makes 64");
+               "has 128 bins, but the generator has 64");
   CHECK_THROWS(with([](FrameSettings& s) { s.spectrogram.sample_rate = 10.0; }), invalid_argument,
                "sample_rate=10");
   CHECK_THROWS(with([](FrameSettings& s) { s.spectrogram.magnitude_scale = 0.0f; }),
@@ -197,12 +197,12 @@ static void bad_instruments_are_refused() {
                "highest_pitch must be lowest_pitch or more");
   CHECK_THROWS(with([](FrameSettings& s) { s.timbres.clear(); }), invalid_argument, "no timbre");
   CHECK_THROWS(with([](FrameSettings& s) { s.timbres[1].pop_back(); }), invalid_argument,
-               "a timbre has 2 numbers; the generator wants 3");
+               "a timbre has 2 numbers; it must have 3");
   CHECK_THROWS(with([](FrameSettings& s) { s.timbres[1][0] = NAN; }), invalid_argument,
                "NaN or infinity");
 }
 
-// A note that makes room is heard on for 5 ms, ever softer, beside the new ones.
+// A stolen note fades out in 5 ms, beside the new notes.
 static void a_stolen_note_fades_out() {
   Engine engine(frame_instrument(PhaseChannel::kHarmonic), 16000, kMaxBlock, 1, 3);
   const std::size_t n = 2000, fade = 80;

@@ -232,8 +232,9 @@ static void a_note_that_never_sounded_is_quiet() {
   }
 }
 
-static void a_note_that_is_quiet_now_and_then_sounds_on() {
-  Engine engine(make_gated_instrument(7.8f), kRate, kMaxBlock, 1, 0);  // 1 sample in 40 is heard
+static void a_note_that_is_quiet_now_and_then_keeps_sounding() {
+  Engine engine(make_gated_instrument(7.8f), kRate, kMaxBlock, 1,
+                0);  // 1 sample in 40 is not quiet
   const std::vector<float> got =
       play(engine, {note_on(0, 2, 60.0f), note_off(1, 2)}, 2 * kRate, {64});
   CHECK(engine.n_sounding() == 1);
@@ -310,7 +311,7 @@ static std::vector<float> play_with(Engine& engine, const std::vector<Event>& ev
   return out;
 }
 
-// At the network's own rate a note goes on exactly from what was heard.
+// At the network's own rate a note continues its input exactly.
 static void a_note_continues_the_input() {
   const SampleSettings settings = settings_for(Conditioning::kNone);
   const std::size_t n_heard = 333, n = 200;
@@ -338,7 +339,7 @@ static void a_note_continues_the_input() {
   }
   for (std::size_t i = 0; i < n_heard; ++i) CHECK(got[i] == 0.0f);
 
-  // Who does not listen begins anew, and hears nothing of what came before it listened.
+  // Without `listen` a note starts anew, and input before `listen` is switched on has no effect.
   engine.reset(5);
   CHECK(play_with(engine, {on}, in, n_heard + n, {64}) != got);
   engine.reset(5);
@@ -467,7 +468,7 @@ int main() {
   }
   a_release_is_heard_and_ends_a_quiet_note();
   a_note_that_never_sounded_is_quiet();
-  a_note_that_is_quiet_now_and_then_sounds_on();
+  a_note_that_is_quiet_now_and_then_keeps_sounding();
   pitches_move_by_octaves_into_the_range();
   a_timbre_is_a_class();
   a_note_continues_the_input();

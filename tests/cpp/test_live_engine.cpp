@@ -446,7 +446,7 @@ static void too_many_events_let_all_notes_go() {
   CHECK(live.n_sounding() == 1);  // the new one
 }
 
-// What is heard when an instrument follows on another.
+// The output when another instrument replaces the first.
 static void fade_over(Channels& old_sound, const Channels& new_sound, std::size_t at) {
   for (std::size_t c = 0; c < old_sound.size(); ++c) {
     for (std::size_t i = at; i < old_sound[c].size(); ++i) {

@@ -469,7 +469,7 @@ static void folders_open_or_are_refused() {
       preset, {.precision = models::Precision::kFloat32, .latent = std::vector{1.0f, 2.0f, 3.0f}});
   CHECK(single->n_timbres() == 1 && single->programs().timbres[24] == 0);
   CHECK_THROWS(engine::make_instrument(preset, {.latent = std::vector{1.0f}}),
-               std::invalid_argument, "a timbre has 1 numbers; the generator wants 3");
+               std::invalid_argument, "a timbre has 1 numbers; it must have 3");
 
   // Another description of the same weights.
   toml::Table fields = toml::parse(kTiny);

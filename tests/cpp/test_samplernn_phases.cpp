@@ -36,7 +36,8 @@ static core::FloatArrays random_arrays(const SampleRNNConfig& config) {
     for (float& value : array.values) value = deviation * normal(random);
     arrays.emplace(name, std::move(array));
   };
-  const std::size_t dim = config.dim, gates = config.n_gates() * dim, told = config.n_features();
+  const std::size_t dim = config.dim, gates = config.n_gates() * dim,
+                    n_features = config.n_features();
   const auto linear = [&](const std::string& name, std::size_t n_out, std::size_t n_in) {
     add(name + ".weight", {n_out, n_in});
     add(name + ".bias", {n_out});
@@ -44,10 +45,10 @@ static core::FloatArrays random_arrays(const SampleRNNConfig& config) {
   for (std::size_t t = 0; t < config.n_tiers(); ++t) {
     const std::string tier = "tiers." + std::to_string(t) + ".";
     if (t > 0) linear(tier + "input", dim, config.frame_sizes[t]);
-    if (t > 0 && told) add(tier + "features.weight", {dim, told});
+    if (t > 0 && n_features) add(tier + "features.weight", {dim, n_features});
     for (std::size_t l = 0; l < config.n_rnn; ++l) {
       const std::string end = "." + std::to_string(l);
-      linear(tier + "ih" + end, gates, t + l == 0 ? config.frame_sizes[0] + told : dim);
+      linear(tier + "ih" + end, gates, t + l == 0 ? config.frame_sizes[0] + n_features : dim);
       linear(tier + "hh" + end, gates, dim);
     }
     add(tier + "h0", {config.n_rnn * (config.rnn == SampleRNNConfig::Rnn::kLstm ? 2 : 1), dim});
@@ -55,7 +56,7 @@ static core::FloatArrays random_arrays(const SampleRNNConfig& config) {
   }
   add("sample.embedding", {config.n_levels(), config.embedding_size});
   add("sample.layer1.weight", {dim, config.window() * config.embedding_size});
-  if (told) add("sample.features.weight", {dim, told});
+  if (n_features) add("sample.features.weight", {dim, n_features});
   linear("sample.layer2", dim, dim);
   linear("sample.layer3", dim, dim);
   linear("sample.output", config.n_levels(), dim);
@@ -100,8 +101,9 @@ class Folded {
           const Numbers more = product(weight, get(name + "input.bias"), gates, dim, 1);
           for (std::size_t i = 0; i < gates; ++i) bias[i] += more[i];
           if (n_classes) {
-            const Numbers told = get(name + "features.weight");
-            tier.classes = keep(turned(product(weight, told, gates, dim, n_classes), n_classes));
+            const Numbers features = get(name + "features.weight");
+            tier.classes =
+                keep(turned(product(weight, features, gates, dim, n_classes), n_classes));
           }
           tier.above = keep(weight);
         } else {
@@ -146,8 +148,8 @@ class Folded {
     }
     net.tables = keep(tables);
     if (n_classes) {
-      const Numbers told = get("sample.features.weight");
-      net.classes = keep(turned(product(layer2, told, dim, dim, n_classes), n_classes));
+      const Numbers features = get("sample.features.weight");
+      net.classes = keep(turned(product(layer2, features, dim, dim, n_classes), n_classes));
     }
     Numbers hidden = get("sample.layer3.weight"), hidden_bias = get("sample.layer3.bias");
     if (config.two_bytes()) {
@@ -247,12 +249,12 @@ static Result by_phases(const SampleRNNConfig& config, const core::FloatArrays& 
   const Folded folded(config, arrays);
   const std::size_t n = want.n, n_streams = want.n_streams, width = config.n_logits();
   std::size_t bytes = 0;
-  kernels::cut_state(folded.net, static_cast<int>(n_streams), nullptr, &bytes);
+  kernels::lay_out_state(folded.net, static_cast<int>(n_streams), nullptr, &bytes);
   const std::unique_ptr<void, decltype(&std::free)> memory(std::aligned_alloc(256, bytes),
                                                            &std::free);
   std::memset(memory.get(), 0xff, bytes);  // NaN: a state needs no clearing
   const auto state =
-      kernels::cut_state(folded.net, static_cast<int>(n_streams), memory.get(), &bytes);
+      kernels::lay_out_state(folded.net, static_cast<int>(n_streams), memory.get(), &bytes);
   std::vector<std::int32_t> classes(n_streams);
   for (std::size_t s = 0; s < n_streams && config.n_classes; ++s) {
     classes[s] = static_cast<std::int32_t>(s % config.n_classes);
@@ -360,14 +362,14 @@ static void feeding_is_silent_listening() {
   const core::FloatArrays arrays = random_arrays(config);
   const Folded folded(config, arrays);
   std::size_t bytes = 0;
-  kernels::cut_state(folded.net, 1, nullptr, &bytes);
+  kernels::lay_out_state(folded.net, 1, nullptr, &bytes);
   std::vector<float> wanted(256), got(256);
   std::vector<std::int32_t> levels(31);
   for (std::size_t i = 0; i < levels.size(); ++i) levels[i] = static_cast<int>(i * 37 % 256);
   for (const bool listens : {false, true}) {
     const std::unique_ptr<void, decltype(&std::free)> memory(std::aligned_alloc(256, bytes),
                                                              &std::free);
-    const auto state = kernels::cut_state(folded.net, 1, memory.get(), &bytes);
+    const auto state = kernels::lay_out_state(folded.net, 1, memory.get(), &bytes);
     std::vector<float> logits(30 * 256);
     SerialGrid grid;
     kernels::SamplernnRun run{};
@@ -390,7 +392,7 @@ static void draws_are_the_cpus() {
   int different = 0, unlike_first = 0;
   for (const std::size_t n : {2, 3, 8, 77, 256}) {
     std::vector<float> logits(n), p(kernels::kMostLevels);
-    std::vector<double> stretches(kernels::kWarpLanes);
+    std::vector<double> segments(kernels::kWarpLanes);
     for (int i = 0; i < 400; ++i) {
       for (float& logit : logits) logit = 0.5f * static_cast<float>(random() % 6);
       const float uniform = core::to_unit(static_cast<std::uint32_t>(random()));
@@ -399,7 +401,7 @@ static void draws_are_the_cpus() {
       const std::int32_t theirs =
           kernels::kernels().draw({logits.data(), n, temperature, top_p, uniform});
       const int ours = kernels::lanes_draw(logits.data(), static_cast<int>(n), temperature, top_p,
-                                           uniform, p.data(), stretches.data());
+                                           uniform, p.data(), segments.data());
       different += ours != theirs;
       unlike_first += theirs != 0;
     }

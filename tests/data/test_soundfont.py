@@ -287,7 +287,7 @@ def test_every_program_has_family_and_source():
         family_of(128)
 
 
-def test_qualities_are_heard():
+def test_qualities_are_audible():
     rng = np.random.default_rng(0)
     time_s = np.arange(4 * 16000) / 16000
     pluck = np.sin(2 * np.pi * 200 * time_s) * np.exp(-time_s * 12)

@@ -193,5 +193,5 @@ def test_no_events_are_silence(synth: Synth) -> None:
 
 
 def test_too_large_a_block_is_refused(synth: Synth) -> None:
-    with pytest.raises(ParameterError, match="n=1025 is more than max_block=1024"):
+    with pytest.raises(ParameterError, match="n=1025 must be at most max_block=1024"):
         engine_of(synth, 16000).process(1025, event_array([]))

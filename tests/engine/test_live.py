@@ -126,7 +126,7 @@ def test_bad_settings_are_refused(instrument: Any, options: dict[str, Any], mess
 
 
 def test_too_large_a_block_is_refused(instrument: Any) -> None:
-    with pytest.raises(ParameterError, match="n=257 is more than max_block=256"):
+    with pytest.raises(ParameterError, match="n=257 must be at most max_block=256"):
         open_live(instrument, False).process(BLOCK + 1, NONE)
 
 

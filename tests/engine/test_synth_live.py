@@ -518,7 +518,7 @@ def test_events_are_kept_if_asked_for(preset: Any) -> None:
     ]
 
 
-def test_a_key_that_is_struck_again_is_released_first(preset: Any) -> None:
+def test_a_held_key_that_is_pressed_again_is_released_first(preset: Any) -> None:
     synth = Synth(preset, RATE, polyphony=4)
     assert [synth.note_on(60), synth.note_on(60)] == [1, 2]
     synth.process(10)

@@ -58,7 +58,7 @@ def test_music_and_noise_go_on(make):
 
 
 @pytest.mark.parametrize("rest", [0.0, 0.3, 0.0005])
-def test_silence_is_heard_with_offset_and_hiss(rest):
+def test_silence_is_detected_with_offset_and_hiss(rest):
     """A dead stream may hang on a level that isn't 0, or hiss below -60 dBFS."""
     still = np.full(20 * RATE, rest) + 1e-4 * np.random.default_rng(0).normal(size=20 * RATE)
     life = alive(np.concatenate([melody(20), still]), RATE)
@@ -92,7 +92,7 @@ def test_a_click_is_no_life():
 
 @pytest.mark.parametrize("period_s", [0.0037, 0.21, 1.5, 3.9])
 @pytest.mark.parametrize("hiss", [0.0, 0.01])
-def test_a_cycle_is_heard_even_under_a_little_noise(period_s, hiss):
+def test_a_cycle_is_detected_under_a_little_noise(period_s, hiss):
     one = noise(period_s, seed=1)
     loop = np.tile(one, 1 + 20 * RATE // len(one))[: 20 * RATE]
     loop = loop + hiss * np.random.default_rng(2).normal(size=len(loop))
@@ -132,7 +132,7 @@ def test_a_chord_that_stands_still_is_a_cycle_by_its_flux():
     assert window.faults == ("cycle",)
 
 
-def test_a_burst_of_noise_is_heard():
+def test_a_burst_of_noise_is_detected():
     sound = melody(30)
     sound[13 * RATE : round(13.8 * RATE)] = noise(0.8)
     life = alive(sound, RATE)
@@ -192,7 +192,7 @@ def test_tonality_has_the_stated_values():
     assert min(sine.peak_share, sine.held_share) > 0.999
 
 
-def test_held_notes_are_told_from_glides():
+def test_held_notes_are_distinguished_from_glides():
     held = tonality(melody(20), RATE)
     time_s = seconds(20)
     # A voice of 150 Hz whose pitch sways by a third, twice a second.
@@ -235,7 +235,7 @@ def speech() -> tuple[np.ndarray, int]:
 
 
 @needs_detector
-def test_speech_is_told_from_music_and_noise(speech):
+def test_speech_is_distinguished_from_music_and_noise(speech):
     sound, rate = speech
     assert rate != 16000
     assert speech_share(sound, rate) > 0.8

@@ -52,7 +52,7 @@ def test_report_has_clips_a_stream_and_real_sound(tmp_path):
     assert content["seed"] == 5 and len(content["stream"]["windows"]) == 3
 
 
-def test_a_stream_that_dies_is_told():
+def test_a_stream_that_dies_is_reported():
     def dies(seconds, seed, prime):
         sound = chords(seconds, seed)
         sound[12 * RATE :] = 0.0

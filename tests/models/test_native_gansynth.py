@@ -247,7 +247,7 @@ def test_bad_weights(changes: dict[str, Any], words: str) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"conditioning": "pitchy"}, "conditioning='pitchy' is unknown"),
+        ({"conditioning": "pitchy"}, "conditioning='pitchy' not found"),
         ({"channels": []}, "channels must be a list of 1 to 12 widths; it has 0"),
         ({"channels": [4, 0]}, "channels\\[1\\]=0 must be"),
         ({"channels": [4] * 13}, "it has 13"),
@@ -269,10 +269,10 @@ def test_bad_config(change: dict[str, Any], words: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"z": np.zeros(3)}, "z has 3 numbers in 1 dimensions; the generator wants 2"),
+        ({"z": np.zeros(3)}, "z has 3 numbers in 1 dimensions; it must have 2"),
         ({"z": np.zeros((1, 2))}, "in 2 dimensions"),
-        ({"z": np.array([0.0, np.nan])}, "z holds a number that isn't finite"),
-        ({"pitch": np.nan}, "pitch isn't finite"),
+        ({"z": np.array([0.0, np.nan])}, "z holds NaN or infinity"),
+        ({"pitch": np.nan}, "pitch must be finite"),
         ({"velocity": 1.5}, "velocity=1.5"),
         ({"frames": (3, 2)}, r"frames=\(3, 2\)"),
         ({"frames": (0, 5)}, "within 0 to 4"),
@@ -289,7 +289,7 @@ def test_one_hot_refuses_other_pitches() -> None:
     generator, z, _ = make(config)
     twin = compiled(config, generator)
     for pitch in (23.0, 85.0):
-        with pytest.raises(ParameterError, match="use 24 to 84"):
+        with pytest.raises(ParameterError, match="must be 24 to 84"):
             twin.generate(z, pitch)
 
 

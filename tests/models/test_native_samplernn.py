@@ -486,11 +486,11 @@ def test_bad_weights(changes: dict[str, Any], words: str) -> None:
         ({"dim": 0}, "dim=0 must be a whole number from 1 to 65536"),
         ({"dim": -1}, r"config\['dim'\] is -1"),
         ({"n_rnn": 0}, "n_rnn=0"),
-        ({"rnn": "rnn"}, "rnn='rnn' is unknown; use one of 'gru', 'lstm'"),
+        ({"rnn": "rnn"}, "rnn='rnn' not found; use one of 'gru', 'lstm'"),
         ({"embedding_size": 0}, "embedding_size=0"),
         ({"q_levels": 257}, "q_levels=257 must be 2 to 256, or 65536"),
-        ({"quantisation": "a_law"}, "quantisation='a_law' is unknown"),
-        ({"conditioning": "mel"}, "conditioning='mel' is unknown"),
+        ({"quantisation": "a_law"}, "quantisation='a_law' not found"),
+        ({"conditioning": "mel"}, "conditioning='mel' not found"),
         ({"conditioning": "class", "n_classes": 1}, "n_classes=1 (must be 2|is not supported)"),
         ({"n_classes": 1}, "n_classes=1 (must be 2|is not supported)"),
         ({"sample_rate": 0}, "sample_rate=0"),
@@ -504,7 +504,7 @@ def test_bad_config(change: dict[str, Any], words: str) -> None:
 
 
 def test_bad_precision() -> None:
-    with pytest.raises(ParameterError, match="precision='half' is unknown; use one of 'float32'"):
+    with pytest.raises(ParameterError, match="precision='half' not found; use one of 'float32'"):
         native.SampleRNN(*broken(), "half")
 
 
@@ -516,12 +516,15 @@ def test_bad_precision() -> None:
         (lambda s: s.draw(5, np.ones(4)), "temperature has 4 numbers .* the 5 samples"),
         (lambda s: s.process(5, 1.0, 0.0), "top_p=0"),
         (lambda s: s.process(5, 1.0, 1.5), "top_p=1.5"),
-        (lambda s: s.feed(np.zeros((1, 5), np.int32)), r"levels has shape \[1, 5\]; \[2, n\]"),
+        (
+            lambda s: s.feed(np.zeros((1, 5), np.int32)),
+            r"levels has shape \[1, 5\]; it must be \[2, n\]",
+        ),
         (lambda s: s.feed(np.zeros(5, np.int32)), r"shape \[5\]"),
         (lambda s: s.feed(np.full((2, 5), 65536, np.int32)), "levels holds 65536"),
         (lambda s: s.logits(np.full((2, 5), -1, np.int32)), "levels holds -1"),
-        (lambda s: s.set_class(2, 0), "stream=2 is not below the 2"),
-        (lambda s: s.set_class(0, 2), "index=2 is not a class; use 0 to 1"),
+        (lambda s: s.set_class(2, 0), "stream=2 must be 0 to 1"),
+        (lambda s: s.set_class(0, 2), "index=2 not found; use 0 to 1"),
         (lambda s: s.start_note(0, np.inf), "pitch=inf"),
         (lambda s: s.start_note(0, 60.0, 1.5), "velocity=1.5"),
         (lambda s: s.start_note(0, 60.0, 1.0, 7), "index=7"),
@@ -547,7 +550,7 @@ def test_notes_need_a_network_of_notes() -> None:
         lambda: stream.release(0),
         lambda: stream.set_class(0, 0),
     ):
-        with pytest.raises(ParameterError, match="trained"):
+        with pytest.raises(ParameterError, match=r"not supported by this network|without classes"):
             call()
     with pytest.raises(ParameterError, match="n_streams=0"):
         native.SampleStream(network, 0)

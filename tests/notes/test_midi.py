@@ -284,7 +284,7 @@ class TestBadFiles:
             (chunk(b"MThd", b"\0\1\0"), "header of 3 bytes; it must have 6"),
         ],
     )
-    def test_sentence(self, read, data, sentence):
+    def test_error_message(self, read, data, sentence):
         with pytest.raises(MidiError, match=rf"score\.mid: .*{sentence}"):
             read(data)
 
@@ -307,7 +307,7 @@ class TestBadFiles:
         suppress_health_check=[HealthCheck.function_scoped_fixture],
     )
     @given(changes=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=8))
-    def test_damaged_bytes_give_a_score_or_a_sentence(self, read, changes):
+    def test_damaged_bytes_give_a_score_or_an_error(self, read, changes):
         data = bytearray(DEMO.read_bytes()[:401])
         data[10:12] = b"\0\1"  # one track, cut to what is left
         data[18:22] = struct.pack(">L", len(data) - 22)
@@ -325,7 +325,7 @@ class TestBadFiles:
         suppress_health_check=[HealthCheck.function_scoped_fixture],
     )
     @given(body=st.binary(max_size=60))
-    def test_any_bytes_for_a_track_give_a_score_or_a_sentence(self, read, body):
+    def test_any_bytes_for_a_track_give_a_score_or_an_error(self, read, body):
         try:
             read(midi(on(0) + body))
         except MidiError:

@@ -102,7 +102,7 @@ def test_bad_text_is_named(text, sentence):
 
 
 @given(st.text(alphabet="ACGb#r[]:@.|+-0129 ", max_size=30))
-def test_any_text_gives_a_score_or_a_sentence(text):
+def test_any_text_gives_a_score_or_an_error(text):
     try:
         assert len(parse_notes(text))
     except AudiogenError:

@@ -27,7 +27,7 @@ def test_a_released_note():
 
 
 @pytest.mark.parametrize("pitch", [30.0, 84.0, 96.0, 110.0])
-def test_no_harmonic_is_told_above_the_nyquist_frequency(pitch):
+def test_no_harmonic_is_above_the_nyquist_frequency(pitch):
     features = note_features(0.1, pitch, 1.0, 0.0, -1.0, 16000)
     size = np.hypot(features[9::2], features[10::2])
     hz = pitch_to_hz(pitch) * np.arange(1, N_HARMONICS + 1)

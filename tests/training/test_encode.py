@@ -221,7 +221,7 @@ class TestSaved:
     def test_a_latent_of_another_size_is_refused(self, tmp_path: Path, write_tiny: Any) -> None:
         synth = Synth(load_preset(write_tiny(tmp_path / "tiny")))
         for z, sentence in (
-            ([1.0, 2.0], "isn't a latent of preset 'tiny': 2 numbers came, 3 are wanted"),
+            ([1.0, 2.0], "isn't a latent of preset 'tiny': it has 2 numbers and must have 3"),
             ([0.0, 0.0, 0.0], "is all 0"),
             ([1.0, float("nan"), 1.0], "holds NaN"),
         ):

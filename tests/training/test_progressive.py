@@ -382,7 +382,7 @@ def test_notes_become_a_preset_that_plays(
     assert run(*words, "--resume", "--recipe", "mine.toml") == 0
     capsys.readouterr()
     assert run(*words, "--resume", "--recipe", "built-in") == 2
-    assert "has another one; leave it out" in capsys.readouterr().err
+    assert "has another recipe; leave --recipe out" in capsys.readouterr().err
     assert run(*words, "--resume", "--recipe", "gansynth-small") == 2
     assert "another recipe" in capsys.readouterr().err
 

@@ -467,7 +467,7 @@ def test_what_lies_beside_a_preset_is_not_lost(recordings, tmp_path, capsys):
     assert "is a preset already; it will be replaced" in capsys.readouterr().err
     (out / "notes.txt").write_text("mine")
     assert run(*words, "--run", tmp_path / "third") == 2
-    assert "holds notes.txt, which is no part of a preset" in capsys.readouterr().err
+    assert "holds notes.txt, which is not part of a preset" in capsys.readouterr().err
     assert run("preset", "pack", tmp_path / "other", "-o", out) == 2
     (out / "notes.txt").rename(out / ".notes")
     assert run(*words, "--run", tmp_path / "third") == 2

@@ -207,7 +207,7 @@ def typed(page: Any, *, down: str = "", up: str = "") -> None:
         page.keyboard.up(code)
 
 
-def test_a_click_on_a_key_is_heard_as_render_writes_it(open_page, render_log):
+def test_a_click_on_a_key_sounds_as_render_writes_it(open_page, render_log):
     page = open_page("plucked")
     hold_key(page, 69, 700)
     hold_key(page, 60, 300, depth=0.95)

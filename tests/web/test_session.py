@@ -42,7 +42,7 @@ def wait_for_changes(listener, *names: str) -> dict:
 
 
 @pytest.mark.usefixtures("midi_reader")
-def test_midi_plays_and_the_page_is_told_what_changed(make_client, listen, replay_log):
+def test_midi_plays_and_the_page_receives_the_changes(make_client, listen, replay_log):
     with listen(make_client("plucked")) as listener:
         timbres = [timbre["name"] for timbre in listener.messages[1]["timbres"]]
         for data in ([0x90, 60, 127], [0xE0, 127, 127], [0xB0, 64, 127, 0xB0, 7], [64]):

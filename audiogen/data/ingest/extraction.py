@@ -35,7 +35,7 @@ class LeftOut:
         "unreadable", "silent", "too short", "duplicate", "unpitched", "out of range" or
         "not read".
     why : str
-        Reason, as the end of a sentence about the file.
+        Reason, as the end of a message about the file.
     """
 
     file: str

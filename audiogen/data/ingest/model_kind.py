@@ -41,7 +41,7 @@ def choose_kind(folder: str | PathLike[str]) -> tuple[str, str]:
     kind : str
         "gansynth" or "samplernn".
     why : str
-        Reason, as a sentence.
+        Reason for the choice.
 
     Raises
     ------

@@ -49,7 +49,7 @@ def _range(numbers: list[int]) -> str:
 
 
 def summary(report: dict[str, Any]) -> str:
-    """Return one sentence with the numbers of notes, instruments and files."""
+    """Return a summary with the numbers of notes, instruments and files."""
     counts, n = report["counts"], len(report["instruments"])
     return (
         f"{counted(counts['notes'], 'note')} of {counted(n, 'instrument')} in"

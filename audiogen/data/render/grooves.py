@@ -161,12 +161,12 @@ def groove(hits: Sequence[np.ndarray], sample_rate: int, rng: np.random.Generato
         pattern = euclidean(int(rng.uniform(fewest, most)), int(rng.integers(N_STEPS)))
         level = 10 ** (rng.uniform(MIN_LEVEL_DB, 0) / 20)
         for i in range(n_steps):
-            struck = pattern[i % N_STEPS]
-            if rng.random() > (1 - MISS_PROBABILITY if struck else GHOST_PROBABILITY):
+            is_onset = pattern[i % N_STEPS]
+            if rng.random() > (1 - MISS_PROBABILITY if is_onset else GHOST_PROBABILITY):
                 continue
             begin = int(i * step + i % 2 * swing + rng.uniform(0, JITTER) * step)
             mix[begin : begin + len(hit)] += (
-                level * rng.uniform(*(ACCENT if struck else GHOST)) * hit
+                level * rng.uniform(*(ACCENT if is_onset else GHOST)) * hit
             )
     mix = mix[: n_steps * step]
     return (mix * (PEAK / max(np.abs(mix).max(), 1e-9))).astype(np.float32)
@@ -192,7 +192,7 @@ def euclidean(n_strokes: int, rotation: int) -> np.ndarray:
 
     Examples
     --------
-    >>> "".join(".x"[struck] for struck in euclidean(6, 0).astype(int))
+    >>> "".join(".x"[is_onset] for is_onset in euclidean(6, 0).astype(int))
     'x..x..x.x..x..x.'
     """
     return (np.arange(N_STEPS) + rotation) * n_strokes % N_STEPS < n_strokes

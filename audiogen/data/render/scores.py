@@ -285,7 +285,7 @@ def _midi(preset: FontPreset, notes: Iterable[tuple[float, float, Note]], volume
         press = mido.Message("note_on", note=key, velocity=velocity, channel=channel)
         release = mido.Message("note_off", note=key, velocity=64, channel=channel)
         events += [(_LEAD_S + on_s, press), (_LEAD_S + off_s, release)]
-    # Stable: notes are in order of their start, so a key is released before it is struck again.
+    # Stable: notes are in order of their start, so a key is released before it is pressed again.
     events.sort(key=lambda event: event[0])
     used = sorted({channel for channel, _ in free_s})
     end_s = events[-1][0] + RING_S

@@ -137,7 +137,7 @@ class ProgressiveTrainer(Trainer):
     # --- Steps ----------------------------------------------------------------------------------
 
     def train_step(self) -> dict[str, float]:
-        """Take a step of the generator, then of the critic, each with a batch of its own.
+        """Take a step of the generator, then of the critic, each with its own batch.
 
         Returns
         -------

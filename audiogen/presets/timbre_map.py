@@ -1,4 +1,4 @@
-"""Where timbres lie on a map: like beside like, and room for each name."""
+"""A map of timbres: similar timbres are near each other, with space for their names."""
 
 from __future__ import annotations
 
@@ -7,22 +7,21 @@ from numpy.typing import ArrayLike, NDArray
 
 from audiogen.presets.description import GansynthPreset
 
-# Room for a name under its dot, in parts of the map's width and height.
+# Size of a dot with the name under it, as fractions of the map's width and height.
 DOT_WIDTH, DOT_HEIGHT = 0.24, 0.115
 MARGIN_X, MARGIN_Y = 0.12, 0.085
 
 
-def place(vectors: ArrayLike) -> NDArray[np.float64]:
-    """Lay vectors out on a unit square: like beside like, and no two too close to be named.
+def place_vectors(vectors: ArrayLike) -> NDArray[np.float64]:
+    """Place vectors on a unit square, similar ones near each other and none overlapping.
 
-    The two directions in which the vectors differ most (principal components) are the axes. Half
-    of a coordinate is its rank, so that the square is filled; then points that are too near push
-    each other away.
+    The axes are the first two principal components. A coordinate is the mean of the component and
+    of its rank, which fills the square. Then points whose names would overlap are pushed apart.
 
     Parameters
     ----------
     vectors : array [n, size]
-        Points to lay out.
+        Vectors to place_vectors.
 
     Returns
     -------
@@ -31,14 +30,14 @@ def place(vectors: ArrayLike) -> NDArray[np.float64]:
 
     Examples
     --------
-    >>> place([[0.0, 1.0]]).tolist()
+    >>> place_vectors([[0.0, 1.0]]).tolist()
     [[0.5, 0.5]]
     """
     x = np.asarray(vectors, np.float64)
     centred = x - x.mean(axis=0)
     _, _, axes = np.linalg.svd(centred, full_matrices=False)
     axes = np.vstack([axes, np.zeros((2, x.shape[1]))])[:2]
-    # The sign of a component is arbitrary; the largest entry decides it.
+    # The sign of a component is arbitrary: make its largest entry positive.
     largest = np.abs(axes).argmax(axis=1)
     axes *= np.where(axes[np.arange(2), largest] < 0, -1.0, 1.0)[:, None]
     flat = centred @ axes.T
@@ -47,27 +46,27 @@ def place(vectors: ArrayLike) -> NDArray[np.float64]:
     rank = flat.argsort(axis=0, kind="stable").argsort(axis=0, kind="stable")
     rank = 2.0 * (rank + 0.5) / len(x) - 1.0
     rank[:, extent <= 1e-9] = 0.0
-    return _spread(0.5 + 0.25 * (flat + rank))
+    return _push_apart(0.5 + 0.25 * (flat + rank))
 
 
-def _spread(at: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Push points apart until each has room for its name, or for 400 rounds."""
+def _push_apart(at: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Push points apart until no names overlap, for 400 iterations at most."""
     low, high = np.array([MARGIN_X, MARGIN_Y]), np.array([1.0 - MARGIN_X, 1.0 - MARGIN_Y])
-    room = np.array([DOT_WIDTH, DOT_HEIGHT])
+    size = np.array([DOT_WIDTH, DOT_HEIGHT])
     nudge = 1e-3 * np.random.default_rng(0).standard_normal(at.shape)  # for points that coincide
     at = np.clip(at + nudge * (len(at) > 1), low, high)
     for _ in range(400):
-        apart = (at[:, None] - at[None]) / room
-        distance = np.hypot(*np.moveaxis(apart, 2, 0))
+        offset = (at[:, None] - at[None]) / size
+        distance = np.hypot(*np.moveaxis(offset, 2, 0))
         np.fill_diagonal(distance, np.inf)
         if distance.min() >= 1.0:
             break
         push = np.maximum(0.0, 1.0 - distance) / np.maximum(distance, 1e-6)
-        at = np.clip(at + 0.3 * (push[..., None] * apart).sum(axis=1) * room, low, high)
+        at = np.clip(at + 0.3 * (push[..., None] * offset).sum(axis=1) * size, low, high)
     return at
 
 
 def latent_map(preset: GansynthPreset) -> NDArray[np.float64]:
-    """The places of a GANSynth's timbres by their latents' directions, [n_timbres, 2], 0 to 1."""
+    """Positions of a GANSynth preset's timbres, [n_timbres, 2], from their latents' directions."""
     z = np.array([timbre.z for timbre in preset.timbres])
-    return place(z / np.linalg.norm(z, axis=1, keepdims=True))
+    return place_vectors(z / np.linalg.norm(z, axis=1, keepdims=True))
