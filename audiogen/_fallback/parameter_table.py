@@ -100,7 +100,7 @@ parameters: tuple[dict[str, Any], ...] = (
         initial=1.0,
     ),
     _row("listen", "From 0.5, notes of an unconditional SampleRNN continue the audio input."),
-    _row("monitor", "Level of the audio input in the output.", smoothing_s=0.02),
+    _row("monitor", "Level of the audio input in the output.", smoothing_s=0.0),
 )
 ROWS = {row["name"]: row for row in parameters}
 INDEX = {name: i for i, name in enumerate(ROWS)}

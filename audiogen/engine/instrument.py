@@ -6,7 +6,7 @@ from typing import Any
 
 from audiogen.core import backend
 from audiogen.errors import ParameterError
-from audiogen.presets import GansynthPreset, Preset, SamplernnPreset
+from audiogen.presets import GansynthPreset, Preset
 
 BLOCK = 1024  # samples that an offline engine renders at once; the result does not depend on it
 LONGEST_RELEASE_S, END_FADE_S = 2.0, 0.02  # of a SampleRNN's note (csrc/engine/sample_voice.cpp)
@@ -61,11 +61,20 @@ class OpenPreset:
         return int(self._instrument.add_timbre(z))
 
     def engine(
-        self, sample_rate: int, voices: int, seed: int, n_channels: int = 1, n_inputs: int = 0
+        self,
+        sample_rate: int,
+        voices: int,
+        seed: int,
+        n_channels: int = 1,
+        n_inputs: int = 0,
+        latent: list[float] | None = None,
     ) -> Any:
-        """An engine that renders offline (csrc/engine/engine.h)."""
+        """An engine that renders offline (csrc/engine/engine.h), a latent as its only timbre."""
+        instrument = self._instrument
+        if latent is not None:
+            instrument = self.preset.instrument(self.precision, latent)
         return self._backend.Engine(
-            self._instrument, sample_rate, BLOCK, voices, seed, n_channels, n_inputs
+            instrument, sample_rate, BLOCK, voices, seed, n_channels, n_inputs
         )
 
     def live_engine(
@@ -98,7 +107,7 @@ class OpenPreset:
             voices,
             seed,
             n_channels=2,
-            n_inputs=2 if isinstance(self.preset, SamplernnPreset) else 0,
+            n_inputs=2,
             lookahead=0 if margin is None else max_block + margin,
             synchronous=margin is None,
         )

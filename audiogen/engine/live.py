@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from numbers import Real
 from os import PathLike
 from typing import Any
@@ -33,7 +34,7 @@ from audiogen.core.parameters import (
 )
 from audiogen.engine.instrument import OpenPreset
 from audiogen.engine.latents import Timbre, read_timbre
-from audiogen.errors import ParameterError
+from audiogen.errors import ParameterError, ShapeError
 from audiogen.notes import parse_pitch
 from audiogen.presets import Preset, SamplernnPreset, load_preset, timbre_of_program
 
@@ -43,6 +44,7 @@ PEAK_FALL_DB_S = 20.0  # of the level meter
 GATE_PITCH = 60.0  # of a note whose pitch does not matter
 MIDI_IDS = 1 << 31  # the MIDI reader numbers its notes from here on
 
+LIVE_ONLY = ("sustain", "listen", "monitor")
 SAMPLERNN_ONLY = ("temperature", "top_p", "listen", "monitor")
 GANSYNTH_ONLY = ("morph", "morph_timbre")
 
@@ -78,9 +80,11 @@ class LivePlaying(ParameterAttributes):
         self._timbre: Timbre | None = preset.default_timbre
         self._values: dict[str, float] = {}  # parameters that were set
         self._morph_target: Timbre | None = None
+        self._making = threading.Lock()  # the engine is made or changed; taken before `_lock`
         self._lock = threading.Lock()  # guards what follows
         self._playing = threading.Lock()  # one block at a time
         self._engine: Any = None
+        self._engine_rate = 0
         self._is_closed = False
         self._waiting: list[Event] = []
         self._n_notes = 0
@@ -138,7 +142,10 @@ class LivePlaying(ParameterAttributes):
     @property
     def sample_rate(self) -> int:
         """Rate of the audio, Hz."""
-        return self.preset.sample_rate if self._rate is None else self._rate
+        if self._rate is not None:
+            return self._rate
+        # A live engine keeps its rate when the preset changes.
+        return self.preset.sample_rate if self._engine is None else self._engine_rate
 
     @property
     def max_block(self) -> int:
@@ -195,10 +202,16 @@ class LivePlaying(ParameterAttributes):
         loaded = preset if isinstance(preset, Preset) else load_preset(preset)
         precision = self.precision if loaded.kind == self.kind else "float32"
         opened = OpenPreset(loaded, precision)
-        if self._engine is not None:
-            self._engine.swap(opened.instrument)
-        with self._midi_lock:
-            self._midi.set_programs(opened.instrument)
+        with self._making:
+            if self._engine is not None:
+                self._engine.swap(opened.instrument)
+            with self._midi_lock:
+                self._midi.set_programs(opened.instrument)
+            self._take_over(opened)
+
+    def _take_over(self, opened: OpenPreset) -> None:
+        """Describe the preset that plays from the next block on."""
+        loaded = opened.preset
         with self._lock:
             # Held keys stay known: one may have been pressed since the swap.
             self._opened, self._timbre = opened, loaded.default_timbre
@@ -211,6 +224,12 @@ class LivePlaying(ParameterAttributes):
             self._morph_target = None
             if self._values.pop("morph_timbre", None) is not None:
                 self._waiting.append(set_parameter(INDEX["morph_timbre"], 0.0))
+            if self._engine is not None:  # which was perhaps told those of the former preset
+                self._waiting += [
+                    set_parameter(INDEX[name], self.initial(name))
+                    for name in ("temperature", "top_p")
+                    if name not in self._values
+                ]
             if self._keep:
                 self._events.append((self._position, loaded.name))
 
@@ -323,13 +342,17 @@ class LivePlaying(ParameterAttributes):
                 number = check_parameter(parameter, value)
             self._values[parameter] = number
             if self._engine is not None:
-                self._waiting.append(set_parameter(INDEX[parameter], number))
+                self._waiting.append(self._parameter_event(parameter, number))
 
     def reset_parameters(self) -> None:
         """Set all parameters to their initial values."""
-        for parameter in PARAMETERS:
-            if parameter.name in self._values and parameter.name != "morph_timbre":
-                self.set(parameter.name, self.initial(parameter.name))
+        with self._lock:
+            if self._engine is not None:
+                self._waiting += [
+                    set_parameter(INDEX[name], self.initial(name)) for name in self._values
+                ]
+            self._values.clear()
+            self._morph_target = None
 
     def midi(self, data: bytes) -> None:
         """Play MIDI bytes, cut anywhere (csrc/engine/midi.h)."""
@@ -372,10 +395,16 @@ class LivePlaying(ParameterAttributes):
             Full scale is 1; more is not clipped.
         """
         check_whole("n", n, 1, self._max_block, "samples")
+        if audio_input is not None:
+            audio_input = np.ascontiguousarray(audio_input, np.float32)
+            if audio_input.shape != (n, 2):
+                raise ShapeError(
+                    f"audio_input has shape {audio_input.shape}; it must be [{n}, 2], as the block"
+                )
         began = time.perf_counter()
         with self._playing:
+            engine = self._require_engine()
             with self._lock:
-                engine = self._require_engine()
                 waiting, self._waiting = self._waiting, []
                 if self._keep:
                     self._events += [(self._position, event) for event in waiting]
@@ -442,6 +471,8 @@ class LivePlaying(ParameterAttributes):
         return self._opened.timbre_index(read_timbre(self.preset, chosen).tolist())
 
     def _morph_index(self, timbre: Any) -> int:
+        if timbre is None:
+            raise ParameterError("morph_timbre=None must be a timbre")
         if isinstance(timbre, Real):
             index = int(float(timbre))
             if not 0 <= index < max(1, len(self.timbres)) or index != timbre:
@@ -463,25 +494,38 @@ class LivePlaying(ParameterAttributes):
         """The live engine, made when it is first needed."""
         self._require_open()
         if self._engine is None:
-            self._engine = self._open_engine()
+            with self._making:
+                if self._engine is None:
+                    self._open_engine()
         return self._engine
 
-    def _open_engine(self) -> Any:
+    def _open_engine(self) -> None:
         margin = None
         if self._realtime:
             margin = max(1, round(self.sample_rate * self._margin_ms / 1e3))
         engine = self._opened.live_engine(
             self.sample_rate, self._max_block, self._polyphony, self._seed, margin
         )
-        self._waiting = [*self._parameter_events(), *self._waiting]
-        return engine
+        with self._lock:
+            values = [self._parameter_event(name, value) for name, value in self._values.items()]
+            self._waiting = [*values, *self._waiting]
+            self._engine, self._engine_rate = engine, self.sample_rate
 
-    def _parameter_events(self) -> list[Event]:
-        """Events that bring a new engine to the parameters as they were set."""
+    def _parameter_event(self, name: str, value: float) -> Event:
+        timbre = self._timbre_index(None) if name == "listen" else 0
+        return set_parameter(INDEX[name], value, timbre)
+
+    def _parameter_events(self, names: Sequence[str] | None = None) -> list[Event]:
+        """Events that bring an offline engine to the parameters as they were set.
+
+        Those of live playing alone (the pedal, the audio input) are left out.
+        """
         return [
             set_parameter(INDEX[name], value)
             for name, value in self._values.items()
             if value != self.initial(name)
+            and name not in LIVE_ONLY
+            and (names is None or name in names)
         ]
 
 

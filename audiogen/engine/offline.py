@@ -41,7 +41,11 @@ def score_events(score: Score, sample_rate: int, timbre: int) -> list[Timed]:
     for i, (time_s, event) in enumerate(control_events(score.controls)):
         ranked.append((round(time_s * sample_rate), 1, i, event))
     ranked.sort(key=lambda entry: entry[:3])
-    return [(sample, event) for sample, _, _, event in ranked]
+    events = [(sample, event) for sample, _, _, event in ranked]
+    sustain = INDEX["sustain"]
+    if any(event[1] == PARAMETER and event[2] == sustain for _, event in events):
+        events.append((events[-1][0], set_parameter(sustain, 0.0)))  # else notes would never end
+    return events
 
 
 def control_events(controls: Sequence[Control]) -> Iterator[tuple[float, Event]]:

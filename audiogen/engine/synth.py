@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from audiogen.core.checks import check_rate, check_seed, check_whole
-from audiogen.core.events import note_off, note_on, set_parameter
+from audiogen.core.events import Event, note_off, note_on, set_parameter
 from audiogen.core.parameters import INDEX, check_parameter
 from audiogen.engine import latents
 from audiogen.engine.instrument import BLOCK
@@ -363,12 +363,15 @@ class Synth(LivePlaying):
         if seconds is not None and not (
             isinstance(seconds, Real) and least_s <= seconds < math.inf
         ):
-            raise ParameterError(f"seconds={seconds!r} must be {least_s:.2f} or more")
+            raise ParameterError(f"seconds={seconds!r} must be {least_s:.4f} or more")
         n = None if seconds is None else round(seconds * rate)
         before = None if prompt is None else self._checked_prompt(prompt, rate, stereo)
         n_channels = self._n_generated(prompt, stereo)
         index = self._timbre_index(timbre)
-        controls = self._sampling_events(temperature, top_p, rate)
+        # A continuation has the level and the place of its prompt.
+        sampling = ("temperature", "top_p")
+        events = self._parameter_events(sampling if prompt is not None else None)
+        controls = self._sampling_events(events, temperature, top_p, rate)
         seed = self.seed if seed is None else check_seed(seed)
         # At most two channels are notes of one engine; a note's number sets its seed.
         groups = [range(c, min(c + 2, n_channels)) for c in range(0, n_channels, 2)]
@@ -475,23 +478,24 @@ class Synth(LivePlaying):
         from audiogen.devices.sound_card import SoundCard, block_of, find_device
 
         card = find_device(device)
-        before = self._rate, self._max_block, self._realtime, self._margin_ms, self._engine
+        before = self._rate, self._max_block, self._realtime, self._margin_ms
         rate = self._rate or card.sample_rate
         block = block_of(card, rate, block)
-        with self._lock:
+        with self._playing, self._lock:
             self._rate, self._max_block, self._realtime = rate, block or BLOCK, True
             self._margin_ms = self._margin_ms if margin_ms is None else margin_ms
+            self._held.clear()
+            self._waiting.clear()
             self._engine = None
         try:
             with SoundCard(self, card.index, block) as opened:
                 yield opened
         finally:
             with self._playing, self._lock:
-                self._rate, self._max_block, self._realtime, self._margin_ms, engine = before
-                self._engine = engine
+                self._rate, self._max_block, self._realtime, self._margin_ms = before
                 self._held.clear()
-                if engine is not None:
-                    self._waiting = self._parameter_events()
+                self._waiting.clear()
+                self._engine = None  # the next one is made for what was changed meanwhile
 
     # --- Shown ----------------------------------------------------------------------------------
 
@@ -523,7 +527,7 @@ class Synth(LivePlaying):
         """What another process needs to load the same synth: no sound that is going on."""
         return {
             "preset": str(self.preset.folder),
-            "arguments": self._arguments,
+            "arguments": self._arguments | {"precision": self.precision},
             "timbre": self._timbre,
             "values": {name: self.get(name) for name in self._values},
         }
@@ -566,7 +570,7 @@ class Synth(LivePlaying):
             )
         rate = self.sample_rate if sample_rate is None else check_rate(sample_rate)
         seed = self.seed if seed is None else check_seed(seed)
-        index = self._timbre_index(timbre)
+        index, latent = self._offline_timbre(timbre)
         parts = score.by_channel()
         shared = SharedProgress(progress, [len(part) for part in parts]) if progress else None
         n_channels = 2 if stereo else 1
@@ -575,7 +579,7 @@ class Synth(LivePlaying):
         for number, part in enumerate(parts):
             events = [*first, *score_events(part, rate, index)]
             voices = voices_needed(part.notes, self._opened.longest_tail_s)
-            engine = self._opened.engine(rate, voices, seed, n_channels)
+            engine = self._opened.engine(rate, voices, seed, n_channels, latent=latent)
             report = shared.part(number) if shared else None
             engines.append(engine)
             streams.append(trimmed(rendered(engine, events, block, report), engine.latency))
@@ -586,6 +590,17 @@ class Synth(LivePlaying):
                 warn_caller(self._transposed(n_transposed))
 
         return blocks()
+
+    def _offline_timbre(self, timbre: Timbre | None) -> tuple[int, list[float] | None]:
+        """Index of a timbre; or a latent that is to be the only timbre of an instrument.
+
+        A shared instrument learns a limited number of latents, enough for live playing.
+        """
+        chosen = self._timbre if timbre is None else timbre
+        is_named = chosen is None or (isinstance(chosen, str) and chosen in self.timbres)
+        if is_named or "morph_timbre" in self._values:
+            return self._timbre_index(chosen), None
+        return 0, latents.read_timbre(self.preset, chosen).tolist()  # type: ignore[arg-type]
 
     def _transposed(self, n: int) -> str:
         assert self.preset.pitch_range is not None  # it plays notes
@@ -630,10 +645,14 @@ class Synth(LivePlaying):
         return max(given, 2 if stereo else 1)
 
     def _sampling_events(
-        self, temperature: Temperature | None, top_p: float | None, rate: int
+        self,
+        first: Sequence[Event],
+        temperature: Temperature | None,
+        top_p: float | None,
+        rate: int,
     ) -> list[Timed]:
         """Parameter events of generated audio, at samples from its beginning."""
-        events: list[Timed] = [(0, event) for event in self._parameter_events()]
+        events: list[Timed] = [(0, event) for event in first]
         if top_p is not None:
             events.append((0, set_parameter(INDEX["top_p"], check_parameter("top_p", top_p))))
         if temperature is None:

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <exception>
@@ -48,6 +49,9 @@ struct audiogen_synth {
   models::Precision precision;
   std::unique_ptr<engine::LiveEngine> engine;
   engine::MidiReader midi;
+  // Tables of programs of the presets so far; the audio thread takes the newest.
+  std::vector<std::unique_ptr<const presets::ProgramTable>> programs;
+  std::atomic<const presets::ProgramTable*> new_programs{nullptr};
   std::mutex control;
   std::shared_ptr<engine::Instrument> instrument;
 };
@@ -163,7 +167,7 @@ audiogen_synth* audiogen_create(const audiogen_preset* preset, const audiogen_se
     synth->settings = *settings;
     audiogen_settings& s = synth->settings;
     if (s.sample_rate == 0) s.sample_rate = description_of(preset).sample_rate;
-    if (!(s.margin_ms > 0.0f && s.margin_ms <= 5000.0f)) {
+    if (s.realtime && !(s.margin_ms > 0.0f && s.margin_ms <= 5000.0f)) {
       throw std::invalid_argument("margin_ms=" + std::to_string(s.margin_ms) +
                                   " must be above 0, up to 5000");
     }
@@ -200,6 +204,9 @@ void audiogen_process(audiogen_synth* synth, float* const* outputs, size_t n,
 
 size_t audiogen_midi(audiogen_synth* synth, const uint8_t* bytes, size_t n, uint32_t offset,
                      audiogen_event* events, size_t capacity, size_t* n_events) {
+  if (const auto* programs = synth->new_programs.exchange(nullptr, std::memory_order_acquire)) {
+    synth->midi.set_programs(*programs);
+  }
   const auto progress =
       synth->midi.read({bytes, n}, offset, {reinterpret_cast<engine::Event*>(events), capacity});
   *n_events = progress.n_events;
@@ -209,10 +216,16 @@ size_t audiogen_midi(audiogen_synth* synth, const uint8_t* bytes, size_t n, uint
 int audiogen_set_preset(audiogen_synth* synth, const audiogen_preset* preset) {
   return guarded(-1, [&] {
     if (!preset) throw std::invalid_argument("preset must not be NULL");
-    auto instrument = engine::make_instrument(preset->preset, {.precision = synth->precision});
+    // int8 is for SampleRNNs; a GANSynth that takes over plays in float32.
+    const bool is_generator = description_of(preset).kind == presets::Kind::kGansynth;
+    const auto precision = is_generator && synth->precision == models::Precision::kInt8
+                               ? models::Precision::kFloat32
+                               : synth->precision;
+    auto instrument = engine::make_instrument(preset->preset, {.precision = precision});
     const std::lock_guard lock(synth->control);
     synth->engine->swap(instrument);
-    synth->midi.set_programs(instrument->programs());
+    synth->programs.push_back(std::make_unique<presets::ProgramTable>(instrument->programs()));
+    synth->new_programs.store(synth->programs.back().get(), std::memory_order_release);
     synth->instrument = std::move(instrument);
     return 0;
   });
@@ -220,6 +233,7 @@ int audiogen_set_preset(audiogen_synth* synth, const audiogen_preset* preset) {
 
 int audiogen_add_timbre(audiogen_synth* synth, const float* z, size_t n) {
   return guarded(-1, [&] {
+    if (!z) throw std::invalid_argument("z must not be NULL");
     const std::lock_guard lock(synth->control);
     auto* frames = dynamic_cast<engine::FrameInstrument*>(synth->instrument.get());
     if (!frames) throw std::invalid_argument("latents are not supported by a SampleRNN");

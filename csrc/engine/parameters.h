@@ -64,7 +64,7 @@ inline constexpr ParameterInfo kParameters[] = {
      "Probability mass of the nucleus that a SampleRNN samples from."},
     {"listen", "", 0.0f, 1.0f, 0.0f, 0.0, kNoController,
      "From 0.5, notes of an unconditional SampleRNN continue the audio input."},
-    {"monitor", "", 0.0f, 1.0f, 0.0f, 0.02, kNoController,
+    {"monitor", "", 0.0f, 1.0f, 0.0f, 0.0, kNoController,
      "Level of the audio input in the output."},
 };
 

@@ -590,7 +590,9 @@ std::span<const std::int32_t* const> SampleStream::rows_of(
 }
 
 void SampleStream::copy_state(std::size_t from, std::size_t to) noexcept AUDIOGEN_REALTIME {
+  const SampleNote note = voices_[to].note;
   voices_[to] = voices_[from];
+  voices_[to].note = note;
   std::copy_n(state(from), stream_floats_, state(to));
   for (std::size_t i = 0; i < history_size_; ++i) past(to, i) = past(from, i);
 }

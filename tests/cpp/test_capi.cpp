@@ -79,7 +79,9 @@ static void a_synth_plays_whatever_the_blocks() {
       CHECK(synth != nullptr && audiogen_sample_rate(synth) == 16000);
       audiogen_event off{3000, AUDIOGEN_NOTE_OFF, 1, 0, 0, 0, 0};
       const std::vector<float> sound = play(synth, {note_on(10, 1, 60.0f), off}, 4000, block);
-      CHECK(audiogen_n_sounding(synth) == 1 && audiogen_n_late(synth) == 0);
+      // A gate has faded out by now; a note keeps sounding.
+      const std::size_t n_sounding = audiogen_preset_plays_notes(preset) ? 1 : 0;
+      CHECK(audiogen_n_sounding(synth) == n_sounding && audiogen_n_late(synth) == 0);
       if (first.empty()) first = sound;
       CHECK(sound == first);
       audiogen_destroy(synth);
@@ -115,6 +117,7 @@ static void midi_and_presets_can_change() {
   play(synth, {note_on(0, 2, 64.0f, static_cast<std::uint32_t>(index))}, 500, 500);
   CHECK(audiogen_n_sounding(synth) == 2);
   CHECK(audiogen_add_timbre(synth, z.data(), 3) == -1 && says("3 numbers"));
+  CHECK(audiogen_add_timbre(synth, nullptr, 16) == -1 && says("NULL"));
   CHECK(audiogen_set_preset(synth, nullptr) == -1 && says("NULL"));
   audiogen_destroy(synth);
   audiogen_close(other);
@@ -134,7 +137,7 @@ static void failures_have_messages() {
   refused([](audiogen_settings& s) { s.n_channels = 3; }, "n_channels=3");
   refused([](audiogen_settings& s) { s.n_inputs = 3; }, "n_inputs=3");
   refused([](audiogen_settings& s) { s.sample_rate = 10; }, "sample_rate=10");
-  refused([](audiogen_settings& s) { s.margin_ms = 0.0f; }, "margin_ms=");
+  refused([](audiogen_settings& s) { s.realtime = 1, s.margin_ms = 0.0f; }, "margin_ms=");
   refused([](audiogen_settings& s) { s.precision = AUDIOGEN_INT8; }, "int8");
   CHECK(audiogen_create(nullptr, nullptr) == nullptr && says("NULL"));
   audiogen_close(preset);

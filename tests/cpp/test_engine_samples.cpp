@@ -347,6 +347,19 @@ static void a_note_continues_the_input() {
   CHECK(play_with(engine, late, in, n_heard + n, {64}) != got);
 }
 
+// What was heard as one class goes on as the class of the note.
+static void a_continuation_has_the_timbre_of_its_note() {
+  Engine engine(make_instrument(Conditioning::kClass), kRate, kMaxBlock, 1, 5, 1, 1);
+  const std::vector<float> in = recording(300);
+  const auto sound = [&](std::uint32_t timbre) {
+    Event on = note_on(300, 1, 60.0f);
+    on.timbre = timbre;
+    engine.reset(5);
+    return play_with(engine, {parameter(0, Parameter::kListen, 1.0f), on}, in, 800, {64});
+  };
+  CHECK(sound(0) != sound(1) && sound(1) != sound(2));
+}
+
 static void blocks_do_not_matter_to_the_input() {
   for (const std::uint32_t rate : {kRate, 44100u, 5000u}) {
     Engine engine(std::make_shared<SampleInstrument>(settings_for(Conditioning::kNone)), rate,
@@ -472,6 +485,7 @@ int main() {
   pitches_move_by_octaves_into_the_range();
   a_timbre_is_a_class();
   a_note_continues_the_input();
+  a_continuation_has_the_timbre_of_its_note();
   blocks_do_not_matter_to_the_input();
   the_monitor_passes_the_input();
   temperature_is_a_parameter();

@@ -446,9 +446,9 @@ def test_what_a_preset_does_not_support_is_named(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"seconds": 0.0}, "seconds=0.0 must be 0.05 or more"),
-        ({"seconds": float("nan")}, "seconds=nan must be 0.05 or more"),
-        ({"seconds": "5"}, "seconds='5' must be 0.05 or more"),
+        ({"seconds": 0.0}, "seconds=0.0 must be 0.0503 or more"),
+        ({"seconds": float("nan")}, "seconds=nan must be 0.0503 or more"),
+        ({"seconds": "5"}, "seconds='5' must be 0.0503 or more"),
         ({"seconds": float("inf")}, "seconds=inf"),
         ({"variations": 0}, "variations=0 must be a whole number from 1"),
         ({"variations": 1.5}, "variations=1.5 must be a whole number from 1"),

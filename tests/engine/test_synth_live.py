@@ -20,7 +20,8 @@ native = pytest.importorskip("audiogen._native")
 from audiogen.core.events import ALL_OFF, EVENT, NOTE_OFF, NOTE_ON, PARAMETER
 from audiogen.core.parameters import INDEX, PARAMETERS, ParameterAttributes
 from audiogen.engine import Synth
-from audiogen.errors import ParameterError, PresetError
+from audiogen.errors import ParameterError, PresetError, ShapeError
+from audiogen.notes import Control, Note, Score
 
 from .sounds import frequency_hz, played, rms
 
@@ -615,3 +616,88 @@ def test_another_preset_keeps_what_was_set(
     assert not np.array_equal(as_set[0], as_shipped[0])
     changed.change_preset("plucked")
     assert changed.precision == "float32"
+
+
+class TestPresetsAndParameters:
+    """Parameters and timbres over renders, presets and resets."""
+
+    def test_a_pedal_that_is_down_does_not_hold_a_render(self, make_preset: Any) -> None:
+        synth = Synth(make_preset())
+        expected = synth.render("C4:0.1")
+        synth.sustain = 1.0
+        np.testing.assert_array_equal(synth.render("C4:0.1"), expected)
+
+    def test_a_score_that_leaves_the_pedal_down_ends(self, make_preset: Any) -> None:
+        score = Score([Note(0.0, 0.1, 60.0)], [Control(0.0, 0, b"\xb0\x40\x7f")])
+        assert len(Synth(make_preset()).render(score)) < 16000 * 10
+
+    def test_any_number_of_latents_can_be_rendered(self, make_preset: Any) -> None:
+        synth = Synth(make_preset())
+        for seed in range(1100):
+            synth.stream(notes=[(0.0, 0.01, 60.0)], timbre=synth.random_latent(seed))
+
+    def test_a_reset_takes_the_initial_values_of_each_preset(
+        self, tmp_path: Path, write_murmur: Any
+    ) -> None:
+        first = write_murmur(tmp_path / "a", sampling={"temperature": 0.5})
+        second = write_murmur(tmp_path / "b", sampling={"temperature": 0.9})
+        synth = Synth(first, temperature=0.7)
+        synth.process(64)
+        synth.reset_parameters()
+        assert synth.temperature == 0.5
+        synth.change_preset(second)
+        assert synth.temperature == 0.9
+        synth.note_on(velocity=1.0)
+        sound = np.concatenate([synth.process(500) for _ in range(4)])
+        fresh = Synth(second)
+        fresh.process(64)
+        fresh.note_on(velocity=1.0)
+        expected = np.concatenate([fresh.process(500) for _ in range(4)])
+        np.testing.assert_array_equal(sound, expected)
+
+    def test_a_value_equal_to_an_initial_one_stays_over_a_change(
+        self, tmp_path: Path, write_murmur: Any
+    ) -> None:
+        first = write_murmur(tmp_path / "a", sampling={"temperature": 0.5})
+        second = write_murmur(tmp_path / "b", sampling={"temperature": 1.0})
+        synth = Synth(first, temperature=0.5)
+        synth.process(64)
+        synth.change_preset(second)
+        assert synth.temperature == 0.5
+        synth.note_on(velocity=1.0)
+        sound = np.concatenate([synth.process(500) for _ in range(4)])
+        fresh = Synth(second, temperature=0.5)
+        fresh.process(64)
+        fresh.note_on(velocity=1.0)
+        expected = np.concatenate([fresh.process(500) for _ in range(4)])
+        np.testing.assert_array_equal(sound, expected)
+
+    def test_a_gansynth_that_becomes_a_samplernn_has_an_input(
+        self, make_preset: Any, tmp_path: Path, write_murmur: Any
+    ) -> None:
+        synth = Synth(make_preset())
+        synth.process(64)
+        synth.change_preset(write_murmur(tmp_path / "murmur"))
+        synth.listen = 1.0
+        synth.note_on()
+        synth.process(64, np.zeros((64, 2)))
+        assert synth.n_sounding == 1
+
+    def test_a_wrong_input_keeps_the_events(self, make_preset: Any) -> None:
+        synth = Synth(make_preset())
+        synth.note_on(60)
+        with pytest.raises(ShapeError, match=r"must be \[64, 2\]"):
+            synth.process(64, np.zeros((64, 1)))
+        synth.process(64)
+        assert synth.n_sounding == 1
+
+    def test_the_rate_is_that_of_the_live_engine(self, make_preset: Any) -> None:
+        synth = Synth(make_preset())
+        assert synth.sample_rate == 16000
+        synth.process(64)
+        synth.change_preset(make_preset("other", sample_rate=24000))
+        assert synth.sample_rate == 16000
+
+    def test_no_timbre_to_morph_to_is_refused(self, make_preset: Any) -> None:
+        with pytest.raises(ParameterError, match="must be a timbre"):
+            Synth(make_preset()).morph_timbre = None
