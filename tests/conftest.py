@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,13 @@ import pytest
 
 # Networks in tests are small: torch's threads would only wait for each other. Set before torch is.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Two processes that compile into one cache of numba can read each other's half-written machine
+# code and crash: each worker has a cache of its own, which the next run finds again.
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
+os.environ.setdefault(
+    "NUMBA_CACHE_DIR",
+    os.path.join(tempfile.gettempdir(), f"audiogen-numba-{_WORKER}-{os.getuid()}"),
+)
 
 TINY_PRESET: dict[str, Any] = {
     "format": 1,

@@ -1,4 +1,4 @@
-"""The README is short, its commands and its Python code exist, and it is written in plain words."""
+"""The README is short; its commands, and those of docs/, exist; its words are plain."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+PAGES = [README, *sorted(ROOT.glob("docs/**/*.md"))]
 LONGEST = 150  # lines
 
 # Words of a private dialect, and what the field says instead.
@@ -28,7 +29,7 @@ DIALECT = {
     r"\bof the other\b": "the thing's name",
     r"\ba (core|sample|note) \(": "per core, per sample, per note",
     r"\b(voices|bits) a (core|sample)\b": "per core, per sample",
-    r"\bbeg(in|un|an) with\b": "initialised from",
+    r"\bbegun with\b|\bto begin with\b": "initialised from",
     r"\bgo(es)? on (from|where)\b": "continue",
     r"\bwhat is drawn\b": "generated samples",
     r"\bin a sentence\b": "error message",
@@ -89,6 +90,16 @@ def test_commands_and_options_exist(arguments):
     assert not unknown
 
 
+@pytest.mark.parametrize("page", PAGES[1:], ids=lambda page: page.stem)
+def test_commands_and_code_of_the_docs_exist(page):
+    markdown = page.read_text(encoding="utf-8")
+    for arguments in commands(markdown):
+        options, rest = option_names(arguments)
+        assert not {a for a in rest if re.match(r"--?[a-z]", a)} - options, arguments
+    for block in re.findall(r"```python\n(.*?)```", markdown, re.DOTALL):
+        compile(block, str(page), "exec")
+
+
 def test_an_option_that_does_not_exist_is_found():
     options, _ = option_names(["render", "song.mid", "--loudness"])
     assert "--seed" in options
@@ -125,10 +136,11 @@ def test_every_preset_is_in_the_table_with_a_preview():
         assert f"](presets/{name}/preview.flac)" in text(), f"{name} has no preview"
 
 
-def test_words_are_plain():
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_words_are_plain(page):
     found = [
         f"{match.group()!r}: write {instead}"
         for pattern, instead in DIALECT.items()
-        for match in re.finditer(pattern, text())
+        for match in re.finditer(pattern, page.read_text(encoding="utf-8"))
     ]
     assert not found

@@ -156,10 +156,10 @@ def _measure_texture(name: str, preset: Preset, data: Path | None) -> Callable[.
     rate, real = preset.sample_rate, None
     if data is not None:
         real, _ = concatenate(list(read_recordings(data, rate).files), rate, seed=0)
-    texture: Any = audiogen.load(name)
+    synth: Any = audiogen.load(name)
 
-    def generate(seconds: float, seed: int, prime: np.ndarray | None) -> np.ndarray:
-        timbre = texture.timbres[seed % len(texture.timbres)] if texture.timbres else None
-        return texture.generate(seconds, prime=prime, seed=seed, timbre=timbre)
+    def generate(seconds: float, seed: int, prompt: np.ndarray | None) -> np.ndarray:
+        timbre = synth.timbres[seed % len(synth.timbres)] if synth.timbres else None
+        return synth.generate(seconds, prompt=prompt, seed=seed, timbre=timbre)
 
     return partial(evaluate_texture, generate, sample_rate=rate, real=real)

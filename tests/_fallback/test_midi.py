@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,6 @@ from hypothesis import strategies as st
 from audiogen import _fallback as fallback
 from audiogen.core import backend
 from audiogen.core.events import EVENT, NOTE_ON
-from audiogen.errors import ParameterError
 
 native = backend.find()
 needs_native = pytest.mark.skipif(native is None, reason="audiogen._native is not built")
@@ -76,10 +77,12 @@ def test_long_random_streams_equal_the_native_ones() -> None:
 
 def test_programs_choose_timbres() -> None:
     reader = fallback.MidiReader()
-    reader.set_programs([program // 16 for program in range(128)])
-    assert reader.timbre == 0
+    programs = [program // 16 for program in range(128)]
+    reader.set_programs(SimpleNamespace(programs=programs, default_timbre=5))
+    assert reader.timbre == 5
     events = reader.read(bytes([0xC2, 40, 0x92, 60, 1, 0x90, 61, 1, 0xC0, 127, 0x90, 62, 1]))
     assert (events["kind"] == NOTE_ON).all()
-    assert events["timbre"].tolist() == [2, 0, 7] and reader.timbre == 7
-    with pytest.raises(ParameterError, match="it must have 128"):
-        reader.set_programs([0, 1])
+    assert events["timbre"].tolist() == [2, 5, 7] and reader.timbre == 7
+    reader.choose_timbre(3)
+    assert reader.timbre == 3
+    assert reader.read(bytes([0x92, 60, 1]))["timbre"].tolist()[-1] == 3

@@ -141,7 +141,8 @@ class TestSearch:
             ["bowed", "cello"],
             ["sustained", "cello"],
         ]
-        assert "sustained" in call("presets accordion").out  # whose timbre is spelled accordian
+        assert "sustained" in call("presets accordion").out
+        assert "did you mean accordion" in call("presets accordian").err
         assert "did you mean accordion" in call("presets acordeon").err
 
 

@@ -67,7 +67,7 @@ def test_it_goes_into_a_copy(call, note):
         ("note.wav --preset plucked --into copy", "--name and --into must be given together"),
         ("note.wav --preset plucked -o note.wav", "output note.wav ends in .wav; use .json"),
         ("none.wav --preset plucked", "none.wav: isn't there; check the name"),
-        ("note.wav --preset plukced", "preset 'plukced' isn't known; did you mean plucked?"),
+        ("note.wav --preset plukced", "preset 'plukced' not found; did you mean plucked?"),
         ("note.wav --preset plucked --pitch H4", "pitch 'H4' can't be read"),
         ("note.wav --preset plucked --pitch C1", "pitch=24.00 must be 36 to 84"),
         ("note.wav --preset plucked --name harp --into copy", "has a timbre 'harp' already"),

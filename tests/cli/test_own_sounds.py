@@ -64,7 +64,7 @@ def test_a_folder_becomes_a_set_and_is_reported(bells, call):
         ("data folder bells -o bells/notes", "--output bells/notes must be outside bells"),
         ("data folder bells --table bells/none.csv", "none.csv: can't be read as a table"),
         ("train nowhere -o x", "'nowhere' is neither a folder of sounds nor one of gansynth"),
-        ("train bells --family wavenet -o x", "--family 'wavenet' isn't one of gansynth"),
+        ("train bells --family wavenet -o x", "--family 'wavenet' must be one of gansynth"),
     ],
 )
 def test_bad_input_ends_with_an_error_message(bells, call, line, message):

@@ -148,7 +148,7 @@ def test_clip_weights() -> None:
     losses.clip_weights(critic, 0.1)
     torch.testing.assert_close(critic.weight.detach(), torch.tensor([[-0.1, 0.05, 0.1]]))
     assert critic.bias.item() == pytest.approx(0.1)
-    with pytest.raises(ParameterError, match=r"limit=0\.0 must be positive"):
+    with pytest.raises(ParameterError, match=r"limit=0\.0 must be more than 0"):
         losses.clip_weights(critic, 0.0)
 
 

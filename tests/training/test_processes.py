@@ -174,7 +174,7 @@ def test_a_batch_that_cannot_be_shared_is_refused() -> None:
     two = Processes()
     two.size = 2
     assert two.own([1, 2, 3, 4]) == [1, 2]
-    with pytest.raises(ParameterError, match="a batch of 3 can't be shared equally by 2"):
+    with pytest.raises(ParameterError, match="batch=3 must be a multiple"):
         two.own([1, 2, 3])
 
 

@@ -112,7 +112,7 @@ def test_instruments_are_held_out(
     assert f"<dt>instruments held out</dt><dd>{preset.data.held_out[0]}</dd>" in page
     capsys.readouterr()
     assert run("info", tmp_path / "out") == 0
-    assert f"latents alone were learned of {preset.data.held_out[0]}" in capsys.readouterr().out
+    assert f"only their latents fitted: {preset.data.held_out[0]}" in capsys.readouterr().out
     grown = ("--run", tmp_path / "grown", "--recipe", "gansynth-small", "--split-by", "note")
     assert run(*words, *grown) == 2
     assert "--split-by not supported by recipe gansynth-small" in capsys.readouterr().err

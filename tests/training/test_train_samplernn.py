@@ -150,7 +150,7 @@ def test_published_sizes_have_a_name(recordings, tmp_path, capsys):
     words = (*words, "--batch", 1, "--chunk", 64, "--dim", 8, "--preview-minutes", 0)
     assert run(*words, "-o", tmp_path / "prism", "--config", "prism", "--embedding", 4) == 0
     network = load_preset(tmp_path / "prism").samplernn
-    assert network.frame_sizes == [64, 16] and network.n_rnn == 4
+    assert network.frame_sizes == (64, 16) and network.n_rnn == 4
     assert (network.dim, network.embedding_size) == (8, 4)
     state = Checkpoints(tmp_path / "prism.run", print).newest()
     assert not state["recipe"]["model"]["weight_norm"]
@@ -341,7 +341,7 @@ def test_notes_become_an_instrument(notes, tmp_path, capsys):
 
 def test_notes_have_larger_batches_and_slower_tiers(recordings, notes, tmp_path):
     little = ("--dim", 8, "--embedding", 4, "--chunk", 64, "--sample-rate", RATE, "--steps", 1)
-    usual = ((recordings, [2], 16, 0.0, 0.0), (notes, [16, 4], 64, 0.25, 0.05))
+    usual = ((recordings, (2,), 16, 0.0, 0.0), (notes, (16, 4), 64, 0.25, 0.05))
     for data, frame_sizes, batch, astray, lost in usual:
         out = tmp_path / f"of-{data.name}"
         assert run("train", "samplernn", data, "-o", out, *little, "--held-out", 0.2) == 0
