@@ -54,13 +54,13 @@ class _Slot:
 
     def __init__(self, voice: Voice):
         self.voice = voice
-        self.id = 0  # of the note
+        self.id = 0  # id of the note
         self.number = 0  # notes that came before it
         self.pedalled = False  # released, and held by the pedal
         self.pitch = np.float32(60)  # at the end of a glide
         self.glide_offset = np.float32(0)  # semitones from that pitch
         self.glide_step = np.float32(0)  # semitones a tick
-        self.voice_pitch = self.pitch  # that the voice was set to
+        self.voice_pitch = self.pitch  # last pitch that was passed to the voice
         self.pan = np.float32(0)  # of the note
         self.spread_position = np.float32(0)  # -1 to 1
         self.gain = self.next_gain = np.ones(1, np.float32)  # at the last and the next tick
@@ -130,14 +130,14 @@ class Engine:
             slot.voice.active = slot.pedalled = False
         for name, parameter in self._parameters.items():
             parameter.set(self._instrument.initial(name))
-        # What the next samples still hold of voices that fade out.
+        # Tails of stolen notes, added to the next samples.
         self._fading = np.zeros((self.n_channels, len(self._fade)), np.float32)
         for resampler in self._outputs + self._inputs:
             resampler.reset()
         self._seed = seed
         self._host_time = self._model_time = self._n_notes = 0  # samples, samples, notes
         self.n_transposed = self.n_stolen = 0
-        self._last = self._slots[0]  # of the last note, where a glide begins
+        self._last = self._slots[0]  # slot of the last note, where a glide starts
         self._stale = False  # whether the next tick changes anything
 
     @property

@@ -17,7 +17,7 @@ from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.harmonic import harmonic_maps, time_features
 
 STREAMS_PER_NOTE = 32  # Philox streams that a note may use, one for each block
-SLOPE = np.float32(0.2)  # of the leaky ReLU
+SLOPE = np.float32(0.2)  # slope of the leaky ReLU
 
 
 class Generator:

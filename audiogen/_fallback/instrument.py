@@ -1,4 +1,4 @@
-"""What the engine plays: an instrument, its voices and their notes.
+"""Instruments, their voices and notes.
 
 Python twin of csrc/engine/instrument.h and csrc/engine/voice.h.
 """
@@ -26,7 +26,7 @@ class Note:
     velocity: float  # 0 to 1
     seed: int
     continues: bool = False  # continues what an input channel received
-    input: int = 0  # that channel
+    input: int = 0  # index of that channel
 
 
 class Voice:

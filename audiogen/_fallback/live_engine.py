@@ -76,12 +76,12 @@ class LiveEngine:
         self._posted: deque[Event] = deque()
         self._swap_fade = max(1, sample_rate // SWAPS_PER_SECOND)  # samples
         self._fading: list[tuple[Engine, int]] = []  # replaced engines; samples left
-        self._events: list[Event] = []  # of the next block
+        self._events: list[Event] = []  # events of the next block
         self._values: dict[int, float] = {}  # parameters that were set
         self._samples = np.zeros((lookahead, n_channels), np.float32)  # rendered
-        self._former_transposed = self._former_stolen = 0  # of replaced engines
+        self._former_transposed = self._former_stolen = 0  # counts of replaced engines
         self.n_sounding = self.n_transposed = self.n_stolen = self.n_dropped = 0
-        self.peak = 0.0  # of the last block
+        self.peak = 0.0  # peak of the last block
 
     def process(self, n: int, events: np.ndarray, input: Array | None = None) -> Array:
         """Make the next ``n`` samples, [n, n_channels], as `Engine.process` does."""

@@ -30,7 +30,7 @@ class MidiReader:
     """
 
     def __init__(self) -> None:
-        self._status = 0  # of the channel message under way, and of those with running status
+        self._status = 0  # running status of a channel message; 0: none
         self._data: list[int] = []
         self._rpn = _NULL_RPN  # registered parameter that controllers 6 and 38 set
         self._bend_range = [2, 0]  # semitones, cents

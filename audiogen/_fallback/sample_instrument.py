@@ -13,8 +13,8 @@ from audiogen._fallback.samplernn import SampleRNN, Stream
 from audiogen.representation.levels import quantise
 
 QUIET, QUIET_S = 1e-3, 0.05  # a released note that is as quiet for so long has ended
-LONGEST_RELEASE_S, NOTE_FADE_S = 2.0, 0.02  # of a note
-FADE_IN_S, FADE_OUT_S = 0.005, 0.05  # of a gate
+LONGEST_RELEASE_S, NOTE_FADE_S = 2.0, 0.02  # release of a note
+FADE_IN_S, FADE_OUT_S = 0.005, 0.05  # fades of an unconditional note
 
 
 class SampleInstrument(AnyInstrument):

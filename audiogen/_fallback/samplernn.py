@@ -349,11 +349,11 @@ class Stream:
         tiers = range(len(c.frame_sizes))
         self.pitch, self.velocity, self.index = pitch, velocity, index
         self.position = 0
-        self._phase = 0.0  # of the note's fundamental, cycles
+        self._phase = 0.0  # phase of the note's fundamental, cycles
         self._released_at: int | None = None
         self._past = np.full(c.frame_sizes[0], self._network.silence)  # levels
         self._states = [weights[f"tiers.{t}.h0"].copy() for t in tiers]
-        # What each tier conditions the tier below on, [ratio, dim].
+        # Output of each tier, on which the tier below is conditioned, [ratio, dim].
         self._upsampled: list[Array] = [np.zeros((0, c.dim), np.float32) for _ in tiers]
         self._dc = np.zeros(2)
 

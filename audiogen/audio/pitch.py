@@ -269,7 +269,7 @@ def _refine_period(
     scale = np.sqrt(frame @ frame * np.einsum("ij,ij->i", delayed, delayed))
     correlation = delayed @ frame / np.maximum(scale, 1e-12)
     best = int(np.argmax(correlation))
-    shift = 0.0  # of the parabola's vertex through the three highest values
+    shift = 0.0  # offset of the vertex of the parabola through the three highest values
     if 0 < best < len(lags) - 1:
         left, top, right = correlation[best - 1 : best + 2]
         curvature = left - 2.0 * top + right

@@ -62,7 +62,7 @@ def _timbres(preset: Preset) -> Table:
 
 
 def _facts(preset: Preset) -> Iterator[tuple[str, str]]:
-    """What a musician asks first."""
+    """Return the lines that matter most to a musician."""
     from audiogen.notes import pitch_name
 
     name = preset.folder.name

@@ -135,7 +135,7 @@ def _fill_closed_streams() -> None:
 
 
 def _explain(error: Exception) -> tuple[str, int]:
-    """What to say about an exception, and the exit status."""
+    """Return the error message for an exception, and the exit status."""
     if isinstance(error, AudiogenError):
         return str(error), EXIT_BAD_INPUT
     if isinstance(error, ModuleNotFoundError) and error.name:

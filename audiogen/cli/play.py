@@ -325,7 +325,7 @@ class _Stage:
         return self._synth.n_late + self._card.n_late
 
     def late_hint(self) -> str:
-        """What to do about late blocks."""
+        """Return advice on late blocks."""
         if self._synth.load > HIGHEST_LOAD:
             faster = "bfloat16" if self._synth.kind == "gansynth" else "int8"
             return (
@@ -359,7 +359,7 @@ class _Stage:
         return f"{self._card.device.host}: {self._card.device.name}"
 
     def status(self) -> Status:
-        """What the screen shows."""
+        """Return the content of the screen."""
         from audiogen.cli.screen import Status
 
         synth, recording = self._synth, self._recording

@@ -297,7 +297,7 @@ def _refuse_note_string(score: str) -> None:
 
 
 def _read_score(source: Path | str) -> tuple[Score, int]:
-    """As `read_music`, no longer than the memory holds."""
+    """Read music as `read_music`; raise if it is too long to render at once."""
     music, n_drums = read_music(source)
     if music.duration_s > LONGEST_S:
         raise ParameterError(

@@ -1,4 +1,4 @@
-"""What `audiogen play` shows on the terminal: timbres, level, parameters, and a piano."""
+"""The screen of `audiogen play`: timbres, level, parameters, and a piano."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands that make sound share: options, the bar, temperature curves, closing lines."""
+"""Parts of all commands that generate audio: options, bar, temperature curves, closing lines."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from audiogen.cli.train_samplernn import SamplernnCommand, samplernn
 from audiogen.cli.training_run import run_beside, say
 from audiogen.errors import ParameterError
 
-DEFAULT_MINUTES = 50  # of a SampleRNN without --minutes and --steps
+DEFAULT_MINUTES = 50  # training of a SampleRNN without --minutes and --steps
 
 
 class Families(TyperGroup):

@@ -1,4 +1,4 @@
-"""What `audiogen train` does for every recipe: the run's folder, the plan, the progress line."""
+"""Parts of `audiogen train` for all recipes: the run's folder, the plan, the progress line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 AnyTrainer = TypeVar("AnyTrainer", bound="Trainer")
 FEWEST_FORECAST = 50  # steps; shorter trainings start without a forecast
 BAR_WIDTH = 16  # characters; with step and time left, room for the losses in 80 columns
-NO_PRESET = "none"  # of --init-from
+NO_PRESET = "none"  # value of --init-from
 
 
 def run_beside(output: Path) -> Path:

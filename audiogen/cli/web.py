@@ -21,7 +21,7 @@ app = typer.Typer(add_completion=False)
 
 MAX_CLIENTS = 64
 SAMPLE_RATES = (22050, 192000)  # Hz, which browsers play
-PACKAGES = {"anyio", "starlette", "uvicorn", "websockets"}  # of the extra `web`
+PACKAGES = {"anyio", "starlette", "uvicorn", "websockets"}  # packages of the extra `web`
 REDIRECT_S = 60.0  # until the file that the browser opens is removed
 
 
@@ -122,7 +122,7 @@ def opened_in_browser(address: str) -> Iterator[None]:
     """
     import webbrowser
 
-    handle, name = tempfile.mkstemp(prefix="audiogen-", suffix=".html")  # of mode 0600
+    handle, name = tempfile.mkstemp(prefix="audiogen-", suffix=".html")  # with mode 0600
     path, target = Path(name), html.escape(address)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(

@@ -1,1 +1,1 @@
-"""What every part stands on: atomic file writes, the choice of backend, events and parameters."""
+"""Foundations of all parts: atomic file writes, the choice of backend, events and parameters."""

@@ -1,4 +1,4 @@
-"""What a sound card and a MIDI port need of whatever they play."""
+"""Interface of a player for sound cards and MIDI ports."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ class CudaSampleStream:
         self._run(None, given.shape[1], given=given)
 
     def logits(self, levels: ArrayLike) -> Array:
-        """As `feed`, and gives the logits of each sample, [n_streams, n, n_levels].
+        """Feed levels and return the logits of each sample, [n_streams, n, n_levels].
 
         Of two bytes those of the upper one, then those of the lower one given the upper one.
         """

@@ -43,7 +43,7 @@ class OpenPreset:
 
     @property
     def instrument(self) -> Any:
-        """What engines play; see csrc/engine/instrument.h."""
+        """An instrument of an engine; see csrc/engine/instrument.h."""
         return self._instrument
 
     @property

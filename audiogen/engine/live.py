@@ -40,8 +40,8 @@ from audiogen.presets import Preset, SamplernnPreset, load_preset, timbre_of_pro
 
 LONGEST_MARGIN_MS = 5000.0
 LOAD_SMOOTHING_S = 0.3
-PEAK_FALL_DB_S = 20.0  # of the level meter
-GATE_PITCH = 60.0  # of a note whose pitch does not matter
+PEAK_FALL_DB_S = 20.0  # decay of the level meter
+GATE_PITCH = 60.0  # pitch of a note of an unconditional network
 MIDI_IDS = 1 << 31  # the MIDI reader numbers its notes from here on
 
 LIVE_ONLY = ("sustain", "listen", "monitor")
@@ -50,7 +50,7 @@ GANSYNTH_ONLY = ("morph", "morph_timbre")
 
 
 class LivePlaying(ParameterAttributes):
-    """What `Synth` does live. Every method may be called from any thread."""
+    """Live playing of `Synth`. All methods can be called from any thread."""
 
     def __init__(
         self,

@@ -23,7 +23,7 @@ from audiogen.engine.instrument import BLOCK
 from audiogen.errors import ParameterError
 from audiogen.notes import Control, Note, Score, music_of
 
-MAX_VOICES = 4096  # of an engine
+MAX_VOICES = 4096  # voices of an engine
 
 Timed = tuple[int, Event]  # sample, and what happens there
 Progress = Callable[[float], None]
@@ -227,7 +227,7 @@ class SharedProgress:
         self._shares = [0.0] * len(sizes)
 
     def part(self, number: int) -> Progress:
-        """What a part reports its own progress to."""
+        """Return the progress function of a part."""
 
         def report(share: float) -> None:
             self._shares[number] = share

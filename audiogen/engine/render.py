@@ -154,7 +154,7 @@ def stream(
 
 
 def _parts(music: Score, voices: Mapping[int | None, str] | None) -> dict[str, Score]:
-    """What each voice plays."""
+    """Divide a score by voice: return the notes that each ``PRESET:TIMBRE`` plays."""
     if voices is None:
         voices = assign_programs(music.programs, presets_to_play())
     notes: dict[str, list[Note]] = {}

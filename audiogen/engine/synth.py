@@ -43,11 +43,11 @@ if TYPE_CHECKING:
 
 LARGEST_BLOCK = 8192  # samples, live
 NOTE_SEED_STEP = 0x9E3779B97F4A7C15  # between the seeds of notes (csrc/engine/engine.cpp)
-FADE_OUT_S = 0.05  # of audio generated freely (csrc/engine/sample_voice.cpp)
+FADE_OUT_S = 0.05  # fade of unconditional audio (csrc/engine/sample_voice.cpp)
 SEAM_S, SLOPE_SEAM_S = 0.005, 0.0002  # in which a resampled prompt's error at its end fades out
 LONGEST_PROMPT_S = 30.0  # more does not change what a network generates
 CURVE_STEP_S = 0.01  # between the points of a temperature curve
-MAX_CHANNELS = 64  # of a prompt
+MAX_CHANNELS = 64  # channels of a prompt
 
 # One number, or points between which it is interpolated: (seconds, temperature).
 Temperature = float | Sequence[tuple[float, float]]
@@ -524,7 +524,7 @@ class Synth(LivePlaying):
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        """What another process needs to load the same synth: no sound that is going on."""
+        """Return the state from which another process loads the same synth, silent."""
         return {
             "preset": str(self.preset.folder),
             "arguments": self._arguments | {"precision": self.precision},

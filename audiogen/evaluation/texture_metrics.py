@@ -13,15 +13,15 @@ from audiogen.errors import ParameterError
 from audiogen.evaluation.metrics import SILENCE_DB, level_db
 
 WINDOW_S = 10.0
-QUIET_SHARE = 0.95  # of a silent window's blocks that are below -60 dBFS
+QUIET_SHARE = 0.95  # share of blocks below -60 dBFS in a silent window
 MIN_CYCLE_CORRELATION = 0.98  # reached by a cycle with noise 17 dB below it
 MIN_FLUX = 0.01  # below, a window is a steady tone
-MIN_NOISE_S = 0.5  # of consecutive flat spectra
+MIN_NOISE_S = 0.5  # shortest run of flat spectra that counts as noise
 # Spectral flatness of noise, and of a stream without noise; white noise has 0.56.
 NOISE_FLATNESS, TONAL_FLATNESS = 0.4, 0.2
 
-_BLOCK_S = 0.05  # of flatness and level
-_FRAME_S = 0.128  # of flux and peaks; a Hann window resolves harmonics 32 Hz apart
+_BLOCK_S = 0.05  # block of flatness and level
+_FRAME_S = 0.128  # frame of flux and peaks; a Hann window resolves harmonics 32 Hz apart
 _CYCLE_PART_S = 1.0
 _MAX_CYCLE_S = 4.0
 _PEAK_DB = 12.0  # above the median of the bins within 250 Hz; in noise one bin in 5000 reaches it

@@ -30,7 +30,7 @@ _VOLUME = 7
 # Controllers that become `Control`s: volume, pan, expression, pitch bend range (data entry and
 # parameter numbers), reset.
 _CONTROLLERS = {_VOLUME, 10, 11, 6, 38, 98, 99, 100, 101, _RESET_ALL}
-_DEFAULT_VOLUME = bytes((0xB0, _VOLUME, 100))  # of General MIDI
+_DEFAULT_VOLUME = bytes((0xB0, _VOLUME, 100))  # General MIDI's default
 
 _Event = tuple[int, int, int, int]  # tick from the beginning, status byte, two data bytes
 _Steps = list[tuple[int, int]]  # tick and new value of a program or pedal

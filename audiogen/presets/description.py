@@ -111,7 +111,7 @@ class TrainingTable:
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """What ``preset.toml`` says, checked: a `GansynthPreset` or a `SamplernnPreset`.
+    """The checked content of a ``preset.toml``: a `GansynthPreset` or a `SamplernnPreset`.
 
     `load_preset` makes one; `folder` is where it was read from. `dataclasses.replace` changes a
     copy, which still has the weights.
@@ -218,7 +218,7 @@ class Preset:
         return self._described().network(precision)
 
     def _described(self) -> Any:
-        """What the backend opened, under the description that this preset has."""
+        """The backend's opened preset, with this preset's description."""
         opened, described = self._require_opened(), self.to_fields()
         return opened if opened.description == described else opened.described_by(described)
 

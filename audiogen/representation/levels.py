@@ -11,7 +11,7 @@ import numpy as np
 from audiogen.errors import ParameterError
 
 QUANTISATIONS = ("linear", "mu_law")
-MU = 255.0  # as in ITU-T G.711, for any number of levels
+MU = 255.0  # ITU-T G.711's value, for any number of levels
 
 
 def quantise(samples, q_levels: int, quantisation: str) -> np.ndarray:

@@ -8,8 +8,8 @@ from typing import Any
 
 from audiogen.errors import ParameterError
 
-MAX_CHARACTERS = 4096  # of a text message
-MAX_MIDI_BYTES = 512  # of one `midi` message
+MAX_CHARACTERS = 4096  # longest text message
+MAX_MIDI_BYTES = 512  # longest `midi` message
 MAX_NAME = 200  # characters
 LEAD_MS = (20.0, 2000.0)
 

@@ -133,7 +133,7 @@ class Session:
         self._preset_chosen = asyncio.Event()
         self._wanted_file: bytes | None = None
         self._file_came = asyncio.Event()
-        self._values: dict[str, float] = {}  # of parameters that were set
+        self._values: dict[str, float] = {}  # values of parameters that were set
         self._changed: Message = {}  # by MIDI, and not reported yet
         self._next_file: list[TimedMessage] | None = None
         self._file: deque[TimedMessage] = deque()

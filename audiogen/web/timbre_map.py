@@ -14,7 +14,7 @@ PICTURE_S = 1.2  # length of the note that is shown
 PICTURE_PITCH = 60
 LOWEST_HZ, N_OCTAVES = 220.0, 5.0  # A3, just below the note, to 7 kHz
 RANGE_DB = 60.0
-MAX_PRESETS = 32  # whose pictures are kept
+MAX_PRESETS = 32  # presets whose pictures are cached
 
 
 def picture(samples: ArrayLike, sample_rate: int) -> NDArray[np.uint8]:

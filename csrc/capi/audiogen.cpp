@@ -61,7 +61,7 @@ static std::string& last_error() {
   return message;
 }
 
-// What `work` returns, or `failure` and a message.
+// Returns the result of `work`; if it throws, stores the message and returns `failure`.
 template <class Result, class Work>
 static Result guarded(Result failure, const Work& work) noexcept {
   try {

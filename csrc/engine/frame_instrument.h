@@ -20,7 +20,7 @@ enum class PhaseChannel {
   kHarmonic,                // advance minus that of a harmonic tone at the note's pitch
 };
 
-// As `SpectrogramConfig` of audiogen/representation/config.py, with balanced padding.
+// Parameters of `SpectrogramConfig` in audiogen/representation/config.py, with balanced padding.
 struct Spectrogram {
   double sample_rate = 16000.0;  // Hz
   std::size_t n_fft = 2048;

@@ -23,7 +23,7 @@ static constexpr std::size_t kPostedAtOnce = 64;
 static constexpr std::size_t kAnyNotes = ~std::size_t{0};
 // Duration of a note's start before one was measured, as a fraction of the margin.
 static constexpr double kInitialStart = 0.4;
-// With this fraction of the margin left, one note is started however long that takes.
+// With this fraction of the margin left, one note is started regardless of its estimated duration.
 static constexpr double kSufficientMargin = 0.7;
 // Weight of a new start in the running estimate, if it was shorter; a longer one replaces it.
 static constexpr double kStartDecay = 0.1;
@@ -261,7 +261,7 @@ class NoteBudget {
   };
 
   double rate_, lookahead_, margin_s_;
-  Cost costs_[2];  // of a note with one timbre, and of one with two, morphed
+  Cost costs_[2];  // for one timbre, and for two that are morphed
   std::uint64_t known_ = 0;
   Clock::time_point block_time_ = Clock::now();
 };

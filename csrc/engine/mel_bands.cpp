@@ -58,7 +58,7 @@ BandMap make_band_map(std::size_t n_bins, double nyquist_hz, bool released) {
   // The grid labels bins 0 .. nyquist although the constant bin was dropped, as published; its
   // first row, taken for the constant, is zero.
   std::vector<std::vector<Weight>> rows(n_bins);
-  std::vector<double> sums(n_bins, 0.0);  // of each band over all bins
+  std::vector<double> sums(n_bins, 0.0);  // sum of each band over all bins
   const double bin_hz = nyquist_hz / static_cast<double>(n_bins - 1);
   const std::vector<Edges> edges = band_edges(n_bins, nyquist_hz, released);
   for (std::size_t band = 0; band < n_bins; ++band) {

@@ -199,7 +199,7 @@ void NoteFrames::spread_bands(Head& head) noexcept AUDIOGEN_REALTIME {
   }
 }
 
-// The same note with other noise, from a frame on.
+// Prepares the same note with other noise, starting at a frame.
 void NoteFrames::seek_ahead(std::size_t frame) noexcept AUDIOGEN_REALTIME {
   models::NoteInput note = note_;
   ++note.noise_stream;

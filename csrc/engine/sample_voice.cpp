@@ -7,11 +7,12 @@
 
 namespace audiogen::engine {
 
-static constexpr float kQuiet = 1e-3f;  // of full scale
-static constexpr double kQuietSeconds = 0.05;
-static constexpr double kReleaseSeconds = 2.0;
-static constexpr double kNoteFadeSeconds = 0.02;
-static constexpr double kFadeInSeconds = 0.005;  // of an unconditional network's notes
+static constexpr float kQuiet = 1e-3f;  // level below which a sample is quiet; full scale is 1
+static constexpr double kQuietSeconds = 0.05;     // quiet time that ends a release
+static constexpr double kReleaseSeconds = 2.0;    // longest release
+static constexpr double kNoteFadeSeconds = 0.02;  // fade at the end of a release
+// Fades of an unconditional network's notes.
+static constexpr double kFadeInSeconds = 0.005;
 static constexpr double kFadeOutSeconds = 0.05;
 
 static std::size_t samples(double seconds, const SampleSettings& settings) {

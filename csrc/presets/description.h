@@ -1,4 +1,4 @@
-// What a preset.toml says: the description of a sound and its network, checked field by field.
+// The content of a preset.toml: the description of a sound and its network, checked by field.
 #pragma once
 
 #include <cstddef>
@@ -63,12 +63,12 @@ struct Description {
   std::vector<Timbre> timbres;
   std::size_t default_timbre = 0;  // index; 0 without timbres
 
-  // Of a GANSynth.
+  // Fields of a GANSynth preset.
   Spectrogram spectrogram;
   models::GeneratorConfig generator;
   Sustain sustain;
 
-  // Of a SampleRNN.
+  // Fields of a SampleRNN preset.
   models::SampleRNNConfig samplernn;
   Sampling sampling;
 

@@ -64,7 +64,7 @@ core::FloatArrays read_weights(const std::filesystem::path& path,
   return arrays;
 }
 
-// What `read` gives, with the path before the message of a FormatError.
+// Returns the result of `read`; puts the path before the message of a FormatError.
 template <class Read>
 auto with_path(const std::string& path, const Read& read) {
   try {

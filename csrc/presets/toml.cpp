@@ -146,7 +146,7 @@ class Parser {
 
   // ---- Lines ----
 
-  // What a table or an array was made by decides what may still be added to it.
+  // The syntax that defined a table or an array determines what can be added to it later.
   struct Origin {
     std::set<std::string> headers;  // paths of tables that have a [header]
     std::set<std::string> dotted;   // paths of tables that dotted keys made

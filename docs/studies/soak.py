@@ -241,11 +241,11 @@ def soak(
     import jack
     import numpy as np
 
-    from audiogen.devices.sound_card import before_other_programs
+    from audiogen.devices.sound_card import realtime_priority
     from audiogen.engine import Synth
 
     with (
-        before_other_programs(),
+        realtime_priority(),
         jack_server(period) as (our_server, realtime),
         jack_server(period) as (idle_server, _),
         Synth(

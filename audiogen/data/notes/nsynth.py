@@ -23,7 +23,7 @@ from audiogen.errors import FormatError, ParameterError
 EXAMPLES = "examples.json"
 AUDIO = "audio"
 NOTE_S, NOTE_ON_S = 4.0, 3.0  # length of a note, and time of its key's release, as in NSynth
-PEAK = 0.9  # of the loudest note of an instrument; all its notes get the same gain
+PEAK = 0.9  # peak of the loudest note of an instrument; all its notes get the same gain
 
 
 @dataclass(frozen=True)

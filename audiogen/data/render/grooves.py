@@ -30,7 +30,7 @@ ACCENT, GHOST = (0.5, 1.0), (0.1, 0.3)  # ranges of a stroke's level, and of a g
 MISS_PROBABILITY, GHOST_PROBABILITY = 0.1, 0.06  # of a stroke, and on any other step
 SWING = 0.25  # largest delay of every second step, in steps
 JITTER = 0.05  # largest delay of any stroke, in steps
-MIN_LEVEL_DB = -9.0  # of a hit within its groove
+MIN_LEVEL_DB = -9.0  # quietest hit of a groove
 
 _THRESHOLD = 0.01  # of the peak; quieter ends of a hit are cut
 _FADE_S = 0.2  # at the end of a hit that is cut

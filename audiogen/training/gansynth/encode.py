@@ -22,7 +22,7 @@ from audiogen.training.gansynth.recorded_note import RecordedNote, at_level, uni
 
 STEPS = 80
 N_STARTS = 3  # timbres that the descent starts at
-VELOCITY, OTHER_VELOCITIES = 0.65, (0.35, 1.0)  # of timbres: of all, and of the nearest few
+VELOCITY, OTHER_VELOCITIES = 0.65, (0.35, 1.0)  # for all timbres, and for the nearest few
 N_FEW = 6
 NEAR_VELOCITIES = (-0.2, -0.1, 0.0, 0.1, 0.2)  # around the velocity of the result
 N_RANDOM = 8  # random latents, for the baseline

@@ -19,7 +19,7 @@ from audiogen.representation.spectrogram import waveform_to_spectrogram
 from audiogen.training.gansynth.recorded_note import LEVEL, unit_latent
 from audiogen.training.run.trainer import cosine_fall
 
-CROP_FRAMES = 32  # of a step
+CROP_FRAMES = 32  # frames per step
 RATE, RATE_FLOOR = 0.06, 0.02  # Adam's learning rate, and its last value over the first
 TRIAL_SHARE = 1 / 3  # of the steps, with all starts; then only the nearest continues
 N_BANDS = 64  # mel bands that are compared
@@ -160,7 +160,7 @@ class _Descent:
         noise = None
         if generator.config.conditioning == "harmonic":
             shapes = [generator.config.shape(b) for b in range(len(generator.blocks))]
-            noise = [  # of unit variance, the same for all latents
+            noise = [  # unit variance, the same for all latents
                 ((torch.rand(shape, generator=random) - 0.5) * math.sqrt(12.0)).expand(n, *shape)
                 for shape in shapes
             ]

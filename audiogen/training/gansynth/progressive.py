@@ -35,10 +35,10 @@ from audiogen.training.recipes import ProgressiveRecipe
 from audiogen.training.run.processes import Processes
 from audiogen.training.run.trainer import CPU, Trainer, n_bytes_of, update_average
 
-N_EVALUATIONS = 60  # of a training; the last resolution has seven
-N_BATCHES = 4  # of each kind that the critic scores in an evaluation
+N_EVALUATIONS = 60  # evaluations per training; the last resolution has seven
+N_BATCHES = 4  # batches of each kind that the critic scores per evaluation
 N_SOUNDS = 32  # held-out notes of an evaluation, and generated ones
-N_TIMBRES = 16  # of the preset
+N_TIMBRES = 16  # timbres of the preset
 # Random numbers are drawn from the seed, one of these purposes and a number, so that a resumed
 # training needs no state of a generator.
 _STEP, _EPOCH, _EVALUATION, _TIMBRES = range(4)

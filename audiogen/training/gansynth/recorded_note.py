@@ -12,7 +12,7 @@ from audiogen.errors import MissingPackageError, ParameterError
 from audiogen.presets import GansynthPreset, Preset
 
 LEVEL = 0.1  # root mean square at which sounds are compared; full scale is 1
-SHORTEST_S = 0.15  # of a note, so that its pitch can be tracked
+SHORTEST_S = 0.15  # shortest note, so that its pitch can be tracked
 QUIETEST_DB = -40.0  # level of the start and the end of a note, below its loudest
 BLOCK_S, MARGIN_S = 0.005, 0.005  # resolution of that level; kept before the start
 

@@ -94,7 +94,7 @@ class BuiltInTrainer(Trainer):
         self._checksum = zlib.crc32(np.ascontiguousarray(notes.waveforms).data)
         self.trained_instruments = np.unique(notes.instruments[self.training])
         unseen = ~np.isin(notes.instruments, self.trained_instruments)
-        self.unseen_notes = np.flatnonzero(unseen)  # of held-out instruments
+        self.unseen_notes = np.flatnonzero(unseen)  # notes of held-out instruments
 
         config = recipe.generator
         self.generator = Generator(config, recipe.spectrogram)

@@ -1,1 +1,1 @@
-"""What every training has: the loop, checkpoints, the log and its report, processes."""
+"""Parts common to all trainings: the loop, checkpoints, the log and its report, processes."""

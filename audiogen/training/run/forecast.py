@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from audiogen.training.run.trainer import Trainer
 
 N_TIMED, TIMED_S = 12, 5.0  # steps of each phase; no more once they have taken this long
-EVALUATIONS_SHARE = 0.5  # of --minutes, at most
+EVALUATIONS_SHARE = 0.5  # largest share of --minutes
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 from audiogen.core.atomic_write import write_whole
 
 HELD_OUT = "held_out_"  # prefix of measurements on held-out data
-MOST_POINTS = 400  # of a curve; averaged above
+MOST_POINTS = 400  # points of a curve; longer curves are averaged
 _LINE, _DOTS, _TEXT, _FRAME = "#8fb8ff", "#ffb86b", "#d8dae3", "#3a3d4a"
 
 _PAGE = """<!DOCTYPE html>

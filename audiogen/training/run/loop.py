@@ -16,7 +16,7 @@ from audiogen.training.run.processes import Processes
 REPORT_EVERY_S = 15.0
 SAVE_EVERY_S = 50.0  # so that a killed process loses less than a minute
 PREVIEW_EVERY_S = 300.0
-LARGEST_SHARE = 0.05  # of the time, for each of reports, checkpoints and previews
+LARGEST_SHARE = 0.05  # of the time, for reports, checkpoints and previews each
 
 
 class Steps(Protocol):

@@ -1,4 +1,4 @@
-"""What every training recipe has: fields that carry their description and their range.
+"""Base of all training recipes: fields with a description and a range.
 
 A field's description and range are written once, at the field, by `setting`. The recipe checks its
 ranges when it is made, and `audiogen.cli.train_options` makes the command line's options of the
@@ -96,7 +96,7 @@ class Recipe:
     The description of each field is at the field.
     """
 
-    kind: ClassVar[str]  # as checkpoints name it: the family, a hyphen, the recipe
+    kind: ClassVar[str]  # name in checkpoints: the family, a hyphen, the recipe
     default_device: ClassVar[str] = "cpu"
 
     seed: int = setting(

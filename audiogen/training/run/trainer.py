@@ -1,4 +1,4 @@
-"""What the trainers of all recipes share: counters, one optimiser step, checkpoints, timing."""
+"""Base of the trainers of all recipes: counters, one optimiser step, checkpoints, timing."""
 
 from __future__ import annotations
 

@@ -34,9 +34,9 @@ from audiogen.training.run.export import (
 from audiogen.training.samplernn.trainer import SampleRNNTrainer
 from audiogen.training.samplernn.training_data import TrainingData
 
-PREVIEW_S = 8.0  # of each class
-SKETCH_S = 2.5  # of each class, while training
-FINAL_S = 240.0  # of held-out sound that the finished preset is measured on
+PREVIEW_S = 8.0  # preview of each class
+SKETCH_S = 2.5  # preview of each class during training
+FINAL_S = 240.0  # held-out audio that the finished preset is measured on
 
 
 def samplernn_fields(

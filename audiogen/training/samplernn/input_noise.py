@@ -19,13 +19,13 @@ from audiogen.representation.levels import quantise
 LARGEST_FALL_DB, LEVEL_ERROR = 240.0, 0.1
 PITCH_ERROR = 0.8  # semitones; standard deviation of the pitch that a note is conditioned on
 VELOCITY_ERROR = 0.2  # 0 to 1; of the velocity
-SILENT_SHARE = 0.15  # of notes; their input is silent half of the time
+SILENT_SHARE = 0.15  # share of notes; their input is silent half of the time
 # Recordings, at strength 1: standard deviation of levels, largest detuning in semitones, and the
 # lowest frequency at which the detuning changes sign.
 RECORDED_ERROR, LARGEST_BEND, SLOWEST_BEND_HZ = 0.125, 2.0, 0.2
 # How far detuning moves a sample at most: the integral of half a period of its sine.
 LARGEST_SHIFT_S = (2.0 ** (LARGEST_BEND / 12.0) - 1.0) / (np.pi * SLOWEST_BEND_HZ)
-BENT_SHARE = 0.6  # of the excerpts of recordings
+BENT_SHARE = 0.6  # share of the excerpts of recordings
 OVERSAMPLING = 4  # points per sample that a filter makes; between them it is linear
 FILTER_MARGIN = 16  # samples on both sides, for the filter's tails
 
