@@ -376,10 +376,10 @@ class Stream:
         return other
 
     def continue_from(self, other: Stream) -> None:
-        """Take the state of another stream; the random numbers stay this stream's."""
-        numbers = self._seed, self._number
+        """Take the state of another stream; the class and the random numbers stay its own."""
+        kept = self._seed, self._number, self.index
         vars(self).update(vars(other.copy()))
-        self._seed, self._number = numbers
+        self._seed, self._number, self.index = kept
 
     def feed(self, levels: NDArray[np.int64]) -> None:
         """Take given levels."""

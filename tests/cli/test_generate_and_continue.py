@@ -278,7 +278,7 @@ class TestBadInput:
             ("render --seconds 0 --preset murmur", "--seconds 0 must be above 0"),
             ("render --seconds -1 --preset murmur", "--seconds -1 must be above 0"),
             ("render --seconds nan --preset murmur", "--seconds nan must be above 0"),
-            ("render --seconds 1e-9 --preset murmur", "seconds=1e-09 must be 0.05 or more"),
+            ("render --seconds 1e-9 --preset murmur", "seconds=1e-09 must be 0.0503 or more"),
             ("render --seconds 20000 --preset murmur", "must be above 0, up to 14400 s"),
             (
                 "render --seconds 9000 --stereo --preset murmur",
