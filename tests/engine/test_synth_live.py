@@ -445,9 +445,9 @@ class TestThreads:
                 time.sleep(0.002)
 
         threads = [threading.Thread(target=hammer, args=(i,)) for i in range(4)]
+        blocks = [synth.process(64)]  # makes the engine, so that all events are kept
         for thread in threads:
             thread.start()
-        blocks = []
         while any(thread.is_alive() for thread in threads) or synth.position < 8000:
             blocks.append(synth.process(64 + synth.position % 77))
         for thread in threads:
