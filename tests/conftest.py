@@ -14,13 +14,11 @@ import pytest
 
 # Networks in tests are small: torch's threads would only wait for each other. Set before torch is.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Two processes that compile into one cache of numba can read each other's half-written machine
-# code and crash: each worker has a cache of its own, which the next run finds again.
-_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
-os.environ.setdefault(
-    "NUMBA_CACHE_DIR",
-    os.path.join(tempfile.gettempdir(), f"audiogen-numba-{_WORKER}-{os.getuid()}"),
-)
+# Code that numba has cached can crash the process that loads it again, the more so where two
+# workers write one cache: each process has an empty cache of its own. Assigned, not defaulted,
+# because a worker inherits the environment of the process that started it.
+_NUMBA_CACHE = tempfile.TemporaryDirectory(prefix="audiogen-numba-")
+os.environ["NUMBA_CACHE_DIR"] = _NUMBA_CACHE.name
 
 TINY_PRESET: dict[str, Any] = {
     "format": 1,

@@ -94,7 +94,7 @@ def test_a_folder_of_notes_becomes_a_preset_that_plays(bells, call, monkeypatch)
     before = {path: path.read_bytes() for path in bells.iterdir()}
     result = call("train bells -o mine --from none --steps 2 --preview-minutes 0 --licence CC0-1.0")
     assert result.status == 0, result.err
-    assert "gansynth: " in result.err and "--family overrules" in result.err
+    assert "gansynth: " in result.err and "--family chooses" in result.err
     preset = load_preset("mine")
     assert preset.kind == "gansynth" and preset.licence == "CC0-1.0"
     assert preset.timbre_names == ["bells"] and preset.pitch_range == [60, 72]

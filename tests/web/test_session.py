@@ -66,7 +66,6 @@ def test_midi_plays_and_the_page_receives_the_changes(make_client, listen, repla
     np.testing.assert_array_equal(sound, replay_log(events, len(sound)))
 
 
-@pytest.mark.xfail(reason="MIDI notes have the timbre of the MIDI reader, not Synth.timbre")
 @pytest.mark.usefixtures("midi_reader")
 def test_midi_notes_have_the_timbre_that_was_chosen_last(make_client, listen):
     sounds = []
