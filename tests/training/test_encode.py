@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -272,8 +273,8 @@ def test_a_timbre_that_a_preset_lacks_is_approximated() -> None:
     whole = load_preset("plucked")
     assert isinstance(whole, GansynthPreset)
     few = ("koto", "kalimba", "nylon-string-guitar", "banjo")
-    preset = whole.model_copy(
-        update={"timbres": [timbre for timbre in whole.timbres if timbre.name in few]}
+    preset = dataclasses.replace(
+        whole, timbres=[timbre for timbre in whole.timbres if timbre.name in few]
     )
     note = Synth(whole).render([(0.0, 1.0, 57.0, 0.7)], timbre="harp", seed=5)
     found = encode(note, whole.sample_rate, preset, steps=24)
