@@ -37,7 +37,7 @@ FLICKER_FRAMES = 8.0  # time constant of the mean change of a bin
 SILENCE = -5.0  # nats; below it, in all bins and after the attack, a note has ended
 ATTACK_FRAMES = 16
 FAINTEST = -60.0  # nats; lower levels have this weight, so that no band's weight is 0
-TRANSPOSE_REACH = 5.0  # semitones that a frame is transposed by before it is generated anew
+TRANSPOSE_REACH = 5.0  # semitones; beyond this, a frame is regenerated instead of transposed
 ENDED = np.float32(-60)  # nats; level of a timbre that ended before the one it is morphed with
 MOST_ADDED = 1024  # timbres
 

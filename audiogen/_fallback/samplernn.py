@@ -416,8 +416,9 @@ class Stream:
         levels : array [n], int, optional
             Given levels; without, `choose` draws them.
         choose : callable, optional
-            Receives the logits of each level, or of each byte of it, the number of the draw and
-            that of the sample among the n. Returns the level or byte, which given levels replace.
+            Called once per level, or once per byte of a level, with the logits, the index of the
+            draw and the index of the sample (0 to n - 1). Returns the level or byte; if ``levels``
+            is given, its value is used instead.
 
         Returns
         -------

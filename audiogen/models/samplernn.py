@@ -39,8 +39,8 @@ State = list[Tensor]  # per tier: h [n_rnn, batch, dim]; for LSTMs h, then c [2 
 def level_features(n_levels: int, size: int) -> Tensor:
     """Initialise an embedding with cosines over the levels, so that near levels start out similar.
 
-    These are random Fourier features (Rahimi and Recht, 2007) with 1/4 to 64 periods over the range
-    of levels and random phases.
+    These are random Fourier features (Rahimi and Recht, 2007): cosines with random phases and 1/4
+    to 64 periods over the range of levels.
 
     Parameters
     ----------

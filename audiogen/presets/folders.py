@@ -67,7 +67,7 @@ def _expanded(path: str | os.PathLike[str]) -> Path:
 def find_presets() -> list[Path]:
     """Return the folders of all presets that can be loaded by name, sorted by name.
 
-    Of two presets with the same name, the one that comes first in `search_folders` counts.
+    If two presets have the same name, the first one in the order of `search_folders` is returned.
     """
     found: dict[str, Path] = {}
     for folder in search_folders():

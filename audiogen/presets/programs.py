@@ -91,7 +91,7 @@ def assign_programs(
     timbre : str, optional
         Timbre for all programs: a name, a mix or ``random`` (`engine.latents.read_timbre`), played
         by the first preset that can; or a latent file, played by the preset that it was made for if
-        that is among them, otherwise by the first.
+        ``presets`` contains it, otherwise by the first preset.
 
     Returns
     -------

@@ -15,8 +15,9 @@ MARGIN_X, MARGIN_Y = 0.12, 0.085
 def place_vectors(vectors: ArrayLike) -> NDArray[np.float64]:
     """Place vectors on a unit square, similar ones near each other and none overlapping.
 
-    The axes are the first two principal components. A coordinate is the mean of the component and
-    of its rank, which fills the square. Then points whose names would overlap are pushed apart.
+    The axes are the first two principal components. Each coordinate is the average of the
+    component's value and its rank, so that the points fill the square. Points whose names would
+    overlap are then pushed apart.
 
     Parameters
     ----------
