@@ -5,6 +5,7 @@ Python twin of csrc/engine/instrument.h and csrc/engine/voice.h.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,29 +30,29 @@ class Note:
     input: int = 0  # index of that channel
 
 
-class Voice:
+class Voice(ABC):
     """The sound of one note at a time, at the instrument's sample rate."""
 
     active = False
     released = False
 
+    @abstractmethod
     def note_on(self, note: Note) -> None:
         """Start a note, whatever sounded before."""
-        raise NotImplementedError
 
+    @abstractmethod
     def note_off(self) -> None:
         """Release the note."""
-        raise NotImplementedError
 
-    def set_pitch(self, pitch: float) -> None:
+    def set_pitch(self, pitch: float) -> None:  # noqa: B027 - optional
         """Change the pitch from the next sample or frame on; without effect by default."""
 
-    def set_morph(self, timbre: int, amount: np.float32) -> None:
+    def set_morph(self, timbre: int, amount: np.float32) -> None:  # noqa: B027 - optional
         """Morph from the note's timbre (0) to another (1); without effect by default."""
 
+    @abstractmethod
     def add(self, out: Array) -> None:
         """Add the next ``len(out)`` samples."""
-        raise NotImplementedError
 
 
 class Voices:
@@ -74,7 +75,7 @@ class Voices:
         """Receive the next samples of each input, [n_inputs, n]; without effect by default."""
 
 
-class AnyInstrument:
+class AnyInstrument(ABC):
     """A preset, opened for any number of engines."""
 
     def __init__(self, sample_rate: float, pitch_range: tuple[float, float], n_timbres: int):
@@ -95,9 +96,9 @@ class AnyInstrument:
         """Value of a parameter until it is set."""
         return ROWS[parameter]["initial"]
 
+    @abstractmethod
     def make_voices(self, n: int, n_inputs: int) -> Voices:
         """Make ``n`` voices that receive ``n_inputs`` channels of audio."""
-        raise NotImplementedError
 
 
 def require(holds: bool, message: str) -> None:

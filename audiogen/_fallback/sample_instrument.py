@@ -5,6 +5,8 @@ Python twin of csrc/engine/sample_instrument.h and sample_voice.h.
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import numpy as np
 
 from audiogen._fallback.instrument import AnyInstrument, Array, Note, Voice, Voices, require
@@ -119,8 +121,9 @@ class _SampleVoice(Voice):
             samples = self._stream.draw(len(out), temperature, top_p)[1]
             out += self._shaped(samples)
 
+    @abstractmethod
     def _shaped(self, samples: Array) -> Array:
-        raise NotImplementedError
+        """Apply the envelope of the note to its next samples."""
 
     def _n_samples(self, seconds: float) -> int:
         return int(seconds * self._rate + 0.5)

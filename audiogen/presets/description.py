@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -110,7 +111,7 @@ class TrainingTable:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preset:
+class Preset(ABC):
     """The checked content of a ``preset.toml``: a `GansynthPreset` or a `SamplernnPreset`.
 
     `load_preset` makes one; `folder` is where it was read from. `dataclasses.replace` changes a
@@ -134,9 +135,9 @@ class Preset:
     opened: Any = field(default=None, compare=False, repr=False)  # by the backend
 
     @property
+    @abstractmethod
     def network(self) -> GeneratorConfig | SampleRNNConfig:
         """The table that gives the sizes of the network."""
-        raise NotImplementedError
 
     @property
     def plays_notes(self) -> bool:
