@@ -317,7 +317,7 @@ class _Stage:
     def _screen(self) -> Any:
         from audiogen.cli.screen import draw
 
-        return draw(self.status(), self._console.width)
+        return draw(self.status(), self._console.width, self._console.height)
 
     @property
     def n_late(self) -> int:

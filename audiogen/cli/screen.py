@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 WIDTH, NARROWEST = 80, 48  # characters; narrower than WIDTH everything moves together
+HEIGHT = 24  # lines
 METER_WIDTH, NARROW_METER_WIDTH, METER_FLOOR_DB = 40, 16, -60.0
 _HOT_DB, _WARM_DB = -3.0, -12.0
 _KEY_WIDTH = 4  # characters of a white key
@@ -92,8 +94,10 @@ class Status:
     remark: str = ""
 
 
-def draw(status: Status, width: int = WIDTH) -> RenderableType:
+def draw(status: Status, width: int = WIDTH, height: int = HEIGHT) -> RenderableType:
     """The screen, up to 80 characters wide; a narrow one keeps the keyboard in sight.
+
+    A screen that is higher than the terminal does without its empty lines, then without its help.
 
     Parameters
     ----------
@@ -101,35 +105,46 @@ def draw(status: Status, width: int = WIDTH) -> RenderableType:
         Values to show.
     width : int, characters
         Width of the terminal.
+    height : int, lines
+        Height of the terminal.
     """
+    from rich.console import Console
+
+    width = min(WIDTH, max(NARROWEST, width))
+    is_wide = width == WIDTH
+    measuring = Console(width=width)
+    panel = _panel(status, width, is_wide, True)
+    for is_spaced, has_help in ((False, True), (False, False)):
+        if len(measuring.render_lines(panel)) <= height:
+            break
+        panel = _panel(status, width, is_spaced, has_help)
+    return panel
+
+
+def _panel(status: Status, width: int, is_spaced: bool, has_help: bool) -> RenderableType:
     from rich.console import Group
     from rich.panel import Panel
     from rich.text import Text
 
-    width = min(WIDTH, max(NARROWEST, width))
     is_wide = width == WIDTH
-    parts: list[RenderableType]
+    help_text = _HELP if is_wide else _NARROW_HELP
+    keys = [_piano(status, 9 if is_wide else 0)] if status.has_keys else []
+    usage = [_help(status, help_text)] if status.has_keys and has_help else []
+    level = [_level(status, METER_WIDTH if is_wide else NARROW_METER_WIDTH), _numbers(status)]
+    messages = [[Text(line, style=_ACCENT)] for line in (status.recording, status.remark) if line]
+    sections: list[Sequence[RenderableType]]
     if is_wide:
-        parts = [_timbres(status, width - 6), Text(), _level(status, METER_WIDTH)]
-        parts += [_numbers(status), Text(), _knobs(status, 3)]
-        if status.has_keys:
-            parts += [Text(), _piano(status, 9), Text(), _help(status, _HELP)]
+        sections = [[_timbres(status, width - 6)], level, [_knobs(status, 3)], keys, usage]
     else:
-        parts = [_timbre(status)]
-        if status.has_keys:
-            parts += [_piano(status, 0)]
-        parts += [_level(status, NARROW_METER_WIDTH), _numbers(status), _knobs(status, 2)]
-        if status.has_keys:
-            parts += [_help(status, _NARROW_HELP)]
-    for line in (status.recording, status.remark):
-        if line:
-            parts += [*([Text()] if is_wide else []), Text(line, style=_ACCENT)]
+        sections = [[_timbre(status)], keys, level, [_knobs(status, 2)], usage]
+    parts: list[RenderableType] = []
+    for section in (*filter(None, sections), *messages):
+        parts += [Text(), *section] if is_spaced and parts else section
     title = Text.assemble(("audiogen", "bold"), "  ", (status.preset, f"bold {_ACCENT}"))
-    subtitle = Text(f"{status.sound}  ·  {status.midi}", style="dim")
     return Panel(
         Group(*parts),
         title=title,
-        subtitle=subtitle,
+        subtitle=Text(f"{status.sound}  ·  {status.midi}", style="dim"),
         padding=(0, 2 if is_wide else 1),
         width=width,
         border_style="dim",

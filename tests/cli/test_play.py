@@ -701,6 +701,18 @@ class TestScreen:
         assert max(map(len, text.splitlines())) == 80
         assert len(text.splitlines()) <= 24  # the smallest terminal
 
+    @pytest.mark.parametrize("width", [80, 60, 48])
+    def test_a_small_terminal_shows_messages_and_ports(self, width: int) -> None:
+        many = [f"instrument-{i}" for i in range(13)]
+        messages = {
+            "recording": "recording " + 60 * "a" + ".wav",
+            "remark": "blocks were late and sound broke up; try --block 512 or --margin 20; " * 2,
+        }
+        text = shown(width, timbres=many, timbre=many[0], **messages)
+        assert len(text.splitlines()) <= 24
+        for part in ("JACK: system  ·  no MIDI", "recording", "--block 512", "▏ a "):
+            assert part in text, text
+
     def test_it_shows_the_state(self) -> None:
         assert "silence" in shown() and "clips" in shown(peak=1.5)
         assert "reports no released" not in shown(reports_releases=True)
