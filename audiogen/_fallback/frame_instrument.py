@@ -1,6 +1,6 @@
 """A GANSynth preset as an instrument: frames of a note, and the voice that makes samples of them.
 
-Python twin of csrc/engine/frame_instrument.h, note_frames.h and frame_voice.h.
+Python twin of csrc/engine/frames/frame_instrument.h, note_frames.h and frame_voice.h.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ class _Head:
 
 
 class _NoteFrames:
-    """The frames of one note of any length (csrc/engine/note_frames.h)."""
+    """The frames of one note of any length (csrc/engine/frames/note_frames.h)."""
 
     def __init__(self, instrument: Instrument, note: _GeneratorNote):
         self.instrument = instrument
@@ -283,7 +283,7 @@ class _NoteFrames:
 
 
 class _FrameVoice(Voice):
-    """One sounding note: frames become samples (csrc/engine/frame_voice.h)."""
+    """One sounding note: frames become samples (csrc/engine/frames/frame_voice.h)."""
 
     def __init__(self, instrument: Instrument):
         self.instrument = instrument

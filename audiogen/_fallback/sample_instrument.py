@@ -1,6 +1,6 @@
 """A SampleRNN preset as an instrument: notes of a network conditioned on notes, or gates.
 
-Python twin of csrc/engine/sample_instrument.h and sample_voice.h.
+Python twin of csrc/engine/samples/sample_instrument.h and sample_voice.h.
 """
 
 from __future__ import annotations

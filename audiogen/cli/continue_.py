@@ -17,8 +17,6 @@ from audiogen.cli.sound import (
     AnyPrecision,
     Precision,
     check_seconds,
-    check_seed,
-    check_top_p,
     check_variations,
     draw,
     numbered,
@@ -87,8 +85,6 @@ def continue_(
     if plot:
         check_output(plot, (".png",))
     check_seconds(seconds, variations)
-    check_top_p(top_p)
-    check_seed(seed)
     curve = read_temperature(temperature)
     before, rate = read_channels(intro)
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:

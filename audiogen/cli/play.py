@@ -113,7 +113,6 @@ def play(
     """
     from audiogen.audio.files import Recording, check_output, check_sample_rate
     from audiogen.cli.keys import HeldKeys, open_keyboard
-    from audiogen.cli.sound import check_seed, check_top_p
     from audiogen.devices.midi_ports import MidiInput
     from audiogen.devices.sound_card import (
         LARGEST_BLOCK,
@@ -141,8 +140,6 @@ def play(
         raise ParameterError(f"--ring {ring:g} must be from 0.05 to 60 s")
     if seconds is not None and not 0.0 < seconds < math.inf:
         raise ParameterError(f"--seconds {seconds:g} must be above 0")
-    check_seed(seed)
-    check_top_p(top_p)
     if record is not None:
         check_output(record)
     name, timbre = read_preset(preset or default_preset(), timbre)

@@ -23,8 +23,6 @@ from audiogen.cli.sound import (
     AnyPrecision,
     Precision,
     check_seconds,
-    check_seed,
-    check_top_p,
     check_variations,
     draw,
     numbered,
@@ -171,14 +169,12 @@ def render(
         output = output or Path(f"{folder_name(Path(preset))}.wav")
         check_variations(variations)
         check_seconds(seconds, variations * (2 if stereo else 1))
-    check_top_p(top_p)
     curve = read_temperature(temperature)
     check_output(output)
     if plot:
         check_output(plot, (".png",))
     if not -200 <= gain <= 100:
         raise ParameterError(f"--gain {gain:g} must be from -200 to 100 dB")
-    check_seed(seed)
     if sample_rate is not None:
         check_sample_rate(sample_rate)
 

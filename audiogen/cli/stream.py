@@ -22,8 +22,6 @@ from audiogen.cli.sound import (
     TOP_P_HELP,
     AnyPrecision,
     Precision,
-    check_seed,
-    check_top_p,
     print_drums,
     read_music,
     read_preset,
@@ -106,8 +104,6 @@ def stream(
     from audiogen.audio.files import check_sample_rate
     from audiogen.engine import Synth
 
-    check_seed(seed)
-    check_top_p(top_p)
     curve = read_temperature(temperature)
     if sample_rate is not None:
         check_sample_rate(sample_rate)

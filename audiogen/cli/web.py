@@ -49,7 +49,7 @@ def web(
 
     Anyone with the printed address can play. Ctrl-C stops the server.
     """
-    from audiogen.cli.sound import check_seed
+    from audiogen.core.checks import check_seed
     from audiogen.presets import default_preset, load_preset
 
     try:

@@ -9,7 +9,10 @@ from audiogen.errors import ParameterError
 from audiogen.presets import GansynthPreset, Preset
 
 BLOCK = 1024  # samples that an offline engine renders at once; the result does not depend on it
-LONGEST_RELEASE_S, END_FADE_S = 2.0, 0.02  # of a SampleRNN's note (csrc/engine/sample_voice.cpp)
+LONGEST_RELEASE_S, END_FADE_S = (
+    2.0,
+    0.02,
+)  # of a SampleRNN's note (csrc/engine/samples/sample_voice.cpp)
 PRECISIONS = {"gansynth": ("float32", "bfloat16"), "samplernn": ("float32", "bfloat16", "int8")}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -196,19 +196,26 @@ def sum_of_streams(
     if len(streams) == 1:
         yield from streams[0]
         return
-    tail = (n_channels,) if n_channels else ()
-    held = [np.zeros((0, *tail), np.float32) for _ in streams]
+    nothing = joined((), n_channels)
+    held = [nothing for _ in streams]
     while True:
         for i, stream in enumerate(streams):
             while len(held[i]) < block and (piece := next(stream, None)) is not None:
                 held[i] = np.concatenate((held[i], piece))
-        mixed = np.zeros((min(block, max(map(len, held), default=0)), *tail), np.float32)
+        n_samples = min(block, max(map(len, held), default=0))
+        mixed = np.zeros((n_samples, *nothing.shape[1:]), np.float32)
         if not len(mixed):
             return
         for i, sound in enumerate(held):
             mixed[: len(sound)] += sound[: len(mixed)]
             held[i] = sound[len(mixed) :]
         yield mixed
+
+
+def joined(blocks: Iterable[np.ndarray], n_channels: int) -> np.ndarray:
+    """Blocks one after another; ``n_channels`` is 0 for blocks without a second axis."""
+    nothing = np.zeros((0, n_channels) if n_channels else 0, np.float32)
+    return np.concatenate([nothing, *blocks])
 
 
 class SharedProgress:

@@ -11,6 +11,7 @@ from audiogen.engine.instrument import BLOCK
 from audiogen.engine.offline import (
     SharedProgress,
     change_level,
+    joined,
     pans,
     pitched_notes,
     sum_of_streams,
@@ -76,20 +77,20 @@ def render(
     >>> audiogen.render("C4:0.2 E4", {None: "plucked:harp"}).ndim
     1
     """
-    blocks = list(
-        stream(
-            notes,
-            voices,
-            sample_rate=sample_rate,
-            seed=seed,
-            stereo=stereo,
-            precision=precision,
-            temperature=temperature,
-            top_p=top_p,
-            progress=progress,
-        )
+    music = pitched_notes(notes)
+    is_stereo = pans(music) if stereo is None else bool(stereo)
+    blocks = stream(
+        music,
+        voices,
+        sample_rate=sample_rate,
+        seed=seed,
+        stereo=is_stereo,
+        precision=precision,
+        temperature=temperature,
+        top_p=top_p,
+        progress=progress,
     )
-    samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+    samples = joined(blocks, 2 if is_stereo else 0)
     return change_level(samples, gain_db, normalize)
 
 

@@ -25,6 +25,7 @@ from audiogen.engine.offline import (
     SharedProgress,
     Timed,
     change_level,
+    joined,
     pans,
     pitched_notes,
     rendered,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 LARGEST_BLOCK = 8192  # samples, live
 NOTE_SEED_STEP = 0x9E3779B97F4A7C15  # between the seeds of notes (csrc/engine/engine.cpp)
-FADE_OUT_S = 0.05  # fade of unconditional audio (csrc/engine/sample_voice.cpp)
+FADE_OUT_S = 0.05  # fade of unconditional audio (csrc/engine/samples/sample_voice.cpp)
 SEAM_S, SLOPE_SEAM_S = 0.005, 0.0002  # in which a resampled prompt's error at its end fades out
 LONGEST_PROMPT_S = 30.0  # more does not change what a network generates
 CURVE_STEP_S = 0.01  # between the points of a temperature curve
@@ -195,7 +196,7 @@ class Synth(LivePlaying):
         score = pitched_notes(notes)
         stereo = self._is_stereo(score) if stereo is None else bool(stereo)
         blocks = self._score_blocks(score, BLOCK, seed, sample_rate, timbre, stereo, progress)
-        samples = np.concatenate([np.zeros((0, 2 if stereo else 1), np.float32), *blocks])
+        samples = joined(blocks, 2 if stereo else 1)
         return change_level(samples if stereo else samples[:, 0], gain_db, normalize)
 
     def stream(
@@ -300,21 +301,21 @@ class Synth(LivePlaying):
         """
         check_whole("variations", variations, 1, 10_000)
         n_channels = self._n_generated(prompt, stereo)
-        first_seed = self.seed if seed is None else check_seed(seed)
         shared = SharedProgress(progress or _ignore, [1] * variations)
         sounds = []
         for variation in range(variations):
-            first_note = variation * n_channels
-            blocks = self.generate_stream(
+            blocks = self._generated(
                 seconds,
-                prompt=prompt,
-                temperature=temperature,
-                top_p=top_p,
-                seed=(first_seed + NOTE_SEED_STEP * first_note) % (1 << 64),
-                sample_rate=sample_rate,
-                timbre=timbre,
-                stereo=stereo,
-                progress=shared.part(variation),
+                BLOCK,
+                prompt,
+                temperature,
+                top_p,
+                seed,
+                sample_rate,
+                timbre,
+                stereo,
+                shared.part(variation),
+                first_note=variation * n_channels,
             )
             sounds.append(np.concatenate(list(blocks)))
         return np.stack(sounds) if variations > 1 else sounds[0]
@@ -352,54 +353,18 @@ class Synth(LivePlaying):
         ------
         ParameterError, ShapeError, PresetError
         """
-        if self.plays_notes:
-            raise ParameterError(
-                f"generate is not supported by preset {self.name!r}, which plays notes; render a"
-                " score"
-            )
-        check_whole("block", block, 1, BLOCK, "samples")
-        rate = self.sample_rate if sample_rate is None else check_rate(sample_rate)
-        least_s = FADE_OUT_S + 2.0 / self.preset.sample_rate
-        if seconds is not None and not (
-            isinstance(seconds, Real) and least_s <= seconds < math.inf
-        ):
-            raise ParameterError(f"seconds={seconds!r} must be {least_s:.4f} or more")
-        n = None if seconds is None else round(seconds * rate)
-        before = None if prompt is None else self._checked_prompt(prompt, rate, stereo)
-        n_channels = self._n_generated(prompt, stereo)
-        index = self._timbre_index(timbre)
-        # A continuation has the level and the place of its prompt.
-        sampling = ("temperature", "top_p")
-        events = self._parameter_events(sampling if prompt is not None else None)
-        controls = self._sampling_events(events, temperature, top_p, rate)
-        seed = self.seed if seed is None else check_seed(seed)
-        # At most two channels are notes of one engine; a note's number sets its seed.
-        groups = [range(c, min(c + 2, n_channels)) for c in range(0, n_channels, 2)]
-        streams = [
-            self._gate_blocks(
-                n,
-                rate,
-                (seed + NOTE_SEED_STEP * group.start) % (1 << 64),
-                None if before is None else before[:, group.start : group.stop],
-                len(group),
-                index,
-                controls,
-                block,
-            )
-            for group in groups
-        ]
-        is_flat = not stereo and np.ndim(prompt if prompt is not None else 0) < 2
-
-        def blocks() -> Iterator[np.ndarray]:
-            done = 0
-            for pieces in zip(*streams, strict=True):
-                sound = np.concatenate(pieces, axis=1)
-                done += len(sound)
-                if progress and n:
-                    progress(min(1.0, done / n))
-                yield sound[:, 0] if is_flat else sound
-
-        return blocks()
+        return self._generated(
+            seconds,
+            block,
+            prompt,
+            temperature,
+            top_p,
+            seed,
+            sample_rate,
+            timbre,
+            stereo,
+            progress,
+        )
 
     # --- Latents --------------------------------------------------------------------------------
 
@@ -610,6 +575,70 @@ class Synth(LivePlaying):
             f"{n} {lie} outside the pitches {low} to {high} that preset {self.name!r} was trained"
             f" on; {were} moved by octaves"
         )
+
+    def _generated(
+        self,
+        seconds: float | None,
+        block: int,
+        prompt: ArrayLike | None,
+        temperature: Temperature | None,
+        top_p: float | None,
+        seed: int | None,
+        sample_rate: int | None,
+        timbre: Timbre | None,
+        stereo: bool,
+        progress: Progress | None,
+        first_note: int = 0,
+    ) -> Iterator[np.ndarray]:
+        """Check everything, then make blocks of notes from number ``first_note`` on."""
+        if self.plays_notes:
+            raise ParameterError(
+                f"generate is not supported by preset {self.name!r}, which plays notes; render a"
+                " score"
+            )
+        check_whole("block", block, 1, BLOCK, "samples")
+        rate = self.sample_rate if sample_rate is None else check_rate(sample_rate)
+        least_s = FADE_OUT_S + 2.0 / self.preset.sample_rate
+        if seconds is not None and not (
+            isinstance(seconds, Real) and least_s <= seconds < math.inf
+        ):
+            raise ParameterError(f"seconds={seconds!r} must be {least_s:.4f} or more")
+        n = None if seconds is None else round(seconds * rate)
+        before = None if prompt is None else self._checked_prompt(prompt, rate, stereo)
+        n_channels = self._n_generated(prompt, stereo)
+        index = self._timbre_index(timbre)
+        # A continuation has the level and the place of its prompt.
+        sampling = ("temperature", "top_p")
+        events = self._parameter_events(sampling if prompt is not None else None)
+        controls = self._sampling_events(events, temperature, top_p, rate)
+        seed = self.seed if seed is None else check_seed(seed)
+        # At most two channels are notes of one engine; a note's number sets its seed.
+        groups = [range(c, min(c + 2, n_channels)) for c in range(0, n_channels, 2)]
+        streams = [
+            self._gate_blocks(
+                n,
+                rate,
+                (seed + NOTE_SEED_STEP * (first_note + group.start)) % (1 << 64),
+                None if before is None else before[:, group.start : group.stop],
+                len(group),
+                index,
+                controls,
+                block,
+            )
+            for group in groups
+        ]
+        is_flat = not stereo and np.ndim(prompt if prompt is not None else 0) < 2
+
+        def blocks() -> Iterator[np.ndarray]:
+            done = 0
+            for pieces in zip(*streams, strict=True):
+                sound = np.concatenate(pieces, axis=1)
+                done += len(sound)
+                if progress and n:
+                    progress(min(1.0, done / n))
+                yield sound[:, 0] if is_flat else sound
+
+        return blocks()
 
     def _checked_prompt(self, prompt: ArrayLike, rate: int, stereo: bool) -> np.ndarray:
         """Check a prompt; return its last 30 s, [n_samples, n_channels], float32."""

@@ -3,8 +3,8 @@
 Input projections and weight gradients are single products over all steps, so the loop over time
 holds only the recurrent product and the gates. The equations are those of `torch.nn.GRU` and
 `torch.nn.LSTM`. Sums and states are float32; products are bfloat16 under autocast. On the CPU the
-gates of a GRU are computed by the compiled module (`csrc/kernels/gru_batch.h`), from inputs rounded
-like those of the products. LSTMs, and GRUs without the compiled module, run in torch.
+gates of a GRU are computed by the compiled module (`csrc/kernels/networks/gru_batch.h`), from
+inputs rounded like those of the products. LSTMs, and GRUs without that module, run in torch.
 """
 
 from __future__ import annotations

@@ -165,7 +165,7 @@ def _nearest_turns(phase: Tensor) -> Tensor:
 
 
 def _subtract_turns(phase: Tensor, turns: Tensor) -> Tensor:
-    """``phase - 2 pi turns`` with 2 pi as a sum of three floats, as csrc/kernels/phase.h."""
+    """``phase - 2 pi turns``, 2 pi as a sum of three floats, as csrc/kernels/spectra/phase.h."""
     for part in (6.28125, 1.9350051879882812e-3, 3.0199160505617330e-7):
         phase = phase - turns * part
     return phase

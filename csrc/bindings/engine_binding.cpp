@@ -12,9 +12,9 @@
 
 #include "bindings/blocks.h"
 #include "engine/engine.h"
-#include "engine/frame_instrument.h"
+#include "engine/frames/frame_instrument.h"
 #include "engine/parameters.h"
-#include "engine/sample_instrument.h"
+#include "engine/samples/sample_instrument.h"
 #include "models/gansynth.h"
 #include "models/samplernn.h"
 

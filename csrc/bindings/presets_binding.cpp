@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "core/errors.h"
-#include "engine/mel_bands.h"
+#include "engine/frames/mel_bands.h"
 #include "engine/open_instrument.h"
 #include "models/precision.h"
 #include "presets/preset.h"

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/gru_batch.h"
+#include "kernels/networks/gru_batch.h"
 
 namespace py = pybind11;
 

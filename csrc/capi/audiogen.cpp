@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/frame_instrument.h"
+#include "engine/frames/frame_instrument.h"
 #include "engine/live_engine.h"
 #include "engine/midi.h"
 #include "engine/open_instrument.h"

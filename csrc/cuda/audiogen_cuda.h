@@ -30,8 +30,8 @@ AUDIOGEN_CUDA_API const char* audiogen_cuda_error(int status);
 // Wraps x[n] to [-pi, pi) in y[n]. x and y may be the same array.
 AUDIOGEN_CUDA_API int audiogen_cuda_wrap(const float* x, float* y, uint64_t n, void* stream);
 
-// Unwraps along the middle axis of [n_outer, n_frames, n_inner] (kernels/phase.h). The arrays may
-// be the same.
+// Unwraps along the middle axis of [n_outer, n_frames, n_inner] (kernels/spectra/phase.h). The
+// arrays may be the same.
 AUDIOGEN_CUDA_API int audiogen_cuda_unwrap(const float* phase, float* unwrapped, uint64_t n_outer,
                                            uint64_t n_frames, uint64_t n_inner, void* stream);
 AUDIOGEN_CUDA_API int audiogen_cuda_instantaneous_frequency(const float* phase, float* inst_freq,
@@ -41,20 +41,21 @@ AUDIOGEN_CUDA_API int audiogen_cuda_integrate(const float* inst_freq, float* pha
                                               uint64_t n_outer, uint64_t n_frames, uint64_t n_inner,
                                               void* stream);
 
-// spectrum[n] interleaved complex (kernels/polar.h).
+// spectrum[n] interleaved complex (kernels/spectra/polar.h).
 AUDIOGEN_CUDA_API int audiogen_cuda_polar_to_rectangular(const float* log_magnitude,
                                                          const float* phase, float* spectrum,
                                                          uint64_t n, void* stream);
 
 // frames [n_batch, n_frames, n_fft] -> signal [n_batch, hop_length * (n_frames - 1) + n_fft].
-// Each frame is multiplied by window [n_fft] and the sum by gain [span] (kernels/istft.h).
+// Each frame is multiplied by window [n_fft] and the sum by gain [span] (kernels/spectra/istft.h).
 AUDIOGEN_CUDA_API int audiogen_cuda_overlap_add(const float* frames, const float* window,
                                                 const float* gain, float* signal, uint64_t n_batch,
                                                 uint64_t n_frames, uint64_t n_fft,
                                                 uint64_t hop_length, void* stream);
 
-// A SampleRNN in float32 with its linear maps multiplied out (kernels/samplernn_phases.h). G is the
-// number of gates, 3 (GRU) or 4 (LSTM), times dim. All arrays are on the device, in C order.
+// A SampleRNN in float32 with its linear maps multiplied out (kernels/networks/samplernn_phases.h).
+// G is the number of gates, 3 (GRU) or 4 (LSTM), times dim. All arrays are on the device, in C
+// order.
 #define AUDIOGEN_CUDA_MOST_TIERS 16
 typedef struct audiogen_cuda_samplernn_tier {
   uint64_t frame_size;

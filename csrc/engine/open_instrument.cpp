@@ -5,9 +5,9 @@
 #include <string>
 #include <utility>
 
-#include "engine/frame_instrument.h"
-#include "engine/mel_bands.h"
-#include "engine/sample_instrument.h"
+#include "engine/frames/frame_instrument.h"
+#include "engine/frames/mel_bands.h"
+#include "engine/samples/sample_instrument.h"
 
 namespace audiogen::engine {
 

@@ -4,12 +4,12 @@
 #include <string_view>
 #include <vector>
 
-#include "kernels/conv_rows.h"
-#include "kernels/istft.h"
-#include "kernels/matrix.h"
-#include "kernels/phase.h"
-#include "kernels/polar.h"
-#include "kernels/sample_step.h"
+#include "kernels/networks/conv_rows.h"
+#include "kernels/networks/matrix.h"
+#include "kernels/networks/sample_step.h"
+#include "kernels/spectra/istft.h"
+#include "kernels/spectra/phase.h"
+#include "kernels/spectra/polar.h"
 
 // One line per kernel: its function type, declared in the kernel's header, and its name. The
 // function is defined in `namespace audiogen::kernels::AUDIOGEN_ISA` in a `*_cpu.cpp` file, which

@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-#include "kernels/conv_rows.h"
+#include "kernels/networks/conv_rows.h"
 
 namespace audiogen::models {
 

@@ -16,8 +16,8 @@
 #include "core/aligned_floats.h"
 #include "core/realtime.h"
 #include "core/safetensors.h"
-#include "kernels/conv_rows.h"
 #include "kernels/dispatch.h"
+#include "kernels/networks/conv_rows.h"
 #include "models/precision.h"
 #include "models/weights.h"
 

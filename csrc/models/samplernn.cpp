@@ -13,7 +13,7 @@
 #include <utility>
 
 #include "core/random.h"
-#include "kernels/conv_rows.h"
+#include "kernels/networks/conv_rows.h"
 #include "models/arena.h"
 
 #if defined(__SSE2__)

@@ -20,8 +20,8 @@
 #include "core/realtime.h"
 #include "core/safetensors.h"
 #include "kernels/dispatch.h"
-#include "kernels/matrix.h"
-#include "kernels/sample_step.h"
+#include "kernels/networks/matrix.h"
+#include "kernels/networks/sample_step.h"
 #include "models/weights.h"
 
 namespace audiogen::models {

@@ -19,22 +19,10 @@ from audiogen.core.events import (
     set_parameter,
 )
 from audiogen.errors import ParameterError
-from audiogen.presets import SampleRNNConfig, weight_shapes
+from audiogen.presets import weight_shapes
 
-RATE = 8000
-BASE: dict[str, Any] = {
-    "frame_sizes": [8, 2],
-    "dim": 12,
-    "n_rnn": 1,
-    "rnn": "gru",
-    "embedding_size": 5,
-    "q_levels": 256,
-    "quantisation": "linear",
-    "conditioning": "none",
-    "n_classes": 0,
-}
-NOTE = {"conditioning": "note", "n_classes": 2}
-CLASS = {"conditioning": "class", "n_classes": 3, "quantisation": "mu_law", "q_levels": 60}
+from .networks import CLASS, NOTE, RATE, table_of, weights_for
+
 GATES = {"gate": {}, "class": CLASS, "two bytes": {"q_levels": 1 << 16}}
 FADE_IN, FADE_OUT = 40, 400  # samples, of a gate
 TOLERANCE = 1e-5
@@ -42,12 +30,8 @@ TOLERANCE = 1e-5
 
 def instrument(module: ModuleType, level: int | None = None, **changes: Any) -> Any:
     """An instrument with random weights, which draws nothing but ``level`` if it is given."""
-    table = SampleRNNConfig(**{**BASE, **changes})
-    random = np.random.default_rng(1)
-    weights = {
-        name: (random.standard_normal(shape) / np.sqrt(shape[-1])).astype(np.float32)
-        for name, shape in weight_shapes(table).items()
-    }
+    table = table_of(**changes)
+    weights = weights_for(table)
     if level is not None:
         weights["sample.output.bias"][level] = 1e3
     network = module.SampleRNN(table.table() | {"sample_rate": float(RATE)}, weights)
@@ -275,7 +259,7 @@ def test_a_chord_is_the_sum_of_its_notes(module: ModuleType) -> None:
 def test_a_bad_instrument_is_refused(
     module: ModuleType, arguments: dict[str, Any], message: str
 ) -> None:
-    table = SampleRNNConfig(**BASE)
+    table = table_of()
     weights = {name: np.zeros(shape, np.float32) for name, shape in weight_shapes(table).items()}
     network = module.SampleRNN(table.table(), weights)
     with pytest.raises(ParameterError, match=message):

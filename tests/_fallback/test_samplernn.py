@@ -12,64 +12,43 @@ import pytest
 from audiogen import _fallback as fallback
 from audiogen.errors import FormatError, ParameterError
 from audiogen.ops import philox_uniform
-from audiogen.presets import SampleRNNConfig, weight_shapes
 from audiogen.representation.levels import dequantise, silence
 from audiogen.representation.note_features import note_features
 
+from .networks import CLASS, NOTE, RATE, table_of, weights_for
+
 pytestmark = pytest.mark.filterwarnings("ignore:audiogen was installed without:RuntimeWarning")
 
-RATE = 8000
-BASE: dict[str, Any] = {
-    "frame_sizes": [8, 2],
-    "dim": 12,
-    "n_rnn": 1,
-    "rnn": "gru",
-    "embedding_size": 5,
-    "q_levels": 256,
-    "quantisation": "linear",
-    "conditioning": "none",
-    "n_classes": 0,
-}
-NOTE = {"conditioning": "note", "n_classes": 2}
 CONFIGS: dict[str, dict[str, Any]] = {
     "plain": {},
     "lstm": {"rnn": "lstm", "n_rnn": 2, "frame_sizes": [6]},
     "flat": {"frame_sizes": [1]},
     "two_bytes": {"frame_sizes": [16, 8, 2], "q_levels": 1 << 16},
-    "class": {"q_levels": 60, "quantisation": "mu_law", "conditioning": "class", "n_classes": 3},
+    "class": CLASS,
     "note": NOTE,
 }
 MOST = 1e-4  # between logits
 
 
-def weights_for(table: SampleRNNConfig) -> dict[str, np.ndarray]:
-    random = np.random.default_rng(1)
-    return {
-        name: (random.standard_normal(shape) / np.sqrt(shape[-1])).astype(np.float32)
-        for name, shape in weight_shapes(table).items()
-    }
-
-
 def network(module: ModuleType, name: str = "plain", **changes: Any) -> Any:
-    table = SampleRNNConfig(**{**BASE, **CONFIGS[name], **changes})
+    table = table_of(**(CONFIGS[name] | changes))
     config = table.table() | {"sample_rate": float(RATE)}
     return module.SampleRNN(config, weights_for(table))
 
 
 def some_levels(name: str, n_streams: int, n: int) -> np.ndarray:
-    q_levels = {**BASE, **CONFIGS[name]}["q_levels"]
+    q_levels = table_of(**CONFIGS[name]).q_levels
     return np.random.default_rng(2).integers(0, q_levels, (n_streams, n)).astype(np.int32)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_logits_are_those_of_the_model(module: ModuleType, name: str) -> None:
     torch = pytest.importorskip("torch")
-    from audiogen.models.samplernn import SampleRNN, SampleRNNConfig, import_weights
+    from audiogen.models.samplernn import SampleRNN, import_weights
 
-    fields = {**BASE, **CONFIGS[name]}
-    config = SampleRNNConfig(**fields | {"frame_sizes": tuple(fields["frame_sizes"])})
+    config = table_of(**CONFIGS[name])
     model = SampleRNN(config)
-    import_weights(model, weights_for(SampleRNNConfig(**fields)))
+    import_weights(model, weights_for(config))
     n, top = 96, config.frame_sizes[0]
     levels = some_levels(name, 2, n)
     past = np.full((2, top), silence(config.q_levels, config.quantisation))
@@ -148,7 +127,7 @@ def test_top_p_and_greedy_sampling(module: ModuleType) -> None:
 
 
 def test_a_uniform_softmax(module: ModuleType) -> None:
-    table = SampleRNNConfig(**BASE)
+    table = table_of()
     weights = {name: np.zeros_like(w) for name, w in weights_for(table).items()}
     even = module.SampleRNN(table.table() | {"sample_rate": float(RATE)}, weights)
     drawn = module.SampleStream(even, seed=1).draw(4000)[0]
@@ -250,7 +229,7 @@ def test_bad_networks_are_refused(module: ModuleType) -> None:
         module.SampleStream(network(module)).set_class(0, 0)
     with pytest.raises(ValueError, match="streams"):
         module.SampleStream(network(module), 0)
-    table = SampleRNNConfig(**BASE)
+    table = table_of()
     config, weights = table.table(), weights_for(table)
     with pytest.raises(ValueError, match="frame_sizes"):
         module.SampleRNN(config | {"frame_sizes": [8, 3]}, weights)
@@ -267,6 +246,6 @@ def test_bad_networks_are_refused(module: ModuleType) -> None:
 
 
 def test_other_precisions_need_the_compiled_module() -> None:
-    table = SampleRNNConfig(**BASE)
+    table = table_of()
     with pytest.raises(ParameterError, match="needs the compiled module"):
         fallback.SampleRNN(table.table(), weights_for(table), "int8")

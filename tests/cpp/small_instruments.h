@@ -5,8 +5,8 @@
 #include <memory>
 #include <utility>
 
-#include "engine/frame_instrument.h"
-#include "engine/sample_instrument.h"
+#include "engine/frames/frame_instrument.h"
+#include "engine/samples/sample_instrument.h"
 #include "random_weights.h"
 
 inline audiogen::engine::FrameSettings frame_settings(audiogen::engine::PhaseChannel phase) {

@@ -1,5 +1,5 @@
 // The row convolution equals its definition on every instruction set, at odd sizes, in any order.
-#include "kernels/conv_rows.h"
+#include "kernels/networks/conv_rows.h"
 
 #include <algorithm>
 #include <cmath>

@@ -18,7 +18,7 @@
 
 #include "allocation_counter.h"
 #include "check.h"
-#include "engine/frame_instrument.h"
+#include "engine/frames/frame_instrument.h"
 #include "engine_events.h"
 #include "random_weights.h"
 #include "small_instruments.h"

@@ -14,7 +14,7 @@
 #include "allocation_counter.h"
 #include "check.h"
 #include "engine/engine.h"
-#include "engine/sample_instrument.h"
+#include "engine/samples/sample_instrument.h"
 #include "engine_events.h"
 #include "random_weights.h"
 

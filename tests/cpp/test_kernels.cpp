@@ -13,8 +13,8 @@
 
 #include "check.h"
 #include "core/random.h"
-#include "kernels/activation.h"
 #include "kernels/dispatch.h"
+#include "kernels/networks/activation.h"
 
 namespace core = audiogen::core;
 namespace kernels = audiogen::kernels;

@@ -15,7 +15,7 @@
 #include "core/file.h"
 #include "core/nearest_names.h"
 #include "engine/engine.h"
-#include "engine/mel_bands.h"
+#include "engine/frames/mel_bands.h"
 #include "engine/open_instrument.h"
 #include "presets/programs.h"
 #include "random_weights.h"

@@ -1,5 +1,5 @@
 // The phases that CUDA runs, done on the host one item after the other, are the CPU's stream.
-#include "kernels/samplernn_phases.h"
+#include "kernels/networks/samplernn_phases.h"
 
 #include <algorithm>
 #include <cmath>

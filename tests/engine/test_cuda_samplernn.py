@@ -112,7 +112,7 @@ def test_the_built_library_measures_states():
 
 
 def folded_logits(config: SampleRNNConfig, w: dict[str, np.ndarray], levels, index: int):
-    """The step of csrc/kernels/samplernn_phases.h in NumPy, teacher-forced."""
+    """The step of csrc/kernels/networks/samplernn_phases.h in NumPy, teacher-forced."""
     c, dim = config, config.dim
     past = [silence(c.q_levels, c.quantisation)] * c.frame_sizes[0]
     n_tiers, n_gates = len(c.frame_sizes), {"gru": 3, "lstm": 4}[c.rnn]

@@ -465,6 +465,8 @@ def test_what_a_preset_does_not_support_is_named(
         ({"temperature": [1.0, 2.0]}, "must be a number, or a list of"),
         ({"temperature": [(0, 1, 2)]}, "must be a number, or a list of"),
         ({"temperature": [(1.0, 1.0), (1.0, 2.0)]}, "the seconds must rise"),
+        ({"temperature": [(float("nan"), 1.0)]}, "the seconds must rise"),
+        ({"temperature": [(float("inf"), 1.0)]}, "the seconds must rise"),
         ({"temperature": [(0.0, 1.0), (1.0, -2.0)]}, "temperature=-2.0 must be from 0 to 2"),
         ({"sample_rate": 500}, "sample_rate=500 must be a whole number from 1000"),
     ],

@@ -16,7 +16,7 @@ import typer
 
 from audiogen.cli import train as train_module
 from audiogen.cli.main import main
-from audiogen.cli.train_options import option_of, with_settings
+from audiogen.cli.train.options import option_of, with_settings
 from audiogen.errors import ParameterError
 from audiogen.training.gansynth.recipe import BuiltInRecipe
 from audiogen.training.run.recipe import settings_of

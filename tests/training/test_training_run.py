@@ -13,7 +13,7 @@ from rich.progress import Progress
 pytest.importorskip("torch")
 
 from audiogen.cli.main import main
-from audiogen.cli.training_run import progress_columns
+from audiogen.cli.train.run import progress_columns
 from audiogen.training.run.export import licence_with, source_with, training_table
 
 LOSSES = "  ".join(f"{name} 1.234" for name in ("magnitude", "loud", "frequency", "held_out_loud"))

@@ -39,7 +39,7 @@ def call(capsys) -> Callable[..., Result]:
         (["--port", "70000"], "--port 70000"),
         (["--max-clients", "0"], "--max-clients 0"),
         (["--sample-rate", "4000"], "--sample-rate 4000"),
-        (["--seed", "-1"], "--seed -1"),
+        (["--seed", "-1"], "seed=-1"),
         (["no-such-preset"], "no-such-preset"),
         (["--host", "not a host"], "--host not a host"),
         (["--host", "203.0.113.7", "--port", "0"], "an address of this computer"),

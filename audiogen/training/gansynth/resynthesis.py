@@ -71,7 +71,7 @@ def locked_phase(
     """Phases of frames, with the bins near a spectral peak locked to it.
 
     Laroche and Dolson, "Improved Phase Vocoder Time-Scale Modification of Audio", 1999, section
-    III-C; see ``turn_phase`` and ``lock_phase`` in csrc/engine/frame_voice.cpp.
+    III-C; see ``turn_phase`` and ``lock_phase`` in csrc/engine/frames/frame_voice.cpp.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Base of all training recipes: fields with a description and a range.
 
 A field's description and range are written once, at the field, by `setting`. The recipe checks its
-ranges when it is made, and `audiogen.cli.train_options` makes the command line's options of the
+ranges when it is made, and `audiogen.cli.train.options` makes the command line's options of the
 same fields.
 """
 

@@ -1,0 +1,328 @@
+// A note of a generator: from spectrogram frames to samples.
+#include "engine/frames/frame_voice.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/math.h"
+#include "kernels/spectra/overlap_add.h"
+#include "kernels/spectra/phase.h"
+
+namespace audiogen::engine {
+
+// Bins on each side of a peak whose phases are locked to it. A Hann window's main lobe reaches 2.
+static constexpr std::size_t kLobeReach = 4;
+
+// Spreads the phases of the partials; see `reference_turns` of representation/harmonic.py.
+static constexpr double kGolden = 0.6180339887498949;
+
+// Semitones that a frame is transposed by at most; beyond, the network generates frames at the new
+// pitch. A fourth, a usual distance between the samples of a sampled instrument.
+static constexpr float kTransposeReach = 5.0f;
+
+// Log magnitude of a timbre that has ended while the one it is morphed with still sounds, nats.
+static constexpr float kEnded = -60.0f;
+
+FrameVoice::FrameVoice(const FrameInstrument& instrument)
+    : settings_(&instrument.settings()),
+      tables_(&instrument.tables()),
+      kernels_(&kernels::kernels()),
+      frames_(instrument.settings()),
+      other_(instrument.settings()),
+      bends_(settings_->spectrogram.phase == PhaseChannel::kHarmonic &&
+             settings_->generator->config().conditioning == models::Conditioning::kHarmonic) {
+  const std::size_t n = settings_->spectrogram.n_bins();
+  for (auto* values : {&log_magnitude_, &frequency_, &other_log_magnitude_, &other_frequency_,
+                       &turns_, &last_turns_, &phase_, &advance_, &lobe_}) {
+    values->resize(n);
+  }
+  spectrum_.resize(2 * (n + 1));
+  scratch_.resize(tables_->fft().scratch_size());
+  overlap_.resize(settings_->spectrogram.n_fft);
+}
+
+void FrameVoice::note_on(const Note& note) noexcept AUDIOGEN_REALTIME {
+  active_ = true;
+  frame_ = 0;
+  const std::size_t hop = settings_->spectrogram.hop_length;
+  tail_left_ = settings_->spectrogram.n_fft / hop - 1;
+  std::fill(overlap_.begin(), overlap_.end(), 0.0f);
+  pitch_ = wanted_pitch_ = network_pitch_ = note.pitch;
+  start_phase();
+  note_.z = settings_->timbres[note.timbre];
+  note_.pitch = note.pitch;
+  note_.velocity = note.velocity;
+  note_.seed = note.seed;
+  frames_.start(note_);
+  morphing_ = false;
+  started_ = kNone;
+  // The first frames begin before the note: the note's first hop is finished when all frames that
+  // cover it have been added.
+  for (std::size_t i = 0; i < settings_->spectrogram.n_fft / hop; ++i) add_frame();
+}
+
+void FrameVoice::add(float* out, std::size_t n) noexcept AUDIOGEN_REALTIME {
+  const std::size_t hop = settings_->spectrogram.hop_length;
+  while (n > 0 && active_) {
+    if (read_ == hop) {
+      if (finished() && tail_left_-- == 0) {
+        active_ = false;
+        return;
+      }
+      add_frame();
+    }
+    const std::size_t take = std::min(n, hop - read_);
+    for (std::size_t i = 0; i < take; ++i) out[i] += overlap_[read_ + i];
+    read_ += take;
+    out += take;
+    n -= take;
+  }
+}
+
+bool FrameVoice::work_ahead() noexcept AUDIOGEN_REALTIME {
+  if (!active_) return false;
+  if (frames_.releasing()) other_.release();  // as the next frame will
+  if (frames_.work_ahead()) return true;
+  if (!morphing_) {
+    if (morph_ <= 0.0f || frames_.finished() || moved()) return false;
+    if (started_ != wanted_timbre_) start_other();
+  }
+  return other_.work_ahead();
+}
+
+static double hz(float pitch) noexcept AUDIOGEN_REALTIME {
+  return 440.0 * std::exp2((static_cast<double>(pitch) - 69.0) / 12.0);
+}
+
+// A phase in turns, minus its whole turns.
+static float turn(double turns) noexcept AUDIOGEN_REALTIME {
+  return static_cast<float>(turns - std::floor(turns + 0.5));
+}
+
+// Number of the harmonic of f0 nearest to a frequency.
+static double harmonic_number(double frequency, double f0) noexcept AUDIOGEN_REALTIME {
+  return std::max(1.0, std::floor(frequency / f0 + 0.5));
+}
+
+double FrameVoice::centroid(std::size_t frame) const noexcept AUDIOGEN_REALTIME {
+  const std::vector<double>& centroids = tables_->onset_centroids();
+  return centroids[std::min(frame, centroids.size() - 1)];
+}
+
+void FrameVoice::start_phase() noexcept AUDIOGEN_REALTIME {
+  const Spectrogram& spectrogram = settings_->spectrogram;
+  const std::size_t n = turns_.size();
+  if (spectrogram.phase != PhaseChannel::kHarmonic) {
+    std::fill(advance_.begin(), advance_.end(), 0.0f);
+    std::fill(lobe_.begin(), lobe_.end(), 0.0f);
+    std::fill(turns_.begin(), turns_.end(), 0.0f);
+    return;
+  }
+  make_harmonics();
+  const double f0 = hz(pitch_);
+  const double rate = spectrogram.sample_rate;
+  const double pad = static_cast<double>(spectrogram.pad_front());
+  for (std::size_t k = 0; k < n; ++k) {
+    const double f_bin = static_cast<double>(k + 1) * rate / static_cast<double>(spectrogram.n_fft);
+    const double number = harmonic_number(f_bin, f0);
+    const double lobe = (number * f0 - f_bin) / rate;
+    turns_[k] =
+        turn(lobe * centroid(0) - number * f0 * pad / rate + 0.5 * kGolden * number * number);
+  }
+}
+
+// Computes the phase advance per frame of a harmonic tone at the current pitch, in double
+// precision: high partials make hundreds of turns per frame.
+void FrameVoice::make_harmonics() noexcept AUDIOGEN_REALTIME {
+  const Spectrogram& spectrogram = settings_->spectrogram;
+  const double f0 = hz(pitch_);
+  const double rate = spectrogram.sample_rate;
+  const double hop = static_cast<double>(spectrogram.hop_length);
+  for (std::size_t k = 0; k < turns_.size(); ++k) {
+    const double f_bin = static_cast<double>(k + 1) * rate / static_cast<double>(spectrogram.n_fft);
+    const double harmonic = harmonic_number(f_bin, f0) * f0;
+    advance_[k] = turn(harmonic * hop / rate);
+    lobe_[k] = static_cast<float>((harmonic - f_bin) / rate);
+  }
+}
+
+// Phases of the next frame when the pitch has changed since the last one, so that a partial's peak
+// has moved to another bin. Its phase at the window's centre of gravity is read at the old bin,
+// advanced to the next centre at the mean of both frequencies, and written at the new bin.
+// (Advanced from the windows' beginnings instead, overlapping frames would cancel each other.)
+void FrameVoice::move_pitch() noexcept AUDIOGEN_REALTIME {
+  const Spectrogram& spectrogram = settings_->spectrogram;
+  const double before = hz(pitch_), f0 = hz(wanted_pitch_);
+  pitch_ = wanted_pitch_;
+  make_harmonics();
+  std::copy(turns_.begin(), turns_.end(), last_turns_.begin());
+  const double rate = spectrogram.sample_rate;
+  const double width = rate / static_cast<double>(spectrogram.n_fft);
+  const double old_centre_s = centroid(frame_ - 1) / rate, centre_s = centroid(frame_) / rate;
+  const double time_s =
+      static_cast<double>(spectrogram.hop_length) / rate + centre_s - old_centre_s;
+  const double last = static_cast<double>(turns_.size() - 1);
+  for (std::size_t k = 0; k < turns_.size(); ++k) {
+    const double f_bin = static_cast<double>(k + 1) * width;
+    const double number = harmonic_number(f_bin, f0);
+    const double was = std::clamp(std::floor(number * before / width - 0.5), 0.0, last);
+    const double turns = last_turns_[static_cast<std::size_t>(was)];
+    const double centre = turns + (was + 1.0) * width * old_centre_s;
+    turns_[k] = turn(centre + 0.5 * number * (before + f0) * time_s - f_bin * centre_s +
+                     0.5 * static_cast<double>(frequency_[k]));
+  }
+}
+
+void FrameVoice::turn_phase() noexcept AUDIOGEN_REALTIME {
+  const bool harmonic = settings_->spectrogram.phase == PhaseChannel::kHarmonic;
+  if (frame_ > 0 && wanted_pitch_ != pitch_) {
+    move_pitch();
+  } else if (frame_ > 0 || !harmonic) {  // a harmonic note's first phases are `start_phase`'s
+    const std::vector<double>& centroids = tables_->onset_centroids();
+    const float shift = frame_ == 0 || frame_ >= centroids.size()
+                            ? 0.0f
+                            : static_cast<float>(centroids[frame_] - centroids[frame_ - 1]);
+    for (std::size_t k = 0; k < turns_.size(); ++k) {
+      turns_[k] = kernels::advance_turns(turns_[k] + advance_[k], lobe_[k] * shift, frequency_[k]);
+    }
+  }
+  if (harmonic) lock_phase();
+}
+
+// Locks the phases of all bins of a partial, which would otherwise cancel each other: each bin
+// takes the phase of the frame's nearest peak, minus its distance in bins times the phase slope
+// that the window's centre of gravity causes. Laroche and Dolson, "Improved Phase Vocoder
+// Time-Scale Modification of Audio", IEEE Trans. Speech and Audio Processing 7(3), 1999, section
+// III-C, with the window's own phase in place of an analysed one.
+void FrameVoice::lock_phase() noexcept AUDIOGEN_REALTIME {
+  const float per_bin =
+      static_cast<float>(centroid(frame_) / static_cast<double>(settings_->spectrogram.n_fft));
+  const float* level = log_magnitude_.data();
+  const std::size_t n = turns_.size();
+  std::size_t from = 0;  // first bin that is not yet locked to a peak
+  std::size_t peak = n;  // the last peak; n before the first one
+  for (std::size_t k = 1; k <= n; ++k) {
+    const bool is_peak =
+        k < n && level[k] > level[k - 1] && (k + 1 == n || level[k] >= level[k + 1]);
+    if (!is_peak && k < n) continue;
+    if (peak < n) {
+      const std::size_t middle = k < n ? (peak + k) / 2 + 1 : n;
+      const std::size_t end = std::min(peak + kLobeReach + 1, middle);
+      for (std::size_t bin = std::max(from, peak < kLobeReach ? 0 : peak - kLobeReach); bin < end;
+           ++bin) {
+        const float distance = static_cast<float>(bin) - static_cast<float>(peak);
+        if (bin != peak) turns_[bin] = kernels::wrap_turns(turns_[peak] - distance * per_bin);
+      }
+      from = middle;
+    }
+    peak = k;
+  }
+}
+
+bool FrameVoice::finished() const noexcept AUDIOGEN_REALTIME {
+  return frames_.finished() && (!morphing_ || other_.finished());
+}
+
+bool FrameVoice::moved() const noexcept AUDIOGEN_REALTIME {
+  return std::abs(wanted_pitch_ - network_pitch_) > kTransposeReach;
+}
+
+void FrameVoice::start_other() noexcept AUDIOGEN_REALTIME {
+  models::NoteInput note = note_;
+  note.z = settings_->timbres[wanted_timbre_];
+  note.pitch = network_pitch_;
+  other_.start_beside(note, frames_);
+  started_ = wanted_timbre_;
+}
+
+void FrameVoice::next_frame() noexcept AUDIOGEN_REALTIME {
+  const bool anew = moved();
+  if (anew) {
+    network_pitch_ = wanted_pitch_;
+    frames_.set_pitch(network_pitch_);
+    started_ = kNone;
+  }
+  if (frames_.releasing()) other_.release();
+  const bool wanted = morph_ > 0.0f && !frames_.finished();
+  const bool was_morphing = morphing_;
+  morphing_ = wanted || (morphing_ && morph_ > 0.0f);
+  if (wanted && (!was_morphing || other_timbre_ != wanted_timbre_)) {
+    if (started_ != wanted_timbre_) start_other();
+    if (frames_.released()) other_.release();  // since it was started
+    other_timbre_ = wanted_timbre_;
+  } else if (morphing_ && anew) {
+    other_.set_pitch(network_pitch_);
+  }
+  started_ = kNone;
+  mix_timbres();
+  if (wanted_pitch_ != network_pitch_) transpose();
+}
+
+// Interpolates log magnitude and frequency between two timbres. Interpolated there instead of
+// between samples, a tone halfway between two is one tone.
+void FrameVoice::mix_timbres() noexcept AUDIOGEN_REALTIME {
+  const bool first = !frames_.finished(), second = morphing_ && !other_.finished();
+  if (first) frames_.next(log_magnitude_.data(), frequency_.data());
+  if (!second && !(morphing_ && first)) return;
+  if (second) other_.next(other_log_magnitude_.data(), other_frequency_.data());
+  for (std::size_t k = 0; k < log_magnitude_.size(); ++k) {
+    // A timbre that has ended is silent and has no frequency.
+    const float from = first ? log_magnitude_[k] : kEnded;
+    const float to = second ? other_log_magnitude_[k] : kEnded;
+    log_magnitude_[k] = from + morph_ * (to - from);
+    if (!second) continue;
+    if (!first) frequency_[k] = other_frequency_[k];
+    frequency_[k] += morph_ * kernels::wrap_frequency(other_frequency_[k] - frequency_[k]);
+  }
+}
+
+// Transposes a frame from the network's pitch to the wanted one. At ten times the cost, the network
+// could compute all its rows again for each frame of a moving pitch. Log magnitudes are
+// interpolated cubically, which preserves the height of a window's lobe, nearly a parabola. Phase
+// advances are those of the nearest bin, because all bins of a partial have the same.
+void FrameVoice::transpose() noexcept AUDIOGEN_REALTIME {
+  const std::size_t n = log_magnitude_.size();
+  const double ratio = hz(network_pitch_) / hz(wanted_pitch_);
+  std::copy(log_magnitude_.begin(), log_magnitude_.end(), other_log_magnitude_.begin());
+  std::copy(frequency_.begin(), frequency_.end(), other_frequency_.begin());
+  const std::vector<float>& level = other_log_magnitude_;
+  const double last = static_cast<double>(n - 1);
+  for (std::size_t k = 0; k < n; ++k) {
+    const double from = std::clamp(static_cast<double>(k + 1) * ratio - 1.0, 0.0, last);
+    const std::size_t i = std::min(static_cast<std::size_t>(from), n - 2);
+    const float t = static_cast<float>(from - static_cast<double>(i));
+    const float b = level[i], c = level[i + 1];
+    float a = level[i == 0 ? 0 : i - 1], d = level[std::min(i + 2, n - 1)];
+    // At least the value of the parabola through the other three: a lobe's neighbour may be empty.
+    const float least_a = d + 3.0f * (b - c), least_d = a + 3.0f * (c - b);
+    a = std::max(a, least_a);
+    d = std::max(d, least_d);
+    // Catmull-Rom.
+    log_magnitude_[k] =
+        b + 0.5f * t *
+                (c - a + t * (2.0f * a - 5.0f * b + 4.0f * c - d + t * (3.0f * (b - c) + d - a)));
+    frequency_[k] = other_frequency_[t < 0.5f ? i : i + 1];
+  }
+}
+
+void FrameVoice::add_frame() noexcept AUDIOGEN_REALTIME {
+  const std::size_t hop = settings_->spectrogram.hop_length;
+  const std::size_t n_fft = settings_->spectrogram.n_fft;
+  kernels::overlap_add_shift(overlap_.data(), n_fft, hop);
+  read_ = 0;
+  if (finished()) return;
+
+  next_frame();
+  turn_phase();
+  ++frame_;
+  const std::size_t n = turns_.size();
+  for (std::size_t k = 0; k < n; ++k) phase_[k] = core::kTwoPi * turns_[k];
+  // The DC bin is not generated: it stays 0.
+  kernels_->polar_to_rectangular(log_magnitude_.data(), phase_.data(), spectrum_.data() + 2, n);
+  const float* signal = core::inverse_real_fft(
+      tables_->fft(), reinterpret_cast<const core::Complex<float>*>(spectrum_.data()),
+      scratch_.data());
+  kernels::overlap_add_frame(signal, tables_->window(), n_fft, overlap_.data());
+}
+
+}  // namespace audiogen::engine

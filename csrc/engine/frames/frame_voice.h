@@ -1,0 +1,90 @@
+// A note of a generator: turns spectrogram frames into samples and integrates the phase.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "core/realtime.h"
+#include "engine/frames/frame_instrument.h"
+#include "engine/frames/note_frames.h"
+#include "engine/voice.h"
+#include "kernels/dispatch.h"
+
+namespace audiogen::engine {
+
+class FrameVoice final : public Voice {
+ public:
+  // The instrument must outlive the voice. Allocates all memory.
+  explicit FrameVoice(const FrameInstrument& instrument);
+
+  void note_on(const Note& note) noexcept AUDIOGEN_REALTIME override;
+  void note_off() noexcept AUDIOGEN_REALTIME override { frames_.release(); }
+  void set_pitch(float pitch) noexcept AUDIOGEN_REALTIME override {
+    if (bends_) wanted_pitch_ = pitch;
+  }
+  void set_morph(std::size_t timbre, float amount) noexcept AUDIOGEN_REALTIME override {
+    wanted_timbre_ = timbre;
+    morph_ = amount;
+  }
+  void reset() noexcept AUDIOGEN_REALTIME override { active_ = false; }
+
+  bool active() const noexcept AUDIOGEN_REALTIME override { return active_; }
+  bool released() const noexcept AUDIOGEN_REALTIME override { return frames_.released(); }
+
+  void add(float* out, std::size_t n) noexcept AUDIOGEN_REALTIME override;
+  bool work_ahead() noexcept AUDIOGEN_REALTIME override;
+
+ private:
+  static constexpr std::size_t kNone = ~std::size_t{0};
+
+  void start_phase() noexcept AUDIOGEN_REALTIME;
+  void add_frame() noexcept AUDIOGEN_REALTIME;
+  bool finished() const noexcept AUDIOGEN_REALTIME;
+  // Whether the pitch is beyond the reach of `transpose`, so that the network has to follow.
+  bool moved() const noexcept AUDIOGEN_REALTIME;
+  void start_other() noexcept AUDIOGEN_REALTIME;
+  void next_frame() noexcept AUDIOGEN_REALTIME;
+  void mix_timbres() noexcept AUDIOGEN_REALTIME;
+  void transpose() noexcept AUDIOGEN_REALTIME;
+  void make_harmonics() noexcept AUDIOGEN_REALTIME;
+  void move_pitch() noexcept AUDIOGEN_REALTIME;
+  double centroid(std::size_t frame) const noexcept AUDIOGEN_REALTIME;
+  void turn_phase() noexcept AUDIOGEN_REALTIME;
+  void lock_phase() noexcept AUDIOGEN_REALTIME;
+
+  const FrameSettings* settings_;
+  const SynthesisTables* tables_;
+  const kernels::KernelTable* kernels_;
+  NoteFrames frames_;
+  NoteFrames other_;  // the timbre that is morphed to; follows frames_, released a frame later
+  bool morphing_ = false;
+  std::size_t started_ = kNone;  // timbre that `work_ahead` has started other_ with
+  models::NoteInput note_;
+  std::size_t wanted_timbre_ = 0;
+  std::size_t other_timbre_ = 0;
+  float morph_ = 0.0f;
+  float pitch_ = 0.0f;
+  float wanted_pitch_ = 0.0f;
+  float network_pitch_ = 0.0f;  // pitch of the generated frames; `transpose` does the rest
+  bool bends_;                  // the network takes fractional pitches
+  bool active_ = false;
+  std::size_t frame_ = 0;      // number of the note's next frame, through sustain and release
+  std::size_t tail_left_ = 0;  // hops left to play after the last frame
+  std::size_t read_ = 0;       // samples already read of the finished hop
+
+  // [n_bins]; phases in turns, within [-0.5, 0.5].
+  std::vector<float> log_magnitude_;
+  std::vector<float> frequency_;
+  std::vector<float> other_log_magnitude_;
+  std::vector<float> other_frequency_;
+  std::vector<float> turns_;
+  std::vector<float> last_turns_;  // turns_ of the previous frame, while the pitch moves
+  std::vector<float> phase_;       // rad
+  std::vector<float> advance_;     // turns per frame of the harmonic nearest to the bin
+  std::vector<float> lobe_;        // distance of that harmonic from the bin, cycles per sample
+  std::vector<float> spectrum_;    // [n_bins + 1] complex
+  std::vector<float> scratch_;
+  std::vector<float> overlap_;  // [n_fft]; its first hop is finished
+};
+
+}  // namespace audiogen::engine
