@@ -6,14 +6,15 @@ import dataclasses
 
 import numpy as np
 import pytest
+import soxr
 import torch
 
 from audiogen.errors import ParameterError
-from audiogen.models.gansynth import GeneratorConfig, export_weights
-from audiogen.presets import load_preset
+from audiogen.models.gansynth import Generator, GeneratorConfig, export_weights, import_weights
+from audiogen.presets import load_preset, read_weights
 from audiogen.training.gansynth import warm_start as start
 from audiogen.training.gansynth.note_batches import Notes
-from audiogen.training.gansynth.recipe import BuiltInRecipe
+from audiogen.training.gansynth.recipe import BuiltInRecipe, at_rate
 from audiogen.training.gansynth.trainer import BuiltInTrainer
 
 RECIPE = BuiltInRecipe(steps=4, crop_frames=32, seed=3)
@@ -77,3 +78,38 @@ def test_presets_that_do_not_fit_are_refused_with_what_differs(struck):
         start.initialise(trainer, struck)
     with pytest.raises(ParameterError, match="'speech-sketch' isn't a GANSynth"):
         start.initialise(trainer, load_preset("speech-sketch"))
+
+
+def test_a_preset_of_half_the_rate_is_the_lower_half(struck):
+    recipe = at_rate(RECIPE, 32000)
+    notes = notes_of(struck, ["marimba"])
+    waveforms = np.stack([soxr.resample(sound, 16000, 32000) for sound in notes.waveforms])
+    wide = dataclasses.replace(notes, waveforms=waveforms[:, :128000])
+    trainer = BuiltInTrainer(wide, recipe, compiled=False)
+    assert not start.difference(trainer, struck)
+    assert list(start.initialise(trainer, struck).values()) == ["marimba"]
+    narrow = Generator(RECIPE.generator, RECIPE.spectrogram)
+    import_weights(narrow, read_weights(struck))
+    given = torch.tensor([struck.timbre("marimba").z]), torch.tensor([60.0]), torch.tensor([0.8])
+    images = []
+    for generator in (narrow, trainer.average):
+        blocks = range(len(RECIPE.generator.channels))
+        noise = [torch.zeros(1, *generator.config.shape(b)) for b in blocks]
+        with torch.no_grad():
+            images.append(generator(*given, noise=noise))
+    assert images[1].shape[-1] == 2 * images[0].shape[-1]
+    n = 700  # the rest is near enough to the border for the narrow network's padding to matter
+    assert torch.allclose(images[0][..., :n], images[1][..., :n], atol=1e-4)
+    # In the generator's units a real note has the same lower half, too.
+    real = [
+        trainer_.batch(np.array([0]), (0, 32)).image
+        for trainer_ in (BuiltInTrainer(notes, RECIPE, compiled=False), trainer)
+    ]
+    levels = [image[:, 0, 4:, :n] for image in real]
+    assert float((levels[0] - levels[1]).abs().mean()) < 0.01
+
+
+@pytest.mark.parametrize("sample_rate", [8000, 44100, 48000, 128000])
+def test_other_rates_are_refused(sample_rate):
+    with pytest.raises(ParameterError, match="must be one of 16000, 32000, 64000"):
+        at_rate(RECIPE, sample_rate)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from audiogen.errors import ParameterError
@@ -11,6 +12,8 @@ from audiogen.training.run.recipe import Recipe, setting
 
 if TYPE_CHECKING:
     from audiogen.models.gansynth import GeneratorConfig
+
+HIGHEST_RATE = 64000  # Hz
 
 # 1e-4 is about the quantisation noise of a 16-bit file; the scale maps it to -0.8 and the loudest
 # bins to 0.8.
@@ -101,6 +104,62 @@ class BuiltInRecipe(Recipe):
 def default_recipe() -> BuiltInRecipe:
     """The recipe with its defaults."""
     return BuiltInRecipe()
+
+
+def at_rate(recipe: BuiltInRecipe, sample_rate: int) -> BuiltInRecipe:
+    """The recipe at another sample rate, with bins of the same width and frames of the same time.
+
+    A network of twice the rate has twice the bins, so that the lower half of its spectrogram is
+    that of the other (`scaled_sizes`).
+
+    Parameters
+    ----------
+    recipe : BuiltInRecipe
+        The recipe.
+    sample_rate : int, Hz
+        The recipe's rate times a power of two, up to 64 kHz.
+
+    Raises
+    ------
+    ParameterError
+        If the rate is another.
+    """
+    base = recipe.spectrogram
+    factor, rest = divmod(sample_rate, base.sample_rate)
+    if rest or factor < 1 or factor & (factor - 1) or sample_rate > HIGHEST_RATE:
+        rates = [base.sample_rate << i for i in range(8) if base.sample_rate << i <= HIGHEST_RATE]
+        raise ParameterError(
+            f"sample_rate={sample_rate} must be one of {', '.join(map(str, rates))}"
+        )
+    sizes = scaled_sizes(asdict(base) | {"start_shape": recipe.generator.start_shape}, factor)
+    generator = replace(recipe.generator, start_shape=sizes.pop("start_shape"))
+    sizes["n_samples"] *= factor
+    return replace(recipe, generator=generator, spectrogram=SpectrogramConfig(**sizes))
+
+
+def scaled_sizes(sizes: dict[str, Any], factor: int) -> dict[str, Any]:
+    """Sizes of a spectrogram and its generator at ``factor`` times the sample rate.
+
+    The magnitudes of a tone grow with the length of the window, so the floor and the offset do: in
+    the generator's units a tone keeps its value.
+
+    Parameters
+    ----------
+    sizes : dict
+        ``sample_rate``, ``n_fft``, ``hop_length``, ``start_shape``, ``magnitude_floor``,
+        ``magnitude_scale`` and ``magnitude_offset``.
+    factor : int
+        The factor.
+    """
+    frames, bins = sizes["start_shape"]
+    return sizes | {
+        "sample_rate": factor * sizes["sample_rate"],
+        "n_fft": factor * sizes["n_fft"],
+        "hop_length": factor * sizes["hop_length"],
+        "start_shape": (frames, factor * bins),
+        "magnitude_floor": factor * sizes["magnitude_floor"],
+        "magnitude_offset": sizes["magnitude_offset"] - sizes["magnitude_scale"] * math.log(factor),
+    }
 
 
 def builtin_recipe(table: dict[str, Any]) -> BuiltInRecipe:

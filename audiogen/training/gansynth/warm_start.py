@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from audiogen.data.subset import evenly_spaced
 from audiogen.errors import ParameterError, PresetError
 from audiogen.models.gansynth import Generator, import_weights
 from audiogen.presets import GansynthPreset, Preset, find_presets, load_preset, read_weights
-from audiogen.training.gansynth.recipe import BuiltInRecipe
+from audiogen.training.gansynth.recipe import BuiltInRecipe, scaled_sizes
 from audiogen.training.gansynth.trainer import BuiltInTrainer, drop_slow_noise
 
 FEW_NOTES = 500  # below this a training is initialised from the nearest preset, if one fits
@@ -46,7 +47,7 @@ def initialise(trainer: BuiltInTrainer, preset: Preset) -> dict[str, str]:
     trainer : BuiltInTrainer
         A trainer before its first step.
     preset : Preset
-        A GANSynth of the same sizes.
+        A GANSynth of the same sizes, or of fewer bins at a lower sample rate.
 
     Returns
     -------
@@ -65,7 +66,7 @@ def initialise(trainer: BuiltInTrainer, preset: Preset) -> dict[str, str]:
         )
     assert isinstance(preset, GansynthPreset)
     nearest, _ = nearest_timbres(trainer, preset)
-    weights = read_weights(preset)
+    weights = weights_for(trainer, preset)
     for generator in (trainer.generator, trainer.average):
         import_weights(generator, weights)
         drop_slow_noise(generator)
@@ -106,16 +107,35 @@ def difference(trainer: BuiltInTrainer, preset: Preset) -> str:
     """Reason why a preset's weights don't fit; empty if they do."""
     if not isinstance(preset, GansynthPreset):
         return "isn't a GANSynth"
+    recipe = trainer.recipe
     came: dict[str, Any] = preset.generator.table() | preset.spectrogram.table()
     came["sample_rate"] = preset.sample_rate
-    recipe = trainer.recipe
+    factor = recipe.spectrogram.sample_rate // preset.sample_rate
+    if factor > 1:
+        came = scaled_sizes(came, factor)
     wanted = asdict(recipe.generator) | asdict(recipe.spectrogram)
     for name, value in came.items():
-        expected = wanted.get(name)
-        expected = list(expected) if isinstance(expected, tuple) else expected
-        if value != expected:
-            return f"has {name} = {value}, this training {expected}"
+        if not _equal(value, wanted.get(name)):
+            return f"has {name} = {value}, this training {wanted.get(name)}"
     return ""
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if isinstance(a, float) and isinstance(b, float):
+        return math.isclose(a, b, rel_tol=1e-5)  # rounded in a preset's description
+    return (tuple(a) if isinstance(a, list) else a) == (tuple(b) if isinstance(b, list) else b)
+
+
+def weights_for(trainer: BuiltInTrainer, preset: GansynthPreset) -> dict[str, np.ndarray]:
+    """Weights of a preset with the bins of a trainer's first block.
+
+    At twice the sample rate the first layer has twice the bins, and the upper ones begin as the
+    highest one that there was; all other layers are the same for every bin.
+    """
+    weights = read_weights(preset)
+    name = "blocks.0.conv1.weight"
+    n_added = trainer.recipe.generator.start_shape[1] - weights[name].shape[-1]
+    return weights | {name: np.pad(weights[name], ((0, 0),) * 3 + ((0, n_added),), "edge")}
 
 
 @torch.no_grad()
@@ -131,7 +151,7 @@ def nearest_timbres(
     trainer : BuiltInTrainer
         The trainer with the notes.
     preset : GansynthPreset
-        A preset of the same sizes.
+        A preset that fits (`difference`).
 
     Returns
     -------
@@ -142,7 +162,7 @@ def nearest_timbres(
     """
     recipe, notes = trainer.recipe, trainer.notes
     generator = Generator(recipe.generator, recipe.spectrogram)
-    import_weights(generator, read_weights(preset))
+    import_weights(generator, weights_for(trainer, preset))
     generator.to(trainer.device)
     nearest: dict[str, str] = {}
     least: list[float] = []
