@@ -12,7 +12,7 @@ from audiogen.cli.sound import counting_bar
 from audiogen.errors import ParameterError
 
 if TYPE_CHECKING:
-    from audiogen.training.gansynth.encode import Encoding
+    from audiogen.training.gansynth.encoding.encode import Encoding
 
 app = typer.Typer(add_completion=False)
 
@@ -59,8 +59,8 @@ def encode(
     from audiogen.audio.files import check_output, read_audio
     from audiogen.notes import parse_pitch, pitch_name
     from audiogen.presets import load_preset, write_latent
-    from audiogen.training.gansynth.recorded_note import prepare_note
-    from audiogen.training.gansynth.timbre_copy import add_timbre, copy_with
+    from audiogen.training.gansynth.encoding.recorded_note import prepare_note
+    from audiogen.training.gansynth.encoding.timbre_copy import add_timbre, copy_with
 
     if (name is None) != (into is None):
         raise ParameterError(
@@ -77,7 +77,7 @@ def encode(
         copy_with(loaded, name, into)
     import torch  # takes seconds: imported after the checks
 
-    from audiogen.training.gansynth.encode import encode as find_latent
+    from audiogen.training.gansynth.encoding.encode import encode as find_latent
 
     torch.set_num_threads(threads)
     with counting_bar("encoding") as progress:

@@ -19,6 +19,7 @@ from audiogen.errors import AudiogenError
 # when it's called.
 COMMANDS = {
     "render": "Render a score, or audio from an unconditional preset, into a sound file.",
+    "batch": "Render many scores, presets and seeds on all cores or on a cluster.",
     "play": "Play a preset live, by MIDI or the computer's keyboard.",
     "stream": "Write samples to a pipe as they are made.",
     "continue": "Continue a sound file with an unconditional preset.",
@@ -45,6 +46,7 @@ EXTRAS = {  # the extra that installs each optional package
     "midirenderer": "soundfont",
     "parselmouth": "eval",
     "silero_vad": "eval",
+    "ray": "ray",
     "sounddevice": "live",
     "rtmidi": "live",
     "anyio": "web",

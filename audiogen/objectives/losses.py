@@ -247,6 +247,7 @@ def loud_distance(
     real: Tensor,
     weight: Tensor,
     joint: Callable[[Tensor], Tensor] = identity,
+    share: Tensor | float = 1.0,
 ) -> Tensor:
     """`magnitude_distance` weighted by loudness, which is mostly about partials.
 
@@ -258,12 +259,14 @@ def loud_distance(
         `loudness_weight` of the real note.
     joint : callable
         Mean over the processes that share the batch.
+    share : Tensor [batch, 1, 1] or float
+        Factor of each note's distance.
 
     Returns
     -------
     Tensor []
     """
-    return _distance_and_change(weight * (generated - real)) / joint(weight.mean())
+    return _distance_and_change(share * weight * (generated - real)) / joint(weight.mean())
 
 
 def frequency_distance(
@@ -271,6 +274,7 @@ def frequency_distance(
     real: Tensor,
     weight: Tensor,
     joint: Callable[[Tensor], Tensor] = identity,
+    share: Tensor | float = 1.0,
 ) -> Tensor:
     """Mean of |exp(i pi generated) - exp(i pi real)|, weighted by linear magnitude.
 
@@ -287,17 +291,19 @@ def frequency_distance(
         `loudness_weight` of the real note.
     joint : callable
         Mean over the processes that share the batch.
+    share : Tensor [batch, 1, 1] or float
+        Factor of each note's distance.
 
     Returns
     -------
     Tensor []
     """
-    difference, share = math.pi * (generated - real), weight.square()
-    far = (share * _chord(difference)).sum()
+    difference, magnitude = math.pi * (generated - real), weight.square()
+    far = (share * magnitude * _chord(difference)).sum()
     for n_frames in (1, 4):
-        both = torch.minimum(share[..., n_frames:, :], share[..., :-n_frames, :])
-        far = far + CHANGE_WEIGHT * (both * _chord(change(difference, n_frames))).sum()
-    return far / joint(share.sum())
+        both = torch.minimum(magnitude[..., n_frames:, :], magnitude[..., :-n_frames, :])
+        far = far + CHANGE_WEIGHT * (share * both * _chord(change(difference, n_frames))).sum()
+    return far / joint(magnitude.sum())
 
 
 def _chord(angle: Tensor) -> Tensor:

@@ -24,11 +24,11 @@ from audiogen.presets import (
 )
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.spectrogram import denormalise
-from audiogen.training.gansynth.encode import Encoding
-from audiogen.training.gansynth.encode import encode as find_latent
-from audiogen.training.gansynth.inversion import invert, read_generator
-from audiogen.training.gansynth.recorded_note import cut_note, prepare_note, unit_latent
-from audiogen.training.gansynth.timbre_copy import add_timbre as add_latent
+from audiogen.training.gansynth.encoding.encode import Encoding
+from audiogen.training.gansynth.encoding.encode import encode as find_latent
+from audiogen.training.gansynth.encoding.inversion import invert, read_generator
+from audiogen.training.gansynth.encoding.recorded_note import cut_note, prepare_note, unit_latent
+from audiogen.training.gansynth.encoding.timbre_copy import add_timbre as add_latent
 
 RATE = 16000
 SPECTROGRAM = SpectrogramConfig(

@@ -144,7 +144,7 @@ def recipe_options(
         field.name: (
             settings[field.name],
             shown(field.default, notes.get(field.name, field.default)),
-            {"int": int, "float": float, "bool": bool}[str(field.type)],
+            {"int": int, "float": float, "bool": bool}[str(field.type).removesuffix(" | None")],
         )
         for field in dataclasses.fields(recipe)
         if field.name in settings

@@ -114,6 +114,10 @@ class Batch:
         Loudness weight (`losses.loudness_weight`).
     image : Tensor [batch, 2, n_frames, n_bins]
         Spectrograms in the generator's units.
+    variety : Tensor [batch], 0..1
+        Share of partials' repulsion in the energy distance (`variety.note_varieties`).
+    waveform : Tensor [batch, n_samples]
+        Audio from the start of the first frame to the end of the last.
     """
 
     frames: tuple[int, int]
@@ -122,6 +126,8 @@ class Batch:
     instruments: Tensor
     weight: Tensor
     image: Tensor
+    variety: Tensor
+    waveform: Tensor
 
     def twice(self) -> Batch:
         """The batch with each note twice in a row."""

@@ -48,11 +48,12 @@ class BuiltInRecipe(Recipe):
     adversarial_share: float = setting(
         0.125, "Share of the steps, at the end, with the critic", low=0.0, high=1.0
     )
-    variety: float = setting(
-        0.0,
+    variety: float | None = setting(
+        None,
         "How much partials may vary at random: 0 for steady ones, 1 for bowed strings or choirs",
         low=0.0,
         high=1.0,
+        shown="measured for each note",
     )
     batch: int = setting(4, "Notes of a step; the generator makes each twice", low=1)
     adversarial_batch: int = setting(4, "Notes of a step with the critic", low=1)
@@ -71,7 +72,10 @@ class BuiltInRecipe(Recipe):
         0.2, "Weight of the distance of instantaneous frequencies", low=0.0
     )
     resynthesis_weight: float = setting(
-        1.0, "Weight of the log-mel distance of resynthesised audio, times --variety", low=0.0
+        1.0, "Weight of the log-mel distance of resynthesised audio", low=0.0
+    )
+    sideband_weight: float = setting(
+        2.0, "Weight of the distance of levels on, beside and between partials", low=0.0
     )
     # The critic's gradient has norm 1 for each example, that of the distances about 0.02.
     adversarial_weight: float = setting(0.02, "Weight of the critic's score", low=0.0)

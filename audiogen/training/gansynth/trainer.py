@@ -15,28 +15,27 @@ import copy
 import math
 import shutil
 import zlib
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from audiogen.data.notes.splits import hold_out_keys
 from audiogen.errors import ParameterError
-from audiogen.models.gansynth import Critic, CriticConfig, Generator, activate, identity
+from audiogen.models.gansynth import Critic, CriticConfig, Generator, activate
 from audiogen.objectives import losses
 from audiogen.representation.harmonic import harmonic_maps
 from audiogen.representation.spectrogram import (
-    denormalise,
     normalise,
-    spectra,
     waveform_to_spectrogram,
 )
-from audiogen.training.gansynth import resynthesis
 from audiogen.training.gansynth.critic_overfit import CriticOverfit
+from audiogen.training.gansynth.energy import EnergyLoss
 from audiogen.training.gansynth.note_batches import Batch, Notes
 from audiogen.training.gansynth.recipe import BuiltInRecipe
+from audiogen.training.gansynth.variety import note_varieties
 from audiogen.training.run.processes import Processes
 from audiogen.training.run.trainer import (
     CPU,
@@ -131,6 +130,8 @@ class BuiltInTrainer(Trainer):
         self.fit_optimiser = torch.optim.Adam([self.latents], FIT_RATE, (0.9, 0.99))
         self.best: dict[str, Any] = {"energy_db": math.inf, "step": 0}
         self.critic_overfit = CriticOverfit("a smaller --adversarial-share")
+        self.loss = EnergyLoss(recipe, self.processes.mean)
+        self.varieties = self._varieties()
 
     def _parts(self) -> tuple[np.ndarray, np.ndarray]:
         """Indices of the notes to train on and of those held out."""
@@ -145,6 +146,13 @@ class BuiltInTrainer(Trainer):
         return hold_out_keys(
             self.notes.instruments, self.notes.pitches, self.recipe.held_out, self.random
         )
+
+    def _varieties(self) -> np.ndarray:
+        """Variety of each note, [n_notes], float32: the recipe's, or measured."""
+        recipe, notes = self.recipe, self.notes
+        if recipe.variety is not None:
+            return np.full(len(notes.pitches), recipe.variety, np.float32)
+        return note_varieties(notes.waveforms, recipe.spectrogram, recipe.generator.note_off_frame)
 
     def parameters(self) -> list[Tensor]:
         """Parameters of the generator, and the latents."""
@@ -173,9 +181,9 @@ class BuiltInTrainer(Trainer):
         Returns
         -------
         dict of float
-            ``magnitude``, ``loud`` and ``frequency``: distances to the real notes; with a variety
-            ``resynthesis``, that of resynthesised audio, and ``variety``, the distance of two
-            generated notes over that to the real one. With the critic ``wasserstein`` and
+            ``magnitude``, ``loud``, ``frequency``, ``resynthesis`` and ``sideband``: distances to
+            the real notes; ``variety``, the distance of two generated notes over that to the real
+            one. With the critic ``wasserstein`` and
             ``fooled``. After an evaluation ``held_out_...``, and with the critic ``overfit``.
 
         Raises
@@ -192,7 +200,7 @@ class BuiltInTrainer(Trainer):
         twice = batch.twice()
         image = self._generate(twice, self._latents(twice))
         pair = image[0::2], image[1::2]
-        loss, distances = self._energy(pair, batch)
+        loss, distances = self.loss(pair, batch)
         values |= distances
         if adversarial:
             between = self._generate(batch, self._latents_between(batch))
@@ -221,7 +229,7 @@ class BuiltInTrainer(Trainer):
         batch = self.batch(self.processes.own(chosen))
         twice = batch.twice()
         image = self._generate(twice, self._latents(twice))
-        loss, _ = self._energy((image[0::2], image[1::2]), batch)
+        loss, _ = self.loss((image[0::2], image[1::2]), batch)
         self.descend(loss, self.fit_optimiser, [self.latents], 1.0, only=True)
 
     def _critic_step(self, batch: Batch) -> dict[str, Tensor]:
@@ -284,6 +292,9 @@ class BuiltInTrainer(Trainer):
         pitch = tensor(notes.pitches[indices].astype(np.float32))
         waveform = tensor(notes.waveforms[indices])
         spectrogram = waveform_to_spectrogram(waveform, config, pitch=pitch, frames=frames)
+        start = frames[0] * config.hop_length - config.pad_front
+        stop = start + (frames[1] - frames[0] - 1) * config.hop_length + config.n_fft
+        padded = F.pad(waveform, (max(0, -start), max(0, stop - waveform.shape[1])))
         if frames[0] == 0:  # the first frame holds the phase, which the engine sets itself
             spectrogram[:, 1, 0] = 0.0
         return Batch(
@@ -293,6 +304,8 @@ class BuiltInTrainer(Trainer):
             instruments=tensor(notes.instruments[indices]),
             weight=losses.loudness_weight(spectrogram[:, 0]),
             image=normalise(spectrogram, config),
+            variety=tensor(self.varieties[indices]),
+            waveform=padded[:, max(0, start) : max(0, start) + stop - start],
         )
 
     def _crop(self, random: np.random.Generator) -> tuple[int, int]:
@@ -338,98 +351,6 @@ class BuiltInTrainer(Trainer):
         maps = torch.from_numpy(lines).to(image)[:, :, None].expand(-1, -1, image.shape[2], -1)
         channels = torch.cat((image[:, :1], image[:, 1:] * audible, maps), dim=1)
         return self.critic(channels.contiguous(memory_format=torch.channels_last))[0]
-
-    # --- Distances ------------------------------------------------------------------------------
-
-    def _energy(
-        self, pair: tuple[Tensor, Tensor], batch: Batch
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss of two generated images of each note, and its distances by name.
-
-        All bins, which are mostly noise, have the energy distance. Partials have a share `variety`
-        of its repulsion: with all of it, what the network can't predict of a steady partial would
-        become noise. The same holds for resynthesised audio.
-        """
-        recipe, joint = self.recipe, self.processes.mean
-        first, second = (self.distances(image, batch.image, batch, joint) for image in pair)
-        apart = self.distances(*pair, batch, joint)
-        terms = [
-            ("magnitude", recipe.magnitude_weight, 1.0),
-            ("loud", recipe.loud_weight, recipe.variety),
-            ("frequency", recipe.frequency_weight, recipe.variety),
-        ]
-        if recipe.variety:
-            name = "resynthesis"
-            first[name], second[name], apart[name] = self._resynthesis_distances(batch, *pair)
-            terms.append((name, recipe.resynthesis_weight * recipe.variety, 1.0))
-        loss = sum(
-            weight * losses.energy_distance(first[name], second[name], share * apart[name])
-            for name, weight, share in terms
-        )
-        means = {name: 0.5 * (first[name] + second[name]) for name in first}
-        means["variety"] = joint(apart["magnitude"].detach()) / joint(means["magnitude"].detach())
-        return torch.as_tensor(loss), means
-
-    def distances(
-        self,
-        image: Tensor,
-        other: Tensor,
-        batch: Batch,
-        joint: Callable[[Tensor], Tensor] = identity,
-    ) -> dict[str, Tensor]:
-        """Distances between two images of a batch's notes.
-
-        Parameters
-        ----------
-        image, other : Tensor [batch, 2, n_frames, n_bins]
-            The images.
-        batch : Batch
-            The notes.
-        joint : callable
-            Mean over the processes that share the batch.
-
-        Returns
-        -------
-        dict of str to Tensor []
-            ``magnitude``, ``loud`` and ``frequency``.
-        """
-        scale = self.recipe.spectrogram.frequency_scale
-        first = 1 if batch.frames[0] == 0 else 0  # the first frame has no frequency
-        return {
-            "magnitude": losses.magnitude_distance(image[:, 0], other[:, 0]),
-            "loud": losses.loud_distance(image[:, 0], other[:, 0], batch.weight, joint),
-            "frequency": losses.frequency_distance(
-                image[:, 1, first:] / scale,
-                other[:, 1, first:] / scale,
-                batch.weight[:, first:],
-                joint,
-            ),
-        }
-
-    def _resynthesis_distances(
-        self, batch: Batch, first: Tensor, second: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Distances of the audio of two images to the real notes, and to each other."""
-        config = self.recipe.spectrogram
-        real = resynthesis.mel(denormalise(batch.image, config)[:, 0].exp().square(), config)
-        loudest = real.amax(dim=(1, 2), keepdim=True)
-        whole = resynthesis.whole_frames(config, batch.frames)
-        levels = []
-        for image in (first, second):
-            sound = self._resynthesise(image, batch)
-            power = spectra(sound, config)[:, whole].abs().square()
-            levels.append(resynthesis.log_mel(resynthesis.mel(power, config), loudest))
-        wanted = resynthesis.log_mel(real[:, whole], loudest)
-        return (
-            losses.resynthesis_distance(levels[0], wanted),
-            losses.resynthesis_distance(levels[1], wanted),
-            losses.resynthesis_distance(*levels),
-        )
-
-    def _resynthesise(self, image: Tensor, batch: Batch) -> Tensor:
-        config = self.recipe.spectrogram
-        spectrogram = denormalise(image, config)
-        return resynthesis.resynthesise(spectrogram, config, batch.pitch, batch.frames)
 
     # --- Evaluation -----------------------------------------------------------------------------
 
@@ -508,8 +429,8 @@ class BuiltInTrainer(Trainer):
             twice = batch.twice()
             z = self.average_latents[twice.instruments]
             image = self.average(z, twice.pitch, twice.velocity)
-            sound = self._resynthesise(image, twice)[:, config.pad_front :]
-            values = self.distances(image[:1], batch.image, batch)
+            sound = self.loss.resynthesise(image, twice)[:, config.pad_front :]
+            values = self.loss.distances(image[:1], batch.image, batch)
             real = self._sound(note)
             sounds = sound[:1, : real.shape[1]], sound[1:, : real.shape[1]]
             pairs = ((sounds[0], real), (sounds[1], real), sounds)

@@ -178,7 +178,7 @@ def nearest_timbres(
             for timbre in preset.timbres:
                 z = torch.tensor([timbre.z] * len(batch.pitch), device=trainer.device)
                 image = generator(z, batch.pitch, batch.velocity, frames=frames)
-                far = trainer.distances(image, batch.image, batch)
+                far = trainer.loss.distances(image, batch.image, batch)
                 distances[timbre.name] = float(far["magnitude"] + 2.0 * far["loud"])
             nearest[instrument] = min(distances, key=lambda name: distances[name])
             least.append(distances[nearest[instrument]])

@@ -49,6 +49,8 @@ class Setting:
         ParameterError
             If it is below `low`, above `high`, or none of `choices`.
         """
+        if value is None:
+            return
         if self.choices and value not in self.choices:
             raise ParameterError(f"{name}={value!r} must be one of {', '.join(self.choices)}")
         below = self.low is not None and not value >= self.low

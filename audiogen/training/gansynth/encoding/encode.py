@@ -17,8 +17,8 @@ from audiogen.engine import Synth
 from audiogen.objectives import losses
 from audiogen.presets import Latent, Preset
 from audiogen.presets.description import Timbre
-from audiogen.training.gansynth.inversion import invert, power_of, read_generator
-from audiogen.training.gansynth.recorded_note import RecordedNote, at_level, unit_latent
+from audiogen.training.gansynth.encoding.inversion import invert, power_of, read_generator
+from audiogen.training.gansynth.encoding.recorded_note import RecordedNote, at_level, unit_latent
 
 STEPS = 80
 N_STARTS = 3  # timbres that the descent starts at

@@ -16,7 +16,7 @@ from audiogen.presets import GansynthPreset, read_weights
 from audiogen.representation import _torchaudio
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.spectrogram import waveform_to_spectrogram
-from audiogen.training.gansynth.recorded_note import LEVEL, unit_latent
+from audiogen.training.gansynth.encoding.recorded_note import LEVEL, unit_latent
 from audiogen.training.run.trainer import cosine_fall
 
 CROP_FRAMES = 32  # frames per step

@@ -1,0 +1,171 @@
+"""Jobs on the cores of this machine or on a Ray cluster; a lost worker costs only its job."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+from audiogen.batch.job import Job, Rendered, render_job
+from audiogen.core.checks import check_whole
+from audiogen.core.packages import require_package
+from audiogen.errors import AudiogenError, ParameterError
+
+MOST_ATTEMPTS = 3  # of a job whose worker is lost
+MOST_WORKERS = 1024
+
+
+def n_cores() -> int:
+    """Number of cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def run(
+    jobs: Sequence[Job],
+    *,
+    workers: int | None = None,
+    ray: str | None = None,
+    work: Callable[[Job], Rendered] = render_job,
+) -> Iterator[Rendered]:
+    """Render jobs, several at once; results come as they are done.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        The jobs.
+    workers : int, optional
+        Processes on this machine; one for each core without. 1 renders in this process.
+    ray : str, optional
+        Address of a Ray cluster in place of this machine's cores, such as ``auto`` or
+        ``ray://head:10001``; ``local`` starts one on this machine. Its machines need this package
+        and the presets.
+    work : callable
+        The function that each worker calls.
+
+    Returns
+    -------
+    iterator of Rendered
+        One for each job. A job that fails, or whose worker is lost three times, has an error; the
+        others go on.
+
+    Raises
+    ------
+    ParameterError
+        If ``workers`` is out of range, or the cluster cannot be reached.
+    MissingPackageError
+        If Ray is not installed.
+    """
+    if workers is not None:
+        check_whole("workers", workers, 1, MOST_WORKERS)
+    if ray is not None:
+        return _on_cluster(jobs, ray, work)
+    n = min(workers or n_cores(), len(jobs))
+    return (_attempted(work, job) for job in jobs) if n <= 1 else _on_cores(jobs, n, work)
+
+
+def _attempted(work: Callable[[Job], Rendered], job: Job) -> Rendered:
+    """A job done here."""
+    try:
+        return work(job.loaded())
+    except AudiogenError as error:
+        return Rendered(job, error=str(error))
+
+
+def _on_cores(
+    jobs: Sequence[Job], n_workers: int, work: Callable[[Job], Rendered]
+) -> Iterator[Rendered]:
+    """Run jobs in processes. No more jobs are handed out than there are workers.
+
+    When a process dies, its pool is lost with all jobs that were handed out: they are done again
+    one at a time, so that the one that kills its worker is found.
+    """
+    waiting, attempts = deque(jobs), dict.fromkeys(map(id, jobs), 0)
+    suspects: deque[Job] = deque()
+    pool = _new_pool(n_workers)
+    running: dict[Future[Rendered], Job] = {}
+    try:
+        while waiting or suspects or running:
+            n_wanted = 1 if suspects else n_workers
+            while len(running) < n_wanted and (waiting or suspects):
+                if suspects and running:
+                    break
+                job = (suspects or waiting).popleft()
+                attempts[id(job)] += 1
+                running[pool.submit(_attempted, work, job)] = job
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            lost = []
+            for future in done:
+                job = running.pop(future)
+                try:
+                    yield future.result()
+                except BrokenProcessPool:
+                    lost.append(job)
+            if lost:
+                lost += running.values()
+                running.clear()
+                pool.shutdown(wait=False)
+                pool = _new_pool(n_workers)
+                for job in lost:
+                    if attempts[id(job)] < MOST_ATTEMPTS:
+                        suspects.append(job)
+                    else:
+                        yield Rendered(job, error=_lost_message(MOST_ATTEMPTS))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _new_pool(n_workers: int) -> ProcessPoolExecutor:
+    # Forked processes would share threads' locks with this one.
+    return ProcessPoolExecutor(n_workers, multiprocessing.get_context("spawn"))
+
+
+def _lost_message(n: int) -> str:
+    return (
+        f"its worker was lost {n} times, perhaps for lack of memory; give fewer --workers, or"
+        " render it alone"
+    )
+
+
+def _on_cluster(
+    jobs: Sequence[Job], address: str, work: Callable[[Job], Rendered]
+) -> Iterator[Rendered]:
+    """Run jobs as Ray's tasks; Ray does those of a lost worker again."""
+    ray: Any = require_package("ray", "ray", "a batch on a cluster")
+    try:
+        ray.init(
+            None if address == "local" else address, log_to_driver=False, logging_level="error"
+        )
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise ParameterError(
+            f"ray={address!r} cannot be reached ({error}); give the address of a cluster, auto or"
+            " local"
+        ) from error
+    return _cluster_results(ray, jobs, work)
+
+
+def _cluster_results(
+    ray: Any, jobs: Sequence[Job], work: Callable[[Job], Rendered]
+) -> Iterator[Rendered]:
+    remote = ray.remote(max_retries=MOST_ATTEMPTS - 1)(_attempted)
+    running = {}
+    try:
+        for job in jobs:
+            try:
+                running[remote.remote(work, job.loaded())] = job
+            except AudiogenError as error:
+                yield Rendered(job, error=str(error))
+        while running:
+            done, _ = ray.wait(list(running), num_returns=1)
+            for reference in done:
+                job = running.pop(reference)
+                try:
+                    yield ray.get(reference)
+                except ray.exceptions.RayError:
+                    yield Rendered(job, error=_lost_message(MOST_ATTEMPTS))
+    finally:
+        ray.shutdown()

@@ -1,0 +1,163 @@
+"""Loss of the built-in recipe: energy distances between notes, in spectrograms and in audio."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from audiogen.models.gansynth import identity
+from audiogen.objectives import losses
+from audiogen.representation.config import SpectrogramConfig
+from audiogen.representation.spectrogram import denormalise, spectra
+from audiogen.training.gansynth import resynthesis
+from audiogen.training.gansynth.note_batches import Batch
+from audiogen.training.gansynth.partial_levels import distance_of_levels, partial_levels
+from audiogen.training.gansynth.recipe import BuiltInRecipe
+
+
+class EnergyLoss:
+    """Distances of two generated images of each note to the real one, less that between them.
+
+    All bins, which are mostly noise, have the whole energy distance (`losses.energy_distance`).
+    Partials, and the audio that the engine resynthesises, have a share of its repulsion, the
+    note's variety: with all of it, what the network can't predict of a steady partial would become
+    noise.
+
+    Parameters
+    ----------
+    recipe : BuiltInRecipe
+        Weights of the terms, and the representation.
+    joint : callable
+        Mean over the processes that share a batch.
+    """
+
+    def __init__(self, recipe: BuiltInRecipe, joint: Callable[[Tensor], Tensor] = identity):
+        self._recipe, self._joint = recipe, joint
+
+    @property
+    def _config(self) -> SpectrogramConfig:
+        return self._recipe.spectrogram
+
+    def __call__(
+        self, pair: tuple[Tensor, Tensor], batch: Batch
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of two images of each note of a batch.
+
+        Parameters
+        ----------
+        pair : two Tensors [batch, 2, n_frames, n_bins]
+            Generated images, in the generator's units.
+        batch : Batch
+            The notes.
+
+        Returns
+        -------
+        loss : Tensor []
+            The loss.
+        distances : dict of str to Tensor []
+            Mean distances to the real notes, by term; and ``variety``, the distance of the two
+            images over that to the real one.
+        """
+        recipe = self._recipe
+        first, second = (self.distances(image, batch.image, batch) for image in pair)
+        apart = self.distances(*pair, batch, share=batch.variety[:, None, None])
+        weights = {
+            "magnitude": recipe.magnitude_weight,
+            "loud": recipe.loud_weight,
+            "frequency": recipe.frequency_weight,
+        }
+        extra: list[Tensor] = []
+        means: dict[str, Tensor] = {}
+        if recipe.resynthesis_weight or recipe.sideband_weight:
+            sounds = [self.resynthesise(image, batch) for image in pair]
+        if recipe.resynthesis_weight:
+            name = "resynthesis"
+            weights[name] = recipe.resynthesis_weight
+            first[name], second[name], apart[name] = self._resynthesis_distances(batch, *sounds)
+        if recipe.sideband_weight:
+            means["sideband"] = self._sideband_distance(batch, sounds)
+            extra.append(recipe.sideband_weight * means["sideband"])
+        terms = [
+            weight * losses.energy_distance(first[name], second[name], apart[name])
+            for name, weight in weights.items()
+        ]
+        means = {name: 0.5 * (first[name] + second[name]) for name in weights} | means
+        between = losses.magnitude_distance(pair[0][:, 0], pair[1][:, 0]).detach()
+        means["variety"] = self._joint(between) / self._joint(means["magnitude"].detach())
+        return torch.stack([*terms, *extra]).sum(), means
+
+    def distances(
+        self, image: Tensor, other: Tensor, batch: Batch, share: Tensor | float = 1.0
+    ) -> dict[str, Tensor]:
+        """Distances between two images of a batch's notes.
+
+        Parameters
+        ----------
+        image, other : Tensor [batch, 2, n_frames, n_bins]
+            The images.
+        batch : Batch
+            The notes.
+        share : Tensor [batch, 1, 1] or float
+            Factor of each note's ``loud`` and ``frequency``.
+
+        Returns
+        -------
+        dict of str to Tensor []
+            ``magnitude``, ``loud`` and ``frequency``.
+        """
+        scale = self._config.frequency_scale
+        first = 1 if batch.frames[0] == 0 else 0  # the first frame has no frequency
+        return {
+            "magnitude": losses.magnitude_distance(image[:, 0], other[:, 0]),
+            "loud": losses.loud_distance(
+                image[:, 0], other[:, 0], batch.weight, self._joint, share
+            ),
+            "frequency": losses.frequency_distance(
+                image[:, 1, first:] / scale,
+                other[:, 1, first:] / scale,
+                batch.weight[:, first:],
+                self._joint,
+                share,
+            ),
+        }
+
+    def resynthesise(self, image: Tensor, batch: Batch) -> Tensor:
+        """Audio of a batch's images, as `resynthesis.resynthesise` returns it."""
+        spectrogram = denormalise(image, self._config)
+        return resynthesis.resynthesise(spectrogram, self._config, batch.pitch, batch.frames)
+
+    def _resynthesis_distances(
+        self, batch: Batch, first: Tensor, second: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Distances of two sounds of each note to the real notes, and to each other."""
+        config = self._config
+        real = resynthesis.mel(denormalise(batch.image, config)[:, 0].exp().square(), config)
+        loudest = real.amax(dim=(1, 2), keepdim=True)
+        whole = resynthesis.whole_frames(config, batch.frames)
+        levels = []
+        for sound in (first, second):
+            power = spectra(sound, config)[:, whole].abs().square()
+            levels.append(resynthesis.log_mel(resynthesis.mel(power, config), loudest))
+        wanted = resynthesis.log_mel(real[:, whole], loudest)
+        share = batch.variety[:, None, None]
+        return (
+            losses.resynthesis_distance(levels[0], wanted),
+            losses.resynthesis_distance(levels[1], wanted),
+            losses.resynthesis_distance(*(share * level for level in levels)),
+        )
+
+    def _sideband_distance(self, batch: Batch, sounds: list[Tensor]) -> Tensor:
+        """Mean distance of sounds' levels on, beside and between partials to the real notes'."""
+        config = self._config
+        start, stop = batch.frames
+        # Samples that no frame outside of the crop overlaps with.
+        left = (config.n_fft - config.hop_length) * bool(start)
+        right = (stop - start) * config.hop_length
+        pitch = batch.pitch.cpu().numpy().astype(np.float64)
+        real = batch.waveform[:, left:right]
+        wanted = partial_levels(real, pitch, config, real)
+        levels = [partial_levels(sound[:, left:right], pitch, config, real) for sound in sounds]
+        return torch.stack([distance_of_levels(each, wanted) for each in levels]).mean()
