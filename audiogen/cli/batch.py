@@ -63,9 +63,9 @@ def batch(
     """Render many scores, presets and seeds, several at once.
 
     JOBS.toml has a table [[jobs]] for each render, and [defaults] for all; a
-    field that is a list makes a job of each value. A batch that was stopped
-    goes on where it was: files that are there, from the same notes, options
-    and presets, are left. Each file is what `audiogen render` writes.
+    field that is a list makes a job of each value. The same command continues
+    a batch that was stopped: files that are there, from the same notes,
+    options and presets, are kept. Each file is what `audiogen render` writes.
     """
     from audiogen.batch import run
     from audiogen.batch.ledger import Ledger, left_to_do
