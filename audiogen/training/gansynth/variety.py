@@ -69,7 +69,7 @@ def change_db(log_magnitude: Tensor) -> float:
     Returns
     -------
     float, dB
-        Infinity for a note that is silent so soon that nothing can be said.
+        0 for a note that is silent so soon that nothing can be said.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def change_db(log_magnitude: Tensor) -> float:
     loudest = log_magnitude.amax(dim=1, keepdim=True)
     n = int((loudest > loudest.max() - SILENT_DB / _DB).sum())
     if n < SKIPPED_FRAMES + SPAN_FRAMES + FEWEST_FRAMES:
-        return float("inf")
+        return 0.0
     level, loudest = log_magnitude[SKIPPED_FRAMES:n], loudest[SKIPPED_FRAMES:n]
     change = level[SPAN_FRAMES:] - level[:-SPAN_FRAMES]
     weight = torch.exp(level - loudest)[SPAN_FRAMES:]
