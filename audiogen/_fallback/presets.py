@@ -334,8 +334,9 @@ def _check_macro(table: Table, index: int, faults: list[str]) -> None:
     fields.numbers("direction", "a list of numbers, as many as generator.latent_size")
     wanted = "a distance of 0 or less and one of 0 or more, such as [-2.0, 2.5]"
     ends = fields.numbers("range", wanted)
-    if fields.has("effect"):
-        fields.text("effect")
+    for name in ("effect", "command"):
+        if fields.has(name):
+            fields.text(name)
     fields.finish()
     if ends is not None and (len(ends) != 2 or ends[0] > 0 or ends[1] < 0):
         fields.add_fault(f"{fields.path_of('range')}={shown(ends)} must be {wanted}")

@@ -82,8 +82,8 @@ def check_parameter(name: str, value: Any, shown_name: str | None = None) -> flo
 
 def unknown_parameter(name: str, macros: Iterable[str] = ()) -> str:
     """Error message for a parameter that does not exist; ``macros`` are the preset's."""
-    names = [*macros, *INDEX]
-    near = difflib.get_close_matches(name, names, n=2)
+    names = [*macros, *(row for row in INDEX if row not in MACROS)]
+    near = difflib.get_close_matches(name, [*names, *MACROS], n=2)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}"
     return f"parameter {name!r} not found; {hint}"
 

@@ -142,7 +142,7 @@ def stream(
         )
         for name, preset in presets.items()
     }
-    _set_parameters(list(synths.values()), parameters or {})
+    set_parameters(list(synths.values()), parameters or {})
     rate = sample_rate or max(synth.sample_rate for synth in synths.values())
     shared = SharedProgress(progress or _ignore, list(map(len, parts.values())))
     streams = []
@@ -166,8 +166,14 @@ def is_panned(score: Score, parameters: Mapping[str, Any] | None = None) -> bool
     return pans(score) or any((parameters or {}).get(name) for name in ("pan", "spread"))
 
 
-def _set_parameters(synths: Sequence[Synth], parameters: Mapping[str, Any]) -> None:
-    """Set parameters of the synths that have them; raise for one that none of them has."""
+def set_parameters(synths: Sequence[Synth], parameters: Mapping[str, Any]) -> None:
+    """Set parameters and macros of those synths that have them.
+
+    Raises
+    ------
+    ParameterError
+        For a parameter that none of them has, or a value out of range.
+    """
     for name, value in parameters.items():
         having = [synth for synth in synths if name in {row.name for row in synth.parameters}]
         for synth in having or synths:

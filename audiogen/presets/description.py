@@ -74,7 +74,8 @@ class Timbre:
 class Macro:
     """One of ``[[macros]]``: a direction in the latent space, for a knob from -1 to 1.
 
-    ``range`` holds the distances along ``direction`` at -1 and 1; ``effect`` is what was measured.
+    ``range`` holds the distances along ``direction`` at -1 and 1; ``effect`` is what was measured,
+    and ``command`` what found the macro.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Macro:
     direction: list[float]
     range: list[float]
     effect: str | None = None
+    command: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

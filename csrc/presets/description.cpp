@@ -140,6 +140,7 @@ std::optional<Macro> macro_of(const toml::Table& table, std::size_t index, Fault
   const auto range = fields.numbers("range", wanted);
   Macro macro;
   if (fields.has("effect")) macro.effect = fields.text("effect").value_or("");
+  if (fields.has("command")) fields.text("command");
   fields.finish();
   if (range && (range->size() != 2 || (*range)[0] > 0.0 || (*range)[1] < 0.0)) {
     fields.add_fault(fields.path_of("range") + "=" + toml::shown(*table.find("range")) +
