@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from audiogen._fallback.instrument import AnyInstrument, Array, Note, Voice, require
-from audiogen._fallback.parameter_table import ROWS, parameters
+from audiogen._fallback.instrument import AnyInstrument, Array, Note, Shaping, Voice, require
+from audiogen._fallback.parameter_table import N_MACROS, ROWS, parameters
 from audiogen._fallback.resampler import Resampler
 from audiogen.core.events import ALL_OFF, NOTE_OFF, NOTE_ON, PARAMETER
 
@@ -21,6 +21,7 @@ TICK = 16  # samples of the model's time between two steps of the parameters
 FADES_PER_SECOND = 200  # a stolen or silenced note fades out in 5 ms
 VIBRATO_HZ = 5.5
 FURTHEST_BEND = np.float32(12)  # semitones beyond the trained pitches
+LONGEST_RISE = np.float32(4)  # s; fade-in at the end of the range of attack
 GOLDEN = 0.6180339887498949
 OCTAVE = np.float32(12)
 
@@ -63,6 +64,8 @@ class _Slot:
         self.voice_pitch = self.pitch  # last pitch that was passed to the voice
         self.pan = np.float32(0)  # of the note
         self.spread_position = np.float32(0)  # -1 to 1
+        self.rise = np.float32(1)  # gain of the fade-in by attack
+        self.rise_step = np.float32(0)  # gain a tick
         self.gain = self.next_gain = np.ones(1, np.float32)  # at the last and the next tick
 
 
@@ -227,14 +230,16 @@ class Engine:
             self._stale
             or bool(self._value("vibrato") > 0)
             or any(parameter.ticks_left for parameter in self._parameters.values())
-            or any(bool(slot.glide_offset != 0) for slot in self._active())
+            or any(bool(slot.glide_offset != 0 or slot.rise < 1) for slot in self._active())
         )
 
     def _tick(self) -> None:
         for parameter in self._parameters.values():
             parameter.tick()
         self._stale = False
+        shaping = self._shaping()
         for slot in self._active():
+            slot.rise = min(np.float32(1), slot.rise + slot.rise_step)
             slot.gain, slot.next_gain = slot.next_gain, self._gain(slot)
             self._stale |= bool((slot.gain != slot.next_gain).any())
             offset = max(np.float32(0), abs(slot.glide_offset) - slot.glide_step)
@@ -244,11 +249,12 @@ class Engine:
                 slot.voice_pitch = pitch
                 slot.voice.set_pitch(float(pitch))
             slot.voice.set_morph(self._morph_timbre(), self._value("morph"))
+            slot.voice.shaping = shaping
 
     def _gain(self, slot: _Slot) -> Array:
         """Gain of each channel; a note in the middle is as loud in each as it is in mono."""
         volume = self._value("volume") * self._value("expression")
-        gain = np.full(self.n_channels, volume**2, np.float32)
+        gain = np.full(self.n_channels, volume**2 * slot.rise, np.float32)
         if self.n_channels == 2:
             position = self._value("pan") + slot.pan + self._value("spread") * slot.spread_position
             sides = np.clip(position, -1, 1) * np.array([-1, 1], np.float32)
@@ -262,6 +268,10 @@ class Engine:
             pitch += self._value("vibrato") * np.float32(math.sin(2 * math.pi * cycles))
         lowest = min(self._instrument.lowest - FURTHEST_BEND, slot.pitch)
         return np.clip(pitch, lowest, max(self._instrument.highest + FURTHEST_BEND, slot.pitch))
+
+    def _shaping(self) -> Shaping:
+        macros = tuple(self._value(f"macro_{i}") for i in range(1, N_MACROS + 1))
+        return Shaping(self._value("attack"), self._value("release"), macros)
 
     def _morph_timbre(self) -> int:
         return min(int(np.rint(self._value("morph_timbre"))), self._instrument.n_timbres - 1)
@@ -332,9 +342,14 @@ class Engine:
             slot.glide_offset = last_pitch - pitch
             slot.glide_step = abs(slot.glide_offset) / np.float32(n_ticks)
         slot.spread_position = np.float32(2 * ((0.5 + GOLDEN * slot.number) % 1) - 1)
+        attack = max(np.float32(0), self._value("attack"))
+        n_ticks = float(LONGEST_RISE * attack * attack) * instrument.sample_rate / TICK
+        slot.rise = np.float32(n_ticks <= 1)
+        slot.rise_step = np.float32(1 / n_ticks if n_ticks > 1 else 0)
         slot.gain = slot.next_gain = self._gain(slot)
         slot.voice_pitch = self._pitch(slot)
         slot.voice.set_morph(self._morph_timbre(), self._value("morph"))
+        slot.voice.shaping = self._shaping()
         note = Note(
             timbre=self._timbre(event),
             pitch=float(slot.voice_pitch),

@@ -14,7 +14,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from audiogen._fallback.gansynth import Generator
-from audiogen._fallback.instrument import AnyInstrument, Array, Note, Voice, Voices, require
+from audiogen._fallback.instrument import (
+    AnyInstrument,
+    Array,
+    Note,
+    Voice,
+    Voices,
+    require,
+    stretch_of,
+)
 from audiogen._fallback.kernels import polar_to_rectangular
 from audiogen.ops import reference
 from audiogen.representation.config import SpectrogramConfig
@@ -38,6 +46,8 @@ SILENCE = -5.0  # nats; below it, in all bins and after the attack, a note has e
 ATTACK_FRAMES = 16
 FAINTEST = -60.0  # nats; lower levels have this weight, so that no band's weight is 0
 TRANSPOSE_REACH = 5.0  # semitones; beyond this, a frame is regenerated instead of transposed
+ATTACK_SPAN = 8  # frames after the first that a fast attack hastens through
+MOVE_FRAMES = 2  # frames between two moves of a note's latent
 ENDED = np.float32(-60)  # nats; level of a timbre that ended before the one it is morphed with
 MOST_ADDED = 1024  # timbres
 
@@ -57,6 +67,8 @@ class Instrument(AnyInstrument):
         Lowest and highest trained pitch, MIDI numbers.
     timbres : sequence of array [latent_size]
         Latents that notes can be played with.
+    macros : sequence of mapping
+        Tables ``[[macros]]``.
     """
 
     def __init__(
@@ -66,6 +78,7 @@ class Instrument(AnyInstrument):
         sustain: Mapping[str, int],
         pitch_range: tuple[float, float],
         timbres: Sequence[ArrayLike],
+        macros: Sequence[Mapping[str, Any]] = (),
     ):
         names = ["sample_rate", "n_fft", "hop_length", "phase"]
         names += ["magnitude_scale", "magnitude_offset", "frequency_scale"]
@@ -97,6 +110,11 @@ class Instrument(AnyInstrument):
         ):
             require(holds, message)
         self.timbres = [self._latent(z) for z in timbres]
+        # Direction, and the distances along it at -1 and 1.
+        self.macros = [
+            (np.array(macro["direction"], np.float32), *map(np.float32, macro["range"]))
+            for macro in macros
+        ]
         self._most_timbres = len(self.timbres) + MOST_ADDED
         self.mel = None  # bands to bins, where the generator's bins are not linear
         if "band_map" in spectrogram:
@@ -121,6 +139,17 @@ class Instrument(AnyInstrument):
         self.timbres.append(latent)
         self.n_timbres = len(self.timbres)
         return self.n_timbres - 1
+
+    def move_latent(self, z: Array, amounts: Sequence[np.float32]) -> Array:
+        """A latent moved by the macros and scaled back to its length."""
+        used = [(amount, m) for amount, m in zip(amounts, self.macros, strict=False) if amount]
+        if not used:
+            return z
+        moved = z.copy()
+        for amount, (direction, lowest, highest) in used:
+            moved += amount * (-lowest if amount < 0 else highest) * direction
+        before, after = (float(np.sum(np.square(x, dtype=np.float64))) for x in (z, moved))
+        return moved * np.float32(math.sqrt(before / after)) if after > 0 else moved
 
     def make_voices(self, n: int, n_inputs: int) -> Voices:
         return Voices([_FrameVoice(self) for _ in range(n)])
@@ -197,7 +226,15 @@ class _NoteFrames:
     def set_pitch(self, pitch: float) -> None:
         """Change the pitch from the next frame on."""
         self.note.pitch = pitch
-        self.last = None  # partials move to other bins, which is not flicker
+        self._generate_anew()
+
+    def set_latent(self, z: Array) -> None:
+        """Change the latent from the next frame on."""
+        self.note.z = z
+        self._generate_anew()
+
+    def _generate_anew(self) -> None:
+        self.last = None  # the change is not flicker
         streams = self.note.noise_stream, self.note.noise_stream - bool(self.fade_length)
         for head, stream in zip((self.to, self.now), streams, strict=True):
             head.levels, head.frequencies = self._generate(stream)
@@ -304,7 +341,10 @@ class _FrameVoice(Voice):
 
     def note_on(self, note: Note) -> None:
         s = self.instrument.spectrogram
-        z = self.instrument.timbres[note.timbre]
+        self.timbre, self.macros = note.timbre, self.shaping.macros
+        z = self._latent(note.timbre)
+        self.n_pulled, self.lag = 0, np.float32(0)  # frames; how far behind the last one
+        self.pulled: list[tuple[Array, Array]] = []  # the last two, while they are interpolated
         self.note = _GeneratorNote(z, note.pitch, note.velocity, note.seed)
         self.pitch = self.wanted_pitch = self.network_pitch = note.pitch
         self.other = None
@@ -358,11 +398,56 @@ class _FrameVoice(Voice):
         return self.frames.finished and (self.other is None or self.other.finished)
 
     def _next_frame(self) -> tuple[Array, Array]:
-        """Log magnitude and phase channel at the voice's pitch."""
+        """Log magnitude and phase channel at the voice's pitch and speed."""
+        if self.shaping.attack < 0 or self.shaping.release != 0 or self.lag > 0:
+            level, frequency = self._pull_frames()
+        else:
+            self.pulled = []
+            level, frequency = self._pull_frame()
+        if self.wanted_pitch == self.network_pitch:
+            return level, frequency
+        return _transpose(level, frequency, self.network_pitch, self.wanted_pitch)
+
+    def _pull_frames(self) -> tuple[Array, Array]:
+        """Pull frames at another speed than one per hop; interpolate between the last two."""
+        distance = np.float32(1)  # from the last pulled frame to the wanted one
+        if self.frames.released and self.shaping.release != 0:
+            distance = stretch_of(-self.shaping.release) - self.lag
+        elif self.shaping.attack < 0 and 0 < self.n_pulled <= ATTACK_SPAN:
+            distance = stretch_of(-self.shaping.attack) - self.lag
+        network_pitch = self.network_pitch
+        while distance > 0 and not self._finished:
+            frame = self._pull_frame()
+            # At another pitch the partials of the frame before lie in other bins.
+            known = self.pulled and self.network_pitch == network_pitch
+            self.pulled = [self.pulled[-1] if known else frame, frame]
+            distance -= np.float32(1)
+        self.lag = max(np.float32(0), -distance)
+        (last_level, last_frequency), (level, frequency) = self.pulled
+        turn = last_frequency - frequency
+        turn = turn - 2 * np.rint(turn / 2)  # the shorter way round
+        return level + self.lag * (last_level - level), frequency + self.lag * turn
+
+    def _latent(self, timbre: int) -> Array:
+        return self.instrument.move_latent(self.instrument.timbres[timbre], self.macros)
+
+    def _move_latents(self) -> None:
+        """Move the latents of a sounding note to where the macros are."""
+        self.macros = self.shaping.macros
+        self.frames.set_latent(self._latent(self.timbre))
+        if self.other is not None:
+            self.other.set_latent(self._latent(self.other_timbre))
+
+    def _pull_frame(self) -> tuple[Array, Array]:
+        """Log magnitude and phase channel of the next frame, at the network's pitch."""
+        self.n_pulled += 1
         moved = abs(self.wanted_pitch - self.network_pitch) > TRANSPOSE_REACH
         if moved:
             self.network_pitch = self.wanted_pitch
             self.frames.set_pitch(self.network_pitch)
+        if self.shaping.macros != self.macros and self.instrument.macros:
+            if self.frame % MOVE_FRAMES == 0:
+                self._move_latents()
         if self.other is not None and self.frames.releasing:
             self.other.released = True
         if self.morph <= 0:
@@ -370,7 +455,7 @@ class _FrameVoice(Voice):
         elif not self.frames.finished and (
             self.other is None or self.other_timbre != self.morph_timbre
         ):
-            z = self.instrument.timbres[self.morph_timbre]
+            z = self._latent(self.morph_timbre)
             self.other = _NoteFrames(
                 self.instrument, replace(self.note, z=z, pitch=self.network_pitch)
             )
@@ -378,10 +463,7 @@ class _FrameVoice(Voice):
             self.other_timbre = self.morph_timbre
         elif moved and self.other is not None:
             self.other.set_pitch(self.network_pitch)
-        level, frequency = self._mix_timbres()
-        if self.wanted_pitch == self.network_pitch:
-            return level, frequency
-        return _transpose(level, frequency, self.network_pitch, self.wanted_pitch)
+        return self._mix_timbres()
 
     def _mix_timbres(self) -> tuple[Array, Array]:
         """Log magnitude and phase channel between two timbres."""

@@ -12,10 +12,25 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audiogen._fallback.parameter_table import ROWS
+from audiogen._fallback.parameter_table import N_MACROS, ROWS
 from audiogen.errors import ParameterError
 
 Array = NDArray[np.float32]
+ZERO = np.float32(0)
+
+
+@dataclass(frozen=True)
+class Shaping:
+    """Parameters that shape notes and move their timbres, each -1 to 1; at 0 without effect."""
+
+    attack: np.float32 = ZERO
+    release: np.float32 = ZERO
+    macros: tuple[np.float32, ...] = (ZERO,) * N_MACROS
+
+
+def stretch_of(amount: float) -> np.float32:
+    """Factor of a duration: an eighth at -1, 8 at 1."""
+    return np.exp2(np.float32(3) * np.float32(amount), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -35,6 +50,7 @@ class Voice(ABC):
 
     active = False
     released = False
+    shaping = Shaping()  # set by the engine
 
     @abstractmethod
     def note_on(self, note: Note) -> None:

@@ -32,6 +32,19 @@ def _row(
     }
 
 
+# Ordinal and MIDI controller of each macro.
+_MACROS = (
+    ("first", 74),
+    ("second", 71),
+    ("third", 17),
+    ("fourth", 18),
+    ("fifth", 19),
+    ("sixth", NO_CONTROLLER),
+    ("seventh", NO_CONTROLLER),
+    ("eighth", NO_CONTROLLER),
+)
+N_MACROS = len(_MACROS)
+
 parameters: tuple[dict[str, Any], ...] = (
     _row(
         "volume",
@@ -101,6 +114,28 @@ parameters: tuple[dict[str, Any], ...] = (
     ),
     _row("listen", "From 0.5, notes of an unconditional SampleRNN continue the audio input."),
     _row("monitor", "Level of the audio input in the output.", smoothing_s=0.0),
+    _row(
+        "attack",
+        "Attack: 8 times as fast (-1), the preset's own (0), to a fade-in of 4 s (1).",
+        range=(-1.0, 1.0),
+        controller=73,
+    ),
+    _row(
+        "release",
+        "Duration of the release: an eighth (-1), the preset's own (0), to 8 times (1).",
+        range=(-1.0, 1.0),
+        controller=72,
+    ),
+    *(
+        _row(
+            f"macro_{i}",
+            f"Amount of the preset's {ordinal} macro.",
+            range=(-1.0, 1.0),
+            smoothing_s=0.03,
+            controller=controller,
+        )
+        for i, (ordinal, controller) in enumerate(_MACROS, 1)
+    ),
 )
 ROWS = {row["name"]: row for row in parameters}
 INDEX = {name: i for i, name in enumerate(ROWS)}

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from audiogen._fallback.parameter_table import N_MACROS, ROWS
 from audiogen.core.names import suggest
 from audiogen.errors import ParameterError, PresetError
 from audiogen.models.config import (
@@ -229,11 +230,9 @@ class Fields:
     def inner(self, name: str, wanted: str = "") -> Any:
         return self.read(name, wanted or f"a table [{name}]", lambda v: isinstance(v, dict))
 
-    def tables(self, name: str, least: int, wanted: str) -> Any:
+    def tables(self, name: str, least: int, most: int, wanted: str) -> Any:
         item = f"a table [[{name}]]"
-        return self.read_list(
-            name, wanted, (least, MOST_TIMBRES), item, lambda v: isinstance(v, dict)
-        )
+        return self.read_list(name, wanted, (least, most), item, lambda v: isinstance(v, dict))
 
     def _refuse(self, path: str, value: Any, wanted: str) -> None:
         self.add_fault(f"{path}={shown(value)} must be {wanted}")
@@ -326,6 +325,21 @@ def _check_sustain(table: Table, faults: list[str]) -> None:
         )
     if release < end:
         fields.add_fault(f"sustain.release_frame={release} must not be before loop_end_frame={end}")
+
+
+def _check_macro(table: Table, index: int, faults: list[str]) -> None:
+    fields = Fields(table, f"macros[{index}]", faults)
+    fields.identifier("name")
+    fields.text("help")
+    fields.numbers("direction", "a list of numbers, as many as generator.latent_size")
+    wanted = "a distance of 0 or less and one of 0 or more, such as [-2.0, 2.5]"
+    ends = fields.numbers("range", wanted)
+    for name in ("effect", "command"):
+        if fields.has(name):
+            fields.text(name)
+    fields.finish()
+    if ends is not None and (len(ends) != 2 or ends[0] > 0 or ends[1] < 0):
+        fields.add_fault(f"{fields.path_of('range')}={shown(ends)} must be {wanted}")
 
 
 # --- Tables of a SampleRNN ----------------------------------------------------------------------
@@ -465,6 +479,23 @@ def _check_gansynth(fields: Fields) -> None:
                 f"timbres[{i}].z has {len(timbre['z'])} numbers; it must have"
                 f" generator.latent_size={config.latent_size}"
             )
+    _check_macros(fields, config.latent_size)
+
+
+def _check_macros(fields: Fields, latent_size: int) -> None:
+    macros = fields.table.get("macros", [])
+    names = [macro["name"] for macro in macros]
+    for i, macro in enumerate(macros):
+        if macro["name"] in names[:i]:
+            fields.add_fault(
+                f"macros[{i}].name={shown(macro['name'])} must differ from the names of the other"
+                " macros"
+            )
+        if len(macro["direction"]) != latent_size:
+            fields.add_fault(
+                f"macros[{i}].direction has {len(macro['direction'])} numbers; it must have"
+                f" generator.latent_size={latent_size}"
+            )
 
 
 def _check_samplernn_preset(fields: Fields) -> None:
@@ -538,7 +569,8 @@ def _check_preset(table: Table, faults: list[str]) -> None:
         wanted = (
             "one table [[timbres]] or more" if gansynth else "a table [[timbres]] for each class"
         )
-        for i, timbre in enumerate(fields.tables("timbres", int(gansynth), wanted) or []):
+        timbres = fields.tables("timbres", int(gansynth), MOST_TIMBRES, wanted)
+        for i, timbre in enumerate(timbres or []):
             _check_timbre(timbre, i, gansynth, faults)
     if fields.has("data") and (inner := fields.inner("data")) is not None:
         _check_data(inner, gansynth, faults)
@@ -554,6 +586,10 @@ def _check_preset(table: Table, faults: list[str]) -> None:
     for name, check in checks.items():
         if (inner := fields.inner(name)) is not None:
             check(inner, faults)
+    if gansynth and fields.has("macros"):
+        macros = fields.tables("macros", 0, N_MACROS, "up to 8 tables [[macros]]")
+        for i, macro in enumerate(macros or []):
+            _check_macro(macro, i, faults)
     fields.finish()
     if faults:
         return
@@ -795,6 +831,7 @@ class Preset:
                 fields["sustain"],
                 self._pitch_range(),
                 zs if latent is None else [list(latent)],
+                self._macros(),
             )
         elif latent is None:
             made = SampleInstrument(
@@ -812,6 +849,16 @@ class Preset:
         timbres = fields["timbres"] if latent is None else []
         made.programs, made.default_timbre = program_table(timbres, fields.get("default_timbre"))
         return made
+
+    def _macros(self) -> list[Table]:
+        macros: list[Table] = self.description.get("macros", [])
+        for macro in macros:
+            if macro["name"] in ROWS:
+                raise ParameterError(
+                    f"macro '{macro['name']}' of preset '{self.description['name']}' has the name"
+                    " of a parameter; give it another name"
+                )
+        return macros
 
     def _pitch_range(self) -> tuple[float, float]:
         low, high = self.description.get("pitch_range", (-128, 256))

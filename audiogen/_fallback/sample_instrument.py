@@ -9,7 +9,15 @@ from abc import abstractmethod
 
 import numpy as np
 
-from audiogen._fallback.instrument import AnyInstrument, Array, Note, Voice, Voices, require
+from audiogen._fallback.instrument import (
+    AnyInstrument,
+    Array,
+    Note,
+    Voice,
+    Voices,
+    require,
+    stretch_of,
+)
 from audiogen._fallback.parameter_table import ROWS
 from audiogen._fallback.samplernn import SampleRNN, Stream
 from audiogen.representation.levels import quantise
@@ -136,11 +144,21 @@ class _NoteVoice(_SampleVoice):
         super().note_on(note)
         self._n_quiet = 0  # samples since the last louder one after the note-off
         self._release_left = self._n_samples(LONGEST_RELEASE_S)
-        self._fade_left = self._n_samples(NOTE_FADE_S)
+        # Gains of the fade at the end, and the position in them.
+        self._fall = np.arange(self._n_samples(NOTE_FADE_S), -1, -1, np.float32)
+        self._fall /= self._fall[0]
+        self._fade_step, self._faded = 1.0, 0.0
 
     def note_off(self) -> None:
+        if not self.released:
+            self._stream.release()
+            # The network can't release faster or slower: a shorter release is faded out, and a
+            # longer one may last longer if the network still sounds.
+            longest = float(self._release_left * stretch_of(self.shaping.release))
+            self._release_left = 0 if self.shaping.release < 0 else int(longest)
+            if self.shaping.release < 0:
+                self._fade_step = (len(self._fall) - 1) / longest
         super().note_off()
-        self._stream.release()
 
     def set_pitch(self, pitch: float) -> None:
         self._stream.pitch = pitch
@@ -160,10 +178,10 @@ class _NoteVoice(_SampleVoice):
             return np.float32(1)
         if not self.active:
             return np.float32(0)
-        gain = np.float32(self._fade_left) / np.float32(self._n_samples(NOTE_FADE_S))
-        self._fade_left -= 1
-        self.active = self._fade_left > 0
-        return gain
+        gain = _at(self._fall, np.array([self._faded]))[0]
+        self._faded += self._fade_step
+        self.active = self._faded < len(self._fall) - 1
+        return np.float32(gain)
 
 
 class _GateVoice(_SampleVoice):
@@ -172,13 +190,19 @@ class _GateVoice(_SampleVoice):
     def __init__(self, network: SampleRNN):
         super().__init__(network)
         self._rise = _hann_rise(self._n_samples(FADE_IN_S))
-        self._fall = _hann_rise(self._n_samples(FADE_OUT_S))[::-1]
+        self._fall = np.append(_hann_rise(self._n_samples(FADE_OUT_S))[::-1], np.float32(0))
 
     def note_on(self, note: Note) -> None:
         super().note_on(note)
         self._level = np.float32(note.velocity)
         self._step = 0.0  # from the stream to the input that it continues
-        self._fade_in, self._fade_out = self._rise, self._fall  # gains of the next samples
+        self._fade_in = self._rise  # gains of the next samples
+        self._faded, self._fade_step = 0.0, 1.0
+
+    def note_off(self) -> None:
+        if not self.released:
+            self._fade_step = 1.0 / float(stretch_of(self.shaping.release))
+        super().note_off()
 
     def continue_from(self, listener: Stream, last_sample: float) -> None:
         """Continue an input without a step; right after `note_on`."""
@@ -196,11 +220,16 @@ class _GateVoice(_SampleVoice):
         gains, self._fade_in = np.split(self._fade_in, [len(samples)])
         samples[: len(gains)] *= gains
         if self.released:
-            gains, self._fade_out = np.split(self._fade_out, [len(samples)])
-            samples[: len(gains)] *= gains
-            samples[len(gains) :] = 0.0
-            self.active = len(self._fade_out) > 0
+            at = self._faded + self._fade_step * np.arange(len(samples) + 1)
+            self._faded = float(at[-1])
+            samples *= _at(self._fall, at[:-1])
+            self.active = self._faded < len(self._fall) - 1
         return samples
+
+
+def _at(gains: Array, positions: np.ndarray) -> Array:
+    """Gains between samples, interpolated; 0 beyond the last."""
+    return np.interp(positions, np.arange(len(gains)), gains, right=0.0).astype(np.float32)
 
 
 def _hann_rise(n: int) -> Array:

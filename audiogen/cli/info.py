@@ -13,7 +13,7 @@ from audiogen.core.counting import counted
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from audiogen.presets import Preset
+    from audiogen.presets import GansynthPreset, Preset
 
 app = typer.Typer(add_completion=False)
 
@@ -22,18 +22,21 @@ app = typer.Typer(add_completion=False)
 def info(
     preset: str = typer.Argument(help="A preset's name or folder.", show_default=False),
 ) -> None:
-    """Show a preset's timbres and pitches, and how it was made."""
+    """Show a preset's timbres, macros and pitches, and how it was made."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    from audiogen.presets import load_preset
+    from audiogen.presets import GansynthPreset, load_preset
 
     loaded = load_preset(preset)
     console = Console(highlight=False)
     console.print(f"[bold]{escape(loaded.name)}[/bold]  {escape(loaded.description)}\n")
     if loaded.timbres:
         console.print(_timbres(loaded))
+        console.print()
+    if isinstance(loaded, GansynthPreset) and loaded.macros:
+        console.print(_macros(loaded))
         console.print()
     facts = Table(box=None, show_header=False, pad_edge=False)
     facts.add_column(style="cyan", no_wrap=True)
@@ -58,6 +61,18 @@ def _timbres(preset: Preset) -> Table:
         instrument = "" if program is None else f"{program} {program_name(program)}"
         family = timbre.family.replace("_", " ")
         table.add_row(timbre.name + default, escape(family), instrument)
+    return table
+
+
+def _macros(preset: GansynthPreset) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("macro", "-1 to 1", "measured effect"):
+        table.add_column(heading, overflow="fold")
+    for macro in preset.macros:
+        table.add_row(macro.name, escape(macro.help), escape(macro.effect or "not measured"))
     return table
 
 

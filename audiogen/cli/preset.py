@@ -1,4 +1,4 @@
-"""`audiogen preset`: verify a preset, make one from a training run, save a mixed timbre."""
+"""`audiogen preset`: verify a preset, make one from a run, find macros, save a mixed timbre."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ import typer
 
 from audiogen.cli.sound import counting_bar
 from audiogen.core.counting import counted
-from audiogen.errors import FormatError
+from audiogen.errors import FormatError, ParameterError
 
 if TYPE_CHECKING:
     from audiogen.evaluation.verify import Verification
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
+MIN_LATENTS, MAX_LATENTS = 40, 10_000
+
 
 @app.callback()
 def preset() -> None:
-    """Verify a preset, make one from a stopped training run, or save a mixed timbre."""
+    """Verify a preset, make one from a stopped run, find its macros, or save a mixed timbre."""
 
 
 @app.command()
@@ -69,6 +71,41 @@ def pack(
     packed = pack_run(run, output, state, as_it_was=step is not None)
     typer.echo(f"{output}  of step {state['step']}, {counted(len(packed.timbres), 'timbre')}")
     _report(_verify(str(output)))
+
+
+@app.command()
+def macros(
+    preset: Annotated[str, typer.Argument(help="Name or folder of a preset.", show_default=False)],
+    seed: Annotated[int, typer.Option(help="Seed of the latents that are sampled.")] = 0,
+    latents: Annotated[int, typer.Option(help="Latents that are played for the regression.")] = 160,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the macros; leave the preset as it is.")
+    ] = False,
+) -> None:
+    """Find a preset's macros and store them: brightness, breath, swell, hardness, decay.
+
+    Each is a direction in the latent space, found by regression of a measure
+    of timbre. A macro is stored if its effect is monotonous and above its
+    spread over the timbres, with the range in which notes stay in tune. It
+    takes minutes.
+    """
+    from audiogen.evaluation.macros import fit_macros, macro_tables
+    from audiogen.presets import change_fields, load_preset
+
+    if not MIN_LATENTS <= latents <= MAX_LATENTS:
+        raise ParameterError(f"--latents {latents} must be {MIN_LATENTS} to {MAX_LATENTS}")
+    loaded = load_preset(preset)
+    with counting_bar("playing latents") as progress:
+        fits = fit_macros(loaded, seed=seed, n_latents=latents, progress=progress)
+    for fit in fits:
+        typer.echo(f"  {fit}")
+    command = f"audiogen preset macros {preset} --seed {seed} --latents {latents}"
+    tables = macro_tables(fits, command)
+    if dry_run:
+        typer.echo(f"{loaded.folder}  left as it is; {counted(len(tables), 'macro')} found")
+        return
+    change_fields(loaded.folder, {"macros": tables})
+    typer.echo(f"{loaded.folder}  {counted(len(tables), 'macro')} stored")
 
 
 @app.command()

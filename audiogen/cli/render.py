@@ -17,6 +17,7 @@ from audiogen.cli.sound import (
     LONGEST_S,
     PRESET_HELP,
     SEED_HELP,
+    SET_HELP,
     TEMPERATURE_HELP,
     TIMBRE_HELP,
     TOP_P_HELP,
@@ -33,6 +34,7 @@ from audiogen.cli.sound import (
     progress_bar,
     read_music,
     read_preset,
+    read_settings,
     read_temperature,
     refuse,
     steady,
@@ -107,6 +109,10 @@ def render(
     top_p: Annotated[
         float | None, typer.Option(help=TOP_P_HELP, show_default="the preset's")
     ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help=SET_HELP, show_default=False),
+    ] = None,
     variations: Annotated[
         int, typer.Option(help="With --seconds: number of results, OUTPUT-1, OUTPUT-2, ...")
     ] = 1,
@@ -170,6 +176,7 @@ def render(
         check_variations(variations)
         check_seconds(seconds, variations * (2 if stereo else 1))
     curve = read_temperature(temperature)
+    settings = read_settings(set_)
     check_output(output)
     if plot:
         check_output(plot, (".png",))
@@ -184,20 +191,28 @@ def render(
         source = score if notes is None else notes
         assert source is not None
         options |= {"precision": precision.value, "temperature": steady(curve)}
+        options["parameters"] = settings
         _render_score(source, target, preset, timbre, program or [], options)
     else:
         assert preset is not None
         options |= {"temperature": curve, "variations": variations, "timbre": timbre}
-        _render_seconds(preset, precision.value, seconds, target, options)
+        _render_seconds(preset, precision.value, seconds, target, settings, options)
 
 
 def _render_seconds(
-    preset: str, precision: str, seconds: float, target: _Target, options: dict[str, Any]
+    preset: str,
+    precision: str,
+    seconds: float,
+    target: _Target,
+    settings: dict[str, float | str],
+    options: dict[str, Any],
 ) -> None:
     from audiogen.engine import load
     from audiogen.engine.offline import change_level
+    from audiogen.engine.render import set_parameters
 
     synth = load(preset, precision=precision)
+    set_parameters([synth], settings)
     rate = target.sample_rate or synth.sample_rate
     n = options["variations"]
     began = time.perf_counter()

@@ -32,6 +32,10 @@ PRESET_HELP = "Name or folder, with :TIMBRE after it if wanted."
 TIMBRE_HELP = (
     "Timbre: a name, a mix (harp+koto, harp:0.6+koto:0.4), random:SEED, or a latent's file."
 )
+SET_HELP = (
+    "Value of a parameter or macro, such as brightness=0.5 or attack=-1; `audiogen info PRESET`"
+    " lists the macros. Repeatable."
+)
 SEED_HELP = "Seed of the random numbers; the same seed gives the same samples."
 
 
@@ -161,6 +165,28 @@ def read_temperature(text: str | None) -> Temperature | None:
             f'--temperature {text} must be a number such as 0.8, or a curve such as "0:0.8 10:1.1"'
         ) from None
     return curve if ":" in text else curve[0][1]
+
+
+def read_settings(options: list[str] | None) -> dict[str, float | str]:
+    """Values of parameters by name, from the NAME=VALUE of each --set.
+
+    Examples
+    --------
+    >>> read_settings(["brightness=0.5", "morph_timbre=harp"])
+    {'brightness': 0.5, 'morph_timbre': 'harp'}
+    """
+    settings: dict[str, float | str] = {}
+    for option in options or []:
+        name, equals, text = option.partition("=")
+        if not name or not equals or not text:
+            raise ParameterError(f"--set {option} must be NAME=VALUE, such as --set attack=-0.5")
+        try:
+            settings[name] = float(text)
+        except ValueError:
+            if name != "morph_timbre":
+                raise ParameterError(f"--set {option}: {text!r} must be a number") from None
+            settings[name] = text
+    return settings
 
 
 def write_sound(path: Path, samples: np.ndarray, sample_rate: int) -> float:

@@ -17,6 +17,7 @@ import typer
 from audiogen.cli.sound import (
     PRESET_HELP,
     SEED_HELP,
+    SET_HELP,
     TEMPERATURE_HELP,
     TIMBRE_HELP,
     TOP_P_HELP,
@@ -25,6 +26,7 @@ from audiogen.cli.sound import (
     print_drums,
     read_music,
     read_preset,
+    read_settings,
     read_temperature,
     refuse,
     steady,
@@ -85,6 +87,10 @@ def stream(
     top_p: Annotated[
         float | None, typer.Option(help=TOP_P_HELP, show_default="the preset's")
     ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help=SET_HELP, show_default=False),
+    ] = None,
     stereo: Annotated[
         bool | None,
         typer.Option(
@@ -103,8 +109,10 @@ def stream(
     """
     from audiogen.audio.files import check_sample_rate
     from audiogen.engine import Synth
+    from audiogen.engine.render import set_parameters
 
     curve = read_temperature(temperature)
+    settings = read_settings(set_)
     if sample_rate is not None:
         check_sample_rate(sample_rate)
     if sys.stdout is None:
@@ -122,7 +130,7 @@ def stream(
             raise ParameterError(f"preset {synth.name!r} plays notes; give --midi or --notes")
         source = notes if midi is None else midi
         assert source is not None
-        drawn = {"temperature": steady(curve), "top_p": top_p}
+        drawn = {"temperature": steady(curve), "top_p": top_p, "parameters": settings}
         pieces, n_channels = _of_score(synth, source, stereo, timbre, drawn)
     else:
         refuse(
@@ -131,6 +139,7 @@ def stream(
         )
         if seconds is not None and not 0 < seconds < math.inf:
             raise ParameterError(f"--seconds {seconds:g} must be above 0")
+        set_parameters([synth], settings)
         n_channels = 2 if stereo else 1
         pieces = synth.generate_stream(
             seconds,
@@ -155,14 +164,14 @@ def _of_score(
     drawn: dict[str, Any],
 ) -> tuple[Iterator[np.ndarray], int]:
     """Blocks of a score, each program by the timbre that `audiogen render` gives it; channels."""
-    from audiogen.engine.offline import pans
+    from audiogen.engine.render import is_panned
     from audiogen.engine.render import stream as stream_score
     from audiogen.presets import assign_programs
 
     score, n_drums = read_music(source)
     print_drums(n_drums, err=True)
     programs = score.programs if isinstance(source, Path) else ()
-    is_stereo = pans(score) if stereo is None else stereo
+    is_stereo = is_panned(score, drawn["parameters"]) if stereo is None else stereo
     blocks = stream_score(
         score,
         assign_programs(programs, [synth.preset], timbre),

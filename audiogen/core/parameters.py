@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,10 +46,20 @@ class Parameter:
 
 PARAMETERS = tuple(Parameter(**row) for row in backend.load().parameters)
 INDEX = {parameter.name: i for i, parameter in enumerate(PARAMETERS)}
+MACROS = tuple(name for name in INDEX if name.startswith("macro_"))  # what they do, a preset says
 
 
-def check_parameter(name: str, value: Any) -> float:
+def check_parameter(name: str, value: Any, shown_name: str | None = None) -> float:
     """Return the value as a float that the parameter can have.
+
+    Parameters
+    ----------
+    name : str
+        Name of a row of `PARAMETERS`.
+    value : object
+        Value to check.
+    shown_name : str, optional
+        Name in the message, such as that of a preset's macro.
 
     Raises
     ------
@@ -65,14 +76,15 @@ def check_parameter(name: str, value: Any) -> float:
     if not parameter.lowest <= number <= parameter.highest:
         unit = f" {parameter.unit}" if parameter.unit else ""
         range_ = f"{parameter.lowest:g} to {parameter.highest:g}{unit}"
-        raise ParameterError(f"{name}={value!r} must be from {range_}")
+        raise ParameterError(f"{shown_name or name}={value!r} must be from {range_}")
     return number
 
 
-def unknown_parameter(name: str) -> str:
-    """Error message for a parameter that does not exist."""
-    near = difflib.get_close_matches(name, INDEX, n=2)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(INDEX)}"
+def unknown_parameter(name: str, macros: Iterable[str] = ()) -> str:
+    """Error message for a parameter that does not exist; ``macros`` are the preset's."""
+    names = [*macros, *(row for row in INDEX if row not in MACROS)]
+    near = difflib.get_close_matches(name, [*names, *MACROS], n=2)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names)}"
     return f"parameter {name!r} not found; {hint}"
 
 

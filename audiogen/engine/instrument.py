@@ -49,14 +49,14 @@ class OpenPreset:
         """An instrument of an engine; see csrc/engine/instrument.h."""
         return self._instrument
 
-    @property
-    def longest_tail_s(self) -> float:
-        """How long a note may sound after its note-off."""
+    def longest_tail_s(self, release: float = 0.0) -> float:
+        """How long a note may sound after its note-off, at most, at a value of ``release``."""
+        stretch = 8.0 ** max(0.0, release)
         if not isinstance(self.preset, GansynthPreset):
-            return LONGEST_RELEASE_S + END_FADE_S
+            return LONGEST_RELEASE_S * stretch + END_FADE_S
         spectrogram = self.preset.spectrogram
         frames = spectrogram.n_frames - self.preset.sustain.release_frame + 2
-        samples = frames * spectrogram.hop_length + 2 * spectrogram.n_fft
+        samples = frames * stretch * spectrogram.hop_length + 2 * spectrogram.n_fft
         return samples / self.preset.sample_rate
 
     def timbre_index(self, z: list[float]) -> int:

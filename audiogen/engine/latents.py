@@ -107,6 +107,22 @@ def mix_latents(first: np.ndarray, second: np.ndarray, amount: float) -> np.ndar
     return mixed * radius
 
 
+def move_latent(z: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """A latent moved by a vector and scaled back to its length, as the engine moves it by macros.
+
+    Parameters
+    ----------
+    z, change : ndarray [latent_size]
+        The latent, and the sum of the macros' directions times their distances.
+
+    Returns
+    -------
+    ndarray [latent_size], float64
+    """
+    moved = np.asarray(z, np.float64) + change
+    return moved * (np.linalg.norm(z) / max(float(np.linalg.norm(moved)), 1e-12))
+
+
 def _mixed(preset: Preset, text: str) -> np.ndarray:
     """``harp+koto``, ``harp:0.6+koto:0.4``: pair by pair from the left, by weight."""
     mixed, total = None, 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from numbers import Real
 from os import PathLike
 from typing import Any
@@ -26,6 +27,7 @@ from audiogen.core.events import (
 )
 from audiogen.core.parameters import (
     INDEX,
+    MACROS,
     PARAMETERS,
     Parameter,
     ParameterAttributes,
@@ -36,7 +38,7 @@ from audiogen.engine.instrument import OpenPreset
 from audiogen.engine.latents import Timbre, read_timbre
 from audiogen.errors import ParameterError, ShapeError
 from audiogen.notes import parse_pitch
-from audiogen.presets import Preset, SamplernnPreset, load_preset, timbre_of_program
+from audiogen.presets import GansynthPreset, Preset, SamplernnPreset, load_preset, timbre_of_program
 
 LONGEST_MARGIN_MS = 5000.0
 LOAD_SMOOTHING_S = 0.3
@@ -95,6 +97,17 @@ class LivePlaying(ParameterAttributes):
         self._midi_lock = threading.Lock()
         self._midi = backend.load().MidiReader()
         self._midi.set_programs(self._opened.instrument)
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_") and name in self._macro_rows():
+            return self.get(name)
+        return super().__getattr__(name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_") and name in self._macro_rows():
+            self.set(name, value)
+        else:
+            super().__setattr__(name, value)
 
     def __enter__(self) -> Any:
         return self
@@ -298,22 +311,46 @@ class LivePlaying(ParameterAttributes):
 
     @property
     def parameters(self) -> list[Parameter]:
-        """Rows of the parameter table that have an effect with this preset."""
+        """Rows of the parameter table that have an effect with this preset.
+
+        A macro has the name and the help that the preset gives it.
+        """
         without = GANSYNTH_ONLY if isinstance(self.preset, SamplernnPreset) else SAMPLERNN_ONLY
         if self.plays_notes:
             without = (*without, "listen", "monitor")
-        return [parameter for parameter in PARAMETERS if parameter.name not in without]
+        rows = [row for row in PARAMETERS if row.name not in (*without, *MACROS)]
+        if isinstance(self.preset, GansynthPreset):
+            for row, macro in zip(MACROS, self.preset.macros, strict=False):
+                effect = f" {macro.effect}" if macro.effect else ""
+                rows.append(
+                    replace(PARAMETERS[INDEX[row]], name=macro.name, help=macro.help + effect)
+                )
+        return rows
+
+    def _macro_rows(self) -> dict[str, str]:
+        """Rows of the parameter table by the names of the preset's macros."""
+        opened = self.__dict__.get("_opened")
+        if opened is None or not isinstance(opened.preset, GansynthPreset):
+            return {}
+        return {m.name: row for m, row in zip(opened.preset.macros, MACROS, strict=False)}
+
+    def _row_name(self, parameter: str) -> str:
+        rows = self._macro_rows()
+        row = rows.get(parameter, parameter)
+        if row not in INDEX:
+            raise ParameterError(unknown_parameter(parameter, rows))
+        return row
 
     def initial(self, parameter: str) -> float:
         """Value of a parameter until it is set: the table's, or the preset's own."""
-        if parameter not in INDEX:
-            raise ParameterError(unknown_parameter(parameter))
+        parameter = self._row_name(parameter)
         if isinstance(self.preset, SamplernnPreset) and parameter in ("temperature", "top_p"):
             return float(getattr(self.preset.sampling, parameter))
         return PARAMETERS[INDEX[parameter]].initial
 
     def get(self, parameter: str) -> Any:
         """Value of a parameter; the timbre for ``morph_timbre``."""
+        parameter = self._row_name(parameter)
         if parameter == "morph_timbre":
             if self._morph_target is not None:
                 return self._morph_target
@@ -327,7 +364,7 @@ class LivePlaying(ParameterAttributes):
         Parameters
         ----------
         parameter : str
-            Name of a row of `PARAMETERS`.
+            Name of a row of `PARAMETERS`, or of a macro of the preset.
         value : float, or a timbre for ``morph_timbre``
             A number within the parameter's range.
 
@@ -335,11 +372,12 @@ class LivePlaying(ParameterAttributes):
         ------
         ParameterError, PresetError
         """
+        shown_name, parameter = parameter, self._row_name(parameter)
         with self._lock:
             if parameter == "morph_timbre":
                 number = float(self._morph_index(value))
             else:
-                number = check_parameter(parameter, value)
+                number = check_parameter(parameter, value, shown_name)
             self._values[parameter] = number
             if self._engine is not None:
                 self._waiting.append(self._parameter_event(parameter, number))

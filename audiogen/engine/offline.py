@@ -18,7 +18,7 @@ from audiogen.core.events import (
     note_on,
     set_parameter,
 )
-from audiogen.core.parameters import INDEX
+from audiogen.core.parameters import INDEX, PARAMETERS
 from audiogen.engine.instrument import BLOCK
 from audiogen.errors import ParameterError
 from audiogen.notes import Control, Note, Score, music_of
@@ -55,6 +55,13 @@ def control_events(controls: Sequence[Control]) -> Iterator[tuple[float, Event]]
         for event in reader.read(control.message):
             if event["kind"] == PARAMETER:
                 yield control.time_s, set_parameter(int(event["id"]), float(event["value"]))
+
+
+def highest_value(events: Sequence[Timed], parameter: str) -> float:
+    """The highest value that events give to a parameter, at least its initial value."""
+    index = INDEX[parameter]
+    values = [event[5] for _, event in events if event[1] == PARAMETER and event[2] == index]
+    return max([PARAMETERS[index].initial, *values])
 
 
 def pitched_notes(notes: Any) -> Score:

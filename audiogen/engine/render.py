@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ def render(
     precision: str = "float32",
     temperature: float | None = None,
     top_p: float | None = None,
+    parameters: Mapping[str, Any] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> np.ndarray:
     """Render a score with a preset and timbre for each of its programs.
@@ -59,6 +60,9 @@ def render(
         Precision of the networks' arithmetic, as `Synth` takes it.
     temperature, top_p : float, optional
         Sampling of the presets that are SampleRNNs; theirs without.
+    parameters : dict of str to float, optional
+        Values of parameters and macros, as `Synth.set` takes them. A preset that lacks one plays
+        without it; at least one must have it.
     progress : callable, optional
         Receives the share that is done, 0 to 1.
 
@@ -78,7 +82,7 @@ def render(
     1
     """
     music = pitched_notes(notes)
-    is_stereo = pans(music) if stereo is None else bool(stereo)
+    is_stereo = is_panned(music, parameters) if stereo is None else bool(stereo)
     blocks = stream(
         music,
         voices,
@@ -88,6 +92,7 @@ def render(
         precision=precision,
         temperature=temperature,
         top_p=top_p,
+        parameters=parameters,
         progress=progress,
     )
     samples = joined(blocks, 2 if is_stereo else 0)
@@ -105,6 +110,7 @@ def stream(
     precision: str = "float32",
     temperature: float | None = None,
     top_p: float | None = None,
+    parameters: Mapping[str, Any] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Iterator[np.ndarray]:
     """The samples of `render` as they are made.
@@ -113,7 +119,7 @@ def stream(
     ----------
     block : int, samples
         1 to 1024, made at once.
-    notes, voices, sample_rate, seed, stereo, precision, temperature, top_p, progress
+    notes, voices, sample_rate, seed, stereo, precision, temperature, top_p, parameters, progress
         Arguments of `render`.
 
     Returns
@@ -122,7 +128,7 @@ def stream(
     """
     music = pitched_notes(notes)
     parts = _parts(music, voices)
-    is_stereo = pans(music) if stereo is None else bool(stereo)
+    is_stereo = is_panned(music, parameters) if stereo is None else bool(stereo)
     presets = {name: load_preset(name) for name in {split_spec(voice)[0]: None for voice in parts}}
     # The sampling of SampleRNNs; without any, the first preset says that it does not support it.
     any_drawn = any(preset.kind == "samplernn" for preset in presets.values())
@@ -136,6 +142,7 @@ def stream(
         )
         for name, preset in presets.items()
     }
+    set_parameters(list(synths.values()), parameters or {})
     rate = sample_rate or max(synth.sample_rate for synth in synths.values())
     shared = SharedProgress(progress or _ignore, list(map(len, parts.values())))
     streams = []
@@ -152,6 +159,31 @@ def stream(
             )
         )
     return sum_of_streams(streams, block, 2 if is_stereo else 0)
+
+
+def is_panned(score: Score, parameters: Mapping[str, Any] | None = None) -> bool:
+    """Whether a score's controls or parameters move notes away from the middle."""
+    return pans(score) or any((parameters or {}).get(name) for name in ("pan", "spread"))
+
+
+def set_parameters(synths: Sequence[Synth], parameters: Mapping[str, Any]) -> None:
+    """Set parameters and macros of those synths that have them.
+
+    Raises
+    ------
+    ParameterError
+        For a parameter that none of them has, or a value out of range.
+    """
+    for name, value in parameters.items():
+        having = [synth for synth in synths if name in {row.name for row in synth.parameters}]
+        for synth in having or synths:
+            if not having:
+                synth.get(name)  # raises if it is no parameter at all
+                raise ParameterError(
+                    f"{name} is not supported by preset {synth.name!r}; it has"
+                    f" {', '.join(row.name for row in synth.parameters)}"
+                )
+            synth.set(name, value)
 
 
 def _parts(music: Score, voices: Mapping[int | None, str] | None) -> dict[str, Score]:

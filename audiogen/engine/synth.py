@@ -25,6 +25,7 @@ from audiogen.engine.offline import (
     SharedProgress,
     Timed,
     change_level,
+    highest_value,
     joined,
     pans,
     pitched_notes,
@@ -543,7 +544,8 @@ class Synth(LivePlaying):
         first: list[Timed] = [(0, event) for event in self._parameter_events()]
         for number, part in enumerate(parts):
             events = [*first, *score_events(part, rate, index)]
-            voices = voices_needed(part.notes, self._opened.longest_tail_s)
+            release = highest_value(events, "release")
+            voices = voices_needed(part.notes, self._opened.longest_tail_s(release))
             engine = self._opened.engine(rate, voices, seed, n_channels, latent=latent)
             report = shared.part(number) if shared else None
             engines.append(engine)

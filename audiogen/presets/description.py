@@ -70,6 +70,22 @@ class Timbre:
     program: int | None = None
 
 
+@dataclass(frozen=True)
+class Macro:
+    """One of ``[[macros]]``: a direction in the latent space, for a knob from -1 to 1.
+
+    ``range`` holds the distances along ``direction`` at -1 and 1; ``effect`` is what was measured,
+    and ``command`` what found the macro.
+    """
+
+    name: str
+    help: str
+    direction: list[float]
+    range: list[float]
+    effect: str | None = None
+    command: str | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataTable:
     """``[data]``: what the preset was trained on."""
@@ -238,6 +254,7 @@ class GansynthPreset(Preset):
     spectrogram: SpectrogramTable
     generator: GeneratorConfig
     sustain: SustainTable
+    macros: list[Macro] = field(default_factory=list)
     data: NotesTable | None = None
 
     @property
@@ -279,6 +296,8 @@ def preset_of(checked: Mapping[str, Any], folder: Path | None = None, opened: An
         data = NotesTable if checked["kind"] == "gansynth" else RecordingsTable
         tables["data"] = data(**checked["data"])
     timbres = [Timbre(**timbre) for timbre in checked["timbres"]]
+    if "macros" in checked:
+        tables["macros"] = [Macro(**macro) for macro in checked["macros"]]
     every = {**checked, **tables, "timbres": timbres, "read_from": folder, "opened": opened}
     return _KINDS[checked["kind"]](**every)
 
@@ -293,8 +312,8 @@ def _plain(value: Any, leave_out: Sequence[str] = ()) -> Any:
         if entry.name in leave_out or item is None:
             continue
         if isinstance(item, list):
-            item = [_plain(each) if isinstance(each, Timbre) else each for each in item]
-            if not item and entry.name == "z":  # a class of a SampleRNN
+            item = [_plain(each) if isinstance(each, (Timbre, Macro)) else each for each in item]
+            if not item and entry.name in ("z", "macros"):  # z: a class of a SampleRNN
                 continue
         elif hasattr(item, "__dataclass_fields__"):
             item = _plain(item)

@@ -320,11 +320,30 @@ def add_measured(folder: str | os.PathLike[str], numbers: Mapping[str, float]) -
     ParameterError
         If the file can't be written.
     """
-    path = Path(folder) / TOML_NAME
-    fields = read_fields(path)
-    measured = fields.get("measured", {})
+    measured = read_fields(Path(folder) / TOML_NAME).get("measured", {})
     kept = {name: value for name, value in measured.items() if name.startswith(TRAINING_PREFIXES)}
-    fields["measured"] = {**kept, **numbers}
+    change_fields(folder, {"measured": {**kept, **numbers}})
+
+
+def change_fields(folder: str | os.PathLike[str], changes: Mapping[str, Any]) -> None:
+    """Replace fields of a preset's ``preset.toml``; all others stay as they are.
+
+    Parameters
+    ----------
+    folder : str or path
+        Folder of a preset.
+    changes : mapping
+        New values of fields; a field with an empty list is left out.
+
+    Raises
+    ------
+    PresetError
+        If the folder isn't a preset, or a field would be wrong.
+    ParameterError
+        If the file can't be written.
+    """
+    path = Path(folder) / TOML_NAME
+    fields = {k: v for k, v in {**read_fields(path), **changes}.items() if v != []}
     check_fields(fields, path)
     with written_whole(path) as draft:
         draft.write_text(_to_toml(fields), encoding="utf-8")

@@ -32,7 +32,7 @@ using engine::SampleInstrument;
 static std::shared_ptr<FrameInstrument> make_frame_instrument(
     std::shared_ptr<models::GeneratorWeights> generator, const py::dict& spectrogram,
     const py::dict& sustain, std::pair<float, float> pitch_range,
-    std::vector<std::vector<float>> timbres) {
+    std::vector<std::vector<float>> timbres, const std::vector<py::dict>& macros) {
   engine::FrameSettings settings;
   engine::Spectrogram& s = settings.spectrogram;
   s.sample_rate = py::cast<double>(spectrogram["sample_rate"]);
@@ -56,6 +56,10 @@ static std::shared_ptr<FrameInstrument> make_frame_instrument(
                       py::cast<std::size_t>(sustain["release_frame"])};
   settings.pitch_range = {pitch_range.first, pitch_range.second};
   settings.timbres = std::move(timbres);
+  for (const py::dict& macro : macros) {
+    const auto [lowest, highest] = py::cast<std::pair<float, float>>(macro["range"]);
+    settings.macros.push_back({py::cast<std::vector<float>>(macro["direction"]), lowest, highest});
+  }
   settings.generator = std::move(generator);
   py::gil_scoped_release release;
   return std::make_shared<FrameInstrument>(std::move(settings));
@@ -109,7 +113,8 @@ void bind_engine(py::module_& module) {
   py::class_<FrameInstrument, Instrument, std::shared_ptr<FrameInstrument>>(module, "Instrument",
                                                                             "A GANSynth preset.")
       .def(py::init(&make_frame_instrument), py::arg("generator"), py::arg("spectrogram"),
-           py::arg("sustain"), py::arg("pitch_range"), py::arg("timbres"))
+           py::arg("sustain"), py::arg("pitch_range"), py::arg("timbres"),
+           py::arg("macros") = std::vector<py::dict>())
       .def("add_timbre", &FrameInstrument::add_timbre, py::arg("z"),
            "Add a latent as a timbre; returns its index.");
   py::class_<SampleInstrument, Instrument, std::shared_ptr<SampleInstrument>>(

@@ -132,6 +132,17 @@ size_t audiogen_preset_default_timbre(const audiogen_preset* preset) {
   return description_of(preset).default_timbre;
 }
 
+size_t audiogen_preset_n_macros(const audiogen_preset* preset) {
+  return description_of(preset).macros.size();
+}
+
+int audiogen_preset_macro(const audiogen_preset* preset, size_t index, audiogen_macro* macro) {
+  const auto& macros = description_of(preset).macros;
+  if (index >= macros.size()) return -1;
+  *macro = {macros[index].name.c_str(), macros[index].help.c_str(), macros[index].effect.c_str()};
+  return 0;
+}
+
 size_t audiogen_n_parameters(void) { return engine::kParameterCount; }
 
 const audiogen_parameter* audiogen_parameter_info(size_t index) {

@@ -62,6 +62,19 @@ AUDIOGEN_API size_t audiogen_preset_n_timbres(const audiogen_preset* preset);
 AUDIOGEN_API const char* audiogen_preset_timbre(const audiogen_preset* preset, size_t index);
 AUDIOGEN_API size_t audiogen_preset_default_timbre(const audiogen_preset* preset);
 
+/* Macros of a preset: what its parameters macro_1, macro_2, ... do. */
+typedef struct {
+  const char* name;
+  const char* help;
+  const char* effect; /* as measured, such as "spectral centroid 900 to 2100 Hz"; may be empty */
+} audiogen_macro;
+
+AUDIOGEN_API size_t audiogen_preset_n_macros(const audiogen_preset* preset); /* [any] */
+/* Writes the texts of a macro, which live as long as the preset; -1 if there is no such macro.
+ * [any] */
+AUDIOGEN_API int audiogen_preset_macro(const audiogen_preset* preset, size_t index,
+                                       audiogen_macro* macro);
+
 /* --- Parameters ------------------------------------------------------------------------------- */
 
 /* One row of the parameter table (csrc/engine/parameters.h); a new row appears here by itself. */

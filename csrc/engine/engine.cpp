@@ -20,6 +20,9 @@ static constexpr std::size_t kInputPiece = 1024;
 
 static constexpr double kVibratoHz = 5.5;
 static constexpr float kFurthestBend = 12.0f;  // semitones beyond the trained pitches
+// Fade-in at the end of the range of `attack`. Below, it is shorter by the square, so that half the
+// range is for fade-ins of up to a second.
+static constexpr float kLongestRise = 4.0f;  // s
 // The golden ratio: it keeps the positions of successive notes far apart.
 static constexpr double kSpreadStep = 0.6180339887498949;
 
@@ -215,7 +218,7 @@ bool Engine::moving() const noexcept AUDIOGEN_REALTIME {
     if (parameter.moving()) return true;
   }
   for (const Slot& slot : slots_) {
-    if (slot.voice->active() && slot.glide != 0.0f) return true;
+    if (slot.voice->active() && (slot.glide != 0.0f || slot.rise < 1.0f)) return true;
   }
   return false;
 }
@@ -223,8 +226,10 @@ bool Engine::moving() const noexcept AUDIOGEN_REALTIME {
 void Engine::tick() noexcept AUDIOGEN_REALTIME {
   for (core::Smoother& parameter : parameters_) parameter.tick();
   tick_needed_ = false;
+  const Shaping shape = shaping();
   for (Slot& slot : slots_) {
     if (!slot.voice->active()) continue;
+    slot.rise = std::min(1.0f, slot.rise + slot.rise_step);
     for (std::size_t c = 0; c < resamplers_.size(); ++c) {
       slot.gain[c] = slot.next_gain[c];
       slot.next_gain[c] = gain_of(slot, c);
@@ -236,16 +241,18 @@ void Engine::tick() noexcept AUDIOGEN_REALTIME {
     const float pitch = pitch_of(slot);
     if (pitch != slot.sounding_pitch) slot.voice->set_pitch(slot.sounding_pitch = pitch);
     slot.voice->set_morph(morph_timbre(), value(Parameter::kMorph));
+    slot.voice->set_shaping(shape);
   }
 }
 
 // Balance law: a centred note has the full level in both channels.
 float Engine::gain_of(const Slot& slot, std::size_t channel) const noexcept AUDIOGEN_REALTIME {
   const float volume = value(Parameter::kVolume) * value(Parameter::kExpression);
-  if (resamplers_.size() == 1) return volume * volume;
+  const float level = volume * volume * slot.rise;
+  if (resamplers_.size() == 1) return level;
   const float position = std::clamp(
       value(Parameter::kPan) + slot.pan + value(Parameter::kSpread) * slot.spread, -1.0f, 1.0f);
-  return volume * volume * std::min(1.0f, channel == 0 ? 1.0f - position : 1.0f + position);
+  return level * std::min(1.0f, channel == 0 ? 1.0f - position : 1.0f + position);
 }
 
 float Engine::pitch_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME {
@@ -258,6 +265,15 @@ float Engine::pitch_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME {
   const auto [lowest, highest] = instrument_->pitch_range();
   return std::clamp(pitch, std::min(lowest - kFurthestBend, slot.pitch),
                     std::max(highest + kFurthestBend, slot.pitch));
+}
+
+Shaping Engine::shaping() const noexcept AUDIOGEN_REALTIME {
+  Shaping shape;
+  shape.attack = value(Parameter::kAttack);
+  shape.release = value(Parameter::kRelease);
+  const auto first = static_cast<std::size_t>(Parameter::kMacro1);
+  for (std::size_t i = 0; i < kMacroCount; ++i) shape.macros[i] = parameters_[first + i].value();
+  return shape;
 }
 
 std::size_t Engine::morph_timbre() const noexcept AUDIOGEN_REALTIME {
@@ -319,6 +335,11 @@ void Engine::note_on(const Event& event) noexcept AUDIOGEN_REALTIME {
   }
   const double turns = 0.5 + kSpreadStep * static_cast<double>(slot.number);
   slot.spread = static_cast<float>(2.0 * (turns - std::floor(turns)) - 1.0);
+  const float attack = std::max(0.0f, value(Parameter::kAttack));
+  const double rise_ticks = static_cast<double>(kLongestRise * attack * attack) *
+                            instrument_->sample_rate() / static_cast<double>(kTick);
+  slot.rise = rise_ticks > 1.0 ? 0.0f : 1.0f;
+  slot.rise_step = rise_ticks > 1.0 ? static_cast<float>(1.0 / rise_ticks) : 0.0f;
   for (std::size_t c = 0; c < resamplers_.size(); ++c) {
     slot.gain[c] = slot.next_gain[c] = gain_of(slot, c);
   }
@@ -333,6 +354,7 @@ void Engine::note_on(const Event& event) noexcept AUDIOGEN_REALTIME {
   note.continues = listens();
   note.input = slot.pan > 0.0f ? 1 : 0;
   slot.voice->set_morph(morph_timbre(), value(Parameter::kMorph));
+  slot.voice->set_shaping(shaping());
   voices_->note_on(last_slot_, note);
 }
 

@@ -97,6 +97,8 @@ class Engine {
     float sounding_pitch = 60.0f;  // last pitch that was passed to the voice
     float pan = 0.0f;              // pan of the note-on, -1 .. 1
     float spread = 0.0f;           // position at full `spread`, -1 .. 1
+    float rise = 1.0f;             // gain of the fade-in by `attack`
+    float rise_step = 0.0f;        // gain per tick
     // Gains at the last tick and at the next one.
     float gain[kMostChannels] = {1.0f, 1.0f};
     float next_gain[kMostChannels] = {1.0f, 1.0f};
@@ -113,6 +115,7 @@ class Engine {
   void tick() noexcept AUDIOGEN_REALTIME;
   float gain_of(const Slot& slot, std::size_t channel) const noexcept AUDIOGEN_REALTIME;
   float pitch_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME;
+  Shaping shaping() const noexcept AUDIOGEN_REALTIME;
   std::size_t morph_timbre() const noexcept AUDIOGEN_REALTIME;
 
   void handle(const Event& event) noexcept AUDIOGEN_REALTIME;

@@ -40,6 +40,21 @@ static PitchRange pitch_range_of(const Description& description) {
           static_cast<float>(description.pitch_range->second)};
 }
 
+static_assert(presets::kMostMacros == kMacroCount);
+
+static std::vector<Macro> macros_of(const Description& description) {
+  std::vector<Macro> macros;
+  for (const presets::Macro& macro : description.macros) {
+    for (const ParameterInfo& parameter : kParameters) {
+      if (macro.name != parameter.name) continue;
+      throw std::invalid_argument("macro '" + macro.name + "' of preset '" + description.name +
+                                  "' has the name of a parameter; give it another name");
+    }
+    macros.push_back({macro.direction, macro.lowest, macro.highest});
+  }
+  return macros;
+}
+
 static std::shared_ptr<Instrument> frame_instrument_of(const presets::Preset& preset,
                                                        const InstrumentOptions& options) {
   const Description& description = preset.description();
@@ -48,6 +63,7 @@ static std::shared_ptr<Instrument> frame_instrument_of(const presets::Preset& pr
   settings.sustain = {description.sustain.loop_start_frame, description.sustain.loop_end_frame,
                       description.sustain.release_frame};
   settings.pitch_range = pitch_range_of(description);
+  settings.macros = macros_of(description);
   if (options.latent) {
     settings.timbres = {*options.latent};
   } else {

@@ -23,7 +23,20 @@ enum class Parameter : std::uint32_t {
   kTopP,
   kListen,
   kMonitor,
+  kAttack,
+  kRelease,
+  kMacro1,  // the preset's macros follow one another
+  kMacro2,
+  kMacro3,
+  kMacro4,
+  kMacro5,
+  kMacro6,
+  kMacro7,
+  kMacro8,
 };
+
+// A preset names up to this many macros: directions in its latent space.
+inline constexpr std::size_t kMacroCount = 8;
 
 struct ParameterInfo {
   const char* name;
@@ -66,6 +79,19 @@ inline constexpr ParameterInfo kParameters[] = {
      "From 0.5, notes of an unconditional SampleRNN continue the audio input."},
     {"monitor", "", 0.0f, 1.0f, 0.0f, 0.0, kNoController,
      "Level of the audio input in the output."},
+    {"attack", "", -1.0f, 1.0f, 0.0f, 0.0, 73,
+     "Attack: 8 times as fast (-1), the preset's own (0), to a fade-in of 4 s (1)."},
+    {"release", "", -1.0f, 1.0f, 0.0f, 0.0, 72,
+     "Duration of the release: an eighth (-1), the preset's own (0), to 8 times (1)."},
+    {"macro_1", "", -1.0f, 1.0f, 0.0f, 0.03, 74, "Amount of the preset's first macro."},
+    {"macro_2", "", -1.0f, 1.0f, 0.0f, 0.03, 71, "Amount of the preset's second macro."},
+    {"macro_3", "", -1.0f, 1.0f, 0.0f, 0.03, 17, "Amount of the preset's third macro."},
+    {"macro_4", "", -1.0f, 1.0f, 0.0f, 0.03, 18, "Amount of the preset's fourth macro."},
+    {"macro_5", "", -1.0f, 1.0f, 0.0f, 0.03, 19, "Amount of the preset's fifth macro."},
+    {"macro_6", "", -1.0f, 1.0f, 0.0f, 0.03, kNoController, "Amount of the preset's sixth macro."},
+    {"macro_7", "", -1.0f, 1.0f, 0.0f, 0.03, kNoController,
+     "Amount of the preset's seventh macro."},
+    {"macro_8", "", -1.0f, 1.0f, 0.0f, 0.03, kNoController, "Amount of the preset's eighth macro."},
 };
 
 inline constexpr std::size_t kParameterCount = sizeof(kParameters) / sizeof(kParameters[0]);

@@ -1,6 +1,8 @@
 // Interface between the engine and the voices of an instrument.
 #pragma once
 
+#include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -8,6 +10,7 @@
 #include <vector>
 
 #include "core/realtime.h"
+#include "engine/parameters.h"
 
 namespace audiogen::engine {
 
@@ -19,6 +22,19 @@ struct Note {
   bool continues = false;  // continues the audio of an input channel
   std::size_t input = 0;   // index of that channel
 };
+
+// Parameters that shape notes and move their timbres, each -1 .. 1; at 0 a note is as the preset
+// makes it.
+struct Shaping {
+  float attack = 0.0f;
+  float release = 0.0f;
+  std::array<float, kMacroCount> macros{};
+};
+
+// Factor of a duration: an eighth at -1, 8 at 1.
+inline float stretch_of(float amount) noexcept AUDIOGEN_REALTIME {
+  return std::exp2(3.0f * amount);
+}
 
 // Renders one note at a time, at the instrument's sample rate.
 class Voice {
@@ -35,6 +51,9 @@ class Voice {
   // Morphs from the note's own timbre (amount 0) to another (1), from the next sample or frame on.
   // Has no effect on voices that cannot morph.
   virtual void set_morph(std::size_t /*timbre*/, float /*amount*/) noexcept AUDIOGEN_REALTIME {}
+  // Sets the shape of the note, from the next sample or frame on. Has no effect on voices that
+  // cannot be shaped.
+  virtual void set_shaping(const Shaping& /*shaping*/) noexcept AUDIOGEN_REALTIME {}
   // Silences the voice at once.
   virtual void reset() noexcept AUDIOGEN_REALTIME = 0;
 

@@ -274,6 +274,11 @@ void FrameStream::start(const NoteInput& note) noexcept AUDIOGEN_REALTIME {
   make_input(note);
   if (config().conditioning == Conditioning::kOneHot) return;
   make_fields(note.pitch);
+  make_styles();
+}
+
+// Scales, shifts and noise strengths of all layers, from the input.
+void FrameStream::make_styles() noexcept AUDIOGEN_REALTIME {
   for (std::size_t b = 0; b < blocks_.size(); ++b) {
     const GeneratorWeights::Block& w = weights_->blocks_[b];
     const std::size_t n = GeneratorWeights::kStyles * w.stride;
@@ -296,6 +301,12 @@ void FrameStream::set_pitch(float pitch) noexcept AUDIOGEN_REALTIME {
   if (config().conditioning != Conditioning::kHarmonic) return;
   forget_rows();
   make_fields(pitch);
+}
+
+void FrameStream::set_latent(const NoteInput& note) noexcept AUDIOGEN_REALTIME {
+  forget_rows();
+  make_input(note);
+  if (config().conditioning == Conditioning::kHarmonic) make_styles();
 }
 
 void FrameStream::seek(std::size_t frame) noexcept AUDIOGEN_REALTIME {

@@ -129,6 +129,10 @@ class FrameStream {
   // with `kOneHot`, whose pitch is fixed per note.
   void set_pitch(float pitch) noexcept AUDIOGEN_REALTIME;
 
+  // Replaces the latent of the following frames by `note.z`; pitch and velocity must be those of
+  // the note. Discards the cached rows, as `set_pitch` does.
+  void set_latent(const NoteInput& note) noexcept AUDIOGEN_REALTIME;
+
   // Sets the frame that `next` writes, at most the last one.
   void seek(std::size_t frame) noexcept AUDIOGEN_REALTIME;
 
@@ -163,6 +167,7 @@ class FrameStream {
   void dense_row(std::size_t row, float* out) noexcept AUDIOGEN_REALTIME;
   kernels::RowEpilogue epilogue1(std::size_t block, std::size_t row) noexcept AUDIOGEN_REALTIME;
   void forget_rows() noexcept AUDIOGEN_REALTIME;
+  void make_styles() noexcept AUDIOGEN_REALTIME;
   void make_input(const NoteInput& note) noexcept AUDIOGEN_REALTIME;
   void make_fields(double pitch) noexcept AUDIOGEN_REALTIME;
   void make_noise(std::size_t block, std::size_t row) noexcept AUDIOGEN_REALTIME;

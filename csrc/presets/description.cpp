@@ -130,6 +130,31 @@ std::optional<Sustain> sustain_of(const toml::Table& table, Faults& faults) {
   return Sustain{to_size(*start), to_size(*end), to_size(*release)};
 }
 
+std::optional<Macro> macro_of(const toml::Table& table, std::size_t index, Faults& faults) {
+  Fields fields(table, "macros[" + std::to_string(index) + "]", faults);
+  const auto name = fields.identifier("name");
+  const auto help = fields.text("help");
+  const auto direction =
+      fields.numbers("direction", "a list of numbers, as many as generator.latent_size");
+  const std::string wanted = "a distance of 0 or less and one of 0 or more, such as [-2.0, 2.5]";
+  const auto range = fields.numbers("range", wanted);
+  Macro macro;
+  if (fields.has("effect")) macro.effect = fields.text("effect").value_or("");
+  if (fields.has("command")) fields.text("command");
+  fields.finish();
+  if (range && (range->size() != 2 || (*range)[0] > 0.0 || (*range)[1] < 0.0)) {
+    fields.add_fault(fields.path_of("range") + "=" + toml::shown(*table.find("range")) +
+                     " must be " + wanted);
+  }
+  if (!fields.faultless()) return std::nullopt;
+  macro.name = *name;
+  macro.help = *help;
+  macro.direction.assign(direction->begin(), direction->end());
+  macro.lowest = static_cast<float>((*range)[0]);
+  macro.highest = static_cast<float>((*range)[1]);
+  return macro;
+}
+
 // ---- Tables of a SampleRNN ----
 
 std::optional<models::SampleRNNConfig> samplernn_of(const toml::Table& table, Faults& faults) {
@@ -271,6 +296,23 @@ void check_timbre_names(Description& description, const std::optional<std::strin
                    core::nearest_names(*default_name, names));
 }
 
+void check_macros(const Description& description, Fields& fields) {
+  std::set<std::string> seen;
+  for (std::size_t i = 0; i < description.macros.size(); ++i) {
+    const Macro& macro = description.macros[i];
+    const std::string path = "macros[" + std::to_string(i) + "].";
+    if (!seen.insert(macro.name).second) {
+      fields.add_fault(path + "name=" + quoted(macro.name) +
+                       " must differ from the names of the other macros");
+    }
+    const std::size_t n = macro.direction.size();
+    if (n == description.generator.latent_size) continue;
+    fields.add_fault(path + "direction has " + std::to_string(n) +
+                     " numbers; it must have generator.latent_size=" +
+                     std::to_string(description.generator.latent_size));
+  }
+}
+
 void check_gansynth(const Description& description, Fields& fields) {
   const Spectrogram& spectrogram = description.spectrogram;
   const models::GeneratorConfig& generator = description.generator;
@@ -305,6 +347,7 @@ void check_gansynth(const Description& description, Fields& fields) {
         "timbres[" + std::to_string(i) + "].z has " + std::to_string(n) +
         " numbers; it must have generator.latent_size=" + std::to_string(generator.latent_size));
   }
+  check_macros(description, fields);
 }
 
 void check_samplernn(const Description& description, bool has_default, Fields& fields) {
@@ -394,7 +437,7 @@ std::optional<Description> check_fields(const toml::Table& table, Faults& faults
   }
   if (fields.has("timbres") || gansynth) {
     const auto timbres = fields.tables(
-        "timbres", gansynth ? 1 : 0,
+        "timbres", gansynth ? 1 : 0, kMostTimbres,
         gansynth ? "one table [[timbres]] or more" : "a table [[timbres]] for each class");
     for (std::size_t i = 0; timbres && i < timbres->size(); ++i) {
       if (auto timbre = timbre_of(*(*timbres)[i], i, description.kind, faults)) {
@@ -414,6 +457,14 @@ std::optional<Description> check_fields(const toml::Table& table, Faults& faults
     }
     if (const auto* const inner = fields.table("sustain")) {
       if (const auto read = sustain_of(*inner, faults)) description.sustain = *read;
+    }
+    if (fields.has("macros")) {
+      const auto macros = fields.tables("macros", 0, kMostMacros, "up to 8 tables [[macros]]");
+      for (std::size_t i = 0; macros && i < macros->size(); ++i) {
+        if (auto macro = macro_of(*(*macros)[i], i, faults)) {
+          description.macros.push_back(*std::move(macro));
+        }
+      }
     }
   } else {
     if (const auto* const inner = fields.table("samplernn")) {

@@ -25,6 +25,16 @@ struct Timbre {
   std::vector<float> z;        // GANSynth only
 };
 
+// One of [[macros]]: a direction in the latent space, for a knob from -1 to 1.
+struct Macro {
+  std::string name;
+  std::string help;
+  std::vector<float> direction;
+  float lowest = -1.0f;  // distance along the direction at -1
+  float highest = 1.0f;  // distance at 1
+  std::string effect;    // as measured; may be empty
+};
+
 // [spectrogram]: what the numbers of a generator mean. As `SpectrogramConfig` of
 // audiogen/representation/config.py.
 struct Spectrogram {
@@ -67,6 +77,7 @@ struct Description {
   Spectrogram spectrogram;
   models::GeneratorConfig generator;
   Sustain sustain;
+  std::vector<Macro> macros;
 
   // Fields of a SampleRNN preset.
   models::SampleRNNConfig samplernn;

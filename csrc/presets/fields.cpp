@@ -223,12 +223,12 @@ const toml::Table* Fields::table(std::string_view name, const std::string& wante
 }
 
 std::optional<std::vector<const toml::Table*>> Fields::tables(std::string_view name,
-                                                              std::size_t least,
+                                                              std::size_t least, std::size_t most,
                                                               const std::string& wanted) {
   const toml::Value* const value = take(name, wanted);
   if (!value) return std::nullopt;
   const auto* const array = value->as<toml::Array>();
-  if (!array || array->size() < least || array->size() > kMostTimbres) {
+  if (!array || array->size() < least || array->size() > most) {
     refuse(path_of(name), *value, wanted);
     return std::nullopt;
   }

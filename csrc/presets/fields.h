@@ -21,6 +21,7 @@ using Faults = std::vector<std::string>;
 inline constexpr double kLargestNumber = std::numeric_limits<float>::max();
 inline constexpr double kSmallestPositive = std::numeric_limits<float>::min();
 inline constexpr std::size_t kMostTimbres = 4096;
+inline constexpr std::size_t kMostMacros = 8;
 inline constexpr std::size_t kMostFaults = 100;  // of one preset; those after them are not kept
 
 // Each function reads one field; it gives no value after a fault. The fields that were read are the
@@ -54,8 +55,9 @@ class Fields {
   std::optional<std::vector<double>> numbers(std::string_view name, const std::string& wanted);
   // Null after a fault; `wanted` describes the table.
   const toml::Table* table(std::string_view name, const std::string& wanted = "");
-  // The tables of an array, `least` to kMostTimbres.
+  // The tables of an array, `least` to `most`.
   std::optional<std::vector<const toml::Table*>> tables(std::string_view name, std::size_t least,
+                                                        std::size_t most,
                                                         const std::string& wanted);
 
   // The path of a field in messages, with quotes about a name that needs them in the file.

@@ -60,6 +60,14 @@ static FrameSettings checked(FrameSettings settings) {
           "loop_end and release must be within the note's " + std::to_string(config.n_frames()) +
               " frames");
   for (const std::vector<float>& z : settings.timbres) check_latent(z, config.latent_size);
+  require(settings.macros.size() <= kMacroCount,
+          "instrument has " + std::to_string(settings.macros.size()) +
+              " macros; it must have at most " + std::to_string(kMacroCount));
+  for (const Macro& macro : settings.macros) {
+    require(
+        macro.direction.size() == config.latent_size,
+        "the direction of a macro must have " + std::to_string(config.latent_size) + " numbers");
+  }
   return settings;
 }
 
@@ -104,6 +112,30 @@ std::size_t FrameInstrument::add_timbre(const std::vector<float>& z) {
   timbres.push_back(z);
   set_n_timbres(timbres.size());
   return timbres.size() - 1;
+}
+
+std::span<const float> FrameInstrument::move_latent(
+    const std::vector<float>& z, const std::array<float, kMacroCount>& amounts,
+    std::vector<float>& moved) const noexcept AUDIOGEN_REALTIME {
+  bool moves = false;
+  for (std::size_t i = 0; i < settings_.macros.size(); ++i) moves = moves || amounts[i] != 0.0f;
+  if (!moves) return z;
+  std::copy(z.begin(), z.end(), moved.begin());
+  for (std::size_t i = 0; i < settings_.macros.size(); ++i) {
+    const Macro& macro = settings_.macros[i];
+    const float distance = amounts[i] * (amounts[i] < 0.0f ? -macro.lowest : macro.highest);
+    for (std::size_t k = 0; k < moved.size(); ++k) moved[k] += distance * macro.direction[k];
+  }
+  double before = 0.0, after = 0.0;
+  for (std::size_t k = 0; k < moved.size(); ++k) {
+    before += static_cast<double>(z[k]) * static_cast<double>(z[k]);
+    after += static_cast<double>(moved[k]) * static_cast<double>(moved[k]);
+  }
+  if (after > 0.0) {
+    const auto scale = static_cast<float>(std::sqrt(before / after));
+    for (float& value : moved) value *= scale;
+  }
+  return moved;
 }
 
 std::unique_ptr<Voices> FrameInstrument::make_voices(std::size_t n, std::size_t /*max_samples*/,

@@ -1,10 +1,12 @@
 // A GANSynth preset: a generator, its spectrogram's parameters and the sustain points.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <vector>
 
 #include "core/fft.h"
@@ -42,12 +44,20 @@ struct Sustain {
   std::size_t release = 0;
 };
 
+// A direction in the latent space that a parameter macro_1 .. macro_8 moves the latents along.
+struct Macro {
+  std::vector<float> direction;  // [latent_size]
+  float lowest = -1.0f;          // distance at -1, 0 or less
+  float highest = 1.0f;          // distance at 1, 0 or more
+};
+
 struct FrameSettings {
   std::shared_ptr<const models::GeneratorWeights> generator;
   Spectrogram spectrogram;
   Sustain sustain;
   PitchRange pitch_range;
   std::vector<std::vector<float>> timbres;  // latents
+  std::vector<Macro> macros;                // kMacroCount or fewer
   presets::ProgramTable programs;
 };
 
@@ -81,6 +91,12 @@ class FrameInstrument final : public Instrument {
   // an equal latent. Not for the audio thread. Throws std::invalid_argument if the latent has the
   // wrong size or is not finite, or if kMostAdded latents were added.
   std::size_t add_timbre(const std::vector<float>& z);
+
+  // Returns the latent `z` moved by the macros and scaled back to its length, in `moved`,
+  // [latent_size]; returns `z` itself if no macro moves it.
+  std::span<const float> move_latent(const std::vector<float>& z,
+                                     const std::array<float, kMacroCount>& amounts,
+                                     std::vector<float>& moved) const noexcept AUDIOGEN_REALTIME;
 
   const FrameSettings& settings() const { return settings_; }
   const SynthesisTables& tables() const { return tables_; }

@@ -20,11 +20,20 @@ static constexpr double kGolden = 0.6180339887498949;
 // pitch. A fourth, a usual distance between the samples of a sampled instrument.
 static constexpr float kTransposeReach = 5.0f;
 
+// Frames after the first that a fast attack hastens through; recorded attacks last up to 160 ms.
+static constexpr std::size_t kAttackSpan = 8;
+
+// Frames between two moves of a note's latent. Each costs as much as the note's first frame,
+// because the network has no row for the new latent yet; the windows of four frames overlap, which
+// smooths the steps.
+static constexpr std::size_t kMoveFrames = 2;
+
 // Log magnitude of a timbre that has ended while the one it is morphed with still sounds, nats.
 static constexpr float kEnded = -60.0f;
 
 FrameVoice::FrameVoice(const FrameInstrument& instrument)
-    : settings_(&instrument.settings()),
+    : instrument_(&instrument),
+      settings_(&instrument.settings()),
       tables_(&instrument.tables()),
       kernels_(&kernels::kernels()),
       frames_(instrument.settings()),
@@ -33,9 +42,12 @@ FrameVoice::FrameVoice(const FrameInstrument& instrument)
              settings_->generator->config().conditioning == models::Conditioning::kHarmonic) {
   const std::size_t n = settings_->spectrogram.n_bins();
   for (auto* values : {&log_magnitude_, &frequency_, &other_log_magnitude_, &other_frequency_,
-                       &turns_, &last_turns_, &phase_, &advance_, &lobe_}) {
+                       &turns_, &last_turns_, &phase_, &advance_, &lobe_, &pulled_log_magnitude_[0],
+                       &pulled_log_magnitude_[1], &pulled_frequency_[0], &pulled_frequency_[1]}) {
     values->resize(n);
   }
+  z_.resize(settings_->generator->config().latent_size);
+  other_z_.resize(z_.size());
   spectrum_.resize(2 * (n + 1));
   scratch_.resize(tables_->fft().scratch_size());
   overlap_.resize(settings_->spectrogram.n_fft);
@@ -49,7 +61,12 @@ void FrameVoice::note_on(const Note& note) noexcept AUDIOGEN_REALTIME {
   std::fill(overlap_.begin(), overlap_.end(), 0.0f);
   pitch_ = wanted_pitch_ = network_pitch_ = note.pitch;
   start_phase();
-  note_.z = settings_->timbres[note.timbre];
+  timbre_ = note.timbre;
+  macros_ = shaping_.macros;
+  note_.z = instrument_->move_latent(settings_->timbres[timbre_], macros_, z_);
+  pulled_ = 0;
+  lag_ = 0.0f;
+  has_pulled_ = false;
   note_.pitch = note.pitch;
   note_.velocity = note.velocity;
   note_.seed = note.seed;
@@ -229,18 +246,76 @@ bool FrameVoice::moved() const noexcept AUDIOGEN_REALTIME {
 
 void FrameVoice::start_other() noexcept AUDIOGEN_REALTIME {
   models::NoteInput note = note_;
-  note.z = settings_->timbres[wanted_timbre_];
+  note.z = instrument_->move_latent(settings_->timbres[wanted_timbre_], macros_, other_z_);
   note.pitch = network_pitch_;
   other_.start_beside(note, frames_);
   started_ = wanted_timbre_;
 }
 
 void FrameVoice::next_frame() noexcept AUDIOGEN_REALTIME {
+  if (shaping_.attack < 0.0f || shaping_.release != 0.0f || lag_ > 0.0f) {
+    pull_frames();
+  } else {
+    has_pulled_ = false;
+    pull_frame();
+  }
+  if (wanted_pitch_ != network_pitch_) transpose();
+}
+
+// Pulls frames at another speed than one per hop, which changes the duration of the attack or the
+// release but not the pitch, because the voice integrates the phase. Frames between two pulled ones
+// are interpolated; log magnitudes are, so an exponential decay stays one.
+void FrameVoice::pull_frames() noexcept AUDIOGEN_REALTIME {
+  float distance = 1.0f;  // from the last pulled frame to the wanted one
+  if (frames_.released() && shaping_.release != 0.0f) {
+    distance = stretch_of(-shaping_.release) - lag_;
+  } else if (shaping_.attack < 0.0f && pulled_ > 0 && pulled_ <= kAttackSpan) {
+    distance = stretch_of(-shaping_.attack) - lag_;
+  }
+  const float network_pitch = network_pitch_;
+  for (; distance > 0.0f && !finished(); distance -= 1.0f) {
+    pull_frame();
+    for (auto* frames : {pulled_log_magnitude_, pulled_frequency_}) frames[0].swap(frames[1]);
+    std::copy(log_magnitude_.begin(), log_magnitude_.end(), pulled_log_magnitude_[1].begin());
+    std::copy(frequency_.begin(), frequency_.end(), pulled_frequency_[1].begin());
+    // The frame before is missing after frames at the usual speed, and at another pitch its
+    // partials lie in other bins.
+    if (!has_pulled_ || network_pitch_ != network_pitch) {
+      std::copy(log_magnitude_.begin(), log_magnitude_.end(), pulled_log_magnitude_[0].begin());
+      std::copy(frequency_.begin(), frequency_.end(), pulled_frequency_[0].begin());
+    }
+    has_pulled_ = true;
+  }
+  lag_ = std::max(0.0f, -distance);
+  for (std::size_t k = 0; k < log_magnitude_.size(); ++k) {
+    const float level = pulled_log_magnitude_[1][k], frequency = pulled_frequency_[1][k];
+    log_magnitude_[k] = level + lag_ * (pulled_log_magnitude_[0][k] - level);
+    frequency_[k] = frequency + lag_ * kernels::wrap_frequency(pulled_frequency_[0][k] - frequency);
+  }
+}
+
+// Moves the latents of a sounding note to where the macros are.
+void FrameVoice::move_latents() noexcept AUDIOGEN_REALTIME {
+  macros_ = shaping_.macros;
+  note_.z = instrument_->move_latent(settings_->timbres[timbre_], macros_, z_);
+  frames_.set_latent(note_.z);
+  if (morphing_) {
+    other_.set_latent(
+        instrument_->move_latent(settings_->timbres[other_timbre_], macros_, other_z_));
+  }
+  started_ = kNone;
+}
+
+void FrameVoice::pull_frame() noexcept AUDIOGEN_REALTIME {
+  ++pulled_;
   const bool anew = moved();
   if (anew) {
     network_pitch_ = wanted_pitch_;
     frames_.set_pitch(network_pitch_);
     started_ = kNone;
+  }
+  if (shaping_.macros != macros_ && !settings_->macros.empty() && frame_ % kMoveFrames == 0) {
+    move_latents();
   }
   if (frames_.releasing()) other_.release();
   const bool wanted = morph_ > 0.0f && !frames_.finished();
@@ -255,7 +330,6 @@ void FrameVoice::next_frame() noexcept AUDIOGEN_REALTIME {
   }
   started_ = kNone;
   mix_timbres();
-  if (wanted_pitch_ != network_pitch_) transpose();
 }
 
 // Interpolates log magnitude and frequency between two timbres. Interpolated there instead of

@@ -1,6 +1,7 @@
 // A note of a generator: turns spectrogram frames into samples and integrates the phase.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <vector>
 
@@ -26,6 +27,9 @@ class FrameVoice final : public Voice {
     wanted_timbre_ = timbre;
     morph_ = amount;
   }
+  void set_shaping(const Shaping& shaping) noexcept AUDIOGEN_REALTIME override {
+    shaping_ = shaping;
+  }
   void reset() noexcept AUDIOGEN_REALTIME override { active_ = false; }
 
   bool active() const noexcept AUDIOGEN_REALTIME override { return active_; }
@@ -44,6 +48,9 @@ class FrameVoice final : public Voice {
   bool moved() const noexcept AUDIOGEN_REALTIME;
   void start_other() noexcept AUDIOGEN_REALTIME;
   void next_frame() noexcept AUDIOGEN_REALTIME;
+  void pull_frame() noexcept AUDIOGEN_REALTIME;
+  void pull_frames() noexcept AUDIOGEN_REALTIME;
+  void move_latents() noexcept AUDIOGEN_REALTIME;
   void mix_timbres() noexcept AUDIOGEN_REALTIME;
   void transpose() noexcept AUDIOGEN_REALTIME;
   void make_harmonics() noexcept AUDIOGEN_REALTIME;
@@ -52,6 +59,7 @@ class FrameVoice final : public Voice {
   void turn_phase() noexcept AUDIOGEN_REALTIME;
   void lock_phase() noexcept AUDIOGEN_REALTIME;
 
+  const FrameInstrument* instrument_;
   const FrameSettings* settings_;
   const SynthesisTables* tables_;
   const kernels::KernelTable* kernels_;
@@ -60,6 +68,12 @@ class FrameVoice final : public Voice {
   bool morphing_ = false;
   std::size_t started_ = kNone;  // timbre that `work_ahead` has started other_ with
   models::NoteInput note_;
+  Shaping shaping_;
+  std::array<float, kMacroCount> macros_{};  // those that the latents were moved by
+  std::size_t timbre_ = 0;
+  std::size_t pulled_ = 0;   // frames pulled from frames_
+  float lag_ = 0.0f;         // frames that the note is behind the last one, 0 .. 1
+  bool has_pulled_ = false;  // pulled frames are kept
   std::size_t wanted_timbre_ = 0;
   std::size_t other_timbre_ = 0;
   float morph_ = 0.0f;
@@ -72,11 +86,16 @@ class FrameVoice final : public Voice {
   std::size_t tail_left_ = 0;  // hops left to play after the last frame
   std::size_t read_ = 0;       // samples already read of the finished hop
 
+  std::vector<float> z_;  // moved by macros
+  std::vector<float> other_z_;
+
   // [n_bins]; phases in turns, within [-0.5, 0.5].
   std::vector<float> log_magnitude_;
   std::vector<float> frequency_;
   std::vector<float> other_log_magnitude_;
   std::vector<float> other_frequency_;
+  std::vector<float> pulled_log_magnitude_[2];  // the last two frames, while they are interpolated
+  std::vector<float> pulled_frequency_[2];
   std::vector<float> turns_;
   std::vector<float> last_turns_;  // turns_ of the previous frame, while the pitch moves
   std::vector<float> phase_;       // rad

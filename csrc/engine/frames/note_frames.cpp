@@ -60,6 +60,15 @@ void NoteFrames::Head::swap(Head& other) noexcept AUDIOGEN_REALTIME {
 
 void NoteFrames::Head::set_pitch(float pitch) noexcept AUDIOGEN_REALTIME {
   stream->set_pitch(pitch);
+  fetch_again();
+}
+
+void NoteFrames::Head::set_latent(const models::NoteInput& note) noexcept AUDIOGEN_REALTIME {
+  stream->set_latent(note);
+  fetch_again();
+}
+
+void NoteFrames::Head::fetch_again() noexcept AUDIOGEN_REALTIME {
   if (fetched) stream->seek(frame);
   fetched = false;
 }
@@ -103,6 +112,14 @@ void NoteFrames::set_pitch(float pitch) noexcept AUDIOGEN_REALTIME {
   has_last_ = false;  // partials move to other bins, which is no flicker
   now_.set_pitch(pitch);
   if (fade_length_ != 0) next_.set_pitch(pitch);
+}
+
+void NoteFrames::set_latent(std::span<const float> z) noexcept AUDIOGEN_REALTIME {
+  note_.z = z;
+  ahead_ = kNowhere;
+  has_last_ = false;  // the change is no flicker
+  now_.set_latent(note_);
+  if (fade_length_ != 0) next_.set_latent(note_);
 }
 
 std::size_t NoteFrames::next_step() const noexcept AUDIOGEN_REALTIME {

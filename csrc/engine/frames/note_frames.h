@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "core/realtime.h"
@@ -37,6 +38,8 @@ class NoteFrames {
   void release() noexcept AUDIOGEN_REALTIME { release_wanted_ = true; }
   // Changes the pitch from the next frame on.
   void set_pitch(float pitch) noexcept AUDIOGEN_REALTIME;
+  // Changes the latent from the next frame on. `z` must outlive the note.
+  void set_latent(std::span<const float> z) noexcept AUDIOGEN_REALTIME;
 
   bool released() const noexcept AUDIOGEN_REALTIME { return release_wanted_; }
   // Whether a frame of the release has been read.
@@ -68,6 +71,10 @@ class NoteFrames {
     void swap(Head& other) noexcept AUDIOGEN_REALTIME;
     // Applies from `frame` on, even if it was fetched.
     void set_pitch(float pitch) noexcept AUDIOGEN_REALTIME;
+    void set_latent(const models::NoteInput& note) noexcept AUDIOGEN_REALTIME;
+
+   private:
+    void fetch_again() noexcept AUDIOGEN_REALTIME;
   };
 
   void fetch(Head& head) noexcept AUDIOGEN_REALTIME;

@@ -67,7 +67,9 @@ void SampleVoice::note_on(const Note& note) noexcept AUDIOGEN_REALTIME {
   ready_ = {};
   level_ = plays_notes_ ? 1.0f : note.velocity;
   step_ = 0.0;
-  faded_in_ = faded_out_ = quiet_ = 0;
+  faded_in_ = quiet_ = 0;
+  faded_out_ = 0.0;
+  fade_step_ = 1.0;
   release_left_ = longest_release_;
   streams_->seed_stream(index_, note.seed);
   streams_->start_note(index_, {note.pitch, note.velocity, note.timbre});
@@ -82,7 +84,16 @@ void SampleVoice::continue_from(std::size_t stream, double step) noexcept AUDIOG
 void SampleVoice::note_off() noexcept AUDIOGEN_REALTIME {
   if (released_) return;
   released_ = true;
-  if (plays_notes_) streams_->release(index_);
+  if (!plays_notes_) {
+    fade_step_ = 1.0 / stretch_of(release_);
+    return;
+  }
+  streams_->release(index_);
+  // The network can't release faster or slower: a shorter release is faded out, and a longer one
+  // may last longer if the network still sounds.
+  const double longest = static_cast<double>(longest_release_) * stretch_of(release_);
+  release_left_ = release_ < 0.0f ? 0 : static_cast<std::size_t>(longest);
+  if (release_ < 0.0f) fade_step_ = static_cast<double>(fade_out_.size()) / longest;
 }
 
 void SampleVoice::add(float* out, std::size_t n) noexcept AUDIOGEN_REALTIME {
@@ -109,10 +120,18 @@ float SampleVoice::shape(float sample) noexcept AUDIOGEN_REALTIME {
   sample *= level_;
   if (faded_in_ < fade_in_.size()) sample *= fade_in_[faded_in_++];
   if (released_) {
-    sample *= fade_out_[faded_out_++];
-    active_ = faded_out_ < fade_out_.size();
+    sample *= fade_out_gain();
   }
   return sample;
+}
+
+float SampleVoice::fade_out_gain() noexcept AUDIOGEN_REALTIME {
+  const auto i = static_cast<std::size_t>(faded_out_);
+  const float part = static_cast<float>(faded_out_ - static_cast<double>(i));
+  const float next = i + 1 < fade_out_.size() ? fade_out_[i + 1] : 0.0f;
+  faded_out_ += fade_step_;
+  active_ = faded_out_ < static_cast<double>(fade_out_.size());
+  return fade_out_[i] + part * (next - fade_out_[i]);
 }
 
 float SampleVoice::note_release_gain(float sample) noexcept AUDIOGEN_REALTIME {
@@ -122,9 +141,7 @@ float SampleVoice::note_release_gain(float sample) noexcept AUDIOGEN_REALTIME {
     if (quiet_ == longest_quiet_) release_left_ = 0;
     return 1.0f;
   }
-  const float gain = fade_out_[faded_out_++];
-  active_ = faded_out_ < fade_out_.size();
-  return gain;
+  return fade_out_gain();
 }
 
 SampleVoices::SampleVoices(const SampleSettings& settings, std::size_t n, std::size_t max_samples,

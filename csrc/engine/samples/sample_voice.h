@@ -29,6 +29,10 @@ class SampleVoice final : public Voice {
   void set_pitch(float pitch) noexcept AUDIOGEN_REALTIME override {
     if (plays_notes_) streams_->set_pitch(index_, pitch);
   }
+  // The release takes effect at the note-off; the network owns the attack.
+  void set_shaping(const Shaping& shaping) noexcept AUDIOGEN_REALTIME override {
+    release_ = shaping.release;
+  }
   void reset() noexcept AUDIOGEN_REALTIME override { active_ = false; }
 
   // Continues from the state of another stream; call right after `note_on`. `step` is the last
@@ -50,6 +54,8 @@ class SampleVoice final : public Voice {
  private:
   float shape(float sample) noexcept AUDIOGEN_REALTIME;
   float note_release_gain(float sample) noexcept AUDIOGEN_REALTIME;
+  // Gain of the next sample of the fade at the end.
+  float fade_out_gain() noexcept AUDIOGEN_REALTIME;
 
   models::SampleStream* streams_;
   std::size_t index_;
@@ -67,7 +73,9 @@ class SampleVoice final : public Voice {
   float level_ = 1.0f;
   double step_ = 0.0;
   std::size_t faded_in_ = 0;      // samples
-  std::size_t faded_out_ = 0;     // samples
+  double faded_out_ = 0.0;        // position in fade_out_
+  double fade_step_ = 1.0;        // positions per sample
+  float release_ = 0.0f;          // parameter of this name
   std::size_t quiet_ = 0;         // consecutive quiet samples since the note-off
   std::size_t release_left_ = 0;  // samples before the fade
 };
