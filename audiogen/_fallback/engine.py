@@ -14,6 +14,7 @@ import numpy as np
 from audiogen._fallback.instrument import AnyInstrument, Array, Note, Shaping, Voice, require
 from audiogen._fallback.parameter_table import N_MACROS, ROWS, parameters
 from audiogen._fallback.resampler import Resampler
+from audiogen._fallback.reverb import Reverb
 from audiogen.core.events import ALL_OFF, NOTE_OFF, NOTE_ON, PARAMETER
 
 SEED_STEP = 0x9E3779B97F4A7C15  # between the seeds of notes
@@ -121,6 +122,7 @@ class Engine:
             name: _Smoother(int(row["smoothing_s"] * rate / TICK + 0.5))
             for name, row in ROWS.items()
         }
+        self._reverb = Reverb(instrument.sample_rate, n_channels)
         self._voices = instrument.make_voices(max_voices, n_inputs)
         self._slots = [_Slot(voice) for voice in self._voices.voices]
         n_fade = rate // FADES_PER_SECOND
@@ -142,6 +144,8 @@ class Engine:
         self.n_transposed = self.n_stolen = 0
         self._last = self._slots[0]  # slot of the last note, where a glide starts
         self._stale = False  # whether the next tick changes anything
+        self._reverb.reset()
+        self._send = self._next_send = np.float32(0)  # into the reverb, at the last tick and next
 
     @property
     def n_sounding(self) -> int:
@@ -222,6 +226,10 @@ class Engine:
         n_faded = min(n, len(self._fade))
         mix[:, :n_faded] += self._fading[:, :n_faded]
         self._fading = np.pad(self._fading[:, n_faded:], ((0, 0), (0, n_faded)))
+        if self._send or self._next_send or self._reverb.sounding:
+            slope = (self._next_send - self._send) / np.float32(TICK)
+            passed = np.float32(self._model_time % TICK) if slope else np.float32(0)
+            self._reverb.add(mix, self._send + slope * passed, slope)
         return mix
 
     def _moves(self) -> bool:
@@ -236,7 +244,8 @@ class Engine:
     def _tick(self) -> None:
         for parameter in self._parameters.values():
             parameter.tick()
-        self._stale = False
+        self._send, self._next_send = self._next_send, self._value("reverb")
+        self._stale = bool(self._send != self._next_send)
         shaping = self._shaping()
         for slot in self._active():
             slot.rise = min(np.float32(1), slot.rise + slot.rise_step)

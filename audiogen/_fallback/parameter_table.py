@@ -136,6 +136,12 @@ parameters: tuple[dict[str, Any], ...] = (
         )
         for i, (ordinal, controller) in enumerate(_MACROS, 1)
     ),
+    _row(
+        "reverb",
+        "Level of the sound in a small room; 0 is dry.",
+        smoothing_s=0.05,
+        controller=91,
+    ),
 )
 ROWS = {row["name"]: row for row in parameters}
 INDEX = {name: i for i, name in enumerate(ROWS)}

@@ -38,7 +38,9 @@ static std::uint32_t model_rate(const Instrument& instrument) {
 Engine::Engine(std::shared_ptr<const Instrument> instrument, std::uint32_t sample_rate,
                std::size_t max_block, std::size_t max_voices, std::uint64_t seed,
                std::size_t n_channels, std::size_t n_inputs)
-    : instrument_(std::move(instrument)), max_block_(max_block) {
+    : instrument_(std::move(instrument)),
+      max_block_(max_block),
+      reverb_(checked(instrument_).sample_rate(), std::min(n_channels, kMostChannels)) {
   const std::uint32_t rate = model_rate(checked(instrument_));
   if (max_block < 1 || max_block > 65536) {
     throw std::invalid_argument("max_block=" + std::to_string(max_block) + " must be 1 to 65536");
@@ -83,6 +85,8 @@ void Engine::reset(std::uint64_t seed) noexcept AUDIOGEN_REALTIME {
     slot.pedalled = false;
   }
   for (std::vector<float>& ring : fading_) std::fill(ring.begin(), ring.end(), 0.0f);
+  reverb_.reset();
+  send_ = next_send_ = 0.0f;
   for (Resampler& resampler : resamplers_) resampler.reset();
   for (Resampler& input : inputs_) input.reset();
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
@@ -210,6 +214,15 @@ void Engine::mix(std::size_t n) noexcept AUDIOGEN_REALTIME {
       mix_[c][at - model_time_] += std::exchange(fading_[c][at % fading_[c].size()], 0.0f);
     }
   }
+  if (send_ > 0.0f || next_send_ > 0.0f || reverb_.sounding()) add_reverb(n);
+}
+
+void Engine::add_reverb(std::size_t n) noexcept AUDIOGEN_REALTIME {
+  std::array<float*, kMostChannels> channels{};
+  for (std::size_t c = 0; c < resamplers_.size(); ++c) channels[c] = mix_[c].data();
+  const float slope = (next_send_ - send_) / static_cast<float>(kTick);
+  const float since_tick = slope != 0.0f ? static_cast<float>(model_time_ % kTick) : 0.0f;
+  reverb_.add(channels.data(), n, send_ + slope * since_tick, slope);
 }
 
 bool Engine::moving() const noexcept AUDIOGEN_REALTIME {
@@ -225,7 +238,9 @@ bool Engine::moving() const noexcept AUDIOGEN_REALTIME {
 
 void Engine::tick() noexcept AUDIOGEN_REALTIME {
   for (core::Smoother& parameter : parameters_) parameter.tick();
-  tick_needed_ = false;
+  send_ = next_send_;
+  next_send_ = value(Parameter::kReverb);
+  tick_needed_ = send_ != next_send_;
   const Shaping shape = shaping();
   for (Slot& slot : slots_) {
     if (!slot.voice->active()) continue;

@@ -12,6 +12,7 @@
 #include "engine/instrument.h"
 #include "engine/parameters.h"
 #include "engine/resampler.h"
+#include "engine/reverb.h"
 #include "engine/voice.h"
 
 namespace audiogen::engine {
@@ -110,6 +111,7 @@ class Engine {
   void pull_input(std::size_t n) noexcept AUDIOGEN_REALTIME;
   void feed_input(std::size_t n) noexcept AUDIOGEN_REALTIME;
   void mix(std::size_t n) noexcept AUDIOGEN_REALTIME;
+  void add_reverb(std::size_t n) noexcept AUDIOGEN_REALTIME;
   // Whether a parameter, gain or pitch changes at the next tick.
   bool moving() const noexcept AUDIOGEN_REALTIME;
   void tick() noexcept AUDIOGEN_REALTIME;
@@ -138,6 +140,9 @@ class Engine {
   std::uint64_t up_;  // host rate over model rate is up_ / down_, in lowest terms
   std::uint64_t down_;
   std::size_t max_block_;
+  Reverb reverb_;
+  float send_ = 0.0f;  // gain into the reverb at the last tick, and at the next one
+  float next_send_ = 0.0f;
   std::unique_ptr<Voices> voices_;
   std::vector<Slot> slots_;
   std::vector<float> voice_;  // samples of one voice

@@ -33,6 +33,7 @@ enum class Parameter : std::uint32_t {
   kMacro6,
   kMacro7,
   kMacro8,
+  kReverb,
 };
 
 // A preset names up to this many macros: directions in its latent space.
@@ -92,6 +93,7 @@ inline constexpr ParameterInfo kParameters[] = {
     {"macro_7", "", -1.0f, 1.0f, 0.0f, 0.03, kNoController,
      "Amount of the preset's seventh macro."},
     {"macro_8", "", -1.0f, 1.0f, 0.0f, 0.03, kNoController, "Amount of the preset's eighth macro."},
+    {"reverb", "", 0.0f, 1.0f, 0.0f, 0.05, 91, "Level of the sound in a small room; 0 is dry."},
 };
 
 inline constexpr std::size_t kParameterCount = sizeof(kParameters) / sizeof(kParameters[0]);
