@@ -26,6 +26,7 @@ from audiogen.data.notes.splits import hold_out_keys
 from audiogen.errors import ParameterError
 from audiogen.models.gansynth import Critic, CriticConfig, Generator, activate, identity
 from audiogen.objectives import losses
+from audiogen.representation import resynthesis
 from audiogen.representation.harmonic import harmonic_maps
 from audiogen.representation.spectrogram import (
     denormalise,
@@ -33,7 +34,6 @@ from audiogen.representation.spectrogram import (
     spectra,
     waveform_to_spectrogram,
 )
-from audiogen.training.gansynth import resynthesis
 from audiogen.training.gansynth.critic_overfit import CriticOverfit
 from audiogen.training.gansynth.note_batches import Batch, Notes
 from audiogen.training.gansynth.recipe import BuiltInRecipe
