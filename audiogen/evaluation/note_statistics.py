@@ -196,11 +196,12 @@ def partial_contrast(held: np.ndarray, pitch: float, sample_rate: int) -> dict[s
     Returns
     -------
     dict of str to float, dB
-        NaN below a fundamental of 40 Hz, and for bands without partials.
+        NaN below a fundamental of 40 Hz, and for bands whose partials are absent or inaudible.
     """
     n = round(_FRAME_S * sample_rate)
     power = _frame_power(held, np.blackman(n), n // 4).mean(axis=0)
-    power = power + 10 ** (FLOOR_DB / 10) * power.max()
+    floor = 10 ** (FLOOR_DB / 10) * power.max()
+    power = power + floor
     frequency = np.fft.rfftfreq(n, 1 / sample_rate)
     distance = _partial_distance_hz(frequency, pitch)
     partial, near = distance < PARTIAL_HZ, (distance >= PARTIAL_HZ) & (distance < NEAR_HZ)
@@ -211,8 +212,9 @@ def partial_contrast(held: np.ndarray, pitch: float, sample_rate: int) -> dict[s
             band = (frequency > low) & (frequency < high)
             value = float("nan")
             if defined and (band & partial).any() and (band & bins).any():
-                ratio = power[band & bins].mean() / power[band & partial].mean()
-                value = 10 * float(np.log10(ratio))
+                of_partials = power[band & partial].mean()
+                if of_partials > 10 * floor:
+                    value = 10 * float(np.log10(power[band & bins].mean() / of_partials))
             contrasts[f"{name} {_khz(low)}-{_khz(high)}"] = value
     return contrasts
 

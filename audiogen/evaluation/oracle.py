@@ -69,6 +69,6 @@ def oracle(
             pitch = torch.tensor(pitches[first : first + _BATCH], dtype=torch.float64)
             image = normalise(waveform_to_spectrogram(batch, config, pitch=pitch), config)
             sound = resynthesise(denormalise(image, config), config, pitch, frames)
-            sound = sound[:, config.pad_front :].numpy()
-            played += [row[: len(note)] for row, note in zip(sound, part, strict=True)]
+            whole = sound[:, config.pad_front :].numpy()
+            played += [row[: len(note)] for row, note in zip(whole, part, strict=True)]
     return played

@@ -8,6 +8,7 @@ it is always right. The budget is fixed, so results of one size of set are compa
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,7 +20,7 @@ from audiogen.errors import ParameterError, ShapeError
 if TYPE_CHECKING:
     import torch
 
-MIN_NOTES, RECOMMENDED_NOTES = 100, 300
+MIN_NOTES, RECOMMENDED_NOTES = 60, 300
 N_SEEDS = 3
 FEATURES = ("log-mel", "linear")
 PARTS = ("attack", "held")
@@ -51,7 +52,8 @@ class Area(NamedTuple):
         return float(np.median(self.values))
 
     def __str__(self) -> str:
-        return f"{self.median:.2f} ({min(self.values):.2f}-{max(self.values):.2f})"
+        """The median and half the range over the seeds."""
+        return f"{self.median:.2f} +-{(max(self.values) - min(self.values)) / 2:.2f}"
 
 
 def two_sample_test(
@@ -121,11 +123,14 @@ def two_sample_test(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # of images this small, more threads are slower
     try:
-        images = [_images(sound, sample_rate, features) for sound in (real, generated)]
+        images = (
+            _images(real, sample_rate, features),
+            _images(generated, sample_rate, features),
+        )
         results: list[dict[str, float]] = []
         for seed in range(n_seeds):
             trained = _half_of_keys(pitches, np.random.default_rng(seed))
-            results.append(_train_and_test(*images, trained, sample_rate, seed, paired))
+            results.append(_train_and_test(images, trained, sample_rate, seed, paired))
             if progress:
                 progress()
     finally:
@@ -187,7 +192,7 @@ def _images(sounds: np.ndarray, sample_rate: int, features: str) -> torch.Tensor
     images = []
     for sound in np.array_split(sounds[:, :n_samples], max(1, len(sounds) // 32)):
         wave = torch.from_numpy(np.nan_to_num(np.ascontiguousarray(sound, np.float32)))
-        spectrum = torch.stft(wave, n, n // 4, window=window, return_complex=True)
+        spectrum = torch.stft(wave, n, n // 2, window=window, return_complex=True)
         power = spectrum.abs().square()[:, 1:]
         if bank is not None:
             power = torch.einsum("nft,fm->nmt", power, bank)
@@ -226,7 +231,7 @@ def _classifier(features: str) -> torch.nn.Sequential:
     first = ((9, 5), (4, 2)) if features == "linear" else ((5, 5), (2, 2))
     layers: list[nn.Module] = []
     channels = (1, 16, 32, 48, 48)
-    for i, (before, after) in enumerate(zip(channels, channels[1:], strict=False)):
+    for i, (before, after) in enumerate(itertools.pairwise(channels)):
         kernel, stride = first if i == 0 else ((5, 3), (2, 2)) if i == 1 else ((3, 3), (2, 2))
         padding = (kernel[0] // 2, kernel[1] // 2)
         layers += [
@@ -238,8 +243,7 @@ def _classifier(features: str) -> torch.nn.Sequential:
 
 
 def _train_and_test(
-    real: torch.Tensor,
-    generated: torch.Tensor,
+    images: tuple[torch.Tensor, torch.Tensor],
     trained: np.ndarray,
     sample_rate: int,
     seed: int,
@@ -249,14 +253,15 @@ def _train_and_test(
     import torch
     import torch.nn.functional as F
 
-    frames_per_s = sample_rate / (round(WINDOW_S * sample_rate / 2) // 2)
+    frames_per_s = sample_rate / round(WINDOW_S * sample_rate / 2)
     width, latest = round(CROP_S * frames_per_s), round(LATEST_START_S * frames_per_s)
     seen, unseen = np.flatnonzero(trained), np.flatnonzero(~trained)
+    real, generated = images
     random = np.random.default_rng(seed)
     labels = torch.cat((torch.ones(N_PAIRS), torch.zeros(N_PAIRS)))
 
-    def crops(images: torch.Tensor, index: np.ndarray, starts: Sequence[int]) -> torch.Tensor:
-        pairs = zip(index.tolist(), starts, strict=True)
+    def crops(images: torch.Tensor, index: np.ndarray, starts: np.ndarray) -> torch.Tensor:
+        pairs = zip(index.tolist(), starts.tolist(), strict=True)
         return torch.stack([images[i, :, start : start + width] for i, start in pairs])[:, None]
 
     with torch.random.fork_rng(devices=[]):
@@ -281,7 +286,7 @@ def _train_and_test(
     areas = {}
     with torch.no_grad():
         for part, start_s in zip(PARTS, (0.0, HELD_START_S), strict=True):
-            starts = [round(start_s * frames_per_s)] * len(unseen)
+            starts = np.full(len(unseen), round(start_s * frames_per_s))
             scores = [net(crops(x, unseen, starts)).numpy() for x in (real, generated)]
             areas[part] = area_under_curve(*scores)
     return areas

@@ -81,6 +81,11 @@ def test_noise_between_partials_has_its_level():
     assert measure(note(pitch, n_partials=9), pitch)["off_partials_db 0-2"] < -65
 
 
+def test_bands_without_partials_have_no_contrast():
+    measured = measure(note(n_partials=3))
+    assert np.isnan(measured["off_partials_db 2-4"]) and np.isnan(measured["near_partials_db 2-4"])
+
+
 def test_sidebands_are_near_partials_and_not_far_from_them():
     am = note(81, gain_db=0.0) * (1 + 0.2 * np.sin(2 * np.pi * 18 * TIME_S))
     steady, modulated = measure(note(81), 81), measure(am, 81)
