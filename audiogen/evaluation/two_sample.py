@@ -264,7 +264,7 @@ def _train_and_test(
         pairs = zip(index.tolist(), starts.tolist(), strict=True)
         return torch.stack([images[i, :, start : start + width] for i, start in pairs])[:, None]
 
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(seed)
         net = _classifier("linear" if real.shape[1] > N_MELS else "log-mel")
         optimiser = torch.optim.AdamW(
