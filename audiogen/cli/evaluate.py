@@ -120,7 +120,7 @@ def evaluate(
     with counting_bar("measuring") as progress:
         report = work(seed=seed, progress=progress, **options)
     first, *columns = report.header(description.name)
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column(first)
     for column in columns:
         table.add_column(column, justify="right")

@@ -141,7 +141,7 @@ class Report:
             bound = "-" if np.isnan(distance.oracle) else f"{distance.oracle:.3g}"
             among, ours = f"{distance.among_real:.3g}", f"{distance.to_real:.3g}"
             rows.append((f"{name} to real notes", among, bound, ours))
-            title = f"{name}, with random phases"
+            title = f"{name}, random phases"
             rows.append((title, "-", "-", f"{distance.random_phase:.3g}"))
         for title, texts in self.comparison.rows() if self.comparison else ():
             rows.append((title, *(texts.get(kind, "-") for kind in (REAL, ORACLE, PRESET))))
@@ -240,7 +240,7 @@ _ROWS = {
     "unpitched": ("no pitch found", "{:.1%}"),
     "median_level_db": ("median level (dBFS)", "{:.1f}"),
     "highest_peak_db": ("highest peak (dBFS)", "{:.1f}"),
-    "largest_dc": ("largest DC (relative to the level)", "{:.3f}"),
+    "largest_dc": ("largest DC (relative to level)", "{:.3f}"),
     "clicking": (f"clicking (ratio above {metrics.CLICK_RATIO:.0f})", "{:.1%}"),
     "silent": ("silent", "{:.1%}"),
     "not_finite": ("not finite", "{:.1%}"),
