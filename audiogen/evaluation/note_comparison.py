@@ -16,6 +16,7 @@ REAL, ORACLE, PRESET = "real", "oracle", "preset"
 GROUPS = ("steady", "varying")
 MIN_NOTES = 20  # for statistics
 MIN_GROUP = 10  # notes of a group, for its medians
+CARD = ("attack_ms", "wander_db", "flutter_db", "level_dbfs")  # statistics of a preset's card
 AREA_TOLERANCE = 0.05  # of the area under the curve, from the oracle's
 _N_RESAMPLES = 400
 _CONFIDENCE = 0.95
@@ -146,6 +147,21 @@ class Comparison:
             for test in tests
             if self.area_outside(test)
         ]
+
+    def card(self) -> dict[str, float]:
+        """Return the numbers for the card of a preset: areas, and the statistics of `CARD`."""
+        numbers = {}
+        for median in self.medians:
+            if median.name in CARD:
+                for kind, value in median.values.items():
+                    prefix = "" if kind == PRESET else f"{kind}_"
+                    numbers[f"{prefix}{median.name}_{median.group}"] = value
+        for kind, areas in self.areas.items():
+            prefix = "" if kind == PRESET else f"{kind}_"
+            for test, area in areas.items():
+                key = test.replace("-", "_").replace(", ", "_")
+                numbers[f"{prefix}auc_{key}"] = area.median
+        return numbers
 
     def content(self) -> dict[str, Any]:
         """Return everything as plain numbers, for report.json."""

@@ -167,6 +167,10 @@ class Report:
             card[f"{key}_to_real"] = distance.to_real
             card[f"{key}_among_real"] = distance.among_real
             card[f"{key}_random_phase"] = distance.random_phase
+            card[f"{key}_oracle"] = distance.oracle
+        if self.comparison:
+            card["compared_notes"] = sum(self.comparison.n_notes.values())
+            card |= self.comparison.card()
         return {key: round(float(value), 4) for key, value in card.items() if np.isfinite(value)}
 
     def to_json(self) -> str:

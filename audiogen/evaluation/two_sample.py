@@ -29,6 +29,7 @@ HELD_START_S = 1.28  # start of the tested crop of the held part
 LATEST_START_S = 1.9  # of a training crop, which ends before the key's release at 3 s
 RANGE_DB = 65.0  # levels further below the loudest are hidden by a floor
 WINDOW_S = 0.064
+SUBSONIC_HZ = (15.0, 30.0)  # removed below, kept above; C1 has 32.7 Hz
 N_MELS = 64
 N_STEPS, N_PAIRS, LEARNING_RATE, WEIGHT_DECAY = 200, 16, 3e-3, 0.02
 INPUT_NOISE = 0.1  # standard deviation, in units of 20 dB
@@ -172,6 +173,30 @@ def area_under_curve(positive: Sequence[float], negative: Sequence[float]) -> fl
     return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
 
 
+def without_subsonics(sounds: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Remove DC and inaudible frequencies, which recordings have and spectrograms may not hold.
+
+    A window of 64 ms spreads a constant over its lowest bins, and a classifier would find it.
+
+    Parameters
+    ----------
+    sounds : array [n_notes, n_samples], float
+        Notes.
+    sample_rate : int, Hz
+        Sample rate of the notes.
+
+    Returns
+    -------
+    array [n_notes, n_samples], float32
+        The notes without what is below 15 Hz, and faded in up to 30 Hz.
+    """
+    n = sounds.shape[1]
+    frequency = np.fft.rfftfreq(n, 1 / sample_rate)
+    low, high = SUBSONIC_HZ
+    gain = 0.5 - 0.5 * np.cos(np.pi * np.clip((frequency - low) / (high - low), 0, 1))
+    return np.fft.irfft(np.fft.rfft(sounds, axis=1) * gain, n, axis=1).astype(np.float32)
+
+
 def _half_of_keys(pitches: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Whether each note's key is in a random half of the keys."""
     keys = np.unique(pitches)
@@ -191,7 +216,7 @@ def _images(sounds: np.ndarray, sample_rate: int, features: str) -> torch.Tensor
     bank = _mel_bank(n, sample_rate) if features == "log-mel" else None
     images = []
     for sound in np.array_split(sounds[:, :n_samples], max(1, len(sounds) // 32)):
-        wave = torch.from_numpy(np.nan_to_num(np.ascontiguousarray(sound, np.float32)))
+        wave = torch.from_numpy(without_subsonics(np.nan_to_num(sound), sample_rate))
         spectrum = torch.stft(wave, n, n // 2, window=window, return_complex=True)
         power = spectrum.abs().square()[:, 1:]
         if bank is not None:

@@ -75,6 +75,9 @@ def test_faults_are_named_with_their_group():
     assert attack.errors[PRESET] == pytest.approx(40, abs=5)
     content = comparison.content()
     assert content["outside"] == lines
+    card = comparison.card()
+    assert card["wander_db_steady"] == pytest.approx(0.67, abs=0.01)
+    assert card["oracle_wander_db_steady"] < 0.01 < card["real_wander_db_varying"]
     assert content["statistics"]["attack_ms, steady"]["outside"] is True
 
 
@@ -115,6 +118,9 @@ def test_areas_are_judged_by_their_spread():
     ]
     assert comparison(0.83, 0.95).judgement() == []  # their ranges overlap
     assert comparison(0.85, 0.86).judgement() == []  # within the tolerance
+    assert comparison(0.9, 0.95).card() == pytest.approx(
+        {"auc_linear_held": 0.925, "oracle_auc_linear_held": 0.82}
+    )
     assert dict(comparison(0.9, 0.95).rows())["AUC, linear, held"][PRESET] == "0.93 +-0.02!"
 
 

@@ -98,6 +98,16 @@ def test_area_is_the_share_of_ordered_pairs():
     assert str(Area((0.8, 0.9, 0.86))) == "0.86 +-0.05"
 
 
+def test_subsonics_are_removed_and_low_notes_kept():
+    t = np.arange(16000 * 3) / 16000
+    low = 0.3 + 0.1 * np.sin(2 * np.pi * 5 * t)
+    note = 0.1 * np.sin(2 * np.pi * 32.7 * t)
+    filtered = two_sample.without_subsonics(np.stack([low, low + note]), 16000)
+    inner = slice(8000, -8000)
+    assert np.abs(filtered[0, inner]).max() < 0.003
+    assert np.abs(filtered[1] - note)[inner].max() < 0.003
+
+
 def test_bad_sets_are_refused():
     sounds, pitches = np.zeros((60, len(TIME_S)), np.float32), np.arange(60.0)
     for arguments, error, message in (
