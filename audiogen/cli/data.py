@@ -70,13 +70,13 @@ def soundfont(
     """
     from audiogen.data.render.soundfont import render_soundfont
 
-    pitch_range = _numbers("pitches", pitches)
+    pitch_range = parse_numbers("pitches", pitches)
     with files_bar() as progress:
         n_notes = render_soundfont(
             font,
             output,
-            programs=_numbers("programs", programs) if programs else (),
-            velocities=_numbers("velocities", velocities),
+            programs=parse_numbers("programs", programs) if programs else (),
+            velocities=parse_numbers("velocities", velocities),
             pitches=(pitch_range[0], pitch_range[-1]),
             sample_rate=sample_rate,
             max_transpose_semitones=max_transpose,
@@ -265,7 +265,7 @@ def files_bar(
         )
 
 
-def _numbers(option: str, text: str) -> list[int]:
+def parse_numbers(option: str, text: str) -> list[int]:
     """Return the numbers of a list such as "0,4,8-15"."""
     from audiogen.errors import ParameterError
 

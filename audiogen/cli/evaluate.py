@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from audiogen.presets import Preset
+    from audiogen.representation.config import SpectrogramConfig
 
 app = typer.Typer(add_completion=False)
 
@@ -32,7 +33,8 @@ class TrackerName(str, Enum):
 def evaluate(
     preset: Annotated[str, typer.Argument(help="Name or folder of a preset.")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for report.json and spectrograms.png.")
+        Path,
+        typer.Option("--output", "-o", help="Folder for report.html, report.json and pictures."),
     ] = Path("report"),
     data: Annotated[
         Path | None,
@@ -48,6 +50,20 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    velocities: Annotated[
+        str | None,
+        typer.Option(help="MIDI velocities to compare, such as 70,110.", show_default="(all)"),
+    ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            help="Comparisons of notes: distances,statistics,c2st (two-sample test).",
+            show_default="(all)",
+        ),
+    ] = None,
+    classifiers: Annotated[
+        int, typer.Option(min=1, help="Number of classifiers of each two-sample test.")
+    ] = 3,
     notes: Annotated[
         int, typer.Option(min=1, help="Number of notes, for a preset that plays notes.")
     ] = 200,
@@ -68,10 +84,11 @@ def evaluate(
 ) -> None:
     """Measure the sound of a preset, beside real sounds.
 
-    For a preset that plays notes: pitch, level, faults, and distances to real
-    notes. For an unconditional preset: level, tonality, speech, clicks at
-    continuations, and whether a long stream collapses into silence, a cycle or
-    noise.
+    For a preset that plays notes: pitch, level, faults; and beside real notes
+    and an oracle (real notes through the preset's representation): distances,
+    statistics of single notes, and a classifier two-sample test. For an
+    unconditional preset: level, tonality, speech, clicks at continuations, and
+    whether a long stream collapses into silence, a cycle or noise.
     """
     from rich.console import Console
     from rich.table import Table
@@ -82,11 +99,19 @@ def evaluate(
     description = load_preset(preset)
     if card and not description.plays_notes:
         raise ParameterError(f"--card not supported by {description.name}, which plays no notes")
-    if split is not None and (data is None or not description.plays_notes):
-        raise ParameterError("--split must come with --data and a preset that plays notes")
-    measure = partial(_measure_notes, split) if description.plays_notes else _measure_texture
+    for option, value in (("split", split), ("velocities", velocities), ("metrics", metrics)):
+        if value is not None and (data is None or not description.plays_notes):
+            raise ParameterError(f"--{option} must come with --data and a preset that plays notes")
+    measure = (
+        partial(_measure_notes, split, velocities) if description.plays_notes else _measure_texture
+    )
     options: dict[str, Any] = (
-        {"n_notes": notes, "tracker": tracker.value}
+        {
+            "n_notes": notes,
+            "tracker": tracker.value,
+            "metrics": metrics.split(",") if metrics else None,
+            "n_classifiers": classifiers,
+        }
         if description.plays_notes
         else {"n_clips": clips, "minutes": minutes}
     )
@@ -94,11 +119,17 @@ def evaluate(
     check_folder(output)
     with counting_bar("measuring") as progress:
         report = work(seed=seed, progress=progress, **options)
-    table = Table("", description.name, "real", box=None)
+    first, *columns = report.header(description.name)
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column(first)
+    for column in columns:
+        table.add_column(column, justify="right")
     for row in report.table():
         table.add_row(*row)
     Console().print(table)
-    for path in report.write(output):
+    for remark in report.remarks():
+        typer.echo(remark)
+    for path in report.write(output, description.name):
         typer.echo(path)
     if card:
         add_measured(description.folder, report.measured())
@@ -106,10 +137,11 @@ def evaluate(
 
 
 def _measure_notes(
-    split: Path | None, name: str, preset: Preset, data: Path | None
+    split: Path | None, velocities: str | None, name: str, preset: Preset, data: Path | None
 ) -> Callable[..., Any]:
     """Read what the measurement of notes needs; returns the function that measures."""
     import audiogen
+    from audiogen.cli.data import parse_numbers
     from audiogen.data.notes.nsynth import read_notes
     from audiogen.data.notes.splits import read_split
     from audiogen.evaluation.note_report import evaluate_notes
@@ -125,6 +157,8 @@ def _measure_notes(
             raise ParameterError(
                 f"{split}: holds out none of the notes in {data}; give its own set"
             )
+    if real is not None and velocities is not None:
+        real = real.filter(velocities=parse_numbers("velocities", velocities))
     synth: Any = audiogen.load(name)
 
     def work(seed: int, **options: Any) -> Any:
@@ -141,10 +175,23 @@ def _measure_notes(
             sample_rate=rate,
             real=real,
             seed=seed,
+            spectrogram=_spectrogram(preset),
             **options,
         )
 
     return work
+
+
+def _spectrogram(preset: Preset) -> SpectrogramConfig | None:
+    """The representation of a preset that generates whole notes."""
+    from audiogen.presets import GansynthPreset
+    from audiogen.representation.config import SpectrogramConfig
+
+    if not isinstance(preset, GansynthPreset):
+        return None
+    table = preset.spectrogram.table()
+    n_samples = table["n_frames"] * table["hop_length"]
+    return SpectrogramConfig(sample_rate=preset.sample_rate, n_samples=n_samples, **table)
 
 
 def _measure_texture(name: str, preset: Preset, data: Path | None) -> Callable[..., Any]:

@@ -15,7 +15,17 @@ from audiogen.core.counting import counted
 from audiogen.data.notes.nsynth import NoteInfo, NoteSet
 from audiogen.data.source_toml import instrument_entries, program_of, read_source, timbre_names
 from audiogen.errors import ParameterError, ShapeError
-from audiogen.evaluation import metrics
+from audiogen.evaluation import metrics, two_sample
+from audiogen.evaluation.note_comparison import (
+    MIN_NOTES,
+    ORACLE,
+    PRESET,
+    REAL,
+    Comparison,
+    compare_notes,
+    n_steps,
+)
+from audiogen.evaluation.oracle import oracle
 from audiogen.evaluation.report_files import json_text, write_report
 from audiogen.evaluation.timbre_features import (
     HOLD_S,
@@ -25,8 +35,10 @@ from audiogen.evaluation.timbre_features import (
     note_features,
     with_random_phase,
 )
+from audiogen.representation.config import SpectrogramConfig
 
 VELOCITIES = (50, 90, 127)
+METRICS = ("distances", "statistics", "c2st")  # comparisons with real notes
 _MAX_PAIRS = 8
 
 # Function of timbre, pitch (MIDI number), velocity (0 to 1) and seconds until the release of the
@@ -101,6 +113,8 @@ class Report:
         Seed of the draw.
     tracker : str
         Pitch tracker that was used.
+    comparison : Comparison, optional
+        Statistics and two-sample tests of the same notes, real, of the oracle and of the preset.
     """
 
     generated: tuple[NoteMeasures, ...]
@@ -110,18 +124,37 @@ class Report:
     sample_rate: int
     seed: int
     tracker: str
+    comparison: Comparison | None = None
 
-    def table(self) -> list[tuple[str, str, str]]:
-        """Return rows of (quantity, generated, real) as text."""
-        ours, real = summarise(self.generated), summarise(self.real)
-        rows = []
+    def header(self, name: str) -> tuple[str, ...]:
+        """Return the titles of the table's columns, for a preset of this name."""
+        return ("", REAL, ORACLE, name)
+
+    def table(self) -> list[tuple[str, ...]]:
+        """Return rows of (quantity, real, oracle, preset) as text."""
+        generated, real = summarise(self.generated), summarise(self.real)
+        rows: list[tuple[str, ...]] = []
         for key, (title, form) in _ROWS.items():
-            rows.append((title, form.format(ours[key]), form.format(real[key]) if real else "-"))
+            theirs = form.format(real[key]) if real else "-"
+            rows.append((title, theirs, "-", form.format(generated[key])))
         for name, distance in self.distances.items():
-            title = f"{name} to real notes"
-            rows.append((title, f"{distance.to_real:.3g}", f"{distance.among_real:.3g}"))
-            rows.append((f"{name}, with random phases", f"{distance.random_phase:.3g}", "-"))
+            bound = "-" if np.isnan(distance.oracle) else f"{distance.oracle:.3g}"
+            among, ours = f"{distance.among_real:.3g}", f"{distance.to_real:.3g}"
+            rows.append((f"{name} to real notes", among, bound, ours))
+            title = f"{name}, random phases"
+            rows.append((title, "-", "-", f"{distance.random_phase:.3g}"))
+        for title, texts in self.comparison.rows() if self.comparison else ():
+            rows.append((title, *(texts.get(kind, "-") for kind in (REAL, ORACLE, PRESET))))
         return rows
+
+    def remarks(self) -> list[str]:
+        """Return the judgement: what is outside the oracle's spread."""
+        if self.comparison is None or ORACLE not in self.comparison.medians[0].values:
+            return []
+        outside = self.comparison.judgement()
+        if not outside:
+            return ["Nothing is outside the oracle's spread."]
+        return ["Outside the oracle's spread (!), farthest first:", *outside]
 
     def measured(self) -> dict[str, float]:
         """Return the numbers for the ``[measured]`` table of a preset."""
@@ -134,6 +167,10 @@ class Report:
             card[f"{key}_to_real"] = distance.to_real
             card[f"{key}_among_real"] = distance.among_real
             card[f"{key}_random_phase"] = distance.random_phase
+            card[f"{key}_oracle"] = distance.oracle
+        if self.comparison:
+            card["compared_notes"] = sum(self.comparison.n_notes.values())
+            card |= self.comparison.card()
         return {key: round(float(value), 4) for key, value in card.items() if np.isfinite(value)}
 
     def to_json(self) -> str:
@@ -151,9 +188,11 @@ class Report:
                     "generated_to_real": distance.to_real,
                     "real_to_real": distance.among_real,
                     "random_phase_to_real": distance.random_phase,
+                    "oracle_to_real": distance.oracle,
                 }
                 for name, distance in self.distances.items()
             },
+            "comparison": self.comparison.content() if self.comparison else None,
             "timbres": {
                 name: summarise([note for note in self.generated if note.timbre == name])
                 for name in names
@@ -163,8 +202,15 @@ class Report:
         }
         return json_text(content)
 
-    def write(self, folder: str | PathLike[str]) -> list[Path]:
-        """Write report.json and, if there are real notes, spectrograms.png.
+    def write(self, folder: str | PathLike[str], name: str = PRESET) -> list[Path]:
+        """Write report.json, report.html and, if there are real notes, spectrograms.png.
+
+        Parameters
+        ----------
+        folder : path
+            Folder of the report.
+        name : str
+            Name of the preset.
 
         Returns
         -------
@@ -176,7 +222,15 @@ class Report:
         ParameterError
             If the folder cannot be written.
         """
-        return write_report(folder, self.to_json(), self.pairs, self.sample_rate)
+        return write_report(
+            folder,
+            self.to_json(),
+            self.pairs,
+            self.sample_rate,
+            title=f"Evaluation of {name}",
+            table=[self.header(name), *self.table()],
+            remarks=self.remarks(),
+        )
 
 
 CARD = ("pitch_ok", "pitch_ok_octave_free", "median_cents", "unpitched")  # keys of a summary
@@ -190,7 +244,7 @@ _ROWS = {
     "unpitched": ("no pitch found", "{:.1%}"),
     "median_level_db": ("median level (dBFS)", "{:.1f}"),
     "highest_peak_db": ("highest peak (dBFS)", "{:.1f}"),
-    "largest_dc": ("largest DC (relative to the level)", "{:.3f}"),
+    "largest_dc": ("largest DC (relative to level)", "{:.3f}"),
     "clicking": (f"clicking (ratio above {metrics.CLICK_RATIO:.0f})", "{:.1%}"),
     "silent": ("silent", "{:.1%}"),
     "not_finite": ("not finite", "{:.1%}"),
@@ -230,9 +284,12 @@ def evaluate_notes(
     n_notes: int = 200,
     seed: int = 0,
     tracker: Tracker = "praat",
+    spectrogram: SpectrogramConfig | None = None,
+    metrics: Sequence[str] | None = None,
+    n_classifiers: int = two_sample.N_SEEDS,
     progress: Callable[[int, int], None] | None = None,
 ) -> Report:
-    """Render random notes, measure them, and measure as many real ones.
+    """Render random notes, measure them, and compare others with as many real ones.
 
     Timbre, pitch and velocity (one of the real notes', or 50, 90 and 127) are uniformly random;
     each note is held for `HOLD_S`. Real notes are drawn from the instruments that the timbres were
@@ -260,8 +317,15 @@ def evaluate_notes(
         Seed of the draw.
     tracker : "praat" or "pyin"
         Pitch tracker.
+    spectrogram : SpectrogramConfig, optional
+        Representation of the preset, for the oracle; there is none without it, or if its phase
+        channel is not ``harmonic``.
+    metrics : sequence of str, optional
+        Comparisons with real notes, of `METRICS`; those that the number of notes allows by default.
+    n_classifiers : int
+        Classifiers of each two-sample test.
     progress : callable, optional
-        Function of (notes done, notes in all).
+        Function of (steps done, steps in all).
 
     Returns
     -------
@@ -270,7 +334,8 @@ def evaluate_notes(
     Raises
     ------
     ParameterError
-        If there are no timbres, or a number is out of range.
+        If there are no timbres, a number is out of range, or there are too few notes for one of
+        ``metrics``.
     ShapeError
         If a rendered waveform does not have one dimension.
     FormatError
@@ -285,19 +350,30 @@ def evaluate_notes(
         )
     rng = np.random.default_rng(seed)
     velocities = VELOCITIES if real is None else sorted({note.velocity for note in real})
+    done, n_work = 0, n_notes
+
+    def advance(n: int = 1) -> None:
+        nonlocal done
+        done += n
+        if progress:
+            progress(done, max(n_work, done))
+
     generated = []
-    for index in range(n_notes):
-        timbre = timbres[int(rng.integers(len(timbres)))].name
-        pitch = int(rng.integers(pitch_range[0], pitch_range[1] + 1))
-        velocity = int(rng.choice(velocities))
+    order = [_random_note(timbres, pitch_range, velocities, rng) for _ in range(n_notes)]
+    drawn = [] if real is None else _draw_real(real, timbres, n_notes, rng)
+    chosen = chosen_metrics(metrics, len(drawn))
+    compared = bool({"statistics", "c2st"} & set(chosen))
+    bound = spectrogram is not None and spectrogram.phase == "harmonic"
+    classifiers = n_classifiers if "c2st" in chosen else 0
+    n_work += len(drawn) + (n_steps(3 if bound else 2, classifiers) if compared else 0)
+    for timbre, pitch, velocity in order:
         waveform = _rendered(render, timbre, pitch, velocity)
         generated.append(_measure(waveform, sample_rate, timbre, pitch, velocity, tracker))
-        if progress:
-            progress(index + 1, n_notes * (1 if real is None else 3))
-    real_measures, real_features, like_features, phaseless_features = [], [], [], []
-    drawn = [] if real is None else _draw_real(real, timbres, n_notes, rng)
-    half = min(n_notes, len(drawn) // 2)
-    phases = np.random.default_rng(seed)
+        advance()
+    half = min(n_notes, len(drawn) // 2) if "distances" in chosen else 0
+    sounds: dict[str, list[np.ndarray]] = {REAL: [], ORACLE: [], PRESET: []}
+    features: dict[str, list[np.ndarray]] = {REAL: [], ORACLE: [], PRESET: [], "phaseless": []}
+    phases, real_measures = np.random.default_rng(seed), []
     for index, (timbre, note) in enumerate(drawn):
         assert real is not None
         waveform = real.waveform(note)
@@ -305,23 +381,100 @@ def evaluate_notes(
             real_measures.append(
                 _measure(waveform, sample_rate, note.instrument, note.pitch, note.velocity, tracker)
             )
-        real_features.append(note_features(waveform, sample_rate))
-        if half >= MIN_NOTES_FOR_DISTANCES and half <= index < 2 * half:
-            like = _rendered(render, timbre, note.pitch, note.velocity)
-            like_features.append(note_features(like, sample_rate))
-            phaseless = with_random_phase(like, phases)
-            phaseless_features.append(note_features(phaseless, sample_rate))
-        if progress:
-            progress(n_notes + 2 * n_notes * (index + 1) // len(drawn), 3 * n_notes)
+        kinds = {REAL: waveform}
+        if compared or half <= index < 2 * half:
+            kinds[PRESET] = _rendered(render, timbre, note.pitch, note.velocity)
+            if spectrogram is not None and bound:
+                (kinds[ORACLE],) = oracle([waveform], [note.pitch], spectrogram)
+        for kind, sound in kinds.items():
+            if compared:
+                sounds[kind].append(_held(sound, sample_rate))
+            if half and (kind == REAL or half <= index < 2 * half):
+                features[kind].append(note_features(sound, sample_rate))
+        if half <= index < 2 * half:
+            phaseless = with_random_phase(kinds[PRESET], phases)
+            features["phaseless"].append(note_features(phaseless, sample_rate))
+        advance()
+    comparison = None
+    if compared:
+        comparison = compare_notes(
+            {kind: np.stack(part) for kind, part in sounds.items() if part},
+            np.array([note.pitch for _, note in drawn], float),
+            sample_rate,
+            n_classifiers=classifiers,
+            seed=seed,
+            progress=advance,
+        )
     return Report(
         tuple(generated),
         tuple(real_measures),
-        distances(like_features, phaseless_features, real_features, half, seed),
+        distances(
+            features[PRESET],
+            features["phaseless"],
+            features[REAL],
+            half,
+            seed,
+            oracle=features[ORACLE],
+        ),
         () if real is None else tuple(_pairs(render, timbres, real, pitch_range)),
         sample_rate,
         seed,
         tracker,
+        comparison,
     )
+
+
+def chosen_metrics(metrics: Sequence[str] | None, n_notes: int) -> tuple[str, ...]:
+    """Return the comparisons to make with a number of real notes.
+
+    Parameters
+    ----------
+    metrics : sequence of str, optional
+        Names of `METRICS`; by default those that the number of notes allows.
+    n_notes : int
+        Number of real notes.
+
+    Raises
+    ------
+    ParameterError
+        If a name is unknown, or there are too few notes for it.
+    """
+    least = {
+        "distances": 2 * MIN_NOTES_FOR_DISTANCES,
+        "statistics": MIN_NOTES,
+        "c2st": two_sample.MIN_NOTES,
+    }
+    for name in metrics or ():
+        if name not in METRICS:
+            raise ParameterError(f"metrics={name!r} must be one of {', '.join(METRICS)}")
+        if n_notes < least[name]:
+            raise ParameterError(
+                f"{counted(n_notes, 'real note')} are too few for {name}, which needs "
+                f"{least[name]} or more; give a larger set, and n_notes of {-(-least[name] // 2)}"
+                " or more"
+            )
+    wanted = METRICS if metrics is None else metrics
+    return tuple(name for name in METRICS if name in wanted and n_notes >= least[name])
+
+
+def _random_note(
+    timbres: Sequence[TimbreLike],
+    pitch_range: tuple[int, int],
+    velocities: Sequence[int],
+    rng: np.random.Generator,
+) -> tuple[str, int, int]:
+    """A timbre, a pitch and a velocity, uniformly drawn."""
+    timbre = timbres[int(rng.integers(len(timbres)))].name
+    pitch = int(rng.integers(pitch_range[0], pitch_range[1] + 1))
+    return timbre, pitch, int(rng.choice(velocities))
+
+
+def _held(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
+    """The part of a note until the release of its key, float32."""
+    held = np.zeros(round(HOLD_S * sample_rate), np.float32)
+    part = np.nan_to_num(waveform[: len(held)], posinf=0.0, neginf=0.0)
+    held[: len(part)] = part
+    return held
 
 
 def _rendered(render: Render, timbre: str, pitch: int, velocity: int) -> np.ndarray:

@@ -1,7 +1,10 @@
-"""Files of a report: report.json, and spectrograms of real and generated sounds."""
+"""Files of a report: report.json, report.html, and spectrograms of real and generated sounds."""
 
 from __future__ import annotations
 
+import base64
+import html
+import io
 import json
 import os
 from collections.abc import Sequence
@@ -15,7 +18,7 @@ from audiogen.core.atomic_write import write_whole, written_whole
 from audiogen.core.packages import require_package
 from audiogen.errors import ParameterError
 
-REPORT, PICTURE = "report.json", "spectrograms.png"
+REPORT, PAGE, PICTURE = "report.json", "report.html", "spectrograms.png"
 _N_FFT, _HOP_LENGTH, _RANGE_DB = 2048, 512, 90.0
 
 
@@ -24,8 +27,14 @@ def write_report(
     content: str,
     pairs: Sequence[tuple[str, np.ndarray, np.ndarray]],
     sample_rate: int,
+    *,
+    title: str,
+    table: Sequence[Sequence[str]],
+    remarks: Sequence[str] = (),
 ) -> list[Path]:
-    """Write report.json and, if there are pairs of sounds, spectrograms.png.
+    """Write report.json, report.html and, if there are pairs of sounds, spectrograms.png.
+
+    The page has the table, the remarks, and players of the pairs with their spectrograms.
 
     Parameters
     ----------
@@ -37,6 +46,12 @@ def write_report(
         Title, real and generated waveform.
     sample_rate : int, Hz
         Sample rate of the waveforms.
+    title : str
+        Title of the page.
+    table : sequence of rows
+        Texts of the page's table, its header first.
+    remarks : sequence of str
+        Paragraphs below the table.
 
     Returns
     -------
@@ -51,13 +66,81 @@ def write_report(
         If there are pairs and matplotlib is not installed.
     """
     folder = check_folder(folder)
-    written = [folder / REPORT]
+    written = [folder / REPORT, folder / PAGE]
     if pairs:
         with written_whole(folder / PICTURE) as draft:
             _draw_pairs(pairs, sample_rate, draft)
         written.append(folder / PICTURE)
+    write_whole(folder / PAGE, _page(title, table, remarks, pairs, sample_rate))
     write_whole(folder / REPORT, content)
     return written
+
+
+_PAGE_FORM = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ background: #0b0c10; color: #d8dae3; font: 16px/1.5 system-ui, sans-serif;
+  max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
+h1, h2 {{ font-weight: 500; }}
+table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
+td, th {{ padding: 0.15rem 0.8rem 0.15rem 0; text-align: right; white-space: nowrap; }}
+td:first-child {{ text-align: left; white-space: normal; }}
+tr:nth-child(even) {{ background: #14161d; }}
+th {{ font-weight: 500; color: #8b8fa0; }}
+.sounds {{ display: grid; grid-template-columns: 1fr 1fr; gap: 0.3rem 1rem; }}
+audio, img {{ width: 100%; }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+<table>
+{rows}</table>
+{remarks}{sounds}</body>
+</html>
+"""
+
+
+def _page(
+    title: str,
+    table: Sequence[Sequence[str]],
+    remarks: Sequence[str],
+    pairs: Sequence[tuple[str, np.ndarray, np.ndarray]],
+    sample_rate: int,
+) -> str:
+    rows = []
+    for index, row in enumerate(table):
+        tag = "td" if index else "th"
+        rows.append("<tr>" + "".join(f"<{tag}>{html.escape(x)}</{tag}>" for x in row) + "</tr>\n")
+    sounds = []
+    for name, *waveforms in pairs:
+        sounds.append(f"<h2>{html.escape(name)}</h2>\n<div class=sounds>\n")
+        for which, waveform in zip(("real", "generated"), waveforms, strict=True):
+            address = _flac_address(waveform, sample_rate)
+            player = f'<audio controls preload="none" src="{address}"></audio>'
+            sounds.append(f"<label>{which}{player}</label>\n")
+        sounds.append("</div>\n")
+    if pairs:
+        sounds.append(f'<img src="{PICTURE}" alt="Spectrograms of the same sounds">\n')
+    return _PAGE_FORM.format(
+        title=html.escape(title),
+        rows="".join(rows),
+        remarks="".join(f"<p>{html.escape(remark)}</p>\n" for remark in remarks),
+        sounds="".join(sounds),
+    )
+
+
+def _flac_address(waveform: np.ndarray, sample_rate: int) -> str:
+    """The sound as a data URL."""
+    import soundfile
+
+    file = io.BytesIO()
+    sound = np.clip(np.nan_to_num(np.asarray(waveform, np.float32)), -1.0, 1.0)
+    soundfile.write(file, sound, sample_rate, format="FLAC")
+    return "data:audio/flac;base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def check_folder(folder: str | PathLike[str]) -> Path:

@@ -76,10 +76,18 @@ class TextureReport:
     sample_rate: int
     seed: int
 
-    def table(self) -> list[tuple[str, str, str]]:
+    def header(self, name: str) -> tuple[str, ...]:
+        """Return the titles of the table's columns, for a preset of this name."""
+        return ("", name, "real")
+
+    def remarks(self) -> list[str]:
+        """Return the remarks below the table: none."""
+        return []
+
+    def table(self) -> list[tuple[str, ...]]:
         """Return rows of (quantity, generated, real) as text."""
         ours, real = summarise(self.generated), summarise(self.real)
-        rows = [
+        rows: list[tuple[str, ...]] = [
             (title, form.format(ours[key]), form.format(real[key]) if real else "-")
             for key, (title, form) in _ROWS.items()
         ]
@@ -112,9 +120,29 @@ class TextureReport:
         }
         return json_text(content)
 
-    def write(self, folder: str | PathLike[str]) -> list[Path]:
-        """Write report.json and, if there are recordings, spectrograms.png; returns the files."""
-        return write_report(folder, self.to_json(), self.pairs, self.sample_rate)
+    def write(self, folder: str | PathLike[str], name: str = "generated") -> list[Path]:
+        """Write report.json, report.html and, if there are recordings, spectrograms.png.
+
+        Parameters
+        ----------
+        folder : path
+            Folder of the report.
+        name : str
+            Name of the preset.
+
+        Returns
+        -------
+        list of Path
+            Written files.
+        """
+        return write_report(
+            folder,
+            self.to_json(),
+            self.pairs,
+            self.sample_rate,
+            title=f"Evaluation of {name}",
+            table=[self.header(name), *self.table()],
+        )
 
 
 # Title and format of each key of a summary.

@@ -26,11 +26,14 @@ class Distance(NamedTuple):
         Distance between two sets of real notes with the generated ones' pitches and velocities.
     random_phase : float
         Distance of generated notes with random phase to real notes.
+    oracle : float
+        Distance of the oracle's notes to real notes; NaN without an oracle.
     """
 
     to_real: float
     among_real: float
     random_phase: float
+    oracle: float = float("nan")
 
 
 def note_features(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
@@ -108,6 +111,7 @@ def distances(
     real: Sequence[np.ndarray],
     n: int,
     seed: int,
+    oracle: Sequence[np.ndarray] = (),
 ) -> dict[str, Distance]:
     """Return the distances by their names, from sets of equal size.
 
@@ -120,6 +124,8 @@ def distances(
         Largest size of a set.
     seed : int
         Seed of the k-means initialisation.
+    oracle : sequence of array [n_features]
+        Features of the oracle's notes; empty for none.
 
     Returns
     -------
@@ -130,7 +136,8 @@ def distances(
     if n < MIN_NOTES_FOR_DISTANCES:
         return {}
     first = np.array(real[:n])
-    compared = [np.array(part) for part in (generated[:n], real[n : 2 * n], random_phase[:n])]
+    parts = [generated[:n], real[n : 2 * n], random_phase[:n], *([oracle[:n]] if oracle else [])]
+    compared = [np.array(part) for part in parts]
     n_bins = min(50, n // 10)
 
     def different_bins(a: np.ndarray, b: np.ndarray) -> float:

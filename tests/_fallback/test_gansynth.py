@@ -230,7 +230,7 @@ def test_a_note_is_the_inverse_transform_of_its_image(module, frequency):
 def test_training_resynthesises_as_the_engine_does(module):
     """From a note's beginning to its first loop, with locked partials."""
     torch = pytest.importorskip("torch")
-    from audiogen.training.gansynth import resynthesis
+    from audiogen.representation import resynthesis
 
     got, image, s = first_note(module, "harmonic", 0.8, phase="harmonic")
     last = SUSTAIN["loop_end_frame"] - frame_instrument.LOOP_FADE

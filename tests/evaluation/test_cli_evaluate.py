@@ -111,6 +111,32 @@ def test_only_what_was_held_out_is_compared(preset, tmp_path, capsys):
     assert run(*words, split) == 2 and "--split must come with --data" in capsys.readouterr().err
 
 
+def test_compared_notes_are_chosen_by_velocity(preset, tmp_path, capsys):
+    data, rate = tmp_path / "set", 16000
+    with SetWriter(data, rate) as writer:
+        for pitch in range(50, 62):
+            for velocity in (70, 100):
+                hz = 440 * 2 ** ((pitch - 69) / 12)
+                tone = 0.3 * np.sin(2 * np.pi * hz * np.arange(4 * rate) / rate)
+                options = {"instrument": "reed_a_071", "family": "reed", "source": "acoustic"}
+                writer.add(tone, pitch=pitch, velocity=velocity, qualities=[0] * 10, **options)
+    words = ("evaluate", "sines", "--data", data, "--notes", 12, "-o", tmp_path / "report")
+    assert run(*words, "--metrics", "statistics") == 0
+    out = capsys.readouterr().out
+    assert "24 / 0" in out and max(map(len, out.splitlines()[:-3])) <= 80
+    for arguments, message in (
+        (["--velocities", "70", "--metrics", "statistics"], "12 real notes are too few for stat"),
+        (["--velocities", "71"], "none of the 24 notes"),
+        (["--velocities", "loud"], "--velocities 'loud' must be a list of numbers"),
+        (["--metrics", "c2st"], "24 real notes are too few for c2st, which needs 60 or more"),
+    ):
+        assert run(*words, *arguments) == 2
+        assert message in " ".join(capsys.readouterr().err.split())
+    for option in ("velocities", "metrics"):
+        assert run("evaluate", "sines", f"--{option}", "70") == 2
+        assert f"--{option} must come with --data" in capsys.readouterr().err
+
+
 def test_bad_input_ends_with_status_2_before_the_work(preset, tmp_path, capsys):
     n_rendered = Sine.n_rendered
     (tmp_path / "file").write_text("")

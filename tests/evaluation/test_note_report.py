@@ -16,9 +16,10 @@ from audiogen.data import NoteSet, SetWriter, read_notes
 from audiogen.data.source_toml import NOTES_TOML, toml_text
 from audiogen.errors import ParameterError, ShapeError
 from audiogen.evaluation import Report, evaluate_notes
-from audiogen.evaluation.note_report import _draw_real, summarise
-from audiogen.evaluation.report_files import PICTURE, REPORT, check_folder
+from audiogen.evaluation.note_report import _draw_real, chosen_metrics, summarise
+from audiogen.evaluation.report_files import PAGE, PICTURE, REPORT, check_folder
 from audiogen.evaluation.timbre_features import note_features
+from audiogen.representation.config import SpectrogramConfig
 
 pytestmark = pytest.mark.skipif(
     find_spec("parselmouth") is None, reason="needs praat-parselmouth, of the extra eval"
@@ -201,8 +202,8 @@ def test_features_ignore_level_and_bad_samples():
 def test_report_is_written_whole(real, tmp_path):
     report = evaluate(lambda *note: 0 * tone(*note), real=real, n_notes=5)
     folder = tmp_path / "deep" / "report"
-    assert {path.name for path in report.write(folder)} == {REPORT, PICTURE}
-    assert {path.name for path in folder.iterdir()} == {REPORT, PICTURE}
+    assert {path.name for path in report.write(folder)} == {REPORT, PAGE, PICTURE}
+    assert {path.name for path in folder.iterdir()} == {REPORT, PAGE, PICTURE}
 
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} isn't JSON")
@@ -223,9 +224,10 @@ def test_report_is_written_whole(real, tmp_path):
 
 def test_report_without_real_notes_has_no_picture(tmp_path):
     report = evaluate(n_notes=3)
-    assert [path.name for path in report.write(tmp_path)] == [REPORT]
+    assert [path.name for path in report.write(tmp_path)] == [REPORT, PAGE]
     assert json.loads((tmp_path / REPORT).read_text())["real"] is None
-    assert all(row[2] == "-" for row in report.table())
+    assert all(row[1:3] == ("-", "-") for row in report.table())
+    assert "<audio" not in (tmp_path / PAGE).read_text()
 
 
 def test_table_has_a_row_for_each_number(real):
@@ -233,17 +235,59 @@ def test_table_has_a_row_for_each_number(real):
     titles = [row[0] for row in rows]
     assert titles[:2] == ["notes", "pitch within half a semitone"]
     assert "Frechet distance to real notes" in titles
-    assert dict(zip(titles, (row[1:] for row in rows), strict=True))[titles[1]] == (
-        "100.0%",
-        "100.0%",
+    assert rows[1][1:] == ("100.0%", "-", "100.0%")
+    assert "attack (ms)" in titles
+
+
+def test_oracle_and_statistics_stand_beside_the_preset(real, tmp_path):
+    pytest.importorskip("torch")
+    config = SpectrogramConfig(phase="harmonic", magnitude_floor=1e-4, n_samples=65536)
+    report = evaluate(
+        real=real, n_notes=25, spectrogram=config, metrics=["distances", "statistics"]
     )
+    assert report.header("mine") == ("", "real", "oracle", "mine")
+    rows = {row[0]: row[1:] for row in report.table()}
+    assert all("-" not in rows[f"{name} distance to real notes"] for name in ("Frechet", "kernel"))
+    distance = report.distances["Frechet distance"]
+    assert np.isfinite(distance.oracle) and distance.oracle < distance.random_phase
+    counts = report.comparison.n_notes
+    assert sum(counts.values()) == 50 and rows["compared notes, steady / varying"][0] == (
+        f"{counts['steady']} / {counts['varying']}"
+    )
+    level = next(m for m in report.comparison.medians if m.name == "level_dbfs")
+    assert level.values["preset"] == pytest.approx(level.values["real"], abs=1e-3)
+    assert report.comparison.areas == {}
+    assert report.remarks()
+    report.write(tmp_path, "mine")
+    page = (tmp_path / PAGE).read_text()
+    assert "<th>mine</th>" in page and page.count("<audio") == 2 * len(report.pairs)
+    content = json.loads((tmp_path / REPORT).read_text())
+    assert content["comparison"]["statistics"]["level_dbfs, steady"]["outside"] is False
+    assert content["distances"]["Frechet distance"]["oracle_to_real"] == distance.oracle
+
+
+def test_comparisons_need_enough_notes(real):
+    assert chosen_metrics(None, 0) == ()
+    assert chosen_metrics(None, 50) == ("distances", "statistics")
+    assert chosen_metrics(None, 60) == ("distances", "statistics", "c2st")
+    assert chosen_metrics(["statistics"], 20) == ("statistics",)
+    for name, n, wanted in (("statistics", 19, 20), ("distances", 39, 40), ("c2st", 59, 60)):
+        with pytest.raises(
+            ParameterError, match=f"{n} real notes are too few for {name}.*{wanted}"
+        ):
+            chosen_metrics([name], n)
+    with pytest.raises(ParameterError, match="metrics='fad' must be one of distances, statistics"):
+        evaluate(real=real, metrics=["fad"])
 
 
 def test_progress_reaches_the_end(real):
     seen = []
     evaluate(real=real, n_notes=3, progress=lambda done, total: seen.append((done, total)))
-    assert seen[-1] == (9, 9)
+    assert seen[-1] == (9, 9)  # 3 notes, and 6 real ones: too few for statistics
     assert seen == sorted(seen)
+    seen.clear()
+    evaluate(real=real, n_notes=10, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (32, 32)  # 10, 20, and the statistics of two kinds of notes
 
 
 def test_bad_arguments_are_named(tmp_path):

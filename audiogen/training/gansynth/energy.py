@@ -10,9 +10,9 @@ from torch import Tensor
 
 from audiogen.models.gansynth import identity
 from audiogen.objectives import losses
+from audiogen.representation import resynthesis
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.spectrogram import denormalise, spectra
-from audiogen.training.gansynth import resynthesis
 from audiogen.training.gansynth.note_batches import Batch
 from audiogen.training.gansynth.partial_levels import distance_of_levels, partial_levels
 from audiogen.training.gansynth.recipe import BuiltInRecipe

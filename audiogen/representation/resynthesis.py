@@ -1,4 +1,4 @@
-"""Audio that the engine resynthesises from spectrogram frames, in torch, for losses on it.
+"""Audio that the engine resynthesises from spectrogram frames, in torch.
 
 The engine rotates the bins of a partial together and overlap-adds frames, which cancels what isn't
 consistent from frame to frame: levels that jump and phases that don't follow their frequency.
