@@ -78,7 +78,7 @@ async function showPreset(message) {
   const start = wantedTimbre ?? message.default_timbre;
   wantedTimbre = null;
   try {
-    await map.load(message.timbres, start, `/presets/${encodeURIComponent(message.preset)}`);
+    await map.load(message.timbres, start, `presets/${encodeURIComponent(message.preset)}`);
   } catch (error) {
     notify(error.message);
   }
@@ -242,6 +242,7 @@ function showFile({ notes: n, drums, seconds }) {
   $("file").hidden = false;
 }
 
+$("open-file").hidden = document.querySelector('meta[name="audiogen-engine"]') !== null; // the server reads them
 $("open-file").addEventListener("click", () => $("file-input").click());
 $("file-input").addEventListener("change", () => {
   const [file] = $("file-input").files;
@@ -310,7 +311,7 @@ stream.addEventListener("closed", async () => {
 });
 
 async function whyClosed() {
-  const answer = await fetch("/presets").catch(() => null);
+  const answer = await fetch("presets/index.json").catch(() => null);
   if (!answer) return "The server doesn't answer. Is audiogen still running?";
   return answer.status === 403
     ? "audiogen was restarted. Open the address that it printed."

@@ -201,7 +201,13 @@ class Player {
     this.nEvents = this.engine.call("page_read_midi", this.address, bytes.length, first);
     return Array.from({ length: this.nEvents - first }, (_, i) => {
       const view = new DataView(this.engine.exports.memory.buffer, this.events + EVENT_BYTES * (first + i));
-      return { kind: view.getUint32(4, true), id: view.getUint32(8, true), value: view.getFloat32(20, true) };
+      return {
+        kind: view.getUint32(4, true),
+        id: view.getUint32(8, true),
+        timbre: view.getUint32(12, true),
+        value: view.getFloat32(20, true),
+        setTimbre: (index) => view.setUint32(12, index, true),
+      };
     });
   }
 
