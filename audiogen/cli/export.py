@@ -72,9 +72,9 @@ def export(
 ) -> None:
     """Write a preset for other hosts.
 
-    sfz: a folder of sampled notes and an .sfz file for each timbre, for samplers. onnx: a GANSynth's
-    generator up to log magnitude and instantaneous frequency. nn~: a GANSynth as TorchScript, for
-    the object nn~ in Max and Pure Data.
+    sfz: a folder of sampled notes and an .sfz file for each timbre, for samplers. onnx: the
+    generator of a GANSynth up to log magnitude and instantaneous frequency. nn~: a GANSynth as
+    TorchScript, for the object nn~ in Max and Pure Data.
     """
     from audiogen.presets import load_preset
 

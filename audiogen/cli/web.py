@@ -31,7 +31,7 @@ def web(
         list[str] | None,
         typer.Argument(
             metavar="[PRESET]...",
-            help="Preset to play first: a name or a folder. With --static, the presets of the page.",
+            help="Preset to play first: a name or a folder. With --static, its presets.",
             show_default=False,
         ),
     ] = None,

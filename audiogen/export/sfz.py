@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class SfzOptions:
-    """What is sampled.
+    """Which notes are sampled, and into which files.
 
     Parameters
     ----------
@@ -137,7 +138,7 @@ def layers(n: int) -> list[tuple[int, int]]:
     [(1, 43), (44, 85), (86, 127)]
     """
     edges = [1 + round(127 * i / n) for i in range(n)] + [128]
-    return [(low, high - 1) for low, high in zip(edges, edges[1:], strict=False)]
+    return [(low, high - 1) for low, high in pairwise(edges)]
 
 
 def key_ranges(lowest: int, highest: int, step: int) -> list[tuple[int, int, int]]:
@@ -151,10 +152,8 @@ def key_ranges(lowest: int, highest: int, step: int) -> list[tuple[int, int, int
     keys = [*range(lowest, highest, step), highest]
     if len(keys) > 2 and keys[-1] - keys[-2] <= step // 2 - 1:
         del keys[-2]
-    bounds = [0, *((a + b) // 2 + 1 for a, b in zip(keys, keys[1:], strict=False)), 128]
-    return [
-        (key, low, high - 1) for key, low, high in zip(keys, bounds, bounds[1:], strict=False)
-    ]
+    bounds = [0, *((a + b) // 2 + 1 for a, b in pairwise(keys)), 128]
+    return [(key, low, high - 1) for key, low, high in zip(keys, bounds, bounds[1:], strict=False)]
 
 
 def find_loop(samples: Samples, sample_rate: int, pitch: float) -> tuple[Samples, Loop] | None:
@@ -248,7 +247,7 @@ def sample_timbre(
     timbre : str
         Name of the timbre.
     options : SfzOptions
-        What is sampled.
+        Keys, layers and files.
     progress : callable, optional
         Called after each sample.
 
@@ -294,7 +293,7 @@ def export_sfz(
     folder : path
         Folder to write; it must not exist yet.
     options : SfzOptions, optional
-        What is sampled; the defaults of `SfzOptions` without.
+        Keys, layers and files; the defaults of `SfzOptions` without.
     progress : callable, optional
         Receives the number of samples that are done, and of all.
 
@@ -318,7 +317,8 @@ def export_sfz(
         )
     timbres = [preset.timbre(name).name for name in options.timbres] or preset.timbre_names
     synth = Synth(preset, options.sample_rate, options.seed)
-    n_keys = len(key_ranges(*preset.pitch_range, options.step))
+    lowest, highest = preset.pitch_range
+    n_keys = len(key_ranges(lowest, highest, options.step))
     total = len(timbres) * n_keys * options.velocities * options.round_robins
     done = 0
 

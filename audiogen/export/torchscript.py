@@ -188,7 +188,7 @@ class NnTilde(nn.Module):
             self.play(v, x[v], y[v, 0])
         return y
 
-    # --- A voice ------------------------------------------------------------------------------------
+    # --- A voice --------------------------------------------------------------------------------
 
     def play(self, v: int, x: Tensor, y: Tensor) -> None:
         velocities: list[float] = x[1].tolist()
@@ -299,7 +299,9 @@ class NnTilde(nn.Module):
         below = torch.cummax(torch.where(is_peak, self.index, -n), dim=0)[0]
         above = torch.where(is_peak, self.index, 3 * n)
         above = torch.cummin(above.flip(0), dim=0)[0].flip(0)
-        owner = torch.where(self.index < torch.div(below + above, 2, rounding_mode="floor") + 1, below, above)
+        owner = torch.where(
+            self.index < torch.div(below + above, 2, rounding_mode="floor") + 1, below, above
+        )
         owner = torch.where(below < 0, above, owner)
         owner = torch.where(above >= n, below, owner)
         distance = self.index - owner
@@ -307,7 +309,7 @@ class NnTilde(nn.Module):
         peak = turns[owner.clamp(0, n - 1)]
         return torch.where(near, _wrap(peak - distance * per_bin), turns)
 
-    # --- Frames of a note (`NoteFrames`) ------------------------------------------------------------
+    # --- Frames of a note (`NoteFrames`) --------------------------------------------------------
 
     def seek(self, slot: int, frame: int) -> None:
         self.frame[slot] = frame
@@ -328,7 +330,9 @@ class NnTilde(nn.Module):
             self.images[slot], self.frequencies[slot] = image[0], frequency[0]
             self.first[slot] = first = frame
         self.frame[slot] += 1
-        return self.images[slot][frame - first] + self.offset[slot], self.frequencies[slot][frame - first]
+        return self.images[slot][frame - first] + self.offset[slot], self.frequencies[slot][
+            frame - first
+        ]
 
     def next_frame(self, v: int) -> tuple[Tensor, Tensor]:
         now, step = 2 * v + self.head[v], -1

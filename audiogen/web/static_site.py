@@ -119,9 +119,7 @@ def write_site(
                 done += 1
                 if progress is not None:
                     progress(done, total)
-        listed = [
-            describe_preset(name, preset) for name, preset in zip(names, loaded, strict=True)
-        ]
+        listed = [describe_preset(name, preset) for name, preset in zip(names, loaded, strict=True)]
         _write_json(draft / "presets" / "index.json", listed)
         return sum(file.stat().st_size for file in draft.rglob("*") if file.is_file())
 

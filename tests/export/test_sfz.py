@@ -118,9 +118,7 @@ def test_bad_input(tmp_path: Path, write_tiny: Any, write_murmur: Any):
 @pytest.mark.slow
 @pytest.mark.parametrize(("preset", "timbre"), [("sustained", "flute"), ("plucked", "harp")])
 def test_a_sampler_plays_the_right_pitch(tmp_path: Path, preset: str, timbre: str):
-    pysfizz = pytest.importorskip(
-        "pysfizz", reason="pysfizz isn't installed; pip install pysfizz"
-    )
+    pysfizz = pytest.importorskip("pysfizz", reason="pysfizz isn't installed; pip install pysfizz")
     (path,) = export_sfz(load_preset(preset), tmp_path / "out", SfzOptions((timbre,), 12, 1))
     for region in regions_of(path):
         if region["loop_mode"] == "loop_continuous":

@@ -206,7 +206,9 @@ def test_the_number_of_waiting_events_is_limited(client, listen):
 def test_a_preset_from_anywhere_can_be_first(make_client, listen, tmp_path, write_tiny):
     client = make_client(str(write_tiny(tmp_path / "mine")))
     client.get(f"/?token={TOKEN}")
-    assert {"mine", "plucked"} <= {preset["name"] for preset in client.get("/presets/index.json").json()}
+    assert {"mine", "plucked"} <= {
+        preset["name"] for preset in client.get("/presets/index.json").json()
+    }
     assert len(client.get("/presets/mine/map").json()["places"]) == 3
     with listen(client, start=False) as listener:
         assert listener.messages[-1]["preset"] == "mine"
