@@ -246,7 +246,8 @@ class FrameNetwork(nn.Module):
         x, given = u, 0
         for b, block in enumerate(self.blocks):
             lo, hi = firsts[b], lasts[b]
-            p, q = max(lo - 1, 0), min(hi + 1, block.n_frames)
+            total = self.n_frames >> (len(self.blocks) - 1 - b)
+            p, q = max(lo - 1, 0), min(hi + 1, total)
             x = block(x, u, pitch.double(), noise[b], given, (p, q), (lo, hi))
             given = lo
         image = torch.tanh(F.conv2d(x, self.rgb_weight, self.rgb_bias))
