@@ -76,6 +76,7 @@ def export(
     generator of a GANSynth up to log magnitude and instantaneous frequency. nn~: a GANSynth as
     TorchScript, for the object nn~ in Max and Pure Data.
     """
+    from audiogen.core.packages import require_package
     from audiogen.presets import load_preset
 
     loaded = load_preset(preset)
@@ -102,6 +103,7 @@ def export(
     path = output or Path(f"{loaded.name}{SUFFIXES[format_]}")
     if path.suffix != SUFFIXES[format_]:
         raise ParameterError(f"--output {path} must end in {SUFFIXES[format_]}")
+    require_package("torch", "export", f"exporting to {format_.value}")
     if format_ is Format.ONNX:
         refuse({"--timbre": timbre, "--sample-rate": sample_rate}, "is for --format sfz or nn~")
         from audiogen.export.onnx_graph import export_onnx

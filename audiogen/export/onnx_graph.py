@@ -71,7 +71,7 @@ def export_onnx(preset: Preset, path: str | os.PathLike[str]) -> list[str]:
         If onnx is not installed.
     """
     chosen = require_generator(preset, "onnx")
-    onnx = require_package("onnx", "export", "exporting to ONNX")
+    onnx = require_package("onnx", "export", "exporting to onnx")
     network = FrameNetwork(chosen).eval()
     spectrogram = spectrogram_of(chosen)
     centres = torch.as_tensor(bin_centres_hz(spectrogram, network.n_bins), dtype=torch.float64)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -473,7 +474,9 @@ def export_nn_tilde(
     index = chosen.timbre_names.index(chosen.timbre(timbre).name)
     module = NnTilde(chosen, sample_rate).eval()
     module.timbre = (index,)
-    scripted = torch.jit.script(module)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is deprecated, but nn~ loads nothing else
+        scripted = torch.jit.script(module)
     with written_whole(path) as temporary:
         scripted.save(str(temporary))
     return list(INLETS)
