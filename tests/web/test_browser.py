@@ -783,7 +783,6 @@ def test_presets_and_mixes_of_the_page_without_a_server(open_page, static_addres
     page = open_page(address=static_address)
     names = "[...document.querySelectorAll('#presets li')].map((li) => li.dataset.name)"
     assert page.evaluate(names) == list(STATIC_PRESETS)
-    assert page.is_hidden("#open-file")
     hold_key(page, 60, 200)
     page.click("#presets li[data-name=woodwinds] .choose")
     page.wait_for_function("document.querySelector('#now-name').innerText == 'woodwinds'")
@@ -807,3 +806,41 @@ def test_presets_and_mixes_of_the_page_without_a_server(open_page, static_addres
     page.wait_for_function(
         "document.querySelector('#notice').innerText.includes(\"timbre 'nothing' not found\")"
     )
+
+
+@pytest.mark.skipif(backend.find() is None, reason="audiogen._native is not built")
+def test_a_midi_file_on_the_page_without_a_server(open_page, static_address, tmp_path):
+    import mido
+
+    song = mido.MidiFile(ticks_per_beat=480)
+    tempo, first, second = song.add_track(), song.add_track(), song.add_track()
+    tempo.append(mido.MetaMessage("set_tempo", tempo=500_000))
+    tempo.append(mido.MetaMessage("set_tempo", tempo=250_000, time=480))  # after 0.5 s
+    for track, channel, pitch in ((first, 0, 57), (second, 9, 40)):
+        for i in range(3):
+            note = {"channel": channel, "note": pitch + i}
+            track.append(mido.Message("note_on", velocity=90, **note))
+            track.append(mido.Message("note_off", time=480, **note))
+    song.save(tmp_path / "song.mid")
+
+    page = open_page(address=static_address)
+    page.set_input_files("#file-input", str(tmp_path / "song.mid"))
+    page.wait_for_function(
+        "document.querySelector('#file-name').innerText.includes('3 notes, without 3 drum notes')"
+    )
+    page.wait_for_selector("#file", state="hidden")
+    play_on(page, 1.0)
+    log = page.evaluate(LOG)
+    messages = [event for event in log["events"] if event["type"] == "midi"]
+    assert [message["data"][1] for message in messages] == [57, 57, 58, 58, 59, 59]
+    at = np.array([message["at"] for message in messages]) - messages[0]["at"]
+    assert at.tolist() == [0, 24000, 24000, 36000, 36000, 48000]  # samples
+    heard = heard_by(page)
+    known = np.isfinite(heard)
+    wanted = replayed_by_baseline(log, len(heard))
+    assert known.mean() > 0.8 and np.abs(wanted).max() > 0.05
+    assert np.abs(heard[known] - wanted[known]).max() < np.finfo(np.float32).tiny
+
+    (tmp_path / "broken.mid").write_bytes(b"MThd\0\0\0\6\0\1\0\1\1\xe0MTrk\0\0\0\4\0\x90")
+    page.set_input_files("#file-input", str(tmp_path / "broken.mid"))
+    page.wait_for_function("document.querySelector('#notice').innerText.includes('damaged')")

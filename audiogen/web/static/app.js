@@ -242,7 +242,6 @@ function showFile({ notes: n, drums, seconds }) {
   $("file").hidden = false;
 }
 
-$("open-file").hidden = document.querySelector('meta[name="audiogen-engine"]') !== null; // the server reads them
 $("open-file").addEventListener("click", () => $("file-input").click());
 $("file-input").addEventListener("change", () => {
   const [file] = $("file-input").files;

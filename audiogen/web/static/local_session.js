@@ -3,6 +3,7 @@
 
 import { Engine, MOST_MIDI } from "./engine.js";
 import { MixedTimbres } from "./latents.js";
+import { readMidiFile } from "./midi_file.js";
 
 const SAMPLE_RATE = 48000; // Hz, the server's default
 const BLOCK = 256; // samples
@@ -108,6 +109,8 @@ class LocalSession {
     this.played = 0;
     this.lead = 0; // samples, 0 before the start
     this.waiting = []; // events of the next block
+    this.file = []; // messages of a MIDI file that are not played yet
+    this.fileStart = 0; // position
     this.ending = [];
     this.values = {}; // of parameters that were set
     this.log = [];
@@ -136,8 +139,31 @@ class LocalSession {
     this.pump();
   }
 
-  sendFile() {
-    this.fail("MIDI files are played by audiogen web, not by a page without a server");
+  // bytes: an ArrayBuffer, a standard MIDI file, which is played instead of the one before.
+  sendFile(bytes) {
+    try {
+      const { preset, plays_notes: playsNotes } = this.voice.description;
+      if (!playsNotes) throw new Error(`a MIDI file is not supported by preset '${preset}', which is unconditional`);
+      const { messages, ...file } = readMidiFile(new Uint8Array(bytes), SAMPLE_RATE);
+      if (this.file.length) this.take({ type: "all_off" });
+      this.file = messages;
+      this.fileStart = this.position;
+      this.receiver.message({ type: "file", ...file });
+    } catch (error) {
+      this.fail(error.message);
+    }
+  }
+
+  // Plays the messages of the file that are due; returns the samples until the next.
+  playFile() {
+    let n = 0;
+    while (n < this.file.length && this.fileStart + this.file[n].at <= this.position) {
+      this.take({ type: "midi", data: this.file[n++].data });
+    }
+    if (!n) return this.file.length ? this.fileStart + this.file[0].at - this.position : BLOCK;
+    this.file = this.file.slice(n);
+    if (!this.file.length) this.receiver.message({ type: "file_end" });
+    return this.playFile();
   }
 
   fail(text, more = {}) {
@@ -178,6 +204,7 @@ class LocalSession {
       if (this.voice) this.apply();
     }
     if (this.voice) {
+      if (!description.plays_notes) this.take({ type: "stop_file" });
       this.voice.allOff();
       this.ending.push(this.voice);
       while (this.ending.length > MAX_ENDING) this.ending.shift().player.destroy();
@@ -240,6 +267,11 @@ class LocalSession {
         if (name !== "timbre" && !OF_THE_MAP.includes(name)) this.values[name] = value;
       }
       if (Object.keys(changed).length) this.receiver.message({ type: "changed", values: changed });
+    } else if (event.type === "stop_file") {
+      if (!this.file.length) return;
+      this.file = [];
+      this.receiver.message({ type: "file_end" });
+      return this.take({ type: "all_off" });
     } else return;
     const logged = event.type === "note_on" ? { ...event, timbre: event.timbre ?? null } : event;
     this.remember(logged);
@@ -263,10 +295,18 @@ class LocalSession {
 
   block(sound) {
     this.apply();
+    for (let at = 0; at < BLOCK; ) {
+      const n = Math.min(BLOCK - at, this.playFile());
+      this.render(sound.subarray(2 * at, 2 * (at + n)), n);
+      at += n;
+    }
+  }
+
+  render(sound, n) {
     for (const voice of [this.voice, ...this.ending]) {
-      const [left, right] = voice.player.process(BLOCK);
+      const [left, right] = voice.player.process(n);
       let isSilent = true;
-      for (let i = 0; i < BLOCK; i++) {
+      for (let i = 0; i < n; i++) {
         sound[2 * i] += left[i];
         sound[2 * i + 1] += right[i];
         isSilent &&= left[i] === 0 && right[i] === 0;
@@ -276,7 +316,7 @@ class LocalSession {
         this.ending = this.ending.filter((other) => other !== voice);
       }
     }
-    this.position += BLOCK;
+    this.position += n;
   }
 
   report() {
