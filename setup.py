@@ -5,6 +5,9 @@ Metadata lives in `pyproject.toml`. Environment variables read here:
 AUDIOGEN_CUDA
     `off` (default): no CUDA library; `on`: compile it with the CUDA toolkit's `nvcc`, and fail if
     that is not possible; `auto`: compile it if `nvcc` is found. No GPU is needed to compile.
+AUDIOGEN_WASM
+    `auto` (default): compile the engine to WebAssembly, for pages without a server, if clang-22,
+    lld-22, wasi-libc and libc++ for it are installed; `on`: fail if that is not possible; `off`.
 CUDAARCHS
     GPU architectures in CMake's notation, such as `90`; default: one per generation.
 CMAKE_BUILD_PARALLEL_LEVEL
@@ -28,11 +31,19 @@ from setuptools.command.sdist import sdist
 from setuptools.errors import CompileError
 
 ROOT = Path(__file__).parent.resolve()
-CUDA_CHOICES = ("off", "on", "auto")
+CHOICES = ("off", "on", "auto")
+# Debian: clang-22 lld-22 wasi-libc libclang-rt-22-dev-wasm32 libc++-22-dev-wasm32
+WASM_TOOLS = ("clang++-22", "wasm-ld-22")
+WASM_LIBRARIES = ("wasm32-wasi/libc.a", "wasm32-wasi/libc++.a")
 WITHOUT_ENGINE = (
     ": audiogen is installed without its native engine. Install a C++20 compiler (g++ 12, clang 14"
     " or newer) and install audiogen again; `pip install 'audiogen-synth[fallback]'` brings a"
     " slower engine"
+)
+
+WITHOUT_MODULE = (
+    ": `audiogen web --static` needs the engine as WebAssembly: apt-get install clang-22 lld-22"
+    " wasi-libc libclang-rt-22-dev-wasm32 libc++-22-dev-wasm32, and install audiogen again"
 )
 
 
@@ -40,18 +51,44 @@ class CMakeBuild(build_ext):
     """Configures and compiles `csrc/`, and installs the results beside the Python files."""
 
     def build_extension(self, ext: Extension) -> None:
-        cuda = os.environ.get("AUDIOGEN_CUDA", "off").lower()
-        if cuda not in CUDA_CHOICES:
-            raise SystemExit(f"AUDIOGEN_CUDA={cuda!r} must be one of {', '.join(CUDA_CHOICES)}")
+        cuda, wasm = choice("AUDIOGEN_CUDA", "off"), choice("AUDIOGEN_WASM", "auto")
         if self.inplace or getattr(self, "editable_mode", False):
             for old in (ROOT / "audiogen").glob("_native.*"):
                 old.unlink()  # otherwise a failed build would leave the old module in use
+            for old in (ROOT / "audiogen" / "web" / "static").glob("*.wasm"):
+                old.unlink()
         try:
             self.build_all(Path(self.get_ext_fullpath(ext.name)).resolve(), cuda)
         except CompileError as error:
             if cuda == "on":  # requested explicitly, so that its failure is an error
                 raise SystemExit(str(error)) from error
             raise
+        if wasm == "on" or (wasm == "auto" and has_wasm_tools()):
+            try:
+                self.build_wasm(Path(self.get_ext_fullpath(ext.name)).resolve().parent)
+            except CompileError as error:
+                if wasm == "on":
+                    raise SystemExit(str(error)) from error
+                self.warn(str(error))
+
+    def build_wasm(self, package: Path) -> None:
+        """Compile the module of the page and install it into a copy of the package."""
+        build = Path(self.build_temp).resolve() / "wasm"
+        build.mkdir(parents=True, exist_ok=True)
+        cmake = find_program("cmake")
+        run(
+            cmake,
+            *("-S", ROOT / "csrc", "-B", build, "-G", "Ninja"),
+            f"-DCMAKE_MAKE_PROGRAM={find_program('ninja')}",
+            f"-DCMAKE_TOOLCHAIN_FILE={ROOT / 'csrc' / 'wasm' / 'toolchain.cmake'}",
+            "-DCMAKE_UNITY_BUILD=ON",
+            "-DAUDIOGEN_WASM=ON",
+            without=WITHOUT_MODULE,
+        )
+        jobs = os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL", str(os.cpu_count() or 1))
+        run(cmake, "--build", build, "--parallel", jobs, without=WITHOUT_MODULE)
+        install = ("--install", build, "--prefix", package, "--component", "wasm")
+        run(cmake, *install, without=WITHOUT_MODULE)
 
     def build_all(self, target: Path, cuda: str) -> None:
         """Configure, compile and install.
@@ -88,6 +125,8 @@ class CMakeBuild(build_ext):
         package = ROOT / "audiogen"
         for library in Path(self.build_lib).glob("audiogen/libaudiogen_cuda.*"):
             self.copy_file(str(library), str(package / library.name))
+        for module in Path(self.build_lib).glob("audiogen/web/static/*.wasm"):
+            self.copy_file(str(module), str(package / "web" / "static" / module.name))
 
 
 class BuildPy(build_py):
@@ -113,6 +152,21 @@ class SourceDist(sdist):
             )
 
 
+def choice(variable: str, default: str) -> str:
+    """Value of an environment variable that is off, on or auto."""
+    value = os.environ.get(variable, default).lower()
+    if value not in CHOICES:
+        raise SystemExit(f"{variable}={value!r} must be one of {', '.join(CHOICES)}")
+    return value
+
+
+def has_wasm_tools() -> bool:
+    """Returns whether the toolchain of csrc/wasm/toolchain.cmake is installed."""
+    return all(map(shutil.which, WASM_TOOLS)) and all(
+        (Path("/usr/lib") / library).exists() for library in WASM_LIBRARIES
+    )
+
+
 def has_cpp_compiler() -> bool:
     """Returns whether one of the C++ compilers that CMake tries exists."""
     named = os.environ.get("CXX", "").split()[:1]
@@ -128,15 +182,13 @@ def find_program(name: str) -> str:
     return found
 
 
-def run(*command: str | Path) -> None:
+def run(*command: str | Path, without: str = WITHOUT_ENGINE) -> None:
     """Runs one build step; raises CompileError if it fails."""
     arguments = [str(c) for c in command]
     status = subprocess.run(arguments, check=False).returncode
     if status != 0:
         command_line = " ".join(arguments)
-        raise CompileError(
-            f"build step failed with status {status}: {command_line}{WITHOUT_ENGINE}"
-        )
+        raise CompileError(f"build step failed with status {status}: {command_line}{without}")
 
 
 setup(

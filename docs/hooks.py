@@ -1,8 +1,9 @@
-"""MkDocs hooks: a page that plays the presets, made from their descriptions and previews."""
+"""MkDocs hooks: a page with previews of the presets, and the page without a server to play them."""
 
 from __future__ import annotations
 
 import html
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,51 @@ preset holds; [Presets](../presets.md) describes the format and how these were m
 """
 
 
+PLAY = """
+<a href="../play/">Play them here</a>: the engine runs in the browser, as WebAssembly.
+"""
+log = logging.getLogger("mkdocs.hooks")
+
+
+def page_is_built() -> bool:
+    """Whether the engine was compiled to WebAssembly."""
+    try:
+        from audiogen.errors import AudiogenError
+        from audiogen.web.static_site import module_path
+    except ImportError as error:
+        log.info("without the page that plays presets: %s", error)
+        return False
+    try:
+        module_path()
+    except AudiogenError as error:
+        log.info("without the page that plays presets: %s", error)
+        return False
+    return True
+
+
+def on_startup(command: str, dirty: bool) -> None:
+    """Remember whether the site is built or served, which builds it after every change."""
+    global serving
+    serving = command == "serve"
+
+
+def on_post_build(config: Any) -> None:
+    """Write the page without a server into the site, with all presets; not while editing."""
+    if serving or not page_is_built():
+        return
+    from audiogen.web.static_site import write_site
+
+    folders = sorted(toml.parent for toml in (ROOT / "presets").glob("*/preset.toml"))
+    names = ["sustained", *(f.name for f in folders if f.name != "sustained")]
+    write_site([str(ROOT / "presets" / name) for name in names], Path(config["site_dir"]) / "play")
+
+
+serving = False
+
+
 def on_files(files: Files, config: Any) -> Files:
     """Add the page of presets, and copies of their sounds and pictures, to the site."""
-    parts = [INTRODUCTION]
+    parts = [INTRODUCTION, *([PLAY] if page_is_built() else [])]
     for toml in sorted((ROOT / "presets").glob("*/preset.toml")):
         folder = toml.parent
         for name in ("preview.flac", "preview.png"):

@@ -32,7 +32,7 @@ PACKAGE: dict[str, set[str] | None] = {
     "objectives": {"representation", "models"},
     "training": {"data", "objectives", "models", "engine"},
     "evaluation": {"data", "objectives", "models", "engine"},
-    "export": {"models", "presets"},
+    "export": {"models", "engine"},
     "batch": {"engine", "evaluation"},
     "bench": {"training", "evaluation", "devices"},
     "cli": None,
@@ -56,6 +56,9 @@ HEAVY_ALLOWED = {
     "models": {"torch"},
     "representation": {"torch", "torchaudio"},
     "training": {"torch", "torchaudio", "pydantic"},
+    "export/frame_network.py": {"torch"},
+    "export/onnx_graph.py": {"torch"},
+    "export/torchscript.py": {"torch"},
     "objectives": {"torch", "torchaudio"},
     "_fallback": {"numba", "scipy"},
     "ops/_tensors.py": {"torch"},  # imported for tensors only

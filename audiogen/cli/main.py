@@ -30,6 +30,7 @@ COMMANDS = {
     "encode": "Find the latent of a preset that sounds like a recorded note.",
     "data": "Prepare data sets of notes and recordings for training.",
     "train": "Train a preset on your own sounds.",
+    "export": "Write a preset for samplers, ONNX runtimes, or Max and Pure Data.",
     "evaluate": "Measure a preset beside real sounds.",
     "bench": "Measure speed on this machine, beside other implementations.",
 }
@@ -49,6 +50,7 @@ EXTRAS = {  # the extra that installs each optional package
     "ray": "ray",
     "sounddevice": "live",
     "rtmidi": "live",
+    "onnx": "export",
     "anyio": "web",
     "starlette": "web",
     "uvicorn": "web",

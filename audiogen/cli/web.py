@@ -1,4 +1,4 @@
-"""`audiogen web`: serve a page on which presets are played in a browser."""
+"""`audiogen web`: a page on which presets are played in a browser, served or as a static folder."""
 
 from __future__ import annotations
 
@@ -27,9 +27,13 @@ REDIRECT_S = 60.0  # until the file that the browser opens is removed
 
 @app.command()
 def web(
-    preset: Annotated[
-        str | None,
-        typer.Argument(help="Preset to play first: a name or a folder.", show_default=False),
+    presets: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[PRESET]...",
+            help="Preset to play first: a name or a folder. With --static, its presets.",
+            show_default=False,
+        ),
     ] = None,
     port: Annotated[int, typer.Option(help="Port; 0 is any free one.")] = 8317,
     host: Annotated[
@@ -44,11 +48,29 @@ def web(
     ] = True,
     sample_rate: Annotated[int, typer.Option(help="Hz, 22050 to 192000.")] = 48000,
     seed: Annotated[int, typer.Option(help="The same seed and events give the same samples.")] = 0,
+    static: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Write the page into a new folder for any static host instead: the browser runs"
+            " the engine, as WebAssembly.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Play presets on a page in a browser; the sound is made on this computer.
 
-    Anyone with the printed address can play. Ctrl-C stops the server.
+    Anyone with the printed address can play. Ctrl-C stops the server. With --static the page needs
+    no server: its folder holds the engine and the presets.
     """
+    if static is not None:
+        _write_static(presets or [], static)
+        return
+    if presets and len(presets) > 1:
+        raise ParameterError(
+            f"{len(presets)} presets are for --static FOLDER; a server plays one first and offers"
+            " all that it finds"
+        )
     from audiogen.core.checks import check_seed
     from audiogen.presets import default_preset, load_preset
 
@@ -76,7 +98,7 @@ def web(
     check_seed(seed)
     if sys.stdout is None:  # closed; uvicorn needs one
         sys.stdout = open(os.devnull, "w")
-    first = preset or default_preset()
+    first = presets[0] if presets else default_preset()
     load_preset(first)  # reports its faults before a page connects
     token = secrets.token_urlsafe(16)
     local = host in LOOPBACK
@@ -106,6 +128,16 @@ def web(
                 stack.enter_context(opened_in_browser(address))
 
         serve(server, bound, ready)
+
+
+def _write_static(presets: list[str], folder: Path) -> None:
+    from audiogen.cli.sound import counting_bar
+    from audiogen.presets import default_preset
+    from audiogen.web.static_site import write_site
+
+    with counting_bar("drawing timbres") as progress:
+        size = write_site(presets or [default_preset()], folder, progress)
+    typer.echo(f"{folder}  {size / 1e6:.1f} MB; try it: python -m http.server -d {folder}")
 
 
 @contextmanager

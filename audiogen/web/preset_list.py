@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from audiogen.errors import PresetError
-from audiogen.presets import PREVIEW_PICTURE, PREVIEW_SOUND, find_presets, load_preset
+from audiogen.presets import PREVIEW_PICTURE, PREVIEW_SOUND, Preset, find_presets, load_preset
 
 PREVIEWS = (PREVIEW_SOUND, PREVIEW_PICTURE)
 
@@ -89,16 +89,32 @@ class PresetList:
                 preset = load_preset(folder)
             except PresetError:
                 continue  # `audiogen presets` reports what is wrong with it
-            has_sound, has_picture = ((folder / file).is_file() for file in PREVIEWS)
-            descriptions.append(
-                {
-                    "name": name,
-                    "description": preset.description,
-                    "licence": preset.licence,
-                    "plays_notes": preset.plays_notes,
-                    "timbres": preset.timbre_names,
-                    "has_sound": has_sound,
-                    "has_picture": has_picture,
-                }
-            )
+            descriptions.append(describe_preset(name, preset))
         return descriptions
+
+
+def describe_preset(name: str, preset: Preset) -> dict[str, Any]:
+    """Entry of the list of presets.
+
+    Parameters
+    ----------
+    name : str
+        Name by which the page chooses the preset.
+    preset : Preset
+        The preset, read from a folder.
+
+    Returns
+    -------
+    dict
+        Name, description, licence, timbres and previews.
+    """
+    has_sound, has_picture = ((preset.folder / file).is_file() for file in PREVIEWS)
+    return {
+        "name": name,
+        "description": preset.description,
+        "licence": preset.licence,
+        "plays_notes": preset.plays_notes,
+        "timbres": preset.timbre_names,
+        "has_sound": has_sound,
+        "has_picture": has_picture,
+    }

@@ -156,13 +156,7 @@ class Server:
     async def timbre_map(self, request: Request) -> Response:
         """Places of a preset's timbres, and the size of their pictures."""
         preset = self._preset_with_timbres(request)
-        return JSONResponse(
-            {
-                "places": timbre_map.places(preset).round(4).tolist(),
-                "width": timbre_map.PICTURE_WIDTH,
-                "height": timbre_map.PICTURE_HEIGHT,
-            }
-        )
+        return JSONResponse(timbre_map.describe_map(preset))
 
     async def picture(self, request: Request) -> Response:
         """The picture of one timbre: level and hue of each pixel, a byte each."""
@@ -306,7 +300,7 @@ def make_app(
     mimetypes.add_type("text/javascript", ".js")
     routes = [
         Route("/", server.page),
-        Route("/presets", server.presets),
+        Route("/presets/index.json", server.presets),
         Route("/presets/{name}/map", server.timbre_map),
         Route("/presets/{name}/pictures/{index:int}", server.picture),
         Route("/presets/{name}/{file}", server.preview),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -79,6 +81,26 @@ def places(preset: Preset) -> NDArray[np.float64]:
     n = len(preset.timbres)
     angle = 2.0 * np.pi * np.arange(n) / max(1, n)
     return place_vectors(np.column_stack([np.cos(angle), np.sin(angle)]))
+
+
+def describe_map(preset: Preset) -> dict[str, Any]:
+    """Places of a preset's timbres, and the size of their pictures, as the page reads them.
+
+    Parameters
+    ----------
+    preset : Preset
+        A preset with timbres.
+
+    Returns
+    -------
+    dict
+        ``places`` [n_timbres, 2], ``width`` and ``height``.
+    """
+    return {
+        "places": places(preset).round(4).tolist(),
+        "width": PICTURE_WIDTH,
+        "height": PICTURE_HEIGHT,
+    }
 
 
 class TimbrePictures:

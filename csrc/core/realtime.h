@@ -38,7 +38,7 @@ class DenormalGuard {
   }
   ~DenormalGuard() { asm volatile("msr fpcr, %0" ::"r"(saved_)); }
 #else
-  DenormalGuard() noexcept AUDIOGEN_REALTIME = default;
+  DenormalGuard() noexcept AUDIOGEN_REALTIME {}  // WebAssembly has no such mode
 #endif
   DenormalGuard(const DenormalGuard&) = delete;
   DenormalGuard& operator=(const DenormalGuard&) = delete;
@@ -50,7 +50,7 @@ class DenormalGuard {
 #else
   static constexpr std::uint64_t kFlushToZero = 1u << 24;  // FPCR.FZ
 #endif
-  std::uint64_t saved_ = 0;
+  [[maybe_unused]] std::uint64_t saved_ = 0;
 };
 
 }  // namespace audiogen::core

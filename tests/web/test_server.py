@@ -19,11 +19,11 @@ def test_page_comes_with_the_token_only(client):
 
 
 def test_the_page_s_cookie_opens_the_rest(client):
-    for path in ("/static/app.js", "/presets", "/presets/plucked/map"):
+    for path in ("/static/app.js", "/presets/index.json", "/presets/plucked/map"):
         assert client.get(path).status_code == 403
     cookie = client.get(f"/?token={TOKEN}").headers["set-cookie"]
     assert "HttpOnly" in cookie and "SameSite=Strict" in cookie
-    for path in ("/static/app.js", "/presets", "/presets/plucked/map"):
+    for path in ("/static/app.js", "/presets/index.json", "/presets/plucked/map"):
         assert client.get(path).status_code == 200
     assert client.get("/static/app.js").headers["content-type"].startswith("text/javascript")
 
@@ -41,7 +41,7 @@ def test_the_page_s_cookie_opens_the_rest(client):
     ids=str,
 )
 def test_other_pages_are_refused(client, headers):
-    answer = client.get(f"/presets?token={TOKEN}", headers=headers)
+    answer = client.get(f"/presets/index.json?token={TOKEN}", headers=headers)
     assert answer.status_code == 403
     assert "may not use" in answer.text
     with (
@@ -53,7 +53,7 @@ def test_other_pages_are_refused(client, headers):
 
 def test_its_own_page_is_served(client):
     headers = {"origin": "http://testserver", "sec-fetch-site": "same-origin"}
-    assert client.get(f"/presets?token={TOKEN}", headers=headers).status_code == 200
+    assert client.get(f"/presets/index.json?token={TOKEN}", headers=headers).status_code == 200
     with client.websocket_connect(f"/socket?token={TOKEN}", headers=headers) as socket:
         assert socket.receive_json()["type"] == "hello"
 
@@ -72,13 +72,13 @@ def test_socket_wants_the_token(client):
 def test_a_foreign_name_that_points_here_is_refused(make_client):
     client = make_client(hosts={"127.0.0.1", "::1"})
     for host, status in (("127.0.0.1:8317", 200), ("[::1]:8317", 200), ("evil.example", 403)):
-        answer = client.get(f"/presets?token={TOKEN}", headers={"host": host})
+        answer = client.get(f"/presets/index.json?token={TOKEN}", headers={"host": host})
         assert answer.status_code == status, host
 
 
 def test_a_host_that_is_none_is_refused(make_client):
     with make_client(hosts={"testserver"}) as client:
-        answer = client.get(f"/presets?token={TOKEN}", headers={"host": "["})
+        answer = client.get(f"/presets/index.json?token={TOKEN}", headers={"host": "["})
     assert answer.status_code == 403 and "isn't a name of this server" in answer.text
 
 
@@ -90,7 +90,7 @@ def test_nothing_may_come_from_elsewhere(client):
 
 def test_presets_and_their_previews(client):
     client.get(f"/?token={TOKEN}")
-    presets = {preset["name"]: preset for preset in client.get("/presets").json()}
+    presets = {preset["name"]: preset for preset in client.get("/presets/index.json").json()}
     assert presets["plucked"]["plays_notes"] and len(presets["plucked"]["timbres"]) == 15
     assert not presets["percussion-sketch"]["plays_notes"]
     assert client.get("/presets/plucked/preview.flac").content.startswith(b"fLaC")
@@ -206,7 +206,9 @@ def test_the_number_of_waiting_events_is_limited(client, listen):
 def test_a_preset_from_anywhere_can_be_first(make_client, listen, tmp_path, write_tiny):
     client = make_client(str(write_tiny(tmp_path / "mine")))
     client.get(f"/?token={TOKEN}")
-    assert {"mine", "plucked"} <= {preset["name"] for preset in client.get("/presets").json()}
+    assert {"mine", "plucked"} <= {
+        preset["name"] for preset in client.get("/presets/index.json").json()
+    }
     assert len(client.get("/presets/mine/map").json()["places"]) == 3
     with listen(client, start=False) as listener:
         assert listener.messages[-1]["preset"] == "mine"

@@ -78,7 +78,7 @@ async function showPreset(message) {
   const start = wantedTimbre ?? message.default_timbre;
   wantedTimbre = null;
   try {
-    await map.load(message.timbres, start, `/presets/${encodeURIComponent(message.preset)}`);
+    await map.load(message.timbres, start, `presets/${encodeURIComponent(message.preset)}`);
   } catch (error) {
     notify(error.message);
   }
@@ -310,7 +310,7 @@ stream.addEventListener("closed", async () => {
 });
 
 async function whyClosed() {
-  const answer = await fetch("/presets").catch(() => null);
+  const answer = await fetch("presets/index.json").catch(() => null);
   if (!answer) return "The server doesn't answer. Is audiogen still running?";
   return answer.status === 403
     ? "audiogen was restarted. Open the address that it printed."

@@ -14,7 +14,7 @@ export class PresetList {
   }
 
   async load() {
-    const answer = await fetch("/presets");
+    const answer = await fetch("presets/index.json");
     for (const preset of await answer.json()) this.add(preset);
     this.list.append(...[...this.presets.values()].map(({ item }) => item));
     this.list.ariaBusy = "false";
@@ -26,7 +26,7 @@ export class PresetList {
     const item = document.createElement("li");
     item.dataset.name = preset.name;
     const choose = button("choose");
-    const base = `/presets/${encodeURIComponent(preset.name)}`;
+    const base = `presets/${encodeURIComponent(preset.name)}`;
     if (preset.has_picture) {
       const frame = document.createElement("span");
       frame.className = "picture";

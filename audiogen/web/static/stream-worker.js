@@ -1,10 +1,12 @@
-// Holds the socket in a worker, so that drawing the page never delays the sound.
+// Passes sound from its source, the server or the engine in this worker, to the ring, so that
+// drawing the page never delays it; records it on the way.
 
+import { connectToServer } from "./server_link.js";
 import { floatWav } from "./wav.js";
 
 const LONGEST_RECORDING_S = 1200;
 
-let socket = null;
+let link = null; // to the source: { send(message), sendFile(bytes), close() }
 let ring = null; // the port of the worklet
 let sampleRate = 48000;
 let recording = null; // { parts, frames } while it runs
@@ -15,48 +17,46 @@ self.onmessage = ({ data }) => {
   else if (data.ring) {
     ring = data.ring;
     ring.onmessage = ({ data }) => fromRing(data);
-  } else if (data.send) send(JSON.stringify(data.send));
-  else if (data.file) send(data.file);
+  } else if (data.send) link?.send(data.send);
+  else if (data.file) link?.sendFile(data.file);
   else if (data.record) recording = { parts: [], frames: 0 };
   else if (data.finish) finish();
 };
 
-function connect(address) {
-  socket?.close();
-  const opened = new WebSocket(address);
-  socket = opened;
-  socket.binaryType = "arraybuffer";
-  socket.onmessage = ({ data }) => {
-    if (socket !== opened) return;
-    if (typeof data === "string") fromServer(JSON.parse(data));
-    else fromServerSound(data);
-  };
-  socket.onclose = () => {
-    if (socket === opened) self.postMessage({ type: "closed" });
-  };
-}
+const receiver = {
+  message(message) {
+    if (message.type === "hello") sampleRate = message.sample_rate;
+    self.postMessage(message);
+  },
+  sound(buffer) {
+    if (recording) {
+      recording.parts.push(buffer.slice(8));
+      recording.frames += (buffer.byteLength - 8) / 8;
+      if (recording.frames > LONGEST_RECORDING_S * sampleRate) finish();
+    }
+    ring?.postMessage(buffer, [buffer]);
+  },
+  closed: () => self.postMessage({ type: "closed" }),
+};
 
-// data: text, or the bytes of a MIDI file.
-function send(data) {
-  if (socket?.readyState === WebSocket.OPEN) socket.send(data);
-}
-
-function fromServer(message) {
-  if (message.type === "hello") sampleRate = message.sample_rate;
-  self.postMessage(message);
-}
-
-function fromServerSound(buffer) {
-  if (recording) {
-    recording.parts.push(buffer.slice(8));
-    recording.frames += (buffer.byteLength - 8) / 8;
-    if (recording.frames > LONGEST_RECORDING_S * sampleRate) finish();
+// socket: address of the server; or engine: address of the module, presets: of their folder.
+async function connect({ socket, engine, presets }) {
+  link?.close();
+  if (socket) {
+    link = connectToServer(socket, receiver);
+    return;
   }
-  ring?.postMessage(buffer, [buffer]);
+  const { openLocally } = await import("./local_session.js");
+  try {
+    link = await openLocally(engine, presets, receiver);
+  } catch (error) {
+    receiver.message({ type: "refused", message: `The engine can't start: ${error.message}` });
+    receiver.closed();
+  }
 }
 
 function fromRing({ played, fill, late }) {
-  send(JSON.stringify({ type: "played", position: played }));
+  link?.send({ type: "played", position: played });
   if (performance.now() - shown > 100) {
     shown = performance.now();
     self.postMessage({ type: "ring", played, fill, late });

@@ -1,4 +1,4 @@
-// The path of the sound: socket worker -> ring worklet -> loudspeaker and analyser.
+// The path of the sound: worker -> ring worklet -> loudspeaker and analyser.
 
 export class Stream extends EventTarget {
   constructor(leadMs = 60) {
@@ -12,11 +12,18 @@ export class Stream extends EventTarget {
     this.worker.onmessage = ({ data }) => this.receive(data);
   }
 
+  // Connects to the server, or starts the engine of a page without one, whose head names it.
   connect() {
-    const address = new URL("socket", location.href);
+    const here = new URL(".", location.href);
+    const engine = document.querySelector('meta[name="audiogen-engine"]')?.content;
+    if (engine) {
+      const presets = new URL("presets/", here).href;
+      this.worker.postMessage({ connect: { engine: new URL(engine, here).href, presets } });
+      return;
+    }
+    const address = new URL("socket", here);
     address.protocol = address.protocol.replace("http", "ws");
-    address.search = "";
-    this.worker.postMessage({ connect: address.href });
+    this.worker.postMessage({ connect: { socket: address.href } });
   }
 
   send(message) {

@@ -1,0 +1,1 @@
+"""Presets for other hosts: sampled (SFZ), as an ONNX graph, and as TorchScript for nn~."""
