@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 WIDTH, NARROWEST = 80, 48  # characters; narrower than WIDTH everything moves together
 HEIGHT = 24  # lines
+LEAST_ROWS = 4  # of parameters, before the help makes room for them
 METER_WIDTH, NARROW_METER_WIDTH, METER_FLOOR_DB = 40, 16, -60.0
 _HOT_DB, _WARM_DB = -3.0, -12.0
 _KEY_WIDTH = 4  # characters of a white key
@@ -97,8 +98,8 @@ class Status:
 def draw(status: Status, width: int = WIDTH, height: int = HEIGHT) -> RenderableType:
     """The screen, up to 80 characters wide; a narrow one keeps the keyboard in sight.
 
-    A screen that is higher than the terminal does without its empty lines, then without its help,
-    then without the parameters far from the chosen one.
+    A screen that is higher than the terminal does without its empty lines, then shows only rows of
+    parameters around the chosen one, then does without its help.
 
     Parameters
     ----------
@@ -115,14 +116,17 @@ def draw(status: Status, width: int = WIDTH, height: int = HEIGHT) -> Renderable
     is_wide = width == WIDTH
     measuring = Console(width=width)
     panel = _panel(status, width, is_wide, True)
-    for has_help in (True, False):
-        if len(measuring.render_lines(panel)) <= height:
-            return panel
+    n_rows = -(-len(status.parameters) // (3 if is_wide else 2))
+    least = min(LEAST_ROWS, n_rows)
+    for has_help, least_rows in ((True, least), (False, 1)):
+        excess = len(measuring.render_lines(panel)) - height
+        if excess <= 0:
+            break
         panel = _panel(status, width, False, has_help)
-    n_columns = 3 if is_wide else 2
-    n_rows = -(-len(status.parameters) // n_columns)
-    excess = len(measuring.render_lines(panel)) - height
-    return _panel(status, width, False, False, max(1, n_rows - max(0, excess)))
+        excess = len(measuring.render_lines(panel)) - height
+        if excess > 0:
+            panel = _panel(status, width, False, has_help, max(least_rows, n_rows - excess))
+    return panel
 
 
 def _panel(

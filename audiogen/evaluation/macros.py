@@ -341,7 +341,7 @@ def _judged(
         for distance in (low, 0.0, high)
     ]
     values = [feature.shown(mean) for mean in means]
-    if not means[0] < means[1] < means[2]:
+    if not float(values[0]) < float(values[1]) < float(values[2]):  # as they are shown
         return MacroFit(
             feature,
             reason=f"at {pitch_name(pitches[middle])} the {feature.measure} is not monotonous:"
