@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 WIDTH, NARROWEST = 80, 48  # characters; narrower than WIDTH everything moves together
 HEIGHT = 24  # lines
+LEAST_ROWS = 4  # of parameters, before the help makes room for them
 METER_WIDTH, NARROW_METER_WIDTH, METER_FLOOR_DB = 40, 16, -60.0
 _HOT_DB, _WARM_DB = -3.0, -12.0
 _KEY_WIDTH = 4  # characters of a white key
@@ -97,7 +98,8 @@ class Status:
 def draw(status: Status, width: int = WIDTH, height: int = HEIGHT) -> RenderableType:
     """The screen, up to 80 characters wide; a narrow one keeps the keyboard in sight.
 
-    A screen that is higher than the terminal does without its empty lines, then without its help.
+    A screen that is higher than the terminal does without its empty lines, then shows only rows of
+    parameters around the chosen one, then does without its help.
 
     Parameters
     ----------
@@ -114,14 +116,22 @@ def draw(status: Status, width: int = WIDTH, height: int = HEIGHT) -> Renderable
     is_wide = width == WIDTH
     measuring = Console(width=width)
     panel = _panel(status, width, is_wide, True)
-    for is_spaced, has_help in ((False, True), (False, False)):
-        if len(measuring.render_lines(panel)) <= height:
+    n_rows = -(-len(status.parameters) // (3 if is_wide else 2))
+    least = min(LEAST_ROWS, n_rows)
+    for has_help, least_rows in ((True, least), (False, 1)):
+        excess = len(measuring.render_lines(panel)) - height
+        if excess <= 0:
             break
-        panel = _panel(status, width, is_spaced, has_help)
+        panel = _panel(status, width, False, has_help)
+        excess = len(measuring.render_lines(panel)) - height
+        if excess > 0:
+            panel = _panel(status, width, False, has_help, max(least_rows, n_rows - excess))
     return panel
 
 
-def _panel(status: Status, width: int, is_spaced: bool, has_help: bool) -> RenderableType:
+def _panel(
+    status: Status, width: int, is_spaced: bool, has_help: bool, n_knob_rows: int | None = None
+) -> RenderableType:
     from rich.console import Group
     from rich.panel import Panel
     from rich.text import Text
@@ -134,9 +144,10 @@ def _panel(status: Status, width: int, is_spaced: bool, has_help: bool) -> Rende
     messages = [[Text(line, style=_ACCENT)] for line in (status.recording, status.remark) if line]
     sections: list[Sequence[RenderableType]]
     if is_wide:
-        sections = [[_timbres(status, width - 6)], level, [_knobs(status, 3)], keys, usage]
+        knobs = [_knobs(status, 3, n_knob_rows)]
+        sections = [[_timbres(status, width - 6)], level, knobs, keys, usage]
     else:
-        sections = [[_timbre(status)], keys, level, [_knobs(status, 2)], usage]
+        sections = [[_timbre(status)], keys, level, [_knobs(status, 2, n_knob_rows)], usage]
     parts: list[RenderableType] = []
     for section in (*filter(None, sections), *messages):
         parts += [Text(), *section] if is_spaced and parts else section
@@ -220,7 +231,8 @@ def _numbers(status: Status) -> Text:
     return line
 
 
-def _knobs(status: Status, n_columns: int) -> RenderableType:
+def _knobs(status: Status, n_columns: int, n_rows: int | None = None) -> RenderableType:
+    """All parameters, or the rows around the chosen one."""
     from rich.table import Table
     from rich.text import Text
 
@@ -235,8 +247,13 @@ def _knobs(status: Status, n_columns: int) -> RenderableType:
         )
         text.append(f"{_shown(value, parameter.unit):>8}", style="bold" if chosen else "")
         cells.append(text)
-    for row in range(0, len(cells), n_columns):
-        grid.add_row(*cells[row : row + n_columns])
+    names = [parameter.name for parameter in status.parameters]
+    rows = [cells[i : i + n_columns] for i in range(0, len(cells), n_columns)]
+    n_rows = len(rows) if n_rows is None else n_rows
+    chosen_row = names.index(status.chosen) // n_columns if status.chosen in names else 0
+    first = min(max(0, chosen_row - n_rows // 2), max(0, len(rows) - n_rows))
+    for row in rows[first : first + n_rows]:
+        grid.add_row(*row)
     return grid
 
 

@@ -336,10 +336,17 @@ def _judged(
             f" {spread:.2f}",
         )
     middle = min(range(len(pitches)), key=lambda i: abs(pitches[i] - 60))
-    values = [
-        feature.shown(float(curve.values(distance, feature.name)[:, middle].mean()))
+    means = [
+        float(curve.values(distance, feature.name)[:, middle].mean())
         for distance in (low, 0.0, high)
     ]
+    values = [feature.shown(mean) for mean in means]
+    if not float(values[0]) < float(values[1]) < float(values[2]):  # as they are shown
+        return MacroFit(
+            feature,
+            reason=f"at {pitch_name(pitches[middle])} the {feature.measure} is not monotonous:"
+            f" {', '.join(values)} {feature.unit}",
+        )
     n_notes = curve.values(low, feature.name).size
     n_in_tune = [round(curve.share(d, "in_tune") * n_notes) for d in (low, 0.0, high)]
     effect = (

@@ -36,6 +36,32 @@ def change_weights(preset: Path, change: Callable[[dict[str, np.ndarray]], Any])
     save_file(weights, preset / "weights.safetensors")
 
 
+class TestMacros:
+    def test_they_are_stored_and_shown(self, call, struck, monkeypatch):
+        from audiogen.evaluation import macros
+        from audiogen.presets import Macro
+
+        def fit(preset, seed, n_latents, progress):
+            made = Macro("brightness", "Dark to bright.", [0.25] * 16, [-1.0, 2.0], "Rises.")
+            first, second = macros.FEATURES[:2]
+            return [macros.MacroFit(first, made), macros.MacroFit(second, reason="notes click")]
+
+        monkeypatch.setattr(macros, "fit_macros", fit)
+        before = (struck / "preset.toml").read_text()
+        result = call("preset macros mine --dry-run")
+        assert "1 macro found" in result.out and (struck / "preset.toml").read_text() == before
+        result = call("preset macros mine --seed 3")
+        assert "brightness: Rises. Distances -1 to 2." in result.out
+        assert "breath: not stored, notes click" in result.out
+        (stored,) = load_preset(struck).macros
+        assert stored.command == "audiogen preset macros mine --seed 3 --latents 160"
+        assert "Dark to bright." in call("info mine").out
+
+    def test_too_few_latents_are_refused(self, call, struck):
+        result = call("preset macros mine --latents 3")
+        assert result.status and "--latents 3 must be 40 to 10000" in result.err
+
+
 class TestVerify:
     def test_a_good_one(self, call, struck):
         result = call("preset verify mine")

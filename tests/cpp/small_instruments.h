@@ -26,6 +26,7 @@ inline audiogen::engine::FrameSettings frame_settings(audiogen::engine::PhaseCha
   settings.sustain = {6, 20, 24};
   settings.pitch_range = {36.0f, 84.0f};
   settings.timbres = {{0.5f, -1.0f, 2.0f}, {1.0f, 1.0f, 1.0f}};
+  settings.macros = {{{0.0f, 1.0f, 0.0f}, -1.5f, 1.0f}, {{0.6f, 0.0f, -0.8f}, -1.0f, 2.0f}};
   return settings;
 }
 

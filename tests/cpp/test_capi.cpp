@@ -48,10 +48,16 @@ static void presets_describe_themselves() {
   CHECK(n == 15 && audiogen_preset_default_timbre(preset) < n);
   CHECK(std::strcmp(audiogen_preset_timbre(preset, 0), "acoustic-bass") == 0);
   CHECK(audiogen_preset_timbre(preset, n) == nullptr);
+  audiogen_macro macro{};
+  const std::size_t n_macros = audiogen_preset_n_macros(preset);
+  CHECK(n_macros > 0 && n_macros <= 8 && audiogen_preset_macro(preset, 0, &macro) == 0);
+  CHECK(std::strcmp(macro.name, "brightness") == 0 && *macro.help && *macro.effect);
+  CHECK(audiogen_preset_macro(preset, n_macros, &macro) == -1);
   audiogen_close(preset);
   preset = open("speech-sketch");
   CHECK(preset != nullptr && audiogen_preset_plays_notes(preset) == 0);
   CHECK(std::strcmp(audiogen_preset_kind(preset), "samplernn") == 0);
+  CHECK(audiogen_preset_n_macros(preset) == 0);
   audiogen_close(preset);
   audiogen_close(nullptr);
 }

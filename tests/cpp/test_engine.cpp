@@ -90,7 +90,7 @@ static void blocks_do_not_matter(PhaseChannel phase, std::uint32_t rate) {
 }
 
 // Work ahead changes no sample, whatever comes after it: releases, also out of a loop's fade, bends
-// that are made anew, morphs to and fro, stolen notes.
+// that are made anew, morphs to and fro, macros, other speeds of attack and release, stolen notes.
 static void work_ahead_does_not_matter(PhaseChannel phase) {
   std::mt19937 random(5);
   const auto below = [&](std::uint32_t n) { return static_cast<std::uint32_t>(random() % n); };
@@ -100,7 +100,8 @@ static void work_ahead_does_not_matter(PhaseChannel phase) {
     return Event{at, EventKind::kParameter, static_cast<std::uint32_t>(which), 0, 0.0f, value};
   };
   for (std::uint32_t at = 0, id = 0; at < n; at += below(400)) {
-    switch (below(6)) {
+    const float amount = 0.1f * static_cast<float>(below(21)) - 1.0f;
+    switch (below(9)) {
       case 0:
       case 1:
         events.push_back(note_on(at, id++, 40.0f + static_cast<float>(below(40))));
@@ -111,6 +112,14 @@ static void work_ahead_does_not_matter(PhaseChannel phase) {
       case 3:
         events.push_back(parameter(at, Parameter::kMorph, 0.0f));
         at += 900;  // it arrives
+        break;
+      case 4:
+        events.push_back(parameter(at, Parameter::kMacro1, amount));
+        events.push_back(parameter(at, Parameter::kMacro2, below(2) ? amount : 0.0f));
+        break;
+      case 5:
+        events.push_back(parameter(at, below(2) ? Parameter::kRelease : Parameter::kAttack,
+                                   below(2) ? amount : 0.0f));
         break;
       default:  // a morph may begin while the note ends
         events.push_back(parameter(at, Parameter::kMorphTimbre, static_cast<float>(below(2))));
