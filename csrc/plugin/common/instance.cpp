@@ -175,6 +175,7 @@ bool Instance::open(const std::string& name, bool keep_missing) {
   open_index_ = static_cast<int>(found - names_.begin());
   muted_ = false;
   if (sample_rate_ != 0 && !synth_) start_synth();
+  if (synth_) latency_ = audiogen_latency(synth_);
   update_timbre();
   set_status(changed ? "preset '" + name + "' has changed since the project was saved" : "");
   return true;
@@ -190,6 +191,7 @@ void Instance::start_synth() {
     if (is_set_[i]) audiogen_post(synth, &event);
   }
   synth_ = synth;
+  latency_ = audiogen_latency(synth);
   update_timbre();
 }
 
@@ -466,11 +468,6 @@ void Instance::process(float* const* outputs, std::size_t n, const float* const*
   }
   audiogen_process(synth, outputs, n, events_.data(), n_events_, inputs);
   n_events_ = 0;
-}
-
-std::uint32_t Instance::latency() const noexcept {
-  const audiogen_synth* synth = synth_.load(std::memory_order_acquire);
-  return synth ? audiogen_latency(synth) : 0;
 }
 
 bool Instance::sounding() const noexcept {

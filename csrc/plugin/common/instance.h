@@ -107,8 +107,8 @@ class Instance {
   // `offline` says that the host renders a file.
   void process(float* const* outputs, std::size_t n, const float* const* inputs,
                bool offline) noexcept;
-  // Samples from an event to its sound.
-  std::uint32_t latency() const noexcept;
+  // Samples from an event to its sound; those of the last synth while there is none.
+  std::uint32_t latency() const noexcept { return latency_.load(std::memory_order_relaxed); }
   bool sounding() const noexcept;
 
  private:
@@ -152,6 +152,7 @@ class Instance {
 
   std::atomic<audiogen_synth*> synth_ = nullptr;  // deleted while `process` does not run
   std::atomic<std::uint32_t> revision_ = 0;
+  std::atomic<std::uint32_t> latency_ = 0;
   std::atomic<bool> muted_ = false;     // the preset is missing
   std::atomic<int> open_index_ = -1;
   std::atomic<bool> stop_ = false;      // to the loader

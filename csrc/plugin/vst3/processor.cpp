@@ -52,14 +52,24 @@ tresult PLUGIN_API Processor::canProcessSampleSize(int32 size) {
   return size == kSample32 ? kResultTrue : kResultFalse;
 }
 
+void Processor::prepare() {
+  instance_.activate(static_cast<std::uint32_t>(std::lround(processSetup.sampleRate)),
+                     static_cast<std::uint32_t>(std::max(1, processSetup.maxSamplesPerBlock)));
+  prepared_ = true;
+  print_status();
+}
+
+// Prepares, too, because hosts ask for the latency before they activate.
+tresult PLUGIN_API Processor::setupProcessing(ProcessSetup& setup) {
+  const tresult result = AudioEffect::setupProcessing(setup);
+  if (result == kResultOk) prepare();
+  return result;
+}
+
 tresult PLUGIN_API Processor::setActive(TBool active) {
-  if (active) {
-    instance_.activate(static_cast<std::uint32_t>(std::lround(processSetup.sampleRate)),
-                       static_cast<std::uint32_t>(std::max(1, processSetup.maxSamplesPerBlock)));
-    print_status();
-  } else {
-    instance_.deactivate();
-  }
+  if (active && !prepared_) prepare();
+  prepared_ = false;
+  if (!active) instance_.deactivate();
   return AudioEffect::setActive(active);
 }
 

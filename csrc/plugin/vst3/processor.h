@@ -25,6 +25,7 @@ class Processor final : public Steinberg::Vst::AudioEffect {
                                                    Steinberg::Vst::SpeakerArrangement* outputs,
                                                    Steinberg::int32 n_outputs) override;
   Steinberg::tresult PLUGIN_API canProcessSampleSize(Steinberg::int32 size) override;
+  Steinberg::tresult PLUGIN_API setupProcessing(Steinberg::Vst::ProcessSetup& setup) override;
   Steinberg::tresult PLUGIN_API setActive(Steinberg::TBool active) override;
   Steinberg::tresult PLUGIN_API process(Steinberg::Vst::ProcessData& data) override;
   Steinberg::tresult PLUGIN_API setState(Steinberg::IBStream* stream) override;
@@ -47,7 +48,10 @@ class Processor final : public Steinberg::Vst::AudioEffect {
     float lowest, highest;
   };
 
+  void prepare();
+
   Instance instance_;
+  bool prepared_ = false;  // and nothing has been played since
   std::vector<Row> rows_;  // of the table of parameters
   int preset_value_ = 0;   // of kPresetId
   bool reported_missing_ = false;
