@@ -73,19 +73,21 @@ tresult PLUGIN_API Processor::setActive(TBool active) {
   return AudioEffect::setActive(active);
 }
 
+// Hosts leave out the memory of a bus that is not active.
+static bool has_stereo(const AudioBusBuffers& bus) noexcept {
+  return bus.numChannels == 2 && bus.channelBuffers32 && bus.channelBuffers32[0] &&
+         bus.channelBuffers32[1];
+}
+
 tresult PLUGIN_API Processor::process(ProcessData& data) {
   if (data.inputParameterChanges) take_parameters(*data.inputParameterChanges);
   if (data.inputEvents) take_events(*data.inputEvents);
   report_missing(data.outputParameterChanges);
-  if (data.numSamples <= 0 || data.numOutputs < 1 || data.outputs[0].numChannels != 2) {
-    return kResultOk;
-  }
+  if (data.numSamples <= 0 || data.numOutputs < 1 || !has_stereo(data.outputs[0])) return kResultOk;
   AudioBusBuffers& output = data.outputs[0];
-  const float* const* inputs = nullptr;
-  if (data.numInputs > 0 && data.inputs[0].numChannels == 2 && data.inputs[0].channelBuffers32) {
-    inputs = data.inputs[0].channelBuffers32;
-  }
-  instance_.process(output.channelBuffers32, static_cast<std::size_t>(data.numSamples), inputs,
+  const bool has_input = data.numInputs > 0 && has_stereo(data.inputs[0]);
+  instance_.process(output.channelBuffers32, static_cast<std::size_t>(data.numSamples),
+                    has_input ? data.inputs[0].channelBuffers32 : nullptr,
                     data.processMode == kOffline);
   output.silenceFlags = 0;
   return kResultOk;
