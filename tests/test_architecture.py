@@ -74,12 +74,19 @@ NATIVE: dict[str, tuple[set[str], tuple[str, ...]]] = {
     "presets": ({"models", "core"}, ()),
     "engine": ({"presets", "models", "kernels", "core"}, ()),
     "capi": (ENGINE_AND_BELOW, ()),
-    "plugin": ({"capi"}, ("lv2/", "pluginterfaces/", "m_pd.h")),
+    "plugin": ({"capi"}, ("lv2/", "pluginterfaces/", "public.sdk/", "m_pd.h")),
     "wasm": ({"capi"}, ()),
     "bindings": (ENGINE_AND_BELOW | {"capi"}, ("pybind11/",)),
     "cuda": ({"models", "kernels", "core"}, ("cuda_runtime.h",)),
 }
-SYSTEM_HEADERS = {"immintrin.h", "arm_neon.h", "stdint.h", "stddef.h", "sys/mman.h"}
+SYSTEM_HEADERS = {
+    "immintrin.h",
+    "arm_neon.h",
+    "stdint.h",
+    "stddef.h",
+    "sys/mman.h",
+    "dlfcn.h",
+}
 # Launches of kernels implement the C interface in cuda/, so the .cu files include it.
 CUDA_SOURCES = ({"kernels", "core", "models", "cuda"}, ("cuda_runtime.h",))
 

@@ -6,7 +6,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstring>
-#include <exception>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -17,17 +17,19 @@
 #include <utility>
 #include <vector>
 
+#include "capi/guarded.h"
 #include "engine/frames/frame_instrument.h"
 #include "engine/live_engine.h"
 #include "engine/midi.h"
 #include "engine/open_instrument.h"
-#include "presets/preset.h"
+#include "presets/library.h"
 
 #ifndef AUDIOGEN_VERSION
 #define AUDIOGEN_VERSION "unknown"
 #endif
 
 using namespace audiogen;
+using capi::guarded;
 
 // Events cross the interface without a copy.
 static_assert(std::is_trivially_copyable_v<engine::Event> &&
@@ -41,7 +43,12 @@ static_assert(std::is_trivially_copyable_v<engine::Event> &&
               offsetof(engine::Event, pan) == offsetof(audiogen_event, pan));
 
 struct audiogen_preset {
-  presets::Preset preset;
+  std::shared_ptr<const presets::SharedPreset> shared;
+};
+
+struct audiogen_preset_list {
+  std::vector<presets::FoundPreset> presets;
+  std::vector<std::string> folders;
 };
 
 struct audiogen_synth {
@@ -54,26 +61,9 @@ struct audiogen_synth {
   std::atomic<const presets::ProgramTable*> new_programs{nullptr};
   std::mutex control;
   std::shared_ptr<engine::Instrument> instrument;
+  // Kept, so that a preset opened again later shares the weights.
+  std::shared_ptr<const presets::SharedPreset> preset;
 };
-
-static std::string& last_error() {
-  static thread_local std::string message;
-  return message;
-}
-
-// Returns the result of `work`; if it throws, stores the message and returns `failure`.
-template <class Result, class Work>
-static Result guarded(Result failure, const Work& work) noexcept {
-  try {
-    last_error().clear();
-    return work();
-  } catch (const std::exception& error) {
-    last_error() = error.what();
-  } catch (...) {
-    last_error() = "unknown failure";
-  }
-  return failure;
-}
 
 static models::Precision precision_of(audiogen_precision precision) {
   switch (precision) {
@@ -88,16 +78,16 @@ static models::Precision precision_of(audiogen_precision precision) {
 }
 
 static const presets::Description& description_of(const audiogen_preset* preset) {
-  return preset->preset.description();
+  return preset->shared->preset.description();
 }
 
 const char* audiogen_version(void) { return AUDIOGEN_VERSION; }
-const char* audiogen_error(void) { return last_error().c_str(); }
+const char* audiogen_error(void) { return capi::last_error().c_str(); }
 
 audiogen_preset* audiogen_open(const char* folder) {
   return guarded<audiogen_preset*>(nullptr, [&] {
     if (!folder) throw std::invalid_argument("folder is NULL; give the folder of a preset");
-    return new audiogen_preset{presets::open(folder)};
+    return new audiogen_preset{presets::open_shared(folder)};
   });
 }
 
@@ -143,6 +133,33 @@ int audiogen_preset_macro(const audiogen_preset* preset, size_t index, audiogen_
   return 0;
 }
 
+const char* audiogen_preset_hash(const audiogen_preset* preset) {
+  return preset->shared->hash.c_str();
+}
+
+audiogen_preset_list* audiogen_find_presets(const char* const* folders, size_t n) {
+  return guarded<audiogen_preset_list*>(nullptr, [&] {
+    auto list = std::make_unique<audiogen_preset_list>();
+    list->presets = presets::find_presets(std::vector<std::filesystem::path>(folders, folders + n));
+    for (const presets::FoundPreset& preset : list->presets) {
+      list->folders.push_back(preset.folder.string());
+    }
+    return list.release();
+  });
+}
+
+void audiogen_free_presets(audiogen_preset_list* list) { delete list; }
+
+size_t audiogen_n_found(const audiogen_preset_list* list) { return list->presets.size(); }
+
+const char* audiogen_found_name(const audiogen_preset_list* list, size_t index) {
+  return index < list->presets.size() ? list->presets[index].name.c_str() : nullptr;
+}
+
+const char* audiogen_found_folder(const audiogen_preset_list* list, size_t index) {
+  return index < list->folders.size() ? list->folders[index].c_str() : nullptr;
+}
+
 size_t audiogen_n_parameters(void) { return engine::kParameterCount; }
 
 const audiogen_parameter* audiogen_parameter_info(size_t index) {
@@ -156,6 +173,11 @@ const audiogen_parameter* audiogen_parameter_info(size_t index) {
     return rows;
   }();
   return index < table.size() ? &table[index] : nullptr;
+}
+
+float audiogen_preset_initial(const audiogen_preset* preset, size_t index) {
+  if (index >= engine::kParameterCount) return 0.0f;
+  return engine::initial_value(description_of(preset), static_cast<engine::Parameter>(index));
 }
 
 int audiogen_parameter_index(const char* name) {
@@ -183,7 +205,9 @@ audiogen_synth* audiogen_create(const audiogen_preset* preset, const audiogen_se
                                   " must be above 0, up to 5000");
     }
     synth->precision = precision_of(s.precision);
-    synth->instrument = engine::make_instrument(preset->preset, {.precision = synth->precision});
+    synth->instrument =
+        engine::make_instrument(preset->shared->preset, {.precision = synth->precision});
+    synth->preset = preset->shared;
     synth->midi.set_programs(synth->instrument->programs());
     engine::LiveSettings live;
     live.sample_rate = s.sample_rate;
@@ -213,11 +237,15 @@ void audiogen_process(audiogen_synth* synth, float* const* outputs, size_t n,
                  {reinterpret_cast<const engine::Event*>(events), n_events}, in);
 }
 
-size_t audiogen_midi(audiogen_synth* synth, const uint8_t* bytes, size_t n, uint32_t offset,
-                     audiogen_event* events, size_t capacity, size_t* n_events) {
+static void take_programs(audiogen_synth* synth) {
   if (const auto* programs = synth->new_programs.exchange(nullptr, std::memory_order_acquire)) {
     synth->midi.set_programs(*programs);
   }
+}
+
+size_t audiogen_midi(audiogen_synth* synth, const uint8_t* bytes, size_t n, uint32_t offset,
+                     audiogen_event* events, size_t capacity, size_t* n_events) {
+  take_programs(synth);
   const auto progress =
       synth->midi.read({bytes, n}, offset, {reinterpret_cast<engine::Event*>(events), capacity});
   *n_events = progress.n_events;
@@ -232,12 +260,13 @@ int audiogen_set_preset(audiogen_synth* synth, const audiogen_preset* preset) {
     const auto precision = is_generator && synth->precision == models::Precision::kInt8
                                ? models::Precision::kFloat32
                                : synth->precision;
-    auto instrument = engine::make_instrument(preset->preset, {.precision = precision});
+    auto instrument = engine::make_instrument(preset->shared->preset, {.precision = precision});
     const std::lock_guard lock(synth->control);
     synth->engine->swap(instrument);
     synth->programs.push_back(std::make_unique<presets::ProgramTable>(instrument->programs()));
     synth->new_programs.store(synth->programs.back().get(), std::memory_order_release);
     synth->instrument = std::move(instrument);
+    synth->preset = preset->shared;
     return 0;
   });
 }
@@ -250,6 +279,30 @@ int audiogen_add_timbre(audiogen_synth* synth, const float* z, size_t n) {
     if (!frames) throw std::invalid_argument("latents are not supported by a SampleRNN");
     return static_cast<int>(frames->add_timbre({z, z + n}));
   });
+}
+
+int audiogen_set_seed(audiogen_synth* synth, uint64_t seed) {
+  return guarded(-1, [&] {
+    const std::lock_guard lock(synth->control);
+    synth->engine->swap(synth->instrument, seed);
+    return 0;
+  });
+}
+
+int audiogen_post(audiogen_synth* synth, const audiogen_event* event) {
+  return guarded(-1, [&] {
+    if (synth->engine->post(reinterpret_cast<const engine::Event&>(*event))) return 0;
+    throw std::runtime_error("1024 events are waiting; call audiogen_process more often");
+  });
+}
+
+void audiogen_choose_timbre(audiogen_synth* synth, uint32_t timbre) {
+  take_programs(synth);
+  synth->midi.choose_timbre(static_cast<std::uint16_t>(std::min(timbre, 0xFFFFu)));
+}
+
+void audiogen_set_offline(audiogen_synth* synth, int offline) {
+  synth->engine->set_offline(offline != 0);
 }
 
 uint32_t audiogen_latency(const audiogen_synth* synth) {

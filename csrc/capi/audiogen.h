@@ -46,7 +46,8 @@ AUDIOGEN_API const char* audiogen_error(void);
 /* --- Presets ---------------------------------------------------------------------------------- */
 
 /* Opens the folder of a preset: preset.toml and weights.safetensors. NULL if anything in it is
- * wrong; the message names the file and the field. [control] */
+ * wrong; the message names the file and the field. Presets of the same folder and content share
+ * their weights in memory, as do the synths that play them. [control] */
 AUDIOGEN_API audiogen_preset* audiogen_open(const char* folder);
 AUDIOGEN_API void audiogen_close(audiogen_preset* preset); /* NULL is ignored. [control] */
 
@@ -75,6 +76,23 @@ AUDIOGEN_API size_t audiogen_preset_n_macros(const audiogen_preset* preset); /* 
 AUDIOGEN_API int audiogen_preset_macro(const audiogen_preset* preset, size_t index,
                                        audiogen_macro* macro);
 
+/* SHA-256 of preset.toml followed by weights.safetensors, 64 hexadecimal digits. [any] */
+AUDIOGEN_API const char* audiogen_preset_hash(const audiogen_preset* preset);
+
+/* The presets that can be opened by name, sorted: those of $AUDIOGEN_PRESETS (folders of presets,
+ * divided by ':'), the user's (~/.local/share/audiogen/presets) and the `n` folders of presets
+ * given here. Of presets with the same name the first is listed. NULL only without memory.
+ * [control] */
+typedef struct audiogen_preset_list audiogen_preset_list;
+AUDIOGEN_API audiogen_preset_list* audiogen_find_presets(const char* const* folders, size_t n);
+AUDIOGEN_API void audiogen_free_presets(
+    audiogen_preset_list* list); /* NULL is ignored. [control] */
+AUDIOGEN_API size_t audiogen_n_found(const audiogen_preset_list* list); /* [any] */
+/* Name, and folder for `audiogen_open`; NULL if there is no such preset. They live as long as the
+ * list. [any] */
+AUDIOGEN_API const char* audiogen_found_name(const audiogen_preset_list* list, size_t index);
+AUDIOGEN_API const char* audiogen_found_folder(const audiogen_preset_list* list, size_t index);
+
 /* --- Parameters ------------------------------------------------------------------------------- */
 
 /* One row of the parameter table (csrc/engine/parameters.h); a new row appears here by itself. */
@@ -92,6 +110,9 @@ typedef struct {
 AUDIOGEN_API size_t audiogen_n_parameters(void); /* [any] */
 /* NULL if there is no such parameter. [any] */
 AUDIOGEN_API const audiogen_parameter* audiogen_parameter_info(size_t index);
+/* Initial value of a parameter for a preset, which may have its own sampling temperature and top_p;
+ * 0 if there is no such parameter. [any] */
+AUDIOGEN_API float audiogen_preset_initial(const audiogen_preset* preset, size_t index);
 /* Index of a parameter by its name; -1 if there is none. [any] */
 AUDIOGEN_API int audiogen_parameter_index(const char* name);
 
@@ -161,12 +182,74 @@ AUDIOGEN_API int audiogen_set_preset(audiogen_synth* synth, const audiogen_prese
  * [control] */
 AUDIOGEN_API int audiogen_add_timbre(audiogen_synth* synth, const float* z, size_t n);
 
+/* Plays on with another seed and notes counted from 0, as a new synth would; notes that sound fade
+ * out in 20 ms, parameters stay. [control] */
+AUDIOGEN_API int audiogen_set_seed(audiogen_synth* synth, uint64_t seed);
+
+/* Queues an event for the start of the next block, whatever its offset. -1 if 1024 events are
+ * waiting. [control] */
+AUDIOGEN_API int audiogen_post(audiogen_synth* synth, const audiogen_event* event);
+
+/* Sets the timbre of the notes that `audiogen_midi` reads, on every channel until its next program
+ * change. [audio] */
+AUDIOGEN_API void audiogen_choose_timbre(audiogen_synth* synth, uint32_t timbre);
+
+/* For a synth with `realtime`: 1 renders within `audiogen_process` from the next call on, for a
+ * host that renders a file, 0 on the thread again. Latency and samples are the same, but nothing
+ * can be late. [audio], except that a change to 1 waits some ms for the thread. */
+AUDIOGEN_API void audiogen_set_offline(audiogen_synth* synth, int offline);
+
 /* Samples from an event to its sound. [any] */
 AUDIOGEN_API uint32_t audiogen_latency(const audiogen_synth* synth);
 AUDIOGEN_API uint32_t audiogen_sample_rate(const audiogen_synth* synth); /* Hz. [any] */
 AUDIOGEN_API size_t audiogen_n_sounding(const audiogen_synth* synth);    /* notes. [any] */
 /* Blocks that were not ready in time; 0 unless realtime. [any] */
 AUDIOGEN_API uint64_t audiogen_n_late(const audiogen_synth* synth);
+
+/* --- State ------------------------------------------------------------------------------------ */
+
+/* What a user has set: preset, seed, timbre or latent, and parameters by name. A state is a value
+ * that depends on no synth, so it can be read, kept and written where its preset is missing.
+ *
+ * Its bytes are text in a versioned format (csrc/capi/state.h) with a checksum. All versions since
+ * the first can be read, and fields of later ones are skipped. One thread at a time. */
+typedef struct audiogen_state audiogen_state;
+
+/* Reads 1 to `n` of the next bytes and returns how many; 0 at the end, negative on failure. */
+typedef int64_t (*audiogen_read)(void* context, void* bytes, size_t n);
+/* Writes 1 to `n` bytes and returns how many; 0 or negative on failure. */
+typedef int64_t (*audiogen_write)(void* context, const void* bytes, size_t n);
+
+AUDIOGEN_API audiogen_state* audiogen_state_create(void);        /* nothing is set. [control] */
+AUDIOGEN_API void audiogen_state_destroy(audiogen_state* state); /* NULL is ignored. [control] */
+/* NULL if the bytes are not a state or damaged. [control] */
+AUDIOGEN_API audiogen_state* audiogen_state_read(audiogen_read read, void* context);
+/* -1 if `write` failed. [control] */
+AUDIOGEN_API int audiogen_state_write(const audiogen_state* state, audiogen_write write,
+                                      void* context);
+
+/* Name, as of `audiogen_found_name`, and `audiogen_preset_hash`; "" if not set. The setter takes
+ * NULL or "" for none, and the hash may be NULL. Setters return -1 on failure, and then nothing has
+ * changed. [control] */
+AUDIOGEN_API const char* audiogen_state_preset(const audiogen_state* state);
+AUDIOGEN_API const char* audiogen_state_hash(const audiogen_state* state);
+AUDIOGEN_API int audiogen_state_set_preset(audiogen_state* state, const char* name,
+                                           const char* hash);
+AUDIOGEN_API uint64_t audiogen_state_seed(const audiogen_state* state);
+AUDIOGEN_API void audiogen_state_set_seed(audiogen_state* state, uint64_t seed);
+/* Name of a timbre of the preset; "" for its default. [control] */
+AUDIOGEN_API const char* audiogen_state_timbre(const audiogen_state* state);
+AUDIOGEN_API int audiogen_state_set_timbre(audiogen_state* state, const char* name);
+/* A latent that takes the place of the timbre: its size, 0 without one, and its numbers. [control]
+ */
+AUDIOGEN_API size_t audiogen_state_n_latent(const audiogen_state* state);
+AUDIOGEN_API const float* audiogen_state_latent(const audiogen_state* state);
+AUDIOGEN_API int audiogen_state_set_latent(audiogen_state* state, const float* z, size_t n);
+/* 1 and its value if the parameter of this name was set, or 0. Names that the table of parameters
+ * does not have are kept. [control] */
+AUDIOGEN_API int audiogen_state_parameter(const audiogen_state* state, const char* name,
+                                          float* value);
+AUDIOGEN_API int audiogen_state_set_parameter(audiogen_state* state, const char* name, float value);
 
 #ifdef __cplusplus
 }

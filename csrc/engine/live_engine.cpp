@@ -58,8 +58,9 @@ LiveEngine::Player::Player(std::shared_ptr<const Instrument> instrument,
 LiveEngine::LiveEngine(std::shared_ptr<const Instrument> instrument, const LiveSettings& settings)
     : settings_(settings),
       lookahead_(checked_lookahead(settings)),
-      longest_delay_(settings.longest_delay.value_or(
-          fraction_of_second(settings.sample_rate, kDelayDivisor))) {
+      longest_delay_(
+          settings.longest_delay.value_or(fraction_of_second(settings.sample_rate, kDelayDivisor))),
+      seed_(settings.seed) {
   players_.push_back(std::make_unique<Player>(std::move(instrument), settings_));
   player_ = players_.front().get();
   latency_.set(lookahead_ + player_->engine.latency());
@@ -104,7 +105,7 @@ void LiveEngine::process(std::span<float* const> out, std::size_t n, std::span<c
       send({now_ + std::max(offset, done) - done, events[next], nullptr});
     }
     known_.store(now_ + piece, std::memory_order_release);
-    if (settings_.synchronous) render_all(now_ + piece);
+    if (renders_here()) render_all(now_ + piece);
     take_samples(out, done, piece);
     for (std::size_t c = 0; c < settings_.n_channels; ++c) {
       for (std::size_t i = done; i < done + piece; ++i) peak = std::max(peak, std::abs(out[c][i]));
@@ -113,6 +114,14 @@ void LiveEngine::process(std::span<float* const> out, std::size_t n, std::span<c
     done += piece;
   } while (done < n);
   peak_.set(peak);
+}
+
+void LiveEngine::set_offline(bool offline) noexcept {
+  if (settings_.synchronous || offline == offline_) return;
+  const std::uint32_t request = offline_request_.load(std::memory_order_relaxed) + 1;
+  offline_request_.store(request, std::memory_order_release);
+  while (offline && parked_.load(std::memory_order_acquire) != request) std::this_thread::yield();
+  offline_ = offline;
 }
 
 // If the ring is full because the worker is late, input is dropped; the worker reads silence
@@ -145,7 +154,7 @@ void LiveEngine::take_posted() noexcept AUDIOGEN_REALTIME {
 
 void LiveEngine::send(Command command) noexcept AUDIOGEN_REALTIME {
   last_event_at_ = command.at = std::max(command.at, last_event_at_);
-  if (settings_.synchronous && commands_.space() < 2) {
+  if (renders_here() && commands_.space() < 2) {
     known_.store(command.at, std::memory_order_release);
     render_all(command.at);
   }
@@ -275,6 +284,13 @@ void LiveEngine::work() {
   double ahead_s = 0.0;  // time spent on work ahead since the last samples
   bool slept = true;
   while (!stop_.load(std::memory_order_relaxed)) {
+    const std::uint32_t request = offline_request_.load(std::memory_order_acquire);
+    if (request % 2 != 0) {  // the audio thread renders
+      parked_.store(request, std::memory_order_release);
+      std::this_thread::sleep_for(nap);
+      slept = true;
+      continue;
+    }
     const Clock::time_point start = Clock::now();
     const std::uint64_t known = known_.load(std::memory_order_acquire);
     const std::uint64_t before = rendered_.load(std::memory_order_relaxed);
@@ -424,8 +440,14 @@ bool LiveEngine::post(const Event& event) {
   return posted;
 }
 
-void LiveEngine::swap(std::shared_ptr<const Instrument> instrument) {
-  auto player = std::make_unique<Player>(std::move(instrument), settings_);
+void LiveEngine::swap(std::shared_ptr<const Instrument> instrument,
+                      std::optional<std::uint64_t> seed) {
+  LiveSettings settings = settings_;
+  {
+    const std::lock_guard lock(control_);
+    seed_ = settings.seed = seed.value_or(seed_);
+  }
+  auto player = std::make_unique<Player>(std::move(instrument), settings);
   copy_parameters(*player);
   const std::lock_guard lock(control_);
   delete_finished_players();

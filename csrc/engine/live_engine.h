@@ -71,6 +71,12 @@ class LiveEngine {
   void process(std::span<float* const> out, std::size_t n, std::span<const Event> events,
                std::span<const float* const> in = {}) noexcept AUDIOGEN_REALTIME;
 
+  // Renders within the following calls to `process` (true) or on the worker (false), with the same
+  // samples and latency, for a host that changes between playing and rendering a file. Not
+  // real-time: the change to true waits until the worker has rendered what it is rendering. No
+  // effect if `LiveSettings::synchronous`.
+  void set_offline(bool offline) noexcept;
+
   // Control threads.
 
   // Queues an event for the start of the next block, whatever its offset. Returns false and counts
@@ -79,8 +85,9 @@ class LiveEngine {
 
   // Replaces the instrument at the start of the next block: sounding notes fade out in 20 ms, and
   // events posted later play the new one. Throws std::invalid_argument as the constructor does, and
-  // then keeps the old one.
-  void swap(std::shared_ptr<const Instrument> instrument);
+  // then keeps the old one. `seed` replaces that of the settings.
+  void swap(std::shared_ptr<const Instrument> instrument,
+            std::optional<std::uint64_t> seed = std::nullopt);
 
   // Any thread.
 
@@ -147,6 +154,7 @@ class LiveEngine {
 
   enum class Output { kPlaying, kFadingOut, kSilent, kFadingIn };
 
+  bool renders_here() const noexcept AUDIOGEN_REALTIME { return settings_.synchronous || offline_; }
   void take_posted() noexcept AUDIOGEN_REALTIME;
   void take_input(std::span<const float* const> in, std::size_t from,
                   std::size_t n) noexcept AUDIOGEN_REALTIME;
@@ -176,6 +184,10 @@ class LiveEngine {
   std::atomic<std::uint64_t> known_ =
       0;  // audio to worker: all events before this sample were sent
   std::atomic<std::uint64_t> rendered_ = 0;  // samples that the worker has rendered
+  // Number of calls to `set_offline` that changed the mode: the worker renders while it is even.
+  // `parked_` is the last odd number that the worker has seen, and it renders nothing after that.
+  std::atomic<std::uint32_t> offline_request_ = 0;  // audio to worker
+  std::atomic<std::uint32_t> parked_ = 0;           // worker to audio
   // Worker to audio, a ring per channel; the last ring is filled last, so its size is that of all.
   std::deque<core::Ring<float>> samples_;
   std::deque<core::Ring<float>> inputs_;  // audio to worker, a ring per input channel
@@ -184,6 +196,7 @@ class LiveEngine {
   std::uint64_t now_ = 0;            // samples since construction
   std::uint64_t last_event_at_ = 0;  // sample of the last event
   bool release_all_ = false;         // events were dropped: send an all-off
+  bool offline_ = false;             // this thread renders, and the worker is parked
   Output output_ = Output::kPlaying;
   float gain_ = 1.0f;
   float gain_step_ = 0.0f;
@@ -206,6 +219,7 @@ class LiveEngine {
   // Members of the control threads.
   std::mutex control_;
   std::vector<std::unique_ptr<Player>> players_;
+  std::uint64_t seed_;  // of the next player
 
   Meter<std::size_t> latency_;
   Meter<std::uint64_t> n_late_;

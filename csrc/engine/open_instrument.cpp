@@ -91,6 +91,15 @@ static std::shared_ptr<Instrument> sample_instrument_of(const presets::Preset& p
   return std::make_shared<SampleInstrument>(std::move(settings));
 }
 
+float initial_value(const Description& description, Parameter parameter) {
+  if (description.kind == presets::Kind::kSamplernn) {
+    const presets::Sampling& sampling = description.sampling;
+    if (parameter == Parameter::kTemperature) return static_cast<float>(sampling.temperature);
+    if (parameter == Parameter::kTopP) return static_cast<float>(sampling.top_p);
+  }
+  return info(parameter).initial;
+}
+
 std::shared_ptr<Instrument> make_instrument(const presets::Preset& preset,
                                             const InstrumentOptions& options) {
   return preset.description().kind == presets::Kind::kGansynth

@@ -23,4 +23,7 @@ struct InstrumentOptions {
 std::shared_ptr<Instrument> make_instrument(const presets::Preset& preset,
                                             const InstrumentOptions& options = {});
 
+// `Instrument::initial` of the preset's instrument, without making it.
+float initial_value(const presets::Description& description, Parameter parameter);
+
 }  // namespace audiogen::engine

@@ -1,12 +1,16 @@
 // The C interface: presets, parameters, playing, MIDI, and a message for each failure.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
 #include "capi/audiogen.h"
 #include "check.h"
+#include "engine/open_instrument.h"
+#include "presets/library.h"
 
 namespace fs = std::filesystem;
 
@@ -129,6 +133,131 @@ static void midi_and_presets_can_change() {
   audiogen_close(other);
 }
 
+static std::vector<float> a_note(audiogen_synth* synth, std::uint32_t timbre = 0) {
+  return play(synth, {note_on(0, 1, 60.0f, timbre)}, 3000, 300);
+}
+
+static void a_seed_makes_a_synth_new() {
+  audiogen_preset* preset = open("percussion-sketch");
+  audiogen_settings settings = audiogen_default_settings();
+  settings.seed = 5;
+  audiogen_synth* synth = audiogen_create(preset, &settings);
+  const std::vector<float> first = a_note(synth);
+  CHECK(audiogen_set_seed(synth, 6) == 0);
+  play(synth, {}, 3000, 300);  // the old note fades out, and the new engine starts
+  CHECK(audiogen_n_sounding(synth) == 0);
+  CHECK(a_note(synth) != first);
+  CHECK(audiogen_set_seed(synth, 5) == 0);
+  play(synth, {}, 3000, 300);
+  CHECK(a_note(synth) == first);
+  audiogen_destroy(synth);
+  audiogen_close(preset);
+}
+
+static void a_timbre_is_chosen_for_midi() {
+  audiogen_preset* preset = open("plucked");
+  audiogen_settings settings = audiogen_default_settings();
+  audiogen_synth* synth = audiogen_create(preset, &settings);
+  const std::uint8_t on[] = {0x90, 60, 100}, program[] = {0xC0, 46};
+  audiogen_event events[16];
+  std::size_t n = 0;
+  const auto timbre = [&] {
+    audiogen_midi(synth, on, sizeof(on), 0, events, 16, &n);
+    return events[n - 1].timbre;
+  };
+  CHECK(timbre() == audiogen_preset_default_timbre(preset));
+  audiogen_choose_timbre(synth, 3);
+  CHECK(timbre() == 3);
+  audiogen_midi(synth, program, sizeof(program), 0, events, 16, &n);
+  CHECK(std::strcmp(audiogen_preset_timbre(preset, timbre()), "harp") == 0);
+  // A choice after a change of preset is one of the new preset's timbres.
+  CHECK(audiogen_set_preset(synth, preset) == 0);
+  audiogen_choose_timbre(synth, 4);
+  CHECK(timbre() == 4);
+  audiogen_destroy(synth);
+  audiogen_close(preset);
+}
+
+static void initial_values_are_those_of_the_instrument() {
+  for (const char* name : {"plucked", "speech-sketch", "percussion-sketch"}) {
+    audiogen_preset* preset = open(name);
+    const auto shared = audiogen::presets::open_shared(kPresets / name);
+    const auto instrument = audiogen::engine::make_instrument(shared->preset);
+    for (std::size_t i = 0; i < audiogen_n_parameters(); ++i) {
+      CHECK(audiogen_preset_initial(preset, i) ==
+            instrument->initial(static_cast<audiogen::engine::Parameter>(i)));
+    }
+    CHECK(audiogen_preset_initial(preset, audiogen_n_parameters()) == 0.0f);
+    audiogen_close(preset);
+  }
+}
+
+static void events_can_be_posted() {
+  audiogen_preset* preset = open("plucked");
+  audiogen_settings settings = audiogen_default_settings();
+  audiogen_synth* synth = audiogen_create(preset, &settings);
+  const audiogen_event on = note_on(0, 1, 60.0f);
+  CHECK(audiogen_post(synth, &on) == 0 && audiogen_n_sounding(synth) == 0);
+  play(synth, {}, 300, 300);
+  CHECK(audiogen_n_sounding(synth) == 1);
+  int status = 0;
+  for (int i = 0; i < 1025 && status == 0; ++i) status = audiogen_post(synth, &on);
+  CHECK(status == -1 && says("1024 events"));
+  audiogen_destroy(synth);
+  audiogen_close(preset);
+}
+
+static void a_realtime_synth_renders_files_too() {
+  audiogen_preset* preset = open("plucked");
+  audiogen_settings settings = audiogen_default_settings();
+  settings.max_block = 300;
+  audiogen_synth* synth = audiogen_create(preset, &settings);
+  const std::vector<float> wanted = a_note(synth);
+  const std::uint32_t latency = audiogen_latency(synth);
+  audiogen_destroy(synth);
+  settings.realtime = 1;
+  synth = audiogen_create(preset, &settings);
+  audiogen_set_offline(synth, 1);
+  const std::vector<float> sound = a_note(synth);
+  const std::uint32_t later = audiogen_latency(synth) - latency;
+  CHECK(later == 300 + 240 && audiogen_n_late(synth) == 0);
+  CHECK(std::equal(sound.begin() + later, sound.end(), wanted.begin()));
+  audiogen_destroy(synth);
+  audiogen_close(preset);
+}
+
+static void presets_have_a_hash_and_share_their_weights() {
+  const fs::path folder = fs::temp_directory_path() / "audiogen_test_capi" / "copy";
+  fs::remove_all(folder.parent_path());
+  fs::create_directories(folder);
+  for (const char* name : {"preset.toml", "weights.safetensors"}) {
+    fs::copy_file(kPresets / "plucked" / name, folder / name);
+  }
+  audiogen_preset* preset = open("plucked");
+  audiogen_preset* copy = audiogen_open(folder.c_str());
+  const std::string hash = audiogen_preset_hash(preset);
+  CHECK(hash.size() == 64 && hash == audiogen_preset_hash(copy));
+  std::ofstream(folder / "preset.toml", std::ios::app) << "# a comment\n";
+  audiogen_preset* changed = audiogen_open(folder.c_str());
+  CHECK(hash != audiogen_preset_hash(changed));
+  // The same folder and content is the same preset; a changed one or another folder is not.
+  audiogen_preset* again = open("plucked");
+  CHECK(audiogen_preset_name(again) == audiogen_preset_name(preset));
+  CHECK(audiogen_preset_name(copy) != audiogen_preset_name(preset));
+  CHECK(audiogen_preset_name(copy) != audiogen_preset_name(changed));
+  const auto shared = audiogen::presets::open_shared(kPresets / "plucked");
+  const auto network = shared->preset.generator(audiogen::models::Precision::kFloat32);
+  const long before = network.use_count();
+  audiogen_settings settings = audiogen_default_settings();
+  audiogen_synth* synths[] = {audiogen_create(preset, &settings),
+                              audiogen_create(again, &settings)};
+  CHECK(network.use_count() >= before + 2);
+  for (audiogen_synth* synth : synths) audiogen_destroy(synth);
+  for (audiogen_preset* one : {preset, copy, changed, again}) audiogen_close(one);
+  CHECK(network.use_count() == before);
+  fs::remove_all(folder.parent_path());
+}
+
 static void failures_have_messages() {
   CHECK(audiogen_open(nullptr) == nullptr && says("NULL"));
   CHECK(audiogen_open("/nowhere/at/all") == nullptr && says("/nowhere/at/all"));
@@ -154,6 +283,12 @@ int main() {
   parameters_are_the_table();
   a_synth_plays_whatever_the_blocks();
   midi_and_presets_can_change();
+  a_seed_makes_a_synth_new();
+  a_timbre_is_chosen_for_midi();
+  initial_values_are_those_of_the_instrument();
+  events_can_be_posted();
+  a_realtime_synth_renders_files_too();
+  presets_have_a_hash_and_share_their_weights();
   failures_have_messages();
   return audiogen::test::finish();
 }

@@ -254,6 +254,35 @@ static void a_synchronous_host_may_ask_for_anything() {
   CHECK(live.n_dropped() == 0);
 }
 
+// Without waiting for the worker between blocks, and with the mode changed while notes sound.
+static void a_host_may_go_offline_and_back() {
+  const auto instrument = frame_instrument(engine::PhaseChannel::kHarmonic);
+  const std::size_t n = 8000, block = 100;
+  const LiveSettings settings = settings_of(false);
+  const Channels wanted =
+      shifted(play_engine(instrument, settings, kTune, n), kMaxBlock + kRate / 200);
+  for (const std::size_t n_live : {std::size_t{0}, std::size_t{1}, std::size_t{7}}) {
+    LiveEngine live(instrument, settings);
+    Channels sound(live.n_channels());
+    for (std::size_t done = 0; done < n; done += block) {
+      const bool offline = n_live == 0 || done / block % (2 * n_live) >= n_live;
+      live.set_offline(offline);
+      std::vector<Event> now;
+      for (Event event : kTune) {
+        if (event.offset < done || event.offset >= done + block) continue;
+        event.offset -= static_cast<std::uint32_t>(done);
+        now.push_back(event);
+      }
+      if (!offline) wait_for([&] { return live.ready(); });
+      append(sound, play_live(live, now, block, block));
+      CHECK(!offline || live.ready());
+    }
+    CHECK(sound == wanted);
+    CHECK(live.n_late() == 0 && live.n_delayed() == 0);
+    live.set_offline(true);  // and is deleted in either mode
+  }
+}
+
 // Offsets out of order or beyond the block, and empty blocks, as the engine takes them.
 static void odd_events_are_taken_as_by_the_engine() {
   const auto instrument = frame_instrument(engine::PhaseChannel::kHarmonic);
@@ -638,6 +667,7 @@ static void bad_settings_are_refused() {
 int main() {
   samples_are_those_of_the_engine();
   a_synchronous_host_may_ask_for_anything();
+  a_host_may_go_offline_and_back();
   odd_events_are_taken_as_by_the_engine();
   posted_events_start_with_the_next_block();
   events_come_from_other_threads();

@@ -86,9 +86,11 @@ static void plays_while_all_is_changed(
     const Event events[] = {
         {0, EventKind::kNoteOn, 1'000'000 + b, 0, 50.0f + static_cast<float>(b % 20), 0.7f},
         {b % 64, EventKind::kNoteOff, 1'000'000 + b - b % 5, 0, 0.0f, 0.0f}};
+    if (b % 16 == 0) live.set_offline(b % 32 == 0);
     block(1 + b * 97 % kMaxBlock, events);
     std::this_thread::yield();
   }
+  live.set_offline(false);
   over = true;
   for (std::thread& thread : threads) thread.join();
   CHECK(finite && n_wrong == 0);

@@ -1,0 +1,27 @@
+// Names and ports of the LV2 plug-in, shared by the plug-in and the program that describes it.
+#pragma once
+
+#include <cstdint>
+
+namespace audiogen::plugin::lv2 {
+
+inline constexpr const char* kUri = "urn:audiogen:synth";
+inline constexpr const char* kPresetUri = "urn:audiogen:synth#preset";  // a string
+inline constexpr const char* kTimbreUri = "urn:audiogen:synth#timbre";  // a string
+inline constexpr const char* kStateUri = "urn:audiogen:synth#state";    // a string
+
+// Hosts keep settings by symbol, so that these numbers may change with the version.
+enum Port : std::uint32_t {
+  kMidiIn,
+  kNotify,
+  kLeft,
+  kRight,
+  kSideLeft,
+  kSideRight,
+  kFreewheel,
+  kLatency,
+  kTimbre,
+  kFirstParameter,  // then one for each row of the table of parameters
+};
+
+}  // namespace audiogen::plugin::lv2

@@ -1,0 +1,131 @@
+// Parameters, programs and controllers of the VST3 plug-in.
+#include "plugin/vst3/controller.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "plugin/common/own_folders.h"
+#include "plugin/vst3/parameters.h"
+#include "plugin/vst3/streams.h"
+
+namespace audiogen::plugin::vst3 {
+
+using namespace Steinberg;
+using namespace Steinberg::Vst;
+
+const FUID kControllerId(0x0D3C7F58, 0x2E6A4B9D, 0x8F41A7C3, 0x96E05B22);
+
+// All names are of ASCII.
+static std::u16string wide(std::string_view text) {
+  std::u16string result(text.begin(), text.end());
+  return result.substr(0, 127);  // a String128 with its final 0
+}
+
+tresult PLUGIN_API Controller::initialize(FUnknown* context) {
+  const tresult result = EditControllerEx1::initialize(context);
+  if (result != kResultOk) return result;
+  std::vector<const char*> own;
+  const std::vector<std::string> places = own_folders();
+  for (const std::string& place : places) own.push_back(place.c_str());
+  if (const PresetList list(audiogen_find_presets(own.data(), own.size())); list) {
+    for (std::size_t i = 0; i < audiogen_n_found(list.get()); ++i) {
+      presets_.emplace_back(audiogen_found_name(list.get(), i));
+      folders_.emplace_back(audiogen_found_folder(list.get(), i));
+    }
+  }
+  auto* preset = new StringListParameter(STR16("Preset"), kPresetId);
+  preset->appendString(STR16("as saved"));
+  for (const std::string& name : presets_) preset->appendString(wide(name).c_str());
+  parameters.addParameter(preset);
+
+  addUnit(new Unit(STR16("Root"), kRootUnitId, kNoParentUnitId, kTimbreId));
+  programs_ = new ProgramList(STR16("Timbre"), kTimbreId, kRootUnitId);
+  programs_->addProgram(STR16("default"));
+  for (int i = 0; i < kMostTimbres; ++i) programs_->addProgram(STR16("-"));
+  addProgramList(programs_);
+  parameters.addParameter(programs_->getParameter());
+  name_timbres("plucked");
+
+  parameters.addParameter(STR16("Preset missing"), nullptr, 1, 0.0, ParameterInfo::kIsReadOnly,
+                          kMissingId);
+  for (std::size_t i = 0; i < audiogen_n_parameters(); ++i) {
+    const audiogen_parameter& row = *audiogen_parameter_info(i);
+    std::string title = row.name;
+    std::ranges::replace(title, '_', ' ');
+    parameters.addParameter(new RangeParameter(wide(title).c_str(), id_of(row.name),
+                                               wide(row.unit).c_str(), row.lowest, row.highest,
+                                               row.initial));
+  }
+  for (std::uint32_t controller = 0; controller <= kWheel; ++controller) {
+    if (!is_read(controller)) continue;
+    const std::string title = controller == kPressure ? "MIDI pressure"
+                              : controller == kWheel  ? "MIDI pitch wheel"
+                                                      : "MIDI " + std::to_string(controller);
+    parameters.addParameter(wide(title).c_str(), nullptr, 0, controller == kWheel ? 0.5 : 0.0,
+                            ParameterInfo::kNoFlags, static_cast<int32>(kMidiId + controller));
+  }
+  return kResultOk;
+}
+
+// Names the programs after the timbres of a preset.
+void Controller::name_timbres(const std::string& name) {
+  timbres_.clear();
+  const auto found = std::ranges::find(presets_, name);
+  if (found != presets_.end()) {
+    const Preset preset(audiogen_open(folders_[found - presets_.begin()].c_str()));
+    for (std::size_t i = 0; preset && i < audiogen_preset_n_timbres(preset.get()); ++i) {
+      timbres_.emplace_back(audiogen_preset_timbre(preset.get(), i));
+    }
+  }
+  for (int i = 0; i < kMostTimbres; ++i) {
+    const auto index = static_cast<std::size_t>(i);
+    String128 text = {};
+    const std::u16string title = wide(index < timbres_.size() ? timbres_[index] : "-");
+    std::ranges::copy(title, text);
+    setProgramName(kTimbreId, i + 1, text);
+  }
+  notifyProgramListChange(kTimbreId, kAllProgramInvalid);
+}
+
+tresult PLUGIN_API Controller::setParamNormalized(ParamID id, ParamValue value) {
+  const tresult result = EditControllerEx1::setParamNormalized(id, value);
+  if (id == kPresetId && result == kResultTrue) {
+    const int last = static_cast<int>(presets_.size());
+    const int index = std::min(last, static_cast<int>(value * (last + 1)));
+    if (index > 0) name_timbres(presets_[static_cast<std::size_t>(index - 1)]);
+  }
+  return result;
+}
+
+tresult PLUGIN_API Controller::setComponentState(IBStream* stream) {
+  if (!stream) return kInvalidArgument;
+  const State state(audiogen_state_read(read_stream, stream));
+  if (!state) return kResultFalse;
+  for (std::size_t i = 0; i < audiogen_n_parameters(); ++i) {
+    const audiogen_parameter& row = *audiogen_parameter_info(i);
+    float value = row.initial;
+    audiogen_state_parameter(state.get(), row.name, &value);
+    const ParamID id = id_of(row.name);
+    setParamNormalized(id, plainParamToNormalized(id, value));
+  }
+  const std::string name = audiogen_state_preset(state.get());
+  const auto found = std::ranges::find(presets_, name);
+  const auto index = static_cast<std::size_t>(found - presets_.begin());
+  setParamNormalized(kPresetId,
+                     found == presets_.end() ? 0.0 : choice(index + 1, presets_.size()));
+  const auto timbre = std::ranges::find(timbres_, audiogen_state_timbre(state.get()));
+  const auto number = static_cast<std::size_t>(timbre - timbres_.begin());
+  setParamNormalized(kTimbreId, timbre == timbres_.end() ? 0.0 : choice(number + 1, kMostTimbres));
+  return kResultOk;
+}
+
+tresult PLUGIN_API Controller::getMidiControllerAssignment(int32 bus, int16,
+                                                           CtrlNumber controller, ParamID& id) {
+  if (bus != 0 || controller < 0 || !is_read(static_cast<std::uint32_t>(controller))) {
+    return kResultFalse;
+  }
+  id = kMidiId + static_cast<std::uint32_t>(controller);
+  return kResultTrue;
+}
+
+}  // namespace audiogen::plugin::vst3

@@ -1,0 +1,192 @@
+// Turns what the host sends into calls of an `Instance`.
+#include "plugin/vst3/processor.h"
+
+#include <pluginterfaces/base/ustring.h>
+#include <pluginterfaces/vst/ivstevents.h>
+#include <pluginterfaces/vst/ivstparameterchanges.h>
+#include <pluginterfaces/vst/vstspeaker.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "plugin/common/own_folders.h"
+#include "plugin/vst3/controller.h"
+#include "plugin/vst3/parameters.h"
+#include "plugin/vst3/streams.h"
+
+namespace audiogen::plugin::vst3 {
+
+using namespace Steinberg;
+using namespace Steinberg::Vst;
+
+const FUID kProcessorId(0x6A1D24C7, 0x9F0B4E53, 0xB1C6D0E2, 0x5A7A3C11);
+
+Processor::Processor() : instance_(own_folders(), true) {
+  setControllerClass(kControllerId);
+  for (std::size_t i = 0; i < audiogen_n_parameters(); ++i) {
+    const audiogen_parameter& row = *audiogen_parameter_info(i);
+    rows_.push_back({id_of(row.name), i, row.lowest, row.highest});
+  }
+}
+
+tresult PLUGIN_API Processor::initialize(FUnknown* context) {
+  const tresult result = AudioEffect::initialize(context);
+  if (result != kResultOk) return result;
+  addAudioOutput(STR16("Output"), SpeakerArr::kStereo);
+  addAudioInput(STR16("Side chain"), SpeakerArr::kStereo, kAux, 0);
+  addEventInput(STR16("MIDI"), 16);
+  return kResultOk;
+}
+
+tresult PLUGIN_API Processor::setBusArrangements(SpeakerArrangement* inputs, int32 n_inputs,
+                                                 SpeakerArrangement* outputs, int32 n_outputs) {
+  for (int32 i = 0; i < n_inputs; ++i) {
+    if (inputs[i] != SpeakerArr::kStereo) return kResultFalse;
+  }
+  if (n_outputs != 1 || outputs[0] != SpeakerArr::kStereo) return kResultFalse;
+  return kResultTrue;
+}
+
+tresult PLUGIN_API Processor::canProcessSampleSize(int32 size) {
+  return size == kSample32 ? kResultTrue : kResultFalse;
+}
+
+void Processor::prepare() {
+  instance_.activate(static_cast<std::uint32_t>(std::lround(processSetup.sampleRate)),
+                     static_cast<std::uint32_t>(std::max(1, processSetup.maxSamplesPerBlock)));
+  prepared_ = true;
+  print_status();
+}
+
+// Prepares, too, because hosts ask for the latency before they activate.
+tresult PLUGIN_API Processor::setupProcessing(ProcessSetup& setup) {
+  const tresult result = AudioEffect::setupProcessing(setup);
+  if (result == kResultOk) prepare();
+  return result;
+}
+
+tresult PLUGIN_API Processor::setActive(TBool active) {
+  if (active && !prepared_) prepare();
+  prepared_ = false;
+  if (!active) instance_.deactivate();
+  return AudioEffect::setActive(active);
+}
+
+// Hosts leave out the memory of a bus that is not active.
+static bool has_stereo(const AudioBusBuffers& bus) noexcept {
+  return bus.numChannels == 2 && bus.channelBuffers32 && bus.channelBuffers32[0] &&
+         bus.channelBuffers32[1];
+}
+
+tresult PLUGIN_API Processor::process(ProcessData& data) {
+  if (data.inputParameterChanges) take_parameters(*data.inputParameterChanges);
+  if (data.inputEvents) take_events(*data.inputEvents);
+  report_missing(data.outputParameterChanges);
+  if (data.numSamples <= 0 || data.numOutputs < 1 || !has_stereo(data.outputs[0])) return kResultOk;
+  AudioBusBuffers& output = data.outputs[0];
+  const bool has_input = data.numInputs > 0 && has_stereo(data.inputs[0]);
+  instance_.process(output.channelBuffers32, static_cast<std::size_t>(data.numSamples),
+                    has_input ? data.inputs[0].channelBuffers32 : nullptr,
+                    data.processMode == kOffline);
+  output.silenceFlags = 0;
+  return kResultOk;
+}
+
+void Processor::take_parameters(IParameterChanges& changes) noexcept {
+  for (int32 i = 0; i < changes.getParameterCount(); ++i) {
+    IParamValueQueue* queue = changes.getParameterData(i);
+    if (!queue) continue;
+    for (int32 k = 0; k < queue->getPointCount(); ++k) {
+      int32 offset = 0;
+      ParamValue value = 0.0;
+      if (queue->getPoint(k, offset, value) != kResultTrue) continue;
+      take_value(queue->getParameterId(), std::clamp(value, 0.0, 1.0),
+                 static_cast<std::uint32_t>(std::max(0, offset)));
+    }
+  }
+}
+
+void Processor::take_value(std::uint32_t id, double value, std::uint32_t offset) noexcept {
+  const auto choice = [&](int last) { return std::min(last, static_cast<int>(value * (last + 1))); };
+  if (id == kPresetId) {
+    const int wanted = choice(static_cast<int>(instance_.presets().size()));
+    if (wanted == preset_value_) return;
+    preset_value_ = wanted;
+    const bool is_open = wanted - 1 == instance_.preset_index() && !instance_.missing();
+    if (wanted > 0 && !is_open) instance_.request_preset(wanted - 1);
+  } else if (id == kTimbreId) {
+    instance_.choose_timbre(choice(kMostTimbres) - 1);
+  } else if (id >= kFirstTableId) {
+    for (const Row& row : rows_) {
+      if (row.id != id) continue;
+      const double range = static_cast<double>(row.highest) - row.lowest;
+      instance_.set_parameter(row.index, static_cast<float>(row.lowest + value * range), offset);
+    }
+  } else if (id >= kMidiId && id <= kMidiId + kWheel) {
+    const std::uint32_t controller = id - kMidiId;
+    const auto seven = static_cast<std::uint8_t>(std::lround(127.0 * value));
+    if (controller == kWheel) {
+      const auto wheel = static_cast<std::uint32_t>(std::lround(16383.0 * value));
+      const std::uint8_t bytes[] = {0xE0, static_cast<std::uint8_t>(wheel & 127),
+                                    static_cast<std::uint8_t>(wheel >> 7)};
+      instance_.midi(bytes, sizeof(bytes), offset);
+    } else if (controller == kPressure) {
+      const std::uint8_t bytes[] = {0xD0, seven};
+      instance_.midi(bytes, sizeof(bytes), offset);
+    } else {
+      const std::uint8_t bytes[] = {0xB0, static_cast<std::uint8_t>(controller), seven};
+      instance_.midi(bytes, sizeof(bytes), offset);
+    }
+  }
+}
+
+// Note ids of the host, or channel and key, below -1 as no id is.
+static std::int32_t key_of(std::int32_t id, std::int16_t channel, std::int16_t pitch) {
+  return id >= 0 ? id : -2 - (channel * 128 + pitch);
+}
+
+void Processor::take_events(IEventList& events) noexcept {
+  for (int32 i = 0; i < events.getEventCount(); ++i) {
+    Event event;
+    if (events.getEvent(i, event) != kResultOk) continue;
+    const auto offset = static_cast<std::uint32_t>(std::max(0, event.sampleOffset));
+    if (event.type == Event::kNoteOnEvent) {
+      const NoteOnEvent& on = event.noteOn;
+      instance_.note_on(key_of(on.noteId, on.channel, on.pitch),
+                        static_cast<float>(on.pitch) + 0.01f * on.tuning, on.velocity, offset);
+    } else if (event.type == Event::kNoteOffEvent) {
+      const NoteOffEvent& off = event.noteOff;
+      instance_.note_off(key_of(off.noteId, off.channel, off.pitch), offset);
+    }
+  }
+}
+
+void Processor::report_missing(IParameterChanges* changes) noexcept {
+  if (!changes || instance_.missing() == reported_missing_) return;
+  int32 index = 0;
+  IParamValueQueue* queue = changes->addParameterData(kMissingId, index);
+  if (!queue) return;
+  queue->addPoint(0, instance_.missing() ? 1.0 : 0.0, index);
+  reported_missing_ = instance_.missing();
+}
+
+// The format has no log; hosts show the errors of plug-ins on their terminal.
+void Processor::print_status() {
+  const std::string message = instance_.status();
+  if (!message.empty()) std::fprintf(stderr, "audiogen: %s\n", message.c_str());
+}
+
+tresult PLUGIN_API Processor::setState(IBStream* stream) {
+  if (!stream) return kInvalidArgument;
+  const bool fine = instance_.read_state(read_stream, stream);
+  print_status();
+  return fine ? kResultOk : kResultFalse;
+}
+
+tresult PLUGIN_API Processor::getState(IBStream* stream) {
+  if (!stream) return kInvalidArgument;
+  return instance_.write_state(write_stream, stream) ? kResultOk : kResultFalse;
+}
+
+}  // namespace audiogen::plugin::vst3
