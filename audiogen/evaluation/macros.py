@@ -3,9 +3,8 @@
 Latents between and around the trained ones are played; each feature of their notes is regressed on
 the latents. The gradient, made orthogonal to those of level, pitch and the macros before it, is a
 direction, whose range is as wide as the notes of the named timbres stay in tune, free of clicks and
-equally loud. Härkönen et al., "GANSpace", NeurIPS 2020, and Drysdale et al., "Adversarial synthesis
-of drum sounds", DAFx 2020, use directions of a GAN's latent space as controls; there they are
-principal components, whose effect is found by listening.
+equally loud. GANSpace (Härkönen et al., NeurIPS 2020) takes principal components as directions
+instead, and names them by what people find that they do.
 """
 
 from __future__ import annotations
@@ -47,9 +46,9 @@ class Feature:
     name : str
         Name of the macro.
     help : str
-        What the macro does; a sentence.
+        Sentence on the macro's effect.
     measure : str
-        What is measured, as the effect names it.
+        Name of the measure, as the effect states it.
     unit : str
         Unit of the values that are shown.
     is_log2 : bool

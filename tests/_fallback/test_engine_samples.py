@@ -145,6 +145,20 @@ def test_gates_equal_the_native_ones(native: ModuleType, kind: str, sample_rate:
     assert ours.n_sounding == theirs.n_sounding
 
 
+@pytest.mark.parametrize("release", [-1.0, -0.3, 0.6])
+@pytest.mark.parametrize("kind", ["gate", "note"])
+def test_shaped_ones_equal_the_native_ones(native: ModuleType, kind: str, release: float) -> None:
+    score = [parameter(0, "attack", 0.15), parameter(0, "release", release)]
+    score += [e for e in (NOTES if kind == "note" else GATE_SCORE[:9]) if e[1] != 2]
+    score.sort(key=lambda event: event[0])
+    sounds = [
+        play(engine(module, n_channels=2, **(NOTE if kind == "note" else {})), 3000, score)
+        for module in (fallback, native)
+    ]
+    np.testing.assert_allclose(*sounds, rtol=0, atol=TOLERANCE)
+    assert np.abs(sounds[0]).max() > 0.01
+
+
 @pytest.mark.parametrize("kind", GATES)
 @pytest.mark.parametrize("n_inputs", [1, 2])
 @pytest.mark.parametrize("sample_rate", [RATE, 11025, 4000])
@@ -204,6 +218,21 @@ def test_a_gate_fades_in_and_out(module: ModuleType) -> None:
     np.testing.assert_allclose(out[FADE_IN:500], 0.5 * sustained[FADE_IN:500], atol=1e-6)
     assert np.flatnonzero(out)[-1] == 500 + FADE_OUT - 1
     assert abs(out[0]) < 0.01 and abs(out[500 + FADE_OUT - 1]) < 0.01
+
+
+@pytest.mark.parametrize(("release", "factor"), [(-1.0, 1 / 8), (1.0, 8)])
+def test_the_release_of_a_gate_scales(module: ModuleType, release: float, factor: float) -> None:
+    score = [parameter(0, "release", release), note_on(0, 60.0, 0.5), note_off(0, 500)]
+    out = play(engine(module, seed=3), 5000, score)[:, 0]
+    assert np.flatnonzero(out)[-1] == pytest.approx(500 + FADE_OUT * factor, abs=2)
+
+
+def test_the_release_of_a_note_scales(module: ModuleType) -> None:
+    for release, seconds in ((-1.0, 0.25), (-2 / 3, 0.5)):
+        score = [parameter(0, "release", release), note_on(1, 60.0, 0.8), note_off(1, 500)]
+        sound = play(engine(module, **NOTE), round(0.7 * RATE), score)[:, 0]
+        last = np.flatnonzero(sound)[-1]  # random weights never become quiet
+        assert last == pytest.approx(500 + seconds * RATE, rel=0.05)
 
 
 def test_a_continuation_has_no_step(module: ModuleType) -> None:
