@@ -145,7 +145,7 @@ class _NoteVoice(_SampleVoice):
         self._n_quiet = 0  # samples since the last louder one after the note-off
         self._release_left = self._n_samples(LONGEST_RELEASE_S)
         # Gains of the fade at the end, and the position in them.
-        self._fall = np.arange(self._n_samples(NOTE_FADE_S), -1, -1, np.float32)
+        self._fall = np.arange(self._n_samples(NOTE_FADE_S), -1, -1).astype(np.float32)
         self._fall /= self._fall[0]
         self._fade_step, self._faded = 1.0, 0.0
 
@@ -154,7 +154,7 @@ class _NoteVoice(_SampleVoice):
             self._stream.release()
             # The network can't release faster or slower: a shorter release is faded out, and a
             # longer one may last longer if the network still sounds.
-            longest = float(self._release_left * stretch_of(self.shaping.release))
+            longest = float(self._release_left * stretch_of(float(self.shaping.release)))
             self._release_left = 0 if self.shaping.release < 0 else int(longest)
             if self.shaping.release < 0:
                 self._fade_step = (len(self._fall) - 1) / longest
@@ -201,7 +201,7 @@ class _GateVoice(_SampleVoice):
 
     def note_off(self) -> None:
         if not self.released:
-            self._fade_step = 1.0 / float(stretch_of(self.shaping.release))
+            self._fade_step = 1.0 / float(stretch_of(float(self.shaping.release)))
         super().note_off()
 
     def continue_from(self, listener: Stream, last_sample: float) -> None:

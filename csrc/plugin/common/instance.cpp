@@ -94,7 +94,6 @@ void Instance::deactivate() {
   held_.fill({});
 }
 
-
 std::string Instance::preset_name() {
   const std::lock_guard lock(control_);
   return audiogen_state_preset(state_.get());
@@ -223,8 +222,8 @@ bool Instance::choose_timbre(const std::string& name) {
   if (found == names.end() && !name.empty()) {
     std::string all;
     for (const std::string& one : names) all += (all.empty() ? "" : ", ") + one;
-    set_status("timbre '" + name + "' not found in preset '" +
-               audiogen_state_preset(state_.get()) + "'; it has: " + all);
+    set_status("timbre '" + name + "' not found in preset '" + audiogen_state_preset(state_.get()) +
+               "'; it has: " + all);
     return false;
   }
   audiogen_state_set_latent(state_.get(), nullptr, 0);
@@ -387,7 +386,8 @@ void Instance::set_parameter(std::size_t index, float value, std::uint32_t offse
   is_set_[index].store(true, std::memory_order_relaxed);
   const int timbre = timbre_.load(std::memory_order_relaxed);
   add({offset, AUDIOGEN_PARAMETER, static_cast<std::uint32_t>(index),
-       timbre < 0 ? default_timbre_.load() : static_cast<std::uint32_t>(timbre), 0.0f, value, 0.0f});
+       timbre < 0 ? default_timbre_.load() : static_cast<std::uint32_t>(timbre), 0.0f, value,
+       0.0f});
 }
 
 void Instance::choose_timbre(int index) noexcept {
@@ -453,8 +453,8 @@ void Instance::process(float* const* outputs, std::size_t n, const float* const*
   if (realtime_) audiogen_set_offline(synth, offline || ahead);
   apply_timbre(synth);
   if (std::exchange(events_lost_, false)) {
-    events_[kMostEvents - 1] = {static_cast<std::uint32_t>(n), AUDIOGEN_ALL_OFF, 0, 0, 0.0f, 0.0f,
-                                0.0f};
+    events_[kMostEvents - 1] = {
+        static_cast<std::uint32_t>(n), AUDIOGEN_ALL_OFF, 0, 0, 0.0f, 0.0f, 0.0f};
     held_.fill({});
   }
   const std::array<const float*, kInputs> copies = {input_[0].data(), input_[1].data()};
