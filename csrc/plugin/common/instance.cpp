@@ -16,8 +16,9 @@ static constexpr std::chrono::milliseconds kOfflineNap(1);
 // Share of a block's duration that counts when comparing a host's time with the clock's: a sound
 // card's clock may be faster than the computer's by less than the rest.
 static constexpr double kClockShare = 0.99;
-static constexpr double kMostAhead = 1.0;  // s
-static constexpr float kRounding = 1e-6f;  // of a parameter's range
+static constexpr double kMostAhead = 1.0;      // s
+static constexpr double kShortestWait = 1e-3;  // s
+static constexpr float kRounding = 1e-6f;      // of a parameter's range
 // Blocks up to this size may have their input in the output's memory.
 static constexpr std::uint32_t kLeastCopied = 8192;
 
@@ -93,7 +94,6 @@ void Instance::deactivate() {
   n_events_ = 0;
   held_.fill({});
 }
-
 
 std::string Instance::preset_name() {
   const std::lock_guard lock(control_);
@@ -223,8 +223,8 @@ bool Instance::choose_timbre(const std::string& name) {
   if (found == names.end() && !name.empty()) {
     std::string all;
     for (const std::string& one : names) all += (all.empty() ? "" : ", ") + one;
-    set_status("timbre '" + name + "' not found in preset '" +
-               audiogen_state_preset(state_.get()) + "'; it has: " + all);
+    set_status("timbre '" + name + "' not found in preset '" + audiogen_state_preset(state_.get()) +
+               "'; it has: " + all);
     return false;
   }
   audiogen_state_set_latent(state_.get(), nullptr, 0);
@@ -387,7 +387,8 @@ void Instance::set_parameter(std::size_t index, float value, std::uint32_t offse
   is_set_[index].store(true, std::memory_order_relaxed);
   const int timbre = timbre_.load(std::memory_order_relaxed);
   add({offset, AUDIOGEN_PARAMETER, static_cast<std::uint32_t>(index),
-       timbre < 0 ? default_timbre_.load() : static_cast<std::uint32_t>(timbre), 0.0f, value, 0.0f});
+       timbre < 0 ? default_timbre_.load() : static_cast<std::uint32_t>(timbre), 0.0f, value,
+       0.0f});
 }
 
 void Instance::choose_timbre(int index) noexcept {
@@ -450,11 +451,15 @@ void Instance::process(float* const* outputs, std::size_t n, const float* const*
     n_events_ = 0;
     return;
   }
-  if (realtime_) audiogen_set_offline(synth, offline || ahead);
+  if (realtime_ && !offline && ahead) {
+    audiogen_hurry(synth, n, std::max(kShortestWait, 0.5 * ahead_s_));
+  } else if (realtime_) {
+    audiogen_set_offline(synth, offline);
+  }
   apply_timbre(synth);
   if (std::exchange(events_lost_, false)) {
-    events_[kMostEvents - 1] = {static_cast<std::uint32_t>(n), AUDIOGEN_ALL_OFF, 0, 0, 0.0f, 0.0f,
-                                0.0f};
+    events_[kMostEvents - 1] = {
+        static_cast<std::uint32_t>(n), AUDIOGEN_ALL_OFF, 0, 0, 0.0f, 0.0f, 0.0f};
     held_.fill({});
   }
   const std::array<const float*, kInputs> copies = {input_[0].data(), input_[1].data()};

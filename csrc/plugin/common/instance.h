@@ -1,12 +1,14 @@
-// One instance of a plug-in, whatever its format: a synth whose preset may change or be missing, the
-// events of the current block, and the state that projects keep.
+// One instance of a plug-in, whatever its format: a synth whose preset may change or be missing,
+// the events of the current block, and the state that projects keep.
 //
 //   Instance instance({bundle + "/presets"}, true);
 //   instance.activate(48000, 512);
-//   for each block: instance.midi(bytes, n, offset); ...; instance.process(outputs, n, nullptr, false);
+//   for each block: instance.midi(bytes, n, offset); ...; instance.process(outputs, n, nullptr,
+//   false);
 //
-// Threads. Control functions lock a mutex among themselves and may read files. Functions of the audio
-// thread neither lock nor allocate, except that `process` waits while the host renders a file.
+// Threads. Control functions lock a mutex among themselves and may read files. Functions of the
+// audio thread neither lock nor allocate, except that `process` waits while the host renders a
+// file.
 #pragma once
 
 #include <array>
@@ -88,7 +90,9 @@ class Instance {
   std::uint32_t revision() const { return revision_.load(std::memory_order_acquire); }
 
   // Value of a parameter of the table as the user set it, or its initial value. Any thread.
-  float parameter(std::size_t index) const { return values_[index].load(std::memory_order_relaxed); }
+  float parameter(std::size_t index) const {
+    return values_[index].load(std::memory_order_relaxed);
+  }
 
   // --- Audio thread: events of the next `process`, in any order ---
 
@@ -139,12 +143,12 @@ class Instance {
 
   const std::vector<std::string> folders_;
   const bool realtime_;
-  std::vector<std::string> names_;       // of the presets that were found
+  std::vector<std::string> names_;  // of the presets that were found
   std::vector<std::string> preset_folders_;
 
   std::mutex control_;
-  State state_;     // what was read last, with its preset, hash, seed, latent and unknown parameters
-  Preset preset_;   // open, or null
+  State state_;    // what was read last, with its preset, hash, seed, latent and unknown parameters
+  Preset preset_;  // open, or null
   std::string status_;
   std::uint32_t sample_rate_ = 0;  // Hz; 0: not active
   std::uint32_t max_block_ = 0;
@@ -153,17 +157,17 @@ class Instance {
   std::atomic<audiogen_synth*> synth_ = nullptr;  // deleted while `process` does not run
   std::atomic<std::uint32_t> revision_ = 0;
   std::atomic<std::uint32_t> latency_ = 0;
-  std::atomic<bool> muted_ = false;     // the preset is missing
+  std::atomic<bool> muted_ = false;  // the preset is missing
   std::atomic<int> open_index_ = -1;
-  std::atomic<bool> stop_ = false;      // to the loader
-  std::atomic<int> requested_ = -1;     // preset that the loader opens or is opening; -1: none
+  std::atomic<bool> stop_ = false;   // to the loader
+  std::atomic<int> requested_ = -1;  // preset that the loader opens or is opening; -1: none
   std::atomic<int> timbre_ = kDefaultTimbre;
-  std::atomic<int> latent_timbre_ = -1;         // index of the state's latent as a timbre
-  std::atomic<std::uint32_t> n_timbres_ = 0;    // of the open preset
+  std::atomic<int> latent_timbre_ = -1;       // index of the state's latent as a timbre
+  std::atomic<std::uint32_t> n_timbres_ = 0;  // of the open preset
   std::atomic<std::uint32_t> default_timbre_ = 0;
   std::atomic<std::uint32_t> timbre_change_ = 0;  // counts changes of the four above
-  std::vector<std::atomic<float>> values_;      // of the parameters
-  std::vector<std::atomic<bool>> is_set_;       // by the user
+  std::vector<std::atomic<float>> values_;        // of the parameters
+  std::vector<std::atomic<bool>> is_set_;         // by the user
 
   // Members of the audio thread.
   std::vector<float> input_[kInputs];

@@ -14,8 +14,7 @@ std::vector<std::string> own_folders() {
   std::filesystem::path library = std::filesystem::canonical(info.dli_fname, error);
   if (error) library = info.dli_fname;
   const std::filesystem::path folder = library.parent_path();
-  return {(folder / "presets").string(),
-          (folder.parent_path() / "Resources" / "presets").string()};
+  return {(folder / "presets").string(), (folder.parent_path() / "Resources" / "presets").string()};
 }
 
 }  // namespace audiogen::plugin
