@@ -1,4 +1,4 @@
-"""Builds `csrc/` with CMake and copies `presets/` into the wheel.
+"""Builds `csrc/` with CMake and copies `presets/` and the sources of the plug-ins into the wheel.
 
 Metadata lives in `pyproject.toml`. Environment variables read here:
 
@@ -130,14 +130,15 @@ class CMakeBuild(build_ext):
 
 
 class BuildPy(build_py):
-    """Adds the top-level `presets/` to the package as `audiogen/_presets`."""
+    """Adds `presets/` and `csrc/`, for `audiogen plugin install`, as `_presets` and `_csrc`."""
 
     def run(self) -> None:
         super().run()
         if not getattr(self, "editable_mode", False):
-            copy = Path(self.build_lib) / "audiogen" / "_presets"
-            shutil.rmtree(copy, ignore_errors=True)
-            shutil.copytree(ROOT / "presets", copy)
+            for name in ("presets", "csrc"):
+                copy = Path(self.build_lib) / "audiogen" / f"_{name}"
+                shutil.rmtree(copy, ignore_errors=True)
+                shutil.copytree(ROOT / name, copy)
 
 
 class SourceDist(sdist):

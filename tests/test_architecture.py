@@ -28,6 +28,7 @@ PACKAGE: dict[str, set[str] | None] = {
     "presets": {"models", "notes"},
     "engine": {"presets", "notes"},
     "devices": set(),
+    "plugins": set(),
     "data": {"representation", "audio", "notes"},
     "objectives": {"representation", "models"},
     "training": {"data", "objectives", "models", "engine"},

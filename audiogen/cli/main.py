@@ -24,6 +24,7 @@ COMMANDS = {
     "stream": "Write samples to a pipe as they are made.",
     "continue": "Continue a sound file with an unconditional preset.",
     "web": "Play presets on a page in a browser.",
+    "plugin": "Build the LV2, VST3 and Pd plug-ins and install them.",
     "presets": "List presets, or search them by instrument.",
     "preset": "Check a preset, export one from a stopped training, or save a timbre.",
     "info": "Show the contents and origin of a preset.",

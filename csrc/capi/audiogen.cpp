@@ -305,6 +305,10 @@ void audiogen_set_offline(audiogen_synth* synth, int offline) {
   synth->engine->set_offline(offline != 0);
 }
 
+void audiogen_hurry(audiogen_synth* synth, size_t n, double longest_s) {
+  if (std::isfinite(longest_s)) synth->engine->hurry(n, std::clamp(longest_s, 0.0, 1.0));
+}
+
 uint32_t audiogen_latency(const audiogen_synth* synth) {
   return static_cast<uint32_t>(synth->engine->latency());
 }

@@ -199,6 +199,11 @@ AUDIOGEN_API void audiogen_choose_timbre(audiogen_synth* synth, uint32_t timbre)
  * can be late. [audio], except that a change to 1 waits some ms for the thread. */
 AUDIOGEN_API void audiogen_set_offline(audiogen_synth* synth, int offline);
 
+/* For a host that asks for the next `n` samples earlier than it can be playing them, without saying
+ * that it renders a file: if they would be late, renders within `audiogen_process` until
+ * `audiogen_set_offline` ends it. [audio], and waits for the thread up to `longest_s` seconds. */
+AUDIOGEN_API void audiogen_hurry(audiogen_synth* synth, size_t n, double longest_s);
+
 /* Samples from an event to its sound. [any] */
 AUDIOGEN_API uint32_t audiogen_latency(const audiogen_synth* synth);
 AUDIOGEN_API uint32_t audiogen_sample_rate(const audiogen_synth* synth); /* Hz. [any] */

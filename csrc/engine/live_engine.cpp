@@ -10,6 +10,9 @@
 
 namespace audiogen::engine {
 
+using Clock = std::chrono::steady_clock;
+using Seconds = std::chrono::duration<double>;
+
 static constexpr std::size_t kRenderBlock = 64;  // samples; small, so that samples are ready early
 // Durations as divisors of a second.
 static constexpr std::uint32_t kMarginDivisor = 200;    // default margin, 5 ms
@@ -116,12 +119,33 @@ void LiveEngine::process(std::span<float* const> out, std::size_t n, std::span<c
   peak_.set(peak);
 }
 
+void LiveEngine::park() noexcept AUDIOGEN_REALTIME {
+  offline_request_.fetch_add(1, std::memory_order_release);
+}
+
+bool LiveEngine::has_parked() const noexcept AUDIOGEN_REALTIME {
+  return parked_.load(std::memory_order_acquire) ==
+         offline_request_.load(std::memory_order_relaxed);
+}
+
 void LiveEngine::set_offline(bool offline) noexcept {
   if (settings_.synchronous || offline == offline_) return;
-  const std::uint32_t request = offline_request_.load(std::memory_order_relaxed) + 1;
-  offline_request_.store(request, std::memory_order_release);
-  while (offline && parked_.load(std::memory_order_acquire) != request) std::this_thread::yield();
+  park();
+  while (offline && !has_parked()) std::this_thread::yield();
   offline_ = offline;
+}
+
+void LiveEngine::hurry(std::size_t n, double longest_s) noexcept AUDIOGEN_REALTIME {
+  if (renders_here() || samples_.back().size() >= n) return;
+  park();
+  const Clock::time_point last =
+      Clock::now() + std::chrono::duration_cast<Clock::duration>(Seconds(longest_s));
+  while (!has_parked()) {
+    if (Clock::now() < last) continue;
+    offline_request_.fetch_add(1, std::memory_order_release);  // the worker goes on
+    return;
+  }
+  offline_ = true;
 }
 
 // If the ring is full because the worker is late, input is dropped; the worker reads silence
@@ -222,9 +246,6 @@ void LiveEngine::fade(std::span<float* const> out, std::size_t from, std::size_t
 }
 
 // Worker.
-
-using Clock = std::chrono::steady_clock;
-using Seconds = std::chrono::duration<double>;
 
 // Estimates how many notes the worker can start before samples are late.
 class NoteBudget {

@@ -77,6 +77,11 @@ class LiveEngine {
   // effect if `LiveSettings::synchronous`.
   void set_offline(bool offline) noexcept;
 
+  // For a host that asks for the next `n` samples earlier than it can be playing them: if they
+  // would be late, as after `set_offline(true)`, but waits for the worker no longer than
+  // `longest_s`.
+  void hurry(std::size_t n, double longest_s) noexcept AUDIOGEN_REALTIME;
+
   // Control threads.
 
   // Queues an event for the start of the next block, whatever its offset. Returns false and counts
@@ -154,6 +159,9 @@ class LiveEngine {
 
   enum class Output { kPlaying, kFadingOut, kSilent, kFadingIn };
 
+  // Asks the worker to park; `has_parked` says when it has.
+  void park() noexcept AUDIOGEN_REALTIME;
+  bool has_parked() const noexcept AUDIOGEN_REALTIME;
   bool renders_here() const noexcept AUDIOGEN_REALTIME { return settings_.synchronous || offline_; }
   void take_posted() noexcept AUDIOGEN_REALTIME;
   void take_input(std::span<const float* const> in, std::size_t from,
@@ -184,7 +192,7 @@ class LiveEngine {
   std::atomic<std::uint64_t> known_ =
       0;  // audio to worker: all events before this sample were sent
   std::atomic<std::uint64_t> rendered_ = 0;  // samples that the worker has rendered
-  // Number of calls to `set_offline` that changed the mode: the worker renders while it is even.
+  // Odd: the worker is to park, or has parked. Even: it renders. Each change adds 1.
   // `parked_` is the last odd number that the worker has seen, and it renders nothing after that.
   std::atomic<std::uint32_t> offline_request_ = 0;  // audio to worker
   std::atomic<std::uint32_t> parked_ = 0;           // worker to audio

@@ -11,6 +11,7 @@
 #include <memory>
 #include <numbers>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <thread>
 #include <utility>
@@ -263,7 +264,8 @@ static void a_host_may_go_offline_and_back() {
       shifted(play_engine(instrument, settings, kTune, n), kMaxBlock + kRate / 200);
   for (const std::size_t n_live : {std::size_t{0}, std::size_t{1}, std::size_t{7}}) {
     LiveEngine live(instrument, settings);
-    Channels sound(live.n_channels());
+    Channels sound(live.n_channels(), std::vector<float>(n));
+    std::vector<float*> at(sound.size());
     for (std::size_t done = 0; done < n; done += block) {
       const bool offline = n_live == 0 || done / block % (2 * n_live) >= n_live;
       live.set_offline(offline);
@@ -274,13 +276,41 @@ static void a_host_may_go_offline_and_back() {
         now.push_back(event);
       }
       if (!offline) wait_for([&] { return live.ready(); });
-      append(sound, play_live(live, now, block, block));
+      for (std::size_t c = 0; c < sound.size(); ++c) at[c] = sound[c].data() + done;
+      live.process(at, block, now);
       CHECK(!offline || live.ready());
     }
     CHECK(sound == wanted);
     CHECK(live.n_late() == 0 && live.n_delayed() == 0);
     live.set_offline(true);  // and is deleted in either mode
   }
+}
+
+// As fast as it can, without saying that it is not playing.
+static void a_hurried_host_loses_nothing() {
+  const auto instrument = frame_instrument(engine::PhaseChannel::kHarmonic);
+  const std::size_t n = 8000, block = 100;
+  LiveSettings settings = settings_of(false);
+  settings.longest_delay = kRate;  // a note is late only where the worker has no time for it
+  const std::vector<Event> tune = {note_on(0, 1, 50.0f)};
+  const Channels wanted =
+      shifted(play_engine(instrument, settings, tune, n), kMaxBlock + kRate / 200);
+  LiveEngine live(instrument, settings);
+  Channels sound(live.n_channels(), std::vector<float>(n));
+  std::vector<float*> at(sound.size());
+  for (std::size_t done = 0; done < n; done += block) {
+    for (std::size_t c = 0; c < sound.size(); ++c) at[c] = sound[c].data() + done;
+    live.hurry(block, 1.0);
+    live.process(at, block, done == 0 ? std::span(tune) : std::span<const Event>());
+  }
+  CHECK(sound == wanted && live.n_late() == 0);
+  CHECK(loudest(sound[0]) > 1e-3f);
+  // Nothing is asked of the worker while enough samples are ready.
+  LiveEngine ready(instrument, settings);
+  ready.hurry(kMaxBlock, 1.0);
+  float* const channels[] = {sound[0].data(), sound[sound.size() - 1].data()};
+  ready.process({channels, ready.n_channels()}, block, {});
+  wait_for([&] { return ready.ready(); });
 }
 
 // Offsets out of order or beyond the block, and empty blocks, as the engine takes them.
@@ -668,6 +698,7 @@ int main() {
   samples_are_those_of_the_engine();
   a_synchronous_host_may_ask_for_anything();
   a_host_may_go_offline_and_back();
+  a_hurried_host_loses_nothing();
   odd_events_are_taken_as_by_the_engine();
   posted_events_start_with_the_next_block();
   events_come_from_other_threads();

@@ -1,11 +1,13 @@
 /* An LV2 host for tests: plays a script through instances of the plug-in and writes what it hears.
  *
- *   lilv_host [-r RATE] [-b BLOCK] [-n SAMPLES] [-i INSTANCES] [-l LOADS] [-t STATE] [-T STATE] [-p]
- *             [-c SAMPLES] < script > samples.f32
+ *   lilv_host [-r RATE] [-b BLOCK] [-n SAMPLES] [-i INSTANCES] [-l LOADS] [-t STATE] [-T STATE]
+ *             [-c SAMPLES] [-p] [-q] [-x] < script > samples.f32
  *
  * -i makes several instances and writes the first; -l loads and unloads the plug-in before; -t and -T
- * restore a state from a file, and save it to one at the end; -p plays in real time, without
- * freewheeling; -c feeds a ramp of this length to the side chain. A line of the script is a sample, a
+ * restore a state from a file (or one whose name ends in the instance's number), and save it to one
+ * at the end; -c feeds a ramp of this
+ * length to the side chain; -p plays in real time, without freewheeling; -q renders as fast as it can
+ * without saying so; -x allocates where RealtimeSanitizer must see it. A line of the script is a sample, a
  * word and its values; blocks end where ports change:
  *   0 midi 90 3c 7f
  *   4800 port morph 0.5
@@ -164,7 +166,13 @@ static void free_instance(Instance* self) {
   free(self);
 }
 
+static bool allocates;
+
 static void run_plugin(LilvInstance* instance, uint32_t n) REALTIME {
+  if (allocates) {
+    void* volatile memory = malloc(n + 1);
+    free(memory);
+  }
   instance->lv2_descriptor->run(instance->lv2_handle, n);
 }
 
@@ -178,8 +186,8 @@ int main(int argc, char** argv) {
   double rate = 48000.0;
   long block = 512, n_samples = 48000, n_instances = 1, n_loads = 1, n_ramp = 0;
   const char *restored = NULL, *saved = NULL;
-  bool paced = false;
-  for (int option; (option = getopt(argc, argv, "r:b:n:i:l:t:T:pc:")) != -1;) {
+  bool paced = false, freewheels = true;
+  for (int option; (option = getopt(argc, argv, "r:b:n:i:l:t:T:c:pqx")) != -1;) {
     if (option == 'r') rate = atof(optarg);
     if (option == 'b') block = atol(optarg);
     if (option == 'n') n_samples = atol(optarg);
@@ -188,6 +196,8 @@ int main(int argc, char** argv) {
     if (option == 't') restored = optarg;
     if (option == 'T') saved = optarg;
     if (option == 'p') paced = true;
+    if (option == 'p' || option == 'q') freewheels = false;
+    if (option == 'x') allocates = true;
     if (option == 'c') n_ramp = atol(optarg);
     if (option == '?') return 2;
   }
@@ -240,7 +250,9 @@ int main(int argc, char** argv) {
     for (long i = 0; i < n_instances; ++i) {
       instances[i] = make_instance(rate, features, block, world);
       if (restored) {
-        LilvState* state = read_state(world, &map, restored);
+        char path[4096];
+        snprintf(path, sizeof(path), "%s%ld", restored, i);
+        LilvState* state = read_state(world, &map, access(path, R_OK) == 0 ? path : restored);
         lilv_state_restore(state, instances[i]->instance, set_port, instances[i], 0, features);
         lilv_state_free(state);
       }
@@ -310,7 +322,7 @@ int main(int argc, char** argv) {
           self->audio[p][s] = done + s < n_ramp ? (float)(done + s) / (float)n_ramp : 0.0f;
         }
       }
-      self->values[port_of("freewheel")] = paced ? 0.0f : 1.0f;
+      self->values[port_of("freewheel")] = freewheels ? 1.0f : 0.0f;
       run_plugin(self->instance, (uint32_t)n);
       LV2_ATOM_SEQUENCE_FOREACH(&self->out.sequence, event) {
         const LV2_Atom* name = NULL;
@@ -344,10 +356,12 @@ int main(int argc, char** argv) {
     LilvState* state =
         lilv_state_new_from_instance(plugin, instances[0]->instance, &map, NULL, NULL, NULL, NULL,
                                      get_port, instances[0], LV2_STATE_IS_POD, features);
-    char* text = lilv_state_to_string(world, &map, &unmap, state, "urn:audiogen:test:state", NULL);
-    FILE* file = fopen(saved, "w");
-    if (!file || !text || fputs(text, file) < 0 || fclose(file) != 0) return 3;
-    free(text);
+    char folder[4096];
+    snprintf(folder, sizeof(folder), "%s", saved);
+    char* slash = strrchr(folder, '/');
+    if (!slash) return 2;
+    *slash = '\0';
+    if (lilv_state_save(world, &map, &unmap, state, NULL, folder, slash + 1) != 0) return 3;
     lilv_state_free(state);
   }
   for (long i = 0; i < n_instances; ++i) {

@@ -16,8 +16,9 @@ static constexpr std::chrono::milliseconds kOfflineNap(1);
 // Share of a block's duration that counts when comparing a host's time with the clock's: a sound
 // card's clock may be faster than the computer's by less than the rest.
 static constexpr double kClockShare = 0.99;
-static constexpr double kMostAhead = 1.0;  // s
-static constexpr float kRounding = 1e-6f;  // of a parameter's range
+static constexpr double kMostAhead = 1.0;      // s
+static constexpr double kShortestWait = 1e-3;  // s
+static constexpr float kRounding = 1e-6f;      // of a parameter's range
 // Blocks up to this size may have their input in the output's memory.
 static constexpr std::uint32_t kLeastCopied = 8192;
 
@@ -450,7 +451,11 @@ void Instance::process(float* const* outputs, std::size_t n, const float* const*
     n_events_ = 0;
     return;
   }
-  if (realtime_) audiogen_set_offline(synth, offline || ahead);
+  if (realtime_ && !offline && ahead) {
+    audiogen_hurry(synth, n, std::max(kShortestWait, 0.5 * ahead_s_));
+  } else if (realtime_) {
+    audiogen_set_offline(synth, offline);
+  }
   apply_timbre(synth);
   if (std::exchange(events_lost_, false)) {
     events_[kMostEvents - 1] = {

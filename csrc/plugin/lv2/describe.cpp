@@ -83,12 +83,12 @@ static std::string port(std::uint32_t index, const std::string& types, const std
 
 static std::vector<std::string> ports() {
   const std::string midi = "atom:bufferType atom:Sequence ;\n    rsz:minimumSize 8192 ;\n    ";
-  const std::string range =
-      "lv2:minimum 0.0 ;\n    lv2:maximum 1.0 ;\n    lv2:default 0.0 ;\n    ";
+  const std::string range = "lv2:minimum 0.0 ;\n    lv2:maximum 1.0 ;\n    lv2:default 0.0 ;\n    ";
   const std::string side = "lv2:portProperty lv2:isSideChain , lv2:connectionOptional";
   std::vector<std::string> list = {
-      port(kMidiIn, "lv2:InputPort , atom:AtomPort", "midi_in", "MIDI in",
-           midi + "atom:supports midi:MidiEvent , patch:Message ;\n    lv2:designation lv2:control"),
+      port(
+          kMidiIn, "lv2:InputPort , atom:AtomPort", "midi_in", "MIDI in",
+          midi + "atom:supports midi:MidiEvent , patch:Message ;\n    lv2:designation lv2:control"),
       port(kNotify, "lv2:OutputPort , atom:AtomPort", "notify", "Notify",
            midi + "atom:supports patch:Message ;\n    lv2:portProperty lv2:connectionOptional"),
       port(kLeft, "lv2:OutputPort , lv2:AudioPort", "left", "Left", ""),

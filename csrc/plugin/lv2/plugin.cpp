@@ -169,9 +169,8 @@ class Plugin {
     const LV2_Atom* property = nullptr;
     const LV2_Atom* value = nullptr;
     lv2_atom_object_get(&message, urids_.patch_property, &property, urids_.patch_value, &value, 0);
-    const bool is_preset =
-        property && property->type == forge_.URID &&
-        reinterpret_cast<const LV2_Atom_URID*>(property)->body == urids_.preset;
+    const bool is_preset = property && property->type == forge_.URID &&
+                           reinterpret_cast<const LV2_Atom_URID*>(property)->body == urids_.preset;
     if (message.body.otype == urids_.patch_get) return is_preset || !property;
     if (message.body.otype != urids_.patch_set || !is_preset) return false;
     if (!value || value->type != urids_.string) return false;

@@ -111,16 +111,15 @@ tresult PLUGIN_API Controller::setComponentState(IBStream* stream) {
   const std::string name = audiogen_state_preset(state.get());
   const auto found = std::ranges::find(presets_, name);
   const auto index = static_cast<std::size_t>(found - presets_.begin());
-  setParamNormalized(kPresetId,
-                     found == presets_.end() ? 0.0 : choice(index + 1, presets_.size()));
+  setParamNormalized(kPresetId, found == presets_.end() ? 0.0 : choice(index + 1, presets_.size()));
   const auto timbre = std::ranges::find(timbres_, audiogen_state_timbre(state.get()));
   const auto number = static_cast<std::size_t>(timbre - timbres_.begin());
   setParamNormalized(kTimbreId, timbre == timbres_.end() ? 0.0 : choice(number + 1, kMostTimbres));
   return kResultOk;
 }
 
-tresult PLUGIN_API Controller::getMidiControllerAssignment(int32 bus, int16,
-                                                           CtrlNumber controller, ParamID& id) {
+tresult PLUGIN_API Controller::getMidiControllerAssignment(int32 bus, int16, CtrlNumber controller,
+                                                           ParamID& id) {
   if (bus != 0 || controller < 0 || !is_read(static_cast<std::uint32_t>(controller))) {
     return kResultFalse;
   }

@@ -25,9 +25,10 @@ class Controller final : public Steinberg::Vst::EditControllerEx1,
   Steinberg::tresult PLUGIN_API setComponentState(Steinberg::IBStream* stream) override;
   Steinberg::tresult PLUGIN_API setParamNormalized(Steinberg::Vst::ParamID id,
                                                    Steinberg::Vst::ParamValue value) override;
-  Steinberg::tresult PLUGIN_API getMidiControllerAssignment(
-      Steinberg::int32 bus, Steinberg::int16 channel, Steinberg::Vst::CtrlNumber controller,
-      Steinberg::Vst::ParamID& id) override;
+  Steinberg::tresult PLUGIN_API getMidiControllerAssignment(Steinberg::int32 bus,
+                                                            Steinberg::int16 channel,
+                                                            Steinberg::Vst::CtrlNumber controller,
+                                                            Steinberg::Vst::ParamID& id) override;
 
   OBJ_METHODS(Controller, Steinberg::Vst::EditControllerEx1)
   DEFINE_INTERFACES

@@ -19,8 +19,8 @@ inline constexpr std::uint32_t kFirstTableId = 1000;
 
 inline constexpr int kMostTimbres = 127;
 
-// Number of a row of the table of parameters: a hash of its name (FNV-1a), so that it does not depend
-// on the other rows.
+// Number of a row of the table of parameters: a hash of its name (FNV-1a), so that it does not
+// depend on the other rows.
 constexpr std::uint32_t id_of(std::string_view name) {
   std::uint32_t hash = 2166136261u;
   for (const char c : name) hash = (hash ^ static_cast<std::uint8_t>(c)) * 16777619u;

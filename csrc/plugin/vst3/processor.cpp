@@ -108,7 +108,9 @@ void Processor::take_parameters(IParameterChanges& changes) noexcept {
 }
 
 void Processor::take_value(std::uint32_t id, double value, std::uint32_t offset) noexcept {
-  const auto choice = [&](int last) { return std::min(last, static_cast<int>(value * (last + 1))); };
+  const auto choice = [&](int last) {
+    return std::min(last, static_cast<int>(value * (last + 1)));
+  };
   if (id == kPresetId) {
     const int wanted = choice(static_cast<int>(instance_.presets().size()));
     if (wanted == preset_value_) return;

@@ -1,0 +1,279 @@
+"""The LV2 plug-in in a lilv host and under the validators: its samples are those of `render`."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import audiogen
+from audiogen.core.parameters import PARAMETERS
+from tests.plugin.hosts import (
+    LV2,
+    NOTES,
+    OWN_LIBRARIES,
+    RATE,
+    ROOT,
+    assert_same,
+    environment,
+    exported,
+    fundamental,
+    libraries,
+    lilv_host,
+    needs,
+    play_lv2,
+    rendered,
+    script_of,
+)
+
+pytestmark = needs(LV2, "AUDIOGEN_LV2", "lv2-dev")
+
+
+def run_tool(*command: object, package: str) -> str:
+    """Standard output and error of a tool of LV2."""
+    if not shutil.which(str(command[0])):
+        pytest.skip(f"{command[0]} is not installed (Debian: {package})")
+    done = subprocess.run(
+        [*map(str, command)],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout + done.stderr
+
+
+def test_the_bundle_is_valid() -> None:
+    output = run_tool("lv2_validate", *LV2.glob("*.ttl"), package="lv2-dev sordi")
+    assert "Found 0 errors" in output, output[-3000:]
+
+
+def test_every_parameter_is_a_port() -> None:
+    output = run_tool("lv2info", "urn:audiogen:synth", package="lilv-utils")
+    for parameter in PARAMETERS:
+        assert f"Symbol:      {parameter.name}\n" in output, parameter.name
+    assert "plucked: harp" in output  # a timbre is a preset of LV2
+
+
+def test_lv2bench_plays_it() -> None:
+    output = run_tool("lv2bench", "-b", "128", "urn:audiogen:synth", package="lilv-utils")
+    assert "urn:audiogen:synth" in output
+
+
+def test_only_the_entry_point_is_exported() -> None:
+    assert exported(LV2 / "audiogen.so") == {"lv2_descriptor"}
+    assert libraries(LV2 / "audiogen.so") <= OWN_LIBRARIES
+
+
+@pytest.mark.parametrize("block", [64, 128, 777])
+def test_blocks_give_the_samples_of_render(block: int) -> None:
+    played = play_lv2(script_of(), "-b", block, "-n", 30000)
+    assert_same(played.samples, rendered())
+    assert played.numbers("latency") == [block + 240 + 108]
+
+
+@pytest.mark.parametrize("rate", [22050, 44100, 96000, 192000])
+def test_sample_rates(rate: int) -> None:
+    played = play_lv2(script_of(rate=rate), "-r", rate, "-n", rate // 2)
+    assert_same(played.samples, rendered(rate=rate))
+
+
+def test_a_note_has_its_pitch() -> None:
+    played = play_lv2("0 midi 90 45 64", "-n", 48000)
+    assert fundamental(played.samples[4800:13000, 0]) == pytest.approx(440.0, rel=0.01)
+
+
+def test_an_unconditional_preset_is_a_gate() -> None:
+    n, preset = 14400, "percussion-sketch"
+    script = f"0 preset {preset}\n0 midi 90 3c 7f\n{n - 2400} midi 80 3c 0"
+    played = play_lv2(script, "-n", n + 1000, "-b", 240)
+    generated = audiogen.load(ROOT / "presets" / preset, sample_rate=RATE).generate(n / RATE)
+    assert_same(played.samples[:, 0], generated[: n - 500])
+
+
+def test_automation_takes_effect_at_its_sample() -> None:
+    script = "0 port morph_timbre 5\n0 midi 90 3c 7f\n4801 port morph 0.7\n9605 port bend 2"
+    played = play_lv2(script, "-n", 20000, "-b", 512)
+    synth = audiogen.load(ROOT / "presets" / "plucked", sample_rate=RATE)
+    synth.set("morph_timbre", 5)
+    synth.note_on(60, velocity=1.0)
+    blocks = [synth.process(4801)]
+    synth.set("morph", 0.7)
+    blocks.append(synth.process(4804))
+    synth.set("bend", 2.0)
+    blocks.append(synth.process(8000))
+    assert_same(played.samples, np.concatenate(blocks)[synth.latency :])
+    unmoved = play_lv2("0 midi 90 3c 7f", "-n", 20000, "-b", 512).samples
+    assert not np.array_equal(played.samples, unmoved)
+
+
+def test_another_preset_plays_while_the_old_one_fades() -> None:
+    at, block = 9600, 480
+    script = f"0 midi 90 3c 7f\n{at} preset sustained\n{script_of(start=at + block)}"
+    played = play_lv2(script, "-n", 40000, "-b", block)
+    assert played.messages.count("preset plucked") == 1
+    assert played.messages.count("preset sustained") == 1
+    before = play_lv2("0 midi 90 3c 7f", "-n", at + block, "-b", block).samples
+    n = at - 400
+    np.testing.assert_array_equal(played.samples[:n], before[:n])
+    # Where the old note has faded out, 20 ms after the change, a preset that was there from the
+    # start would play the same.
+    fresh = rendered("sustained")
+    settled = at + block + 960 + block
+    n = min(len(played.samples), at + block + len(fresh)) - settled
+    np.testing.assert_array_equal(
+        played.samples[settled : settled + n], fresh[settled - at - block :][:n]
+    )
+    assert np.abs(np.diff(played.samples[:, 0])).max() < 0.35
+
+
+def test_a_timbre_is_chosen_by_port_and_by_program() -> None:
+    timbres = audiogen.load(ROOT / "presets" / "plucked").timbres
+    harp = timbres.index("harp")
+    by_port = play_lv2(f"0 port timbre {harp}\n{script_of()}", "-n", 30000)
+    assert_same(by_port.samples, rendered(timbre="harp"))
+    by_program = play_lv2(f"0 midi c0 2e\n{script_of()}", "-n", 30000)  # General MIDI 46: harp
+    assert_same(by_program.samples, rendered(timbre="harp"))
+
+
+def test_a_state_is_recalled_exactly(tmp_path: Path) -> None:
+    state = tmp_path / "state.ttl"
+    setup = "0 port timbre 3\n0 port morph 0.4\n0 port morph_timbre 2\n0 preset sustained\n"
+    first = play_lv2(setup + script_of(), "-n", 30000, "-T", state)
+    text = state.read_text()
+    assert "audiogen-state 1" in text and "preset sustained" in text and "morph 0.4" in text
+    again = play_lv2(script_of(), "-n", 30000, "-t", state, "-T", tmp_path / "again.ttl")
+    np.testing.assert_array_equal(again.raw, first.raw)
+    assert (tmp_path / "again.ttl").read_text() == text
+
+
+def test_a_preset_of_the_host_chooses_a_timbre(tmp_path: Path) -> None:
+    state = tmp_path / "preset.ttl"
+    state.write_text(
+        "@prefix lv2: <http://lv2plug.in/ns/lv2core#> .\n"
+        "@prefix pset: <http://lv2plug.in/ns/ext/presets#> .\n"
+        "@prefix state: <http://lv2plug.in/ns/ext/state#> .\n"
+        "<> a pset:Preset ; lv2:appliesTo <urn:audiogen:synth> ;\n"
+        ' state:state [ <urn:audiogen:synth#preset> "plucked" ;'
+        ' <urn:audiogen:synth#timbre> "harp" ] .\n'
+    )
+    assert_same(play_lv2(script_of(), "-n", 30000, "-t", state).samples, rendered(timbre="harp"))
+
+
+def test_a_missing_preset_is_silent_and_kept(tmp_path: Path) -> None:
+    mine, state, kept = tmp_path / "mine", tmp_path / "state.ttl", tmp_path / "kept.ttl"
+    shutil.copytree(ROOT / "presets" / "sustained", mine / "of-mine")
+    setup = "0 port timbre 3\n0 port morph 0.25\n0 preset of-mine\n"
+    first = play_lv2(setup + script_of(), "-n", 30000, "-T", state, AUDIOGEN_PRESETS=str(mine))
+    assert np.abs(first.raw).max() > 0.01
+    silent = play_lv2(script_of(), "-n", 30000, "-t", state, "-T", kept)
+    assert not silent.raw.any()
+    assert "preset 'of-mine' not found" in silent.messages
+    assert kept.read_text() == state.read_text()
+    back = play_lv2(script_of(), "-n", 30000, "-t", kept, AUDIOGEN_PRESETS=str(mine))
+    np.testing.assert_array_equal(back.raw, first.raw)
+    # Another preset ends the silence.
+    other = play_lv2("0 preset plucked\n" + script_of(), "-n", 30000, "-t", state)
+    assert np.abs(other.raw).max() > 0.01
+
+
+def test_a_changed_preset_plays_and_says_so(tmp_path: Path) -> None:
+    mine, state = tmp_path / "mine", tmp_path / "state.ttl"
+    shutil.copytree(ROOT / "presets" / "plucked", mine / "of-mine")
+    play_lv2("0 preset of-mine", "-n", 100, "-T", state, AUDIOGEN_PRESETS=str(mine))
+    with (mine / "of-mine" / "preset.toml").open("a") as file:
+        file.write("# changed\n")
+    played = play_lv2(script_of(), "-n", 30000, "-t", state, AUDIOGEN_PRESETS=str(mine))
+    assert "has changed since the project was saved" in played.messages
+    assert_same(played.samples, rendered())
+
+
+def test_a_damaged_state_changes_nothing(tmp_path: Path) -> None:
+    state = tmp_path / "state.ttl"
+    play_lv2("0 preset sustained", "-n", 100, "-T", state)
+    state.write_text(state.read_text().replace("preset sustained", "preset struck"))
+    played = play_lv2(script_of(), "-n", 30000, "-t", state)
+    assert "the state is damaged" in played.messages
+    assert_same(played.samples, rendered())
+
+
+def test_a_host_that_hides_its_speed_loses_nothing() -> None:
+    start = 9600  # the plug-in has noticed by then
+    played = play_lv2(script_of(start=start), "-n", 48000, "-q", "-b", 256)
+    assert played.numbers("seconds")[0] < 1.0, "slower than real time: nothing was tested"
+    assert_same(played.samples[start:], rendered())
+
+
+def test_the_side_chain_is_heard() -> None:
+    script = "0 port monitor 1\n"
+    played = play_lv2(script, "-n", 9600, "-c", 9600)
+    synth = audiogen.load(ROOT / "presets" / "plucked", sample_rate=RATE)
+    synth.set("monitor", 1.0)
+    ramp = (np.arange(9600) / np.float32(9600)).astype(np.float32)
+    stereo = np.stack([ramp, ramp], 1)
+    blocks = [synth.process(480, stereo[i : i + 480]) for i in range(0, 9600, 480)]
+    assert_same(played.samples, np.concatenate(blocks)[synth.latency :])
+
+
+def test_eight_instances_share_the_weights(tmp_path: Path) -> None:
+    """Eight instances of one preset take less memory than of eight presets, by seven weights."""
+    mine, state = tmp_path / "mine", tmp_path / "state.ttl"
+    for i in range(8):
+        shutil.copytree(ROOT / "presets" / "plucked", mine / f"copy-{i}")
+        variables = {"AUDIOGEN_PRESETS": str(mine)}
+        play_lv2(f"0 preset copy-{i}", "-n", 64, "-T", tmp_path / f"state.ttl{i}", **variables)
+    shutil.copy(tmp_path / "state.ttl0", state)
+    arguments = ("-n", 64, "-i", 8, "-t", state)
+    separate = play_lv2("", *arguments, **variables).numbers("rss_kb")
+    for i in range(8):
+        (tmp_path / f"state.ttl{i}").unlink()
+    shared = play_lv2("", *arguments, **variables).numbers("rss_kb")
+    weights_kb = (ROOT / "presets/plucked/weights.safetensors").stat().st_size / 1024
+    assert len(shared) == len(separate) == 8
+    # The file's tensors and the network packed from them.
+    assert separate[-1] - shared[-1] > 7 * 1.5 * weights_kb, (separate, shared)
+
+
+@pytest.mark.slow
+def test_loading_100_times_leaks_nothing() -> None:
+    played = play_lv2("0 midi 90 3c 7f", "-n", 4800, "-l", 100)
+    memory = played.numbers("rss_kb")
+    assert len(memory) == 100
+    assert memory[-1] - memory[20] < 2048, memory
+
+
+def test_random_input_gives_bounded_output() -> None:
+    rng = random.Random(3)
+    symbols = [parameter.name for parameter in PARAMETERS]
+    lines = []
+    for at in sorted(rng.randrange(240000) for _ in range(600)):
+        kind = rng.random()
+        if kind < 0.5:
+            status = rng.choice([0x80, 0x90, 0x90, 0xB0, 0xC0, 0xD0, 0xE0]) | rng.randrange(16)
+            lines.append(f"{at} midi {status:x} {rng.randrange(128):x} {rng.randrange(128):x}")
+        elif kind < 0.95:
+            value = rng.choice([rng.uniform(-2, 2), 0.0, 1.0, float("nan"), 1e30, -1e30])
+            lines.append(f"{at} port {rng.choice([*symbols, 'timbre'])} {value}")
+        else:
+            name = rng.choice(["plucked", "struck", "percussion-sketch", "no-such-preset"])
+            lines.append(f"{at} preset {name}")
+    played = play_lv2("\n".join(lines), "-n", 240000, "-b", 333)
+    assert np.isfinite(played.raw).all()
+    assert 0.01 < np.abs(played.raw).max() < 20.0
+
+
+@pytest.mark.slow
+def test_the_audio_thread_never_blocks() -> None:
+    """RealtimeSanitizer watches the host's calls of the plug-in, which plays in real time."""
+    options = ("-fsanitize=realtime", "-Wno-unknown-attributes", "-Wno-attributes")
+    host = lilv_host("clang-22", *options)
+    script = "0 port morph 0.3\n4800 preset sustained\n" + script_of(NOTES * 2)
+    bad = play_lv2(script, "-n", 2048, "-p", "-x", host=host, check=False)
+    assert "RealtimeSanitizer: unsafe-library-call" in bad.messages, bad.messages[:2000]
+    good = play_lv2(script, "-n", 72000, "-b", 256, "-p", host=host)
+    assert "RealtimeSanitizer" not in good.messages
+    assert "preset sustained" in good.messages and np.abs(good.raw).max() > 0.01

@@ -1,0 +1,182 @@
+"""The VST3 plug-in in the hosts of three Python packages: its samples are those of `render`.
+
+The hosts are under the GPL and run in processes of their own.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from audiogen.core.parameters import PARAMETERS
+from tests.plugin.hosts import (
+    NOTES,
+    OWN_LIBRARIES,
+    RATE,
+    VST3,
+    assert_same,
+    environment,
+    exported,
+    fundamental,
+    libraries,
+    needs,
+    rendered,
+    run_python,
+)
+
+pytestmark = needs(VST3, "AUDIOGEN_VST3", "libvst3sdk-dev")
+
+PEDALBOARD = """
+import sys, numpy as np, mido, pedalboard
+plugin = pedalboard.load_plugin(sys.argv[1])
+out = sys.argv[2]
+notes = {notes}
+messages = []
+for at, duration, pitch, velocity in notes:
+    key = dict(note=round(pitch), velocity=round(127 * velocity))
+    messages.append(mido.Message("note_on", **key, time=at))
+    messages.append(mido.Message("note_off", note=round(pitch), time=at + duration))
+def play(name, block=512, seconds=0.6):
+    sound = plugin(messages, duration=seconds, sample_rate={rate}, num_channels=2,
+                   buffer_size=block, reset=True)
+    np.save(f"{{out}}/{{name}}.npy", sound.T)
+    print(name, plugin.reported_latency_samples)
+"""
+
+
+def pedalboard(program: str, folder: Path, **variables: str) -> dict[str, int]:
+    """Runs a program in pedalboard; returns the latency of each sound that it saved."""
+    if not importlib.util.find_spec("pedalboard"):
+        pytest.skip("pedalboard is not installed (pip install pedalboard mido)")
+    setup = PEDALBOARD.format(notes=NOTES, rate=RATE)
+    printed = run_python(setup + program, VST3, folder, **variables)
+    return {name: int(n) for name, n in (line.split() for line in printed.splitlines())}
+
+
+def test_only_the_entry_points_are_exported() -> None:
+    library = next(VST3.glob("Contents/*-linux/audiogen.so"))
+    assert exported(library) == {"GetPluginFactory", "ModuleEntry", "ModuleExit"}
+    assert libraries(library) <= OWN_LIBRARIES
+
+
+def test_pedalboard_plays_the_samples_of_render(tmp_path: Path) -> None:
+    program = "for block in (64, 777): play(f'block{block}', block)"
+    latencies = pedalboard(program, tmp_path)
+    assert latencies == {"block64": 64 + 240 + 108, "block777": 777 + 240 + 108}
+    for name, latency in latencies.items():
+        assert_same(np.load(tmp_path / f"{name}.npy")[latency:], rendered())
+
+
+def test_parameters_and_state_in_pedalboard(tmp_path: Path) -> None:
+    names = [parameter.name for parameter in PARAMETERS]
+    program = f"""
+shown = " ".join(plugin.parameters)
+for name in {names}:
+    assert name in shown, name
+assert plugin.is_instrument
+plugin.preset = "sustained"
+plugin.morph = 0.25
+plugin.morph_timbre = 3.0
+play("load")  # the preset is opened while this plays
+play("first")
+state = plugin.raw_state
+other = pedalboard.load_plugin(sys.argv[1])
+other.raw_state = state
+assert other.preset == "sustained", other.preset
+assert abs(other.morph - 0.25) < 1e-6, other.morph
+plugin = other
+play("second")
+"""
+    pedalboard(program, tmp_path)
+    first, second = (np.load(tmp_path / f"{name}.npy") for name in ("first", "second"))
+    np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(first[860 : 860 + 10000], rendered("sustained")[:10000])
+
+
+def test_a_missing_preset_in_pedalboard(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    shutil.copytree(VST3 / "Contents/Resources/presets/plucked", mine / "of-mine")
+    save = """
+plugin.preset = "of-mine"
+play("first")
+open(out + "/state", "wb").write(plugin.raw_state)
+"""
+    load = """
+plugin.raw_state = open(out + "/state", "rb").read()
+play("second")
+open(out + "/kept", "wb").write(plugin.raw_state)
+"""
+    pedalboard(save, tmp_path, AUDIOGEN_PRESETS=str(mine))
+    pedalboard(load, tmp_path)
+    assert np.load(tmp_path / "first.npy").any()
+    assert not np.load(tmp_path / "second.npy").any()
+    (tmp_path / "kept").replace(tmp_path / "state")
+    latency = pedalboard(load, tmp_path, AUDIOGEN_PRESETS=str(mine))["second"]
+    assert_same(np.load(tmp_path / "second.npy")[latency:], rendered())
+
+
+def test_many_instances_come_and_go(tmp_path: Path) -> None:
+    program = """
+for i in range(10):
+    plugin = pedalboard.load_plugin(sys.argv[1])
+play("last")
+"""
+    latency = pedalboard(program, tmp_path)["last"]
+    assert_same(np.load(tmp_path / "last.npy")[latency:], rendered())
+
+
+def test_dawdreamer_plays_the_samples_of_render(tmp_path: Path) -> None:
+    if not importlib.util.find_spec("dawdreamer"):
+        pytest.skip("dawdreamer is not installed (pip install dawdreamer)")
+    program = f"""
+import sys, numpy as np, dawdreamer
+engine = dawdreamer.RenderEngine({RATE}, 512)
+plugin = engine.make_plugin_processor("plugin", sys.argv[1])
+for at, duration, pitch, velocity in {NOTES}:
+    plugin.add_midi_note(round(pitch), round(127 * velocity), at, duration)
+engine.load_graph([(plugin, [])])
+engine.render(0.6)
+np.save(sys.argv[2], engine.get_audio().T)
+"""
+    run_python(program, VST3, tmp_path / "sound.npy")
+    sound = np.load(tmp_path / "sound.npy")[512 + 240 + 108 :]
+    assert_same(sound, rendered())
+    assert fundamental(sound[1000:5500, 0]) == pytest.approx(261.63, rel=0.02)
+
+
+def test_minihost_renders_a_midi_file(tmp_path: Path) -> None:
+    if not shutil.which("minihost"):
+        pytest.skip("minihost is not installed (pip install minihost)")
+    import mido
+
+    file = mido.MidiFile(ticks_per_beat=RATE // 2)  # a tick is a sample
+    track = mido.MidiTrack()
+    file.tracks.append(track)
+    events = []
+    for at, duration, pitch, velocity in NOTES:
+        for t, v in ((at, round(127 * velocity)), (at + duration, 0)):
+            events.append((round(t * RATE), round(pitch), v))
+    now = 0
+    for at, pitch, velocity in sorted(events):
+        track.append(mido.Message("note_on", note=pitch, velocity=velocity, time=at - now))
+        now = at
+    track.append(mido.MetaMessage("end_of_track", time=10000))
+    file.save(tmp_path / "notes.mid")
+    command = ["minihost", "process", VST3, "-m", tmp_path / "notes.mid", "-o", tmp_path / "a.wav"]
+    subprocess.run(
+        [*map(str, command), "--non-realtime", "-b", "128"],
+        env=environment(),
+        check=True,
+        capture_output=True,
+    )
+    sound, rate = soundfile.read(tmp_path / "a.wav", dtype="float32")
+    assert rate == RATE
+    # minihost takes off the latency, clips, and writes 24 bits.
+    expected = np.clip(rendered()[:20000], -1.0, 1.0)
+    np.testing.assert_allclose(sound[:20000], expected, rtol=0, atol=2.0**-22)
