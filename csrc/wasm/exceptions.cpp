@@ -1,9 +1,9 @@
 // Exceptions of the module: one that is thrown ends the call from the page, with its message.
 //
-// Debian's libc++abi for WebAssembly is built without exceptions, so nothing is unwound: `catch` is
-// never entered, and the page's `fail` throws a JavaScript error through the module's frames. Only
-// opening presets, creating synths and adding timbres can throw; what the interrupted call
-// had allocated stays allocated.
+// Debian's libc++abi for WebAssembly is built without exceptions, so nothing is unwound. No `catch`
+// is entered, which would put the path of a file before a message: the page's `fail` throws a
+// JavaScript error through the module's frames. Only opening presets, creating synths and adding
+// timbres can throw; what the interrupted call had allocated stays allocated.
 #include <cstdlib>
 #include <exception>
 #include <typeinfo>

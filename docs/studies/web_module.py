@@ -137,7 +137,7 @@ def main() -> None:
         for step in ("fetch", "compile", "open", "create"):
             print(f"{step}: {times[step]:.0f} ms")
         print(f"memory for {POLYPHONY} voices: {times['memory'] / 1e6:.0f} MB")
-        for n in (1, 4, 16):
+        for n in (1, 4, 16) if load_preset(preset).kind == "gansynth" else (1,):
             before = cpu_s()
             call("start", n=n)
             start_ms = 1e3 * (cpu_s() - before) / n

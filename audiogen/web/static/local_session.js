@@ -34,7 +34,7 @@ async function fetched(address) {
 }
 
 // One preset that plays, or rings out.
-class Voice {
+class Synth {
   constructor(engine, description, toml, weights) {
     const preset = engine.open(toml, weights);
     const settings = { sampleRate: SAMPLE_RATE, maxBlock: BLOCK, polyphony: POLYPHONY };
@@ -126,7 +126,7 @@ class LocalSession {
   close() {
     clearInterval(this.clock);
     this.lead = 0;
-    for (const voice of [this.voice, ...this.ending]) voice?.player.destroy();
+    for (const synth of [this.synth, ...this.ending]) synth?.player.destroy();
     this.isClosed = true;
   }
 
@@ -142,7 +142,7 @@ class LocalSession {
   // bytes: an ArrayBuffer, a standard MIDI file, which is played instead of the one before.
   sendFile(bytes) {
     try {
-      const { preset, plays_notes: playsNotes } = this.voice.description;
+      const { preset, plays_notes: playsNotes } = this.synth.description;
       if (!playsNotes) throw new Error(`a MIDI file is not supported by preset '${preset}', which is unconditional`);
       const { messages, ...file } = readMidiFile(new Uint8Array(bytes), SAMPLE_RATE);
       if (this.file.length) this.take({ type: "all_off" });
@@ -196,32 +196,32 @@ class LocalSession {
       ),
     ]);
     if (this.isClosed || this.wanted) return;
-    const voice = new Voice(this.engine, description, toml, weights);
+    const synth = new Synth(this.engine, description, toml, weights);
     if (this.lead) this.apply();
     else {
       // Before the start only parameters count: notes were meant for the former preset.
       this.waiting = this.waiting.filter(({ type }) => type === "set");
-      if (this.voice) this.apply();
+      if (this.synth) this.apply();
     }
-    if (this.voice) {
+    if (this.synth) {
       if (!description.plays_notes) this.take({ type: "stop_file" });
-      this.voice.allOff();
-      this.ending.push(this.voice);
+      this.synth.allOff();
+      this.ending.push(this.synth);
       while (this.ending.length > MAX_ENDING) this.ending.shift().player.destroy();
     }
-    this.begin(voice);
+    this.begin(synth);
   }
 
-  begin(voice) {
-    this.voice = voice;
-    const { description } = voice;
+  begin(synth) {
+    this.synth = synth;
+    const { description } = synth;
     const { preset, parameters } = description;
     this.remember({ type: "preset", preset, sample_rate: SAMPLE_RATE, seed: 0, polyphony: POLYPHONY, block: BLOCK });
     for (const parameter of parameters) {
       const value = this.values[parameter.name];
       if (value === undefined) continue;
       parameter.value = value;
-      voice.set(parameter.name, value);
+      synth.set(parameter.name, value);
       this.remember({ type: "set", parameter: parameter.name, value });
     }
     this.receiver.message({ type: "preset", at: this.position, ...description });
@@ -253,16 +253,16 @@ class LocalSession {
   }
 
   take(event) {
-    const { voice } = this;
-    if (event.type === "note_on") voice.noteOn(event.pitch, event.velocity, event.timbre);
-    else if (event.type === "note_off") voice.noteOff(event.pitch);
-    else if (event.type === "all_off") voice.allOff();
-    else if (event.type === "timbre") voice.choose(event.timbre);
+    const { synth } = this;
+    if (event.type === "note_on") synth.noteOn(event.pitch, event.velocity, event.timbre);
+    else if (event.type === "note_off") synth.noteOff(event.pitch);
+    else if (event.type === "all_off") synth.allOff();
+    else if (event.type === "timbre") synth.choose(event.timbre);
     else if (event.type === "set") {
-      voice.set(event.parameter, event.value);
+      synth.set(event.parameter, event.value);
       if (!OF_THE_MAP.includes(event.parameter)) this.values[event.parameter] = event.value;
     } else if (event.type === "midi") {
-      const changed = voice.midi(event.data);
+      const changed = synth.midi(event.data);
       for (const [name, value] of Object.entries(changed)) {
         if (name !== "timbre" && !OF_THE_MAP.includes(name)) this.values[name] = value;
       }
@@ -279,7 +279,7 @@ class LocalSession {
 
   // Makes sound up to the lead, with pauses in which messages arrive.
   pump() {
-    if (!this.voice || this.isClosed) return;
+    if (!this.synth || this.isClosed) return;
     const missing = Math.ceil((this.lead - (this.position - this.played)) / BLOCK);
     const n = Math.min(missing, MOST_AT_ONCE);
     if (n <= 0) return;
@@ -303,29 +303,29 @@ class LocalSession {
   }
 
   render(sound, n) {
-    for (const voice of [this.voice, ...this.ending]) {
-      const [left, right] = voice.player.process(n);
+    for (const synth of [this.synth, ...this.ending]) {
+      const [left, right] = synth.player.process(n);
       let isSilent = true;
       for (let i = 0; i < n; i++) {
         sound[2 * i] += left[i];
         sound[2 * i + 1] += right[i];
         isSilent &&= left[i] === 0 && right[i] === 0;
       }
-      if (voice !== this.voice && isSilent && !voice.player.nSounding) {
-        voice.player.destroy();
-        this.ending = this.ending.filter((other) => other !== voice);
+      if (synth !== this.synth && isSilent && !synth.player.nSounding) {
+        synth.player.destroy();
+        this.ending = this.ending.filter((other) => other !== synth);
       }
     }
     this.position += n;
   }
 
   report() {
-    if (!this.voice) return;
+    if (!this.synth) return;
     const madeMs = (1000 * (this.position - this.busySince)) / SAMPLE_RATE;
     const load = madeMs ? this.busyMs / madeMs : 0;
     this.busyMs = 0;
     this.busySince = this.position;
-    const { nSounding: voices, latency } = this.voice.player;
+    const { nSounding: voices, latency } = this.synth.player;
     this.receiver.message({ type: "status", voices, latency, load });
   }
 }
