@@ -90,8 +90,36 @@ def unlocked(level: Tensor, channel: Tensor, config: SpectrogramConfig, pitch: T
     return play(level, _locked(level, channel, config, pitch, reach=-1), config)
 
 
+def onset(level: Tensor, channel: Tensor, config: SpectrogramConfig, pitch: Tensor) -> Tensor:
+    """Locked in the frames that begin before the note, as in the engine; unlocked afterwards."""
+    return play(level, _locked(level, channel, config, pitch, reach=-1, onset_reach=4), config)
+
+
+def wide(level: Tensor, channel: Tensor, config: SpectrogramConfig, pitch: Tensor) -> Tensor:
+    """Locked to the nearest peak however far in the frames before the note; then within 2 bins."""
+    n = config.n_bins
+    return play(level, _locked(level, channel, config, pitch, reach=2, onset_reach=n), config)
+
+
+def waning(level: Tensor, channel: Tensor, config: SpectrogramConfig, pitch: Tensor) -> Tensor:
+    """Locked within 4 bins in the frames that begin before the note; then within 2 bins."""
+    return play(level, _locked(level, channel, config, pitch, reach=2, onset_reach=4), config)
+
+
 WAYS: dict[str, Way] = {
-    way.__name__: way for way in (engine, analysed, unlocked, narrow, tonal, random, delayed)
+    way.__name__: way
+    for way in (
+        engine,
+        analysed,
+        unlocked,
+        narrow,
+        tonal,
+        random,
+        delayed,
+        onset,
+        waning,
+        wide,
+    )
 }
 SHORT = "short"  # the engine's way, with frames of half the length and half the hop
 
@@ -103,6 +131,7 @@ def _locked(
     pitch: Tensor,
     *,
     reach: int = LOBE_REACH,
+    onset_reach: int | None = None,
     tonal_only: bool = False,
     delays: bool = False,
 ) -> Tensor:
@@ -112,6 +141,9 @@ def _locked(
     steps = torch.from_numpy(np.diff(reference, axis=1) % (2 * math.pi)).to(channel)
     nearest, distance = resynthesis.nearest_peak(level)
     near = distance.abs() <= reach
+    if onset_reach is not None:
+        n_before = len(onset_centroids(config)) - 1  # frames that begin before the note
+        near[:, :n_before] = distance[:, :n_before].abs() <= onset_reach
     if tonal_only:
         near &= _near_partial(level, config, pitch)
     delay = _group_delay(level, config) if delays else _onset_delay(level, config)
