@@ -135,13 +135,15 @@ void LiveEngine::set_offline(bool offline) noexcept {
   offline_ = offline;
 }
 
+// The clock is read without a system call.
 void LiveEngine::hurry(std::size_t n, double longest_s) noexcept AUDIOGEN_REALTIME {
   if (renders_here() || samples_.back().size() >= n) return;
   park();
-  const Clock::time_point last =
-      Clock::now() + std::chrono::duration_cast<Clock::duration>(Seconds(longest_s));
+  AUDIOGEN_OFFLINE(const Clock::time_point start = Clock::now();)
   while (!has_parked()) {
-    if (Clock::now() < last) continue;
+    AUDIOGEN_OFFLINE(const Seconds waited = Clock::now() - start;)
+    AUDIOGEN_OFFLINE(const bool goes_on = waited.count() < longest_s;)
+    if (goes_on) continue;
     offline_request_.fetch_add(1, std::memory_order_release);  // the worker goes on
     return;
   }
