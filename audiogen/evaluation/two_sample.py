@@ -26,13 +26,16 @@ FEATURES = ("log-mel", "linear")
 PARTS = ("attack", "held")
 CROP_S = 1.0
 HELD_START_S = 1.28  # start of the tested crop of the held part
-HELD_RANGE_S = (0.5, 1.9)  # starts of its training crops, which end before the release at 3 s
-ATTACK_LATEST_S = 0.1  # latest start of a training crop of the attack
+# Starts of training crops, which end before the release at 3 s. Classifiers of the attack receive
+# crops of the whole note: with the attack alone they overfit to its few crops.
+HELD_RANGE_S, ATTACK_RANGE_S = (0.5, 1.9), (0.0, 1.9)
+ATTACK_SHARE = 0.4  # of the attack's training crops, which begin with the note
 RANGE_DB = 65.0  # levels further below the loudest are hidden by a floor
 WINDOW_S = 0.064
 SUBSONIC_HZ = (15.0, 30.0)  # removed below, kept above; C1 has 32.7 Hz
 N_MELS = 64
-N_STEPS, N_PAIRS, LEARNING_RATE, WEIGHT_DECAY = 150, 16, 3e-3, 0.02
+N_STEPS = {"attack": 200, "held": 150}
+N_PAIRS, LEARNING_RATE, WEIGHT_DECAY = 16, 3e-3, 0.02
 INPUT_NOISE = 0.1  # standard deviation, in units of 20 dB
 
 
@@ -289,7 +292,7 @@ def _train_and_test(
 
     frames_per_s = sample_rate / round(WINDOW_S * sample_rate / 2)
     width = round(CROP_S * frames_per_s)
-    range_s = HELD_RANGE_S if part == "held" else (0.0, ATTACK_LATEST_S)
+    n_steps, range_s = N_STEPS[part], HELD_RANGE_S if part == "held" else ATTACK_RANGE_S
     earliest, latest = (round(time_s * frames_per_s) for time_s in range_s)
     tested = round((HELD_START_S if part == "held" else 0.0) * frames_per_s)
     seen, unseen = np.flatnonzero(trained), np.flatnonzero(~trained)
@@ -307,12 +310,14 @@ def _train_and_test(
         optimiser = torch.optim.AdamW(
             net.parameters(), LEARNING_RATE, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY
         )
-        for step in range(N_STEPS):
-            rise, fall = min(1.0, (step + 1) / 20), 0.5 + 0.5 * np.cos(np.pi * step / N_STEPS)
+        for step in range(n_steps):
+            rise, fall = min(1.0, (step + 1) / 20), 0.5 + 0.5 * np.cos(np.pi * step / n_steps)
             optimiser.param_groups[0]["lr"] = LEARNING_RATE * rise * (0.02 + 0.98 * fall)
             index = random.choice(seen, N_PAIRS)
             other = index if paired else random.choice(seen, N_PAIRS)
             starts = random.integers(earliest, latest + 1, N_PAIRS)
+            if part == "attack":
+                starts[random.random(N_PAIRS) < ATTACK_SHARE] = 0
             x = torch.cat((crops(real, index, starts), crops(generated, other, starts)))
             x += INPUT_NOISE * torch.randn(x.shape)
             loss = F.binary_cross_entropy_with_logits(net(x), labels)
