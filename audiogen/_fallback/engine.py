@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from audiogen._fallback.filters.resampler import Resampler
+from audiogen._fallback.filters.reverb import Reverb
 from audiogen._fallback.instrument import AnyInstrument, Array, Note, Shaping, Voice, require
 from audiogen._fallback.parameter_table import N_MACROS, ROWS, parameters
-from audiogen._fallback.resampler import Resampler
-from audiogen._fallback.reverb import Reverb
 from audiogen.core.events import ALL_OFF, NOTE_OFF, NOTE_ON, PARAMETER
 
 SEED_STEP = 0x9E3779B97F4A7C15  # between the seeds of notes

@@ -100,8 +100,7 @@ void bind_live(py::module_& module) {
       .def("post", &post, py::arg("events"),
            "Queue events for the next block's start, from any thread; returns how many were "
            "accepted.")
-      .def("swap", &swap, py::arg("instrument"),
-           py::call_guard<py::gil_scoped_release>(),
+      .def("swap", &swap, py::arg("instrument"), py::call_guard<py::gil_scoped_release>(),
            "Replace the instrument at the next block; sounding notes fade out in 20 ms.")
       .def_property_readonly("latency", &LiveEngine::latency,
                              "Delay from an event to its sound, samples.")

@@ -1,0 +1,1 @@
+"""Filters of the engine: the resampler, and the reverberation of a room."""
