@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -105,8 +104,3 @@ def export_onnx(preset: Preset, path: str | os.PathLike[str]) -> list[str]:
         onnx.checker.check_model(model)
         onnx.save(model, str(temporary))
     return [value.name for value in model.graph.input]
-
-
-def default_path(preset: Preset) -> Path:
-    """File that is written if no other is named."""
-    return Path(f"{preset.name}.onnx")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -480,8 +479,3 @@ def export_nn_tilde(
     with written_whole(path) as temporary:
         scripted.save(str(temporary))
     return list(INLETS)
-
-
-def default_path(preset: Preset) -> Path:
-    """File that is written if no other is named."""
-    return Path(f"{preset.name}.ts")

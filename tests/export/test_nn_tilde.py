@@ -78,6 +78,31 @@ def test_with_the_engines_noise_it_makes_the_engines_samples(name: str, pitch: f
     assert np.abs(got - want).max() < 1e-4
 
 
+@needs_native
+@pytest.mark.parametrize(
+    ("conditioning", "phase"), [("harmonic", "harmonic"), ("one_hot", "instantaneous_frequency")]
+)
+def test_a_small_network_makes_the_engines_samples(
+    tmp_path: Path, write_tiny: Any, conditioning: str, phase: str
+):
+    fields = load_preset(write_tiny(tmp_path / "base")).to_fields()
+    preset = load_preset(
+        write_tiny(
+            tmp_path / "tiny",
+            generator={**fields["generator"], "conditioning": conditioning},
+            spectrogram={**fields["spectrogram"], "phase": phase},
+        )
+    )
+    assert isinstance(preset, GansynthPreset)
+    want = Synth(preset).render([(0.0, 0.05, 60.0, 0.8)])
+    module = NnTilde(preset, preset.sample_rate).eval()
+    noise = engine_noise(preset, seed=0)
+    module.network.draw_noise = lambda batch: next(noise)
+    got = play(module, controls(len(want), 60.0, 0.8, 0, 800), 100)[0]
+    assert np.abs(want).max() > 1e-4
+    assert np.abs(got - want).max() < 1e-4 * np.abs(want).max()
+
+
 @pytest.fixture
 def tiny(tmp_path: Path, write_tiny: Any) -> Preset:
     return load_preset(write_tiny(tmp_path / "tiny"))

@@ -78,6 +78,24 @@ def test_equals_the_native_generator(tmp_path: Path, write_tiny: Any, name: str)
         assert np.abs(frequencies[i]).max() <= 1.0
 
 
+def test_a_one_hot_generator_has_neither_velocity_nor_noise(tmp_path: Path, write_tiny: Any):
+    base = load_preset(write_tiny(tmp_path / "tiny")).to_fields()
+    generator = {**base["generator"], "conditioning": "one_hot"}
+    spectrogram = {**base["spectrogram"], "phase": "instantaneous_frequency"}
+    folder = write_tiny(tmp_path / "paper", generator=generator, spectrogram=spectrogram)
+    preset = load_preset(folder)
+    assert isinstance(preset, GansynthPreset)
+    assert export_onnx(preset, tmp_path / "out.onnx") == ["z", "pitch"]
+    session = onnxruntime.InferenceSession(str(tmp_path / "out.onnx"))
+    z = np.array([preset.timbres[0].z], np.float32)
+    level, frequency = session.run(None, {"z": z, "pitch": np.array([60.0], np.float32)})
+    frames = preset.open_network().generate(z[0], 60.0)
+    want = (frames[0] - preset.spectrogram.magnitude_offset) / preset.spectrogram.magnitude_scale
+    assert np.abs(level[0] - want).max() < LEVEL_TOLERANCE
+    want = frames[1] / preset.spectrogram.frequency_scale
+    assert np.abs(frequency[0] - want).max() < FREQUENCY_TOLERANCE
+
+
 def test_metadata_names_the_preset(tmp_path: Path, write_tiny: Any):
     preset = load_preset(write_tiny(tmp_path / "tiny"))
     export_onnx(preset, tmp_path / "out.onnx")
