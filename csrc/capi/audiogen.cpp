@@ -284,7 +284,7 @@ int audiogen_add_timbre(audiogen_synth* synth, const float* z, size_t n) {
 int audiogen_set_seed(audiogen_synth* synth, uint64_t seed) {
   return guarded(-1, [&] {
     const std::lock_guard lock(synth->control);
-    synth->engine->swap(synth->instrument, seed);
+    synth->engine->restart(synth->instrument, seed);
     return 0;
   });
 }

@@ -463,8 +463,16 @@ bool LiveEngine::post(const Event& event) {
   return posted;
 }
 
-void LiveEngine::swap(std::shared_ptr<const Instrument> instrument,
-                      std::optional<std::uint64_t> seed) {
+void LiveEngine::swap(std::shared_ptr<const Instrument> instrument) {
+  replace(std::move(instrument), std::nullopt);
+}
+
+void LiveEngine::restart(std::shared_ptr<const Instrument> instrument, std::uint64_t seed) {
+  replace(std::move(instrument), seed);
+}
+
+void LiveEngine::replace(std::shared_ptr<const Instrument> instrument,
+                         std::optional<std::uint64_t> seed) {
   LiveSettings settings = settings_;
   {
     const std::lock_guard lock(control_);

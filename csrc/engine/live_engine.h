@@ -90,9 +90,10 @@ class LiveEngine {
 
   // Replaces the instrument at the start of the next block: sounding notes fade out in 20 ms, and
   // events posted later play the new one. Throws std::invalid_argument as the constructor does, and
-  // then keeps the old one. `seed` replaces that of the settings.
-  void swap(std::shared_ptr<const Instrument> instrument,
-            std::optional<std::uint64_t> seed = std::nullopt);
+  // then keeps the old one.
+  void swap(std::shared_ptr<const Instrument> instrument);
+  // As `swap`, with another seed than that of the settings from here on.
+  void restart(std::shared_ptr<const Instrument> instrument, std::uint64_t seed);
 
   // Any thread.
 
@@ -179,6 +180,7 @@ class LiveEngine {
   void render_all(std::uint64_t until) noexcept AUDIOGEN_REALTIME;
   void add_fading(std::size_t n) noexcept AUDIOGEN_REALTIME;
   void start(Player* player) noexcept AUDIOGEN_REALTIME;
+  void replace(std::shared_ptr<const Instrument> instrument, std::optional<std::uint64_t> seed);
   void copy_parameters(Player& player) const;
   void delete_finished_players();
 
