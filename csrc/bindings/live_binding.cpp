@@ -56,10 +56,6 @@ static py::array_t<float> process(LiveEngine& live, std::size_t n, const Events&
   return process_block(live, n, events, input);
 }
 
-static void swap(LiveEngine& live, std::shared_ptr<const Instrument> instrument) {
-  live.swap(std::move(instrument));
-}
-
 static std::size_t post(LiveEngine& live, const Events& events) {
   const std::span<const Event> list(events.data(), static_cast<std::size_t>(events.size()));
   std::size_t n = 0;
@@ -100,7 +96,8 @@ void bind_live(py::module_& module) {
       .def("post", &post, py::arg("events"),
            "Queue events for the next block's start, from any thread; returns how many were "
            "accepted.")
-      .def("swap", &swap, py::arg("instrument"), py::call_guard<py::gil_scoped_release>(),
+      .def("swap", &LiveEngine::swap, py::arg("instrument"),
+           py::call_guard<py::gil_scoped_release>(),
            "Replace the instrument at the next block; sounding notes fade out in 20 ms.")
       .def_property_readonly("latency", &LiveEngine::latency,
                              "Delay from an event to its sound, samples.")
