@@ -135,7 +135,7 @@ def layers(n: int) -> list[tuple[int, int]]:
     Examples
     --------
     >>> layers(3)
-    [(1, 43), (44, 85), (86, 127)]
+    [(1, 42), (43, 85), (86, 127)]
     """
     edges = [1 + round(127 * i / n) for i in range(n)] + [128]
     return [(low, high - 1) for low, high in pairwise(edges)]

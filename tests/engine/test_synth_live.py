@@ -203,7 +203,7 @@ class TestKnobs:
             ("pan", "left", "pan='left' must be from -1 to 1"),
             ("pan", "0.5", "pan='0.5' must be from -1 to 1"),
             ("glide", None, "glide=None must be from 0 to 10 s"),
-            ("wah", 0.0, "parameter 'wah' not found; there are volume, pan"),
+            ("wah", 0.0, "parameter 'wah' not found; there are .*volume, pan"),
             ("volum", 0.0, "parameter 'volum' not found; did you mean volume"),
             ("morph_timbre", 4000, "morph_timbre=4000 must be a timbre of preset 'sustained', or"),
             ("morph_timbre", 0.5, "morph_timbre=0.5 must be a timbre of preset 'sustained', or"),
