@@ -19,7 +19,7 @@ TRACKERS = [
             find_spec("parselmouth") is None, reason="needs praat-parselmouth, of the extra eval"
         ),
     ),
-    "pyin",
+    pytest.param("pyin", marks=pytest.mark.slow),  # compiled by numba in each process
 ]
 
 

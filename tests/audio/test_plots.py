@@ -26,6 +26,7 @@ def tone(frequency_hz: float, seconds: float = 1.0) -> np.ndarray:
     return np.sin(2 * np.pi * frequency_hz * np.arange(int(RATE * seconds)) / RATE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("segment", [1 << 20, 1 << 13])
 def test_the_constant_q_transform_is_that_of_librosa(monkeypatch, segment):
     """The windows differ in shape, so levels of a tone are compared at its bin, and phases."""

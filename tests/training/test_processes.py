@@ -143,6 +143,7 @@ def test_two_processes_have_the_gradients_of_one(name: str, shared: dict[str, An
         torch.testing.assert_close(b, a, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_one_command_trains_in_two_processes_and_goes_on(tmp_path: Path) -> None:
     recordings = tmp_path / "recordings"
     recordings.mkdir()

@@ -348,6 +348,7 @@ def run(*words: object) -> int:
     return int(stopped.value.code or 0)
 
 
+@pytest.mark.slow
 def test_notes_become_a_preset_that_plays(
     notes: NoteSet,
     tmp_path: Path,

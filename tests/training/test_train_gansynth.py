@@ -153,6 +153,7 @@ def test_a_run_is_resumed_only_when_asked(
     assert "another recipe" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_weights_are_initialised_from_a_preset(
     notes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
