@@ -228,8 +228,7 @@ class Engine:
         self._fading = np.pad(self._fading[:, n_faded:], ((0, 0), (0, n_faded)))
         if self._send or self._next_send or self._reverb.sounding:
             slope = (self._next_send - self._send) / np.float32(TICK)
-            passed = np.float32(self._model_time % TICK) if slope else np.float32(0)
-            self._reverb.add(mix, self._send + slope * passed, slope)
+            self._reverb.add(mix, self._send, slope, self._model_time % TICK)
         return mix
 
     def _moves(self) -> bool:

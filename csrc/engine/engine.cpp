@@ -221,8 +221,7 @@ void Engine::add_reverb(std::size_t n) noexcept AUDIOGEN_REALTIME {
   std::array<float*, kMostChannels> channels{};
   for (std::size_t c = 0; c < resamplers_.size(); ++c) channels[c] = mix_[c].data();
   const float slope = (next_send_ - send_) / static_cast<float>(kTick);
-  const float since_tick = slope != 0.0f ? static_cast<float>(model_time_ % kTick) : 0.0f;
-  reverb_.add(channels.data(), n, send_ + slope * since_tick, slope);
+  reverb_.add(channels.data(), n, send_, slope, static_cast<std::size_t>(model_time_ % kTick));
 }
 
 bool Engine::moving() const noexcept AUDIOGEN_REALTIME {

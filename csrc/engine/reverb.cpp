@@ -41,10 +41,10 @@ void Reverb::reset() noexcept AUDIOGEN_REALTIME {
   sounding_ = false;
 }
 
-void Reverb::add(float* const* channels, std::size_t n, float level,
-                 float slope) noexcept AUDIOGEN_REALTIME {
+void Reverb::add(float* const* channels, std::size_t n, float level, float slope,
+                 std::size_t first) noexcept AUDIOGEN_REALTIME {
   for (std::size_t t = 0; t < n; ++t) {
-    const float gain = input_gain_ * (level + slope * static_cast<float>(t + 1));
+    const float gain = input_gain_ * (level + slope * static_cast<float>(first + t + 1));
     const float left = gain * channels[0][t], right = gain * channels[n_channels_ - 1][t];
     if (!sounding_ && left == 0.0f && right == 0.0f) continue;
     sounding_ = true;

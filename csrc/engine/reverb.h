@@ -29,9 +29,9 @@ class Reverb {
   bool sounding() const noexcept AUDIOGEN_REALTIME { return sounding_; }
 
   // Adds the reverberation of `n` samples of each channel to them. The gain of its input is
-  // `level + slope` at the first sample and changes by `slope` from each to the next.
-  void add(float* const* channels, std::size_t n, float level,
-           float slope) noexcept AUDIOGEN_REALTIME;
+  // `level + slope * (first + i + 1)` at sample i.
+  void add(float* const* channels, std::size_t n, float level, float slope = 0.0f,
+           std::size_t first = 0) noexcept AUDIOGEN_REALTIME;
 
  private:
   static constexpr std::size_t kLines = 8;

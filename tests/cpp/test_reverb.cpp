@@ -18,7 +18,7 @@ using Channels = std::vector<std::vector<float>>;
 static void add(Reverb& reverb, Channels& channels, std::size_t from, std::size_t n, float level) {
   std::vector<float*> pointers;
   for (std::vector<float>& channel : channels) pointers.push_back(channel.data() + from);
-  reverb.add(pointers.data(), n, level, 0.0f);
+  reverb.add(pointers.data(), n, level);
 }
 
 static Channels impulse(std::size_t n_channels, std::size_t n) {
@@ -99,7 +99,7 @@ static void it_allocates_nothing() {
   Channels channels = impulse(2, 4000);
   float* pointers[] = {channels[0].data(), channels[1].data()};
   const int before = allocations;
-  reverb.add(pointers, 4000, 1.0f, 0.0f);
+  reverb.add(pointers, 4000, 1.0f);
   reverb.reset();
   CHECK(allocations == before);
 }

@@ -54,7 +54,7 @@ class Reverb:
         """Whether anything can be heard of former input."""
         return bool(self._counts[1])
 
-    def add(self, channels: Array, level: np.float32, slope: np.float32) -> None:
+    def add(self, channels: Array, level: np.float32, slope: np.float32, first: int) -> None:
         """Add the reverberation of samples, [n_channels, n], to them.
 
         Parameters
@@ -62,12 +62,15 @@ class Reverb:
         channels : ndarray [n_channels, n], float32
             Samples, which are changed.
         level, slope : float
-            Gain of the input before the first sample, and its change from each to the next.
+            The gain of the input is ``level + slope * (first + i + 1)`` at sample i.
+        first : int
+            Samples since the gain was ``level``.
         """
         _add(
             channels,
             np.float32(level),
             np.float32(slope),
+            first,
             self._input_gain,
             self._damping,
             self._feedback,
@@ -86,6 +89,7 @@ def _add(
     channels,
     level,
     slope,
+    first,
     input_gain,
     damping,
     feedback,
@@ -101,7 +105,7 @@ def _add(
     n_lines = len(lengths)
     out = np.zeros(n_lines, np.float32)
     for t in range(n):
-        gain = input_gain * (level + slope * np.float32(t + 1))
+        gain = input_gain * (level + slope * np.float32(first + t + 1))
         left, right = gain * channels[0, t], gain * channels[n_channels - 1, t]
         if counts[1] == 0 and left == 0 and right == 0:
             continue
