@@ -59,7 +59,7 @@ def test_release_and_attack_dont_count(tracker):
     assert measured == pytest.approx(60, abs=0.12)
 
 
-@pytest.mark.parametrize("tracker", ["praat", "pyin"])
+@pytest.mark.parametrize("tracker", TRACKERS)
 @pytest.mark.parametrize(
     "waveform",
     [np.zeros(0), np.zeros(100), np.zeros(3 * RATE)],

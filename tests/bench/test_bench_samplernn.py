@@ -35,6 +35,7 @@ def test_two_threads_race_one_over_the_same_samples() -> None:
     assert (race.ours() == race.peer()).all() and (race.ours() == race.peer()).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", sorted(SHIPPED.glob("*-sketch")), ids=lambda f: f.name)
 @pytest.mark.parametrize(("precision", "most"), [("int8", 5e-3), ("bfloat16", 1e-3)])
 def test_shipped_presets_are_nearly_the_same_in_every_precision(folder, precision, most):

@@ -44,6 +44,7 @@ def bells(folder) -> Path:
     return folder / "bells"
 
 
+@pytest.mark.slow
 def test_a_folder_becomes_a_set_and_is_reported(bells, call):
     result = call("data folder bells -o notes --licence CC0-1.0")
     assert result.status == 0, result.err

@@ -202,7 +202,7 @@ def test_a_held_out_instrument_comes_near_by_its_latent() -> None:
     assert torch.nn.functional.cosine_similarity(*trainer.average_latents, dim=0) > 0.5
 
 
-@pytest.mark.parametrize("stop", [5, FIRST, 21])
+@pytest.mark.parametrize("stop", [pytest.param(5, marks=pytest.mark.slow), FIRST, 21])
 @pytest.mark.parametrize(
     "make_notes", [make_notes, lambda: without(0)], ids=["notes", "instrument"]
 )
