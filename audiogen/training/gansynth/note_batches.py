@@ -10,6 +10,8 @@ from torch import Tensor
 from audiogen.data.notes.nsynth import NoteSet
 from audiogen.data.notes.splits import Split, split_for_training
 from audiogen.models.gansynth import GeneratorConfig
+from audiogen.representation.config import SpectrogramConfig
+from audiogen.training.gansynth.variety import note_varieties
 
 
 @dataclass
@@ -41,6 +43,17 @@ class Notes:
     names: list[str]
     note_names: list[str] = field(default_factory=list)
     split: Split | None = None
+    # Variety by representation and note-off, measured once for all trainers of a run.
+    _varieties: dict[tuple[SpectrogramConfig, int], np.ndarray] = field(
+        default_factory=dict, init=False, repr=False
+    )
+
+    def varieties(self, config: SpectrogramConfig, note_off_frame: int) -> np.ndarray:
+        """Variety of each note, [n_notes], float32 (`variety.note_varieties`)."""
+        key = config, note_off_frame
+        if key not in self._varieties:
+            self._varieties[key] = note_varieties(self.waveforms, *key)
+        return self._varieties[key]
 
     @classmethod
     def read(cls, notes: NoteSet, split: Split | None = None) -> Notes:

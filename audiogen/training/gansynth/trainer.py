@@ -35,7 +35,6 @@ from audiogen.training.gansynth.critic_overfit import CriticOverfit
 from audiogen.training.gansynth.energy import EnergyLoss
 from audiogen.training.gansynth.note_batches import Batch, Notes
 from audiogen.training.gansynth.recipe import BuiltInRecipe
-from audiogen.training.gansynth.variety import note_varieties
 from audiogen.training.run.processes import Processes
 from audiogen.training.run.trainer import (
     CPU,
@@ -152,7 +151,7 @@ class BuiltInTrainer(Trainer):
         recipe, notes = self.recipe, self.notes
         if recipe.variety is not None:
             return np.full(len(notes.pitches), recipe.variety, np.float32)
-        return note_varieties(notes.waveforms, recipe.spectrogram, recipe.generator.note_off_frame)
+        return notes.varieties(recipe.spectrogram, recipe.generator.note_off_frame)
 
     def parameters(self) -> list[Tensor]:
         """Parameters of the generator, and the latents."""

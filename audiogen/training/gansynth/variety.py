@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -38,19 +40,11 @@ def note_varieties(
     -------
     array [n_notes], float32
     """
-    linear = SpectrogramConfig(
-        sample_rate=config.sample_rate,
-        n_samples=config.n_samples,
-        n_fft=config.n_fft,
-        hop_length=config.hop_length,
-        n_frames=config.n_frames,
-        phase="phase",
-        magnitude_floor=config.magnitude_floor,
-    )
+    with_phase = replace(config, phase="phase")  # needs no pitch
     varieties = []
     for first in range(0, len(waveforms), _AT_ONCE):
         notes = torch.from_numpy(waveforms[first : first + _AT_ONCE])
-        levels = waveform_to_spectrogram(notes, linear)[:, 0]
+        levels = waveform_to_spectrogram(notes, with_phase)[:, 0]
         varieties += [variety_of_change(change_db(note[:note_off_frame])) for note in levels]
     return np.array(varieties, np.float32)
 
