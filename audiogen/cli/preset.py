@@ -85,7 +85,7 @@ def macros(
     """Find a preset's macros and store them: brightness, breath, swell, hardness, decay.
 
     Each is a direction in the latent space, found by regression of a measure
-    of timbre. A macro is stored if its effect is monotonous and above its
+    of timbre. A macro is stored if its effect is monotonic and above its
     spread over the timbres, with the range in which notes stay in tune. It
     takes minutes.
     """

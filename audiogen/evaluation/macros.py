@@ -102,7 +102,7 @@ class MacroFit:
     feature : Feature
         Feature that was fitted.
     macro : Macro or None
-        The macro, if its effect is monotonous and above its spread.
+        The macro, if its effect is monotonic and above its spread.
     reason : str
         Why there is no macro.
     """
@@ -343,7 +343,7 @@ def _judged(
     if not float(values[0]) < float(values[1]) < float(values[2]):  # as they are shown
         return MacroFit(
             feature,
-            reason=f"at {pitch_name(pitches[middle])} the {feature.measure} is not monotonous:"
+            reason=f"at {pitch_name(pitches[middle])} the {feature.measure} is not monotonic:"
             f" {', '.join(values)} {feature.unit}",
         )
     n_notes = curve.values(low, feature.name).size
@@ -370,7 +370,7 @@ def _furthest(sign: float, curve: _Curve, feature: Feature) -> tuple[float, str]
         value = float(curve.values(distance, feature.name).mean())
         level = float((curve.values(distance, "level") - plain_level).mean())
         if sign * (value - last) <= 0:
-            reason = f"the {feature.measure} is not monotonous"
+            reason = f"the {feature.measure} is not monotonic"
         elif curve.share(distance, "in_tune") < plain_in_tune - LEAST_IN_TUNE:
             reason = "notes are out of tune"
         elif curve.share(distance, "clicks") > plain_clicks:

@@ -149,7 +149,7 @@ class SampleRNNConfig:
     ----------
     frame_sizes : tuple of int, samples
         Frame sizes of the recurrent tiers, from the slowest tier to the fastest; each is a multiple
-        of the next. ``(8, 2)`` gives three tiers, counting the sample-level one. ``(1,)`` gives a
+        of the next. ``(8, 2)`` gives three tiers, including the sample-level one. ``(1,)`` gives a
         single RNN without hierarchy; its sample-level network also receives the last sample.
     dim : int
         Units of every hidden layer.

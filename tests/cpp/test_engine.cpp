@@ -89,8 +89,9 @@ static void blocks_do_not_matter(PhaseChannel phase, std::uint32_t rate) {
   CHECK(play(engine, kTune, n, {512}) != whole || phase != PhaseChannel::kHarmonic);
 }
 
-// Work ahead changes no sample, whatever comes after it: releases, also out of a loop's fade, bends
-// that are made anew, morphs to and fro, macros, other speeds of attack and release, stolen notes.
+// Work ahead changes no sample, whatever comes after it: releases, also during a loop's fade,
+// repeated bends, morphs in both directions, macros, other speeds of attack and release, stolen
+// notes.
 static void work_ahead_does_not_matter(PhaseChannel phase) {
   std::mt19937 random(5);
   const auto below = [&](std::uint32_t n) { return static_cast<std::uint32_t>(random() % n); };

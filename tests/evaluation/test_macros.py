@@ -139,8 +139,8 @@ class TestFits:
 
         fits = fit(bend)
         assert fits["decay"].macro is fits["swell"].macro is fits["hardness"].macro is None
-        assert "not monotonous" in str(fits["decay"]) or "differs by timbre" in str(fits["decay"])
-        assert "the attack time is not monotonous" in str(fits["swell"])
+        assert "not monotonic" in str(fits["decay"]) or "differs by timbre" in str(fits["decay"])
+        assert "the attack time is not monotonic" in str(fits["swell"])
         assert str(fits["hardness"]).endswith("notes click")
         assert [table["name"] for table in macro_tables(list(fits.values()), "x")] == [
             "brightness",

@@ -131,7 +131,7 @@ def samplernn(
     """Train a SampleRNN: recordings become a preset that generates freely, sample by sample.
 
     Recordings may be of any length, rate and number of channels; silent ends are cut, and files
-    that can't be read are skipped. A dataset in NSynth's layout trains an instrument instead,
+    that can't be read are skipped. From a dataset in NSynth's layout, the preset plays notes: it is
     conditioned on pitch and velocity. Curves and previews are in report.html in --run, and there
     for TensorBoard. Ctrl-C saves a checkpoint; --resume continues from it.
     """

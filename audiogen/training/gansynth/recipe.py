@@ -113,8 +113,8 @@ def default_recipe() -> BuiltInRecipe:
 def at_rate(recipe: BuiltInRecipe, sample_rate: int) -> BuiltInRecipe:
     """The recipe at another sample rate, with bins of the same width and frames of the same time.
 
-    A network of twice the rate has twice the bins, so that the lower half of its spectrogram is
-    that of the other (`scaled_sizes`).
+    At twice the rate the spectrogram has twice the bins, and its lower half equals the spectrogram
+    at the original rate (`scaled_sizes`).
 
     Parameters
     ----------
