@@ -305,6 +305,7 @@ stream.addEventListener("closed", async () => {
   const { wasRefused } = stream;
   stream.wasRefused = false;
   $("file").hidden = true;
+  map.stopLoading(); // its error would hide the reason
   showLoading(null);
   if (!wasRefused) notify(await whyClosed(), true);
 });

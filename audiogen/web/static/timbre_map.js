@@ -61,11 +61,15 @@ export class TimbreMap {
         this.draw();
       }
     } catch (error) {
-      if (signal.aborted) return; // another preset was chosen meanwhile
+      if (signal.aborted) return; // another preset was chosen, or the connection was closed
       throw error;
     } finally {
       if (!signal.aborted) this.setBusy(false);
     }
+  }
+
+  stopLoading() {
+    this.loading?.abort();
   }
 
   setBusy(busy) {
@@ -103,7 +107,7 @@ export class TimbreMap {
   }
 
   clear() {
-    this.loading?.abort();
+    this.stopLoading();
     this.buttons = [];
     this.names = [];
     this.places = [];
