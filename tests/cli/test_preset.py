@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -159,10 +160,11 @@ class TestVerify:
 RATE = 16000
 
 
-@pytest.fixture
-def run(folder: Path, monkeypatch: pytest.MonkeyPatch, call: Any) -> Path:
-    """The folder of a training of a few steps, whose preset is ``out``."""
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the run of a short training, ``out.run``, its preset ``out`` and its notes."""
     torch = pytest.importorskip("torch")
+    from audiogen.cli.main import main
     from audiogen.data.notes.nsynth import SetWriter
     from audiogen.models.gansynth import GeneratorConfig
     from audiogen.training.gansynth import recipe as recipes
@@ -177,9 +179,7 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, call: Any) -> Path:
             recipes.PRESET_SPECTROGRAM, n_samples=1000, n_fft=128, hop_length=32, n_frames=32
         ),
     )
-    monkeypatch.setattr(recipes, "default_recipe", lambda: small)
-    monkeypatch.setattr(gansynth.shutil, "which", lambda name: None)  # no torch.compile
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)  # the built-in recipe
+    folder = tmp_path_factory.mktemp("trained")
     t = np.arange(1000) / RATE
     with SetWriter(folder / "notes", RATE) as writer:
         for i in range(8):
@@ -193,7 +193,21 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, call: Any) -> Path:
                 qualities=[0] * 10,
             )
     options = "--steps 4 --adversarial-share 0.5 --preview-minutes 0 --author me"
-    assert call(f"train gansynth notes -o out {options}").status == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(recipes, "default_recipe", lambda: small)
+        patch.setattr(gansynth.shutil, "which", lambda name: None)  # no torch.compile
+        patch.setattr(torch.cuda, "is_available", lambda: False)  # the built-in recipe
+        with pytest.raises(SystemExit) as end:
+            main(f"train gansynth notes -o out {options}".split())
+    assert not end.value.code
+    return folder
+
+
+@pytest.fixture
+def run(folder: Path, trained: Path) -> Path:
+    """The folder of a training of a few steps, whose preset is ``out``."""
+    shutil.copytree(trained, folder, dirs_exist_ok=True)
     return folder / "out.run"
 
 

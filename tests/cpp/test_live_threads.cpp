@@ -20,7 +20,7 @@ using engine::Event;
 using engine::EventKind;
 using engine::LiveEngine;
 
-static constexpr std::size_t kBlocks = 600;  // of the audio thread, or more until all have come
+static constexpr std::size_t kBlocks = 250;  // of the audio thread, or more until all have come
 static constexpr std::size_t kMaxBlock = 256;
 
 static void add_up(LiveEngine& live, std::vector<float> (&out)[2], std::size_t n,
