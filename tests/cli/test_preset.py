@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,12 @@ class TestMacros:
 
 
 class TestVerify:
+    @pytest.fixture(autouse=True)
+    def without_pyin(self, monkeypatch):
+        """The second tracker, which takes half a minute to compile."""
+        pytest.importorskip("parselmouth", reason="needs praat-parselmouth, of the extra eval")
+        monkeypatch.setitem(sys.modules, "librosa", None)
+
     def test_a_good_one(self, call, struck):
         result = call("preset verify mine")
         assert (result.status, result.err.strip()) == (0, "")

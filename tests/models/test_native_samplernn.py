@@ -228,7 +228,7 @@ def test_logits_equal_pytorch(name: str) -> None:
 def test_draws_equal_pytorch(name: str) -> None:
     config = CONFIGS[name]
     model = make(config, seed=1 if name == "two_tiers" else 0)  # whose draws are no ties
-    n = 4 * RATE if name == "two_tiers" else RATE
+    n = RATE
     stream = native.SampleStream(compiled(model), seed=SEED, first_stream=7)
     note = started(config, stream)
     got = with_events(config, stream, n, lambda s, _, n: s.draw(n))

@@ -145,6 +145,7 @@ loop.train(test_trainer.make_trainer(), folder, print, save_every_s=0.0)
 """
 
 
+@pytest.mark.slow
 def test_resuming_after_a_kill_is_exact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(HERE))
     tests = importlib.import_module("test_trainer")

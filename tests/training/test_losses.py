@@ -269,6 +269,7 @@ def mlp(*sizes: int) -> torch.nn.Sequential:
     return torch.nn.Sequential(*layers[:-1])
 
 
+@pytest.mark.slow
 def test_eight_gaussians_are_all_found() -> None:
     """The toy of Gulrajani et al., "Improved Training of Wasserstein GANs", figure 1, shortened."""
     torch.manual_seed(0)

@@ -124,6 +124,7 @@ def run_in_two(module: str, *words: object) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRAININGS)
 def test_two_processes_have_the_gradients_of_one(name: str, shared: dict[str, Any]) -> None:
     alone, together = gradients(name, Processes()), shared[name]

@@ -119,6 +119,7 @@ def test_the_loss_falls_and_both_stages_run() -> None:
     assert after["log_mel_db"] < 0.8 * before["log_mel_db"]
 
 
+@pytest.mark.slow
 def test_resynthesised_audio_and_levels_beside_partials_come_near() -> None:
     weights = {"resynthesis_weight": 1.0, "sideband_weight": 1.0, "variety": 1.0}
     trainer = make_trainer(dataclasses.replace(TINY, steps=160, adversarial_share=0.0, **weights))
