@@ -7,6 +7,7 @@ alike.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,15 @@ from audiogen._fallback.filters.resampler import Resampler
 from audiogen._fallback.filters.reverb import Reverb
 from audiogen._fallback.instrument import AnyInstrument, Array, Note, Shaping, Voice, require
 from audiogen._fallback.parameter_table import N_MACROS, ROWS, parameters
-from audiogen.core.events import ALL_OFF, NOTE_OFF, NOTE_ON, PARAMETER
+from audiogen.core.events import (
+    ALL_OFF,
+    NOTE_BEND,
+    NOTE_LEVEL,
+    NOTE_OFF,
+    NOTE_ON,
+    NOTE_SLIDE,
+    PARAMETER,
+)
 
 SEED_STEP = 0x9E3779B97F4A7C15  # between the seeds of notes
 TICK = 16  # samples of the model's time between two steps of the parameters
@@ -25,6 +34,12 @@ FURTHEST_BEND = np.float32(12)  # semitones beyond the trained pitches
 LONGEST_RISE = np.float32(4)  # s; fade-in at the end of the range of attack
 GOLDEN = 0.6180339887498949
 OCTAVE = np.float32(12)
+# Expression of a note: lowest, highest and initial value, and the parameter whose smoothing it has.
+EXPRESSION = {
+    NOTE_BEND: (-48.0, 48.0, 0.0, "bend"),  # semitones
+    NOTE_LEVEL: (0.0, 4.0, 1.0, "expression"),  # gain
+    NOTE_SLIDE: (-1.0, 1.0, 0.0, "macro_1"),  # amount of the first macro
+}
 
 
 class _Smoother:
@@ -67,6 +82,7 @@ class _Slot:
         self.spread_position = np.float32(0)  # -1 to 1
         self.rise = np.float32(1)  # gain of the fade-in by attack
         self.rise_step = np.float32(0)  # gain a tick
+        self.expression: dict[int, _Smoother] = {}  # by kind of event
         self.gain = self.next_gain = np.ones(1, np.float32)  # at the last and the next tick
 
 
@@ -118,13 +134,14 @@ class Engine:
         self.input_latency = 0
         if self._inputs:  # in samples of the host
             self.input_latency = -(-self._inputs[0].latency * self._up // self._down)
-        self._parameters = {
-            name: _Smoother(int(row["smoothing_s"] * rate / TICK + 0.5))
-            for name, row in ROWS.items()
-        }
+        self._parameters = {name: _Smoother(_n_ticks(name, rate)) for name in ROWS}
         self._reverb = Reverb(instrument.sample_rate, n_channels)
         self._voices = instrument.make_voices(max_voices, n_inputs)
         self._slots = [_Slot(voice) for voice in self._voices.voices]
+        for slot in self._slots:
+            slot.expression = {
+                kind: _Smoother(_n_ticks(name, rate)) for kind, (*_, name) in EXPRESSION.items()
+            }
         n_fade = rate // FADES_PER_SECOND
         self._fade = (1 - np.arange(1, n_fade + 1) / (n_fade + 1)).astype(np.float32)
         self.reset(seed)
@@ -143,6 +160,8 @@ class Engine:
         self._host_time = self._model_time = self._n_notes = 0  # samples, samples, notes
         self.n_transposed = self.n_stolen = 0
         self._last = self._slots[0]  # slot of the last note, where a glide starts
+        self._early_id = -1  # note that has not started, and its expression by kind
+        self._early: dict[int, float] = {}
         self._stale = False  # whether the next tick changes anything
         self._reverb.reset()
         self._send = self._next_send = np.float32(0)  # into the reverb, at the last tick and next
@@ -238,6 +257,7 @@ class Engine:
             or bool(self._value("vibrato") > 0)
             or any(parameter.ticks_left for parameter in self._parameters.values())
             or any(bool(slot.glide_offset != 0 or slot.rise < 1) for slot in self._active())
+            or any(one.ticks_left for slot in self._active() for one in slot.expression.values())
         )
 
     def _tick(self) -> None:
@@ -248,6 +268,8 @@ class Engine:
         shaping = self._shaping()
         for slot in self._active():
             slot.rise = min(np.float32(1), slot.rise + slot.rise_step)
+            for one in slot.expression.values():
+                one.tick()
             slot.gain, slot.next_gain = slot.next_gain, self._gain(slot)
             self._stale |= bool((slot.gain != slot.next_gain).any())
             offset = max(np.float32(0), abs(slot.glide_offset) - slot.glide_step)
@@ -257,12 +279,13 @@ class Engine:
                 slot.voice_pitch = pitch
                 slot.voice.set_pitch(float(pitch))
             slot.voice.set_morph(self._morph_timbre(), self._value("morph"))
-            slot.voice.shaping = shaping
+            slot.voice.shaping = _with_slide(shaping, slot)
 
     def _gain(self, slot: _Slot) -> Array:
         """Gain of each channel; a note in the middle is as loud in each as it is in mono."""
         volume = self._value("volume") * self._value("expression")
-        gain = np.full(self.n_channels, volume**2 * slot.rise, np.float32)
+        level = volume**2 * slot.rise * slot.expression[NOTE_LEVEL].value
+        gain = np.full(self.n_channels, level, np.float32)
         if self.n_channels == 2:
             position = self._value("pan") + slot.pan + self._value("spread") * slot.spread_position
             sides = np.clip(position, -1, 1) * np.array([-1, 1], np.float32)
@@ -271,6 +294,7 @@ class Engine:
 
     def _pitch(self, slot: _Slot) -> np.float32:
         pitch = slot.pitch + slot.glide_offset + self._value("bend")
+        pitch += slot.expression[NOTE_BEND].value
         if self._value("vibrato") > 0:
             cycles = VIBRATO_HZ * self._model_time / self._instrument.sample_rate
             pitch += self._value("vibrato") * np.float32(math.sin(2 * math.pi * cycles))
@@ -290,6 +314,8 @@ class Engine:
     def _handle(self, event: np.void) -> None:
         kind, value = event["kind"], event["value"]
         if kind == NOTE_OFF:
+            if event["id"] == self._early_id:
+                self._early_id = -1
             for slot in self._active():
                 if slot.id == event["id"]:
                     slot.pedalled = bool(self._value("sustain") >= 0.5)
@@ -306,6 +332,25 @@ class Engine:
                     slot.voice.active = False
                 else:
                     slot.voice.note_off()
+        elif kind in EXPRESSION:
+            self._express(int(kind), int(event["id"]), value)
+
+    def _express(self, kind: int, id: int, value: np.float32) -> None:
+        if not np.isfinite(value):
+            return
+        lowest, highest, *_ = EXPRESSION[kind]
+        value = np.float32(np.clip(value, lowest, highest))
+        is_held = False
+        for slot in self._active():
+            if slot.id == id:
+                slot.expression[kind].move_to(float(value))
+                self._stale = True
+                is_held |= not (slot.voice.released or slot.pedalled)
+        if is_held:
+            return
+        if id != self._early_id:
+            self._early_id, self._early = id, {}
+        self._early[kind] = float(value)
 
     def _set(self, event: np.void) -> None:
         if event["id"] >= len(parameters) or not np.isfinite(event["value"]):
@@ -354,10 +399,15 @@ class Engine:
         n_ticks = float(LONGEST_RISE * attack * attack) * instrument.sample_rate / TICK
         slot.rise = np.float32(n_ticks <= 1)
         slot.rise_step = np.float32(1 / n_ticks if n_ticks > 1 else 0)
+        early: dict[int, float] = {}
+        if slot.id == self._early_id:
+            early, self._early_id = self._early, -1
+        for kind, (_, _, initial, _) in EXPRESSION.items():
+            slot.expression[kind].set(early.get(kind, initial))
         slot.gain = slot.next_gain = self._gain(slot)
         slot.voice_pitch = self._pitch(slot)
         slot.voice.set_morph(self._morph_timbre(), self._value("morph"))
-        slot.voice.shaping = self._shaping()
+        slot.voice.shaping = _with_slide(self._shaping(), slot)
         note = Note(
             timbre=self._timbre(event),
             pitch=float(slot.voice_pitch),
@@ -384,6 +434,19 @@ class Engine:
         tail = np.zeros_like(self._fade)
         slot.voice.add(tail)
         self._fading += self._fade * slot.next_gain[:, None] * tail
+
+
+def _n_ticks(parameter: str, rate: int) -> int:
+    return int(ROWS[parameter]["smoothing_s"] * rate / TICK + 0.5)
+
+
+def _with_slide(shaping: Shaping, slot: _Slot) -> Shaping:
+    """Add the slide of the slot's note to the first macro."""
+    slide = slot.expression[NOTE_SLIDE].value
+    if not slide:
+        return shaping
+    first = np.clip(shaping.macros[0] + slide, np.float32(-1), np.float32(1))
+    return replace(shaping, macros=(first, *shaping.macros[1:]))
 
 
 def input_channels(input: Any, n: int, n_inputs: int) -> Array:

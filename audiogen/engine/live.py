@@ -16,11 +16,15 @@ from audiogen.core import backend
 from audiogen.core.checks import check_rate, check_seed, check_whole
 from audiogen.core.events import (
     ALL_OFF,
+    NOTE_BEND,
+    NOTE_LEVEL,
     NOTE_ON,
+    NOTE_SLIDE,
     PARAMETER,
     Event,
     all_off,
     event_array,
+    express,
     note_off,
     note_on,
     set_parameter,
@@ -300,6 +304,49 @@ class LivePlaying(ParameterAttributes):
             number = self._held.pop(pitch, None)
             if number is not None:
                 self._waiting.append(note_off(number))
+
+    def express(
+        self,
+        note: int,
+        *,
+        bend: float | None = None,
+        level: float | None = None,
+        slide: float | None = None,
+    ) -> None:
+        """Bend, fade or brighten one note from the beginning of the next block.
+
+        Parameters
+        ----------
+        note : int
+            Number that `note_on` returned.
+        bend : float, semitones, optional
+            Offset of the note's pitch, -48 to 48; unchanged without.
+        level : float, optional
+            Gain of the note, 0 to 4; unchanged without.
+        slide : float, optional
+            Added to ``macro_1`` for the note, -1 to 1; unchanged without.
+
+        Raises
+        ------
+        ParameterError
+            If a value is out of range.
+        """
+        wanted = {
+            NOTE_BEND: ("bend", bend, -48.0, 48.0),
+            NOTE_LEVEL: ("level", level, 0.0, 4.0),
+            NOTE_SLIDE: ("slide", slide, -1.0, 1.0),
+        }
+        check_whole("note", note, 1, MIDI_IDS - 1)
+        events: list[Event] = []
+        for kind, (name, value, lowest, highest) in wanted.items():
+            if value is None:
+                continue
+            if not (isinstance(value, Real) and lowest <= value <= highest):
+                raise ParameterError(f"{name}={value!r} must be from {lowest:g} to {highest:g}")
+            events.append(express(note, kind, float(value)))
+        with self._lock:
+            self._require_open()
+            self._waiting += events
 
     def all_off(self, silence: bool = False) -> None:
         """Release all notes, or silence all sound in 5 ms."""

@@ -11,9 +11,14 @@ import numpy as np
 
 from audiogen.core import backend
 from audiogen.core.events import (
+    NOTE_BEND,
+    NOTE_LEVEL,
+    NOTE_ON,
+    NOTE_SLIDE,
     PARAMETER,
     Event,
     event_array,
+    express,
     note_off,
     note_on,
     set_parameter,
@@ -21,7 +26,7 @@ from audiogen.core.events import (
 from audiogen.core.parameters import INDEX, PARAMETERS
 from audiogen.engine.instrument import BLOCK
 from audiogen.errors import ParameterError
-from audiogen.notes import Control, Note, Score, music_of
+from audiogen.notes import Control, Note, Score, music_of, zone_masters
 
 MAX_VOICES = 4096  # voices of an engine
 
@@ -38,13 +43,47 @@ def score_events(score: Score, sample_rate: int, timbre: int) -> list[Timed]:
         end = max(start + 1, round(note.end_s * sample_rate))
         ranked.append((end, 0, i, note_off(i)))
         ranked.append((start, 2, i, note_on(i, note.pitch, note.velocity, timbre)))
-    for i, (time_s, event) in enumerate(control_events(score.controls)):
-        ranked.append((round(time_s * sample_rate), 1, i, event))
-    ranked.sort(key=lambda entry: entry[:3])
-    events = [(sample, event) for sample, _, _, event in ranked]
+    if zone_masters(score.controls):
+        events = _zone_events(score, sample_rate, ranked)
+    else:
+        for i, (time_s, event) in enumerate(control_events(score.controls)):
+            ranked.append((round(time_s * sample_rate), 1, i, event))
+        ranked.sort(key=lambda entry: entry[:3])
+        events = [(sample, event) for sample, _, _, event in ranked]
     sustain = INDEX["sustain"]
     if any(event[1] == PARAMETER and event[2] == sustain for _, event in events):
         events.append((events[-1][0], set_parameter(sustain, 0.0)))  # else notes would never end
+    return events
+
+
+def _zone_events(
+    score: Score, sample_rate: int, notes: Sequence[tuple[int, int, int, Event]]
+) -> list[Timed]:
+    """Events of a zone of MPE, by the reader of live MIDI, which receives the notes, too."""
+    ranked: list[tuple[int, int, int, Event | None]] = [*notes]
+    for i, control in enumerate(score.controls):
+        ranked.append((round(control.time_s * sample_rate), 1, i, None))
+    ranked.sort(key=lambda entry: entry[:3])
+    reader = backend.load().MidiReader()
+    numbers: dict[int, int] = {}  # number of a note in the score by its id in the reader
+    events: list[Timed] = []
+    for sample, _, i, event in ranked:
+        if event is None:
+            message = score.controls[i].message
+        else:
+            note = score.notes[i]
+            velocity = 127 if event[1] == NOTE_ON else 0
+            message = bytes((0x90 | note.channel, min(127, round(note.pitch)), velocity))
+        read = reader.read(message)
+        numbers.update((int(one["id"]), i) for one in read if one["kind"] == NOTE_ON)
+        for one in read:
+            kind, id, value = int(one["kind"]), int(one["id"]), float(one["value"])
+            if kind == PARAMETER:
+                events.append((sample, set_parameter(id, value)))
+            elif kind in (NOTE_BEND, NOTE_LEVEL, NOTE_SLIDE):
+                events.append((sample, express(numbers[id], kind, value)))
+        if event is not None:
+            events.append((sample, event))
     return events
 
 

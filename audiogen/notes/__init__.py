@@ -8,7 +8,14 @@ from typing import Any, Union
 
 from audiogen.errors import ParameterError
 from audiogen.notes.midi_file import read_midi
-from audiogen.notes.score import DEFAULT_VELOCITY, DRUM_CHANNEL, Control, Note, Score
+from audiogen.notes.score import (
+    DEFAULT_VELOCITY,
+    DRUM_CHANNEL,
+    Control,
+    Note,
+    Score,
+    zone_masters,
+)
 from audiogen.notes.text import DEFAULT_DURATION_S, parse_notes, parse_pitch, pitch_name
 
 __all__ = [
@@ -25,6 +32,7 @@ __all__ = [
     "parse_pitch",
     "pitch_name",
     "read_midi",
+    "zone_masters",
 ]
 
 ScoreLike = Union[Score, str, "os.PathLike[str]", Iterable["Note | Sequence[Any] | Mapping"]]

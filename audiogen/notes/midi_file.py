@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from audiogen.core.counting import counted
 from audiogen.core.limited_read import read_limited
 from audiogen.errors import FormatError, MidiError
-from audiogen.notes.score import DRUM_CHANNEL, Control, Note, Score
+from audiogen.notes.score import DRUM_CHANNEL, Control, Note, Score, zone_masters
 
 MAX_FILE_BYTES = 16 << 20  # about 4 million events, which take a minute to read
 DEFAULT_TEMPO = 500_000  # microseconds per quarter note, until a file sets a tempo
@@ -26,7 +26,7 @@ _TEMPO, _END = 0x151, 0x12F  # stand for a status byte: meta events 0x51 and 0x2
 _SYSTEM_LENGTHS = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0} | dict.fromkeys(range(0xF8, 0xFF), 0)
 
 _SUSTAIN, _ALL_SOUND_OFF, _RESET_ALL, _ALL_NOTES_OFF = 64, 120, 121, 123  # controllers
-_VOLUME = 7
+_VOLUME, _SLIDE = 7, 74
 # Controllers that become `Control`s: volume, pan, expression, pitch bend range (data entry and
 # parameter numbers), reset.
 _CONTROLLERS = {_VOLUME, 10, 11, 6, 38, 98, 99, 100, 101, _RESET_ALL}
@@ -51,6 +51,9 @@ def read_midi(path: str | os.PathLike[str]) -> Score:
     Pitch bend and its range, channel pressure, volume, pan and expression become `Control`s of
     their channel, from all tracks. If any channel sets a volume, the others get General MIDI's
     default of 100. Modulation, portamento, sostenuto and soft pedal are ignored.
+
+    In a zone of MPE (`zone_masters`), controller 74 is read, too, program changes and pedal of the
+    master channel are those of its members, and channel 10 has no percussion.
 
     Parameters
     ----------
@@ -225,8 +228,15 @@ def _read_file(
     for group in [tracks] if file_type < 2 else [[track] for track in tracks]:
         merged = sorted((event for track in group for event in track), key=lambda event: event[0])
         clock = _Clock(division, merged)
-        notes += _read_notes(clock, group, merged, start_s)
-        controls += _read_controls(clock, merged, start_s)
+        group_controls = _read_controls(clock, merged, start_s)
+        masters = zone_masters(group_controls)
+        notes += _read_notes(clock, group, merged, start_s, masters)
+        controls += [
+            control
+            for control in group_controls
+            if control.channel in masters
+            or not (control.message[0] >> 4 == _CONTROL and control.message[1] == _SLIDE)
+        ]
         start_s += clock(merged[-1][0]) if merged else 0.0
     with_volume = {
         control.channel
@@ -249,14 +259,22 @@ def _read_controls(clock: _Clock, merged: list[_Event], start_s: float) -> list[
         for tick, status, first, second in merged
         if (kind := status >> 4) == _BEND
         or kind == _PRESSURE
-        or (kind == _CONTROL and first in _CONTROLLERS)
+        or (kind == _CONTROL and (first in _CONTROLLERS or first == _SLIDE))
     ]
 
 
 def _read_notes(
-    clock: _Clock, group: list[list[_Event]], merged: list[_Event], start_s: float
+    clock: _Clock,
+    group: list[list[_Event]],
+    merged: list[_Event],
+    start_s: float,
+    masters: dict[int, int],
 ) -> list[Note]:
-    """Return the notes of tracks that play together; `merged` holds the events of all of them."""
+    """Return the notes of tracks that play together.
+
+    `merged` holds the events of all of them, `masters` the master channel of each channel of a
+    zone.
+    """
     last_tick = merged[-1][0] if merged else 0
     shared = _split_by_channel(merged)
     shared_programs = {channel: _read_programs(events) for channel, events in shared.items()}
@@ -264,8 +282,11 @@ def _read_notes(
     notes = []
     for track in group:
         for channel, own in sorted(_split_by_channel(track).items()):
-            programs = _read_programs(own) or shared_programs[channel]
-            pedal = _read_pedal(own) or shared_pedals[channel]
+            master = masters.get(channel, channel)
+            programs = (
+                _read_programs(own) or shared_programs[channel] or shared_programs.get(master, [])
+            )
+            pedal = _read_pedal(own) or shared_pedals[channel] or shared_pedals.get(master, [])
             for key, on, off, velocity in _sustain(_pair(own, last_tick), pedal, last_tick):
                 on_s, off_s = clock(on), clock(off)
                 notes.append(
@@ -276,7 +297,7 @@ def _read_notes(
                         velocity / 127.0,
                         _value_at(programs, on),
                         channel,
-                        channel == DRUM_CHANNEL,
+                        channel == DRUM_CHANNEL and channel not in masters,
                     )
                 )
     return notes

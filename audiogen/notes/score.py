@@ -141,19 +141,66 @@ class Score:
     def by_channel(self) -> list[Score]:
         """Split the score by channel, so that controls act on every note of their part.
 
-        Channels without controls stay together. The sum of the parts' sounds is the score's.
+        Channels without controls stay together, as do those of zones of MPE (`zone_masters`). The
+        sum of the parts' sounds is the score's.
         """
         controlled = {control.channel for control in self.controls}
+        zone = set(zone_masters(self.controls))
         notes: dict[int | None, list[Note]] = {}
         for note in self.notes:
             part = note.channel if note.channel in controlled else None
-            notes.setdefault(part, []).append(note)
+            notes.setdefault(min(zone) if note.channel in zone else part, []).append(note)
         return [
-            Score(part, (control for control in self.controls if control.channel == channel))
+            Score(
+                part,
+                (
+                    control
+                    for control in self.controls
+                    if control.channel == channel or (channel in zone and control.channel in zone)
+                ),
+            )
             for channel, part in notes.items()
         ]
 
 
+def zone_masters(controls: Iterable[Control]) -> dict[int, int]:
+    """Channels of zones of MPE that controls configure, and the master channel of each.
+
+    Parameters
+    ----------
+    controls : iterable of Control
+        In order of time. Registered parameter 6 on channel 0 or 15 configures a zone; its value is
+        the number of member channels.
+
+    Returns
+    -------
+    dict of int to int
+        Master channel of each master and member channel; empty without a zone.
+
+    References
+    ----------
+    MIDI Association, "MIDI Polyphonic Expression", version 1.0, M1-100-UM, 2018.
+    """
+    masters: dict[int, int] = {}
+    rpn = [127, 127]
+    for control in controls:
+        status, *data = control.message
+        if status >> 4 != 0xB:
+            continue
+        number, value = data
+        if number in (100, 101):
+            rpn[101 - number] = value
+        elif number in (98, 99):
+            rpn = [127, 127]
+        elif number == 6 and rpn == [0, _ZONE] and control.channel in (0, 15) and value:
+            n_members = min(value, 15)
+            step = 1 if control.channel == 0 else -1
+            for distance in range(n_members + 1):
+                masters[control.channel + step * distance] = control.channel
+    return masters
+
+
+_ZONE = 6  # registered parameter
 _MAX_PITCH = math.nextafter(128.0, 0.0)
 
 

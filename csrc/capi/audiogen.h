@@ -141,17 +141,22 @@ typedef enum {
   AUDIOGEN_NOTE_OFF = 0,
   AUDIOGEN_NOTE_ON = 1,
   AUDIOGEN_PARAMETER = 2,
-  AUDIOGEN_ALL_OFF = 3
+  AUDIOGEN_ALL_OFF = 3,
+  /* Expression of one note. Events right before the note-on of their id hold from its start. */
+  AUDIOGEN_NOTE_BEND = 4,
+  AUDIOGEN_NOTE_LEVEL = 5,
+  AUDIOGEN_NOTE_SLIDE = 6
 } audiogen_event_kind;
 
 typedef struct {
   uint32_t offset; /* samples from the start of the block */
   uint32_t kind;   /* audiogen_event_kind */
-  uint32_t id;     /* note-on, note-off: number of the note, below 2^31; parameter: its index */
+  uint32_t id;     /* number of the note, below 2^31; parameter: its index */
   uint32_t timbre; /* note-on: index of its timbre */
   float pitch;     /* note-on: MIDI number */
   float value;     /* note-on: velocity, 0 .. 1; parameter: its new value; all-off: 0 releases all
-                      notes, 1 silences them in 5 ms */
+                      notes, 1 silences them in 5 ms; bend: semitones, -48 .. 48; level: gain,
+                      0 .. 4; slide: added to the parameter `macro_1`, -1 .. 1 */
   float pan;       /* note-on: -1 .. 1, added to the parameter `pan` */
 } audiogen_event;
 
@@ -167,9 +172,9 @@ AUDIOGEN_API void audiogen_process(audiogen_synth* synth, float* const* outputs,
                                    const audiogen_event* events, size_t n_events,
                                    const float* const* inputs);
 
-/* Reads MIDI 1.0 bytes, cut anywhere, and writes the events that they complete at `offset`; pass
- * them to `audiogen_process`. Returns how many bytes were read: all, unless `events` is full, which
- * should have room for 16. [audio] */
+/* Reads MIDI 1.0 bytes, with zones of MPE, cut anywhere, and writes the events that they complete
+ * at `offset`; pass them to `audiogen_process`. Returns how many bytes were read: all, unless
+ * `events` is full, which should have room for 16. [audio] */
 AUDIOGEN_API size_t audiogen_midi(audiogen_synth* synth, const uint8_t* bytes, size_t n,
                                   uint32_t offset, audiogen_event* events, size_t capacity,
                                   size_t* n_events);

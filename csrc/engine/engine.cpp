@@ -26,6 +26,15 @@ static constexpr float kLongestRise = 4.0f;  // s
 // The golden ratio: it keeps the positions of successive notes far apart.
 static constexpr double kSpreadStep = 0.6180339887498949;
 
+// Bend in semitones, level as a gain, slide as an amount of the first macro. They are smoothed as
+// the parameters that they join.
+static constexpr struct {
+  float lowest, highest, initial;
+  Parameter like;
+} kExpressionTable[] = {{-48.0f, 48.0f, 0.0f, Parameter::kBend},
+                        {0.0f, 4.0f, 1.0f, Parameter::kExpression},
+                        {-1.0f, 1.0f, 0.0f, Parameter::kMacro1}};
+
 static const Instrument& checked(const std::shared_ptr<const Instrument>& instrument) {
   if (!instrument) throw std::invalid_argument("engine has no instrument");
   return *instrument;
@@ -70,7 +79,14 @@ Engine::Engine(std::shared_ptr<const Instrument> instrument, std::uint32_t sampl
   slots_.resize(max_voices);
   voice_.resize(Resampler::kLargestPush);
   voices_ = instrument_->make_voices(max_voices, voice_.size(), n_inputs);
-  for (std::size_t i = 0; i < max_voices; ++i) slots_[i].voice = &(*voices_)[i];
+  for (std::size_t i = 0; i < max_voices; ++i) {
+    Slot& slot = slots_[i];
+    slot.voice = &(*voices_)[i];
+    // As smooth as the parameters that they add to.
+    for (std::size_t e = 0; e < kExpressions; ++e) {
+      slot.expression[e] = parameters_[static_cast<std::size_t>(kExpressionTable[e].like)];
+    }
+  }
   for (std::size_t c = 0; c < n_channels; ++c) {
     mix_[c].resize(voice_.size());
     fading_[c].resize(rate / kFadesPerSecond);
@@ -95,6 +111,7 @@ void Engine::reset(std::uint64_t seed) noexcept AUDIOGEN_REALTIME {
   seed_ = seed;
   host_time_ = model_time_ = fading_end_ = n_notes_ = n_transposed_ = n_stolen_ = 0;
   last_slot_ = 0;
+  early_.is_set = false;
   tick_needed_ = false;
 }
 
@@ -230,7 +247,11 @@ bool Engine::moving() const noexcept AUDIOGEN_REALTIME {
     if (parameter.moving()) return true;
   }
   for (const Slot& slot : slots_) {
-    if (slot.voice->active() && (slot.glide != 0.0f || slot.rise < 1.0f)) return true;
+    if (!slot.voice->active()) continue;
+    if (slot.glide != 0.0f || slot.rise < 1.0f) return true;
+    for (const core::Smoother& expression : slot.expression) {
+      if (expression.moving()) return true;
+    }
   }
   return false;
 }
@@ -244,6 +265,7 @@ void Engine::tick() noexcept AUDIOGEN_REALTIME {
   for (Slot& slot : slots_) {
     if (!slot.voice->active()) continue;
     slot.rise = std::min(1.0f, slot.rise + slot.rise_step);
+    for (core::Smoother& expression : slot.expression) expression.tick();
     for (std::size_t c = 0; c < resamplers_.size(); ++c) {
       slot.gain[c] = slot.next_gain[c];
       slot.next_gain[c] = gain_of(slot, c);
@@ -255,14 +277,14 @@ void Engine::tick() noexcept AUDIOGEN_REALTIME {
     const float pitch = pitch_of(slot);
     if (pitch != slot.sounding_pitch) slot.voice->set_pitch(slot.sounding_pitch = pitch);
     slot.voice->set_morph(morph_timbre(), value(Parameter::kMorph));
-    slot.voice->set_shaping(shape);
+    slot.voice->set_shaping(shaping_of(slot, shape));
   }
 }
 
 // Balance law: a centred note has the full level in both channels.
 float Engine::gain_of(const Slot& slot, std::size_t channel) const noexcept AUDIOGEN_REALTIME {
   const float volume = value(Parameter::kVolume) * value(Parameter::kExpression);
-  const float level = volume * volume * slot.rise;
+  const float level = volume * volume * slot.rise * slot.expression[kLevel].value();
   if (resamplers_.size() == 1) return level;
   const float position = std::clamp(
       value(Parameter::kPan) + slot.pan + value(Parameter::kSpread) * slot.spread, -1.0f, 1.0f);
@@ -270,7 +292,7 @@ float Engine::gain_of(const Slot& slot, std::size_t channel) const noexcept AUDI
 }
 
 float Engine::pitch_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME {
-  float pitch = slot.pitch + slot.glide + value(Parameter::kBend);
+  float pitch = slot.pitch + slot.glide + value(Parameter::kBend) + slot.expression[kBend].value();
   if (const float depth = value(Parameter::kVibrato); depth > 0.0f) {
     const double cycles =
         kVibratoHz * static_cast<double>(model_time_) / instrument_->sample_rate();
@@ -290,6 +312,12 @@ Shaping Engine::shaping() const noexcept AUDIOGEN_REALTIME {
   return shape;
 }
 
+// Adds the slide of the slot's note to the first macro.
+Shaping Engine::shaping_of(const Slot& slot, Shaping shape) noexcept AUDIOGEN_REALTIME {
+  shape.macros[0] = std::clamp(shape.macros[0] + slot.expression[kSlide].value(), -1.0f, 1.0f);
+  return shape;
+}
+
 std::size_t Engine::morph_timbre() const noexcept AUDIOGEN_REALTIME {
   const float index = std::nearbyint(value(Parameter::kMorphTimbre));
   return std::min(static_cast<std::size_t>(index), instrument_->n_timbres() - 1);
@@ -298,6 +326,7 @@ std::size_t Engine::morph_timbre() const noexcept AUDIOGEN_REALTIME {
 void Engine::handle(const Event& event) noexcept AUDIOGEN_REALTIME {
   switch (event.kind) {
     case EventKind::kNoteOff:
+      if (early_.id == event.id) early_.is_set = false;
       for (Slot& slot : slots_) {
         if (slot.id == event.id && slot.voice->active()) note_off(slot);
       }
@@ -319,6 +348,11 @@ void Engine::handle(const Event& event) noexcept AUDIOGEN_REALTIME {
           slot.voice->note_off();
         }
       }
+      break;
+    case EventKind::kNoteBend:
+    case EventKind::kNoteLevel:
+    case EventKind::kNoteSlide:
+      express(event);
       break;
   }
 }
@@ -354,6 +388,11 @@ void Engine::note_on(const Event& event) noexcept AUDIOGEN_REALTIME {
                             instrument_->sample_rate() / static_cast<double>(kTick);
   slot.rise = rise_ticks > 1.0 ? 0.0f : 1.0f;
   slot.rise_step = rise_ticks > 1.0 ? static_cast<float>(1.0 / rise_ticks) : 0.0f;
+  const bool is_early = early_.is_set && early_.id == event.id;
+  if (is_early) early_.is_set = false;
+  for (std::size_t e = 0; e < kExpressions; ++e) {
+    slot.expression[e].set(is_early ? early_.values[e] : kExpressionTable[e].initial);
+  }
   for (std::size_t c = 0; c < resamplers_.size(); ++c) {
     slot.gain[c] = slot.next_gain[c] = gain_of(slot, c);
   }
@@ -368,7 +407,7 @@ void Engine::note_on(const Event& event) noexcept AUDIOGEN_REALTIME {
   note.continues = listens();
   note.input = slot.pan > 0.0f ? 1 : 0;
   slot.voice->set_morph(morph_timbre(), value(Parameter::kMorph));
-  slot.voice->set_shaping(shaping());
+  slot.voice->set_shaping(shaping_of(slot, shaping()));
   voices_->note_on(last_slot_, note);
 }
 
@@ -394,6 +433,27 @@ void Engine::set(const Event& event) noexcept AUDIOGEN_REALTIME {
   for (Slot& slot : slots_) {
     if (std::exchange(slot.pedalled, false) && slot.voice->active()) slot.voice->note_off();
   }
+}
+
+void Engine::express(const Event& event) noexcept AUDIOGEN_REALTIME {
+  if (!std::isfinite(event.value)) return;
+  const auto which =
+      static_cast<std::size_t>(event.kind) - static_cast<std::size_t>(EventKind::kNoteBend);
+  const float wanted =
+      std::clamp(event.value, kExpressionTable[which].lowest, kExpressionTable[which].highest);
+  bool is_held = false;
+  for (Slot& slot : slots_) {
+    if (slot.id != event.id || !slot.voice->active()) continue;
+    slot.expression[which].move_to(wanted);
+    tick_needed_ = true;
+    is_held = is_held || !(slot.voice->released() || slot.pedalled);
+  }
+  if (is_held) return;
+  if (!early_.is_set || early_.id != event.id) {
+    early_ = {true, event.id, {}};
+    for (std::size_t e = 0; e < kExpressions; ++e) early_.values[e] = kExpressionTable[e].initial;
+  }
+  early_.values[which] = wanted;
 }
 
 Engine::Slot& Engine::free_slot() noexcept AUDIOGEN_REALTIME {

@@ -1,6 +1,7 @@
 // The streaming engine: renders a block of samples from a block of events.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -17,17 +18,28 @@
 
 namespace audiogen::engine {
 
-enum class EventKind : std::uint32_t { kNoteOff = 0, kNoteOn = 1, kParameter = 2, kAllOff = 3 };
+enum class EventKind : std::uint32_t {
+  kNoteOff = 0,
+  kNoteOn = 1,
+  kParameter = 2,
+  kAllOff = 3,
+  // Expression of one note. Events before the note-on of their id hold from the note's start; the
+  // engine keeps them for one such note at a time.
+  kNoteBend = 4,
+  kNoteLevel = 5,
+  kNoteSlide = 6,
+};
 
 // Plain data, so that it can cross threads and languages.
 struct Event {
   std::uint32_t offset = 0;  // samples from the block's start, less than the block's length
   EventKind kind = EventKind::kNoteOff;
-  std::uint32_t id = 0;      // note-on, note-off: id of the note; parameter: its index
+  std::uint32_t id = 0;      // parameter: its index; note-on, note-off, expression: id of the note
   std::uint32_t timbre = 0;  // note-on: index of its timbre; `listen`: timbre of the input
   float pitch = 60.0f;       // note-on: MIDI number
   float value = 1.0f;        // note-on: velocity, 0 .. 1; parameter: its new value; all-off: 0
-                             // releases all notes, 1 silences them in 5 ms
+                             // releases all notes, 1 silences them in 5 ms; bend: semitones,
+                             // -48 .. 48; level: gain, 0 .. 4; slide: added to macro_1, -1 .. 1
   float pan = 0.0f;          // note-on: added to the parameter `pan`, -1 .. 1
 };
 
@@ -87,6 +99,17 @@ class Engine {
   static constexpr std::size_t kMostInputs = 2;
   static constexpr std::uint64_t kTick = 16;  // model samples
 
+  // Expression of one note: bend, level and slide, in the order of their event kinds.
+  static constexpr std::size_t kExpressions = 3;
+  enum : std::size_t { kBend, kLevel, kSlide };
+
+  // Expression of a note that has not started.
+  struct EarlyExpression {
+    bool is_set = false;
+    std::uint32_t id = 0;
+    std::array<float, kExpressions> values{};
+  };
+
   struct Slot {
     Voice* voice = nullptr;
     std::uint32_t id = 0;          // id of the note that the voice plays
@@ -100,6 +123,7 @@ class Engine {
     float spread = 0.0f;           // position at full `spread`, -1 .. 1
     float rise = 1.0f;             // gain of the fade-in by `attack`
     float rise_step = 0.0f;        // gain per tick
+    std::array<core::Smoother, kExpressions> expression;
     // Gains at the last tick and at the next one.
     float gain[kMostChannels] = {1.0f, 1.0f};
     float next_gain[kMostChannels] = {1.0f, 1.0f};
@@ -118,12 +142,14 @@ class Engine {
   float gain_of(const Slot& slot, std::size_t channel) const noexcept AUDIOGEN_REALTIME;
   float pitch_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME;
   Shaping shaping() const noexcept AUDIOGEN_REALTIME;
+  static Shaping shaping_of(const Slot& slot, Shaping shape) noexcept AUDIOGEN_REALTIME;
   std::size_t morph_timbre() const noexcept AUDIOGEN_REALTIME;
 
   void handle(const Event& event) noexcept AUDIOGEN_REALTIME;
   void note_on(const Event& event) noexcept AUDIOGEN_REALTIME;
   void note_off(Slot& slot) noexcept AUDIOGEN_REALTIME;
   void set(const Event& event) noexcept AUDIOGEN_REALTIME;
+  void express(const Event& event) noexcept AUDIOGEN_REALTIME;
   Slot& free_slot() noexcept AUDIOGEN_REALTIME;
   // Renders the voice's next 5 ms, faded out, into `fading_`; the voice is then free.
   void fade_out(Slot& slot) noexcept AUDIOGEN_REALTIME;
@@ -145,6 +171,7 @@ class Engine {
   float next_send_ = 0.0f;
   std::unique_ptr<Voices> voices_;
   std::vector<Slot> slots_;
+  EarlyExpression early_;
   std::vector<float> voice_;  // samples of one voice
   std::vector<float> mix_[kMostChannels];
   std::vector<float> silence_;             // input of a host that passes none

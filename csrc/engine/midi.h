@@ -19,7 +19,16 @@ namespace audiogen::engine {
 // `set_programs` assigns to the program, for later notes of the channel. Supported are notes, pitch
 // wheel, channel pressure, program changes, the controllers of the table of parameters, registered
 // parameter 0 (pitch bend range), controller 120 and system reset (silence), 121 (reset, MIDI
-// RP-015) and 123 to 127 (all notes off). System exclusive, clock and other messages are ignored.
+// RP-015) and 123 to 127 (all notes off). Key pressure raises the level of the key's note, to twice
+// the gain. System exclusive, clock and other messages are ignored.
+//
+// Registered parameter 6 on channel 1 or 16 configures a zone of MPE ("MIDI Polyphonic Expression",
+// MIDI Association, M1-100-UM, 2018): its value is the number of member channels, upwards from
+// channel 2 or downwards from 15; 0 ends the zone. Wheel, pressure and controller 74 of a member
+// channel then act on its notes alone, as bend (range 48 semitones unless registered parameter 0 on
+// a member channel says otherwise), level and slide. They hold for later notes of the channel, too.
+// Other controllers of member channels are ignored, except 120 and 123 to 127. A program change on
+// channel 1 or 16 is one of its zone.
 class MidiReader {
  public:
   static constexpr std::size_t kMostEvents = 5;  // events of one byte at most
@@ -53,6 +62,22 @@ class MidiReader {
  private:
   static constexpr std::size_t kChannels = 16, kKeys = 128;
   static constexpr std::uint32_t kNullRpn = 127 * 128 + 127;
+  // Held notes of a member channel that its expression follows, the newest; a controller with a
+  // channel for each note needs one.
+  static constexpr std::size_t kFollowed = 4;
+  static_assert(kFollowed <= kMostEvents);
+
+  struct BendRange {
+    std::uint8_t semitones, cents;
+  };
+
+  // A member channel of a zone.
+  struct Member {
+    float wheel = 0.0f;  // -1 to 1
+    float level = 1.0f;
+    float slide = 0.0f;
+    std::array<std::uint32_t, kFollowed> notes{};  // ids, the newest first; 0: none
+  };
 
   // Destination of the events of the current byte.
   struct Sink {
@@ -65,8 +90,18 @@ class MidiReader {
                Sink& sink) noexcept AUDIOGEN_REALTIME;
   void note_off(std::size_t channel, std::uint8_t key, Sink& sink) noexcept AUDIOGEN_REALTIME;
   void all_off(bool silence, Sink& sink) noexcept AUDIOGEN_REALTIME;
-  void control(std::uint8_t number, std::uint8_t value, Sink& sink) noexcept AUDIOGEN_REALTIME;
+  void control(std::size_t channel, std::uint8_t number, std::uint8_t value,
+               Sink& sink) noexcept AUDIOGEN_REALTIME;
   void bend(Sink& sink) noexcept AUDIOGEN_REALTIME;
+  void configure_zone(std::size_t zone, std::size_t n_members) noexcept AUDIOGEN_REALTIME;
+  bool is_member(std::size_t channel) const noexcept AUDIOGEN_REALTIME {
+    return (channel > 0 && channel <= n_members_[0]) ||
+           (channel < kChannels - 1 && channel + n_members_[1] >= kChannels - 1);
+  }
+  // Emits an event of expression for the notes of a member channel.
+  static void express(const Member& member, EventKind kind, float value,
+                      Sink& sink) noexcept AUDIOGEN_REALTIME;
+  float member_bend(const Member& member) const noexcept AUDIOGEN_REALTIME;
   std::uint32_t timbre_of(std::optional<std::uint8_t> program) const noexcept AUDIOGEN_REALTIME {
     return program ? table_.timbres[*program] : table_.default_timbre;
   }
@@ -75,8 +110,11 @@ class MidiReader {
   std::array<std::uint8_t, 2> data_{};
   std::size_t n_data_ = 0;
   std::uint32_t rpn_ = kNullRpn;  // registered parameter that controllers 6 and 38 set
-  std::array<std::uint8_t, 2> bend_range_{2, 0};  // semitones, cents
-  float wheel_ = 0.0f;                            // -1 to 1
+  BendRange bend_range_{2, 0};
+  BendRange member_bend_range_{48, 0};
+  float wheel_ = 0.0f;                       // -1 to 1
+  std::array<std::size_t, 2> n_members_{};   // of the lower and the upper zone
+  std::array<Member, kChannels> members_{};  // by channel
   std::uint32_t n_notes_ = 0;
   presets::ProgramTable table_;
   std::array<std::optional<std::uint8_t>, kChannels> programs_{};  // none: the default timbre

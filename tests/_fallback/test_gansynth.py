@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +18,16 @@ from audiogen import _fallback as fallback
 from audiogen._fallback import frame_instrument
 from audiogen._fallback.parameter_table import INDEX
 from audiogen.core import backend
-from audiogen.core.events import ALL_OFF, EVENT, NOTE_OFF, NOTE_ON, PARAMETER
+from audiogen.core.events import (
+    ALL_OFF,
+    EVENT,
+    NOTE_BEND,
+    NOTE_LEVEL,
+    NOTE_OFF,
+    NOTE_ON,
+    NOTE_SLIDE,
+    PARAMETER,
+)
 from audiogen.errors import FormatError, ParameterError
 from audiogen.presets import GeneratorConfig, weight_shapes
 from audiogen.representation.config import SpectrogramConfig
@@ -67,6 +77,7 @@ def instrument(
     sustain: dict[str, int] | None = None,
     latents: list[list[float]] | None = None,
     pitch_range: tuple[float, float] = (40.0, 76.0),
+    macros: Sequence[dict[str, Any]] = (),
     **spectrogram: Any,
 ) -> Any:
     config = fields(conditioning)
@@ -91,6 +102,7 @@ def instrument(
         SUSTAIN if sustain is None else sustain,
         pitch_range,
         LATENTS if latents is None else latents,
+        list(macros),
     )
 
 
@@ -313,6 +325,43 @@ def test_parameters_move_as_in_the_native_engine(native, conditioning, n_channel
         # A one-hot pitch cannot move, but a note that starts during a bend is that of another key.
         if conditioning == "harmonic":
             assert audible == (n_channels == 2 or omitted != "pan"), omitted
+
+
+EXPRESSION_SCORE: list[TimedEvent] = [
+    (0.000, NOTE_LEVEL, 0, 0, 0.0, 0.5),
+    (0.000, NOTE_BEND, 0, 0, 0.0, -1.3),
+    (0.000, NOTE_ON, 0, 0, 60.0, 0.9),
+    (0.020, NOTE_ON, 1, 1, 67.0, 0.8),
+    (0.050, NOTE_BEND, 1, 0, 0.0, 4.5),
+    (0.060, NOTE_LEVEL, 0, 0, 0.0, 99.0),
+    (0.080, NOTE_SLIDE, 1, 0, 0.0, -0.8),
+    parameter(0.090, "macro_1", -0.5),
+    (0.100, NOTE_SLIDE, 0, 0, 0.0, 1.0),
+    (0.110, NOTE_BEND, 0, 0, 0.0, float("nan")),
+    (0.120, NOTE_BEND, 7, 0, 0.0, 2.0),  # of no note
+    (0.130, NOTE_ON, 2, 0, 55.0, 0.8),
+    (0.150, NOTE_OFF, 1, 0, 0.0, 0.0),
+    (0.160, NOTE_BEND, 1, 0, 0.0, -2.0),  # in its release
+    (0.300, NOTE_ON, 1, 0, 50.0, 0.8),
+    (0.310, ALL_OFF, 0, 0, 0.0, 0.0),
+]
+
+
+@pytest.mark.parametrize("conditioning", ["harmonic", "one_hot"])
+def test_notes_are_expressed_as_in_the_native_engine(native, conditioning):
+    macros = [{"direction": [0.0, 1.0, 0.0], "range": [-1.5, 1.0]}]
+    ours, theirs = (
+        module.Engine(instrument(module, conditioning, macros=macros), 44100, 512, 8, 5, 2)
+        for module in (fallback, native)
+    )
+    got, _ = play(ours, 44100, EXPRESSION_SCORE, 300)
+    want, _ = play(theirs, 44100, EXPRESSION_SCORE, 512)
+    assert_same(got, want)
+    for kind in (NOTE_BEND, NOTE_LEVEL, NOTE_SLIDE):
+        theirs.reset(5)
+        others = [event for event in EXPRESSION_SCORE if event[1] != kind]
+        without, _ = play(theirs, 44100, others, 512)
+        assert np.abs(without - want).max() > 0.003, kind
 
 
 @pytest.mark.parametrize("by", [-5.0, -0.37, 0.02, 1.0, 5.0])

@@ -17,6 +17,9 @@ native = backend.find()
 needs_native = pytest.mark.skipif(native is None, reason="audiogen._native is not built")
 
 
+MPE = [0xB0, 101, 0, 100, 6, 6, 4]  # a zone of channels 1 to 5
+
+
 def assert_same_events(chunks: list[bytes], offset: int = 0) -> None:
     ours, theirs = fallback.MidiReader(), native.MidiReader()
     for chunk in chunks:
@@ -38,8 +41,17 @@ def assert_same_events(chunks: list[bytes], offset: int = 0) -> None:
         [0xB0, 101, 0, 100, 0, 6, 12, 38, 50, 0xE0, 127, 127, 0xB0, 6, 127, 98, 0, 6, 7],
         [0xE0, 0, 0, 0xB0, 101, 0, 100, 0, 6, 3, 38, 9, 121, 0, 6, 5, 101, 0, 100, 0, 6, 7],
         [0x90, 60, 1, 0xB0, 123, 0, 0x80, 60, 0, 0xB0, 120, 0, 124, 0, 127, 0],
+        [0x90, 60, 1, 0xA0, 60, 127, 0xA0, 61, 9, 0x80, 60, 0, 0xA0, 60, 3],
+        [*MPE, 0x91, 60, 9, 0xE1, 5, 99, 0xD2, 77, 0x92, 62, 9, 0xB1, 74, 3, 0xE0, 3, 9, 0xD0, 7],
+        [*MPE, *(b for k in range(9) for b in (0x93, 40 + k, 9)), 0x83, 44, 0, 0xD3, 5, 0xEF, 9, 9],
+        [*MPE, 0xB1, 101, 0, 100, 0, 6, 7, 38, 9, 0xE2, 0, 0, 0x92, 60, 9, 0xB0, 6, 0, 0xE2, 1, 1],
+        [*MPE, 0xBF, 101, 0, 100, 6, 6, 12, 0x91, 6, 9, 0xE1, 1, 1, 0x94, 9, 9, 0xE4, 1, 1],
+        [*MPE, 0x91, 60, 9, 0xB1, 7, 3, 121, 0, 64, 127, 123, 0, 0xE1, 1, 1],
     ],
-    ids=["notes", "same key", "real-time", "system", "pressure", "wheel", "range", "reset", "off"],
+    ids=[
+        *("notes", "same key", "real-time", "system", "pressure", "wheel", "range", "reset", "off"),
+        *("key pressure", "MPE", "crowded", "MPE range", "zones", "member controllers"),
+    ],
 )
 def test_messages_equal_the_native_ones(message: list[int]) -> None:
     assert_same_events([bytes(message)], offset=77)
@@ -63,14 +75,16 @@ def test_random_bytes_equal_the_native_ones(chunks: list[bytes], offset: int) ->
 @needs_native
 def test_long_random_streams_equal_the_native_ones() -> None:
     random = np.random.default_rng(0)
-    status = np.array([0x80, 0x90, 0x91, 0xB0, 0xB9, 0xD0, 0xE0, 0xF8])
+    status = np.array([0x80, 0x90, 0x91, 0x91, 0xA1, 0xB0, 0xB9, 0xD0, 0xD1, 0xE0, 0xE1, 0xF8])
     stream = random.integers(0, 128, 60_000)
     at = random.random(len(stream)) < 0.3
     stream[at] = random.choice(status, at.sum())
-    controllers = np.isin(np.roll(stream, 1), [0xB0, 0xB9])
+    controllers = np.isin(np.roll(stream, 1), [0xB0, 0xB1, 0xB9])
     stream[controllers] = random.choice(
-        [1, 6, 7, 38, 64, 98, 100, 101, 121, 123], controllers.sum()
+        [1, 6, 7, 38, 64, 74, 98, 100, 101, 121, 123], controllers.sum()
     )
+    for at in range(0, len(stream), 1000):
+        stream[at : at + len(MPE)] = MPE
     cuts = np.sort(random.integers(0, len(stream), 500))
     assert_same_events([bytes(part.tolist()) for part in np.split(stream, cuts)])
 

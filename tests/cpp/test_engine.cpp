@@ -13,6 +13,7 @@
 #include <random>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -166,6 +167,83 @@ static void odd_events_are_harmless() {
   CHECK(engine.n_sounding() == 0);
 }
 
+static Event express(std::uint32_t at, std::uint32_t id, EventKind kind, float value) {
+  return {at, kind, id, 0, 0.0f, value};
+}
+
+static float difference(const std::vector<float>& a, const std::vector<float>& b) {
+  float most = 0.0f;
+  for (std::size_t i = 0; i < a.size(); ++i) most = std::max(most, std::abs(a[i] - b[i]));
+  return most;
+}
+
+// A note alone is bent and slid as by the parameter that all notes share; beside another one it
+// moves without it, at its sample, whatever the blocks.
+static void one_note_is_expressed(PhaseChannel phase) {
+  const auto instrument = frame_instrument(phase);
+  const std::size_t n = 9000;
+  const auto sound = [&](const std::vector<Event>& events, std::size_t block = 500) {
+    Engine engine(instrument, 48000, kMaxBlock, 8, 3);
+    return play(engine, events, n, {block});
+  };
+  const auto parameter = [](std::uint32_t at, Parameter which, float value) {
+    return Event{at, EventKind::kParameter, static_cast<std::uint32_t>(which), 0, 0.0f, value};
+  };
+  const Event on = note_on(10, 1, 60.0f), other = note_on(10, 2, 67.0f);
+  const std::vector<float> plain = sound({on}), rest = sound({other});
+  for (const auto& [kind, which, value] : {std::tuple{EventKind::kNoteBend, Parameter::kBend, 3.0f},
+                                           {EventKind::kNoteSlide, Parameter::kMacro1, -0.7f}}) {
+    const std::vector<float> moved = sound({on, express(3001, 1, kind, value)});
+    CHECK(moved == sound({on, parameter(3001, which, value)}));
+    CHECK(std::equal(moved.begin(), moved.begin() + 3000, plain.begin()));
+    CHECK((moved != plain) == (phase == PhaseChannel::kHarmonic || kind != EventKind::kNoteBend));
+    // Before its note-on, it holds from the start.
+    CHECK(sound({express(5, 1, kind, value), on}) == sound({parameter(5, which, value), on}));
+    CHECK(sound({express(5, 7, kind, value), on}) == plain);
+  }
+
+  const std::vector<float> both = sound({on, other});
+  const std::vector<Event> script = {on,
+                                     other,
+                                     express(2000, 2, EventKind::kNoteLevel, 0.25f),
+                                     express(2007, 1, EventKind::kNoteBend, -5.0f),
+                                     express(4001, 2, EventKind::kNoteSlide, 1.0f),
+                                     express(6000, 9, EventKind::kNoteBend, 5.0f)};
+  const std::vector<float> mixed = sound(script);
+  for (const std::size_t block : {1, 7, 333}) CHECK(sound(script, block) == mixed);
+  // Each of them beside the other one at level 0, as random numbers differ by a note's number.
+  const auto silent = [](std::uint32_t id) { return express(5, id, EventKind::kNoteLevel, 0.0f); };
+  const std::vector<float> first = sound({silent(2), on, other, script[3]});
+  const std::vector<float> second = sound({silent(1), on, other, script[2], script[4]});
+  std::vector<float> sum(n);
+  for (std::size_t i = 0; i < n; ++i) sum[i] = first[i] + second[i];
+  const float peak = difference(mixed, std::vector<float>(n));
+  CHECK(difference(sum, mixed) < 1e-6f * peak && difference(both, mixed) > 0.1f * peak);
+
+  // Gain of a level, when it has arrived.
+  const std::vector<float> loud = sound({on, express(10, 1, EventKind::kNoteLevel, 2.0f)});
+  for (std::size_t i = 2000; i < n; ++i) CHECK(std::abs(loud[i] - 2.0f * plain[i]) < 1e-6f * peak);
+}
+
+// A note that ends takes its expression with it: an id that comes again is a new note.
+static void expression_ends_with_its_note() {
+  const auto sound = [&](std::vector<Event> events) {
+    Engine engine(frame_instrument(PhaseChannel::kHarmonic), 48000, kMaxBlock, 4, 3);
+    events.insert(events.begin(), note_on(0, 9, 50.0f));
+    return play(engine, events, 30000, {256});
+  };
+  const std::vector<float> wanted = sound({note_on(20000, 1, 60.0f)});
+  CHECK(sound({express(10, 1, EventKind::kNoteBend, 3.0f), note_off(11, 1),
+               note_on(20000, 1, 60.0f)}) == wanted);
+  CHECK(sound({express(10, 1, EventKind::kNoteBend, 3.0f),
+               express(11, 2, EventKind::kNoteBend, 3.0f), note_on(20000, 1, 60.0f)}) == wanted);
+  for (const float value : {INFINITY, NAN}) {
+    CHECK(sound({express(10, 1, EventKind::kNoteLevel, value), note_on(20000, 1, 60.0f)}) ==
+          wanted);
+  }
+  CHECK(sound({express(10, 1, EventKind::kNoteBend, 3.0f), note_on(20000, 1, 60.0f)}) != wanted);
+}
+
 static void bad_instruments_are_refused() {
   using std::invalid_argument;
   const auto with = [](auto change) {
@@ -296,7 +374,9 @@ int main() {
       blocks_do_not_matter(phase, rate);
     }
     work_ahead_does_not_matter(phase);
+    one_note_is_expressed(phase);
   }
+  expression_ends_with_its_note();
   odd_events_are_harmless();
   a_stolen_note_fades_out();
   bad_instruments_are_refused();

@@ -2,6 +2,7 @@
 #include "engine/midi.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -257,10 +258,72 @@ static void any_bytes_in_any_pieces() {
   CHECK(read_on(reader, note).size() == 1);
 }
 
+static bool expresses(const Event& event, EventKind kind, const Event& on, double value) {
+  return event.kind == kind && event.id == on.id && std::abs(event.value - value) < 1e-5;
+}
+
+// Wheel, pressure and controller 74 of a member channel are those of its notes, and hold from the
+// start of later ones; the master channel's are those of all.
+static void members_of_a_zone_express_notes() {
+  MidiReader reader;
+  const auto read = [&](const Bytes& bytes) { return read_on(reader, bytes); };
+  CHECK(read({0xB0, 101, 0, 100, 6, 6, 3}).empty());  // channels 2 to 4
+  const Event first = read({0x91, 60, 100})[0], second = read({0x92, 64, 100})[0];
+  std::vector<Event> events = read({0xE1, 127, 127});
+  CHECK(events.size() == 1 && expresses(events[0], EventKind::kNoteBend, first, 48.0));
+  events = read({0xD2, 127});
+  CHECK(events.size() == 1 && expresses(events[0], EventKind::kNoteLevel, second, 2.0));
+  events = read({0xB2, 74, 0, 74, 64, 74, 127});
+  CHECK(events.size() == 3 && expresses(events[0], EventKind::kNoteSlide, second, -1.0) &&
+        expresses(events[1], EventKind::kNoteSlide, second, 0.0) &&
+        expresses(events[2], EventKind::kNoteSlide, second, 1.0));
+  CHECK(moves(read({0xE0, 127, 127}), Parameter::kBend, 2.0));
+  CHECK(moves(read({0xB0, 74, 127}), Parameter::kMacro1, 1.0));
+  CHECK(moves(read({0xE4, 0, 0}), Parameter::kBend, -2.0));  // channel 5 is of no zone
+  CHECK(read({0xB2, 7, 1, 64, 127, 121, 0}).empty());
+
+  events = read({0x82, 64, 0, 0x92, 65, 100});
+  CHECK(events.size() == 4 && is_off(events[0], second) && is_on(events[3], 65.0f, 100));
+  CHECK(expresses(events[1], EventKind::kNoteLevel, events[3], 2.0));
+  CHECK(expresses(events[2], EventKind::kNoteSlide, events[3], 1.0));
+  CHECK(read({0xB1, 101, 0, 100, 0, 6, 12}).empty());  // range of all members
+  events = read({0xE2, 0, 0});
+  CHECK(events.size() == 1 && events[0].value == -12.0f);
+
+  // The upper zone takes the members that it needs; 0 members end a zone.
+  CHECK(read({0xBF, 101, 0, 100, 6, 6, 13}).empty());  // channels 3 to 15
+  CHECK(moves(read({0xEF, 0, 0}), Parameter::kBend, -2.0));
+  CHECK(read({0x9E, 50, 1, 0xEE, 0, 0}).size() == 2);
+  CHECK(read({0xBF, 6, 0, 0xB0, 6, 0}).empty());
+  CHECK(moves(read({0xEE, 0, 0}), Parameter::kBend, -2.0));
+}
+
+static void a_crowded_member_channel_follows_its_newest_notes() {
+  MidiReader reader;
+  read_on(reader, {0xB0, 101, 0, 100, 6, 6, 15});
+  const std::vector<Event> on = read_on(
+      reader, {0x95, 60, 1, 0x95, 61, 1, 0x95, 62, 1, 0x95, 63, 1, 0x95, 64, 1, 0x95, 65, 1});
+  CHECK(on.size() == 6);
+  const std::vector<Event> bends = read_on(reader, {0x85, 64, 0, 0xE5, 0, 96});
+  CHECK(bends.size() == 4 && is_off(bends[0], on[4]));
+  for (std::size_t i = 1; i < bends.size(); ++i) {
+    CHECK(expresses(bends[i], EventKind::kNoteBend, on[std::array{0, 5, 3, 2}[i]],
+                    48.0 * 4096.0 / 8191.0));
+  }
+}
+
+static void key_pressure_raises_a_note() {
+  MidiReader reader;
+  const Event on = read_on(reader, {0x90, 60, 100})[0];
+  const std::vector<Event> events = read_on(reader, {0xA0, 60, 127, 0xA0, 61, 127, 0xA1, 60, 5});
+  CHECK(events.size() == 1 && expresses(events[0], EventKind::kNoteLevel, on, 2.0));
+}
+
 static void never_allocates() {
   MidiReader reader;
   std::vector<Event> events(16);
-  const Bytes bytes = {0x90, 60, 1, 60, 2, 0xE0, 1, 1, 0xB0, 121, 0, 123, 0};
+  const Bytes bytes = {0x90, 60,  1, 60,  2, 0xE0, 1, 1,    0xB0, 121, 0,    123, 0,
+                       0xB0, 101, 0, 100, 6, 6,    9, 0x91, 60,   9,   0xE1, 9,   9};
   const int before = allocations;
   for (int i = 0; i < 100; ++i) reader.read(bytes, 0, events);
   CHECK(allocations == before);
@@ -276,6 +339,9 @@ int main() {
   parameters();
   range_of_the_wheel();
   ends_of_all();
+  members_of_a_zone_express_notes();
+  a_crowded_member_channel_follows_its_newest_notes();
+  key_pressure_raises_a_note();
   any_bytes_in_any_pieces();
   never_allocates();
   return audiogen::test::finish();

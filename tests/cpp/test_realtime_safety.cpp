@@ -57,6 +57,9 @@ static std::vector<Event> make_script() {
       if (which == static_cast<std::uint32_t>(engine::Parameter::kVolume))
         value = 0.5f + 0.5f * part;
       script.push_back({at, EventKind::kParameter, which, 0, 0.0f, value});
+    } else if (below(2) == 0) {
+      script.push_back({at, static_cast<EventKind>(4 + below(3)), n_notes - std::min(n_notes, 1u),
+                        0, 0.0f, 2.0f * static_cast<float>(below(1001)) / 1000.0f - 1.0f});
     } else {
       script.push_back({at, EventKind::kAllOff, 0, 0, 0.0f, static_cast<float>(below(2))});
     }

@@ -182,6 +182,26 @@ class TestKnobs:
         assert distance(whole, other) < 0.5 * distance(own, other)
         assert distance(half, own) > 0.1 * distance(own, other) < distance(half, other)
 
+    def test_one_note_is_expressed(self, synth: Synth) -> None:
+        def sound(**expression: float) -> np.ndarray:
+            with Synth(synth.preset, max_block=RATE) as fresh:
+                numbers = [fresh.note_on("E4"), fresh.note_on("C5")]
+                fresh.express(numbers[0], **expression)
+                return played(fresh, RATE // 2)
+
+        plain = sound()
+        for name, value in ("bend", 5.0), ("level", 0.0):
+            assert np.abs(sound(**{name: value}) - plain).max() > 0.01, name
+        for values, message in (
+            ({"bend": 49.0}, "bend=49.0 must be from -48 to 48"),
+            ({"level": -0.1}, "level=-0.1 must be from 0 to 4"),
+            ({"slide": "up"}, "slide='up' must be from -1 to 1"),
+        ):
+            with pytest.raises(ParameterError, match=message):
+                synth.express(1, **values)
+        with pytest.raises(ParameterError, match="note=0 must be a whole number from 1 to"):
+            synth.express(0)
+
     def test_all_off(self, synth: Synth) -> None:
         synth.note_on("E4")
         synth.all_off()

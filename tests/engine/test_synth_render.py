@@ -133,6 +133,45 @@ def test_controls_move_their_channel_as_they_would_live(synth: Synth) -> None:
     assert np.array_equal(audiogen.render(score, voices, sample_rate=rate), both)
 
 
+ZONE = [control(0.0, 0, message) for message in ("b06500", "b06406", "b00602")]  # channels 1 to 3
+
+
+def test_a_zone_of_mpe_sounds_as_it_would_live(synth: Synth) -> None:
+    rate = synth.sample_rate
+    notes = [Note(0.0, 0.5, 45, 102 / 127, channel=1), Note(0.0, 0.5, 52, 102 / 127, channel=2)]
+    moves = [(0.0, 1, "e10050"), (0.1, 2, "d27f"), (0.2, 0, "e07f7f"), (0.3, 1, "b14a00")]
+    score = Score(notes, [*ZONE, *(control(*move) for move in moves)])
+    rendered = synth.render(score)
+    with Synth(synth.preset, max_block=rate) as live:
+        live.midi(bytes.fromhex("b06500 b06406 b00602"))
+        heard = []
+        for move, note_on in zip(moves, ("912d66 923466", "", "", ""), strict=True):
+            live.midi(bytes.fromhex(move[2] + note_on))
+            heard.append(live.process(rate // 10))
+        sound = np.concatenate(heard)[live.latency :, 0]
+    assert np.array_equal(rendered[: len(sound)], sound)
+    for left_out in moves[:3]:
+        others = [control(*move) for move in moves if move is not left_out]
+        without = synth.render(Score(notes, [*ZONE, *others]))
+        n = min(len(without), len(rendered))
+        assert rms(without[:n] - rendered[:n]) > 0.01 * rms(rendered), left_out
+
+
+def test_notes_of_a_zone_bend_apart(synth: Synth) -> None:
+    """Member channels have the range of 48 semitones; without a zone it is 2."""
+    notes = [Note(0.0, 0.5, 45, channel=1), Note(0.0, 0.5, 52, channel=2)]
+    bend = control(0.0, 1, "e10050")
+    apart = synth.render(Score(notes, [*ZONE, bend]))
+    with Synth(synth.preset, max_block=synth.sample_rate) as live:
+        live.express(1, bend=48.0 * 2048 / 8191)  # before it starts
+        live.note_on(45)
+        live.note_on(52)
+        heard = live.process(synth.sample_rate // 3)[live.latency :, 0]
+    assert np.array_equal(apart[: len(heard)], heard)
+    plain = synth.render(Score(notes, [bend]))
+    assert not np.array_equal(plain[: len(heard)], heard)
+
+
 @pytest.mark.parametrize(
     ("message", "knob", "value"),
     [

@@ -29,6 +29,12 @@ static bool understood(const Event& event) {
              event.value <= 1.0f && event.timbre < 128;
     case EventKind::kParameter:
       return event.id < audiogen::engine::kParameterCount;
+    case EventKind::kNoteBend:
+      return std::abs(event.value) <= 48.0f;
+    case EventKind::kNoteLevel:
+      return event.value >= 1.0f && event.value <= 2.0f;
+    case EventKind::kNoteSlide:
+      return std::abs(event.value) <= 1.0f;
     default:
       return true;
   }

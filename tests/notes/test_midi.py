@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audiogen.errors import MidiError
-from audiogen.notes import Note, Score, midi_file, read_midi
+from audiogen.notes import Control, Note, Score, midi_file, read_midi, zone_masters
 
 DEMO = Path(__file__).parents[2] / "presets" / "demo.mid"
 END = bytes([0x00, 0xFF, 0x2F, 0x00])
@@ -92,6 +92,25 @@ def test_wheels_and_faders_are_of_their_channel(read):
     parts = Score([Note(0.0, 1.0, 60, channel=c) for c in (0, 3, 5)], score.controls).by_channel()
     assert [[n.channel for n in part] for part in parts] == [[0], [3, 5]]
     assert [len(part.controls) for part in parts] == [1, 0]
+
+
+def test_a_zone_of_mpe_keeps_its_channels_together(read):
+    zone = control(0, 101, 0) + control(0, 100, 6) + control(0, 6, 15) + program(0, 40)
+    played = on(0, channel=1) + on(0, 64, channel=9) + control(10, 74, 9, 9) + off(470, channel=1)
+    score = read(midi(zone + played + off(0, 64, channel=9) + END))
+    assert [(note.channel, note.program, note.is_drum) for note in score] == [
+        (1, 40, False),
+        (9, 40, False),
+    ]
+    assert score.controls[-1].message == b"\xb9\x4a\x09"
+    [part] = score.by_channel()
+    assert part == score and zone_masters(score.controls) == dict.fromkeys(range(16), 0)
+    upper = [Control(0.0, 15, bytes([0xBF, n, v])) for n, v in ((100, 6), (101, 0), (6, 2))]
+    assert zone_masters(upper) == {15: 15, 14: 15, 13: 15}
+    # Without a zone: percussion, and no controller 74.
+    score = read(midi(played + off(0, 64, channel=9) + END))
+    assert [note.is_drum for note in score] == [False, True] and not score.controls
+    assert zone_masters([Control(0.0, 1, bytes([0xB1, n, v])) for n, v in ((100, 6), (6, 2))]) == {}
 
 
 def test_tempo_change_in_the_middle_of_a_note(read):

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import audiogen
+from audiogen.notes import Control, Note, Score
 
 ROOT = Path(__file__).parents[2]
 PREFIX = os.environ.get("AUDIOGEN_PLUGIN_PREFIX", "")
@@ -109,6 +110,28 @@ def rendered(preset: str = "plucked", rate: int = RATE, timbre: str | None = Non
     """NOTES as `audiogen render` makes them, [n_samples, 2]."""
     folder = ROOT / "presets" / preset
     return audiogen.load(folder, sample_rate=rate).render(NOTES, timbre=timbre, stereo=True)
+
+
+# MIDI messages of a zone of MPE with two notes, in hexadecimal, and the sample of each at RATE.
+MPE = [
+    *[(0, message) for message in ("b0 65 0", "b0 64 6", "b0 6 2")],
+    *[(0, message) for message in ("e1 0 50", "91 3c 66", "92 43 66")],
+    *[(4801, "d2 7f"), (7203, "b1 4a 0"), (9600, "e0 7f 7f"), (12001, "e2 0 30")],
+]
+
+
+@functools.cache
+def rendered_mpe() -> np.ndarray:
+    """MPE as `audiogen render` makes it of a file, [n_samples, 2]."""
+    controls, notes = [], []
+    for at, text in MPE:
+        message = bytes(int(byte, 16) for byte in text.split())
+        if message[0] >> 4 == 0x9:
+            notes.append(Note(at / RATE, 0.6, message[1], message[2] / 127, 0, message[0] & 15))
+        else:
+            controls.append(Control(at / RATE, message[0] & 15, message))
+    synth = audiogen.load(ROOT / "presets" / "plucked", sample_rate=RATE)
+    return synth.render(Score(notes, controls), stereo=True)
 
 
 def assert_same(samples: np.ndarray, expected: np.ndarray) -> None:

@@ -14,6 +14,7 @@ import audiogen
 from audiogen.core.parameters import PARAMETERS
 from tests.plugin.hosts import (
     LV2,
+    MPE,
     NOTES,
     OWN_LIBRARIES,
     RATE,
@@ -27,6 +28,7 @@ from tests.plugin.hosts import (
     needs,
     play_lv2,
     rendered,
+    rendered_mpe,
     script_of,
 )
 
@@ -109,6 +111,12 @@ def test_automation_takes_effect_at_its_sample() -> None:
     assert_same(played.samples, np.concatenate(blocks)[synth.latency :])
     unmoved = play_lv2("0 midi 90 3c 7f", "-n", 20000, "-b", 512).samples
     assert not np.array_equal(played.samples, unmoved)
+
+
+def test_mpe_moves_single_notes_at_their_samples() -> None:
+    script = "\n".join(f"{at} midi {message}" for at, message in MPE)
+    for block in (64, 777):
+        assert_same(play_lv2(script, "-n", 24000, "-b", block).samples, rendered_mpe())
 
 
 def test_another_preset_plays_while_the_old_one_fades() -> None:

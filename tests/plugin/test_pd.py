@@ -12,6 +12,7 @@ import soundfile
 
 import audiogen
 from tests.plugin.hosts import (
+    MPE,
     NOTES,
     OWN_LIBRARIES,
     PD,
@@ -23,6 +24,7 @@ from tests.plugin.hosts import (
     libraries,
     needs,
     rendered,
+    rendered_mpe,
 )
 
 pytestmark = [
@@ -83,6 +85,14 @@ def test_timbres_and_parameters_are_messages(tmp_path: Path) -> None:
     synth.set("morph_timbre", 5)
     synth.set("morph", 0.7)
     assert_same(morphed[LATENCY:], synth.render(NOTES, stereo=True))
+
+
+def test_mpe_moves_single_notes(tmp_path: Path) -> None:
+    messages = [
+        (1000 * at / RATE, f"midi {int(byte, 16)}") for at, text in MPE for byte in text.split()
+    ]
+    sound, _ = play(messages, tmp_path, seconds=0.4)
+    assert_same(sound[LATENCY:], rendered_mpe())
 
 
 def test_a_state_is_written_and_read(tmp_path: Path) -> None:

@@ -5,20 +5,25 @@ The hosts are under the GPL and run in processes of their own.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
+import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+import audiogen
 from audiogen.core.parameters import PARAMETERS
 from tests.plugin.hosts import (
     NOTES,
     OWN_LIBRARIES,
     RATE,
+    ROOT,
     VST3,
     assert_same,
     environment,
@@ -180,3 +185,81 @@ def test_minihost_renders_a_midi_file(tmp_path: Path) -> None:
     # minihost takes off the latency, clips, and writes 24 bits.
     expected = np.clip(rendered()[:20000], -1.0, 1.0)
     np.testing.assert_allclose(sound[:20000], expected, rtol=0, atol=2.0**-22)
+
+
+@functools.cache
+def vst3_host() -> Path:
+    """The host of vst3_host.cpp, compiled."""
+    headers = Path("/usr/include/vst3sdk")
+    if not headers.exists() or not shutil.which("c++"):
+        pytest.skip("the VST3 SDK or a compiler is not installed (Debian: libvst3sdk-dev g++)")
+    [folder] = {path.parent for path in Path("/usr/lib").glob("**/vst3sdk/libsdk_hosting.a")}
+    program = Path(tempfile.mkdtemp(prefix="audiogen-host-")) / "vst3_host"
+    names = ("sdk_hosting", "sdk_common", "sdk", "base", "pluginterfaces")
+    libraries = [folder / f"lib{name}.a" for name in names]
+    flags = ["-std=c++17", "-O1", "-DDEVELOPMENT=1", "-isystem", headers]
+    source = ROOT / "tests" / "plugin" / "vst3_host.cpp"
+    subprocess.run(
+        ["c++", *flags, source, "-o", program, *libraries, "-ldl", "-lpthread"], check=True
+    )
+    return program
+
+
+def play_vst3(script: str, n: int = 24000, block: int = 480) -> tuple[np.ndarray, str]:
+    """Samples from the first one after the latency, and what the host printed."""
+    library = next(VST3.glob("Contents/*-linux/audiogen.so"))
+    done = subprocess.run(
+        [vst3_host(), library, str(n), str(block)],
+        input=script.encode(),
+        capture_output=True,
+        env=environment(),
+        check=True,
+    )
+    printed = done.stderr.decode()
+    latency = int(re.search(r"^latency (\d+)$", printed, re.MULTILINE)[1])
+    return np.frombuffer(done.stdout, "<f4").reshape(-1, 2)[latency:], printed
+
+
+def test_note_expression_is_that_of_the_engine() -> None:
+    """Types 0, 2 and 5 are the format's volume, tuning and brightness, 100000 is the pressure."""
+    script = """0 on 7 60
+0 express 7 2 0.525
+0 on 8 67
+4801 express 8 2 0.4875
+7200 express 7 5 0.9
+9605 express 8 0 0.125
+12000 express 7 100000 1
+"""
+    sound, printed = play_vst3(script)
+    for line in ("type 2 Tuning 0.5", "type 5 Brightness 0.5", "type 0 Volume 0.25"):
+        assert line in printed
+    assert "physical 0 2\nphysical 1 5\nphysical 2 100000\n" in printed
+    synth = audiogen.load(ROOT / "presets" / "plucked", sample_rate=RATE)
+    events: list[tuple[int, int, dict[str, float]]] = [
+        (4801, 2, {"bend": np.float32(240) * (np.float32(0.4875) - np.float32(0.5))}),
+        (7200, 1, {"slide": np.float32(2) * np.float32(0.9) - 1}),
+        (9605, 2, {"level": 0.5}),
+        (12000, 1, {"level": 2.0}),
+    ]
+    synth.express(1, bend=float(np.float32(240) * (np.float32(0.525) - np.float32(0.5))))
+    synth.note_on(60, velocity=1.0)
+    synth.note_on(67, velocity=1.0)
+    blocks, done = [], 0
+    for at, note, values in events:
+        while done < at:
+            blocks.append(synth.process(min(500, at - done)))
+            done += len(blocks[-1])
+        synth.express(note, **{name: float(value) for name, value in values.items()})
+    while done < 23000:
+        blocks.append(synth.process(min(500, 23000 - done)))
+        done += len(blocks[-1])
+    expected = np.concatenate(blocks)[synth.latency :]
+    assert_same(sound, expected)
+    for block in (64, 777):
+        assert_same(play_vst3(script, block=block)[0], expected)
+
+
+def test_key_pressure_raises_a_note() -> None:
+    plain, _ = play_vst3("0 on -1 60")
+    pressed, _ = play_vst3("0 on -1 60\n0 press 60 1")
+    np.testing.assert_array_equal(pressed[:, 0], 2 * plain[:, 0])

@@ -322,6 +322,7 @@ void Instance::load_requested() {
 
 // Audio thread.
 
+// Sorted by offset; expression of a note stands before its note-on of the same offset.
 void Instance::add(audiogen_event event) noexcept {
   if (event.kind == AUDIOGEN_NOTE_ON && muted_.load(std::memory_order_relaxed)) return;
   if (n_events_ == kMostEvents) {
@@ -331,6 +332,14 @@ void Instance::add(audiogen_event event) noexcept {
   std::size_t at = n_events_++;
   for (; at > 0 && events_[at - 1].offset > event.offset; --at) events_[at] = events_[at - 1];
   events_[at] = event;
+  if (event.kind < AUDIOGEN_NOTE_BEND) return;
+  for (std::size_t on = at; on > 0 && events_[on - 1].offset == event.offset; --on) {
+    if (events_[on - 1].kind != AUDIOGEN_NOTE_ON || events_[on - 1].id != event.id) continue;
+    std::rotate(events_.begin() + static_cast<std::ptrdiff_t>(on - 1),
+                events_.begin() + static_cast<std::ptrdiff_t>(at),
+                events_.begin() + static_cast<std::ptrdiff_t>(at + 1));
+    return;
+  }
 }
 
 void Instance::midi(const std::uint8_t* bytes, std::size_t n, std::uint32_t offset) noexcept {
@@ -371,6 +380,13 @@ void Instance::note_off(std::int32_t key, std::uint32_t offset) noexcept {
     if (held.id == 0 || held.key != key) continue;
     add({offset, AUDIOGEN_NOTE_OFF, held.id, 0, 0.0f, 0.0f, 0.0f});
     held.id = 0;
+  }
+}
+
+void Instance::express(std::int32_t key, audiogen_event_kind kind, float value,
+                       std::uint32_t offset) noexcept {
+  for (const Held& held : held_) {
+    if (held.id != 0 && held.key == key) add({offset, kind, held.id, 0, 0.0f, value, 0.0f});
   }
 }
 

@@ -100,6 +100,10 @@ class Instance {
   // `key` tells the notes that are held apart; `pitch` is a MIDI number, which may have a fraction.
   void note_on(std::int32_t key, float pitch, float velocity, std::uint32_t offset) noexcept;
   void note_off(std::int32_t key, std::uint32_t offset) noexcept;
+  // Expression of a held note: one of the kinds AUDIOGEN_NOTE_BEND, _LEVEL and _SLIDE. With the
+  // offset of the note-on it holds from the note's start.
+  void express(std::int32_t key, audiogen_event_kind kind, float value,
+               std::uint32_t offset) noexcept;
   void set_parameter(std::size_t index, float value, std::uint32_t offset) noexcept;
   // For the whole block, and later ones.
   void choose_timbre(int index) noexcept;

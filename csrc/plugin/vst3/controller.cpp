@@ -56,6 +56,20 @@ tresult PLUGIN_API Controller::initialize(FUnknown* context) {
                                                wide(row.unit).c_str(), row.lowest, row.highest,
                                                row.initial));
   }
+  // Ranges of the format's own types are the format's.
+  const auto express = [&](NoteExpressionTypeID id, const TChar* title, const TChar* unit,
+                           double initial, int32 flags, PhysicalUITypeID moved_by) {
+    auto* type =
+        new NoteExpressionType(id, title, title, unit, kRootUnitId, initial, 0.0, 1.0, 0, flags);
+    type->setPhysicalUITypeID(moved_by);
+    expressions_.addNoteExpressionType(type);
+  };
+  constexpr int32 kBipolar = NoteExpressionTypeInfo::kIsBipolar;
+  express(kTuningTypeID, STR16("Tuning"), STR16("semitones"), 0.5, kBipolar, kPUIXMovement);
+  express(kBrightnessTypeID, STR16("Brightness"), STR16(""), 0.5, kBipolar, kPUIYMovement);
+  express(kPressureType, STR16("Pressure"), STR16(""), 0.0, 0, kPUIPressure);
+  express(kVolumeTypeID, STR16("Volume"), STR16("dB"), 0.25, 0, kInvalidPUITypeID);
+
   for (std::uint32_t controller = 0; controller <= kWheel; ++controller) {
     if (!is_read(controller)) continue;
     const std::string title = controller == kPressure ? "MIDI pressure"
@@ -124,6 +138,38 @@ tresult PLUGIN_API Controller::getMidiControllerAssignment(int32 bus, int16, Ctr
     return kResultFalse;
   }
   id = kMidiId + static_cast<std::uint32_t>(controller);
+  return kResultTrue;
+}
+
+int32 PLUGIN_API Controller::getNoteExpressionCount(int32 bus, int16) {
+  return bus == 0 ? expressions_.getNoteExpressionCount() : 0;
+}
+
+tresult PLUGIN_API Controller::getNoteExpressionInfo(int32 bus, int16, int32 index,
+                                                     NoteExpressionTypeInfo& info) {
+  return bus == 0 ? expressions_.getNoteExpressionInfo(index, info) : kResultFalse;
+}
+
+tresult PLUGIN_API Controller::getNoteExpressionStringByValue(int32, int16, NoteExpressionTypeID id,
+                                                              NoteExpressionValue value,
+                                                              String128 text) {
+  return expressions_.getNoteExpressionStringByValue(id, value, text);
+}
+
+tresult PLUGIN_API Controller::getNoteExpressionValueByString(int32, int16, NoteExpressionTypeID id,
+                                                              const TChar* text,
+                                                              NoteExpressionValue& value) {
+  return expressions_.getNoteExpressionValueByString(id, text, value);
+}
+
+tresult PLUGIN_API Controller::getPhysicalUIMapping(int32 bus, int16, PhysicalUIMapList& list) {
+  if (bus != 0) return kResultFalse;
+  for (uint32 i = 0; i < list.count; ++i) {
+    NoteExpressionTypeID& type = list.map[i].noteExpressionTypeID;
+    if (expressions_.getMappedNoteExpression(list.map[i].physicalUITypeID, type) != kResultTrue) {
+      type = kInvalidTypeID;
+    }
+  }
   return kResultTrue;
 }
 

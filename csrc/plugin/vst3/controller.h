@@ -2,7 +2,10 @@
 #pragma once
 
 #include <pluginterfaces/vst/ivsteditcontroller.h>
+#include <pluginterfaces/vst/ivstnoteexpression.h>
+#include <pluginterfaces/vst/ivstphysicalui.h>
 #include <public.sdk/source/vst/vsteditcontroller.h>
+#include <public.sdk/source/vst/vstnoteexpressiontypes.h>
 
 #include <string>
 #include <vector>
@@ -15,7 +18,9 @@ extern const Steinberg::FUID kControllerId;
 
 // There is no editor: hosts show their own for the parameters.
 class Controller final : public Steinberg::Vst::EditControllerEx1,
-                         public Steinberg::Vst::IMidiMapping {
+                         public Steinberg::Vst::IMidiMapping,
+                         public Steinberg::Vst::INoteExpressionController,
+                         public Steinberg::Vst::INoteExpressionPhysicalUIMapping {
  public:
   static Steinberg::FUnknown* create(void*) {
     return static_cast<Steinberg::Vst::IEditController*>(new Controller);
@@ -30,9 +35,26 @@ class Controller final : public Steinberg::Vst::EditControllerEx1,
                                                             Steinberg::Vst::CtrlNumber controller,
                                                             Steinberg::Vst::ParamID& id) override;
 
+  Steinberg::int32 PLUGIN_API getNoteExpressionCount(Steinberg::int32 bus,
+                                                     Steinberg::int16 channel) override;
+  Steinberg::tresult PLUGIN_API
+  getNoteExpressionInfo(Steinberg::int32 bus, Steinberg::int16 channel, Steinberg::int32 index,
+                        Steinberg::Vst::NoteExpressionTypeInfo& info) override;
+  Steinberg::tresult PLUGIN_API getNoteExpressionStringByValue(
+      Steinberg::int32 bus, Steinberg::int16 channel, Steinberg::Vst::NoteExpressionTypeID id,
+      Steinberg::Vst::NoteExpressionValue value, Steinberg::Vst::String128 text) override;
+  Steinberg::tresult PLUGIN_API getNoteExpressionValueByString(
+      Steinberg::int32 bus, Steinberg::int16 channel, Steinberg::Vst::NoteExpressionTypeID id,
+      const Steinberg::Vst::TChar* text, Steinberg::Vst::NoteExpressionValue& value) override;
+  Steinberg::tresult PLUGIN_API
+  getPhysicalUIMapping(Steinberg::int32 bus, Steinberg::int16 channel,
+                       Steinberg::Vst::PhysicalUIMapList& list) override;
+
   OBJ_METHODS(Controller, Steinberg::Vst::EditControllerEx1)
   DEFINE_INTERFACES
   DEF_INTERFACE(IMidiMapping)
+  DEF_INTERFACE(INoteExpressionController)
+  DEF_INTERFACE(INoteExpressionPhysicalUIMapping)
   END_DEFINE_INTERFACES(Steinberg::Vst::EditControllerEx1)
   REFCOUNT_METHODS(Steinberg::Vst::EditControllerEx1)
 
@@ -44,6 +66,7 @@ class Controller final : public Steinberg::Vst::EditControllerEx1,
 
   std::vector<std::string> presets_, folders_;
   std::vector<std::string> timbres_;
+  Steinberg::Vst::NoteExpressionTypeContainer expressions_;
   Steinberg::Vst::ProgramList* programs_ = nullptr;  // the base class owns it
 };
 

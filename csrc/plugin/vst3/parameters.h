@@ -1,6 +1,8 @@
 // Numbers of the VST3 plug-in's parameters, which projects and automation keep.
 #pragma once
 
+#include <pluginterfaces/vst/ivstnoteexpression.h>
+
 #include <cstdint>
 #include <string_view>
 
@@ -18,6 +20,9 @@ inline constexpr std::uint32_t kPressure = 128, kWheel = 129;
 inline constexpr std::uint32_t kFirstTableId = 1000;
 
 inline constexpr int kMostTimbres = 127;
+
+// Note expression besides the format's own types: 0 .. 1 raises the level to twice the gain.
+inline constexpr std::uint32_t kPressureType = Steinberg::Vst::kCustomStart;
 
 // Number of a row of the table of parameters: a hash of its name (FNV-1a), so that it does not
 // depend on the other rows.

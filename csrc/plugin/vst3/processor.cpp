@@ -160,7 +160,31 @@ void Processor::take_events(IEventList& events) noexcept {
     } else if (event.type == Event::kNoteOffEvent) {
       const NoteOffEvent& off = event.noteOff;
       instance_.note_off(key_of(off.noteId, off.channel, off.pitch), offset);
+    } else if (event.type == Event::kPolyPressureEvent) {
+      const PolyPressureEvent& pressed = event.polyPressure;
+      instance_.express(key_of(pressed.noteId, pressed.channel, pressed.pitch), AUDIOGEN_NOTE_LEVEL,
+                        1.0f + pressed.pressure, offset);
+    } else if (event.type == Event::kNoteExpressionValueEvent) {
+      take_expression(event.noteExpressionValue, offset);
     }
+  }
+}
+
+// The format's ranges: tuning is -120 to 120 semitones, volume a gain of 0 to 4.
+void Processor::take_expression(const NoteExpressionValueEvent& event,
+                                std::uint32_t offset) noexcept {
+  const auto value = static_cast<float>(event.value);
+  switch (event.typeId) {
+    case kTuningTypeID:
+      return instance_.express(event.noteId, AUDIOGEN_NOTE_BEND, 240.0f * (value - 0.5f), offset);
+    case kVolumeTypeID:
+      return instance_.express(event.noteId, AUDIOGEN_NOTE_LEVEL, 4.0f * value, offset);
+    case kPressureType:
+      return instance_.express(event.noteId, AUDIOGEN_NOTE_LEVEL, 1.0f + value, offset);
+    case kBrightnessTypeID:
+      return instance_.express(event.noteId, AUDIOGEN_NOTE_SLIDE, 2.0f * value - 1.0f, offset);
+    default:
+      return;
   }
 }
 

@@ -39,6 +39,8 @@ class Processor final : public Steinberg::Vst::AudioEffect {
   void take_parameters(Steinberg::Vst::IParameterChanges& changes) noexcept;
   void take_value(std::uint32_t id, double value, std::uint32_t offset) noexcept;
   void take_events(Steinberg::Vst::IEventList& events) noexcept;
+  void take_expression(const Steinberg::Vst::NoteExpressionValueEvent& event,
+                       std::uint32_t offset) noexcept;
   void report_missing(Steinberg::Vst::IParameterChanges* changes) noexcept;
   void print_status();
 
