@@ -14,6 +14,8 @@ import pytest
 
 # Networks in tests are small: torch's threads would only wait for each other. Set before torch is.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# The engine's threads, too: pytest has a process for each core already.
+os.environ.setdefault("AUDIOGEN_THREADS", "1")
 # Code that numba has cached can crash the process that loads it again, the more so where two
 # workers write one cache: each process has an empty cache of its own. Assigned, not defaulted,
 # because a worker inherits the environment of the process that started it.

@@ -116,12 +116,14 @@ class Engine:
         seed: int = 0,
         n_channels: int = 1,
         n_inputs: int = 0,
+        n_threads: int = 1,
     ):
         rate = round(instrument.sample_rate)
         for name, value, lowest, highest in (
             ("max_block", max_block, 1, 65536),
             ("max_voices", max_voices, 1, 4096),
             ("n_channels", n_channels, 1, 2),
+            ("n_threads", n_threads, 1, 64),  # one renders all
             ("n_inputs", n_inputs, 0, 2),
         ):
             require(lowest <= value <= highest, f"{name}={value} must be {lowest} to {highest}")

@@ -59,6 +59,7 @@ class LiveEngine:
         n_inputs: int = 0,
         lookahead: int | None = None,
         synchronous: bool = False,
+        n_threads: int = 1,
     ):
         if not synchronous:
             raise MissingPackageError(backend.MISSING)

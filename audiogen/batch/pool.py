@@ -12,17 +12,12 @@ from typing import Any
 
 from audiogen.batch.job import Job, Rendered, render_job
 from audiogen.core.checks import check_whole
+from audiogen.core.cores import THREADS_VARIABLE, n_cores
 from audiogen.core.packages import require_package
 from audiogen.errors import AudiogenError, ParameterError
 
 MOST_ATTEMPTS = 3  # of a job whose worker is lost
 MOST_WORKERS = 1024
-
-
-def n_cores() -> int:
-    """Number of cores that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def run(
@@ -121,7 +116,14 @@ def _on_cores(
 
 def _new_pool(n_workers: int) -> ProcessPoolExecutor:
     # Forked processes would share threads' locks with this one.
-    return ProcessPoolExecutor(n_workers, multiprocessing.get_context("spawn"))
+    return ProcessPoolExecutor(
+        n_workers, multiprocessing.get_context("spawn"), initializer=_use_one_thread
+    )
+
+
+def _use_one_thread() -> None:
+    """Leave the other cores to the other workers."""
+    os.environ.setdefault(THREADS_VARIABLE, "1")
 
 
 def _lost_message(n: int) -> str:
@@ -151,7 +153,8 @@ def _on_cluster(
 def _cluster_results(
     ray: Any, jobs: Sequence[Job], work: Callable[[Job], Rendered]
 ) -> Iterator[Rendered]:
-    remote = ray.remote(max_retries=MOST_ATTEMPTS - 1)(_attempted)
+    environment = {"env_vars": {THREADS_VARIABLE: "1"}}
+    remote = ray.remote(max_retries=MOST_ATTEMPTS - 1, runtime_env=environment)(_attempted)
     running = {}
     try:
         for job in jobs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from audiogen.core import backend
+from audiogen.core.cores import n_threads
 from audiogen.errors import ParameterError
 from audiogen.presets import GansynthPreset, Preset
 
@@ -77,7 +78,7 @@ class OpenPreset:
         if latent is not None:
             instrument = self.preset.instrument(self.precision, latent)
         return self._backend.Engine(
-            instrument, sample_rate, BLOCK, voices, seed, n_channels, n_inputs
+            instrument, sample_rate, BLOCK, voices, seed, n_channels, n_inputs, n_threads()
         )
 
     def live_engine(
@@ -113,4 +114,5 @@ class OpenPreset:
             n_inputs=2,
             lookahead=0 if margin is None else max_block + margin,
             synchronous=margin is None,
+            n_threads=n_threads(),
         )

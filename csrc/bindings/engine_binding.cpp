@@ -125,14 +125,14 @@ void bind_engine(py::module_& module) {
   py::class_<Engine>(module, "Engine", "Renders blocks of samples from events.")
       .def(py::init([](std::shared_ptr<Instrument> instrument, std::uint32_t sample_rate,
                        std::size_t max_block, std::size_t max_voices, std::uint64_t seed,
-                       std::size_t n_channels, std::size_t n_inputs) {
+                       std::size_t n_channels, std::size_t n_inputs, std::size_t n_threads) {
              py::gil_scoped_release release;
              return std::make_unique<Engine>(std::move(instrument), sample_rate, max_block,
-                                             max_voices, seed, n_channels, n_inputs);
+                                             max_voices, seed, n_channels, n_inputs, n_threads);
            }),
            py::arg("instrument"), py::arg("sample_rate"), py::arg("max_block"),
            py::arg("max_voices"), py::arg("seed") = 0, py::arg("n_channels") = 1,
-           py::arg("n_inputs") = 0)
+           py::arg("n_inputs") = 0, py::arg("n_threads") = 1)
       .def("reset", &Engine::reset, py::arg("seed") = 0)
       .def("process", &process, py::arg("n"), py::arg("events"), py::arg("input") = py::none(),
            "Render the next n samples, float32 [n, n_channels]; input [n, n_inputs] is silence if "

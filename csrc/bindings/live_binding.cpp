@@ -33,7 +33,7 @@ using engine::MidiReader;
 static std::unique_ptr<LiveEngine> make_live_engine(
     std::shared_ptr<Instrument> instrument, std::uint32_t sample_rate, std::size_t max_block,
     std::size_t max_voices, std::uint64_t seed, std::size_t n_channels, std::size_t n_inputs,
-    std::optional<std::size_t> lookahead, bool synchronous) {
+    std::optional<std::size_t> lookahead, bool synchronous, std::size_t n_threads) {
   LiveSettings settings;
   settings.sample_rate = sample_rate;
   settings.max_block = max_block;
@@ -43,6 +43,7 @@ static std::unique_ptr<LiveEngine> make_live_engine(
   settings.n_inputs = n_inputs;
   settings.lookahead = lookahead;
   settings.synchronous = synchronous;
+  settings.n_threads = n_threads;
   py::gil_scoped_release release;
   return std::make_unique<LiveEngine>(std::move(instrument), settings);
 }
@@ -88,7 +89,7 @@ void bind_live(py::module_& module) {
       .def(py::init(&make_live_engine), py::arg("instrument"), py::arg("sample_rate"),
            py::arg("max_block"), py::arg("max_voices"), py::arg("seed") = 0,
            py::arg("n_channels") = 2, py::arg("n_inputs") = 0, py::arg("lookahead") = py::none(),
-           py::arg("synchronous") = false)
+           py::arg("synchronous") = false, py::arg("n_threads") = 1)
       .def("process", &process, py::arg("n"), py::arg("events"), py::arg("input") = py::none(),
            "Read the next n samples, float32 [n, n_channels]; input [n, n_inputs] is silence if "
            "None. "

@@ -18,6 +18,10 @@ static constexpr std::uint32_t kFadesPerSecond = 200;
 // Largest number of input samples that are resampled at once.
 static constexpr std::size_t kInputPiece = 1024;
 
+// Largest number of samples that voices render at once on several threads: some frames of each.
+static constexpr std::size_t kShared = 1024;
+static constexpr std::size_t kMostThreads = 64;
+
 static constexpr double kVibratoHz = 5.5;
 static constexpr float kFurthestBend = 12.0f;  // semitones beyond the trained pitches
 // Fade-in at the end of the range of `attack`. Below, it is shorter by the square, so that half the
@@ -46,7 +50,7 @@ static std::uint32_t model_rate(const Instrument& instrument) {
 
 Engine::Engine(std::shared_ptr<const Instrument> instrument, std::uint32_t sample_rate,
                std::size_t max_block, std::size_t max_voices, std::uint64_t seed,
-               std::size_t n_channels, std::size_t n_inputs)
+               std::size_t n_channels, std::size_t n_inputs, std::size_t n_threads)
     : instrument_(std::move(instrument)),
       max_block_(max_block),
       reverb_(checked(instrument_).sample_rate(), std::min(n_channels, kMostChannels)) {
@@ -62,6 +66,10 @@ Engine::Engine(std::shared_ptr<const Instrument> instrument, std::uint32_t sampl
   }
   if (n_inputs > kMostInputs) {
     throw std::invalid_argument("n_inputs=" + std::to_string(n_inputs) + " must be 0 to 2");
+  }
+  if (n_threads < 1 || n_threads > kMostThreads) {
+    throw std::invalid_argument("n_threads=" + std::to_string(n_threads) + " must be 1 to " +
+                                std::to_string(kMostThreads));
   }
   resamplers_.assign(n_channels, Resampler(rate, sample_rate));
   inputs_.assign(n_inputs, Resampler(sample_rate, rate));
@@ -87,6 +95,12 @@ Engine::Engine(std::shared_ptr<const Instrument> instrument, std::uint32_t sampl
       slot.expression[e] = parameters_[static_cast<std::size_t>(kExpressionTable[e].like)];
     }
   }
+  begun_.resize(max_voices);
+  computed_.resize(max_voices);
+  if (n_threads > 1 && max_voices > 1 && voices_->are_separate()) {
+    pool_ = std::make_unique<Pool>(std::min(n_threads, max_voices));
+    ahead_.resize(max_voices * kShared);
+  }
   for (std::size_t c = 0; c < n_channels; ++c) {
     mix_[c].resize(voice_.size());
     fading_[c].resize(rate / kFadesPerSecond);
@@ -100,6 +114,7 @@ void Engine::reset(std::uint64_t seed) noexcept AUDIOGEN_REALTIME {
     slot.voice->reset();
     slot.pedalled = false;
   }
+  n_begun_ = 0;
   for (std::vector<float>& ring : fading_) std::fill(ring.begin(), ring.end(), 0.0f);
   reverb_.reset();
   send_ = next_send_ = 0.0f;
@@ -165,9 +180,11 @@ bool Engine::work_ahead() noexcept AUDIOGEN_REALTIME {
 
 void Engine::advance(std::uint64_t until) noexcept AUDIOGEN_REALTIME {
   while (model_time_ < until) {
+    begin_notes();
     if (model_time_ % kTick == 0 && moving()) tick();
     std::uint64_t n = std::min<std::uint64_t>(until - model_time_, voice_.size());
     if (moving()) n = std::min(n, kTick - model_time_ % kTick);
+    if (pool_) n = std::min<std::uint64_t>(n, kShared);
     pull_input(static_cast<std::size_t>(n));
     mix(static_cast<std::size_t>(n));
     feed_input(static_cast<std::size_t>(n));
@@ -207,22 +224,16 @@ void Engine::mix(std::size_t n) noexcept AUDIOGEN_REALTIME {
   }
   voices_->set_sampling(value(Parameter::kTemperature), value(Parameter::kTopP));
   voices_->prepare(n);
-  for (Slot& slot : slots_) {
-    if (!slot.voice->active()) continue;
-    std::fill_n(voice_.begin(), n, 0.0f);
-    slot.voice->add(voice_.data(), n);
-    for (std::size_t c = 0; c < n_channels; ++c) {
-      float* out = mix_[c].data();
-      const float gain = slot.gain[c];
-      if (slot.next_gain[c] == gain) {
-        for (std::size_t i = 0; i < n; ++i) out[i] += gain * voice_[i];
-        continue;
-      }
-      const float slope = (slot.next_gain[c] - gain) / static_cast<float>(kTick);
-      const std::size_t first = static_cast<std::size_t>(model_time_ % kTick) + 1;
-      for (std::size_t i = 0; i < n; ++i) {
-        out[i] += (gain + slope * static_cast<float>(first + i)) * voice_[i];
-      }
+  render_voices(n);
+  std::size_t next = 0;  // of computed_
+  for (std::size_t s = 0; s < slots_.size(); ++s) {
+    if (next < n_computed_ && computed_[next] == s) {
+      mix_voice(slots_[s], &ahead_[s * kShared], n);
+      ++next;
+    } else if (slots_[s].voice->active()) {
+      std::fill_n(voice_.begin(), n, 0.0f);
+      slots_[s].voice->add(voice_.data(), n);
+      mix_voice(slots_[s], voice_.data(), n);
     }
   }
   const std::uint64_t faded = std::min(fading_end_, model_time_ + n);
@@ -232,6 +243,53 @@ void Engine::mix(std::size_t n) noexcept AUDIOGEN_REALTIME {
     }
   }
   if (send_ > 0.0f || next_send_ > 0.0f || reverb_.sounding()) add_reverb(n);
+}
+
+void Engine::begin_notes() noexcept AUDIOGEN_REALTIME {
+  const auto begin = [this](std::size_t i) noexcept AUDIOGEN_REALTIME {
+    slots_[begun_[i]].voice->begin();
+  };
+  if (pool_ && n_begun_ > 1) {
+    pool_->run(n_begun_, begin);
+  } else {
+    for (std::size_t i = 0; i < n_begun_; ++i) begin(i);
+  }
+  n_begun_ = 0;
+}
+
+void Engine::render_voices(std::size_t n) noexcept AUDIOGEN_REALTIME {
+  n_computed_ = 0;
+  if (!pool_) return;
+  for (std::size_t s = 0; s < slots_.size(); ++s) {
+    const Voice& voice = *slots_[s].voice;
+    if (voice.active() && voice.computes(n)) computed_[n_computed_++] = s;
+  }
+  if (n_computed_ < 2) {
+    n_computed_ = 0;
+    return;
+  }
+  pool_->run(n_computed_, [this, n](std::size_t i) noexcept AUDIOGEN_REALTIME {
+    float* samples = &ahead_[computed_[i] * kShared];
+    std::fill_n(samples, n, 0.0f);
+    slots_[computed_[i]].voice->add(samples, n);
+  });
+}
+
+void Engine::mix_voice(const Slot& slot, const float* samples,
+                       std::size_t n) noexcept AUDIOGEN_REALTIME {
+  for (std::size_t c = 0; c < resamplers_.size(); ++c) {
+    float* out = mix_[c].data();
+    const float gain = slot.gain[c];
+    if (slot.next_gain[c] == gain) {
+      for (std::size_t i = 0; i < n; ++i) out[i] += gain * samples[i];
+      continue;
+    }
+    const float slope = (slot.next_gain[c] - gain) / static_cast<float>(kTick);
+    const std::size_t first = static_cast<std::size_t>(model_time_ % kTick) + 1;
+    for (std::size_t i = 0; i < n; ++i) {
+      out[i] += (gain + slope * static_cast<float>(first + i)) * samples[i];
+    }
+  }
 }
 
 void Engine::add_reverb(std::size_t n) noexcept AUDIOGEN_REALTIME {
@@ -324,6 +382,7 @@ std::size_t Engine::morph_timbre() const noexcept AUDIOGEN_REALTIME {
 }
 
 void Engine::handle(const Event& event) noexcept AUDIOGEN_REALTIME {
+  if (event.kind != EventKind::kNoteOn) begin_notes();
   switch (event.kind) {
     case EventKind::kNoteOff:
       if (early_.id == event.id) early_.is_set = false;
@@ -409,6 +468,8 @@ void Engine::note_on(const Event& event) noexcept AUDIOGEN_REALTIME {
   slot.voice->set_morph(morph_timbre(), value(Parameter::kMorph));
   slot.voice->set_shaping(shaping_of(slot, shaping()));
   voices_->note_on(last_slot_, note);
+  const auto end = begun_.begin() + static_cast<std::ptrdiff_t>(n_begun_);
+  if (std::find(begun_.begin(), end, last_slot_) == end) begun_[n_begun_++] = last_slot_;
 }
 
 void Engine::note_off(Slot& slot) noexcept AUDIOGEN_REALTIME {

@@ -12,6 +12,7 @@
 #include "core/smoother.h"
 #include "engine/instrument.h"
 #include "engine/parameters.h"
+#include "engine/pool.h"
 #include "engine/resampler.h"
 #include "engine/reverb.h"
 #include "engine/voice.h"
@@ -52,9 +53,11 @@ class Engine {
   // Allocates all memory. Throws std::invalid_argument for an argument out of range. `n_channels`
   // is 1 or 2; a centred note has the same level in one channel as in each of two. `n_inputs`, 0 to
   // 2, is the number of channels of the audio input, which notes continue while `listen` is on.
+  // `n_threads`, 1 to 64, render voices that share no work, with the same samples; with more than
+  // one, `process` is not for the audio thread.
   Engine(std::shared_ptr<const Instrument> instrument, std::uint32_t sample_rate,
          std::size_t max_block, std::size_t max_voices, std::uint64_t seed,
-         std::size_t n_channels = 1, std::size_t n_inputs = 0);
+         std::size_t n_channels = 1, std::size_t n_inputs = 0, std::size_t n_threads = 1);
 
   Engine(const Engine&) = delete;  // voices hold pointers to members
   Engine& operator=(const Engine&) = delete;
@@ -83,6 +86,10 @@ class Engine {
   std::size_t input_latency() const noexcept AUDIOGEN_REALTIME { return input_latency_; }
   std::size_t max_block() const noexcept AUDIOGEN_REALTIME { return max_block_; }
   std::size_t n_inputs() const noexcept AUDIOGEN_REALTIME { return inputs_.size(); }
+  // Threads that render; 1 if the voices share work.
+  std::size_t n_threads() const noexcept AUDIOGEN_REALTIME {
+    return pool_ ? pool_->n_threads() : 1;
+  }
   std::size_t n_channels() const noexcept AUDIOGEN_REALTIME { return resamplers_.size(); }
   // Value of a parameter; its target while it is smoothed.
   float parameter(Parameter which) const noexcept AUDIOGEN_REALTIME {
@@ -134,7 +141,12 @@ class Engine {
                   std::size_t n) noexcept AUDIOGEN_REALTIME;
   void pull_input(std::size_t n) noexcept AUDIOGEN_REALTIME;
   void feed_input(std::size_t n) noexcept AUDIOGEN_REALTIME;
+  // Lets voices do what their `note_on` left; see `Voice::begin`.
+  void begin_notes() noexcept AUDIOGEN_REALTIME;
+  // Renders the next samples of voices on all threads, into `ahead_`, if that is worth while.
+  void render_voices(std::size_t n) noexcept AUDIOGEN_REALTIME;
   void mix(std::size_t n) noexcept AUDIOGEN_REALTIME;
+  void mix_voice(const Slot& slot, const float* samples, std::size_t n) noexcept AUDIOGEN_REALTIME;
   void add_reverb(std::size_t n) noexcept AUDIOGEN_REALTIME;
   // Whether a parameter, gain or pitch changes at the next tick.
   bool moving() const noexcept AUDIOGEN_REALTIME;
@@ -172,7 +184,13 @@ class Engine {
   std::unique_ptr<Voices> voices_;
   std::vector<Slot> slots_;
   EarlyExpression early_;
-  std::vector<float> voice_;  // samples of one voice
+  std::vector<float> voice_;        // samples of one voice
+  std::unique_ptr<Pool> pool_;      // null if one thread renders all voices
+  std::vector<float> ahead_;        // [max_voices, kShared] samples of voices
+  std::vector<std::size_t> begun_;  // the first n_begun_ are slots with notes to begin
+  std::size_t n_begun_ = 0;
+  std::vector<std::size_t> computed_;  // the first n_computed_ are slots rendered in `ahead_`
+  std::size_t n_computed_ = 0;
   std::vector<float> mix_[kMostChannels];
   std::vector<float> silence_;             // input of a host that passes none
   std::vector<float> input_[kMostInputs];  // at the model's rate

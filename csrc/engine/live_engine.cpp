@@ -24,8 +24,6 @@ static constexpr std::uint32_t kLongestLookahead = 10;  // s
 static constexpr double kLoadSmoothing = 0.3;           // s
 static constexpr std::size_t kPostedAtOnce = 64;
 static constexpr std::size_t kAnyNotes = ~std::size_t{0};
-// Duration of a note's start before one was measured, as a fraction of the margin.
-static constexpr double kInitialStart = 0.4;
 // With this fraction of the margin left, one note is started regardless of its estimated duration.
 static constexpr double kSufficientMargin = 0.7;
 // Weight of a new start in the running estimate, if it was shorter; a longer one replaces it.
@@ -55,8 +53,18 @@ static std::size_t checked_lookahead(const LiveSettings& settings) {
 LiveEngine::Player::Player(std::shared_ptr<const Instrument> instrument,
                            const LiveSettings& settings)
     : engine(std::move(instrument), settings.sample_rate, kRenderBlock, settings.max_voices,
-             settings.seed, settings.n_channels, settings.n_inputs),
-      fade_left(fraction_of_second(settings.sample_rate, kSwapDivisor)) {}
+             settings.seed, settings.n_channels, settings.n_inputs,
+             settings.synchronous ? 1 : settings.n_threads),
+      fade_left(fraction_of_second(settings.sample_rate, kSwapDivisor)) {
+  if (settings.synchronous) return;
+  // Starts a note for its duration; what the caches hold afterwards, the first note finds there.
+  std::vector<float> sample(1);
+  const std::vector<float*> out(settings.n_channels, sample.data());
+  const Clock::time_point start = Clock::now();
+  engine.process(out, 1, std::array{Event{0, EventKind::kNoteOn, 0, 0, 60.0f, 1.0f}});
+  start_s = Seconds(Clock::now() - start).count();
+  engine.reset(settings.seed);
+}
 
 LiveEngine::LiveEngine(std::shared_ptr<const Instrument> instrument, const LiveSettings& settings)
     : settings_(settings),
@@ -252,11 +260,14 @@ void LiveEngine::fade(std::span<float* const> out, std::size_t from, std::size_t
 // Estimates how many notes the worker can start before samples are late.
 class NoteBudget {
  public:
-  NoteBudget(double sample_rate, std::size_t lookahead, double margin_s)
+  // `start_s` is the duration of a note's start. `n_threads` start as many notes in that time.
+  NoteBudget(double sample_rate, std::size_t lookahead, double margin_s, double start_s,
+             std::size_t n_threads)
       : rate_(sample_rate),
         lookahead_(static_cast<double>(lookahead)),
         margin_s_(margin_s),
-        costs_{{kInitialStart * margin_s}, {2.0 * kInitialStart * margin_s}} {}
+        n_threads_(n_threads),
+        costs_{{start_s}, {2.0 * start_s}} {}
 
   // Records that the events of `known` samples are known at time `now`. If the worker has not slept
   // since the last call, the block may have come earlier: at the time of the last block plus that
@@ -276,11 +287,12 @@ class NoteBudget {
     const double left_s = samples_left / rate_ - Seconds(now - block_time_).count();
     const double each_s = costs_[morphed ? 1 : 0].seconds;
     if (left_s < std::min(each_s, kSufficientMargin * margin_s_)) return 0;
-    return std::max<std::size_t>(1, static_cast<std::size_t>(left_s / each_s));
+    return std::max<std::size_t>(1, static_cast<std::size_t>(left_s / each_s)) * n_threads_;
   }
 
-  // Records the duration of a note's start.
-  void record_start(double seconds, bool morphed) {
+  // Records the time in which `n` notes were started.
+  void record_starts(std::size_t n, double total_s, bool morphed) {
+    const double seconds = total_s / static_cast<double>((n + n_threads_ - 1) / n_threads_);
     Cost& cost = costs_[morphed ? 1 : 0];
     const double eased = cost.seconds + kStartDecay * (seconds - cost.seconds);
     cost = {cost.guessed ? seconds : std::max(seconds, eased), false};
@@ -293,6 +305,7 @@ class NoteBudget {
   };
 
   double rate_, lookahead_, margin_s_;
+  std::size_t n_threads_;
   Cost costs_[2];  // for one timbre, and for two that are morphed
   std::uint64_t known_ = 0;
   Clock::time_point block_time_ = Clock::now();
@@ -303,7 +316,7 @@ void LiveEngine::work() {
   const double margin_s = static_cast<double>(lookahead_ - settings_.max_block) / rate;
   // Short, because a note's first frames take most of the margin.
   const Seconds nap(std::clamp(margin_s / 16.0, 50e-6, 2e-3));
-  NoteBudget budget(rate, lookahead_, margin_s);
+  NoteBudget budget(rate, lookahead_, margin_s, player_->start_s, player_->engine.n_threads());
   double ahead_s = 0.0;  // time spent on work ahead since the last samples
   bool slept = true;
   while (!stop_.load(std::memory_order_relaxed)) {
@@ -324,7 +337,7 @@ void LiveEngine::work() {
     if (render_some(known, notes_left)) {
       const double spent_s = Seconds(Clock::now() - start).count();
       if (const std::size_t n = most_notes - notes_left; n > 0) {
-        budget.record_start(spent_s / static_cast<double>(n), morphed);
+        budget.record_starts(n, spent_s, morphed);
       }
       const double lasts_s =
           static_cast<double>(rendered_.load(std::memory_order_relaxed) - before) / rate;

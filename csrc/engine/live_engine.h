@@ -35,6 +35,8 @@ struct LiveSettings {
   // Longest time that a note may wait for the worker to start it, samples; default: 50 ms. With 0
   // no note waits, and samples are late instead.
   std::optional<std::size_t> longest_delay;
+  // Threads that render, all of them besides the audio thread; for notes that share no work.
+  std::size_t n_threads = 1;
   // Renders within `process`, without a worker thread: the samples and the latency are the same and
   // nothing is ever late. For hosts that render faster or slower than real time.
   bool synchronous = false;
@@ -133,6 +135,7 @@ class LiveEngine {
     Player(std::shared_ptr<const Instrument> instrument, const LiveSettings& settings);
 
     Engine engine;
+    double start_s = 0.0;            // duration of a note's start; not measured if synchronous
     Player* next = nullptr;          // in the list of players that fade out
     std::size_t fade_left = 0;       // samples
     std::atomic<bool> done = false;  // the worker no longer uses it

@@ -41,8 +41,11 @@ class Voice {
  public:
   virtual ~Voice() = default;
 
-  // Starts a note and discards the one before.
+  // Starts a note and discards the one before. Expensive work may wait for `begin`.
   virtual void note_on(const Note& note) noexcept AUDIOGEN_REALTIME = 0;
+  // Does the work that `note_on` left. The engine calls it before anything else of the note
+  // changes, at the same time as those of other voices if `Voices::are_separate`.
+  virtual void begin() noexcept AUDIOGEN_REALTIME {}
   // Releases the note, which may keep sounding for a while.
   virtual void note_off() noexcept AUDIOGEN_REALTIME = 0;
   // Sets the pitch, a MIDI number, from the next sample or frame on. Has no effect on voices
@@ -64,6 +67,9 @@ class Voice {
   // calls.
   virtual void add(float* out, std::size_t n) noexcept AUDIOGEN_REALTIME = 0;
 
+  // Whether the next `n` samples take more work than to add what is there.
+  virtual bool computes(std::size_t /*n*/) const noexcept AUDIOGEN_REALTIME { return true; }
+
   // Does part of the work of later samples, for a caller with time to spare; returns false if there
   // is none yet. Changes no sample.
   virtual bool work_ahead() noexcept AUDIOGEN_REALTIME { return false; }
@@ -79,6 +85,9 @@ class Voices {
   Voices& operator=(const Voices&) = delete;
 
   virtual Voice& operator[](std::size_t i) noexcept AUDIOGEN_REALTIME = 0;
+
+  // Whether different voices may be called on different threads at the same time.
+  virtual bool are_separate() const noexcept AUDIOGEN_REALTIME { return false; }
 
   // Announces that the next call to each active voice is `add` with `n` samples, at most the
   // max_samples of `Instrument::make_voices`.
@@ -108,6 +117,7 @@ class SeparateVoices final : public Voices {
     while (voices_.size() < n) voices_.push_back(std::make_unique<V>(arguments...));
   }
   Voice& operator[](std::size_t i) noexcept AUDIOGEN_REALTIME override { return *voices_[i]; }
+  bool are_separate() const noexcept AUDIOGEN_REALTIME override { return true; }
 
  private:
   std::vector<std::unique_ptr<V>> voices_;

@@ -73,12 +73,20 @@ void FrameVoice::note_on(const Note& note) noexcept AUDIOGEN_REALTIME {
   frames_.start(note_);
   morphing_ = false;
   started_ = kNone;
-  // The first frames begin before the note: the note's first hop is finished when all frames that
-  // cover it have been added.
-  for (std::size_t i = 0; i < settings_->spectrogram.n_fft / hop; ++i) add_frame();
+  begun_ = false;
+}
+
+// The first frames begin before the note: the note's first hop is finished when all frames that
+// cover it have been added.
+void FrameVoice::begin() noexcept AUDIOGEN_REALTIME {
+  if (begun_ || !active_) return;
+  begun_ = true;
+  const Spectrogram& spectrogram = settings_->spectrogram;
+  for (std::size_t i = 0; i < spectrogram.n_fft / spectrogram.hop_length; ++i) add_frame();
 }
 
 void FrameVoice::add(float* out, std::size_t n) noexcept AUDIOGEN_REALTIME {
+  begin();
   const std::size_t hop = settings_->spectrogram.hop_length;
   while (n > 0 && active_) {
     if (read_ == hop) {
@@ -98,6 +106,7 @@ void FrameVoice::add(float* out, std::size_t n) noexcept AUDIOGEN_REALTIME {
 
 bool FrameVoice::work_ahead() noexcept AUDIOGEN_REALTIME {
   if (!active_) return false;
+  begin();
   if (frames_.releasing()) other_.release();  // as the next frame will
   if (frames_.work_ahead()) return true;
   if (!morphing_) {

@@ -19,6 +19,7 @@ class FrameVoice final : public Voice {
   explicit FrameVoice(const FrameInstrument& instrument);
 
   void note_on(const Note& note) noexcept AUDIOGEN_REALTIME override;
+  void begin() noexcept AUDIOGEN_REALTIME override;
   void note_off() noexcept AUDIOGEN_REALTIME override { frames_.release(); }
   void set_pitch(float pitch) noexcept AUDIOGEN_REALTIME override {
     if (bends_) wanted_pitch_ = pitch;
@@ -36,6 +37,9 @@ class FrameVoice final : public Voice {
   bool released() const noexcept AUDIOGEN_REALTIME override { return frames_.released(); }
 
   void add(float* out, std::size_t n) noexcept AUDIOGEN_REALTIME override;
+  bool computes(std::size_t n) const noexcept AUDIOGEN_REALTIME override {
+    return read_ + n > settings_->spectrogram.hop_length;
+  }
   bool work_ahead() noexcept AUDIOGEN_REALTIME override;
 
  private:
@@ -82,6 +86,7 @@ class FrameVoice final : public Voice {
   float network_pitch_ = 0.0f;  // pitch of the generated frames; `transpose` does the rest
   bool bends_;                  // the network takes fractional pitches
   bool active_ = false;
+  bool begun_ = true;          // the frames before the note's first hop were added
   std::size_t frame_ = 0;      // number of the note's next frame, through sustain and release
   std::size_t tail_left_ = 0;  // hops left to play after the last frame
   std::size_t read_ = 0;       // samples already read of the finished hop

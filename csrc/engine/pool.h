@@ -1,0 +1,59 @@
+// Threads that share the tasks of one caller, for work that is divided many times a second.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "core/realtime.h"
+
+namespace audiogen::engine {
+
+// The caller takes part in its own tasks, so that nothing is lost if the other threads are held up
+// before they take one. Idle threads spin for some microseconds and then nap.
+class Pool {
+ public:
+  static constexpr std::size_t kMostTasks = 65535;
+
+  // Starts n_threads - 1 threads.
+  explicit Pool(std::size_t n_threads);
+  ~Pool();
+  Pool(const Pool&) = delete;  // its threads hold pointers to it
+  Pool& operator=(const Pool&) = delete;
+
+  std::size_t n_threads() const noexcept AUDIOGEN_REALTIME { return threads_.size() + 1; }
+
+  // Calls task(0) to task(n - 1), n <= kMostTasks, in any order on any of the threads, and returns
+  // when all have returned. One thread at a time may call it, from no task.
+  template <typename Task>
+  void run(std::size_t n, const Task& task) noexcept AUDIOGEN_REALTIME {
+    run(
+        n,
+        [](const void* context, std::size_t i) noexcept AUDIOGEN_REALTIME {
+          (*static_cast<const Task*>(context))(i);
+        },
+        &task);
+  }
+
+ private:
+  using Function = void (*)(const void*, std::size_t) noexcept AUDIOGEN_REALTIME;
+
+  void run(std::size_t n, Function function, const void* context) noexcept AUDIOGEN_REALTIME;
+  // Takes the next task, if one is left, and runs it.
+  bool run_one() noexcept AUDIOGEN_REALTIME;
+  void work();
+
+  // Number of the call of `run` (32 bits), its tasks (16) and those that were taken (16). Whoever
+  // takes a task keeps `run` from returning, so function_ and context_ are those of the task.
+  std::atomic<std::uint64_t> state_ = 0;
+  std::atomic<std::size_t> n_done_ = 0;
+  Function function_ = nullptr;
+  const void* context_ = nullptr;
+  std::atomic<bool> stop_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace audiogen::engine

@@ -1,0 +1,79 @@
+"""The samples of an engine don't depend on the number of its threads."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from audiogen.core import backend
+from audiogen.core.cores import n_cores, n_threads
+from audiogen.engine.instrument import OpenPreset
+from audiogen.errors import ParameterError
+from audiogen.presets import load_preset
+
+RATE, BLOCK = 48000, 512
+native = pytest.importorskip("audiogen._native", reason="the compiled module isn't built")
+
+
+def chords(block: int) -> np.ndarray:
+    """Events of a block: a chord of eight now and then, some releases, more notes than voices."""
+    rows = []
+    if block % 12 == 0:
+        rows = [(3, 1, 100 * block + i, i % 3, 45.0 + 5 * i + block, 0.9, 0.0) for i in range(8)]
+    if block % 12 == 7:
+        rows = [(0, 0, 100 * (block - 7) + i, 0, 60.0, 0.0, 0.0) for i in range(5)]
+    return np.array(rows, backend.load().event_dtype)
+
+
+@pytest.fixture(scope="module")
+def opened() -> OpenPreset:
+    return OpenPreset(load_preset("brass"))
+
+
+def test_offline(opened):
+    def render(threads: int) -> np.ndarray:
+        engine = native.Engine(opened.instrument, RATE, BLOCK, 12, 5, 2, 0, threads)
+        return np.concatenate([engine.process(BLOCK, chords(b)) for b in range(60)])
+
+    alone = render(1)
+    assert np.abs(alone).max() > 0.05
+    for threads in (2, 5):
+        assert np.array_equal(render(threads), alone)
+
+
+def test_live(opened):
+    n_blocks, lookahead = 40, RATE  # so far ahead that nothing is late
+    offline = native.Engine(opened.instrument, RATE, BLOCK, 12, 5, 2, 0)
+    wanted = np.concatenate([offline.process(BLOCK, chords(b)) for b in range(n_blocks)])
+    live = native.LiveEngine(
+        opened.instrument, RATE, BLOCK, 12, 5, n_channels=2, lookahead=lookahead, n_threads=3
+    )
+    heard = []
+    for b in range(n_blocks):
+        heard.append(live.process(BLOCK, chords(b)))
+        while not live.ready:
+            pass
+    for _ in range(-(-lookahead // BLOCK)):
+        heard.append(live.process(BLOCK, chords(1)))
+        while not live.ready:
+            pass
+    assert live.n_late == live.n_delayed == 0
+    sound = np.concatenate(heard)[lookahead:]
+    assert np.array_equal(sound[: len(wanted)], wanted)
+
+
+def test_the_variable_sets_the_number(monkeypatch):
+    monkeypatch.delenv("AUDIOGEN_THREADS")
+    assert n_threads() == n_cores() >= 1
+    monkeypatch.setenv("AUDIOGEN_THREADS", "3")
+    assert n_threads() == 3
+    for wrong in ("0", "65", "two"):
+        monkeypatch.setenv("AUDIOGEN_THREADS", wrong)
+        with pytest.raises(ParameterError, match=f"AUDIOGEN_THREADS='{wrong}' must be"):
+            n_threads()
+
+
+@pytest.mark.parametrize("threads", [0, 65])
+def test_a_number_out_of_range(opened, threads):
+    with pytest.raises(ValueError, match=f"n_threads={threads} must be 1 to 64"):
+        native.Engine(opened.instrument, RATE, BLOCK, 12, 5, 2, 0, threads)
