@@ -15,7 +15,7 @@ import numpy as np
 from audiogen._fallback.filters.resampler import Resampler
 from audiogen._fallback.filters.reverb import Reverb
 from audiogen._fallback.instrument import AnyInstrument, Array, Note, Shaping, Voice, require
-from audiogen._fallback.parameter_table import N_MACROS, ROWS, parameters
+from audiogen._fallback.parameter_table import MOST_VOICES, N_MACROS, ROWS, parameters
 from audiogen.core.events import (
     ALL_OFF,
     NOTE_BEND,
@@ -71,6 +71,7 @@ class _Slot:
 
     def __init__(self, voice: Voice):
         self.voice = voice
+        self.timbre = 0
         self.id = 0  # id of the note
         self.number = 0  # notes that came before it
         self.pedalled = False  # released, and held by the pedal
@@ -280,7 +281,7 @@ class Engine:
             if pitch != slot.voice_pitch:
                 slot.voice_pitch = pitch
                 slot.voice.set_pitch(float(pitch))
-            slot.voice.set_morph(self._morph_timbre(), self._value("morph"))
+            self._set_morph(slot)
             slot.voice.shaping = _with_slide(shaping, slot)
 
     def _gain(self, slot: _Slot) -> Array:
@@ -307,8 +308,28 @@ class Engine:
         macros = tuple(self._value(f"macro_{i}") for i in range(1, N_MACROS + 1))
         return Shaping(self._value("attack"), self._value("release"), macros)
 
-    def _morph_timbre(self) -> int:
-        return min(int(np.rint(self._value("morph_timbre"))), self._instrument.n_timbres - 1)
+    def _set_morph(self, slot: _Slot) -> None:
+        if self._maps() and slot.timbre < len(self._instrument.places):
+            distances = self._map_distances()
+            start, distances[slot.timbre] = distances[slot.timbre], np.inf
+            other = int(distances.argmin())
+            is_there = len(distances) == 1 or start == 0
+            slot.voice.set_morph(
+                slot.timbre if len(distances) == 1 else other,
+                np.float32(0) if is_there else start / (start + distances[other]),
+            )
+            return
+        index = min(int(np.rint(self._value("morph_timbre"))), self._instrument.n_timbres - 1)
+        slot.voice.set_morph(index, self._value("morph"))
+
+    def _maps(self) -> bool:
+        return bool(self._value("timbre_map") >= 0.5) and len(self._instrument.places) > 0
+
+    def _map_distances(self) -> Array:
+        """Distance on the map to each timbre."""
+        here = np.array([self._value("timbre_x"), self._value("timbre_y")], np.float32)
+        distances: Array = np.sqrt(((self._instrument.places - here) ** 2).sum(axis=1))
+        return distances
 
     def _timbre(self, event: np.void) -> int:
         return int(event["timbre"]) if event["timbre"] < self._instrument.n_timbres else 0
@@ -408,10 +429,13 @@ class Engine:
             slot.expression[kind].set(early.get(kind, initial))
         slot.gain = slot.next_gain = self._gain(slot)
         slot.voice_pitch = self._pitch(slot)
-        slot.voice.set_morph(self._morph_timbre(), self._value("morph"))
+        slot.timbre = self._timbre(event)
+        if self._maps():
+            slot.timbre = int(self._map_distances().argmin())
+        self._set_morph(slot)
         slot.voice.shaping = _with_slide(self._shaping(), slot)
         note = Note(
-            timbre=self._timbre(event),
+            timbre=slot.timbre,
             pitch=float(slot.voice_pitch),
             velocity=float(np.clip(velocity, 0, 1)),
             # Random numbers of a note depend on the seed and on the number of notes before it.
@@ -422,14 +446,17 @@ class Engine:
         self._voices.note_on(self._slots.index(slot), note)
 
     def _free_slot(self) -> _Slot:
-        for slot in self._slots:
-            if not slot.voice.active:
-                return slot
-        self.n_stolen += 1
-        # Released notes go first, the oldest of them first.
-        chosen = min(self._slots, key=lambda slot: (not slot.voice.released, slot.number))
-        self._fade_out(chosen)
-        return chosen
+        """Steal notes until there are fewer than ``voices``."""
+        most, wanted = len(self._slots), int(np.rint(self._value("voices")))
+        if wanted < MOST_VOICES:
+            most = min(most, wanted)
+        for _ in range(self.n_sounding - most + 1):
+            self.n_stolen += 1
+            # Released notes go first, the oldest of them first.
+            chosen = min(self._active(), key=lambda slot: (not slot.voice.released, slot.number))
+            self._fade_out(chosen)
+            chosen.voice.active = False
+        return next(slot for slot in self._slots if not slot.voice.active)
 
     def _fade_out(self, slot: _Slot) -> None:
         """Keep the next samples of a voice, which fade out while it is silent or plays on."""

@@ -100,6 +100,7 @@ class AnyInstrument(ABC):
         self.n_timbres = n_timbres
         self.programs = [0] * 128  # timbre of each General MIDI program
         self.default_timbre = 0
+        self.places = np.zeros((0, 2), np.float32)  # of the timbres on the timbre map, or none
         require(1000 <= sample_rate <= 384000, f"sample_rate={sample_rate} must be 1000 to 384000")
         require(self.lowest <= self.highest, "highest_pitch must be lowest_pitch or more")
         require(
@@ -111,6 +112,15 @@ class AnyInstrument(ABC):
     def initial(self, parameter: str) -> float:
         """Value of a parameter until it is set."""
         return ROWS[parameter]["initial"]
+
+    def set_places(self, places: Sequence[Sequence[float]]) -> None:
+        """Set the place of each timbre on the timbre map, x and y from 0 to 1, before playing."""
+        made = np.array(places, np.float32).reshape(-1, 2)
+        require(
+            len(made) in (0, self.n_timbres) and bool(np.isfinite(made).all()),
+            f"places must be {self.n_timbres} pairs of finite numbers, one for each timbre",
+        )
+        self.places = made
 
     @abstractmethod
     def make_voices(self, n: int, n_inputs: int) -> Voices:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 NO_CONTROLLER, PITCH_WHEEL = -1, -2
+MOST_VOICES = 16.0  # highest value of `voices`, which sets no limit of its own
 
 
 def _row(
@@ -141,6 +142,28 @@ parameters: tuple[dict[str, Any], ...] = (
         "Level of the sound in a small room; 0 is dry.",
         smoothing_s=0.05,
         controller=91,
+    ),
+    _row(
+        "timbre_map",
+        "From 0.5, timbre_x and timbre_y choose the timbres of notes and the morph between them.",
+    ),
+    _row(
+        "timbre_x",
+        "Position on the timbre map from left to right.",
+        initial=0.5,
+        smoothing_s=0.03,
+    ),
+    _row(
+        "timbre_y",
+        "Position on the timbre map from top to bottom.",
+        initial=0.5,
+        smoothing_s=0.03,
+    ),
+    _row(
+        "voices",
+        "Largest number of notes that sound at once; at 16, as many as there are voices.",
+        range=(1.0, MOST_VOICES),
+        initial=MOST_VOICES,
     ),
 )
 ROWS = {row["name"]: row for row in parameters}

@@ -52,6 +52,7 @@ _IDENTIFIER = (
     "a name of 1 to 64 small letters, digits, - and _, which begins with a letter or digit"
 )
 _PITCHES = "the lowest and the highest MIDI pitch, such as [24, 84]"
+_PLACE = "two numbers from 0 to 1: x and y on the timbre map"
 _NAMES = "a list of one name or more"
 _ABOVE_ZERO = "a number above 0"
 _SECONDS = "a number of seconds, 0 or more"
@@ -396,6 +397,10 @@ def _check_timbre(table: Table, index: int, gansynth: bool, faults: list[str]) -
         fields.text("family")
     if fields.has("program"):
         fields.whole("program", 0, 127, "a General MIDI program from 0 to 127, or left out")
+    if fields.has("place"):
+        place = fields.numbers("place", _PLACE)
+        if place is not None and not (len(place) == 2 and all(0 <= x <= 1 for x in place)):
+            fields.add_fault(f"{fields.path_of('place')} must be {_PLACE}")
     fields.finish()
 
 
@@ -446,6 +451,14 @@ def _check_timbre_names(fields: Fields) -> None:
     if default is not None and default not in names:
         fields.add_fault(
             f"default_timbre={shown(default)} not found in timbres" + suggest(default, names)
+        )
+
+
+def _check_places(fields: Fields) -> None:
+    have = ["place" in timbre for timbre in fields.table.get("timbres", [])]
+    if True in have and False in have:
+        fields.add_fault(
+            f"timbres[{have.index(False)}].place is missing; all timbres must have one, or none"
         )
 
 
@@ -594,6 +607,7 @@ def _check_preset(table: Table, faults: list[str]) -> None:
     if faults:
         return
     _check_timbre_names(fields)
+    _check_places(fields)
     (_check_gansynth if gansynth else _check_samplernn_preset)(fields)
 
 
@@ -848,6 +862,7 @@ class Preset:
             )
         timbres = fields["timbres"] if latent is None else []
         made.programs, made.default_timbre = program_table(timbres, fields.get("default_timbre"))
+        made.set_places([timbre["place"] for timbre in timbres if timbre.get("place")])
         return made
 
     def _macros(self) -> list[Table]:

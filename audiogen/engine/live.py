@@ -53,6 +53,7 @@ MIDI_IDS = 1 << 31  # the MIDI reader numbers its notes from here on
 LIVE_ONLY = ("sustain", "listen", "monitor")
 SAMPLERNN_ONLY = ("temperature", "top_p", "listen", "monitor")
 GANSYNTH_ONLY = ("morph", "morph_timbre")
+MAP = ("timbre_map", "timbre_x", "timbre_y")
 
 
 class LivePlaying(ParameterAttributes):
@@ -365,6 +366,8 @@ class LivePlaying(ParameterAttributes):
         without = GANSYNTH_ONLY if isinstance(self.preset, SamplernnPreset) else SAMPLERNN_ONLY
         if self.plays_notes:
             without = (*without, "listen", "monitor")
+        if all(timbre.place is None for timbre in self.preset.timbres):
+            without = (*without, *MAP)
         rows = [row for row in PARAMETERS if row.name not in (*without, *MACROS)]
         if isinstance(self.preset, GansynthPreset):
             for row, macro in zip(MACROS, self.preset.macros, strict=False):

@@ -43,7 +43,7 @@ from audiogen.presets.programs import (
     split_spec,
     timbre_of_program,
 )
-from audiogen.presets.timbre_map import latent_map, place_vectors
+from audiogen.presets.timbre_map import place_vectors, places
 
 __all__ = [
     "DEFAULT_PRESET",
@@ -69,9 +69,9 @@ __all__ = [
     "find_preset",
     "find_presets",
     "is_latent_file",
-    "latent_map",
     "load_preset",
     "place_vectors",
+    "places",
     "preset_faults",
     "presets_to_play",
     "read_fields",

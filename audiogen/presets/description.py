@@ -68,6 +68,7 @@ class Timbre:
     z: list[float] = field(default_factory=list)
     family: str = "other"
     program: int | None = None
+    place: list[float] | None = None  # on the timbre map, x and y from 0 to 1
 
 
 @dataclass(frozen=True)

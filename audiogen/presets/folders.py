@@ -27,6 +27,7 @@ from audiogen.presets.description import (
     check_fields,
     preset_of,
 )
+from audiogen.presets.timbre_map import with_places
 
 DEFAULT_PRESET = "plucked"
 
@@ -239,7 +240,7 @@ def write_preset(
         try:
             new = temporary / "new"
             new.mkdir()
-            (new / TOML_NAME).write_text(_to_toml(fields), encoding="utf-8")
+            (new / TOML_NAME).write_text(_to_toml(with_places(fields)), encoding="utf-8")
             save_file({k: np.ascontiguousarray(v) for k, v in weights.items()}, new / WEIGHTS_NAME)
             (new / WEIGHTS_NAME).chmod(0o644)  # safetensors makes it private
             for name, content in (files or {}).items():
@@ -346,7 +347,7 @@ def change_fields(folder: str | os.PathLike[str], changes: Mapping[str, Any]) ->
     fields = {k: v for k, v in {**read_fields(path), **changes}.items() if v != []}
     check_fields(fields, path)
     with written_whole(path) as draft:
-        draft.write_text(_to_toml(fields), encoding="utf-8")
+        draft.write_text(_to_toml(with_places(fields)), encoding="utf-8")
         flush_to_disk(draft)
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from audiogen.presets.description import GansynthPreset
+from audiogen.presets.description import GansynthPreset, Preset, check_fields, find_faults
+
+DIGITS = 4  # decimals of the places in a preset
 
 # Size of a dot with the name under it, as fractions of the map's width and height.
 DOT_WIDTH, DOT_HEIGHT = 0.24, 0.115
@@ -67,7 +72,49 @@ def _push_apart(at: NDArray[np.float64]) -> NDArray[np.float64]:
     return at
 
 
-def latent_map(preset: GansynthPreset) -> NDArray[np.float64]:
-    """Positions of a GANSynth preset's timbres, [n_timbres, 2], from their latents' directions."""
-    z = np.array([timbre.z for timbre in preset.timbres])
-    return place_vectors(z / np.linalg.norm(z, axis=1, keepdims=True))
+def places(preset: Preset) -> NDArray[np.float64]:
+    """Place of each timbre on the map, which the page, the plug-ins and `Synth` share.
+
+    Parameters
+    ----------
+    preset : Preset
+        A preset with timbres. The places are those of ``preset.toml``, or else computed: a
+        GANSynth's timbres are laid out by their latents, so that neighbours sound alike; a
+        SampleRNN has no latents, and its timbres are laid out evenly.
+
+    Returns
+    -------
+    ndarray [n_timbres, 2]
+        x and y, 0 to 1.
+    """
+    stored = [timbre.place for timbre in preset.timbres if timbre.place is not None]
+    if stored:
+        return np.array(stored)
+    if isinstance(preset, GansynthPreset):
+        z = np.array([timbre.z for timbre in preset.timbres])
+        length = np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-9)
+        return place_vectors(z / length).round(DIGITS)
+    n = len(preset.timbres)
+    angle = 2.0 * np.pi * np.arange(n) / max(1, n)
+    return place_vectors(np.column_stack([np.cos(angle), np.sin(angle)])).round(DIGITS)
+
+
+def with_places(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the fields of a preset with a place for each timbre.
+
+    Parameters
+    ----------
+    fields : mapping
+        Fields of a ``preset.toml``; they stay as they are if they have faults, places or no
+        timbres.
+
+    Returns
+    -------
+    mapping
+    """
+    timbres = fields.get("timbres")
+    if not timbres or find_faults(fields) or timbres[0].get("place") is not None:
+        return fields
+    at = places(check_fields(fields)).tolist()
+    placed = [{**timbre, "place": place} for timbre, place in zip(timbres, at, strict=True)]
+    return {**fields, "timbres": placed}

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from audiogen.engine import Synth
 from audiogen.errors import PresetError
-from audiogen.presets import TOML_NAME, GansynthPreset, Preset, latent_map, place_vectors
+from audiogen.presets import TOML_NAME, Preset, places
 
 PICTURE_WIDTH, PICTURE_HEIGHT = 96, 72
 PICTURE_S = 1.2  # length of the note that is shown
@@ -62,27 +62,6 @@ def picture(samples: ArrayLike, sample_rate: int) -> NDArray[np.uint8]:
     return out
 
 
-def places(preset: Preset) -> NDArray[np.float64]:
-    """Place of each timbre on the map.
-
-    Parameters
-    ----------
-    preset : Preset
-        A preset with timbres. A GANSynth's are laid out by their latents, so that neighbours sound
-        alike; a SampleRNN has no latents, and its timbres are laid out evenly.
-
-    Returns
-    -------
-    ndarray [n_timbres, 2]
-        x and y, 0 to 1.
-    """
-    if isinstance(preset, GansynthPreset):
-        return latent_map(preset)
-    n = len(preset.timbres)
-    angle = 2.0 * np.pi * np.arange(n) / max(1, n)
-    return place_vectors(np.column_stack([np.cos(angle), np.sin(angle)]))
-
-
 def describe_map(preset: Preset) -> dict[str, Any]:
     """Places of a preset's timbres, and the size of their pictures, as the page reads them.
 
@@ -97,7 +76,7 @@ def describe_map(preset: Preset) -> dict[str, Any]:
         ``places`` [n_timbres, 2], ``width`` and ``height``.
     """
     return {
-        "places": places(preset).round(4).tolist(),
+        "places": places(preset).tolist(),
         "width": PICTURE_WIDTH,
         "height": PICTURE_HEIGHT,
     }

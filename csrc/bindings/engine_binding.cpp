@@ -109,7 +109,15 @@ void bind_engine(py::module_& module) {
           [](const Instrument& instrument) { return instrument.programs().default_timbre; })
       .def_property_readonly(
           "programs", [](const Instrument& instrument) { return instrument.programs().timbres; },
-          "Index of the timbre of each of the 128 General MIDI programs.");
+          "Index of the timbre of each of the 128 General MIDI programs.")
+      .def(
+          "set_places",
+          [](Instrument& instrument, const std::vector<std::pair<float, float>>& places) {
+            std::vector<audiogen::engine::Place> list;
+            for (const auto& [x, y] : places) list.push_back({x, y});
+            instrument.set_places(std::move(list));
+          },
+          py::arg("places"), "Set the places of the timbres on the timbre map, before playing.");
   py::class_<FrameInstrument, Instrument, std::shared_ptr<FrameInstrument>>(module, "Instrument",
                                                                             "A GANSynth preset.")
       .def(py::init(&make_frame_instrument), py::arg("generator"), py::arg("spectrogram"),

@@ -27,6 +27,7 @@ static constexpr float kFurthestBend = 12.0f;  // semitones beyond the trained p
 // Fade-in at the end of the range of `attack`. Below, it is shorter by the square, so that half the
 // range is for fade-ins of up to a second.
 static constexpr float kLongestRise = 4.0f;  // s
+static constexpr std::size_t kNoTimbre = ~std::size_t{0};
 // The golden ratio: it keeps the positions of successive notes far apart.
 static constexpr double kSpreadStep = 0.6180339887498949;
 
@@ -334,7 +335,7 @@ void Engine::tick() noexcept AUDIOGEN_REALTIME {
                                    : std::min(0.0f, slot.glide + slot.glide_step);
     const float pitch = pitch_of(slot);
     if (pitch != slot.sounding_pitch) slot.voice->set_pitch(slot.sounding_pitch = pitch);
-    slot.voice->set_morph(morph_timbre(), value(Parameter::kMorph));
+    set_morph(slot);
     slot.voice->set_shaping(shaping_of(slot, shape));
   }
 }
@@ -376,9 +377,33 @@ Shaping Engine::shaping_of(const Slot& slot, Shaping shape) noexcept AUDIOGEN_RE
   return shape;
 }
 
-std::size_t Engine::morph_timbre() const noexcept AUDIOGEN_REALTIME {
+// On the map a note morphs from its own timbre to the nearest other one, in proportion to the
+// distances. Next notes have the nearest timbre (see `note_on`).
+void Engine::set_morph(const Slot& slot) noexcept AUDIOGEN_REALTIME {
+  if (maps() && slot.timbre < instrument_->places().size()) {
+    const std::size_t other = nearest_timbre(slot.timbre);
+    const float from = map_distance(slot.timbre), to = map_distance(other);
+    const bool is_there = other == slot.timbre || from == 0.0f;
+    return slot.voice->set_morph(other, is_there ? 0.0f : from / (from + to));
+  }
   const float index = std::nearbyint(value(Parameter::kMorphTimbre));
-  return std::min(static_cast<std::size_t>(index), instrument_->n_timbres() - 1);
+  slot.voice->set_morph(std::min(static_cast<std::size_t>(index), instrument_->n_timbres() - 1),
+                        value(Parameter::kMorph));
+}
+
+float Engine::map_distance(std::size_t timbre) const noexcept AUDIOGEN_REALTIME {
+  const Place place = instrument_->places()[timbre];
+  const float x = place.x - value(Parameter::kTimbreX), y = place.y - value(Parameter::kTimbreY);
+  return std::sqrt(x * x + y * y);
+}
+
+std::size_t Engine::nearest_timbre(std::size_t except) const noexcept AUDIOGEN_REALTIME {
+  std::size_t nearest = except;
+  for (std::size_t i = 0; i < instrument_->places().size(); ++i) {
+    if (i == except) continue;
+    if (nearest == except || map_distance(i) < map_distance(nearest)) nearest = i;
+  }
+  return nearest;
 }
 
 void Engine::handle(const Event& event) noexcept AUDIOGEN_REALTIME {
@@ -457,15 +482,17 @@ void Engine::note_on(const Event& event) noexcept AUDIOGEN_REALTIME {
   }
   slot.sounding_pitch = pitch_of(slot);
 
+  slot.timbre = event.timbre < instrument_->n_timbres() ? event.timbre : 0;
+  if (maps()) slot.timbre = nearest_timbre(kNoTimbre);
   Note note;
-  note.timbre = event.timbre < instrument_->n_timbres() ? event.timbre : 0;
+  note.timbre = slot.timbre;
   note.pitch = slot.sounding_pitch;
   note.velocity = std::clamp(event.value, 0.0f, 1.0f);
   // A note's random numbers depend on the engine's seed and the number of earlier notes only.
   note.seed = seed_ + 0x9E3779B97F4A7C15u * slot.number;
   note.continues = listens();
   note.input = slot.pan > 0.0f ? 1 : 0;
-  slot.voice->set_morph(morph_timbre(), value(Parameter::kMorph));
+  set_morph(slot);
   slot.voice->set_shaping(shaping_of(slot, shaping()));
   voices_->note_on(last_slot_, note);
   const auto end = begun_.begin() + static_cast<std::ptrdiff_t>(n_begun_);
@@ -517,19 +544,32 @@ void Engine::express(const Event& event) noexcept AUDIOGEN_REALTIME {
   early_.values[which] = wanted;
 }
 
+// Steals notes until there are fewer than `voices`.
 Engine::Slot& Engine::free_slot() noexcept AUDIOGEN_REALTIME {
-  Slot* chosen = &slots_.front();
+  const float wanted = std::nearbyint(value(Parameter::kVoices));
+  std::size_t most = slots_.size();
+  if (wanted < kMostVoices) most = std::min(most, static_cast<std::size_t>(wanted));
+  for (std::size_t n = n_sounding(); n >= most; --n) steal();
+  Slot* free = slots_.data();
+  while (free->voice->active()) ++free;
+  return *free;
+}
+
+// Steals the oldest released note, or the oldest note if none is released.
+void Engine::steal() noexcept AUDIOGEN_REALTIME {
+  Slot* chosen = nullptr;
   for (Slot& slot : slots_) {
-    if (!slot.voice->active()) return slot;
-    // Steals the oldest released note, or the oldest note if none is released.
+    if (!slot.voice->active()) continue;
     const bool released = slot.voice->released();
     const bool earlier =
-        released != chosen->voice->released() ? released : slot.number < chosen->number;
+        chosen == nullptr ||
+        (released != chosen->voice->released() ? released : slot.number < chosen->number);
     if (earlier) chosen = &slot;
   }
+  if (chosen == nullptr) return;
   ++n_stolen_;
   fade_out(*chosen);
-  return *chosen;
+  chosen->voice->reset();
 }
 
 void Engine::fade_out(Slot& slot) noexcept AUDIOGEN_REALTIME {

@@ -119,6 +119,7 @@ class Engine {
 
   struct Slot {
     Voice* voice = nullptr;
+    std::size_t timbre = 0;        // timbre of the note
     std::uint32_t id = 0;          // id of the note that the voice plays
     std::uint64_t number = 0;      // notes since reset before this one
     bool pedalled = false;         // released, and held by the pedal
@@ -155,7 +156,14 @@ class Engine {
   float pitch_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME;
   Shaping shaping() const noexcept AUDIOGEN_REALTIME;
   static Shaping shaping_of(const Slot& slot, Shaping shape) noexcept AUDIOGEN_REALTIME;
-  std::size_t morph_timbre() const noexcept AUDIOGEN_REALTIME;
+  void set_morph(const Slot& slot) noexcept AUDIOGEN_REALTIME;
+  bool maps() const noexcept AUDIOGEN_REALTIME {
+    return value(Parameter::kTimbreMap) >= 0.5f && !instrument_->places().empty();
+  }
+  // Distance on the map from timbre_x and timbre_y to a timbre.
+  float map_distance(std::size_t timbre) const noexcept AUDIOGEN_REALTIME;
+  // The nearest timbre but `except`, which is returned if there is no other.
+  std::size_t nearest_timbre(std::size_t except) const noexcept AUDIOGEN_REALTIME;
 
   void handle(const Event& event) noexcept AUDIOGEN_REALTIME;
   void note_on(const Event& event) noexcept AUDIOGEN_REALTIME;
@@ -163,6 +171,7 @@ class Engine {
   void set(const Event& event) noexcept AUDIOGEN_REALTIME;
   void express(const Event& event) noexcept AUDIOGEN_REALTIME;
   Slot& free_slot() noexcept AUDIOGEN_REALTIME;
+  void steal() noexcept AUDIOGEN_REALTIME;
   // Renders the voice's next 5 ms, faded out, into `fading_`; the voice is then free.
   void fade_out(Slot& slot) noexcept AUDIOGEN_REALTIME;
   float value(Parameter which) const noexcept AUDIOGEN_REALTIME {

@@ -2,9 +2,11 @@
 #include "engine/instrument.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace audiogen::engine {
 
@@ -32,6 +34,16 @@ Instrument::Instrument(double sample_rate, PitchRange pitch_range, std::size_t n
     throw std::invalid_argument("programs choose timbre " + std::to_string(last) +
                                 "; the instrument has " + std::to_string(n_timbres));
   }
+}
+
+void Instrument::set_places(std::vector<Place> places) {
+  const bool finite = std::ranges::all_of(
+      places, [](const Place& place) { return std::isfinite(place.x) && std::isfinite(place.y); });
+  if ((!places.empty() && places.size() != n_timbres()) || !finite) {
+    throw std::invalid_argument("places must be " + std::to_string(n_timbres()) +
+                                " pairs of finite numbers, one for each timbre");
+  }
+  places_ = std::move(places);
 }
 
 }  // namespace audiogen::engine

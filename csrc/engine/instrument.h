@@ -4,6 +4,8 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
+#include <span>
+#include <vector>
 
 #include "core/realtime.h"
 #include "engine/parameters.h"
@@ -16,6 +18,11 @@ namespace audiogen::engine {
 struct PitchRange {
   float lowest = 24.0f;
   float highest = 84.0f;
+};
+
+// Place of a timbre on the timbre map, 0 to 1: x from left to right, y from top to bottom.
+struct Place {
+  float x, y;
 };
 
 // Can be shared by engines on any number of threads: it is immutable, except that timbres are
@@ -40,6 +47,12 @@ class Instrument {
   // Timbres of the General MIDI programs, for `MidiReader::set_programs`.
   const presets::ProgramTable& programs() const noexcept AUDIOGEN_REALTIME { return programs_; }
 
+  // Places of the preset's timbres; empty if it has no map.
+  std::span<const Place> places() const noexcept AUDIOGEN_REALTIME { return places_; }
+  // Before any engine plays the instrument. Throws std::invalid_argument unless there is a finite
+  // place for each timbre, or none at all.
+  void set_places(std::vector<Place> places);
+
   // Makes `n` voices, which the instrument must outlive, and allocates all their memory. They
   // render at most `max_samples` at once and are fed `n_inputs` input channels.
   virtual std::unique_ptr<Voices> make_voices(std::size_t n, std::size_t max_samples,
@@ -56,6 +69,7 @@ class Instrument {
   PitchRange pitch_range_;
   std::atomic<std::size_t> n_timbres_;
   presets::ProgramTable programs_;
+  std::vector<Place> places_;
 };
 
 }  // namespace audiogen::engine

@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "engine/frames/frame_instrument.h"
 #include "engine/frames/mel_bands.h"
@@ -102,9 +103,18 @@ float initial_value(const Description& description, Parameter parameter) {
 
 std::shared_ptr<Instrument> make_instrument(const presets::Preset& preset,
                                             const InstrumentOptions& options) {
-  return preset.description().kind == presets::Kind::kGansynth
-             ? frame_instrument_of(preset, options)
-             : sample_instrument_of(preset, options);
+  const Description& description = preset.description();
+  const auto instrument = description.kind == presets::Kind::kGansynth
+                              ? frame_instrument_of(preset, options)
+                              : sample_instrument_of(preset, options);
+  std::vector<Place> places;
+  for (const presets::Timbre& timbre : description.timbres) {
+    if (timbre.place && !options.latent) {
+      places.push_back({timbre.place->first, timbre.place->second});
+    }
+  }
+  instrument->set_places(std::move(places));
+  return instrument;
 }
 
 }  // namespace audiogen::engine

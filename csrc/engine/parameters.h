@@ -34,10 +34,17 @@ enum class Parameter : std::uint32_t {
   kMacro7,
   kMacro8,
   kReverb,
+  kTimbreMap,
+  kTimbreX,
+  kTimbreY,
+  kVoices,
 };
 
 // A preset names up to this many macros: directions in its latent space.
 inline constexpr std::size_t kMacroCount = 8;
+
+// Highest value of `voices`, which sets no limit of its own.
+inline constexpr float kMostVoices = 16.0f;
 
 struct ParameterInfo {
   const char* name;
@@ -94,6 +101,14 @@ inline constexpr ParameterInfo kParameters[] = {
      "Amount of the preset's seventh macro."},
     {"macro_8", "", -1.0f, 1.0f, 0.0f, 0.03, kNoController, "Amount of the preset's eighth macro."},
     {"reverb", "", 0.0f, 1.0f, 0.0f, 0.05, 91, "Level of the sound in a small room; 0 is dry."},
+    {"timbre_map", "", 0.0f, 1.0f, 0.0f, 0.0, kNoController,
+     "From 0.5, timbre_x and timbre_y choose the timbres of notes and the morph between them."},
+    {"timbre_x", "", 0.0f, 1.0f, 0.5f, 0.03, kNoController,
+     "Position on the timbre map from left to right."},
+    {"timbre_y", "", 0.0f, 1.0f, 0.5f, 0.03, kNoController,
+     "Position on the timbre map from top to bottom."},
+    {"voices", "", 1.0f, kMostVoices, kMostVoices, 0.0, kNoController,
+     "Largest number of notes that sound at once; at 16, as many as there are voices."},
 };
 
 inline constexpr std::size_t kParameterCount = sizeof(kParameters) / sizeof(kParameters[0]);

@@ -1,6 +1,7 @@
 // The tables of a preset.toml, one function each, and the rules that bind them together.
 #include "presets/description.h"
 
+#include <algorithm>
 #include <limits>
 #include <set>
 #include <utility>
@@ -11,6 +12,7 @@ namespace audiogen::presets {
 namespace {
 
 const std::string kPitches = "the lowest and the highest MIDI pitch, such as [24, 84]";
+const std::string kPlace = "two numbers from 0 to 1: x and y on the timbre map";
 const std::string kNames = "a list of one name or more";
 const std::string kAboveZero = "a number above 0";
 const std::string kSeconds = "a number of seconds, 0 or more";
@@ -223,10 +225,29 @@ std::optional<Timbre> timbre_of(const toml::Table& table, std::size_t index, Kin
         fields.whole("program", 0, 127, "a General MIDI program from 0 to 127, or left out");
     timbre.program = static_cast<int>(program.value_or(0));
   }
+  if (fields.has("place")) {
+    const auto place = fields.numbers("place", kPlace);
+    const auto inside = [](double x) { return x >= 0.0 && x <= 1.0; };
+    if (place && place->size() == 2 && std::ranges::all_of(*place, inside)) {
+      timbre.place.emplace(static_cast<float>((*place)[0]), static_cast<float>((*place)[1]));
+    } else if (place) {
+      fields.add_fault(fields.path_of("place") + " must be " + kPlace);
+    }
+  }
   fields.finish();
   if (!fields.faultless()) return std::nullopt;
   timbre.name = *name;
   return timbre;
+}
+
+void check_places(const Description& description, Fields& fields) {
+  const auto& timbres = description.timbres;
+  for (std::size_t i = 1; i < timbres.size(); ++i) {
+    if (timbres[i].place.has_value() == timbres[0].place.has_value()) continue;
+    const std::size_t without = timbres[0].place ? i : 0;
+    return fields.add_fault("timbres[" + std::to_string(without) +
+                            "].place is missing; all timbres must have one, or none");
+  }
 }
 
 void check_data(const toml::Table& table, Kind kind, Faults& faults) {
@@ -484,6 +505,7 @@ std::optional<Description> check_fields(const toml::Table& table, Faults& faults
   description.generator.sample_rate = description.samplernn.sample_rate =
       static_cast<double>(*sample_rate);
   check_timbre_names(description, default_timbre, fields);
+  check_places(description, fields);
   if (gansynth) {
     check_gansynth(description, fields);
   } else {

@@ -23,6 +23,8 @@ struct Timbre {
   std::string family = "other";
   std::optional<int> program;  // of General MIDI, 0 .. 127
   std::vector<float> z;        // GANSynth only
+  // Place on the timbre map, x and y from 0 to 1; all timbres of a preset have one, or none has.
+  std::optional<std::pair<float, float>> place;
 };
 
 // One of [[macros]]: a direction in the latent space, for a knob from -1 to 1.

@@ -364,6 +364,45 @@ def test_notes_are_expressed_as_in_the_native_engine(native, conditioning):
         assert np.abs(without - want).max() > 0.003, kind
 
 
+MAP_SCORE: list[TimedEvent] = [
+    parameter(0.000, "timbre_map", 1.0),
+    parameter(0.000, "timbre_x", 0.3),
+    (0.000, NOTE_ON, 0, 0, 60.0, 0.9),  # the nearest timbre is the second
+    parameter(0.050, "timbre_y", 0.9),
+    parameter(0.100, "timbre_x", 1.0),
+    (0.120, NOTE_ON, 1, 1, 67.0, 0.8),
+    parameter(0.150, "morph", 0.5),  # without effect on the map
+    (0.200, NOTE_ON, 2, 2, 50.0, 0.8),
+    parameter(0.250, "timbre_map", 0.0),
+    parameter(0.300, "voices", 2.0),
+    (0.310, NOTE_ON, 3, 0, 55.0, 0.8),  # steals two
+    (0.330, NOTE_OFF, 2, 0, 0.0, 0.0),
+    (0.340, NOTE_ON, 4, 0, 72.0, 0.8),  # steals a released one
+]
+
+
+def test_the_timbre_map_and_voices_are_those_of_the_native_engine(native):
+    latents = [*LATENTS, [0.2, -0.5, 1.0]]
+    engines = []
+    for module in (fallback, native):
+        made = instrument(module, latents=latents)
+        made.set_places([(0.9, 0.2), (0.2, 0.4), (0.7, 0.8)])
+        engines.append(module.Engine(made, 44100, 512, 8, 5, 2))
+    got, sounding = play(engines[0], 44100, MAP_SCORE, 300)
+    want, _ = play(engines[1], 44100, MAP_SCORE, 512)
+    assert_same(got, want)
+    assert max(sounding) == 3 and sounding[-1] == 2
+    assert [engine.n_stolen for engine in engines] == [3, 3]
+    for omitted in ("timbre_map", "timbre_x", "timbre_y", "voices"):
+        engines[1].reset(5)
+        others = [e for e in MAP_SCORE if not (e[1] == PARAMETER and e[2] == INDEX[omitted])]
+        without, _ = play(engines[1], 44100, others, 512)
+        assert np.abs(without - want).max() > 0.003, omitted
+    for module in (fallback, native):
+        with pytest.raises(ParameterError, match="places must be 3 pairs of finite numbers"):
+            instrument(module, latents=latents).set_places([(0.0, 0.0)])
+
+
 @pytest.mark.parametrize("by", [-5.0, -0.37, 0.02, 1.0, 5.0])
 def test_transposed_partials_keep_their_levels(by):
     n_fft, width = 2048, 7.8125  # Hz

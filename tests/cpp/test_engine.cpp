@@ -244,6 +244,63 @@ static void expression_ends_with_its_note() {
   CHECK(sound({express(10, 1, EventKind::kNoteBend, 3.0f), note_on(20000, 1, 60.0f)}) != wanted);
 }
 
+// On the map, a note has the nearest timbre and morphs to the second nearest by the distances.
+static void the_map_chooses_timbres() {
+  const auto instrument = frame_instrument(PhaseChannel::kHarmonic);
+  const auto sound = [&](std::vector<Event> events) {
+    Engine engine(instrument, 48000, kMaxBlock, 4, 3);
+    return play(engine, events, 6000, {256});
+  };
+  const auto parameter = [](std::uint32_t at, Parameter which, float value) {
+    return Event{at, EventKind::kParameter, static_cast<std::uint32_t>(which), 0, 0.0f, value};
+  };
+  Event first = note_on(10, 1, 60.0f), second = first;
+  first.timbre = 0;
+  second.timbre = 1;
+  const Event on = parameter(0, Parameter::kTimbreMap, 1.0f);
+  CHECK(sound({on, second}) == sound({second}));  // it has no places yet
+  instrument->set_places({{0.0f, 0.5f}, {1.0f, 0.5f}});
+  CHECK(sound({on, parameter(1, Parameter::kTimbreX, 0.0f), second}) == sound({first}));
+  CHECK(sound({on, parameter(1, Parameter::kTimbreX, 1.0f), first}) == sound({second}));
+  CHECK(sound({on, parameter(1, Parameter::kTimbreX, 0.75f), first}) ==
+        sound({parameter(0, Parameter::kMorph, 0.25f), second}));
+  // A note keeps its own timbre, and morphs on from there.
+  CHECK(sound({on, parameter(1, Parameter::kTimbreX, 0.0f), first,
+               parameter(3000, Parameter::kTimbreX, 1.0f)}) ==
+        sound({parameter(1, Parameter::kMorphTimbre, 1.0f), first,
+               parameter(3000, Parameter::kMorph, 1.0f)}));
+  for (const auto& places :
+       {std::vector<engine::Place>{{0.0f, 0.0f}}, {{0.0f, 0.0f}, {NAN, 0.0f}}}) {
+    bool refused = false;
+    try {
+      instrument->set_places(places);
+    } catch (const std::invalid_argument&) {
+      refused = true;
+    }
+    CHECK(refused);
+  }
+}
+
+static void voices_are_limited() {
+  Engine engine(frame_instrument(PhaseChannel::kHarmonic), 48000, kMaxBlock, 6, 3);
+  std::vector<float> out(kMaxBlock);
+  const auto play_some = [&](const std::vector<Event>& events) {
+    engine.process(out.data(), out.size(), events);
+    return engine.n_sounding();
+  };
+  const auto voices = [](float n) {
+    return Event{0, EventKind::kParameter, static_cast<std::uint32_t>(Parameter::kVoices), 0, 0.0f,
+                 n};
+  };
+  std::vector<Event> many;
+  for (std::uint32_t id = 0; id < 5; ++id) many.push_back(note_on(id, id, 50.0f));
+  CHECK(play_some(many) == 5 && engine.n_stolen() == 0);
+  CHECK(play_some({voices(3.0f)}) == 5);  // until the next note
+  CHECK(play_some({note_on(0, 9, 60.0f)}) == 3 && engine.n_stolen() == 3);
+  CHECK(play_some({voices(1.0f), note_on(0, 10, 60.0f)}) == 1 && engine.n_stolen() == 6);
+  CHECK(play_some({voices(16.0f), note_on(0, 11, 60.0f)}) == 2 && engine.n_stolen() == 6);
+}
+
 static void bad_instruments_are_refused() {
   using std::invalid_argument;
   const auto with = [](auto change) {
@@ -377,6 +434,8 @@ int main() {
     one_note_is_expressed(phase);
   }
   expression_ends_with_its_note();
+  the_map_chooses_timbres();
+  voices_are_limited();
   odd_events_are_harmless();
   a_stolen_note_fades_out();
   bad_instruments_are_refused();

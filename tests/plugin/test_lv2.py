@@ -12,6 +12,7 @@ import pytest
 
 import audiogen
 from audiogen.core.parameters import PARAMETERS
+from audiogen.presets import load_preset, places
 from tests.plugin.hosts import (
     LV2,
     MPE,
@@ -33,6 +34,10 @@ from tests.plugin.hosts import (
 )
 
 pytestmark = needs(LV2, "AUDIOGEN_LV2", "lv2-dev")
+
+
+def rms(samples: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
 
 
 def run_tool(*command: object, package: str) -> str:
@@ -117,6 +122,39 @@ def test_mpe_moves_single_notes_at_their_samples() -> None:
     script = "\n".join(f"{at} midi {message}" for at, message in MPE)
     for block in (64, 777):
         assert_same(play_lv2(script, "-n", 24000, "-b", block).samples, rendered_mpe())
+
+
+def test_the_timbre_map_is_that_of_the_page() -> None:
+    """The page plays the nearest timbre, morphed to the second nearest in proportion."""
+    preset = load_preset(ROOT / "presets" / "plucked")
+    x, y = np.float32(0.6), np.float32(0.62)
+    distance = np.hypot(*(places(preset).astype(np.float32) - [x, y]).T).astype(np.float32)
+    nearest, other = distance.argsort()[:2]
+    script = f"0 port timbre_map 1\n0 port timbre_x {x}\n0 port timbre_y {y}\n"
+    played = play_lv2(script + script_of(), "-n", 24000)
+    synth = audiogen.load(preset.folder, sample_rate=RATE)
+    synth.timbre = preset.timbre_names[nearest]
+    synth.morph_timbre = preset.timbre_names[other]
+    synth.morph = float(distance[nearest] / (distance[nearest] + distance[other]))
+    assert synth.morph > 0.1
+    expected = synth.render(NOTES, stereo=True)[: len(played.samples)]
+    assert np.abs(expected).max() > 0.01
+    np.testing.assert_allclose(played.samples[: len(expected)], expected, rtol=0, atol=1e-4)
+    # A note that sounds moves with the knobs.
+    moved = play_lv2(script + f"{script_of()}\n4801 port timbre_x 0.9", "-n", 24000).samples
+    np.testing.assert_array_equal(moved[:4801], played.samples[:4801])
+    assert np.abs(moved - played.samples).max() > 0.01
+
+
+def test_voices_limit_the_notes() -> None:
+    notes = "0 midi 90 3c 7f\n4800 midi 90 43 7f"
+    limited = play_lv2(f"0 port voices 1\n{notes}", "-n", 24000).samples
+    alone = play_lv2("4800 midi 90 43 7f", "-n", 24000).samples
+    both = play_lv2(notes, "-n", 24000).samples
+    settled = 4800 + 480  # a stolen note fades out in 5 ms
+    ratio = rms(limited[settled:]) / rms(alone[settled:])
+    assert ratio == pytest.approx(1.0, abs=0.05)
+    assert rms(limited[settled:] - both[settled:]) > 0.3 * rms(both[settled:])
 
 
 def test_another_preset_plays_while_the_old_one_fades() -> None:

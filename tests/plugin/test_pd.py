@@ -43,7 +43,8 @@ def play(
     objects.append(f"#X msg 0 0 open -bytes 4 {folder}/out.wav \\, start;")
     objects.append("#X msg 0 0 \\; pd dsp 1;")
     links = ["1 0 2 0", "1 1 2 1", "1 2 3 0", "0 0 4 0", "4 0 2 0", "0 0 5 0"]
-    for at, message in [*events, (1000 * seconds, "STOP"), (1000 * seconds + 50, "QUIT")]:
+    # [writesf~] writes on a thread of its own, which may need some time after `stop`.
+    for at, message in [*events, (1000 * seconds, "STOP"), (1000 * seconds + 5000, "QUIT")]:
         i = len(objects)
         objects.append(f"#X obj 0 0 delay {at};")
         text = {"STOP": "stop", "QUIT": "\\; pd quit"}.get(message, message)

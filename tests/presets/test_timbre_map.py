@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from audiogen.presets import timbre_map
+from audiogen.errors import PresetError
+from audiogen.presets import TOML_NAME, check_fields, load_preset, timbre_map
+from audiogen.presets.folders import read_fields
+
+SHIPPED = sorted(path.parent for path in Path(__file__).parents[2].glob("presets/*/preset.toml"))
 
 
 def crowding(places: np.ndarray) -> float:
@@ -45,3 +52,45 @@ def test_the_first_principal_component_runs_from_left_to_right():
         along + 0.01 * np.random.default_rng(0).standard_normal(along.shape)
     )
     assert np.corrcoef(places[:, 0], along[:, 1])[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("folder", SHIPPED, ids=lambda folder: folder.name)
+def test_shipped_presets_have_the_places_of_their_latents(folder):
+    preset = load_preset(folder)
+    if not preset.timbres:
+        return
+    assert preset.timbres[0].place is not None
+    stored = timbre_map.places(preset)
+    without = [replace(timbre, place=None) for timbre in preset.timbres]
+    np.testing.assert_allclose(
+        stored, timbre_map.places(replace(preset, timbres=without)), atol=2e-4
+    )
+
+
+def test_writing_a_preset_adds_places(tmp_path, write_tiny):
+    fields = read_fields(write_tiny(tmp_path / "tiny") / TOML_NAME)
+    assert all("place" in timbre for timbre in fields["timbres"])
+    bare = {
+        **fields,
+        "timbres": [{k: v for k, v in t.items() if k != "place"} for t in fields["timbres"]],
+    }
+    assert timbre_map.with_places(bare) == fields
+    assert timbre_map.with_places({**bare, "sample_rate": -1})["timbres"] == bare["timbres"]
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ([0.5], r"timbres\[1\].place must be two numbers from 0 to 1"),
+        ([0.5, 1.5], r"timbres\[1\].place must be two numbers from 0 to 1"),
+        ([0.5, "left"], r"timbres\[1\].place\[1\]='left' must be a number"),
+        (None, r"timbres\[1\].place is missing; all timbres must have one, or none"),
+    ],
+)
+def test_wrong_places_are_named(tmp_path, write_tiny, place, message):
+    fields = read_fields(write_tiny(tmp_path / "tiny") / TOML_NAME)
+    fields["timbres"][1].pop("place")
+    if place is not None:
+        fields["timbres"][1]["place"] = place
+    with pytest.raises(PresetError, match=message):
+        check_fields(fields)

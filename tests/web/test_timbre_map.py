@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from audiogen.errors import PresetError
-from audiogen.presets import load_preset
+from audiogen.presets import load_preset, places
 from audiogen.web import timbre_map
 
 
@@ -47,7 +47,7 @@ def test_a_picture_is_drawn_once_and_the_synth_is_released(monkeypatch):
 
 def test_timbres_without_latents_are_laid_out_evenly(tmp_path, write_murmur):
     preset = load_preset(write_murmur(tmp_path / "winds", notes=True))
-    places = timbre_map.places(preset)
-    assert places.shape == (2, 2)
-    assert np.abs(np.diff(places, axis=0)).max() > 0.1
+    laid_out = places(preset)
+    assert laid_out.shape == (2, 2)
+    assert np.abs(np.diff(laid_out, axis=0)).max() > 0.1
     assert timbre_map.TimbrePictures().picture(preset, 1).any()

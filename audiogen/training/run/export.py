@@ -18,8 +18,8 @@ from audiogen.presets import (
     PREVIEW_SOUND,
     GansynthPreset,
     Preset,
-    latent_map,
     load_preset,
+    places,
     write_preset,
 )
 from audiogen.training.run.trainer import Trainer
@@ -58,7 +58,7 @@ def write_with_preview(
         if isinstance(preset, GansynthPreset):
             files["timbres.png"] = draft.parent / "timbres.png"
             families = [timbre.family for timbre in preset.timbres]
-            plot_timbres(latent_map(preset), preset.timbre_names, families, files["timbres.png"])
+            plot_timbres(places(preset), preset.timbre_names, families, files["timbres.png"])
         return write_preset(folder, fields, weights, files)
 
 

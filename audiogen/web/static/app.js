@@ -13,9 +13,12 @@ import { TimbreMap } from "./timbre_map.js";
 const BEND_RANGE = 2; // semitones each way
 const GATE_PITCH = 60; // of the note of an unconditional preset, which has no pitch
 const MAX_FILE_BYTES = 1 << 20; // of a MIDI file
-// Parameters with a control of their own; expression, which a MIDI keyboard has; and those of an
-// audio input, which the page has not.
-const NO_DIAL = new Set(["bend", "sustain", "morph_timbre", "expression", "listen", "monitor"]);
+// Parameters with a control of their own, such as the timbre map; expression, which a MIDI keyboard
+// has; and those of an audio input, which the page has not.
+const NO_DIAL = new Set([
+  ...["bend", "sustain", "morph_timbre", "timbre_map", "timbre_x", "timbre_y"],
+  ...["expression", "listen", "monitor"],
+]);
 const $ = (id) => document.getElementById(id);
 
 const stored = { get: (key) => localStorage.getItem(key), set: (k, v) => localStorage.setItem(k, v) };

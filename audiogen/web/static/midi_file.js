@@ -3,7 +3,7 @@
 const DRUMS = 9; // channel, from 0
 const MAX_NOTES = 50_000;
 const [META, END_OF_TRACK, TEMPO] = [0xff, 0x2f, 0x51];
-const [NOTE_OFF, NOTE_ON] = [8, 9];
+const [NOTE_OFF, NOTE_ON, CONTROL] = [8, 9, 11];
 
 // bytes: a Uint8Array. Returns { messages: [{ at, data }], notes, drums, seconds }; `at` is a sample.
 export function readMidiFile(bytes, sampleRate) {
@@ -11,6 +11,7 @@ export function readMidiFile(bytes, sampleRate) {
   const events = tracks.flatMap(trackEvents).sort((a, b) => a.tick - b.tick || rank(a) - rank(b));
   const messages = [];
   const counts = { notes: 0, drums: 0 };
+  const zones = new Zones();
   let [seconds, tick] = [0, 0];
   let secondsPerTick = division.seconds ?? 0.5 / division.ticks; // 120 beats per minute at first
   for (const event of events) {
@@ -20,7 +21,8 @@ export function readMidiFile(bytes, sampleRate) {
       secondsPerTick = division.seconds ?? event.tempo / 1e6 / division.ticks;
       continue;
     }
-    const isDrum = (event.data[0] & 15) === DRUMS;
+    zones.read(event.data);
+    const isDrum = (event.data[0] & 15) === DRUMS && !zones.haveDrumChannel;
     if (startsNote(event)) counts[isDrum ? "drums" : "notes"]++;
     if (!isDrum) messages.push({ at: Math.round(seconds * sampleRate), data: event.data });
   }
@@ -29,6 +31,23 @@ export function readMidiFile(bytes, sampleRate) {
   }
   if (counts.notes > MAX_NOTES) throw new Error(`the MIDI file has ${counts.notes} notes; at most ${MAX_NOTES} are played`);
   return { messages, ...counts, seconds: Math.round(1000 * seconds) / 1000 };
+}
+
+// Whether channel 10 is a member of a zone of MPE, which registered parameter 6 on channel 1 or 16
+// configures, and then has no drums.
+class Zones {
+  rpn = [127, 127];
+  haveDrumChannel = false;
+
+  read([status, number, value]) {
+    if (status >> 4 !== CONTROL) return;
+    if (number === 101 || number === 100) this.rpn[101 - number] = value;
+    if (number === 99 || number === 98) this.rpn = [127, 127];
+    if (number !== 6 || this.rpn[0] !== 0 || this.rpn[1] !== 6) return;
+    const channel = status & 15;
+    if (channel === 0) this.haveDrumChannel ||= value >= DRUMS;
+    if (channel === 15) this.haveDrumChannel ||= value >= 15 - DRUMS;
+  }
 }
 
 const startsNote = ({ data }) => data && data[0] >> 4 === NOTE_ON && data[2] > 0;

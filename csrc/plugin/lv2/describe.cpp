@@ -136,7 +136,7 @@ static void write_plugin(const fs::path& bundle) {
        << "  lv2:project <urn:audiogen:project> ;\n  doap:name \"audiogen\" ;\n"
        << "  doap:license <https://spdx.org/licenses/Apache-2.0> ;\n"
        << "  rdfs:comment \"A neural synthesiser: GANSynth and SampleRNN presets.\" ;\n"
-       << "  lv2:minorVersion 2 ;\n  lv2:microVersion 0 ;\n"
+       << "  lv2:minorVersion 4 ;\n  lv2:microVersion 0 ;\n"
        << "  lv2:requiredFeature urid:map ;\n"
        << "  lv2:optionalFeature lv2:hardRTCapable , opts:options , log:log ;\n"
        << "  opts:supportedOption bufsz:nominalBlockLength , bufsz:maxBlockLength ;\n"
