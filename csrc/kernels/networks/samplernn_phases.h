@@ -17,7 +17,7 @@
 #include "kernels/networks/sample_step.h"
 
 // Unrolls a loop whose index selects registers.
-#ifdef __CUDA_ARCH__
+#if defined(__CUDA_ARCH__) && defined(__CUDACC__)
 #define AUDIOGEN_UNROLL _Pragma("unroll")
 #else
 #define AUDIOGEN_UNROLL
