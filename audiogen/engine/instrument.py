@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from audiogen.core import backend
 from audiogen.errors import ParameterError
 from audiogen.presets import GansynthPreset, Preset
+
+if TYPE_CHECKING:
+    from audiogen.engine.device_frames import DeviceFrames
 
 BLOCK = 1024  # samples that an offline engine renders at once; the result does not depend on it
 LONGEST_RELEASE_S, END_FADE_S = (
@@ -26,14 +30,18 @@ class OpenPreset:
     precision : str
         Precision of the network's arithmetic: ``float32``, ``bfloat16``, or for a SampleRNN
         ``int8``.
+    device : str
+        Device that computes what is rendered offline: ``cpu``, or ``cuda`` or ``cuda:N``.
 
     Raises
     ------
     ParameterError
-        If the preset's network has no such precision.
+        If the preset's network has no such precision, or does not run on the device.
+    DeviceError
+        If there is no such device.
     """
 
-    def __init__(self, preset: Preset, precision: str = "float32"):
+    def __init__(self, preset: Preset, precision: str = "float32", device: str = "cpu"):
         allowed = PRECISIONS[preset.kind]
         if precision not in allowed:
             raise ParameterError(
@@ -42,7 +50,9 @@ class OpenPreset:
             )
         self.preset, self.precision = preset, precision
         self._backend = backend.load()
+        self._device_frames = _on_device(preset, precision, device)
         self._instrument = preset.instrument(precision)
+        self._added: list[list[float]] = []  # latents that became timbres, in order
 
     @property
     def instrument(self) -> Any:
@@ -61,7 +71,30 @@ class OpenPreset:
 
     def timbre_index(self, z: list[float]) -> int:
         """Index by which notes name a latent, which becomes a timbre of the instrument."""
-        return int(self._instrument.add_timbre(z))
+        index = int(self._instrument.add_timbre(z))
+        if index == len(self.preset.timbres) + len(self._added):
+            self._added.append(z)
+        return index
+
+    def frames_of(self, play: Callable[[Any], None]) -> Any:
+        """Frames of notes, computed on the device; None if the CPU computes them while it plays.
+
+        Parameters
+        ----------
+        play : callable
+            Renders the notes with engines of a table of frames, and drops the result.
+
+        Returns
+        -------
+        FrameTable of the backend, optional
+            For `engine`.
+        """
+        if self._device_frames is None:
+            return None
+        table = self.preset.frame_table()
+        play(table)
+        self._device_frames.fill(table)
+        return table
 
     def engine(
         self,
@@ -71,11 +104,30 @@ class OpenPreset:
         n_channels: int = 1,
         n_inputs: int = 0,
         latent: list[float] | None = None,
+        frames: Any = None,
     ) -> Any:
-        """An engine that renders offline (csrc/engine/engine.h), a latent as its only timbre."""
+        """An engine that renders offline (csrc/engine/engine.h).
+
+        Parameters
+        ----------
+        sample_rate : int, Hz
+            Rate of the blocks.
+        voices : int
+            Notes that can sound at once.
+        seed : int
+            Seed of the notes' random numbers.
+        n_channels, n_inputs : int
+            Channels of the output and of the input.
+        latent : list of float, optional
+            Only timbre.
+        frames : FrameTable of the backend, optional
+            Frames of the notes, of `frames_of`.
+        """
         instrument = self._instrument
-        if latent is not None:
-            instrument = self.preset.instrument(self.precision, latent)
+        if latent is not None or frames is not None:
+            instrument = self.preset.instrument(self.precision, latent, frames)
+            for z in self._added if latent is None else ():
+                instrument.add_timbre(z)
         return self._backend.Engine(
             instrument, sample_rate, BLOCK, voices, seed, n_channels, n_inputs
         )
@@ -114,3 +166,22 @@ class OpenPreset:
             lookahead=0 if margin is None else max_block + margin,
             synchronous=margin is None,
         )
+
+
+def _on_device(preset: Preset, precision: str, device: str) -> DeviceFrames | None:
+    """The preset's generator on a device; None for the CPU, on which the engine computes."""
+    if device == "cpu":
+        return None
+    from audiogen.engine.device_frames import DeviceFrames
+
+    if not isinstance(preset, GansynthPreset):
+        raise ParameterError(
+            f"device={device!r} is not supported by preset {preset.name!r}, a {preset.kind}, which"
+            " the engine plays on the CPU; leave it out"
+        )
+    if precision != "float32":
+        raise ParameterError(
+            f"precision={precision!r} is not supported by device={device!r}; use 'float32'"
+        )
+    backend.require()
+    return DeviceFrames(preset, device)

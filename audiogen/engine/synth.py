@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import repeat
@@ -88,6 +89,10 @@ class Synth(LivePlaying):
         How long that thread may be held up by other programs.
     keep_events : bool
         Keep all events and their positions in `events`.
+    device : str
+        ``cpu``; or ``cuda`` or ``cuda:N``, a GPU that computes the frames of the notes that
+        `render` and `stream` play, in batches, with a GANSynth preset. Live notes are computed on
+        the CPU.
 
     Raises
     ------
@@ -95,6 +100,8 @@ class Synth(LivePlaying):
         If the preset is not found, or something in it is wrong.
     ParameterError
         If another argument is out of range or not supported by the preset.
+    DeviceError
+        If there is no such device.
 
     Examples
     --------
@@ -123,12 +130,14 @@ class Synth(LivePlaying):
         realtime: bool = False,
         margin_ms: float = 5.0,
         keep_events: bool = False,
+        device: str = "cpu",
     ):
         super().__init__(
             open_preset(preset),
             sample_rate,
             seed,
             precision,
+            device=device,
             polyphony=polyphony,
             max_block=max_block,
             realtime=realtime,
@@ -139,6 +148,7 @@ class Synth(LivePlaying):
             "sample_rate": sample_rate,
             "seed": seed,
             "precision": precision,
+            "device": device,
             "polyphony": polyphony,
             "max_block": max_block,
             "realtime": realtime,
@@ -540,13 +550,23 @@ class Synth(LivePlaying):
         parts = score.by_channel()
         shared = SharedProgress(progress, [len(part) for part in parts]) if progress else None
         n_channels = 2 if stereo else 1
-        engines, streams = [], []
+        plans: list[tuple[list[Timed], int]] = []
         first: list[Timed] = [(0, event) for event in self._parameter_events()]
-        for number, part in enumerate(parts):
+        for part in parts:
             events = [*first, *score_events(part, rate, index)]
             release = highest_value(events, "release")
             voices = voices_needed(part.notes, self._opened.longest_tail_s(release))
-            engine = self._opened.engine(rate, voices, seed, n_channels, latent=latent)
+            plans.append((events, voices))
+
+        def play(table: Any) -> None:
+            for events, voices in plans:
+                one = self._opened.engine(rate, voices, seed, n_channels, 0, latent, table)
+                deque(rendered(one, events), maxlen=0)
+
+        frames = self._opened.frames_of(play)
+        engines, streams = [], []
+        for number, (events, voices) in enumerate(plans):
+            engine = self._opened.engine(rate, voices, seed, n_channels, 0, latent, frames)
             report = shared.part(number) if shared else None
             engines.append(engine)
             streams.append(trimmed(rendered(engine, events, block, report), engine.latency))

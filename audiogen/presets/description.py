@@ -209,7 +209,12 @@ class Preset(ABC):
         """The fields of ``preset.toml``, without those that have no value."""
         return _plain(self, leave_out=("read_from", "opened"))
 
-    def instrument(self, precision: str = "float32", latent: Sequence[float] | None = None) -> Any:
+    def instrument(
+        self,
+        precision: str = "float32",
+        latent: Sequence[float] | None = None,
+        frames: Any = None,
+    ) -> Any:
         """An instrument of the backend, which any number of engines share.
 
         Parameters
@@ -219,6 +224,8 @@ class Preset(ABC):
             ``int8``.
         latent : sequence of float, optional
             Only timbre of the instrument, in place of the preset's; GANSynth only.
+        frames : FrameTable of the backend, optional
+            Frames that something else computes, for engines that render offline; GANSynth only.
 
         Raises
         ------
@@ -228,7 +235,13 @@ class Preset(ABC):
             If the precision or the latent is not supported.
         """
         z = None if latent is None else [float(number) for number in latent]
-        return self._described().instrument(precision, z)
+        if frames is None:
+            return self._described().instrument(precision, z)
+        return self._described().instrument(precision, z, frames)
+
+    def frame_table(self) -> Any:
+        """An empty table of frames for `instrument`; GANSynth only."""
+        return self._require_opened().frame_table()
 
     def open_network(self, precision: str = "float32") -> Any:
         """The network alone: a ``Generator`` or ``SampleRNN`` of the backend."""

@@ -147,10 +147,17 @@ static py::dict weights(const Preset& preset) {
 
 static std::shared_ptr<engine::Instrument> instrument(const Preset& preset,
                                                       const std::string& precision,
-                                                      std::optional<std::vector<float>> latent) {
-  const engine::InstrumentOptions options{models::precision_of(precision), std::move(latent)};
+                                                      std::optional<std::vector<float>> latent,
+                                                      std::shared_ptr<models::FrameTable> frames) {
+  const engine::InstrumentOptions options{models::precision_of(precision), std::move(latent),
+                                          std::move(frames)};
   const py::gil_scoped_release release;
   return engine::make_instrument(preset, options);
+}
+
+static std::shared_ptr<models::FrameTable> frame_table(const Preset& preset) {
+  const auto generator = preset.generator(models::Precision::kFloat32);
+  return std::make_shared<models::FrameTable>(generator->config());
 }
 
 // Returns the network alone: a Generator or a SampleRNN.
@@ -184,8 +191,10 @@ void bind_presets(py::module_& module) {
           "The fields of preset.toml as a dict, with defaults for missing fields.")
       .def("weights", &weights, "The tensors by name: float32 arrays, copied.")
       .def("instrument", &instrument, py::arg("precision") = "float32",
-           py::arg("latent") = py::none(),
-           "Make an instrument with the preset's timbres, or with a latent as its only timbre.")
+           py::arg("latent") = py::none(), py::arg("frames") = nullptr,
+           "Make an instrument with the preset's timbres, or with a latent as its only timbre; a "
+           "FrameTable has frames that something else computes.")
+      .def("frame_table", &frame_table, "An empty FrameTable for the preset's generator.")
       .def("network", &network, py::arg("precision") = "float32",
            "The network, a Generator or a SampleRNN, which instruments share.")
       .def(

@@ -71,6 +71,7 @@ static std::shared_ptr<Instrument> frame_instrument_of(const presets::Preset& pr
     settings.programs = presets::program_table(description.timbres, description.default_timbre);
   }
   settings.generator = preset.generator(options.precision);
+  settings.frames = options.frames;
   return std::make_shared<FrameInstrument>(std::move(settings));
 }
 

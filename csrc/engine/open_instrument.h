@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/instrument.h"
+#include "models/frame_table.h"
 #include "models/precision.h"
 #include "presets/preset.h"
 
@@ -15,6 +16,8 @@ struct InstrumentOptions {
   models::Precision precision = models::Precision::kFloat32;
   // GANSynth only: the only timbre, in place of the preset's.
   std::optional<std::vector<float>> latent = std::nullopt;
+  // GANSynth only: frames that something else computes, for engines that render offline.
+  std::shared_ptr<models::FrameTable> frames = nullptr;
 };
 
 // Instruments of the same preset and precision share the network's weights. Throws
