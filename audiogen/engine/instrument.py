@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from audiogen.core import backend
+from audiogen.core.device import choose_device
 from audiogen.errors import ParameterError
-from audiogen.presets import GansynthPreset, Preset
+from audiogen.presets import GansynthPreset, Preset, SamplernnPreset
 
 if TYPE_CHECKING:
     from audiogen.engine.device_frames import DeviceFrames
+    from audiogen.engine.device_samples import DeviceSamples
 
 BLOCK = 1024  # samples that an offline engine renders at once; the result does not depend on it
 LONGEST_RELEASE_S, END_FADE_S = (
@@ -50,7 +52,7 @@ class OpenPreset:
             )
         self.preset, self.precision = preset, precision
         self._backend = backend.load()
-        self._device_frames = _on_device(preset, precision, device)
+        self._on_device = _on_device(preset, precision, device)
         self._instrument = preset.instrument(precision)
         self._added: list[list[float]] = []  # latents that became timbres, in order
 
@@ -76,24 +78,31 @@ class OpenPreset:
             self._added.append(z)
         return index
 
-    def frames_of(self, play: Callable[[Any], None]) -> Any:
-        """Frames of notes, computed on the device; None if the CPU computes them while it plays.
+    @property
+    def is_on_device(self) -> bool:
+        """Whether another device than the CPU computes what is rendered offline."""
+        return self._on_device is not None
+
+    def computed(self, play: Callable[[Any], None]) -> Any:
+        """What engines ask their network for, computed on the device.
 
         Parameters
         ----------
         play : callable
-            Renders the notes with engines of a table of frames, and drops the result.
+            Renders with engines of a table, which collects what they ask for, and drops the result.
 
         Returns
         -------
-        FrameTable of the backend, optional
-            For `engine`.
+        FrameTable or SampleTable of the backend, optional
+            For `engine`; None if the CPU computes while it plays.
         """
-        if self._device_frames is None:
+        if self._on_device is None:
             return None
-        table = self.preset.frame_table()
+        table = self._backend.SampleTable()
+        if self.preset.kind == "gansynth":
+            table = self._backend.FrameTable(self.preset.open_network())
         play(table)
-        self._device_frames.fill(table)
+        self._on_device.fill(table)
         return table
 
     def engine(
@@ -104,7 +113,7 @@ class OpenPreset:
         n_channels: int = 1,
         n_inputs: int = 0,
         latent: list[float] | None = None,
-        frames: Any = None,
+        table: Any = None,
     ) -> Any:
         """An engine that renders offline (csrc/engine/engine.h).
 
@@ -120,12 +129,12 @@ class OpenPreset:
             Channels of the output and of the input.
         latent : list of float, optional
             Only timbre.
-        frames : FrameTable of the backend, optional
-            Frames of the notes, of `frames_of`.
+        table : FrameTable or SampleTable of the backend, optional
+            What the network makes, of `computed`.
         """
         instrument = self._instrument
-        if latent is not None or frames is not None:
-            instrument = self.preset.instrument(self.precision, latent, frames)
+        if latent is not None or table is not None:
+            instrument = self.preset.instrument(self.precision, latent, table)
             for z in self._added if latent is None else ():
                 instrument.add_timbre(z)
         return self._backend.Engine(
@@ -168,20 +177,23 @@ class OpenPreset:
         )
 
 
-def _on_device(preset: Preset, precision: str, device: str) -> DeviceFrames | None:
-    """The preset's generator on a device; None for the CPU, on which the engine computes."""
-    if device == "cpu":
+def _on_device(preset: Preset, precision: str, device: str) -> DeviceFrames | DeviceSamples | None:
+    """The preset's network on a device; None for the CPU, on which the engine computes."""
+    if device == "cpu" or (device == "auto" and choose_device(device).type == "cpu"):
         return None
     from audiogen.engine.device_frames import DeviceFrames
+    from audiogen.engine.device_samples import DeviceSamples
 
-    if not isinstance(preset, GansynthPreset):
-        raise ParameterError(
-            f"device={device!r} is not supported by preset {preset.name!r}, a {preset.kind}, which"
-            " the engine plays on the CPU; leave it out"
-        )
     if precision != "float32":
         raise ParameterError(
             f"precision={precision!r} is not supported by device={device!r}; use 'float32'"
         )
     backend.require()
-    return DeviceFrames(preset, device)
+    if isinstance(preset, GansynthPreset):
+        return DeviceFrames(preset, device)
+    if preset.plays_notes or not isinstance(preset, SamplernnPreset):
+        raise ParameterError(
+            f"device={device!r} is not supported by preset {preset.name!r}, a SampleRNN that is"
+            " conditioned on notes; use 'cpu'"
+        )
+    return DeviceSamples(preset, device)

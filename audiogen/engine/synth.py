@@ -90,9 +90,9 @@ class Synth(LivePlaying):
     keep_events : bool
         Keep all events and their positions in `events`.
     device : str
-        ``cpu``; or ``cuda`` or ``cuda:N``, a GPU that computes the frames of the notes that
-        `render` and `stream` play, in batches, with a GANSynth preset. Live notes are computed on
-        the CPU.
+        ``cpu``; or ``cuda`` or ``cuda:N``, a GPU that computes what is made offline: with a
+        GANSynth preset all notes of a score in batches, with an unconditional preset all
+        variations at once. Live notes are computed on the CPU.
 
     Raises
     ------
@@ -313,9 +313,9 @@ class Synth(LivePlaying):
         check_whole("variations", variations, 1, 10_000)
         n_channels = self._n_generated(prompt, stereo)
         shared = SharedProgress(progress or _ignore, [1] * variations)
-        sounds = []
-        for variation in range(variations):
-            blocks = self._generated(
+
+        def blocks(variation: int, report: Progress, table: Any) -> Iterator[np.ndarray]:
+            return self._generated(
                 seconds,
                 BLOCK,
                 prompt,
@@ -325,10 +325,20 @@ class Synth(LivePlaying):
                 sample_rate,
                 timbre,
                 stereo,
-                shared.part(variation),
+                report,
                 first_note=variation * n_channels,
+                table=table,
             )
-            sounds.append(np.concatenate(list(blocks)))
+
+        def play(table: Any) -> None:
+            for variation in range(variations):
+                deque(blocks(variation, _ignore, table), maxlen=0)
+
+        table = self._on_device(play, seconds, prompt)
+        sounds = [
+            np.concatenate(list(blocks(variation, shared.part(variation), table)))
+            for variation in range(variations)
+        ]
         return np.stack(sounds) if variations > 1 else sounds[0]
 
     def generate_stream(
@@ -364,18 +374,13 @@ class Synth(LivePlaying):
         ------
         ParameterError, ShapeError, PresetError
         """
-        return self._generated(
-            seconds,
-            block,
-            prompt,
-            temperature,
-            top_p,
-            seed,
-            sample_rate,
-            timbre,
-            stereo,
-            progress,
-        )
+        arguments = (temperature, top_p, seed, sample_rate, timbre, stereo)
+
+        def play(table: Any) -> None:
+            deque(self._generated(seconds, block, prompt, *arguments, None, table=table), maxlen=0)
+
+        table = self._on_device(play, seconds, prompt)
+        return self._generated(seconds, block, prompt, *arguments, progress, table=table)
 
     # --- Latents --------------------------------------------------------------------------------
 
@@ -563,10 +568,10 @@ class Synth(LivePlaying):
                 one = self._opened.engine(rate, voices, seed, n_channels, 0, latent, table)
                 deque(rendered(one, events), maxlen=0)
 
-        frames = self._opened.frames_of(play)
+        table = self._opened.computed(play)
         engines, streams = [], []
         for number, (events, voices) in enumerate(plans):
-            engine = self._opened.engine(rate, voices, seed, n_channels, 0, latent, frames)
+            engine = self._opened.engine(rate, voices, seed, n_channels, 0, latent, table)
             report = shared.part(number) if shared else None
             engines.append(engine)
             streams.append(trimmed(rendered(engine, events, block, report), engine.latency))
@@ -611,6 +616,7 @@ class Synth(LivePlaying):
         stereo: bool,
         progress: Progress | None,
         first_note: int = 0,
+        table: Any = None,
     ) -> Iterator[np.ndarray]:
         """Check everything, then make blocks of notes from number ``first_note`` on."""
         if self.plays_notes:
@@ -646,6 +652,7 @@ class Synth(LivePlaying):
                 index,
                 controls,
                 block,
+                table,
             )
             for group in groups
         ]
@@ -661,6 +668,20 @@ class Synth(LivePlaying):
                 yield sound[:, 0] if is_flat else sound
 
         return blocks()
+
+    def _on_device(
+        self, play: Callable[[Any], None], seconds: float | None, prompt: ArrayLike | None
+    ) -> Any:
+        """What a device generates for `_generated`; None on the CPU."""
+        if not self._opened.is_on_device or self.plays_notes:
+            return None  # a preset that plays notes is refused by `_generated`
+        for name, is_given in (("prompt", prompt is not None), ("seconds=None", seconds is None)):
+            if is_given:
+                raise ParameterError(
+                    f"{name} is not supported on a GPU, which generates sounds of a given length"
+                    " from their start; use device='cpu'"
+                )
+        return self._opened.computed(play)
 
     def _checked_prompt(self, prompt: ArrayLike, rate: int, stereo: bool) -> np.ndarray:
         """Check a prompt; return its last 30 s, [n_samples, n_channels], float32."""
@@ -729,10 +750,11 @@ class Synth(LivePlaying):
         timbre: int,
         controls: Sequence[Timed],
         block: int,
+        table: Any,
     ) -> Iterator[np.ndarray]:
         """One note for each channel of one engine; ``n`` samples, or without end."""
         n_inputs = 0 if prompt is None else n_channels
-        engine = self._opened.engine(rate, n_channels, seed, n_channels, n_inputs)
+        engine = self._opened.engine(rate, n_channels, seed, n_channels, n_inputs, table=table)
         start, events = 0, list[Timed]()
         last = prompt[-2:] if prompt is not None and len(prompt) > 1 else None
         if prompt is not None:

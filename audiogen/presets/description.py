@@ -213,7 +213,7 @@ class Preset(ABC):
         self,
         precision: str = "float32",
         latent: Sequence[float] | None = None,
-        frames: Any = None,
+        table: Any = None,
     ) -> Any:
         """An instrument of the backend, which any number of engines share.
 
@@ -224,8 +224,8 @@ class Preset(ABC):
             ``int8``.
         latent : sequence of float, optional
             Only timbre of the instrument, in place of the preset's; GANSynth only.
-        frames : FrameTable of the backend, optional
-            Frames that something else computes, for engines that render offline; GANSynth only.
+        table : FrameTable or SampleTable of the backend, optional
+            Frames or samples that something else computes, for engines that render offline.
 
         Raises
         ------
@@ -235,13 +235,10 @@ class Preset(ABC):
             If the precision or the latent is not supported.
         """
         z = None if latent is None else [float(number) for number in latent]
-        if frames is None:
+        if table is None:
             return self._described().instrument(precision, z)
-        return self._described().instrument(precision, z, frames)
-
-    def frame_table(self) -> Any:
-        """An empty table of frames for `instrument`; GANSynth only."""
-        return self._require_opened().frame_table()
+        name = "frames" if self.kind == "gansynth" else "samples"
+        return self._described().instrument(precision, z, **{name: table})
 
     def open_network(self, precision: str = "float32") -> Any:
         """The network alone: a ``Generator`` or ``SampleRNN`` of the backend."""

@@ -206,6 +206,10 @@ void bind_gansynth(py::module_& module) {
       .def_property_readonly("frame", &FrameStream::frame);
   py::class_<FrameTable, std::shared_ptr<FrameTable>>(
       module, "FrameTable", "Frames of notes that something else computes (models/frame_table.h).")
+      .def(py::init([](const GeneratorWeights& generator) {
+             return std::make_shared<FrameTable>(generator.config());
+           }),
+           py::arg("generator"))
       .def("notes", &notes_of, "Inputs and ranges of frames of all notes: arrays [n_notes, ...].")
       .def("fill", &fill, py::arg("note"), py::arg("image"),
            "Set the frames of a note, [2, end - first, n_bins], in the generator's units.");

@@ -145,19 +145,13 @@ static py::dict weights(const Preset& preset) {
   return out;
 }
 
-static std::shared_ptr<engine::Instrument> instrument(const Preset& preset,
-                                                      const std::string& precision,
-                                                      std::optional<std::vector<float>> latent,
-                                                      std::shared_ptr<models::FrameTable> frames) {
+static std::shared_ptr<engine::Instrument> instrument(
+    const Preset& preset, const std::string& precision, std::optional<std::vector<float>> latent,
+    std::shared_ptr<models::FrameTable> frames, std::shared_ptr<models::SampleTable> samples) {
   const engine::InstrumentOptions options{models::precision_of(precision), std::move(latent),
-                                          std::move(frames)};
+                                          std::move(frames), std::move(samples)};
   const py::gil_scoped_release release;
   return engine::make_instrument(preset, options);
-}
-
-static std::shared_ptr<models::FrameTable> frame_table(const Preset& preset) {
-  const auto generator = preset.generator(models::Precision::kFloat32);
-  return std::make_shared<models::FrameTable>(generator->config());
 }
 
 // Returns the network alone: a Generator or a SampleRNN.
@@ -192,9 +186,9 @@ void bind_presets(py::module_& module) {
       .def("weights", &weights, "The tensors by name: float32 arrays, copied.")
       .def("instrument", &instrument, py::arg("precision") = "float32",
            py::arg("latent") = py::none(), py::arg("frames") = nullptr,
+           py::arg("samples") = nullptr,
            "Make an instrument with the preset's timbres, or with a latent as its only timbre; a "
-           "FrameTable has frames that something else computes.")
-      .def("frame_table", &frame_table, "An empty FrameTable for the preset's generator.")
+           "FrameTable or SampleTable has what something else computes.")
       .def("network", &network, py::arg("precision") = "float32",
            "The network, a Generator or a SampleRNN, which instruments share.")
       .def(

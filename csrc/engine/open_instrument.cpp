@@ -89,6 +89,7 @@ static std::shared_ptr<Instrument> sample_instrument_of(const presets::Preset& p
   if (!description.timbres.empty()) settings.n_timbres = description.timbres.size();
   settings.programs = presets::program_table(description.timbres, description.default_timbre);
   settings.network = preset.samplernn(options.precision);
+  settings.samples = options.samples;
   return std::make_shared<SampleInstrument>(std::move(settings));
 }
 

@@ -8,6 +8,7 @@
 #include "engine/instrument.h"
 #include "models/frame_table.h"
 #include "models/precision.h"
+#include "models/sample_table.h"
 #include "presets/preset.h"
 
 namespace audiogen::engine {
@@ -18,6 +19,8 @@ struct InstrumentOptions {
   std::optional<std::vector<float>> latent = std::nullopt;
   // GANSynth only: frames that something else computes, for engines that render offline.
   std::shared_ptr<models::FrameTable> frames = nullptr;
+  // SampleRNN only: likewise of samples, for a network that is not conditioned on notes.
+  std::shared_ptr<models::SampleTable> samples = nullptr;
 };
 
 // Instruments of the same preset and precision share the network's weights. Throws

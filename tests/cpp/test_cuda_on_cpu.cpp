@@ -194,7 +194,7 @@ static void endless_waits_are_found() {
 static void launches_out_of_range_are_refused() {
   std::uint32_t counter = 0;
   device() = {};
-  CHECK(cuda::launch(&count, 1, 1025, nullptr, &counter) == cudaErrorInvalidConfiguration);
+  CHECK(cuda::launch(&count, 1, 257, nullptr, &counter) == cudaErrorInvalidConfiguration);
   CHECK(cuda::launch(&count, 0, 1, nullptr, &counter) == cudaErrorInvalidConfiguration);
   CHECK(cuda::launch_cooperative(&count, 3, 32, nullptr, &counter) ==
         cudaErrorCooperativeLaunchTooLarge);

@@ -63,7 +63,8 @@ struct Want {
   std::size_t n_streams, n;
   float temperature = 1.0f;
   float top_p = 1.0f;
-  const std::int32_t* given = nullptr;  // [n_streams, n]
+  const std::int32_t* given = nullptr;   // [n_streams, n]
+  const std::uint64_t* seeds = nullptr;  // [n_streams]
 };
 
 // States of streams, as the caller of the C interface keeps them.
@@ -109,6 +110,7 @@ static Result by_cuda(const SampleRNNConfig& config, const core::FloatArrays& ar
                                           .n = m,
                                           .first_stream = kFirstStream,
                                           .top_p = want.top_p,
+                                          .seeds = want.seeds,
                                           .temperature = temperature.data(),
                                           .classes = config.n_classes ? classes.data() : nullptr,
                                           .given = want.given ? given.data() : nullptr,
@@ -133,6 +135,9 @@ static Result by_stream(const SampleRNNConfig& config, const core::FloatArrays& 
                       want.n_streams);
   const auto begin = [&] {
     stream.reset(kSeed, kFirstStream);
+    for (std::size_t s = 0; s < want.n_streams && want.seeds; ++s) {
+      stream.seed_stream(s, want.seeds[s]);
+    }
     for (std::size_t s = 0; s < want.n_streams && config.n_classes; ++s) {
       stream.set_class(s, s % config.n_classes);
     }
@@ -228,6 +233,9 @@ int main() {
   std::vector<std::int32_t> given(2 * 10);
   for (std::size_t i = 0; i < given.size(); ++i) given[i] = static_cast<int>(i * 7 % 16);
   same_samples("given", config, {2, 10, 1.0f, 1.0f, given.data()});
+
+  const std::uint64_t seeds[] = {5, kSeed, ~std::uint64_t{0}};
+  same_samples("a seed for each stream", config, {3, 10, 1.0f, 1.0f, nullptr, seeds});
 
   config = small({1}, 33);
   config.q_levels = 70;

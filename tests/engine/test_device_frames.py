@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("audiogen._native")
 
 import audiogen
+from audiogen.core import backend
 from audiogen.engine import device_frames
 from audiogen.engine.device_frames import DeviceFrames
 from audiogen.engine.synth import Synth
@@ -133,7 +134,7 @@ def test_render_with_several_presets(any_device):
 
 
 def test_wrong_tables():
-    table = load_preset(DEFAULT_PRESET).frame_table()
+    table = backend.require().FrameTable(load_preset(DEFAULT_PRESET).open_network())
     assert len(table.notes()["seed"]) == 0
     with pytest.raises(ParameterError, match=re.escape("note=0 must be below 0")):
         table.fill(0, np.zeros((2, 1, 4), np.float32))

@@ -125,6 +125,7 @@ static SamplernnRun run_of(const audiogen_cuda_samplernn_run& from) {
       .position = from.position,
       .n = from.n,
       .first_stream = from.first_stream,
+      .seeds = from.seeds,
       .top_p = from.top_p,
       .temperature = from.temperature,
       .classes = from.classes,

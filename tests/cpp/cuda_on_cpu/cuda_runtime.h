@@ -61,7 +61,7 @@ enum class Order {
 // What the runtime reports of the device, and how it schedules.
 struct Device {
   int n_multiprocessors = 2;
-  int most_threads = 1024;  // threads per block
+  int most_threads = 256;  // threads per block
   bool cooperative = true;
   Order order = Order::kForward;
   std::uint64_t seed = 0;
