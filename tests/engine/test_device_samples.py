@@ -6,6 +6,7 @@ The library is that of tests/cpp; AUDIOGEN_CUDA_ON_CPU names its file, and .ci/r
 from __future__ import annotations
 
 import os
+import runpy
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("audiogen._native")
 
 import audiogen
-from audiogen.engine import cuda_samplernn, device_samples
+from audiogen.engine import cuda_samplernn, device_frames, device_samples
 from audiogen.engine.cuda_samplernn import CudaSampleStream
 from audiogen.errors import DeviceError, ParameterError
 from audiogen.ops import _cuda
@@ -111,6 +112,29 @@ def test_what_does_not_run_on_a_device(on_cpu, folder, write_murmur, note_fields
     notes = write_murmur(tmp_path / "notes", **note_fields)
     with pytest.raises(ParameterError, match="conditioned on notes; use 'cpu'"):
         audiogen.load(notes, device="cuda")
+
+
+@pytest.fixture
+def gpu_check(on_cpu, folder, monkeypatch):
+    """examples/gpu_check.py with a small unconditional preset."""
+    monkeypatch.setattr(device_frames, "choose_device", lambda name: torch.device("cpu"))
+    names = runpy.run_path(str(Path(__file__).parents[2] / "examples/gpu_check.py"))
+    names["check"].__globals__["FREE"] = folder
+    return names["check"]
+
+
+def test_gpu_check_compares_and_measures(gpu_check, capsys):
+    assert gpu_check("cpu", small=True) == 0
+    printed = capsys.readouterr().out
+    assert printed.count(" ok") == 9 and "samples/s each" in printed
+    assert printed.count("ms a note") == 2
+
+
+def test_gpu_check_finds_wrong_results(gpu_check, capsys, monkeypatch):
+    process = CudaSampleStream.logits
+    monkeypatch.setattr(CudaSampleStream, "logits", lambda self, x: process(self, x) + 0.01)
+    assert gpu_check("cpu", small=True) == 1
+    assert capsys.readouterr().out.count("WRONG") == 1
 
 
 def test_without_a_gpu(folder):
