@@ -38,7 +38,7 @@ def run(script: Path, folder: Path) -> str:
 
 
 def test_every_script_is_tested():
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == set(OUTPUTS)
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == {*OUTPUTS, "gpu_check"}
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,18 @@ def test_script_writes_sound(name, tmp_path):
     for output in OUTPUTS[name]:
         audio, _ = soundfile.read(tmp_path / f"{output}.wav")
         assert 1e-3 < abs(audio).max() <= 1.0
+
+
+def test_gpu_check_without_a_gpu():
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU; run examples/gpu_check.py")
+    command = [sys.executable, str(EXAMPLES / "gpu_check.py")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 2
+    assert done.stderr.startswith("gpu_check: device='cuda' not found: torch ")
+    assert done.stderr.count("\n") == 1
 
 
 def code_cells() -> list[str]:

@@ -45,6 +45,8 @@ class Job:
         Sampling of a SampleRNN.
     precision : str
         Precision of the networks' arithmetic.
+    device : str
+        Device that computes, as of `audiogen render`.
     gain_db : float, dB
         Change of level.
     normalize : bool
@@ -65,6 +67,7 @@ class Job:
     temperature: float | None = None
     top_p: float | None = None
     precision: str = "float32"
+    device: str = "cpu"
     gain_db: float = 0.0
     normalize: bool = False
     music: Score | None = field(default=None, repr=False)
@@ -99,7 +102,8 @@ class Job:
     def digest(self) -> str:
         """SHA-256 of everything that the samples depend on, presets apart; of a loaded job."""
         parts = {f.name: getattr(self, f.name) for f in fields(self)}
-        for name in ("output", "score"):
+        # The CPU's samples are those of a version without devices.
+        for name in ("output", "score", *(("device",) if self.device == "cpu" else ())):
             parts.pop(name)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
@@ -172,6 +176,7 @@ def _render(job: Job) -> tuple[np.ndarray, int]:
         gain_db=job.gain_db,
         normalize=job.normalize,
         precision=job.precision,
+        device=job.device,
         temperature=job.temperature,
         top_p=job.top_p,
     )
@@ -185,7 +190,7 @@ def _generate(job: Job) -> tuple[np.ndarray, int]:
 
     assert job.preset is not None
     name, named = split_spec(job.preset)
-    synth = load(name, precision=job.precision)
+    synth = load(name, precision=job.precision, device=job.device)
     rate = job.sample_rate or synth.sample_rate
     samples = synth.generate(
         job.seconds,

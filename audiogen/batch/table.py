@@ -33,6 +33,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "temperature": (int, float),
     "top_p": (int, float),
     "precision": (str,),
+    "device": (str,),
     "gain_db": (int, float),
     "normalize": (bool,),
 }

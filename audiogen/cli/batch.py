@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audiogen.cli.sound import PRESET_HELP, TIMBRE_HELP, counting_bar
+from audiogen.cli.sound import PRESET_HELP, TIMBRE_HELP, AnyDevice, counting_bar
 from audiogen.core.counting import counted
 from audiogen.errors import ParameterError
 
@@ -45,6 +45,7 @@ def batch(
         list[int] | None,
         typer.Option(help="Seed of MIDI files. Repeatable.", show_default="0"),
     ] = None,
+    device: AnyDevice = "cpu",
     workers: Annotated[
         int | None, typer.Option(help="Processes.", show_default="one for each core")
     ] = None,
@@ -71,7 +72,8 @@ def batch(
     from audiogen.batch.ledger import Ledger, left_to_do
     from audiogen.batch.table import require_own_outputs
 
-    jobs, folder = _jobs(sources, output, {"preset": preset, "timbre": timbre, "seed": seed})
+    given = {"preset": preset, "timbre": timbre, "seed": seed}
+    jobs, folder = _jobs(sources, output, given | ({"device": device} if device != "cpu" else {}))
     require_own_outputs(jobs)
     ledger = Ledger(folder)
     left = jobs if again else left_to_do(jobs, ledger)

@@ -49,6 +49,9 @@ def encode(
     steps: Annotated[int, typer.Option(min=1, help="Steps of the descent.")] = 80,
     seed: Annotated[int, typer.Option(min=0, help="Random seed; same seed, same latent.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+    device: Annotated[
+        str, typer.Option(metavar="cpu|cuda|cuda:N", help="Device of the descent.")
+    ] = "cpu",
 ) -> None:
     """Find the latent of a GANSynth preset that sounds like a recorded note.
 
@@ -81,7 +84,7 @@ def encode(
 
     torch.set_num_threads(threads)
     with counting_bar("encoding") as progress:
-        encoding = find_latent(prepared, steps=steps, seed=seed, progress=progress)
+        encoding = find_latent(prepared, steps=steps, seed=seed, device=device, progress=progress)
     _print(note, encoding)
     write_latent(output, encoding.latent(loaded))
     typer.echo(output)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audiogen.cli.sound import counting_bar
+from audiogen.cli.sound import AnyDevice, counting_bar
 from audiogen.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def evaluate(
     tracker: Annotated[
         TrackerName, typer.Option(help="Pitch tracker; praat needs praat-parselmouth.")
     ] = TrackerName.praat,
+    device: AnyDevice = "cpu",
     card: Annotated[
         bool,
         typer.Option("--card", help="Also write the results into the preset's card."),
@@ -103,7 +104,9 @@ def evaluate(
         if value is not None and (data is None or not description.plays_notes):
             raise ParameterError(f"--{option} must come with --data and a preset that plays notes")
     measure = (
-        partial(_measure_notes, split, velocities) if description.plays_notes else _measure_texture
+        partial(_measure_notes, device, split, velocities)
+        if description.plays_notes
+        else partial(_measure_texture, device)
     )
     options: dict[str, Any] = (
         {
@@ -137,7 +140,12 @@ def evaluate(
 
 
 def _measure_notes(
-    split: Path | None, velocities: str | None, name: str, preset: Preset, data: Path | None
+    device: str,
+    split: Path | None,
+    velocities: str | None,
+    name: str,
+    preset: Preset,
+    data: Path | None,
 ) -> Callable[..., Any]:
     """Read what the measurement of notes needs; returns the function that measures."""
     import audiogen
@@ -159,7 +167,7 @@ def _measure_notes(
             )
     if real is not None and velocities is not None:
         real = real.filter(velocities=parse_numbers("velocities", velocities))
-    synth: Any = audiogen.load(name)
+    synth: Any = audiogen.load(name, device=device)
 
     def work(seed: int, **options: Any) -> Any:
         def render(timbre: str, pitch: int, velocity: float, seconds: float) -> np.ndarray:
@@ -194,7 +202,9 @@ def _spectrogram(preset: Preset) -> SpectrogramConfig | None:
     return SpectrogramConfig(sample_rate=preset.sample_rate, n_samples=n_samples, **table)
 
 
-def _measure_texture(name: str, preset: Preset, data: Path | None) -> Callable[..., Any]:
+def _measure_texture(
+    device: str, name: str, preset: Preset, data: Path | None
+) -> Callable[..., Any]:
     """Read what the measurement of free sound needs; returns the function that measures."""
     import audiogen
     from audiogen.data.recordings import concatenate, read_recordings
@@ -203,7 +213,7 @@ def _measure_texture(name: str, preset: Preset, data: Path | None) -> Callable[.
     rate, real = preset.sample_rate, None
     if data is not None:
         real, _ = concatenate(list(read_recordings(data, rate).files), rate, seed=0)
-    synth: Any = audiogen.load(name)
+    synth: Any = audiogen.load(name, device=device)
 
     def generate(seconds: float, seed: int, prompt: np.ndarray | None) -> np.ndarray:
         timbre = synth.timbres[seed % len(synth.timbres)] if synth.timbres else None

@@ -21,6 +21,7 @@ from audiogen.cli.sound import (
     TEMPERATURE_HELP,
     TIMBRE_HELP,
     TOP_P_HELP,
+    AnyDevice,
     AnyPrecision,
     Precision,
     check_seconds,
@@ -126,6 +127,7 @@ def render(
     ] = None,
     seed: Annotated[int, typer.Option(help=SEED_HELP)] = 0,
     precision: AnyPrecision = Precision.float32,
+    device: AnyDevice = "cpu",
     sample_rate: Annotated[
         int | None, typer.Option(help="Hz, 8000 to 192000.", show_default="the preset's")
     ] = None,
@@ -186,7 +188,7 @@ def render(
         check_sample_rate(sample_rate)
 
     target = _Target(output, sample_rate, stereo, gain, normalize, limit, plot)
-    options: dict[str, Any] = {"seed": seed, "top_p": top_p}
+    options: dict[str, Any] = {"seed": seed, "top_p": top_p, "device": device}
     if seconds is None:
         source = score if notes is None else notes
         assert source is not None
@@ -211,7 +213,7 @@ def _render_seconds(
     from audiogen.engine.offline import change_level
     from audiogen.engine.render import set_parameters
 
-    synth = load(preset, precision=precision)
+    synth = load(preset, precision=precision, device=options.pop("device"))
     set_parameters([synth], settings)
     rate = target.sample_rate or synth.sample_rate
     n = options["variations"]

@@ -57,6 +57,16 @@ AnyPrecision = Annotated[
 ]
 
 
+AnyDevice = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="cpu|cuda|cuda:N",
+        help="Device that computes: with a GANSynth preset a GPU makes all notes in batches.",
+    ),
+]
+
+
 @contextmanager
 def progress_bar() -> Iterator[Callable[[float], None]]:
     """A bar on the terminal while the work lasts; receives the share that is done."""

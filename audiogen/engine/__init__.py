@@ -18,6 +18,8 @@ def load(
     precision: str = "float32",
     temperature: float | None = None,
     top_p: float | None = None,
+    *,
+    device: str = "cpu",
 ) -> Synth:
     """Load a preset.
 
@@ -25,7 +27,7 @@ def load(
     ----------
     preset : str, path or Preset
         Name (`audiogen presets` lists them), folder or description of the preset.
-    sample_rate, seed, precision, temperature, top_p
+    sample_rate, seed, precision, temperature, top_p, device
         Arguments of `Synth`.
 
     Returns
@@ -34,6 +36,6 @@ def load(
 
     Raises
     ------
-    PresetError, ParameterError
+    PresetError, ParameterError, DeviceError
     """
-    return Synth(preset, sample_rate, seed, precision, temperature, top_p)
+    return Synth(preset, sample_rate, seed, precision, temperature, top_p, device=device)

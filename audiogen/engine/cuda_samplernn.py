@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from audiogen.core.checks import check_seed
+from audiogen.core.device import choose_device
 from audiogen.core.sampling import DC_BLOCK_HZ, check_sampling
 from audiogen.errors import (
     DeviceError,
     FormatError,
-    MissingPackageError,
     ParameterError,
     PresetError,
 )
@@ -87,6 +87,7 @@ class CudaSampleStream:
         self.n_streams = n_streams
         self._table = table
         self._device = _checked_device(device)
+        self._seeds: Any = None
         import torch
 
         self._tensors = {k: torch.from_numpy(v).to(self._device) for k, v in folded.items()}
@@ -117,14 +118,35 @@ class CudaSampleStream:
         return self._position
 
     def reset(self, seed: int = 0, first_stream: int = 0) -> None:
-        """Bring all streams to their first state, as new: sample 0, class 0."""
+        """Bring all streams to their first state: sample 0, class 0."""
         seed = check_seed(seed)
         if not 0 <= first_stream <= (1 << 32) - self.n_streams:
             raise ParameterError(
                 f"first_stream={first_stream} is not 0 to {(1 << 32) - self.n_streams}"
             )
         self._seed, self._first_stream, self._position = seed, first_stream, 0
+        self._seeds = None
         self._classes.zero_()
+
+    def seed_streams(self, seeds: Sequence[int]) -> None:
+        """Let each stream draw from Philox stream 0 of a seed of its own, as an engine's note does.
+
+        Parameters
+        ----------
+        seeds : sequence of int
+            Seed of each stream, 0 to 2**64 - 1.
+
+        Raises
+        ------
+        ParameterError
+            If a seed is out of range, or there are not as many as streams.
+        """
+        import torch
+
+        given = np.array([check_seed(seed) for seed in seeds], np.uint64)
+        if len(given) != self.n_streams:
+            raise ParameterError(f"seeds has {len(given)} numbers; it must have {self.n_streams}")
+        self._seeds = torch.from_numpy(given.view(np.int64)).to(self._device)
 
     def set_class(self, stream: int, index: int) -> None:
         """Choose what a stream sounds like, from here on."""
@@ -220,6 +242,7 @@ class CudaSampleStream:
                 position=self._position,
                 n=length,
                 first_stream=self._first_stream,
+                seeds=_pointer(self._seeds),
                 top_p=top_p,
                 temperature=_pointer(temperature),
                 classes=_pointer(self._classes if self._table.n_classes else None),
@@ -351,17 +374,10 @@ def _checked_weights(table: SampleRNNConfig, weights: Mapping[str, Any]) -> Mapp
 
 
 def _checked_device(device: str) -> Any:
-    try:
-        import torch
-    except ImportError:
-        raise MissingPackageError(
-            f"device={device!r} needs PyTorch; install torch, or use audiogen._native.SampleStream"
-        ) from None
-    chosen = torch.device(device)
-    if chosen.type != "cuda" or not torch.cuda.is_available():
-        reason = "torch sees no CUDA device" if chosen.type == "cuda" else "it isn't a CUDA device"
+    chosen = choose_device(device)
+    if chosen.type != "cuda":
         raise DeviceError(
-            f"device={device!r} can't be used: {reason}; audiogen._native.SampleStream runs on the "
-            "CPU"
+            f"device={device!r} isn't a CUDA device; use cuda, or on the CPU"
+            " audiogen._native.SampleStream"
         )
     return chosen

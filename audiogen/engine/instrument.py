@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from audiogen.core import backend
 from audiogen.core.cores import n_threads
+from audiogen.core.device import choose_device
 from audiogen.errors import ParameterError
-from audiogen.presets import GansynthPreset, Preset
+from audiogen.presets import GansynthPreset, Preset, SamplernnPreset
+
+if TYPE_CHECKING:
+    from audiogen.engine.device_frames import DeviceFrames
+    from audiogen.engine.device_samples import DeviceSamples
 
 BLOCK = 1024  # samples that an offline engine renders at once; the result does not depend on it
 LONGEST_RELEASE_S, END_FADE_S = (
@@ -27,14 +33,18 @@ class OpenPreset:
     precision : str
         Precision of the network's arithmetic: ``float32``, ``bfloat16``, or for a SampleRNN
         ``int8``.
+    device : str
+        Device that computes what is rendered offline: ``cpu``, or ``cuda`` or ``cuda:N``.
 
     Raises
     ------
     ParameterError
-        If the preset's network has no such precision.
+        If the preset's network has no such precision, or does not run on the device.
+    DeviceError
+        If there is no such device.
     """
 
-    def __init__(self, preset: Preset, precision: str = "float32"):
+    def __init__(self, preset: Preset, precision: str = "float32", device: str = "cpu"):
         allowed = PRECISIONS[preset.kind]
         if precision not in allowed:
             raise ParameterError(
@@ -43,7 +53,9 @@ class OpenPreset:
             )
         self.preset, self.precision = preset, precision
         self._backend = backend.load()
+        self._on_device = _on_device(preset, precision, device)
         self._instrument = preset.instrument(precision)
+        self._added: list[list[float]] = []  # latents that became timbres, in order
 
     @property
     def instrument(self) -> Any:
@@ -62,7 +74,37 @@ class OpenPreset:
 
     def timbre_index(self, z: list[float]) -> int:
         """Index by which notes name a latent, which becomes a timbre of the instrument."""
-        return int(self._instrument.add_timbre(z))
+        index = int(self._instrument.add_timbre(z))
+        if index == len(self.preset.timbres) + len(self._added):
+            self._added.append(z)
+        return index
+
+    @property
+    def is_on_device(self) -> bool:
+        """Whether another device than the CPU computes what is rendered offline."""
+        return self._on_device is not None
+
+    def computed(self, play: Callable[[Any], None]) -> Any:
+        """What engines ask their network for, computed on the device.
+
+        Parameters
+        ----------
+        play : callable
+            Renders with engines of a table, which collects what they ask for, and drops the result.
+
+        Returns
+        -------
+        FrameTable or SampleTable of the backend, optional
+            For `engine`; None if the CPU computes while it plays.
+        """
+        if self._on_device is None:
+            return None
+        table = self._backend.SampleTable()
+        if self.preset.kind == "gansynth":
+            table = self._backend.FrameTable(self.preset.open_network())
+        play(table)
+        self._on_device.fill(table)
+        return table
 
     def engine(
         self,
@@ -72,11 +114,30 @@ class OpenPreset:
         n_channels: int = 1,
         n_inputs: int = 0,
         latent: list[float] | None = None,
+        table: Any = None,
     ) -> Any:
-        """An engine that renders offline (csrc/engine/engine.h), a latent as its only timbre."""
+        """An engine that renders offline (csrc/engine/engine.h).
+
+        Parameters
+        ----------
+        sample_rate : int, Hz
+            Rate of the blocks.
+        voices : int
+            Notes that can sound at once.
+        seed : int
+            Seed of the notes' random numbers.
+        n_channels, n_inputs : int
+            Channels of the output and of the input.
+        latent : list of float, optional
+            Only timbre.
+        table : FrameTable or SampleTable of the backend, optional
+            What the network makes, of `computed`.
+        """
         instrument = self._instrument
-        if latent is not None:
-            instrument = self.preset.instrument(self.precision, latent)
+        if latent is not None or table is not None:
+            instrument = self.preset.instrument(self.precision, latent, table)
+            for z in self._added if latent is None else ():
+                instrument.add_timbre(z)
         return self._backend.Engine(
             instrument, sample_rate, BLOCK, voices, seed, n_channels, n_inputs, n_threads()
         )
@@ -116,3 +177,25 @@ class OpenPreset:
             synchronous=margin is None,
             n_threads=n_threads(),
         )
+
+
+def _on_device(preset: Preset, precision: str, device: str) -> DeviceFrames | DeviceSamples | None:
+    """The preset's network on a device; None for the CPU, on which the engine computes."""
+    if device == "cpu" or (device == "auto" and choose_device(device).type == "cpu"):
+        return None
+    from audiogen.engine.device_frames import DeviceFrames
+    from audiogen.engine.device_samples import DeviceSamples
+
+    if precision != "float32":
+        raise ParameterError(
+            f"precision={precision!r} is not supported by device={device!r}; use 'float32'"
+        )
+    backend.require()
+    if isinstance(preset, GansynthPreset):
+        return DeviceFrames(preset, device)
+    if preset.plays_notes or not isinstance(preset, SamplernnPreset):
+        raise ParameterError(
+            f"device={device!r} is not supported by preset {preset.name!r}, a SampleRNN that is"
+            " conditioned on notes; use 'cpu'"
+        )
+    return DeviceSamples(preset, device)

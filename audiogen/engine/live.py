@@ -71,6 +71,7 @@ class LivePlaying(ParameterAttributes):
         realtime: bool,
         margin_ms: float,
         keep_events: bool,
+        device: str,
     ):
         self._seed = check_seed(seed)
         self._rate = None if sample_rate is None else check_rate(sample_rate)
@@ -83,7 +84,7 @@ class LivePlaying(ParameterAttributes):
         self._realtime, self._margin_ms, self._keep = bool(realtime), margin_ms, bool(keep_events)
         if self._realtime:
             backend.require()
-        self._opened = OpenPreset(preset, precision)
+        self._opened = OpenPreset(preset, precision, device)
         self._timbre: Timbre | None = preset.default_timbre
         self._values: dict[str, float] = {}  # parameters that were set
         self._morph_target: Timbre | None = None

@@ -35,6 +35,7 @@ def render(
     temperature: float | None = None,
     top_p: float | None = None,
     parameters: Mapping[str, Any] | None = None,
+    device: str = "cpu",
     progress: Callable[[float], None] | None = None,
 ) -> np.ndarray:
     """Render a score with a preset and timbre for each of its programs.
@@ -63,6 +64,9 @@ def render(
     parameters : dict of str to float, optional
         Values of parameters and macros, as `Synth.set` takes them. A preset that lacks one plays
         without it; at least one must have it.
+    device : str
+        ``cpu``; or ``cuda`` or ``cuda:N``, a GPU that computes the frames of all notes of the
+        GANSynth presets in batches. SampleRNNs play on the CPU.
     progress : callable, optional
         Receives the share that is done, 0 to 1.
 
@@ -93,6 +97,7 @@ def render(
         temperature=temperature,
         top_p=top_p,
         parameters=parameters,
+        device=device,
         progress=progress,
     )
     samples = joined(blocks, 2 if is_stereo else 0)
@@ -111,6 +116,7 @@ def stream(
     temperature: float | None = None,
     top_p: float | None = None,
     parameters: Mapping[str, Any] | None = None,
+    device: str = "cpu",
     progress: Callable[[float], None] | None = None,
 ) -> Iterator[np.ndarray]:
     """The samples of `render` as they are made.
@@ -119,7 +125,9 @@ def stream(
     ----------
     block : int, samples
         1 to 1024, made at once.
-    notes, voices, sample_rate, seed, stereo, precision, temperature, top_p, parameters, progress
+    notes, voices, sample_rate, seed, stereo, precision, temperature, top_p, parameters
+        Arguments of `render`.
+    device, progress
         Arguments of `render`.
 
     Returns
@@ -132,12 +140,15 @@ def stream(
     presets = {name: load_preset(name) for name in {split_spec(voice)[0]: None for voice in parts}}
     # The sampling of SampleRNNs; without any, the first preset says that it does not support it.
     any_drawn = any(preset.kind == "samplernn" for preset in presets.values())
+    # Likewise of a device without any GANSynth.
+    any_frames = any(preset.kind == "gansynth" for preset in presets.values())
     sampling: dict[str, Any] = {"temperature": temperature, "top_p": top_p}
     synths = {
         name: Synth(
             preset,
             seed=seed,
             precision=precision,
+            device=device if preset.kind == "gansynth" or not any_frames else "cpu",
             **(sampling if preset.kind == "samplernn" or not any_drawn else {}),
         )
         for name, preset in presets.items()

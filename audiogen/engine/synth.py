@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import repeat
@@ -88,6 +89,10 @@ class Synth(LivePlaying):
         How long that thread may be held up by other programs.
     keep_events : bool
         Keep all events and their positions in `events`.
+    device : str
+        ``cpu``; or ``cuda`` or ``cuda:N``, a GPU that computes what is made offline: with a
+        GANSynth preset all notes of a score in batches, with an unconditional preset all
+        variations at once. Live notes are computed on the CPU.
 
     Raises
     ------
@@ -95,6 +100,8 @@ class Synth(LivePlaying):
         If the preset is not found, or something in it is wrong.
     ParameterError
         If another argument is out of range or not supported by the preset.
+    DeviceError
+        If there is no such device.
 
     Examples
     --------
@@ -123,12 +130,14 @@ class Synth(LivePlaying):
         realtime: bool = False,
         margin_ms: float = 5.0,
         keep_events: bool = False,
+        device: str = "cpu",
     ):
         super().__init__(
             open_preset(preset),
             sample_rate,
             seed,
             precision,
+            device=device,
             polyphony=polyphony,
             max_block=max_block,
             realtime=realtime,
@@ -139,6 +148,7 @@ class Synth(LivePlaying):
             "sample_rate": sample_rate,
             "seed": seed,
             "precision": precision,
+            "device": device,
             "polyphony": polyphony,
             "max_block": max_block,
             "realtime": realtime,
@@ -303,9 +313,9 @@ class Synth(LivePlaying):
         check_whole("variations", variations, 1, 10_000)
         n_channels = self._n_generated(prompt, stereo)
         shared = SharedProgress(progress or _ignore, [1] * variations)
-        sounds = []
-        for variation in range(variations):
-            blocks = self._generated(
+
+        def blocks(variation: int, report: Progress, table: Any) -> Iterator[np.ndarray]:
+            return self._generated(
                 seconds,
                 BLOCK,
                 prompt,
@@ -315,10 +325,20 @@ class Synth(LivePlaying):
                 sample_rate,
                 timbre,
                 stereo,
-                shared.part(variation),
+                report,
                 first_note=variation * n_channels,
+                table=table,
             )
-            sounds.append(np.concatenate(list(blocks)))
+
+        def play(table: Any) -> None:
+            for variation in range(variations):
+                deque(blocks(variation, _ignore, table), maxlen=0)
+
+        table = self._on_device(play, seconds, prompt)
+        sounds = [
+            np.concatenate(list(blocks(variation, shared.part(variation), table)))
+            for variation in range(variations)
+        ]
         return np.stack(sounds) if variations > 1 else sounds[0]
 
     def generate_stream(
@@ -354,18 +374,13 @@ class Synth(LivePlaying):
         ------
         ParameterError, ShapeError, PresetError
         """
-        return self._generated(
-            seconds,
-            block,
-            prompt,
-            temperature,
-            top_p,
-            seed,
-            sample_rate,
-            timbre,
-            stereo,
-            progress,
-        )
+        arguments = (temperature, top_p, seed, sample_rate, timbre, stereo)
+
+        def play(table: Any) -> None:
+            deque(self._generated(seconds, block, prompt, *arguments, None, table=table), maxlen=0)
+
+        table = self._on_device(play, seconds, prompt)
+        return self._generated(seconds, block, prompt, *arguments, progress, table=table)
 
     # --- Latents --------------------------------------------------------------------------------
 
@@ -540,13 +555,23 @@ class Synth(LivePlaying):
         parts = score.by_channel()
         shared = SharedProgress(progress, [len(part) for part in parts]) if progress else None
         n_channels = 2 if stereo else 1
-        engines, streams = [], []
+        plans: list[tuple[list[Timed], int]] = []
         first: list[Timed] = [(0, event) for event in self._parameter_events()]
-        for number, part in enumerate(parts):
+        for part in parts:
             events = [*first, *score_events(part, rate, index)]
             release = highest_value(events, "release")
             voices = voices_needed(part.notes, self._opened.longest_tail_s(release))
-            engine = self._opened.engine(rate, voices, seed, n_channels, latent=latent)
+            plans.append((events, voices))
+
+        def play(table: Any) -> None:
+            for events, voices in plans:
+                one = self._opened.engine(rate, voices, seed, n_channels, 0, latent, table)
+                deque(rendered(one, events), maxlen=0)
+
+        table = self._opened.computed(play)
+        engines, streams = [], []
+        for number, (events, voices) in enumerate(plans):
+            engine = self._opened.engine(rate, voices, seed, n_channels, 0, latent, table)
             report = shared.part(number) if shared else None
             engines.append(engine)
             streams.append(trimmed(rendered(engine, events, block, report), engine.latency))
@@ -591,6 +616,7 @@ class Synth(LivePlaying):
         stereo: bool,
         progress: Progress | None,
         first_note: int = 0,
+        table: Any = None,
     ) -> Iterator[np.ndarray]:
         """Check everything, then make blocks of notes from number ``first_note`` on."""
         if self.plays_notes:
@@ -626,6 +652,7 @@ class Synth(LivePlaying):
                 index,
                 controls,
                 block,
+                table,
             )
             for group in groups
         ]
@@ -641,6 +668,20 @@ class Synth(LivePlaying):
                 yield sound[:, 0] if is_flat else sound
 
         return blocks()
+
+    def _on_device(
+        self, play: Callable[[Any], None], seconds: float | None, prompt: ArrayLike | None
+    ) -> Any:
+        """What a device generates for `_generated`; None on the CPU."""
+        if not self._opened.is_on_device or self.plays_notes:
+            return None  # a preset that plays notes is refused by `_generated`
+        for name, is_given in (("prompt", prompt is not None), ("seconds=None", seconds is None)):
+            if is_given:
+                raise ParameterError(
+                    f"{name} is not supported on a GPU, which generates sounds of a given length"
+                    " from their start; use device='cpu'"
+                )
+        return self._opened.computed(play)
 
     def _checked_prompt(self, prompt: ArrayLike, rate: int, stereo: bool) -> np.ndarray:
         """Check a prompt; return its last 30 s, [n_samples, n_channels], float32."""
@@ -709,10 +750,11 @@ class Synth(LivePlaying):
         timbre: int,
         controls: Sequence[Timed],
         block: int,
+        table: Any,
     ) -> Iterator[np.ndarray]:
         """One note for each channel of one engine; ``n`` samples, or without end."""
         n_inputs = 0 if prompt is None else n_channels
-        engine = self._opened.engine(rate, n_channels, seed, n_channels, n_inputs)
+        engine = self._opened.engine(rate, n_channels, seed, n_channels, n_inputs, table=table)
         start, events = 0, list[Timed]()
         last = prompt[-2:] if prompt is not None and len(prompt) > 1 else None
         if prompt is not None:

@@ -248,7 +248,7 @@ class Generator(nn.Module):
         config, batch = self.config, len(z)
         u = self.input_vector(z, pitch, velocity)
         n_blocks = len(self.blocks) if stage is None else math.ceil(stage)
-        ranges = self._row_ranges(n_blocks, frames)
+        ranges = self.row_ranges(frames, n_blocks)
         if config.conditioning == "harmonic":
             pitches = pitch.detach().cpu().numpy().astype(np.float64)
 
@@ -290,8 +290,11 @@ class Generator(nn.Module):
                 image = fine
         return torch.tanh(self.to_rgb[-1].conv(x)) if image is None else image
 
-    def _row_ranges(self, n_blocks: int, frames: tuple[int, int] | None):
+    def row_ranges(
+        self, frames: tuple[int, int] | None = None, n_blocks: int | None = None
+    ) -> list[tuple[tuple[int, int], tuple[int, int]]]:
         """Return the rows of each block that ``frames`` depends on: (after conv1, after conv2)."""
+        n_blocks = len(self.blocks) if n_blocks is None else n_blocks
         lo, hi = frames or (0, self.config.shape(n_blocks - 1)[0])
         ranges = []
         for b in reversed(range(n_blocks)):

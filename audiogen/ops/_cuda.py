@@ -18,7 +18,7 @@ from typing import Any
 from audiogen.errors import DeviceError
 from audiogen.ops._arrays import column_shape
 
-INTERFACE = 2  # AUDIOGEN_CUDA_INTERFACE of csrc/cuda/audiogen_cuda.h
+INTERFACE = 3  # AUDIOGEN_CUDA_INTERFACE of csrc/cuda/audiogen_cuda.h
 
 _POINTER, _SIZE = ctypes.c_void_p, ctypes.c_uint64
 _COLUMNS = (_POINTER, _POINTER, _SIZE, _SIZE, _SIZE)
@@ -87,6 +87,7 @@ class SamplernnRun(ctypes.Structure):
         ("n", _SIZE),
         ("first_stream", ctypes.c_uint32),
         ("top_p", ctypes.c_float),
+        ("seeds", _POINTER),
         ("temperature", _POINTER),
         ("classes", _POINTER),
         ("given", _POINTER),

@@ -210,7 +210,12 @@ class Preset(ABC):
         """The fields of ``preset.toml``, without those that have no value."""
         return _plain(self, leave_out=("read_from", "opened"))
 
-    def instrument(self, precision: str = "float32", latent: Sequence[float] | None = None) -> Any:
+    def instrument(
+        self,
+        precision: str = "float32",
+        latent: Sequence[float] | None = None,
+        table: Any = None,
+    ) -> Any:
         """An instrument of the backend, which any number of engines share.
 
         Parameters
@@ -220,6 +225,8 @@ class Preset(ABC):
             ``int8``.
         latent : sequence of float, optional
             Only timbre of the instrument, in place of the preset's; GANSynth only.
+        table : FrameTable or SampleTable of the backend, optional
+            Frames or samples that something else computes, for engines that render offline.
 
         Raises
         ------
@@ -229,7 +236,10 @@ class Preset(ABC):
             If the precision or the latent is not supported.
         """
         z = None if latent is None else [float(number) for number in latent]
-        return self._described().instrument(precision, z)
+        if table is None:
+            return self._described().instrument(precision, z)
+        name = "frames" if self.kind == "gansynth" else "samples"
+        return self._described().instrument(precision, z, **{name: table})
 
     def open_network(self, precision: str = "float32") -> Any:
         """The network alone: a ``Generator`` or ``SampleRNN`` of the backend."""

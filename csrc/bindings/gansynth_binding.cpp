@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 #include <pybind11/stl/filesystem.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
@@ -18,6 +19,7 @@
 
 #include "bindings/arrays.h"
 #include "core/safetensors.h"
+#include "models/frame_table.h"
 #include "models/gansynth.h"
 
 namespace py = pybind11;
@@ -25,6 +27,7 @@ namespace py = pybind11;
 namespace audiogen::bindings::gansynth_binding {
 
 using models::FrameStream;
+using models::FrameTable;
 using models::GeneratorConfig;
 using models::GeneratorWeights;
 using Array = py::array_t<float, py::array::c_style | py::array::forcecast>;
@@ -143,6 +146,45 @@ static Array generate(const std::shared_ptr<GeneratorWeights>& generator, const 
   return take(stream, last - first);
 }
 
+// The notes of a table: arrays with a row per note.
+static py::dict notes_of(const FrameTable& table) {
+  const auto& notes = table.notes();
+  const std::size_t n = notes.size(), size = n ? notes.front().z.size() : 0;
+  py::array_t<float> z(std::vector<std::size_t>{n, size}), pitch(n), velocity(n);
+  py::array_t<std::uint64_t> seed(n);
+  py::array_t<std::uint32_t> noise_stream(n);
+  py::array_t<std::int64_t> first(n), end(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    const FrameTable::Note& note = notes[i];
+    std::copy_n(note.z.data(), size, z.mutable_data() + i * size);
+    pitch.mutable_data()[i] = note.pitch;
+    velocity.mutable_data()[i] = note.velocity;
+    seed.mutable_data()[i] = note.seed;
+    noise_stream.mutable_data()[i] = note.noise_stream;
+    first.mutable_data()[i] = static_cast<std::int64_t>(note.first);
+    end.mutable_data()[i] = static_cast<std::int64_t>(note.end);
+  }
+  return py::dict(py::arg("z") = z, py::arg("pitch") = pitch, py::arg("velocity") = velocity,
+                  py::arg("seed") = seed, py::arg("noise_stream") = noise_stream,
+                  py::arg("first") = first, py::arg("end") = end);
+}
+
+static void fill(FrameTable& table, std::size_t index, const Array& image) {
+  if (index >= table.notes().size()) {
+    throw std::invalid_argument("note=" + std::to_string(index) + " must be below " +
+                                std::to_string(table.notes().size()));
+  }
+  const FrameTable::Note& note = table.notes()[index];
+  const std::size_t n_frames = note.end - note.first, n_bins = table.n_bins();
+  if (image.ndim() != 3 || image.shape(0) != 2 ||
+      image.shape(1) != static_cast<py::ssize_t>(n_frames) ||
+      image.shape(2) != static_cast<py::ssize_t>(n_bins)) {
+    throw std::invalid_argument("image of note " + std::to_string(index) + " must have shape [2, " +
+                                std::to_string(n_frames) + ", " + std::to_string(n_bins) + "]");
+  }
+  table.fill(index, image.data());
+}
+
 static py::dict read_safetensors(const std::filesystem::path& path) {
   py::dict arrays;
   for (const auto& [name, array] : core::read_safetensors(path)) {
@@ -162,6 +204,15 @@ void bind_gansynth(py::module_& module) {
       .def("next", &next, "The next frame, [2, n_bins], in the generator's units.")
       .def("take", &take, py::arg("n_frames"), "The next n_frames frames, [2, n_frames, n_bins].")
       .def_property_readonly("frame", &FrameStream::frame);
+  py::class_<FrameTable, std::shared_ptr<FrameTable>>(
+      module, "FrameTable", "Frames of notes that something else computes (models/frame_table.h).")
+      .def(py::init([](const GeneratorWeights& generator) {
+             return std::make_shared<FrameTable>(generator.config());
+           }),
+           py::arg("generator"))
+      .def("notes", &notes_of, "Inputs and ranges of frames of all notes: arrays [n_notes, ...].")
+      .def("fill", &fill, py::arg("note"), py::arg("image"),
+           "Set the frames of a note, [2, end - first, n_bins], in the generator's units.");
   py::class_<GeneratorWeights, std::shared_ptr<GeneratorWeights>>(
       module, "Generator",
       "A GANSynth generator from the fields of GeneratorConfig and its weights.")

@@ -145,10 +145,11 @@ static py::dict weights(const Preset& preset) {
   return out;
 }
 
-static std::shared_ptr<engine::Instrument> instrument(const Preset& preset,
-                                                      const std::string& precision,
-                                                      std::optional<std::vector<float>> latent) {
-  const engine::InstrumentOptions options{models::precision_of(precision), std::move(latent)};
+static std::shared_ptr<engine::Instrument> instrument(
+    const Preset& preset, const std::string& precision, std::optional<std::vector<float>> latent,
+    std::shared_ptr<models::FrameTable> frames, std::shared_ptr<models::SampleTable> samples) {
+  const engine::InstrumentOptions options{models::precision_of(precision), std::move(latent),
+                                          std::move(frames), std::move(samples)};
   const py::gil_scoped_release release;
   return engine::make_instrument(preset, options);
 }
@@ -184,8 +185,10 @@ void bind_presets(py::module_& module) {
           "The fields of preset.toml as a dict, with defaults for missing fields.")
       .def("weights", &weights, "The tensors by name: float32 arrays, copied.")
       .def("instrument", &instrument, py::arg("precision") = "float32",
-           py::arg("latent") = py::none(),
-           "Make an instrument with the preset's timbres, or with a latent as its only timbre.")
+           py::arg("latent") = py::none(), py::arg("frames") = nullptr,
+           py::arg("samples") = nullptr,
+           "Make an instrument with the preset's timbres, or with a latent as its only timbre; a "
+           "FrameTable or SampleTable has what something else computes.")
       .def("network", &network, py::arg("precision") = "float32",
            "The network, a Generator or a SampleRNN, which instruments share.")
       .def(

@@ -14,6 +14,7 @@
 
 #include "bindings/arrays.h"
 #include "core/safetensors.h"
+#include "models/sample_table.h"
 #include "models/samplernn.h"
 
 namespace py = pybind11;
@@ -23,6 +24,7 @@ namespace audiogen::bindings::samplernn_binding {
 using models::SampleRNNConfig;
 using models::SampleRNNWeights;
 using models::SampleStream;
+using models::SampleTable;
 using Precision = SampleRNNWeights::Precision;
 using Array = py::array_t<float, py::array::c_style | py::array::forcecast>;
 using Levels = py::array_t<std::int32_t, py::array::c_style>;
@@ -95,6 +97,34 @@ static std::shared_ptr<SampleRNNWeights> network_from(const py::dict& fields,
   const core::FloatArrays arrays = arrays_from(weights);
   py::gil_scoped_release release;
   return std::make_shared<SampleRNNWeights>(std::move(config), arrays, chosen);
+}
+
+// The streams of a table: a dict for each.
+static py::list streams_of(const SampleTable& table) {
+  py::list out;
+  for (const SampleTable::Stream& stream : table.streams()) {
+    const auto array = [](const std::vector<float>& numbers) {
+      return py::array_t<float>(static_cast<py::ssize_t>(numbers.size()), numbers.data());
+    };
+    out.append(py::dict(py::arg("seed") = stream.seed, py::arg("index") = stream.index,
+                        py::arg("temperature") = array(stream.temperature),
+                        py::arg("top_p") = array(stream.top_p)));
+  }
+  return out;
+}
+
+static void fill(SampleTable& table, std::size_t index, const Array& samples) {
+  const std::size_t n_streams = table.streams().size();
+  if (index >= n_streams) {
+    throw std::invalid_argument("stream=" + std::to_string(index) + " must be below " +
+                                std::to_string(n_streams));
+  }
+  const std::size_t n = table.streams()[index].temperature.size();
+  if (samples.ndim() != 1 || static_cast<std::size_t>(samples.size()) != n) {
+    throw std::invalid_argument("samples of stream " + std::to_string(index) + " must be " +
+                                std::to_string(n));
+  }
+  table.fill(index, samples.data());
 }
 
 static SampleStream stream_of(const std::shared_ptr<SampleRNNWeights>& network,
@@ -244,6 +274,13 @@ static Levels draw(SampleStream& stream, std::size_t n, const Array& temperature
 
 void bind_samplernn(py::module_& module) {
   using namespace audiogen::bindings::samplernn_binding;
+  py::class_<SampleTable, std::shared_ptr<SampleTable>>(
+      module, "SampleTable", "Samples that something else computes (models/sample_table.h).")
+      .def(py::init<>())
+      .def("streams", &streams_of,
+           "For each stream seed, index (its class), temperature and top_p of each sample.")
+      .def("fill", &fill, py::arg("stream"), py::arg("samples"),
+           "Set the samples of a stream, after the DC blocker.");
   py::class_<SampleRNNWeights, std::shared_ptr<SampleRNNWeights>>(
       module, "SampleRNN", "A SampleRNN from the fields of SampleRNNConfig and its weights.")
       .def(py::init(&network_from), py::arg("config"), py::arg("weights"),

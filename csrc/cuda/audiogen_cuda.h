@@ -21,7 +21,7 @@ extern "C" {
 
 // Interface version, incremented when a function's meaning or arguments change; callers must
 // compare it with the one they were compiled for.
-#define AUDIOGEN_CUDA_INTERFACE 2
+#define AUDIOGEN_CUDA_INTERFACE 3
 AUDIOGEN_CUDA_API int audiogen_cuda_interface(void);
 
 // Returns the text of a status, a static string.
@@ -97,8 +97,10 @@ typedef struct audiogen_cuda_samplernn_run {
   uint64_t seed;
   uint64_t position;  // 0: starts from the initial state
   uint64_t n;
-  uint32_t first_stream;     // stream s draws from Philox stream first_stream + s
-  float top_p;               // 1: no nucleus sampling
+  uint32_t first_stream;  // stream s draws from Philox stream first_stream + s
+  float top_p;            // 1: no nucleus sampling
+  const uint64_t* seeds;  // [n_streams]: stream s draws from Philox stream 0 of its own seed; null:
+                          // from the streams of `seed`
   const float* temperature;  // [n]; may be null where levels are given
   const int32_t* classes;    // [n_streams]; null without classes
   const int32_t* given;      // [n_streams, n]: levels in place of drawn ones

@@ -72,6 +72,7 @@ static std::shared_ptr<Instrument> frame_instrument_of(const presets::Preset& pr
     settings.programs = presets::program_table(description.timbres, description.default_timbre);
   }
   settings.generator = preset.generator(options.precision);
+  settings.frames = options.frames;
   return std::make_shared<FrameInstrument>(std::move(settings));
 }
 
@@ -89,6 +90,7 @@ static std::shared_ptr<Instrument> sample_instrument_of(const presets::Preset& p
   if (!description.timbres.empty()) settings.n_timbres = description.timbres.size();
   settings.programs = presets::program_table(description.timbres, description.default_timbre);
   settings.network = preset.samplernn(options.precision);
+  settings.samples = options.samples;
   return std::make_shared<SampleInstrument>(std::move(settings));
 }
 

@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "engine/instrument.h"
+#include "models/frame_table.h"
 #include "models/precision.h"
+#include "models/sample_table.h"
 #include "presets/preset.h"
 
 namespace audiogen::engine {
@@ -15,6 +17,10 @@ struct InstrumentOptions {
   models::Precision precision = models::Precision::kFloat32;
   // GANSynth only: the only timbre, in place of the preset's.
   std::optional<std::vector<float>> latent = std::nullopt;
+  // GANSynth only: frames that something else computes, for engines that render offline.
+  std::shared_ptr<models::FrameTable> frames = nullptr;
+  // SampleRNN only: likewise of samples, for a network that is not conditioned on notes.
+  std::shared_ptr<models::SampleTable> samples = nullptr;
 };
 
 // Instruments of the same preset and precision share the network's weights. Throws

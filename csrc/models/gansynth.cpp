@@ -11,6 +11,7 @@
 
 #include "core/random.h"
 #include "models/arena.h"
+#include "models/frame_table.h"
 
 namespace audiogen::models {
 namespace {
@@ -224,7 +225,8 @@ GeneratorWeights::GeneratorWeights(GeneratorConfig config, const core::FloatArra
   std::copy_n(image_bias.data(), 2, image_bias_);
 }
 
-FrameStream::FrameStream(std::shared_ptr<const GeneratorWeights> weights)
+FrameStream::FrameStream(std::shared_ptr<const GeneratorWeights> weights,
+                         std::shared_ptr<FrameTable> table)
     : weights_(std::move(weights)) {
   const GeneratorConfig& config = weights_->config();
   blocks_.resize(config.n_blocks());
@@ -264,12 +266,14 @@ FrameStream::FrameStream(std::shared_ptr<const GeneratorWeights> weights)
   lay_out(memory_.data());
   const std::vector<float> silence(config.latent_size, 0.0f);
   start({.z = silence});
+  table_ = std::move(table);
 }
 
 void FrameStream::start(const NoteInput& note) noexcept AUDIOGEN_REALTIME {
   seed_ = note.seed;
   noise_stream_ = note.noise_stream;
   frame_ = 0;
+  note_ = table_ ? table_->find(note) : kNone;
   forget_rows();
   make_input(note);
   if (config().conditioning == Conditioning::kOneHot) return;
@@ -299,11 +303,13 @@ void FrameStream::forget_rows() noexcept AUDIOGEN_REALTIME {
 
 void FrameStream::set_pitch(float pitch) noexcept AUDIOGEN_REALTIME {
   if (config().conditioning != Conditioning::kHarmonic) return;
+  note_ = kNone;
   forget_rows();
   make_fields(pitch);
 }
 
 void FrameStream::set_latent(const NoteInput& note) noexcept AUDIOGEN_REALTIME {
+  note_ = kNone;
   forget_rows();
   make_input(note);
   if (config().conditioning == Conditioning::kHarmonic) make_styles();
@@ -314,6 +320,10 @@ void FrameStream::seek(std::size_t frame) noexcept AUDIOGEN_REALTIME {
 }
 
 void FrameStream::next(float* log_magnitude, float* phase) noexcept AUDIOGEN_REALTIME {
+  if (note_ != kNone && table_->read(note_, frame_, log_magnitude, phase)) {
+    seek(frame_ + 1);
+    return;
+  }
   const std::size_t last = blocks_.size() - 1;
   const float* row = conv2_row(last, frame_);
   weights_->kernels_->image_row({row,

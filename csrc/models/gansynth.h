@@ -103,6 +103,8 @@ class GeneratorWeights {
   float image_bias_[2] = {0.0f, 0.0f};
 };
 
+class FrameTable;
+
 // The generator's input for a note.
 struct NoteInput {
   std::span<const float> z;  // [latent_size]
@@ -116,8 +118,10 @@ struct NoteInput {
 // are computed once.
 class FrameStream {
  public:
-  // Allocates all memory.
-  explicit FrameStream(std::shared_ptr<const GeneratorWeights> weights);
+  // Allocates all memory. Frames that `table` has are copied from it (models/frame_table.h), unless
+  // the note's pitch or latent has changed since its start.
+  explicit FrameStream(std::shared_ptr<const GeneratorWeights> weights,
+                       std::shared_ptr<FrameTable> table = nullptr);
   FrameStream(FrameStream&&) noexcept = default;
   FrameStream& operator=(FrameStream&&) noexcept = default;
 
@@ -173,6 +177,8 @@ class FrameStream {
   void make_noise(std::size_t block, std::size_t row) noexcept AUDIOGEN_REALTIME;
 
   std::shared_ptr<const GeneratorWeights> weights_;
+  std::shared_ptr<FrameTable> table_;
+  std::size_t note_ = kNone;  // index of the note in the table
   core::AlignedFloats memory_;
   std::vector<Block> blocks_;
   float* zeros_;      // a row of any layer, all zeros

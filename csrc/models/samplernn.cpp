@@ -533,6 +533,11 @@ void SampleStream::reset(std::uint64_t seed,
   }
 }
 
+void SampleStream::set_table(std::shared_ptr<SampleTable> table) {
+  table_ = std::move(table);
+  in_table_.assign(n_streams(), SampleTable::kNone);
+}
+
 void SampleStream::seed_stream(std::size_t stream, std::uint64_t seed) noexcept AUDIOGEN_REALTIME {
   random_[stream] = {seed, 0};
 }
@@ -550,6 +555,7 @@ void SampleStream::restart(std::size_t stream) noexcept AUDIOGEN_REALTIME {
 
 void SampleStream::start_note(std::size_t stream,
                               const SampleNote& note) noexcept AUDIOGEN_REALTIME {
+  if (table_) in_table_[stream] = table_->find(random_[stream].seed, note.index);
   restart(stream);
   voices_[stream].note = note;
   set_pitch(stream, note.pitch);
@@ -604,6 +610,15 @@ void SampleStream::process(float* samples, std::size_t n,
 
 void SampleStream::process(std::span<const std::size_t> streams, std::span<float* const> samples,
                            std::size_t n, const Sampling& sampling) noexcept AUDIOGEN_REALTIME {
+  if (table_) {
+    for (std::size_t c = 0; c < streams.size(); ++c) {
+      std::uint64_t& position = voices_[streams[c]].position;
+      table_->read(in_table_[streams[c]], position, sampling.temperature.data(),
+                   sampling.temperature.size() == 1, sampling.top_p, n, samples[c]);
+      position += n;
+    }
+    return;
+  }
   run({.streams = streams, .n = n, .samples = samples, .sampling = sampling});
 }
 

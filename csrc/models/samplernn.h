@@ -22,6 +22,7 @@
 #include "kernels/dispatch.h"
 #include "kernels/networks/matrix.h"
 #include "kernels/networks/sample_step.h"
+#include "models/sample_table.h"
 #include "models/weights.h"
 
 namespace audiogen::models {
@@ -141,6 +142,10 @@ class SampleStream {
   SampleStream& operator=(SampleStream&&) noexcept;
   ~SampleStream();
 
+  // Takes the samples of streams from a table from their next `start_note` on; the table must have
+  // them, or collect. Copies of this object don't share it. Not with given levels.
+  void set_table(std::shared_ptr<SampleTable> table);
+
   // Restores the initial state of all streams: sample 0, class 0, the default note. Stream s draws
   // from Philox stream first_stream + s.
   void reset(std::uint64_t seed, std::uint32_t first_stream = 0) noexcept AUDIOGEN_REALTIME;
@@ -253,6 +258,8 @@ class SampleStream {
   }
 
   std::shared_ptr<const SampleRNNWeights> weights_;
+  std::shared_ptr<SampleTable> table_;
+  std::vector<std::size_t> in_table_;  // index of each stream in the table
   double dc_pole_;
   std::vector<std::size_t> all_;  // indices of all streams
   // State that a copy shares.

@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch")
 from safetensors.numpy import load_file
 
 from audiogen.engine import Synth
+from audiogen.engine.device_frames import read_generator
 from audiogen.errors import ParameterError, PresetError
 from audiogen.models.gansynth import Generator, GeneratorConfig, export_weights
 from audiogen.presets import (
@@ -26,7 +27,7 @@ from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.spectrogram import denormalise
 from audiogen.training.gansynth.encoding.encode import Encoding
 from audiogen.training.gansynth.encoding.encode import encode as find_latent
-from audiogen.training.gansynth.encoding.inversion import invert, read_generator
+from audiogen.training.gansynth.encoding.inversion import invert
 from audiogen.training.gansynth.encoding.recorded_note import cut_note, prepare_note, unit_latent
 from audiogen.training.gansynth.encoding.timbre_copy import add_timbre as add_latent
 

@@ -12,6 +12,7 @@
 #include "core/fft.h"
 #include "engine/frames/mel_bands.h"
 #include "engine/instrument.h"
+#include "models/frame_table.h"
 #include "models/gansynth.h"
 
 namespace audiogen::engine {
@@ -53,6 +54,7 @@ struct Macro {
 
 struct FrameSettings {
   std::shared_ptr<const models::GeneratorWeights> generator;
+  std::shared_ptr<models::FrameTable> frames = nullptr;  // those that something else computes
   Spectrogram spectrogram;
   Sustain sustain;
   PitchRange pitch_range;

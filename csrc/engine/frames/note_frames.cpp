@@ -31,7 +31,7 @@ NoteFrames::NoteFrames(const FrameSettings& settings)
           std::min(kLoopFade, (settings.sustain.loop_end - settings.sustain.loop_start) / 2)) {
   const std::size_t n = settings.spectrogram.n_bins();
   for (Head* head : {&now_, &next_}) {
-    head->stream = std::make_unique<models::FrameStream>(settings.generator);
+    head->stream = std::make_unique<models::FrameStream>(settings.generator, settings.frames);
     head->image.resize(n);
     head->phase.resize(n);
     head->offset.resize(n);

@@ -11,6 +11,7 @@ namespace audiogen::engine {
 
 struct SampleSettings {
   std::shared_ptr<const models::SampleRNNWeights> network;
+  std::shared_ptr<models::SampleTable> samples = nullptr;  // those that something else computes
   float temperature = 1.0f;  // initial values of the parameters of these names
   float top_p = 1.0f;
   PitchRange pitch_range{-128.0f, 256.0f};  // any pitch if unconditional

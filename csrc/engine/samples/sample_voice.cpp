@@ -151,6 +151,7 @@ SampleVoices::SampleVoices(const SampleSettings& settings, std::size_t n, std::s
       playing_(n),
       rows_(n),
       max_samples_(max_samples) {
+  if (settings.samples) streams_.set_table(settings.samples);
   set_sampling(settings.temperature, settings.top_p);
   voices_.reserve(n);
   for (std::size_t i = 0; i < n; ++i) {

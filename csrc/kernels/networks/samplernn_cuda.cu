@@ -43,8 +43,7 @@ struct CudaGrid {
       __threadfence();
       atomicAdd(arrived, 1u);
       // The counter may wrap, the difference does not.
-      while (static_cast<std::int32_t>(*const_cast<volatile std::uint32_t*>(arrived) - wanted) <
-             0) {
+      while (static_cast<std::int32_t>(cuda::poll(arrived) - wanted) < 0) {
       }
       __threadfence();
     }
@@ -126,6 +125,7 @@ static SamplernnRun run_of(const audiogen_cuda_samplernn_run& from) {
       .position = from.position,
       .n = from.n,
       .first_stream = from.first_stream,
+      .seeds = from.seeds,
       .top_p = from.top_p,
       .temperature = from.temperature,
       .classes = from.classes,
@@ -136,9 +136,9 @@ static SamplernnRun run_of(const audiogen_cuda_samplernn_run& from) {
   };
 }
 
-static int launch(const Samplernn& net, const SamplernnState& state, const SamplernnRun& run,
-                  cudaStream_t stream) {
-  int device = 0, cooperative = 0, n_blocks = 0;
+static int launch_samples(const Samplernn& net, const SamplernnState& state,
+                          const SamplernnRun& run, cudaStream_t stream) {
+  int device = 0, cooperative = 0, n_blocks = 0, most_threads = 0;
   int status = cudaGetDevice(&device);
   if (status == cudaSuccess) {
     status = cudaDeviceGetAttribute(&cooperative, cudaDevAttrCooperativeLaunch, device);
@@ -146,16 +146,17 @@ static int launch(const Samplernn& net, const SamplernnState& state, const Sampl
   if (status == cudaSuccess) {
     status = cudaDeviceGetAttribute(&n_blocks, cudaDevAttrMultiProcessorCount, device);
   }
+  if (status == cudaSuccess) {
+    status = cudaDeviceGetAttribute(&most_threads, cudaDevAttrMaxThreadsPerBlock, device);
+  }
   if (status != cudaSuccess) return status;
   if (cooperative == 0) return cudaErrorNotSupported;
   status = cudaMemsetAsync(state.arrived, 0, sizeof(*state.arrived), stream);
   if (status != cudaSuccess) return status;
-  void* arguments[] = {const_cast<Samplernn*>(&net), const_cast<SamplernnState*>(&state),
-                       const_cast<SamplernnRun*>(&run)};
-  const auto kernel = state.n_streams == 1 ? run_samples<1> : run_samples<kStreamTile>;
-  return cudaLaunchCooperativeKernel(reinterpret_cast<const void*>(kernel),
-                                     dim3(static_cast<unsigned>(n_blocks)), dim3(kPhaseThreads),
-                                     arguments, 0, stream);
+  const auto kernel = state.n_streams == 1 ? &run_samples<1> : &run_samples<kStreamTile>;
+  return cuda::launch_cooperative(kernel, static_cast<unsigned>(n_blocks),
+                                  static_cast<unsigned>(std::min(kPhaseThreads, most_threads)),
+                                  stream, net, state, run);
 }
 
 }  // namespace audiogen::kernels
@@ -178,6 +179,6 @@ int audiogen_cuda_samplernn_draw(const audiogen_cuda_samplernn* network,
   if (run->n == 0) return cudaSuccess;
   const Samplernn net = network_of(*network);
   std::size_t used = 0;
-  return launch(net, lay_out_state(net, static_cast<int>(n_streams), state, &used), run_of(*run),
-                static_cast<cudaStream_t>(stream));
+  return launch_samples(net, lay_out_state(net, static_cast<int>(n_streams), state, &used),
+                        run_of(*run), static_cast<cudaStream_t>(stream));
 }

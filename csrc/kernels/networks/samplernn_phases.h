@@ -17,7 +17,7 @@
 #include "kernels/networks/sample_step.h"
 
 // Unrolls a loop whose index selects registers.
-#ifdef __CUDA_ARCH__
+#if defined(__CUDA_ARCH__) && defined(__CUDACC__)
 #define AUDIOGEN_UNROLL _Pragma("unroll")
 #else
 #define AUDIOGEN_UNROLL
@@ -97,6 +97,7 @@ struct SamplernnRun {
   std::uint64_t position;  // 0: starts from the initial state
   std::uint64_t n;
   std::uint32_t first_stream;  // stream s draws from Philox stream first_stream + s
+  const std::uint64_t* seeds;  // [n_streams]: stream s draws from Philox stream 0 of its seed
   float top_p;
   const float* temperature;     // [n]
   const std::int32_t* classes;  // [n_streams]; null without classes
@@ -578,7 +579,8 @@ AUDIOGEN_HD inline void finish_byte(const SamplernnStep& step, int b, int stream
   } else {
     const std::uint64_t number = step.position * bytes + b;
     const float uniform = core::philox_uniform(
-        run.seed, run.first_stream + static_cast<std::uint32_t>(stream),
+        run.seeds ? run.seeds[s] : run.seed,
+        run.seeds ? 0 : run.first_stream + static_cast<std::uint32_t>(stream),
         static_cast<std::uint32_t>(number >> 32), static_cast<std::uint32_t>(number));
     byte = lanes_draw(logits, levels, run.temperature[step.i], run.top_p, uniform,
                       state.p + s * kMostLevels, state.segments + s * kWarpLanes);

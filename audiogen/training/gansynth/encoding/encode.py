@@ -13,11 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from audiogen.core.device import choose_device
 from audiogen.engine import Synth
+from audiogen.engine.device_frames import read_generator
 from audiogen.objectives import losses
 from audiogen.presets import Latent, Preset
 from audiogen.presets.description import Timbre
-from audiogen.training.gansynth.encoding.inversion import invert, power_of, read_generator
+from audiogen.training.gansynth.encoding.inversion import invert, power_of
 from audiogen.training.gansynth.encoding.recorded_note import RecordedNote, at_level, unit_latent
 
 STEPS = 80
@@ -76,6 +78,7 @@ def encode(
     *,
     steps: int = STEPS,
     seed: int = 0,
+    device: str = "cpu",
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Encoding:
     """Find the latent of a preset that sounds like a recorded note.
@@ -88,6 +91,8 @@ def encode(
         Number of steps of the descent.
     seed : int
         Seed of the descent and of the baseline.
+    device : str
+        Device of the descent; the engine, which judges its result, plays on the CPU.
     progress : callable
         Called with the number of steps taken and that of all.
 
@@ -101,7 +106,7 @@ def encode(
     of the recording, a crop at a time, with new noise in each step.
     """
     start = time.perf_counter()
-    generator = read_generator(note.preset)
+    generator = read_generator(note.preset).to(choose_device(device))
     player = _Player(note, seed)
     timbres = player.nearest_timbres()
     first = [(unit_latent(z), velocity) for _, _, velocity, z in timbres[:N_STARTS]]

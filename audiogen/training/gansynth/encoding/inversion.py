@@ -11,8 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from audiogen.models.gansynth import Generator, import_weights
-from audiogen.presets import GansynthPreset, read_weights
+from audiogen.models.gansynth import Generator
 from audiogen.representation import _torchaudio
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.spectrogram import waveform_to_spectrogram
@@ -165,7 +164,9 @@ class _Descent:
                 for shape in shapes
             ]
         velocity = torch.sigmoid(self.velocity)
-        return generator(self.z, pitch, velocity, noise=noise, frames=(start, stop))
+        device = next(generator.parameters()).device  # the losses are computed on the CPU
+        inputs = (each.to(device) for each in (self.z, pitch, velocity))
+        return generator(*inputs, noise=noise, frames=(start, stop)).cpu()
 
     @torch.no_grad()
     def _level_gains(self, power: float) -> Tensor:
@@ -175,29 +176,6 @@ class _Descent:
         image = self._image(0, len(self._wanted), random)[:, 0].double()
         generated = torch.exp((image - config.magnitude_offset) * (2.0 / config.magnitude_scale))
         return (0.5 * torch.log(generated.mean(dim=(1, 2)) / power)).float()
-
-
-def read_generator(preset: GansynthPreset) -> Generator:
-    """Read a preset's generator, for gradients with respect to its inputs.
-
-    Parameters
-    ----------
-    preset : GansynthPreset
-        A preset that was read from a folder.
-
-    Returns
-    -------
-    Generator
-        Its weights take no gradients. The image layers of its coarser blocks are random, since no
-        preset holds them.
-    """
-    table = preset.spectrogram.table()
-    spectrogram = SpectrogramConfig(
-        sample_rate=preset.sample_rate, n_samples=table["n_frames"] * table["hop_length"], **table
-    )
-    generator = Generator(preset.generator, spectrogram)
-    import_weights(generator, read_weights(preset))
-    return generator.requires_grad_(False)
 
 
 def power_of(note: Tensor, config: SpectrogramConfig) -> Tensor:
