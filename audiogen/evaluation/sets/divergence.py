@@ -10,13 +10,12 @@ are several.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from audiogen.core.counting import counted
 from audiogen.core.packages import require_package
 from audiogen.errors import ParameterError, ShapeError
 from audiogen.evaluation.sets.estimate import Estimate, over_seeds
@@ -30,7 +29,7 @@ PENALTY_WEIGHT = 10.0
 LEARNING_RATE, BETAS = 2e-4, (0.0, 0.9)
 AVERAGE_DECAY = 0.999  # of the averaged weights, whose value counts
 DEQUANTISATION = 1 / 128  # width of the noise that hides the images' quantisation
-N_FINAL = 2048  # pairs that the final value is averaged over
+N_FINAL, N_FINAL_SEEN = 2048, 512  # pairs that the final values are averaged over
 MIN_NOTES = 100  # of each set
 
 
@@ -96,7 +95,7 @@ def neural_divergence(
     generated: np.ndarray,
     generated_held_out: np.ndarray,
     *,
-    budget: Budget = Budget(),
+    budget: Budget | None = None,
     n_seeds: int = N_SEEDS,
     progress: Callable[[], None] | None = None,
 ) -> Divergence:
@@ -108,7 +107,7 @@ def neural_divergence(
         Images of real notes from -1 to 1: the critic's, and those that it is valued on.
     generated, generated_held_out : array [n, height, width], float
         The same of generated notes.
-    budget : Budget
+    budget : Budget, optional
         Largest budget of a critic.
     n_seeds : int
         Number of critics at each budget.
@@ -124,7 +123,7 @@ def neural_divergence(
     """
     if n_seeds < 1:
         raise ParameterError(f"n_seeds={n_seeds} must be 1 or more")
-    values, seen = {}, {}
+    values, seen, budget = {}, {}, budget or Budget()
     for steps in budget.curve():
         results = []
         for seed in range(n_seeds):
@@ -210,9 +209,9 @@ def critic_value(
                 for mean, parameter in zip(average, critic.parameters(), strict=True):
                     parameter.copy_(mean)
 
-            def value(x: torch.Tensor, y: torch.Tensor) -> float:
+            def value(x: torch.Tensor, y: torch.Tensor, n: int) -> float:
                 parts = []
-                for _ in range(max(1, N_FINAL // 128)):
+                for _ in range(n // 128):
                     a, b = draw(x, 128), draw(y, 128)
                     penalty = gradient_penalty(critic, a, b).detach()
                     with torch.no_grad():
@@ -220,18 +219,9 @@ def critic_value(
                     parts.append(float(gap - PENALTY_WEIGHT * penalty))
                 return float(np.mean(parts))
 
-            return value(unseen, unseen_fake), value(own, fake)
+            return value(unseen, unseen_fake, N_FINAL), value(own, fake, N_FINAL_SEEN)
     finally:
         torch.set_num_threads(threads)
-
-
-def check_notes(sets: Sequence[np.ndarray]) -> None:
-    """Raise if a set is too small for the divergence to mean anything."""
-    smallest = min(map(len, sets))
-    if smallest < MIN_NOTES:
-        raise ParameterError(
-            f"{counted(smallest, 'note')} are too few for nnd, which needs {MIN_NOTES} or more"
-        )
 
 
 def _critic(width: int, shape: tuple[int, ...]) -> torch.nn.Sequential:
