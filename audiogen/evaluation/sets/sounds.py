@@ -157,7 +157,7 @@ def read_sounds(
 def rounded(sounds: np.ndarray) -> np.ndarray:
     """Return sounds at 16 bits' resolution, float32."""
     clipped = np.clip(np.nan_to_num(sounds, posinf=0.0, neginf=0.0), -1.0, 1.0)
-    return (np.round(clipped * 32767) / 32767).astype(np.float32)
+    return (np.round(clipped * 32767) / 32767 + 0.0).astype(np.float32)  # no -0.0, for the hash
 
 
 def require_labels(sets: Sequence[SoundSet], metric: str) -> None:
