@@ -150,8 +150,8 @@ def evaluate(
             tracker=tracker.value, seed=seed,
         )  # fmt: skip
         return
-    for option, value in (("train", train), ("judge", judge)):
-        if value is not None:
+    for option, path in (("train", train), ("judge", judge)):
+        if path is not None:
             raise ParameterError(f"--{option} must come with --against")
     if _is_sound_folder(preset):
         raise ParameterError(f"{preset} isn't a preset; give --against DATA to compare its sounds")

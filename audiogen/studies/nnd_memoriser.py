@@ -181,7 +181,8 @@ def _prepare(sizes: Size, folder: Path, seed: int) -> None:
         images[part.replace("fresh", "faulty")] = _slighted(notes, images, part, share)
     rows[GENERATOR] = score(images["faulty_held_out"])
     with written_whole(folder / IMAGES) as draft:
-        np.savez(draft, **{part: x.astype(np.float32) for part, x in images.items()})
+        arrays: dict[str, Any] = {part: x.astype(np.float32) for part, x in images.items()}
+        np.savez(draft, **arrays)
     card = {"judge": judge.name, "judge_hash": judge.hash, "slighted": float(share), "n": n}
     with written_whole(folder / SCORES) as draft:
         draft.write_text(json.dumps({**card, "rows": rows}, indent=1))
@@ -237,10 +238,9 @@ def _compute(
         queue = iter(pending)
         while True:
             while len(running) < jobs and time.monotonic() <= end:
-                key = next(queue, None)
-                if key is None:
+                if (following := next(queue, None)) is None:
                     break
-                running[pool.submit(_value, folder, sizes.width, key)] = key
+                running[pool.submit(_value, folder, sizes.width, following)] = following
             if not running:
                 return
             for finished in wait(running, return_when=FIRST_COMPLETED).done:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -190,7 +190,7 @@ def critic_value(
             decay = min(AVERAGE_DECAY, 1 - 10 / (steps + 10))
             optimiser = torch.optim.Adam(critic.parameters(), LEARNING_RATE, betas=BETAS)
 
-            def draw(x: torch.Tensor, n: int) -> torch.Tensor:
+            def draw(x: Any, n: int) -> Any:
                 chosen = x[torch.randint(len(x), (n,))]
                 return chosen + DEQUANTISATION * (torch.rand_like(chosen) - 0.5)
 
@@ -209,7 +209,7 @@ def critic_value(
                 for mean, parameter in zip(average, critic.parameters(), strict=True):
                     parameter.copy_(mean)
 
-            def value(x: torch.Tensor, y: torch.Tensor, n: int) -> float:
+            def value(x: Any, y: Any, n: int) -> float:
                 parts = []
                 for _ in range(n // 128):
                     a, b = draw(x, 128), draw(y, 128)

@@ -115,9 +115,11 @@ def jackknife(
         )
     random = np.random.default_rng(seed)
     groups = [random.permutation(len(notes)) % n_groups for notes in sets]
-    without = [
-        measure(*(notes[group != left_out] for notes, group in zip(sets, groups, strict=True)))
-        for left_out in range(n_groups)
-    ]
+    without = np.array(
+        [
+            measure(*(x[group != left_out] for x, group in zip(sets, groups, strict=True)))
+            for left_out in range(n_groups)
+        ]
+    )
     variance = (n_groups - 1) / n_groups * float(np.sum(np.square(without - np.mean(without))))
     return normal_estimate(measure(*sets), float(np.sqrt(variance)), len(sets[-1]))

@@ -65,7 +65,11 @@ def render_like(
         known = np.round(real.pitches[~np.isnan(real.pitches)]).astype(int)
         pitches = known if len(known) else np.arange(low, high + 1)
         asked = [
-            (timbres[random.integers(len(timbres))].name, int(random.choice(pitches)), VELOCITY)
+            (
+                timbres[int(random.integers(len(timbres)))].name,
+                int(random.choice(pitches)),
+                VELOCITY,
+            )
             for _ in range(n_notes)
         ]
     asked = [note for note in asked if low <= note[1] <= high][:n_notes]

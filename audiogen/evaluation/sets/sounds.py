@@ -132,7 +132,7 @@ def read_sounds(
     if at_most is not None and at_most < len(paths):
         chosen = np.sort(np.random.default_rng(seed).permutation(len(paths))[:at_most])
     paths = [paths[i] for i in chosen]
-    rates = Counter()
+    rates: Counter[int] = Counter()
     for path in paths:
         try:
             rates[soundfile.info(path).samplerate] += 1
