@@ -36,6 +36,7 @@ PACKAGE: dict[str, set[str] | None] = {
     "export": {"models", "engine"},
     "batch": {"engine", "evaluation"},
     "bench": {"training", "evaluation", "devices"},
+    "studies": {"training", "evaluation"},
     "cli": None,
     "web": None,
 }

@@ -1,8 +1,8 @@
-"""`audiogen evaluate`: measure the sound of a preset, beside real sounds."""
+"""`audiogen evaluate`: measure a preset or a folder of sounds, beside real sounds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -16,10 +16,15 @@ from audiogen.errors import ParameterError
 if TYPE_CHECKING:
     import numpy as np
 
+    from audiogen.evaluation.sets.judge import Judge
+    from audiogen.evaluation.sets.sounds import SoundSet
     from audiogen.presets import Preset
     from audiogen.representation.config import SpectrogramConfig
 
 app = typer.Typer(add_completion=False)
+
+
+SET_NOTES = 400
 
 
 class TrackerName(str, Enum):
@@ -31,7 +36,10 @@ class TrackerName(str, Enum):
 
 @app.command()
 def evaluate(
-    preset: Annotated[str, typer.Argument(help="Name or folder of a preset.")],
+    preset: Annotated[
+        str,
+        typer.Argument(help="Name or folder of a preset; with --against, any folder of sounds."),
+    ],
     output: Annotated[
         Path,
         typer.Option("--output", "-o", help="Folder for report.html, report.json and pictures."),
@@ -43,6 +51,32 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            help="Real sounds to compare with as a set, by published metrics: a folder of sound"
+            " files, or notes in NSynth's layout.",
+            show_default=False,
+        ),
+    ] = None,
+    train: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --against: the sounds of the training, to find copies of.",
+            show_default=False,
+        ),
+    ] = None,
+    judge: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --against: file of the judge, a pitch classifier; a new file is trained on"
+            " --train.",
+            show_default="timbre features",
+        ),
+    ] = None,
+    critic_steps: Annotated[
+        int, typer.Option(min=16, help="With --against: largest budget of the critics of nnd.")
+    ] = 1000,
     split: Annotated[
         Path | None,
         typer.Option(
@@ -57,16 +91,24 @@ def evaluate(
     metrics: Annotated[
         str | None,
         typer.Option(
-            help="Comparisons of notes: distances,statistics,c2st (two-sample test).",
+            help="Of distances,statistics,c2st (two-sample test) with --data; of"
+            " pitch,is,fid,kid,ndb,nnd,copies,c2st with --against.",
             show_default="(all)",
         ),
     ] = None,
     classifiers: Annotated[
-        int, typer.Option(min=1, help="Number of classifiers of each two-sample test.")
+        int,
+        typer.Option(min=1, help="Number of classifiers, or critics, of each test."),
     ] = 3,
     notes: Annotated[
-        int, typer.Option(min=1, help="Number of notes, for a preset that plays notes.")
-    ] = 200,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Number of notes, for a preset that plays notes; largest number of sounds of each"
+            " kind with --against.",
+            show_default="200, or 400 with --against",
+        ),
+    ] = None,
     clips: Annotated[
         int, typer.Option(min=1, help="Number of clips, for a preset that plays none.")
     ] = 20,
@@ -83,20 +125,37 @@ def evaluate(
         typer.Option("--card", help="Also write the results into the preset's card."),
     ] = False,
 ) -> None:
-    """Measure the sound of a preset, beside real sounds.
+    """Measure a preset or a folder of sounds, beside real sounds.
 
-    For a preset that plays notes: pitch, level, faults; and beside real notes
-    and an oracle (real notes through the preset's representation): distances,
-    statistics of single notes, and a classifier two-sample test. For an
-    unconditional preset: level, tonality, speech, clicks at continuations, and
-    whether a long stream collapses into silence, a cycle or noise.
+    With --against: pitch, inception score, Frechet and kernel distance,
+    different bins, neural network divergence, copies and two-sample test, each
+    with its standard error, and the same for held-out and for spoiled real
+    sounds.
+
+    Otherwise, for a preset that plays notes: pitch, level, faults; and with
+    --data, beside real notes and an oracle (real notes through the preset's
+    representation): distances, statistics of single notes, and a classifier
+    two-sample test. For an unconditional preset: level, tonality, speech,
+    clicks at continuations, and whether a long stream collapses into silence,
+    a cycle or noise.
     """
-    from rich.console import Console
-    from rich.table import Table
-
     from audiogen.evaluation.report_files import check_folder
     from audiogen.presets import TOML_NAME, add_measured, load_preset
 
+    if against is not None:
+        others = {"data": data, "split": split, "velocities": velocities, "card": card or None}
+        _refuse_with("--against", others)
+        _evaluate_set(
+            preset, against, output, train=train, judge_file=judge, metrics=metrics,
+            n_notes=notes or SET_NOTES, critic_steps=critic_steps, n_seeds=classifiers,
+            tracker=tracker.value, seed=seed,
+        )  # fmt: skip
+        return
+    for option, path in (("train", train), ("judge", judge)):
+        if path is not None:
+            raise ParameterError(f"--{option} must come with --against")
+    if _is_sound_folder(preset):
+        raise ParameterError(f"{preset} isn't a preset; give --against DATA to compare its sounds")
     description = load_preset(preset)
     if card and not description.plays_notes:
         raise ParameterError(f"--card not supported by {description.name}, which plays no notes")
@@ -110,7 +169,7 @@ def evaluate(
     )
     options: dict[str, Any] = (
         {
-            "n_notes": notes,
+            "n_notes": notes or 200,
             "tracker": tracker.value,
             "metrics": metrics.split(",") if metrics else None,
             "n_classifiers": classifiers,
@@ -122,14 +181,7 @@ def evaluate(
     check_folder(output)
     with counting_bar("measuring") as progress:
         report = work(seed=seed, progress=progress, **options)
-    first, *columns = report.header(description.name)
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column(first)
-    for column in columns:
-        table.add_column(column, justify="right")
-    for row in report.table():
-        table.add_row(*row)
-    Console().print(table)
+    _print_table([report.header(description.name), *report.table()])
     for remark in report.remarks():
         typer.echo(remark)
     for path in report.write(output, description.name):
@@ -137,6 +189,151 @@ def evaluate(
     if card:
         add_measured(description.folder, report.measured())
         typer.echo(description.folder / TOML_NAME)
+
+
+def _print_table(rows: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    (first, *columns), *body = rows
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column(first)
+    for column in columns:
+        table.add_column(column, justify="right")
+    for row in body:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _refuse_with(option: str, others: dict[str, Any]) -> None:
+    for name, value in others.items():
+        if value is not None:
+            raise ParameterError(f"--{name} not supported by {option}; leave one of them out")
+
+
+def _is_sound_folder(name: str) -> bool:
+    """Whether a name is a folder that isn't a preset's."""
+    from audiogen.presets import TOML_NAME, find_presets
+
+    path = Path(name).expanduser()
+    named = {folder.name for folder in find_presets()}
+    return path.is_dir() and not (path / TOML_NAME).is_file() and name not in named
+
+
+def _evaluate_set(
+    name: str,
+    against: Path,
+    output: Path,
+    *,
+    train: Path | None,
+    judge_file: Path | None,
+    metrics: str | None,
+    n_notes: int,
+    critic_steps: int,
+    n_seeds: int,
+    tracker: Any,
+    seed: int,
+) -> None:
+    """Compare a folder of sounds, or the notes of a preset, with real sounds."""
+    from audiogen.evaluation.report_files import check_folder
+    from audiogen.evaluation.sets.cache import ResultCache
+    from audiogen.evaluation.sets.divergence import Budget
+    from audiogen.evaluation.sets.set_report import METRICS, evaluate_sets
+    from audiogen.evaluation.sets.sounds import read_sounds
+    from audiogen.presets import load_preset
+
+    chosen = metrics.split(",") if metrics else None
+    for metric in chosen or ():
+        if metric not in METRICS:
+            raise ParameterError(f"--metrics {metric!r} must be of {', '.join(METRICS)}")
+    if _is_sound_folder(name):
+        generated = read_sounds(name, at_most=n_notes, seed=seed)
+        real = read_sounds(against, sample_rate=generated.sample_rate, at_most=3 * n_notes)
+    else:
+        preset = load_preset(name)
+        if not preset.plays_notes:
+            raise ParameterError(
+                f"--against not supported by {preset.name}, which plays no notes; render clips into"
+                " a folder, and give the folder"
+            )
+        real = read_sounds(against, sample_rate=preset.sample_rate, at_most=3 * n_notes)
+        generated = _rendered_set(name, preset, against, real, n_notes, seed)
+    training = None
+    if train is not None:
+        training = read_sounds(train, sample_rate=real.sample_rate, at_most=20 * n_notes)
+    judge = _judge(judge_file, training, seed)
+    check_folder(output)
+    cache = ResultCache()
+    with counting_bar("measuring") as progress:
+        report = evaluate_sets(
+            generated,
+            real,
+            training=training,
+            metrics=chosen,
+            judge=judge,
+            n_notes=n_notes,
+            budget=Budget(critic_steps),
+            n_seeds=n_seeds,
+            tracker=tracker,
+            seed=seed,
+            cache=cache,
+            progress=progress,
+        )
+    _print_table(report.table())
+    typer.echo(f"{report.facts['n']} notes of each kind; judge {report.facts['judge']['name']}")
+    for remark in report.remarks:
+        typer.echo(remark)
+    for path in report.write(output):
+        typer.echo(path)
+
+
+def _rendered_set(
+    name: str, preset: Preset, against: Path, real: SoundSet, n_notes: int, seed: int
+) -> SoundSet:
+    import audiogen
+    from audiogen.data.notes.nsynth import is_note_set, read_notes
+    from audiogen.evaluation.sets.rendered import render_like
+    from audiogen.notes import Note
+
+    synth: Any = audiogen.load(name)
+    rate = preset.sample_rate
+    assert preset.pitch_range is not None
+    low, high = preset.pitch_range
+
+    def render(timbre: str, pitch: int, velocity: float, seconds: float) -> np.ndarray:
+        note = Note(0.0, seconds, pitch, velocity)
+        return synth.render([note], sample_rate=rate, seed=seed, timbre=timbre)
+
+    with counting_bar("rendering") as progress:
+        return render_like(
+            render,
+            preset.timbres,
+            read_notes(against) if is_note_set(against) else real,
+            title=preset.name,
+            pitch_range=(low, high),
+            sample_rate=rate,
+            n_notes=min(n_notes, len(real) // 2),
+            seed=seed,
+            progress=progress,
+        )
+
+
+def _judge(path: Path | None, training: SoundSet | None, seed: int) -> Judge:
+    """The judge of a file; a new one is trained on the training's sounds and written."""
+    from audiogen.evaluation.sets.judge import TimbreJudge, read_judge, train_judge
+    from audiogen.evaluation.sets.sounds import require_labels
+
+    if path is None:
+        return TimbreJudge()
+    if path.exists():
+        return read_judge(path)
+    if training is None:
+        raise ParameterError(f"--judge {path} not found; give --train to train one")
+    require_labels([training], "a judge")
+    judge = train_judge(training.sounds, training.pitches, training.sample_rate, seed=seed)
+    judge.save(path)
+    typer.echo(f"{path}  judge of {len(judge.pitches)} pitches, hash {judge.hash}")
+    return judge
 
 
 def _measure_notes(

@@ -360,7 +360,7 @@ def evaluate_notes(
 
     generated = []
     order = [_random_note(timbres, pitch_range, velocities, rng) for _ in range(n_notes)]
-    drawn = [] if real is None else _draw_real(real, timbres, n_notes, rng)
+    drawn = [] if real is None else draw_real(real, timbres, n_notes, rng)
     chosen = chosen_metrics(metrics, len(drawn))
     compared = bool({"statistics", "c2st"} & set(chosen))
     bound = spectrogram is not None and spectrogram.phase == "harmonic"
@@ -506,7 +506,7 @@ def _measure(
     )
 
 
-def _draw_real(
+def draw_real(
     real: NoteSet, timbres: Sequence[TimbreLike], n_notes: int, rng: np.random.Generator
 ) -> list[tuple[str, NoteInfo]]:
     """Return up to 2 n_notes different real notes, each with its timbre."""

@@ -15,10 +15,12 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from audiogen.audio.files import write_audio
+from audiogen.evaluation import verify
 from audiogen.presets import load_preset, read_fields, write_preset
 
 SHIPPED = Path(__file__).parents[2] / "presets"
 FEW = ("marimba", "vibraphone")
+RATE = 16000
 
 
 @pytest.fixture
@@ -64,12 +66,70 @@ class TestMacros:
         assert result.status and "--latents 3 must be 40 to 10000" in result.err
 
 
+def sine(self, notes, timbre):
+    """Stands in for the engine: a note is a sine."""
+    [(_, seconds, pitch, velocity)] = notes
+    t = np.arange(round(seconds * RATE)) / RATE
+    return velocity * np.sin(2 * np.pi * 440 * 2 ** ((pitch - 69) / 12) * t)
+
+
 class TestVerify:
     @pytest.fixture(autouse=True)
-    def without_pyin(self, monkeypatch):
-        """The second tracker, which takes half a minute to compile."""
+    def few_notes(self, monkeypatch):
+        """Few, and without the second tracker, which takes half a minute to compile."""
         pytest.importorskip("parselmouth", reason="needs praat-parselmouth, of the extra eval")
         monkeypatch.setitem(sys.modules, "librosa", None)
+        monkeypatch.setitem(verify.N_NOTES, "gansynth", 6)
+        monkeypatch.setitem(verify.N_NOTES, "samplernn", 6)
+        monkeypatch.setattr(verify, "_N_OTHER", 2)
+
+    @pytest.mark.parametrize(("n_wrong", "status"), [(19, 0), (20, 2)])
+    def test_ten_percent_of_200_notes_out_of_tune_fail(
+        self, call, struck, monkeypatch, n_wrong, status
+    ):
+        from audiogen.engine import Synth
+
+        played = []
+
+        def render(self, notes, timbre):
+            [(start, seconds, pitch, velocity)] = notes
+            played.append(pitch)
+            pitch += len(played) <= n_wrong
+            return sine(self, [(start, seconds, pitch, velocity)], timbre)
+
+        monkeypatch.setattr(Synth, "render", render)
+        monkeypatch.setattr(Synth, "timbres", property(lambda self: [f"t{i}" for i in range(10)]))
+        monkeypatch.setattr(verify, "verified_pitches", lambda *_: [range(45, 65)] * 10)
+        result = call("preset verify mine")
+        assert len(played) == 200 and result.status == status
+        assert f"{200 - n_wrong} of 200 notes in tune" in result.out
+        if status:
+            wanted = "pitch: 20 of 200 notes out of tune; it must be less than 10%"
+            assert wanted in result.err
+
+    def test_the_other_tracker_is_shown_and_does_not_count(self, call, struck, monkeypatch):
+        from audiogen.engine import Synth
+
+        def note_pitch(samples, sample_rate, *, note_on_s, tracker):
+            return asked[-1] + (tracker == "praat")
+
+        asked = []
+
+        def render(self, notes, timbre):
+            asked.append(notes[0][2])
+            return sine(self, notes, timbre)
+
+        monkeypatch.setattr(verify, "note_pitch", note_pitch)
+        monkeypatch.setattr(Synth, "render", render)
+        result = call("preset verify mine")
+        assert result.status == 2 and "6 of 6 notes out of tune" in result.err
+        assert "key 29 off by +100 cents [pyin: +0]" in result.out
+
+    def test_notes_cover_the_range(self):
+        pitches = verify.verified_pitches(13, 24, 84, 200)
+        assert sum(map(len, pitches)) >= 200 and min(map(len, pitches)) >= 3
+        assert set(range(24, 85)) == {pitch for of in pitches for pitch in of}
+        assert verify.verified_pitches(1, 60, 61, 200) == [[60, 61]]
 
     def test_a_good_one(self, call, struck):
         result = call("preset verify mine")
@@ -85,15 +145,15 @@ class TestVerify:
 
         def sharpen(self, notes, timbre, **options):
             [(start, seconds, pitch, velocity)] = notes
-            pitch += timbre == "marimba" and pitch > 50
+            pitch += timbre == "marimba" and pitch > 40
             return render(self, [(start, seconds, pitch, velocity)], timbre=timbre, **options)
 
         monkeypatch.setattr(Synth, "render", sharpen)
         result = call("preset verify mine")
         assert result.status == 2
-        assert "pitch: 2 of 6 notes out of tune; it must be at most 10%" in result.err
+        assert "pitch: 2 of 6 notes out of tune; it must be less than 10%" in result.err
         assert "mine has 1 fault\n" in result.err
-        assert "marimba: partly out of tune (key 60 off by +9" in result.out
+        assert "marimba: partly out of tune (key 59 off by +" in result.out
         assert "vibraphone: in tune" in result.out
 
     def test_a_texture(self, call, folder):
@@ -155,16 +215,13 @@ class TestVerify:
         """It was never trained, and makes noise."""
         result = call("preset verify winds")
         assert result.status == 2
-        assert "notes out of tune; it must be at most 10%" in result.err
+        assert "notes out of tune; it must be less than 10%" in result.err
         assert ": out of tune (" in result.out
 
     def test_one_that_is_not_there(self, call, struck):
         result = call("preset verify mien")
         assert result.status == 2
         assert "preset 'mien' not found" in result.err
-
-
-RATE = 16000
 
 
 @pytest.fixture(scope="module")

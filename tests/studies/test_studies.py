@@ -1,0 +1,103 @@
+"""Studies: the registry, resuming, and the smoke size of the study of memorisers."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("scipy")
+
+from audiogen import studies
+from audiogen.errors import ParameterError
+from audiogen.studies import StudyResult, Table, nnd_memoriser, run_study
+
+TINY = nnd_memoriser.Size(240, 60, 60, 5, (8,), 8, (1, 2, 3), (8,), 2, 2, False)
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    monkeypatch.setitem(nnd_memoriser.SIZES, "smoke", TINY)
+
+
+def test_a_stopped_run_is_resumed(tiny, tmp_path, monkeypatch):
+    trained = []
+    value = nnd_memoriser.critic_value
+
+    def counted(*sets, **options):
+        trained.append(options["seed"])
+        return value(*sets, **options)
+
+    monkeypatch.setattr(nnd_memoriser, "critic_value", counted)
+    stopped = run_study("nnd-memoriser", "smoke", tmp_path, minutes=1e-9)
+    assert stopped.missing == "22 of 22 critics" and not trained
+    with (tmp_path / nnd_memoriser.RUNS).open("w") as file:
+        for key in list(nnd_memoriser._runs(TINY))[:20]:
+            line = dict(zip(("row", "steps", "seed"), key, strict=True))
+            file.write(json.dumps({**line, "value": 0.25, "seen": 0.5}) + "\n")
+        file.write('{"row": "cut o')
+    result = run_study("nnd-memoriser", "smoke", tmp_path)
+    assert len(trained) == 2 and not result.missing
+    content = json.loads((tmp_path / "report.json").read_text())
+    assert (content["study"], content["size"], content["missing"]) == ("nnd-memoriser", "smoke", "")
+    assert "| memorised 8 |" in (tmp_path / "report.md").read_text()
+    with pytest.raises(ParameterError, match=r"holds a run with .*name another folder"):
+        run_study("nnd-memoriser", "smoke", tmp_path, seed=1)
+
+
+def test_bad_requests_are_refused(tmp_path):
+    (tmp_path / "mine.txt").write_text("keep")
+    for arguments, message in (
+        (
+            ("nothing", "smoke", tmp_path / "x"),
+            "study 'nothing' not found; there are nnd-memoriser",
+        ),
+        (("nnd-memoriser", "huge", tmp_path / "x"), "size='huge' must be one of smoke, full"),
+        (("nnd-memoriser", "smoke", tmp_path), "isn't empty"),
+    ):
+        with pytest.raises(ParameterError, match=message):
+            run_study(*arguments)
+
+
+def test_every_registered_study_has_a_module_with_run():
+    import importlib
+
+    for study in studies.STUDIES.values():
+        assert callable(importlib.import_module(f"audiogen.studies.{study.module}").run)
+
+
+def test_the_command_prints_and_fails_with_a_claim(monkeypatch, tmp_path, capsys):
+    from audiogen.cli.main import main
+
+    for checks, status in (({"holds": True}, 0), ({"holds": False}, 3)):
+        monkeypatch.setattr(
+            nnd_memoriser,
+            "run",
+            lambda size, folder, checks=checks, **options: StudyResult(
+                [Table("numbers", [("a", "b"), ("1", "2")])], {"a": np.nan}, checks
+            ),
+        )
+        with pytest.raises(SystemExit) as stopped:
+            main(["study", "run", "nnd-memoriser", "-o", str(tmp_path / str(status))])
+        assert int(stopped.value.code or 0) == status
+        assert "| 1 | 2 |" in capsys.readouterr().out
+        content = json.loads((tmp_path / str(status) / "report.json").read_text())
+        assert content["numbers"] == {"a": None}
+    with pytest.raises(SystemExit):
+        main(["study", "list"])
+    assert "nnd-memoriser" in capsys.readouterr().out
+
+
+def test_the_blur_is_a_mean_over_neighbours():
+    image = np.zeros((1, 5, 5), np.float32)
+    image[0, 2, 2] = 9
+    assert nnd_memoriser.blurred(image, 0.5)[0, 2, 2] == 5
+    assert nnd_memoriser.blurred(image, 0.5)[0, 1, 1] == 0.5
+
+
+@pytest.mark.slow
+def test_the_smoke_size_supports_its_claims(tmp_path):
+    result = run_study("nnd-memoriser", "smoke", tmp_path)
+    assert result.checks and all(result.checks.values()), result.text()
