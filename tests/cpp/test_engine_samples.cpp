@@ -339,7 +339,8 @@ static void a_note_continues_the_input() {
   }
   for (std::size_t i = 0; i < n_heard; ++i) CHECK(got[i] == 0.0f);
 
-  // Without `listen` a note starts from silence, and input before `listen` is switched on has no effect.
+  // Without `listen` a note starts from silence, and input before `listen` is switched on has no
+  // effect.
   engine.reset(5);
   CHECK(play_with(engine, {on}, in, n_heard + n, {64}) != got);
   engine.reset(5);
