@@ -93,7 +93,7 @@ def run(
     progress: Callable[[int, int], None],
 ) -> StudyResult:
     """Run the study; see `audiogen.studies.run_study`."""
-    sizes, end = SIZES[size], time.monotonic() + 60 * (minutes or float("inf"))
+    sizes, end = SIZES[size], time.monotonic() + 60 * (np.inf if minutes is None else minutes)
     if not (folder / SCORES).exists():
         _prepare(sizes, folder, seed)
     scores = json.loads((folder / SCORES).read_text())
@@ -229,7 +229,7 @@ def _compute(
     """Train the critics in order; none is begun after the end."""
     if jobs == 1:
         for key in pending:
-            if time.monotonic() > end:
+            if time.monotonic() >= end:
                 return
             yield key, _value(folder, sizes.width, key)
         return
@@ -237,7 +237,7 @@ def _compute(
         running: dict[Future[tuple[float, float]], Key] = {}
         queue = iter(pending)
         while True:
-            while len(running) < jobs and time.monotonic() <= end:
+            while len(running) < jobs and time.monotonic() < end:
                 if (following := next(queue, None)) is None:
                     break
                 running[pool.submit(_value, folder, sizes.width, following)] = following
@@ -345,9 +345,10 @@ def _checks(
 
 
 def _smallest(scores: dict[str, float], memorised: tuple[int, ...]) -> str:
-    """Smallest memorised set with a lower score than the generator's."""
-    winners = [n for n in memorised if scores.get(memorised_name(n), np.inf) < scores[GENERATOR]]
-    return str(min(winners)) if winners else f"none up to {max(memorised)}"
+    """Smallest memorised set with a lower score than the generator's, of those with a score."""
+    measured = [n for n in memorised if memorised_name(n) in scores]
+    winners = [n for n in measured if scores[memorised_name(n)] < scores[GENERATOR]]
+    return str(min(winners)) if winners else f"none of {', '.join(map(str, measured))}"
 
 
 def _text(content: dict[str, Any]) -> str:
