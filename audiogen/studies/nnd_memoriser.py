@@ -67,7 +67,7 @@ class Size:
 
 
 SIZES = {
-    "smoke": Size(240, 240, 200, 100, (16,), 16, (20, 80, 160), (16,), 2, 8, False),
+    "smoke": Size(240, 200, 200, 60, (4,), 4, (20, 100), (4,), 2, 8, False),
     "full": Size(
         2048,
         2048,
@@ -93,7 +93,7 @@ def run(
     progress: Callable[[int, int], None],
 ) -> StudyResult:
     """Run the study; see `audiogen.studies.run_study`."""
-    sizes, end = SIZES[size], time.monotonic() + 60 * (minutes or float("inf"))
+    sizes, end = SIZES[size], time.monotonic() + 60 * (np.inf if minutes is None else minutes)
     if not (folder / SCORES).exists():
         _prepare(sizes, folder, seed)
     scores = json.loads((folder / SCORES).read_text())
@@ -125,7 +125,7 @@ def _runs(sizes: Size) -> Iterator[Key]:
     first = [GENERATOR, memorised_name(sizes.rival), FRESH]
     rest = [FITTED, *(memorised_name(n) for n in sizes.memorised if n != sizes.rival)]
     last = {*first, *map(memorised_name, sizes.last_rows)}
-    for budgets in (sizes.budgets[:2], sizes.budgets[2:-1]):
+    for budgets in (sizes.budgets[:-1][:2], sizes.budgets[:-1][2:]):
         for rows in (first, rest):
             for steps in budgets:
                 yield from itertools.product(rows, [steps], range(sizes.n_seeds))
@@ -229,7 +229,7 @@ def _compute(
     """Train the critics in order; none is begun after the end."""
     if jobs == 1:
         for key in pending:
-            if time.monotonic() > end:
+            if time.monotonic() >= end:
                 return
             yield key, _value(folder, sizes.width, key)
         return
@@ -237,7 +237,7 @@ def _compute(
         running: dict[Future[tuple[float, float]], Key] = {}
         queue = iter(pending)
         while True:
-            while len(running) < jobs and time.monotonic() <= end:
+            while len(running) < jobs and time.monotonic() < end:
                 if (following := next(queue, None)) is None:
                     break
                 running[pool.submit(_value, folder, sizes.width, following)] = following
@@ -323,10 +323,11 @@ def _checks(
         name: {row: s[name]["value"] for row, s in scores["rows"].items()} for name in SCORE_NAMES
     }
     checks = {}
-    for name, better in zip(SCORE_NAMES, (np.less, np.less, np.greater), strict=True):
-        checks[f"{name.upper()} prefers {rival} to the generator"] = bool(
-            better(of[name][rival], of[name][GENERATOR])
-        )
+    if sizes.is_evidence:
+        for name, better in zip(SCORE_NAMES, (np.less, np.less, np.greater), strict=True):
+            checks[f"{name.upper()} prefers {rival} to the generator"] = bool(
+                better(of[name][rival], of[name][GENERATOR])
+            )
 
     def above(first: str, second: str) -> None:
         both = [s for s in sizes.budgets if {(first, s), (second, s)} <= set(divergence)]
@@ -344,9 +345,10 @@ def _checks(
 
 
 def _smallest(scores: dict[str, float], memorised: tuple[int, ...]) -> str:
-    """Smallest memorised set with a lower score than the generator's."""
-    winners = [n for n in memorised if scores.get(memorised_name(n), np.inf) < scores[GENERATOR]]
-    return str(min(winners)) if winners else f"none up to {max(memorised)}"
+    """Smallest memorised set with a lower score than the generator's, of those with a score."""
+    measured = [n for n in memorised if memorised_name(n) in scores]
+    winners = [n for n in measured if scores[memorised_name(n)] < scores[GENERATOR]]
+    return str(min(winners)) if winners else f"none of {', '.join(map(str, measured))}"
 
 
 def _text(content: dict[str, Any]) -> str:

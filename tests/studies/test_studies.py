@@ -31,7 +31,7 @@ def test_a_stopped_run_is_resumed(tiny, tmp_path, monkeypatch):
         return value(*sets, **options)
 
     monkeypatch.setattr(nnd_memoriser, "critic_value", counted)
-    stopped = run_study("nnd-memoriser", "smoke", tmp_path, minutes=1e-9)
+    stopped = run_study("nnd-memoriser", "smoke", tmp_path, minutes=0.0)
     assert stopped.missing == "22 of 22 critics" and not trained
     with (tmp_path / nnd_memoriser.RUNS).open("w") as file:
         for key in list(nnd_memoriser._runs(TINY))[:20]:
