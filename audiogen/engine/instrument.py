@@ -131,7 +131,7 @@ class OpenPreset:
         latent : list of float, optional
             Only timbre.
         table : FrameTable or SampleTable of the backend, optional
-            What the network makes, of `computed`.
+            Result of `computed`.
         """
         instrument = self._instrument
         if latent is not None or table is not None:
