@@ -410,9 +410,11 @@ def _measure_texture(
     rate, real = preset.sample_rate, None
     if data is not None:
         real, _ = concatenate(list(read_recordings(data, rate).files), rate, seed=0)
-    synth: Any = audiogen.load(name, device=device)
+    free: Any = audiogen.load(name, device=device)
+    continuing: Any = audiogen.load(name) if device != "cpu" else free  # no device takes prompts
 
     def generate(seconds: float, seed: int, prompt: np.ndarray | None) -> np.ndarray:
+        synth = free if prompt is None else continuing
         timbre = synth.timbres[seed % len(synth.timbres)] if synth.timbres else None
         return synth.generate(seconds, prompt=prompt, seed=seed, timbre=timbre)
 

@@ -86,6 +86,7 @@ static Result by_phases(const SampleRNNConfig& config, const core::FloatArrays& 
                                     .position = first,
                                     .n = m,
                                     .first_stream = kFirstStream,
+                                    .seeds = nullptr,
                                     .top_p = want.top_p,
                                     .temperature = want.temperature.data() + first,
                                     .classes = config.n_classes ? classes.data() : nullptr,

@@ -173,7 +173,9 @@ class _Recorder:
 def test_a_temperature_curve_is_interpolated(synth: Synth, monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[tuple[int, str, float]] = []
     open_engine = synth._opened.engine
-    monkeypatch.setattr(synth._opened, "engine", lambda *a: _Recorder(open_engine(*a), kept))
+    monkeypatch.setattr(
+        synth._opened, "engine", lambda *a, **o: _Recorder(open_engine(*a, **o), kept)
+    )
     synth.generate(1.0, temperature=[(0.25, 0.5), (0.75, 1.5)])
     moves = [(sample / RATE, value) for sample, name, value in kept if name == "temperature"]
     seconds, values = np.array(moves).T
