@@ -16,7 +16,7 @@ from audiogen.data import NoteSet, SetWriter, read_notes
 from audiogen.data.source_toml import NOTES_TOML, toml_text
 from audiogen.errors import ParameterError, ShapeError
 from audiogen.evaluation import Report, evaluate_notes
-from audiogen.evaluation.note_report import _draw_real, chosen_metrics, summarise
+from audiogen.evaluation.note_report import chosen_metrics, draw_real, summarise
 from audiogen.evaluation.report_files import PAGE, PICTURE, REPORT, check_folder
 from audiogen.evaluation.timbre_features import note_features
 from audiogen.representation.config import SpectrogramConfig
@@ -154,7 +154,7 @@ def test_instruments_are_known_by_the_names_that_presets_give_them(real, tmp_pat
         SimpleNamespace(name=name, family="synth_lead", program=52)
         for name in ("bell-soft-3", "bell-soft", "bell-soft-2")
     ]
-    drawn = _draw_real(read_notes(folder), timbres, 100, np.random.default_rng(0))
+    drawn = draw_real(read_notes(folder), timbres, 100, np.random.default_rng(0))
     names = dict(zip(real.instruments, ("bell-soft", "bell-soft-2", "bell-soft-3"), strict=True))
     assert drawn and all(names[note.instrument] == timbre for timbre, note in drawn)
 
