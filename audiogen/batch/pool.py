@@ -74,51 +74,51 @@ def _attempted(work: Callable[[Job], Rendered], job: Job) -> Rendered:
 def _on_cores(
     jobs: Sequence[Job], n_workers: int, work: Callable[[Job], Rendered]
 ) -> Iterator[Rendered]:
-    """Run jobs in processes. No more jobs are handed out than there are workers.
-
-    When a process dies, its pool is lost with all jobs that were handed out: they are done again
-    one at a time, so that the one that kills its worker is found.
-    """
+    """Run jobs in processes, each in a pool of its own, so that a lost one costs only its job."""
     waiting, attempts = deque(jobs), dict.fromkeys(map(id, jobs), 0)
-    suspects: deque[Job] = deque()
-    pool = _new_pool(n_workers)
-    running: dict[Future[Rendered], Job] = {}
+    idle = deque(_new_worker() for _ in range(n_workers))
+    running: dict[Future[Rendered], tuple[Job, ProcessPoolExecutor]] = {}
     try:
-        while waiting or suspects or running:
-            n_wanted = 1 if suspects else n_workers
-            while len(running) < n_wanted and (waiting or suspects):
-                if suspects and running:
-                    break
-                job = (suspects or waiting).popleft()
+        while waiting or running:
+            while waiting and idle:
+                job, worker = waiting.popleft(), idle.popleft()
                 attempts[id(job)] += 1
-                running[pool.submit(_attempted, work, job)] = job
+                running[_submit(worker, work, job)] = job, worker
             done, _ = wait(running, return_when=FIRST_COMPLETED)
-            lost = []
             for future in done:
-                job = running.pop(future)
+                job, worker = running.pop(future)
                 try:
-                    yield future.result()
+                    result: Rendered | None = future.result()
                 except BrokenProcessPool:
-                    lost.append(job)
-            if lost:
-                lost += running.values()
-                running.clear()
-                pool.shutdown(wait=False)
-                pool = _new_pool(n_workers)
-                for job in lost:
+                    worker.shutdown(wait=False)
+                    worker = _new_worker()
+                    result = Rendered(job, error=_lost_message(MOST_ATTEMPTS))
                     if attempts[id(job)] < MOST_ATTEMPTS:
-                        suspects.append(job)
-                    else:
-                        yield Rendered(job, error=_lost_message(MOST_ATTEMPTS))
+                        waiting.append(job)
+                        result = None
+                idle.append(worker)
+                if result is not None:
+                    yield result
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        for worker in [*idle, *(worker for _, worker in running.values())]:
+            worker.shutdown(wait=False, cancel_futures=True)
 
 
-def _new_pool(n_workers: int) -> ProcessPoolExecutor:
+def _submit(
+    worker: ProcessPoolExecutor, work: Callable[[Job], Rendered], job: Job
+) -> Future[Rendered]:
+    try:
+        return worker.submit(_attempted, work, job)
+    except BrokenProcessPool as error:  # it was lost while it was idle
+        lost: Future[Rendered] = Future()
+        lost.set_exception(error)
+        return lost
+
+
+def _new_worker() -> ProcessPoolExecutor:
     # Forked processes would share threads' locks with this one.
-    return ProcessPoolExecutor(
-        n_workers, multiprocessing.get_context("spawn"), initializer=_use_one_thread
-    )
+    spawn = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(1, spawn, initializer=_use_one_thread)
 
 
 def _use_one_thread() -> None:
