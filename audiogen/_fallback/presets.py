@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from audiogen._fallback.parameter_table import N_MACROS, ROWS
+from audiogen.core import backend
 from audiogen.core.names import suggest
-from audiogen.errors import ParameterError, PresetError
+from audiogen.errors import MissingPackageError, ParameterError, PresetError
 from audiogen.models.config import (
     GENERATOR_CONDITIONINGS,
     LARGEST,
@@ -812,8 +813,16 @@ class Preset:
             self._networks[precision] = kind(config, self._weights, precision)
         return self._networks[precision]
 
-    def instrument(self, precision: str = "float32", latent: Sequence[float] | None = None) -> Any:
+    def instrument(
+        self,
+        precision: str = "float32",
+        latent: Sequence[float] | None = None,
+        frames: Any = None,
+        samples: Any = None,
+    ) -> Any:
         """An instrument with the preset's timbres, or with a latent as its only one."""
+        if frames is not None or samples is not None:  # which a GPU computes
+            raise MissingPackageError(backend.MISSING)
         instrument = self._instrument(precision, latent)
         if latent is None:
             instrument.programs, instrument.default_timbre = self._programs()

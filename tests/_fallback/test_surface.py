@@ -21,11 +21,11 @@ native = backend.find()
 ROOT = Path(__file__).parents[2]
 
 # Names that product code never asks `backend.load` for: `FrameStream` and instruction sets are for
-# benchmarks, `GruLoop` is for training, both of which need the compiled module; the others are for
-# tests.
+# benchmarks, `GruLoop` is for training, tables are for GPUs, all of which need the compiled module;
+# the others are for tests.
 NATIVE_ONLY = {
     *("FrameStream", "GruLoop", "available_isas", "band_map", "event_dtype", "isa"),
-    "read_safetensors",
+    *("read_safetensors", "FrameTable", "SampleTable"),
 }
 NATIVE_ONLY_METHODS = {("Generator", "stream")}
 

@@ -54,7 +54,7 @@ def preset(monkeypatch):
         return description
 
     monkeypatch.setattr(audiogen.presets, "load_preset", load_preset)
-    monkeypatch.setattr(audiogen, "load", lambda name: Sine(), raising=False)
+    monkeypatch.setattr(audiogen, "load", lambda name, device: Sine(), raising=False)
 
 
 def run(*arguments: object) -> int:
