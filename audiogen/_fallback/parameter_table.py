@@ -161,7 +161,7 @@ parameters: tuple[dict[str, Any], ...] = (
     ),
     _row(
         "voices",
-        "Largest number of notes that sound at once; at 16, as many as there are voices.",
+        "Maximum number of sounding notes; 16 is no limit below the engine's polyphony.",
         range=(1.0, MOST_VOICES),
         initial=MOST_VOICES,
     ),

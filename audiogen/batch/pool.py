@@ -17,7 +17,7 @@ from audiogen.core.packages import require_package
 from audiogen.errors import AudiogenError, ParameterError
 
 MOST_ATTEMPTS = 3  # of a job whose worker is lost
-MOST_WORKERS = 1024
+MOST_WORKERS = 100  # each has some pipes, and a process may usually open 1024 files
 
 
 def run(
@@ -59,7 +59,7 @@ def run(
         check_whole("workers", workers, 1, MOST_WORKERS)
     if ray is not None:
         return _on_cluster(jobs, ray, work)
-    n = min(workers or n_cores(), len(jobs))
+    n = min(workers or n_cores(), len(jobs), MOST_WORKERS)
     return (_attempted(work, job) for job in jobs) if n <= 1 else _on_cores(jobs, n, work)
 
 
@@ -74,9 +74,10 @@ def _attempted(work: Callable[[Job], Rendered], job: Job) -> Rendered:
 def _on_cores(
     jobs: Sequence[Job], n_workers: int, work: Callable[[Job], Rendered]
 ) -> Iterator[Rendered]:
-    """Run jobs in processes, each in a pool of its own, so that a lost one costs only its job."""
+    """Run jobs in processes, each in a pool of its own: one that dies loses only its own job."""
     waiting, attempts = deque(jobs), dict.fromkeys(map(id, jobs), 0)
-    idle = deque(_new_worker() for _ in range(n_workers))
+    threads = max(1, n_cores() // n_workers)
+    idle = deque(_new_worker(threads) for _ in range(n_workers))
     running: dict[Future[Rendered], tuple[Job, ProcessPoolExecutor]] = {}
     try:
         while waiting or running:
@@ -91,7 +92,7 @@ def _on_cores(
                     result: Rendered | None = future.result()
                 except BrokenProcessPool:
                     worker.shutdown(wait=False)
-                    worker = _new_worker()
+                    worker = _new_worker(threads)
                     result = Rendered(job, error=_lost_message(MOST_ATTEMPTS))
                     if attempts[id(job)] < MOST_ATTEMPTS:
                         waiting.append(job)
@@ -115,15 +116,15 @@ def _submit(
         return lost
 
 
-def _new_worker() -> ProcessPoolExecutor:
+def _new_worker(n_threads: int) -> ProcessPoolExecutor:
     # Forked processes would share threads' locks with this one.
     spawn = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(1, spawn, initializer=_use_one_thread)
+    return ProcessPoolExecutor(1, spawn, initializer=_use_threads, initargs=(n_threads,))
 
 
-def _use_one_thread() -> None:
+def _use_threads(n: int) -> None:
     """Leave the other cores to the other workers."""
-    os.environ.setdefault(THREADS_VARIABLE, "1")
+    os.environ.setdefault(THREADS_VARIABLE, str(n))
 
 
 def _lost_message(n: int) -> str:

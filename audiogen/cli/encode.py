@@ -50,7 +50,7 @@ def encode(
     seed: Annotated[int, typer.Option(min=0, help="Random seed; same seed, same latent.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
     device: Annotated[
-        str, typer.Option(metavar="cpu|cuda|cuda:N", help="Device of the descent.")
+        str, typer.Option(metavar="cpu|cuda|cuda:N", help="Device of the gradient descent.")
     ] = "cpu",
 ) -> None:
     """Find the latent of a GANSynth preset that sounds like a recorded note.

@@ -62,15 +62,15 @@ def evaluate(
     train: Annotated[
         Path | None,
         typer.Option(
-            help="With --against: the sounds of the training, to find copies of.",
+            help="With --against: training sounds, to search for copies.",
             show_default=False,
         ),
     ] = None,
     judge: Annotated[
         Path | None,
         typer.Option(
-            help="With --against: file of the judge, a pitch classifier; a new file is trained on"
-            " --train.",
+            help="With --against: pitch classifier that FID, KID and others use; if the file does"
+            " not exist, one is trained on --train and written.",
             show_default="timbre features",
         ),
     ] = None,
@@ -91,8 +91,8 @@ def evaluate(
     metrics: Annotated[
         str | None,
         typer.Option(
-            help="Of distances,statistics,c2st (two-sample test) with --data; of"
-            " pitch,is,fid,kid,ndb,nnd,copies,c2st with --against.",
+            help="Comparisons with --data: distances,statistics,c2st (two-sample test); metrics"
+            " with --against: pitch,is,fid,kid,ndb,nnd,copies,c2st.",
             show_default="(all)",
         ),
     ] = None,
@@ -144,6 +144,7 @@ def evaluate(
 
     if against is not None:
         others = {"data": data, "split": split, "velocities": velocities, "card": card or None}
+        others |= {"device": None if device == "cpu" else device}
         _refuse_with("--against", others)
         _evaluate_set(
             preset, against, output, train=train, judge_file=judge, metrics=metrics,
@@ -208,7 +209,7 @@ def _print_table(rows: Sequence[Sequence[str]]) -> None:
 def _refuse_with(option: str, others: dict[str, Any]) -> None:
     for name, value in others.items():
         if value is not None:
-            raise ParameterError(f"--{name} not supported by {option}; leave one of them out")
+            raise ParameterError(f"--{name} is not supported by {option}; leave one of them out")
 
 
 def _is_sound_folder(name: str) -> bool:
@@ -245,7 +246,7 @@ def _evaluate_set(
     chosen = metrics.split(",") if metrics else None
     for metric in chosen or ():
         if metric not in METRICS:
-            raise ParameterError(f"--metrics {metric!r} must be of {', '.join(METRICS)}")
+            raise ParameterError(f"--metrics {metric!r} must be one of {', '.join(METRICS)}")
     if _is_sound_folder(name):
         generated = read_sounds(name, at_most=n_notes, seed=seed)
         real = read_sounds(against, sample_rate=generated.sample_rate, at_most=3 * n_notes)
@@ -253,8 +254,8 @@ def _evaluate_set(
         preset = load_preset(name)
         if not preset.plays_notes:
             raise ParameterError(
-                f"--against not supported by {preset.name}, which plays no notes; render clips into"
-                " a folder, and give the folder"
+                f"--against is not supported by preset {preset.name!r}, which plays no notes;"
+                " render clips into a folder, and give that folder"
             )
         real = read_sounds(against, sample_rate=preset.sample_rate, at_most=3 * n_notes)
         generated = _rendered_set(name, preset, against, real, n_notes, seed)

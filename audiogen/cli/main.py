@@ -32,7 +32,7 @@ COMMANDS = {
     "data": "Prepare data sets of notes and recordings for training.",
     "train": "Train a preset on your own sounds.",
     "export": "Write a preset for samplers, ONNX runtimes, or Max and Pure Data.",
-    "evaluate": "Measure a preset beside real sounds.",
+    "evaluate": "Measure a preset or a folder of sounds, beside real sounds.",
     "study": "Run the experiments behind the documented claims.",
     "bench": "Measure speed on this machine, beside other implementations.",
 }

@@ -62,7 +62,7 @@ AnyDevice = Annotated[
     typer.Option(
         "--device",
         metavar="cpu|cuda|cuda:N",
-        help="Device that computes: with a GANSynth preset a GPU makes all notes in batches.",
+        help="Device of the networks' arithmetic.",
     ),
 ]
 

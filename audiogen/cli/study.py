@@ -40,7 +40,9 @@ def run(
     name: Annotated[str, typer.Argument(help="Name of a study.", show_default=False)],
     size: Annotated[
         StudySize,
-        typer.Option(help="smoke: under a minute, a test of the code; full: the numbers."),
+        typer.Option(
+            help="smoke: about a minute of CPU time, tests the code; full: the published numbers."
+        ),
     ] = StudySize.smoke,
     output: Annotated[
         Path | None,
@@ -52,7 +54,7 @@ def run(
         float | None,
         typer.Option(
             min=0.0,
-            help="Begin nothing after this time; the same command resumes.",
+            help="Start no new training after this many minutes; the same command resumes.",
             show_default="no limit",
         ),
     ] = None,

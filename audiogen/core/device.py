@@ -42,7 +42,7 @@ def choose_device(name: str, gpu: int = 0) -> torch.device:
         import torch
     except ImportError:
         raise MissingPackageError(
-            f"device={name!r} needs PyTorch; pip install torch, or use --device cpu"
+            f"device={name!r} needs PyTorch; pip install torch, or use device cpu"
         ) from None
     n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "cpu" or (name == "auto" and not n_gpus):
@@ -51,7 +51,7 @@ def choose_device(name: str, gpu: int = 0) -> torch.device:
     if index >= n_gpus:
         found = "no CUDA device" if not n_gpus else f"{n_gpus} CUDA devices, cuda:0 the first"
         raise DeviceError(
-            f"device={name!r} not found: torch {torch.__version__} sees {found}; use --device cpu,"
-            " or install a torch that matches the GPU's driver"
+            f"device={name!r} not found: torch {torch.__version__} sees {found}; use device cpu, or"
+            " install a torch that matches the GPU's driver"
         )
     return torch.device("cuda", index)

@@ -376,8 +376,5 @@ def _checked_weights(table: SampleRNNConfig, weights: Mapping[str, Any]) -> Mapp
 def _checked_device(device: str) -> Any:
     chosen = choose_device(device)
     if chosen.type != "cuda":
-        raise DeviceError(
-            f"device={device!r} isn't a CUDA device; use cuda, or on the CPU"
-            " audiogen._native.SampleStream"
-        )
+        raise DeviceError(f"device={device!r} is not a CUDA device; use 'cuda' or 'cuda:N'")
     return chosen

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from audiogen.core.device import choose_device
+from audiogen.errors import DeviceError
 from audiogen.ops.random import philox_uniform
 from audiogen.presets import GansynthPreset, read_weights
 
@@ -79,11 +80,18 @@ class DeviceFrames:
             return torch.from_numpy(np.ascontiguousarray(notes[name])).to(self._device)
 
         noise = self._noise(notes, first, end)
-        # cuDNN would multiply in TF32, with 10 bits.
-        with torch.no_grad(), torch.backends.cudnn.flags(allow_tf32=False):
-            images = self._generator(
-                tensor("z"), tensor("pitch"), tensor("velocity"), noise=noise, frames=(first, end)
-            )
+        # cuDNN would multiply in TF32, with 10 bits; `flags` switches it off unless told not to.
+        in_float32 = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+        try:
+            with torch.no_grad(), in_float32:
+                images = self._generator(
+                    *map(tensor, ("z", "pitch", "velocity")), noise=noise, frames=(first, end)
+                )
+        except torch.cuda.OutOfMemoryError as error:
+            raise DeviceError(
+                f"device='{self._device}' ran out of memory for {len(notes['pitch'])} notes;"
+                " leave it to one process (batch: --workers 1), or use device cpu"
+            ) from error
         return np.asarray(images.cpu().numpy(), np.float32)
 
     def _noise(self, notes: dict[str, Any], first: int, end: int) -> list[Any] | None:

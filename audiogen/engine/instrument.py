@@ -85,12 +85,13 @@ class OpenPreset:
         return self._on_device is not None
 
     def computed(self, play: Callable[[Any], None]) -> Any:
-        """What engines ask their network for, computed on the device.
+        """Compute on the device the frames or samples that engines request.
 
         Parameters
         ----------
         play : callable
-            Renders with engines of a table, which collects what they ask for, and drops the result.
+            Function that renders with engines of a table, which records their requests, and
+            discards the audio.
 
         Returns
         -------
@@ -138,8 +139,9 @@ class OpenPreset:
             instrument = self.preset.instrument(self.precision, latent, table)
             for z in self._added if latent is None else ():
                 instrument.add_timbre(z)
+        threads = n_threads() if table is None else 1  # a table that collects has one writer
         return self._backend.Engine(
-            instrument, sample_rate, BLOCK, voices, seed, n_channels, n_inputs, n_threads()
+            instrument, sample_rate, BLOCK, voices, seed, n_channels, n_inputs, threads
         )
 
     def live_engine(

@@ -66,7 +66,8 @@ def render(
         without it; at least one must have it.
     device : str
         ``cpu``; or ``cuda`` or ``cuda:N``, a GPU that computes the frames of all notes of the
-        GANSynth presets in batches. SampleRNNs play on the CPU.
+        GANSynth presets in batches. In a score with both kinds, SampleRNNs play on the CPU; a score
+        of SampleRNNs alone raises ParameterError.
     progress : callable, optional
         Receives the share that is done, 0 to 1.
 

@@ -672,7 +672,7 @@ class Synth(LivePlaying):
     def _on_device(
         self, play: Callable[[Any], None], seconds: float | None, prompt: ArrayLike | None
     ) -> Any:
-        """What a device generates for `_generated`; None on the CPU."""
+        """Samples that the device generates for `_generated`; None on the CPU."""
         if not self._opened.is_on_device or self.plays_notes:
             return None  # a preset that plays notes is refused by `_generated`
         for name, is_given in (("prompt", prompt is not None), ("seconds=None", seconds is None)):

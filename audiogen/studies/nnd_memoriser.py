@@ -44,7 +44,7 @@ class Size:
     ----------
     n_train, n_real, n_held_out : int
         Training notes of the generators and the judge, real notes of the critic, and real notes
-        that it is valued on.
+        that it is evaluated on.
     memorised : tuple of int
         Sizes of memorised sets; ``rival`` is the one that FID is made to prefer to the generator.
     budgets : tuple of int

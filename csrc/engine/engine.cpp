@@ -246,6 +246,16 @@ void Engine::mix(std::size_t n) noexcept AUDIOGEN_REALTIME {
   if (send_ > 0.0f || next_send_ > 0.0f || reverb_.sounding()) add_reverb(n);
 }
 
+// Parameters and all-off act on every note, other events on the notes of their id.
+bool Engine::changes_begun(const Event& event) const noexcept AUDIOGEN_REALTIME {
+  if (event.kind == EventKind::kNoteOn) return false;
+  if (event.kind == EventKind::kParameter || event.kind == EventKind::kAllOff) return true;
+  for (std::size_t i = 0; i < n_begun_; ++i) {
+    if (slots_[begun_[i]].id == event.id) return true;
+  }
+  return false;
+}
+
 void Engine::begin_notes() noexcept AUDIOGEN_REALTIME {
   const auto begin = [this](std::size_t i) noexcept AUDIOGEN_REALTIME {
     slots_[begun_[i]].voice->begin();
@@ -407,7 +417,7 @@ std::size_t Engine::nearest_timbre(std::size_t except) const noexcept AUDIOGEN_R
 }
 
 void Engine::handle(const Event& event) noexcept AUDIOGEN_REALTIME {
-  if (event.kind != EventKind::kNoteOn) begin_notes();
+  if (changes_begun(event)) begin_notes();
   switch (event.kind) {
     case EventKind::kNoteOff:
       if (early_.id == event.id) early_.is_set = false;

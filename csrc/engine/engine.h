@@ -142,7 +142,9 @@ class Engine {
                   std::size_t n) noexcept AUDIOGEN_REALTIME;
   void pull_input(std::size_t n) noexcept AUDIOGEN_REALTIME;
   void feed_input(std::size_t n) noexcept AUDIOGEN_REALTIME;
-  // Lets voices do what their `note_on` left; see `Voice::begin`.
+  // Whether an event changes a note whose voice has not finished its `note_on`.
+  bool changes_begun(const Event& event) const noexcept AUDIOGEN_REALTIME;
+  // Finishes what `note_on` deferred; see `Voice::begin`.
   void begin_notes() noexcept AUDIOGEN_REALTIME;
   // Renders the next samples of voices on all threads, into `ahead_`, if that is worth while.
   void render_voices(std::size_t n) noexcept AUDIOGEN_REALTIME;

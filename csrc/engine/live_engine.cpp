@@ -57,7 +57,7 @@ LiveEngine::Player::Player(std::shared_ptr<const Instrument> instrument,
              settings.synchronous ? 1 : settings.n_threads),
       fade_left(fraction_of_second(settings.sample_rate, kSwapDivisor)) {
   if (settings.synchronous) return;
-  // Starts a note for its duration; what the caches hold afterwards, the first note finds there.
+  // Starts a note to measure how long that takes. This also warms the caches for the first note.
   std::vector<float> sample(1);
   const std::vector<float*> out(settings.n_channels, sample.data());
   const Clock::time_point start = Clock::now();
@@ -269,6 +269,13 @@ class NoteBudget {
         n_threads_(n_threads),
         costs_{{start_s}, {2.0 * start_s}} {}
 
+  // Starts from the measured duration of another instrument.
+  void set_player(double start_s, std::size_t n_threads) {
+    n_threads_ = n_threads;
+    costs_[0] = {start_s};
+    costs_[1] = {2.0 * start_s};
+  }
+
   // Records that the events of `known` samples are known at time `now`. If the worker has not slept
   // since the last call, the block may have come earlier: at the time of the last block plus that
   // block's duration.
@@ -317,6 +324,7 @@ void LiveEngine::work() {
   // Short, because a note's first frames take most of the margin.
   const Seconds nap(std::clamp(margin_s / 16.0, 50e-6, 2e-3));
   NoteBudget budget(rate, lookahead_, margin_s, player_->start_s, player_->engine.n_threads());
+  const Player* budgeted = player_;
   double ahead_s = 0.0;  // time spent on work ahead since the last samples
   bool slept = true;
   while (!stop_.load(std::memory_order_relaxed)) {
@@ -330,7 +338,13 @@ void LiveEngine::work() {
     const Clock::time_point start = Clock::now();
     const std::uint64_t known = known_.load(std::memory_order_acquire);
     const std::uint64_t before = rendered_.load(std::memory_order_relaxed);
-    const bool morphed = parameters_[static_cast<std::size_t>(Parameter::kMorph)].get() > 0.0f;
+    const auto value = [this](Parameter which) {
+      return parameters_[static_cast<std::size_t>(which)].get();
+    };
+    const bool morphed = value(Parameter::kMorph) > 0.0f || value(Parameter::kTimbreMap) >= 0.5f;
+    if (std::exchange(budgeted, player_) != player_) {
+      budget.set_player(player_->start_s, player_->engine.n_threads());
+    }
     budget.observe(known, start, std::exchange(slept, false));
     const std::size_t most_notes = budget.n_notes(before, start, morphed);
     std::size_t notes_left = most_notes;

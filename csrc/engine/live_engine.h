@@ -35,7 +35,7 @@ struct LiveSettings {
   // Longest time that a note may wait for the worker to start it, samples; default: 50 ms. With 0
   // no note waits, and samples are late instead.
   std::optional<std::size_t> longest_delay;
-  // Threads that render, all of them besides the audio thread; for notes that share no work.
+  // Number of rendering threads, none of which is the audio thread; voices that share work use one.
   std::size_t n_threads = 1;
   // Renders within `process`, without a worker thread: the samples and the latency are the same and
   // nothing is ever late. For hosts that render faster or slower than real time.

@@ -28,7 +28,7 @@ namespace audiogen::engine {
 // channel then act on its notes alone, as bend (range 48 semitones unless registered parameter 0 on
 // a member channel says otherwise), level and slide. They hold for later notes of the channel, too.
 // Other controllers of member channels are ignored, except 120 and 123 to 127. A program change on
-// channel 1 or 16 is one of its zone.
+// the master channel applies to the whole zone.
 class MidiReader {
  public:
   static constexpr std::size_t kMostEvents = 5;  // events of one byte at most

@@ -108,7 +108,7 @@ inline constexpr ParameterInfo kParameters[] = {
     {"timbre_y", "", 0.0f, 1.0f, 0.5f, 0.03, kNoController,
      "Position on the timbre map from top to bottom."},
     {"voices", "", 1.0f, kMostVoices, kMostVoices, 0.0, kNoController,
-     "Largest number of notes that sound at once; at 16, as many as there are voices."},
+     "Maximum number of sounding notes; 16 is no limit below the engine's polyphony."},
 };
 
 inline constexpr std::size_t kParameterCount = sizeof(kParameters) / sizeof(kParameters[0]);

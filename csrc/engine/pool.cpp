@@ -3,11 +3,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <system_error>
 
 namespace audiogen::engine {
 
-// An idle thread looks for a task so many times before it naps. The calls of `run` of an engine
-// that renders offline follow each other within that time.
+// Number of times that an idle thread polls for a task before it sleeps. The calls of `run` of an
+// engine that renders offline follow each other within that time.
 static constexpr int kLooks = 20000;
 static constexpr std::chrono::microseconds kNap{100};
 
@@ -22,7 +23,11 @@ static void pause() noexcept AUDIOGEN_REALTIME {
 }
 
 Pool::Pool(std::size_t n_threads) {
-  for (std::size_t i = 1; i < n_threads; ++i) threads_.emplace_back(&Pool::work, this);
+  threads_.reserve(n_threads - 1);
+  try {
+    while (threads_.size() + 1 < n_threads) threads_.emplace_back(&Pool::work, this);
+  } catch (const std::system_error&) {  // too many threads: those that were started suffice
+  }
 }
 
 Pool::~Pool() {
@@ -53,10 +58,12 @@ bool Pool::run_one() noexcept AUDIOGEN_REALTIME {
 
 void Pool::work() {
   const core::DenormalGuard guard;
-  for (int look = 0; !stop_.load(std::memory_order_relaxed); ++look) {
+  int looks = 0;
+  while (!stop_.load(std::memory_order_relaxed)) {
     if (run_one()) {
-      look = 0;
-    } else if (look < kLooks) {
+      looks = 0;
+    } else if (looks < kLooks) {
+      ++looks;
       pause();
     } else {
       std::this_thread::sleep_for(kNap);

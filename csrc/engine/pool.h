@@ -13,12 +13,13 @@
 namespace audiogen::engine {
 
 // The caller takes part in its own tasks, so that nothing is lost if the other threads are held up
-// before they take one. Idle threads spin for some microseconds and then nap.
+// before they take one. Idle threads spin for up to about a millisecond, then sleep
+// 100 us at a time.
 class Pool {
  public:
   static constexpr std::size_t kMostTasks = 65535;
 
-  // Starts n_threads - 1 threads.
+  // Starts n_threads - 1 threads, or as many as the system allows.
   explicit Pool(std::size_t n_threads);
   ~Pool();
   Pool(const Pool&) = delete;  // its threads hold pointers to it
@@ -27,7 +28,7 @@ class Pool {
   std::size_t n_threads() const noexcept AUDIOGEN_REALTIME { return threads_.size() + 1; }
 
   // Calls task(0) to task(n - 1), n <= kMostTasks, in any order on any of the threads, and returns
-  // when all have returned. One thread at a time may call it, from no task.
+  // when all have returned. Only one thread at a time may call it, and not from within a task.
   template <typename Task>
   void run(std::size_t n, const Task& task) noexcept AUDIOGEN_REALTIME {
     run(

@@ -41,9 +41,9 @@ class Voice {
  public:
   virtual ~Voice() = default;
 
-  // Starts a note and discards the one before. Expensive work may wait for `begin`.
+  // Starts a note and discards the one before. Expensive work may be deferred to `begin`.
   virtual void note_on(const Note& note) noexcept AUDIOGEN_REALTIME = 0;
-  // Does the work that `note_on` left. The engine calls it before anything else of the note
+  // Does the work that `note_on` deferred. The engine calls it before anything else of the note
   // changes, at the same time as those of other voices if `Voices::are_separate`.
   virtual void begin() noexcept AUDIOGEN_REALTIME {}
   // Releases the note, which may keep sounding for a while.
@@ -67,7 +67,7 @@ class Voice {
   // calls.
   virtual void add(float* out, std::size_t n) noexcept AUDIOGEN_REALTIME = 0;
 
-  // Whether the next `n` samples take more work than to add what is there.
+  // Whether the next `n` samples need new frames, rather than samples that are already computed.
   virtual bool computes(std::size_t /*n*/) const noexcept AUDIOGEN_REALTIME { return true; }
 
   // Does part of the work of later samples, for a caller with time to spare; returns false if there

@@ -328,7 +328,7 @@ def test_preset_of_another_kind():
 
 def test_devices_that_are_not_there():
     config, weights = arguments(CONFIGS["two_tiers"])
-    with pytest.raises(DeviceError, match="isn't a CUDA device"):
+    with pytest.raises(DeviceError, match="is not a CUDA device"):
         CudaSampleStream(config, weights, device="cpu")
     if not torch.cuda.is_available():
         with pytest.raises(DeviceError, match="sees no CUDA device"):

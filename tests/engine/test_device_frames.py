@@ -149,5 +149,5 @@ def test_devices_that_are_not_there():
     with pytest.raises(DeviceError, match="device='gpu' must be cpu, cuda"):
         Synth(DEFAULT_PRESET, device="gpu")
     if not torch.cuda.is_available():
-        with pytest.raises(DeviceError, match="sees no CUDA device; use --device cpu"):
+        with pytest.raises(DeviceError, match="sees no CUDA device; use device cpu"):
             Synth(DEFAULT_PRESET, device="cuda")

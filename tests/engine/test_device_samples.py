@@ -140,5 +140,5 @@ def test_gpu_check_finds_wrong_results(gpu_check, capsys, monkeypatch):
 def test_without_a_gpu(folder):
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
-    with pytest.raises(DeviceError, match="sees no CUDA device; use --device cpu"):
+    with pytest.raises(DeviceError, match="sees no CUDA device; use device cpu"):
         audiogen.load(folder, device="cuda")

@@ -40,7 +40,7 @@ def test_a_device_has_a_name(monkeypatch, name, gpu, n_gpus, chosen) -> None:
 @pytest.mark.parametrize(
     ("name", "n_gpus", "message"),
     [
-        ("cuda", 0, "device='cuda' not found: torch .* sees no CUDA device; use --device cpu"),
+        ("cuda", 0, "device='cuda' not found: torch .* sees no CUDA device; use device cpu"),
         ("cuda:2", 2, "device='cuda:2' not found: torch .* sees 2 CUDA devices"),
         ("gpu", 1, "device='gpu' must be cpu, cuda, cuda:N or auto"),
         ("cuda:", 1, "must be cpu"),

@@ -172,7 +172,8 @@ def replayed(events: list[dict[str, Any]], n: int, rate: int = RATE) -> np.ndarr
                 apply_event(synths[-1], event)
         until = min([n, *(event["at"] for event in upcoming[:1])])
         size = min(next(sizes), until - position)
-        blocks.append(sum(synth.process(size) for synth in synths))
+        # Summed in the session's order: three floats in another order have another sum.
+        blocks.append(sum(synth.process(size) for synth in [*synths[-1:], *synths[:-1]]))
         position += size
     assert not upcoming
     return np.concatenate(blocks)

@@ -482,7 +482,8 @@ def test_the_bytes_of_a_midi_keyboard_reach_the_server(open_page):
     assert page.get_attribute('.key[data-pitch="60"]', "class") == "key white held"
     send_midi(page, [0x90, 60, 0], [0xF0, *[1] * 600, 0xF7])
     assert not page.evaluate("audiogen.notes.isHeld(60)")
-    sent = [message["data"] for message in page.evaluate("sent")]
+    # The map may be choosing its first timbre at the same time.
+    sent = [message["data"] for message in page.evaluate("sent") if message["type"] == "midi"]
     assert sent[:3] == [[0x90, 60, 100], [0xE1, 1, 2], [0x90, 60, 0]]
     assert [len(data) for data in sent[3:]] == [512, 90]
 

@@ -55,7 +55,7 @@ class ResultCache:
 
 @cache
 def code_hash() -> str:
-    """Hash of the code that measures: a number of other code is not used again."""
+    """Hash of the sources of `audiogen.evaluation`, so that changing them invalidates the cache."""
     folder = Path(__file__).parent
     digest = hashlib.sha256()
     for path in sorted([*folder.glob("*.py"), *folder.parent.glob("*.py")]):

@@ -35,7 +35,7 @@ MIN_NOTES = 100  # of each set
 
 @dataclass(frozen=True)
 class Budget:
-    """What a critic may spend.
+    """Training budget of a critic.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class Budget:
 
     def __post_init__(self) -> None:
         if min(self.steps, self.width, self.batch) < 1:
-            raise ParameterError(f"{self} must have 1 or more of everything")
+            raise ParameterError(f"{self}: steps, width and batch must be 1 or more")
 
     def curve(self) -> tuple[int, ...]:
         """The numbers of steps of the curve, ascending."""
@@ -99,12 +99,12 @@ def neural_divergence(
     n_seeds: int = N_SEEDS,
     progress: Callable[[], None] | None = None,
 ) -> Divergence:
-    """Train critics of several seeds and budgets, and value them on images they never saw.
+    """Train critics of several seeds and budgets; evaluate them on images that they never saw.
 
     Parameters
     ----------
     real, held_out : array [n, height, width], float
-        Images of real notes from -1 to 1: the critic's, and those that it is valued on.
+        Images of real notes from -1 to 1: the critic's, and those that it is evaluated on.
     generated, generated_held_out : array [n, height, width], float
         The same of generated notes.
     budget : Budget, optional

@@ -226,9 +226,8 @@ def train_judge(
     classes, labels = np.unique(np.round(pitches).astype(int), return_inverse=True)
     if len(sounds) < MIN_TRAINING_NOTES or len(classes) < MIN_PITCHES:
         raise ParameterError(
-            f"{counted(len(sounds), 'note')} of {counted(len(classes), 'pitch')[:-1]}"
-            f" are too few to train a judge, which needs {MIN_TRAINING_NOTES} notes of"
-            f" {MIN_PITCHES} pitches or more"
+            f"{counted(len(sounds), 'note')} and {len(classes)} different pitches are too few to"
+            f" train a judge; it needs {MIN_TRAINING_NOTES} notes and {MIN_PITCHES} pitches or more"
         )
     import torch.nn.functional as F
 

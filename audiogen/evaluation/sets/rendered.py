@@ -75,7 +75,8 @@ def render_like(
     asked = [note for note in asked if low <= note[1] <= high][:n_notes]
     if not asked:
         raise ParameterError(
-            f"no real note has a pitch from {low} to {high}, the range of {title}; give others"
+            f"no real note has a pitch from {low} to {high}, the range of {title}; give real sounds"
+            " in that range"
         )
     sounds = np.zeros((len(asked), round(HOLD_S * sample_rate)), np.float32)
     for i, (timbre, pitch, velocity) in enumerate(asked):

@@ -182,8 +182,8 @@ def evaluate_sets(
     if n < MIN_NOTES:
         raise ParameterError(
             f"{counted(len(generated), 'sound')} in {generated.title} and {len(against)} in"
-            f" {against.title} are too few; {MIN_NOTES} generated and {2 * MIN_NOTES} real ones are"
-            " needed"
+            f" {against.title} are too few: {MIN_NOTES} generated and {2 * MIN_NOTES} real sounds"
+            f" are needed, and n_notes (--notes) of {MIN_NOTES} or more"
         )
     parts = _Parts.draw(generated, against, training, n, seed)
     chosen, left_out = _chosen(metrics, parts, judge)
@@ -267,7 +267,7 @@ def _chosen(
     """Names of the metrics to measure, and why others were left out."""
     for name in metrics or ():
         if name not in METRICS:
-            raise ParameterError(f"metrics={name!r} must be of {', '.join(METRICS)}")
+            raise ParameterError(f"metrics={name!r} must be one of {', '.join(METRICS)}")
     kept, left_out = [], []
     for name in METRICS if metrics is None else [m for m in METRICS if m in metrics]:
         try:
@@ -296,11 +296,13 @@ def _require(metric: str, parts: _Parts, judge: Judge) -> None:
     if parts.n < least:
         raise ParameterError(
             f"{counted(parts.n, 'note')} of each kind are too few for {metric}, which needs"
-            f" {least}: give {least} generated and {2 * least} real sounds or more"
+            f" {least} or more: give {least} generated and {2 * least} real sounds, and --notes"
+            f" {least}"
         )
     if metric == "is" and not judge.pitches:
         raise ParameterError(
-            f"is needs pitch probabilities, which the judge {judge.name} doesn't have; give --judge"
+            f"inception score (is) needs pitch probabilities, which judge {judge.name} does not"
+            " have; give --judge"
         )
     if metric in ("pitch", "c2st"):
         needed = (parts.columns[GENERATED], parts.columns[HELD_OUT], parts.real, parts.known)

@@ -51,7 +51,7 @@ def blurred(notes: SoundSet, share: float = BLUR) -> SoundSet:
 
 
 def memorised(training: SoundSet, n: int, seed: int) -> SoundSet:
-    """Return n notes of a model that knows an eighth as many training notes by heart.
+    """Return n notes of a model that has memorised n / 8 training notes.
 
     Raises
     ------

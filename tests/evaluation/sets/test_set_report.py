@@ -119,7 +119,7 @@ def test_too_few_sounds_are_refused_with_the_number():
         (249, 600, "ndb", "needs 250: give 250 generated and 500 real"),
         (59, 200, "c2st", "needs 60: give 60 generated and 120 real"),
         (60, 80, "copies", "calibrate copies, which needs 40: give 160 real sounds, or 80 and"),
-        (60, 200, "nothing", "metrics='nothing' must be of pitch, is"),
+        (60, 200, "nothing", "metrics='nothing' must be one of pitch, is"),
     ):
         with pytest.raises(ParameterError, match=message):
             evaluate_sets(
