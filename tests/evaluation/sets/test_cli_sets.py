@@ -69,7 +69,10 @@ def test_bad_input_has_one_clear_error(folders, tmp_path, capsys):
         ((made, "--against", tmp_path / "empty"), "holds no sound file"),
         ((made, "--against", folders / "odd"), "all must have 8000 Hz: resample"),
         ((made, "--against", real, "--metrics", "ear"), "'ear' must be one of pitch, is, fid"),
-        ((made, "--against", real, "--metrics", "nnd"), "nnd, which needs 100: give 100 generated"),
+        (
+            (made, "--against", real, "--metrics", "nnd"),
+            "which needs 100 or more: give 100 generated",
+        ),
         ((made, "--against", real, "--metrics", "is"), "give --judge"),
         ((made, "--against", real, "--judge", tmp_path / "j"), "not found; give --train"),
         ((made, "--against", real, "--data", real), "--data is not supported by --against"),

@@ -47,7 +47,7 @@ def test_bad_input_is_refused(judge, tmp_path):
     (tmp_path / "x").write_text("no judge")
     with pytest.raises(FormatError, match="can't be read as a judge"):
         read_judge(tmp_path / "x")
-    with pytest.raises(ParameterError, match=r"199 notes of .* needs 200 notes of 4 pitches"):
+    with pytest.raises(ParameterError, match=r"199 notes and .* needs 200 notes and 4 pitches"):
         train_judge(np.zeros((199, 100)), np.arange(199.0), 8000)
     with pytest.raises(ParameterError, match="not supported by the judge timbre-96"):
         TimbreJudge().pitch_probabilities(np.zeros((1, 100)), 8000)

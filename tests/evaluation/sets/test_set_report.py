@@ -113,11 +113,16 @@ def test_copies_of_a_given_training_set_ring_the_alarm():
 def test_too_few_sounds_are_refused_with_the_number():
     judge = MeanJudge()
     for made, real, metric, message in (
-        (39, 200, "kid", "39 sounds in made and 200 in real are too few; 40 generated and 80 real"),
+        (39, 200, "kid", "39 sounds in made and 200 in real are too few: 40 generated and 80 real"),
         (200, 79, "kid", "79 in real are too few"),
-        (99, 200, "nnd", "99 notes of each kind .* nnd, which needs 100: give 100 .* 200 real"),
-        (249, 600, "ndb", "needs 250: give 250 generated and 500 real"),
-        (59, 200, "c2st", "needs 60: give 60 generated and 120 real"),
+        (
+            99,
+            200,
+            "nnd",
+            "99 notes of each kind .* nnd, which needs 100 or more: give 100 .* 200 real",
+        ),
+        (249, 600, "ndb", "needs 250 or more: give 250 generated and 500 real"),
+        (59, 200, "c2st", "needs 60 or more: give 60 generated and 120 real"),
         (60, 80, "copies", "calibrate copies, which needs 40: give 160 real sounds, or 80 and"),
         (60, 200, "nothing", "metrics='nothing' must be one of pitch, is"),
     ):
