@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <numeric>
@@ -13,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "check.h"
 #include "kernels/networks/samplernn_phases.h"
 #include "models/samplernn.h"
 
@@ -220,6 +222,30 @@ inline SampleRNNConfig small(std::vector<std::size_t> frame_sizes, std::size_t d
   config.n_rnn = n_rnn;
   config.embedding_size = 5;
   return config;
+}
+
+// What a run of some streams returns.
+struct Result {
+  std::vector<std::int32_t> levels;
+  std::vector<float> samples, logits;
+};
+
+// Checks the levels, the logits and, unless the levels were given, the samples of a run. Returns
+// the largest difference of logits.
+inline double check_equal(const Result& ours, const Result& theirs, bool were_given) {
+  CHECK(ours.levels == theirs.levels);
+  double worst = 0.0, size = 0.0;
+  for (std::size_t i = 0; i < ours.logits.size(); ++i) {
+    const double apart = std::abs(ours.logits[i] - theirs.logits[i]);
+    worst = apart <= worst ? worst : apart;  // NaN is the worst
+    size = std::max(size, static_cast<double>(std::abs(theirs.logits[i])));
+  }
+  CHECK(worst <= 1e-4);
+  CHECK(size > 0.5);
+  for (std::size_t i = 0; i < ours.samples.size() && !were_given; ++i) {
+    CHECK_NEAR(ours.samples[i], theirs.samples[i], 1e-6);
+  }
+  return worst;
 }
 
 }  // namespace audiogen::test
