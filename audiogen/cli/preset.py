@@ -84,10 +84,10 @@ def macros(
 ) -> None:
     """Find a preset's macros and store them: brightness, breath, swell, hardness, decay.
 
-    Each is a direction in the latent space, found by regression of a measure
-    of timbre. A macro is stored if its effect is monotonic and above its
-    spread over the timbres, with the range in which notes stay in tune. It
-    takes minutes.
+    Each is a direction in the latent space, found by regression of a timbre
+    feature on latents. A macro is stored if its effect is monotonic and
+    exceeds the spread of the effect over the timbres, with the range in which
+    notes stay in tune. It takes minutes.
     """
     from audiogen.evaluation.macros import fit_macros, macro_tables
     from audiogen.presets import change_fields, load_preset

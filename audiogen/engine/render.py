@@ -67,7 +67,7 @@ def render(
     device : str
         ``cpu``; or ``cuda`` or ``cuda:N``, a GPU that computes the frames of all notes of the
         GANSynth presets in batches. In a score with both kinds, SampleRNNs play on the CPU; a score
-        of SampleRNNs alone raises ParameterError.
+        with SampleRNNs only raises ParameterError.
     progress : callable, optional
         Receives the share that is done, 0 to 1.
 

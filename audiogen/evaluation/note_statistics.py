@@ -250,7 +250,7 @@ def is_varying(statistics: dict[str, float]) -> bool:
     """Return whether a note changes while it is held, by its wander and flutter.
 
     Sampled instruments come in two groups: those that repeat a loop without any change, and those
-    that vary. Medians over all notes hide the faults of each group.
+    that vary. A median over both groups can hide a fault of either.
     """
     return statistics["wander_db"] + statistics["flutter_db"] > VARYING_DB
 

@@ -54,8 +54,8 @@ class TimbreVerdict:
     cents : dict of int to float
         Error of each note by its MIDI number, by Praat's tracker; NaN if it found no pitch.
     other_cents : dict of int to float
-        Errors by pYIN for some of the notes that are wrong. They don't count: a note that counts
-        as right if either of two trackers agrees is right more often than it should be.
+        Errors by pYIN for some of the notes that are out of tune. They don't count: accepting
+        either tracker would pass too many notes that are out of tune.
     """
 
     timbre: str

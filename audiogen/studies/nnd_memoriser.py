@@ -43,8 +43,8 @@ class Size:
     Parameters
     ----------
     n_train, n_real, n_held_out : int
-        Training notes of the generators and the judge, real notes of the critic, and real notes
-        that it is evaluated on.
+        Numbers of notes: training set of the generators and the judge, real notes that train the
+        critic, and held-out real notes on which the critic is evaluated.
     memorised : tuple of int
         Sizes of memorised sets; ``rival`` is the one that FID is made to prefer to the generator.
     budgets : tuple of int
