@@ -551,20 +551,22 @@ def test_a_held_key_that_is_pressed_again_is_released_first(preset: Any) -> None
 
 def test_in_real_time_the_samples_are_the_same(preset: Any) -> None:
     size = 256
-    live = Synth(preset, RATE, polyphony=4, max_block=size, realtime=True, margin_ms=20.0)
+    # The blocks may come slower than in real time, and a note waits when the worker has little time
+    # left for it: a margin of a second is left on any machine.
+    live = Synth(preset, RATE, polyphony=4, max_block=size, realtime=True, margin_ms=1000.0)
     plain = Synth(preset, RATE, polyphony=4, max_block=size)
     shift = live.latency - plain.latency
-    assert shift == size + RATE * 20 // 1000
+    assert shift == size + RATE
     got, wanted = [], []
-    for i in range(150):
+    for i in range(300):
         while not live._engine.ready:  # never late, however slow the machine
             time.sleep(0.001)
         for synth in (live, plain):
             if i % 20 == 3:
-                synth.note_on(50 + i // 5, 0.7, live.timbres[i % len(live.timbres)])
+                synth.note_on(40 + i // 5, 0.7, live.timbres[i % len(live.timbres)])
             elif i % 20 == 19:
-                synth.note_off(50 + (i - 16) // 5)
-            synth.morph = i / 150
+                synth.note_off(40 + (i - 16) // 5)
+            synth.morph = i / 300
         got.append(live.process(size))
         wanted.append(plain.process(size))
     live_sound, sound = np.concatenate(got), np.concatenate(wanted)
