@@ -82,3 +82,14 @@ def test_a_wide_partial_is_far_from_a_narrow_one() -> None:
     far = float(distance_of_levels(levels(wide, narrow), levels(narrow, narrow)))
     near = float(distance_of_levels(levels(0.9 * narrow, narrow), levels(narrow, narrow)))
     assert far > 3.0 * near
+
+
+def test_a_note_that_has_faded_to_digital_silence_has_a_finite_distance() -> None:
+    silence = np.zeros_like(TIME_S)
+    sound = torch.from_numpy(1e-3 * tone()[None, 16000:32000]).requires_grad_()
+    real = torch.from_numpy(silence[None, 16000:32000].astype(np.float32))
+    heard, wanted = (partial_levels(x, np.array([PITCH]), CONFIG, real) for x in (sound, real))
+    far = distance_of_levels(heard, wanted)
+    far.backward()
+    assert 0.1 < float(far) < 10.0 and torch.isfinite(sound.grad).all()
+    assert float(distance_of_levels(wanted, wanted)) == 0.0

@@ -22,6 +22,7 @@ ON_HZ, BESIDE_HZ = 12.0, 24.0  # distances from a partial
 BAND_HZ = 250.0
 N_POOLED, POOL_STEP = 4, 2  # frames of the long window that a level is the mean of
 FLOOR = 1e-8  # power added, over that of the loudest bin
+LEAST_LOUDEST = 1.0  # power of a sine of -66 dBFS at `n_fft` 4096; silence is measured against it
 
 
 def partial_levels(
@@ -38,7 +39,7 @@ def partial_levels(
     config : SpectrogramConfig
         The representation.
     relative_to : Tensor [batch, n_samples]
-        Sounds whose loudest bins set the floors.
+        Sounds whose loudest bins set the floors, which are those of -66 dBFS at the least.
 
     Returns
     -------
@@ -49,7 +50,8 @@ def partial_levels(
         1 where a band has bins of the class, else 0.
     """
     power = _power(sound, config)
-    loudest = _power(relative_to, config).amax(dim=(1, 2))[:, None, None, None]
+    loudest = _power(relative_to, config).amax(dim=(1, 2)).clamp_min(LEAST_LOUDEST)
+    loudest = loudest[:, None, None, None]
     shares, present = _classes(tuple(pitch.tolist()), config)
     shares, present = shares.to(power), present.to(power)
     batch, n_frames, n_bins = power.shape
