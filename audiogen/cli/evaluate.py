@@ -182,7 +182,7 @@ def evaluate(
     check_folder(output)
     with counting_bar("measuring") as progress:
         report = work(seed=seed, progress=progress, **options)
-    _print_table([report.header(description.name), *report.table()])
+    print_table([report.header(description.name), *report.table()])
     for remark in report.remarks():
         typer.echo(remark)
     for path in report.write(output, description.name):
@@ -192,7 +192,7 @@ def evaluate(
         typer.echo(description.folder / TOML_NAME)
 
 
-def _print_table(rows: Sequence[Sequence[str]]) -> None:
+def print_table(rows: Sequence[Sequence[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -280,7 +280,7 @@ def _evaluate_set(
             cache=cache,
             progress=progress,
         )
-    _print_table(report.table())
+    print_table(report.table())
     typer.echo(f"{report.facts['n']} notes of each kind; judge {report.facts['judge']['name']}")
     for remark in report.remarks:
         typer.echo(remark)

@@ -28,6 +28,7 @@ COMMANDS = {
     "presets": "List presets, or search them by instrument.",
     "preset": "Check a preset, export one from a stopped training, or save a timbre.",
     "info": "Show the contents and origin of a preset.",
+    "explore": "Hear and measure the latents between and beyond a preset's timbres.",
     "encode": "Find the latent of a preset that sounds like a recorded note.",
     "data": "Prepare data sets of notes and recordings for training.",
     "train": "Train a preset on your own sounds.",

@@ -89,7 +89,7 @@ def macros(
     exceeds the spread of the effect over the timbres, with the range in which
     notes stay in tune. It takes minutes.
     """
-    from audiogen.evaluation.macros import fit_macros, macro_tables
+    from audiogen.evaluation.latents.macros import fit_macros, macro_tables
     from audiogen.presets import change_fields, load_preset
 
     if not MIN_LATENTS <= latents <= MAX_LATENTS:

@@ -17,6 +17,7 @@ from audiogen.presets.description import (
 )
 from audiogen.presets.folders import (
     DEFAULT_PRESET,
+    LATENT_PREFIXES,
     add_measured,
     change_fields,
     default_preset,
@@ -47,6 +48,7 @@ from audiogen.presets.timbre_map import place_vectors, places
 
 __all__ = [
     "DEFAULT_PRESET",
+    "LATENT_PREFIXES",
     "PREVIEW_PICTURE",
     "PREVIEW_SOUND",
     "TOML_NAME",

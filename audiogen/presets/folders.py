@@ -307,12 +307,27 @@ def require_replaceable(folder: Path, also: Iterable[str] = ()) -> None:
         )
 
 
-# Prefixes of the entries of ``[measured]`` that training writes; the others are of an evaluation.
+# Prefixes of the entries of ``[measured]`` that training and exploring write; the others are of an
+# evaluation.
 TRAINING_PREFIXES = ("held_out_", "best_step")
+LATENT_PREFIXES = ("half_way_", "random_")
 
 
-def add_measured(folder: str | os.PathLike[str], numbers: Mapping[str, float]) -> None:
-    """Write an evaluation's results to ``[measured]`` of a preset, in place of an earlier one's.
+def add_measured(
+    folder: str | os.PathLike[str],
+    numbers: Mapping[str, float],
+    prefixes: tuple[str, ...] = (),
+) -> None:
+    """Write results to ``[measured]`` of a preset, in place of earlier ones of the same kind.
+
+    Parameters
+    ----------
+    folder : str or path
+        Folder of a preset.
+    numbers : mapping of str to float
+        The results.
+    prefixes : tuple of str
+        Prefixes of the entries that they replace; without any, an evaluation's are replaced.
 
     Raises
     ------
@@ -322,7 +337,12 @@ def add_measured(folder: str | os.PathLike[str], numbers: Mapping[str, float]) -
         If the file can't be written.
     """
     measured = read_fields(Path(folder) / TOML_NAME).get("measured", {})
-    kept = {name: value for name, value in measured.items() if name.startswith(TRAINING_PREFIXES)}
+    others = TRAINING_PREFIXES + LATENT_PREFIXES
+    kept = {
+        name: value
+        for name, value in measured.items()
+        if (not name.startswith(prefixes) if prefixes else name.startswith(others))
+    }
     change_fields(folder, {"measured": {**kept, **numbers}})
 
 

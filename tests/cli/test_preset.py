@@ -42,7 +42,7 @@ def change_weights(preset: Path, change: Callable[[dict[str, np.ndarray]], Any])
 
 class TestMacros:
     def test_they_are_stored_and_shown(self, call, struck, monkeypatch):
-        from audiogen.evaluation import macros
+        from audiogen.evaluation.latents import macros
         from audiogen.presets import Macro
 
         def fit(preset, seed, n_latents, progress):

@@ -11,8 +11,14 @@ import numpy as np
 import pytest
 
 from audiogen.errors import ParameterError
-from audiogen.evaluation import macros
-from audiogen.evaluation.macros import FEATURES, STEPS, fit_macros, macro_tables, measure_note
+from audiogen.evaluation.latents import macros
+from audiogen.evaluation.latents.macros import (
+    FEATURES,
+    STEPS,
+    fit_macros,
+    macro_tables,
+    measure_note,
+)
 from audiogen.presets import Preset, change_fields, load_preset
 
 RATE = 16000

@@ -1,0 +1,1 @@
+"""Latents of a preset: directions with a measured effect, and sounds beside the named timbres."""
