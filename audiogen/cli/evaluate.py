@@ -136,8 +136,9 @@ def evaluate(
     --data, beside real notes and an oracle (real notes through the preset's
     representation): distances, statistics of single notes, and a classifier
     two-sample test. For an unconditional preset: level, tonality, speech,
-    clicks at continuations, and whether a long stream collapses into silence,
-    a cycle or noise.
+    whether a long stream collapses into silence, a cycle or noise, and with
+    --data clicks at continuations and the likelihood of the recordings in bits
+    per sample, beside unigram and bigram models.
     """
     from audiogen.evaluation.report_files import check_folder
     from audiogen.presets import TOML_NAME, add_measured, load_preset
@@ -158,8 +159,6 @@ def evaluate(
     if _is_sound_folder(preset):
         raise ParameterError(f"{preset} isn't a preset; give --against DATA to compare its sounds")
     description = load_preset(preset)
-    if card and not description.plays_notes:
-        raise ParameterError(f"--card not supported by {description.name}, which plays no notes")
     for option, value in (("split", split), ("velocities", velocities), ("metrics", metrics)):
         if value is not None and (data is None or not description.plays_notes):
             raise ParameterError(f"--{option} must come with --data and a preset that plays notes")
@@ -406,11 +405,15 @@ def _measure_texture(
     """Read what the measurement of free sound needs; returns the function that measures."""
     import audiogen
     from audiogen.data.recordings import concatenate, read_recordings
+    from audiogen.evaluation.likelihood import likelihood
     from audiogen.evaluation.texture_report import evaluate_texture
+    from audiogen.presets import SamplernnPreset
 
-    rate, real = preset.sample_rate, None
+    rate, real, bits = preset.sample_rate, None, None
     if data is not None:
         real, _ = concatenate(list(read_recordings(data, rate).files), rate, seed=0)
+        if isinstance(preset, SamplernnPreset) and preset.samplernn.conditioning == "none":
+            bits = likelihood(preset, real)
     free: Any = audiogen.load(name, device=device)
     continuing: Any = audiogen.load(name) if device != "cpu" else free  # no device takes prompts
 
@@ -419,4 +422,4 @@ def _measure_texture(
         timbre = synth.timbres[seed % len(synth.timbres)] if synth.timbres else None
         return synth.generate(seconds, prompt=prompt, seed=seed, timbre=timbre)
 
-    return partial(evaluate_texture, generate, sample_rate=rate, real=real)
+    return partial(evaluate_texture, generate, sample_rate=rate, real=real, bits=bits)

@@ -1,8 +1,115 @@
-"""Baselines of a SampleRNN's likelihood: unigram and bigram models of its levels."""
+"""Likelihood of recordings by a SampleRNN, beside unigram and bigram models of its levels."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import NamedTuple
+
 import numpy as np
+
+from audiogen.errors import ParameterError
+from audiogen.presets import SamplernnPreset, read_weights
+from audiogen.representation.levels import quantise
+
+N_PARTS, N_FOLDS = 20, 5  # of the recordings
+PART_S = 12.0  # longest scored beginning of a part
+CHUNK_S = 0.5  # that the network is given at once
+
+
+class Bits(NamedTuple):
+    """Negative log-likelihood of recordings, bits per sample.
+
+    Parameters
+    ----------
+    mean : float
+        Mean over the scored samples.
+    error : float
+        Standard error of the mean, over parts of the recordings.
+    """
+
+    mean: float
+    error: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} +-{self.error:.3f}"
+
+
+def likelihood(preset: SamplernnPreset, recordings: np.ndarray) -> dict[str, Bits]:
+    """Return the bits per sample of recordings by a preset and by two baselines.
+
+    The recordings are divided into 20 parts, whose first 12 s (or less) are scored, each from the
+    network's initial state. The baselines score a part by counts of the parts of the other four
+    folds. They are the same task for recordings that the preset was not trained on only.
+
+    Parameters
+    ----------
+    preset : SamplernnPreset
+        An unconditional SampleRNN without classes.
+    recordings : array [n_samples], float
+        Recordings at the preset's sample rate.
+
+    Returns
+    -------
+    dict of str to Bits
+        By ``preset``, ``bigram`` and ``unigram``.
+
+    Raises
+    ------
+    ParameterError
+        If the preset is conditioned, or the recordings are too short.
+    MissingPackageError
+        If torch is not installed.
+    """
+    config = preset.samplernn
+    if config.conditioning != "none":
+        raise ParameterError(
+            f"the likelihood of recordings isn't defined by preset {preset.name!r}, whose"
+            f" conditioning is {config.conditioning!r}"
+        )
+    top = config.frame_sizes[0]
+    length = len(recordings) // N_PARTS
+    n_scored = min(length, round(PART_S * preset.sample_rate)) // top * top - top
+    if n_scored < preset.sample_rate // 10:
+        raise ParameterError(
+            f"the recordings last {len(recordings) / preset.sample_rate:.1f} s; the likelihood"
+            f" needs {N_PARTS * 0.11:.1f} s or more"
+        )
+    levels = quantise(recordings[: N_PARTS * length], config.q_levels, config.quantisation)
+    parts = levels.reshape(N_PARTS, length)
+    scored = parts[:, : top + n_scored]
+    found = {"preset": _network_bits(preset, scored)}
+    for name, baseline in (("bigram", bigram_bits), ("unigram", unigram_bits)):
+        values = np.empty(N_PARTS)
+        for fold in range(N_FOLDS):
+            inside = np.arange(N_PARTS) % N_FOLDS == fold
+            for i in np.flatnonzero(inside):
+                values[i] = baseline(parts[~inside], scored[i, top:], config.q_levels)
+        found[name] = values
+    return {
+        name: Bits(float(values.mean()), float(values.std(ddof=1) / np.sqrt(N_PARTS)))
+        for name, values in found.items()
+    }
+
+
+def _network_bits(preset: SamplernnPreset, levels: np.ndarray) -> np.ndarray:
+    """Mean bits of each row after its first frame."""
+    from audiogen.core.packages import require_package
+
+    torch = require_package("torch", "train", "measuring the likelihood")
+    from audiogen.models.samplernn import SampleRNN, import_weights
+
+    model = SampleRNN(replace(preset.samplernn, weight_norm=False)).eval()
+    import_weights(model, read_weights(preset))
+    top = preset.samplernn.frame_sizes[0]
+    size = max(1, round(CHUNK_S * preset.sample_rate) // top) * top
+    rows = torch.from_numpy(levels.astype(np.int64))
+    totals = np.zeros(len(levels))
+    with torch.no_grad():
+        state = model.initial_state(len(levels))
+        for start in range(top, levels.shape[1], size):
+            bits, state = model.bits(rows[:, start - top : start + size], state)
+            totals += bits.double().sum(dim=1).numpy()
+    return totals / (levels.shape[1] - top)
 
 
 def unigram_bits(training: np.ndarray, held_out: np.ndarray, q_levels: int) -> float:

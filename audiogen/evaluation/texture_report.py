@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from audiogen.errors import MissingPackageError, ParameterError
+from audiogen.evaluation.likelihood import Bits
 from audiogen.evaluation.metrics import CLICK_RATIO, level_db, peak_db
 from audiogen.evaluation.report_files import json_text, write_report
 from audiogen.evaluation.texture_metrics import Life, alive, speech_share, tonality
@@ -65,6 +66,8 @@ class TextureReport:
         Sample rate of the clips.
     seed : int
         Seed of the first clip.
+    bits : dict of str to Bits
+        Result of `likelihood.likelihood`; empty without it.
     """
 
     generated: tuple[ClipMeasures, ...]
@@ -75,6 +78,7 @@ class TextureReport:
     pairs: tuple[tuple[str, np.ndarray, np.ndarray], ...]
     sample_rate: int
     seed: int
+    bits: dict[str, Bits] = field(default_factory=dict)
 
     def header(self, name: str) -> tuple[str, ...]:
         """Return the titles of the table's columns, for a preset of this name."""
@@ -100,7 +104,28 @@ class TextureReport:
         if self.seams:
             clicking = np.mean(np.array(self.seams) > CLICK_RATIO)
             rows.append(("continuations that click at the seam", f"{clicking:.1%}", "-"))
+        for name, bits in self.bits.items():
+            title = "" if name == "preset" else f", {name} model"
+            rows.append((f"bits per sample of the recordings{title}", str(bits), "-"))
         return rows
+
+    def measured(self) -> dict[str, float]:
+        """Return the numbers for the preset's card, by name."""
+        ours = summarise(self.generated)
+        numbers = {
+            "level_db": ours["median_level_db"],
+            "flatness": ours["median_flatness"],
+            "held_share": ours["median_held_share"],
+            "speech": ours["median_speech"],
+            "stream_s": self.stream_s,
+            "stream_alive": float(self.life.alive),
+        }
+        if self.seams:
+            numbers["clicking_seams"] = float(np.mean(np.array(self.seams) > CLICK_RATIO))
+        for name, bits in self.bits.items():
+            key = "bits" if name == "preset" else f"bits_{name}"
+            numbers |= {key: bits.mean, f"{key}_error": bits.error}
+        return {name: round(value, 4) for name, value in numbers.items() if np.isfinite(value)}
 
     def to_json(self) -> str:
         """Return everything but the waveforms as JSON; NaN becomes null."""
@@ -115,6 +140,7 @@ class TextureReport:
                 "windows": [asdict(window) for window in self.life.windows],
             },
             "seams": list(self.seams),
+            "bits": {name: bits._asdict() for name, bits in self.bits.items()},
             "clips": [asdict(clip) for clip in self.generated],
             "real_clips": [asdict(clip) for clip in self.real],
         }
@@ -184,6 +210,7 @@ def evaluate_texture(
     n_clips: int = 20,
     minutes: float = 10.0,
     seed: int = 0,
+    bits: dict[str, Bits] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> TextureReport:
     """Measure clips and one long stream, and as many real clips.
@@ -202,6 +229,8 @@ def evaluate_texture(
         Length of the long stream.
     seed : int
         Seed of the first clip; the others have the following numbers.
+    bits : dict of str to Bits, optional
+        `likelihood.likelihood` of the recordings, for the report.
     progress : callable, optional
         Function of (clips done, clips in all); the stream counts as one.
 
@@ -249,6 +278,7 @@ def evaluate_texture(
         tuple(pairs),
         sample_rate,
         seed,
+        bits or {},
     )
 
 

@@ -13,6 +13,7 @@ import pytest
 import audiogen
 import audiogen.engine  # takes `load_preset` from its home before a test changes it
 import audiogen.presets
+from audiogen.audio.files import write_audio
 from audiogen.cli.main import main
 from audiogen.data.notes.nsynth import SetWriter
 from audiogen.data.notes.splits import Split
@@ -87,6 +88,23 @@ def test_card_gets_what_was_measured(tmp_path):
     assert "kernel_distance_to_real" in former and "kernel_distance_to_real" not in measured
     assert after == before
     audiogen.presets.load_preset(folder)
+
+
+def test_card_of_an_unconditional_preset_has_the_likelihood(write_murmur, tmp_path, capsys):
+    pytest.importorskip("torch")
+    folder, recordings = write_murmur(tmp_path / "murmur"), tmp_path / "recordings"
+    recordings.mkdir()
+    tone = 0.3 * np.sin(2 * np.pi * 100 * np.arange(10 * 8000) / 8000)
+    write_audio(recordings / "tone.wav", tone, 8000)
+    options = ("--data", recordings, "--clips", 1, "--minutes", 0.2, "--card")
+    assert run("evaluate", folder, *options, "-o", tmp_path / "report") == 0
+    measured = audiogen.presets.load_preset(folder).measured
+    assert measured["bits_bigram"] < measured["bits_unigram"] < measured["bits"]  # it is untrained
+    assert measured["stream_s"] == 12.0 and measured["clicking_seams"] in (0.0, 1.0)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"bits per sample of the recordings {measured['bits']:.3f} +-" in shown
+    content = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert content["bits"]["preset"]["mean"] == pytest.approx(measured["bits"], abs=1e-4)
 
 
 def test_only_what_was_held_out_is_compared(preset, tmp_path, capsys):

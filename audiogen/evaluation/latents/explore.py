@@ -118,16 +118,14 @@ class Exploration:
             ("silent notes", "n_silent"),
         ):
             rows.append((title, *(f"{self.share(name, count):.1%}" for name in groups)))
+        sounds = {name: self.group(name) for name in groups}
+        levels = ([sound.level_dbfs for sound in group] for group in sounds.values())
+        rows.append(("level (dBFS)", *(_spread(values, 1) for values in levels)))
         for feature in FEATURES:
-            cells = []
-            for name in groups:
-                values = [sound.features[feature.name] for sound in self.group(name)]
-                low, middle, high = np.percentile(values, (10, 50, 90))
-                form = (
-                    "{:.0f} ({:.0f} to {:.0f})" if feature.is_log2 else "{:.1f} ({:.1f} to {:.1f})"
-                )
-                cells.append(form.format(middle, low, high))
-            rows.append((f"{feature.measure} ({feature.unit})", *cells))
+            digits = 0 if feature.is_log2 else 1
+            values = ([s.features[feature.name] for s in group] for group in sounds.values())
+            title = f"{feature.measure} ({feature.unit})"
+            rows.append((title, *(_spread(each, digits) for each in values)))
         for part in next(iter(self.areas.values()), {}):
             cells = [str(self.areas[name][part]) for name in groups]
             rows.append((f"two-sample test, {part} (AUC)", *cells))

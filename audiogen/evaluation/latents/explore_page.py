@@ -6,6 +6,7 @@ import html
 import json
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -77,8 +78,13 @@ def _page(exploration: Exploration) -> str:
     axes = [
         {"name": f.name, "title": f"{f.measure} ({f.unit})", "log": f.is_log2} for f in FEATURES
     ]
-    data = {"preset": exploration.preset, "points": points, "axes": axes, "colours": COLOURS}
-    data["nNotes"] = N_PITCHES
+    data: dict[str, Any] = {
+        "preset": exploration.preset,
+        "points": points,
+        "axes": axes,
+        "colours": COLOURS,
+        "nNotes": N_PITCHES,
+    }
     rows = []
     for index, row in enumerate(exploration.table()):
         tag = "td" if index else "th"

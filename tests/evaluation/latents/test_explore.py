@@ -70,6 +70,8 @@ def test_table_and_numbers(found: Exploration) -> None:
     assert rows[0] == ("latents", str(len(found.group("named"))), "2", "2")
     cells = {row[0]: row[1] for row in rows}
     assert re.fullmatch(r"\d+ \(\d+ to \d+\)", cells["spectral centroid (Hz)"])
+    levels = [sound.level_dbfs for sound in found.group("named")]
+    assert cells["level (dBFS)"].startswith(f"{np.median(levels):.1f} (")
     numbers = found.measured()
     assert set(numbers) == {
         "half_way_in_tune", "half_way_clicks", "random_in_tune", "random_clicks"
