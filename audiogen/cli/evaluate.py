@@ -380,14 +380,14 @@ def _measure_notes(
             sample_rate=rate,
             real=real,
             seed=seed,
-            spectrogram=_spectrogram(preset),
+            spectrogram=preset_spectrogram(preset),
             **options,
         )
 
     return work
 
 
-def _spectrogram(preset: Preset) -> SpectrogramConfig | None:
+def preset_spectrogram(preset: Preset) -> SpectrogramConfig | None:
     """The representation of a preset that generates whole notes."""
     from audiogen.presets import GansynthPreset
     from audiogen.representation.config import SpectrogramConfig
