@@ -16,6 +16,7 @@ from audiogen.errors import ParameterError
 if TYPE_CHECKING:
     import numpy as np
 
+    from audiogen.data.notes.nsynth import NoteSet
     from audiogen.evaluation.sets.judge import Judge
     from audiogen.evaluation.sets.sounds import SoundSet
     from audiogen.presets import Preset
@@ -144,13 +145,13 @@ def evaluate(
     from audiogen.presets import TOML_NAME, add_measured, load_preset
 
     if against is not None:
-        others = {"data": data, "split": split, "velocities": velocities, "card": card or None}
+        others = {"data": data, "split": split, "card": card or None}
         others |= {"device": None if device == "cpu" else device}
         _refuse_with("--against", others)
         _evaluate_set(
             preset, against, output, train=train, judge_file=judge, metrics=metrics,
             n_notes=notes or SET_NOTES, critic_steps=critic_steps, n_seeds=classifiers,
-            tracker=tracker.value, seed=seed,
+            velocities=velocities, tracker=tracker.value, seed=seed,
         )  # fmt: skip
         return
     for option, path in (("train", train), ("judge", judge)):
@@ -231,10 +232,13 @@ def _evaluate_set(
     n_notes: int,
     critic_steps: int,
     n_seeds: int,
+    velocities: str | None,
     tracker: Any,
     seed: int,
 ) -> None:
     """Compare a folder of sounds, or the notes of a preset, with real sounds."""
+    from audiogen.cli.data import parse_numbers
+    from audiogen.data.notes.nsynth import is_note_set, read_notes
     from audiogen.evaluation.report_files import check_folder
     from audiogen.evaluation.sets.cache import ResultCache
     from audiogen.evaluation.sets.divergence import Budget
@@ -246,9 +250,11 @@ def _evaluate_set(
     for metric in chosen or ():
         if metric not in METRICS:
             raise ParameterError(f"--metrics {metric!r} must be one of {', '.join(METRICS)}")
+    chosen_velocities = parse_numbers("velocities", velocities) if velocities else None
+    options: dict[str, Any] = {"at_most": 3 * n_notes, "velocities": chosen_velocities}
     if _is_sound_folder(name):
         generated = read_sounds(name, at_most=n_notes, seed=seed)
-        real = read_sounds(against, sample_rate=generated.sample_rate, at_most=3 * n_notes)
+        real = read_sounds(against, sample_rate=generated.sample_rate, **options)
     else:
         preset = load_preset(name)
         if not preset.plays_notes:
@@ -256,8 +262,11 @@ def _evaluate_set(
                 f"--against is not supported by preset {preset.name!r}, which plays no notes;"
                 " render clips into a folder, and give that folder"
             )
-        real = read_sounds(against, sample_rate=preset.sample_rate, at_most=3 * n_notes)
-        generated = _rendered_set(name, preset, against, real, n_notes, seed)
+        real = read_sounds(against, sample_rate=preset.sample_rate, **options)
+        notes: NoteSet | SoundSet = real
+        if is_note_set(against):
+            notes = read_notes(against).filter(velocities=chosen_velocities)
+        generated = _rendered_set(name, preset, notes, min(n_notes, len(real) // 2), seed)
     training = None
     if train is not None:
         training = read_sounds(train, sample_rate=real.sample_rate, at_most=20 * n_notes)
@@ -288,10 +297,9 @@ def _evaluate_set(
 
 
 def _rendered_set(
-    name: str, preset: Preset, against: Path, real: SoundSet, n_notes: int, seed: int
+    name: str, preset: Preset, real: NoteSet | SoundSet, n_notes: int, seed: int
 ) -> SoundSet:
     import audiogen
-    from audiogen.data.notes.nsynth import is_note_set, read_notes
     from audiogen.evaluation.sets.rendered import render_like
     from audiogen.notes import Note
 
@@ -308,11 +316,11 @@ def _rendered_set(
         return render_like(
             render,
             preset.timbres,
-            read_notes(against) if is_note_set(against) else real,
+            real,
             title=preset.name,
             pitch_range=(low, high),
             sample_rate=rate,
-            n_notes=min(n_notes, len(real) // 2),
+            n_notes=n_notes,
             seed=seed,
             progress=progress,
         )

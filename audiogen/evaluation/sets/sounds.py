@@ -82,6 +82,7 @@ def read_sounds(
     sample_rate: int | None = None,
     seconds: float = HOLD_S,
     at_most: int | None = None,
+    velocities: Sequence[int] | None = None,
     seed: int = 0,
 ) -> SoundSet:
     """Read a folder of sound files, or a note set in NSynth's layout.
@@ -99,6 +100,8 @@ def read_sounds(
         Length that sounds are cut or extended to, from their starts.
     at_most : int, optional
         Number of sounds to draw at random from larger sets.
+    velocities : sequence of int, optional
+        MIDI velocities of the notes to read, of a note set.
     seed : int
         Seed of that draw.
 
@@ -112,15 +115,21 @@ def read_sounds(
     FormatError
         If the folder is missing or empty, a file can't be read or is silent, or sample rates
         differ.
+    ParameterError
+        If velocities are given for a folder that is not a note set, or no note has one of them.
     """
     import soundfile
 
     folder = Path(folder)
     labels: dict[str, float | None]
     if is_note_set(folder):
-        notes = read_notes(folder)
+        notes = read_notes(folder).filter(velocities=velocities)
         paths = [folder / "audio" / f"{note.name}.wav" for note in notes]
         pitches = [float(note.pitch) for note in notes]
+    elif velocities is not None:
+        raise ParameterError(
+            f"{folder}: isn't a note set, whose sounds have velocities; leave --velocities out"
+        )
     else:
         paths, _ = find_sound_files(folder)
         names = [path.relative_to(folder).as_posix() for path in paths]

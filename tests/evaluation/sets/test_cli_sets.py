@@ -76,6 +76,7 @@ def test_bad_input_has_one_clear_error(folders, tmp_path, capsys):
         ((made, "--against", real, "--metrics", "is"), "give --judge"),
         ((made, "--against", real, "--judge", tmp_path / "j"), "not found; give --train"),
         ((made, "--against", real, "--data", real), "--data is not supported by --against"),
+        ((made, "--against", real, "--velocities", "70"), "isn't a note set"),
         (("plucked", "--train", real), "--train must come with --against"),
         (("speech-sketch", "--against", real), "plays no notes; render clips into a folder"),
         (("plucked", "--against", real), "all must have 16000 Hz"),

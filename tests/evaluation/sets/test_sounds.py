@@ -42,11 +42,17 @@ def test_a_table_and_a_note_set_give_pitches_too(tmp_path):
     (tmp_path / "labels.csv").write_text("file,pitch\nnoise.wav,C4\n")
     assert read_sounds(tmp_path).pitches.tolist() == [60]
     with SetWriter(tmp_path / "set", RATE) as writer:
-        writer.add(
-            tone(220), instrument="reed_acoustic_000", family="reed", source="acoustic",
-            pitch=57, velocity=90, qualities=[0] * 10,
-        )  # fmt: skip
-    assert read_sounds(tmp_path / "set").pitches.tolist() == [57]
+        for pitch, velocity in ((57, 90), (59, 70)):
+            writer.add(
+                tone(220), instrument="reed_acoustic_000", family="reed", source="acoustic",
+                pitch=pitch, velocity=velocity, qualities=[0] * 10,
+            )  # fmt: skip
+    assert read_sounds(tmp_path / "set").pitches.tolist() == [57, 59]
+    assert read_sounds(tmp_path / "set", velocities=[70]).pitches.tolist() == [59]
+    with pytest.raises(ParameterError, match="none of the 2 notes"):
+        read_sounds(tmp_path / "set", velocities=[71])
+    with pytest.raises(ParameterError, match="isn't a note set, whose sounds have velocities"):
+        read_sounds(tmp_path, velocities=[70])
 
 
 def test_the_encoding_of_a_file_plays_no_part(tmp_path):
