@@ -145,7 +145,7 @@ def evaluate(
     from audiogen.presets import TOML_NAME, add_measured, load_preset
 
     if against is not None:
-        others = {"data": data, "split": split, "card": card or None}
+        others: dict[str, Any] = {"data": data, "split": split, "card": card or None}
         others |= {"device": None if device == "cpu" else device}
         _refuse_with("--against", others)
         _evaluate_set(
