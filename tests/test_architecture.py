@@ -62,6 +62,7 @@ HEAVY_ALLOWED = {
     "export/onnx_graph.py": {"torch"},
     "export/torchscript.py": {"torch"},
     "objectives": {"torch", "torchaudio"},
+    "studies/wgan_gp.py": {"torch"},
     "_fallback": {"numba", "scipy"},
     "ops/_tensors.py": {"torch"},  # imported for tensors only
     "ops/_frames.py": {"torch"},

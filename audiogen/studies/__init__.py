@@ -109,6 +109,9 @@ STUDIES = {
     "nnd-memoriser": Study(
         "Does a memorised set win FID and lose the neural network divergence?", "nnd_memoriser"
     ),
+    "wgan-gp": Study(
+        "Does a gradient penalty find modes, and keep gradients, that clipping loses?", "wgan_gp"
+    ),
 }
 
 

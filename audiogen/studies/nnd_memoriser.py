@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import itertools
 import json
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ from audiogen.evaluation.sets.estimate import Estimate, jackknife, normal_estima
 from audiogen.evaluation.sets.images import log_mel_images
 from audiogen.evaluation.sets.judge import train_judge
 from audiogen.studies import StudyResult, Table
+from audiogen.studies.parts import Part, run_parts
 
 IMAGES, SCORES, RUNS = "images.npz", "scores.json", "runs.jsonl"
 SCORE_NAMES = ("fid", "kid", "is")
@@ -93,23 +92,23 @@ def run(
     progress: Callable[[int, int], None],
 ) -> StudyResult:
     """Run the study; see `audiogen.studies.run_study`."""
-    sizes, end = SIZES[size], time.monotonic() + 60 * (np.inf if minutes is None else minutes)
+    sizes = SIZES[size]
     if not (folder / SCORES).exists():
         _prepare(sizes, folder, seed)
     scores = json.loads((folder / SCORES).read_text())
-    runs = list(_runs(sizes))
-    values = _read_values(folder)
-    pending = [key for key in runs if key not in values]
-    with (folder / RUNS).open("a") as file:
-        for key, pair in _compute(pending, folder, sizes, jobs, end):
-            values[key] = pair
-            row, steps, number = key
-            held_out, seen = pair
-            line = {"row": row, "steps": steps, "seed": number, "value": held_out, "seen": seen}
-            file.write(json.dumps(line) + "\n")
-            file.flush()
-            progress(len(values), len(runs))
-    return _result(sizes, scores, values, len(runs))
+    parts: list[Part] = [
+        {"row": row, "steps": steps, "seed": number} for row, steps, number in _runs(sizes)
+    ]
+    lines = run_parts(
+        folder / RUNS,
+        parts,
+        partial(_value, folder, sizes.width),
+        jobs=jobs,
+        minutes=minutes,
+        progress=progress,
+    )
+    values = {(r["row"], r["steps"], r["seed"]): (r["value"], r["seen"]) for r in lines}
+    return _result(sizes, scores, values, len(parts))
 
 
 Key = tuple[str, int, int]  # row, steps, seed of the critic
@@ -223,54 +222,18 @@ def _fitted(
     return np.clip(drawn, -1, 1).reshape(n, *images.shape[1:])
 
 
-def _compute(
-    pending: list[Key], folder: Path, sizes: Size, jobs: int, end: float
-) -> Iterator[tuple[Key, tuple[float, float]]]:
-    """Train the critics in order; none is begun after the end."""
-    if jobs == 1:
-        for key in pending:
-            if time.monotonic() >= end:
-                return
-            yield key, _value(folder, sizes.width, key)
-        return
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        running: dict[Future[tuple[float, float]], Key] = {}
-        queue = iter(pending)
-        while True:
-            while len(running) < jobs and time.monotonic() < end:
-                if (following := next(queue, None)) is None:
-                    break
-                running[pool.submit(_value, folder, sizes.width, following)] = following
-            if not running:
-                return
-            for finished in wait(running, return_when=FIRST_COMPLETED).done:
-                yield running.pop(finished), finished.result()
-
-
-def _value(folder: Path, width: int, key: Key) -> tuple[float, float]:
+def _value(folder: Path, width: int, part: Mapping[str, Any]) -> dict[str, float]:
     """Value of one critic on held-out images, and on its own."""
-    row, steps, number = key
+    row = part["row"]
     with np.load(folder / IMAGES) as images:
         if row.startswith("memorised"):
             pair = (images["train"][: int(row.split()[1])],) * 2
         else:
-            part = {FRESH: "fresh", GENERATOR: "faulty", FITTED: "fitted"}[row]
-            pair = (images[part], images[f"{part}_held_out"])
+            name = {FRESH: "fresh", GENERATOR: "faulty", FITTED: "fitted"}[row]
+            pair = (images[name], images[f"{name}_held_out"])
         real = images["real"], images["held_out"]
-    return critic_value(*real, *pair, steps=steps, width=width, seed=number)
-
-
-def _read_values(folder: Path) -> dict[Key, tuple[float, float]]:
-    """Values of former runs; a last line that was cut off is left out."""
-    values = {}
-    if (folder / RUNS).exists():
-        for line in (folder / RUNS).read_text().splitlines():
-            try:
-                run = json.loads(line)
-            except ValueError:
-                continue
-            values[run["row"], run["steps"], run["seed"]] = (run["value"], run["seen"])
-    return values
+    value, seen = critic_value(*real, *pair, steps=part["steps"], width=width, seed=part["seed"])
+    return {"value": value, "seen": seen}
 
 
 def _result(

@@ -22,8 +22,8 @@ import soxr
 import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
+from pictures import save
 from torch import Tensor, nn
-from wgan_gp import save
 
 from audiogen.audio.pitch import note_pitch
 from audiogen.audio.plots import BINS_PER_OCTAVE, rainbow_image

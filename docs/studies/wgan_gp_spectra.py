@@ -20,7 +20,6 @@ import soxr
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from wgan_gp import Training, mlp, train
 
 from audiogen.data.notes.nsynth import read_notes
 from audiogen.evaluation.metrics import frechet_distance, ndb
@@ -28,6 +27,7 @@ from audiogen.models.gansynth import Generator, GeneratorConfig, upsample
 from audiogen.objectives.losses import OBJECTIVES, loudness_weight
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.spectrogram import denormalise, normalise, waveform_to_spectrogram
+from audiogen.studies.wgan_gp import Training, mlp, train
 
 # The first second of a note up to 1 kHz; a patch is 0.13 s of it, 16 frames by 32 bins.
 NOTE = SpectrogramConfig(sample_rate=2000, n_samples=2000, n_fft=64, hop_length=16)

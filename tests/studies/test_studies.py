@@ -12,7 +12,8 @@ pytest.importorskip("scipy")
 
 from audiogen import studies
 from audiogen.errors import ParameterError
-from audiogen.studies import StudyResult, Table, nnd_memoriser, run_study
+from audiogen.studies import StudyResult, Table, nnd_memoriser, run_study, wgan_gp
+from audiogen.studies.parts import run_parts
 
 TINY = nnd_memoriser.Size(240, 60, 60, 5, (8,), 8, (1, 2, 3), (8,), 2, 2, False)
 
@@ -52,7 +53,7 @@ def test_bad_requests_are_refused(tmp_path):
     for arguments, message in (
         (
             ("nothing", "smoke", tmp_path / "x"),
-            "study 'nothing' not found; there are nnd-memoriser",
+            "study 'nothing' not found; there are nnd-memoriser, wgan-gp",
         ),
         (("nnd-memoriser", "huge", tmp_path / "x"), "size='huge' must be one of smoke, full"),
         (("nnd-memoriser", "smoke", tmp_path), "isn't empty"),
@@ -101,3 +102,54 @@ def test_the_blur_is_a_mean_over_neighbours():
 def test_the_smoke_size_supports_its_claims(tmp_path):
     result = run_study("nnd-memoriser", "smoke", tmp_path)
     assert result.checks and all(result.checks.values()), result.text()
+
+
+def test_parts_are_resumed_and_run_in_processes(tmp_path):
+    path, parts = tmp_path / "runs.jsonl", [{"name": "a", "n": n} for n in range(5)]
+    path.write_text('{"name": "a", "n": 1, "double": -1}\n{"name": "a", "n')  # cut off
+    shown = []
+    lines = run_parts(
+        path, parts, doubled, jobs=2, progress=lambda done, total: shown.append((done, total))
+    )
+    assert [(line["n"], line["double"]) for line in lines] == [
+        (0, 0),
+        (1, -1),
+        (2, 4),
+        (3, 6),
+        (4, 8),
+    ]
+    assert shown[0] == (1, 5) and shown[-1] == (5, 5)
+    assert run_parts(path, parts, doubled) == lines
+    assert len([line for line in path.read_text().splitlines() if line.endswith("}")]) == 5
+    stopped = run_parts(path, [*parts, {"name": "b", "n": 0}], doubled, minutes=0.0)
+    assert stopped == lines
+
+
+def doubled(part):
+    return {"double": 2 * part["n"]}
+
+
+def test_penalty_study_measures_a_perfect_and_a_collapsed_generator():
+    points = wgan_gp.toys()["8 Gaussians"]
+    perfect = wgan_gp.coverage(points, points.draw(2000))
+    assert perfect["modes"] == 8 and perfect["near"] > 0.97 and perfect["distance"] < 0.1
+    one = points.centres[0, :1] + points.deviation * wgan_gp.torch.randn(2000, 2)
+    collapsed = wgan_gp.coverage(points, one)
+    assert collapsed["modes"] == 1 and collapsed["near"] > 0.97 and collapsed["distance"] > 0.5
+
+
+def test_penalty_study_judges_only_what_has_run(tmp_path):
+    result = run_study("wgan-gp", "smoke", tmp_path)
+    assert not result.missing and not result.checks  # too small to decide
+    assert {"contours.png", "gradients.png"} <= {path.name for path in tmp_path.iterdir()}
+    assert [row[0] for row in result.tables[0].rows[1:]] == [wgan_gp.REFERENCE, *wgan_gp.OBJECTIVES]
+    assert [row[0] for row in result.tables[1].rows[1:]] == list(wgan_gp.DEEP_CRITICS)
+    full, lines = wgan_gp.SIZES["full"], []
+    for critic, modes, distance in (("wasserstein", 6, 0.06), ("wasserstein-gp", 8, 0.03)):
+        for _ in range(3):
+            numbers = {"modes": modes, "near": 0.5, "distance": distance}
+            lines.append({"part": "points", "set": "8 Gaussians", "critic": critic, **numbers})
+    assert list(wgan_gp._checks(full, lines).values()) == [True, True]
+    lines[-1]["modes"] = 7
+    assert list(wgan_gp._checks(full, lines).values()) == [False, True]
+    assert not wgan_gp._checks(full, lines[:-1])

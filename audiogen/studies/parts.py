@@ -1,0 +1,100 @@
+"""Parts of a study that are run in any number of processes, and resumed after a stop."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+Part = Mapping[str, str | int | float]
+Work = Callable[[Part], dict[str, Any]]
+
+
+def run_parts(
+    path: Path,
+    parts: Sequence[Part],
+    work: Work,
+    *,
+    jobs: int = 1,
+    minutes: float | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[dict[str, Any]]:
+    """Run the parts whose results a file doesn't have yet, and add a line of JSON for each.
+
+    Parameters
+    ----------
+    path : Path
+        File of the results. A last line that was cut off is left out, and that part runs again.
+    parts : sequence of mappings
+        Settings of each part, with the same keys; those that matter most first.
+    work : callable
+        Function of a part that returns its numbers; picklable if ``jobs`` is above 1.
+    jobs : int
+        Number of processes.
+    minutes : float, optional
+        Time after which no part is begun; no limit by default.
+    progress : callable
+        Function of (parts done, parts in all).
+
+    Returns
+    -------
+    list of dict
+        Settings and numbers of the parts that have run, in the order of ``parts``.
+    """
+    end = time.monotonic() + 60.0 * (float("inf") if minutes is None else minutes)
+    names = tuple(parts[0])
+    done = {_key(line, names): line for line in _read_lines(path, names)}
+    pending = [part for part in parts if _key(part, names) not in done]
+    progress(len(parts) - len(pending), len(parts))
+    cut_off = path.exists() and not path.read_bytes().endswith(b"\n")
+    with path.open("a") as file:
+        if cut_off and path.stat().st_size:
+            file.write("\n")
+        for part, numbers in _compute(pending, work, jobs, end):
+            line = done[_key(part, names)] = {**part, **numbers}
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            progress(sum(_key(part, names) in done for part in parts), len(parts))
+    return [done[key] for key in (_key(part, names) for part in parts) if key in done]
+
+
+def _key(part: Mapping[str, Any], names: tuple[str, ...]) -> tuple[Any, ...]:
+    return tuple(part[name] for name in names)
+
+
+def _read_lines(path: Path, names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    for line in path.read_text().splitlines() if path.exists() else ():
+        try:
+            content = json.loads(line)
+        except ValueError:
+            continue
+        if set(names) <= set(content):
+            yield content
+
+
+def _compute(
+    pending: Sequence[Part], work: Work, jobs: int, end: float
+) -> Iterator[tuple[Part, dict[str, Any]]]:
+    """Run the parts in order; none is begun after the end."""
+    if jobs == 1:
+        for part in pending:
+            if time.monotonic() >= end:
+                return
+            yield part, work(part)
+        return
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        running: dict[Future[dict[str, Any]], Part] = {}
+        queue = iter(pending)
+        while True:
+            while len(running) < jobs and time.monotonic() < end:
+                if (following := next(queue, None)) is None:
+                    break
+                running[pool.submit(work, following)] = following
+            if not running:
+                return
+            for finished in wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(finished), finished.result()
