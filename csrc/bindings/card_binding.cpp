@@ -20,7 +20,8 @@ using engine::CardOutput;
 using engine::Event;
 using engine::LiveEngine;
 
-static std::size_t post(CardOutput& output, const Events& events, double time_s) {
+static std::size_t post(CardOutput& output, const Events& events, double age_s) {
+  const double time_s = CardOutput::now_s() - age_s;
   const std::span<const Event> list(events.data(), static_cast<std::size_t>(events.size()));
   std::size_t n = 0;
   for (const Event& event : list) n += output.post(event, time_s) ? 1 : 0;
@@ -64,10 +65,11 @@ void bind_card(py::module_& module) {
       .def_property_readonly(
           "user_data", [](CardOutput& output) { return reinterpret_cast<std::uintptr_t>(&output); },
           "Address that the callback gets as userData; the object must outlive the stream.")
-      .def("post", &post, py::arg("events"), py::arg("time_s"),
-           "Queue events that happened at a time of time.monotonic(); they take effect one block "
-           "and 1 ms later, to the sample. Returns how many were accepted.")
-      .def("read", &read_samples, "The samples recorded since the last call, float32 [n, n_channels].")
+      .def("post", &post, py::arg("events"), py::arg("age_s") = 0.0,
+           "Queue events that happened so many seconds ago; they take effect one block and 1 ms "
+           "after they happened, to the sample. Returns how many were accepted.")
+      .def("read", &read_samples,
+           "The samples recorded since the last call, float32 [n, n_channels].")
       .def("read_calls", &read_calls,
            "Lateness and duration (s) of the callbacks since the last call, float32 [n_calls, 2]; "
            "at most 4096.")

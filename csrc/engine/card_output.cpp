@@ -64,8 +64,8 @@ CardOutput::CardOutput(LiveEngine& live, std::size_t n_channels, std::size_t n_r
 
 PortAudioCallback CardOutput::callback() noexcept { return &CardOutput::call; }
 
-// Seconds of the steady clock, which is read without a system call.
-static double steady_s() noexcept AUDIOGEN_REALTIME {
+// The clock is read without a system call.
+double CardOutput::now_s() noexcept AUDIOGEN_REALTIME {
   double now_s = 0.0;
   AUDIOGEN_OFFLINE(
       now_s = std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
@@ -76,10 +76,10 @@ static double steady_s() noexcept AUDIOGEN_REALTIME {
 int CardOutput::call(const void* /*input*/, void* output, unsigned long n,
                      const PortAudioTime* time, unsigned long flags,
                      void* user) noexcept AUDIOGEN_REALTIME {
-  const double now_s = steady_s();
+  const double start_s = now_s();
   static_cast<CardOutput*>(user)->fill(static_cast<float*>(output), n,
                                        (flags & kOutputUnderflow) != 0,
-                                       time == nullptr ? now_s : time->current_s, now_s);
+                                       time == nullptr ? start_s : time->current_s, start_s);
   return kContinue;
 }
 
@@ -102,7 +102,8 @@ void CardOutput::fill(float* out, std::size_t n, bool underflow, double card_s,
   peak_.store(peak, std::memory_order_relaxed);
   n_samples_.fetch_add(n, std::memory_order_relaxed);
   n_calls_.fetch_add(1, std::memory_order_release);
-  calls_.push(Call{static_cast<float>(now_s - start_s), static_cast<float>(steady_s() - now_s)});
+  calls_.push(
+      Call{static_cast<float>(now_s - start_s), static_cast<float>(CardOutput::now_s() - now_s)});
 }
 
 void CardOutput::count_period(std::size_t n, double card_s) noexcept AUDIOGEN_REALTIME {

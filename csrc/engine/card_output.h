@@ -81,6 +81,9 @@ class CardOutput {
   // A PortAudioCallback that calls `fill`; `user` is a CardOutput.
   static PortAudioCallback callback() noexcept;
 
+  // Any thread: seconds of the steady clock.
+  static double now_s() noexcept AUDIOGEN_REALTIME;
+
   // Control threads.
 
   // Queues an event for its time, s of the steady clock. Times that are earlier than that of the

@@ -203,10 +203,7 @@ static void threads_share_it() {
   });
   std::thread poster([&] {
     for (std::uint32_t i = 0; !stop; ++i) {
-      const double now_s =
-          std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
-              .count();
-      output.post(i % 2 == 0 ? note_on(0, i / 2, 60.0f) : note_off(0, i / 2), now_s);
+      output.post(i % 2 == 0 ? note_on(0, i / 2, 60.0f) : note_off(0, i / 2), CardOutput::now_s());
       live.post(note_off(0, 99));
       std::this_thread::sleep_for(std::chrono::microseconds(500));
     }
