@@ -62,7 +62,7 @@ CardOutput::CardOutput(LiveEngine& live, std::size_t n_channels, std::size_t n_r
   }
 }
 
-PortAudioCallback CardOutput::callback() noexcept { return &CardOutput::call; }
+PortAudioCallback CardOutput::callback() noexcept AUDIOGEN_REALTIME { return &CardOutput::call; }
 
 // The clock is read without a system call.
 double CardOutput::now_s() noexcept AUDIOGEN_REALTIME {

@@ -79,7 +79,7 @@ class CardOutput {
             double now_s) noexcept AUDIOGEN_REALTIME;
 
   // A PortAudioCallback that calls `fill`; `user` is a CardOutput.
-  static PortAudioCallback callback() noexcept;
+  static PortAudioCallback callback() noexcept AUDIOGEN_REALTIME;
 
   // Any thread: seconds of the steady clock.
   static double now_s() noexcept AUDIOGEN_REALTIME;

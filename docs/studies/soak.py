@@ -370,10 +370,17 @@ def _portaudio_on(server: str) -> Iterator[None]:
     """Let PortAudio, which looks for JACK's server only when it is initialised, find this one."""
     import sounddevice
 
+    def end() -> None:
+        while sounddevice._initialized:
+            sounddevice._terminate()
+
+    end()
     os.environ["JACK_DEFAULT_SERVER"] = server
-    sounddevice._terminate()
     sounddevice._initialize()
-    yield
+    try:
+        yield
+    finally:
+        end()  # while the server is there; otherwise PortAudio aborts the process
 
 
 @contextmanager
