@@ -505,19 +505,21 @@ class TestNativeCallback:
         self, audio: FakeAudio, murmur: Path, age_s: float | None, n_late: int
     ) -> None:
         """A message that is older than a block and 1 ms takes effect late, and is counted."""
-        synth = audiogen.Synth("winds", RATE, polyphony=4, max_block=64, realtime=True)
+        block, n_blocks = 4096, 5  # so long that no busy machine makes the others late
+        synth = audiogen.Synth("winds", RATE, polyphony=4, max_block=block, realtime=True)
         output = synth.connect(1)
         callback = FFI.cast("PaStreamCallback *", output.callback)
-        out, user = np.zeros(64, np.float32), FFI.cast("void *", output.user_data)
-        for i in range(60):
+        out, user = np.zeros(block, np.float32), FFI.cast("void *", output.user_data)
+        for i in range(n_blocks):
             while not synth._engine.ready:
                 time.sleep(0.0005)
-            if i == 20:
+            if i == 1:
                 synth.midi(bytes([0x90, 60, 100]), age_s)
             times = FFI.new("PaTimes *", (0.0, float(i), 0.0))
-            callback(FFI.NULL, FFI.cast("void *", out.ctypes.data), 64, times, 0, user)
-            time.sleep(64 / RATE / 2)
-        assert synth.n_sounding == 1 and output.n_samples == 60 * 64
+            callback(FFI.NULL, FFI.cast("void *", out.ctypes.data), block, times, 0, user)
+        while not synth._engine.ready:
+            time.sleep(0.0005)
+        assert synth.n_sounding == 1 and output.n_samples == n_blocks * block
         assert output.n_late_events == n_late
         synth.disconnect()
 
