@@ -349,6 +349,7 @@ class Engine:
         elif kind == PARAMETER:
             self._set(event)
         elif kind == ALL_OFF:
+            self._early_id = -1
             for slot in self._active():
                 if value > 0:
                     self._fade_out(slot)

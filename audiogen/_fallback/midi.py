@@ -167,6 +167,10 @@ class MidiReader:
         self._bend_range, self._member_bend_range = list(_MASTER_RANGE), list(_MEMBER_RANGE)
         for member in self._members:
             member.reset()
+        if self._held:
+            self._all_off(silence=False)
+        if self._wheel != 0.0:
+            self._bend()
 
     def _note_on(self, channel: int, key: int, velocity: int) -> None:
         self._note_off(channel, key)  # in case the key is still held

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from audiogen.errors import ParameterError
 
@@ -11,16 +12,65 @@ MOST_THREADS = 64  # of an engine (csrc/engine/engine.cpp)
 
 
 def n_cores() -> int:
-    """Number of cores that this process may use."""
+    """Number of cores that this process may use: those it may run on, within its CPU quota.
+
+    Containers have quotas. One of 1.5 cores counts as one: with two busy threads the system would
+    stop both for part of each period, which is audible.
+    """
     affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    allowed = len(affinity(0)) if affinity else os.cpu_count() or 1
+    quota = cpu_quota()
+    return allowed if quota is None else max(1, min(allowed, int(quota)))
+
+
+def cpu_quota(root: Path = Path("/")) -> float | None:
+    """The CPU quota of this process's control group or of one above it, cores.
+
+    Parameters
+    ----------
+    root : path
+        Folder that holds ``proc`` and ``sys``.
+
+    Returns
+    -------
+    float, optional
+        The smallest quota; None without one, as outside of Linux.
+    """
+    quotas = []
+    for line in _text(root / "proc/self/cgroup").splitlines():
+        _, controllers, group = line.split(":", 2)
+        if not controllers:
+            mount = root / "sys/fs/cgroup"
+        elif "cpu" in controllers.split(","):
+            mount = root / "sys/fs/cgroup/cpu"
+        else:
+            continue
+        folder = mount / group.lstrip("/")
+        # In a container the mount may show its own group as the root, and not the path.
+        for place in (folder, *folder.parents):
+            words = _text(place / "cpu.max").split() or [
+                *_text(place / "cpu.cfs_quota_us").split(),
+                *_text(place / "cpu.cfs_period_us").split(),
+            ]
+            if len(words) == 2 and words[0].isdecimal() and int(words[1]) > 0:
+                quotas.append(int(words[0]) / int(words[1]))
+            if place == mount:
+                break
+    return min(quotas, default=None)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text()
+    except OSError:
+        return ""
 
 
 def n_threads() -> int:
     """Number of threads that render the voices of an engine.
 
-    One for each core, or as many as the environment variable ``AUDIOGEN_THREADS`` says. The samples
-    do not depend on it.
+    One for each core that the process may use, or as many as the environment variable
+    ``AUDIOGEN_THREADS`` says. The samples do not depend on it.
 
     Raises
     ------

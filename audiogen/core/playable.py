@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -29,5 +29,11 @@ class Playable(Protocol):
     def process(self, n: int) -> np.ndarray:
         """The next block, [n, 2], float32."""
 
-    def midi(self, data: bytes) -> None:
-        """Play MIDI bytes, cut anywhere."""
+    def connect(self, n_channels: int, n_recorded: int) -> Any:
+        """A native source of the blocks, or None if `process` must be called for them."""
+
+    def disconnect(self) -> None:
+        """Release the native source of the blocks."""
+
+    def midi(self, data: bytes, age_s: float | None = None) -> None:
+        """Play MIDI bytes, cut anywhere, that were received ``age_s`` seconds ago."""

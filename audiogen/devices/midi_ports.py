@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +12,8 @@ from audiogen.devices.sound_card import quiet_stderr
 from audiogen.errors import DeviceError
 
 CLIENT = "audiogen"
+LONGEST_DELIVERY_S = 0.05  # from the port to the callback; more means that times were lost
+DRIFT = 1e-4  # of the port's clock against the system's
 VIRTUAL = "virtual"  # a port of the program, which other programs connect to
 
 
@@ -134,8 +138,45 @@ class MidiInput:
         )
 
     def _listen(self, reader: Any, synth: Playable) -> None:
-        reader.set_callback(lambda message, _: synth.midi(bytes(message[0])))
+        clock = PortClock()
+
+        def play(message: tuple[list[int], float], _: object) -> None:
+            synth.midi(bytes(message[0]), clock.age_s(message[1]))
+
+        reader.set_callback(play)
         self._readers.append(reader)
+
+
+class PortClock:
+    """How long ago messages of a port were received.
+
+    rtmidi measures the time between two messages on a native thread, where the system delivers
+    them; its Python callback comes later, by as much as other threads hold the interpreter. The
+    message that was delivered fastest so far places those times on the clock of the system.
+
+    Parameters
+    ----------
+    clock : callable
+        Returns the time, s.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
+        self._clock = clock
+        self._elapsed_s = 0.0  # by the port's clock, since the first message
+        self._origin_s: float | None = None  # time of the first message
+
+    def age_s(self, since_last_s: float) -> float:
+        """Return the age of a message that comes so long after the one before, s."""
+        now_s = self._clock()
+        self._elapsed_s += since_last_s
+        origin_s = now_s - self._elapsed_s
+        if self._origin_s is not None:
+            origin_s = min(origin_s, self._origin_s + DRIFT * since_last_s)
+        age_s = now_s - self._elapsed_s - origin_s
+        if age_s > LONGEST_DELIVERY_S:
+            origin_s, age_s = now_s - self._elapsed_s, 0.0
+        self._origin_s = origin_s
+        return age_s
 
 
 def _systems(jack: bool) -> list[int]:

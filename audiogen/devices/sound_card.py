@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from audiogen.devices.card_stream import NativeStream
 from audiogen.errors import DeviceError, ParameterError
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ GONE_S = 3.0  # a card without a callback for this long counts as disconnected
 # Switch interval of the interpreter's threads; the default, 5 ms, lasts as long as a block of 256
 # samples.
 SWITCH_S = 0.0005
+RECORDED_S = 10.0  # recorded sound that may wait to be read
+READ_S = 0.05  # period of reading it
 PRIORITY = 3  # below the threads of sound systems, even those of jackd -P10, which have 5
 
 
@@ -154,6 +157,10 @@ def block_of(device: Device, sample_rate: int, wanted: int) -> int:
 class SoundCard:
     """Plays a synth through a sound card from `start` to `close`, on a thread of PortAudio.
 
+    PortAudio calls native code where the synth has any (`Playable.connect`): nothing of Python runs
+    on the audio thread. Otherwise, without the compiled module, the callback is a Python function,
+    which may have to wait for other threads of the interpreter.
+
     Parameters
     ----------
     synth : Playable
@@ -163,7 +170,8 @@ class SoundCard:
     block : int, samples
         Block size; 0 lets the card choose.
     on_block : callable, optional
-        Called with each block, [n, 2], on the thread of PortAudio.
+        Called with all that is played, [n, 2], in order: on a thread that reads it some 50 ms
+        later, or on that of PortAudio if the callback is a Python function.
 
     Raises
     ------
@@ -182,33 +190,47 @@ class SoundCard:
         if not 0 <= block <= LARGEST_BLOCK:
             raise ParameterError(f"block={block} must be 1 to {LARGEST_BLOCK} samples, or 0")
         self.device = find_device(device)
-        self.n_late = 0  # blocks that were late for the card
-        self.outgrown = 0  # period of the card, samples, if it exceeds the player's latency; else 0
         self.error: Exception | None = None  # exception that stopped the playback
         self._synth, self._on_block = synth, on_block
-        self._called_s = 0.0  # time of the last callback
+        self._called_s = 0.0  # time of the last callback, or of the last look at their number
+        self._n_calls = 0
         # Longest period that the player can fill in time, samples.
         self._longest_period = synth.latency if synth.realtime else math.inf
-        self._period = (0.0, 0)  # start of the period by the card's clock, and samples so far
         self._closed = False
+        n_recorded = round(RECORDED_S * synth.sample_rate) if on_block else 0
+        self._output = synth.connect(self.device.n_channels, n_recorded)
+        self._python: _PythonCallback | None = None
         portaudio = _portaudio()
-        self._abort = portaudio.CallbackAbort
         try:
             with quiet_stderr():
-                self._stream = portaudio.OutputStream(
-                    samplerate=synth.sample_rate,
-                    blocksize=block,
-                    device=self.device.index,
-                    channels=self.device.n_channels,
-                    dtype="float32",
-                    latency="low",
-                    callback=self._fill,
-                )
+                if self._output is not None:
+                    self._stream: Any = NativeStream(
+                        portaudio,
+                        self._output,
+                        self.device.index,
+                        self.device.n_channels,
+                        synth.sample_rate,
+                        block,
+                    )
+                else:
+                    self._python = _PythonCallback(self, portaudio.CallbackAbort)
+                    self._stream = portaudio.OutputStream(
+                        samplerate=synth.sample_rate,
+                        blocksize=block,
+                        device=self.device.index,
+                        channels=self.device.n_channels,
+                        dtype="float32",
+                        latency="low",
+                        callback=self._python.fill,
+                    )
         except portaudio.PortAudioError as error:
+            synth.disconnect()
             raise DeviceError(
                 f"{self.device.name} doesn't play at {synth.sample_rate} Hz in blocks of {block} "
                 f"({error.args[0]}); it is set to {self.device.sample_rate} Hz"
             ) from error
+        self._stop_reading = threading.Event()
+        self._reader = threading.Thread(target=self._read_all, name="recording", daemon=True)
 
     def __enter__(self) -> SoundCard:
         self.start()
@@ -218,9 +240,45 @@ class SoundCard:
         self.close()
 
     @property
+    def _source(self) -> Any:
+        """What counts the callbacks."""
+        return self._python if self._output is None else self._output
+
+    @property
+    def is_native(self) -> bool:
+        """Whether the callback is native code."""
+        return self._output is not None
+
+    @property
     def latency_s(self) -> float:
         """Latency that the card adds to the player's, s; 0 if unknown, as with JACK."""
         return float(self._stream.latency)
+
+    @property
+    def n_late(self) -> int:
+        """Blocks that were late for the card, by its own count."""
+        return int(self._source.n_underflows)
+
+    @property
+    def outgrown(self) -> int:
+        """Period of the card, samples, if it exceeds the player's latency; else 0."""
+        period = int(self._source.period)
+        return period if period > self._longest_period else 0
+
+    @property
+    def n_unrecorded(self) -> int:
+        """Samples that `on_block` was not called with, because it took too long."""
+        return 0 if self._output is None else int(self._output.n_unrecorded)
+
+    def timing(self) -> np.ndarray:
+        """Lateness and duration (s) of the callbacks since the last call, [n_calls, 2].
+
+        Lateness is the time from the estimated start of the block to its callback. At most the
+        first 4096 callbacks are kept. None are measured if the callback is a Python function.
+        """
+        import numpy as np
+
+        return np.zeros((0, 2), np.float32) if self._output is None else self._output.read_calls()
 
     def start(self) -> None:
         """Start playing."""
@@ -229,7 +287,10 @@ class SoundCard:
             with quiet_stderr():
                 self._stream.start()
         except _portaudio().PortAudioError as error:
+            self.close()
             raise DeviceError(f"{self.device.name} doesn't start ({error.args[0]})") from error
+        if self._output is not None and self._on_block is not None:
+            self._reader.start()
 
     def check(self) -> None:
         """Check that the card is still playing.
@@ -243,6 +304,9 @@ class SoundCard:
         """
         if self.error is not None:
             raise self.error
+        n_calls = self._source.n_calls
+        if n_calls != self._n_calls:
+            self._n_calls, self._called_s = n_calls, time.monotonic()
         if time.monotonic() - self._called_s > GONE_S:
             raise DeviceError(
                 f"{self.device.name} has requested no sound for {GONE_S:g} s; connect it, or start "
@@ -261,33 +325,60 @@ class SoundCard:
             closing.join(GONE_S)
         if closing.is_alive():
             atexit.unregister(getattr(_portaudio(), "_exit_handler", _nothing))
+            _LOST.append(self._output)  # its callback may still be called
+        self._stop_reading.set()
+        if self._reader.is_alive():
+            self._reader.join()
+        self._synth.disconnect()
 
-    def _fill(self, out: np.ndarray, n: int, at: Any, status: Any) -> None:
-        self._called_s = time.monotonic()
+    def _read_all(self) -> None:
+        """Hand over what is recorded until the card is closed."""
+        assert self._on_block is not None
+        is_last = False
+        while not is_last:
+            is_last = self._stop_reading.wait(READ_S)
+            block = self._output.read()
+            if len(block):
+                self._on_block(block)
+
+
+_LOST: list[Any] = []  # outputs of streams that don't close
+
+
+class _PythonCallback:
+    """The callback of a card without native code, which runs on the thread of PortAudio."""
+
+    def __init__(self, card: SoundCard, abort: type[Exception]):
+        self.n_calls = self.n_underflows = self.period = 0
+        self._card, self._abort = card, abort
+        self._counted = (0.0, 0)  # start of the period by the card's clock, and samples so far
+
+    def fill(self, out: np.ndarray, n: int, at: Any, status: Any) -> None:
+        self.n_calls += 1
         self._count(n, at.currentTime)
         if status.output_underflow:
-            self.n_late += 1
+            self.n_underflows += 1
+        synth, on_block = self._card._synth, self._card._on_block
         try:
             done = 0
             while done < n:
-                block = self._synth.process(min(n - done, self._synth.max_block))
-                if self._on_block:
-                    self._on_block(block)
+                block = synth.process(min(n - done, synth.max_block))
+                if on_block:
+                    on_block(block)
                 mixed = block if out.shape[1] == 2 else block.mean(axis=1, keepdims=True)
                 out[done : done + len(block)] = mixed
                 done += len(block)
         except Exception as error:
-            self.error = error
+            self._card.error = error
             raise self._abort from error
 
     def _count(self, n: int, now: float) -> None:
         """Add up the blocks of a period, which JACK requests at one time of its clock."""
-        start, n_samples = self._period
+        start, n_samples = self._counted
         if now == start:
-            self._period = start, n_samples + n
+            self._counted = start, n_samples + n
             return
-        self._period = now, n
-        self.outgrown = n_samples if n_samples > self._longest_period else 0
+        self.period, self._counted = n_samples, (now, n)
 
 
 def _nothing() -> None: ...

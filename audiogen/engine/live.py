@@ -92,6 +92,7 @@ class LivePlaying(ParameterAttributes):
         self._lock = threading.Lock()  # guards what follows
         self._playing = threading.Lock()  # one block at a time
         self._engine: Any = None
+        self._output: Any = None  # callback of a sound card, which plays the engine
         self._engine_rate = 0
         self._is_closed = False
         self._waiting: list[Event] = []
@@ -123,6 +124,7 @@ class LivePlaying(ParameterAttributes):
 
     def close(self) -> None:
         """Stop playing live, and give the engine's thread and memory back."""
+        self.disconnect()
         with self._playing, self._lock:
             self._engine, self._is_closed = None, True
 
@@ -242,15 +244,17 @@ class LivePlaying(ParameterAttributes):
             ]
             self._morph_target = None
             if self._values.pop("morph_timbre", None) is not None:
-                self._waiting.append(set_parameter(INDEX["morph_timbre"], 0.0))
+                self._send(set_parameter(INDEX["morph_timbre"], 0.0))
             if self._engine is not None:  # which was perhaps told those of the former preset
-                self._waiting += [
-                    set_parameter(INDEX[name], self.initial(name))
-                    for name in ("temperature", "top_p")
-                    if name not in self._values
-                ]
+                self._send(
+                    *(
+                        set_parameter(INDEX[name], self.initial(name))
+                        for name in ("temperature", "top_p")
+                        if name not in self._values
+                    )
+                )
             if self._keep:
-                self._events.append((self._position, loaded.name))
+                self._events.append((self.position, loaded.name))
 
     # --- Notes ----------------------------------------------------------------------------------
 
@@ -293,10 +297,10 @@ class LivePlaying(ParameterAttributes):
             self._require_open()
             index = self._timbre_index(timbre)
             if pitch in self._held:
-                self._waiting.append(note_off(self._held[pitch]))
+                self._send(note_off(self._held[pitch]))
             self._n_notes = self._n_notes % (MIDI_IDS - 1) + 1
             self._held[pitch] = self._n_notes
-            self._waiting.append(note_on(self._n_notes, pitch, float(velocity), index, float(pan)))
+            self._send(note_on(self._n_notes, pitch, float(velocity), index, float(pan)))
             return self._n_notes
 
     def note_off(self, pitch: float | str = GATE_PITCH) -> None:
@@ -305,7 +309,7 @@ class LivePlaying(ParameterAttributes):
         with self._lock:
             number = self._held.pop(pitch, None)
             if number is not None:
-                self._waiting.append(note_off(number))
+                self._send(note_off(number))
 
     def express(
         self,
@@ -348,13 +352,13 @@ class LivePlaying(ParameterAttributes):
             events.append(express(note, kind, float(value)))
         with self._lock:
             self._require_open()
-            self._waiting += events
+            self._send(*events)
 
     def all_off(self, silence: bool = False) -> None:
         """Release all notes, or silence all sound in 5 ms."""
         with self._lock:
             self._held.clear()
-            self._waiting.append(all_off(silence))
+            self._send(all_off(silence))
 
     # --- Parameters -----------------------------------------------------------------------------
 
@@ -431,20 +435,29 @@ class LivePlaying(ParameterAttributes):
                 number = check_parameter(parameter, value, shown_name)
             self._values[parameter] = number
             if self._engine is not None:
-                self._waiting.append(self._parameter_event(parameter, number))
+                self._send(self._parameter_event(parameter, number))
 
     def reset_parameters(self) -> None:
         """Set all parameters to their initial values."""
         with self._lock:
             if self._engine is not None:
-                self._waiting += [
-                    set_parameter(INDEX[name], self.initial(name)) for name in self._values
-                ]
+                self._send(
+                    *(set_parameter(INDEX[name], self.initial(name)) for name in self._values)
+                )
             self._values.clear()
             self._morph_target = None
 
-    def midi(self, data: bytes) -> None:
-        """Play MIDI bytes, cut anywhere (csrc/engine/midi.h)."""
+    def midi(self, data: bytes, age_s: float | None = None) -> None:
+        """Play MIDI bytes, cut anywhere (csrc/engine/midi.h).
+
+        Parameters
+        ----------
+        data : bytes
+            Bytes of MIDI 1.0.
+        age_s : float, s, optional
+            How long ago they were received. While a sound card plays, they then take effect one
+            block and 1 ms after that, to the sample; without, at the beginning of the next block.
+        """
         with self._midi_lock:
             chosen = self._midi.timbre
             events = self._midi.read(data)
@@ -452,13 +465,13 @@ class LivePlaying(ParameterAttributes):
                 self._timbre = self.timbres[self._midi.timbre]
         with self._lock:
             self._require_open()
-            for row in events:
-                event: Event = tuple(row.tolist())
+            listed: list[Event] = [tuple(row.tolist()) for row in events]
+            for event in listed:
                 if event[1] == PARAMETER:
                     self._values[PARAMETERS[event[2]].name] = event[5]
                 elif event[1] == ALL_OFF:
                     self._held.clear()
-                self._waiting.append(event)
+            self._send(*listed, age_s=age_s)
 
     def program(self, number: int) -> None:
         """Choose the timbre that is nearest to a General MIDI program, 0 to 127."""
@@ -492,6 +505,11 @@ class LivePlaying(ParameterAttributes):
                 )
         began = time.perf_counter()
         with self._playing:
+            if self._output is not None:
+                raise ParameterError(
+                    f"synth {self.name!r} is played by a sound card, which asks for its blocks;"
+                    " close the card first"
+                )
             engine = self._require_engine()
             with self._lock:
                 waiting, self._waiting = self._waiting, []
@@ -506,10 +524,44 @@ class LivePlaying(ParameterAttributes):
             self._load += (part - self._load) * min(1.0, seconds / LOAD_SMOOTHING_S)
         return samples
 
+    def connect(self, n_channels: int, n_recorded: int = 0) -> Any:
+        """Let a sound card ask for the blocks by a native callback (csrc/engine/card_output.h).
+
+        Parameters
+        ----------
+        n_channels : int
+            Channels of the card, 1 or 2.
+        n_recorded : int, samples
+            How many samples are kept for whoever records them.
+
+        Returns
+        -------
+        CardOutput of the backend, optional
+            None if `process` must be called: unless ``realtime``, and without the compiled module.
+        """
+        native = backend.find()
+        if native is None or not self._realtime:
+            return None
+        engine = self._require_engine()
+        with self._playing, self._lock:
+            output = native.CardOutput(engine, n_channels, n_recorded)
+            waiting, self._waiting = self._waiting, []
+            self._output = output
+            self._send(*waiting)
+        return output
+
+    def disconnect(self) -> None:
+        """Take the blocks by `process` again; the card must be closed."""
+        with self._playing, self._lock:
+            if self._output is not None:
+                self._position += self._output.n_samples
+                self._output = None
+
     @property
     def position(self) -> int:
         """Samples that were made live since the start."""
-        return self._position
+        output = self._output
+        return self._position if output is None else self._position + int(output.n_samples)
 
     @property
     def events(self) -> list[tuple[int, Any]]:
@@ -519,7 +571,8 @@ class LivePlaying(ParameterAttributes):
     @property
     def peak(self) -> float:
         """Level of the last blocks, falling by 20 dB a second; full scale is 1."""
-        return self._peak
+        output = self._output
+        return self._peak if output is None else float(output.peak)
 
     @property
     def latency(self) -> int:
@@ -549,6 +602,20 @@ class LivePlaying(ParameterAttributes):
         return self._load
 
     # --- Inside ---------------------------------------------------------------------------------
+
+    def _send(self, *events: Event, age_s: float | None = None) -> None:
+        """Give events to the next block, or to the audio thread of a sound card; holds `_lock`."""
+        if self._output is None:
+            self._waiting += events
+            return
+        if self._keep:
+            self._events += [(self.position, event) for event in events]
+        if not events:
+            return
+        if age_s is None:
+            self._engine.post(event_array(list(events)))
+        else:
+            self._output.post(event_array(list(events)), age_s)
 
     def _timbre_index(self, timbre: Timbre | None) -> int:
         """Index of a timbre in the instrument, which learns it if it is a latent."""

@@ -11,12 +11,14 @@ import numpy as np
 
 from audiogen.core import backend
 from audiogen.core.events import (
+    ALL_OFF,
     NOTE_BEND,
     NOTE_LEVEL,
     NOTE_ON,
     NOTE_SLIDE,
     PARAMETER,
     Event,
+    all_off,
     event_array,
     express,
     note_off,
@@ -26,7 +28,7 @@ from audiogen.core.events import (
 from audiogen.core.parameters import INDEX, PARAMETERS
 from audiogen.engine.instrument import BLOCK
 from audiogen.errors import ParameterError
-from audiogen.notes import Control, Note, Score, music_of, zone_masters
+from audiogen.notes import Control, Note, Score, expresses_notes, music_of
 
 MAX_VOICES = 4096  # voices of an engine
 
@@ -43,8 +45,8 @@ def score_events(score: Score, sample_rate: int, timbre: int) -> list[Timed]:
         end = max(start + 1, round(note.end_s * sample_rate))
         ranked.append((end, 0, i, note_off(i)))
         ranked.append((start, 2, i, note_on(i, note.pitch, note.velocity, timbre)))
-    if zone_masters(score.controls):
-        events = _zone_events(score, sample_rate, ranked)
+    if expresses_notes(score.controls):
+        events = _expressed_events(score, sample_rate, ranked)
     else:
         for i, (time_s, event) in enumerate(control_events(score.controls)):
             ranked.append((round(time_s * sample_rate), 1, i, event))
@@ -56,10 +58,10 @@ def score_events(score: Score, sample_rate: int, timbre: int) -> list[Timed]:
     return events
 
 
-def _zone_events(
+def _expressed_events(
     score: Score, sample_rate: int, notes: Sequence[tuple[int, int, int, Event]]
 ) -> list[Timed]:
-    """Events of a zone of MPE, by the reader of live MIDI, which receives the notes, too."""
+    """Events of controls of single notes, by the reader of live MIDI, which gets the notes, too."""
     ranked: list[tuple[int, int, int, Event | None]] = [*notes]
     for i, control in enumerate(score.controls):
         ranked.append((round(control.time_s * sample_rate), 1, i, None))
@@ -82,6 +84,8 @@ def _zone_events(
                 events.append((sample, set_parameter(id, value)))
             elif kind in (NOTE_BEND, NOTE_LEVEL, NOTE_SLIDE):
                 events.append((sample, express(numbers[id], kind, value)))
+            elif kind == ALL_OFF:  # a zone was configured while notes sounded
+                events.append((sample, all_off(value > 0.0)))
         if event is not None:
             events.append((sample, event))
     return events

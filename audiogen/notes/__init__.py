@@ -14,6 +14,7 @@ from audiogen.notes.score import (
     Control,
     Note,
     Score,
+    expresses_notes,
     zone_masters,
 )
 from audiogen.notes.text import DEFAULT_DURATION_S, parse_notes, parse_pitch, pitch_name
@@ -27,6 +28,7 @@ __all__ = [
     "Score",
     "ScoreLike",
     "as_score",
+    "expresses_notes",
     "music_of",
     "parse_notes",
     "parse_pitch",

@@ -20,7 +20,7 @@ DEFAULT_TEMPO = 500_000  # microseconds per quarter note, until a file sets a te
 _SMPTE_RATES = {-24: 24.0, -25: 25.0, -29: 30000 / 1001, -30: 30.0}
 
 # Upper four bits of a channel event's status byte.
-_NOTE_OFF, _NOTE_ON, _CONTROL, _PROGRAM, _PRESSURE, _BEND = 0x8, 0x9, 0xB, 0xC, 0xD, 0xE
+_NOTE_OFF, _NOTE_ON, _KEY_PRESSURE, _CONTROL, _PROGRAM, _PRESSURE, _BEND = range(0x8, 0xF)
 _TEMPO, _END = 0x151, 0x12F  # stand for a status byte: meta events 0x51 and 0x2f
 # Data bytes of system messages, which have no business in a file.
 _SYSTEM_LENGTHS = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0} | dict.fromkeys(range(0xF8, 0xFF), 0)
@@ -48,9 +48,9 @@ def read_midi(path: str | os.PathLike[str]) -> Score:
     the last release of its key or, failing that, at the end of the file. The patterns of a type 2
     file play one after another.
 
-    Pitch bend and its range, channel pressure, volume, pan and expression become `Control`s of
-    their channel, from all tracks. If any channel sets a volume, the others get General MIDI's
-    default of 100. Modulation, portamento, sostenuto and soft pedal are ignored.
+    Pitch bend and its range, channel pressure, key pressure, volume, pan and expression become
+    `Control`s of their channel, from all tracks. If any channel sets a volume, the others get
+    General MIDI's default of 100. Modulation, portamento, sostenuto and soft pedal are ignored.
 
     In a zone of MPE (`zone_masters`), controller 74 is read, too, program changes and pedal of the
     master channel are those of its members, and channel 10 has no percussion.
@@ -257,8 +257,7 @@ def _read_controls(clock: _Clock, merged: list[_Event], start_s: float) -> list[
             bytes((status, first) if status >> 4 == _PRESSURE else (status, first, second)),
         )
         for tick, status, first, second in merged
-        if (kind := status >> 4) == _BEND
-        or kind == _PRESSURE
+        if (kind := status >> 4) in (_BEND, _PRESSURE, _KEY_PRESSURE)
         or (kind == _CONTROL and (first in _CONTROLLERS or first == _SLIDE))
     ]
 

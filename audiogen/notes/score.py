@@ -76,7 +76,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Control:
-    """Change of a controller, of the pitch wheel or of channel pressure on a channel.
+    """Change of a controller, of the pitch wheel or of pressure on a channel or one of its keys.
 
     Parameters
     ----------
@@ -163,6 +163,14 @@ class Score:
         ]
 
 
+def expresses_notes(controls: Iterable[Control]) -> bool:
+    """Whether controls act on single notes: those of a zone of MPE, and key pressure."""
+    controls = list(controls)
+    return bool(zone_masters(controls)) or any(
+        control.message[0] >> 4 == _KEY_PRESSURE for control in controls
+    )
+
+
 def zone_masters(controls: Iterable[Control]) -> dict[int, int]:
     """Channels of zones of MPE that controls configure, and the master channel of each.
 
@@ -200,6 +208,7 @@ def zone_masters(controls: Iterable[Control]) -> dict[int, int]:
     return masters
 
 
+_KEY_PRESSURE = 0xA  # upper four bits of the status byte
 _ZONE = 6  # registered parameter
 _MAX_PITCH = math.nextafter(128.0, 0.0)
 

@@ -12,6 +12,7 @@ void bind_ops(py::module_& module);
 void bind_gansynth(py::module_& module);
 void bind_samplernn(py::module_& module);
 void bind_engine(py::module_& module);
+void bind_card(py::module_& module);
 void bind_live(py::module_& module);
 void bind_presets(py::module_& module);
 void bind_training(py::module_& module);
@@ -38,6 +39,7 @@ PYBIND11_MODULE(_native, module) {
   bind_samplernn(module);
   bind_engine(module);
   bind_live(module);
+  bind_card(module);
   bind_presets(module);
   bind_training(module);
 }

@@ -432,6 +432,7 @@ void Engine::handle(const Event& event) noexcept AUDIOGEN_REALTIME {
       set(event);
       break;
     case EventKind::kAllOff:
+      early_.is_set = false;
       if (event.value > 0.0f) voices_->prepare(fading_[0].size());
       for (Slot& slot : slots_) {
         if (!slot.voice->active()) continue;

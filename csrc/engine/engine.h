@@ -25,7 +25,7 @@ enum class EventKind : std::uint32_t {
   kParameter = 2,
   kAllOff = 3,
   // Expression of one note. Events before the note-on of their id hold from the note's start; the
-  // engine keeps them for one such note at a time.
+  // engine keeps them for one such note at a time, until the id's note-off or an all-off.
   kNoteBend = 4,
   kNoteLevel = 5,
   kNoteSlide = 6,

@@ -103,6 +103,7 @@ class LiveEngine {
   std::size_t latency() const noexcept AUDIOGEN_REALTIME { return latency_.get(); }
   std::size_t lookahead() const noexcept AUDIOGEN_REALTIME { return lookahead_; }
   std::size_t max_block() const noexcept AUDIOGEN_REALTIME { return settings_.max_block; }
+  std::uint32_t sample_rate() const noexcept AUDIOGEN_REALTIME { return settings_.sample_rate; }
   std::size_t n_channels() const noexcept AUDIOGEN_REALTIME { return settings_.n_channels; }
   std::size_t n_inputs() const noexcept AUDIOGEN_REALTIME { return settings_.n_inputs; }
   bool synchronous() const noexcept AUDIOGEN_REALTIME { return settings_.synchronous; }

@@ -191,8 +191,8 @@ void MidiReader::express(const Member& member, EventKind kind, float value,
 }
 
 // Zone 0 is the lower and zone 1 the upper one. The other keeps the members that are left.
-void MidiReader::configure_zone(std::size_t zone,
-                                std::size_t n_members) noexcept AUDIOGEN_REALTIME {
+void MidiReader::configure_zone(std::size_t zone, std::size_t n_members,
+                                Sink& sink) noexcept AUDIOGEN_REALTIME {
   n_members_[zone] = std::min(n_members, kChannels - 1);
   const std::size_t left = kChannels - 2 - std::min(kChannels - 2, n_members_[zone]);
   n_members_[1 - zone] = std::min(n_members_[1 - zone], left);
@@ -202,6 +202,9 @@ void MidiReader::configure_zone(std::size_t zone,
     member.wheel = member.slide = 0.0f;
     member.level = 1.0f;
   }
+  const auto is_held = [](std::uint32_t id) noexcept AUDIOGEN_REALTIME { return id != 0; };
+  if (std::any_of(held_.begin(), held_.end(), is_held)) all_off(false, sink);
+  if (wheel_ != 0.0f) bend(sink);  // in its new range
 }
 
 void MidiReader::control(std::size_t channel, std::uint8_t number, std::uint8_t value,
@@ -225,7 +228,7 @@ void MidiReader::control(std::size_t channel, std::uint8_t number, std::uint8_t 
         (number == kDataEntry ? range.semitones : range.cents) = value;
         if (wheel_ != 0.0f && !of_member) bend(sink);
       } else if (rpn_ == kZone && number == kDataEntry && channel % (kChannels - 1) == 0) {
-        configure_zone(channel == 0 ? 0 : 1, value);
+        configure_zone(channel == 0 ? 0 : 1, value, sink);
       }
       return;
     case kReset:

@@ -24,7 +24,8 @@ namespace audiogen::engine {
 //
 // Registered parameter 6 on channel 1 or 16 configures a zone of MPE ("MIDI Polyphonic Expression",
 // MIDI Association, M1-100-UM, 2018): its value is the number of member channels, upwards from
-// channel 2 or downwards from 15; 0 ends the zone. Wheel, pressure and controller 74 of a member
+// channel 2 or downwards from 15; 0 ends the zone. Held notes are released, because their channels'
+// controllers no longer act on them as before. Wheel, pressure and controller 74 of a member
 // channel then act on its notes alone, as bend (range 48 semitones unless registered parameter 0 on
 // a member channel says otherwise), level and slide. They hold for later notes of the channel, too.
 // Other controllers of member channels are ignored, except 120 and 123 to 127. A program change on
@@ -93,7 +94,8 @@ class MidiReader {
   void control(std::size_t channel, std::uint8_t number, std::uint8_t value,
                Sink& sink) noexcept AUDIOGEN_REALTIME;
   void bend(Sink& sink) noexcept AUDIOGEN_REALTIME;
-  void configure_zone(std::size_t zone, std::size_t n_members) noexcept AUDIOGEN_REALTIME;
+  void configure_zone(std::size_t zone, std::size_t n_members,
+                      Sink& sink) noexcept AUDIOGEN_REALTIME;
   bool is_member(std::size_t channel) const noexcept AUDIOGEN_REALTIME {
     return (channel > 0 && channel <= n_members_[0]) ||
            (channel < kChannels - 1 && channel + n_members_[1] >= kChannels - 1);

@@ -1,16 +1,14 @@
 // Threads that share the tasks of one caller.
 #include "engine/pool.h"
 
-#include <algorithm>
-#include <chrono>
 #include <system_error>
 
 namespace audiogen::engine {
 
-// Number of times that an idle thread polls for a task before it sleeps. The calls of `run` of an
-// engine that renders offline follow each other within that time.
-static constexpr int kLooks = 20000;
-static constexpr std::chrono::microseconds kNap{100};
+// Number of times that a thread polls before it sleeps: 0.1 to 0.3 ms, by the processor. The calls
+// of `run` of an engine that renders offline follow each other within that time, so that they wake
+// no thread.
+static constexpr int kLooks = 4000;
 
 static constexpr std::uint64_t kTaken = 0xffff;
 
@@ -32,6 +30,8 @@ Pool::Pool(std::size_t n_threads) {
 
 Pool::~Pool() {
   stop_.store(true, std::memory_order_relaxed);
+  n_calls_.fetch_add(1);
+  n_calls_.notify_all();
   for (std::thread& thread : threads_) thread.join();
 }
 
@@ -41,8 +41,22 @@ void Pool::run(std::size_t n, Function function, const void* context) noexcept A
   n_done_.store(0, std::memory_order_relaxed);
   const std::uint64_t number = (state_.load(std::memory_order_relaxed) >> 32) + 1;
   state_.store(number << 32 | static_cast<std::uint64_t>(n) << 16, std::memory_order_release);
+  if (n > 1) {
+    n_calls_.fetch_add(1);
+    // Never blocks; a system call only if a thread sleeps.
+    AUDIOGEN_OFFLINE(n_calls_.notify_all();)
+  }
   while (run_one()) continue;
-  while (n_done_.load(std::memory_order_acquire) < n) pause();
+  int looks = 0;
+  for (std::uint32_t done = n_done_.load(std::memory_order_acquire); done < n;
+       done = n_done_.load(std::memory_order_acquire)) {
+    if (looks < kLooks) {
+      ++looks;
+      pause();
+    } else {  // a thread lost its core within a task; spinning could keep it from getting one
+      AUDIOGEN_OFFLINE(n_done_.wait(done);)
+    }
+  }
 }
 
 bool Pool::run_one() noexcept AUDIOGEN_REALTIME {
@@ -51,8 +65,12 @@ bool Pool::run_one() noexcept AUDIOGEN_REALTIME {
     if ((state & kTaken) == (state >> 16 & kTaken)) return false;
   } while (!state_.compare_exchange_weak(state, state + 1, std::memory_order_acq_rel,
                                          std::memory_order_acquire));
+  const auto n = static_cast<std::uint32_t>(state >> 16 & kTaken);
   function_(context_, static_cast<std::size_t>(state & kTaken));
-  n_done_.fetch_add(1, std::memory_order_acq_rel);
+  // After the last task `run` may return, and only the pool itself is certain to exist.
+  if (n_done_.fetch_add(1) + 1 == n) {
+    AUDIOGEN_OFFLINE(n_done_.notify_one();)
+  }
   return true;
 }
 
@@ -60,13 +78,16 @@ void Pool::work() {
   const core::DenormalGuard guard;
   int looks = 0;
   while (!stop_.load(std::memory_order_relaxed)) {
+    // Read before the look for a task: a call that comes after it ends the sleep at once.
+    const std::uint32_t n_calls = n_calls_.load(std::memory_order_acquire);
     if (run_one()) {
       looks = 0;
     } else if (looks < kLooks) {
       ++looks;
       pause();
     } else {
-      std::this_thread::sleep_for(kNap);
+      n_calls_.wait(n_calls);
+      looks = 0;
     }
   }
 }

@@ -13,8 +13,11 @@
 namespace audiogen::engine {
 
 // The caller takes part in its own tasks, so that nothing is lost if the other threads are held up
-// before they take one. Idle threads spin for up to about a millisecond, then sleep
-// 100 us at a time.
+// before they take one. Threads without a task spin for some hundred microseconds, then sleep until
+// `run` wakes them: an idle pool takes no processor time.
+//
+// `run` waits for other threads, so it is for a worker thread. It locks and allocates nothing, and
+// makes a system call only to wake a thread that sleeps, or to sleep until the last task is done.
 class Pool {
  public:
   static constexpr std::size_t kMostTasks = 65535;
@@ -50,7 +53,9 @@ class Pool {
   // Number of the call of `run` (32 bits), its tasks (16) and those that were taken (16). Whoever
   // takes a task keeps `run` from returning, so function_ and context_ are those of the task.
   std::atomic<std::uint64_t> state_ = 0;
-  std::atomic<std::size_t> n_done_ = 0;
+  std::atomic<std::uint32_t> n_done_ = 0;
+  // Calls of `run` so far; sleeping threads wait for a change. 32 bits are what futexes compare.
+  std::atomic<std::uint32_t> n_calls_ = 0;
   Function function_ = nullptr;
   const void* context_ = nullptr;
   std::atomic<bool> stop_ = false;

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
+#include <new>
 
 #include "kernels/networks/conv_rows.h"
 
@@ -22,6 +24,22 @@ class Arena {
  private:
   float* memory_;
   std::size_t used_ = 0;
+};
+
+// Memory of an arena: floats, initially 0, aligned to 64 bytes. Unlike `core::AlignedFloats` it
+// uses small pages: the streams of many voices would each be rounded up to 2 MB.
+class ArenaMemory {
+ public:
+  ArenaMemory() = default;
+  explicit ArenaMemory(std::size_t n) : floats_(new (kLine) float[n]()) {}
+  float* data() { return floats_.get(); }
+
+ private:
+  static constexpr std::align_val_t kLine{64};
+  struct Free {
+    void operator()(float* floats) const { operator delete[](floats, kLine); }
+  };
+  std::unique_ptr<float[], Free> floats_;
 };
 
 }  // namespace audiogen::models

@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "core/random.h"
-#include "models/arena.h"
 #include "models/frame_table.h"
 
 namespace audiogen::models {
@@ -223,47 +222,70 @@ GeneratorWeights::GeneratorWeights(GeneratorConfig config, const core::FloatArra
   image_weight_ = padded(image, 2, last.width, last.stride);
   const auto& image_bias = reader.take("to_rgb.bias");
   std::copy_n(image_bias.data(), 2, image_bias_);
+  std::size_t longest_row = 0;
+  for (std::size_t b = 0; b < config_.n_blocks(); ++b) {
+    longest_row =
+        std::max(longest_row, kernels::row_floats(config_.channels[b], config_.n_bins(b)));
+  }
+  zeros_ = core::AlignedFloats(longest_row +
+                               kernels::row_guard(*std::ranges::max_element(config_.channels)));
+}
+
+FrameScratch::FrameScratch(const GeneratorWeights& weights) : fields_(weights.blocks_.size()) {
+  const GeneratorConfig& config = weights.config();
+  // Called twice: to count the floats, then to place the arrays.
+  const auto lay_out = [&](float* memory) {
+    Arena arena(memory);
+    std::size_t workspace = 0;
+    for (std::size_t b = 0; b < fields_.size(); ++b) {
+      const GeneratorWeights::Block& w = weights.blocks_[b];
+      if (b > 0) workspace = std::max(workspace, kernels::conv_workspace_floats(w.shape1));
+      workspace = std::max(workspace, kernels::conv_workspace_floats(w.shape2));
+      if (config.conditioning == Conditioning::kHarmonic) {
+        fields_[b] = arena.take(config.n_bins(b) * w.stride);
+      }
+    }
+    workspace_ = arena.take(workspace);
+    noise_ = arena.take(config.n_bins() + 3);
+    return arena.used();
+  };
+  memory_ = ArenaMemory(lay_out(nullptr));
+  lay_out(memory_.data());
 }
 
 FrameStream::FrameStream(std::shared_ptr<const GeneratorWeights> weights,
-                         std::shared_ptr<FrameTable> table)
-    : weights_(std::move(weights)) {
+                         std::shared_ptr<FrameTable> table, std::shared_ptr<FrameScratch> scratch)
+    : weights_(std::move(weights)),
+      scratch_(scratch ? std::move(scratch) : std::make_shared<FrameScratch>(*weights_)) {
   const GeneratorConfig& config = weights_->config();
   blocks_.resize(config.n_blocks());
   // Called twice: to count the floats, then to place the arrays.
   const auto lay_out = [&](float* memory) {
     Arena arena(memory);
-    std::size_t longest_row = 0, workspace = 0;
     for (std::size_t b = 0; b < blocks_.size(); ++b) {
       const GeneratorWeights::Block& w = weights_->blocks_[b];
-      const std::size_t n_bins = config.n_bins(b), row = kernels::row_floats(w.width, n_bins);
-      const auto layer = [&](Layer& into, const kernels::ConvShape& shape, bool convolves) {
-        for (float*& slot : into.slots) {
+      const std::size_t row = kernels::row_floats(w.width, config.n_bins(b));
+      const auto layer = [&](Layer& into, std::size_t n_slots, const kernels::ConvShape& shape,
+                             bool convolves) {
+        into.n_slots = n_slots;
+        for (std::size_t i = 0; i < n_slots; ++i) {
           float* taken = arena.take(row);
-          slot = taken ? taken + kernels::row_guard(w.width) : nullptr;
+          into.slots[i] = taken ? taken + kernels::row_guard(w.width) : nullptr;
         }
-        if (!convolves) return;
-        into.stash = arena.take(kernels::conv_stash_floats(shape));
-        workspace = std::max(workspace, kernels::conv_workspace_floats(shape));
+        if (convolves) into.stash = arena.take(kernels::conv_stash_floats(shape));
       };
-      layer(blocks_[b].conv1, w.shape1, b > 0);
-      layer(blocks_[b].conv2, w.shape2, true);
+      layer(blocks_[b].conv1, 3, w.shape1, b > 0);
+      layer(blocks_[b].conv2, b + 1 < blocks_.size() ? 2 : 1, w.shape2, true);
       if (config.conditioning == Conditioning::kHarmonic) {
-        blocks_[b].field = arena.take(n_bins * w.stride);
         blocks_[b].styles = arena.take(GeneratorWeights::kStyles * w.stride);
       }
-      longest_row = std::max(longest_row, row);
     }
-    const std::size_t guard = kernels::row_guard(*std::ranges::max_element(config.channels));
-    float* zeros = arena.take(longest_row + guard);
-    zeros_ = zeros ? zeros + guard : nullptr;
-    workspace_ = arena.take(workspace);
     input_ = arena.take(config.input_size());
-    noise_ = arena.take(config.n_bins() + 3);
     return arena.used();
   };
-  memory_ = core::AlignedFloats(lay_out(nullptr));
+  memory_ = ArenaMemory(lay_out(nullptr));
   lay_out(memory_.data());
+  zeros_ = weights_->zeros_.data() + kernels::row_guard(*std::ranges::max_element(config.channels));
   const std::vector<float> silence(config.latent_size, 0.0f);
   start({.z = silence});
   table_ = std::move(table);
@@ -277,7 +299,7 @@ void FrameStream::start(const NoteInput& note) noexcept AUDIOGEN_REALTIME {
   forget_rows();
   make_input(note);
   if (config().conditioning == Conditioning::kOneHot) return;
-  make_fields(note.pitch);
+  pitch_ = note.pitch;
   make_styles();
 }
 
@@ -305,7 +327,7 @@ void FrameStream::set_pitch(float pitch) noexcept AUDIOGEN_REALTIME {
   if (config().conditioning != Conditioning::kHarmonic) return;
   note_ = kNone;
   forget_rows();
-  make_fields(pitch);
+  pitch_ = pitch;
 }
 
 void FrameStream::set_latent(const NoteInput& note) noexcept AUDIOGEN_REALTIME {
@@ -323,6 +345,10 @@ void FrameStream::next(float* log_magnitude, float* phase) noexcept AUDIOGEN_REA
   if (note_ != kNone && table_->read(note_, frame_, log_magnitude, phase)) {
     seek(frame_ + 1);
     return;
+  }
+  if (config().conditioning == Conditioning::kHarmonic &&
+      !(scratch_->has_fields_ && scratch_->pitch_ == pitch_)) {
+    make_fields();
   }
   const std::size_t last = blocks_.size() - 1;
   const float* row = conv2_row(last, frame_);
@@ -353,7 +379,9 @@ void FrameStream::make_input(const NoteInput& note) noexcept AUDIOGEN_REALTIME {
 }
 
 // Contribution of the harmonic maps (representation/harmonic.py) to each bin of each level.
-void FrameStream::make_fields(double pitch) noexcept AUDIOGEN_REALTIME {
+void FrameStream::make_fields() noexcept AUDIOGEN_REALTIME {
+  const double pitch = scratch_->pitch_ = pitch_;
+  scratch_->has_fields_ = true;
   const double f0 = 440.0 * std::exp2((pitch - 69.0) / 12.0);
   const double nyquist = config().sample_rate / 2.0;
   const double bin_width = nyquist / static_cast<double>(config().n_bins());
@@ -364,7 +392,7 @@ void FrameStream::make_fields(double pitch) noexcept AUDIOGEN_REALTIME {
     const double width = nyquist / static_cast<double>(n_bins);
     const double turns = std::numbers::pi * width / f0;
     const double resolved = std::sin(turns) / turns;
-    float* field = blocks_[b].field;
+    float* field = scratch_->fields_[b];
     std::fill_n(field, n_bins * w.stride, 0.0f);
     for (std::size_t i = 0; i < n_bins; ++i) {
       const double f = (static_cast<double>(i) * covered + (covered + 1.0) / 2.0) * bin_width;
@@ -393,7 +421,7 @@ void FrameStream::make_noise(std::size_t block, std::size_t row) noexcept AUDIOG
     const core::PhiloxBlock random = core::philox(
         {{static_cast<std::uint32_t>(f / 4), static_cast<std::uint32_t>(row), stream, 0}}, seed_);
     for (std::size_t i = 0; i < 4; ++i) {
-      noise_[f + i] = (core::to_unit(random.word[i]) - 0.5f) * kSqrt12;
+      scratch_->noise_[f + i] = (core::to_unit(random.word[i]) - 0.5f) * kSqrt12;
     }
   }
 }
@@ -405,8 +433,8 @@ kernels::RowEpilogue FrameStream::epilogue1(std::size_t block,
   epilogue.bias = w.row_bias1.data() + row * w.stride;
   if (config().conditioning == Conditioning::kHarmonic) {
     make_noise(block, row);
-    epilogue.field = blocks_[block].field;
-    epilogue.noise = noise_;
+    epilogue.field = scratch_->fields_[block];
+    epilogue.noise = scratch_->noise_;
     epilogue.strength = blocks_[block].styles + 4 * w.stride;
     epilogue.scale = blocks_[block].styles;
     epilogue.shift = blocks_[block].styles + w.stride;
@@ -428,7 +456,7 @@ void FrameStream::dense_row(std::size_t row, float* out) noexcept AUDIOGEN_REALT
 const float* FrameStream::conv1_row(std::size_t block, std::size_t row) noexcept AUDIOGEN_REALTIME {
   if (row >= config().n_frames(block)) return zeros_;  // also row -1, which wraps round
   Layer& layer = blocks_[block].conv1;
-  const std::size_t slot = row % kSlots;
+  const std::size_t slot = row % layer.n_slots;
   float* out = layer.slots[slot];
   if (layer.rows[slot] == row) return out;
   const GeneratorWeights::Block& w = weights_->blocks_[block];
@@ -444,7 +472,7 @@ const float* FrameStream::conv1_row(std::size_t block, std::size_t row) noexcept
     call.rows[2] = call.odd ? conv2_row(block - 1, below + 1) : nullptr;
     call.stash = layer.stash;
     call.stash_valid = layer.stash_pair == below;
-    call.workspace = workspace_;
+    call.workspace = scratch_->workspace_;
     call.out = out;
     call.epilogue = epilogue1(block, row);
     weights_->kernels_->conv_row(w.shape1, w.conv1.data(), call);
@@ -457,7 +485,7 @@ const float* FrameStream::conv1_row(std::size_t block, std::size_t row) noexcept
 const float* FrameStream::conv2_row(std::size_t block, std::size_t row) noexcept AUDIOGEN_REALTIME {
   if (row >= config().n_frames(block)) return zeros_;
   Layer& layer = blocks_[block].conv2;
-  const std::size_t slot = row % kSlots;
+  const std::size_t slot = row % layer.n_slots;
   float* out = layer.slots[slot];
   if (layer.rows[slot] == row) return out;
   const GeneratorWeights::Block& w = weights_->blocks_[block];
@@ -468,7 +496,7 @@ const float* FrameStream::conv2_row(std::size_t block, std::size_t row) noexcept
   call.odd = row & 1;
   call.stash = layer.stash;
   call.stash_valid = layer.stash_pair == row / 2;
-  call.workspace = workspace_;
+  call.workspace = scratch_->workspace_;
   call.out = out;
   call.epilogue.bias = w.bias2.data();
   if (config().conditioning == Conditioning::kHarmonic) {

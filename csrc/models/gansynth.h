@@ -3,7 +3,7 @@
 // Engel et al., "GANSynth: Adversarial Neural Audio Synthesis", ICLR 2019; the same network as
 // audiogen/models/gansynth.py, whose `export_weights` defines the names of the weights. Each layer
 // is local in time, so that a frame depends on a few rows of each layer only: `FrameStream`
-// computes them on demand and caches the last four of each layer.
+// computes them on demand and caches the last one to three of each layer.
 #pragma once
 
 #include <cstddef>
@@ -18,6 +18,7 @@
 #include "core/safetensors.h"
 #include "kernels/dispatch.h"
 #include "kernels/networks/conv_rows.h"
+#include "models/arena.h"
 #include "models/precision.h"
 #include "models/weights.h"
 
@@ -77,6 +78,7 @@ class GeneratorWeights {
 
  private:
   friend class FrameStream;
+  friend class FrameScratch;
 
   static constexpr std::size_t kStyles = 5;  // scale and shift of both layers, gain of the noise
 
@@ -101,9 +103,27 @@ class GeneratorWeights {
   std::vector<Block> blocks_;
   core::AlignedFloats image_weight_;  // [2, C]
   float image_bias_[2] = {0.0f, 0.0f};
+  core::AlignedFloats zeros_;  // a row of any layer, after its guard
 };
 
 class FrameTable;
+
+// Memory of several `FrameStream`s of which one computes at a time, such as those of one voice:
+// workspace of a layer, and what depends on the pitch alone.
+class FrameScratch {
+ public:
+  explicit FrameScratch(const GeneratorWeights& weights);
+
+ private:
+  friend class FrameStream;
+
+  ArenaMemory memory_;
+  std::vector<float*> fields_;  // [n_bins, C] of each block: contribution of the harmonic maps,
+  float pitch_ = 0.0f;          // at this pitch,
+  bool has_fields_ = false;     // if they were computed
+  float* workspace_;            // for the largest layer
+  float* noise_;                // [n_bins]
+};
 
 // The generator's input for a note.
 struct NoteInput {
@@ -119,9 +139,10 @@ struct NoteInput {
 class FrameStream {
  public:
   // Allocates all memory. Frames that `table` has are copied from it (models/frame_table.h), unless
-  // the note's pitch or latent has changed since its start.
+  // the note's pitch or latent has changed since its start. Without `scratch` it has its own.
   explicit FrameStream(std::shared_ptr<const GeneratorWeights> weights,
-                       std::shared_ptr<FrameTable> table = nullptr);
+                       std::shared_ptr<FrameTable> table = nullptr,
+                       std::shared_ptr<FrameScratch> scratch = nullptr);
   FrameStream(FrameStream&&) noexcept = default;
   FrameStream& operator=(FrameStream&&) noexcept = default;
 
@@ -148,10 +169,12 @@ class FrameStream {
   const GeneratorConfig& config() const noexcept AUDIOGEN_REALTIME { return weights_->config(); }
 
  private:
-  static constexpr std::size_t kSlots = 4;  // three neighbours, rounded up to a power of two
+  static constexpr std::size_t kSlots = 3;
 
-  // Cached output rows of a layer.
+  // Cached output rows of a layer: as many as the layer above needs at once. A 3x3 convolution
+  // needs three neighbours, one of upsampled rows two different ones, and a frame one.
   struct Layer {
+    std::size_t n_slots;
     float* slots[kSlots];
     std::size_t rows[kSlots];  // index of the row in each slot, or kNone
     float* stash;
@@ -160,7 +183,6 @@ class FrameStream {
   struct Block {
     Layer conv1;
     Layer conv2;
-    float* field;   // [n_bins, C]: contribution of the harmonic maps
     float* styles;  // [kStyles, C]
   };
   static constexpr std::size_t kNone = ~std::size_t{0};
@@ -173,18 +195,18 @@ class FrameStream {
   void forget_rows() noexcept AUDIOGEN_REALTIME;
   void make_styles() noexcept AUDIOGEN_REALTIME;
   void make_input(const NoteInput& note) noexcept AUDIOGEN_REALTIME;
-  void make_fields(double pitch) noexcept AUDIOGEN_REALTIME;
+  void make_fields() noexcept AUDIOGEN_REALTIME;
   void make_noise(std::size_t block, std::size_t row) noexcept AUDIOGEN_REALTIME;
 
   std::shared_ptr<const GeneratorWeights> weights_;
   std::shared_ptr<FrameTable> table_;
   std::size_t note_ = kNone;  // index of the note in the table
-  core::AlignedFloats memory_;
+  std::shared_ptr<FrameScratch> scratch_;
+  ArenaMemory memory_;
   std::vector<Block> blocks_;
-  float* zeros_;      // a row of any layer, all zeros
-  float* workspace_;  // for the largest layer
-  float* input_;      // [input_size]
-  float* noise_;      // [n_bins]
+  const float* zeros_;  // a row of any layer, all zeros
+  float* input_;        // [input_size]
+  float pitch_ = 0.0f;  // MIDI number, for `kHarmonic`
   std::uint64_t seed_ = 0;
   std::uint32_t noise_stream_ = 0;
   std::size_t frame_ = 0;

@@ -1,10 +1,12 @@
 """Live playing for minutes on a JACK server that has no sound card, beside a client that idles.
 
     python docs/studies/soak.py [--seconds 600] [--periods 64 128 256 512] [--margins 5 20]
+        [--callbacks native python]
 
-plays random notes, knobs and presets on a `Synth` that a thread of its own works ahead for. In the
-same window a second server of the same period has a client that only returns: what is late there is
-the machine's doing. Prints a table in Markdown.
+plays random notes, knobs and presets on a `Synth` that a thread of its own works ahead for, by
+PortAudio as `audiogen play` does. In the same window a second server of the same period has a
+client that only returns: what is late there is the machine's doing. Prints a table in Markdown.
+With `--callbacks python` PortAudio calls a Python function, as without the compiled module.
 
 Wants jackd2 and the Python package JACK-Client. Root, or a user who may ask for real-time priority,
 gets the figures that count; others get `jackd -r`, which reports stalls of its own.
@@ -73,6 +75,10 @@ class Soak:
     memory_mb, growth_mb : float
         Resident at the end; how much more at least in the last fifth than in the second, since
         an instrument that fades out is there beside the next one.
+    callback : str
+        ``native`` or ``python``.
+    jitter_ms, longest_ms : float
+        How late 99.9 % of the callbacks are at most against a regular clock; the longest callback.
     """
 
     period: int
@@ -92,6 +98,9 @@ class Soak:
     changes: int
     memory_mb: float
     growth_mb: float
+    callback: str = "native"
+    jitter_ms: float = 0.0
+    longest_ms: float = 0.0
 
 
 @contextmanager
@@ -188,7 +197,7 @@ class Hands:
 
     def must_sound(self) -> bool:
         """Whether a note is held that was struck a moment ago: no preset's has ended by then."""
-        return bool(self._held) and 0.05 < time.monotonic() - self._struck_s < 0.2
+        return bool(self._held) and 0.12 < time.monotonic() - self._struck_s < 0.25
 
     def play(self, seconds: float) -> None:
         """Play for so long."""
@@ -234,14 +243,45 @@ class Hands:
         self.knobs += 3
 
 
+class PythonCallbacks:
+    """Makes a card call a synth's `process` as without the compiled module, and takes the time."""
+
+    def __init__(self, synth: Any):
+        self.calls: list[tuple[float, float]] = []  # time and duration, s
+        self._process = synth.process
+        synth.connect = lambda n_channels, n_recorded: None
+        synth.process = self.process
+
+    def process(self, n: int) -> Any:
+        began_s = time.monotonic()
+        block = self._process(n)
+        self.calls.append((began_s, time.monotonic() - began_s))
+        return block
+
+    def timing(self, period: int) -> Any:
+        """Lateness and duration of the calls since the last call of this; see `SoundCard`."""
+        import numpy as np
+
+        calls, self.calls = np.array(self.calls), []
+        if len(calls) < 2:
+            return np.zeros((0, 2))
+        late_s = calls[:, 0] - np.arange(len(calls)) * period / RATE
+        return np.stack([late_s - np.median(late_s), calls[:, 1]], axis=1)
+
+
 def soak(
-    period: int, seconds: float, presets: list[str], voices: int = 16, margin_ms: float = 5.0
+    period: int,
+    seconds: float,
+    presets: list[str],
+    voices: int = 16,
+    margin_ms: float = 5.0,
+    callback: str = "native",
 ) -> Soak:
     """Play at one period, with so much time for the thread that works ahead."""
     import jack
     import numpy as np
 
-    from audiogen.devices.sound_card import realtime_priority
+    from audiogen.devices.sound_card import SoundCard, realtime_priority
     from audiogen.engine import Synth
 
     with (
@@ -252,45 +292,53 @@ def soak(
             presets[0], RATE, max_block=period, polyphony=voices, realtime=True, margin_ms=margin_ms
         ) as synth,
         _idle_process(idle_server, seconds) as other,
+        _portaudio_on(our_server),
     ):
-        client = jack.Client("audiogen", no_start_server=True, servername=our_server)
-        ports = [client.outports.register(name) for name in ("left", "right")]
-        counter, hands = Counter(client), Hands(synth, presets[1:] + presets[:1])
+        observer = jack.Client("observer", no_start_server=True, servername=our_server)
+        counter, hands = Counter(observer), Hands(synth, presets[1:] + presets[:1])
         silent = [0]
         broken: list[str] = []
 
-        def process(n: int) -> None:
-            block = synth.process(n)
-            for port, channel in zip(ports, block.T, strict=True):
-                port.get_array()[:] = channel
-            counter.block()
-            if not np.isfinite(block).all():
+        def check(sound: Any) -> None:
+            if not np.isfinite(sound).all():
                 broken.append("the synth gave NaN or infinity")
-            silent[0] += counter.counts and hands.must_sound() and not block.any()
+            if counter.counts and hands.must_sound():
+                newest = sound[-round(0.05 * RATE) :]  # a reader that was held up reads older ones
+                blocks = newest[: len(newest) // period * period].reshape(-1, 2 * period)
+                silent[0] += int((~blocks.any(axis=1)).sum())
 
-        client.set_process_callback(process)
+        python = PythonCallbacks(synth) if callback == "python" else None
+        card = SoundCard(synth, block=period, on_block=check)
+        assert card.is_native == (python is None)
+        timing = (lambda: python.timing(period)) if python else card.timing
         gc.collect()
         gc.freeze()
         memory: list[float] = []
         loads: list[float] = []
-        with client:
+        timings: list[Any] = []
+        with observer, card:
             for _ in range(2 * len(presets)):
                 hands.change()
                 hands.play(SETTLE_S)
             late_before, delayed_before = synth.n_late, synth.n_delayed
             assert other.stdin is not None and other.stdout is not None
             print("go", file=other.stdin, flush=True)
+            timing()
             counter.begin()
+            position = synth.position
             end_s = time.monotonic() + seconds
             while (left_s := end_s - time.monotonic()) > 0:
                 hands.play(min(0.3, left_s))
                 loads.append(synth.load)
                 memory.append(_resident_mb())
+                timings.append(timing())
             counter.end()
+            counter.counted.blocks = (synth.position - position) // period
             late, delayed = synth.n_late - late_before, synth.n_delayed - delayed_before
             peak = synth.peak
-        client.close()
+        observer.close()
         blocks, xruns, worst_ms = other.stdout.readline().split()
+    late_s, lasted_s = np.concatenate(timings).T
     if broken:
         raise SystemExit(f"soak: {broken[0]}")
     part = max(1, len(memory) // 5)
@@ -312,7 +360,28 @@ def soak(
         hands.changes,
         memory[-1],
         min(memory[-part:]) - min(memory[part : 2 * part] or memory),
+        callback,
+        1e3 * float(np.quantile(late_s, 0.999)),
+        1e3 * float(lasted_s.max()),
     )
+
+
+@contextmanager
+def _portaudio_on(server: str) -> Iterator[None]:
+    """Let PortAudio, which looks for JACK's server only when it is initialised, find this one."""
+    import sounddevice
+
+    def end() -> None:
+        while sounddevice._initialized:
+            sounddevice._terminate()
+
+    end()
+    os.environ["JACK_DEFAULT_SERVER"] = server
+    sounddevice._initialize()
+    try:
+        yield
+    finally:
+        end()  # while the server is there; otherwise PortAudio aborts the process
 
 
 @contextmanager
@@ -342,12 +411,15 @@ def row(run: Soak) -> str:
     """A line of the table."""
     beyond = run.ours.xruns - run.idle.xruns
     cells = (
+        run.callback,
         f"{run.period}",
         f"{run.margin_ms:g} ms",
         f"{run.ours.blocks}",
         f"{100 * run.load:.0f} % ({100 * run.most_load:.0f} %)",
         f"{run.late} ({100 * run.late / max(1, run.ours.blocks):.1f} %)",
         f"{run.delayed} of {run.notes}",
+        f"{run.jitter_ms:.2f} ms",
+        f"{run.longest_ms:.2f} ms",
         f"{run.ours.xruns}",
         f"{run.idle.xruns}",
         f"{beyond:+d}",
@@ -360,12 +432,15 @@ def row(run: Soak) -> str:
 
 
 HEADINGS = (
+    "callback",
     "period",
     "margin",
     "blocks",
     "load (most)",
     "late in the engine",
     "notes delayed",
+    "99.9 % of callbacks within",
+    "longest callback",
     "stalls, ours",
     "doing nothing",
     "beyond it",
@@ -383,6 +458,7 @@ def main() -> None:
     parser.add_argument("--margins", type=float, nargs="+", default=[5.0], help="ms")
     parser.add_argument("--presets", nargs="+", default=["plucked", "struck", "sustained"])
     parser.add_argument("--voices", type=int, default=16)
+    parser.add_argument("--callbacks", choices=["native", "python"], nargs="+", default=["native"])
     parser.add_argument("--idle", metavar="SERVER", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.idle:
@@ -390,8 +466,10 @@ def main() -> None:
         return
     print("| " + " | ".join(HEADINGS) + " |")
     print("|" + "---|" * len(HEADINGS))
-    for margin_ms, period in itertools.product(given.margins, given.periods):
-        run = soak(period, given.seconds, given.presets, given.voices, margin_ms)
+    for margin_ms, period, callback in itertools.product(
+        given.margins, given.periods, given.callbacks
+    ):
+        run = soak(period, given.seconds, given.presets, given.voices, margin_ms, callback)
         print(row(run), flush=True)
 
 

@@ -46,11 +46,20 @@ def assert_same_events(chunks: list[bytes], offset: int = 0) -> None:
         [*MPE, *(b for k in range(9) for b in (0x93, 40 + k, 9)), 0x83, 44, 0, 0xD3, 5, 0xEF, 9, 9],
         [*MPE, 0xB1, 101, 0, 100, 0, 6, 7, 38, 9, 0xE2, 0, 0, 0x92, 60, 9, 0xB0, 6, 0, 0xE2, 1, 1],
         [*MPE, 0xBF, 101, 0, 100, 6, 6, 12, 0x91, 6, 9, 0xE1, 1, 1, 0x94, 9, 9, 0xE4, 1, 1],
+        [*MPE, 0x91, 60, 9, 0xE0, 1, 99, 0xBF, 101, 0, 100, 6, 6, 3, 0x81, 60, 0, 0xB0, 6, 2],
         [*MPE, 0x91, 60, 9, 0xB1, 7, 3, 121, 0, 64, 127, 123, 0, 0xE1, 1, 1],
     ],
     ids=[
         *("notes", "same key", "real-time", "system", "pressure", "wheel", "range", "reset", "off"),
-        *("key pressure", "MPE", "crowded", "MPE range", "zones", "member controllers"),
+        *(
+            "key pressure",
+            "MPE",
+            "crowded",
+            "MPE range",
+            "zones",
+            "reconfigured",
+            "member controllers",
+        ),
     ],
 )
 def test_messages_equal_the_native_ones(message: list[int]) -> None:

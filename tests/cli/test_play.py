@@ -16,18 +16,39 @@ import pytest
 import soundfile
 
 pytest.importorskip("audiogen._native")
+cffi = pytest.importorskip("cffi", reason="cffi isn't installed; pip install sounddevice")
 
 import audiogen
 from audiogen.cli.keys import HeldKeys, Key, Keyboard, open_keyboard
 from audiogen.cli.screen import Status, draw
 from audiogen.core.parameters import PARAMETERS
+from audiogen.devices.midi_ports import LONGEST_DELIVERY_S, PortClock
+from audiogen.devices.sound_card import SoundCard
+from audiogen.engine.live import LivePlaying
 from audiogen.errors import DeviceError, ParameterError
 
 RATE = 16000
 
 
+FFI = cffi.FFI()
+FFI.cdef("""
+    typedef struct {
+        int device, channelCount;
+        unsigned long sampleFormat;
+        double suggestedLatency;
+        void *hostApiSpecificStreamInfo;
+    } PaStreamParameters;
+    typedef struct { double inputBufferAdcTime, currentTime, outputBufferDacTime; } PaTimes;
+    typedef void PaStream;
+    typedef int PaStreamCallback(
+        const void *, void *, unsigned long, const PaTimes *, unsigned long, void *);
+""")
+
+
 class FakeAudio:
     """Stands where sounddevice would: asks for blocks as soon as they are ready, then no more."""
+
+    _ffi = FFI
 
     class PortAudioError(Exception):
         pass
@@ -44,13 +65,22 @@ class FakeAudio:
         self.underflows = 0
         self.heard: list[np.ndarray] = []
         self.asked: dict[str, Any] = {}
+        self.synth: Any = None  # the one that the card was connected with last
+        self.native = 0  # streams with a native callback
+        self._lib = FakeLibrary(self)
 
     def query_hostapis(self) -> tuple[dict[str, Any], ...]:
         return ({"name": "Pretend"},)
 
     def query_devices(self) -> list[dict[str, Any]]:
         return [
-            {"name": n, "hostapi": 0, "default_samplerate": float(RATE), "max_output_channels": c}
+            {
+                "name": n,
+                "hostapi": 0,
+                "default_samplerate": float(RATE),
+                "max_output_channels": c,
+                "default_low_output_latency": 0.01,
+            }
             for n, c in self.cards
         ]
 
@@ -62,6 +92,8 @@ class FakeAudio:
 
 
 class FakeStream:
+    """A stream with a Python callback."""
+
     def __init__(self, audio: FakeAudio, asked: dict[str, Any]) -> None:
         self.latency = 0.01
         self._audio, self._asked = audio, asked
@@ -77,26 +109,94 @@ class FakeStream:
             self._thread.join()
 
     def _run(self) -> None:
-        synth = self._asked["callback"].__self__._synth
         for i in range(self._audio.most):
-            while not synth._engine.ready:  # nothing is late, however slow the machine
+            while not self._audio.synth._engine.ready:  # nothing is late, however slow the machine
                 time.sleep(0.001)
             grown = self._audio.grown if i >= self._audio.most // 2 else 1
-            now = SimpleNamespace(currentTime=float(i // grown))
             out = np.zeros((self._asked["blocksize"] or 100, self._asked["channels"]), np.float32)
-            late = SimpleNamespace(output_underflow=i < self._audio.underflows)
-            try:
-                self._asked["callback"](out, len(out), now, late)
-            except self._audio.CallbackAbort:
+            if not self._call(out, float(i // grown), i < self._audio.underflows):
                 return
             self._audio.heard.append(out)
 
+    def _call(self, out: np.ndarray, now_s: float, late: bool) -> bool:
+        now = SimpleNamespace(currentTime=now_s)
+        try:
+            self._asked["callback"](out, len(out), now, SimpleNamespace(output_underflow=late))
+        except self._audio.CallbackAbort:
+            return False
+        return True
 
-@pytest.fixture
-def audio(monkeypatch: pytest.MonkeyPatch) -> FakeAudio:
+
+class NativeFakeStream(FakeStream):
+    """A stream with a native callback."""
+
+    def _call(self, out: np.ndarray, now_s: float, late: bool) -> bool:
+        times = FFI.new("PaTimes *", (0.0, now_s, 0.0))
+        data, user = FFI.cast("void *", out.ctypes.data), self._asked["user"]
+        return self._asked["callback"](FFI.NULL, data, len(out), times, 4 * late, user) == 0
+
+
+class FakeLibrary:
+    """The functions of PortAudio that open a stream with a native callback."""
+
+    paFloat32, paNoFlag = 1, 0
+
+    def __init__(self, audio: FakeAudio) -> None:
+        self._audio = audio
+
+    def Pa_OpenStream(self, place: Any, no_input: Any, parameters: Any, *rest: Any) -> int:
+        if self._audio.refuses == "opening":
+            return -9997
+        rate, block, _, callback, user = rest
+        self._audio.asked = {
+            "device": parameters.device,
+            "channels": parameters.channelCount,
+            "samplerate": rate,
+            "blocksize": block,
+            "callback": callback,
+            "user": user,
+        }
+        self._audio.native += 1
+        self._stream = NativeFakeStream(self._audio, self._audio.asked)
+        place[0] = FFI.cast("PaStream *", 1)
+        return 0
+
+    def Pa_GetStreamInfo(self, stream: Any) -> Any:
+        return SimpleNamespace(outputLatency=0.01)
+
+    def Pa_StartStream(self, stream: Any) -> int:
+        try:
+            self._stream.start()
+        except FakeAudio.PortAudioError:
+            return -9985
+        return 0
+
+    def Pa_CloseStream(self, stream: Any) -> int:
+        self._stream.close()
+        return 0
+
+    def Pa_GetErrorText(self, code: int) -> Any:
+        texts = {-9997: b"Invalid sample rate", -9985: b"Device unavailable"}
+        self._text = FFI.new("char[]", texts[code])
+        return self._text
+
+
+@pytest.fixture(params=["native"])
+def audio(monkeypatch: pytest.MonkeyPatch, request: Any) -> FakeAudio:
     fake = FakeAudio()
     monkeypatch.setitem(sys.modules, "sounddevice", fake)
+    connect = LivePlaying.connect
+
+    def connected(synth: Any, n_channels: int, n_recorded: int = 0) -> Any:
+        fake.synth = synth
+        return None if request.param == "python" else connect(synth, n_channels, n_recorded)
+
+    monkeypatch.setattr(LivePlaying, "connect", connected)
     return fake
+
+
+both_callbacks = pytest.mark.parametrize("audio", ["native", "python"], indirect=True)
+python_callback = pytest.mark.parametrize("audio", ["python"], indirect=True)
 
 
 @pytest.fixture
@@ -158,6 +258,7 @@ def midi(monkeypatch: pytest.MonkeyPatch) -> type[FakePort]:
 class TestCommand:
     """The whole command, on a sound card that is pretended."""
 
+    @both_callbacks
     def test_the_played_audio_is_recorded(
         self, call: Any, folder: Path, murmur: Path, audio: FakeAudio, midi: type[FakePort]
     ) -> None:
@@ -175,6 +276,7 @@ class TestCommand:
         )
         assert result.err == ""
 
+    @both_callbacks
     def test_options_reach_the_card(
         self, call: Any, murmur: Path, audio: FakeAudio, midi: type[FakePort]
     ) -> None:
@@ -189,6 +291,7 @@ class TestCommand:
         assert "Digital Piano 24:0" in result.out and "Launchkey" not in result.out
         assert "played 0.5 s, 5 late blocks" in result.out
 
+    @both_callbacks
     def test_late_blocks_are_counted_with_a_hint(
         self, call: Any, murmur: Path, audio: FakeAudio, midi: type[FakePort]
     ) -> None:
@@ -284,6 +387,7 @@ class TestCommand:
         assert sentence in result.err and result.err.count("\n") == 1
         assert not list(folder.iterdir()) and not audio.heard
 
+    @both_callbacks
     def test_a_card_with_a_longer_period_is_reported(
         self, call: Any, murmur: Path, audio: FakeAudio, no_midi: Any
     ) -> None:
@@ -311,6 +415,7 @@ class TestCommand:
         assert result.err.startswith("audiogen: sound card not found; connect one or")
         assert result.err.count("\n") == 1
 
+    @both_callbacks
     def test_a_card_that_refuses(
         self, call: Any, murmur: Path, audio: FakeAudio, midi: type[FakePort]
     ) -> None:
@@ -346,6 +451,7 @@ class TestCommand:
         wanted = f"this needs {module}, which isn't installed; pip install 'audiogen-synth[live]'"
         assert wanted in result.err
 
+    @python_callback
     def test_a_fault_while_playing_ends_it(
         self,
         call: Any,
@@ -360,6 +466,93 @@ class TestCommand:
         monkeypatch.setattr("audiogen.engine.live.LivePlaying.process", fail)
         result = call("play winds")
         assert result.status == 2 and "the engine broke" in result.err
+
+
+class TestNativeCallback:
+    """What a sound card asks native code for is what `process` would have made."""
+
+    def test_samples_are_those_of_process(self, audio: FakeAudio, murmur: Path) -> None:
+        options = {"polyphony": 4, "max_block": 64, "realtime": True, "margin_ms": 100.0}
+        synth, other = (audiogen.Synth("winds", RATE, **options) for _ in range(2))
+        for each in (synth, other):
+            each.volume = 0.6
+            each.note_on(60, 0.9)
+        recorded: list[np.ndarray] = []
+        card = SoundCard(synth, block=64, on_block=recorded.append)
+        assert card.is_native and audio.native == 1
+        synth.note_on(67, 0.9)
+        other.note_on(67, 0.9)
+        with pytest.raises(ParameterError, match="is played by a sound card"):
+            synth.process(64)
+        with card:
+            while len(audio.heard) < audio.most:
+                time.sleep(0.001)
+            timing = card.timing()
+        wanted = []
+        for _ in range(audio.most):
+            wanted.append(other.process(64))
+            while not other._engine.ready:
+                time.sleep(0.001)
+        assert np.abs(np.concatenate(wanted)).max() > 0.01
+        assert np.array_equal(np.concatenate(audio.heard), np.concatenate(wanted))
+        assert np.array_equal(np.concatenate(recorded), np.concatenate(wanted))
+        assert synth.position == other.position == 64 * audio.most and card.n_late == 0
+        assert timing.shape == (audio.most, 2) and (timing[:, 1] > 0.0).all()
+        synth.process(64)  # by Python again
+
+    @pytest.mark.parametrize(("age_s", "n_late"), [(0.0, 0), (0.5, 1), (None, 0)])
+    def test_midi_has_a_time(
+        self, audio: FakeAudio, murmur: Path, age_s: float | None, n_late: int
+    ) -> None:
+        """A message that is older than a block and 1 ms takes effect late, and is counted."""
+        block, n_blocks = 4096, 5  # so long that no busy machine makes the others late
+        synth = audiogen.Synth("winds", RATE, polyphony=4, max_block=block, realtime=True)
+        output = synth.connect(1)
+        callback = FFI.cast("PaStreamCallback *", output.callback)
+        out, user = np.zeros(block, np.float32), FFI.cast("void *", output.user_data)
+        for i in range(n_blocks):
+            while not synth._engine.ready:
+                time.sleep(0.0005)
+            if i == 1:
+                synth.midi(bytes([0x90, 60, 100]), age_s)
+            times = FFI.new("PaTimes *", (0.0, float(i), 0.0))
+            callback(FFI.NULL, FFI.cast("void *", out.ctypes.data), block, times, 0, user)
+        while not synth._engine.ready:
+            time.sleep(0.0005)
+        assert synth.n_sounding == 1 and output.n_samples == n_blocks * block
+        assert output.n_late_events == n_late
+        synth.disconnect()
+
+    def test_a_synchronous_synth_has_none(self, audio: FakeAudio, murmur: Path) -> None:
+        assert audiogen.Synth("winds", RATE).connect(2) is None
+
+
+class TestPortClock:
+    """Ages of messages, whose callbacks come late."""
+
+    def test_late_callbacks_do_not_move_messages(self) -> None:
+        now_s = [0.0]
+        clock = PortClock(lambda: now_s[0])
+        struck = [5.0, 5.010, 5.013, 5.500, 6.0]
+        delivered = [0.0002, 0.004, 0.002, 0.0001, 0.007]
+        found = []
+        for i, (at, late) in enumerate(zip(struck, delivered, strict=True)):
+            now_s[0] = at + late
+            age_s = clock.age_s(at - struck[i - 1] if i else 0.0)
+            found.append(now_s[0] - age_s)
+        # All are as late as the fastest of the messages so far.
+        np.testing.assert_allclose(np.array(found) - struck, [2e-4] * 3 + [1e-4] * 2, atol=6e-5)
+
+    def test_a_port_without_times(self) -> None:
+        now_s = [0.0]
+        clock = PortClock(lambda: now_s[0])
+        for _ in range(20):
+            now_s[0] += 0.03
+            assert 0.0 <= clock.age_s(0.0) <= LONGEST_DELIVERY_S
+
+    def test_a_port_that_is_ahead(self) -> None:
+        clock = PortClock(lambda: 1.0)
+        assert [clock.age_s(delta) for delta in (0.0, 0.5, 0.5)] == [0.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize("prepared", [False, True])

@@ -242,6 +242,12 @@ static void expression_ends_with_its_note() {
           wanted);
   }
   CHECK(sound({express(10, 1, EventKind::kNoteBend, 3.0f), note_on(20000, 1, 60.0f)}) != wanted);
+  // An all-off ends the expression of a note that has not started.
+  for (const float silences : {0.0f, 1.0f}) {
+    const Event off{11, EventKind::kAllOff, 0, 0, 0.0f, silences};
+    CHECK(sound({express(10, 1, EventKind::kNoteBend, 3.0f), off, note_on(20000, 1, 60.0f)}) ==
+          sound({off, note_on(20000, 1, 60.0f)}));
+  }
 }
 
 // On the map, a note has the nearest timbre and morphs to the second nearest by the distances.

@@ -89,6 +89,19 @@ static void streams_are_independent() {
   got.clear();
   frames_of(second, config.n_frames(), got);
   CHECK(got == want);
+
+  // Streams that share scratch memory may have different pitches, and take turns.
+  const auto scratch = std::make_shared<models::FrameScratch>(*weights);
+  FrameStream low(weights, nullptr, scratch), high(weights, nullptr, scratch);
+  low.start({z, 50.0f, 1.0f, 3, 0});
+  high.start({other_z, 61.0f, 0.2f, 4, 1});
+  got.clear();
+  for (std::size_t i = 0; i < config.n_frames(); ++i) {
+    frames_of(low, 1, got);
+    frames_of(high, 1, ignored);
+    if (i == 3) high.set_pitch(64.0f);
+  }
+  CHECK(got == want);
 }
 
 int main() {

@@ -291,10 +291,15 @@ static void members_of_a_zone_express_notes() {
   CHECK(events.size() == 1 && events[0].value == -12.0f);
 
   // The upper zone takes the members that it needs; 0 members end a zone.
-  CHECK(read({0xBF, 101, 0, 100, 6, 6, 13}).empty());  // channels 3 to 15
+  CHECK(read({0xBF, 101, 0, 100, 6}).empty());
+  events = read({0xBF, 6, 13});  // channels 3 to 15; held notes end, and the wheel keeps its place
+  CHECK(events.size() == 2 && events[0].kind == EventKind::kAllOff && events[0].value == 0.0f);
+  CHECK(moves({events.begin() + 1, events.end()}, Parameter::kBend, -2.0));
+  CHECK(read({0x82, 65, 0}).empty());
   CHECK(moves(read({0xEF, 0, 0}), Parameter::kBend, -2.0));
   CHECK(read({0x9E, 50, 1, 0xEE, 0, 0}).size() == 2);
-  CHECK(read({0xBF, 6, 0, 0xB0, 6, 0}).empty());
+  events = read({0xBF, 6, 0, 0xB0, 6, 0});
+  CHECK(events.size() == 3 && events[0].kind == EventKind::kAllOff);
   CHECK(moves(read({0xEE, 0, 0}), Parameter::kBend, -2.0));
 }
 

@@ -22,6 +22,10 @@ def soak() -> Any:
     if shutil.which("jackd") is None:
         pytest.skip("jackd isn't installed; apt install jackd2")
     pytest.importorskip("jack", reason="JACK-Client isn't installed; pip install JACK-Client")
+    try:
+        pytest.importorskip("sounddevice", reason="sounddevice isn't installed")
+    except OSError:
+        pytest.skip("PortAudio isn't installed; apt install libportaudio2")
     spec = importlib.util.spec_from_file_location("soak", SCRIPT)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

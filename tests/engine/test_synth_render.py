@@ -172,6 +172,20 @@ def test_notes_of_a_zone_bend_apart(synth: Synth) -> None:
     assert not np.array_equal(plain[: len(heard)], heard)
 
 
+def test_key_pressure_raises_one_note(synth: Synth) -> None:
+    rate = synth.sample_rate
+    notes = [Note(0.0, 0.5, 45, 102 / 127), Note(0.0, 0.5, 52, 102 / 127)]
+    rendered = synth.render(Score(notes, [control(0.1, 0, "a0347f")]))  # of the higher one
+    with Synth(synth.preset, max_block=rate) as live:
+        live.midi(bytes.fromhex("902d66 903466"))
+        heard = [live.process(rate // 10)]
+        live.midi(bytes.fromhex("a0347f"))
+        heard.append(live.process(rate // 10))
+        sound = np.concatenate(heard)[live.latency :, 0]
+    assert np.array_equal(rendered[: len(sound)], sound)
+    assert not np.array_equal(rendered[: len(sound)], synth.render(Score(notes))[: len(sound)])
+
+
 @pytest.mark.parametrize(
     ("message", "knob", "value"),
     [

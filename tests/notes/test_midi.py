@@ -12,7 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audiogen.errors import MidiError
-from audiogen.notes import Control, Note, Score, midi_file, read_midi, zone_masters
+from audiogen.notes import (
+    Control,
+    Note,
+    Score,
+    expresses_notes,
+    midi_file,
+    read_midi,
+    zone_masters,
+)
 
 DEMO = Path(__file__).parents[2] / "presets" / "demo.mid"
 END = bytes([0x00, 0xFF, 0x2F, 0x00])
@@ -111,6 +119,14 @@ def test_a_zone_of_mpe_keeps_its_channels_together(read):
     score = read(midi(played + off(0, 64, channel=9) + END))
     assert [note.is_drum for note in score] == [False, True] and not score.controls
     assert zone_masters([Control(0.0, 1, bytes([0xB1, n, v])) for n, v in ((100, 6), (6, 2))]) == {}
+
+
+def test_key_pressure_is_a_control_of_its_channel(read):
+    pressure = wait(240) + bytes((0xA3, 60, 99))
+    score = read(midi(on(0, channel=3) + pressure + off(240, channel=3) + END))
+    assert score.controls == (Control(0.25, 3, b"\xa3\x3c\x63"),)
+    assert expresses_notes(score.controls) and not expresses_notes([])
+    assert not expresses_notes([Control(0.0, 3, b"\xd3\x63")])  # of a whole channel
 
 
 def test_tempo_change_in_the_middle_of_a_note(read):

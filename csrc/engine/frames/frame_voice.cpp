@@ -36,8 +36,9 @@ FrameVoice::FrameVoice(const FrameInstrument& instrument)
       settings_(&instrument.settings()),
       tables_(&instrument.tables()),
       kernels_(&kernels::kernels()),
-      frames_(instrument.settings()),
-      other_(instrument.settings()),
+      frame_scratch_(std::make_shared<models::FrameScratch>(*settings_->generator)),
+      frames_(instrument.settings(), frame_scratch_),
+      other_(instrument.settings(), frame_scratch_),
       bends_(settings_->spectrogram.phase == PhaseChannel::kHarmonic &&
              settings_->generator->config().conditioning == models::Conditioning::kHarmonic) {
   const std::size_t n = settings_->spectrogram.n_bins();

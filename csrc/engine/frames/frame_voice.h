@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <memory>
 #include <vector>
 
 #include "core/realtime.h"
@@ -67,6 +68,7 @@ class FrameVoice final : public Voice {
   const FrameSettings* settings_;
   const SynthesisTables* tables_;
   const kernels::KernelTable* kernels_;
+  std::shared_ptr<models::FrameScratch> frame_scratch_;  // of both
   NoteFrames frames_;
   NoteFrames other_;  // the timbre that is morphed to; follows frames_, released a frame later
   bool morphing_ = false;

@@ -25,13 +25,14 @@ static constexpr float kFlickerFrames = 8.0f;
 static constexpr float kSilence = -5.0f;
 static constexpr std::size_t kAttackFrames = 16;
 
-NoteFrames::NoteFrames(const FrameSettings& settings)
+NoteFrames::NoteFrames(const FrameSettings& settings, std::shared_ptr<models::FrameScratch> scratch)
     : settings_(&settings),
       loop_fade_(
           std::min(kLoopFade, (settings.sustain.loop_end - settings.sustain.loop_start) / 2)) {
   const std::size_t n = settings.spectrogram.n_bins();
   for (Head* head : {&now_, &next_}) {
-    head->stream = std::make_unique<models::FrameStream>(settings.generator, settings.frames);
+    head->stream =
+        std::make_unique<models::FrameStream>(settings.generator, settings.frames, scratch);
     head->image.resize(n);
     head->phase.resize(n);
     head->offset.resize(n);

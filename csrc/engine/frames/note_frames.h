@@ -24,8 +24,8 @@ class NoteFrames {
   static constexpr std::size_t kReleaseFade = 2;  // frames
   static constexpr std::size_t kEndFade = 8;      // frames to silence if the release is still loud
 
-  // Allocates everything.
-  explicit NoteFrames(const FrameSettings& settings);
+  // Allocates everything. `scratch` is shared with notes that are computed on the same thread.
+  NoteFrames(const FrameSettings& settings, std::shared_ptr<models::FrameScratch> scratch);
 
   // Starts a note. `note.z` must outlive the note.
   void start(const models::NoteInput& note) noexcept AUDIOGEN_REALTIME;
