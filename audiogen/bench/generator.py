@@ -33,7 +33,7 @@ class Twins:
         fields = {**asdict(config), "sample_rate": spectrogram.sample_rate}
         weights = export_weights(self._generator)
         self._compiled = {"float32": native.Generator(fields, weights)}
-        self.has_bfloat16 = native.isa() == "avx512_bf16"
+        self.has_bfloat16 = native.bfloat16_rows() != "none"
         if self.has_bfloat16:
             self._compiled["bfloat16"] = native.Generator(fields, weights, "bfloat16")
         self._z = torch.randn(1, config.latent_size)

@@ -118,7 +118,7 @@ def generation() -> Iterator[Race]:
     model = SampleRNN(config).eval()
     one, many = Eager(model), Eager(model, 16)
     what, peer = "paper-size SampleRNN", "PyTorch eager float32"
-    low = native.isa() == "avx512_bf16"
+    low = native.isa() in ("avx512_bf16", "amx")
     for precision, target in (("float32", 4.0), ("bfloat16", 10.0), ("int8", 25.0)):
         network = _network(config, precision, model)
         ours = partial(native.SampleStream(network).draw, N_SAMPLES)

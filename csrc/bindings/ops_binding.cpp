@@ -113,6 +113,20 @@ static std::vector<std::string> available_isas() {
   return names;
 }
 
+static std::string bfloat16_rows() {
+  switch (kernels::bfloat16_rows(kernels::kernels())) {
+    case kernels::BFloat16Rows::kNone:
+      return "none";
+    case kernels::BFloat16Rows::kFloat32:
+      return "float32";
+    case kernels::BFloat16Rows::kPairs:
+      return "pairs";
+    case kernels::BFloat16Rows::kTiles:
+      return "tiles";
+  }
+  return "none";
+}
+
 }  // namespace audiogen::bindings::ops_binding
 
 void bind_ops(py::module_& module) {
@@ -120,6 +134,9 @@ void bind_ops(py::module_& module) {
   using audiogen::kernels::IstftPlan;
   using audiogen::kernels::KernelTable;
   module.def("isa", [] { return std::string(kernels().isa); }, "Instruction set in use.");
+  module.def("bfloat16_rows", &bfloat16_rows,
+             "How the instruction set in use computes a generator in bfloat16: 'none', 'float32',"
+             " 'pairs' or 'tiles'.");
   module.def("available_isas", &available_isas, "Instruction sets that this CPU supports.");
   module.def("wrap", &wrap, py::arg("x").noconvert());
   module.def("unwrap", &along_time<&KernelTable::unwrap>, py::arg("phase").noconvert());
