@@ -80,8 +80,8 @@ BFloat16Rows bfloat16_rows(const KernelTable& table) {
   const std::string_view isa = table.isa;
   if (isa == "amx") return BFloat16Rows::kTiles;
 #if defined(__x86_64__) || defined(_M_X64)
-  // Intel's cores issue one VDPBF16PS per cycle but two float32 FMAs, of half as many products, and
-  // the float32 algorithm needs 3 products per output where the one in bfloat16 needs 4.
+  // Intel's cores make half as many operations per cycle by VDPBF16PS as by float32 FMAs, and the
+  // float32 algorithm needs 3 products per output where the one in bfloat16 needs 4.
   if (isa == "avx512_bf16") {
     return __builtin_cpu_is("intel") ? BFloat16Rows::kFloat32 : BFloat16Rows::kPairs;
   }

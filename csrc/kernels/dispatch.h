@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/limits.h"
 #include "kernels/networks/conv_rows.h"
 #include "kernels/networks/matrix.h"
 #include "kernels/networks/sample_step.h"
@@ -37,6 +38,10 @@
   X(LstmGates, lstm_gates)                           \
   X(AddRows, add_rows)                               \
   X(Draw, draw)                                      \
+  X(PeakFloat32, peak_float32)                       \
+  X(PeakBFloat16, peak_bfloat16)                     \
+  X(PeakInt8, peak_int8)                             \
+  X(ReadFloats, read_floats)                         \
   AUDIOGEN_TILE_KERNELS(X)
 
 // The kernels in which the set `amx` differs from `avx512_bf16`.
@@ -44,7 +49,8 @@
   X(PackTileConv, pack_tile_conv)   \
   X(TileConvRow, tile_conv_row)     \
   X(FinishTileRow, finish_tile_row) \
-  X(TileImageRow, tile_image_row)
+  X(TileImageRow, tile_image_row)   \
+  X(PeakTiles, peak_tiles)
 
 namespace audiogen::kernels {
 
@@ -58,7 +64,7 @@ struct KernelTable {
 // How a set of kernels computes the rows of a generator in bfloat16.
 enum class BFloat16Rows {
   kNone,     // not at all
-  kFloat32,  // faster in float32: the CPU issues as many products of floats per cycle
+  kFloat32,  // in float32, which is faster on this CPU
   kPairs,    // conv_rows.h, by products of pairs
   kTiles,    // tile_rows.h
 };
