@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from audiogen.models.gansynth import GeneratorConfig
 
 NOTE_S = 4.0  # 128 frames of 512 samples at 16 kHz
+ROUNDS = 25  # calls are long, and other programs disturb each
 FIRST_BLOCK = 4  # frames within one window
 # Products per output and input channel of a plain layer and of one after an upsampling, where the
 # definition has 9; csrc/kernels/networks/conv_rows.h and tile_rows.h.
@@ -122,6 +123,7 @@ def _notes(
             target=targets.get(precision),
             remark=lambda s, error=error: ", ".join(filter(None, (remark(s), error))),  # type: ignore[misc]
             limit=compute_limit(operations, product),
+            rounds=ROUNDS,
         )
 
 

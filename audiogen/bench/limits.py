@@ -95,6 +95,14 @@ def memory_limit(n_bytes: float, working_set: float) -> Callable[[], Limit]:
     return limit
 
 
+def larger_limit(*limits: Callable[[], Limit] | None) -> Callable[[], Limit] | None:
+    """Return the limit that takes longest, for `Race.limit`; None stands for no limit."""
+    present = [limit for limit in limits if limit is not None]
+    if not present:
+        return None
+    return lambda: max((limit() for limit in present), key=lambda limit: limit.seconds)
+
+
 @cache
 def _zeros(n: int) -> np.ndarray:
     return np.zeros(n, np.float32) + np.float32(0)  # not a page of zeros that all pages share
