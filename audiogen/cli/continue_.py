@@ -22,6 +22,7 @@ from audiogen.cli.sound import (
     numbered,
     print_speed,
     progress_bar,
+    provenance,
     read_preset,
     read_temperature,
     write_sound,
@@ -74,7 +75,6 @@ def continue_(
 
     from audiogen.audio.files import HIGHEST_RATE, LOWEST_RATE, check_output, read_channels
     from audiogen.engine import load
-    from audiogen.engine.precision import provenance
     from audiogen.engine.synth import MAX_CHANNELS
 
     output = output or Path(f"{intro.stem}-continued.wav")

@@ -33,6 +33,7 @@ from audiogen.cli.sound import (
     print_speed,
     print_turned_down,
     progress_bar,
+    provenance,
     read_music,
     read_preset,
     read_settings,
@@ -211,7 +212,6 @@ def _render_seconds(
 ) -> None:
     from audiogen.engine import load
     from audiogen.engine.offline import change_level
-    from audiogen.engine.precision import provenance
     from audiogen.engine.render import set_parameters
 
     device = options.pop("device")
@@ -258,7 +258,7 @@ def _render_score(
     program: list[str],
     options: dict[str, Any],
 ) -> None:
-    from audiogen.engine.precision import provenance, resolve_precision
+    from audiogen.engine.precision import resolve_precision
     from audiogen.presets import assign_programs, load_preset, presets_to_play, split_spec
 
     is_file = isinstance(source, Path)

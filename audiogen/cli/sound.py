@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
@@ -213,6 +213,27 @@ def write_sound(path: Path, samples: np.ndarray, sample_rate: int, comment: str 
         f"{path}  {len(samples) / sample_rate:.1f} s, {sample_rate} Hz, {channels}, {peak_text}"
     )
     return turned_db
+
+
+def provenance(presets: Mapping[str, str], seed: int, device: str = "cpu") -> str:
+    """Describe how audio was made, for the comment of its file: enough to make it again.
+
+    Parameters
+    ----------
+    presets : mapping of str to str
+        Precision in use by the name of each preset.
+    seed : int
+        Seed of the random numbers.
+    device : str
+        Device that computed.
+    """
+    import audiogen
+    from audiogen.core import backend
+
+    names = ", ".join(f"{name} ({precision})" for name, precision in presets.items())
+    native = backend.find()
+    isa = native.isa() if native else "numba"
+    return f"audiogen {audiogen.__version__}: preset {names}; seed {seed}; {device}, {isa}"
 
 
 def print_speed(what: str, sound_s: float, took_s: float) -> None:

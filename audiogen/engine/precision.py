@@ -114,26 +114,6 @@ def measure(preset: Preset, candidates: tuple[str, ...]) -> dict[str, float]:
     return seconds
 
 
-def provenance(presets: Mapping[str, str], seed: int, device: str = "cpu") -> str:
-    """Describe how audio was made, for the comment of its file: enough to make it again.
-
-    Parameters
-    ----------
-    presets : mapping of str to str
-        Precision in use by the name of each preset.
-    seed : int
-        Seed of the random numbers.
-    device : str
-        Device that computed.
-    """
-    from audiogen import __version__
-
-    names = ", ".join(f"{name} ({precision})" for name, precision in presets.items())
-    native = backend.find()
-    isa = native.isa() if native else "numba"
-    return f"audiogen {__version__}: preset {names}; seed {seed}; {device}, {isa}"
-
-
 # Choices of this process by key: also where the cache can't be written, a choice is made once.
 _chosen: dict[str, str] = {}
 
