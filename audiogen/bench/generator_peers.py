@@ -65,26 +65,32 @@ class _Unsupported(Exception):
 
 
 def _eager(generator: Generator, z: Any, precision: str) -> Call:
-    return _torch_call(generator, z, precision)
+    return _torch_call(_in_precision(generator, precision), z, precision)
 
 
 def _channels_last(generator: Generator, z: Any, precision: str) -> Call:
     torch = require_torch()
-    return _torch_call(copy.deepcopy(generator).to(memory_format=torch.channels_last), z, precision)
+    network = _in_precision(generator, precision).to(memory_format=torch.channels_last)
+    return _torch_call(network, z, precision)
 
 
 def _compiled(generator: Generator, z: Any, precision: str) -> Call:
     torch = require_torch()
-    network = copy.deepcopy(generator).to(memory_format=torch.channels_last)
+    network = _in_precision(generator, precision).to(memory_format=torch.channels_last)
     return _torch_call(torch.compile(network), z, precision)
+
+
+def _in_precision(generator: Generator, precision: str) -> Any:
+    """A copy with all weights in a precision: `torch.autocast` would round them in each call."""
+    return copy.deepcopy(generator).to(getattr(require_torch(), precision))
 
 
 def _torch_call(network: Any, z: Any, precision: str) -> Call:
     torch = require_torch()
-    pitch = torch.tensor([PITCH])
+    pitch, z = torch.tensor([PITCH]), z.to(getattr(torch, precision))
 
     def call() -> Any:
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, precision == "bfloat16"):
+        with torch.no_grad():
             return network(z, pitch)
 
     return call

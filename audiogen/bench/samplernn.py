@@ -120,31 +120,40 @@ def _peers(model: SampleRNN, n_streams: int, precision: str) -> tuple[str, Any, 
     return name, call, dict(others)
 
 
-def weights_per_sample(config: SampleRNNConfig) -> tuple[float, float]:
-    """Return how many weights one sample reads, and how many the network has, after folding.
+def weights_per_sample(config: SampleRNNConfig) -> tuple[float, float, float]:
+    """Count the weights that one sample needs, after folding (csrc/models/samplernn.h).
 
-    The matrices of csrc/models/samplernn.h; half of the inputs of the last two layers are zero
-    after the rectifier, and their weights are not read.
+    Returns
+    -------
+    tiers : float
+        Weights of the tiers per sample.
+    last : float
+        Weights of the last two layers; half of their inputs are zero after the rectifier, and the
+        weights of these are not read.
+    all_tiers : float
+        Weights of the tiers.
     """
     square = config.dim**2
-    per_sample = total = 0.0
+    per_sample = all_tiers = 0.0
     for t, size in enumerate(config.frame_sizes):
         ratio = size // (config.frame_sizes[t + 1] if t + 1 < len(config.frame_sizes) else 1)
         n_products = 2 * config.n_rnn - (t == 0)  # the first tier's input is read from a table
         weights = (3 * n_products + ratio) * square
         per_sample += weights / size
-        total += weights
-    last = square + config.q_levels * config.dim
-    return per_sample + last / 2, total + last
+        all_tiers += weights
+    return per_sample, (square + config.q_levels * config.dim) / 2, all_tiers
 
 
 def _limit(config: SampleRNNConfig, precision: str, n_streams: int) -> Any:
-    """The limit of a call: the weights that it reads, or its products."""
-    per_sample, total = weights_per_sample(config)
+    """The limit of a call: the weights of the tiers that it reads, or its products.
+
+    The last two layers, of which each sample reads all, stay in the core's own cache at best.
+    """
+    tiers, last, all_tiers = weights_per_sample(config)
     n_bytes = {"float32": 4, "bfloat16": 2, "int8": 1}[precision]
     return larger_limit(
-        memory_limit(N_SAMPLES * n_bytes * per_sample, n_bytes * total),
-        compute_limit(2 * n_streams * N_SAMPLES * per_sample, precision),
+        memory_limit(N_SAMPLES * n_bytes * tiers, n_bytes * all_tiers),
+        compute_limit(2 * n_streams * N_SAMPLES * (tiers + last), precision),
     )
 
 

@@ -87,7 +87,9 @@ def _lines(result: Result) -> str:
         slower = (f"{name} {_time(seconds)}" for name, seconds in result.others.items())
         lines.append(_wrap(f"slower peers: {', '.join(slower)}", "    "))
     lines += [_wrap(f"not measured: {name}, {why}", "    ") for name, why in result.absent.items()]
-    if result.limit_s is not None:
+    if result.limit_s is not None and result.limit_s > result.ours_s:
+        lines.append(_wrap(f"limit unknown, other programs disturbed it: {result.limit}", "    "))
+    elif result.limit_s is not None:
         share = f"limit {_time(result.limit_s)}, {result.limit_s / result.ours_s:.0%} reached"
         lines.append(_wrap(f"{share}: {result.limit}", "    "))
     if result.remark:

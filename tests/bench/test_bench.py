@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -91,6 +92,9 @@ def test_the_ratio_is_against_the_fastest_peer(monkeypatch: pytest.MonkeyPatch) 
         "not measured: missing, isn't installed",
         "limit 1 ms, 50% reached: nothing at all",
     ]
+
+    disturbed = bench_lines(dataclasses.replace(result, limit_s=0.003))
+    assert "limit unknown, other programs disturbed it: nothing at all" in disturbed
 
 
 def test_a_disturbed_round_changes_no_ratio(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,11 +33,10 @@ def test_eager_peers_draw_in_both_precisions() -> None:
 
 
 def test_weights_are_those_of_the_folded_matrices() -> None:
-    per_sample, total = samplernn.weights_per_sample(SampleRNNConfig((8, 2), 10, q_levels=16))
+    tiers, last, all_tiers = samplernn.weights_per_sample(SampleRNNConfig((8, 2), 10, q_levels=16))
     # Recurrent and 4 upsampled matrices every 8 samples; input, recurrent and 2 every 2 samples.
-    first, second, last = 700, 800, 100 + 160
-    assert total == first + second + last
-    assert per_sample == first / 8 + second / 2 + last / 2
+    assert all_tiers == 700 + 800 and tiers == 700 / 8 + 800 / 2
+    assert last == (100 + 160) / 2
 
 
 def test_two_threads_race_one_over_the_same_samples() -> None:
