@@ -89,6 +89,9 @@ SYSTEM_HEADERS = {
     "stddef.h",
     "sys/mman.h",
     "dlfcn.h",
+    "cpuid.h",
+    "sys/syscall.h",
+    "unistd.h",
 }
 # Launches of kernels implement the C interface in cuda/, so the .cu files include it.
 CUDA_SOURCES = ({"kernels", "core", "models", "cuda"}, ("cuda_runtime.h",))

@@ -133,7 +133,9 @@ def read_audio(path: str | os.PathLike[str], sample_rate: int) -> np.ndarray:
     return resample(samples.mean(axis=1), rate, sample_rate)
 
 
-def write_audio(path: str | os.PathLike[str], samples: np.ndarray, sample_rate: int) -> float:
+def write_audio(
+    path: str | os.PathLike[str], samples: np.ndarray, sample_rate: int, comment: str = ""
+) -> float:
     """Write samples to a sound file.
 
     The file format would clip a peak above full scale. Instead the whole file is turned down to a
@@ -147,6 +149,8 @@ def write_audio(path: str | os.PathLike[str], samples: np.ndarray, sample_rate: 
         Full scale is 1.
     sample_rate : int, Hz
         Sample rate of the file.
+    comment : str
+        Comment in the file's metadata.
 
     Returns
     -------
@@ -187,6 +191,8 @@ def write_audio(path: str | os.PathLike[str], samples: np.ndarray, sample_rate: 
     with written_whole(path) as temporary:
         try:
             with _open_for_writing(temporary, path, sample_rate, n_channels) as file:
+                if comment:
+                    file.comment = comment
                 for start in range(0, len(samples), _BLOCK):
                     file.write(samples[start : start + _BLOCK].astype(np.float32) * gain)
         except (soundfile.LibsndfileError, AssertionError, ValueError) as error:

@@ -80,6 +80,11 @@ class Job:
             raise ParameterError(
                 f"job {self.output!r} has {came} of score, notes and seconds; give one of them"
             )
+        if self.precision == "auto":
+            raise ParameterError(
+                f"job {self.output!r} has precision='auto', which depends on the machine; name"
+                " 'float32', 'bfloat16' or 'int8', so that all workers make the same samples"
+            )
         if self.seconds and self.preset is None:
             raise ParameterError(
                 f"job {self.output!r} has seconds and no preset; name an unconditional one"

@@ -1,18 +1,17 @@
-"""Side-by-side timing of two implementations on one core, with the spread of their ratio."""
+"""Side-by-side timing of an implementation and its peers on one core, and what bounds it."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
+from audiogen.core.cores import processor_name
 from audiogen.core.packages import require_package
 from audiogen.errors import DeviceError, MissingPackageError
 
@@ -21,8 +20,24 @@ MIN_MEASUREMENT_S = 0.02  # a call is repeated until it takes that long
 
 
 @dataclass(frozen=True)
+class Limit:
+    """Time that the hardware needs at least.
+
+    Parameters
+    ----------
+    seconds : float, s
+        Time of one call at the limit.
+    what : str
+        Resource, its measured rate, and the amount that a call needs.
+    """
+
+    seconds: float
+    what: str
+
+
+@dataclass(frozen=True)
 class Race:
-    """Two calls with the same result.
+    """Calls with the same result; the ratio is against the fastest peer.
 
     Parameters
     ----------
@@ -36,8 +51,14 @@ class Race:
         Smallest ratio that the project promises.
     remark : callable, optional
         Function of the seconds of our call; returns a note, such as another unit.
+    others : mapping of str to callable or float
+        Further peers, by name.
+    absent : mapping of str to str
+        Peers that can't be measured, and the reason or the command that installs them.
+    limit : callable, optional
+        Function that measures and returns the limit of our call.
     rounds : int
-        Number of times that both are timed.
+        Number of times that all are timed, in turn.
     n_cores : int
         Number of cores for our threads, which must start in the first call.
     """
@@ -48,6 +69,9 @@ class Race:
     peer_name: str
     target: float | None = None
     remark: Callable[[float], str] | None = None
+    others: Mapping[str, Callable[[], Any] | float] = field(default_factory=dict)
+    absent: Mapping[str, str] = field(default_factory=dict)
+    limit: Callable[[], Limit] | None = None
     rounds: int = ROUNDS
     n_cores: int = 1
 
@@ -79,18 +103,26 @@ class Job:
 
 @dataclass(frozen=True)
 class Result:
-    """Result of a race: medians over the rounds.
+    """Result of a race: the quickest of the rounds, which other programs disturbed least.
 
     Parameters
     ----------
     job, what, peer : str
-        Names of the job, of the task and of the peer's implementation.
+        Names of the job, of the task and of the fastest peer's implementation.
     ours_s, peer_s : float, s
         Time of one call.
     ratio : float
         Peer's time divided by ours.
     spread : tuple of float
         First and third quartile of the rounds' ratios.
+    others : dict of str to float, s
+        Times of the slower peers, in order.
+    absent : dict of str to str
+        Peers that were not measured, and the reasons.
+    limit_s : float, s, or None
+        Time of one call at the limit of the hardware.
+    limit : str
+        Resource of that limit.
     target : float or None
         Smallest ratio that the project promises.
     remark : str
@@ -106,6 +138,10 @@ class Result:
     peer_s: float
     ratio: float
     spread: tuple[float, float]
+    others: dict[str, float]
+    absent: dict[str, str]
+    limit_s: float | None
+    limit: str
     target: float | None
     remark: str
     machine: str
@@ -170,41 +206,44 @@ def machine() -> str:
     """Return the processor's name, the instruction set in use, and versions of the packages."""
     from audiogen.core.backend import find
 
-    processor = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                processor = line.partition(":")[2].strip()
-                break
     native = find()
-    parts = [f"{processor} ({os.cpu_count()} cores)", native.isa() if native else "numba"]
+    parts = [f"{processor_name()} ({os.cpu_count()} cores)", native.isa() if native else "numba"]
     parts += [
         f"{package} {sys.modules[package].__version__}"
-        for package in ("torch", "numpy", "numba")
+        for package in ("torch", "onnxruntime", "openvino", "numpy", "numba")
         if package in sys.modules
     ]
     return ", ".join(parts)
 
 
 def _measure(job: str, race: Race) -> Result:
-    repeats = [_repeats(call) for call in (race.ours, race.peer)]
-    ours, peer = [], []
+    calls = {race.peer_name: race.peer, **race.others}
+    repeats = {name: _repeats(call) for name, call in calls.items()}
+    our_repeats = _repeats(race.ours)
+    ours: list[float] = []
+    peers: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(race.rounds):
-        ours.append(_seconds(race.ours, repeats[0]))
-        peer.append(_seconds(race.peer, repeats[1]))
-    ratios = [p / o for o, p in zip(ours, peer, strict=True)]
-    low, middle, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else 3 * ratios
-    ours_s = statistics.median(ours)
+        ours.append(_seconds(race.ours, our_repeats))
+        for name, call in calls.items():
+            peers[name].append(_seconds(call, repeats[name]))
+    best, *slower = sorted(peers, key=lambda name: min(peers[name]))
+    ratios = [p / o for o, p in zip(ours, peers[best], strict=True)]
+    low, _, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else 3 * ratios
+    limit = race.limit() if race.limit else None
     return Result(
         job=job,
         what=race.what,
-        peer=race.peer_name,
-        ours_s=ours_s,
-        peer_s=statistics.median(peer),
-        ratio=middle,
+        peer=best,
+        ours_s=min(ours),
+        peer_s=min(peers[best]),
+        ratio=min(peers[best]) / min(ours),
         spread=(low, high),
+        others={name: min(peers[name]) for name in slower},
+        absent=dict(race.absent),
+        limit_s=limit.seconds if limit else None,
+        limit=limit.what if limit else "",
         target=race.target,
-        remark=race.remark(ours_s) if race.remark else "",
+        remark=race.remark(min(ours)) if race.remark else "",
         machine=machine(),
     )
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from audiogen.bench import engine, gansynth, generator, kernel_shares, samplernn
 from audiogen.bench.compare import Job, Race, require_torch
+from audiogen.bench.limits import memory_limit
 
 
 def unwrap() -> Iterator[Race]:
@@ -21,8 +22,9 @@ def unwrap() -> Iterator[Race]:
     random = np.random.default_rng(0)
     phase = random.uniform(-np.pi, np.pi, (8, 128, 1024)).astype(np.float32)
     what, ours = "unwrap [8, 128, 1024]", partial(ops.unwrap, phase)
+    limit = memory_limit(2 * phase.nbytes, 2 * phase.nbytes)  # read and written
     yield Race(what, ours, partial(np.unwrap, phase, axis=-2), "numpy.unwrap", target=100.0)
-    yield Race(what, ours, partial(fallback.unwrap, phase), "numba", target=2.0)
+    yield Race(what, ours, partial(fallback.unwrap, phase), "numba", target=2.0, limit=limit)
     torch = require_torch()
     tensor = torch.from_numpy(phase)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from audiogen.bench.compare import Job, Race, require_torch, samples_per_second
+from audiogen.bench.limits import compute_limit, larger_limit, memory_limit
 from audiogen.core import backend as _native
 
 if TYPE_CHECKING:
@@ -34,14 +35,16 @@ class Eager:
         Unconditional model with GRUs and one softmax.
     n_streams : int
         Number of streams that are generated together.
+    precision : str
+        ``float32`` or ``bfloat16``.
     """
 
-    def __init__(self, model: SampleRNN, n_streams: int = 1):
+    def __init__(self, model: SampleRNN, n_streams: int = 1, precision: str = "float32"):
         torch = require_torch()
         from audiogen.models.samplernn import export_weights
 
-        self._config = model.config
-        self._w = {k: torch.from_numpy(v) for k, v in export_weights(model).items()}
+        self._config, self._type = model.config, getattr(torch, precision)
+        self._w = {k: torch.from_numpy(v).to(self._type) for k, v in export_weights(model).items()}
         self._state = [
             [h[None].expand(n_streams, -1).contiguous() for h in self._w[f"tiers.{t}.h0"]]
             for t in range(len(self._config.frame_sizes))
@@ -63,7 +66,8 @@ class Eager:
                 for t, size in enumerate(c.frame_sizes):
                     if i % size:
                         continue
-                    frame = levels[:, -size:].float() * (4.0 / (c.q_levels - 1)) - 2.0
+                    scaled = levels[:, -size:].float() * (4.0 / (c.q_levels - 1)) - 2.0
+                    frame = scaled.to(self._type)
                     prefix = f"tiers.{t}."
                     if t == 0:
                         x = frame
@@ -87,7 +91,8 @@ class Eager:
                 x = torch.addmm(context[-1][:, i % window], past, w["sample.layer1.weight"].T)
                 x = torch.relu(self._linear("sample.layer2", x))
                 x = self._linear("sample.output", torch.relu(self._linear("sample.layer3", x)))
-                drawn = torch.multinomial(torch.softmax(x, dim=1), 1, generator=self._random)
+                chances = torch.softmax(x.float(), dim=1)
+                drawn = torch.multinomial(chances, 1, generator=self._random)
                 levels = torch.cat((levels, drawn), dim=1)[:, 1:]
         self._levels = levels
         return levels
@@ -104,6 +109,54 @@ def _network(config: SampleRNNConfig, precision: str, model: SampleRNN) -> Any:
     return _native.require().SampleRNN(fields, export_weights(model), precision)
 
 
+def _peers(model: SampleRNN, n_streams: int, precision: str) -> tuple[str, Any, dict[str, Any]]:
+    """Name and call of the peer at a precision, and the other peers.
+
+    PyTorch has no cell in int8 whose weights are packed once; int8 races its other precisions.
+    """
+    precisions = ("float32", "bfloat16") if precision == "int8" else (precision,)
+    calls = {f"PyTorch eager {p}": Eager(model, n_streams, p) for p in precisions}
+    (name, call), *others = calls.items()
+    return name, call, dict(others)
+
+
+def weights_per_sample(config: SampleRNNConfig) -> tuple[float, float, float]:
+    """Count the weights that one sample needs, after folding (csrc/models/samplernn.h).
+
+    Returns
+    -------
+    tiers : float
+        Weights of the tiers per sample.
+    last : float
+        Weights of the last two layers; half of their inputs are zero after the rectifier, and the
+        weights of these are not read.
+    all_tiers : float
+        Weights of the tiers.
+    """
+    square = config.dim**2
+    per_sample = all_tiers = 0.0
+    for t, size in enumerate(config.frame_sizes):
+        ratio = size // (config.frame_sizes[t + 1] if t + 1 < len(config.frame_sizes) else 1)
+        n_products = 2 * config.n_rnn - (t == 0)  # the first tier's input is read from a table
+        weights = (3 * n_products + ratio) * square
+        per_sample += weights / size
+        all_tiers += weights
+    return per_sample, (square + config.q_levels * config.dim) / 2, all_tiers
+
+
+def _limit(config: SampleRNNConfig, precision: str, n_streams: int) -> Any:
+    """The limit of a call: the weights of the tiers that it reads, or its products.
+
+    The last two layers, of which each sample reads all, stay in the core's own cache at best.
+    """
+    tiers, last, all_tiers = weights_per_sample(config)
+    n_bytes = {"float32": 4, "bfloat16": 2, "int8": 1}[precision]
+    return larger_limit(
+        memory_limit(N_SAMPLES * n_bytes * tiers, n_bytes * all_tiers),
+        compute_limit(2 * n_streams * N_SAMPLES * (tiers + last), precision),
+    )
+
+
 def generation() -> Iterator[Race]:
     """Yield the races of the paper's best three-tier model, with random weights.
 
@@ -116,32 +169,30 @@ def generation() -> Iterator[Race]:
     torch.manual_seed(0)
     config = SampleRNNConfig()
     model = SampleRNN(config).eval()
-    one, many = Eager(model), Eager(model, 16)
-    what, peer = "paper-size SampleRNN", "PyTorch eager float32"
-    low = native.isa() == "avx512_bf16"
-    for precision, target in (("float32", 4.0), ("bfloat16", 10.0), ("int8", 25.0)):
+    what = "paper-size SampleRNN"
+    low = native.isa() in ("avx512_bf16", "amx")
+    targets = {
+        ("float32", 1): 4.0,
+        ("bfloat16", 1): 10.0 if low else None,
+        ("int8", 1): 25.0 if low else None,
+        ("int8", 16): 12.0 if low else None,
+    }
+    for precision in ("float32", "bfloat16", "int8"):
         network = _network(config, precision, model)
-        ours = partial(native.SampleStream(network).draw, N_SAMPLES)
-        wanted = target if low or precision == "float32" else None
-        yield Race(
-            f"{what}, {precision}",
-            ours,
-            one,
-            peer,
-            target=wanted,
-            remark=samples_per_second(N_SAMPLES),
-        )
-        if precision == "bfloat16":
-            continue
-        ours = partial(native.SampleStream(network, 16).draw, N_SAMPLES)
-        yield Race(
-            f"{what}, {precision}, 16 streams",
-            ours,
-            many,
-            f"{peer}, 16 streams",
-            target=12.0 if low and precision == "int8" else None,
-            remark=samples_per_second(16 * N_SAMPLES),
-        )
+        for n_streams in (1, 16):
+            if (precision, n_streams) == ("bfloat16", 16):
+                continue
+            name, call, others = _peers(model, n_streams, precision)
+            yield Race(
+                f"{what}, {precision}{f', {n_streams} streams' if n_streams > 1 else ''}",
+                partial(native.SampleStream(network, n_streams).draw, N_SAMPLES),
+                call,
+                name,
+                others=others,
+                target=targets.get((precision, n_streams)),
+                limit=_limit(config, precision, n_streams),
+                remark=samples_per_second(n_streams * N_SAMPLES),
+            )
     for precision in ("float32", "bfloat16", "int8"):
         yield _two_threads(what, _network(config, precision, model), precision)
 

@@ -22,11 +22,13 @@ def bench(
     only: str = typer.Option("", "--only", help="Run one job.", metavar="JOB"),
     as_json: bool = typer.Option(False, "--json", help="Print JSON when all is measured."),
 ) -> None:
-    """Measure speed on this machine, ours and a peer's in turn, on one core.
+    """Measure speed on this machine, ours and the peers' in turn, on one core.
 
     Each result is printed as it is measured: the time of one call, the ratio of
-    the peer's time to ours with its quartiles, and the ratio that the project
-    promises. Jobs that take much memory run by name only.
+    the fastest peer's time to ours with the quartiles of the rounds, the ratio
+    that the project promises, the slower peers, and the time that the core needs
+    at least by its peak of products or by its memory. Jobs that take much memory
+    run by name only.
     """
     import difflib
     import json
@@ -80,8 +82,19 @@ def _lines(result: Result) -> str:
         missed = ", missed" if result.ratio < result.target else ""
         verdict += f", target {result.target:g}x{missed}"
     times = f"ours {_time(result.ours_s)}, {result.peer} {_time(result.peer_s)}: {verdict}"
-    remark = f"\n{_wrap(result.remark, '    ')}" if result.remark else ""
-    return f"{_wrap(result.what, '  ')}\n{_wrap(times, '    ')}{remark}"
+    lines = [_wrap(result.what, "  "), _wrap(times, "    ")]
+    if result.others:
+        slower = (f"{name} {_time(seconds)}" for name, seconds in result.others.items())
+        lines.append(_wrap(f"slower peers: {', '.join(slower)}", "    "))
+    lines += [_wrap(f"not measured: {name}, {why}", "    ") for name, why in result.absent.items()]
+    if result.limit_s is not None and result.limit_s > result.ours_s:
+        lines.append(_wrap(f"limit unknown, other programs disturbed it: {result.limit}", "    "))
+    elif result.limit_s is not None:
+        share = f"limit {_time(result.limit_s)}, {result.limit_s / result.ours_s:.0%} reached"
+        lines.append(_wrap(f"{share}: {result.limit}", "    "))
+    if result.remark:
+        lines.append(_wrap(result.remark, "    "))
+    return "\n".join(lines)
 
 
 def _print(text: str, to_stderr: bool) -> None:

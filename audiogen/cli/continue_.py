@@ -22,6 +22,7 @@ from audiogen.cli.sound import (
     numbered,
     print_speed,
     progress_bar,
+    provenance,
     read_preset,
     read_temperature,
     write_sound,
@@ -126,7 +127,8 @@ def continue_(
         n_over = int(np.count_nonzero(np.abs(new) > 1.0))
         new = np.broadcast_to(np.clip(new, -1.0, 1.0), (len(new), n_channels))
         sound = np.concatenate((before, new))
-        turned_db = write_sound(path, sound, rate)
+        comment = provenance({synth.name: synth.precision}, seed)
+        turned_db = write_sound(path, sound, rate, comment)
         if n_over:
             typer.echo(f"  note: {counted(n_over, 'new sample')} over full scale were clipped")
         if turned_db:

@@ -326,10 +326,9 @@ class _Stage:
     def late_hint(self) -> str:
         """Return advice on late blocks."""
         if self._synth.load > HIGHEST_LOAD:
-            faster = "bfloat16" if self._synth.kind == "gansynth" else "int8"
             return (
                 f"blocks were late, and the load is {100 * self._synth.load:.0f} %: this machine is"
-                f" too slow; try fewer --voices, or --precision {faster}"
+                " too slow; try fewer --voices, or --precision auto"
             )
         margin_ms = min(max(20.0, 2.0 * self._synth.margin_ms), 1000.0)
         larger = min(2 * (self._block or 256), 8192)

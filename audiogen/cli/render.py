@@ -33,6 +33,7 @@ from audiogen.cli.sound import (
     print_speed,
     print_turned_down,
     progress_bar,
+    provenance,
     read_music,
     read_preset,
     read_settings,
@@ -213,7 +214,8 @@ def _render_seconds(
     from audiogen.engine.offline import change_level
     from audiogen.engine.render import set_parameters
 
-    synth = load(preset, precision=precision, device=options.pop("device"))
+    device = options.pop("device")
+    synth = load(preset, precision=precision, device=device)
     set_parameters([synth], settings)
     rate = target.sample_rate or synth.sample_rate
     n = options["variations"]
@@ -226,7 +228,8 @@ def _render_seconds(
     for number, sound in enumerate([sounds] if n == 1 else list(sounds), 1):
         path = numbered(target.path, number, n)
         samples = change_level(sound, target.gain_db, target.normalize)
-        _write(path, samples, rate, target)
+        comment = provenance({synth.name: synth.precision}, options["seed"], device)
+        _write(path, samples, rate, target, comment)
         if target.plot:
             draw(numbered(target.plot, number, n), samples, rate, path.name)
     what = f"{n} x {seconds:g} s" if n > 1 else f"{seconds:g} s"
@@ -234,17 +237,17 @@ def _render_seconds(
     print_band(rate, synth.preset.sample_rate)
 
 
-def _write(path: Path, samples: np.ndarray, rate: int, target: _Target) -> None:
+def _write(path: Path, samples: np.ndarray, rate: int, target: _Target, comment: str) -> None:
     """Write a sound, limited if asked for, and say what became of its peaks."""
     from audiogen.audio.dynamics import limit
 
     if target.limit:
         samples, reduction_db = limit(samples, rate)
-        write_sound(path, samples, rate)
+        write_sound(path, samples, rate, comment)
         if reduction_db:
             typer.echo(f"  note: peaks were limited by up to {reduction_db:.1f} dB")
         return
-    print_turned_down(write_sound(path, samples, rate), target.gain_db)
+    print_turned_down(write_sound(path, samples, rate, comment), target.gain_db)
 
 
 def _render_score(
@@ -255,6 +258,7 @@ def _render_score(
     program: list[str],
     options: dict[str, Any],
 ) -> None:
+    from audiogen.engine.precision import resolve_precision
     from audiogen.presets import assign_programs, load_preset, presets_to_play, split_spec
 
     is_file = isinstance(source, Path)
@@ -265,7 +269,8 @@ def _render_score(
         voices = assign_programs(programs, presets_to_play(preset), timbre)
         voices.update(_read_program(option) for option in program)
         playing = {n: voices.get(n, voices[None]) for n in music.programs}
-        rates = [load_preset(split_spec(v)[0]).sample_rate for v in dict.fromkeys(playing.values())]
+        presets = [load_preset(split_spec(v)[0]) for v in dict.fromkeys(playing.values())]
+        rates = [loaded.sample_rate for loaded in presets]
         rate = target.sample_rate or max(rates)
         began = time.perf_counter()
         with progress_bar() as report:
@@ -280,7 +285,10 @@ def _render_score(
                 **options,
             )
         took_s = time.perf_counter() - began
-    _write(target.path, samples, rate, target)
+    device = options["device"]
+    in_use = {p.name: resolve_precision(p, options["precision"], device) for p in presets}
+    comment = provenance(in_use, options["seed"], device)
+    _write(target.path, samples, rate, target, comment)
     print_speed(counted(len(music), "note"), len(samples) / rate, took_s)
     _print_voices(music, playing, is_file)
     for warning in dict.fromkeys(str(entry.message) for entry in caught):

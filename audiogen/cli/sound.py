@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
@@ -45,6 +45,7 @@ class Precision(str, Enum):
     float32 = "float32"
     bfloat16 = "bfloat16"
     int8 = "int8"
+    auto = "auto"
 
 
 AnyPrecision = Annotated[
@@ -52,7 +53,7 @@ AnyPrecision = Annotated[
     typer.Option(
         "--precision",
         help="bfloat16 (on a CPU that has it) and, for a SampleRNN, int8 are faster and give other"
-        " samples.",
+        " samples. auto is the fastest, measured once; the file's comment has the choice.",
     ),
 ]
 
@@ -199,11 +200,11 @@ def read_settings(options: list[str] | None) -> dict[str, float | str]:
     return settings
 
 
-def write_sound(path: Path, samples: np.ndarray, sample_rate: int) -> float:
+def write_sound(path: Path, samples: np.ndarray, sample_rate: int, comment: str = "") -> float:
     """Write a file and print its length, rate, channels and peak; returns the gain applied, dB."""
     from audiogen.audio.files import write_audio
 
-    turned_db = write_audio(path, samples, sample_rate)
+    turned_db = write_audio(path, samples, sample_rate, comment)
     peak = float(abs(samples).max()) * 10 ** (turned_db / 20)
     peak_text = f"peak {20 * math.log10(peak):.1f} dBFS" if peak else "silence"
     channels = {1: "mono", 2: "stereo"}.get(samples.shape[1] if samples.ndim == 2 else 1, "")
@@ -212,6 +213,27 @@ def write_sound(path: Path, samples: np.ndarray, sample_rate: int) -> float:
         f"{path}  {len(samples) / sample_rate:.1f} s, {sample_rate} Hz, {channels}, {peak_text}"
     )
     return turned_db
+
+
+def provenance(presets: Mapping[str, str], seed: int, device: str = "cpu") -> str:
+    """Describe how audio was made, for the comment of its file: enough to make it again.
+
+    Parameters
+    ----------
+    presets : mapping of str to str
+        Precision in use by the name of each preset.
+    seed : int
+        Seed of the random numbers.
+    device : str
+        Device that computed.
+    """
+    import audiogen
+    from audiogen.core import backend
+
+    names = ", ".join(f"{name} ({precision})" for name, precision in presets.items())
+    native = backend.find()
+    isa = native.isa() if native else "numba"
+    return f"audiogen {audiogen.__version__}: preset {names}; seed {seed}; {device}, {isa}"
 
 
 def print_speed(what: str, sound_s: float, took_s: float) -> None:

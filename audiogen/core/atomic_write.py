@@ -1,4 +1,4 @@
-"""Files and folders that are to be seen only when they are whole."""
+"""Files and folders that are to be seen only when they are whole, and the place for caches."""
 
 from __future__ import annotations
 
@@ -143,3 +143,20 @@ def exchange(first: Path, second: Path) -> bool:
         return bool(status == 0)
     except (AttributeError, OSError, TypeError):  # no such function
         return False
+
+
+def cache_folder() -> Path:
+    """Return the user's cache folder: ``$AUDIOGEN_CACHE``, or the system's place for caches.
+
+    The latter is ``$XDG_CACHE_HOME/audiogen`` (usually ``~/.cache/audiogen``),
+    ``~/Library/Caches/audiogen`` on macOS and ``%LOCALAPPDATA%\\audiogen\\Cache`` on Windows.
+    """
+    named = os.environ.get("AUDIOGEN_CACHE")
+    if named:
+        return Path(named).expanduser()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "audiogen"
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
+        return Path(local) / "audiogen" / "Cache"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "audiogen"

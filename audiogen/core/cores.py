@@ -1,14 +1,27 @@
-"""How many cores and threads are used."""
+"""The processor: its name, and how many cores and threads are used."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import platform
+from functools import cache
 from pathlib import Path
 
 from audiogen.errors import ParameterError
 
 THREADS_VARIABLE = "AUDIOGEN_THREADS"
 MOST_THREADS = 64  # of an engine (csrc/engine/engine.cpp)
+
+
+@cache
+def processor_name() -> str:
+    """Return the model of the processor, such as ``AMD EPYC 9554``; its architecture if unknown."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def n_cores() -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from audiogen.core import backend
 from audiogen.core.cores import n_threads
 from audiogen.core.device import choose_device
+from audiogen.engine.precision import resolve_precision
 from audiogen.errors import ParameterError
 from audiogen.presets import GansynthPreset, Preset, SamplernnPreset
 
@@ -20,7 +21,6 @@ LONGEST_RELEASE_S, END_FADE_S = (
     2.0,
     0.02,
 )  # of a SampleRNN's note (csrc/engine/samples/sample_voice.cpp)
-PRECISIONS = {"gansynth": ("float32", "bfloat16"), "samplernn": ("float32", "bfloat16", "int8")}
 
 
 class OpenPreset:
@@ -32,7 +32,7 @@ class OpenPreset:
         Description and place of the preset.
     precision : str
         Precision of the network's arithmetic: ``float32``, ``bfloat16``, or for a SampleRNN
-        ``int8``.
+        ``int8``; or ``auto``, the fastest on this CPU (`audiogen.engine.precision`).
     device : str
         Device that computes what is rendered offline: ``cpu``, or ``cuda`` or ``cuda:N``.
 
@@ -45,13 +45,8 @@ class OpenPreset:
     """
 
     def __init__(self, preset: Preset, precision: str = "float32", device: str = "cpu"):
-        allowed = PRECISIONS[preset.kind]
-        if precision not in allowed:
-            raise ParameterError(
-                f"precision={precision!r} is not supported by preset {preset.name!r}, a"
-                f" {preset.kind}; use {' or '.join(map(repr, allowed))}"
-            )
-        self.preset, self.precision = preset, precision
+        self.preset, self.asked_precision = preset, precision
+        self.precision = precision = resolve_precision(preset, precision, device)
         self._backend = backend.load()
         self._on_device = _on_device(preset, precision, device)
         self._instrument = preset.instrument(precision)

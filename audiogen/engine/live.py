@@ -40,6 +40,7 @@ from audiogen.core.parameters import (
 )
 from audiogen.engine.instrument import OpenPreset
 from audiogen.engine.latents import Timbre, read_timbre
+from audiogen.engine.precision import AUTO
 from audiogen.errors import ParameterError, ShapeError
 from audiogen.notes import parse_pitch
 from audiogen.presets import GansynthPreset, Preset, SamplernnPreset, load_preset, timbre_of_program
@@ -152,7 +153,7 @@ class LivePlaying(ParameterAttributes):
 
     @property
     def precision(self) -> str:
-        """Precision of the network's arithmetic."""
+        """Precision of the network's arithmetic; the one that ``auto`` chose."""
         return self._opened.precision
 
     @property
@@ -221,7 +222,8 @@ class LivePlaying(ParameterAttributes):
         PresetError, ParameterError
         """
         loaded = preset if isinstance(preset, Preset) else load_preset(preset)
-        precision = self.precision if loaded.kind == self.kind else "float32"
+        asked = self._opened.asked_precision
+        precision = asked if loaded.kind == self.kind or asked == AUTO else "float32"
         opened = OpenPreset(loaded, precision)
         with self._making:
             if self._engine is not None:

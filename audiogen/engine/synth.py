@@ -74,7 +74,8 @@ class Synth(LivePlaying):
         Seed of all random numbers; the same seed gives the same samples.
     precision : str
         ``float32``; or ``bfloat16``, which is faster on a CPU that has it and about 1 % RMS off;
-        or ``int8`` for a SampleRNN.
+        or ``int8`` for a SampleRNN; or ``auto``, the fastest of them on this CPU, which is
+        measured once and kept in the user's cache. The attribute of this name has the choice.
     temperature, top_p : float, optional
         Initial values of the parameters of these names, for a SampleRNN.
     polyphony : int

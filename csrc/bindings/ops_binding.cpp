@@ -113,6 +113,34 @@ static std::vector<std::string> available_isas() {
   return names;
 }
 
+static std::string bfloat16_rows() {
+  switch (kernels::bfloat16_rows(kernels::kernels())) {
+    case kernels::BFloat16Rows::kNone:
+      return "none";
+    case kernels::BFloat16Rows::kFloat32:
+      return "float32";
+    case kernels::BFloat16Rows::kPairs:
+      return "pairs";
+    case kernels::BFloat16Rows::kTiles:
+      return "tiles";
+  }
+  return "none";
+}
+
+static double peak(const std::string& product, std::size_t n) {
+  const kernels::KernelTable& table = kernels::kernels();
+  if (product == "float32") return table.peak_float32(n);
+  if (product == "bfloat16") return table.peak_bfloat16(n);
+  if (product == "int8") return table.peak_int8(n);
+  if (product == "tiles") return table.peak_tiles(n);
+  throw std::invalid_argument("product='" + product +
+                              "' not found; use 'float32', 'bfloat16', 'int8' or 'tiles'");
+}
+
+static double read_floats(const py::array_t<float, py::array::c_style>& x) {
+  return kernels::kernels().read_floats(x.data(), static_cast<std::size_t>(x.size()));
+}
+
 }  // namespace audiogen::bindings::ops_binding
 
 void bind_ops(py::module_& module) {
@@ -120,6 +148,14 @@ void bind_ops(py::module_& module) {
   using audiogen::kernels::IstftPlan;
   using audiogen::kernels::KernelTable;
   module.def("isa", [] { return std::string(kernels().isa); }, "Instruction set in use.");
+  module.def("bfloat16_rows", &bfloat16_rows,
+             "How the instruction set in use computes a generator in bfloat16: 'none', 'float32',"
+             " 'pairs' or 'tiles'.");
+  module.def("peak", &peak, py::arg("product"), py::arg("n"),
+             "Run n rounds of products in registers and return the number of operations; 0 if the"
+             " instruction set has no such product.");
+  module.def("read_floats", &read_floats, py::arg("x").noconvert(),
+             "Read an array and return the sum.");
   module.def("available_isas", &available_isas, "Instruction sets that this CPU supports.");
   module.def("wrap", &wrap, py::arg("x").noconvert());
   module.def("unwrap", &along_time<&KernelTable::unwrap>, py::arg("phase").noconvert());

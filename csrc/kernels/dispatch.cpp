@@ -5,6 +5,12 @@
 #include <stdexcept>
 #include <string>
 
+#if defined(__x86_64__) && defined(__linux__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 namespace audiogen::kernels {
 
 namespace baseline {
@@ -20,6 +26,34 @@ extern const KernelTable table;
 }
 namespace avx512_bf16 {
 extern const KernelTable table;
+#define AUDIOGEN_DECLARE(Type, name) Type name;
+AUDIOGEN_KERNELS(AUDIOGEN_DECLARE)
+}  // namespace avx512_bf16
+namespace amx {
+AUDIOGEN_TILE_KERNELS(AUDIOGEN_DECLARE)
+#undef AUDIOGEN_DECLARE
+// Shares all other kernels with `avx512_bf16`: their results are the same to the bit.
+using namespace avx512_bf16;
+static const KernelTable table{"amx",
+#define AUDIOGEN_ENTRY(Type, name) name,
+                               AUDIOGEN_KERNELS(AUDIOGEN_ENTRY)
+#undef AUDIOGEN_ENTRY
+};
+}  // namespace amx
+
+// Whether the CPU has AMX with bfloat16 and this process may use it. Linux saves the tile registers
+// of processes that ask for it only (Documentation/arch/x86/xstate.rst).
+static bool has_amx() {
+#if defined(__linux__)
+  constexpr unsigned kBFloat16 = 1u << 22, kTiles = 1u << 24;  // CPUID 7, EDX
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
+  if ((d & (kBFloat16 | kTiles)) != (kBFloat16 | kTiles)) return false;
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XTILEDATA
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
 }
 #endif
 
@@ -34,11 +68,25 @@ std::vector<const KernelTable*> available_kernels() {
       tables.push_back(&avx512::table);
       if (__builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni")) {
         tables.push_back(&avx512_bf16::table);
+        if (has_amx()) tables.push_back(&amx::table);
       }
     }
   }
 #endif
   return tables;
+}
+
+BFloat16Rows bfloat16_rows(const KernelTable& table) {
+  const std::string_view isa = table.isa;
+  if (isa == "amx") return BFloat16Rows::kTiles;
+#if defined(__x86_64__) || defined(_M_X64)
+  // Intel's cores make half as many operations per cycle by VDPBF16PS as by float32 FMAs, and the
+  // float32 algorithm needs 3 products per output where the one in bfloat16 needs 4.
+  if (isa == "avx512_bf16") {
+    return __builtin_cpu_is("intel") ? BFloat16Rows::kFloat32 : BFloat16Rows::kPairs;
+  }
+#endif
+  return BFloat16Rows::kNone;
 }
 
 static const KernelTable& choose() {

@@ -4,9 +4,11 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/limits.h"
 #include "kernels/networks/conv_rows.h"
 #include "kernels/networks/matrix.h"
 #include "kernels/networks/sample_step.h"
+#include "kernels/networks/tile_rows.h"
 #include "kernels/spectra/istft.h"
 #include "kernels/spectra/phase.h"
 #include "kernels/spectra/polar.h"
@@ -35,23 +37,46 @@
   X(GruGatesGradient, gru_gates_gradient)            \
   X(LstmGates, lstm_gates)                           \
   X(AddRows, add_rows)                               \
-  X(Draw, draw)
+  X(Draw, draw)                                      \
+  X(PeakFloat32, peak_float32)                       \
+  X(PeakBFloat16, peak_bfloat16)                     \
+  X(PeakInt8, peak_int8)                             \
+  X(ReadFloats, read_floats)                         \
+  AUDIOGEN_TILE_KERNELS(X)
+
+// The kernels in which the set `amx` differs from `avx512_bf16`.
+#define AUDIOGEN_TILE_KERNELS(X)    \
+  X(PackTileConv, pack_tile_conv)   \
+  X(TileConvRow, tile_conv_row)     \
+  X(FinishTileRow, finish_tile_row) \
+  X(TileImageRow, tile_image_row)   \
+  X(PeakTiles, peak_tiles)
 
 namespace audiogen::kernels {
 
 struct KernelTable {
-  const char* isa;  // "baseline", "avx2", "avx512" or "avx512_bf16"
+  const char* isa;  // "baseline", "avx2", "avx512", "avx512_bf16" or "amx"
 #define AUDIOGEN_MEMBER(Type, name) Type* name;
   AUDIOGEN_KERNELS(AUDIOGEN_MEMBER)
 #undef AUDIOGEN_MEMBER
 };
+
+// How a set of kernels computes the rows of a generator in bfloat16.
+enum class BFloat16Rows {
+  kNone,     // not at all
+  kFloat32,  // in float32, which is faster on this CPU
+  kPairs,    // conv_rows.h, by products of pairs
+  kTiles,    // tile_rows.h
+};
+BFloat16Rows bfloat16_rows(const KernelTable& table);
 
 // Kernels for the best instruction set of this CPU, or for the one that the environment variable
 // AUDIOGEN_ISA names. The first call decides, and is not for the audio thread. Throws
 // std::invalid_argument if this CPU does not support the set that AUDIOGEN_ISA names.
 const KernelTable& kernels();
 
-// Kernels of all instruction sets that this build and this CPU support, simplest first.
+// Kernels of all instruction sets that this build and this CPU support, simplest first. Asks the
+// system for the permission to use AMX where the CPU has it: it is the process's, for all threads.
 std::vector<const KernelTable*> available_kernels();
 
 }  // namespace audiogen::kernels

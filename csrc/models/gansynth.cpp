@@ -146,11 +146,15 @@ GeneratorWeights::GeneratorWeights(GeneratorConfig config, const core::FloatArra
         "precision='int8' is not supported by GANSynth presets; use 'float32' or 'bfloat16'");
   }
   const bool bfloat16 = precision == Precision::kBFloat16;
-  if (bfloat16 && std::string_view(kernels_->isa) != "avx512_bf16") {
+  const kernels::BFloat16Rows rows = kernels::bfloat16_rows(*kernels_);
+  if (bfloat16 && rows == kernels::BFloat16Rows::kNone) {
     throw std::invalid_argument(
         "precision='bfloat16' needs a CPU with AVX-512 BF16; the kernels in use are " +
-        std::string(kernels_->isa) + "; use 'float32'");
+        std::string(kernels_->isa) + "; use 'float32' or 'auto'");
   }
+  tiles_ = bfloat16 && rows == kernels::BFloat16Rows::kTiles;
+  const bool pairs = bfloat16 && rows == kernels::BFloat16Rows::kPairs;
+  if (bfloat16 && rows == kernels::BFloat16Rows::kFloat32) precision_ = Precision::kFloat32;
   const bool harmonic = config_.conditioning == Conditioning::kHarmonic;
   const std::size_t inputs = config_.input_size();
   const WeightReader reader(weight_shapes(config_), arrays);
@@ -158,12 +162,14 @@ GeneratorWeights::GeneratorWeights(GeneratorConfig config, const core::FloatArra
     Block& block = blocks_.emplace_back();
     const std::string name = "blocks." + std::to_string(b) + ".";
     const std::size_t width = block.width = config_.channels[b];
-    const std::size_t stride = block.stride = kernels::padded_channels(width);
+    const std::size_t stride = block.stride = stride_of(width);
     const std::size_t n_frames = config_.n_frames(b), n_bins = config_.n_bins(b);
-    block.shape2 = {width, width, n_bins, false, bfloat16};
+    block.shape2 = {width, width, n_bins, false, pairs};
     const auto pack = [&](const kernels::ConvShape& shape, const std::vector<float>& weight) {
-      core::AlignedFloats packed(kernels::conv_packed_floats(shape));
-      kernels_->pack_conv(shape, weight.data(), packed.data());
+      core::AlignedFloats packed(tiles_ ? kernels::tile_packed_floats(shape)
+                                        : kernels::conv_packed_floats(shape));
+      const auto pack_shape = tiles_ ? kernels_->pack_tile_conv : kernels_->pack_conv;
+      pack_shape(shape, weight.data(), packed.data());
       return packed;
     };
     if (b == 0) {
@@ -172,7 +178,7 @@ GeneratorWeights::GeneratorWeights(GeneratorConfig config, const core::FloatArra
       block.conv1 = padded_transpose(dense, inputs * pixels, width, stride);
     } else {
       const std::size_t below = config_.channels[b - 1];
-      block.shape1 = {below, width, n_bins / 2, true, bfloat16};
+      block.shape1 = {below, width, n_bins / 2, true, pairs};
       block.conv1 = pack(block.shape1, reader.take(name + "conv1.weight"));
     }
     block.conv2 = pack(block.shape2, reader.take(name + "conv2.weight"));
@@ -224,11 +230,10 @@ GeneratorWeights::GeneratorWeights(GeneratorConfig config, const core::FloatArra
   std::copy_n(image_bias.data(), 2, image_bias_);
   std::size_t longest_row = 0;
   for (std::size_t b = 0; b < config_.n_blocks(); ++b) {
-    longest_row =
-        std::max(longest_row, kernels::row_floats(config_.channels[b], config_.n_bins(b)));
+    longest_row = std::max(longest_row, row_floats(blocks_[b].width, config_.n_bins(b)));
   }
-  zeros_ = core::AlignedFloats(longest_row +
-                               kernels::row_guard(*std::ranges::max_element(config_.channels)));
+  zeros_ =
+      core::AlignedFloats(longest_row + row_guard(*std::ranges::max_element(config_.channels)));
 }
 
 FrameScratch::FrameScratch(const GeneratorWeights& weights) : fields_(weights.blocks_.size()) {
@@ -239,8 +244,14 @@ FrameScratch::FrameScratch(const GeneratorWeights& weights) : fields_(weights.bl
     std::size_t workspace = 0;
     for (std::size_t b = 0; b < fields_.size(); ++b) {
       const GeneratorWeights::Block& w = weights.blocks_[b];
-      if (b > 0) workspace = std::max(workspace, kernels::conv_workspace_floats(w.shape1));
-      workspace = std::max(workspace, kernels::conv_workspace_floats(w.shape2));
+      if (weights.tiles_) {  // the first layer's sums also need a place
+        const std::size_t first = config.n_bins(0) * weights.blocks_[0].stride;
+        workspace = std::max({workspace, kernels::tile_workspace_floats(w.shape2),
+                              b > 0 ? kernels::tile_workspace_floats(w.shape1) : first});
+      } else {
+        if (b > 0) workspace = std::max(workspace, kernels::conv_workspace_floats(w.shape1));
+        workspace = std::max(workspace, kernels::conv_workspace_floats(w.shape2));
+      }
       if (config.conditioning == Conditioning::kHarmonic) {
         fields_[b] = arena.take(config.n_bins(b) * w.stride);
       }
@@ -251,6 +262,18 @@ FrameScratch::FrameScratch(const GeneratorWeights& weights) : fields_(weights.bl
   };
   memory_ = ArenaMemory(lay_out(nullptr));
   lay_out(memory_.data());
+}
+
+std::size_t GeneratorWeights::stride_of(std::size_t width) const {
+  return tiles_ ? kernels::tile_channels(width) : kernels::padded_channels(width);
+}
+
+std::size_t GeneratorWeights::row_floats(std::size_t width, std::size_t n_bins) const {
+  return tiles_ ? kernels::tile_row_floats(width, n_bins) : kernels::row_floats(width, n_bins);
+}
+
+std::size_t GeneratorWeights::row_guard(std::size_t width) const {
+  return tiles_ ? kernels::kTileRowGuard : kernels::row_guard(width);
 }
 
 FrameStream::FrameStream(std::shared_ptr<const GeneratorWeights> weights,
@@ -264,15 +287,17 @@ FrameStream::FrameStream(std::shared_ptr<const GeneratorWeights> weights,
     Arena arena(memory);
     for (std::size_t b = 0; b < blocks_.size(); ++b) {
       const GeneratorWeights::Block& w = weights_->blocks_[b];
-      const std::size_t row = kernels::row_floats(w.width, config.n_bins(b));
+      const std::size_t row = weights_->row_floats(w.width, config.n_bins(b));
       const auto layer = [&](Layer& into, std::size_t n_slots, const kernels::ConvShape& shape,
                              bool convolves) {
         into.n_slots = n_slots;
         for (std::size_t i = 0; i < n_slots; ++i) {
           float* taken = arena.take(row);
-          into.slots[i] = taken ? taken + kernels::row_guard(w.width) : nullptr;
+          into.slots[i] = taken ? taken + weights_->row_guard(w.width) : nullptr;
         }
-        if (convolves) into.stash = arena.take(kernels::conv_stash_floats(shape));
+        if (convolves && !weights_->tiles_) {
+          into.stash = arena.take(kernels::conv_stash_floats(shape));
+        }
       };
       layer(blocks_[b].conv1, 3, w.shape1, b > 0);
       layer(blocks_[b].conv2, b + 1 < blocks_.size() ? 2 : 1, w.shape2, true);
@@ -285,7 +310,8 @@ FrameStream::FrameStream(std::shared_ptr<const GeneratorWeights> weights,
   };
   memory_ = ArenaMemory(lay_out(nullptr));
   lay_out(memory_.data());
-  zeros_ = weights_->zeros_.data() + kernels::row_guard(*std::ranges::max_element(config.channels));
+  zeros_ =
+      weights_->zeros_.data() + weights_->row_guard(*std::ranges::max_element(config.channels));
   const std::vector<float> silence(config.latent_size, 0.0f);
   start({.z = silence});
   table_ = std::move(table);
@@ -352,12 +378,14 @@ void FrameStream::next(float* log_magnitude, float* phase) noexcept AUDIOGEN_REA
   }
   const std::size_t last = blocks_.size() - 1;
   const float* row = conv2_row(last, frame_);
-  weights_->kernels_->image_row({row,
-                                 config().n_bins(),
-                                 weights_->blocks_[last].width,
-                                 weights_->image_weight_.data(),
-                                 {weights_->image_bias_[0], weights_->image_bias_[1]},
-                                 {log_magnitude, phase}});
+  const auto image_row =
+      weights_->tiles_ ? weights_->kernels_->tile_image_row : weights_->kernels_->image_row;
+  image_row({row,
+             config().n_bins(),
+             weights_->blocks_[last].width,
+             weights_->image_weight_.data(),
+             {weights_->image_bias_[0], weights_->image_bias_[1]},
+             {log_magnitude, phase}});
   seek(frame_ + 1);
 }
 
@@ -460,7 +488,11 @@ const float* FrameStream::conv1_row(std::size_t block, std::size_t row) noexcept
   float* out = layer.slots[slot];
   if (layer.rows[slot] == row) return out;
   const GeneratorWeights::Block& w = weights_->blocks_[block];
-  if (block == 0) {
+  if (block == 0 && weights_->tiles_) {
+    dense_row(row, scratch_->workspace_);
+    weights_->kernels_->finish_tile_row(epilogue1(block, row), w.width, config().n_bins(block),
+                                        scratch_->workspace_, out);
+  } else if (block == 0) {
     dense_row(row, out);
     weights_->kernels_->finish_row(epilogue1(block, row), w.width, config().n_bins(block), out);
   } else {
@@ -475,7 +507,7 @@ const float* FrameStream::conv1_row(std::size_t block, std::size_t row) noexcept
     call.workspace = scratch_->workspace_;
     call.out = out;
     call.epilogue = epilogue1(block, row);
-    weights_->kernels_->conv_row(w.shape1, w.conv1.data(), call);
+    weights_->conv_row(w.shape1, w.conv1.data(), call);
     layer.stash_pair = below;
   }
   layer.rows[slot] = row;
@@ -503,7 +535,7 @@ const float* FrameStream::conv2_row(std::size_t block, std::size_t row) noexcept
     call.epilogue.scale = blocks_[block].styles + 2 * w.stride;
     call.epilogue.shift = blocks_[block].styles + 3 * w.stride;
   }
-  weights_->kernels_->conv_row(w.shape2, w.conv2.data(), call);
+  weights_->conv_row(w.shape2, w.conv2.data(), call);
   layer.stash_pair = row / 2;
   layer.rows[slot] = row;
   return out;

@@ -74,6 +74,7 @@ class GeneratorWeights {
                    Precision precision = Precision::kFloat32);
 
   const GeneratorConfig& config() const { return config_; }
+  // The precision in use: `kFloat32` if that was asked for, or is faster than bfloat16 on this CPU.
   Precision precision() const { return precision_; }
 
  private:
@@ -97,9 +98,19 @@ class GeneratorWeights {
     core::AlignedFloats style_biases;  // [kStyles, C], 1 added to the scales
   };
 
+  // Channels with padding, and the floats of a row and before its bin 0, as the kernels want them.
+  std::size_t stride_of(std::size_t width) const;
+  std::size_t row_floats(std::size_t width, std::size_t n_bins) const;
+  std::size_t row_guard(std::size_t width) const;
+  void conv_row(const kernels::ConvShape& shape, const float* packed,
+                const kernels::ConvRowCall& call) const noexcept AUDIOGEN_REALTIME {
+    (tiles_ ? kernels_->tile_conv_row : kernels_->conv_row)(shape, packed, call);
+  }
+
   GeneratorConfig config_;
   Precision precision_;
   const kernels::KernelTable* kernels_;
+  bool tiles_ = false;  // rows are in bfloat16, for the kernels of kernels/networks/tile_rows.h
   std::vector<Block> blocks_;
   core::AlignedFloats image_weight_;  // [2, C]
   float image_bias_[2] = {0.0f, 0.0f};

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -9,10 +10,13 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 from audiogen.bench import JOBS, Job, Race, Result, Skipped, machine, run
-from audiogen.errors import MissingPackageError
+from audiogen.bench.compare import Limit
+from audiogen.cli.bench import _lines as bench_lines
+from audiogen.errors import MissingPackageError, ParameterError
 
 
 @pytest.fixture
@@ -51,6 +55,137 @@ def test_ratio_is_peer_over_ours(races: Callable[[], Iterator[Race]]) -> None:
     assert result.spread == pytest.approx((3.0, 3.0))
     assert (result.ours_s, result.peer_s) == pytest.approx((0.002, 0.006))
     assert result.remark == "2 ms" and result.machine == machine()
+
+
+def test_the_ratio_is_against_the_fastest_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+
+    def taking(seconds: float) -> Callable[[], None]:
+        def call() -> None:
+            now[0] += seconds
+
+        return call
+
+    monkeypatch.setattr("audiogen.bench.compare.time.perf_counter", lambda: now[0])
+    others = {"quick": taking(0.004), "slow": taking(0.01)}
+    race = Race(
+        "sleep",
+        taking(0.002),
+        taking(0.006),
+        "middling",
+        others=others,
+        absent={"missing": "isn't installed"},
+        limit=lambda: Limit(0.001, "nothing at all"),
+    )
+    (result,) = run({"job": Job(lambda: [race], "sleeping", 0.1)})
+    assert isinstance(result, Result)
+    assert result.peer == "quick" and result.ratio == pytest.approx(2.0)
+    assert list(result.others) == ["middling", "slow"]
+    assert result.others == pytest.approx({"middling": 0.006, "slow": 0.01})
+    assert (result.limit_s, result.limit) == (0.001, "nothing at all")
+    assert result.absent == {"missing": "isn't installed"}
+    lines = bench_lines(result).split("\n")
+    assert [line.strip() for line in lines] == [
+        "sleep",
+        "ours 2 ms, quick 4 ms: 2.00x (2.00 to 2.00)",
+        "slower peers: middling 6 ms, slow 10 ms",
+        "not measured: missing, isn't installed",
+        "limit 1 ms, 50% reached: nothing at all",
+    ]
+
+    disturbed = bench_lines(dataclasses.replace(result, limit_s=0.003))
+    assert "limit unknown, other programs disturbed it: nothing at all" in disturbed
+
+
+def test_a_disturbed_round_changes_no_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, n_calls = [0.0], [0]
+
+    def ours() -> None:
+        n_calls[0] += 1
+        now[0] += 0.05 if n_calls[0] % 2 else 0.025  # another program runs in every second one
+
+    def peer() -> None:
+        now[0] += 0.05
+
+    monkeypatch.setattr("audiogen.bench.compare.time.perf_counter", lambda: now[0])
+    (result,) = run({"job": Job(lambda: [Race("work", ours, peer, "peer")], "working", 0.1)})
+    assert isinstance(result, Result)
+    assert result.ours_s == pytest.approx(0.025) and result.ratio == pytest.approx(2.0)
+    assert result.spread == pytest.approx((1.0, 2.0))
+
+
+def test_peers_compute_the_same_note_or_say_why_not() -> None:
+    torch = pytest.importorskip("torch")
+    from audiogen.bench import generator_peers
+    from audiogen.models.gansynth import Generator, GeneratorConfig
+    from audiogen.representation.config import SpectrogramConfig
+
+    config = GeneratorConfig("one_hot", 4, (8, 8), start_shape=(64, 512))
+    torch.manual_seed(0)
+    network = Generator(config, SpectrogramConfig()).eval()
+    z = torch.randn(1, 4)
+    with torch.no_grad():
+        want = network(z, torch.tensor([generator_peers.PITCH]))
+    for precision, tolerance in (("float32", 1e-3), ("bfloat16", 0.1)):
+        names = {"PyTorch eager", "PyTorch channels_last", "onnxruntime", "OpenVINO"}
+        peers = {name: generator_peers._PEERS[name] for name in names}
+        calls, absent = generator_peers.peers_of(network, z, precision, peers)
+        assert {*calls, *absent} == names and {"PyTorch eager", "PyTorch channels_last"} <= {*calls}
+        for name, call in calls.items():
+            out = call()
+            got = (
+                out if isinstance(out, torch.Tensor) else torch.as_tensor(next(iter(_values(out))))
+            )
+            assert got.shape == want.shape, name
+            assert float((got.float() - want).abs().mean()) < tolerance, name
+        assert all(absent.values())
+        if precision == "bfloat16":
+            assert absent["onnxruntime"] == "multiplies no bfloat16 on x86-64"
+
+
+def _values(outputs: Any) -> Any:
+    return outputs.values() if hasattr(outputs, "values") else outputs
+
+
+def test_a_peer_that_is_not_installed_is_named_with_its_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("torch")
+    from audiogen.bench import generator_peers
+
+    monkeypatch.setitem(sys.modules, "openvino", None)
+
+    def broken(*_: object) -> Any:
+        raise RuntimeError("out of registers\nand more")
+
+    peers = {"OpenVINO": generator_peers._openvino, "other": broken}
+    calls, absent = generator_peers.peers_of(None, None, "float32", peers)  # type: ignore[arg-type]
+    assert not calls
+    assert 'pip install "audiogen-synth[bench]"' in absent["OpenVINO"]
+    assert absent["other"] == "RuntimeError: out of registers"
+
+
+def test_limits_are_measured_and_reached_by_no_more() -> None:
+    native = pytest.importorskip("audiogen._native")
+    from audiogen.bench import limits
+
+    peak = limits.peak_per_second("float32")
+    assert 1e8 < peak < 1e12
+    limit = limits.compute_limit(2e6, "float32")
+    assert limit is not None and limit().seconds == pytest.approx(2e6 / peak, rel=0.9)
+    assert "float32 in registers" in limit().what
+    if native.bfloat16_rows() != "tiles":
+        assert limits.peak_per_second("tiles") == 0.0
+        assert limits.compute_limit(1.0, "tiles") is None
+    else:  # 16 times the multiply-adds of two registers of 16 floats
+        assert limits.peak_per_second("tiles") > 4 * peak
+    small, large = limits.bandwidth(1e5), limits.bandwidth(64e6)
+    assert 1e8 < large and small > 0.5 * large
+    assert limits.memory_limit(1e6, 1e6)().seconds < 0.1
+    x = np.arange(1000, dtype=np.float32)
+    assert native.read_floats(x) == x.sum()
+    with pytest.raises(ParameterError, match="product='int4' not found"):
+        native.peak("int4", 1)
 
 
 def test_missing_package_skips_one_job(races: Callable[[], Iterator[Race]]) -> None:

@@ -26,6 +26,19 @@ def test_both_sides_of_the_training_race_make_steps() -> None:
     samplernn.Plain(TINY, 2, 64)()
 
 
+def test_eager_peers_draw_in_both_precisions() -> None:
+    for precision in ("float32", "bfloat16"):
+        levels = samplernn.Eager(SampleRNN(TINY).eval(), 3, precision)(16)
+        assert levels.shape == (3, 8) and int(levels.min()) >= 0 and int(levels.max()) < 256
+
+
+def test_weights_are_those_of_the_folded_matrices() -> None:
+    tiers, last, all_tiers = samplernn.weights_per_sample(SampleRNNConfig((8, 2), 10, q_levels=16))
+    # Recurrent and 4 upsampled matrices every 8 samples; input, recurrent and 2 every 2 samples.
+    assert all_tiers == 700 + 800 and tiers == 700 / 8 + 800 / 2
+    assert last == (100 + 160) / 2
+
+
 def test_two_threads_race_one_over_the_same_samples() -> None:
     pytest.importorskip("audiogen._native")
     network = samplernn._network(TINY, "float32", SampleRNN(TINY))

@@ -174,7 +174,10 @@ def test_every_instruction_set(isa: str, tmp_path: Any) -> None:
         np.testing.assert_allclose(np.load(tmp_path / f"{name}.npy"), want, rtol=0, atol=1e-4)
 
 
-@pytest.mark.skipif(native.isa() != "avx512_bf16", reason="this CPU has no AVX-512 BF16")
+@pytest.mark.skipif(
+    native.bfloat16_rows() not in ("pairs", "tiles"),
+    reason="bfloat16 is float32 on this CPU, or not supported by it",
+)
 @pytest.mark.parametrize("name", ["paper", "preset", "one_hot_odd"])
 def test_bfloat16_is_near(name: str) -> None:
     config = CONFIGS[name]
@@ -186,6 +189,42 @@ def test_bfloat16_is_near(name: str) -> None:
     print(f"{name}: bfloat16 is off by {error:.2%} (root mean square)")
     assert 0 < error < 0.04  # 8 bits a factor, and as many layers as the config has
     assert np.array_equal(twin.generate(z, pitch, **NOTE, frames=(3, 5)), rough[:, 3:5])
+
+
+NOTE_PROGRAM = """
+import sys
+import numpy as np
+from audiogen import _native
+weights = dict(np.load(sys.argv[1]))
+z = np.linspace(-1.0, 1.0, {size}, dtype=np.float32)
+for precision in sys.argv[2:]:
+    note = _native.Generator({fields!r}, weights, precision).generate(z, 60.0, seed=3)
+    print(_native.bfloat16_rows(), note.tobytes().hex())
+"""
+
+
+@pytest.mark.skipif("amx" not in native.available_isas(), reason="this CPU has no AMX")
+def test_amx_changes_no_sample_of_float32(tmp_path: Any) -> None:
+    config = CONFIGS["harmonic_odd"]
+    np.savez(tmp_path / "weights.npz", **export_weights(make(config)[0]))
+    program = NOTE_PROGRAM.format(size=config.latent_size, fields=fields(config))
+
+    def notes(isa: str) -> list[list[str]]:
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path / "weights.npz"), "float32", "bfloat16"],
+            env={**os.environ, "AUDIOGEN_ISA": isa, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return [line.split() for line in done.stdout.splitlines()]
+
+    (_, exact), (rows, rough) = notes("amx")
+    assert rows == "tiles" and rough != exact
+    (_, other_exact), (other_rows, other_rough) = notes("avx512_bf16")
+    assert exact == other_exact
+    # Without tiles, an Intel CPU is faster in float32, which is more exact than what was asked for.
+    assert (other_rows == "float32") == (other_rough == exact)
 
 
 def test_bfloat16_needs_the_cpu() -> None:

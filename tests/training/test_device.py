@@ -59,6 +59,7 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch, name, n_gpus, messag
         (["baseline", "avx2"], False),
         (["baseline", "avx2", "avx512"], False),
         (["baseline", "avx2", "avx512", "avx512_bf16"], True),
+        (["baseline", "avx2", "avx512", "avx512_bf16", "amx"], True),
         (None, False),
     ],
 )

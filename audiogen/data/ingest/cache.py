@@ -4,30 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from audiogen.core.atomic_write import cache_folder
+
+__all__ = ["cache_folder", "content_hash"]
+
 _BLOCK = 1 << 20  # bytes
-
-
-def cache_folder() -> Path:
-    """Return the user's cache folder: ``$AUDIOGEN_CACHE``, or the system's place for caches.
-
-    The latter is ``$XDG_CACHE_HOME/audiogen`` (usually ``~/.cache/audiogen``),
-    ``~/Library/Caches/audiogen`` on macOS and ``%LOCALAPPDATA%\\audiogen\\Cache`` on Windows.
-    """
-    named = os.environ.get("AUDIOGEN_CACHE")
-    if named:
-        return Path(named).expanduser()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "audiogen"
-    if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
-        return Path(local) / "audiogen" / "Cache"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "audiogen"
 
 
 def content_hash(folder: Path, paths: Iterable[Path], settings: Mapping[str, Any]) -> str:
