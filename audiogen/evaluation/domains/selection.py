@@ -1,0 +1,229 @@
+"""Three rules that select among the runs of a sweep, and the tables of accuracies by each.
+
+Without a rule an algorithm is incomplete: hyperparameters and the moment to stop have to be chosen
+without the domain that is tested (Gulrajani and Lopez-Paz, ICLR 2021). The third rule, the oracle,
+does see that domain, and is an upper bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from audiogen.errors import ParameterError
+from audiogen.evaluation.domains.sweep import LABELS, Record
+from audiogen.evaluation.sets.estimate import Estimate, over_seeds
+
+RULES = ("training domains", "leave one domain out", "oracle")
+
+
+class Choice(NamedTuple):
+    """What a rule chose among the draws of one algorithm, held-out domain and trial.
+
+    Parameters
+    ----------
+    score : float
+        Score by which the rule chose.
+    accuracy : float
+        Accuracy on the held-out domain.
+    draw, step : int
+        Number of the hyperparameters, and step of the checkpoint.
+    """
+
+    score: float
+    accuracy: float
+    draw: int
+    step: int
+
+
+def choose(
+    records: Sequence[Record], rule: str, algorithm: str, domain: str, trial: int, label: str
+) -> Choice | None:
+    """Apply a rule to the runs of one algorithm, held-out domain and trial.
+
+    * training domains: the mean accuracy on the notes held aside of the training domains; any
+      checkpoint.
+    * leave one domain out: the mean accuracy on each other domain of the runs that held it out,
+      too; any checkpoint. The accuracy is that of the run that held out ``domain`` alone.
+    * oracle: the accuracy on the notes held aside of ``domain`` itself; the last checkpoint only,
+      so the domain is seen once for each draw.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        Runs of a sweep.
+    rule : str
+        One of `RULES`.
+    algorithm, domain : str
+        Algorithm and held-out domain.
+    trial : int
+        Number of the repetition.
+    label : "family" or "pitch"
+        Label that accuracies are of.
+
+    Returns
+    -------
+    Choice or None
+        None if the runs that the rule needs aren't there.
+    """
+    if rule not in RULES:
+        raise ParameterError(f"rule={rule!r} must be one of {', '.join(RULES)}")
+    number = LABELS.index(label)
+    of = {
+        (record.run.test, record.run.draw): record.checkpoints
+        for record in records
+        if record.run.algorithm == algorithm and record.run.trial == trial
+    }
+    choices = []
+    for (test, draw), checkpoints in of.items():
+        if test != (domain,):
+            continue
+        for i, check in enumerate(checkpoints):
+            if rule == "oracle":
+                if i < len(checkpoints) - 1:
+                    continue
+                score = check["aside"][domain][number]
+            elif rule == "training domains":
+                score = _mean(a[number] for name, a in check["aside"].items() if name != domain)
+            else:
+                others = sorted(set(check["aside"]) - {domain})
+                pairs = [of.get((tuple(sorted((domain, v))), draw)) for v in others]
+                if not all(pairs):
+                    break
+                scores = [
+                    pair[i]["test"][other][number]
+                    for pair, other in zip(pairs, others, strict=True)
+                    if pair
+                ]
+                score = _mean(scores)
+            accuracy = check["test"][domain][number]
+            choices.append(Choice(score, accuracy, draw, check["step"]))
+    return max(choices, key=lambda choice: choice.score, default=None)
+
+
+def accuracies(
+    records: Sequence[Record], rule: str, algorithm: str, label: str = "family"
+) -> dict[str, Estimate]:
+    """Return accuracies by held-out domain, and their mean, with standard errors over trials.
+
+    Domains without the runs that the rule needs are left out, and with them the mean.
+    """
+    trials = sorted({record.run.trial for record in records})
+    domains = sorted({name for record in records for name in record.run.test})
+    by_domain: dict[str, list[float]] = {}
+    for domain in domains:
+        chosen = [choose(records, rule, algorithm, domain, trial, label) for trial in trials]
+        values = [choice.accuracy for choice in chosen if choice]
+        if len(values) == len(trials):
+            by_domain[domain] = values
+    result = {name: over_seeds(values, len(values)) for name, values in by_domain.items()}
+    if len(by_domain) == len(domains):
+        means = np.mean(list(by_domain.values()), axis=0)
+        result["mean"] = over_seeds(means.tolist(), len(means))
+    return result
+
+
+def rule_tables(
+    records: Sequence[Record], label: str = "family"
+) -> list[tuple[str, list[Sequence[str]]]]:
+    """Return a table for each of the three rules: algorithms by held-out domain, in percent.
+
+    Raises
+    ------
+    ParameterError
+        If there are no records.
+    """
+    if not records:
+        raise ParameterError("no run is there yet; start with audiogen domains sweep")
+    algorithms = list(dict.fromkeys(record.run.algorithm for record in records))
+    domains = sorted({name for record in records for name in record.run.test})
+    tables = []
+    for rule in RULES:
+        rows: list[Sequence[str]] = [("algorithm", *domains, "mean")]
+        for algorithm in algorithms:
+            of = accuracies(records, rule, algorithm, label)
+            rows.append((algorithm, *(percent(of.get(name)) for name in (*domains, "mean"))))
+        tables.append((f"{label}, selected by {rule}", rows))
+    return tables
+
+
+def select(records: Sequence[Record], label: str = "family") -> tuple[str, int, int]:
+    """Return the algorithm, draw and step with the best mean accuracy on held-out domains.
+
+    Runs with one held-out domain count; the mean is over domains and trials, and only draws that
+    have all of them count. The accuracy that selects is too good an estimate of the accuracy on
+    another bank; `nested_accuracies` has the unbiased one.
+
+    Raises
+    ------
+    ParameterError
+        If no draw of any algorithm has all domains and trials.
+    """
+    number = LABELS.index(label)
+    single = [record for record in records if len(record.run.test) == 1]
+    n_needed = len({(record.run.test, record.run.trial) for record in single})
+    scores: dict[tuple[str, int, int], list[float]] = {}
+    for record in single:
+        for check in record.checkpoints:
+            key = (record.run.algorithm, record.run.draw, check["step"])
+            scores.setdefault(key, []).append(check["test"][record.run.test[0]][number])
+    complete = {key: _mean(values) for key, values in scores.items() if len(values) == n_needed}
+    if not complete:
+        raise ParameterError(
+            "no algorithm has run for all held-out domains; continue audiogen domains sweep"
+        )
+    return max(complete, key=lambda key: complete[key])
+
+
+def nested_accuracies(
+    records: Sequence[Record], label: str = "family", by: str = "family"
+) -> dict[str, Estimate]:
+    """Return accuracies on held-out domains when the algorithm is chosen without them, too.
+
+    For each held-out domain and trial, algorithm, draw and step are those with the best accuracy
+    on the other domains, each held out in its turn.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        Runs of a sweep.
+    label : "family" or "pitch"
+        Label that accuracies are of.
+    by : "family" or "pitch"
+        Label that selects.
+    """
+    algorithms = list(dict.fromkeys(record.run.algorithm for record in records))
+    trials = sorted({record.run.trial for record in records})
+    tested = {(r.run.algorithm, r.run.test, r.run.draw, r.run.trial): r for r in records}
+    result: dict[str, Estimate] = {}
+    for domain in sorted({name for record in records for name in record.run.test}):
+        values = []
+        for trial in trials:
+            chosen = [
+                (choice, algorithm)
+                for algorithm in algorithms
+                if (choice := choose(records, RULES[1], algorithm, domain, trial, by))
+            ]
+            if chosen:
+                choice, algorithm = max(chosen, key=lambda pair: pair[0].score)
+                checkpoints = tested[algorithm, (domain,), choice.draw, trial].checkpoints
+                check = next(c for c in checkpoints if c["step"] == choice.step)
+                values.append(check["test"][domain][LABELS.index(label)])
+        if values:
+            result[domain] = over_seeds(values, len(values))
+    return result
+
+
+def percent(estimate: Estimate | None) -> str:
+    """Return an accuracy in percent with its standard error; - for None."""
+    if estimate is None:
+        return "-"
+    if np.isfinite(estimate.standard_error):
+        return f"{100 * estimate.value:.1f} ±{100 * estimate.standard_error:.1f}"
+    return f"{100 * estimate.value:.1f}"
+
+
+def _mean(values: Iterable[float]) -> float:
+    return float(np.mean(list(values)))
