@@ -147,6 +147,49 @@ def table(
         _print_rows(rows)
 
 
+@app.command()
+def judge(
+    folder: DomainsFolder,
+    runs: Annotated[
+        Path, typer.Option(help="Folder of audiogen domains sweep.", show_default=False)
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="File to write, such as judge.safetensors.")
+    ],
+    steps: Annotated[int, typer.Option(min=1, help="Steps of each training.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of weights and batches.")] = 0,
+) -> None:
+    """Train the judge that the sweep selects, on all banks, and write it.
+
+    Its card has the accuracies on each bank of a judge that was selected and
+    trained without that bank. evaluate --judge and tag --judge read it.
+    """
+    from audiogen.evaluation.domains.banks import read_domains, read_provenance
+    from audiogen.evaluation.domains.judge import make_judge
+    from audiogen.evaluation.domains.sweep import read_records
+
+    records = read_records(runs)
+    if not records:
+        raise ParameterError(f"{runs} has no runs; give the folder of audiogen domains sweep")
+    if not output.parent.is_dir():
+        raise ParameterError(f"output {output}: there is no folder {output.parent}; make it first")
+    kept = ("name", "file", "sha256", "licence", "notes")
+    banks = [{key: t[key] for key in kept if key in t} for t in read_provenance(folder)["banks"]]
+    with counting_bar("training") as progress:
+        made = make_judge(
+            read_domains(folder),
+            records,
+            name=output.stem,
+            banks=banks,
+            n_steps=steps,
+            seed=seed,
+            progress=progress,
+        )
+    made.save(output)
+    typer.echo(f"{output}  {made.card['algorithm']}, hash {made.hash}")
+    typer.echo(made.evidence)
+
+
 def _print_rows(rows: Sequence[Sequence[str]]) -> None:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for first, *rest in rows:

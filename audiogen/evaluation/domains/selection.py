@@ -149,41 +149,13 @@ def rule_tables(
     return tables
 
 
-def select(records: Sequence[Record], label: str = "family") -> tuple[str, int, int]:
-    """Return the algorithm, draw and step with the best mean accuracy on held-out domains.
+def select(
+    records: Sequence[Record], label: str = "family", without: str | None = None
+) -> tuple[str, int]:
+    """Return the algorithm and draw with the best mean accuracy on held-out domains.
 
-    Runs with one held-out domain count; the mean is over domains and trials, and only draws that
-    have all of them count. The accuracy that selects is too good an estimate of the accuracy on
-    another bank; `nested_accuracies` has the unbiased one.
-
-    Raises
-    ------
-    ParameterError
-        If no draw of any algorithm has all domains and trials.
-    """
-    number = LABELS.index(label)
-    single = [record for record in records if len(record.run.test) == 1]
-    n_needed = len({(record.run.test, record.run.trial) for record in single})
-    scores: dict[tuple[str, int, int], list[float]] = {}
-    for record in single:
-        for check in record.checkpoints:
-            key = (record.run.algorithm, record.run.draw, check["step"])
-            scores.setdefault(key, []).append(check["test"][record.run.test[0]][number])
-    complete = {key: _mean(values) for key, values in scores.items() if len(values) == n_needed}
-    if not complete:
-        raise ParameterError(
-            "no algorithm has run for all held-out domains; continue audiogen domains sweep"
-        )
-    return max(complete, key=lambda key: complete[key])
-
-
-def nested_accuracies(
-    records: Sequence[Record], label: str = "family", by: str = "family"
-) -> dict[str, Estimate]:
-    """Return accuracies on held-out domains when the algorithm is chosen without them, too.
-
-    For each held-out domain and trial, algorithm, draw and step are those with the best accuracy
-    on the other domains, each held out in its turn.
+    The accuracy is that of the last checkpoint, averaged over held-out domains and trials; only
+    draws that have all of them count.
 
     Parameters
     ----------
@@ -191,29 +163,32 @@ def nested_accuracies(
         Runs of a sweep.
     label : "family" or "pitch"
         Label that accuracies are of.
-    by : "family" or "pitch"
-        Label that selects.
+    without : str, optional
+        Domain that plays no part: runs that hold it out beside another domain are compared on that
+        other domain. A judge that is selected this way can be tested on the domain.
+
+    Raises
+    ------
+    ParameterError
+        If no draw of any algorithm has all domains and trials.
     """
-    algorithms = list(dict.fromkeys(record.run.algorithm for record in records))
-    trials = sorted({record.run.trial for record in records})
-    tested = {(r.run.algorithm, r.run.test, r.run.draw, r.run.trial): r for r in records}
-    result: dict[str, Estimate] = {}
-    for domain in sorted({name for record in records for name in record.run.test}):
-        values = []
-        for trial in trials:
-            chosen = [
-                (choice, algorithm)
-                for algorithm in algorithms
-                if (choice := choose(records, RULES[1], algorithm, domain, trial, by))
-            ]
-            if chosen:
-                choice, algorithm = max(chosen, key=lambda pair: pair[0].score)
-                checkpoints = tested[algorithm, (domain,), choice.draw, trial].checkpoints
-                check = next(c for c in checkpoints if c["step"] == choice.step)
-                values.append(check["test"][domain][LABELS.index(label)])
-        if values:
-            result[domain] = over_seeds(values, len(values))
-    return result
+    number = LABELS.index(label)
+    chosen = []
+    for record in records:
+        others = [name for name in record.run.test if name != without]
+        if len(others) == 1 and (without is None or without in record.run.test):
+            chosen.append((record, others[0]))
+    n_needed = len({(record.run.test, record.run.trial) for record, _ in chosen})
+    scores: dict[tuple[str, int], list[float]] = {}
+    for record, tested in chosen:
+        accuracy = record.checkpoints[-1]["test"][tested][number]
+        scores.setdefault((record.run.algorithm, record.run.draw), []).append(accuracy)
+    complete = {key: _mean(values) for key, values in scores.items() if len(values) == n_needed}
+    if not complete:
+        raise ParameterError(
+            "no algorithm has run for all held-out domains; continue audiogen domains sweep"
+        )
+    return max(complete, key=lambda key: complete[key])
 
 
 def percent(estimate: Estimate | None) -> str:
