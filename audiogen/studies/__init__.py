@@ -109,6 +109,10 @@ STUDIES = {
     "nnd-memoriser": Study(
         "Does a memorised set win FID and lose the neural network divergence?", "nnd_memoriser"
     ),
+    "coloured-notes": Study(
+        "Does invariant risk minimisation ignore the recording chain, and who selects it?",
+        "coloured_notes",
+    ),
 }
 
 
