@@ -113,6 +113,10 @@ STUDIES = {
         "Does invariant risk minimisation ignore the recording chain, and who selects it?",
         "coloured_notes",
     ),
+    "domains": Study(
+        "Which algorithm is right about instruments of a sound bank that it never received?",
+        "domains",
+    ),
 }
 
 

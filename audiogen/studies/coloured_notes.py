@@ -63,7 +63,7 @@ class Size:
 
 SIZES = {
     "smoke": Size(400, 150, 80, 1, 1, 300, 1, False),
-    "full": Size(2000, 500, 300, 8, 2, 3000, 5),
+    "full": Size(1000, 400, 300, 12, 2, 2000, 3),
 }
 
 
@@ -147,12 +147,12 @@ def draw_values(method: str, draw: int, trial: int) -> dict[str, float]:
     values = {
         "lr": 10 ** random.uniform(-3.5, -2.5),
         "weight_decay": 10 ** random.uniform(-5, -2),
-        "width": float(int(2 ** random.uniform(6, 7))),
+        "width": float(int(2 ** random.uniform(5, 7))),
         "lambda": 10 ** random.uniform(2, 6),
         "anneal": float(int(random.uniform(50, 250))),
     }
     if draw == 0:
-        values = {"lr": 1e-3, "weight_decay": 1e-3, "width": 96, "lambda": 1e4, "anneal": 100}
+        values = {"lr": 1e-3, "weight_decay": 1e-3, "width": 64, "lambda": 1e4, "anneal": 100}
     return {**values, "unbiased": float(method == METHODS[2])}
 
 
@@ -252,10 +252,10 @@ def linear_irm(
 ) -> np.ndarray:
     """Minimise sum_e [R_e(w) / v_e + penalty (dR_e(s w) / ds / v_e at s = 1)^2] in the weights w.
 
-    R_e(w) = w'Aw - 2 w'b + c is the mean squared error in environment e, its derivative by the scale
-    2 (w'Aw - w'b), and v_e = c the variance of the target, so that no environment dominates. The
-    objective has several minima, one of them near w = 0, so the best of several starts counts: the
-    pooled least squares and random ones.
+    R_e(w) = w'Aw - 2 w'b + c is the mean squared error in environment e, 2 (w'Aw - w'b) its
+    derivative by the scale, and v_e = c the variance of the target, so that no environment
+    dominates. The objective has several minima, one of them near w = 0, so the best of several
+    starts counts: the pooled least squares and random ones.
 
     Parameters
     ----------

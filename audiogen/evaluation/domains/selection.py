@@ -108,20 +108,23 @@ def accuracies(
 ) -> dict[str, Estimate]:
     """Return accuracies by held-out domain, and their mean, with standard errors over trials.
 
-    Domains without the runs that the rule needs are left out, and with them the mean.
+    Trials that have the runs of all held-out domains count. If there is none, domains have what
+    their trials have, without a mean.
     """
     trials = sorted({record.run.trial for record in records})
     domains = sorted({name for record in records for name in record.run.test})
-    by_domain: dict[str, list[float]] = {}
-    for domain in domains:
-        chosen = [choose(records, rule, algorithm, domain, trial, label) for trial in trials]
-        values = [choice.accuracy for choice in chosen if choice]
-        if len(values) == len(trials):
-            by_domain[domain] = values
-    result = {name: over_seeds(values, len(values)) for name, values in by_domain.items()}
-    if len(by_domain) == len(domains):
-        means = np.mean(list(by_domain.values()), axis=0)
-        result["mean"] = over_seeds(means.tolist(), len(means))
+    by_trial: list[dict[str, float]] = []
+    for trial in trials:
+        of = {name: choose(records, rule, algorithm, name, trial, label) for name in domains}
+        by_trial.append({name: choice.accuracy for name, choice in of.items() if choice})
+    whole = [of for of in by_trial if len(of) == len(domains)]
+    result = {}
+    for name in domains:
+        values = [of[name] for of in whole or by_trial if name in of]
+        if values:
+            result[name] = over_seeds(values, len(values))
+    if whole:
+        result["mean"] = over_seeds([_mean(of.values()) for of in whole], len(whole))
     return result
 
 
@@ -154,8 +157,8 @@ def select(
 ) -> tuple[str, int]:
     """Return the algorithm and draw with the best mean accuracy on held-out domains.
 
-    The accuracy is that of the last checkpoint, averaged over held-out domains and trials; only
-    draws that have all of them count.
+    The accuracy is that of the last checkpoint, averaged over held-out domains and trials; trials
+    that lack a held-out domain don't count.
 
     Parameters
     ----------
@@ -170,7 +173,7 @@ def select(
     Raises
     ------
     ParameterError
-        If no draw of any algorithm has all domains and trials.
+        If no draw of any algorithm has all domains.
     """
     number = LABELS.index(label)
     chosen = []
@@ -178,12 +181,17 @@ def select(
         others = [name for name in record.run.test if name != without]
         if len(others) == 1 and (without is None or without in record.run.test):
             chosen.append((record, others[0]))
-    n_needed = len({(record.run.test, record.run.trial) for record, _ in chosen})
-    scores: dict[tuple[str, int], list[float]] = {}
+    n_needed = len({record.run.test for record, _ in chosen})
+    scores: dict[tuple[str, int], dict[int, list[float]]] = {}
     for record, tested in chosen:
         accuracy = record.checkpoints[-1]["test"][tested][number]
-        scores.setdefault((record.run.algorithm, record.run.draw), []).append(accuracy)
-    complete = {key: _mean(values) for key, values in scores.items() if len(values) == n_needed}
+        of = scores.setdefault((record.run.algorithm, record.run.draw), {})
+        of.setdefault(record.run.trial, []).append(accuracy)
+    complete = {
+        key: _mean(_mean(values) for values in whole)
+        for key, of in scores.items()
+        if (whole := [values for values in of.values() if len(values) == n_needed])
+    }
     if not complete:
         raise ParameterError(
             "no algorithm has run for all held-out domains; continue audiogen domains sweep"
