@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 from collections import deque
@@ -79,6 +80,7 @@ def run_jobs(
     *,
     workers: int | None = None,
     ray: str | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[R]:
     """Do jobs of any kind, several at once, as `run` does; results come as they are done.
 
@@ -92,6 +94,9 @@ def run_jobs(
         Function of (job, reason) that returns the result of a job that can't be done.
     workers, ray : optional
         Processes, and address of a Ray cluster, as of `run`.
+    stop : callable
+        Function whose true value ends the work: no job is begun any more. Processes finish theirs,
+        a cluster drops them.
 
     Raises
     ------
@@ -103,11 +108,12 @@ def run_jobs(
     if workers is not None:
         check_whole("workers", workers, 1, MOST_WORKERS)
     if ray is not None:
-        return _on_cluster(jobs, ray, work, failed)
+        return _on_cluster(jobs, ray, work, failed, stop)
     n = min(workers or n_cores(), len(jobs), MOST_WORKERS)
     if n <= 1:
-        return (_result(_attempted(work, job), job, failed) for job in jobs)
-    return _on_cores(jobs, n, work, failed)
+        begun = itertools.takewhile(lambda _: not stop(), jobs)
+        return (_result(_attempted(work, job), job, failed) for job in begun)
+    return _on_cores(jobs, n, work, failed, stop)
 
 
 def _attempted(work: Callable[[J], R], job: J) -> tuple[R | None, str]:
@@ -124,7 +130,11 @@ def _result(outcome: tuple[R | None, str], job: J, failed: Callable[[J, str], R]
 
 
 def _on_cores(
-    jobs: Sequence[J], n_workers: int, work: Callable[[J], R], failed: Callable[[J, str], R]
+    jobs: Sequence[J],
+    n_workers: int,
+    work: Callable[[J], R],
+    failed: Callable[[J, str], R],
+    stop: Callable[[], bool],
 ) -> Iterator[R]:
     """Run jobs in processes, each in a pool of its own: one that dies loses only its own job."""
     waiting, attempts = deque(jobs), dict.fromkeys(map(id, jobs), 0)
@@ -133,6 +143,10 @@ def _on_cores(
     running: dict[Future[tuple[R | None, str]], tuple[J, ProcessPoolExecutor]] = {}
     try:
         while waiting or running:
+            if stop():
+                waiting.clear()
+                if not running:
+                    return
             while waiting and idle:
                 job, worker = waiting.popleft(), idle.popleft()
                 attempts[id(job)] += 1
@@ -185,7 +199,11 @@ def _lost_message(n: int) -> str:
 
 
 def _on_cluster(
-    jobs: Sequence[J], address: str, work: Callable[[J], R], failed: Callable[[J, str], R]
+    jobs: Sequence[J],
+    address: str,
+    work: Callable[[J], R],
+    failed: Callable[[J, str], R],
+    stop: Callable[[], bool],
 ) -> Iterator[R]:
     """Run jobs as Ray's tasks; Ray does those of a lost worker again."""
     ray: Any = require_package("ray", "ray", "a batch on a cluster")
@@ -198,11 +216,15 @@ def _on_cluster(
             f"ray={address!r} cannot be reached ({error}); give the address of a cluster, auto or"
             " local"
         ) from error
-    return _cluster_results(ray, jobs, work, failed)
+    return _cluster_results(ray, jobs, work, failed, stop)
 
 
 def _cluster_results(
-    ray: Any, jobs: Sequence[J], work: Callable[[J], R], failed: Callable[[J, str], R]
+    ray: Any,
+    jobs: Sequence[J],
+    work: Callable[[J], R],
+    failed: Callable[[J, str], R],
+    stop: Callable[[], bool],
 ) -> Iterator[R]:
     environment = {"env_vars": {THREADS_VARIABLE: "1"}}
     remote = ray.remote(max_retries=MOST_ATTEMPTS - 1, runtime_env=environment)(_attempted)
@@ -213,7 +235,7 @@ def _cluster_results(
                 running[remote.remote(work, job.loaded())] = job
             except AudiogenError as error:
                 yield failed(job, str(error))
-        while running:
+        while running and not stop():
             done, _ = ray.wait(list(running), num_returns=1)
             for reference in done:
                 job = running.pop(reference)

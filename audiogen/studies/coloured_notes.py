@@ -124,19 +124,17 @@ def run(
     pending = [training for training in planned if training.key not in done]
     progress(len(done), len(planned))
     with (folder / RUNS).open("a") as file:
-        for first in range(0, len(pending), 2 * jobs):
-            if time.monotonic() >= end:
-                break
-            part = pending[first : first + 2 * jobs]
-            for scores in run_jobs(part, do_training, _failed, workers=jobs):
-                if scores.error:
-                    raise ParameterError(scores.error)
-                done[scores.training.key] = scores
-                fields = asdict(scores)
-                del fields["training"]["folder"], fields["training"]["size"]
-                file.write(json.dumps(fields) + "\n")
-                file.flush()
-                progress(len(done), len(planned))
+        for scores in run_jobs(
+            pending, do_training, _failed, workers=jobs, stop=lambda: time.monotonic() >= end
+        ):
+            if scores.error:
+                raise ParameterError(scores.error)
+            done[scores.training.key] = scores
+            fields = asdict(scores)
+            del fields["training"]["folder"], fields["training"]["size"]
+            file.write(json.dumps(fields) + "\n")
+            file.flush()
+            progress(len(done), len(planned))
     missing = f"{len(planned) - len(done)} of {len(planned)} trainings"
     return _result(sizes, done, chain, missing if len(done) < len(planned) else "")
 

@@ -237,19 +237,21 @@ def _measure_banks(
         done[tuple(fields["trained"]), fields["test"], fields["trial"]] = fields["accuracies"]
     pending = [training for training in planned if training.key not in done]
     with path.open("a") as file:
-        for first in range(0, len(pending), 2 * jobs):
-            if time.monotonic() >= end:
-                break
-            part = pending[first : first + 2 * jobs]
-            for score in run_jobs(part, do_bank_training, _failed, workers=jobs):
-                if score.error:
-                    raise ParameterError(score.error)
-                done[score.training.key] = score.accuracies
-                fields = asdict(score.training) | {"accuracies": score.accuracies}
-                del fields["folder"]
-                file.write(json.dumps(fields) + "\n")
-                file.flush()
-                progress(len(done))
+        for score in run_jobs(
+            pending,
+            do_bank_training,
+            _failed,
+            workers=jobs,
+            stop=lambda: time.monotonic() >= end,
+        ):
+            if score.error:
+                raise ParameterError(score.error)
+            done[score.training.key] = score.accuracies
+            fields = asdict(score.training) | {"accuracies": score.accuracies}
+            del fields["folder"]
+            file.write(json.dumps(fields) + "\n")
+            file.flush()
+            progress(len(done))
     return [BankScore(t, tuple(done[t.key])) for t in planned if t.key in done]
 
 

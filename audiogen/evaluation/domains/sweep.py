@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -136,16 +136,30 @@ class Record:
         return cls(Run(folder, **{**run, "test": tuple(run["test"])}), **content)
 
 
-RunJobs = Callable[
-    [Sequence[Run], Callable[[Run], Record], Callable[[Run, str], Record]], Iterable[Record]
-]
+class RunJobs(Protocol):
+    """Function that does runs and returns their records in any order."""
+
+    def __call__(
+        self,
+        runs: Sequence[Run],
+        work: Callable[[Run], Record],
+        failed: Callable[[Run, str], Record],
+        /,
+        *,
+        stop: Callable[[], bool],
+    ) -> Iterable[Record]: ...
 
 
 def in_this_process(
-    runs: Sequence[Run], work: Callable[[Run], Record], failed: Callable[[Run, str], Record]
+    runs: Sequence[Run],
+    work: Callable[[Run], Record],
+    failed: Callable[[Run, str], Record],
+    /,
+    *,
+    stop: Callable[[], bool],
 ) -> Iterator[Record]:
-    """Do runs one after the other; a failure is raised."""
-    return map(work, runs)
+    """Do runs one after the other until ``stop`` is true; a failure is raised."""
+    return (work(run) for run in itertools.takewhile(lambda _: not stop(), runs))
 
 
 def draw_hyperparameters(algorithm: str, draw: int, trial: int, n_steps: int) -> Hyperparameters:
@@ -222,8 +236,7 @@ def sweep(
     output : path
         Folder of the records, new or that of a stopped sweep.
     run_jobs : callable
-        Function of (runs, work, failed) that returns the records in any order, as
-        `audiogen.batch.pool.run_jobs` does.
+        Function that does the runs, such as `audiogen.batch.pool.run_jobs`.
     minutes : float, optional
         Time after which no run is begun.
     progress : callable
@@ -242,21 +255,15 @@ def sweep(
     done = len(runs) - len(pending)
     progress(done, len(runs))
     end = time.monotonic() + 60 * (np.inf if minutes is None else minutes)
-    # Chunks let a sweep end in time, whoever does the runs.
-    size = len(pending) if minutes is None else 24
     with (output / RUNS).open("a") as file:
-        for first in range(0, len(pending), max(size, 1)):
-            if time.monotonic() >= end:
-                break
-            for record in run_jobs(pending[first : first + size], do_run, failed_run):
-                if not record.error:
-                    records[record.run.key] = record
-                    file.write(record.line() + "\n")
-                    file.flush()
-                done += 1
-                progress(done, len(runs))
-                if record.error:
-                    raise ParameterError(f"{record.run.key} failed: {record.error}")
+        for record in run_jobs(pending, do_run, failed_run, stop=lambda: time.monotonic() >= end):
+            if record.error:
+                raise ParameterError(f"{record.run.key} failed: {record.error}")
+            records[record.run.key] = record
+            file.write(record.line() + "\n")
+            file.flush()
+            done += 1
+            progress(done, len(runs))
     return [records[run.key] for run in runs if run.key in records]
 
 

@@ -77,9 +77,9 @@ def test_a_stopped_sweep_is_resumed_in_processes(toy_domains, tmp_path):
     (tmp_path / RUNS).write_text("\n".join(lines) + "\n")
     asked = []
 
-    def recorded(runs, work, failed):
+    def recorded(runs, work, failed, *, stop):
         asked.extend(runs)
-        return run_jobs(runs, work, failed, workers=2)
+        return run_jobs(runs, work, failed, workers=2, stop=stop)
 
     records = sweep(runs, tmp_path, run_jobs=recorded)
     assert asked == runs[4:] and [r.run for r in records] == runs
@@ -102,14 +102,14 @@ def test_a_cluster_that_loses_a_worker_finishes_the_sweep(toy_domains, tmp_path)
     mark.touch()
     lost = runs[3].key
 
-    def on_cluster(runs, work, failed):
+    def on_cluster(runs, work, failed, *, stop):
         def mortal(run):  # a closure travels by value
             if run.key == lost and mark.exists():
                 mark.unlink()
                 os._exit(9)
             return work(run)
 
-        return run_jobs(runs, mortal, failed, ray="local")
+        return run_jobs(runs, mortal, failed, ray="local", stop=stop)
 
     records = sweep(runs, tmp_path / "sweep", run_jobs=on_cluster)
     assert [r.run for r in records] == runs and not mark.exists()
