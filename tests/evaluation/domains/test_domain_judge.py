@@ -155,3 +155,26 @@ def test_a_judge_is_exported_by_a_command(toy_domains, runs, tmp_path, capsys):
         capsys, "domains", "judge", toy_domains, "--runs", tmp_path, "-o", tmp_path / "k"
     )
     assert status == 2 and "has no runs; give the folder of audiogen domains sweep" in error
+
+
+def test_the_judge_of_the_package_names_its_banks_and_reports_print_it(tmp_path, capsys):
+    shipped = judges.shipped_judge()
+    assert judges.SHIPPED.stat().st_size < 1_000_000
+    assert {u.bank for u in shipped.unheard} == {b["name"] for b in shipped.card["banks"]}
+    assert all(b["licence"] and len(b["sha256"]) == 64 for b in shipped.card["banks"])
+    assert np.mean([u.pitch for u in shipped.unheard]) > 0.9
+    assert np.mean([u.family for u in shipped.unheard]) > 0.22  # the most frequent family's share
+    t = np.arange(24000) / 16000
+    for seed, name in enumerate(("real", "made")):
+        (tmp_path / name).mkdir()
+        random = np.random.default_rng(seed)
+        for i in range(90 if name == "real" else 45):
+            hz = 440 * 2 ** ((int(random.integers(48, 72)) - 69) / 12)
+            sound = sum(random.random() / k * np.sin(2 * np.pi * hz * k * t) for k in range(1, 6))
+            soundfile.write(tmp_path / name / f"{i}.wav", 0.1 * np.exp(-2 * t) * sound, 16000)
+    words = ("evaluate", tmp_path / "made", "--against", tmp_path / "real", "--metrics", "is")
+    status, out, error = call(capsys, *words, "--judge", "domains", "-o", tmp_path / "report")
+    assert status == 0, error
+    assert " ".join(shipped.evidence.split()) in " ".join(out.split())
+    content = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert content["judge"]["evidence"] == shipped.evidence
