@@ -18,6 +18,7 @@ from audiogen.evaluation.domains.banks import read_domains
 from audiogen.evaluation.domains.judge import DomainJudge, judge_images, make_judge
 from audiogen.evaluation.domains.sweep import plan, sweep
 from audiogen.evaluation.domains.tag import tag_files
+from audiogen.evaluation.sets import spoiled
 from audiogen.evaluation.sets.judge import read_judge
 
 FAMILY_OF_TOYS = ("bass", "brass")  # families 0 and 1 stand for plucked and sustained
@@ -157,7 +158,13 @@ def test_a_judge_is_exported_by_a_command(toy_domains, runs, tmp_path, capsys):
     assert status == 2 and "has no runs; give the folder of audiogen domains sweep" in error
 
 
-def test_the_judge_of_the_package_names_its_banks_and_reports_print_it(tmp_path, capsys):
+def test_the_judge_of_the_package_names_its_banks_and_reports_print_it(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setenv("AUDIOGEN_CACHE", str(tmp_path / "cache"))
+    for name in ("random_phase", "wrong_pitch"):
+        monkeypatch.setattr(spoiled, name, lambda notes, seed: notes)
+    monkeypatch.setattr(spoiled, "blurred", lambda notes: notes)
     shipped = judges.shipped_judge()
     assert judges.SHIPPED.stat().st_size < 1_000_000
     assert {u.bank for u in shipped.unheard} == {b["name"] for b in shipped.card["banks"]}
