@@ -36,7 +36,7 @@ PACKAGE: dict[str, set[str] | None] = {
     "export": {"models", "engine"},
     "batch": {"engine", "evaluation"},
     "bench": {"training", "evaluation", "devices"},
-    "studies": {"training", "evaluation"},
+    "studies": {"training", "evaluation", "batch"},
     "cli": None,
     "web": None,
 }
@@ -58,6 +58,8 @@ HEAVY_ALLOWED = {
     "models": {"torch"},
     "representation": {"torch", "torchaudio"},
     "training": {"torch", "torchaudio", "pydantic"},
+    "evaluation/domains/algorithms.py": {"torch"},
+    "evaluation/domains/network.py": {"torch"},
     "export/frame_network.py": {"torch"},
     "export/onnx_graph.py": {"torch"},
     "export/torchscript.py": {"torch"},

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from audiogen.batch.job import Job, Rendered, render_job
 from audiogen.core.checks import check_whole
@@ -18,6 +19,18 @@ from audiogen.errors import AudiogenError, ParameterError
 
 MOST_ATTEMPTS = 3  # of a job whose worker is lost
 MOST_WORKERS = 100  # each has some pipes, and a process may usually open 1024 files
+
+
+class AnyJob(Protocol):
+    """A job that another process or machine can do."""
+
+    def loaded(self) -> Any:
+        """Return the job with all that its worker can't read."""
+        ...
+
+
+J = TypeVar("J", bound=AnyJob)
+R = TypeVar("R")
 
 
 def run(
@@ -55,32 +68,85 @@ def run(
     MissingPackageError
         If Ray is not installed.
     """
+    return run_jobs(
+        jobs, work, lambda job, error: Rendered(job, error=error), workers=workers, ray=ray
+    )
+
+
+def run_jobs(
+    jobs: Sequence[J],
+    work: Callable[[J], R],
+    failed: Callable[[J, str], R],
+    *,
+    workers: int | None = None,
+    ray: str | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[R]:
+    """Do jobs of any kind, several at once, as `run` does; results come as they are done.
+
+    Parameters
+    ----------
+    jobs : sequence
+        The jobs; other processes get them pickled.
+    work : callable
+        Function that does a loaded job and returns its result.
+    failed : callable
+        Function of (job, reason) that returns the result of a job that can't be done.
+    workers, ray : optional
+        Processes, and address of a Ray cluster, as of `run`.
+    stop : callable
+        Function whose true value ends the work: no job is begun any more. Processes finish theirs,
+        a cluster drops them.
+
+    Raises
+    ------
+    ParameterError
+        If ``workers`` is out of range, or the cluster cannot be reached.
+    MissingPackageError
+        If Ray is not installed.
+    """
     if workers is not None:
         check_whole("workers", workers, 1, MOST_WORKERS)
     if ray is not None:
-        return _on_cluster(jobs, ray, work)
+        return _on_cluster(jobs, ray, work, failed, stop)
     n = min(workers or n_cores(), len(jobs), MOST_WORKERS)
-    return (_attempted(work, job) for job in jobs) if n <= 1 else _on_cores(jobs, n, work)
+    if n <= 1:
+        begun = itertools.takewhile(lambda _: not stop(), jobs)
+        return (_result(_attempted(work, job), job, failed) for job in begun)
+    return _on_cores(jobs, n, work, failed, stop)
 
 
-def _attempted(work: Callable[[Job], Rendered], job: Job) -> Rendered:
-    """A job done here."""
+def _attempted(work: Callable[[J], R], job: J) -> tuple[R | None, str]:
+    """Result of a job that is done here, or the reason why it failed."""
     try:
-        return work(job.loaded())
+        return work(job.loaded()), ""
     except AudiogenError as error:
-        return Rendered(job, error=str(error))
+        return None, str(error)
+
+
+def _result(outcome: tuple[R | None, str], job: J, failed: Callable[[J, str], R]) -> R:
+    result, error = outcome
+    return failed(job, error) if result is None else result
 
 
 def _on_cores(
-    jobs: Sequence[Job], n_workers: int, work: Callable[[Job], Rendered]
-) -> Iterator[Rendered]:
+    jobs: Sequence[J],
+    n_workers: int,
+    work: Callable[[J], R],
+    failed: Callable[[J, str], R],
+    stop: Callable[[], bool],
+) -> Iterator[R]:
     """Run jobs in processes, each in a pool of its own: one that dies loses only its own job."""
     waiting, attempts = deque(jobs), dict.fromkeys(map(id, jobs), 0)
     threads = max(1, n_cores() // n_workers)
     idle = deque(_new_worker(threads) for _ in range(n_workers))
-    running: dict[Future[Rendered], tuple[Job, ProcessPoolExecutor]] = {}
+    running: dict[Future[tuple[R | None, str]], tuple[J, ProcessPoolExecutor]] = {}
     try:
         while waiting or running:
+            if stop():
+                waiting.clear()
+                if not running:
+                    return
             while waiting and idle:
                 job, worker = waiting.popleft(), idle.popleft()
                 attempts[id(job)] += 1
@@ -89,29 +155,27 @@ def _on_cores(
             for future in done:
                 job, worker = running.pop(future)
                 try:
-                    result: Rendered | None = future.result()
+                    yield _result(future.result(), job, failed)
                 except BrokenProcessPool:
                     worker.shutdown(wait=False)
                     worker = _new_worker(threads)
-                    result = Rendered(job, error=_lost_message(MOST_ATTEMPTS))
                     if attempts[id(job)] < MOST_ATTEMPTS:
                         waiting.append(job)
-                        result = None
+                    else:
+                        yield failed(job, _lost_message(MOST_ATTEMPTS))
                 idle.append(worker)
-                if result is not None:
-                    yield result
     finally:
         for worker in [*idle, *(worker for _, worker in running.values())]:
             worker.shutdown(wait=False, cancel_futures=True)
 
 
 def _submit(
-    worker: ProcessPoolExecutor, work: Callable[[Job], Rendered], job: Job
-) -> Future[Rendered]:
+    worker: ProcessPoolExecutor, work: Callable[[J], R], job: J
+) -> Future[tuple[R | None, str]]:
     try:
         return worker.submit(_attempted, work, job)
     except BrokenProcessPool as error:  # it was lost while it was idle
-        lost: Future[Rendered] = Future()
+        lost: Future[tuple[R | None, str]] = Future()
         lost.set_exception(error)
         return lost
 
@@ -135,8 +199,12 @@ def _lost_message(n: int) -> str:
 
 
 def _on_cluster(
-    jobs: Sequence[Job], address: str, work: Callable[[Job], Rendered]
-) -> Iterator[Rendered]:
+    jobs: Sequence[J],
+    address: str,
+    work: Callable[[J], R],
+    failed: Callable[[J, str], R],
+    stop: Callable[[], bool],
+) -> Iterator[R]:
     """Run jobs as Ray's tasks; Ray does those of a lost worker again."""
     ray: Any = require_package("ray", "ray", "a batch on a cluster")
     try:
@@ -148,12 +216,16 @@ def _on_cluster(
             f"ray={address!r} cannot be reached ({error}); give the address of a cluster, auto or"
             " local"
         ) from error
-    return _cluster_results(ray, jobs, work)
+    return _cluster_results(ray, jobs, work, failed, stop)
 
 
 def _cluster_results(
-    ray: Any, jobs: Sequence[Job], work: Callable[[Job], Rendered]
-) -> Iterator[Rendered]:
+    ray: Any,
+    jobs: Sequence[J],
+    work: Callable[[J], R],
+    failed: Callable[[J, str], R],
+    stop: Callable[[], bool],
+) -> Iterator[R]:
     environment = {"env_vars": {THREADS_VARIABLE: "1"}}
     remote = ray.remote(max_retries=MOST_ATTEMPTS - 1, runtime_env=environment)(_attempted)
     running = {}
@@ -162,14 +234,14 @@ def _cluster_results(
             try:
                 running[remote.remote(work, job.loaded())] = job
             except AudiogenError as error:
-                yield Rendered(job, error=str(error))
-        while running:
+                yield failed(job, str(error))
+        while running and not stop():
             done, _ = ray.wait(list(running), num_returns=1)
             for reference in done:
                 job = running.pop(reference)
                 try:
-                    yield ray.get(reference)
+                    yield _result(ray.get(reference), job, failed)
                 except ray.exceptions.RayError:
-                    yield Rendered(job, error=_lost_message(MOST_ATTEMPTS))
+                    yield failed(job, _lost_message(MOST_ATTEMPTS))
     finally:
         ray.shutdown()

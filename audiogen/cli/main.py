@@ -34,6 +34,8 @@ COMMANDS = {
     "train": "Train a preset on your own sounds.",
     "export": "Write a preset for samplers, ONNX runtimes, or Max and Pure Data.",
     "evaluate": "Measure a preset or a folder of sounds, beside real sounds.",
+    "domains": "Train judges that are right on unheard sound banks.",
+    "tag": "Name the instrument family and pitch of sound files.",
     "study": "Run the experiments behind the documented claims.",
     "bench": "Measure speed on this machine, beside other implementations.",
 }

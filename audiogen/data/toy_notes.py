@@ -71,6 +71,29 @@ def draw_notes(n: int, seed: int) -> ToyNotes:
     return ToyNotes(sounds, pitches, families)
 
 
+def recording_chain(sounds: np.ndarray, bright: np.ndarray) -> np.ndarray:
+    """Return notes through a bright or a dark recording chain, a spectral tilt.
+
+    The bright chain is y[t] = x[t] - 0.7 x[t - 1], the dark one y[t] = x[t] + 0.7 x[t - 1].
+
+    Parameters
+    ----------
+    sounds : array [n_notes, n_samples], float
+        Notes.
+    bright : array [n_notes], bool
+        Whether a note passes the bright chain.
+
+    Returns
+    -------
+    array [n_notes, n_samples], float32
+        Notes with a peak of 0.9.
+    """
+    weight = np.where(bright, -0.7, 0.7)[:, None]
+    chained = sounds.astype(np.float64)
+    chained[:, 1:] += weight * sounds[:, :-1]
+    return (0.9 * chained / np.abs(chained).max(axis=1, keepdims=True)).astype(np.float32)
+
+
 def _note(pitch: float, sustained: bool, random: np.random.Generator) -> np.ndarray:
     time_s = np.arange(N_SAMPLES) / SAMPLE_RATE
     f0_hz = 440 * 2 ** ((pitch - 69) / 12)

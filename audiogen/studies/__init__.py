@@ -112,6 +112,14 @@ STUDIES = {
     "wgan-gp": Study(
         "Does a gradient penalty find modes, and keep gradients, that clipping loses?", "wgan_gp"
     ),
+    "coloured-notes": Study(
+        "Does invariant risk minimisation ignore the recording chain, and who selects it?",
+        "coloured_notes",
+    ),
+    "domains": Study(
+        "Which algorithm is right about instruments of a sound bank that it never received?",
+        "domains",
+    ),
 }
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from audiogen.batch import Job, Rendered, render_job, run
+from audiogen.batch.pool import run_jobs
 from audiogen.errors import ParameterError
 
 # A worker dies for each job whose file is there, once, or always.
@@ -134,3 +135,15 @@ def test_drums_are_a_remark(write_tiny: Any, tmp_path: Path) -> None:
     job = Job("a.wav", score=str(tmp_path / "song.mid"), preset=preset)
     result = render_job(job.loaded())
     assert any("1 drum note is left out" in remark for remark in result.remarks)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_no_job_is_begun_after_the_stop(tmp_path: Path, mortal: Any, workers: int) -> None:
+    jobs, done = jobs_in(tmp_path, 8), []
+
+    def failed(job: Job, error: str) -> Rendered:
+        return Rendered(job, error=error)
+
+    for result in run_jobs(jobs, mortal, failed, workers=workers, stop=lambda: len(done) >= 2):
+        done.append(result.job.seed)
+    assert 2 <= len(done) <= 1 + workers and set(done) <= set(range(1 + workers))

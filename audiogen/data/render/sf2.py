@@ -9,6 +9,8 @@ from itertools import pairwise
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
+
 from audiogen.core.limited_read import read_limited
 from audiogen.errors import FormatError, ParameterError
 
@@ -129,6 +131,50 @@ class SoundFont:
         }
 
 
+@dataclass(frozen=True)
+class FontSample:
+    """One recording of a font: its header and its samples.
+
+    Parameters
+    ----------
+    name : str
+        Name in the font.
+    data : array [n_samples], int16
+        Recording.
+    sample_rate : int, Hz
+        Sample rate that the font states.
+    """
+
+    name: str
+    data: np.ndarray
+    sample_rate: int
+
+
+def read_font_samples(path: str | PathLike[str]) -> tuple[FontSample, ...]:
+    """Read the recordings of a SoundFont 2 file.
+
+    Raises
+    ------
+    FormatError
+        If the file is missing, too large or truncated, or is not a SoundFont 2 file.
+    """
+    path = Path(path)
+    data = read_limited(path, MAX_FILE_BYTES)
+    try:
+        _, hydra = _chunks(data)
+        first, end = hydra[b"smpl"]
+        recording = np.frombuffer(data, "<i2", (end - first) // 2, first)
+        headers = list(struct.iter_unpack(_RECORDS[b"shdr"], data[slice(*hydra[b"shdr"])]))
+    except (struct.error, KeyError, ValueError) as error:
+        raise _not_whole(path, error) from error
+    samples = []
+    for name, begin, stop, _, _, rate, *_ in headers[:-1]:  # the last record is terminal
+        text = name.split(b"\0")[0].decode("latin-1").strip()
+        if begin < stop <= len(recording):
+            samples.append(FontSample(text, recording[begin:stop], rate))
+    return tuple(samples)
+
+
 def read_soundfont(path: str | PathLike[str]) -> SoundFont:
     """Read a SoundFont 2 file.
 
@@ -160,17 +206,21 @@ def read_soundfont(path: str | PathLike[str]) -> SoundFont:
         }
         presets = _presets(lists)
     except (struct.error, KeyError, IndexError, ValueError) as error:
-        raise FormatError(
-            f"{path}: isn't a whole SoundFont 2 file ({error}); give a .sf2 file (a .sf3 must be "
-            "converted first)"
-        ) from error
+        raise _not_whole(path, error) from error
     for name in (b"pgen", b"igen"):
         _silence_sends(data, *hydra[name])
     return SoundFont(path, bytes(data), info, presets)
 
 
+def _not_whole(path: Path, error: Exception) -> FormatError:
+    return FormatError(
+        f"{path}: isn't a whole SoundFont 2 file ({error}); give a .sf2 file (a .sf3 must be "
+        "converted first)"
+    )
+
+
 def _chunks(data: bytearray) -> tuple[dict[str, str], dict[bytes, tuple[int, int]]]:
-    """Return the INFO texts, and the first and last byte of each list of the hydra."""
+    """Return the INFO texts, and first and last byte of the recordings and the hydra's lists."""
     if data[:4] != b"RIFF" or data[8:12] != b"sfbk":
         raise ValueError("no RIFF sfbk header")
     info: dict[str, str] = {}
@@ -183,7 +233,7 @@ def _chunks(data: bytearray) -> tuple[dict[str, str], dict[bytes, tuple[int, int
             if what == b"INFO" and name not in (b"ifil", b"iver"):
                 text = bytes(data[first:last]).split(b"\0")[0]
                 info[name.decode("ascii", "replace")] = text.decode("utf-8", "replace").strip()
-            elif what == b"pdta":
+            elif what in (b"pdta", b"sdta"):
                 hydra[name] = (first, last)
     return info, hydra
 

@@ -58,6 +58,6 @@ def code_hash() -> str:
     """Hash of the sources of `audiogen.evaluation`, so that changing them invalidates the cache."""
     folder = Path(__file__).parent
     digest = hashlib.sha256()
-    for path in sorted([*folder.glob("*.py"), *folder.parent.glob("*.py")]):
+    for path in sorted(folder.parent.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

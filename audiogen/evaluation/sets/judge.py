@@ -42,6 +42,8 @@ class Judge(Protocol):
         Name for people, and hash of everything that the numbers depend on.
     pitches : tuple of int
         MIDI numbers of the classes; empty if the judge has no pitch probabilities.
+    evidence : str
+        Its accuracy on sound banks that it was not trained on, for reports.
     """
 
     @property
@@ -50,6 +52,8 @@ class Judge(Protocol):
     def hash(self) -> str: ...
     @property
     def pitches(self) -> tuple[int, ...]: ...
+    @property
+    def evidence(self) -> str: ...
 
     def embed(self, sounds: np.ndarray, sample_rate: int) -> np.ndarray:
         """Return features [n_notes, n_features] of notes [n_notes, n_samples]."""
@@ -64,6 +68,7 @@ class TimbreJudge:
     """The 96 timbre features of `note_features`, without a network and without pitches."""
 
     name = "timbre-96"
+    evidence = "It has no classes, so no accuracy on unheard banks"
     pitches: tuple[int, ...] = ()
 
     @property
@@ -85,6 +90,8 @@ class PitchJudge:
 
     It stands in for the pitch classifier of GANSynth's evaluation (Engel et al., ICLR 2019), which
     was never released. It is invariant to level, because its images are.
+    `audiogen.evaluation.domains.judge.DomainJudge` is the one whose accuracy on unheard sound banks
+    is known.
 
     Parameters
     ----------
@@ -97,6 +104,8 @@ class PitchJudge:
     name : str
         Name for reports.
     """
+
+    evidence = "Its accuracy on unheard banks was not measured"
 
     def __init__(
         self,
@@ -168,8 +177,8 @@ class PitchJudge:
             return torch.cat([self._network[layers](part) for part in parts]).double().numpy()
 
 
-def read_judge(path: str | PathLike[str]) -> PitchJudge:
-    """Read a judge that `PitchJudge.save` wrote.
+def read_judge(path: str | PathLike[str]) -> Judge:
+    """Read a judge that `PitchJudge.save` or `DomainJudge.save` wrote.
 
     Raises
     ------
@@ -178,16 +187,21 @@ def read_judge(path: str | PathLike[str]) -> PitchJudge:
     """
     from safetensors import SafetensorError, safe_open
 
+    from audiogen.evaluation.domains.judge import FORMAT, DomainJudge
+
     path = Path(path)
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             weights = {key: file.get_tensor(key) for key in file.keys()}
-        card = json.loads(metadata["card"]) if metadata.get("format") == _FORMAT else None
+        kind = metadata.get("format")
+        card = json.loads(metadata["card"]) if kind in (_FORMAT, FORMAT) else None
     except (OSError, SafetensorError, ValueError) as error:
         raise FormatError(f"{path}: can't be read as a judge ({error})") from error
     if not card:
         raise FormatError(f"{path}: isn't a judge; name a new file to have one trained")
+    if kind == FORMAT:
+        return DomainJudge(weights, card)
     return PitchJudge(weights, tuple(card["pitches"]), card["sample_rate"], card["name"])
 
 

@@ -100,7 +100,7 @@ class SetReport:
         title = f"{self.facts['generated']['title']} against {self.facts['against']['title']}"
         about = (
             f"{self.facts['n']} notes of each kind, ± standard errors. Judge {judge['name']},"
-            f" hash {judge['hash']}."
+            f" hash {judge['hash']}. {judge['evidence']}."
         )
         return write_report(
             folder,
@@ -191,7 +191,7 @@ def evaluate_sets(
     steps = [(metric, column) for metric in chosen for column in COLUMNS]
     report = SetReport(sample_rate=generated.sample_rate)
     report.facts = {
-        "judge": {"name": judge.name, "hash": judge.hash},
+        "judge": {"name": judge.name, "hash": judge.hash, "evidence": judge.evidence},
         "n": n,
         "seed": seed,
         "seeds_of_networks": n_seeds,
