@@ -111,6 +111,9 @@ class Plugin {
     const float* freewheel = port<float>(kFreewheel);
     instance_.process(outputs, n, inputs[0] ? inputs : nullptr, freewheel && *freewheel > 0.5f);
     if (float* latency = port<float>(kLatency)) *latency = static_cast<float>(instance_.latency());
+    for (std::size_t c = 0; c < Instance::kChannels; ++c) {
+      if (float* level = port<float>(kLevelLeft + c)) *level = instance_.level(c);
+    }
     notify(asked);
   }
 

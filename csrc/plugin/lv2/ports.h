@@ -6,6 +6,7 @@
 namespace audiogen::plugin::lv2 {
 
 inline constexpr const char* kUri = "urn:audiogen:synth";
+inline constexpr const char* kUiUri = "urn:audiogen:synth#editor";
 inline constexpr const char* kPresetUri = "urn:audiogen:synth#preset";  // a string
 inline constexpr const char* kTimbreUri = "urn:audiogen:synth#timbre";  // a string
 inline constexpr const char* kStateUri = "urn:audiogen:synth#state";    // a string
@@ -21,6 +22,8 @@ enum Port : std::uint32_t {
   kFreewheel,
   kLatency,
   kTimbre,
+  kLevelLeft,
+  kLevelRight,
   kFirstParameter,  // then one for each row of the table of parameters
 };
 
