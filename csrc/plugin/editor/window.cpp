@@ -22,12 +22,36 @@ static constexpr double kUsualDpi = 96.0;
 
 using Clock = std::chrono::steady_clock;
 
+// While it lives, errors of one display are ignored: a host may destroy its window, and ours in it,
+// while we draw. Without it Xlib would end the host's process.
+class ErrorTrap {
+ public:
+  explicit ErrorTrap(::Display* display) {
+    trapped_ = display;
+    former_ = XSetErrorHandler(&handle);
+  }
+  ~ErrorTrap() {
+    XSync(trapped_, 0);
+    XSetErrorHandler(former_);
+    trapped_ = nullptr;
+  }
+
+ private:
+  static int handle(::Display* display, XErrorEvent* event) {
+    return display == trapped_ || !former_ ? 0 : former_(display, event);
+  }
+  static inline ::Display* trapped_ = nullptr;
+  static inline XErrorHandler former_ = nullptr;
+};
+
 struct Window::Display {
   explicit Display(Model& shown) : model(shown) {}
   ~Display() {
-    if (surface) cairo_surface_destroy(surface);
-    // The server destroys the window, which the host may have destroyed already.
-    if (display) XCloseDisplay(display);
+    if (surface) {
+      const ErrorTrap trap(display);
+      cairo_surface_destroy(surface);
+    }
+    if (display) XCloseDisplay(display);  // which destroys the window
   }
 
   double scale() const {
@@ -84,6 +108,7 @@ struct Window::Display {
   }
 
   void draw() {
+    const ErrorTrap trap(display);
     cairo_t* context = cairo_create(surface);
     cairo_push_group(context);  // so that nothing flickers
     cairo_scale(context, scale(), scale());
@@ -92,7 +117,6 @@ struct Window::Display {
     cairo_paint(context);
     cairo_destroy(context);
     cairo_surface_flush(surface);
-    XFlush(display);
   }
 
   Model& model;
@@ -159,17 +183,17 @@ int Window::descriptor() const { return ConnectionNumber(display_->display); }
 
 void Window::resize(int width, int height) {
   if (!display_->is_open || width < 1 || height < 1) return;
+  const ErrorTrap trap(display_->display);
   XResizeWindow(display_->display, display_->window, static_cast<unsigned>(width),
                 static_cast<unsigned>(height));
   display_->set_size(width, height);
-  XFlush(display_->display);
 }
 
 void Window::show(bool is_visible) {
   if (!display_->is_open) return;
+  const ErrorTrap trap(display_->display);
   is_visible ? XMapRaised(display_->display, display_->window)
              : XUnmapWindow(display_->display, display_->window);
-  XFlush(display_->display);
 }
 
 bool Window::idle() {
