@@ -18,7 +18,7 @@ from audiogen.core.parameters import PARAMETERS
 from audiogen.presets import load_preset, places
 from tests.jack_probe import PERIOD, Probe, await_, load_soak, strongest_hz
 from tests.plugin.hosts import LV2, OWN_LIBRARIES, ROOT, environment, exported, libraries, needs
-from tests.plugin.x11 import Screen, x_server, xdotool
+from tests.plugin.x11 import Screen, click, n_colours, xdotool
 
 EDITOR = LV2 / "audiogen_editor.so"
 pytestmark = [
@@ -238,22 +238,6 @@ class Host:
 
 def address(function: Any) -> int | None:
     return ctypes.cast(function, ctypes.c_void_p).value
-
-
-def click(place: tuple[float, float], button: int = 1, repeat: int = 1) -> None:
-    xdotool("mousemove", *place, "click", "--repeat", repeat, "--delay", 60, button)
-
-
-def n_colours(picture: np.ndarray) -> int:
-    return len(np.unique(picture.reshape(-1, 3), axis=0))
-
-
-@pytest.fixture(scope="module")
-def screen() -> Iterator[Screen]:
-    with x_server():
-        screen = Screen()
-        yield screen
-        screen.close()
 
 
 @pytest.fixture

@@ -86,6 +86,14 @@ def xdotool(*words: object) -> None:
     subprocess.run(["xdotool", *map(str, words)], check=True)
 
 
+def click(place: tuple[float, float], button: int = 1, repeat: int = 1) -> None:
+    xdotool("mousemove", *place, "click", "--repeat", repeat, "--delay", 60, button)
+
+
+def n_colours(picture: np.ndarray) -> int:
+    return len(np.unique(picture.reshape(-1, 3), axis=0))
+
+
 @contextmanager
 def x_server() -> Iterator[str]:
     """Start a server; its name is in $DISPLAY meanwhile."""

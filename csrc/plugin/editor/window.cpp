@@ -179,7 +179,6 @@ Window::~Window() = default;
 unsigned long Window::id() const { return display_->window; }
 int Window::width() const { return display_->width; }
 int Window::height() const { return display_->height; }
-int Window::descriptor() const { return ConnectionNumber(display_->display); }
 
 void Window::resize(int width, int height) {
   if (!display_->is_open || width < 1 || height < 1) return;

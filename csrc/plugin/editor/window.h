@@ -20,8 +20,6 @@ class Window {
   int height() const;
   void resize(int width, int height);
   void show(bool is_visible);
-  // Descriptor that can be read when there are events.
-  int descriptor() const;
   // Handles all events and draws; call it some 30 times per second. False after the user or the
   // host has closed the window.
   bool idle();

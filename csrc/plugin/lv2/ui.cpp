@@ -15,27 +15,14 @@
 #include <cstring>
 #include <exception>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
-#include "capi/audiogen.h"
-#include "plugin/editor/model.h"
-#include "plugin/editor/sound.h"
-#include "plugin/editor/window.h"
+#include "plugin/editor/editor.h"
 #include "plugin/lv2/ports.h"
 
 namespace audiogen::plugin::lv2 {
 namespace {
-
-std::vector<audiogen_parameter> table() {
-  std::vector<audiogen_parameter> rows;
-  for (std::size_t i = 0; i < audiogen_n_parameters(); ++i) {
-    rows.push_back(*audiogen_parameter_info(i));
-  }
-  return rows;
-}
 
 // What the host offers.
 struct Features {
@@ -77,9 +64,8 @@ class Ui final : public editor::Receiver {
       : write_(write),
         controller_(controller),
         touch_(features.touch),
-        catalogue_({std::string(bundle) + "/presets"}),
-        model_(table(), *this),
-        window_(features.parent, features.scale(), model_) {
+        editor_(editor::open_editor({std::string(bundle) + "/presets"}, *this, features.parent,
+                                    features.scale())) {
     LV2_URID_Map& map = *features.map;
     lv2_atom_forge_init(&forge_, &map);
     midi_ = map.map(map.handle, LV2_MIDI__MidiEvent);
@@ -89,28 +75,27 @@ class Ui final : public editor::Receiver {
     patch_property_ = map.map(map.handle, LV2_PATCH__property);
     patch_value_ = map.map(map.handle, LV2_PATCH__value);
     preset_ = map.map(map.handle, kPresetUri);
-    model_.show_presets(catalogue_.names());
     if (features.resize) {
-      features.resize->ui_resize(features.resize->handle, window_.width(), window_.height());
+      features.resize->ui_resize(features.resize->handle, editor_->width(), editor_->height());
     }
     ask_preset();
   }
 
   LV2UI_Widget widget() const {
-    return reinterpret_cast<LV2UI_Widget>(static_cast<std::uintptr_t>(window_.id()));
+    return reinterpret_cast<LV2UI_Widget>(static_cast<std::uintptr_t>(editor_->window()));
   }
-  int idle() { return window_.idle() ? 0 : 1; }
-  void show(bool is_visible) { window_.show(is_visible); }
-  void resize(int width, int height) { window_.resize(width, height); }
+  int idle() { return editor_->idle() ? 0 : 1; }
+  void show(bool is_visible) { editor_->show(is_visible); }
+  void resize(int width, int height) { editor_->resize(width, height); }
 
   void port_event(std::uint32_t port, std::uint32_t size, std::uint32_t format,
                   const void* buffer) {
     if (format == 0 && size == sizeof(float)) {
       const float value = *static_cast<const float*>(buffer);
-      if (port >= kFirstParameter) model_.show_parameter(port - kFirstParameter, value);
-      if (port == kTimbre) model_.show_timbre(static_cast<int>(std::lround(value)));
-      if (port == kLevelLeft) model_.show_level(0, value);
-      if (port == kLevelRight) model_.show_level(1, value);
+      if (port >= kFirstParameter) editor_->show_parameter(port - kFirstParameter, value);
+      if (port == kTimbre) editor_->show_timbre(static_cast<int>(std::lround(value)));
+      if (port == kLevelLeft) editor_->show_level(0, value);
+      if (port == kLevelRight) editor_->show_level(1, value);
     } else if (format == transfer_ && port == kNotify) {
       const auto* atom = static_cast<const LV2_Atom*>(buffer);
       if (lv2_atom_forge_is_object_type(&forge_, atom->type)) {
@@ -195,12 +180,7 @@ class Ui final : public editor::Receiver {
     }
     const auto* text = static_cast<const char*>(LV2_ATOM_BODY_CONST(value));
     const std::string name(text, strnlen(text, value->size));
-    if (name == model_.sound().preset) return;
-    if (std::optional<editor::Sound> sound = catalogue_.open(name)) {
-      model_.show_sound(std::move(*sound));
-    } else {
-      model_.show_message("The preset " + name + " cannot be shown.");
-    }
+    editor_->show_preset(name);
   }
 
   LV2UI_Write_Function write_;
@@ -210,9 +190,7 @@ class Ui final : public editor::Receiver {
   LV2_URID midi_ = 0, transfer_ = 0, patch_get_ = 0, patch_set_ = 0, patch_property_ = 0,
            patch_value_ = 0, preset_ = 0;
   std::uint64_t message_[128] = {};  // 1 kB, for the longest name
-  editor::Catalogue catalogue_;
-  editor::Model model_;
-  editor::Window window_;
+  std::unique_ptr<editor::Editor> editor_;
 };
 
 Ui& of(void* handle) { return *static_cast<Ui*>(handle); }
