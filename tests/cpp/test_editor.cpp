@@ -141,6 +141,10 @@ static void every_row_has_a_control() {
   const KnobPlace& last = model.layout().knobs.back();
   CHECK(last.control->name == "Chorus" && model.value(rows.size() - 1) == 0.25f);
   CHECK(knob_of(model, "macro_1")->control->name == "Brightness");
+  // Sections stay together: the two short ones share a row, "Mix" begins one.
+  const auto row = [&](const char* name) { return knob_of(model, name)->cell.y; };
+  CHECK(row("bend") == row("monitor") && row("volume") == row("voices"));
+  CHECK(row("macro_1") < row("morph") && row("vibrato") < row("volume"));
   model.move(last.dial.centre(), false);
   CHECK(model.footer_text().find("has not seen") != std::string::npos);
 }
@@ -364,6 +368,16 @@ static void cells_divide_the_map() {
       area += 0.5 * (static_cast<double>(a.x) * b.y - static_cast<double>(b.x) * a.y);
     }
     CHECK(area > 0.0);
+    const auto distance = [&](Point corner, std::size_t to) {
+      const Point place = sound.timbres[to].place;
+      return std::hypot(corner.x - (map.x + place.x * map.width),
+                        corner.y - (map.y + place.y * map.height));
+    };
+    for (const Point& corner : corners) {  // no other timbre is nearer
+      for (std::size_t j = 0; j < sound.timbres.size(); ++j) {
+        CHECK(distance(corner, i) <= distance(corner, j) + 0.01f);
+      }
+    }
     whole += area;
   }
   CHECK_NEAR(whole, 400.0 * 300.0, 10.0);

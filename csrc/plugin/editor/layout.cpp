@@ -17,6 +17,7 @@ static constexpr float kKeyboard = 118.0f;
 static constexpr std::size_t kColumns = 6;
 static constexpr float kCellWidth = 86.0f;
 static constexpr float kCaption = 22.0f;
+static constexpr float kHighestRow = 140.0f;
 static constexpr float kLowestCell = 62.0f, kHighestCell = 84.0f;
 static constexpr float kTexts = 32.0f;  // name and value below a dial
 static constexpr float kWhiteKey = 26.0f;
@@ -59,7 +60,7 @@ static void place_knobs(Layout& layout, const std::vector<Section>& sections) {
   if (places.empty()) return;
   const Rect area = layout.knob_card.inset(kPadding);
   const auto n_rows = static_cast<float>(places.back().row + 1);
-  const float row_height = area.height / n_rows;
+  const float row_height = std::min(area.height / n_rows, kHighestRow);
   const float height = std::clamp(row_height - kCaption, kLowestCell, kHighestCell);
   const float width = area.width / static_cast<float>(kColumns);
   for (const Place& place : places) {

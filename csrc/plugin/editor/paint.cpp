@@ -345,6 +345,7 @@ class Painter {
   }
 
   void draw_legend() {
+    if (families_ == std::vector<std::string>{"other"}) return;  // nothing is known
     float x = layout_.legend.x + 4.0f;
     const float y = layout_.legend.y;
     for (const std::string& family : families_) {
