@@ -113,7 +113,7 @@ Layout make_layout(float width, float height, const std::vector<Section>& sectio
   layout.map.y += kTitle - 4.0f;
   layout.map.height -= kTitle - 4.0f + kLegend;
   layout.legend = {layout.map.x, layout.map.bottom() + 8.0f, layout.map.width, kLegend - 8.0f};
-  layout.map_switch = {layout.map_card.x + kPadding + 102.0f, layout.map_card.y + 12.0f, 34.0f,
+  layout.map_switch = {layout.map_card.x + kPadding + 104.0f, layout.map_card.y + 12.0f, 34.0f,
                        18.0f};
   layout.knob_card = {layout.map_card.right() + kMargin, kHeader, knobs, middle};
   place_knobs(layout, sections);

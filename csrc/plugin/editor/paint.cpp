@@ -44,6 +44,12 @@ class Painter {
       : context_(context), model_(model), layout_(model.layout()) {}
 
   void draw() {
+    // Widths of texts are the same at every scale.
+    cairo_font_options_t* options = cairo_font_options_create();
+    cairo_font_options_set_hint_metrics(options, CAIRO_HINT_METRICS_OFF);
+    cairo_font_options_set_antialias(options, CAIRO_ANTIALIAS_GRAY);
+    cairo_set_font_options(context_, options);
+    cairo_font_options_destroy(options);
     fill(kGround);
     cairo_paint(context_);
     draw_header();
