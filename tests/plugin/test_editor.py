@@ -187,14 +187,19 @@ class Host:
 
     def show_preset(self, name: str) -> None:
         """Sends the preset's name as the plug-in does."""
+        self._show("preset", "String", name.encode() + b"\0")
 
+    def show_missing(self, is_missing: bool) -> None:
+        self._show("missing", "Bool", struct.pack("i", is_missing))
+
+    def _show(self, name: str, kind: str, value: bytes) -> None:
         def of(key: str, kind: str, body: bytes) -> bytes:
             head = struct.pack("IIII", self.urid(PATCH + key), 0, len(body), self.urid(ATOM + kind))
             return head + body.ljust((len(body) + 7) // 8 * 8, b"\0")
 
-        preset = struct.pack("I", self.urid("urn:audiogen:synth#preset"))
+        urid = struct.pack("I", self.urid(f"urn:audiogen:synth#{name}"))
         body = struct.pack("II", 0, self.urid(PATCH + "Set"))
-        body += of("property", "URID", preset) + of("value", "String", name.encode() + b"\0")
+        body += of("property", "URID", urid) + of("value", kind, value)
         atom = struct.pack("II", len(body), self.urid(ATOM + "Object")) + body
         transfer = self.urid(ATOM + "eventTransfer")
         self.descriptor.port_event(self.handle, self.ports["notify"], len(atom), transfer, atom)
@@ -274,6 +279,15 @@ def test_it_asks_for_the_preset_and_shows_it(screen: Screen) -> None:
     inside = np.s_[top : top + height, left : left + width, 0]
     assert empty[inside].std() < 1.0 < 10.0 < plucked[inside].std()
     assert (empty == 0).all(2).mean() < 0.01  # a window that draws nothing is black
+
+
+def test_a_missing_preset_is_told(host: Host, screen: Screen) -> None:
+    before = screen.picture(WIDTH, HEIGHT)
+    host.show_missing(True)
+    changed = (screen.picture(WIDTH, HEIGHT) != before).any(2)
+    assert changed[HEIGHT - 30 :].sum() > 500 and not changed[: HEIGHT - 30].any()
+    host.show_missing(False)
+    assert (screen.picture(WIDTH, HEIGHT) == before).all()
 
 
 def test_a_key_plays_a_note(host: Host) -> None:

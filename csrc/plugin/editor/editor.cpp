@@ -44,7 +44,11 @@ class OpenedEditor final : public Editor {
   }
   void show_timbre(int index) override { model_.show_timbre(index); }
   void show_level(std::size_t channel, float peak) override { model_.show_level(channel, peak); }
-  void show_message(const std::string& text) override { model_.show_message(text); }
+  void show_missing(bool is_missing) override {
+    model_.show_message(is_missing ? "The preset of the project is missing or damaged: the plug-in "
+                                     "is silent until another one is chosen."
+                                   : "");
+  }
 
   unsigned long window() const override { return window_.id(); }
   int width() const override { return window_.width(); }

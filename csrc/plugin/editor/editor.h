@@ -19,7 +19,8 @@ class Editor {
   virtual void show_parameter(std::size_t index, float value) = 0;
   virtual void show_timbre(int index) = 0;  // -1: the preset's default
   virtual void show_level(std::size_t channel, float peak) = 0;
-  virtual void show_message(const std::string& text) = 0;
+  // Whether the preset is missing or damaged, and the plug-in therefore silent.
+  virtual void show_missing(bool is_missing) = 0;
 
   // The window. `idle` handles its events and draws; it is called some 30 times per second, and
   // returns false after the window was closed.

@@ -156,6 +156,7 @@ std::string Model::timbre_text() const {
 }
 
 std::string Model::footer_text() const {
+  if (has_message()) return message_;
   switch (hovered_.what) {
     case What::kKnob: {
       const Control& control = *layout_.knobs[hovered_.index].control;
@@ -171,7 +172,7 @@ std::string Model::footer_text() const {
     default:
       break;
   }
-  return message_;
+  return "";
 }
 
 Target Model::target_at(Point at) const {

@@ -103,6 +103,7 @@ class Model {
   std::string timbre_text() const;
   // Help of what the mouse is on, or a message.
   std::string footer_text() const;
+  bool has_message() const { return !message_.empty(); }
   int held_pitch() const { return held_pitch_; }  // -1: none
   float level(std::size_t channel) const { return levels_[channel]; }
   Target target_at(Point at) const;

@@ -57,8 +57,8 @@ class Painter {
     draw_knob_card();
     draw_keyboard();
     const Rect footer = layout_.footer;
-    text(model_.footer_text(), {footer.x + 2.0f, footer.y + 20.0f}, Align::kLeft, 12.0, kSoft,
-         footer.width);
+    text(model_.footer_text(), {footer.x + 2.0f, footer.y + 20.0f}, Align::kLeft, 12.0,
+         model_.has_message() ? kWarn : kSoft, footer.width);
     if (model_.menu().of != What::kNothing) draw_menu();
   }
 
@@ -168,8 +168,8 @@ class Painter {
   void draw_header() {
     text("audiogen", {layout_.map_card.x + 2.0f, 36.0f}, Align::kLeft, 19.0, kInk, 1e9, true);
     const Sound& sound = model_.sound();
-    draw_chooser(layout_.preset, sound.preset.empty() ? "opening …" : spaced(sound.preset),
-                 What::kPresetPrevious, What::kPreset, What::kPresetNext);
+    draw_chooser(layout_.preset, spaced(sound.preset), What::kPresetPrevious, What::kPreset,
+                 What::kPresetNext);
     const bool has_timbres = !sound.timbres.empty();
     std::size_t timbre = model_.timbre();
     if (model_.map_is_on()) timbre = blend_at(sound.timbres, model_.point()).timbre;

@@ -151,6 +151,9 @@ static void write_plugin(const fs::path& bundle, bool has_editor) {
        << "  rdfs:comment \"Name of the preset.\" ;\n  rdfs:range atom:String .\n\n"
        << "<" << kTimbreUri << ">\n  a lv2:Parameter ;\n  rdfs:label \"Timbre\" ;\n"
        << "  rdfs:comment \"Name of a timbre of the preset.\" ;\n  rdfs:range atom:String .\n\n"
+       << "<" << kMissingUri << ">\n  a lv2:Parameter ;\n  rdfs:label \"Preset missing\" ;\n"
+       << "  rdfs:comment \"Whether the preset is missing or damaged, and the plug-in silent.\" ;\n"
+       << "  rdfs:range atom:Bool .\n\n"
        << "<urn:audiogen:project>\n  a doap:Project ;\n  doap:name \"audiogen\" .\n\n"
        << "<" << kUri << ">\n  a lv2:InstrumentPlugin , lv2:Plugin ;\n"
        << "  lv2:project <urn:audiogen:project> ;\n  doap:name \"audiogen\" ;\n"
@@ -161,7 +164,8 @@ static void write_plugin(const fs::path& bundle, bool has_editor) {
        << "  lv2:optionalFeature lv2:hardRTCapable , opts:options , log:log ;\n"
        << "  opts:supportedOption bufsz:nominalBlockLength , bufsz:maxBlockLength ;\n"
        << "  lv2:extensionData state:interface ;\n"
-       << "  patch:writable <" << kPresetUri << "> ;\n";
+       << "  patch:writable <" << kPresetUri << "> ;\n"
+       << "  patch:readable <" << kMissingUri << "> ;\n";
   if (has_editor) file << "  ui:ui <" << kUiUri << "> ;\n";
   file << "  lv2:port\n";
   const std::vector<std::string> list = ports();

@@ -75,6 +75,7 @@ class Ui final : public editor::Receiver {
     patch_property_ = map.map(map.handle, LV2_PATCH__property);
     patch_value_ = map.map(map.handle, LV2_PATCH__value);
     preset_ = map.map(map.handle, kPresetUri);
+    missing_ = map.map(map.handle, kMissingUri);
     if (features.resize) {
       features.resize->ui_resize(features.resize->handle, editor_->width(), editor_->height());
     }
@@ -168,19 +169,21 @@ class Ui final : public editor::Receiver {
     send();
   }
 
-  // The plug-in sends its preset's name.
+  // The plug-in sends its preset's name, and whether it is missing.
   void take_message(const LV2_Atom_Object& message) {
     const LV2_Atom* property = nullptr;
     const LV2_Atom* value = nullptr;
     lv2_atom_object_get(&message, patch_property_, &property, patch_value_, &value, 0);
-    if (message.body.otype != patch_set_ || !property || property->type != forge_.URID ||
-        reinterpret_cast<const LV2_Atom_URID*>(property)->body != preset_ || !value ||
-        value->type != forge_.String) {
+    if (message.body.otype != patch_set_ || !property || property->type != forge_.URID || !value) {
       return;
     }
-    const auto* text = static_cast<const char*>(LV2_ATOM_BODY_CONST(value));
-    const std::string name(text, strnlen(text, value->size));
-    editor_->show_preset(name);
+    const LV2_URID key = reinterpret_cast<const LV2_Atom_URID*>(property)->body;
+    if (key == preset_ && value->type == forge_.String) {
+      const auto* text = static_cast<const char*>(LV2_ATOM_BODY_CONST(value));
+      editor_->show_preset(std::string(text, strnlen(text, value->size)));
+    } else if (key == missing_ && value->type == forge_.Bool) {
+      editor_->show_missing(reinterpret_cast<const LV2_Atom_Bool*>(value)->body != 0);
+    }
   }
 
   LV2UI_Write_Function write_;
@@ -188,7 +191,7 @@ class Ui final : public editor::Receiver {
   LV2UI_Touch* touch_;
   LV2_Atom_Forge forge_{};
   LV2_URID midi_ = 0, transfer_ = 0, patch_get_ = 0, patch_set_ = 0, patch_property_ = 0,
-           patch_value_ = 0, preset_ = 0;
+           patch_value_ = 0, preset_ = 0, missing_ = 0;
   std::uint64_t message_[128] = {};  // 1 kB, for the longest name
   std::unique_ptr<editor::Editor> editor_;
 };

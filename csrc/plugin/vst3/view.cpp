@@ -116,9 +116,7 @@ void View::show_parameter(ParamID id, ParamValue value) {
     const int index = std::min(kMostTimbres, static_cast<int>(value * (kMostTimbres + 1)));
     editor_->show_timbre(index - 1);
   } else if (id == kMissingId) {
-    editor_->show_message(value > 0.5 ? "The preset of the project is missing or damaged, and "
-                                        "therefore the plug-in is silent."
-                                      : "");
+    editor_->show_missing(value > 0.5);
   } else if (id == kLevelLeftId || id == kLevelRightId) {
     editor_->show_level(id - kLevelLeftId, static_cast<float>(value));
   } else if (id >= kFirstTableId) {
