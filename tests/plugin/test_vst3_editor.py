@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from tests.plugin.hosts import (
     exported,
     libraries,
     needs,
+    run_python,
     vst3_host,
 )
 from tests.plugin.x11 import Screen, click, n_colours, xdotool
@@ -181,3 +183,50 @@ def test_without_its_library_hosts_show_their_own(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 1 and "createView failed" in done.stderr
+
+
+PEDALBOARD = """
+import subprocess, sys, threading, time, pedalboard
+plugin = pedalboard.load_plugin(sys.argv[1])
+def xdotool(*words):
+    return subprocess.run(["xdotool", *map(str, words)], capture_output=True, text=True).stdout
+def drag(close):
+    window = ""
+    while not window:
+        window = xdotool("search", "--onlyvisible", "--name", "^audiogen$").strip()
+        time.sleep(0.1)
+    time.sleep(1.0)
+    x, y = sys.argv[2:4]
+    xdotool("mousemove", "--window", window, x, y, "mousedown", 1, "sleep", 0.3,
+            "mousemove_relative", "--", 0, -40, "sleep", 0.3, "mouseup", 1, "sleep", 0.5)
+    close.set()
+for _ in range(2):  # a window can be opened again
+    close = threading.Event()
+    threading.Thread(target=drag, args=[close]).start()
+    plugin.show_editor(close)
+    print("morph", plugin.morph)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("screen")
+def test_a_knob_in_pedalboard() -> None:
+    """Pedalboard's host is JUCE's, as that of several DAWs is."""
+    if not importlib.util.find_spec("pedalboard"):
+        pytest.skip("pedalboard is not installed (pip install pedalboard mido)")
+    started = []
+    try:
+        # JUCE's windows want a window manager and a provider of settings.
+        for command in (["openbox"], ["xsettingsd", "-c", "/dev/null"]):
+            if not shutil.which(command[0]):
+                pytest.skip(f"{command[0]} is not installed (Debian: {command[0]})")
+            quiet = subprocess.DEVNULL
+            started.append(subprocess.Popen(command, stdout=quiet, stderr=quiet))
+        time.sleep(1.0)
+        printed = run_python(PEDALBOARD, VST3, *MORPH)
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+    values = [float(value) for value in re.findall(r"morph (\S+)", printed)]
+    assert values == pytest.approx([0.25, 0.5], abs=0.01)
