@@ -6,8 +6,10 @@
 using audiogen::plugin::editor::Editor;
 using audiogen::plugin::editor::Receiver;
 
-extern "C" __attribute__((visibility("default"))) Editor* audiogen_open_editor(
-    const char* folder, Receiver* receiver, unsigned long parent, double scale) {
+extern "C" __attribute__((visibility("default"))) Editor* audiogen_open_editor(const char* folder,
+                                                                               Receiver* receiver,
+                                                                               unsigned long parent,
+                                                                               double scale) {
   try {
     return audiogen::plugin::editor::open_editor({folder}, *receiver, parent, scale).release();
   } catch (const std::exception&) {  // no display
