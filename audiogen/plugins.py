@@ -24,7 +24,11 @@ class Format:
     folder: str  # the user's plug-ins
     bundle: str
     note: str = ""
+    has_editor: bool = True  # a window of its own
 
+
+# Headers of the editor, each with Debian's package; without them the plug-ins have no window.
+EDITOR_HEADERS = {"cairo/cairo-xlib.h": "libcairo2-dev", "X11/Xlib.h": "libx11-dev"}
 
 FORMATS = {
     "lv2": Format("AUDIOGEN_LV2", ("lv2/core/lv2.h",), "lv2-dev", "~/.lv2", "audiogen.lv2"),
@@ -45,6 +49,7 @@ FORMATS = {
         "puredata-dev",
         "~/.local/lib/pd/extra",
         "audiogen~",
+        has_editor=False,
     ),
 }
 
@@ -105,6 +110,9 @@ def install(
     buildable = [name for name in names if _has_header(compiler, FORMATS[name].headers)]
     if buildable:
         _build(sources, presets, buildable, progress)
+    missing = [h for h in EDITOR_HEADERS if not _has_header(compiler, (h,))]
+    packages = " ".join(EDITOR_HEADERS[header] for header in missing)
+    no_editor = f"; without its window: {', '.join(missing)} not found (Debian: {packages})"
     n_presets = sum(1 for _ in presets.glob("*/preset.toml"))
     results = []
     for name in names:
@@ -112,6 +120,8 @@ def install(
         if name in buildable:
             folder = Path(form.folder).expanduser() / form.bundle
             note = f", {form.note}" if form.note else ""
+            if missing and form.has_editor:
+                note += no_editor
             results.append(Installed(name, folder, f"{folder} with {n_presets} presets{note}"))
         else:
             message = f"not built: {form.headers[0]} not found (Debian: {form.package})"

@@ -79,7 +79,7 @@ NATIVE: dict[str, tuple[set[str], tuple[str, ...]]] = {
     "presets": ({"models", "core"}, ()),
     "engine": ({"presets", "models", "kernels", "core"}, ()),
     "capi": (ENGINE_AND_BELOW, ()),
-    "plugin": ({"capi"}, ("lv2/", "pluginterfaces/", "public.sdk/", "m_pd.h")),
+    "plugin": ({"capi"}, ("lv2/", "pluginterfaces/", "public.sdk/", "m_pd.h", "cairo/", "X11/")),
     "wasm": ({"capi"}, ()),
     "bindings": (ENGINE_AND_BELOW | {"capi"}, ("pybind11/",)),
     "cuda": ({"models", "kernels", "core"}, ("cuda_runtime.h",)),

@@ -21,11 +21,12 @@ class Format(str, Enum):
     """A format to write."""
 
     SFZ = "sfz"
+    SF2 = "sf2"
     ONNX = "onnx"
     NN_TILDE = "nn~"
 
 
-SUFFIXES = {Format.ONNX: ".onnx", Format.NN_TILDE: ".ts"}
+SUFFIXES = {Format.SF2: ".sf2", Format.ONNX: ".onnx", Format.NN_TILDE: ".ts"}
 
 
 @app.command()
@@ -37,23 +38,25 @@ def export(
         typer.Option(
             "-o",
             "--output",
-            help="Folder (sfz) or file (.onnx, .ts).",
-            show_default="PRESET-sfz, PRESET.onnx or PRESET.ts",
+            help="Folder (sfz) or file (.sf2, .onnx, .ts).",
+            show_default="PRESET-sfz, PRESET.sf2, PRESET.onnx or PRESET.ts",
         ),
     ] = None,
     timbre: Annotated[
         list[str] | None,
         typer.Option(
-            help="sfz: timbre to sample, may be repeated. nn~: timbre to begin with.",
+            help="sfz, sf2: timbre to sample, may be repeated. nn~: timbre to begin with.",
             show_default="all; nn~: the preset's",
         ),
     ] = None,
     step: Annotated[
         int | None,
-        typer.Option(help="sfz: semitones from one sampled key to the next.", show_default="4"),
+        typer.Option(
+            help="sfz, sf2: semitones from one sampled key to the next.", show_default="4"
+        ),
     ] = None,
     velocities: Annotated[
-        int | None, typer.Option(help="sfz: velocity layers.", show_default="3")
+        int | None, typer.Option(help="sfz, sf2: velocity layers.", show_default="3")
     ] = None,
     round_robins: Annotated[
         int | None,
@@ -63,16 +66,19 @@ def export(
         str | None, typer.Option(help="sfz: flac or wav.", show_default="flac")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="sfz: seed of the first round robin.", show_default="0")
+        int | None, typer.Option(help="sfz, sf2: seed of the (first) samples.", show_default="0")
     ] = None,
     sample_rate: Annotated[
         int | None,
-        typer.Option(help="Hz, of the files or of Max.", show_default="sfz: 44100, nn~: 48000"),
+        typer.Option(
+            help="Hz, of the files or of Max.", show_default="sfz, sf2: 44100, nn~: 48000"
+        ),
     ] = None,
 ) -> None:
     """Write a preset for other hosts.
 
-    sfz: a folder of sampled notes and an .sfz file for each timbre, for samplers. onnx: the
+    sfz: a folder of sampled notes and an .sfz file for each timbre, for samplers. sf2: the same as
+    one SoundFont. onnx: the
     generator of a GANSynth up to log magnitude and instantaneous frequency. nn~: a GANSynth as
     TorchScript, for the object nn~ in Max and Pure Data.
     """
@@ -92,6 +98,10 @@ def export(
     if format_ is Format.SFZ:
         _sfz(loaded, output or Path(f"{loaded.name}-sfz"), sampling)
         return
+    if format_ is Format.SF2:
+        refuse({"--round-robins": round_robins, "--audio": audio}, "is for --format sfz")
+        _sf2(loaded, output or Path(f"{loaded.name}.sf2"), sampling)
+        return
     for_sfz = {
         "--step": step,
         "--velocities": velocities,
@@ -99,13 +109,15 @@ def export(
         "--audio": audio,
         "--seed": seed,
     }
-    refuse(for_sfz, "is for --format sfz")
+    refuse(for_sfz, "is for --format sfz or sf2")
     path = output or Path(f"{loaded.name}{SUFFIXES[format_]}")
     if path.suffix != SUFFIXES[format_]:
         raise ParameterError(f"--output {path} must end in {SUFFIXES[format_]}")
     require_package("torch", "export", f"exporting to {format_.value}")
     if format_ is Format.ONNX:
-        refuse({"--timbre": timbre, "--sample-rate": sample_rate}, "is for --format sfz or nn~")
+        refuse(
+            {"--timbre": timbre, "--sample-rate": sample_rate}, "is for --format sfz, sf2 or nn~"
+        )
         from audiogen.export.onnx_graph import export_onnx
 
         inputs = export_onnx(loaded, path)
@@ -129,3 +141,15 @@ def _sfz(preset: Preset, folder: Path, given: dict[str, Any]) -> None:
         paths = export_sfz(preset, folder, options, progress)
     for path in paths:
         typer.echo(path)
+
+
+def _sf2(preset: Preset, path: Path, given: dict[str, Any]) -> None:
+    from audiogen.export.sfz import SfzOptions
+    from audiogen.export.soundfont import export_sf2
+
+    if path.suffix != SUFFIXES[Format.SF2]:
+        raise ParameterError(f"--output {path} must end in {SUFFIXES[Format.SF2]}")
+    options = SfzOptions(**{name: value for name, value in given.items() if value is not None})
+    with counting_bar("sampling") as progress:
+        programs = export_sf2(preset, path, options, progress)
+    typer.echo(f"{path}  programs: {', '.join(f'{number} {name}' for number, name in programs)}")

@@ -13,6 +13,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -120,6 +121,25 @@ const char* audiogen_preset_timbre(const audiogen_preset* preset, size_t index) 
 
 size_t audiogen_preset_default_timbre(const audiogen_preset* preset) {
   return description_of(preset).default_timbre;
+}
+
+const char* audiogen_preset_family(const audiogen_preset* preset, size_t index) {
+  const auto& timbres = description_of(preset).timbres;
+  return index < timbres.size() ? timbres[index].family.c_str() : nullptr;
+}
+
+int audiogen_preset_place(const audiogen_preset* preset, size_t index, float* x, float* y) {
+  const auto& timbres = description_of(preset).timbres;
+  if (index >= timbres.size() || !timbres[index].place) return -1;
+  std::tie(*x, *y) = *timbres[index].place;
+  return 0;
+}
+
+int audiogen_preset_pitch_range(const audiogen_preset* preset, int* lowest, int* highest) {
+  const auto& range = description_of(preset).pitch_range;
+  if (!range) return -1;
+  std::tie(*lowest, *highest) = *range;
+  return 0;
 }
 
 size_t audiogen_preset_n_macros(const audiogen_preset* preset) {

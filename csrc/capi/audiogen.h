@@ -62,6 +62,16 @@ AUDIOGEN_API size_t audiogen_preset_n_timbres(const audiogen_preset* preset);
 /* NULL if there is no such timbre. [any] */
 AUDIOGEN_API const char* audiogen_preset_timbre(const audiogen_preset* preset, size_t index);
 AUDIOGEN_API size_t audiogen_preset_default_timbre(const audiogen_preset* preset);
+/* Instrument family of a timbre, such as "string"; NULL if there is no such timbre. [any] */
+AUDIOGEN_API const char* audiogen_preset_family(const audiogen_preset* preset, size_t index);
+/* Writes the place of a timbre on the timbre map, 0 to 1 from left to right and from top to bottom;
+ * -1 if the preset has no map or no such timbre. [any] */
+AUDIOGEN_API int audiogen_preset_place(const audiogen_preset* preset, size_t index, float* x,
+                                       float* y);
+/* Writes the lowest and the highest pitch that a preset was trained on, as MIDI numbers; -1 if its
+ * notes have no pitch. [any] */
+AUDIOGEN_API int audiogen_preset_pitch_range(const audiogen_preset* preset, int* lowest,
+                                             int* highest);
 
 /* Macros of a preset: what its parameters macro_1, macro_2, ... do. */
 typedef struct {

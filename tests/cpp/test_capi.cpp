@@ -53,6 +53,14 @@ static void presets_describe_themselves() {
   CHECK(std::strcmp(audiogen_preset_timbre(preset, 0), "acoustic-bass") == 0);
   CHECK(audiogen_preset_timbre(preset, n) == nullptr);
   audiogen_macro macro{};
+  CHECK(std::strcmp(audiogen_preset_family(preset, 0), "bass") == 0);
+  CHECK(audiogen_preset_family(preset, n) == nullptr);
+  float x = 0.0f, y = 0.0f;
+  CHECK(audiogen_preset_place(preset, 0, &x, &y) == 0 && x == 0.6318f && y == 0.915f);
+  CHECK(audiogen_preset_place(preset, n, &x, &y) == -1);
+  int lowest = 0, highest = 0;
+  CHECK(audiogen_preset_pitch_range(preset, &lowest, &highest) == 0);
+  CHECK(lowest == 24 && highest == 84);
   const std::size_t n_macros = audiogen_preset_n_macros(preset);
   CHECK(n_macros > 0 && n_macros <= 8 && audiogen_preset_macro(preset, 0, &macro) == 0);
   CHECK(std::strcmp(macro.name, "brightness") == 0 && *macro.help && *macro.effect);
@@ -60,6 +68,8 @@ static void presets_describe_themselves() {
   audiogen_close(preset);
   preset = open("speech-sketch");
   CHECK(preset != nullptr && audiogen_preset_plays_notes(preset) == 0);
+  CHECK(audiogen_preset_pitch_range(preset, &lowest, &highest) == -1);
+  CHECK(audiogen_preset_place(preset, 0, &x, &y) == -1);
   CHECK(std::strcmp(audiogen_preset_kind(preset), "samplernn") == 0);
   CHECK(audiogen_preset_n_macros(preset) == 0);
   audiogen_close(preset);

@@ -75,6 +75,23 @@ def lilv_host(compiler: str = "cc", *options: str) -> Path:
     return program
 
 
+@functools.cache
+def vst3_host(source: str, *more_libraries: str) -> Path:
+    """A host of VST3 plug-ins in this folder, compiled."""
+    headers = Path("/usr/include/vst3sdk")
+    if not headers.exists() or not shutil.which("c++"):
+        pytest.skip("the VST3 SDK or a compiler is not installed (Debian: libvst3sdk-dev g++)")
+    [folder] = {path.parent for path in Path("/usr/lib").glob("**/vst3sdk/libsdk_hosting.a")}
+    program = Path(tempfile.mkdtemp(prefix="audiogen-host-")) / "vst3_host"
+    names = ("sdk_hosting", "sdk_common", "sdk", "base", "pluginterfaces")
+    libraries = [folder / f"lib{name}.a" for name in names]
+    flags = ["-std=c++17", "-O1", "-DDEVELOPMENT=1", "-isystem", headers]
+    path = ROOT / "tests" / "plugin" / source
+    more = ["-ldl", "-lpthread", *more_libraries]
+    subprocess.run(["c++", *flags, path, "-o", program, *libraries, *more], check=True)
+    return program
+
+
 def play_lv2(
     script: str, *arguments: object, host: Path | None = None, check: bool = True, **variables: str
 ) -> Played:

@@ -327,7 +327,12 @@ int main(int argc, char** argv) {
       LV2_ATOM_SEQUENCE_FOREACH(&self->out.sequence, event) {
         const LV2_Atom* name = NULL;
         lv2_atom_object_get((const LV2_Atom_Object*)&event->body, value, &name, 0);
-        if (i == 0 && name) fprintf(stderr, "preset %s\n", (const char*)LV2_ATOM_BODY_CONST(name));
+        if (i != 0 || !name) continue;
+        if (name->type == map_uri(NULL, LV2_ATOM__Bool)) {
+          fprintf(stderr, "missing %d\n", ((const LV2_Atom_Bool*)name)->body);
+        } else {
+          fprintf(stderr, "preset %s\n", (const char*)LV2_ATOM_BODY_CONST(name));
+        }
       }
     }
     while (next < n_lines && lines[next].at < done + n && strcmp(lines[next].word, "port") != 0) {

@@ -219,12 +219,13 @@ def test_a_missing_preset_is_silent_and_kept(tmp_path: Path) -> None:
     silent = play_lv2(script_of(), "-n", 30000, "-t", state, "-T", kept)
     assert not silent.raw.any()
     assert "preset 'of-mine' not found" in silent.messages
+    assert silent.numbers("missing") == [1.0]
     assert kept.read_text() == state.read_text()
     back = play_lv2(script_of(), "-n", 30000, "-t", kept, AUDIOGEN_PRESETS=str(mine))
     np.testing.assert_array_equal(back.raw, first.raw)
     # Another preset ends the silence.
     other = play_lv2("0 preset plucked\n" + script_of(), "-n", 30000, "-t", state)
-    assert np.abs(other.raw).max() > 0.01
+    assert np.abs(other.raw).max() > 0.01 and other.numbers("missing")[-1:] != [1.0]
 
 
 def test_a_changed_preset_plays_and_says_so(tmp_path: Path) -> None:

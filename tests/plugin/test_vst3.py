@@ -5,12 +5,10 @@ The hosts are under the GPL and run in processes of their own.
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 import re
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +31,7 @@ from tests.plugin.hosts import (
     needs,
     rendered,
     run_python,
+    vst3_host,
 )
 
 pytestmark = needs(VST3, "AUDIOGEN_VST3", "libvst3sdk-dev")
@@ -187,29 +186,11 @@ def test_minihost_renders_a_midi_file(tmp_path: Path) -> None:
     np.testing.assert_allclose(sound[:20000], expected, rtol=0, atol=2.0**-22)
 
 
-@functools.cache
-def vst3_host() -> Path:
-    """The host of vst3_host.cpp, compiled."""
-    headers = Path("/usr/include/vst3sdk")
-    if not headers.exists() or not shutil.which("c++"):
-        pytest.skip("the VST3 SDK or a compiler is not installed (Debian: libvst3sdk-dev g++)")
-    [folder] = {path.parent for path in Path("/usr/lib").glob("**/vst3sdk/libsdk_hosting.a")}
-    program = Path(tempfile.mkdtemp(prefix="audiogen-host-")) / "vst3_host"
-    names = ("sdk_hosting", "sdk_common", "sdk", "base", "pluginterfaces")
-    libraries = [folder / f"lib{name}.a" for name in names]
-    flags = ["-std=c++17", "-O1", "-DDEVELOPMENT=1", "-isystem", headers]
-    source = ROOT / "tests" / "plugin" / "vst3_host.cpp"
-    subprocess.run(
-        ["c++", *flags, source, "-o", program, *libraries, "-ldl", "-lpthread"], check=True
-    )
-    return program
-
-
 def play_vst3(script: str, n: int = 24000, block: int = 480) -> tuple[np.ndarray, str]:
     """Samples from the first one after the latency, and what the host printed."""
     library = next(VST3.glob("Contents/*-linux/audiogen.so"))
     done = subprocess.run(
-        [vst3_host(), library, str(n), str(block)],
+        [vst3_host("vst3_host.cpp"), library, str(n), str(block)],
         input=script.encode(),
         capture_output=True,
         env=environment(),

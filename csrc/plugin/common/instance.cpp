@@ -455,6 +455,12 @@ static bool shares_memory(float* const* outputs, const float* const* inputs) noe
   return false;
 }
 
+static float peak_of(const float* samples, std::size_t n) noexcept {
+  float peak = 0.0f;
+  for (std::size_t i = 0; i < n; ++i) peak = std::max(peak, std::abs(samples[i]));
+  return peak;
+}
+
 void Instance::process(float* const* outputs, std::size_t n, const float* const* inputs,
                        bool offline) noexcept {
   while (offline && requested_.load(std::memory_order_acquire) >= 0) {
@@ -463,7 +469,10 @@ void Instance::process(float* const* outputs, std::size_t n, const float* const*
   audiogen_synth* synth = synth_.load(std::memory_order_acquire);
   const bool ahead = ahead_of_time(n);
   if (!synth) {
-    for (std::size_t c = 0; c < kChannels; ++c) std::fill_n(outputs[c], n, 0.0f);
+    for (std::size_t c = 0; c < kChannels; ++c) {
+      std::fill_n(outputs[c], n, 0.0f);
+      levels_[c].store(0.0f, std::memory_order_relaxed);
+    }
     n_events_ = 0;
     return;
   }
@@ -489,6 +498,9 @@ void Instance::process(float* const* outputs, std::size_t n, const float* const*
   }
   audiogen_process(synth, outputs, n, events_.data(), n_events_, inputs);
   n_events_ = 0;
+  for (std::size_t c = 0; c < kChannels; ++c) {
+    levels_[c].store(peak_of(outputs[c], n), std::memory_order_relaxed);
+  }
 }
 
 bool Instance::sounding() const noexcept {

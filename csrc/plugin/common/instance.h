@@ -118,6 +118,10 @@ class Instance {
   // Samples from an event to its sound; those of the last synth while there is none.
   std::uint32_t latency() const noexcept { return latency_.load(std::memory_order_relaxed); }
   bool sounding() const noexcept;
+  // Peak of a channel in the last block, 1 is full scale. Any thread.
+  float level(std::size_t channel) const noexcept {
+    return levels_[channel].load(std::memory_order_relaxed);
+  }
 
  private:
   static constexpr std::size_t kMostEvents = 4096;
@@ -161,6 +165,7 @@ class Instance {
   std::atomic<audiogen_synth*> synth_ = nullptr;  // deleted while `process` does not run
   std::atomic<std::uint32_t> revision_ = 0;
   std::atomic<std::uint32_t> latency_ = 0;
+  std::array<std::atomic<float>, kChannels> levels_{};
   std::atomic<bool> muted_ = false;  // the preset is missing
   std::atomic<int> open_index_ = -1;
   std::atomic<bool> stop_ = false;   // to the loader

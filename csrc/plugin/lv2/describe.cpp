@@ -1,9 +1,10 @@
 // Writes the Turtle files of the LV2 bundle, from the table of parameters and the presets:
 //
-//   describe BUNDLE PRESETS
+//   describe BUNDLE PRESETS [EDITOR]
 //
-// where BUNDLE is the bundle's folder and PRESETS a folder of presets. Each timbre becomes a preset
-// of LV2, which hosts show in their own lists.
+// where BUNDLE is the bundle's folder, PRESETS a folder of presets, and EDITOR the name of the
+// library of the plug-in's window in the bundle. Each timbre becomes a preset of LV2, which hosts
+// show in their own lists.
 #include <cstdio>
 #include <exception>
 #include <filesystem>
@@ -33,6 +34,7 @@ static constexpr const char* kPrefixes = R"(@prefix atom: <http://lv2plug.in/ns/
 @prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .
 @prefix rsz: <http://lv2plug.in/ns/ext/resize-port#> .
 @prefix state: <http://lv2plug.in/ns/ext/state#> .
+@prefix ui: <http://lv2plug.in/ns/extensions/ui#> .
 @prefix units: <http://lv2plug.in/ns/extensions/units#> .
 @prefix urid: <http://lv2plug.in/ns/ext/urid#> .
 
@@ -84,6 +86,10 @@ static std::string port(std::uint32_t index, const std::string& types, const std
 static std::vector<std::string> ports() {
   const std::string midi = "atom:bufferType atom:Sequence ;\n    rsz:minimumSize 8192 ;\n    ";
   const std::string range = "lv2:minimum 0.0 ;\n    lv2:maximum 1.0 ;\n    lv2:default 0.0 ;\n    ";
+  const std::string level =
+      "lv2:minimum 0.0 ;\n    lv2:maximum 1.0 ;\n    lv2:portProperty lv2:connectionOptional ;\n   "
+      " "
+      "rdfs:comment \"Peak of the last block; 1 is full scale.\"";
   const std::string side = "lv2:portProperty lv2:isSideChain , lv2:connectionOptional";
   std::vector<std::string> list = {
       port(
@@ -106,6 +112,8 @@ static std::vector<std::string> ports() {
            "lv2:portProperty lv2:integer ;\n    lv2:scalePoint [ rdfs:label \"default of the "
            "preset\" ; <http://www.w3.org/1999/02/22-rdf-syntax-ns#value> -1 ] ;\n    "
            "rdfs:comment \"Number of the timbre within the preset, from 0.\""),
+      port(kLevelLeft, "lv2:OutputPort , lv2:ControlPort", "level_left", "Level left", level),
+      port(kLevelRight, "lv2:OutputPort , lv2:ControlPort", "level_right", "Level right", level),
   };
   for (std::size_t i = 0; i < audiogen_n_parameters(); ++i) {
     const audiogen_parameter& row = *audiogen_parameter_info(i);
@@ -125,23 +133,41 @@ static std::ofstream created(const fs::path& path) {
   return file;
 }
 
-static void write_plugin(const fs::path& bundle) {
+// The window, and how a host opens it.
+static void write_editor(std::ofstream& file) {
+  file << "<" << kUiUri << ">\n  a ui:X11UI ;\n"
+       << "  lv2:requiredFeature urid:map , ui:idleInterface ;\n"
+       << "  lv2:optionalFeature ui:parent , ui:resize , ui:touch , opts:options ;\n"
+       << "  lv2:extensionData ui:idleInterface , ui:showInterface , ui:resize ;\n"
+       << "  ui:portNotification [\n    ui:plugin <" << kUri
+       << "> ;\n    lv2:symbol \"notify\" ;\n    ui:notifyType atom:Object ;\n"
+       << "    ui:protocol atom:eventTransfer\n  ] .\n\n";
+}
+
+static void write_plugin(const fs::path& bundle, bool has_editor) {
   std::ofstream file = created(bundle / "audiogen.ttl");
+  if (has_editor) write_editor(file);
   file << "<" << kPresetUri << ">\n  a lv2:Parameter ;\n  rdfs:label \"Preset\" ;\n"
        << "  rdfs:comment \"Name of the preset.\" ;\n  rdfs:range atom:String .\n\n"
        << "<" << kTimbreUri << ">\n  a lv2:Parameter ;\n  rdfs:label \"Timbre\" ;\n"
        << "  rdfs:comment \"Name of a timbre of the preset.\" ;\n  rdfs:range atom:String .\n\n"
+       << "<" << kMissingUri << ">\n  a lv2:Parameter ;\n  rdfs:label \"Preset missing\" ;\n"
+       << "  rdfs:comment \"Whether the preset is missing or damaged, and the plug-in silent.\" ;\n"
+       << "  rdfs:range atom:Bool .\n\n"
        << "<urn:audiogen:project>\n  a doap:Project ;\n  doap:name \"audiogen\" .\n\n"
        << "<" << kUri << ">\n  a lv2:InstrumentPlugin , lv2:Plugin ;\n"
        << "  lv2:project <urn:audiogen:project> ;\n  doap:name \"audiogen\" ;\n"
        << "  doap:license <https://spdx.org/licenses/Apache-2.0> ;\n"
        << "  rdfs:comment \"A neural synthesiser: GANSynth and SampleRNN presets.\" ;\n"
-       << "  lv2:minorVersion 4 ;\n  lv2:microVersion 0 ;\n"
+       << "  lv2:minorVersion 6 ;\n  lv2:microVersion 0 ;\n"
        << "  lv2:requiredFeature urid:map ;\n"
        << "  lv2:optionalFeature lv2:hardRTCapable , opts:options , log:log ;\n"
        << "  opts:supportedOption bufsz:nominalBlockLength , bufsz:maxBlockLength ;\n"
        << "  lv2:extensionData state:interface ;\n"
-       << "  patch:writable <" << kPresetUri << "> ;\n  lv2:port\n";
+       << "  patch:writable <" << kPresetUri << "> ;\n"
+       << "  patch:readable <" << kMissingUri << "> ;\n";
+  if (has_editor) file << "  ui:ui <" << kUiUri << "> ;\n";
+  file << "  lv2:port\n";
   const std::vector<std::string> list = ports();
   for (std::size_t i = 0; i < list.size(); ++i) {
     file << list[i] << (i + 1 < list.size() ? " ,\n" : " .\n");
@@ -181,19 +207,24 @@ static std::string write_presets(const fs::path& bundle, const std::string& fold
 }
 
 int main(int argc, char** argv) {
-  if (argc != 3) {
-    std::cerr << "usage: describe BUNDLE PRESETS\n";
+  if (argc != 3 && argc != 4) {
+    std::cerr << "usage: describe BUNDLE PRESETS [EDITOR]\n";
     return 2;
   }
   try {
     const fs::path bundle = argv[1];
     fs::create_directories(bundle);
-    write_plugin(bundle);
+    const bool has_editor = argc == 4;
+    write_plugin(bundle, has_editor);
     const std::string presets = write_presets(bundle, argv[2]);
     std::ofstream manifest = created(bundle / "manifest.ttl");
     manifest << "<" << kUri << ">\n  a lv2:Plugin ;\n  lv2:binary <audiogen.so> ;\n"
-             << "  rdfs:seeAlso <audiogen.ttl> .\n\n"
-             << presets;
+             << "  rdfs:seeAlso <audiogen.ttl> .\n\n";
+    if (has_editor) {
+      manifest << "<" << kUiUri << ">\n  a ui:X11UI ;\n  lv2:binary <" << argv[3]
+               << "> ;\n  rdfs:seeAlso <audiogen.ttl> .\n\n";
+    }
+    manifest << presets;
   } catch (const std::exception& error) {
     std::cerr << "describe: " << error.what() << "\n";
     return 1;

@@ -42,11 +42,12 @@ struct Urids {
         nominal_block(map.map(map.handle, LV2_BUF_SIZE__nominalBlockLength)),
         max_block(map.map(map.handle, LV2_BUF_SIZE__maxBlockLength)),
         preset(map.map(map.handle, kPresetUri)),
+        missing(map.map(map.handle, kMissingUri)),
         timbre(map.map(map.handle, kTimbreUri)),
         state(map.map(map.handle, kStateUri)) {}
 
   LV2_URID midi, string, integer, patch_set, patch_get, patch_property, patch_value, nominal_block,
-      max_block, preset, timbre, state;
+      max_block, preset, missing, timbre, state;
 };
 
 class Plugin {
@@ -111,6 +112,9 @@ class Plugin {
     const float* freewheel = port<float>(kFreewheel);
     instance_.process(outputs, n, inputs[0] ? inputs : nullptr, freewheel && *freewheel > 0.5f);
     if (float* latency = port<float>(kLatency)) *latency = static_cast<float>(instance_.latency());
+    for (std::size_t c = 0; c < Instance::kChannels; ++c) {
+      if (float* level = port<float>(kLevelLeft + c)) *level = instance_.level(c);
+    }
     notify(asked);
   }
 
@@ -182,26 +186,42 @@ class Plugin {
     return found == names.end();  // the answer shows that it has not changed
   }
 
-  // Tells the host the name of the preset when it has changed.
+  // One message of the sequence that the forge writes; `write_value` writes the value.
+  template <class WriteValue>
+  void write_message(LV2_URID property, WriteValue write_value) noexcept {
+    LV2_Atom_Forge_Frame object;
+    lv2_atom_forge_frame_time(&forge_, 0);
+    lv2_atom_forge_object(&forge_, &object, 0, urids_.patch_set);
+    lv2_atom_forge_key(&forge_, urids_.patch_property);
+    lv2_atom_forge_urid(&forge_, property);
+    lv2_atom_forge_key(&forge_, urids_.patch_value);
+    write_value();
+    lv2_atom_forge_pop(&forge_, &object);
+  }
+
+  // Tells the host the name of the preset, and whether one is missing, when that has changed.
   void notify(bool asked) noexcept {
     auto* sequence = port<LV2_Atom_Sequence>(kNotify);
     if (!sequence) return;
     const std::uint32_t capacity = sequence->atom.size;
     lv2_atom_forge_set_buffer(&forge_, reinterpret_cast<std::uint8_t*>(sequence), capacity);
-    LV2_Atom_Forge_Frame all, object;
+    LV2_Atom_Forge_Frame all;
     lv2_atom_forge_sequence_head(&forge_, &all, 0);
     const int index = instance_.preset_index();
-    constexpr std::uint32_t kMessageSize = 512;  // with the longest name
-    if (index >= 0 && (asked || index != notified_) && capacity >= kMessageSize) {
-      notified_ = index;
-      const std::string& name = instance_.presets()[static_cast<std::size_t>(index)];
-      lv2_atom_forge_frame_time(&forge_, 0);
-      lv2_atom_forge_object(&forge_, &object, 0, urids_.patch_set);
-      lv2_atom_forge_key(&forge_, urids_.patch_property);
-      lv2_atom_forge_urid(&forge_, urids_.preset);
-      lv2_atom_forge_key(&forge_, urids_.patch_value);
-      lv2_atom_forge_string(&forge_, name.c_str(), static_cast<std::uint32_t>(name.size()));
-      lv2_atom_forge_pop(&forge_, &object);
+    constexpr std::uint32_t kMessageSize = 1024;  // of both messages, with the longest name
+    const bool missing = instance_.missing();
+    if (capacity >= kMessageSize) {
+      if (index >= 0 && (asked || index != notified_)) {
+        notified_ = index;
+        const std::string& name = instance_.presets()[static_cast<std::size_t>(index)];
+        write_message(urids_.preset, [&] {
+          lv2_atom_forge_string(&forge_, name.c_str(), static_cast<std::uint32_t>(name.size()));
+        });
+      }
+      if (asked || missing != notified_missing_) {
+        notified_missing_ = missing;
+        write_message(urids_.missing, [&] { lv2_atom_forge_bool(&forge_, missing); });
+      }
     }
     lv2_atom_forge_pop(&forge_, &all);
   }
@@ -216,6 +236,7 @@ class Plugin {
   std::vector<float> last_;  // of the parameters' ports
   int last_timbre_ = Instance::kDefaultTimbre;
   int notified_ = -1;
+  bool notified_missing_ = false;
 };
 
 LV2_Handle instantiate(const LV2_Descriptor*, double rate, const char*,

@@ -7,6 +7,7 @@
 #include "plugin/common/own_folders.h"
 #include "plugin/vst3/parameters.h"
 #include "plugin/vst3/streams.h"
+#include "plugin/vst3/view.h"
 
 namespace audiogen::plugin::vst3 {
 
@@ -14,6 +15,9 @@ using namespace Steinberg;
 using namespace Steinberg::Vst;
 
 const FUID kControllerId(0x0D3C7F58, 0x2E6A4B9D, 0x8F41A7C3, 0x96E05B22);
+
+// The preset of a new instance, if it is found (`Instance::activate`).
+static constexpr const char* kFirstPreset = "plucked";
 
 // All names are of ASCII.
 static std::u16string wide(std::string_view text) {
@@ -44,10 +48,14 @@ tresult PLUGIN_API Controller::initialize(FUnknown* context) {
   for (int i = 0; i < kMostTimbres; ++i) programs_->addProgram(STR16("-"));
   addProgramList(programs_);
   parameters.addParameter(programs_->getParameter());
-  name_timbres("plucked");
+  name_timbres(kFirstPreset);
 
   parameters.addParameter(STR16("Preset missing"), nullptr, 1, 0.0, ParameterInfo::kIsReadOnly,
                           kMissingId);
+  parameters.addParameter(STR16("Level left"), nullptr, 0, 0.0, ParameterInfo::kIsReadOnly,
+                          kLevelLeftId);
+  parameters.addParameter(STR16("Level right"), nullptr, 0, 0.0, ParameterInfo::kIsReadOnly,
+                          kLevelRightId);
   for (std::size_t i = 0; i < audiogen_n_parameters(); ++i) {
     const audiogen_parameter& row = *audiogen_parameter_info(i);
     std::string title = row.name;
@@ -108,7 +116,40 @@ tresult PLUGIN_API Controller::setParamNormalized(ParamID id, ParamValue value) 
     const int index = std::min(last, static_cast<int>(value * (last + 1)));
     if (index > 0) name_timbres(presets_[static_cast<std::size_t>(index - 1)]);
   }
+  for (View* view : views_) view->show_parameter(id, value);
   return result;
+}
+
+IPlugView* PLUGIN_API Controller::createView(FIDString name) {
+  if (std::string_view(name) != ViewType::kEditor || !View::is_installed()) return nullptr;
+  return new View(*this);
+}
+
+void Controller::editorAttached(EditorView* view) { views_.push_back(static_cast<View*>(view)); }
+void Controller::editorRemoved(EditorView* view) { std::erase(views_, static_cast<View*>(view)); }
+
+std::string Controller::preset() {
+  const auto last = static_cast<double>(presets_.size());
+  const auto index =
+      static_cast<std::size_t>(std::min(last, getParamNormalized(kPresetId) * (last + 1.0)));
+  if (index > 0) return presets_[index - 1];
+  const bool has_first = std::ranges::find(presets_, kFirstPreset) != presets_.end();
+  return has_first || presets_.empty() ? kFirstPreset : presets_.front();
+}
+
+double Controller::value_of_preset(const std::string& name) const {
+  const auto found = std::ranges::find(presets_, name);
+  if (found == presets_.end()) return 0.0;
+  return choice(static_cast<std::size_t>(found - presets_.begin()) + 1, presets_.size());
+}
+
+void Controller::send_note(int pitch, float velocity) {
+  const IPtr<IMessage> message = owned(allocateMessage());
+  if (!message) return;
+  message->setMessageID(kNoteMessage);
+  message->getAttributes()->setInt(kNotePitch, pitch);
+  message->getAttributes()->setFloat(kNoteVelocity, velocity);
+  sendMessage(message);
 }
 
 tresult PLUGIN_API Controller::setComponentState(IBStream* stream) {

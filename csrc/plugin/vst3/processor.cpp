@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 
 #include "plugin/common/own_folders.h"
 #include "plugin/vst3/controller.h"
@@ -82,6 +83,7 @@ static bool has_stereo(const AudioBusBuffers& bus) noexcept {
 tresult PLUGIN_API Processor::process(ProcessData& data) {
   if (data.inputParameterChanges) take_parameters(*data.inputParameterChanges);
   if (data.inputEvents) take_events(*data.inputEvents);
+  take_notes();
   report_missing(data.outputParameterChanges);
   if (data.numSamples <= 0 || data.numOutputs < 1 || !has_stereo(data.outputs[0])) return kResultOk;
   AudioBusBuffers& output = data.outputs[0];
@@ -90,6 +92,7 @@ tresult PLUGIN_API Processor::process(ProcessData& data) {
                     has_input ? data.inputs[0].channelBuffers32 : nullptr,
                     data.processMode == kOffline);
   output.silenceFlags = 0;
+  report_levels(data.outputParameterChanges);
   return kResultOk;
 }
 
@@ -143,6 +146,34 @@ void Processor::take_value(std::uint32_t id, double value, std::uint32_t offset)
   }
 }
 
+// Keys of the window have numbers that no host uses.
+static std::int32_t window_key_of(std::uint8_t pitch) { return -100'000 - pitch; }
+
+void Processor::take_notes() noexcept {
+  for (NoteQueue::Note note; notes_.pop(note);) {
+    if (note.velocity > 0.0f) {
+      instance_.note_on(window_key_of(note.pitch), note.pitch, note.velocity, 0);
+    } else {
+      instance_.note_off(window_key_of(note.pitch), 0);
+    }
+  }
+}
+
+tresult PLUGIN_API Processor::notify(IMessage* message) {
+  if (!message || std::strcmp(message->getMessageID(), kNoteMessage) != 0) {
+    return AudioEffect::notify(message);
+  }
+  int64 pitch = 0;
+  double velocity = 0.0;
+  IAttributeList* attributes = message->getAttributes();
+  if (attributes->getInt(kNotePitch, pitch) != kResultOk || pitch < 0 || pitch > 127 ||
+      attributes->getFloat(kNoteVelocity, velocity) != kResultOk) {
+    return kInvalidArgument;
+  }
+  notes_.push({static_cast<std::uint8_t>(pitch), static_cast<float>(velocity)});
+  return kResultOk;
+}
+
 // Note ids of the host, or channel and key, below -1 as no id is.
 static std::int32_t key_of(std::int32_t id, std::int16_t channel, std::int16_t pitch) {
   return id >= 0 ? id : -2 - (channel * 128 + pitch);
@@ -185,6 +216,19 @@ void Processor::take_expression(const NoteExpressionValueEvent& event,
       return instance_.express(event.noteId, AUDIOGEN_NOTE_SLIDE, 2.0f * value - 1.0f, offset);
     default:
       return;
+  }
+}
+
+void Processor::report_levels(IParameterChanges* changes) noexcept {
+  for (std::size_t c = 0; changes && c < reported_levels_.size(); ++c) {
+    const float level = std::min(1.0f, instance_.level(c));
+    if (level == reported_levels_[c]) continue;
+    int32 index = 0;
+    const ParamID id = kLevelLeftId + static_cast<ParamID>(c);
+    IParamValueQueue* queue = changes->addParameterData(id, index);
+    if (!queue) continue;
+    queue->addPoint(0, static_cast<double>(level), index);
+    reported_levels_[c] = level;
   }
 }
 

@@ -3,10 +3,12 @@
 
 #include <public.sdk/source/vst/vstaudioeffect.h>
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
 #include "plugin/common/instance.h"
+#include "plugin/vst3/note_queue.h"
 
 namespace audiogen::plugin::vst3 {
 
@@ -30,6 +32,7 @@ class Processor final : public Steinberg::Vst::AudioEffect {
   Steinberg::tresult PLUGIN_API process(Steinberg::Vst::ProcessData& data) override;
   Steinberg::tresult PLUGIN_API setState(Steinberg::IBStream* stream) override;
   Steinberg::tresult PLUGIN_API getState(Steinberg::IBStream* stream) override;
+  Steinberg::tresult PLUGIN_API notify(Steinberg::Vst::IMessage* message) override;
   Steinberg::uint32 PLUGIN_API getLatencySamples() override { return instance_.latency(); }
   Steinberg::uint32 PLUGIN_API getTailSamples() override {
     return Steinberg::Vst::kInfiniteTail;  // a note may sound on while the pedal is down
@@ -41,6 +44,8 @@ class Processor final : public Steinberg::Vst::AudioEffect {
   void take_events(Steinberg::Vst::IEventList& events) noexcept;
   void take_expression(const Steinberg::Vst::NoteExpressionValueEvent& event,
                        std::uint32_t offset) noexcept;
+  void take_notes() noexcept;
+  void report_levels(Steinberg::Vst::IParameterChanges* changes) noexcept;
   void report_missing(Steinberg::Vst::IParameterChanges* changes) noexcept;
   void print_status();
 
@@ -57,6 +62,8 @@ class Processor final : public Steinberg::Vst::AudioEffect {
   std::vector<Row> rows_;  // of the table of parameters
   int preset_value_ = 0;   // of kPresetId
   bool reported_missing_ = false;
+  NoteQueue notes_;  // of the window's keyboard
+  std::array<float, Instance::kChannels> reported_levels_{};
 };
 
 }  // namespace audiogen::plugin::vst3

@@ -1,0 +1,232 @@
+"""A preset sampled into a SoundFont 2 file: its notes as 24-bit samples, its timbres as presets.
+
+The samples are those of `audiogen.export.sfz`, with the same loops and layers. The format is the
+SoundFont Technical Specification 2.04 (Creative, 2006): a RIFF file of three lists, information,
+samples, and the tables that refer to each other by index.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audiogen.core.atomic_write import written_whole
+from audiogen.engine import Synth
+from audiogen.errors import ParameterError
+from audiogen.export.sfz import (
+    PEAK,
+    Progress,
+    Region,
+    SfzOptions,
+    key_ranges,
+    sample_timbre,
+)
+from audiogen.presets import Preset
+
+# Generators, section 8.1.2.
+RELEASE, INSTRUMENT, KEY_RANGE, VELOCITY_RANGE, SAMPLE, SAMPLE_MODES = 38, 41, 43, 44, 53, 54
+LOOPED = 1  # sample mode
+# Default modulators of the velocity, section 8.4.1 and 8.4.2, whose amount is set to 0: the layers
+# have the engine's levels and colours. Source, destination, amount, amount's source, transform.
+VELOCITY_MODULATORS = ((0x0502, 48, 0, 0, 0), (0x0102, 8, 0, 0, 0))
+MONO = 1  # sample type
+ZEROS = 46  # samples behind each sample, section 6.1
+FULL_SCALE_DB = 100.0  # level by which a release falls in its time
+RELEASE_DB = 60.0  # level by which `Region.release_s` is defined
+MOST_ENTRIES = 65535  # of a table, which is indexed by 16 bits
+MOST_BYTES = 2**32 - 1
+
+
+@dataclass
+class _Tables:
+    """The samples so far and the rows that refer to them."""
+
+    sample_rate: int
+    high: list[NDArray[np.int16]] = field(default_factory=list)  # upper 16 bits of the samples
+    low: list[NDArray[np.uint8]] = field(default_factory=list)
+    n_samples: int = 0
+    headers: list[bytes] = field(default_factory=list)  # shdr
+    presets: list[bytes] = field(default_factory=list)  # phdr
+    instruments: list[bytes] = field(default_factory=list)  # inst
+    zones: list[bytes] = field(default_factory=list)  # ibag
+    generators: list[bytes] = field(default_factory=list)  # igen
+
+
+def export_sf2(
+    preset: Preset,
+    path: str | os.PathLike[str],
+    options: SfzOptions | None = None,
+    progress: Progress | None = None,
+) -> list[tuple[int, str]]:
+    """Sample a preset that plays notes into a SoundFont 2 file.
+
+    Parameters
+    ----------
+    preset : Preset
+        A preset that plays notes.
+    path : path
+        File to write.
+    options : SfzOptions, optional
+        Timbres, keys and layers; the defaults of `SfzOptions` without. SoundFonts have no round
+        robins, and ``file_format`` is not used.
+    progress : callable, optional
+        Receives the number of samples that are done, and of all.
+
+    Returns
+    -------
+    list of (int, str)
+        Program and name of each timbre. The program is that of the preset's General MIDI table,
+        where it is free.
+
+    Raises
+    ------
+    ParameterError
+        If the preset is unconditional, or more is sampled than the format can hold.
+    PresetError
+        If the preset has no such timbre.
+    """
+    options = options or SfzOptions()
+    if preset.pitch_range is None:
+        raise ParameterError(
+            f"sf2 is not supported by preset {preset.name!r}, which is unconditional and has no"
+            " keys to sample; choose a preset that plays notes"
+        )
+    if options.round_robins != 1:
+        raise ParameterError(
+            f"round_robins={options.round_robins} must be 1 for sf2, which has no round robins"
+        )
+    timbres = [preset.timbre(name).name for name in options.timbres] or preset.timbre_names
+    programs = _programs([preset.timbre(name).program for name in timbres])
+    lowest, highest = preset.pitch_range
+    n_keys = len(key_ranges(lowest, highest, options.step))
+    total = len(timbres) * n_keys * options.velocities
+    synth = Synth(preset, options.sample_rate, options.seed)
+    tables = _Tables(options.sample_rate)
+    done = 0
+
+    def count() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, total)
+
+    for program, timbre in zip(programs, timbres, strict=True):
+        _add(tables, program, timbre, list(sample_timbre(synth, timbre, options, count)))
+    largest = max(map(len, (tables.zones, tables.generators, tables.headers)))
+    if largest >= MOST_ENTRIES or 3 * tables.n_samples > MOST_BYTES - 2**24:
+        raise ParameterError(
+            f"timbres={len(timbres)}, step={options.step} and velocities={options.velocities} give"
+            " more samples than a SoundFont can hold; choose fewer timbres or a larger step"
+        )
+    with written_whole(path) as temporary:
+        _write(temporary, preset, tables)
+    return list(zip(programs, timbres, strict=True))
+
+
+def _programs(wanted: Iterable[int | None]) -> list[int]:
+    """Different programs, those wanted where they are free."""
+    wanted = list(wanted)
+    taken: set[int] = set()
+    programs: list[int] = []
+    for program in wanted:
+        if program is None or program in taken:
+            others = {other for other in wanted if other is not None}
+            free = [p for p in range(128) if p not in taken | others]
+            program = free[0] if free else 127
+        taken.add(program)
+        programs.append(program)
+    return programs
+
+
+def _add(tables: _Tables, program: int, timbre: str, regions: list[Region]) -> None:
+    """Add a timbre: its samples, an instrument that plays them, and a preset of the file."""
+    peak = max(float(np.abs(region.samples).max(initial=0.0)) for region in regions)
+    gain = min(1.0, PEAK / max(peak, 1e-9))
+    index = len(tables.instruments)
+    tables.presets.append(struct.pack("<20sHHHIII", _name(timbre), program, 0, index, 0, 0, 0))
+    tables.instruments.append(struct.pack("<20sH", _name(timbre), len(tables.zones)))
+    # The first zone has no sample: it is for all others. Each instrument's has the modulators.
+    tables.zones.append(
+        struct.pack("<HH", len(tables.generators), index * len(VELOCITY_MODULATORS))
+    )
+    n_modulators = (index + 1) * len(VELOCITY_MODULATORS)
+    for region in regions:
+        start, n = tables.n_samples, len(region.samples)
+        values = np.round(gain * region.samples.astype(np.float64) * 2**23)
+        whole = np.clip(values, -(2**23), 2**23 - 1).astype(np.int32)
+        whole = np.concatenate([whole, np.zeros(ZEROS, np.int32)])
+        tables.high.append((whole >> 8).astype(np.int16))
+        tables.low.append((whole & 255).astype(np.uint8))
+        loop = (region.loop.start, region.loop.end) if region.loop else (0, n)
+        name = _name(f"{region.key:03} v{region.velocities[0]:03} {timbre}")
+        rows = (start, start + n, start + loop[0], start + loop[1], tables.sample_rate)
+        tables.headers.append(struct.pack("<20sIIIIIBbHH", name, *rows, region.key, 0, 0, MONO))
+        tables.n_samples += len(whole)
+        tables.zones.append(struct.pack("<HH", len(tables.generators), n_modulators))
+        release_s = region.release_s * FULL_SCALE_DB / RELEASE_DB
+        for generator, amount in (
+            (KEY_RANGE, struct.pack("<BB", *region.keys)),
+            (VELOCITY_RANGE, struct.pack("<BB", *region.velocities)),
+            (RELEASE, struct.pack("<h", round(1200.0 * np.log2(release_s)))),
+            (SAMPLE_MODES, struct.pack("<H", LOOPED if region.loop else 0)),
+            (SAMPLE, struct.pack("<H", len(tables.headers) - 1)),
+        ):
+            tables.generators.append(struct.pack("<H", generator) + amount)
+
+
+def _write(path: Path, preset: Preset, tables: _Tables) -> None:
+    n = len(tables.instruments)
+    modulators = [struct.pack("<HHhHH", *row) for row in VELOCITY_MODULATORS] * n
+    # Each table ends in a row that only says where the one before ends.
+    bags = [struct.pack("<HH", i, 0) for i in range(n + 1)]
+    links = [struct.pack("<HH", INSTRUMENT, i) for i in range(n)]
+    end = struct.pack("<HH", len(tables.generators), len(modulators))
+    information = [
+        _chunk(b"ifil", struct.pack("<HH", 2, 4)),
+        _chunk(b"isng", b"EMU8000\0"),
+        _chunk(b"INAM", _text(preset.name)),
+        _chunk(b"ISFT", _text("audiogen")),
+        _chunk(b"ICOP", _text(preset.licence)),
+    ]
+    samples = [
+        _chunk(b"smpl", b"".join(part.tobytes() for part in tables.high)),
+        _chunk(b"sm24", b"".join(part.tobytes() for part in tables.low)),
+    ]
+    rows = [
+        (b"phdr", [*tables.presets, struct.pack("<20sHHHIII", b"EOP", 0, 0, n, 0, 0, 0)]),
+        (b"pbag", bags),
+        (b"pmod", [bytes(10)]),
+        (b"pgen", [*links, bytes(4)]),
+        (b"inst", [*tables.instruments, struct.pack("<20sH", b"EOI", len(tables.zones))]),
+        (b"ibag", [*tables.zones, end]),
+        (b"imod", [*modulators, bytes(10)]),
+        (b"igen", [*tables.generators, bytes(4)]),
+        (b"shdr", [*tables.headers, struct.pack("<20sIIIIIBbHH", b"EOS", *[0] * 9)]),
+    ]
+    lists = (
+        _chunk(b"LIST", b"INFO" + b"".join(information)),
+        _chunk(b"LIST", b"sdta" + b"".join(samples)),
+        _chunk(b"LIST", b"pdta" + b"".join(_chunk(tag, b"".join(row)) for tag, row in rows)),
+    )
+    path.write_bytes(_chunk(b"RIFF", b"sfbk" + b"".join(lists)))
+
+
+def _chunk(tag: bytes, body: bytes) -> bytes:
+    return tag + struct.pack("<I", len(body)) + body + bytes(len(body) % 2)
+
+
+def _name(text: str) -> bytes:
+    """19 characters at most and a zero; ASCII."""
+    return text.encode("ascii", "replace")[:19]
+
+
+def _text(text: str) -> bytes:
+    """Zeros at the end, an even number of bytes, 256 at most."""
+    body = text.encode("ascii", "replace")[:254] + b"\0"
+    return body + bytes(len(body) % 2)

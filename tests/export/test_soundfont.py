@@ -1,0 +1,163 @@
+"""SoundFonts: tables that fit together, the engine's samples, and the right pitch in FluidSynth."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from audiogen.audio.files import read_channels
+from audiogen.audio.pitch import note_pitch
+from audiogen.engine import Synth
+from audiogen.errors import ParameterError, PresetError
+from audiogen.export.sfz import SfzOptions, sample_timbre
+from audiogen.export.soundfont import ZEROS, _programs, export_sf2
+from audiogen.presets import load_preset
+
+RATE = 44100
+Tables = dict[str, bytes]
+
+
+def chunks(body: bytes) -> dict[str, bytes]:
+    """Bodies of a list's chunks by their tags; lists as LIST-INFO and so on."""
+    found, at = {}, 0
+    while at < len(body):
+        tag, size = body[at : at + 4].decode(), struct.unpack_from("<I", body, at + 4)[0]
+        inner = body[at + 8 : at + 8 + size]
+        assert len(inner) == size
+        if tag == "LIST":
+            tag, inner = f"LIST-{inner[:4].decode()}", inner[4:]
+        found[tag] = inner
+        at += 8 + size + size % 2
+    assert at == len(body)
+    return found
+
+
+def read(path: Path) -> Tables:
+    data = path.read_bytes()
+    assert data[:4] == b"RIFF" and data[8:12] == b"sfbk"
+    assert struct.unpack_from("<I", data, 4)[0] == len(data) - 8
+    lists = chunks(data[12:])
+    assert list(lists) == ["LIST-INFO", "LIST-sdta", "LIST-pdta"]
+    return {tag: body for one in lists.values() for tag, body in chunks(one).items()}
+
+
+def rows(tables: Tables, tag: str, layout: str) -> list[tuple[Any, ...]]:
+    return list(struct.iter_unpack("<" + layout, tables[tag]))
+
+
+def zones(tables: Tables, instrument: int) -> list[dict[int, bytes]]:
+    """Generators of each zone of an instrument, the first one for all."""
+    bags = rows(tables, "ibag", "HH")
+    generators = rows(tables, "igen", "H2s")
+    first, end = (rows(tables, "inst", "20sH")[instrument + i][1] for i in (0, 1))
+    return [dict(generators[bags[i][0] : bags[i + 1][0]]) for i in range(first, end)]
+
+
+def test_the_tables_hold_the_samples(tmp_path: Path, write_tiny: Any) -> None:
+    preset = load_preset(write_tiny(tmp_path / "tiny"))
+    options = SfzOptions(("harp", "guitar"), 12, velocities=2)
+    counts: list[tuple[int, int]] = []
+    programs = export_sf2(preset, tmp_path / "t.sf2", options, lambda *done: counts.append(done))
+    assert [name for _, name in programs] == ["harp", "guitar"] and counts[-1] == (20, 20)
+    tables = read(tmp_path / "t.sf2")
+    assert tables["ifil"] == struct.pack("<HH", 2, 4)
+    heads = rows(tables, "phdr", "20sHHHIII")
+    assert [(head[0].rstrip(b"\0").decode(), head[1]) for head in heads] == [
+        ("harp", programs[0][0]), ("guitar", programs[1][0]), ("EOP", 0),
+    ]  # fmt: skip
+    n = len(tables["smpl"]) // 2
+    assert len(tables["sm24"]) == n
+    high = np.frombuffer(tables["smpl"], "<i2").astype(np.int64)
+    samples = (high * 256 + np.frombuffer(tables["sm24"], np.uint8)) / 2.0**23
+    headers = rows(tables, "shdr", "20sIIIIIBbHH")
+    synth = Synth(preset, RATE)
+    number = 0
+    for instrument, timbre in enumerate(("harp", "guitar")):
+        common, *parts = zones(tables, instrument)
+        assert common == {} and len(parts) == 10
+        played = set()
+        regions = list(sample_timbre(synth, timbre, options))
+        peak = max(np.abs(region.samples).max() for region in regions)
+        for zone, region in zip(parts, regions, strict=True):
+            keys, velocities = zone[43], zone[44]
+            assert tuple(keys) == region.keys and tuple(velocities) == region.velocities
+            played |= {(key, v) for key in range(keys[0], keys[1] + 1)
+                       for v in range(velocities[0], velocities[1] + 1)}  # fmt: skip
+            assert struct.unpack("<H", zone[53]) == (number,)
+            _, start, end, loop_start, loop_end, rate, key, _, _, kind = headers[number]
+            assert (rate, key, kind) == (RATE, region.key, 1)
+            expected = region.samples * min(1.0, 0.99 / peak)
+            np.testing.assert_allclose(samples[start:end], expected, rtol=0, atol=2.0**-23)
+            assert not samples[end : end + ZEROS].any() and end + ZEROS <= n
+            assert zone[54] == struct.pack("<H", 1 if region.loop else 0)
+            if region.loop:
+                assert (loop_start - start, loop_end - start) == (
+                    region.loop.start, region.loop.end,
+                )  # fmt: skip
+            number += 1
+        assert len(played) == 128 * 127
+    assert headers[number][0].startswith(b"EOS") and len(headers) == number + 1
+
+
+def test_programs_are_different() -> None:
+    assert _programs([46, 105, 46, None]) == [46, 105, 0, 1]
+    assert _programs([None, 0, 1]) == [2, 0, 1]
+
+
+def test_bad_input(tmp_path: Path, write_tiny: Any, write_murmur: Any) -> None:
+    preset = load_preset(write_tiny(tmp_path / "tiny"))
+    path = tmp_path / "t.sf2"
+    with pytest.raises(PresetError, match="timbre 'hrap' not found"):
+        export_sf2(preset, path, SfzOptions(("hrap",)))
+    with pytest.raises(ParameterError, match="round_robins=2 must be 1"):
+        export_sf2(preset, path, SfzOptions(("harp",), round_robins=2))
+    with pytest.raises(ParameterError, match="unconditional"):
+        export_sf2(load_preset(write_murmur(tmp_path / "murmur")), path)
+    assert not path.exists()
+
+
+def fluidsynth(folder: Path, font: Path, program: int, key: int, velocity: int) -> np.ndarray:
+    """A note of 5 s, and 1.5 s after it, as FluidSynth plays it, without effects."""
+    mido = pytest.importorskip("mido", reason="mido is not installed")
+    song = mido.MidiFile(ticks_per_beat=480)  # at 120 beats per minute
+    track = mido.MidiTrack()
+    track.append(mido.Message("program_change", program=program))
+    track.append(mido.Message("note_on", note=key, velocity=velocity))
+    track.append(mido.Message("note_off", note=key, time=480 * 10))
+    track.append(mido.MetaMessage("end_of_track", time=480 * 3))
+    song.tracks.append(track)
+    song.save(folder / "song.mid")
+    command = ["fluidsynth", "-ni", "-q", "-R", "0", "-C", "0", "-g", "1", "-r", str(RATE)]
+    command += ["-O", "float", "-T", "wav", "-F", str(folder / "out.wav")]
+    subprocess.run([*command, font, folder / "song.mid"], check=True, capture_output=True)
+    return read_channels(folder / "out.wav")[0][:, 0].astype(np.float32)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not shutil.which("fluidsynth"), reason="fluidsynth is not installed (Debian: fluidsynth)"
+)
+@pytest.mark.parametrize(("preset", "timbre"), [("sustained", "flute"), ("plucked", "harp")])
+def test_fluidsynth_plays_in_tune(tmp_path: Path, preset: str, timbre: str) -> None:
+    font = tmp_path / "font.sf2"
+    [(program, _)] = export_sf2(load_preset(preset), font, SfzOptions((timbre,), 12, 2))
+    for key in (45, 60, 67, 79):
+        sound = fluidsynth(tmp_path, font, program, key, 100)
+        assert abs(100 * (note_pitch(sound[: 2 * RATE], RATE) - key)) < 15.0, key
+        assert np.abs(sound).max() > 0.01
+        assert np.abs(sound[-RATE // 10 :]).max() < 1e-3  # released
+        if preset == "sustained":  # loops
+            late = sound[4 * RATE : 5 * RATE]
+            assert abs(100 * (note_pitch(late, RATE) - key)) < 15.0, key
+            assert np.abs(late).max() > 0.1 * np.abs(sound).max()
+    # The level of a layer is the engine's: a velocity has no further effect.
+    low, middle, high = (
+        float(np.abs(fluidsynth(tmp_path, font, program, 60, v)).max()) for v in (70, 100, 127)
+    )
+    assert low == pytest.approx(middle, rel=0.01) and high == pytest.approx(middle, rel=0.01)
