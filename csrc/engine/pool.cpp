@@ -77,9 +77,10 @@ bool Pool::run_one() noexcept AUDIOGEN_REALTIME {
 void Pool::work() {
   const core::DenormalGuard guard;
   int looks = 0;
-  while (!stop_.load(std::memory_order_relaxed)) {
-    // Read before the look for a task: a call that comes after it ends the sleep at once.
+  while (true) {
+    // Read before the looks for the end and for a task: what comes after it ends the sleep at once.
     const std::uint32_t n_calls = n_calls_.load(std::memory_order_acquire);
+    if (stop_.load(std::memory_order_relaxed)) return;
     if (run_one()) {
       looks = 0;
     } else if (looks < kLooks) {
