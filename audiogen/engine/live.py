@@ -507,11 +507,7 @@ class LivePlaying(ParameterAttributes):
                 )
         began = time.perf_counter()
         with self._playing:
-            if self._output is not None:
-                raise ParameterError(
-                    f"synth {self.name!r} is played by a sound card, which asks for its blocks;"
-                    " close the card first"
-                )
+            self._require_no_card()
             engine = self._require_engine()
             with self._lock:
                 waiting, self._waiting = self._waiting, []
@@ -540,12 +536,18 @@ class LivePlaying(ParameterAttributes):
         -------
         CardOutput of the backend, optional
             None if `process` must be called: unless ``realtime``, and without the compiled module.
+
+        Raises
+        ------
+        ParameterError
+            If a sound card plays the synth already, or it is closed.
         """
         native = backend.find()
         if native is None or not self._realtime:
             return None
         engine = self._require_engine()
         with self._playing, self._lock:
+            self._require_no_card()
             output = native.CardOutput(engine, n_channels, n_recorded)
             waiting, self._waiting = self._waiting, []
             self._output = output
@@ -647,6 +649,14 @@ class LivePlaying(ParameterAttributes):
     def _require_open(self) -> None:
         if self._is_closed:
             raise ParameterError(f"synth {self.name!r} is closed; load the preset again")
+
+    def _require_no_card(self) -> None:
+        """Only one thread may ask for blocks."""
+        if self._output is not None:
+            raise ParameterError(
+                f"synth {self.name!r} is played by a sound card, which asks for its blocks;"
+                " close the card first"
+            )
 
     def _require_engine(self) -> Any:
         """The live engine, made when it is first needed."""

@@ -456,6 +456,8 @@ class Synth(LivePlaying):
         ------
         DeviceError
             If there is no sound card, or it refuses.
+        ParameterError
+            If one plays the synth already.
         """
         from audiogen.devices.sound_card import SoundCard, block_of, find_device
 
@@ -464,6 +466,7 @@ class Synth(LivePlaying):
         rate = self._rate or card.sample_rate
         block = block_of(card, rate, block)
         with self._playing, self._lock:
+            self._require_no_card()
             self._rate, self._max_block, self._realtime = rate, block or BLOCK, True
             self._margin_ms = self._margin_ms if margin_ms is None else margin_ms
             self._held.clear()
