@@ -74,7 +74,6 @@ def test_a_stopped_sweep_is_resumed_in_processes(toy_domains, tmp_path):
         file.write('{"run": {"algo')
     assert len(read_records(tmp_path)) == 4
     lines = (tmp_path / RUNS).read_text().splitlines()[:4]
-    (tmp_path / RUNS).write_text("\n".join(lines) + "\n")
     asked = []
 
     def recorded(runs, work, failed, *, stop):
