@@ -338,8 +338,13 @@ class SoundCard:
         while not is_last:
             is_last = self._stop_reading.wait(READ_S)
             block = self._output.read()
-            if len(block):
+            if not len(block):
+                continue
+            try:
                 self._on_block(block)
+            except Exception as error:
+                self.error = error  # for `check`
+                return
 
 
 _LOST: list[Any] = []  # outputs of streams that don't close
