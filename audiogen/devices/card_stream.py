@@ -64,6 +64,7 @@ class NativeStream:
             )
         )
         self._stream = place[0]
+        _OPEN.add(self)
         self.latency = float(library.Pa_GetStreamInfo(self._stream).outputLatency)  # s
 
     def start(self) -> None:
@@ -73,9 +74,14 @@ class NativeStream:
     def close(self) -> None:
         """Stop the callbacks and close the stream; waits until the last one has returned."""
         self._portaudio._lib.Pa_CloseStream(self._stream)
+        _OPEN.discard(self)
 
     def _check(self, code: int) -> None:
         if code == 0:
             return
         text = self._portaudio._lib.Pa_GetErrorText(code)
         raise self._portaudio.PortAudioError(self._portaudio._ffi.string(text).decode(), code)
+
+
+# Open streams, with the outputs that PortAudio calls whether or not anybody else holds them.
+_OPEN: set[NativeStream] = set()

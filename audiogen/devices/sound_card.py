@@ -325,7 +325,6 @@ class SoundCard:
             closing.join(GONE_S)
         if closing.is_alive():
             atexit.unregister(getattr(_portaudio(), "_exit_handler", _nothing))
-            _LOST.append(self._output)  # its callback may still be called
         self._stop_reading.set()
         if self._reader.is_alive():
             self._reader.join()
@@ -345,9 +344,6 @@ class SoundCard:
             except Exception as error:
                 self.error = error  # for `check`
                 return
-
-
-_LOST: list[Any] = []  # outputs of streams that don't close
 
 
 class _PythonCallback:
