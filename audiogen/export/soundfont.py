@@ -40,6 +40,7 @@ ZEROS = 46  # samples behind each sample, section 6.1
 FULL_SCALE_DB = 100.0  # level by which a release falls in its time
 RELEASE_DB = 60.0  # level by which `Region.release_s` is defined
 MOST_ENTRIES = 65535  # of a table, which is indexed by 16 bits
+GENERATORS = 5  # of each sample
 MOST_BYTES = 2**32 - 1
 
 
@@ -106,6 +107,12 @@ def export_sf2(
     lowest, highest = preset.pitch_range
     n_keys = len(key_ranges(lowest, highest, options.step))
     total = len(timbres) * n_keys * options.velocities
+    too_many = ParameterError(
+        f"timbres={len(timbres)}, step={options.step} and velocities={options.velocities} give"
+        " more samples than a SoundFont can hold; choose fewer timbres or a larger step"
+    )
+    if GENERATORS * total >= MOST_ENTRIES:
+        raise too_many
     synth = Synth(preset, options.sample_rate, options.seed)
     tables = _Tables(options.sample_rate)
     done = 0
@@ -118,12 +125,8 @@ def export_sf2(
 
     for program, timbre in zip(programs, timbres, strict=True):
         _add(tables, program, timbre, list(sample_timbre(synth, timbre, options, count)))
-    largest = max(map(len, (tables.zones, tables.generators, tables.headers)))
-    if largest >= MOST_ENTRIES or 3 * tables.n_samples > MOST_BYTES - 2**24:
-        raise ParameterError(
-            f"timbres={len(timbres)}, step={options.step} and velocities={options.velocities} give"
-            " more samples than a SoundFont can hold; choose fewer timbres or a larger step"
-        )
+    if 3 * tables.n_samples > MOST_BYTES - 2**24:
+        raise too_many
     with written_whole(path) as temporary:
         _write(temporary, preset, tables)
     return list(zip(programs, timbres, strict=True))

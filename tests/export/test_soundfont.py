@@ -117,6 +117,8 @@ def test_bad_input(tmp_path: Path, write_tiny: Any, write_murmur: Any) -> None:
         export_sf2(preset, path, SfzOptions(("hrap",)))
     with pytest.raises(ParameterError, match="round_robins=2 must be 1"):
         export_sf2(preset, path, SfzOptions(("harp",), round_robins=2))
+    with pytest.raises(ParameterError, match="more samples than a SoundFont can hold"):
+        export_sf2(preset, path, SfzOptions(("harp",) * 2000, 12, velocities=2))
     with pytest.raises(ParameterError, match="unconditional"):
         export_sf2(load_preset(write_murmur(tmp_path / "murmur")), path)
     assert not path.exists()
