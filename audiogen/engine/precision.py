@@ -175,7 +175,7 @@ def _read() -> dict[str, dict[str, Any]]:
     """The cached measurements; none if the file is missing or damaged."""
     try:
         cached = json.loads((cache_folder() / CACHE_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RuntimeError):  # the last: there is no home folder
         return {}
     entries = cached.items() if isinstance(cached, dict) else ()
     return {key: entry for key, entry in entries if isinstance(entry, dict)}
@@ -187,6 +187,6 @@ def _remember(key: str, entry: dict[str, Any]) -> None:
     cached.pop(key, None)
     cached[key] = entry
     kept = dict(list(cached.items())[-MOST_CACHED:])
-    with contextlib.suppress(OSError, ParameterError):
+    with contextlib.suppress(OSError, ParameterError, RuntimeError):
         cache_folder().mkdir(parents=True, exist_ok=True)
         write_whole(cache_folder() / CACHE_FILE, json.dumps(kept, indent=1))
