@@ -76,6 +76,8 @@ def shared_recordings(
     list of (str, str)
         Name in the first bank and name in the second, once for each recording of the first.
     """
+    if not first or not second:
+        return []
     headers = {(b.name.lower(), b.n_samples): b.name for b in second}
     prints = [np.stack([_fingerprint(r.excerpt) for r in bank]) for bank in (first, second)]
     similar = prints[0] @ prints[1].T > SIMILAR_SPECTRUM
