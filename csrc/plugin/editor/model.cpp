@@ -66,10 +66,12 @@ void Model::show_presets(std::vector<std::string> names) {
 }
 
 void Model::show_sound(Sound sound) {
+  // The knob may be gone afterwards.
+  if (dragged_.what != What::kKey) release();
+  if (hovered_.what == What::kKnob) hovered_ = {};
   sound_ = std::move(sound);
   sections_ = make_sections(table_, sound_);
   menu_ = {};
-  if (dragged_.what != What::kKey) release();  // the knob may be gone
   arrange();
 }
 
