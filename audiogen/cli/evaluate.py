@@ -337,10 +337,10 @@ def _judge(path: Path | None, training: SoundSet | None, seed: int) -> Judge:
 
     if path is None:
         return TimbreJudge()
+    if str(path) == SHIPPED_NAME and not path.is_file():  # a folder may have this name
+        return shipped_judge()
     if path.exists():
         return read_judge(path)
-    if str(path) == SHIPPED_NAME:
-        return shipped_judge()
     if training is None:
         raise ParameterError(f"--judge {path} not found; give --train to train one")
     require_labels([training], "a judge")
