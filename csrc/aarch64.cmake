@@ -1,4 +1,4 @@
-# Toolchain of the build for 64-bit ARM on an x86-64 machine (Debian: g++-aarch64-linux-gnu qemu-user):
+# Toolchain for 64-bit ARM builds on an x86-64 machine (Debian: g++-aarch64-linux-gnu qemu-user):
 # cmake -S csrc -B build-arm -DCMAKE_TOOLCHAIN_FILE=aarch64.cmake -DAUDIOGEN_TESTS=ON; ctest runs the
 # tests in QEMU.
 set(CMAKE_SYSTEM_NAME Linux)

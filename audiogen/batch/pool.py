@@ -25,7 +25,7 @@ class AnyJob(Protocol):
     """A job that another process or machine can do."""
 
     def loaded(self) -> Any:
-        """Return the job with all that its worker can't read."""
+        """Return the job with everything loaded that its worker can't read."""
         ...
 
 
@@ -82,21 +82,21 @@ def run_jobs(
     ray: str | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[R]:
-    """Do jobs of any kind, several at once, as `run` does; results come as they are done.
+    """Run jobs of any kind in parallel, as `run` does; yield results as they are completed.
 
     Parameters
     ----------
     jobs : sequence
         The jobs; other processes get them pickled.
     work : callable
-        Function that does a loaded job and returns its result.
+        Function that runs a loaded job and returns its result.
     failed : callable
-        Function of (job, reason) that returns the result of a job that can't be done.
+        Function of (job, reason) that returns the result of a job that can't be run.
     workers, ray : optional
-        Processes, and address of a Ray cluster, as of `run`.
+        Number of processes, and address of a Ray cluster, as for `run`.
     stop : callable
-        Function whose true value ends the work: no job is begun any more. Processes finish theirs,
-        a cluster drops them.
+        Function that returns true when no further job is to be started. Processes finish their
+        current jobs; a cluster drops them.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def run_jobs(
 
 
 def _attempted(work: Callable[[J], R], job: J) -> tuple[R | None, str]:
-    """Result of a job that is done here, or the reason why it failed."""
+    """Result of a job that is run here, or the reason why it failed."""
     try:
         return work(job.loaded()), ""
     except AudiogenError as error:

@@ -1,4 +1,4 @@
-"""Side-by-side timing of an implementation and its peers on one core, and what bounds it."""
+"""Side-by-side timing of an implementation and its peers on one core, and its limit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MIN_MEASUREMENT_S = 0.02  # a call is repeated until it takes that long
 
 @dataclass(frozen=True)
 class Limit:
-    """Time that the hardware needs at least.
+    """Shortest time in which the hardware could complete a call.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class Race:
     absent : mapping of str to str
         Peers that can't be measured, and the reason or the command that installs them.
     limit : callable, optional
-        Function that measures and returns the limit of our call.
+        Function that measures and returns the limit of audiogen's call.
     rounds : int
         Number of times that all are timed, in turn.
     n_cores : int
@@ -103,7 +103,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Result:
-    """Result of a race: the quickest of the rounds, which other programs disturbed least.
+    """Result of a race: the fastest of the rounds, which other programs disturbed least.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Benchmark of the GANSynth generator: the engine's beside others at the same precision."""
+"""Benchmark of the GANSynth generator: the engine beside its peers at the same precision."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 NOTE_S = 4.0  # 128 frames of 512 samples at 16 kHz
 ROUNDS = 25  # calls are long, and other programs disturb each
 FIRST_BLOCK = 4  # frames within one window
-# Products per output and input channel of a plain layer and of one after an upsampling, where the
-# definition has 9; csrc/kernels/networks/conv_rows.h and tile_rows.h.
+# Products per output and input channel, of a plain layer and of one after an upsampling; direct
+# convolution has 9. See csrc/kernels/networks/conv_rows.h and tile_rows.h.
 PRODUCTS = {"float32": (3.0, 2.25), "pairs": (4.0, 2.25), "tiles": (9.0, 4.0)}
 
 
@@ -43,7 +43,7 @@ class Twins:
         self._z = torch.randn(1, config.latent_size)
 
     def peers(self, precision: str) -> tuple[dict[str, Callable[[], Any]], dict[str, str]]:
-        """Return the calls that compute one note elsewhere, and the peers that can't run."""
+        """Return the peers' calls that compute one note, and the peers that can't run."""
         from audiogen.bench.generator_peers import peers_of
 
         return peers_of(self._generator, self._z, precision)
@@ -60,7 +60,7 @@ class Twins:
         return call
 
     def operations(self, precision: str) -> tuple[float, str]:
-        """Return the operations of a note in our algorithm, and the kind of their products."""
+        """Return the number of operations per note in our algorithm, and the kind of product."""
         rows = _native.require().bfloat16_rows() if precision == "bfloat16" else "float32"
         per_plain, per_upsampled = PRODUCTS[rows]
         config = self._generator.config
@@ -107,7 +107,7 @@ def _notes(
     targets: dict[str, float],
     remark: Callable[[float], str] = lambda _: "",
 ) -> Iterator[Race]:
-    """Yield the race of a whole note at each precision, against peers at the same one."""
+    """Yield the race for a whole note at each precision, against peers at the same precision."""
     for precision in ("float32", "bfloat16") if twins.has_bfloat16 else ("float32",):
         calls, absent = twins.peers(precision)
         error = f"{twins.bfloat16_error():.1%} RMS error" if precision == "bfloat16" else ""

@@ -1,4 +1,4 @@
-"""Other implementations of a GANSynth generator, each at the precision asked for, on one thread."""
+"""Other implementations of a GANSynth generator at a given precision, on one thread."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def peers_of(
     precision : str
         ``float32`` or ``bfloat16``.
     peers : mapping of str to callable, optional
-        Peers by name; all without.
+        Peers by name; all of them if omitted.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def peers_of(
 
 
 class _Unsupported(Exception):
-    """The peer has no such precision."""
+    """The peer doesn't support the precision."""
 
 
 def _eager(generator: Generator, z: Any, precision: str) -> Call:
@@ -98,7 +98,7 @@ def _torch_call(network: Any, z: Any, precision: str) -> Call:
 
 def _onnxruntime(generator: Generator, z: Any, precision: str) -> Call:
     if precision != "float32":
-        raise _Unsupported(f"multiplies no {precision} on x86-64")
+        raise _Unsupported(f"doesn't multiply in {precision} on x86-64")
     onnxruntime = require_package("onnxruntime", "bench", "this peer")
     require_package("onnx", "bench", "this peer")
     torch = require_torch()
@@ -135,7 +135,7 @@ def _openvino(generator: Generator, z: Any, precision: str) -> Call:
     if precision == "bfloat16" and "BF16" not in core.get_property(
         "CPU", "OPTIMIZATION_CAPABILITIES"
     ):
-        raise _Unsupported("multiplies no bfloat16 on this CPU")
+        raise _Unsupported("doesn't multiply in bfloat16 on this CPU")
     settings = {
         "INFERENCE_NUM_THREADS": 1,
         "NUM_STREAMS": 1,

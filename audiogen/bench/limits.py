@@ -1,4 +1,4 @@
-"""What bounds a call on this core: products in registers, and reading memory."""
+"""Limits of a call on this core: products in registers, and reading memory."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 from audiogen.bench.compare import Limit
 from audiogen.core import backend
 
-ROUNDS, LASTING_S = 40, 1.0  # at least as many, and as long; the quickest counts
+ROUNDS, LASTING_S = 40, 1.0  # minimum number and duration; the fastest counts
 ROUND_S = 0.0005  # shorter than the time slice that another program takes
-MOST_ROUNDS = 1 << 24  # of products that there aren't, which take no time
-SMALLEST = 1 << 16  # floats; a smaller array is read in less time than a call takes
+MOST_ROUNDS = 1 << 24  # for products that don't exist here, which take no time
+SMALLEST = 1 << 16  # floats; reading a smaller array takes less time than the call overhead
 
 
 def peak_per_second(product: str) -> float:
-    """Measure how many operations the core makes in registers.
+    """Measure how many operations per second the core performs in registers.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def peak_per_second(product: str) -> float:
     Returns
     -------
     float, 1/s
-        Operations per second, two for a multiply-add; 0 if the instruction set in use has no
+        Operations per second, two per multiply-add; 0 if the instruction set in use has no
         such product.
     """
     native = backend.require()
@@ -41,7 +41,7 @@ def peak_per_second(product: str) -> float:
 
 
 def bandwidth(n_bytes: float) -> float:
-    """Measure how quickly a working set of this size is read again and again, bytes per second."""
+    """Measure the rate at which a working set of this size is read repeatedly, bytes per second."""
     native = backend.require()
     x = _zeros(max(SMALLEST, int(n_bytes) // 4))
     repeats = max(1, (1 << 18) // x.size)
@@ -55,12 +55,12 @@ def bandwidth(n_bytes: float) -> float:
 
 
 def compute_limit(operations: float, product: str) -> Callable[[], Limit] | None:
-    """Return the limit of a call by its operations, for `Race.limit`.
+    """Return the limit set by a call's operations, for `Race.limit`.
 
     Parameters
     ----------
     operations : float
-        Number of operations that our algorithm makes in a call, two for a multiply-add.
+        Number of operations of our algorithm in a call, two per multiply-add.
     product : str
         Kind of product; see `peak_per_second`.
     """
@@ -75,7 +75,7 @@ def compute_limit(operations: float, product: str) -> Callable[[], Limit] | None
 
 
 def memory_limit(n_bytes: float, working_set: float) -> Callable[[], Limit]:
-    """Return the limit of a call by what it reads, for `Race.limit`.
+    """Return the limit set by a call's reads from memory, for `Race.limit`.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def memory_limit(n_bytes: float, working_set: float) -> Callable[[], Limit]:
 
 
 def larger_limit(*limits: Callable[[], Limit] | None) -> Callable[[], Limit] | None:
-    """Return the limit that takes longest, for `Race.limit`; None stands for no limit."""
+    """Return the limit that takes longest, for `Race.limit`; None is no limit."""
     present = [limit for limit in limits if limit is not None]
     if not present:
         return None
@@ -105,7 +105,7 @@ def larger_limit(*limits: Callable[[], Limit] | None) -> Callable[[], Limit] | N
 
 @cache
 def _zeros(n: int) -> np.ndarray:
-    return np.zeros(n, np.float32) + np.float32(0)  # not a page of zeros that all pages share
+    return np.zeros(n, np.float32) + np.float32(0)  # not one zero page shared by all
 
 
 def _quickest(call: Callable[[], Any]) -> float:

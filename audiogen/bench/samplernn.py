@@ -112,7 +112,7 @@ def _network(config: SampleRNNConfig, precision: str, model: SampleRNN) -> Any:
 def _peers(model: SampleRNN, n_streams: int, precision: str) -> tuple[str, Any, dict[str, Any]]:
     """Name and call of the peer at a precision, and the other peers.
 
-    PyTorch has no cell in int8 whose weights are packed once; int8 races its other precisions.
+    PyTorch has no int8 cell that packs its weights once; int8 races its other precisions.
     """
     precisions = ("float32", "bfloat16") if precision == "int8" else (precision,)
     calls = {f"PyTorch eager {p}": Eager(model, n_streams, p) for p in precisions}
@@ -128,8 +128,8 @@ def weights_per_sample(config: SampleRNNConfig) -> tuple[float, float, float]:
     tiers : float
         Weights of the tiers per sample.
     last : float
-        Weights of the last two layers; half of their inputs are zero after the rectifier, and the
-        weights of these are not read.
+        Weights of the last two layers; half of their inputs are zero after the rectifier, and
+        weights of zero inputs are not read.
     all_tiers : float
         Weights of the tiers.
     """
@@ -147,7 +147,7 @@ def weights_per_sample(config: SampleRNNConfig) -> tuple[float, float, float]:
 def _limit(config: SampleRNNConfig, precision: str, n_streams: int) -> Any:
     """The limit of a call: the weights of the tiers that it reads, or its products.
 
-    The last two layers, of which each sample reads all, stay in the core's own cache at best.
+    At best the last two layers, which each sample reads in full, stay in the core's own cache.
     """
     tiers, last, all_tiers = weights_per_sample(config)
     n_bytes = {"float32": 4, "bfloat16": 2, "int8": 1}[precision]

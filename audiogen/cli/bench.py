@@ -22,13 +22,13 @@ def bench(
     only: str = typer.Option("", "--only", help="Run one job.", metavar="JOB"),
     as_json: bool = typer.Option(False, "--json", help="Print JSON when all is measured."),
 ) -> None:
-    """Measure speed on this machine, ours and the peers' in turn, on one core.
+    """Measure speed on this machine, audiogen and its peers in turn, on one core.
 
     Each result is printed as it is measured: the time of one call, the ratio of
     the fastest peer's time to ours with the quartiles of the rounds, the ratio
-    that the project promises, the slower peers, and the time that the core needs
-    at least by its peak of products or by its memory. Jobs that take much memory
-    run by name only.
+    that the project promises, the slower peers, and the limit of the hardware:
+    the shortest time that its peak arithmetic or its memory bandwidth allows.
+    Jobs that take much memory run by name only.
     """
     import difflib
     import json

@@ -1,4 +1,4 @@
-"""`audiogen domains`: judges that are right on unheard sound banks, and how they are chosen."""
+"""`audiogen domains`: judges that are accurate on unseen sound banks, and how they are chosen."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def build(
         typer.Option(
             metavar="NAME=FILE",
             help="A .sf2 file, or a folder of GUS patches. Repeatable.",
-            show_default="the banks of Debian that are installed",
+            show_default="the installed Debian banks",
         ),
     ] = None,
     keys: Annotated[int, typer.Option(min=1, help="Keys of each program.")] = 24,
@@ -85,7 +85,7 @@ def sweep(
         typer.Option(
             metavar="ADDRESS",
             help="Ray cluster to use instead: auto, ray://HOST:10001, or local. Its machines must"
-            " see the folder under the same path.",
+            " have the folder at the same path.",
             show_default=False,
         ),
     ] = None,
@@ -123,14 +123,12 @@ def table(
     folder: Annotated[
         Path, typer.Argument(help="Folder of audiogen domains sweep.", show_default=False)
     ],
-    label: Annotated[str, typer.Option(help="Label that accuracies are of: family or pitch.")] = (
-        "family"
-    ),
+    label: Annotated[str, typer.Option(help="Label to report: family or pitch.")] = "family",
 ) -> None:
-    """Print accuracies on held-out banks by each of the three selection rules.
+    """Print accuracies on held-out banks for each of the three selection rules.
 
-    In percent, with standard errors over trials. - stands for runs that are
-    not done yet.
+    Accuracies are in percent, with standard errors over trials. - stands for
+    runs that are not done yet.
     """
     from audiogen.evaluation.domains.selection import rule_tables
     from audiogen.evaluation.domains.sweep import LABELS, read_records
@@ -161,7 +159,7 @@ def judge(
 ) -> None:
     """Train the judge that the sweep selects, on all banks, and write it.
 
-    Its card has the accuracies on each bank of a judge that was selected and
+    Its card has the accuracy on each bank of a judge that was selected and
     trained without that bank. evaluate --judge and tag --judge read it.
     """
     from audiogen.evaluation.domains.banks import read_domains, read_provenance

@@ -26,7 +26,7 @@ app = typer.Typer(add_completion=False)
 
 
 SET_NOTES = 400
-SHIPPED_NAME = "domains"  # --judge of this name is the judge of the package
+SHIPPED_NAME = "domains"  # --judge domains is the package's own judge
 
 
 class TrackerName(str, Enum):
@@ -72,7 +72,7 @@ def evaluate(
         Path | None,
         typer.Option(
             help="With --against: classifier that FID, KID and others use. domains is the"
-            " package's, whose accuracy on unheard sound banks is known; a file of audiogen domains"
+            " package's own, with known accuracy on unseen sound banks; a file of audiogen domains"
             " judge; or a new file, for a pitch classifier trained on --train.",
             show_default="timbre features",
         ),

@@ -1,4 +1,4 @@
-"""`audiogen explore`: hear and measure the latents between and beyond a preset's timbres."""
+"""`audiogen explore`: listen to and measure the latents between and beyond a preset's timbres."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def explore(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Real notes in NSynth's layout, which a two-sample test compares each kind with;"
-            " it takes minutes.",
+            help="Real notes in NSynth's layout, to compare each kind with by a two-sample test;"
+            " takes minutes.",
             show_default=False,
         ),
     ] = None,
@@ -36,12 +36,12 @@ def explore(
         bool, typer.Option("--card", help="Also write the results into the preset's card.")
     ] = False,
 ) -> None:
-    """Hear and measure the latents between and beyond a preset's timbres.
+    """Listen to and measure the latents between and beyond a preset's timbres.
 
     Writes a page with a map of named timbres, half-way mixes and random
-    latents, played by clicking, and the share of notes in tune, with a click
-    and silent of each kind. --timbre random:7 plays one anywhere, and
-    `audiogen preset save-timbre` keeps it.
+    latents that play when clicked, and for each kind the share of notes that
+    are in tune, click or are silent. --timbre random:7 selects a latent in any
+    command, and `audiogen preset save-timbre` keeps it.
     """
     from audiogen.cli.evaluate import print_table
     from audiogen.data.notes.nsynth import read_notes

@@ -45,7 +45,7 @@ def export(
     timbre: Annotated[
         list[str] | None,
         typer.Option(
-            help="sfz, sf2: timbre to sample, may be repeated. nn~: timbre to begin with.",
+            help="sfz, sf2: timbre to sample, may be repeated. nn~: initial timbre.",
             show_default="all; nn~: the preset's",
         ),
     ] = None,

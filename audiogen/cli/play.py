@@ -200,7 +200,7 @@ def play(
         delayed = counted(synth.n_delayed, "delayed note")
         typer.echo(f"played {synth.position / rate:.1f} s, {late}, {delayed}")
         if card.n_unrecorded:
-            typer.echo(f"  note: {card.n_unrecorded} samples are missing in the recording")
+            typer.echo(f"  note: {card.n_unrecorded} samples are missing from the recording")
         if stage.n_late:
             typer.echo(f"  note: {stage.late_hint()}")
 

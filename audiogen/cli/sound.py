@@ -53,7 +53,7 @@ AnyPrecision = Annotated[
     typer.Option(
         "--precision",
         help="bfloat16 (on a CPU that has it) and, for a SampleRNN, int8 are faster and give other"
-        " samples. auto is the fastest, measured once; the file's comment has the choice.",
+        " samples. auto is the fastest, measured once; the file's comment states the choice.",
     ),
 ]
 
@@ -216,16 +216,16 @@ def write_sound(path: Path, samples: np.ndarray, sample_rate: int, comment: str 
 
 
 def provenance(presets: Mapping[str, str], seed: int, device: str = "cpu") -> str:
-    """Describe how audio was made, for the comment of its file: enough to make it again.
+    """Describe how audio was made, for the comment of its file: enough to reproduce it.
 
     Parameters
     ----------
     presets : mapping of str to str
-        Precision in use by the name of each preset.
+        Precision in use, by preset name.
     seed : int
         Seed of the random numbers.
     device : str
-        Device that computed.
+        Device that computed the audio.
     """
     import audiogen
     from audiogen.core import backend

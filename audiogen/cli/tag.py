@@ -23,9 +23,7 @@ def tag(
     ],
     judge: Annotated[
         Path | None,
-        typer.Option(
-            help="Judge of audiogen domains judge.", show_default="the one of the package"
-        ),
+        typer.Option(help="File of audiogen domains judge.", show_default="the package's judge"),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object for each file.")
@@ -33,8 +31,9 @@ def tag(
 ) -> None:
     """Name the instrument family and pitch (36 to 84) of each sound.
 
-    A sound that is unlike all that the judge was trained on is marked; its
-    family and pitch are less reliable. The first second of a file counts.
+    A sound that is unlike all of the judge's training data is marked as novel;
+    its family and pitch are less reliable. Only the first second of a file
+    counts.
     """
     from audiogen.evaluation.domains.judge import read_domain_judge, shipped_judge
     from audiogen.evaluation.domains.tag import expand, tag_files
@@ -48,7 +47,7 @@ def tag(
         elif as_json:
             typer.echo(json.dumps(asdict(one)))
         else:
-            mark = "  never heard" if one.is_novel else ""
+            mark = "  novel" if one.is_novel else ""
             typer.echo(
                 f"{one.path}  {one.family} {one.family_probability:.0%}"
                 f"  {pitch_name(one.pitch)} {one.pitch_probability:.0%}{mark}"

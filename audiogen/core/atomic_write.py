@@ -1,4 +1,4 @@
-"""Files and folders that are to be seen only when they are whole, and the place for caches."""
+"""Files and folders that appear only once they are complete, and the place for caches."""
 
 from __future__ import annotations
 

@@ -25,10 +25,10 @@ def processor_name() -> str:
 
 
 def n_cores() -> int:
-    """Number of cores that this process may use: those it may run on, within its CPU quota.
+    """Return the number of cores that this process may use: its CPU affinity, within its quota.
 
-    Containers have quotas. One of 1.5 cores counts as one: with two busy threads the system would
-    stop both for part of each period, which is audible.
+    Containers have quotas. A quota of 1.5 cores counts as one core: with two busy threads the
+    system would stop both for part of each period, which is audible.
     """
     affinity = getattr(os, "sched_getaffinity", None)
     allowed = len(affinity(0)) if affinity else os.cpu_count() or 1
@@ -37,7 +37,7 @@ def n_cores() -> int:
 
 
 def cpu_quota(root: Path = Path("/")) -> float | None:
-    """The CPU quota of this process's control group or of one above it, cores.
+    """Return the CPU quota, in cores, of this process's control group or of a group above it.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
     Returns
     -------
     float, optional
-        The smallest quota; None without one, as outside of Linux.
+        The smallest quota; None if there is none, as outside Linux.
     """
     quotas = []
     for line in _text(root / "proc/self/cgroup").splitlines():
@@ -59,7 +59,7 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
         else:
             continue
         folder = mount / group.lstrip("/")
-        # In a container the mount may show its own group as the root, and not the path.
+        # In a container the mount may show its own group as the root, without the path.
         for place in (folder, *folder.parents):
             words = _text(place / "cpu.max").split() or [
                 *_text(place / "cpu.cfs_quota_us").split(),

@@ -36,4 +36,4 @@ class Playable(Protocol):
         """Release the native source of the blocks."""
 
     def midi(self, data: bytes, age_s: float | None = None) -> None:
-        """Play MIDI bytes, cut anywhere, that were received ``age_s`` seconds ago."""
+        """Play MIDI bytes, split anywhere, that were received ``age_s`` seconds ago."""

@@ -1,6 +1,6 @@
 """Output streams of PortAudio whose callback is a native function.
 
-The library is the one that `sounddevice` has loaded, called by its own declarations: PortAudio then
+The library is the one that `sounddevice` has loaded, called through its declarations. PortAudio
 calls the function on its audio thread, which never enters the interpreter. Linking PortAudio to the
 compiled module instead would make it a requirement of installations that play nothing.
 """
@@ -18,9 +18,9 @@ class NativeStream:
     portaudio : module
         The package `sounddevice`.
     output : CardOutput of `audiogen._native`
-        Object with the callback; it must not change its place while the stream is open.
+        Object with the callback; it must not move in memory while the stream is open.
     device : int
-        Number of the sound card in PortAudio.
+        PortAudio's index of the sound card.
     n_channels : int
         Channels of the card.
     sample_rate : int, Hz
@@ -31,7 +31,7 @@ class NativeStream:
     Raises
     ------
     sounddevice.PortAudioError
-        If the card refuses, as from `start`.
+        If the card refuses the stream; also raised by `start`.
     """
 
     def __init__(

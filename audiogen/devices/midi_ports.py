@@ -12,8 +12,8 @@ from audiogen.devices.sound_card import quiet_stderr
 from audiogen.errors import DeviceError
 
 CLIENT = "audiogen"
-LONGEST_DELIVERY_S = 0.05  # from the port to the callback; more means that times were lost
-DRIFT = 1e-4  # of the port's clock against the system's
+LONGEST_DELIVERY_S = 0.05  # from port to callback; a longer delay means that times were lost
+DRIFT = 1e-4  # of the port's clock relative to the system's
 VIRTUAL = "virtual"  # a port of the program, which other programs connect to
 
 
@@ -148,11 +148,11 @@ class MidiInput:
 
 
 class PortClock:
-    """How long ago messages of a port were received.
+    """Clock that tells how long ago messages of a port were received.
 
     rtmidi measures the time between two messages on a native thread, where the system delivers
-    them; its Python callback comes later, by as much as other threads hold the interpreter. The
-    message that was delivered fastest so far places those times on the clock of the system.
+    them; its Python callback comes later, depending on how long other threads hold the
+    interpreter. The message delivered fastest so far maps those times to the system's clock.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ class PortClock:
         self._origin_s: float | None = None  # time of the first message
 
     def age_s(self, since_last_s: float) -> float:
-        """Return the age of a message that comes so long after the one before, s."""
+        """Return the age, s, of a message, given its time since the previous one."""
         now_s = self._clock()
         self._elapsed_s += since_last_s
         origin_s = now_s - self._elapsed_s

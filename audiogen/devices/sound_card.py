@@ -26,8 +26,8 @@ GONE_S = 3.0  # a card without a callback for this long counts as disconnected
 # Switch interval of the interpreter's threads; the default, 5 ms, lasts as long as a block of 256
 # samples.
 SWITCH_S = 0.0005
-RECORDED_S = 10.0  # recorded sound that may wait to be read
-READ_S = 0.05  # period of reading it
+RECORDED_S = 10.0  # capacity for recorded sound that has not been read
+READ_S = 0.05  # interval between reads
 PRIORITY = 3  # below the threads of sound systems, even those of jackd -P10, which have 5
 
 
@@ -157,9 +157,9 @@ def block_of(device: Device, sample_rate: int, wanted: int) -> int:
 class SoundCard:
     """Plays a synth through a sound card from `start` to `close`, on a thread of PortAudio.
 
-    PortAudio calls native code where the synth has any (`Playable.connect`): nothing of Python runs
-    on the audio thread. Otherwise, without the compiled module, the callback is a Python function,
-    which may have to wait for other threads of the interpreter.
+    PortAudio calls native code where the synth provides it (`Playable.connect`): no Python code
+    runs on the audio thread. Otherwise, without the compiled module, the callback is a Python
+    function, which may have to wait for other threads of the interpreter.
 
     Parameters
     ----------
@@ -170,8 +170,8 @@ class SoundCard:
     block : int, samples
         Block size; 0 lets the card choose.
     on_block : callable, optional
-        Called with all that is played, [n, 2], in order: on a thread that reads it some 50 ms
-        later, or on that of PortAudio if the callback is a Python function.
+        Called with everything that is played, [n, 2], in order: on a thread that reads it about
+        50 ms later, or on PortAudio's thread if the callback is a Python function.
 
     Raises
     ------
@@ -192,7 +192,7 @@ class SoundCard:
         self.device = find_device(device)
         self.error: Exception | None = None  # exception that stopped the playback
         self._synth, self._on_block = synth, on_block
-        self._called_s = 0.0  # time of the last callback, or of the last look at their number
+        self._called_s = 0.0  # time of the last callback, or of the last check of their number
         self._n_calls = 0
         # Longest period that the player can fill in time, samples.
         self._longest_period = synth.latency if synth.realtime else math.inf
@@ -241,7 +241,7 @@ class SoundCard:
 
     @property
     def _source(self) -> Any:
-        """What counts the callbacks."""
+        """The object that counts the callbacks."""
         return self._python if self._output is None else self._output
 
     @property
@@ -267,7 +267,7 @@ class SoundCard:
 
     @property
     def n_unrecorded(self) -> int:
-        """Samples that `on_block` was not called with, because it took too long."""
+        """Samples that were not passed to `on_block`, because it took too long."""
         return 0 if self._output is None else int(self._output.n_unrecorded)
 
     def timing(self) -> np.ndarray:
@@ -331,7 +331,7 @@ class SoundCard:
         self._synth.disconnect()
 
     def _read_all(self) -> None:
-        """Hand over what is recorded until the card is closed."""
+        """Pass recorded samples to `on_block` until the card is closed."""
         assert self._on_block is not None
         is_last = False
         while not is_last:

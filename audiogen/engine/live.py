@@ -153,7 +153,7 @@ class LivePlaying(ParameterAttributes):
 
     @property
     def precision(self) -> str:
-        """Precision of the network's arithmetic; the one that ``auto`` chose."""
+        """Precision of the network's arithmetic; the chosen one for ``auto``."""
         return self._opened.precision
 
     @property
@@ -450,7 +450,7 @@ class LivePlaying(ParameterAttributes):
             self._morph_target = None
 
     def midi(self, data: bytes, age_s: float | None = None) -> None:
-        """Play MIDI bytes, cut anywhere (csrc/engine/midi.h).
+        """Play MIDI bytes, split anywhere (csrc/engine/midi.h).
 
         Parameters
         ----------
@@ -458,7 +458,7 @@ class LivePlaying(ParameterAttributes):
             Bytes of MIDI 1.0.
         age_s : float, s, optional
             How long ago they were received. While a sound card plays, they then take effect one
-            block and 1 ms after that, to the sample; without, at the beginning of the next block.
+            block and 1 ms after that, to the sample; otherwise at the start of the next block.
         """
         with self._midi_lock:
             chosen = self._midi.timbre
@@ -523,19 +523,19 @@ class LivePlaying(ParameterAttributes):
         return samples
 
     def connect(self, n_channels: int, n_recorded: int = 0) -> Any:
-        """Let a sound card ask for the blocks by a native callback (csrc/engine/card_output.h).
+        """Let a sound card request blocks through a native callback (csrc/engine/card_output.h).
 
         Parameters
         ----------
         n_channels : int
             Channels of the card, 1 or 2.
         n_recorded : int, samples
-            How many samples are kept for whoever records them.
+            Number of samples that are kept for recording.
 
         Returns
         -------
         CardOutput of the backend, optional
-            None if `process` must be called: unless ``realtime``, and without the compiled module.
+            None if `process` must be called instead: without ``realtime`` or the compiled module.
 
         Raises
         ------
@@ -555,7 +555,7 @@ class LivePlaying(ParameterAttributes):
         return output
 
     def disconnect(self) -> None:
-        """Take the blocks by `process` again; the card must be closed."""
+        """Return to `process` for the blocks; the card must be closed."""
         with self._playing, self._lock:
             if self._output is not None:
                 self._position += self._output.n_samples
@@ -608,7 +608,7 @@ class LivePlaying(ParameterAttributes):
     # --- Inside ---------------------------------------------------------------------------------
 
     def _send(self, *events: Event, age_s: float | None = None) -> None:
-        """Give events to the next block, or to the audio thread of a sound card; holds `_lock`."""
+        """Pass events to the next block, or to the audio thread of a sound card; holds `_lock`."""
         if self._output is None:
             self._waiting += events
             return
@@ -654,7 +654,7 @@ class LivePlaying(ParameterAttributes):
         """Only one thread may ask for blocks."""
         if self._output is not None:
             raise ParameterError(
-                f"synth {self.name!r} is played by a sound card, which asks for its blocks;"
+                f"synth {self.name!r} is played by a sound card, which requests its blocks;"
                 " close the card first"
             )
 

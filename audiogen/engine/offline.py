@@ -61,7 +61,7 @@ def score_events(score: Score, sample_rate: int, timbre: int) -> list[Timed]:
 def _expressed_events(
     score: Score, sample_rate: int, notes: Sequence[tuple[int, int, int, Event]]
 ) -> list[Timed]:
-    """Events of controls of single notes, by the reader of live MIDI, which gets the notes, too."""
+    """Events of per-note controls, by the reader of live MIDI, which also gets the notes."""
     ranked: list[tuple[int, int, int, Event | None]] = [*notes]
     for i, control in enumerate(score.controls):
         ranked.append((round(control.time_s * sample_rate), 1, i, None))

@@ -1,4 +1,4 @@
-"""The precision of a network's arithmetic: what a preset supports, and what is fastest here."""
+"""The precision of a network's arithmetic: what a preset supports, and the fastest on this CPU."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ PRECISIONS = {"gansynth": ("float32", "bfloat16"), "samplernn": ("float32", "bfl
 
 CACHE_FILE = "precision.json"
 MOST_CACHED = 256  # measurements in the file; the oldest are dropped
-ROUNDS = 5  # the quickest counts
+ROUNDS = 5  # the fastest counts
 N_FRAMES, N_SAMPLES = 4, 256  # of a measurement, 1 to 30 ms
-# A coarser precision must be faster by this factor, so that a measurement that repeats within some
-# per cent does not choose it one day and not the next.
+# A coarser precision must be faster by this factor, so that measurements that vary by a few percent
+# always make the same choice.
 GAIN = 1.1
 
 
@@ -41,8 +41,8 @@ def resolve_precision(preset: Preset, precision: str, device: str = "cpu") -> st
     preset : Preset
         The preset.
     precision : str
-        One of `PRECISIONS`, or ``auto``: the fastest on this CPU, which is measured once for a
-        CPU, an instruction set, a build and the sizes of a network, and kept in `cache_folder`.
+        One of `PRECISIONS`, or ``auto``: the fastest on this CPU, measured once for each CPU,
+        instruction set, build and size of network, and kept in `cache_folder`.
     device : str
         Device that computes; on a GPU ``auto`` is ``float32``.
 
@@ -73,10 +73,10 @@ def resolve_precision(preset: Preset, precision: str, device: str = "cpu") -> st
 
 
 def fastest_precision(preset: Preset) -> str:
-    """Return the precision in which this CPU computes a preset fastest, measured or remembered."""
+    """Return the precision in which this CPU computes a preset fastest, measured or cached."""
     native = backend.find()
     if native is None:
-        return "float32"  # the only one of the numba engine
+        return "float32"  # the only precision of the numba engine
     candidates = PRECISIONS[preset.kind]
     if preset.kind == "gansynth" and _bfloat16_rows() not in ("pairs", "tiles"):
         candidates = ("float32",)
@@ -114,7 +114,7 @@ def measure(preset: Preset, candidates: tuple[str, ...]) -> dict[str, float]:
     return seconds
 
 
-# Choices of this process by key: also where the cache can't be written, a choice is made once.
+# Choices of this process by key, so that each is made once even if the cache can't be written.
 _chosen: dict[str, str] = {}
 
 
@@ -144,7 +144,7 @@ def _call(preset: Preset, precision: str) -> Callable[[], Any]:
 
 
 def _fastest(seconds: Mapping[str, float]) -> str:
-    """The finest precision that no other one beats by `GAIN`."""
+    """The finest precision that no other beats by `GAIN`."""
     best = "float32"
     for precision, took_s in seconds.items():
         if took_s * GAIN < seconds[best]:
@@ -182,7 +182,7 @@ def _read() -> dict[str, dict[str, Any]]:
 
 
 def _remember(key: str, entry: dict[str, Any]) -> None:
-    """Add a measurement to the file; where that can't be written, the next process measures."""
+    """Add a measurement to the file; if it can't be written, the next process measures again."""
     cached = _read()
     cached.pop(key, None)
     cached[key] = entry

@@ -12,8 +12,8 @@ from audiogen.presets import SamplernnPreset, read_weights
 from audiogen.representation.levels import quantise
 
 N_PARTS, N_FOLDS = 20, 5  # of the recordings
-PART_S = 12.0  # longest scored beginning of a part
-CHUNK_S = 0.5  # that the network is given at once
+PART_S = 12.0  # scored at most of each part, from its start
+CHUNK_S = 0.5  # input of the network at a time
 
 
 class Bits(NamedTuple):
@@ -38,8 +38,8 @@ def likelihood(preset: SamplernnPreset, recordings: np.ndarray) -> dict[str, Bit
     """Return the bits per sample of recordings by a preset and by two baselines.
 
     The recordings are divided into 20 parts, whose first 12 s (or less) are scored, each from the
-    network's initial state. The baselines score a part by counts of the parts of the other four
-    folds. They are the same task for recordings that the preset was not trained on only.
+    network's initial state. The baselines score a part by counts over the other four folds. They
+    are comparable only on recordings that the preset was not trained on.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def likelihood(preset: SamplernnPreset, recordings: np.ndarray) -> dict[str, Bit
 
 
 def _network_bits(preset: SamplernnPreset, levels: np.ndarray) -> np.ndarray:
-    """Mean bits of each row after its first frame."""
+    """Mean bits per sample of each row, after its first frame."""
     from audiogen.core.packages import require_package
 
     torch = require_package("torch", "train", "measuring the likelihood")

@@ -67,7 +67,7 @@ class TextureReport:
     seed : int
         Seed of the first clip.
     bits : dict of str to Bits
-        Result of `likelihood.likelihood`; empty without it.
+        Result of `likelihood.likelihood`; empty if not computed.
     """
 
     generated: tuple[ClipMeasures, ...]

@@ -33,12 +33,12 @@ from audiogen.presets import Preset
 RELEASE, INSTRUMENT, KEY_RANGE, VELOCITY_RANGE, SAMPLE, SAMPLE_MODES = 38, 41, 43, 44, 53, 54
 LOOPED = 1  # sample mode
 # Default modulators of the velocity, section 8.4.1 and 8.4.2, whose amount is set to 0: the layers
-# have the engine's levels and colours. Source, destination, amount, amount's source, transform.
+# have the engine's levels and brightness. Source, destination, amount, amount's source, transform.
 VELOCITY_MODULATORS = ((0x0502, 48, 0, 0, 0), (0x0102, 8, 0, 0, 0))
 MONO = 1  # sample type
-ZEROS = 46  # samples behind each sample, section 6.1
-FULL_SCALE_DB = 100.0  # level by which a release falls in its time
-RELEASE_DB = 60.0  # level by which `Region.release_s` is defined
+ZEROS = 46  # zeros after each sample, section 6.1
+FULL_SCALE_DB = 100.0  # fall of the level over a release
+RELEASE_DB = 60.0  # fall of the level that defines `Region.release_s`
 MOST_ENTRIES = 65535  # of a table, which is indexed by 16 bits
 GENERATORS = 5  # of each sample
 MOST_BYTES = 2**32 - 1
@@ -46,7 +46,7 @@ MOST_BYTES = 2**32 - 1
 
 @dataclass
 class _Tables:
-    """The samples so far and the rows that refer to them."""
+    """The samples collected so far, and the rows that refer to them."""
 
     sample_rate: int
     high: list[NDArray[np.int16]] = field(default_factory=list)  # upper 16 bits of the samples
@@ -74,16 +74,16 @@ def export_sf2(
     path : path
         File to write.
     options : SfzOptions, optional
-        Timbres, keys and layers; the defaults of `SfzOptions` without. SoundFonts have no round
+        Timbres, keys and layers; by default, those of `SfzOptions`. SoundFonts have no round
         robins, and ``file_format`` is not used.
     progress : callable, optional
-        Receives the number of samples that are done, and of all.
+        Function of (samples done, total).
 
     Returns
     -------
     list of (int, str)
         Program and name of each timbre. The program is that of the preset's General MIDI table,
-        where it is free.
+        unless already taken.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def export_sf2(
 
 
 def _programs(wanted: Iterable[int | None]) -> list[int]:
-    """Different programs, those wanted where they are free."""
+    """Distinct programs: those wanted, unless already taken."""
     wanted = list(wanted)
     taken: set[int] = set()
     programs: list[int] = []
@@ -154,7 +154,7 @@ def _add(tables: _Tables, program: int, timbre: str, regions: list[Region]) -> N
     index = len(tables.instruments)
     tables.presets.append(struct.pack("<20sHHHIII", _name(timbre), program, 0, index, 0, 0, 0))
     tables.instruments.append(struct.pack("<20sH", _name(timbre), len(tables.zones)))
-    # The first zone has no sample: it is for all others. Each instrument's has the modulators.
+    # The first zone is global and has no sample. Each instrument's has the modulators.
     tables.zones.append(
         struct.pack("<HH", len(tables.generators), index * len(VELOCITY_MODULATORS))
     )
@@ -186,7 +186,7 @@ def _add(tables: _Tables, program: int, timbre: str, regions: list[Region]) -> N
 def _write(path: Path, preset: Preset, tables: _Tables) -> None:
     n = len(tables.instruments)
     modulators = [struct.pack("<HHhHH", *row) for row in VELOCITY_MODULATORS] * n
-    # Each table ends in a row that only says where the one before ends.
+    # Each table ends in a terminal row that only marks where the row before it ends.
     bags = [struct.pack("<HH", i, 0) for i in range(n + 1)]
     links = [struct.pack("<HH", INSTRUMENT, i) for i in range(n)]
     end = struct.pack("<HH", len(tables.generators), len(modulators))
@@ -225,11 +225,11 @@ def _chunk(tag: bytes, body: bytes) -> bytes:
 
 
 def _name(text: str) -> bytes:
-    """19 characters at most and a zero; ASCII."""
+    """ASCII, at most 19 characters and a terminating zero."""
     return text.encode("ascii", "replace")[:19]
 
 
 def _text(text: str) -> bytes:
-    """Zeros at the end, an even number of bytes, 256 at most."""
+    """At most 256 bytes, zero-terminated, padded to an even length."""
     body = text.encode("ascii", "replace")[:254] + b"\0"
     return body + bytes(len(body) % 2)

@@ -164,7 +164,7 @@ class Score:
 
 
 def expresses_notes(controls: Iterable[Control]) -> bool:
-    """Whether controls act on single notes: those of a zone of MPE, and key pressure."""
+    """Whether any controls act on single notes: those of an MPE zone, and key pressure."""
     controls = list(controls)
     return bool(zone_masters(controls)) or any(
         control.message[0] >> 4 == _KEY_PRESSURE for control in controls

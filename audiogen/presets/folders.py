@@ -307,8 +307,8 @@ def require_replaceable(folder: Path, also: Iterable[str] = ()) -> None:
         )
 
 
-# Prefixes of the entries of ``[measured]`` that training and exploring write; the others are of an
-# evaluation.
+# Prefixes of the entries of ``[measured]`` that training and `explore` write; the others are from
+# an evaluation.
 TRAINING_PREFIXES = ("held_out_", "best_step")
 LATENT_PREFIXES = ("half_way_", "random_")
 
@@ -327,7 +327,7 @@ def add_measured(
     numbers : mapping of str to float
         The results.
     prefixes : tuple of str
-        Prefixes of the entries that they replace; without any, an evaluation's are replaced.
+        Prefixes of the entries that they replace; if empty, an evaluation's entries are replaced.
 
     Raises
     ------

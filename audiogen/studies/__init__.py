@@ -113,11 +113,11 @@ STUDIES = {
         "Does a gradient penalty find modes, and keep gradients, that clipping loses?", "wgan_gp"
     ),
     "coloured-notes": Study(
-        "Does invariant risk minimisation ignore the recording chain, and who selects it?",
+        "Does invariant risk minimisation ignore a recording chain, and what selects its settings?",
         "coloured_notes",
     ),
     "domains": Study(
-        "Which algorithm is right about instruments of a sound bank that it never received?",
+        "Which algorithm is most accurate on a sound bank that it was not trained on?",
         "domains",
     ),
 }

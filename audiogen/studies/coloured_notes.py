@@ -42,13 +42,13 @@ class Size:
     Parameters
     ----------
     n_notes, n_aside : int
-        Notes of each environment, and of these the ones held aside for accuracies.
+        Notes per environment, and how many of them are set aside for accuracies.
     n_steps, draws, trials : int
-        Steps of a training, random hyperparameters, repetitions.
+        Steps of a training run, draws of hyperparameters, repetitions.
     chain_steps, chain_trials : int
-        The same of the linear causal chain.
+        Steps and repetitions of the linear causal chain.
     is_evidence : bool
-        Whether it is large enough for the claims.
+        Whether the run is large enough for the claims.
     """
 
     n_notes: int
@@ -69,7 +69,7 @@ SIZES = {
 
 @dataclass(frozen=True)
 class Training:
-    """One training: a method, the number of its hyperparameters, and of the repetition."""
+    """One training run: a method, the index of its hyperparameters, and of the repetition."""
 
     folder: str
     size: str
@@ -78,18 +78,18 @@ class Training:
     trial: int
 
     def loaded(self) -> Training:
-        """The training itself: its worker reads the notes."""
+        """The run itself: its worker reads the notes."""
         return self
 
     @property
     def key(self) -> tuple[str, int, int]:
-        """All that tells trainings of one study apart."""
+        """Everything that distinguishes the training runs of one study."""
         return self.method, self.draw, self.trial
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Accuracies of a training by environment, on notes held aside, and of the training notes."""
+    """Accuracies by environment on the notes set aside, and on the training notes."""
 
     training: Training
     accuracies: dict[str, float]
@@ -200,9 +200,9 @@ def do_training(training: Training) -> Scores:
 def choose(scores: Sequence[Scores], rule: str) -> Scores:
     """Apply a selection rule to the draws of one method and trial.
 
-    * training environments: the mean accuracy on their notes held aside.
-    * oracle: the least of the accuracies on the training and the *test* environment, as the
-      published settings of IRM on Colored MNIST were chosen. It is reported on the same notes.
+    * training environments: the mean accuracy on the notes set aside from them.
+    * oracle: the lowest of the accuracies on the training and the *test* environments, which is
+      how the settings of IRM on Colored MNIST were chosen. It is reported on the same notes.
     """
     if rule == RULES[0]:
         return max(scores, key=lambda s: s.accuracies["train 1"] + s.accuracies["train 2"])
@@ -213,13 +213,13 @@ def causal_chain(sizes: Size, seed: int) -> dict[str, dict[str, list[float]]]:
     """Weights of linear predictors on a chain x -> y -> z in three environments.
 
     x ~ N(0, e^2), y = x + N(0, e^2), z = y + N(0, 1) with e = 0.2, 2, 5 and five features each of x
-    and z. The causal weights are 1 on x and 0 on z. The optimum of the pooled risk uses z.
+    and z. The causal weights are 1 on x and 0 on z. The minimiser of the pooled risk uses z.
 
     Returns
     -------
     dict of str to dict of str to list of float
-        For ERM and IRM the mean squared error of the weights on ``causal`` and ``spurious``
-        features, one for each trial.
+        For ERM and IRM, the mean squared error of the weights on ``causal`` and ``spurious``
+        features, one per trial.
     """
     errors: dict[str, dict[str, list[float]]] = {
         method: {"causal": [], "spurious": []} for method in ("ERM", "IRM")
@@ -251,7 +251,7 @@ def linear_irm(
     """Minimise sum_e [R_e(w) / v_e + penalty (dR_e(s w) / ds / v_e at s = 1)^2] in the weights w.
 
     R_e(w) = w'Aw - 2 w'b + c is the mean squared error in environment e, 2 (w'Aw - w'b) its
-    derivative by the scale, and v_e = c the variance of the target, so that no environment
+    derivative with respect to s, and v_e = c the variance of the target, so that no environment
     dominates. The objective has several minima, one of them near w = 0, so the best of several
     starts counts: the pooled least squares and random ones.
 
@@ -321,7 +321,7 @@ def _failed(training: Training, error: str) -> Scores:
 
 
 def _read(folder: Path, size: str) -> dict[tuple[str, int, int], Scores]:
-    """Scores of former runs; a last line that was cut off is left out."""
+    """Scores of earlier runs; a truncated last line is ignored."""
     done = {}
     path = folder / RUNS
     for line in path.read_text().splitlines() if path.exists() else ():
@@ -341,7 +341,7 @@ def _result(
     missing: str,
 ) -> StudyResult:
     rows: list[Sequence[str]] = [
-        ("method", "selected by", "training notes", "held aside, training", "held aside, test")
+        ("method", "selected by", "training notes", "set aside, training", "set aside, test")
     ]
     numbers: dict[str, Any] = {"chain": chain, "selected": {}}
     tests: dict[tuple[str, str], float] = {}

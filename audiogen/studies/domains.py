@@ -1,7 +1,7 @@
-"""Study: nine algorithms on held-out sound banks, by three selection rules, and the worth of banks.
+"""Study: nine algorithms on held-out sound banks by three selection rules; one bank or several.
 
-DomainBed's question (Gulrajani and Lopez-Paz, ICLR 2021) for instrument families, and a judge of
-one bank against judges of several, on a bank that none of them received.
+DomainBed's question (Gulrajani and Lopez-Paz, ICLR 2021) for instrument families, and judges
+trained on one bank against judges trained on several, on a bank that none of them was trained on.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from audiogen.studies import StudyResult, Table
 
 DOMAINS, SWEEP, BANKS = "domains", "sweep", "banks.jsonl"
 TOYS = {"bright": -0.8, "dark": 0.8, "plain": 0.0}  # weights of recording chains, smoke only
-MIN_GAIN = 0.10  # of the judge of several banks over that of one
+MIN_GAIN = 0.10  # of the judge of several banks over the judge of one
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Size:
     draws, trials, n_steps : int
         Hyperparameters, repetitions and steps of the sweep.
     n_keys : int
-        Keys of each program of a bank; 0 stands for parametric notes instead of banks.
+        Keys per program of a bank; 0 means parametric notes instead of banks.
     bank_steps, bank_trials : int
         Steps and repetitions of the judges of one bank and of several.
     """
@@ -83,7 +83,7 @@ SIZES = {
 
 @dataclass(frozen=True)
 class BankTraining:
-    """A judge by ERM: the banks that train it, the one that tests it, and the repetition."""
+    """A judge trained by ERM: the banks for training, the bank for testing, and the repetition."""
 
     folder: str
     trained: tuple[str, ...]
@@ -92,18 +92,18 @@ class BankTraining:
     n_steps: int
 
     def loaded(self) -> BankTraining:
-        """The training itself: its worker reads the domains."""
+        """The run itself: its worker reads the domains."""
         return self
 
     @property
     def key(self) -> tuple[tuple[str, ...], str, int]:
-        """All that tells trainings of one study apart."""
+        """Everything that distinguishes the training runs of one study."""
         return self.trained, self.test, self.trial
 
 
 @dataclass(frozen=True)
 class BankScore:
-    """Accuracies of family and pitch on the bank that a judge did not receive."""
+    """Accuracies of family and pitch on the bank that a judge was not trained on."""
 
     training: BankTraining
     accuracies: tuple[float, ...]
@@ -323,7 +323,7 @@ def _checks(
     if sizes.n_keys and pair[0] and pair[1]:
         gain = float(np.mean(pair[1]) - np.mean(pair[0]))
         claim = f"a judge of several banks gains {100 * MIN_GAIN:.0f} points or more of family"
-        checks[f"{claim} accuracy on an unheard bank ({100 * gain:.1f})"] = gain >= MIN_GAIN
+        checks[f"{claim} accuracy on an unseen bank ({100 * gain:.1f})"] = gain >= MIN_GAIN
     means = {
         (rule, algorithm): of["mean"]
         for rule in RULES

@@ -1,4 +1,4 @@
-"""Parts of a study that are run in any number of processes, and resumed after a stop."""
+"""Parts of a study, which run in any number of processes and can be resumed."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ def run_parts(
     Parameters
     ----------
     path : Path
-        File of the results. A last line that was cut off is left out, and that part runs again.
+        File of the results. A truncated last line is ignored, and that part runs again.
     parts : sequence of mappings
-        Settings of each part, with the same keys; those that matter most first.
+        Settings of each part, with the same keys; the most important parts first.
     work : callable
         Function of a part that returns its numbers; picklable if ``jobs`` is above 1.
     jobs : int
         Number of processes.
     minutes : float, optional
-        Time after which no part is begun; no limit by default.
+        Time after which no part is started; no limit by default.
     progress : callable
-        Function of (parts done, parts in all).
+        Function of (parts done, total).
 
     Returns
     -------
@@ -79,7 +79,7 @@ def _read_lines(path: Path, names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
 def _compute(
     pending: Sequence[Part], work: Work, jobs: int, end: float
 ) -> Iterator[tuple[Part, dict[str, Any]]]:
-    """Run the parts in order; none is begun after the end."""
+    """Run the parts in order; none is started after the end time."""
     if jobs == 1:
         for part in pending:
             if time.monotonic() >= end:

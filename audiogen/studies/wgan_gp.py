@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RUNS, CONTOURS, GRADIENTS = "runs.jsonl", "contours.png", "gradients.png"
-# The papers' optimisers and rates, for trainings of some 100,000 steps; ours multiply the rates.
+# The papers' optimisers and rates, for some 100,000 training steps; our runs multiply the rates.
 OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "wasserstein": partial(torch.optim.RMSprop, lr=5e-5),
     "wasserstein-gp": partial(torch.optim.Adam, lr=1e-4, betas=(0.5, 0.9)),
@@ -39,7 +39,7 @@ OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 CLIPPED, PENALISED = "wasserstein", "wasserstein-gp"
 PLANE_PENALTY = 0.1  # for points in the plane, as in the paper's released code
 REFERENCE = "the set itself"
-# Critics of the second part by their titles: objective, and limit of the weights.
+# Critics of the second part by title: objective, and limit of the weights.
 DEEP_CRITICS = {
     **{f"clipped at {limit:g}": (CLIPPED, limit) for limit in (0.1, 0.01, 0.001)},
     "penalty": (PENALISED, math.inf),
@@ -57,15 +57,15 @@ class Size:
     sets : tuple of str
         Sets of points.
     n_seeds : int
-        Trainings of each set and objective.
+        Training runs of each set and objective.
     steps, contour_steps, deep_steps : int
-        Steps of the critics of the three parts.
+        Steps of the critics in the three parts.
     n_points : int
         Generated points that a set is compared with.
     width : int
         Units of hidden layers.
     is_evidence : bool
-        Whether it is large enough for the claims.
+        Whether the run is large enough for the claims.
     """
 
     sets: tuple[str, ...]
@@ -90,18 +90,18 @@ Draw = Callable[[int], Tensor]
 
 @dataclass(frozen=True)
 class Training:
-    """Length and rates of a training.
+    """Length and learning rates of a training run.
 
     Parameters
     ----------
     steps : int
         Steps of the critic.
     batch : int
-        Points of a batch.
+        Points per batch.
     faster : float
-        Factor of the rates, which fall to 0 linearly.
+        Factor on the learning rates, which fall linearly to 0.
     critic_steps : int
-        Steps of the critic for one of the generator, by the two Wasserstein objectives.
+        Steps of the critic per step of the generator, with the two Wasserstein objectives.
     """
 
     steps: int
@@ -122,7 +122,7 @@ def critic_losses(
     draw_fake: Draw,
     training: Training,
 ) -> Iterator[Tensor]:
-    """Train a critic that gives scores [n]: the loss of each step."""
+    """Train a critic that gives scores [n]; yield the loss of each step."""
     optimiser = OPTIMISERS[name](critic.parameters())
     for step in range(training.steps):
         training.set_rate(optimiser, step)
@@ -247,7 +247,7 @@ def coverage(points: Points, made: Tensor) -> dict[str, float]:
 
 
 def fixed_fake(points: Points) -> Draw:
-    """The paper's fixed generator: the set with added noise of deviation 1."""
+    """The paper's fixed generator: the set plus noise with a standard deviation of 1."""
     return lambda n: points.draw(n) + torch.randn(n, 2)
 
 
@@ -335,10 +335,10 @@ def _deep_gradients(sizes: Size, points: Points, title: str) -> dict[str, Any]:
 
 
 def layer_slopes(critic: nn.Sequential, points: Points) -> list[float]:
-    """Norm of the gradient of the critic's loss by the output of each layer, first to last."""
+    """Norm of the gradient of the critic's loss in the output of each layer, first to last."""
     real, fake = points.draw(1000), fixed_fake(points)(1000)
     x, outputs = torch.cat((real, fake)).double(), []
-    for module in critic.double():  # float32 ends at 1e-45
+    for module in critic.double():  # float32 underflows at 1e-45
         x = module(x)
         if isinstance(module, nn.Linear):
             outputs.append(x)
@@ -417,7 +417,7 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _draw_contours(sizes: Size, seed: int) -> Figure:
-    """Functions that critics learn of each set, clipped above, penalised below (figure 1a)."""
+    """Functions that critics learn for each set: clipped above, penalised below (figure 1a)."""
     figure = _figure(3.0 * len(toys()), 6.0)
     rows = figure.subplots(2, len(toys()), sharex=True, sharey=True)
     axis = torch.linspace(-3.0, 3.0, 128)

@@ -1,4 +1,4 @@
-// Python binding of the sound card's callback: its address, and what is read from it.
+// Python binding of the sound card's callback: its address, and the data that it records.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
@@ -53,7 +53,7 @@ void bind_card(py::module_& module) {
   using namespace audiogen::bindings::card_binding;
   py::class_<CardOutput>(module, "CardOutput",
                          "Plays a LiveEngine through a sound card: a callback for PortAudio that "
-                         "runs nothing of Python.")
+                         "runs no Python code.")
       .def(py::init<LiveEngine&, std::size_t, std::size_t>(), py::arg("live"),
            py::arg("n_channels") = 2, py::arg("n_recorded") = 0, py::keep_alive<1, 2>())
       .def_property_readonly(
@@ -66,8 +66,8 @@ void bind_card(py::module_& module) {
           "user_data", [](CardOutput& output) { return reinterpret_cast<std::uintptr_t>(&output); },
           "Address that the callback gets as userData; the object must outlive the stream.")
       .def("post", &post, py::arg("events"), py::arg("age_s") = 0.0,
-           "Queue events that happened so many seconds ago; they take effect one block and 1 ms "
-           "after they happened, to the sample. Returns how many were accepted.")
+           "Queue events that happened age_s seconds ago; they take effect one block and 1 ms "
+           "after they happened, to the sample. Returns the number of accepted events.")
       .def("read", &read_samples,
            "The samples recorded since the last call, float32 [n, n_channels].")
       .def("read_calls", &read_calls,
@@ -78,11 +78,11 @@ void bind_card(py::module_& module) {
       .def_property_readonly("n_underflows", &CardOutput::n_underflows,
                              "Blocks that the card missed, by its own count.")
       .def_property_readonly("n_late_events", &CardOutput::n_late_events,
-                             "Events that took effect later than asked for.")
+                             "Events that took effect later than requested.")
       .def_property_readonly("n_unrecorded", &CardOutput::n_unrecorded,
-                             "Samples that could not be recorded because nobody had read.")
+                             "Samples that were not recorded because earlier ones were not read.")
       .def_property_readonly("period", &CardOutput::period,
-                             "Samples of the card's last whole period.")
+                             "Length of the card's last whole period, samples.")
       .def_property_readonly("peak", &CardOutput::peak,
-                             "Peak of the last blocks, falling by 20 dB a second.");
+                             "Peak of the last blocks, falling by 20 dB per second.");
 }

@@ -155,7 +155,7 @@ void bind_ops(py::module_& module) {
              "Run n rounds of products in registers and return the number of operations; 0 if the"
              " instruction set has no such product.");
   module.def("read_floats", &read_floats, py::arg("x").noconvert(),
-             "Read an array and return the sum.");
+             "Read an array and return its sum.");
   module.def("available_isas", &available_isas, "Instruction sets that this CPU supports.");
   module.def("wrap", &wrap, py::arg("x").noconvert());
   module.def("unwrap", &along_time<&KernelTable::unwrap>, py::arg("phase").noconvert());

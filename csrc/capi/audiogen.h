@@ -64,7 +64,7 @@ AUDIOGEN_API const char* audiogen_preset_timbre(const audiogen_preset* preset, s
 AUDIOGEN_API size_t audiogen_preset_default_timbre(const audiogen_preset* preset);
 /* Instrument family of a timbre, such as "string"; NULL if there is no such timbre. [any] */
 AUDIOGEN_API const char* audiogen_preset_family(const audiogen_preset* preset, size_t index);
-/* Writes the place of a timbre on the timbre map, 0 to 1 from left to right and from top to bottom;
+/* Writes the position of a timbre on its map, 0 to 1 from left to right and from top to bottom;
  * -1 if the preset has no map or no such timbre. [any] */
 AUDIOGEN_API int audiogen_preset_place(const audiogen_preset* preset, size_t index, float* x,
                                        float* y);

@@ -1,4 +1,4 @@
-// The audio thread of a sound card: events in their places, channels, recording and counts.
+// The audio thread of a sound card: timed events, channels, recording and counts.
 #include "engine/card_output.h"
 
 #include <algorithm>
@@ -13,7 +13,7 @@ static constexpr unsigned long kOutputUnderflow = 4;  // paOutputUnderflow
 static constexpr int kContinue = 0;                   // paContinue
 static constexpr double kClockHz = 0.5;               // bandwidth of the clock
 static constexpr std::size_t kSettling = 16;  // blocks in which a new clock follows each callback
-static constexpr double kGapBlocks = 8.0;     // a callback this far from its place: a gap
+static constexpr double kGapBlocks = 8.0;     // a callback this far off is a gap
 static constexpr float kPeakFall = -3.3219281f;  // log2 of 20 dB, 1 / 10, per second
 
 double BlockClock::start_of(std::size_t n, double now_s) noexcept AUDIOGEN_REALTIME {
@@ -26,7 +26,7 @@ double BlockClock::start_of(std::size_t n, double now_s) noexcept AUDIOGEN_REALT
     next_s_ = now_s + length_s;
     return now_s;
   }
-  // While it settles, the earliest callback sets the start: the others were late.
+  // While the clock settles, the earliest callback sets the start: the others were late.
   if (n_settled_ < kSettling) {
     ++n_settled_;
     const double start_s = std::min(next_s_, now_s);

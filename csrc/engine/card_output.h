@@ -1,4 +1,4 @@
-// The audio thread of a sound card: what PortAudio calls for each block, from C++ alone.
+// The audio thread of a sound card: the function that PortAudio calls for each block, in C++ only.
 #pragma once
 
 #include <atomic>
@@ -16,8 +16,8 @@
 
 namespace audiogen::engine {
 
-// PortAudio's callback as far as it is used (portaudio.h, version 19). The library is the one that
-// the caller has loaded; nothing of it is linked.
+// The part of PortAudio's callback interface in use (portaudio.h, version 19). The library is the
+// one that the caller has loaded; it is not linked.
 extern "C" {
 struct PortAudioTime {
   double input_s, current_s, output_s;  // by the stream's clock
@@ -27,9 +27,9 @@ using PortAudioCallback = int (*)(const void* input, void* output, unsigned long
                                   void* user) noexcept AUDIOGEN_REALTIME;
 }
 
-// Estimates when blocks begin from the times of their callbacks, which are late by chance: a
-// delay-locked loop of second order (F. Adriaensen, "Using a DLL to filter time", Linux Audio
-// Conference 2005), with a bandwidth of 0.5 Hz. After a gap it starts anew.
+// Estimates when blocks begin from the times of their callbacks, which have random delays: a
+// second-order delay-locked loop (F. Adriaensen, "Using a DLL to filter time", Linux Audio
+// Conference 2005), with a bandwidth of 0.5 Hz. After a gap it restarts.
 class BlockClock {
  public:
   explicit BlockClock(double sample_rate) : rate_(sample_rate) {}
@@ -44,26 +44,26 @@ class BlockClock {
   std::size_t n_settled_ = 0;  // blocks since the clock began, up to kSettling
 };
 
-// Plays a `LiveEngine` through a sound card and records what it plays. Whoever opens the card
-// passes `callback()` and a pointer to the object. The callback runs on the card's thread,
-// allocates nothing, and waits for nobody.
+// Plays a `LiveEngine` through a sound card and records what it plays. The code that opens
+// the card passes `callback()` and a pointer to the object. The callback runs on the card's thread,
+// and neither allocates nor waits.
 //
-// Events with a time (that at which a key was struck, by `std::chrono::steady_clock`) take effect
-// one block and `kDelivery` after it, to the sample, whatever the place of the block: their delay
-// is constant, and chords and rhythms keep their shape. Events that are delivered later than that
-// take effect at once and are counted.
+// Events with a time (when a key was struck, by `std::chrono::steady_clock`) take effect one block
+// and `kDelivery` after that time, to the sample, wherever blocks begin: the delay is constant, so
+// chords and rhythms keep their timing. Events that are delivered later than that take effect at
+// once and are counted.
 class CardOutput {
  public:
   static constexpr std::size_t kMostTimed = 1024;  // events that wait for their time
   static constexpr double kDelivery = 1e-3;        // s; time for an event to reach `post`
 
-  // When a callback came after the start of its block, and how long it took.
+  // How long after the start of its block a callback came, and how long it took.
   struct Call {
     float late_s = 0.0f;
     float lasted_s = 0.0f;
   };
 
-  // `n_channels` of the card, 1 or 2: one channel has the mean of two of the engine. The last
+  // `n_channels` of the card, 1 or 2: one channel gets the mean of the engine's two. The last
   // `n_recorded` samples per channel are kept for `read`. The engine must outlive the object.
   // Throws std::invalid_argument for an argument out of range.
   CardOutput(LiveEngine& live, std::size_t n_channels, std::size_t n_recorded = 0);
@@ -86,8 +86,8 @@ class CardOutput {
 
   // Control threads.
 
-  // Queues an event for its time, s of the steady clock. Times that are earlier than that of the
-  // event before count as the same. Returns false if kMostTimed events are waiting.
+  // Queues an event for its time, s of the steady clock. A time earlier than that of the
+  // previous event counts as the same. Returns false if kMostTimed events are waiting.
   bool post(const Event& event, double time_s);
 
   // One other thread.
@@ -95,7 +95,7 @@ class CardOutput {
   // Moves recorded samples, interleaved, to `samples`; returns their number.
   std::size_t read(std::span<float> samples) noexcept { return recorded_.pop(samples); }
   std::size_t n_readable() const noexcept { return recorded_.size(); }
-  // Moves the measurements of some calls to `calls`; returns their number.
+  // Moves the measurements of the callbacks to `calls`; returns their number.
   std::size_t read_calls(std::span<Call> calls) noexcept { return calls_.pop(calls); }
 
   // Any thread.
@@ -112,13 +112,13 @@ class CardOutput {
   std::uint64_t n_late_events() const noexcept {
     return n_late_events_.load(std::memory_order_relaxed);
   }
-  // Samples per channel that could not be recorded because nobody had read those before.
+  // Samples per channel that were not recorded because earlier ones were not read.
   std::uint64_t n_unrecorded() const noexcept {
     return n_unrecorded_.load(std::memory_order_relaxed);
   }
-  // Samples of the card's last whole period.
+  // Length of the card's last whole period, samples.
   std::size_t period() const noexcept { return period_.load(std::memory_order_relaxed); }
-  // Peak of the last blocks, falling by 20 dB a second.
+  // Peak of the last blocks, falling by 20 dB per second.
   float peak() const noexcept { return peak_.load(std::memory_order_relaxed); }
 
  private:
@@ -137,14 +137,14 @@ class CardOutput {
   const std::size_t n_channels_;
   const double rate_;
   std::mutex control_;                        // of the threads that post
-  core::Ring<TimedEvent> timed_{kMostTimed};  // control to audio
-  core::Ring<float> recorded_;                // audio to the thread that reads
+  core::Ring<TimedEvent> timed_{kMostTimed};  // from control threads to audio
+  core::Ring<float> recorded_;                // from audio to the thread that reads
   core::Ring<Call> calls_{4096};              // the same
   const bool records_;
 
   // Members of the audio thread.
   BlockClock clock_;
-  std::size_t longest_ = 0;  // block so far, samples
+  std::size_t longest_ = 0;  // longest block so far, samples
   double period_s_ = -1.0;   // card's time of the current period
   std::size_t period_samples_ = 0;
   std::vector<Event> events_;  // of a piece of a block; the first n_events_

@@ -204,7 +204,7 @@ void MidiReader::configure_zone(std::size_t zone, std::size_t n_members,
   }
   const auto is_held = [](std::uint32_t id) noexcept AUDIOGEN_REALTIME { return id != 0; };
   if (std::any_of(held_.begin(), held_.end(), is_held)) all_off(false, sink);
-  if (wheel_ != 0.0f) bend(sink);  // in its new range
+  if (wheel_ != 0.0f) bend(sink);  // with the new range
 }
 
 void MidiReader::control(std::size_t channel, std::uint8_t number, std::uint8_t value,

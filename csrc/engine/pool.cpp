@@ -5,8 +5,8 @@
 
 namespace audiogen::engine {
 
-// Number of times that a thread polls before it sleeps: 0.1 to 0.3 ms, by the processor. The calls
-// of `run` of an engine that renders offline follow each other within that time, so that they wake
+// Number of times that a thread polls before it sleeps: 0.1 to 0.3 ms, depending on the
+// processor. An engine that renders offline calls `run` at shorter intervals, so that it wakes
 // no thread.
 static constexpr int kLooks = 4000;
 
@@ -67,7 +67,7 @@ bool Pool::run_one() noexcept AUDIOGEN_REALTIME {
                                          std::memory_order_acquire));
   const auto n = static_cast<std::uint32_t>(state >> 16 & kTaken);
   function_(context_, static_cast<std::size_t>(state & kTaken));
-  // After the last task `run` may return, and only the pool itself is certain to exist.
+  // After the last task `run` may return; from then on only the pool itself is certain to exist.
   if (n_done_.fetch_add(1) + 1 == n) {
     AUDIOGEN_OFFLINE(n_done_.notify_one();)
   }
@@ -78,7 +78,7 @@ void Pool::work() {
   const core::DenormalGuard guard;
   int looks = 0;
   while (true) {
-    // Read before the looks for the end and for a task: what comes after it ends the sleep at once.
+    // Read before looking for the end and for a task: a later change then ends the sleep at once.
     const std::uint32_t n_calls = n_calls_.load(std::memory_order_acquire);
     if (stop_.load(std::memory_order_relaxed)) return;
     if (run_one()) {

@@ -13,8 +13,8 @@
 namespace audiogen::engine {
 
 // The caller takes part in its own tasks, so that nothing is lost if the other threads are held up
-// before they take one. Threads without a task spin for some hundred microseconds, then sleep until
-// `run` wakes them: an idle pool takes no processor time.
+// before they take one. Threads without a task spin for a few hundred microseconds, then sleep
+// until `run` wakes them: an idle pool takes no processor time.
 //
 // `run` waits for other threads, so it is for a worker thread. It locks and allocates nothing, and
 // makes a system call only to wake a thread that sleeps, or to sleep until the last task is done.
@@ -54,7 +54,7 @@ class Pool {
   // takes a task keeps `run` from returning, so function_ and context_ are those of the task.
   std::atomic<std::uint64_t> state_ = 0;
   std::atomic<std::uint32_t> n_done_ = 0;
-  // Calls of `run` so far; sleeping threads wait for a change. 32 bits are what futexes compare.
+  // Calls of `run` so far; sleeping threads wait for a change. Futexes compare 32 bits.
   std::atomic<std::uint32_t> n_calls_ = 0;
   Function function_ = nullptr;
   const void* context_ = nullptr;

@@ -41,8 +41,8 @@ static const KernelTable table{"amx",
 };
 }  // namespace amx
 
-// Whether the CPU has AMX with bfloat16 and this process may use it. Linux saves the tile registers
-// of processes that ask for it only (Documentation/arch/x86/xstate.rst).
+// Whether the CPU has AMX with bfloat16 and this process may use it. Linux provides the tile
+// registers only to processes that request them (Documentation/arch/x86/xstate.rst).
 static bool has_amx() {
 #if defined(__linux__)
   constexpr unsigned kBFloat16 = 1u << 22, kTiles = 1u << 24;  // CPUID 7, EDX
@@ -80,8 +80,8 @@ BFloat16Rows bfloat16_rows(const KernelTable& table) {
   const std::string_view isa = table.isa;
   if (isa == "amx") return BFloat16Rows::kTiles;
 #if defined(__x86_64__) || defined(_M_X64)
-  // Intel's cores make half as many operations per cycle by VDPBF16PS as by float32 FMAs, and the
-  // float32 algorithm needs 3 products per output where the one in bfloat16 needs 4.
+  // Intel's cores perform half as many operations per cycle with VDPBF16PS as with float32 FMAs;
+  // the float32 algorithm needs 3 products per output where the one in bfloat16 needs 4.
   if (isa == "avx512_bf16") {
     return __builtin_cpu_is("intel") ? BFloat16Rows::kFloat32 : BFloat16Rows::kPairs;
   }

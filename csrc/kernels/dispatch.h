@@ -75,8 +75,8 @@ BFloat16Rows bfloat16_rows(const KernelTable& table);
 // std::invalid_argument if this CPU does not support the set that AUDIOGEN_ISA names.
 const KernelTable& kernels();
 
-// Kernels of all instruction sets that this build and this CPU support, simplest first. Asks the
-// system for the permission to use AMX where the CPU has it: it is the process's, for all threads.
+// Kernels of all instruction sets that this build and this CPU support, simplest first. Requests
+// the system's permission to use AMX where the CPU has it, for all threads of the process.
 std::vector<const KernelTable*> available_kernels();
 
 }  // namespace audiogen::kernels

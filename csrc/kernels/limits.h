@@ -1,5 +1,5 @@
-// What bounds a kernel on this core: products without memory, and reading without products. The
-// benchmark prints them beside the time of a kernel.
+// Limits of a kernel on this core: products without memory access, and reads without products. The
+// benchmark prints them beside a kernel's time.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,7 @@
 namespace audiogen::kernels {
 
 // Run `n` rounds of independent multiply-adds in registers, as the kernels of the instruction set
-// make them, and return the number of operations, two per multiply-add; 0 if the set has no such
+// do them, and return the number of operations, two per multiply-add; 0 if the set has no such
 // instruction.
 using PeakFloat32 = double(std::size_t n);
 using PeakBFloat16 = double(std::size_t n);  // products of pairs

@@ -10,14 +10,15 @@
 namespace audiogen::kernels::inline AUDIOGEN_ISA {
 namespace {
 
-// Sums that hide the latency of a multiply-add: 4 or 5 cycles on 2 ports.
+// Enough sums to hide the latency of a multiply-add: 4 or 5 cycles on 2 ports.
 constexpr std::size_t kPeakSums = 12;
 
-// Calls step(sum) for each sum, n times; `Sum` is a vector that starts at zero. Returns the calls.
+// Calls step(sum) for each sum, n times, and returns the number of calls; `Sum` is a vector that
+// starts at zero.
 template <class Sum, class Step>
 double repeat_products(std::size_t n, Step step) {
   Sum sums[kPeakSums] = {};
-  asm volatile("" : "+m"(sums));  // not all the same, as far as the compiler knows
+  asm volatile("" : "+m"(sums));  // the compiler must not see that all are the same
   for (std::size_t i = 0; i < n; ++i) {
 #pragma GCC unroll 12
     for (std::size_t s = 0; s < kPeakSums; ++s) sums[s] = step(sums[s]);
@@ -30,7 +31,7 @@ double repeat_products(std::size_t n, Step step) {
 
 double peak_float32(std::size_t n) {
   Vec x = broadcast(0.5f), y = broadcast(1.0f);
-  asm volatile("" : "+m"(x), "+m"(y));  // not constants
+  asm volatile("" : "+m"(x), "+m"(y));  // the compiler must not see constants
   return repeat_products<Vec>(n, [&](Vec sum) { return sum * x + y; }) * 2 * kLanes;
 }
 

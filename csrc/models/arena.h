@@ -27,7 +27,7 @@ class Arena {
 };
 
 // Memory of an arena: floats, initially 0, aligned to 64 bytes. Unlike `core::AlignedFloats` it
-// uses small pages: the streams of many voices would each be rounded up to 2 MB.
+// uses small pages: otherwise each stream of many voices would be rounded up to 2 MB.
 class ArenaMemory {
  public:
   ArenaMemory() = default;

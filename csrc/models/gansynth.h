@@ -74,7 +74,7 @@ class GeneratorWeights {
                    Precision precision = Precision::kFloat32);
 
   const GeneratorConfig& config() const { return config_; }
-  // The precision in use: `kFloat32` if that was asked for, or is faster than bfloat16 on this CPU.
+  // The precision in use: `kFloat32` if it was requested, or is faster than bfloat16 on this CPU.
   Precision precision() const { return precision_; }
 
  private:
@@ -98,7 +98,7 @@ class GeneratorWeights {
     core::AlignedFloats style_biases;  // [kStyles, C], 1 added to the scales
   };
 
-  // Channels with padding, and the floats of a row and before its bin 0, as the kernels want them.
+  // Channels with padding, and the floats of a row and before its bin 0, as kernels require them.
   std::size_t stride_of(std::size_t width) const;
   std::size_t row_floats(std::size_t width, std::size_t n_bins) const;
   std::size_t row_guard(std::size_t width) const;
@@ -119,8 +119,8 @@ class GeneratorWeights {
 
 class FrameTable;
 
-// Memory of several `FrameStream`s of which one computes at a time, such as those of one voice:
-// workspace of a layer, and what depends on the pitch alone.
+// Memory shared by several `FrameStream`s of which one computes at a time, such as those of one
+// voice: workspace of a layer, and values that depend on the pitch alone.
 class FrameScratch {
  public:
   explicit FrameScratch(const GeneratorWeights& weights);
@@ -150,7 +150,8 @@ struct NoteInput {
 class FrameStream {
  public:
   // Allocates all memory. Frames that `table` has are copied from it (models/frame_table.h), unless
-  // the note's pitch or latent has changed since its start. Without `scratch` it has its own.
+  // the note's pitch or latent has changed since its start. Without `scratch` the stream has its
+  // own.
   explicit FrameStream(std::shared_ptr<const GeneratorWeights> weights,
                        std::shared_ptr<FrameTable> table = nullptr,
                        std::shared_ptr<FrameScratch> scratch = nullptr);
@@ -183,7 +184,7 @@ class FrameStream {
   static constexpr std::size_t kSlots = 3;
 
   // Cached output rows of a layer: as many as the layer above needs at once. A 3x3 convolution
-  // needs three neighbours, one of upsampled rows two different ones, and a frame one.
+  // needs three neighbouring rows, one of upsampled rows needs two, and a frame needs one.
   struct Layer {
     std::size_t n_slots;
     float* slots[kSlots];

@@ -140,7 +140,7 @@ def test_peers_compute_the_same_note_or_say_why_not() -> None:
             assert float((got.float() - want).abs().mean()) < tolerance, name
         assert all(absent.values())
         if precision == "bfloat16":
-            assert absent["onnxruntime"] == "multiplies no bfloat16 on x86-64"
+            assert absent["onnxruntime"] == "doesn't multiply in bfloat16 on x86-64"
 
 
 def _values(outputs: Any) -> Any:

@@ -843,7 +843,7 @@ class TestStage:
         stage._card.device.host = "JACK Audio Connection Kit"
         assert "try --margin 20" in stage.late_hint()
         stage._synth._load = 1.5
-        assert "load is 150 %" in stage.late_hint() and "bfloat16" in stage.late_hint()
+        assert "load is 150 %" in stage.late_hint() and "--precision auto" in stage.late_hint()
         stage._card.n_late = 0
         assert stage.status().remark == ""
 

@@ -89,7 +89,7 @@ def test_bad_patches_are_refused(tmp_path, bank):
     path = tmp_path / "x.pat"
     for content, message in (
         (b"RIFF", "no GF1PATCH110 header"),
-        (patch([tone(440)])[:-10], "its samples end after the file"),
+        (patch([tone(440)])[:-10], "its samples extend beyond the end of the file"),
         (patch([tone(440)])[:260], "isn't a whole GUS patch"),
     ):
         path.write_bytes(content)

@@ -119,14 +119,10 @@ def test_parts_are_resumed_and_run_in_processes(tmp_path):
         (4, 8),
     ]
     assert shown[0] == (1, 5) and shown[-1] == (5, 5)
-    assert run_parts(path, parts, doubled) == lines
+    assert run_parts(path, parts, work) == lines
     assert len([line for line in path.read_text().splitlines() if line.endswith("}")]) == 5
-    stopped = run_parts(path, [*parts, {"name": "b", "n": 0}], doubled, minutes=0.0)
+    stopped = run_parts(path, [*parts, {"name": "b", "n": 0}], work, minutes=0.0)
     assert stopped == lines
-
-
-def doubled(part):
-    return {"double": 2 * part["n"]}
 
 
 def test_penalty_study_measures_a_perfect_and_a_collapsed_generator():

@@ -27,7 +27,7 @@ from audiogen.data.render.soundfont import MAX_TRANSPOSE_SEMITONES, usable_keys
 from audiogen.errors import FormatError
 
 VELOCITIES = (60, 90, 120)
-HIGHEST_PROGRAM = 111  # above are percussion and effects
+HIGHEST_PROGRAM = 111  # programs above are percussion and effects
 _AT_ONCE = 128  # notes in one MIDI file; the font is read for each file
 _GAP_S = 0.6  # silence between notes, in which their releases end
 _PROGRAM_CHANGE_S = 0.1  # before the note
@@ -40,7 +40,7 @@ class BankNotes:
     Parameters
     ----------
     waveforms : array [n_notes, n_samples], float32
-        Waveforms, their keys held to the end.
+        Waveforms, with the key held to the end.
     programs, pitches, velocities : array [n_notes], int
         General MIDI program, key and velocity; the velocity of patches, which have no layers, is 0.
     licence : str
@@ -84,7 +84,7 @@ def render_bank(
     seed : int
         Seed of keys and velocities.
     progress : callable
-        Function of (notes done, notes in all).
+        Function of (notes done, total).
 
     Raises
     ------
@@ -141,7 +141,7 @@ def _render_font(
 def _render_keys(
     font: SoundFont, keys: list[tuple[int, int, int]], seconds: float, sample_rate: int
 ) -> np.ndarray:
-    """Return waveforms [n_keys, n_samples] of (program, pitch, velocity), in one MIDI file."""
+    """Return waveforms [n_keys, n_samples] of (program, pitch, velocity), from one MIDI file."""
     import mido
 
     slot_s = seconds + _GAP_S

@@ -1,4 +1,4 @@
-"""Search for recordings that two sound banks share: banks that share some are not independent."""
+"""Search for recordings that sound banks share; banks that share some are not independent."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from audiogen.data.render.gus_patch import read_patch, read_patch_bank
 from audiogen.data.render.sf2 import read_font_samples
 from audiogen.errors import ParameterError
 
-EXCERPT, MAX_LAG = 2048, 512  # samples that are correlated, and largest shift
+EXCERPT, MAX_LAG = 2048, 512  # samples correlated, and largest shift
 SIMILAR_SPECTRUM = 0.97  # of fingerprints; below, excerpts aren't correlated, which saves time
 SAME_CORRELATION = 0.995  # of two excerpts of one recording, whatever their levels
 MIN_SAMPLES = 64  # shorter recordings are single cycles
-MAX_SHARED = 0.02  # of the smaller bank's recordings; GM names and waveforms coincide now and then
+MAX_SHARED = 0.02  # of the smaller bank's recordings; GM names and waveforms sometimes coincide
 _N_NAMED = 5
 
 
@@ -33,7 +33,7 @@ class BankRecording:
     n_samples : int
         Length.
     excerpt : array [EXCERPT + MAX_LAG], float32
-        Samples from the onset on, zero mean.
+        Samples from the onset, zero mean.
     """
 
     name: str
@@ -94,13 +94,13 @@ def shared_recordings(
 
 
 def _fingerprint(excerpt: np.ndarray) -> np.ndarray:
-    """Unit vector of the square roots of the spectrum's magnitudes, which shifts hardly change."""
+    """Unit vector of the square roots of spectral magnitudes, which shifts hardly change."""
     magnitude = np.sqrt(np.abs(np.fft.rfft(excerpt * np.hanning(len(excerpt)))))
     return (magnitude / max(float(np.linalg.norm(magnitude)), 1e-12)).astype(np.float32)
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Largest correlation of the start of one excerpt with the other, either way round."""
+    """Largest correlation of the start of either excerpt with the other excerpt."""
     best = 0.0
     for short, long in ((first[:EXCERPT], second), (second[:EXCERPT], first)):
         windows = np.lib.stride_tricks.sliding_window_view(long, EXCERPT)
@@ -159,7 +159,7 @@ def _named_data(path: Path) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _excerpt(data: np.ndarray) -> np.ndarray:
-    """Samples from the first one above a tenth of the peak on, without the mean."""
+    """Samples starting from the first above a tenth of the peak, without the mean."""
     excerpt = np.zeros(EXCERPT + MAX_LAG, np.float32)
     level = np.abs(data.astype(np.float32))
     onset = int(np.argmax(level > 0.1 * level.max())) if level.max() > 0 else 0

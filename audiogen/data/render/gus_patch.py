@@ -15,7 +15,7 @@ from audiogen.errors import FormatError
 
 MAX_PATCH_BYTES = 64 << 20
 _HEADER_BYTES = 129 + 63 + 47  # file, instrument and layer
-_SAMPLE_BYTES, _MODE = 96, 55  # size of a sample's header, and place of its mode
+_SAMPLE_BYTES, _MODE = 96, 55  # size of a sample's header, and offset of its mode
 _16_BIT, _UNSIGNED, _LOOPED, _BACK_AND_FORTH, _REVERSED = 1, 2, 4, 8, 16
 
 
@@ -36,7 +36,7 @@ class PatchSample:
     recorded_key : float, MIDI number
         Key that plays the recording without transposition.
     loop : tuple[int, int], optional
-        First sample of the loop, and the first one after it; None if the recording ends.
+        First sample of the loop, and first sample after it; None if the recording doesn't loop.
     """
 
     name: str
@@ -97,7 +97,7 @@ def read_patch_bank(folder: str | PathLike[str]) -> dict[int, Path]:
 
 
 def nearest_sample(samples: tuple[PatchSample, ...], pitch: int) -> PatchSample:
-    """Return the sample that plays a key: one whose range has it, else the nearest recorded."""
+    """Return the sample that plays a key: in range if any is, with the nearest recorded key."""
     fitting = [s for s in samples if s.keys[0] - 0.5 <= pitch <= s.keys[1] + 0.5] or samples
     return min(fitting, key=lambda s: abs(s.recorded_key - pitch))
 
@@ -105,7 +105,7 @@ def nearest_sample(samples: tuple[PatchSample, ...], pitch: int) -> PatchSample:
 def play_patch(
     samples: tuple[PatchSample, ...], pitch: int, seconds: float, sample_rate: int
 ) -> np.ndarray:
-    """Return a note [n_samples] of a patch, its key held all the time.
+    """Return a note [n_samples] of a patch, with the key held throughout.
 
     Loops are repeated without the patch's envelope.
     """
@@ -132,7 +132,7 @@ def _sample(data: bytes, offset: int) -> PatchSample:
     first = offset + _SAMPLE_BYTES
     raw = data[first : first + n_bytes]
     if len(raw) < n_bytes:
-        raise ValueError("its samples end after the file")
+        raise ValueError("its samples extend beyond the end of the file")
     width = 2 if mode & _16_BIT else 1
     kind = {(1, 0): "i1", (1, 1): "u1", (2, 0): "<i2", (2, 1): "<u2"}
     unsigned = bool(mode & _UNSIGNED)

@@ -220,7 +220,7 @@ def _not_whole(path: Path, error: Exception) -> FormatError:
 
 
 def _chunks(data: bytearray) -> tuple[dict[str, str], dict[bytes, tuple[int, int]]]:
-    """Return the INFO texts, and first and last byte of the recordings and the hydra's lists."""
+    """Return the INFO texts, and the byte ranges of the recordings and of the hydra's lists."""
     if data[:4] != b"RIFF" or data[8:12] != b"sfbk":
         raise ValueError("no RIFF sfbk header")
     info: dict[str, str] = {}

@@ -1,7 +1,7 @@
 """Nine algorithms that train a network on several domains, each with its equation and paper.
 
-R_e is the mean loss (risk) of the network f = w(Phi(x)) on the batch of domain e, Phi the features,
-w the classifier, and n the number of domains.
+R_e is the mean loss (risk) of the network f = w(Phi(x)) on the batch of domain e, where Phi are the
+features, w is the classifier and n is the number of domains.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Batches = Sequence[tuple[Tensor, Tensor]]  # inputs and labels [n, n_labels] of 
 
 
 class Algorithm:
-    """The part that all algorithms share: one optimiser, a step on their objective.
+    """Base class of the algorithms: one optimiser, which minimises their objective.
 
     Parameters
     ----------
@@ -52,14 +52,14 @@ class Algorithm:
         self.reset_optimiser()
 
     def prepare(self) -> None:
-        """Make the parts of the algorithm beside the network."""
+        """Make the algorithm's modules other than the network."""
 
     def groups(self) -> list[dict]:
         """Return the optimiser's parameter groups."""
         return [{"params": list(self.network.parameters())}]
 
     def reset_optimiser(self) -> None:
-        """Begin with fresh moments."""
+        """Reset the optimiser and its moments."""
         decay = self.values.get("weight_decay", 0.0)
         self.optimiser = torch.optim.Adam(self.groups(), self.values["lr"], weight_decay=decay)
 
@@ -92,13 +92,13 @@ class IRM(Algorithm):
     """Invariant risk minimisation (Arjovsky et al., 2019), IRMv1.
 
     Minimise (1 / n) sum_e [R_e + lambda (d R_e(s f) / d s at s = 1)^2]. lambda is 1 for
-    ``anneal`` steps; then the optimiser begins anew, and the objective is divided by lambda.
+    ``anneal`` steps; then the optimiser is reset, and the objective is divided by lambda.
     With ``unbiased`` the square is the product of the derivatives of two halves of the batch,
     whose mean is the squared derivative of the expected risk; the value can be negative.
     """
 
     def penalty(self, logits: Tensor, y: Tensor) -> Tensor:
-        """Return the squared derivative by the scale of the logits."""
+        """Return the squared derivative with respect to the scale of the logits."""
 
         def slope(part: slice) -> Tensor:
             scale = torch.ones((), requires_grad=True)
@@ -167,7 +167,7 @@ class MLDG(ERM):
     """
 
     def update(self, batches: Batches) -> float:
-        if len(batches) == 1:  # halves stand for two domains
+        if len(batches) == 1:  # its halves stand in for two domains
             x, y = batches[0]
             batches = [(x[::2], y[::2]), (x[1::2], y[1::2])]
         order = torch.randperm(len(batches)).tolist()
@@ -190,7 +190,7 @@ class MLDG(ERM):
 
 
 class CORAL(Algorithm):
-    """Correlation alignment (Sun and Saenko, ECCV workshops 2016), of means, too.
+    """Correlation alignment (Sun and Saenko, ECCV workshops 2016), with means as well.
 
     Minimise (1 / n) sum_e R_e + gamma mean_{i<j} [|m_i - m_j|^2 / d + |C_i - C_j|_F^2 / d^2] with
     the means m and covariances C of the d features in each domain.
@@ -280,7 +280,7 @@ class CDANN(DANN):
     """Class-conditional DANN (Li et al., ECCV 2018).
 
     DANN whose discriminator receives Phi(x) plus an embedding of the class, and whose cross entropy
-    weighs an example by 1 / (number of examples of its class), so that classes count the same.
+    weights an example by 1 / (number of examples of its class), so that classes count equally.
     """
 
     def prepare(self) -> None:

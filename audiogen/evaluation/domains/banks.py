@@ -47,7 +47,7 @@ class KnownBank(NamedTuple):
     package : str
         Name of the Debian package.
     licence : str
-        Licence by the package's copyright file.
+        Licence according to the package's copyright file.
     """
 
     file: str
@@ -74,10 +74,10 @@ class Domain:
     name : str
         Name of the bank.
     images : array [n, 84, 16], uint8
-        Images of the notes, as of `note_images`.
+        Images of the notes, as from `note_images`.
     labels : array [n, 2], int
-        Index of the family in `audiogen.data.notes.families.FAMILIES`, and of the pitch, from
-        `PITCHES` on.
+        Index of the family in `audiogen.data.notes.families.FAMILIES`, and of the pitch, counted
+        from the lowest of `PITCHES`.
     """
 
     name: str
@@ -86,7 +86,7 @@ class Domain:
 
 
 def installed_banks() -> dict[str, Path]:
-    """Return the banks of `KNOWN_BANKS` that are on this machine."""
+    """Return the banks of `KNOWN_BANKS` that are installed."""
     return {name: Path(b.file) for name, b in KNOWN_BANKS.items() if Path(b.file).exists()}
 
 
@@ -111,7 +111,7 @@ def build_domains(
     seed : int
         Seed of keys and velocities.
     progress : callable
-        Function of (parts done, parts in all).
+        Function of (parts done, total).
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Images of notes with one band a semitone: the input of the networks of domains and judges."""
+"""Images of notes with one band per semitone: the input of the networks and judges."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import numpy as np
 
 from audiogen.core.packages import require_package
 
-SAMPLE_RATE, SECONDS = 16000, 1.0  # of the excerpt of a note
+SAMPLE_RATE, SECONDS = 16000, 1.0  # of a note's excerpt
 LOWEST_KEY, N_BANDS, N_FRAMES = 33, 84, 16  # bands from 55 Hz to 6.6 kHz
-RANGE_DB = 60.0  # levels further below the loudest are cut, and with them most noise floors
+RANGE_DB = 60.0  # below the loudest bin; removes most noise floors
 ONSET_DB = -40.0  # level at which a note begins, relative to its peak
 _N_FFT, _HOP = 2048, 1000
 
 
 def from_onset(sound: np.ndarray) -> np.ndarray:
-    """Return the first second [16000] from the onset on, at 16 kHz, extended by silence.
+    """Return the first second [16000] from the onset, at 16 kHz, padded with silence.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """Judges of family and pitch that were trained on several sound banks, with a novelty alarm.
 
-A judge's card has its accuracy on banks that it was not trained on. As a judge for use is trained
-on all banks, that accuracy is measured on judges trained the same way with one bank left out, and
-even their algorithm is selected without that bank.
+A judge's card has its accuracy on banks that it was not trained on. Since the judge itself
+is trained on all banks, that accuracy is measured on judges trained the same way with one bank left
+out, whose algorithm is also selected without that bank.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ FORMAT = "audiogen domain judge 1"
 SHIPPED = Path(__file__).with_name("judge.safetensors")
 FALSE_ALARMS = 0.05  # share of notes of known banks that the novelty alarm marks
 N_STEPS = 1000
-_SHRINKAGE = 0.05  # of the features' covariance towards its mean variance
+_SHRINKAGE = 0.05  # of the features' covariance, towards its mean variance
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Unheard:
     bank : str
         Name of the bank.
     algorithm : str
-        Algorithm that was selected without it.
+        Algorithm that was selected without the bank.
     family, pitch : float
         Accuracies on all its notes.
     flagged : float
@@ -68,7 +68,7 @@ class Unheard:
 
 
 class DomainJudge:
-    """A network of family and pitch; its last hidden layer is the embedding.
+    """A classifier of family and pitch; its last hidden layer is the embedding.
 
     Parameters
     ----------
@@ -118,11 +118,11 @@ class DomainJudge:
 
     @property
     def evidence(self) -> str:
-        """Accuracies on banks that judges trained the same way did not see."""
+        """Accuracies on banks that judges trained the same way were not trained on."""
         parts = [f"{u.bank} {u.family:.0%} family, {u.pitch:.0%} pitch" for u in self.unheard]
         means = [np.mean([getattr(u, label) for u in self.unheard]) for label in _MEASURED]
         return (
-            f"On unheard banks: family {means[0]:.0%}, pitch {means[1]:.0%}"
+            f"On unseen banks: family {means[0]:.0%}, pitch {means[1]:.0%}"
             f" ({'; '.join(parts)}); the novelty alarm marks {means[2]:.0%} of their notes and"
             f" {FALSE_ALARMS:.0%} of known banks'"
         )
@@ -153,10 +153,10 @@ class DomainJudge:
         return _softmax(families), _softmax(pitches)
 
     def is_novel(self, images: np.ndarray) -> np.ndarray:
-        """Return for each image whether it is farther from the training notes than 95 % of known.
+        """Return whether each image is farther from the training notes than 95 % of known notes.
 
-        The distance is Mahalanobis', to the nearest family's mean (Lee et al., "A Simple Unified
-        Framework for Detecting Out-of-Distribution Samples", NeurIPS 2018).
+        The distance is the Mahalanobis distance to the nearest family's mean (Lee et al., "A Simple
+        Unified Framework for Detecting Out-of-Distribution Samples", NeurIPS 2018).
         """
         return self.distances(images) > self._threshold
 
@@ -188,7 +188,7 @@ def judge_images(sounds: np.ndarray, sample_rate: int) -> np.ndarray:
     if sample_rate < SAMPLE_RATE:
         raise ParameterError(
             f"sample_rate={sample_rate} must be {SAMPLE_RATE} Hz or more for this judge, whose"
-            " training notes have all frequencies up to 6.6 kHz; use recordings of a higher rate"
+            " training notes extend to 6.6 kHz; use recordings of a higher rate"
         )
     sounds = np.asarray(sounds, np.float32)
     return note_images(np.stack([resample(s, sample_rate, SAMPLE_RATE) for s in sounds]))
@@ -204,7 +204,7 @@ def make_judge(
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> DomainJudge:
-    """Select by a sweep, train on all domains, and measure with each domain left out.
+    """Select by a sweep, train on all domains, and evaluate with each domain left out.
 
     Parameters
     ----------
@@ -221,7 +221,7 @@ def make_judge(
     seed : int
         Seed of weights and batches.
     progress : callable
-        Function of (trainings done, trainings in all).
+        Function of (trainings done, total).
 
     Raises
     ------
@@ -265,7 +265,7 @@ def read_domain_judge(path: str | PathLike[str]) -> DomainJudge:
     except (OSError, SafetensorError, ValueError, KeyError) as error:
         raise FormatError(f"{path}: can't be read as a judge ({error})") from error
     if not isinstance(card, dict):
-        raise FormatError(f"{path}: isn't a judge of domains; make one by audiogen domains judge")
+        raise FormatError(f"{path}: isn't a judge of domains; make one with audiogen domains judge")
     return DomainJudge(weights, card)
 
 
@@ -312,9 +312,9 @@ def _joined(parts: Sequence[Notes]) -> Notes:
 
 
 def _fitted(features: np.ndarray, families: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Means of each family, and the inverse of the covariance that they share.
+    """Means of each family, and the inverse of their shared covariance.
 
-    A family without notes has the mean of all.
+    A family without notes has the overall mean.
     """
     means = np.tile(features.mean(axis=0), (len(FAMILIES), 1))
     for family in np.unique(families):

@@ -39,7 +39,7 @@ class Network(nn.Module):
 
 
 def image_network(n_outputs: int) -> Network:
-    """Return the network of images [n, 84, 16]: three convolutions and a hidden layer of 64."""
+    """Return the network for images [n, 84, 16]: three convolutions and a hidden layer of 64."""
     layers: list[nn.Module] = [nn.Unflatten(1, (1, N_BANDS))]
     height, width = N_BANDS, N_FRAMES
     for (before, after), (kernel, stride) in zip(
@@ -54,12 +54,12 @@ def image_network(n_outputs: int) -> Network:
 
 
 def block_loss(sizes: Sequence[int]) -> Loss:
-    """Return the sum of cross entropies of several labels, whose logits stand side by side.
+    """Return the sum of cross entropies of several labels, whose logits are concatenated.
 
     Parameters
     ----------
     sizes : sequence of int
-        Number of classes of each label, the columns of the labels [n, n_labels].
+        Number of classes of each label, in the order of the columns of the labels [n, n_labels].
     """
 
     def loss(logits: Tensor, labels: Tensor) -> Tensor:

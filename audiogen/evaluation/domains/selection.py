@@ -1,8 +1,8 @@
-"""Three rules that select among the runs of a sweep, and the tables of accuracies by each.
+"""Three rules that select among the runs of a sweep, and tables of accuracies by each rule.
 
-Without a rule an algorithm is incomplete: hyperparameters and the moment to stop have to be chosen
-without the domain that is tested (Gulrajani and Lopez-Paz, ICLR 2021). The third rule, the oracle,
-does see that domain, and is an upper bound.
+Without a rule an algorithm is incomplete: hyperparameters and stopping time have to be chosen
+without the test domain (Gulrajani and Lopez-Paz, ICLR 2021). The third rule, the oracle,
+uses that domain, and is an upper bound.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ RULES = ("training domains", "leave one domain out", "oracle")
 
 
 class Choice(NamedTuple):
-    """What a rule chose among the draws of one algorithm, held-out domain and trial.
+    """Choice of a rule among the draws of one algorithm, held-out domain and trial.
 
     Parameters
     ----------
@@ -43,12 +43,13 @@ def choose(
 ) -> Choice | None:
     """Apply a rule to the runs of one algorithm, held-out domain and trial.
 
-    * training domains: the mean accuracy on the notes held aside of the training domains; any
+    * training domains: the mean accuracy on the notes set aside from the training domains; any
       checkpoint.
-    * leave one domain out: the mean accuracy on each other domain of the runs that held it out,
-      too; any checkpoint. The accuracy is that of the run that held out ``domain`` alone.
-    * oracle: the accuracy on the notes held aside of ``domain`` itself; the last checkpoint only,
-      so the domain is seen once for each draw.
+    * leave one domain out: the mean accuracy on each other domain, from the runs that held out
+      that domain as well; any checkpoint. The accuracy is that of the run that held out
+      ``domain`` alone.
+    * oracle: the accuracy on the notes set aside from ``domain`` itself; the last checkpoint
+      only, so the domain is used once per draw.
 
     Parameters
     ----------
@@ -61,12 +62,12 @@ def choose(
     trial : int
         Number of the repetition.
     label : "family" or "pitch"
-        Label that accuracies are of.
+        Label whose accuracies are used.
 
     Returns
     -------
     Choice or None
-        None if the runs that the rule needs aren't there.
+        None if runs that the rule needs are missing.
     """
     if rule not in RULES:
         raise ParameterError(f"rule={rule!r} must be one of {', '.join(RULES)}")
@@ -108,8 +109,8 @@ def accuracies(
 ) -> dict[str, Estimate]:
     """Return accuracies by held-out domain, and their mean, with standard errors over trials.
 
-    Trials that have the runs of all held-out domains count. If there is none, domains have what
-    their trials have, without a mean.
+    Only trials that have runs of all held-out domains count. If there are none, each domain has the
+    accuracy of the trials that it has, without a mean.
     """
     trials = sorted({record.run.trial for record in records})
     domains = sorted({name for record in records for name in record.run.test})
@@ -139,7 +140,7 @@ def rule_tables(
         If there are no records.
     """
     if not records:
-        raise ParameterError("no run is there yet; start with audiogen domains sweep")
+        raise ParameterError("there are no runs yet; start with audiogen domains sweep")
     algorithms = list(dict.fromkeys(record.run.algorithm for record in records))
     domains = sorted({name for record in records for name in record.run.test})
     tables = []
@@ -165,10 +166,10 @@ def select(
     records : sequence of Record
         Runs of a sweep.
     label : "family" or "pitch"
-        Label that accuracies are of.
+        Label whose accuracies are used.
     without : str, optional
-        Domain that plays no part: runs that hold it out beside another domain are compared on that
-        other domain. A judge that is selected this way can be tested on the domain.
+        Domain to exclude: runs that hold it out together with another domain are compared on the
+        other one. A judge that is selected this way can be tested on the excluded domain.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """A sweep: every algorithm with random hyperparameters, one or two domains held out at a time.
 
-Runs are independent, so they may be done in processes or on a cluster; results are one JSON line
-each, and a stopped sweep resumes after the lines that are there.
+Runs are independent, so they may be distributed over processes or a cluster. Each result is one
+line of JSON, and a stopped sweep resumes with the runs that have no line yet.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from audiogen.evaluation.domains.images import inputs
 RUNS, SETTINGS = "runs.jsonl", "sweep.json"
 HELD_ASIDE = 0.2  # of each domain
 N_CHECKPOINTS = 2
-PAPER_STEPS = 5000  # of DomainBed's runs; IRM's annealing scales with the length of a run
-MAX_TEST_NOTES, MAX_ASIDE_NOTES = 600, 250  # of a domain, that accuracies are measured on
+PAPER_STEPS = 5000  # per run of DomainBed; IRM's annealing scales with the length of a run
+MAX_TEST_NOTES, MAX_ASIDE_NOTES = 600, 250  # per domain, for measuring accuracies
 LABELS = ("family", "pitch")
 N_CLASSES = (len(FAMILIES), N_PITCHES)
 
@@ -41,8 +41,8 @@ def _uniform(low: float, high: float) -> Callable[[np.random.Generator], float]:
     return lambda random: float(10 ** random.uniform(low, high))
 
 
-# Default and random draw of each hyperparameter. Ranges are DomainBed's (appendix D.4), but for
-# the learning rate and the batch, of 10^U(-4.5, -2.5) and 2^U(3, 9) there: runs are shorter here.
+# Default and random draw of each hyperparameter. Ranges are DomainBed's (appendix D.4), except
+# for learning rate and batch size (10^U(-4.5, -2.5) and 2^U(3, 9) there): runs are shorter here.
 _COMMON: dict[str, tuple[float, Callable[[np.random.Generator], float]]] = {
     "lr": (1e-3, _uniform(-3.5, -2.5)),
     "batch": (32, lambda random: float(int(2 ** random.uniform(4, 6)))),
@@ -72,7 +72,7 @@ class Run:
     folder : str
         Folder of the domains.
     algorithm : str
-        Name of `ALGORITHM_NAMES`.
+        Name from `ALGORITHM_NAMES`.
     test : tuple of str
         Names of the held-out domains, one or two.
     draw, trial : int
@@ -94,7 +94,7 @@ class Run:
 
     @property
     def key(self) -> tuple[str, tuple[str, ...], int, int]:
-        """All that tells runs of one sweep apart."""
+        """Everything that distinguishes runs of one sweep."""
         return self.algorithm, self.test, self.draw, self.trial
 
 
@@ -109,9 +109,9 @@ class Record:
     hyperparameters : dict of str to float
         Values that were drawn.
     checkpoints : list of dict
-        For each checkpoint ``step``, and the accuracies ``aside`` (on notes held aside, of all
-        domains) and ``test`` (on the other notes, of the held-out domains): by domain a list of
-        those of `LABELS`.
+        For each checkpoint ``step``, and the accuracies ``aside`` (on the notes set aside from all
+        domains) and ``test`` (on the other notes of the held-out domains): by domain a list of
+        one accuracy for each of `LABELS`.
     took_s : float, s
         Time of the run.
     error : str
@@ -139,7 +139,7 @@ class Record:
 
 
 class RunJobs(Protocol):
-    """Function that does runs and returns their records in any order."""
+    """Function that executes runs and returns their records in any order."""
 
     def __call__(
         self,
@@ -160,12 +160,12 @@ def in_this_process(
     *,
     stop: Callable[[], bool],
 ) -> Iterator[Record]:
-    """Do runs one after the other until ``stop`` is true; a failure is raised."""
+    """Execute runs in sequence until ``stop`` is true; a failure is raised."""
     return (work(run) for run in itertools.takewhile(lambda _: not stop(), runs))
 
 
 def draw_hyperparameters(algorithm: str, draw: int, trial: int, n_steps: int) -> Hyperparameters:
-    """Return the defaults for draw 0, else random values that depend on the arguments alone.
+    """Return the defaults for draw 0, otherwise random values that depend only on the arguments.
 
     Examples
     --------
@@ -208,8 +208,8 @@ def plan(
             raise ParameterError(f"{name}={value} must be 1 or more")
     if len(names) < 3:
         raise ParameterError(
-            f"{len(names)} domains ({', '.join(names)}) are too few for a sweep; it holds two out"
-            " and trains on the others: build 3 or more, 4 for two training domains"
+            f"{len(names)} domains ({', '.join(names)}) are too few for a sweep, which holds two"
+            " out and trains on the others: build 3 or more, 4 for two training domains"
         )
     tests = [(name,) for name in names] + list(itertools.combinations(sorted(names), 2))
     return [
@@ -229,25 +229,25 @@ def sweep(
     minutes: float | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Record]:
-    """Do the runs that a folder has no record of, and return the records of all that are done.
+    """Execute the runs that a folder has no record of, and return the records of all finished runs.
 
     Parameters
     ----------
     runs : sequence of Run
         Runs of `plan`.
     output : path
-        Folder of the records, new or that of a stopped sweep.
+        Folder of the records: new, or from a stopped sweep.
     run_jobs : callable
-        Function that does the runs, such as `audiogen.batch.pool.run_jobs`.
+        Function that executes the runs, such as `audiogen.batch.pool.run_jobs`.
     minutes : float, optional
-        Time after which no run is begun.
+        Time after which no run is started.
     progress : callable
-        Function of (runs done, runs in all).
+        Function of (runs done, total).
 
     Raises
     ------
     ParameterError
-        If the folder holds a sweep of other domains or another number of steps.
+        If the folder holds a sweep with other domains or another number of steps.
     """
     output = Path(output)
     folder, n_steps = runs[0].folder, runs[0].n_steps
@@ -271,7 +271,7 @@ def sweep(
 
 
 def read_records(output: str | PathLike[str], folder: str = "") -> list[Record]:
-    """Read the records of a sweep; a last line that was cut off is left out.
+    """Read the records of a sweep; a truncated last line is ignored.
 
     Raises
     ------
@@ -291,7 +291,7 @@ def read_records(output: str | PathLike[str], folder: str = "") -> list[Record]:
 
 
 def failed_run(run: Run, error: str) -> Record:
-    """Return the record of a run that can't be done."""
+    """Return the record of a run that failed."""
     return Record(run, error=error)
 
 
@@ -341,7 +341,7 @@ class Notes:
 
 
 def split(domain: Domain, trial: int) -> tuple[Notes, Notes]:
-    """Return four fifths of a domain, and the fifth that is held aside, drawn by the trial."""
+    """Return four fifths of a domain, and the fifth that is set aside, drawn by the trial."""
     random = np.random.default_rng(_seed("split", domain.name, trial))
     order = random.permutation(len(domain.labels))
     n = round(HELD_ASIDE * len(order))
@@ -363,7 +363,7 @@ def train(
     Parameters
     ----------
     algorithm : str
-        Name of `ALGORITHM_NAMES`.
+        Name from `ALGORITHM_NAMES`.
     domains : sequence of Notes
         Training notes of each domain.
     values : mapping
@@ -382,7 +382,7 @@ def train(
 
     random = np.random.default_rng(seed)
     batch, threads = int(values["batch"]), torch.get_num_threads()
-    torch.set_num_threads(1)  # of images this small, more threads are slower
+    torch.set_num_threads(1)  # on images this small, more threads are slower
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(seed)
         network = image_network(sum(N_CLASSES))
@@ -427,7 +427,7 @@ def _domains(folder: str) -> tuple[Domain, ...]:
 
 
 def _seed(*parts: Any) -> int:
-    """A seed that depends on all parts."""
+    """A seed that depends on all the parts."""
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:4], "little")
 
 

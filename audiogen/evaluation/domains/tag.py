@@ -14,8 +14,8 @@ from audiogen.data.file_search import find_sound_files
 from audiogen.errors import AudiogenError, FormatError
 from audiogen.evaluation.domains.judge import DomainJudge, judge_images
 
-MIN_S = 0.1  # shorter sounds have no pitch to speak of
-LONGEST_READ_S = 30.0  # only the first second from the onset on counts
+MIN_S = 0.1  # shorter sounds have no clear pitch
+LONGEST_READ_S = 30.0  # only the first second from the onset counts
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Tag:
     family_probability, pitch_probability : float
         Probabilities that the judge gives them.
     is_novel : bool
-        Whether the sound is unlike all that the judge was trained on; then family and pitch are
+        Whether the sound is unlike all of the judge's training data; family and pitch are then
         less reliable.
     error : str
         Reason why the file has no tag; empty if it has one.
@@ -49,7 +49,7 @@ class Tag:
 
 
 def expand(paths: Sequence[str | PathLike[str]]) -> list[Path]:
-    """Return files, and the sound files of folders.
+    """Return the files, and the sound files in the folders.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def expand(paths: Sequence[str | PathLike[str]]) -> list[Path]:
 
 
 def tag_files(paths: Sequence[str | PathLike[str]], judge: DomainJudge) -> Iterator[Tag]:
-    """Tag files one after the other; a file that can't be tagged has its error.
+    """Tag files in sequence; the tag of a file that can't be tagged has the error.
 
     Parameters
     ----------

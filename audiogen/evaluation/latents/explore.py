@@ -33,11 +33,11 @@ from audiogen.evaluation.two_sample import (
 from audiogen.presets import Preset
 
 GROUPS = ("named", "half-way", "random")
-N_LATENTS = 24  # of the second and the third group each
-N_PITCHES = 5  # measured notes of a latent
-# Parts of the preset's pitch range; its ends are the hardest notes for all latents.
+N_LATENTS = 24  # of the half-way and of the random group each
+N_PITCHES = 5  # measured notes per latent
+# Positions in the preset's pitch range; its ends are the hardest notes for all latents.
 _SPREAD = np.linspace(0.1, 0.9, N_PITCHES)
-_CHORD = (0, 4, 7, 12)  # semitones, what is listened to after three single notes
+_CHORD = (0, 4, 7, 12)  # semitones; follows three single notes in the phrase
 _COMPARED_S = HELD_RANGE_S[1] + CROP_S  # length of notes in a two-sample test
 
 Progress = Callable[[int, int], None]
@@ -57,11 +57,12 @@ class Sound:
     phrase : array [n_samples], float32
         Three notes and a chord, for listening.
     features : dict of str to float
-        Median of each of `macros.FEATURES`, in the units that they are shown in.
+        Median of each of `macros.FEATURES`, in display units.
     level_dbfs : float, dBFS
-        Median of the notes' root mean square.
+        Median RMS level of the notes.
     n_in_tune, n_clicks, n_silent : int
-        Notes within 50 cents of their pitch, with a click, and without sound, of `N_PITCHES`.
+        Number of notes, out of `N_PITCHES`, within 50 cents of their pitch, with a click, and
+        without sound.
     """
 
     group: str
@@ -87,7 +88,8 @@ class Exploration:
     sounds : tuple of Sound
         The sounds, by groups.
     areas : dict of str to dict of str to Area
-        Two-sample test of each group and real notes, by parts of a note; empty without real notes.
+        Two-sample test of each group against real notes, by part of the note; empty without real
+        notes.
     n_compared : int
         Notes of each kind in the two-sample tests.
     """
@@ -144,7 +146,7 @@ class Exploration:
         return numbers
 
     def content(self) -> dict[str, Any]:
-        """Everything but the sound, for JSON."""
+        """All fields except the sound, for JSON."""
         return {
             "preset": self.preset,
             "sample_rate": self.sample_rate,
@@ -193,7 +195,7 @@ def explore_latents(
         Real notes at the preset's sample rate, which each group is compared with by
         `two_sample_test`: each real note has a generated one of its pitch and velocity.
     progress : callable
-        Function of (latents and tests done, all).
+        Function of (latents and tests done, total).
 
     Returns
     -------
@@ -307,7 +309,7 @@ def _of_length(waveform: np.ndarray, n_samples: int) -> np.ndarray:
 def _compared(
     synth: Synth, timbres: Sequence[str], notes: list[tuple[int, float, np.ndarray]], seed: int
 ) -> dict[str, Area]:
-    """Two-sample test of real notes, and notes of their pitches with these timbres in turn."""
+    """Two-sample test of real notes against notes of the same pitches, with the timbres in turn."""
     rate = synth.preset.sample_rate
     n_samples = len(notes[0][2])
     generated = [

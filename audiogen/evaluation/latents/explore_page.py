@@ -55,7 +55,7 @@ def write_exploration(folder: str | PathLike[str], exploration: Exploration) -> 
     folder = check_folder(folder)
     sounds = check_folder(folder / SOUNDS)
     loudest = max(float(np.abs(sound.phrase).max()) for sound in exploration.sounds)
-    gain = min(1.0, PEAK / max(loudest, 1e-9))  # of all alike, so that their levels compare
+    gain = min(1.0, PEAK / max(loudest, 1e-9))  # one for all: their levels stay comparable
     for sound in exploration.sounds:
         path = sounds / sound_file(sound.timbre)
         write_audio(path, gain * sound.phrase, exploration.sample_rate)

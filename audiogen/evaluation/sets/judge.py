@@ -68,7 +68,7 @@ class TimbreJudge:
     """The 96 timbre features of `note_features`, without a network and without pitches."""
 
     name = "timbre-96"
-    evidence = "It has no classes, so no accuracy on unheard banks"
+    evidence = "It has no classes, so no accuracy on unseen banks"
     pitches: tuple[int, ...] = ()
 
     @property
@@ -90,7 +90,7 @@ class PitchJudge:
 
     It stands in for the pitch classifier of GANSynth's evaluation (Engel et al., ICLR 2019), which
     was never released. It is invariant to level, because its images are.
-    `audiogen.evaluation.domains.judge.DomainJudge` is the one whose accuracy on unheard sound banks
+    `audiogen.evaluation.domains.judge.DomainJudge` is the one whose accuracy on unseen sound banks
     is known.
 
     Parameters
@@ -105,7 +105,7 @@ class PitchJudge:
         Name for reports.
     """
 
-    evidence = "Its accuracy on unheard banks was not measured"
+    evidence = "Its accuracy on unseen banks was not measured"
 
     def __init__(
         self,

@@ -101,7 +101,7 @@ def read_sounds(
     at_most : int, optional
         Number of sounds to draw at random from larger sets.
     velocities : sequence of int, optional
-        MIDI velocities of the notes to read, of a note set.
+        MIDI velocities of the notes to read from a note set.
     seed : int
         Seed of that draw.
 

@@ -39,7 +39,7 @@ def partial_levels(
     config : SpectrogramConfig
         The representation.
     relative_to : Tensor [batch, n_samples]
-        Sounds whose loudest bins set the floors, which are those of -66 dBFS at the least.
+        Sounds whose loudest bins set the floors, which are at least those of a sine of -66 dBFS.
 
     Returns
     -------

@@ -68,7 +68,7 @@ class FrameVoice final : public Voice {
   const FrameSettings* settings_;
   const SynthesisTables* tables_;
   const kernels::KernelTable* kernels_;
-  std::shared_ptr<models::FrameScratch> frame_scratch_;  // of both
+  std::shared_ptr<models::FrameScratch> frame_scratch_;  // shared by both
   NoteFrames frames_;
   NoteFrames other_;  // the timbre that is morphed to; follows frames_, released a frame later
   bool morphing_ = false;

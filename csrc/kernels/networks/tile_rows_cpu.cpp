@@ -78,7 +78,7 @@ inline Vec pixel_norm_factors(Vec sums_of_squares, float n_channels) {
 constexpr double kUpsampledTaps[2][2][3] = {{{1, 0, 0}, {0, 1, 1}}, {{1, 1, 0}, {0, 0, 1}}};
 constexpr double kPlainTaps[3][3] = {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}};
 
-// Adds up taps [out, in, 3, 3] by `time` and `frequency`, and writes the tiles of one output.
+// Sums taps [out, in, 3, 3] by `time` and `frequency`, and writes the tiles of one output.
 template <std::size_t kTaps>
 std::uint16_t* pack_output(const ConvShape& shape, const double (&time)[kTaps][3],
                            const double (&frequency)[kTaps][3], std::size_t pair,

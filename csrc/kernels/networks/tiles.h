@@ -4,7 +4,8 @@
 // of a pair are neighbours in depth. Each is contiguous, 1 KB, aligned to 64 bytes. One product
 // adds 32 products of numbers to each of 16 x 16 sums as TDPBF16PS does (Intel, "Instruction Set
 // Extensions Programming Reference", 2020): the even and the odd numbers of the pairs are summed
-// apart, from 0, by fused multiply-adds in order of depth, then added, then added to the old sum.
+// separately, from 0, by fused multiply-adds in order of depth, then added together, then added to
+// the old sum.
 // Numbers are rounded to nearest, ties to even; denormal inputs and results are zeros.
 #pragma once
 
@@ -78,9 +79,9 @@ struct EmulatedTiles {
 #if defined(__AMX_BF16__)
 
 // Configures this thread's tile registers until it is destroyed, and leaves them in their initial
-// state: a thread that is between two rows has no tile state that a context switch would save, and
-// no code has to care for what another left. One at a time per thread. The process must have the
-// permission (kernels/dispatch.cpp); in each thread, the kernel allocates 8 KB at the first use.
+// state: between two rows a thread has no tile state for a context switch to save, and no code
+// depends on what other code left in them. One at a time per thread. The process must have
+// permission (kernels/dispatch.cpp); the operating system allocates 8 KB per thread at first use.
 class AmxTiles {
  public:
   template <std::size_t kRows>
@@ -127,7 +128,7 @@ class AmxTiles {
       std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
     } config;
     _tile_loadconfig(&config);
-    asm volatile("" ::: "memory");  // the intrinsics don't say that they read memory
+    asm volatile("" ::: "memory");  // the intrinsics don't declare that they read memory
   }
   ~AmxTiles() { _tile_release(); }
   AmxTiles(const AmxTiles&) = delete;

@@ -1,4 +1,4 @@
-// Which control a row of the table gets, its section, scale and text.
+// Chooses the control, section, scale and text of each row of the table.
 #include "plugin/editor/controls.h"
 
 #include <algorithm>
@@ -11,7 +11,7 @@ namespace audiogen::plugin::editor {
 
 static constexpr float kTimePower = 3.0f;
 static constexpr std::string_view kMacroPrefix = "macro_";
-// From this range on, numbers without a unit are counted.
+// From this range up, numbers without a unit are shown as counts.
 static constexpr float kLeastCount = 4.0f;
 
 struct SectionRule {
@@ -27,7 +27,7 @@ static constexpr SectionRule kRules[] = {
 };
 static constexpr std::array<std::string_view, 3> kOnTheMap = {"timbre_map", "timbre_x", "timbre_y"};
 static constexpr std::array<std::string_view, 2> kSwitches = {"sustain", "listen"};
-// Rows without effect on presets of the other kind.
+// Rows that have no effect on presets of the other kind.
 static constexpr std::array<std::string_view, 3> kOfSampleRNN = {"temperature", "top_p", "listen"};
 static constexpr std::array<std::string_view, 2> kOfGANSynth = {"morph", "morph_timbre"};
 

@@ -24,10 +24,10 @@ struct Control {
   std::string unit;
   std::string help;
   float lowest = 0.0f, highest = 1.0f, initial = 0.0f;
-  bool has_effect = true;  // on the preset that plays
+  bool has_effect = true;  // on the current preset
 
   // Position of a value between the ends of the knob, 0 to 1, and the value of a position. Short
-  // times have the larger part of the turn.
+  // times get the larger part of the turn.
   float position_of(float value) const;
   float value_at(float position) const;
   // The smallest step of the position: 0 for continuous values.
@@ -42,7 +42,7 @@ struct Section {
   std::vector<Control> controls;
 };
 
-// A control for each row of the table, but for the macros that the preset does not have and the
+// A control for each row of the table, except the macros that the preset does not have and the
 // rows that the timbre map shows. Rows that have no section of their own come last.
 std::vector<Section> make_sections(const std::vector<audiogen_parameter>& table,
                                    const Sound& sound);

@@ -1,4 +1,4 @@
-// Joins the presets, the model and the window.
+// Connects the presets, the model and the window.
 #include "plugin/editor/editor.h"
 
 #include <optional>
@@ -46,7 +46,7 @@ class OpenedEditor final : public Editor {
   void show_level(std::size_t channel, float peak) override { model_.show_level(channel, peak); }
   void show_missing(bool is_missing) override {
     model_.show_message(is_missing ? "The preset of the project is missing or damaged: the plug-in "
-                                     "is silent until another one is chosen."
+                                     "is silent until another preset is chosen."
                                    : "");
   }
 

@@ -1,4 +1,5 @@
-// The editor as the shells use it: no header of X11 or cairo, and one function to open it.
+// The editor's interface for the plug-in formats: no X11 or cairo headers, and one function to open
+// it.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +15,7 @@ class Editor {
  public:
   virtual ~Editor() = default;
 
-  // What the plug-in plays; these tell the receiver nothing.
+  // Show what the plug-in plays; these send nothing to the receiver.
   virtual void show_preset(const std::string& name) = 0;
   virtual void show_parameter(std::size_t index, float value) = 0;
   virtual void show_timbre(int index) = 0;  // -1: the preset's default
@@ -22,8 +23,8 @@ class Editor {
   // Whether the preset is missing or damaged, and the plug-in therefore silent.
   virtual void show_missing(bool is_missing) = 0;
 
-  // The window. `idle` handles its events and draws; it is called some 30 times per second, and
-  // returns false after the window was closed.
+  // The window. `idle` handles its events and draws; it is called about 30 times per second, and
+  // returns false once the window has been closed.
   virtual unsigned long window() const = 0;
   virtual int width() const = 0;
   virtual int height() const = 0;

@@ -34,7 +34,7 @@ static Chooser chooser_at(float x, float y, float width) {
           {x + width - kArrow, y, kArrow, kChooserHeight}};
 }
 
-// A section that does not fit into the rest of a row begins the next one.
+// A section that does not fit into the rest of a row begins the next row.
 static void place_knobs(Layout& layout, const std::vector<Section>& sections) {
   struct Place {
     std::size_t row, column;

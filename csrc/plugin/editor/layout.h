@@ -1,4 +1,4 @@
-// Where everything stands in a window of a given size.
+// Positions of all elements in a window of a given size.
 #pragma once
 
 #include <string>
@@ -29,7 +29,7 @@ struct Key {
   Rect place;
 };
 
-// A field with the name of what is chosen, between two arrows.
+// A field with the name of the chosen item, between two arrows.
 struct Chooser {
   Rect previous, field, next;
 };
@@ -44,7 +44,7 @@ struct Layout {
   std::vector<KnobPlace> knobs;
   std::vector<Caption> captions;
   Rect keyboard_card, octave_down, octave_up;
-  std::vector<Key> keys;  // white ones first, since black ones lie above them
+  std::vector<Key> keys;  // white keys first, since black keys lie above them
   Rect footer;
 };
 
@@ -53,7 +53,7 @@ struct Layout {
 Layout make_layout(float width, float height, const std::vector<Section>& sections,
                    int first_octave);
 
-// Octaves that a keyboard of this width shows.
+// Number of octaves that a keyboard of this width shows.
 int n_octaves(float width);
 
 }  // namespace audiogen::plugin::editor

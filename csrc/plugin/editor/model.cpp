@@ -11,13 +11,13 @@
 namespace audiogen::plugin::editor {
 
 static constexpr float kWholeTurn = 160.0f;         // pixels from one end of a knob to the other
-static constexpr float kFine = 5.0f;                // with shift, so many times as far
+static constexpr float kFine = 5.0f;                // with shift, a drag is this many times as long
 static constexpr float kWheelStep = 0.02f;          // of a knob's turn
 static constexpr std::uint32_t kDoubleClick = 400;  // ms
 static constexpr float kSnap = 12.0f;               // pixels around a timbre of the map
 static constexpr float kMenuRow = 26.0f, kMenuColumn = 176.0f, kMenuPadding = 6.0f;
 static constexpr float kFall = 30.0f;     // of the meter, dB per second
-static constexpr float kSilence = 1e-4f;  // level that the meter shows as none
+static constexpr float kSilence = 1e-4f;  // the meter shows lower levels as silence
 static constexpr float kSoftest = 0.25f;  // velocity at the top of a key
 
 Rect Menu::place_of(std::size_t index) const {
@@ -77,7 +77,7 @@ void Model::show_sound(Sound sound) {
 
 void Model::show_parameter(std::size_t index, float value) {
   if (index >= values_.size() || values_[index] == value) return;
-  // Hosts repeat what they were told, which may be late by then.
+  // Hosts echo values that were sent to them, which may be outdated by then.
   const bool is_dragged_knob =
       dragged_.what == What::kKnob && layout_.knobs[dragged_.index].control->parameter == index;
   const bool is_dragged_point = dragged_.what == What::kMap && (static_cast<int>(index) == map_x_ ||
@@ -223,7 +223,7 @@ void Model::set_once(std::size_t parameter, float value) {
   receiver_.end(parameter);
 }
 
-// With the default timbre of the preset. It is shown when the plug-in has opened it.
+// With the preset's default timbre. The preset is shown once the plug-in has opened it.
 void Model::choose_preset(std::size_t index) {
   if (index >= presets_.size()) return;
   receiver_.choose_preset(presets_[index]);
@@ -231,7 +231,7 @@ void Model::choose_preset(std::size_t index) {
   receiver_.choose_timbre(timbre_);
 }
 
-// The map, if it is on, moves there, too.
+// If the map is on, its point moves there as well.
 void Model::choose_timbre(std::size_t index) {
   if (index >= sound_.timbres.size()) return;
   timbre_ = static_cast<int>(index);
@@ -244,7 +244,7 @@ void Model::choose_timbre(std::size_t index) {
   changed_ = true;
 }
 
-// Around the ends.
+// Wraps around at the ends.
 void Model::choose_next(What what, int step) {
   const bool is_preset = what == What::kPreset;
   const auto n = static_cast<int>(is_preset ? presets_.size() : sound_.timbres.size());
@@ -345,7 +345,7 @@ void Model::press(Point at, std::uint32_t time_ms, bool fine) {
       dragged_ = target;
       return drag_map(at);
     case What::kMapSwitch: {
-      // The point stays where it is seen.
+      // The point stays where it is shown.
       const Point place = point();
       const bool is_on = map_is_on();
       if (!is_on) {

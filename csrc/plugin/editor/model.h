@@ -1,7 +1,7 @@
-// The editor without a display: what it shows, and what the mouse changes.
+// The editor without a display: its contents, and the mouse actions that change them.
 //
 //   Model model(table, receiver);
-//   model.show_sound(sound);            // and show_parameter, show_timbre, ... as the plug-in says
+//   model.show_sound(sound);            // and show_parameter, show_timbre, ... for changes
 //   model.resize(1060, 720);
 //   model.press({300, 200}, time, false); model.move(...); model.release();
 //   if (model.take_change()) paint(context, model);
@@ -63,7 +63,7 @@ class Model {
  public:
   Model(std::vector<audiogen_parameter> table, Receiver& receiver);
 
-  // --- From the plug-in and the window; these tell the receiver nothing ---
+  // --- From the plug-in and the window; these send nothing to the receiver ---
 
   void resize(float width, float height);
   void show_presets(std::vector<std::string> names);
@@ -86,7 +86,7 @@ class Model {
   // Whether anything has changed since the last call.
   bool take_change();
 
-  // --- What is shown ---
+  // --- Contents ---
 
   const Layout& layout() const { return layout_; }
   const Sound& sound() const { return sound_; }
@@ -99,9 +99,9 @@ class Model {
   bool map_is_on() const;
   // The point on the map, 0 .. 1: the parameters, or with the map off the chosen timbre.
   Point point() const;
-  // What the next note plays, such as "harp, 35 % koto".
+  // Text on what the next note plays, such as "harp, 35 % koto".
   std::string timbre_text() const;
-  // Help of what the mouse is on, or a message.
+  // Help for the control under the mouse, or a message.
   std::string footer_text() const;
   bool has_message() const { return !message_.empty(); }
   int held_pitch() const { return held_pitch_; }  // -1: none
@@ -124,7 +124,7 @@ class Model {
 
   std::vector<audiogen_parameter> table_;
   Receiver& receiver_;
-  int map_on_, map_x_, map_y_, morph_, morph_timbre_;  // rows of the table; -1: not there
+  int map_on_, map_x_, map_y_, morph_, morph_timbre_;  // rows of the table; -1: none
   std::vector<float> values_;
   std::vector<std::string> presets_;
   Sound sound_;

@@ -44,7 +44,7 @@ class Painter {
       : context_(context), model_(model), layout_(model.layout()) {}
 
   void draw() {
-    // Widths of texts are the same at every scale.
+    // The same text widths at every scale.
     cairo_font_options_t* options = cairo_font_options_create();
     cairo_font_options_set_hint_metrics(options, CAIRO_HINT_METRICS_OFF);
     cairo_font_options_set_antialias(options, CAIRO_ANTIALIAS_GRAY);
@@ -204,7 +204,7 @@ class Painter {
     const Sound& sound = model_.sound();
     if (!sound.has_map) {
       const Point c = layout_.map.centre();
-      const char* lines[] = {"This preset has no map of timbres.", "",
+      const char* lines[] = {"This preset has no timbre map.", "",
                              "A key lets it generate sound until it is released;",
                              "the velocity is the level."};
       const int n = sound.preset.empty() ? 0 : sound.plays_notes ? 1 : 4;
@@ -250,7 +250,7 @@ class Painter {
     return {map.x + place.x * map.width, map.y + place.y * map.height};
   }
 
-  // The timbre that is played, and the one that it is morphed towards.
+  // The timbre that plays, and the one that it is morphed towards.
   Blend blend() const {
     const Sound& sound = model_.sound();
     if (model_.map_is_on()) return blend_at(sound.timbres, model_.point());
@@ -351,7 +351,7 @@ class Painter {
   }
 
   void draw_legend() {
-    if (families_ == std::vector<std::string>{"other"}) return;  // nothing is known
+    if (families_ == std::vector<std::string>{"other"}) return;  // no family is known
     float x = layout_.legend.x + 4.0f;
     const float y = layout_.legend.y;
     for (const std::string& family : families_) {

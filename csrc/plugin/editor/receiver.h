@@ -1,4 +1,4 @@
-// What the editor tells the plug-in, each shell in its format's own way.
+// Messages from the editor to the plug-in; each plug-in format sends them in its own way.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// Reads the description of a preset by the C interface.
+// Reads the description of a preset through the C interface.
 #include "plugin/editor/sound.h"
 
 #include <algorithm>

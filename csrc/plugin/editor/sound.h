@@ -1,4 +1,4 @@
-// What the editor shows of a preset: timbres with their places, macros, pitch range.
+// The description of a preset that the editor shows: timbres with positions, macros, pitch range.
 #pragma once
 
 #include <optional>
@@ -27,7 +27,7 @@ struct Sound {
   bool is_spectral = true;  // GANSynth; otherwise SampleRNN
   int lowest_pitch = 0, highest_pitch = 127;
   std::vector<Timbre> timbres;
-  bool has_map = false;  // all timbres have a place
+  bool has_map = false;  // all timbres have a position
   int default_timbre = 0;
   std::vector<Macro> macros;
   std::vector<float> initial;  // of the parameters
@@ -41,7 +41,7 @@ class Catalogue {
   // `folders` are searched in addition to those of `audiogen_find_presets`.
   explicit Catalogue(const std::vector<std::string>& folders);
   const std::vector<std::string>& names() const { return names_; }
-  // Nothing if there is no such preset or it is damaged.
+  // Empty if there is no such preset or it is damaged.
   std::optional<Sound> open(const std::string& name) const;
 
  private:

@@ -16,7 +16,7 @@ std::vector<Point> cell_of(const std::vector<Timbre>& timbres, std::size_t index
   for (std::size_t j = 0; j < timbres.size(); ++j) {
     if (j == index) continue;
     const Point other = on_map(timbres[j].place);
-    // Negative on the own side of the bisector.
+    // Negative on this place's side of the bisector.
     const auto side = [&](Point p) {
       return (p.x - 0.5f * (own.x + other.x)) * (other.x - own.x) +
              (p.y - 0.5f * (own.y + other.y)) * (other.y - own.y);

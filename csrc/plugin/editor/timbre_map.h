@@ -10,10 +10,10 @@
 namespace audiogen::plugin::editor {
 
 // The region of a rectangle that is nearer to one place than to all others (Voronoi), as a convex
-// polygon; places are 0 .. 1 both ways. Empty for a place that another one hides.
+// polygon; places are 0 .. 1 in both directions. Empty for a place that another one hides.
 std::vector<Point> cell_of(const std::vector<Timbre>& timbres, std::size_t index, Rect map);
 
-// What the engine plays at a position of the map: the nearest timbre, morphed towards the second
+// The engine's timbres at a position of the map: the nearest one, morphed towards the second
 // nearest in proportion to the distances.
 struct Blend {
   std::size_t timbre = 0;

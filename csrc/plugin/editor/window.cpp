@@ -1,4 +1,4 @@
-// Events of X11 become actions of the mouse; a changed model is drawn again.
+// Turns X11 events into mouse actions, and redraws a changed model.
 #include "plugin/editor/window.h"
 
 #include <X11/Xatom.h>
@@ -22,8 +22,8 @@ static constexpr double kUsualDpi = 96.0;
 
 using Clock = std::chrono::steady_clock;
 
-// While it lives, errors of one display are ignored: a host may destroy its window, and ours in it,
-// while we draw. Without it Xlib would end the host's process.
+// While it exists, errors of one display are ignored: a host may destroy its window, and ours
+// inside it, while we draw. Otherwise Xlib would end the host's process.
 class ErrorTrap {
  public:
   explicit ErrorTrap(::Display* display) {
@@ -110,7 +110,7 @@ struct Window::Display {
   void draw() {
     const ErrorTrap trap(display);
     cairo_t* context = cairo_create(surface);
-    cairo_push_group(context);  // so that nothing flickers
+    cairo_push_group(context);  // avoids flicker
     cairo_scale(context, scale(), scale());
     paint(context, model);
     cairo_pop_group_to_source(context);
@@ -129,7 +129,7 @@ struct Window::Display {
   Clock::time_point last_idle = Clock::now();
 };
 
-// As desktops set it for high resolutions.
+// The scale that desktops set for high-resolution displays.
 static double display_scale(::Display* display) {
   const char* dpi = XGetDefault(display, "Xft", "dpi");
   return dpi ? std::atof(dpi) / kUsualDpi : 1.0;
@@ -200,7 +200,7 @@ bool Window::idle() {
   while (self.is_open && XPending(self.display) > 0) {
     XEvent event;
     XNextEvent(self.display, &event);
-    // Of a long motion only the end counts.
+    // Only the last position of a series of motions counts.
     while (event.type == MotionNotify && XPending(self.display) > 0) {
       XEvent next;
       XPeekEvent(self.display, &next);

@@ -20,8 +20,8 @@ class Window {
   int height() const;
   void resize(int width, int height);
   void show(bool is_visible);
-  // Handles all events and draws; call it some 30 times per second. False after the user or the
-  // host has closed the window.
+  // Handles all events and draws; call it about 30 times per second. Returns false once the user
+  // or the host has closed the window.
   bool idle();
 
  private:

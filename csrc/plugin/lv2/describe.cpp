@@ -3,7 +3,7 @@
 //   describe BUNDLE PRESETS [EDITOR]
 //
 // where BUNDLE is the bundle's folder, PRESETS a folder of presets, and EDITOR the name of the
-// library of the plug-in's window in the bundle. Each timbre becomes a preset of LV2, which hosts
+// library of the plug-in's window in the bundle. Each timbre becomes an LV2 preset, which hosts
 // show in their own lists.
 #include <cstdio>
 #include <exception>

@@ -199,7 +199,7 @@ class Plugin {
     lv2_atom_forge_pop(&forge_, &object);
   }
 
-  // Tells the host the name of the preset, and whether one is missing, when that has changed.
+  // Sends the host the name of the preset, and whether it is missing, when either has changed.
   void notify(bool asked) noexcept {
     auto* sequence = port<LV2_Atom_Sequence>(kNotify);
     if (!sequence) return;
@@ -208,7 +208,7 @@ class Plugin {
     LV2_Atom_Forge_Frame all;
     lv2_atom_forge_sequence_head(&forge_, &all, 0);
     const int index = instance_.preset_index();
-    constexpr std::uint32_t kMessageSize = 1024;  // of both messages, with the longest name
+    constexpr std::uint32_t kMessageSize = 1024;  // for both messages, with the longest name
     const bool missing = instance_.missing();
     if (capacity >= kMessageSize) {
       if (index >= 0 && (asked || index != notified_)) {

@@ -1,4 +1,4 @@
-// The window of the LV2 plug-in: the editor in a host's X11 window, or in one of its own.
+// The window of the LV2 plug-in: the editor in a host's X11 window, or in its own.
 #include <lv2/atom/atom.h>
 #include <lv2/atom/forge.h>
 #include <lv2/atom/util.h>
@@ -24,7 +24,7 @@
 namespace audiogen::plugin::lv2 {
 namespace {
 
-// What the host offers.
+// Features that the host offers.
 struct Features {
   explicit Features(const LV2_Feature* const* features) {
     for (; features && *features; ++features) {
@@ -169,7 +169,7 @@ class Ui final : public editor::Receiver {
     send();
   }
 
-  // The plug-in sends its preset's name, and whether it is missing.
+  // The plug-in sends its preset's name, and whether the preset is missing.
   void take_message(const LV2_Atom_Object& message) {
     const LV2_Atom* property = nullptr;
     const LV2_Atom* value = nullptr;

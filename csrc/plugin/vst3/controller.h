@@ -31,15 +31,15 @@ class Controller final : public Steinberg::Vst::EditControllerEx1,
   Steinberg::tresult PLUGIN_API setComponentState(Steinberg::IBStream* stream) override;
   Steinberg::tresult PLUGIN_API setParamNormalized(Steinberg::Vst::ParamID id,
                                                    Steinberg::Vst::ParamValue value) override;
-  // Nothing if the bundle has no editor: hosts show their own for the parameters.
+  // Null if the bundle has no editor: hosts then show their own for the parameters.
   Steinberg::IPlugView* PLUGIN_API createView(Steinberg::FIDString name) override;
   void editorAttached(Steinberg::Vst::EditorView* view) override;
   void editorRemoved(Steinberg::Vst::EditorView* view) override;
 
-  // Name of the preset that the parameter chooses, and the parameter's value for a name, or 0.
+  // Name of the preset that the parameter selects, and the parameter's value for a name, or 0.
   std::string preset();
   double value_of_preset(const std::string& name) const;
-  // Plays a note by a message to the processor.
+  // Plays a note by sending a message to the processor.
   void send_note(int pitch, float velocity);
 
   Steinberg::tresult PLUGIN_API getMidiControllerAssignment(Steinberg::int32 bus,
@@ -78,7 +78,7 @@ class Controller final : public Steinberg::Vst::EditControllerEx1,
 
   std::vector<std::string> presets_, folders_;
   std::vector<std::string> timbres_;
-  std::vector<View*> views_;  // that are shown
+  std::vector<View*> views_;  // the open ones
   Steinberg::Vst::NoteExpressionTypeContainer expressions_;
   Steinberg::Vst::ProgramList* programs_ = nullptr;  // the base class owns it
 };

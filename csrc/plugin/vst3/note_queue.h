@@ -1,4 +1,4 @@
-// Notes of the window's keyboard on their way to the audio thread.
+// Queue of notes from the window's keyboard to the audio thread.
 #pragma once
 
 #include <array>
@@ -8,7 +8,7 @@
 
 namespace audiogen::plugin::vst3 {
 
-// One thread pushes, another one pops; neither waits.
+// One thread pushes, another pops; neither waits.
 class NoteQueue {
  public:
   struct Note {

@@ -22,7 +22,7 @@ inline constexpr std::uint32_t kFirstTableId = 1000;
 
 inline constexpr int kMostTimbres = 127;
 
-// The message of a note of the window's keyboard, and its attributes; velocity 0 is note off.
+// The message for a note of the window's keyboard, and its attributes; velocity 0 is note off.
 inline constexpr const char* kNoteMessage = "note";
 inline constexpr const char* kNotePitch = "pitch";
 inline constexpr const char* kNoteVelocity = "velocity";

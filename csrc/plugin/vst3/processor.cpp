@@ -146,7 +146,7 @@ void Processor::take_value(std::uint32_t id, double value, std::uint32_t offset)
   }
 }
 
-// Keys of the window have numbers that no host uses.
+// Notes of the window's keys have ids that no host uses.
 static std::int32_t window_key_of(std::uint8_t pitch) { return -100'000 - pitch; }
 
 void Processor::take_notes() noexcept {

@@ -93,7 +93,7 @@ tresult PLUGIN_API View::checkSizeConstraint(ViewRect* size) {
   return kResultTrue;
 }
 
-// Hosts call it before they attach the view.
+// Hosts call this before they attach the view.
 tresult PLUGIN_API View::setContentScaleFactor(ScaleFactor factor) {
   if (!(factor > 0.0f)) return kInvalidArgument;
   scale_ = factor;

@@ -1,4 +1,4 @@
-// The window of the VST3 plug-in: loads the editor's library and connects it with the controller.
+// The window of the VST3 plug-in: loads the editor's library and connects it to the controller.
 #pragma once
 
 #include <pluginterfaces/gui/iplugview.h>

@@ -58,7 +58,7 @@ def toy_sounds(n, seed):
 def test_its_evidence_is_of_banks_that_it_did_not_see(judge, monkeypatch, toy_domains, runs):
     assert [u.bank for u in judge.unheard] == ["bright", "dark", "plain"]
     assert all(u.n == 100 and u.family > 0.75 for u in judge.unheard)
-    assert "On unheard banks: family" in judge.evidence and "plain" in judge.evidence
+    assert "On unseen banks: family" in judge.evidence and "plain" in judge.evidence
     trained, train = [], judges.train
 
     def spied(algorithm, domains, *rest):
@@ -131,7 +131,7 @@ def test_files_are_tagged_and_bad_ones_named(judge, tmp_path, capsys):
     right = [t.family == FAMILY_OF_TOYS[f] for t, f in zip(tags, notes.families, strict=True)]
     assert np.mean(right) >= 0.8 and all(36 <= t.pitch <= 84 for t in tags)
     status, out, error = call(capsys, "tag", folder, "--judge", tmp_path / "j.safetensors")
-    assert status == 0 and len(out.splitlines()) == 10 and "On unheard banks" in error
+    assert status == 0 and len(out.splitlines()) == 10 and "On unseen banks" in error
     soundfile.write(folder / "silent.wav", np.zeros(16000), 16000)
     soundfile.write(folder / "click.wav", np.r_[np.ones(10), np.zeros(16000)], 16000)
     soundfile.write(folder / "low.wav", sounds[0], 8000)
@@ -147,7 +147,7 @@ def test_files_are_tagged_and_bad_ones_named(judge, tmp_path, capsys):
 def test_a_judge_is_exported_by_a_command(toy_domains, runs, tmp_path, capsys):
     words = ("domains", "judge", toy_domains, "--runs", runs, "--steps", "2")
     status, out, _ = call(capsys, *words, "-o", tmp_path / "j.safetensors")
-    assert status == 0 and "On unheard banks" in out
+    assert status == 0 and "On unseen banks" in out
     card = judges.read_domain_judge(tmp_path / "j.safetensors").card
     assert card["name"] == "j" and {b["licence"] for b in card["banks"]} == {"CC0"}
     status, _, error = call(capsys, *words, "-o", tmp_path / "no" / "j.safetensors")

@@ -169,7 +169,7 @@ def test_errors_are_over_trials_and_tables_have_all_three_rules():
     assert [title.split(" by ")[1] for title, _ in tables] == list(selection.RULES)
     assert tables[0][1][1] == ("erm", "30.0 ±10.0", "40.0 ±10.0", "50.0 ±10.0", "40.0 ±10.0")
     assert tables[1][1][1] == ("erm", "-", "-", "-", "-")
-    with pytest.raises(ParameterError, match=r"no run is there yet"):
+    with pytest.raises(ParameterError, match=r"there are no runs yet"):
         selection.rule_tables([])
 
 

@@ -1,4 +1,4 @@
-"""Judges: a pitch classifier that is right on unheard notes, its file, its hash."""
+"""Judges: a pitch classifier that is accurate on unseen notes, its file, its hash."""
 
 from __future__ import annotations
 

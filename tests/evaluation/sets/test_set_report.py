@@ -23,7 +23,7 @@ from audiogen.evaluation.sets.sounds import SoundSet
 class MeanJudge:
     """Stands in for a network: mean levels of eight bands, and pitches by the loudest partial."""
 
-    name, hash, pitches, evidence = "mean", "0", PITCHES, "Right on 41 % of an unheard bank"
+    name, hash, pitches, evidence = "mean", "0", PITCHES, "Right on 41 % of an unseen bank"
     n_calls = 0
 
     def embed(self, sounds, sample_rate):
