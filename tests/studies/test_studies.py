@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -108,16 +109,11 @@ def test_parts_are_resumed_and_run_in_processes(tmp_path):
     path, parts = tmp_path / "runs.jsonl", [{"name": "a", "n": n} for n in range(5)]
     path.write_text('{"name": "a", "n": 1, "double": -1}\n{"name": "a", "n')  # cut off
     shown = []
+    work = partial(dict, double=2)  # which a spawned process can import
     lines = run_parts(
-        path, parts, doubled, jobs=2, progress=lambda done, total: shown.append((done, total))
+        path, parts, work, jobs=2, progress=lambda done, total: shown.append((done, total))
     )
-    assert [(line["n"], line["double"]) for line in lines] == [
-        (0, 0),
-        (1, -1),
-        (2, 4),
-        (3, 6),
-        (4, 8),
-    ]
+    assert [(line["n"], line["double"]) for line in lines] == list(enumerate((2, -1, 2, 2, 2)))
     assert shown[0] == (1, 5) and shown[-1] == (5, 5)
     assert run_parts(path, parts, work) == lines
     assert len([line for line in path.read_text().splitlines() if line.endswith("}")]) == 5
