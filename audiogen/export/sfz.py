@@ -141,6 +141,17 @@ def layers(n: int) -> list[tuple[int, int]]:
     return [(low, high - 1) for low, high in pairwise(edges)]
 
 
+def sampled_range(preset: Preset, kind: str) -> tuple[int, int]:
+    """Return the pitch range of a preset; raise `ParameterError` if it has no keys to sample."""
+    if preset.pitch_range is None:
+        raise ParameterError(
+            f"{kind} is not supported by preset {preset.name!r}, which is unconditional and has no"
+            " keys to sample; choose a preset that plays notes"
+        )
+    lowest, highest = preset.pitch_range
+    return lowest, highest
+
+
 def key_ranges(lowest: int, highest: int, step: int) -> list[tuple[int, int, int]]:
     """Sampled key, lowest and highest key that plays it; all keys of 0 to 127 are covered.
 
@@ -310,14 +321,9 @@ def export_sfz(
         If the preset has no such timbre.
     """
     options = options or SfzOptions()
-    if preset.pitch_range is None:
-        raise ParameterError(
-            f"sfz is not supported by preset {preset.name!r}, which is unconditional and has no"
-            " keys to sample; choose a preset that plays notes"
-        )
+    lowest, highest = sampled_range(preset, "sfz")
     timbres = [preset.timbre(name).name for name in options.timbres] or preset.timbre_names
     synth = Synth(preset, options.sample_rate, options.seed)
-    lowest, highest = preset.pitch_range
     n_keys = len(key_ranges(lowest, highest, options.step))
     total = len(timbres) * n_keys * options.velocities * options.round_robins
     done = 0

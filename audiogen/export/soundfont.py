@@ -26,6 +26,7 @@ from audiogen.export.sfz import (
     SfzOptions,
     key_ranges,
     sample_timbre,
+    sampled_range,
 )
 from audiogen.presets import Preset
 
@@ -93,18 +94,13 @@ def export_sf2(
         If the preset has no such timbre.
     """
     options = options or SfzOptions()
-    if preset.pitch_range is None:
-        raise ParameterError(
-            f"sf2 is not supported by preset {preset.name!r}, which is unconditional and has no"
-            " keys to sample; choose a preset that plays notes"
-        )
+    lowest, highest = sampled_range(preset, "sf2")
     if options.round_robins != 1:
         raise ParameterError(
             f"round_robins={options.round_robins} must be 1 for sf2, which has no round robins"
         )
     timbres = [preset.timbre(name).name for name in options.timbres] or preset.timbre_names
     programs = _programs([preset.timbre(name).program for name in timbres])
-    lowest, highest = preset.pitch_range
     n_keys = len(key_ranges(lowest, highest, options.step))
     total = len(timbres) * n_keys * options.velocities
     too_many = ParameterError(
