@@ -1,8 +1,9 @@
-"""Files and folders that appear only once they are complete, and the place for caches."""
+"""Files and folders that appear only once they are complete, lines of results, the cache."""
 
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import secrets
 import shutil
@@ -11,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from audiogen.errors import ParameterError
 
@@ -143,6 +145,38 @@ def exchange(first: Path, second: Path) -> bool:
         return bool(status == 0)
     except (AttributeError, OSError, TypeError):  # no such function
         return False
+
+
+def remove_partial_line(path: Path) -> None:
+    """Remove a last line that was cut off, so that the next one has a line of its own.
+
+    Parameters
+    ----------
+    path : Path
+        The file; nothing happens if it does not exist.
+    """
+    content = path.read_bytes() if path.exists() else b""
+    n_whole = content.rfind(b"\n") + 1
+    if n_whole < len(content):
+        os.truncate(path, n_whole)
+
+
+def read_json_lines(path: Path) -> list[Any]:
+    """Return the content of each line; lines that aren't JSON are left out.
+
+    Parameters
+    ----------
+    path : Path
+        The file. Without it there are no lines; a last line that was cut off is removed from it.
+    """
+    remove_partial_line(path)
+    contents = []
+    for line in path.read_text().splitlines() if path.exists() else ():
+        try:
+            contents.append(json.loads(line))
+        except ValueError:
+            continue
+    return contents
 
 
 def cache_folder() -> Path:

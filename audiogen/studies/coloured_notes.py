@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from audiogen.batch.pool import run_jobs
-from audiogen.core.atomic_write import written_whole
+from audiogen.core.atomic_write import read_json_lines, written_whole
 from audiogen.data.toy_notes import SAMPLE_RATE, draw_notes, recording_chain
 from audiogen.errors import ParameterError
 from audiogen.evaluation.sets.estimate import over_seeds
@@ -321,14 +321,9 @@ def _failed(training: Training, error: str) -> Scores:
 
 
 def _read(folder: Path, size: str) -> dict[tuple[str, int, int], Scores]:
-    """Scores of earlier runs; a truncated last line is ignored."""
+    """Scores of earlier runs."""
     done = {}
-    path = folder / RUNS
-    for line in path.read_text().splitlines() if path.exists() else ():
-        try:
-            fields = json.loads(line)
-        except ValueError:
-            continue
+    for fields in read_json_lines(folder / RUNS):
         training = Training(str(folder), size, **fields.pop("training"))
         done[training.key] = Scores(training, **fields)
     return done

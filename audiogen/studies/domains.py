@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from audiogen.batch.pool import run_jobs
-from audiogen.core.atomic_write import folder_written_whole, write_whole
+from audiogen.core.atomic_write import folder_written_whole, read_json_lines, write_whole
 from audiogen.data.source_toml import toml_text
 from audiogen.data.toy_notes import draw_notes
 from audiogen.errors import ParameterError
@@ -229,11 +229,7 @@ def _measure_banks(
 ) -> list[BankScore]:
     done = {}
     path = folder / BANKS
-    for line in path.read_text().splitlines() if path.exists() else ():
-        try:
-            fields = json.loads(line)
-        except ValueError:  # cut off
-            continue
+    for fields in read_json_lines(path):
         done[tuple(fields["trained"]), fields["test"], fields["trial"]] = fields["accuracies"]
     pending = [training for training in planned if training.key not in done]
     with path.open("a") as file:

@@ -10,6 +10,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from audiogen.core.atomic_write import read_json_lines
+
 Part = Mapping[str, str | int | float]
 Work = Callable[[Part], dict[str, Any]]
 
@@ -47,13 +49,11 @@ def run_parts(
     """
     end = time.monotonic() + 60.0 * (float("inf") if minutes is None else minutes)
     names = tuple(parts[0])
-    done = {_key(line, names): line for line in _read_lines(path, names)}
+    lines = (line for line in read_json_lines(path) if set(names) <= set(line))
+    done = {_key(line, names): line for line in lines}
     pending = [part for part in parts if _key(part, names) not in done]
     progress(len(parts) - len(pending), len(parts))
-    cut_off = path.exists() and not path.read_bytes().endswith(b"\n")
     with path.open("a") as file:
-        if cut_off and path.stat().st_size:
-            file.write("\n")
         for part, numbers in _compute(pending, work, jobs, end):
             line = done[_key(part, names)] = {**part, **numbers}
             file.write(json.dumps(line) + "\n")
@@ -64,16 +64,6 @@ def run_parts(
 
 def _key(part: Mapping[str, Any], names: tuple[str, ...]) -> tuple[Any, ...]:
     return tuple(part[name] for name in names)
-
-
-def _read_lines(path: Path, names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    for line in path.read_text().splitlines() if path.exists() else ():
-        try:
-            content = json.loads(line)
-        except ValueError:
-            continue
-        if set(names) <= set(content):
-            yield content
 
 
 def _compute(

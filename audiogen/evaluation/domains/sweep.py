@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -20,7 +19,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from audiogen.core.atomic_write import write_whole
+from audiogen.core.atomic_write import remove_partial_line, write_whole
 from audiogen.data.notes.families import FAMILIES
 from audiogen.errors import FormatError, ParameterError
 from audiogen.evaluation.domains.banks import N_PITCHES, Domain, read_domains
@@ -252,7 +251,7 @@ def sweep(
     output = Path(output)
     folder, n_steps = runs[0].folder, runs[0].n_steps
     _claim(output, {"domains": _digest(Path(folder)), "steps": n_steps})
-    _remove_partial_line(output / RUNS)
+    remove_partial_line(output / RUNS)
     records = {record.run.key: record for record in read_records(output, folder)}
     pending = [run for run in runs if run.key not in records]
     done = len(runs) - len(pending)
@@ -453,11 +452,3 @@ def _claim(output: Path, settings: dict[str, Any]) -> None:
             f"output={str(output)!r} holds a sweep with {present}, this one has {settings}; name"
             " another folder"
         )
-
-
-def _remove_partial_line(path: Path) -> None:
-    """Remove a last line that was cut off, so that the next one has a line of its own."""
-    content = path.read_bytes() if path.exists() else b""
-    n_whole = content.rfind(b"\n") + 1
-    if n_whole < len(content):
-        os.truncate(path, n_whole)
