@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,20 @@ os.environ.setdefault("AUDIOGEN_THREADS", "1")
 # because a worker inherits the environment of the process that started it.
 _NUMBA_CACHE = tempfile.TemporaryDirectory(prefix="audiogen-numba-")
 os.environ["NUMBA_CACHE_DIR"] = _NUMBA_CACHE.name
+
+# Tests that talk to a program or device with a clock of its own: a browser, a server, a sound card,
+# a plug-in host. On a busy machine any of them may be late, so each is tried a second time; the
+# summary counts these ("rerun").
+HAS_A_CLOCK = re.compile(
+    r"tests/(web|plugin)/|test_(play|play_jack|live|synth_live|soak|threads|processes|stream)\.py"
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HAS_A_CLOCK.search(item.path.as_posix()):
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
 
 TINY_PRESET: dict[str, Any] = {
     "format": 1,
