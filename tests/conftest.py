@@ -135,6 +135,8 @@ def write_tiny() -> Callable[..., Path]:
         from audiogen.presets import check_fields, weight_shapes, write_preset
 
         fields = {**copy.deepcopy(TINY_PRESET), "name": folder.name, **changes}
+        if "sustain" in changes and changes["sustain"] is None:
+            del fields["sustain"]
         random = np.random.default_rng(0)
         shapes = weight_shapes(check_fields(fields).generator)
         # Sums of unit variance, as in a trained network, keep rounding errors small.
@@ -144,6 +146,21 @@ def write_tiny() -> Callable[..., Path]:
         }
         write_preset(folder, fields, weights)
         return folder
+
+    return write
+
+
+@pytest.fixture
+def write_kit(write_tiny: Callable[..., Path]) -> Callable[..., Path]:
+    """A function that writes a small drum kit with random weights: keys 36, 38 and 42."""
+
+    def write(folder: Path, **changes: Any) -> Path:
+        timbres = copy.deepcopy(TINY_PRESET["timbres"])
+        for timbre, name, key in zip(timbres, ("kick", "snare", "hat"), (36, 38, 42), strict=True):
+            timbre |= {"name": name, "key": key, "family": "percussion"}
+            timbre.pop("program", None)
+        kit = {"timbres": timbres, "default_timbre": "snare", "sustain": None}
+        return write_tiny(folder, **kit, pitch_range=[36, 42], **changes)
 
     return write
 

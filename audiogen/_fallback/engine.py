@@ -401,12 +401,21 @@ class Engine:
             return
         instrument = self._instrument
         pitch = np.clip(pitch, np.float32(-128), np.float32(256))
-        self.n_transposed += not instrument.lowest <= pitch <= instrument.highest
-        while pitch > instrument.highest:
-            pitch -= OCTAVE
-        while pitch < instrument.lowest:
-            pitch += OCTAVE
-        pitch = min(pitch, instrument.highest)  # where the range is less than an octave
+        timbre = self._timbre(event)
+        if instrument.kit_pitch is not None:
+            if timbre < len(instrument.kit_keys):  # others play on any key
+                key = int(np.clip(np.floor(pitch + np.float32(0.5)), 0, 127))
+                if key not in instrument.kit_keys:
+                    return
+                timbre = instrument.kit_keys.index(key)
+            pitch = np.float32(instrument.kit_pitch)
+        else:
+            self.n_transposed += not instrument.lowest <= pitch <= instrument.highest
+            while pitch > instrument.highest:
+                pitch -= OCTAVE
+            while pitch < instrument.lowest:
+                pitch += OCTAVE
+            pitch = min(pitch, instrument.highest)  # where the range is less than an octave
 
         last_pitch = self._last.pitch + self._last.glide_offset
         self._last = slot = self._free_slot()
@@ -430,8 +439,8 @@ class Engine:
             slot.expression[kind].set(early.get(kind, initial))
         slot.gain = slot.next_gain = self._gain(slot)
         slot.voice_pitch = self._pitch(slot)
-        slot.timbre = self._timbre(event)
-        if self._maps():
+        slot.timbre = timbre
+        if instrument.kit_pitch is None and self._maps():
             slot.timbre = int(self._map_distances().argmin())
         self._set_morph(slot)
         slot.voice.shaping = _with_slide(self._shaping(), slot)

@@ -62,7 +62,7 @@ class Instrument(AnyInstrument):
     spectrogram : mapping
         Table ``[spectrogram]`` with ``sample_rate`` and, for mel bands, ``band_map``.
     sustain : mapping
-        Table ``[sustain]``.
+        Table ``[sustain]``; empty if notes play to their end, whatever the note-off.
     pitch_range : tuple of float, MIDI numbers
         Lowest and highest trained pitch, MIDI numbers.
     timbres : sequence of array [latent_size]
@@ -87,9 +87,9 @@ class Instrument(AnyInstrument):
             n_samples=1, n_frames=generator.n_frames, **{name: spectrogram[name] for name in names}
         )
         super().__init__(s.sample_rate, pitch_range, len(timbres))
-        self.loop_start = sustain["loop_start_frame"]
-        self.loop_end = sustain["loop_end_frame"]
-        self.release = sustain["release_frame"]
+        self.loop_start = sustain.get("loop_start_frame", 0)
+        self.loop_end = sustain.get("loop_end_frame", 0)
+        self.release = sustain.get("release_frame", 0)
         n_bins = generator.config.full_shape[1]
         for holds, message in (
             (s.n_bins == n_bins, f"n_fft={s.n_fft} does not fit a generator of {n_bins} bins"),
@@ -99,7 +99,7 @@ class Instrument(AnyInstrument):
             ),
             (math.isfinite(s.magnitude_offset), "magnitude_offset must be finite"),
             (
-                self.loop_end >= self.loop_start + 2,
+                not sustain or self.loop_end >= self.loop_start + 2,
                 f"loop_end={self.loop_end} must be at least 2 frames after"
                 f" loop_start={self.loop_start}",
             ),
@@ -211,7 +211,8 @@ class _NoteFrames:
         self.now = self.to = _Head(*self.image, 0)
         self.loop_fade = min(LOOP_FADE, (instrument.loop_end - instrument.loop_start) // 2)
         self.frames_read = self.fade_length = self.fade_done = 0
-        self.released = self.releasing = self.finished = False
+        self.released = self.finished = False
+        self.releasing = not instrument.loop_end  # without a loop, to the end
         self.last: Array | None = None
         self.flicker = np.zeros_like(self.image[0][0])
 
@@ -260,7 +261,8 @@ class _NoteFrames:
         self.last = level
         self.frames_read += 1
 
-        silent = level.max() <= SILENCE and (self.releasing or self.frames_read > ATTACK_FRAMES)
+        may_end = (self.releasing and self.instrument.loop_end) or self.frames_read > ATTACK_FRAMES
+        silent = level.max() <= SILENCE and may_end
         if self.releasing and not self.fade_length:
             left = max(0, self.instrument.generator.n_frames - self.now.frame)
             if left < END_FADE:

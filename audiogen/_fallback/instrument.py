@@ -101,6 +101,8 @@ class AnyInstrument(ABC):
         self.programs = [0] * 128  # timbre of each General MIDI program
         self.default_timbre = 0
         self.places = np.zeros((0, 2), np.float32)  # of the timbres on the timbre map, or none
+        self.kit_pitch: float | None = None  # of all notes, if it is a drum kit
+        self.kit_keys: list[int] = []  # the MIDI key of each of the kit's timbres
         require(1000 <= sample_rate <= 384000, f"sample_rate={sample_rate} must be 1000 to 384000")
         require(self.lowest <= self.highest, "highest_pitch must be lowest_pitch or more")
         require(
@@ -121,6 +123,11 @@ class AnyInstrument(ABC):
             f"places must be {self.n_timbres} pairs of finite numbers, one for each timbre",
         )
         self.places = made
+
+    def set_kit(self, pitch: float, keys: Sequence[int]) -> None:
+        """Make it a drum kit, before playing: the MIDI key of each timbre, and the pitch of all."""
+        require(len(keys) <= self.n_timbres, "a kit has no more keys than the instrument timbres")
+        self.kit_pitch, self.kit_keys = pitch, list(keys)
 
     @abstractmethod
     def make_voices(self, n: int, n_inputs: int) -> Voices:

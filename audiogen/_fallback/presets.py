@@ -398,6 +398,8 @@ def _check_timbre(table: Table, index: int, gansynth: bool, faults: list[str]) -
         fields.text("family")
     if fields.has("program"):
         fields.whole("program", 0, 127, "a General MIDI program from 0 to 127, or left out")
+    if gansynth and fields.has("key"):
+        fields.whole("key", 0, 127, "the MIDI key of a drum, 0 to 127, or left out")
     if fields.has("place"):
         place = fields.numbers("place", _PLACE)
         if place is not None and not (len(place) == 2 and all(0 <= x <= 1 for x in place)):
@@ -463,6 +465,27 @@ def _check_places(fields: Fields) -> None:
         )
 
 
+def _check_keys(fields: Fields) -> None:
+    keys = [timbre.get("key") for timbre in fields.table.get("timbres", [])]
+    if all(key is None for key in keys):
+        return
+    for i, key in enumerate(keys):
+        if key is None:
+            fields.add_fault(
+                f"timbres[{i}].key is missing; all timbres of a drum kit must have one"
+            )
+            return
+        if key in keys[:i]:
+            fields.add_fault(
+                f"timbres[{i}].key={key} must differ from the keys of the other timbres"
+            )
+            return
+
+
+def _is_kit(table: Table) -> bool:
+    return any("key" in timbre for timbre in table.get("timbres", []))
+
+
 def _check_gansynth(fields: Fields) -> None:
     table = fields.table
     spectrogram, generator = table["spectrogram"], table["generator"]
@@ -476,13 +499,13 @@ def _check_gansynth(fields: Fields) -> None:
         )
     for name, frame in (
         ("generator.note_off_frame", config.note_off_frame),
-        ("sustain.release_frame", table["sustain"]["release_frame"]),
+        ("sustain.release_frame", table.get("sustain", {}).get("release_frame", 0)),
     ):
         if frame >= n_frames:
             fields.add_fault(f"{name}={frame} must be less than spectrogram.n_frames={n_frames}")
     lowest, highest = config.pitch_min, config.pitch_min + config.n_pitches - 1
     low, high = table["pitch_range"]
-    if config.conditioning == "one_hot" and (low < lowest or high > highest):
+    if config.conditioning == "one_hot" and not _is_kit(table) and (low < lowest or high > highest):
         fields.add_fault(
             f"pitch_range=[{low}, {high}] must be within the generator's pitches, [{lowest},"
             f" {highest}]"
@@ -591,8 +614,9 @@ def _check_preset(table: Table, faults: list[str]) -> None:
     checks: dict[str, Callable[[Table, list[str]], None]] = {
         "spectrogram": _check_spectrogram,
         "generator": _check_generator,
-        "sustain": _check_sustain,
     }
+    if gansynth and fields.has("sustain"):
+        checks["sustain"] = _check_sustain
     if not gansynth:
         checks = {"samplernn": _check_samplernn}
         if fields.has("sampling"):
@@ -609,6 +633,7 @@ def _check_preset(table: Table, faults: list[str]) -> None:
         return
     _check_timbre_names(fields)
     _check_places(fields)
+    _check_keys(fields)
     (_check_gansynth if gansynth else _check_samplernn_preset)(fields)
 
 
@@ -851,7 +876,7 @@ class Preset:
             made = Instrument(
                 self.network(precision),
                 self._spectrogram(),
-                fields["sustain"],
+                fields.get("sustain", {}),
                 self._pitch_range(),
                 zs if latent is None else [list(latent)],
                 self._macros(),
@@ -871,6 +896,9 @@ class Preset:
             )
         timbres = fields["timbres"] if latent is None else []
         made.programs, made.default_timbre = program_table(timbres, fields.get("default_timbre"))
+        if _is_kit(fields):
+            keys = [timbre["key"] for timbre in timbres]
+            made.set_kit(fields["generator"]["pitch_min"], keys)
         made.set_places([timbre["place"] for timbre in timbres if timbre.get("place")])
         return made
 

@@ -161,6 +161,7 @@ def render_job(job: Job) -> Rendered:
 
 def _render(job: Job) -> tuple[np.ndarray, int]:
     from audiogen.engine import render
+    from audiogen.engine.render import voices_of
     from audiogen.presets import assign_programs, load_preset, presets_to_play, split_spec
 
     preset, timbre = job.preset, job.timbre
@@ -170,7 +171,7 @@ def _render(job: Job) -> tuple[np.ndarray, int]:
     score = _score(job)
     programs = score.programs if job.music else ()
     voices = assign_programs(programs, presets_to_play(preset), timbre)
-    playing = {voices.get(program, voices[None]) for program in score.programs}
+    playing = set(voices_of(score, voices).values())
     rate = job.sample_rate or max(load_preset(split_spec(v)[0]).sample_rate for v in playing)
     samples = render(
         score,
@@ -210,6 +211,6 @@ def _generate(job: Job) -> tuple[np.ndarray, int]:
 
 
 def _score(job: Job) -> Score:
-    from audiogen.engine.offline import pitched_notes
+    from audiogen.notes import as_score
 
-    return pitched_notes(job.music or job.notes)
+    return as_score(job.music or job.notes)

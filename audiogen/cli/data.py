@@ -89,6 +89,41 @@ def soundfont(
 
 
 @app.command()
+def drums(
+    font: Annotated[Path, typer.Argument(help="A SoundFont 2 file (.sf2).")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="New or empty folder for the set.")
+    ],
+    kit: Annotated[int, typer.Option(help="Kit: a program of the percussion bank.")] = 0,
+    velocities: Annotated[str, typer.Option(help="MIDI velocities.")] = "40,70,100,127",
+    sample_rate: Annotated[int, typer.Option(help="Sample rate in Hz.")] = 32000,
+    licence: Annotated[
+        str | None,
+        typer.Option(help="Licence of the font's sound.", show_default="the font's statement"),
+    ] = None,
+) -> None:
+    """Render a soundfont's drum kit into a note set: each key is an instrument.
+
+    `audiogen train gansynth` makes a kit of it, whose keys 35 to 81 each play a
+    sound of their own. Beside examples.json and audio/ the set has font.toml,
+    with its source and the keys.
+    """
+    from audiogen.data.render.drums import render_drums
+
+    with files_bar() as progress:
+        n_notes = render_drums(
+            font,
+            output,
+            kit=kit,
+            velocities=parse_numbers("velocities", velocities),
+            sample_rate=sample_rate,
+            licence=licence,
+            progress=progress,
+        )
+    typer.echo(f"{counted(n_notes, 'note')} in {output}")
+
+
+@app.command()
 def midi(
     scores: Annotated[list[Path], typer.Argument(help="MIDI files, or folders of them.")],
     output: Annotated[

@@ -29,12 +29,10 @@ from audiogen.cli.sound import (
     draw,
     numbered,
     print_band,
-    print_drums,
     print_speed,
     print_turned_down,
     progress_bar,
     provenance,
-    read_music,
     read_preset,
     read_settings,
     read_temperature,
@@ -100,7 +98,7 @@ def render(
         list[str] | None,
         typer.Option(
             metavar="N=PRESET[:TIMBRE]",
-            help="Play MIDI program N (0 to 127) with a preset and timbre. Repeatable.",
+            help="Play MIDI program N (0 to 127), or drums, with a preset and timbre. Repeatable.",
             show_default=False,
         ),
     ] = None,
@@ -149,10 +147,10 @@ def render(
 ) -> None:
     """Render a score, or audio from an unconditional preset, into a sound file.
 
-    Each MIDI program is played by the nearest timbre; the summary says which.
-    Pan, volume, expression, modulation, pedal and wheel of each channel are
-    followed; drums are left out. If the peak is over full scale, the whole
-    file is turned down.
+    Each MIDI program is played by the nearest timbre, and channel 10 by a drum
+    kit; the summary says which. Pan, volume, expression, modulation, pedal and
+    wheel of each channel are followed. If the peak is over full scale, the
+    whole file is turned down.
     """
     from audiogen.audio.files import check_output, check_sample_rate
     from audiogen.data.source_toml import folder_name
@@ -259,16 +257,17 @@ def _render_score(
     options: dict[str, Any],
 ) -> None:
     from audiogen.engine.precision import resolve_precision
+    from audiogen.engine.render import voices_of
     from audiogen.presets import assign_programs, load_preset, presets_to_play, split_spec
 
     is_file = isinstance(source, Path)
-    music, n_drums = _read_score(source)
+    music = _read_score(source)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         programs = music.programs if is_file else ()
         voices = assign_programs(programs, presets_to_play(preset), timbre)
         voices.update(_read_program(option) for option in program)
-        playing = {n: voices.get(n, voices[None]) for n in music.programs}
+        playing = voices_of(music, voices)
         presets = [load_preset(split_spec(v)[0]) for v in dict.fromkeys(playing.values())]
         rates = [loaded.sample_rate for loaded in presets]
         rate = target.sample_rate or max(rates)
@@ -293,14 +292,13 @@ def _render_score(
     _print_voices(music, playing, is_file)
     for warning in dict.fromkeys(str(entry.message) for entry in caught):
         typer.echo(f"  note: {warning}")
-    print_drums(n_drums)
     print_band(rate, max(rates))
     if target.plot:
         title = f"{target.path.name}  ·  {', '.join(dict.fromkeys(playing.values()))}"
         draw(target.plot, samples, rate, title)
 
 
-def _rendered(score: Score, voices: Mapping[int | None, str], **options: Any) -> np.ndarray:
+def _rendered(score: Score, voices: Mapping[int | str | None, str], **options: Any) -> np.ndarray:
     from audiogen.engine import render
 
     return render(score, voices, **options)
@@ -317,38 +315,48 @@ def _refuse_note_string(score: str) -> None:
     raise ParameterError(f'{score}: is not a file; for a note string write --notes "{score}"')
 
 
-def _read_score(source: Path | str) -> tuple[Score, int]:
-    """Read music as `read_music`; raise if it is too long to render at once."""
-    music, n_drums = read_music(source)
+def _read_score(source: Path | str) -> Score:
+    """Read music; raise if it is too long to render at once."""
+    from audiogen.notes import as_score
+
+    music = as_score(source)
     if music.duration_s > LONGEST_S:
         raise ParameterError(
             f"{source if isinstance(source, Path) else 'notes'}: lasts {music.duration_s:.0f} s; "
             f"up to {LONGEST_S:.0f} s can be rendered at once"
         )
-    return music, n_drums
+    return music
 
 
-def _read_program(option: str) -> tuple[int, str]:
-    """Program and ``PRESET:TIMBRE`` of one --program."""
-    from audiogen.presets import assign_programs, presets_to_play, split_spec
+def _read_program(option: str) -> tuple[int | str, str]:
+    """Program, or `DRUMS`, and ``PRESET:TIMBRE`` of one --program."""
+    from audiogen.presets import DRUMS, assign_programs, presets_to_play, split_spec
 
-    number, equals, spec = option.partition("=")
-    if not equals or not number.strip().isdecimal() or not 0 <= int(number) <= 127 or not spec:
+    text, equals, spec = option.partition("=")
+    number = text.strip()
+    is_program = number.isdecimal() and 0 <= int(number) <= 127
+    if not equals or not spec or not (is_program or number == DRUMS):
         raise ParameterError(
-            f"--program {option} must be N=PRESET or N=PRESET:TIMBRE with N from 0 to 127"
+            f"--program {option} must be N=PRESET or N=PRESET:TIMBRE with N from 0 to 127 or"
+            f" {DRUMS!r}"
         )
     name, timbre = split_spec(spec)
-    return int(number), assign_programs([], presets_to_play(name), timbre)[None]
+    chosen = assign_programs([], presets_to_play(name), timbre)
+    return int(number) if is_program else DRUMS, chosen[None]
 
 
-def _print_voices(music: Score, playing: Mapping[int, str], is_file: bool) -> None:
+def _print_voices(music: Score, playing: Mapping[Any, str], is_file: bool) -> None:
     """Say which timbre plays what, and where it stands in for another instrument."""
     from audiogen.notes.general_midi import program_name
+    from audiogen.presets import DRUMS
 
     if not is_file:
         typer.echo(f"  notes -> {next(iter(playing.values()))}")
         return
-    counts = Counter(note.program for note in music)
+    counts = Counter(note.program for note in music if not note.is_drum)
+    if DRUMS in playing:
+        n_drums = sum(note.is_drum for note in music)
+        typer.echo(f"  drums -> {playing[DRUMS]}  ({counted(n_drums, 'note')})")
     for program, count in sorted(counts.items()):
         stands_in = "" if _is_exact(playing[program], program) else ", substituted"
         name = f"{program} {program_name(program)}"

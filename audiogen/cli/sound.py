@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audiogen.core.counting import counted
 from audiogen.errors import ParameterError
 
 if TYPE_CHECKING:
     import numpy as np
 
     from audiogen.engine.synth import Temperature
-    from audiogen.notes import Score
 
 LONGEST_S = 4 * 3600.0  # a render is held in memory: 4 h at 44.1 kHz are 2.5 GB
 MAX_VARIATIONS = 1000
@@ -130,22 +128,6 @@ def check_variations(variations: int) -> None:
 def numbered(path: Path, number: int, n: int) -> Path:
     """Name of one of ``n`` files: NAME-1.wav, NAME-2.wav, ..., or NAME.wav for a single one."""
     return path.with_stem(f"{path.stem}-{number}") if n > 1 else path
-
-
-def read_music(source: Path | str) -> tuple[Score, int]:
-    """A score without its drums, and how many notes those are."""
-    from audiogen.notes import music_of
-
-    alone = f"{source}: has only drum notes (channel 10), which no preset plays"
-    return music_of(source, alone)
-
-
-def print_drums(n_drums: int, err: bool = False) -> None:
-    """Say how many drum notes are not played, if any."""
-    if n_drums:
-        notes = counted(n_drums, "drum note")
-        are = "is" if n_drums == 1 else "are"
-        typer.echo(f"  note: {notes} {are} left out; no preset has drums", err=err)
 
 
 def steady(temperature: Temperature | None) -> float | None:

@@ -8,6 +8,7 @@ import struct
 import sys
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
@@ -23,8 +24,6 @@ from audiogen.cli.sound import (
     TOP_P_HELP,
     AnyPrecision,
     Precision,
-    print_drums,
-    read_music,
     read_preset,
     read_settings,
     read_temperature,
@@ -166,31 +165,39 @@ def _of_score(
     """Blocks of a score, each program by the timbre that `audiogen render` gives it; channels."""
     from audiogen.engine.render import is_panned
     from audiogen.engine.render import stream as stream_score
+    from audiogen.notes import as_score
     from audiogen.presets import assign_programs
 
-    score, n_drums = read_music(source)
-    print_drums(n_drums, err=True)
+    score = as_score(source)
     programs = score.programs if isinstance(source, Path) else ()
     is_stereo = is_panned(score, drawn["parameters"]) if stereo is None else stereo
-    blocks = stream_score(
-        score,
-        assign_programs(programs, [synth.preset], timbre),
-        BLOCK,
-        sample_rate=synth.sample_rate,
-        seed=synth.seed,
-        stereo=is_stereo,
-        precision=synth.precision,
-        **drawn,
-    )
+    with _printed_warnings():
+        blocks = stream_score(
+            score,
+            assign_programs(programs, [synth.preset], timbre),
+            BLOCK,
+            sample_rate=synth.sample_rate,
+            seed=synth.seed,
+            stereo=is_stereo,
+            precision=synth.precision,
+            **drawn,
+        )
 
     def pieces() -> Iterator[np.ndarray]:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
+        with _printed_warnings():
             yield from blocks
-        for warning in caught:
-            typer.echo(f"note: {warning.message}", err=True)
 
     return pieces(), 2 if is_stereo else 1
+
+
+@contextmanager
+def _printed_warnings() -> Iterator[None]:
+    """Print warnings as notes at the end."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for warning in caught:
+        typer.echo(f"note: {warning.message}", err=True)
 
 
 def _wav_header(rate: int, n_channels: int, format_: Format) -> bytes:

@@ -89,6 +89,12 @@ def program_of(instrument: str, entries: Mapping[str, Mapping[str, Any]]) -> dic
     return {"program": entry["program"]} if "program" in entry else {}
 
 
+def is_kit(source: Mapping[str, Any]) -> bool:
+    """Whether each instrument of a ``font.toml`` is one key of a drum kit."""
+    entries = source.get("instruments", ())
+    return bool(entries) and all("key" in entry for entry in entries)
+
+
 def timbre_names(instruments: Sequence[str], entries: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return timbre names for instruments: lower case letters, digits and -, each name once.
 

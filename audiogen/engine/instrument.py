@@ -63,7 +63,8 @@ class OpenPreset:
         if not isinstance(self.preset, GansynthPreset):
             return LONGEST_RELEASE_S * stretch + END_FADE_S
         spectrogram = self.preset.spectrogram
-        frames = spectrogram.n_frames - self.preset.sustain.release_frame + 2
+        sustain = self.preset.sustain
+        frames = spectrogram.n_frames - (sustain.release_frame if sustain else 0) + 2
         samples = frames * stretch * spectrogram.hop_length + 2 * spectrogram.n_fft
         return samples / self.preset.sample_rate
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,7 +29,8 @@ from audiogen.core.events import (
 from audiogen.core.parameters import INDEX, PARAMETERS
 from audiogen.engine.instrument import BLOCK
 from audiogen.errors import ParameterError
-from audiogen.notes import Control, Note, Score, expresses_notes, music_of
+from audiogen.notes import Control, Note, Score, as_score, expresses_notes, music_of
+from audiogen.presets import Preset
 
 MAX_VOICES = 4096  # voices of an engine
 
@@ -108,18 +110,49 @@ def highest_value(events: Sequence[Timed], parameter: str) -> float:
 
 
 def pitched_notes(notes: Any) -> Score:
-    """A score without its drums, which no preset plays; a warning counts them.
+    """A score without its drums; a warning counts them.
 
     Raises
     ------
     ParameterError, MidiError
         If there is nothing else, or the notes cannot be read.
     """
-    music, n_drums = music_of(notes, "the score has only drum notes, which no preset plays")
+    music, n_drums = music_of(
+        notes, "the score has only drum notes (channel 10), and no drum kit plays them"
+    )
     if n_drums:
-        noun, are = ("drum note", "is") if n_drums == 1 else ("drum notes", "are")
-        warn_caller(f"{n_drums} {noun} {are} left out; no preset has drums")
+        warn_caller(f"{_drum_notes(n_drums)} left out; no drum kit plays them")
     return music
+
+
+def kit_notes(notes: Any, kit: Preset) -> Score:
+    """The drums of a score, or all its notes if none is for drums; a warning counts missing keys.
+
+    Raises
+    ------
+    ParameterError, MidiError
+        If the kit has none of their keys, or the notes cannot be read.
+    """
+    score = as_score(notes)
+    drums = [note for note in score.notes if note.is_drum] or list(score.notes)
+    keys = {timbre.key for timbre in kit.timbres}
+    played = [note for note in drums if math.floor(note.pitch + 0.5) in keys]
+    if not played:
+        raise ParameterError(f"no note has a key of kit {kit.name!r}, which are {_listed(keys)}")
+    if missing := len(drums) - len(played):
+        others = {math.floor(note.pitch + 0.5) for note in drums} - keys
+        warn_caller(
+            f"{_drum_notes(missing)} left out; kit {kit.name!r} has no key {_listed(others)}"
+        )
+    return Score(played, score.controls)
+
+
+def _drum_notes(n: int) -> str:
+    return f"{n} drum note is" if n == 1 else f"{n} drum notes are"
+
+
+def _listed(keys: Iterable[int | None]) -> str:
+    return ", ".join(str(key) for key in sorted(filter(None, keys)))
 
 
 def warn_caller(message: str) -> None:

@@ -18,13 +18,20 @@ from audiogen.engine.offline import (
 )
 from audiogen.engine.synth import Synth
 from audiogen.errors import ParameterError
-from audiogen.notes import Note, Score
-from audiogen.presets import assign_programs, load_preset, presets_to_play, split_spec
+from audiogen.notes import Note, Score, as_score
+from audiogen.presets import (
+    DRUMS,
+    Voices,
+    assign_programs,
+    load_preset,
+    presets_to_play,
+    split_spec,
+)
 
 
 def render(
     notes: Any,
-    voices: Mapping[int | None, str] | None = None,
+    voices: Mapping[int | str | None, str] | None = None,
     *,
     sample_rate: int | None = None,
     seed: int = 0,
@@ -43,10 +50,11 @@ def render(
     Parameters
     ----------
     notes : Score, path of a MIDI file, str, or list of notes
-        Whatever `audiogen.notes.as_score` takes. Drums are left out with a warning.
-    voices : dict of int or None to str, optional
-        ``PRESET`` or ``PRESET:TIMBRE`` for each program, under None for all others; the nearest
-        timbre of the installed presets without.
+        Whatever `audiogen.notes.as_score` takes.
+    voices : dict of int, str or None to str, optional
+        ``PRESET`` or ``PRESET:TIMBRE`` for each program, under None for all others, and under
+        ``"drums"`` for the percussion channel, whose notes are left out with a warning if that is
+        missing. Without ``voices`` the nearest timbre of the installed presets, and their drum kit.
     sample_rate : int, Hz, optional
         Rate of the result; the highest of the presets' without.
     seed : int
@@ -86,10 +94,10 @@ def render(
     >>> audiogen.render("C4:0.2 E4", {None: "plucked:harp"}).ndim
     1
     """
-    music = pitched_notes(notes)
-    is_stereo = is_panned(music, parameters) if stereo is None else bool(stereo)
+    score = as_score(notes)
+    is_stereo = is_panned(score, parameters) if stereo is None else bool(stereo)
     blocks = stream(
-        music,
+        score,
         voices,
         sample_rate=sample_rate,
         seed=seed,
@@ -107,7 +115,7 @@ def render(
 
 def stream(
     notes: Any,
-    voices: Mapping[int | None, str] | None = None,
+    voices: Mapping[int | str | None, str] | None = None,
     block: int = BLOCK,
     *,
     sample_rate: int | None = None,
@@ -135,9 +143,9 @@ def stream(
     -------
     iterator of ndarray [n_samples] or [n_samples, 2], float32
     """
-    music = pitched_notes(notes)
-    parts = _parts(music, voices)
-    is_stereo = is_panned(music, parameters) if stereo is None else bool(stereo)
+    score = as_score(notes)
+    parts = _parts(score, voices)
+    is_stereo = is_panned(score, parameters) if stereo is None else bool(stereo)
     presets = {name: load_preset(name) for name in {split_spec(voice)[0]: None for voice in parts}}
     # The sampling of SampleRNNs; without any, the first preset says that it does not support it.
     any_drawn = any(preset.kind == "samplernn" for preset in presets.values())
@@ -198,19 +206,37 @@ def set_parameters(synths: Sequence[Synth], parameters: Mapping[str, Any]) -> No
             synth.set(name, value)
 
 
-def _parts(music: Score, voices: Mapping[int | None, str] | None) -> dict[str, Score]:
+def voices_of(score: Score, voices: Mapping[int | str | None, str]) -> Voices:
+    """The voices that play a score, by its programs and `presets.DRUMS`.
+
+    Raises
+    ------
+    ParameterError
+        If it has only drum notes, and no drum kit plays them.
+    """
+    used: Voices = {n: voices.get(n, voices[None]) for n in score.programs}
+    if DRUMS in voices and any(note.is_drum for note in score.notes):
+        used[DRUMS] = voices[DRUMS]
+    if not used:
+        pitched_notes(score)  # raises
+    return used
+
+
+def _parts(score: Score, voices: Mapping[int | str | None, str] | None) -> dict[str, Score]:
     """Divide a score by voice: return the notes that each ``PRESET:TIMBRE`` plays."""
     if voices is None:
-        voices = assign_programs(music.programs, presets_to_play())
+        voices = assign_programs(score.programs, presets_to_play())
+    if DRUMS not in voices:
+        score = pitched_notes(score)
     notes: dict[str, list[Note]] = {}
-    for note in music.notes:
-        voice = voices.get(note.program, voices.get(None))
+    for note in score.notes:
+        voice = voices[DRUMS] if note.is_drum else voices.get(note.program, voices.get(None))
         if voice is None:
             raise ParameterError(
                 f"voices has nothing for program {note.program}; name it, or None for all others"
             )
         notes.setdefault(voice, []).append(note)
-    return {voice: Score(part, music.controls) for voice, part in notes.items()}
+    return {voice: Score(part, score.controls) for voice, part in notes.items()}
 
 
 def _ignore(share: float) -> None:

@@ -7,6 +7,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import repeat
 from numbers import Real
 from os import PathLike
@@ -28,6 +29,7 @@ from audiogen.engine.offline import (
     change_level,
     highest_value,
     joined,
+    kit_notes,
     pans,
     pitched_notes,
     rendered,
@@ -180,13 +182,14 @@ class Synth(LivePlaying):
         Parameters
         ----------
         notes : Score, path of a MIDI file, str, or list of notes
-            Whatever `audiogen.notes.as_score` takes. Drums are left out with a warning.
+            Whatever `audiogen.notes.as_score` takes. Drums are left out with a warning; a drum kit
+            plays the drums alone, or all notes if none is for drums.
         seed : int, optional
             Seed of the notes' random numbers; the synth's without.
         sample_rate : int, Hz, optional
             Rate of the result; the synth's without.
         timbre : str, path or sequence of float, optional
-            Timbre of all notes; the synth's without.
+            Timbre of all notes; the synth's without. A drum kit plays by keys without.
         stereo : bool, optional
             Two channels or one; without, two if the score or the synth pans.
         gain_db : float, dB
@@ -205,7 +208,7 @@ class Synth(LivePlaying):
         ------
         PresetError, MidiError, ParameterError
         """
-        score = pitched_notes(notes)
+        score = self._notes_to_play(notes)
         stereo = self._is_stereo(score) if stereo is None else bool(stereo)
         blocks = self._score_blocks(score, BLOCK, seed, sample_rate, timbre, stereo, progress)
         samples = joined(blocks, 2 if stereo else 1)
@@ -253,7 +256,7 @@ class Synth(LivePlaying):
             check_whole("block", block, 1, self.max_block, "samples")
             return (self.process(block) for _ in repeat(None))
         check_whole("block", block, 1, BLOCK, "samples")
-        score = pitched_notes(notes)
+        score = self._notes_to_play(notes)
         stereo = self._is_stereo(score) if stereo is None else bool(stereo)
         blocks = self._score_blocks(score, block, seed, sample_rate, timbre, stereo, progress)
         return blocks if stereo else (samples[:, 0] for samples in blocks)
@@ -537,6 +540,9 @@ class Synth(LivePlaying):
             return True
         return pans(score)
 
+    def _notes_to_play(self, notes: Any) -> Score:
+        return kit_notes(notes, self.preset) if self.preset.is_kit else pitched_notes(notes)
+
     def _score_blocks(
         self,
         score: Score,
@@ -556,6 +562,10 @@ class Synth(LivePlaying):
         rate = self.sample_rate if sample_rate is None else check_rate(sample_rate)
         seed = self.seed if seed is None else check_seed(seed)
         index, latent = self._offline_timbre(timbre)
+        if self.preset.is_kit and latent is None and timbre is not None:
+            key = self.preset.timbres[index].key  # whose sound all notes have
+            assert key is not None
+            score = Score((replace(note, pitch=key) for note in score.notes), score.controls)
         parts = score.by_channel()
         shared = SharedProgress(progress, [len(part) for part in parts]) if progress else None
         n_channels = 2 if stereo else 1

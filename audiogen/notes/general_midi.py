@@ -1,4 +1,4 @@
-"""Names of the 128 General MIDI programs (MIDI Manufacturers Association, General MIDI level 1)."""
+"""Names of the programs and percussion keys of General MIDI (MIDI Manufacturers Association)."""
 
 from __future__ import annotations
 
@@ -22,6 +22,19 @@ breath noise|seashore|bird tweet|telephone ring|helicopter|applause|gunshot
 """
 PROGRAM_NAMES = tuple(_NAMES.strip().replace("\n", "|").split("|"))
 assert len(PROGRAM_NAMES) == 128
+
+_PERCUSSION = """
+acoustic bass drum|bass drum|side stick|acoustic snare|hand clap|electric snare|low floor tom
+closed hi-hat|high floor tom|pedal hi-hat|low tom|open hi-hat|low-mid tom|high-mid tom
+crash cymbal 1|high tom|ride cymbal 1|chinese cymbal|ride bell|tambourine|splash cymbal|cowbell
+crash cymbal 2|vibraslap|ride cymbal 2|high bongo|low bongo|mute high conga|open high conga
+low conga|high timbale|low timbale|high agogo|low agogo|cabasa|maracas|short whistle|long whistle
+short guiro|long guiro|claves|high wood block|low wood block|mute cuica|open cuica|mute triangle
+open triangle
+"""
+# Key 35 to 81 of the percussion channel.
+PERCUSSION_NAMES = dict(enumerate(_PERCUSSION.strip().replace("\n", "|").split("|"), 35))
+assert max(PERCUSSION_NAMES) == 81
 
 
 def program_name(program: int) -> str:

@@ -237,6 +237,24 @@ def resynthesis_distance(generated: Tensor, real: Tensor) -> Tensor:
     return far
 
 
+def levels_distance(a: Tensor, b: Tensor) -> Tensor:
+    """Mean over frames of the root mean square difference of levels.
+
+    Other than a mean over single bands it compares the spectrum of a frame as a whole, so that an
+    `energy_distance` of it tells apart distributions that have the same levels in each band.
+
+    Parameters
+    ----------
+    a, b : Tensor [..., n_frames, n_bands]
+        Levels.
+
+    Returns
+    -------
+    Tensor []
+    """
+    return ((a - b).square().mean(dim=-1) + 1e-6).sqrt().mean()
+
+
 def change(x: Tensor, n_frames: int) -> Tensor:
     """Difference of each frame of x [..., n_frames, n_bins] and an earlier one."""
     return x[..., n_frames:, :] - x[..., :-n_frames, :]

@@ -39,6 +39,8 @@ from audiogen.presets.latents import (
     write_latent,
 )
 from audiogen.presets.programs import (
+    DRUMS,
+    Voices,
     assign_programs,
     presets_to_play,
     split_spec,
@@ -48,6 +50,7 @@ from audiogen.presets.timbre_map import place_vectors, places
 
 __all__ = [
     "DEFAULT_PRESET",
+    "DRUMS",
     "LATENT_PREFIXES",
     "PREVIEW_PICTURE",
     "PREVIEW_SOUND",
@@ -61,6 +64,7 @@ __all__ = [
     "SampleRNNConfig",
     "SamplernnPreset",
     "Timbre",
+    "Voices",
     "add_measured",
     "assign_programs",
     "change_fields",

@@ -68,6 +68,7 @@ class Timbre:
     z: list[float] = field(default_factory=list)
     family: str = "other"
     program: int | None = None
+    key: int | None = None  # MIDI key that plays it in a drum kit
     place: list[float] | None = None  # on the timbre map, x and y from 0 to 1
 
 
@@ -160,6 +161,11 @@ class Preset(ABC):
     def plays_notes(self) -> bool:
         """Whether it plays notes; else it generates audio freely."""
         return self.pitch_range is not None
+
+    @property
+    def is_kit(self) -> bool:
+        """Whether it is a drum kit: each key plays a timbre of its own."""
+        return any(timbre.key is not None for timbre in self.timbres)
 
     @property
     def folder(self) -> Path:
@@ -264,7 +270,7 @@ class GansynthPreset(Preset):
     pitch_range: list[int]
     spectrogram: SpectrogramTable
     generator: GeneratorConfig
-    sustain: SustainTable
+    sustain: SustainTable | None = None  # None: notes play to their end, whatever the note-off
     macros: list[Macro] = field(default_factory=list)
     data: NotesTable | None = None
 

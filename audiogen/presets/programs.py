@@ -14,6 +14,11 @@ from audiogen.presets.description import TOML_NAME, GansynthPreset, Preset
 from audiogen.presets.folders import default_preset, find_preset, find_presets, load_preset
 from audiogen.presets.latents import is_latent_file, read_latent
 
+DRUMS = "drums"  # key of `assign_programs` for the notes of the percussion channel
+
+# ``PRESET:TIMBRE`` of each General MIDI program, of `DRUMS`, and under None of all others.
+Voices = dict[int | str | None, str]
+
 
 def split_spec(spec: str) -> tuple[str, str | None]:
     """Split ``PRESET[:TIMBRE]``.
@@ -76,11 +81,12 @@ def presets_to_play(preset: str | os.PathLike[str] | None = None) -> list[Preset
 
 def assign_programs(
     programs: Iterable[int], presets: Sequence[Preset], timbre: str | None = None
-) -> dict[int | None, str]:
-    """Choose a timbre for each General MIDI program of a score.
+) -> Voices:
+    """Choose a timbre for each General MIDI program of a score, and a kit for its drums.
 
     The choice is a timbre of the same program; otherwise the timbre of the same family of eight
-    programs whose number is nearest; otherwise the default timbre of the first preset.
+    programs whose number is nearest; otherwise the default timbre of the first preset. Drum kits
+    play drums only, unless there is nothing else.
 
     Parameters
     ----------
@@ -95,8 +101,9 @@ def assign_programs(
 
     Returns
     -------
-    dict of int or None to str
-        ``PRESET:TIMBRE`` for each program; the key None is for all other programs.
+    dict of int, str or None to str
+        ``PRESET:TIMBRE`` for each program; the key None is for all other programs. ``PRESET`` of
+        the first drum kit for `DRUMS`, if there is any.
 
     Raises
     ------
@@ -107,6 +114,12 @@ def assign_programs(
     """
     if not presets:
         raise ParameterError("presets is empty; give one preset or more to choose from")
+    kits = [preset for preset in presets if preset.is_kit]
+    drums: Voices = {DRUMS: _spec_name(kits[0])} if kits else {}
+    presets = [preset for preset in presets if not preset.is_kit]
+    if not presets:
+        spec = drums[DRUMS] if timbre is None else f"{drums[DRUMS]}:{timbre}"
+        return {**dict.fromkeys(programs, spec), None: spec, DRUMS: spec}
     if timbre is not None and is_latent_file(timbre):
         made_for = read_latent(timbre).preset
         owner = next((preset for preset in presets if preset.name == made_for), presets[0])
@@ -116,7 +129,7 @@ def assign_programs(
                 stacklevel=2,
             )
         spec = f"{_spec_name(owner)}:{timbre}"
-        return {**dict.fromkeys(programs, spec), None: spec}
+        return {**dict.fromkeys(programs, spec), None: spec, **drums}
     if timbre is not None:
         needed = _names_in(timbre)
         owners = [preset for preset in presets if _can_play(preset, timbre, needed)]
@@ -125,13 +138,14 @@ def assign_programs(
             missing = next((name for name in needed if name not in names), timbre)
             raise PresetError(f"timbre {missing!r} not found" + suggest(missing, names))
         spec = f"{_spec_name(owners[0])}:{timbre}"
-        return {**dict.fromkeys(programs, spec), None: spec}
+        return {**dict.fromkeys(programs, spec), None: spec, **drums}
     spec_names = {preset.folder: _spec_name(preset) for preset in presets}
-    chosen: dict[int | None, str] = {}
+    chosen: Voices = {}
     for program in programs:
         preset, name = timbre_of_program(program, presets)
         chosen[program] = f"{spec_names[preset.folder]}:{name}"
-    return {**chosen, None: f"{spec_names[presets[0].folder]}:{presets[0].default_timbre}"}
+    default = f"{spec_names[presets[0].folder]}:{presets[0].default_timbre}"
+    return {**chosen, None: default, **drums}
 
 
 def _names_in(timbre: str) -> list[str]:

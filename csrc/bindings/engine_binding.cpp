@@ -51,9 +51,11 @@ static std::shared_ptr<FrameInstrument> make_frame_instrument(
     s.mel.weights = py::cast<std::vector<float>>(map[2]);
     s.mel.floor = py::cast<float>(spectrogram["magnitude_floor"]);
   }
-  settings.sustain = {py::cast<std::size_t>(sustain["loop_start_frame"]),
-                      py::cast<std::size_t>(sustain["loop_end_frame"]),
-                      py::cast<std::size_t>(sustain["release_frame"])};
+  if (!sustain.empty()) {
+    settings.sustain = {py::cast<std::size_t>(sustain["loop_start_frame"]),
+                        py::cast<std::size_t>(sustain["loop_end_frame"]),
+                        py::cast<std::size_t>(sustain["release_frame"])};
+  }
   settings.pitch_range = {pitch_range.first, pitch_range.second};
   settings.timbres = std::move(timbres);
   for (const py::dict& macro : macros) {
@@ -117,7 +119,21 @@ void bind_engine(py::module_& module) {
             for (const auto& [x, y] : places) list.push_back({x, y});
             instrument.set_places(std::move(list));
           },
-          py::arg("places"), "Set the places of the timbres on the timbre map, before playing.");
+          py::arg("places"), "Set the places of the timbres on the timbre map, before playing.")
+      .def(
+          "set_kit",
+          [](Instrument& instrument, float pitch, const std::vector<int>& keys) {
+            audiogen::engine::Kit kit;
+            kit.pitch = pitch;
+            kit.n_timbres = keys.size();
+            if (!keys.empty()) kit.timbres.fill(audiogen::engine::Kit::kSilent);
+            for (std::size_t i = 0; i < keys.size(); ++i) {
+              kit.timbres.at(static_cast<std::size_t>(keys[i])) = static_cast<std::uint16_t>(i);
+            }
+            instrument.set_kit(kit);
+          },
+          py::arg("pitch"), py::arg("keys"),
+          "Make it a drum kit, before playing: the MIDI key of each timbre, and the pitch of all.");
   py::class_<FrameInstrument, Instrument, std::shared_ptr<FrameInstrument>>(module, "Instrument",
                                                                             "A GANSynth preset.")
       .def(py::init(&make_frame_instrument), py::arg("generator"), py::arg("spectrogram"),

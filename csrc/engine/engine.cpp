@@ -455,11 +455,22 @@ void Engine::handle(const Event& event) noexcept AUDIOGEN_REALTIME {
 void Engine::note_on(const Event& event) noexcept AUDIOGEN_REALTIME {
   if (!std::isfinite(event.pitch) || !std::isfinite(event.value)) return;
   float pitch = std::clamp(event.pitch, -128.0f, 256.0f);
-  const auto [lowest, highest] = instrument_->pitch_range();
-  if (pitch < lowest || pitch > highest) ++n_transposed_;
-  while (pitch > highest) pitch -= 12.0f;
-  while (pitch < lowest) pitch += 12.0f;
-  pitch = std::min(pitch, highest);  // for a range of less than an octave
+  std::size_t timbre = event.timbre < instrument_->n_timbres() ? event.timbre : 0;
+  const Kit* const kit = instrument_->kit();
+  if (kit != nullptr) {
+    if (timbre < kit->n_timbres) {
+      const float key = std::clamp(std::round(pitch), 0.0f, 127.0f);
+      timbre = kit->timbres[static_cast<std::size_t>(key)];
+    }
+    if (timbre == Kit::kSilent) return;
+    pitch = kit->pitch;
+  } else {
+    const auto [lowest, highest] = instrument_->pitch_range();
+    if (pitch < lowest || pitch > highest) ++n_transposed_;
+    while (pitch > highest) pitch -= 12.0f;
+    while (pitch < lowest) pitch += 12.0f;
+    pitch = std::min(pitch, highest);  // for a range of less than an octave
+  }
 
   const float from = slots_[last_slot_].pitch + slots_[last_slot_].glide;
   Slot& slot = free_slot();
@@ -493,8 +504,8 @@ void Engine::note_on(const Event& event) noexcept AUDIOGEN_REALTIME {
   }
   slot.sounding_pitch = pitch_of(slot);
 
-  slot.timbre = event.timbre < instrument_->n_timbres() ? event.timbre : 0;
-  if (maps()) slot.timbre = nearest_timbre(kNoTimbre);
+  slot.timbre = timbre;
+  if (kit == nullptr && maps()) slot.timbre = nearest_timbre(kNoTimbre);
   Note note;
   note.timbre = slot.timbre;
   note.pitch = slot.sounding_pitch;

@@ -46,4 +46,13 @@ void Instrument::set_places(std::vector<Place> places) {
   places_ = std::move(places);
 }
 
+void Instrument::set_kit(const Kit& kit) {
+  for (const std::uint16_t timbre : kit.timbres) {
+    if (timbre == Kit::kSilent || timbre < n_timbres()) continue;
+    throw std::invalid_argument("a key of the kit plays timbre " + std::to_string(timbre) +
+                                "; the instrument has " + std::to_string(n_timbres()));
+  }
+  kit_ = kit;
+}
+
 }  // namespace audiogen::engine

@@ -1,9 +1,12 @@
 // An opened preset: its pitch range and timbres, and a factory of voices.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -23,6 +26,15 @@ struct PitchRange {
 // Place of a timbre on the timbre map, 0 to 1: x from left to right, y from top to bottom.
 struct Place {
   float x, y;
+};
+
+// A drum kit: each key plays a timbre of its own, all at one pitch.
+struct Kit {
+  static constexpr std::uint16_t kSilent = 0xFFFF;
+
+  float pitch = 60.0f;        // MIDI number, for the network
+  std::size_t n_timbres = 0;  // the first timbres, which keys choose; others play on any key
+  std::array<std::uint16_t, 128> timbres{};  // of each MIDI key, or kSilent
 };
 
 // Can be shared by engines on any number of threads: it is immutable, except that timbres are
@@ -53,6 +65,12 @@ class Instrument {
   // place for each timbre, or none at all.
   void set_places(std::vector<Place> places);
 
+  // The drum kit that the instrument is; null if it is none.
+  const Kit* kit() const noexcept AUDIOGEN_REALTIME { return kit_ ? &*kit_ : nullptr; }
+  // Before any engine plays the instrument. Throws std::invalid_argument for a timbre that is not
+  // there.
+  void set_kit(const Kit& kit);
+
   // Makes `n` voices, which the instrument must outlive, and allocates all their memory. They
   // render at most `max_samples` at once and are fed `n_inputs` input channels.
   virtual std::unique_ptr<Voices> make_voices(std::size_t n, std::size_t max_samples,
@@ -70,6 +88,7 @@ class Instrument {
   std::atomic<std::size_t> n_timbres_;
   presets::ProgramTable programs_;
   std::vector<Place> places_;
+  std::optional<Kit> kit_;
 };
 
 }  // namespace audiogen::engine

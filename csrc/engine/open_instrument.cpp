@@ -56,13 +56,28 @@ static std::vector<Macro> macros_of(const Description& description) {
   return macros;
 }
 
+// The kit of a description; with a latent in place of the timbres all keys play that.
+static Kit kit_of(const Description& description, bool has_latent) {
+  Kit kit;
+  kit.pitch = static_cast<float>(description.generator.pitch_min);
+  if (has_latent) return kit;
+  kit.n_timbres = description.timbres.size();
+  kit.timbres.fill(Kit::kSilent);
+  for (std::size_t i = 0; i < kit.n_timbres; ++i) {
+    kit.timbres[static_cast<std::size_t>(*description.timbres[i].key)] =
+        static_cast<std::uint16_t>(i);
+  }
+  return kit;
+}
+
 static std::shared_ptr<Instrument> frame_instrument_of(const presets::Preset& preset,
                                                        const InstrumentOptions& options) {
   const Description& description = preset.description();
   FrameSettings settings;
   settings.spectrogram = spectrogram_of(description);
-  settings.sustain = {description.sustain.loop_start_frame, description.sustain.loop_end_frame,
-                      description.sustain.release_frame};
+  if (const auto& sustain = description.sustain) {
+    settings.sustain = {sustain->loop_start_frame, sustain->loop_end_frame, sustain->release_frame};
+  }
   settings.pitch_range = pitch_range_of(description);
   settings.macros = macros_of(description);
   if (options.latent) {
@@ -116,6 +131,7 @@ std::shared_ptr<Instrument> make_instrument(const presets::Preset& preset,
     }
   }
   instrument->set_places(std::move(places));
+  if (description.is_kit()) instrument->set_kit(kit_of(description, options.latent.has_value()));
   return instrument;
 }
 

@@ -225,6 +225,10 @@ std::optional<Timbre> timbre_of(const toml::Table& table, std::size_t index, Kin
         fields.whole("program", 0, 127, "a General MIDI program from 0 to 127, or left out");
     timbre.program = static_cast<int>(program.value_or(0));
   }
+  if (kind == Kind::kGansynth && fields.has("key")) {
+    const auto key = fields.whole("key", 0, 127, "the MIDI key of a drum, 0 to 127, or left out");
+    timbre.key = static_cast<int>(key.value_or(0));
+  }
   if (fields.has("place")) {
     const auto place = fields.numbers("place", kPlace);
     const auto inside = [](double x) { return x >= 0.0 && x <= 1.0; };
@@ -247,6 +251,23 @@ void check_places(const Description& description, Fields& fields) {
     const std::size_t without = timbres[0].place ? i : 0;
     return fields.add_fault("timbres[" + std::to_string(without) +
                             "].place is missing; all timbres must have one, or none");
+  }
+}
+
+void check_keys(const Description& description, Fields& fields) {
+  const auto& timbres = description.timbres;
+  std::set<int> seen;
+  for (std::size_t i = 0; i < timbres.size(); ++i) {
+    const std::string path = "timbres[" + std::to_string(i) + "].key";
+    if (timbres[i].key.has_value() != timbres[0].key.has_value()) {
+      const std::size_t without = timbres[0].key ? i : 0;
+      return fields.add_fault("timbres[" + std::to_string(without) +
+                              "].key is missing; all timbres of a drum kit must have one");
+    }
+    if (timbres[i].key && !seen.insert(*timbres[i].key).second) {
+      return fields.add_fault(path + "=" + std::to_string(*timbres[i].key) +
+                              " must differ from the keys of the other timbres");
+    }
   }
 }
 
@@ -346,9 +367,10 @@ void check_gansynth(const Description& description, Fields& fields) {
         " bins; it must make spectrogram.n_frames=" + std::to_string(spectrogram.n_frames) +
         " x n_fft/2=" + std::to_string(n_bins));
   }
+  const std::size_t release = description.sustain ? description.sustain->release_frame : 0;
   for (const auto& [name, frame] :
        {std::pair("generator.note_off_frame", generator.note_off_frame),
-        std::pair("sustain.release_frame", description.sustain.release_frame)}) {
+        std::pair("sustain.release_frame", release)}) {
     if (frame < spectrogram.n_frames) continue;
     fields.add_fault(
         std::string(name) + "=" + std::to_string(frame) +
@@ -356,7 +378,7 @@ void check_gansynth(const Description& description, Fields& fields) {
   }
   const int highest = generator.pitch_min + static_cast<int>(generator.n_pitches) - 1;
   const auto& range = *description.pitch_range;
-  if (generator.conditioning == models::Conditioning::kOneHot &&
+  if (generator.conditioning == models::Conditioning::kOneHot && !description.is_kit() &&
       (range.first < generator.pitch_min || range.second > highest)) {
     fields.add_fault(shown_range(range) + " must be within the generator's pitches, [" +
                      std::to_string(generator.pitch_min) + ", " + std::to_string(highest) + "]");
@@ -476,8 +498,10 @@ std::optional<Description> check_fields(const toml::Table& table, Faults& faults
     if (const auto* const inner = fields.table("generator")) {
       if (const auto read = generator_of(*inner, faults)) description.generator = *read;
     }
-    if (const auto* const inner = fields.table("sustain")) {
-      if (const auto read = sustain_of(*inner, faults)) description.sustain = *read;
+    if (fields.has("sustain")) {
+      if (const auto* const inner = fields.table("sustain")) {
+        description.sustain = sustain_of(*inner, faults);
+      }
     }
     if (fields.has("macros")) {
       const auto macros = fields.tables("macros", 0, kMostMacros, "up to 8 tables [[macros]]");
@@ -506,6 +530,7 @@ std::optional<Description> check_fields(const toml::Table& table, Faults& faults
       static_cast<double>(*sample_rate);
   check_timbre_names(description, default_timbre, fields);
   check_places(description, fields);
+  check_keys(description, fields);
   if (gansynth) {
     check_gansynth(description, fields);
   } else {

@@ -22,6 +22,8 @@ struct Timbre {
   std::string name;
   std::string family = "other";
   std::optional<int> program;  // of General MIDI, 0 .. 127
+  // MIDI key that plays it in a drum kit; all timbres of a kit have one, and no two the same.
+  std::optional<int> key;
   std::vector<float> z;        // GANSynth only
   // Place on the timbre map, x and y from 0 to 1; all timbres of a preset have one, or none has.
   std::optional<std::pair<float, float>> place;
@@ -78,7 +80,7 @@ struct Description {
   // Fields of a GANSynth preset.
   Spectrogram spectrogram;
   models::GeneratorConfig generator;
-  Sustain sustain;
+  std::optional<Sustain> sustain;  // none: notes play to their end, whatever the note-off
   std::vector<Macro> macros;
 
   // Fields of a SampleRNN preset.
@@ -89,6 +91,7 @@ struct Description {
   toml::Table fields;
 
   bool plays_notes() const { return pitch_range.has_value(); }
+  bool is_kit() const { return !timbres.empty() && timbres.front().key.has_value(); }
   // Tensors of the network.
   models::WeightShapes weight_shapes() const;
 };

@@ -189,7 +189,7 @@ def test_notes_outside_the_range_are_reported(pipe: Any, murmur: Path) -> None:
         ("murmur|--timbre|rain", "timbre 'rain'"),
         ("murmur|--seconds|0", "--seconds 0 must be above 0"),
         ("murmur|--seconds|1e-9", "seconds=1e-09 must be 0.0503 or more"),
-        ("winds|--midi|drums.mid", "drums.mid: has only drum notes"),
+        ("winds|--midi|drums.mid", "the score has only drum notes"),
         ("murmur|--seed|-1", "seed=-1 must be a whole number from 0 to 2^64 - 1"),
         ("murmur|--sample-rate|1", "sample_rate=1"),
         ("murmur|--temperature|hot", "--temperature hot must be a number"),

@@ -32,6 +32,7 @@ TINY = BuiltInRecipe(
     held_out=0.1,
     resynthesis_weight=0.0,
     sideband_weight=0.0,
+    random_weight=0.0,
     generator=GeneratorConfig("harmonic", 3, (8, 8, 6, 6, 4), (2, 4), note_off_frame=20),
     spectrogram=SpectrogramConfig(
         n_samples=1000,
@@ -128,6 +129,27 @@ def test_resynthesised_audio_and_levels_beside_partials_come_near() -> None:
     for name, most in (("resynthesis", 0.75), ("sideband", 0.95)):
         values = [each[name] for each in far]
         assert np.mean(values[-20:]) < most * np.mean(values[:20])
+
+
+def test_random_latents_take_part_in_every_second_step() -> None:
+    recipe = dataclasses.replace(TINY, adversarial_share=0.0, random_weight=1.0)
+    trainer = make_trainer(recipe)
+    seen = [trainer.train_step() for _ in range(4)]
+    assert ["random" in losses for losses in seen] == [True, False, True, False]
+
+
+def test_random_latents_are_best_as_loud_as_real_notes() -> None:
+    """Images of other notes of the set stand for random latents."""
+    trainer = make_trainer()
+    batch = trainer.batch(np.arange(12), (0, 16))
+    pair = batch.image.roll(2, 0), batch.image.roll(4, 0)
+
+    def far(decibels: float) -> float:
+        louder = TINY.spectrogram.magnitude_scale * decibels * np.log(10.0) / 20.0
+        change = torch.tensor([louder, 0.0])[:, None, None]
+        return float(trainer.loss.random_latents((pair[0] + change, pair[1] + change), batch))
+
+    assert far(0.0) < min(far(-6.0), far(6.0)) < max(far(-6.0), far(6.0)) < far(20.0)
 
 
 def test_no_noise_is_slow() -> None:

@@ -117,7 +117,7 @@ def gansynth(
 
     from audiogen.data.notes.nsynth import is_note_set, read_notes
     from audiogen.data.notes.splits import SPLIT
-    from audiogen.data.source_toml import folder_name, read_source
+    from audiogen.data.source_toml import folder_name, is_kit, read_source
     from audiogen.training.gansynth.export import (
         export_preset,
         preset_fields,
@@ -136,7 +136,7 @@ def gansynth(
     require_length(minutes, settings.get("steps"))
     processes = Processes.launched()
     checkpoints, state = open_run(data, output, run, resume, "gansynth", processes)
-    name, chosen = _recipe(recipe, state, settings)
+    name, chosen = _recipe(recipe, state, settings, is_kit(read_source(data)))
     built_in = isinstance(chosen, BuiltInRecipe)
     if not built_in:
         of_built_in = {
@@ -231,15 +231,16 @@ def gansynth(
 
 
 def _recipe(
-    name: str | None, state: dict[str, Any] | None, settings: dict[str, Any]
+    name: str | None, state: dict[str, Any] | None, settings: dict[str, Any], kit: bool
 ) -> tuple[str, Any]:
-    """Name and recipe: of --recipe, else of the checkpoint, else the built-in one."""
-    from audiogen.training.gansynth.recipe import builtin_recipe, default_recipe
+    """Name and recipe: of --recipe, else of the checkpoint, else the built-in one of the data."""
+    from audiogen.training.gansynth.recipe import builtin_recipe, default_recipe, kit_recipe
     from audiogen.training.recipes import progressive_recipe, read_recipe
 
     if state is None:
         name = name or BUILT_IN
-        recipe: Any = default_recipe() if name == BUILT_IN else read_recipe(name)
+        built_in_recipe = kit_recipe if kit else default_recipe
+        recipe: Any = built_in_recipe() if name == BUILT_IN else read_recipe(name)
         return name, with_settings(recipe, settings, name)
     check_steps(state, settings.get("steps"))
     built_in = state["kind"] == BuiltInRecipe.kind

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from audiogen.core.packages import require_package
-from audiogen.data.render.sf2 import FontPreset, SoundFont
+from audiogen.data.render.sf2 import PERCUSSION_BANK, FontPreset, SoundFont
 from audiogen.errors import FormatError
 
 RENDER_RATE = 48000  # Hz; midirenderer supports no other
@@ -38,7 +38,7 @@ def midi_file(
     volume : int
         Controller 7, 0 to 127.
     channels : sequence of int
-        Channels that are set up, 0 to 15.
+        Channels that are set up, 0 to 15; `DRUM_CHANNEL` for a preset of `PERCUSSION_BANK`.
     """
     import mido
 
@@ -47,7 +47,7 @@ def midi_file(
     file.tracks.append(track)
     track.append(mido.MetaMessage("set_tempo", tempo=1_000_000))
     # Bank, volume, pan, expression, reverb, chorus.
-    setup = {0: preset.bank, 7: volume, 10: 64, 11: 127, 91: 0, 93: 0}
+    setup = {0: preset.bank % PERCUSSION_BANK, 7: volume, 10: 64, 11: 127, 91: 0, 93: 0}
     for channel in channels:
         for control, value in setup.items():
             message = mido.Message("control_change", control=control, value=value, channel=channel)

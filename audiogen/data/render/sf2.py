@@ -16,6 +16,8 @@ from audiogen.errors import FormatError, ParameterError
 
 MAX_FILE_BYTES = 2 << 30  # a font is held in memory twice while it is read
 
+PERCUSSION_BANK = 128  # its presets are drum kits: each key is a sound of its own
+
 # Generator numbers, SoundFont Technical Specification 2.04, section 8.1.2.
 _CHORUS_SEND, _REVERB_SEND = 15, 16
 _INSTRUMENT, _KEY_RANGE, _VELOCITY_RANGE = 41, 43, 44
@@ -103,22 +105,22 @@ class SoundFont:
         """Copyright text (INFO ICOP), or "not stated by the font"."""
         return self.info.get("ICOP") or "not stated by the font"
 
-    def choose(self, programs: Sequence[int]) -> list[FontPreset]:
-        """Return presets of bank 0.
+    def choose(self, programs: Sequence[int], bank: int = 0) -> list[FontPreset]:
+        """Return presets of a bank.
 
         Raises
         ------
         ParameterError
             If the font lacks a program.
         """
-        present = sorted(program for bank, program in self.presets if bank == 0)
+        present = sorted(program for other, program in self.presets if other == bank)
         absent = sorted(set(programs) - set(present))
         if absent:
             raise ParameterError(
-                f"program={absent[0]} not found in bank 0 of {self.path.name}, which has "
+                f"program={absent[0]} not found in bank {bank} of {self.path.name}, which has "
                 f"{len(present)}: {', '.join(map(str, present))}"
             )
-        return [self.presets[0, program] for program in programs]
+        return [self.presets[bank, program] for program in programs]
 
     def origin(self, licence: str | None) -> dict[str, object]:
         """Return the fields that a TOML file has on the font; the licence overrides its own."""

@@ -23,9 +23,10 @@ from audiogen.data.render.midi_renderer import (
     midi_file,
     render_midi,
 )
-from audiogen.data.render.sf2 import FontPreset, SoundFont, read_soundfont
+from audiogen.data.render.sf2 import PERCUSSION_BANK, FontPreset, SoundFont, read_soundfont
 from audiogen.data.source_toml import NOTES_TOML, toml_text
 from audiogen.errors import ParameterError
+from audiogen.notes import DRUM_CHANNEL
 
 MAX_TRANSPOSE_SEMITONES = 7.0  # beyond, formants and attacks no longer fit the pitch
 
@@ -100,14 +101,7 @@ def render_instrument(
     FormatError
         If the renderer refuses the font.
     """
-    stereo = np.zeros((0, round(NOTE_S * sample_rate), 2), np.float32)
-    batches = [keys[first : first + _AT_ONCE] for first in range(0, len(keys), _AT_ONCE)]
-    for volume in VOLUMES if batches else ():
-        rendered = [_render(font, preset, batch, volume, sample_rate) for batch in batches]
-        stereo = np.concatenate([notes for notes, _ in rendered])
-        if not any(clipped for _, clipped in rendered):
-            break
-    notes = louder_channel(stereo)
+    notes = louder_channel(render_keys(font, preset, keys, sample_rate))
     peaks = np.max(np.abs(notes), axis=1, initial=0.0)
     kept = peaks > SILENT_PEAK
     gain = PEAK / float(np.max(peaks, initial=SILENT_PEAK))
@@ -120,6 +114,25 @@ def render_instrument(
         float(20 * np.log10(gain)),
         int(np.sum(~kept)),
     )
+
+
+def render_keys(
+    font: SoundFont, preset: FontPreset, keys: Sequence[tuple[int, int]], sample_rate: int
+) -> np.ndarray:
+    """Render (pitch, velocity) pairs at the highest volume at which none clips.
+
+    Returns
+    -------
+    array [n_keys, n_samples, 2], float32
+    """
+    stereo = np.zeros((0, round(NOTE_S * sample_rate), 2), np.float32)
+    batches = [keys[first : first + _AT_ONCE] for first in range(0, len(keys), _AT_ONCE)]
+    for volume in VOLUMES if batches else ():
+        rendered = [_render(font, preset, batch, volume, sample_rate) for batch in batches]
+        stereo = np.concatenate([notes for notes, _ in rendered])
+        if not any(clipped for _, clipped in rendered):
+            break
+    return stereo
 
 
 def _render(
@@ -144,16 +157,17 @@ def _midi(preset: FontPreset, keys: Sequence[tuple[int, int]], volume: int) -> b
     """Return a MIDI file that plays the keys one after the other, in slots of `_SLOT_S`."""
     import mido
 
-    silence = mido.Message("control_change", control=120, value=0)  # all sound off
+    channel = DRUM_CHANNEL if preset.bank == PERCUSSION_BANK else 0
+    silence = mido.Message("control_change", control=120, value=0, channel=channel)  # at once
     events: list[tuple[float, Any]] = []
     for index, (pitch, velocity) in enumerate(keys):
         onset_s = (index + 1) * _SLOT_S
-        press = mido.Message("note_on", note=pitch, velocity=velocity)
-        release = mido.Message("note_off", note=pitch, velocity=64)
+        press = mido.Message("note_on", note=pitch, velocity=velocity, channel=channel)
+        release = mido.Message("note_off", note=pitch, velocity=64, channel=channel)
         events += [(onset_s, press), (onset_s + NOTE_ON_S, release)]
         events.append((onset_s + NOTE_S + 0.1, silence))
     events.append(((len(keys) + 1) * _SLOT_S, silence))
-    return midi_file(preset, events, volume)
+    return midi_file(preset, events, volume, (channel,))
 
 
 def render_soundfont(
@@ -219,7 +233,7 @@ def render_soundfont(
     A note is used if a sample recorded near its key plays it and its peak exceeds `SILENT_PEAK`.
     Presets without such a note are listed in font.toml under `left_out`.
     """
-    _check(velocities, pitches, sample_rate)
+    check_settings(velocities, pitches, sample_rate)
     sound = read_soundfont(font)
     pitched = sorted(p for bank, p in sound.presets if bank == 0 and p not in UNPITCHED)
     presets = sound.choose(sorted(set(programs)) or pitched)
@@ -271,7 +285,8 @@ def render_soundfont(
     return len(writer.examples)
 
 
-def _check(velocities: Sequence[int], pitches: tuple[int, int], sample_rate: int) -> None:
+def check_settings(velocities: Sequence[int], pitches: tuple[int, int], sample_rate: int) -> None:
+    """Raise ParameterError for velocities, pitches or a sample rate out of range."""
     if not velocities or not all(1 <= velocity <= 127 for velocity in velocities):
         raise ParameterError(f"velocities={list(velocities)} must be whole numbers from 1 to 127")
     if not 0 <= pitches[0] <= pitches[1] <= 127:

@@ -124,6 +124,34 @@ class EnergyLoss:
             ),
         }
 
+    def random_latents(self, pair: tuple[Tensor, Tensor], batch: Batch) -> Tensor:
+        """Energy distance of two images of random latents to the real note, by levels.
+
+        It is least where the levels of mel bands of random latents at a pitch and velocity are
+        distributed as those of real notes of all instruments at these: neither louder nor duller.
+
+        Parameters
+        ----------
+        pair : two Tensors [batch, 2, n_frames, n_bins]
+            Images of independent latents at each note's pitch and velocity.
+        batch : Batch
+            The notes.
+
+        Returns
+        -------
+        Tensor [], nats
+        """
+        powers = [self._mel_power(image) for image in (batch.image, *pair)]
+        loudest = powers[0].amax(dim=(1, 2), keepdim=True)
+        real, first, second = (resynthesis.log_mel(power, loudest) for power in powers)
+        far = losses.levels_distance
+        return losses.energy_distance(far(first, real), far(second, real), far(first, second))
+
+    def _mel_power(self, image: Tensor) -> Tensor:
+        """Power of mel bands [batch, n_frames, n_mels] of images."""
+        log_magnitude = denormalise(image, self._config)[:, 0]
+        return resynthesis.mel(log_magnitude.exp().square(), self._config)
+
     def resynthesise(self, image: Tensor, batch: Batch) -> Tensor:
         """Audio of a batch's images, as `resynthesis.resynthesise` returns it."""
         spectrogram = denormalise(image, self._config)
@@ -134,7 +162,7 @@ class EnergyLoss:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Distances of two sounds of each note to the real notes, and to each other."""
         config = self._config
-        real = resynthesis.mel(denormalise(batch.image, config)[:, 0].exp().square(), config)
+        real = self._mel_power(batch.image)
         loudest = real.amax(dim=(1, 2), keepdim=True)
         whole = resynthesis.whole_frames(config, batch.frames)
         levels = []

@@ -10,7 +10,13 @@ import numpy as np
 
 from audiogen.data.notes.nsynth import NoteSet
 from audiogen.data.notes.splits import Split
-from audiogen.data.source_toml import instrument_entries, program_of, read_source, timbre_names
+from audiogen.data.source_toml import (
+    instrument_entries,
+    is_kit,
+    program_of,
+    read_source,
+    timbre_names,
+)
 from audiogen.models.gansynth import export_weights
 from audiogen.presets import Preset, check_fields
 from audiogen.training.gansynth.progressive import ProgressiveTrainer
@@ -165,13 +171,6 @@ def preset_fields(
         "spectrogram": config,
         "generator": asdict(generator)
         | {"channels": list(generator.channels), "start_shape": list(generator.start_shape)},
-        # The loop starts after the attack. The release begins after note-off, since the frames
-        # whose convolutions first receive it end there.
-        "sustain": {
-            "loop_start_frame": off // 2 - 6,
-            "loop_end_frame": off - 5,
-            "release_frame": off + 2,
-        },
         "timbres": timbres,
         "data": {
             "source": source_with(trainer, source.get("font", notes.folder.name)),
@@ -180,6 +179,17 @@ def preset_fields(
             "notes": len(trainer.notes.pitches),
         },
     }
+    if is_kit(source):
+        keys = [timbre["key"] for timbre in timbres]
+        fields["pitch_range"] = [min(keys), max(keys)]
+    else:
+        # The loop starts after the attack. The release begins after note-off, since the frames
+        # whose convolutions first receive it end there.
+        fields["sustain"] = {
+            "loop_start_frame": off // 2 - 6,
+            "loop_end_frame": off - 5,
+            "release_frame": off + 2,
+        }
     if isinstance(trainer, BuiltInTrainer):
         unseen = np.unique(trainer.notes.instruments[trainer.unseen_notes])
         names = [trainer.notes.names[i] for i in unseen]
@@ -198,6 +208,7 @@ def _learned_timbres(
     return [
         {"name": name, "z": rounded(z), "family": families[instrument]}
         | program_of(instrument, described)
+        | _key_of(instrument, described)
         for instrument, name, z in zip(
             instruments,
             timbre_names(instruments, described),
@@ -205,6 +216,12 @@ def _learned_timbres(
             strict=True,
         )
     ]
+
+
+def _key_of(instrument: str, described: dict[str, Any]) -> dict[str, Any]:
+    """The key that plays a sound of a drum kit, and its family; nothing for other instruments."""
+    entry = described.get(instrument, {})
+    return {"key": entry["key"], "family": "percussion"} if "key" in entry else {}
 
 
 def _random_timbres(trainer: ProgressiveTrainer) -> list[dict[str, Any]]:

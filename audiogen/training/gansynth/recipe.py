@@ -77,6 +77,9 @@ class BuiltInRecipe(Recipe):
     sideband_weight: float = setting(
         2.0, "Weight of the distance of levels on, beside and between partials", low=0.0
     )
+    random_weight: float = setting(
+        1.0, "Weight of the energy distance of random latents' levels to real notes'", low=0.0
+    )
     # The critic's gradient has norm 1 for each example, that of the distances about 0.02.
     adversarial_weight: float = setting(0.02, "Weight of the critic's score", low=0.0)
     penalty_weight: float = setting(10.0, "Weight of the gradient penalty", low=0.0)
@@ -90,6 +93,11 @@ class BuiltInRecipe(Recipe):
     )
     generator: GeneratorConfig = field(default_factory=_generator)
     spectrogram: SpectrogramConfig = PRESET_SPECTROGRAM
+
+    @property
+    def is_one_shot(self) -> bool:
+        """Whether sounds play to their end, since no frame follows the note-off."""
+        return self.generator.note_off_frame >= self.spectrogram.n_frames - 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -108,6 +116,31 @@ class BuiltInRecipe(Recipe):
 def default_recipe() -> BuiltInRecipe:
     """The recipe with its defaults."""
     return BuiltInRecipe()
+
+
+# Attacks of drums are short, and their noise has no partials to resolve: frames of 4 ms by windows
+# of 16 ms.
+KIT_SPECTROGRAM = SpectrogramConfig(
+    sample_rate=32000,
+    n_samples=128000,
+    n_fft=512,
+    hop_length=128,
+    n_frames=1024,
+    phase="harmonic",
+    magnitude_floor=2.5e-5,
+    magnitude_scale=0.1,
+    magnitude_offset=0.259663,
+)
+
+
+def kit_recipe() -> BuiltInRecipe:
+    """The recipe for drum kits: one pitch for all, sounds that play to their end."""
+    base = _generator()
+    last = KIT_SPECTROGRAM.n_frames - 1
+    generator = replace(base, start_shape=(16, 4), pitch_min=24, n_pitches=1, note_off_frame=last)
+    return BuiltInRecipe(
+        crop_frames=128, sideband_weight=0.0, generator=generator, spectrogram=KIT_SPECTROGRAM
+    )
 
 
 def at_rate(recipe: BuiltInRecipe, sample_rate: int) -> BuiltInRecipe:

@@ -53,6 +53,7 @@ N_EVALUATIONS = 20  # in each phase, without and with the critic
 N_EVALUATED = 4  # held-out notes of an evaluation while training, and batches of the critic
 _SAVED = ("generator", "average", "critic", "optimiser", "critic_optimiser", "fit_optimiser")
 N_FINAL = 32  # held-out notes of the evaluation at the end
+RANDOM_EVERY = 2  # steps, between two steps with random latents
 FIT_EVERY = 8  # steps, between two steps of the latents of held-out instruments
 FIT_RATE = 0.03  # their learning rate
 RATE_FLOOR = 0.05  # last learning rate over the highest
@@ -182,8 +183,9 @@ class BuiltInTrainer(Trainer):
         dict of float
             ``magnitude``, ``loud``, ``frequency``, ``resynthesis`` and ``sideband``: distances to
             the real notes; ``variety``, the distance of two generated notes over that to the real
-            one. With the critic ``wasserstein`` and
-            ``fooled``. After an evaluation ``held_out_...``, and with the critic ``overfit``.
+            one. In each `RANDOM_EVERY`-th step ``random``, the energy distance of random latents.
+            With the critic ``wasserstein`` and ``fooled``. After an evaluation ``held_out_...``,
+            and with the critic ``overfit``.
 
         Raises
         ------
@@ -206,6 +208,10 @@ class BuiltInTrainer(Trainer):
             score = self._score(torch.stack((pair[0], between), dim=1).flatten(0, 1), twice)
             values["fooled"] = losses.generator_loss(score)
             loss = loss + recipe.adversarial_weight * values["fooled"]
+        if recipe.random_weight and self.step % RANDOM_EVERY == 0:
+            images = [self._generate(batch, self._latents_anywhere(batch)) for _ in range(2)]
+            values["random"] = self.loss.random_latents((images[0], images[1]), batch)
+            loss = loss + recipe.random_weight * values["random"]
         self.descend(loss, self.optimiser, self.parameters(), 1.0)
         if len(self.unseen_notes) and self.step % FIT_EVERY == 0:
             self._fit_unseen_latents()
@@ -308,10 +314,15 @@ class BuiltInTrainer(Trainer):
         )
 
     def _crop(self, random: np.random.Generator) -> tuple[int, int]:
-        """Frames of a crop: a third of the crops has the attack, a sixth the release."""
+        """Frames of a crop: a third of the crops has the attack, a sixth the release.
+
+        Of sounds that play to their end half of the crops have the attack, the others lie early.
+        """
         length, total = self.recipe.crop_frames, self.recipe.spectrogram.n_frames
         where = random.random()
-        if where < 1 / 3:
+        if self.recipe.is_one_shot:
+            start = 0 if where < 1 / 2 else int((total - length + 1) * random.random() ** 2)
+        elif where < 1 / 3:
             start = 0
         elif where < 1 / 2:
             first = min(max(0, self.recipe.generator.note_off_frame - 8), total - length)
@@ -326,13 +337,30 @@ class BuiltInTrainer(Trainer):
         return z + self.recipe.latent_noise * noise
 
     def _latents_between(self, batch: Batch) -> Tensor:
-        n = len(batch.pitch) * self.processes.size
+        """Latents on the way from each note's instrument to another."""
+        return self._slerp(self.latents[batch.instruments])
+
+    def _latents_anywhere(self, batch: Batch) -> Tensor:
+        """Random latents, and as many between two instruments; they take no gradients."""
+        known = self.latents.detach()
+        z = self.processes.drawn(torch.randn)(
+            (len(batch.pitch), known.shape[1]), device=self.device
+        )
+        n = len(z) * self.processes.size
+        drawn = self.random.choice(self.trained_instruments, n)
+        first = self.processes.own(torch.from_numpy(drawn)).to(self.device)
+        is_between = self.processes.own(torch.from_numpy(self.random.random((n, 1)) < 0.5))
+        return torch.where(is_between.to(self.device), self._slerp(known[first]).detach(), z)
+
+    def _slerp(self, first: Tensor) -> Tensor:
+        """Latents at random places between ``first`` and those of instruments drawn at random."""
+        n = len(first) * self.processes.size
         drawn = self.trained_instruments[self.random.integers(0, len(self.trained_instruments), n)]
         places = self.random.random((n, 1)).astype(np.float32)
         others, where = (
             self.processes.own(torch.from_numpy(each)).to(self.device) for each in (drawn, places)
         )
-        return losses.slerp(self.latents[batch.instruments], self.latents[others], where)
+        return losses.slerp(first, self.latents[others], where)
 
     def _generate(self, batch: Batch, z: Tensor) -> Tensor:
         with self.autocast():

@@ -53,7 +53,7 @@ static FrameSettings checked(FrameSettings settings) {
   require(std::isfinite(s.magnitude_offset), "magnitude_offset must be finite");
   if (!s.mel.empty()) check_band_map(s.mel, s.n_bins());
   const Sustain& sustain = settings.sustain;
-  require(sustain.loop_end >= sustain.loop_start + 2,
+  require(!sustain.loops() || sustain.loop_end >= sustain.loop_start + 2,
           "loop_end=" + std::to_string(sustain.loop_end) +
               " must be at least 2 frames after loop_start=" + std::to_string(sustain.loop_start));
   require(sustain.loop_end <= config.n_frames() && sustain.release < config.n_frames(),

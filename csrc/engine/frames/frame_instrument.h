@@ -38,11 +38,14 @@ struct Spectrogram {
   std::size_t pad_front() const { return n_fft - hop_length; }
 };
 
-// Frames between which a held note loops, and the frame at which its release starts.
+// Frames between which a held note loops, and the frame at which its release starts. Without a
+// loop, at 0, notes play to the last frame whatever the note-off.
 struct Sustain {
   std::size_t loop_start = 0;
   std::size_t loop_end = 0;
   std::size_t release = 0;
+
+  bool loops() const noexcept AUDIOGEN_REALTIME { return loop_end > 0; }
 };
 
 // A direction in the latent space that a parameter macro_1 .. macro_8 moves the latents along.

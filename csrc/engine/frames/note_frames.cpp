@@ -84,7 +84,8 @@ void NoteFrames::start(const models::NoteInput& note) noexcept AUDIOGEN_REALTIME
   std::fill(flicker_.begin(), flicker_.end(), 0.0f);
   has_last_ = false;
   frames_read_ = fade_length_ = fade_done_ = 0;
-  release_wanted_ = releasing_ = finished_ = false;
+  release_wanted_ = finished_ = false;
+  releasing_ = !settings_->sustain.loops();
 }
 
 void NoteFrames::start_beside(const models::NoteInput& note,
@@ -172,7 +173,9 @@ void NoteFrames::next(float* log_magnitude, float* frequency) noexcept AUDIOGEN_
     }
     if (left == 0) finished_ = true;
   }
-  if (loudest <= kSilence && (releasing_ || frames_read_ > kAttackFrames)) finished_ = true;
+  const bool may_end =
+      (releasing_ && settings_->sustain.loops()) || frames_read_ > kAttackFrames;
+  if (loudest <= kSilence && may_end) finished_ = true;
   std::copy(now_.log_magnitude.begin(), now_.log_magnitude.end(), log_magnitude);
   std::copy(now_.frequency.begin(), now_.frequency.end(), frequency);
 }

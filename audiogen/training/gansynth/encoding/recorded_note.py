@@ -70,6 +70,11 @@ def prepare_note(
         raise ParameterError(
             f"preset {preset.name!r} has no latents; name a GANSynth preset (`audiogen presets`)"
         )
+    if preset.sustain is None:
+        raise ParameterError(
+            f"preset {preset.name!r} is a drum kit, which has no pitches to encode; name another"
+            " GANSynth preset (`audiogen presets`)"
+        )
     if sample_rate != preset.sample_rate:
         raise ParameterError(
             f"sample_rate={sample_rate} must be that of preset {preset.name!r}; resample to"

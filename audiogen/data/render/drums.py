@@ -1,0 +1,132 @@
+"""Rendering of a soundfont's drum kit into a note set: each key is an instrument of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from os import PathLike
+
+import numpy as np
+
+from audiogen.data.notes.nsynth import NOTE_ON_S, NOTE_S, PEAK, SetWriter
+from audiogen.data.notes.qualities import measure_qualities
+from audiogen.data.notes.splits import SPLIT, draw_split
+from audiogen.data.render.midi_renderer import SILENT_PEAK
+from audiogen.data.render.sf2 import PERCUSSION_BANK, read_soundfont
+from audiogen.data.render.soundfont import check_settings, render_keys
+from audiogen.data.source_toml import NOTES_TOML, toml_text
+from audiogen.errors import ParameterError
+from audiogen.notes.general_midi import PERCUSSION_NAMES
+
+KIT_PITCH = (
+    24  # of all notes: the network receives one pitch, and the key's latent chooses the sound
+)
+SPLIT_FRACTIONS = {"train": 0.95, "valid": 0.05}
+FADE_S = 0.25  # at the end of sounds that ring for longer than a note
+
+
+def render_drums(
+    font: str | PathLike[str],
+    folder: str | PathLike[str],
+    *,
+    kit: int = 0,
+    velocities: Sequence[int] = (40, 70, 100, 127),
+    sample_rate: int = 32000,
+    licence: str | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> int:
+    """Render a drum kit of a soundfont, keys 35 to 81, into a note set in NSynth's layout.
+
+    All sounds have one gain, so that they are as loud beside each other as in the kit; each is the
+    louder of its two channels, with the power of both. Their pitch is `KIT_PITCH`.
+
+    Parameters
+    ----------
+    font : str or PathLike
+        A `.sf2` file.
+    folder : str or PathLike
+        New or empty folder for the set: examples.json, audio/*.wav, font.toml (source and the key
+        of each instrument) and split.json.
+    kit : int, 0 to 127
+        Program of the percussion bank.
+    velocities : sequence of int, 1 to 127
+        Velocities at which each key is rendered.
+    sample_rate : int, Hz
+        Sample rate of the notes.
+    licence : str, optional
+        Licence of the font's sound; the default is the font's own statement.
+    progress : callable, optional
+        Function of (sounds done, sounds in all, name of the next one).
+
+    Returns
+    -------
+    int
+        Number of notes written.
+
+    Raises
+    ------
+    ParameterError
+        If the font lacks the kit, a number is out of range, or all keys are silent.
+    FormatError
+        If the font cannot be read.
+    MissingPackageError
+        If midirenderer is not installed.
+    """
+    check_settings(velocities, (KIT_PITCH, KIT_PITCH), sample_rate)
+    sound = read_soundfont(font)
+    preset = sound.choose([kit], PERCUSSION_BANK)[0]
+    keys = [(key, velocity) for key in PERCUSSION_NAMES for velocity in velocities]
+    stereo = render_keys(sound, preset, keys, sample_rate)
+    stereo = stereo.reshape(len(PERCUSSION_NAMES), len(velocities), -1, 2)
+    sounds = {key: _mono(notes) for key, notes in zip(PERCUSSION_NAMES, stereo, strict=True)}
+    peaks = {key: float(np.abs(notes).max()) for key, notes in sounds.items()}
+    audible = [key for key, peak in peaks.items() if peak > SILENT_PEAK]
+    if not audible:
+        raise ParameterError(f"kit={kit} of {sound.path.name} is silent; choose another one")
+    gain = PEAK / max(peaks.values())
+    fade = np.linspace(1.0, 0.0, round(FADE_S * sample_rate))
+    table: list[dict[str, object]] = []
+    with SetWriter(folder, sample_rate) as writer:
+        for index, key in enumerate(audible):
+            if progress:
+                progress(index, len(audible), PERCUSSION_NAMES[key])
+            instrument = f"mallet_acoustic_{key:03d}"  # NSynth has no family of drums
+            entry = {"instrument_str": instrument, "name": PERCUSSION_NAMES[key], "key": key}
+            table.append(entry | {"notes": len(velocities)})
+            for waveform, velocity in zip(sounds[key], velocities, strict=True):
+                waveform[-len(fade) :] *= fade
+                writer.add(
+                    gain * waveform,
+                    instrument=instrument,
+                    family="mallet",
+                    source="acoustic",
+                    pitch=KIT_PITCH,
+                    velocity=velocity,
+                    qualities=measure_qualities(waveform, sample_rate, NOTE_ON_S),
+                )
+        fields = {
+            "kit": preset.name,
+            "note_s": NOTE_S,
+            "gain_db": round(float(20 * np.log10(gain)), 2),
+            "left_out": [PERCUSSION_NAMES[key] for key in peaks if key not in audible],
+        }
+        text = toml_text(
+            "Source of the sounds of this kit.",
+            sound.origin(licence) | fields,
+            "instruments",
+            table,
+        )
+        writer.add_text(NOTES_TOML, text)
+        if len(velocities) > 1:  # single notes are held out: each sound has to be learned
+            split = draw_split(writer.notes(), by="note", fractions=SPLIT_FRACTIONS, seed=0)
+            writer.add_text(SPLIT, split.to_json())
+    if progress:
+        progress(len(audible), len(audible), "")
+    return len(writer.examples)
+
+
+def _mono(stereo: np.ndarray) -> np.ndarray:
+    """The louder channel of sounds [n, n_samples, 2] of one key, with the power of both."""
+    power = np.sum(np.square(stereo, dtype=np.float64), axis=(0, 1))
+    louder = int(np.argmax(power))
+    gain = np.sqrt(power.sum() / max(power[louder], 1e-30))
+    return (gain * stereo[..., louder]).astype(np.float32)
