@@ -144,7 +144,7 @@ def evaluate(
     per sample, beside unigram and bigram models.
     """
     from audiogen.evaluation.report_files import check_folder
-    from audiogen.presets import TOML_NAME, add_measured, load_preset
+    from audiogen.presets import TOML_NAME, add_measured, load_preset, require_pitches
 
     if against is not None:
         others: dict[str, Any] = {"data": data, "split": split, "card": card or None}
@@ -162,6 +162,7 @@ def evaluate(
     if _is_sound_folder(preset):
         raise ParameterError(f"{preset} isn't a preset; give --against DATA to compare its sounds")
     description = load_preset(preset)
+    require_pitches(description, "evaluate")
     for option, value in (("split", split), ("velocities", velocities), ("metrics", metrics)):
         if value is not None and (data is None or not description.plays_notes):
             raise ParameterError(f"--{option} must come with --data and a preset that plays notes")
@@ -246,7 +247,7 @@ def _evaluate_set(
     from audiogen.evaluation.sets.divergence import Budget
     from audiogen.evaluation.sets.set_report import METRICS, evaluate_sets
     from audiogen.evaluation.sets.sounds import read_sounds
-    from audiogen.presets import load_preset
+    from audiogen.presets import load_preset, require_pitches
 
     chosen = metrics.split(",") if metrics else None
     for metric in chosen or ():
@@ -259,6 +260,7 @@ def _evaluate_set(
         real = read_sounds(against, sample_rate=generated.sample_rate, **options)
     else:
         preset = load_preset(name)
+        require_pitches(preset, "--against")
         if not preset.plays_notes:
             raise ParameterError(
                 f"--against is not supported by preset {preset.name!r}, which plays no notes;"

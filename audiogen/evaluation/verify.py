@@ -34,6 +34,7 @@ SUFFIXES = {
 N_NOTES = {"gansynth": 200, "samplernn": 60}
 MIN_PER_TIMBRE = 3
 NOTE_S, FREE_S = 1.0, 2.0  # length of a note, and of sound that is generated freely
+HIT_VELOCITIES = (0.5, 1.0)  # of each sound of a drum kit
 MIN_PEAK = 1e-3  # -60 dBFS; below, a sound is silent
 MAX_CLIPPED = 1e-3  # share of samples above full scale
 IN_TUNE_CENTS = 50.0
@@ -121,9 +122,9 @@ def verify_preset(
 
     The timbres of a GANSynth preset play 200 notes together, those of a SampleRNN 60, and three
     each or more, spread over the pitch range; a timbre of a preset that plays no notes generates 2
-    s of sound. A preset fails if a timbre is silent, clips or is not finite, or if 10 % of all
-    notes are more than half a semitone from the pitch asked for by Praat's tracker. Readings of
-    pYIN are shown beside.
+    s of sound, and each sound of a drum kit is hit twice. A preset fails if a timbre is silent,
+    clips or is not finite, or if 10 % of all notes are more than half a semitone from the pitch
+    asked for by Praat's tracker. Readings of pYIN are shown beside.
 
     Parameters
     ----------
@@ -150,7 +151,8 @@ def verify_preset(
     result.faults += _file_faults(folder)
     if playable:
         preset = load_preset(folder)
-        (_play if preset.plays_notes else _generate)(preset, result, progress)
+        play = _hit if preset.is_kit else _play if preset.plays_notes else _generate
+        play(preset, result, progress)
     return result
 
 
@@ -199,6 +201,22 @@ def _generate(preset: Preset, result: Verification, progress: Callable[[int, int
         result.faults += [f"{what}: {fault}" for fault in _level_faults(samples)]
         result.n_sounds += 1
         progress(result.n_sounds, len(timbres))
+
+
+def _hit(preset: Preset, result: Verification, progress: Callable[[int, int], None]) -> None:
+    """Play each sound of a drum kit at two velocities; drums have no pitch to be wrong."""
+    from audiogen.engine import Synth
+
+    synth = Synth(preset)
+    total = len(preset.timbres) * len(HIT_VELOCITIES)
+    for timbre in preset.timbres:
+        faults: dict[str, None] = {}
+        for velocity in HIT_VELOCITIES:
+            samples = synth.render([(0.0, NOTE_S, timbre.key, velocity)])
+            faults |= dict.fromkeys(_level_faults(samples))
+            result.n_sounds += 1
+            progress(result.n_sounds, total)
+        result.faults += [f"timbre {timbre.name}: {fault}" for fault in faults]
 
 
 def _play(preset: Preset, result: Verification, progress: Callable[[int, int], None]) -> None:

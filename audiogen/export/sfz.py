@@ -21,7 +21,7 @@ from audiogen.core.checks import check_rate, check_seed, check_whole
 from audiogen.engine import Synth
 from audiogen.errors import ParameterError
 from audiogen.notes import pitch_name
-from audiogen.presets import Preset
+from audiogen.presets import Preset, require_pitches
 
 FORMATS = {"flac": "PCM_24", "wav": "PCM_24"}
 HOLD_S = 4.0  # of a note that loops
@@ -148,6 +148,7 @@ def sampled_range(preset: Preset, kind: str) -> tuple[int, int]:
             f"{kind} is not supported by preset {preset.name!r}, which is unconditional and has no"
             " keys to sample; choose a preset that plays notes"
         )
+    require_pitches(preset, kind)
     lowest, highest = preset.pitch_range
     return lowest, highest
 

@@ -20,7 +20,7 @@ from audiogen.core.atomic_write import written_whole
 from audiogen.core.checks import check_whole
 from audiogen.errors import ParameterError
 from audiogen.export.frame_network import FrameNetwork, require_generator, spectrogram_of
-from audiogen.presets import GansynthPreset, Preset
+from audiogen.presets import GansynthPreset, Preset, require_pitches
 from audiogen.representation.harmonic import GOLDEN, LOBE_REACH, bin_centres_hz, onset_centroids
 
 INLETS = ("pitch (MIDI number)", "velocity (0 to 1, 0 releases)", "timbre x", "timbre y")
@@ -464,6 +464,7 @@ def export_nn_tilde(
         If the preset has no such timbre.
     """
     chosen = require_generator(preset, "nn~")
+    require_pitches(preset, "nn~")
     if chosen.spectrogram.frequency != "linear":
         raise ParameterError(
             f"nn~ is not supported by preset {chosen.name!r}, whose frequency axis is"

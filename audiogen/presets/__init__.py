@@ -14,6 +14,7 @@ from audiogen.presets.description import (
     check_fields,
     find_faults,
     read_weights,
+    require_pitches,
 )
 from audiogen.presets.folders import (
     DEFAULT_PRESET,
@@ -84,6 +85,7 @@ __all__ = [
     "read_latent",
     "read_toml",
     "read_weights",
+    "require_pitches",
     "require_replaceable",
     "search_folders",
     "split_spec",

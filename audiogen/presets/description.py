@@ -13,7 +13,7 @@ import numpy as np
 
 from audiogen.core import backend
 from audiogen.core.names import suggest
-from audiogen.errors import PresetError
+from audiogen.errors import ParameterError, PresetError
 from audiogen.models.config import GeneratorConfig, SampleRNNConfig
 
 FORMAT = 1
@@ -292,6 +292,23 @@ class SamplernnPreset(Preset):
     def network(self) -> SampleRNNConfig:
         """``[samplernn]``."""
         return self.samplernn
+
+
+def require_pitches(preset: Preset, what: str) -> None:
+    """Raise `ParameterError` for a drum kit, whose keys are no pitches.
+
+    Parameters
+    ----------
+    preset : Preset
+        The preset.
+    what : str
+        What needs pitches, for the message.
+    """
+    if preset.is_kit:
+        raise ParameterError(
+            f"{what} is not supported by preset {preset.name!r}, a drum kit, whose keys are no"
+            " pitches; name another preset (`audiogen presets`)"
+        )
 
 
 # The classes of the tables.

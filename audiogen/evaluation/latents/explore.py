@@ -30,7 +30,7 @@ from audiogen.evaluation.two_sample import (
     Area,
     two_sample_test,
 )
-from audiogen.presets import Preset
+from audiogen.presets import Preset, require_pitches
 
 GROUPS = ("named", "half-way", "random")
 N_LATENTS = 24  # of the half-way and of the random group each
@@ -210,6 +210,7 @@ def explore_latents(
         If neither praat-parselmouth nor librosa is installed, or torch for a two-sample test.
     """
     preset = require_latents(preset)
+    require_pitches(preset, "explore")
     if n_latents < 1:
         raise ParameterError(f"n_latents={n_latents} must be 1 or more")
     notes = [] if real is None else _compared_notes(preset, real, seed)

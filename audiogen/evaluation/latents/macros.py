@@ -20,7 +20,7 @@ from audiogen.engine import Synth
 from audiogen.engine.latents import mix_latents, move_latent, random_latent, require_latents
 from audiogen.evaluation.metrics import CLICK_RATIO, click_ratio, level_db
 from audiogen.notes import pitch_name
-from audiogen.presets import GansynthPreset, Macro, Preset
+from audiogen.presets import GansynthPreset, Macro, Preset, require_pitches
 
 PITCHES = (48, 60, 72)  # MIDI numbers, moved into the preset's range
 VELOCITY, HOLD_S = 0.8, 0.9
@@ -237,6 +237,7 @@ def fit_macros(
         If neither praat-parselmouth nor librosa is installed.
     """
     preset = require_latents(preset)
+    require_pitches(preset, "a macro")
     synth = Synth(preset)
     low, high = preset.pitch_range
     pitches = sorted({min(max(pitch, low), high) for pitch in PITCHES})

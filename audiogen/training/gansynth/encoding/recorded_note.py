@@ -9,7 +9,7 @@ import numpy as np
 
 from audiogen.audio.pitch import note_pitch
 from audiogen.errors import MissingPackageError, ParameterError
-from audiogen.presets import GansynthPreset, Preset
+from audiogen.presets import GansynthPreset, Preset, require_pitches
 
 LEVEL = 0.1  # root mean square at which sounds are compared; full scale is 1
 SHORTEST_S = 0.15  # shortest note, so that its pitch can be tracked
@@ -70,11 +70,7 @@ def prepare_note(
         raise ParameterError(
             f"preset {preset.name!r} has no latents; name a GANSynth preset (`audiogen presets`)"
         )
-    if preset.sustain is None:
-        raise ParameterError(
-            f"preset {preset.name!r} is a drum kit, which has no pitches to encode; name another"
-            " GANSynth preset (`audiogen presets`)"
-        )
+    require_pitches(preset, "encode")
     if sample_rate != preset.sample_rate:
         raise ParameterError(
             f"sample_rate={sample_rate} must be that of preset {preset.name!r}; resample to"
@@ -88,7 +84,9 @@ def prepare_note(
         )
     pitch = _checked_pitch(whole, sample_rate, preset, pitch)
     # A held note goes back to the start of its loop at this point.
-    longest = preset.sustain.loop_end_frame * preset.spectrogram.hop_length
+    sustain, spectrogram = preset.sustain, preset.spectrogram
+    n_frames = sustain.loop_end_frame if sustain else spectrogram.n_frames
+    longest = n_frames * spectrogram.hop_length
     return RecordedNote(at_level(whole[:longest]), pitch, preset)
 
 
