@@ -14,13 +14,15 @@ MAX_NOTES = 50_000
 TimedMessage = tuple[int, bytes]  # sample from the start of the file, one MIDI message
 
 
-def read_file(data: bytes) -> tuple[Score, int]:
-    """Read a standard MIDI file without its drums, which no preset plays.
+def read_file(data: bytes, for_kit: bool = False) -> tuple[Score, int]:
+    """Read a standard MIDI file without its drums; for a drum kit the drums alone, if there are any.
 
     Parameters
     ----------
     data : bytes
         The whole file, at most `MAX_FILE_BYTES`.
+    for_kit : bool
+        Whether a drum kit plays it.
 
     Returns
     -------
@@ -34,7 +36,7 @@ def read_file(data: bytes) -> tuple[Score, int]:
     MidiError
         If the file is damaged or has no notes.
     ParameterError
-        If the file is too large, or has only drum notes.
+        If the file is too large, or has only drum notes and no drum kit plays it.
     """
     if len(data) > MAX_FILE_BYTES:
         raise ParameterError(
@@ -47,7 +49,12 @@ def read_file(data: bytes) -> tuple[Score, int]:
             score = read_midi(path)
         except MidiError as error:
             raise MidiError(str(error).replace(f"{path}: ", "the file ")) from None
-    music, n_drums = music_of(score, "the MIDI file has only drum notes, which no preset plays")
+    if for_kit:
+        drums = [note for note in score.notes if note.is_drum] or score.notes
+        music, n_drums = Score(drums, score.controls), 0
+    else:
+        alone = "the MIDI file has only drum notes; choose a drum kit"
+        music, n_drums = music_of(score, alone)
     if len(music) > MAX_NOTES:
         raise ParameterError(
             f"the MIDI file has {len(music)} notes; at most {MAX_NOTES} are played"

@@ -89,6 +89,7 @@ def describe(synth: Synth) -> Message:
         "timbres": [{"name": t.name, "family": t.family} for t in preset.timbres],
         "default_timbre": preset.default_timbre,
         "has_latents": preset.kind == "gansynth",
+        "is_kit": preset.is_kit,
         "parameters": [
             {
                 **dataclasses.asdict(parameter),
@@ -226,8 +227,8 @@ class Session:
             assert self._wanted_file is not None
             data, self._wanted_file = self._wanted_file, None
             try:
-                score, n_drums = await asyncio.to_thread(read_file, data)
                 synth = self._next or self._synth
+                score, n_drums = await asyncio.to_thread(read_file, data, synth.preset.is_kit)
                 if not synth.plays_notes:
                     raise ParameterError(
                         f"a MIDI file is not supported by preset {synth.name!r}, which is"

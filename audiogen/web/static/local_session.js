@@ -142,9 +142,9 @@ class LocalSession {
   // bytes: an ArrayBuffer, a standard MIDI file, which is played instead of the one before.
   sendFile(bytes) {
     try {
-      const { preset, plays_notes: playsNotes } = this.synth.description;
+      const { preset, plays_notes: playsNotes, is_kit: isKit } = this.synth.description;
       if (!playsNotes) throw new Error(`a MIDI file is not supported by preset '${preset}', which is unconditional`);
-      const { messages, ...file } = readMidiFile(new Uint8Array(bytes), SAMPLE_RATE);
+      const { messages, ...file } = readMidiFile(new Uint8Array(bytes), SAMPLE_RATE, isKit);
       if (this.file.length) this.take({ type: "all_off" });
       this.file = messages;
       this.fileStart = this.position;

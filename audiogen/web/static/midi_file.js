@@ -1,4 +1,5 @@
-// Standard MIDI files: the messages of all tracks in order of time, without the drums.
+// Standard MIDI files: the messages of all tracks in order of time, without the drums; for a drum kit
+// the drums alone, if there are any.
 
 const DRUMS = 9; // channel, from 0
 const MAX_NOTES = 50_000;
@@ -6,10 +7,11 @@ const [META, END_OF_TRACK, TEMPO] = [0xff, 0x2f, 0x51];
 const [NOTE_OFF, NOTE_ON, CONTROL] = [8, 9, 11];
 
 // bytes: a Uint8Array. Returns { messages: [{ at, data }], notes, drums, seconds }; `at` is a sample.
-export function readMidiFile(bytes, sampleRate) {
+export function readMidiFile(bytes, sampleRate, forKit = false) {
   const { division, tracks } = chunks(bytes);
   const events = tracks.flatMap(trackEvents).sort((a, b) => a.tick - b.tick || rank(a) - rank(b));
-  const messages = [];
+  const music = [];
+  const drums = [];
   const counts = { notes: 0, drums: 0 };
   const zones = new Zones();
   let [seconds, tick] = [0, 0];
@@ -24,10 +26,12 @@ export function readMidiFile(bytes, sampleRate) {
     zones.read(event.data);
     const isDrum = (event.data[0] & 15) === DRUMS && !zones.haveDrumChannel;
     if (startsNote(event)) counts[isDrum ? "drums" : "notes"]++;
-    if (!isDrum) messages.push({ at: Math.round(seconds * sampleRate), data: event.data });
+    (isDrum ? drums : music).push({ at: Math.round(seconds * sampleRate), data: event.data });
   }
+  const messages = forKit && counts.drums ? drums : music;
+  if (forKit && counts.drums) Object.assign(counts, { notes: counts.drums, drums: 0 });
   if (!counts.notes) {
-    throw new Error(counts.drums ? "the MIDI file has only drum notes, which no preset plays" : "the MIDI file has no notes");
+    throw new Error(counts.drums ? "the MIDI file has only drum notes; choose a drum kit" : "the MIDI file has no notes");
   }
   if (counts.notes > MAX_NOTES) throw new Error(`the MIDI file has ${counts.notes} notes; at most ${MAX_NOTES} are played`);
   return { messages, ...counts, seconds: Math.round(1000 * seconds) / 1000 };
