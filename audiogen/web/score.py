@@ -15,7 +15,9 @@ TimedMessage = tuple[int, bytes]  # sample from the start of the file, one MIDI 
 
 
 def read_file(data: bytes, for_kit: bool = False) -> tuple[Score, int]:
-    """Read a standard MIDI file without its drums; for a drum kit the drums alone, if there are any.
+    """Read a standard MIDI file without its drums, or for a drum kit without all else.
+
+    A drum kit plays all notes of a file that has no drums.
 
     Parameters
     ----------
