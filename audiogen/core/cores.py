@@ -51,7 +51,9 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
     """
     quotas = []
     for line in _text(root / "proc/self/cgroup").splitlines():
-        _, controllers, group = line.split(":", 2)
+        _, controllers, group = (*line.split(":", 2), "", "")[:3]
+        if not group:
+            continue
         if not controllers:
             mount = root / "sys/fs/cgroup"
         elif "cpu" in controllers.split(","):
@@ -65,7 +67,7 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
                 *_text(place / "cpu.cfs_quota_us").split(),
                 *_text(place / "cpu.cfs_period_us").split(),
             ]
-            if len(words) == 2 and words[0].isdecimal() and int(words[1]) > 0:
+            if len(words) == 2 and all(map(str.isdecimal, words)) and int(words[1]) > 0:
                 quotas.append(int(words[0]) / int(words[1]))
             if place == mount:
                 break

@@ -23,6 +23,7 @@ def write(root: Path, files: dict[str, str]) -> Path:
     [
         ({}, None),
         ({"proc/self/cgroup": "0::/a/b\n"}, None),
+        ({"proc/self/cgroup": "nonsense\n0::/a\n", "sys/fs/cgroup/a/cpu.max": "9 x\n"}, None),
         ({"proc/self/cgroup": "0::/a/b\n", "sys/fs/cgroup/a/b/cpu.max": "max 100000\n"}, None),
         ({"proc/self/cgroup": "0::/a/b\n", "sys/fs/cgroup/a/b/cpu.max": "150000 100000\n"}, 1.5),
         # The quota of a group above counts, and the smaller one.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from audiogen.cli.main import main
 from audiogen.data import read_notes
+from audiogen.data.source_toml import read_source
+from audiogen.notes.general_midi import PERCUSSION_NAMES
 
 
 def run(*arguments: object) -> int:
@@ -48,3 +51,23 @@ def test_bad_font_ends_with_status_2(tmp_path, capsys):
     (tmp_path / "bad.sf2").write_bytes(b"RIFF")
     assert run("data", "soundfont", tmp_path / "bad.sf2", "-o", tmp_path / "set") == 2
     assert "isn't a whole SoundFont 2 file" in " ".join(capsys.readouterr().err.split())
+
+
+def test_command_renders_a_drum_kit(general_midi_font, tmp_path, capsys):
+    pytest.importorskip("midirenderer", reason="needs the extra soundfont")
+    words = ["data", "drums", general_midi_font, "-o", tmp_path / "kit", "--velocities", "60,110"]
+    assert run(*words, "--sample-rate", 8000) == 0
+    assert f"{2 * len(PERCUSSION_NAMES)} notes in" in " ".join(capsys.readouterr().out.split())
+    notes = read_notes(tmp_path / "kit")
+    assert {note.pitch for note in notes} == {24}
+    entries = read_source(tmp_path / "kit")["instruments"]
+    assert [entry["key"] for entry in entries] == list(PERCUSSION_NAMES)
+    frequency = np.fft.rfftfreq(4 * 8000, 1 / 8000)
+    centroids = {}
+    for note, waveform in zip(notes, notes.waveforms(), strict=True):
+        power = np.square(np.abs(np.fft.rfft(waveform)))
+        centroids[note.instrument] = float(power @ frequency / power.sum())
+    assert centroids["mallet_acoustic_036"] < 500 < 2000 < centroids["mallet_acoustic_042"]
+    assert run("data", "drums", general_midi_font, "-o", tmp_path / "none", "--kit", 99) == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert "program=99 not found in bank 128" in error and not (tmp_path / "none").exists()

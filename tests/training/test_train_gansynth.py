@@ -21,6 +21,7 @@ from audiogen.data.notes.splits import (
     read_split,
     split_for_training,
 )
+from audiogen.data.source_toml import toml_text
 from audiogen.errors import FormatError
 from audiogen.models.gansynth import GeneratorConfig
 from audiogen.presets import load_preset
@@ -92,6 +93,30 @@ def test_notes_become_a_preset_with_previews_on_the_way(
     assert run(*words, "-o", tmp_path / "unheard", "--preview-minutes", 0) == 0
     heard, unheard = (tmp_path / n / "weights.safetensors" for n in ("heard", "unheard"))
     assert heard.read_bytes() == unheard.read_bytes()
+
+
+def test_a_kit_becomes_a_preset_whose_keys_play_its_sounds(
+    notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {"mallet_acoustic_000": 36, "mallet_acoustic_001": 42}
+    entries = [
+        {"instrument_str": name, "name": f"drum {key}", "key": key} for name, key in keys.items()
+    ]
+    (notes / "font.toml").write_text(toml_text("Source.", {"font": "Kit"}, "instruments", entries))
+    last = SMALL.spectrogram.n_frames - 1
+    generator = dataclasses.replace(SMALL.generator, pitch_min=60, note_off_frame=last)
+    small = dataclasses.replace(SMALL, generator=generator)
+    assert small.is_one_shot and recipes.kit_recipe().is_one_shot and not SMALL.is_one_shot
+    monkeypatch.setattr(recipes, "kit_recipe", lambda: small)
+    words = ("train", "gansynth", notes, "--steps", 2, "--adversarial-share", 0)
+    assert run(*words, "-o", tmp_path / "kit") == 0
+    kit = load_preset(tmp_path / "kit")
+    assert [(timbre.name, timbre.key) for timbre in kit.timbres] == [
+        ("drum-36", 36),
+        ("drum-42", 42),
+    ]
+    assert kit.is_kit and kit.sustain is None and kit.pitch_range == [36, 42]
+    assert {timbre.family for timbre in kit.timbres} == {"percussion"}
 
 
 def test_instruments_are_held_out(
