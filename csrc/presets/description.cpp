@@ -368,9 +368,8 @@ void check_gansynth(const Description& description, Fields& fields) {
         " x n_fft/2=" + std::to_string(n_bins));
   }
   const std::size_t release = description.sustain ? description.sustain->release_frame : 0;
-  for (const auto& [name, frame] :
-       {std::pair("generator.note_off_frame", generator.note_off_frame),
-        std::pair("sustain.release_frame", release)}) {
+  for (const auto& [name, frame] : {std::pair("generator.note_off_frame", generator.note_off_frame),
+                                    std::pair("sustain.release_frame", release)}) {
     if (frame < spectrogram.n_frames) continue;
     fields.add_fault(
         std::string(name) + "=" + std::to_string(frame) +

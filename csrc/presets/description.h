@@ -24,7 +24,7 @@ struct Timbre {
   std::optional<int> program;  // of General MIDI, 0 .. 127
   // MIDI key that plays it in a drum kit; all timbres of a kit have one, and no two the same.
   std::optional<int> key;
-  std::vector<float> z;        // GANSynth only
+  std::vector<float> z;  // GANSynth only
   // Place on the timbre map, x and y from 0 to 1; all timbres of a preset have one, or none has.
   std::optional<std::pair<float, float>> place;
 };

@@ -287,6 +287,40 @@ static void the_map_chooses_timbres() {
   }
 }
 
+// A note of `key` held for `held` samples, as an engine of a drum kit plays it.
+static std::vector<float> hit(const std::shared_ptr<FrameInstrument>& kit, float key,
+                              std::uint32_t timbre, std::uint32_t held) {
+  Engine engine(kit, 16000, 65536, 4, 3);
+  Event start = note_on(0, 1, key);
+  start.timbre = timbre;
+  std::vector<float> out(4000);
+  const Event events[] = {start, note_off(held, 1)};
+  engine.process(out.data(), out.size(), events);
+  return out;
+}
+
+static void keys_of_a_kit_choose_timbres() {
+  FrameSettings settings = frame_settings(PhaseChannel::kHarmonic);
+  settings.sustain = {};
+  const auto kit = std::make_shared<FrameInstrument>(settings);
+  engine::Kit keys{48.0f, 2, {}};
+  keys.timbres.fill(engine::Kit::kSilent);
+  keys.timbres[36] = 1;
+  keys.timbres[38] = 0;
+  kit->set_kit(keys);
+  const auto added = static_cast<std::uint32_t>(kit->add_timbre({1.0f, 1.0f, 1.0f}));
+  const auto other = static_cast<std::uint32_t>(kit->add_timbre({-1.0f, 0.5f, 1.0f}));
+  const std::vector<float> low = hit(kit, 36.0f, 0, 2000), high = hit(kit, 38.0f, 0, 2000);
+  CHECK(low != high && low != std::vector<float>(low.size()));
+  CHECK(hit(kit, 36.4f, 1, 2000) == low);  // whatever timbre the note names
+  CHECK(added == 1 && hit(kit, 37.0f, 0, 2000) == std::vector<float>(low.size()));
+  CHECK(hit(kit, 37.0f, other, 2000) == hit(kit, 90.0f, other, 2000));
+  CHECK(hit(kit, 36.0f, 0, 1) == low);  // to its end
+  CHECK(low.back() == 0.0f);
+  keys.timbres[40] = 7;
+  CHECK_THROWS(kit->set_kit(keys), invalid_argument, "a key of the kit plays timbre 7");
+}
+
 static void voices_are_limited() {
   Engine engine(frame_instrument(PhaseChannel::kHarmonic), 48000, kMaxBlock, 6, 3);
   std::vector<float> out(kMaxBlock);
@@ -441,6 +475,7 @@ int main() {
   }
   expression_ends_with_its_note();
   the_map_chooses_timbres();
+  keys_of_a_kit_choose_timbres();
   voices_are_limited();
   odd_events_are_harmless();
   a_stolen_note_fades_out();

@@ -111,6 +111,15 @@ static toml::Table winds() {
   return fields;
 }
 
+static toml::Table drum_kit() {
+  toml::Table fields = toml::parse(kTiny);
+  change(fields, "sustain", "");
+  for (const auto& [i, key] : {std::pair("0", "36"), {"1", "38"}, {"2", "42"}}) {
+    change(fields, "timbres[" + std::string(i) + "].key", key);
+  }
+  return fields;
+}
+
 static Description described(const toml::Table& fields) {
   Faults found;
   auto description = check_fields(fields, found);
@@ -144,7 +153,7 @@ static void good_fields_pass() {
   CHECK(tiny.timbres[1].z == (std::vector<float>{0.0f, 1.0f, -0.5f}));
   CHECK(*tiny.timbres[1].program == 24 && !tiny.timbres[2].program);
   CHECK(tiny.generator.channels == (std::vector<std::size_t>{6, 5, 4}));
-  CHECK(tiny.spectrogram.hop_length == 32 && tiny.sustain.release_frame == 5);
+  CHECK(tiny.spectrogram.hop_length == 32 && tiny.sustain->release_frame == 5);
   CHECK(tiny.fields == toml::parse(kTiny));
 
   const Description murmur = described(toml::parse(kMurmur));
@@ -164,11 +173,23 @@ static void good_fields_pass() {
   change(one_hot, "spectrogram.phase", "'instantaneous_frequency'");
   change(one_hot, "spectrogram.frequency", "'mel'");
   CHECK(described(one_hot).generator.input_size() == 3 + 61);
+  const Description kit = described(drum_kit());
+  CHECK(kit.is_kit() && !tiny.is_kit() && !kit.sustain && *kit.timbres[2].key == 42);
   for (const char* const name : {"data", "training", "measured", "data.held_out"}) {
     toml::Table fields = toml::parse(kTiny);
     change(fields, name, "");
     described(fields);
   }
+}
+
+static void each_wrong_key_is_named() {
+  check_each(drum_kit(),
+             {
+                 {"timbres[1].key", "36", "timbres[1].key=36 must differ from the keys of the"},
+                 {"timbres[1].key", "128", "timbres[1].key=128 must be the MIDI key of a drum"},
+                 {"timbres[1].key", "", "timbres[1].key is missing; all timbres of a drum kit"},
+                 {"timbres[0].key", "", "timbres[0].key is missing; all timbres of a drum kit"},
+             });
 }
 
 static void each_wrong_field_is_named() {
@@ -550,6 +571,7 @@ static void shipped_presets_open() {
 
 int main() {
   good_fields_pass();
+  each_wrong_key_is_named();
   each_wrong_field_is_named();
   faults_are_collected();
   names_are_suggested();

@@ -173,8 +173,7 @@ void NoteFrames::next(float* log_magnitude, float* frequency) noexcept AUDIOGEN_
     }
     if (left == 0) finished_ = true;
   }
-  const bool may_end =
-      (releasing_ && settings_->sustain.loops()) || frames_read_ > kAttackFrames;
+  const bool may_end = (releasing_ && settings_->sustain.loops()) || frames_read_ > kAttackFrames;
   if (loudest <= kSilence && may_end) finished_ = true;
   std::copy(now_.log_magnitude.begin(), now_.log_magnitude.end(), log_magnitude);
   std::copy(now_.frequency.begin(), now_.frequency.end(), frequency);
