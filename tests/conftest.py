@@ -160,7 +160,7 @@ def write_kit(write_tiny: Callable[..., Path]) -> Callable[..., Path]:
             timbre |= {"name": name, "key": key, "family": "percussion"}
             timbre.pop("program", None)
         kit = {"timbres": timbres, "default_timbre": "snare", "sustain": None}
-        return write_tiny(folder, **kit, pitch_range=[36, 42], **changes)
+        return write_tiny(folder, **{**kit, "pitch_range": [36, 42], **changes})
 
     return write
 

@@ -118,18 +118,38 @@ def test_warnings_are_printed_once(call, folder, engine):
     assert result.err == ""
 
 
-def test_drums_are_left_out_and_counted(call, folder, engine):
+@pytest.fixture
+def drums(folder: Path) -> None:
+    """A file of one note of a piano and two of drums, one of which is the key of a snare."""
     import mido
 
-    channels = [0, 9, 9]
     track = mido.MidiTrack()
-    for channel in channels:
-        track.append(mido.Message("note_on", note=40, channel=channel))
-        track.append(mido.Message("note_off", note=40, channel=channel, time=480))
+    for channel, note in ((0, 40), (9, 38), (9, 99)):
+        track.append(mido.Message("note_on", note=note, channel=channel))
+        track.append(mido.Message("note_off", note=note, channel=channel, time=240))
     mido.MidiFile(tracks=[track]).save(folder / "drums.mid")
+
+
+def test_drums_are_left_out_and_counted_without_a_kit(call, folder, drums):
     result = call("render drums.mid")
-    assert "2 drum notes are left out; no drum kit plays them" in result.out
+    assert result.status == 0 and "note: 2 drum notes are left out; no drum kit" in rows(result.out)
     assert "drums ->" not in result.out
+
+
+def test_drums_are_played_by_a_kit(call, folder, drums, write_kit):
+    call("render drums.mid -o without.wav")
+    write_kit(folder.parent / "presets" / "kit")
+    write_kit(folder.parent / "presets" / "other", default_timbre="hat")
+    result = call("render drums.mid -o with.wav")
+    assert result.status == 0 and "drums -> kit (2 notes)" in rows(result.out)
+    assert "1 drum note is left out; kit 'kit' has no key 99" in rows(result.out)
+    with_kit, without = (soundfile.read(folder / f"{name}.wav")[0] for name in ("with", "without"))
+    assert not np.array_equal(with_kit[: len(without)], without)
+    assert "drums -> other" in rows(call("render drums.mid --program drums=other").out)
+    assert "drums" not in call("render drums.mid --preset struck").out.replace("drums.wav", "")
+    result = call("render drums.mid --preset kit -o kit.wav")
+    assert result.status == 0 and "drums -> kit" in rows(result.out)
+    assert "N from 0 to 127 or 'drums'" in rows(call("render drums.mid --program bells=kit").err)
 
 
 def test_channels(call, folder, engine):

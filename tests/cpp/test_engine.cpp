@@ -318,7 +318,7 @@ static void keys_of_a_kit_choose_timbres() {
   CHECK(hit(kit, 36.0f, 0, 1) == low);  // to its end
   CHECK(low.back() == 0.0f);
   keys.timbres[40] = 7;
-  CHECK_THROWS(kit->set_kit(keys), invalid_argument, "a key of the kit plays timbre 7");
+  CHECK_THROWS(kit->set_kit(keys), std::invalid_argument, "a key of the kit plays timbre 7");
 }
 
 static void voices_are_limited() {

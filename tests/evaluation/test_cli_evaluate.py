@@ -42,6 +42,7 @@ class Sine:
 def preset(monkeypatch):
     timbres = [SimpleNamespace(name="sine", family="reed", program=71)]
     description = SimpleNamespace(
+        is_kit=False,
         name="sines",
         timbres=timbres,
         pitch_range=[50, 70],

@@ -79,7 +79,7 @@ def test_bad_input_has_one_clear_error(folders, tmp_path, capsys):
         ((made, "--against", real, "--velocities", "70"), "isn't a note set"),
         (("plucked", "--train", real), "--train must come with --against"),
         (("speech-sketch", "--against", real), "plays no notes; render clips into a folder"),
-        (("plucked", "--against", real), "all must have 16000 Hz"),
+        (("plucked", "--against", real), "all must have 32000 Hz"),
     ):
         assert run("evaluate", *arguments, "-o", tmp_path / "report") == 2, message
         error = " ".join(capsys.readouterr().err.split())
