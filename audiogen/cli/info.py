@@ -50,17 +50,19 @@ def _timbres(preset: Preset) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
+    from audiogen.notes import pitch_name
     from audiogen.notes.general_midi import program_name
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("timbre", "family", "General MIDI"):
+    for heading in ("timbre", "family", "key" if preset.is_kit else "General MIDI"):
         table.add_column(heading)
     for timbre in preset.timbres:
         default = " (default)" if timbre.name == preset.default_timbre else ""
         program = timbre.program
         instrument = "" if program is None else f"{program} {program_name(program)}"
         family = timbre.family.replace("_", " ")
-        table.add_row(timbre.name + default, escape(family), instrument)
+        played_by = instrument if timbre.key is None else f"{timbre.key} {pitch_name(timbre.key)}"
+        table.add_row(timbre.name + default, escape(family), played_by)
     return table
 
 
@@ -83,7 +85,8 @@ def _facts(preset: Preset) -> Iterator[tuple[str, str]]:
     name = preset.folder.name
     if preset.pitch_range:
         low, high = preset.pitch_range
-        yield "pitches", f"{pitch_name(low)} to {pitch_name(high)} (MIDI {low} to {high})"
+        what = "keys" if preset.is_kit else "pitches"
+        yield what, f"{pitch_name(low)} to {pitch_name(high)} (MIDI {low} to {high})"
         yield "play it", f"audiogen play {name}"
     else:
         yield "plays", "unconditional: it generates audio freely or continues a recording"

@@ -172,6 +172,14 @@ def test_info_shows_a_preset(call, folder):
         assert fact in result.out
 
 
+def test_info_shows_the_keys_of_a_kit(call, folder, write_kit):
+    write_kit(folder.parent / "presets" / "kit")
+    text = " ".join(call("info kit").out.split())
+    for fact in ("timbre family key", "kick percussion 36 C2", "keys C2 to F#2 (MIDI 36 to 42)"):
+        assert fact in text
+    assert "General MIDI" not in text and "pitches" not in text
+
+
 def test_info_shows_a_samplernn(call, folder, murmur):
     result = call("info murmur")
     text = " ".join(result.out.split())

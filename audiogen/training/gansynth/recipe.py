@@ -118,8 +118,8 @@ def default_recipe() -> BuiltInRecipe:
     return BuiltInRecipe()
 
 
-# Attacks of drums are short: frames of 8 ms by windows of 32 ms. Half of that loses the bass of kicks
-# and toms, which lies in the lowest bins.
+# Attacks of drums are short: frames of 8 ms by windows of 32 ms. With half of that, kicks and toms
+# lose bass, which lies in the lowest bins.
 KIT_SPECTROGRAM = SpectrogramConfig(
     sample_rate=32000,
     n_samples=128000,
