@@ -277,23 +277,29 @@ def evaluate_held_out(
     """
     random = np.random.default_rng(seed)
     chosen: dict[str, dict[str, list[NoteInfo]]] = {}
+    to_encode: dict[tuple[str, str], list[NoteInfo]] = {}
+    n_compared: dict[str, int] = {}
     left_out: list[str] = []
     for name in (name for name in TITLES if name in sets):
         chosen[name], names = _instruments(name, sets[name], timbres, pitch_range)
         if names:
             reason = "no timbre is of" if name == NOTES else "the preset was trained on"
             left_out.append(f"{TITLES[name]}: left out what {reason}: {', '.join(names)}.")
-        spent = 0 if name == NOTES else n_encoded * len(chosen[name])
-        n = sum(map(len, chosen[name].values())) - spent
+        for instrument, notes in chosen[name].items():
+            to_encode[name, instrument] = [] if name == NOTES else notes_to_encode(notes, n_encoded)
+        n_compared[name] = sum(
+            len(notes) - len(to_encode[name, instrument])
+            for instrument, notes in chosen[name].items()
+        )
+        n = n_compared[name]
         if n < MIN_NOTES:
-            few = "" if name == NOTES else f" beside {n_encoded} encoded ones of each instrument"
+            few = "" if name == NOTES else f", without {n_encoded} encoded ones of each instrument,"
             raise ParameterError(
-                f"{TITLES[name]}: {counted(max(0, n), 'note')} from {pitch_range[0]} to"
+                f"{TITLES[name]}: {counted(n, 'note')} from {pitch_range[0]} to"
                 f" {pitch_range[1]}{few} in {sets[name].folder} are too few; {MIN_NOTES} are needed"
             )
-    to_encode = sum(n_encoded * len(of) for name, of in chosen.items() if name != NOTES)
-    n_played = {name: min(n_notes, sum(map(len, of.values()))) for name, of in chosen.items()}
-    total = to_encode + sum(n_played.values()) + n_classifiers * len(chosen)
+    total = sum(map(len, to_encode.values())) + n_classifiers * len(chosen)
+    total += sum(min(n_notes, n) for n in n_compared.values())
     done = 0
 
     def advance() -> None:
@@ -310,7 +316,7 @@ def evaluate_held_out(
                 planned += [PlannedNote(note, instrument) for note in notes]
                 continue
             latents: dict[int, list[float]] = {}
-            encoded = notes_to_encode(notes, n_encoded)
+            encoded = to_encode[name, instrument]
             for note in encoded:
                 try:
                     latents[note.pitch], error_db = encode(sets[name].waveform(note), note.pitch)

@@ -193,10 +193,10 @@ def _slighted(
     """Fresh images with two faults: a slight blur, and a share of the lowest pitch is omitted."""
     lowest = np.flatnonzero(notes[part].pitches == PITCHES[0])
     omitted = lowest[: round(share * len(lowest))]
-    return blurred(np.delete(images[part], omitted, axis=0), BLUR)
+    return mixed_with_neighbours(np.delete(images[part], omitted, axis=0), BLUR)
 
 
-def blurred(images: np.ndarray, share: float) -> np.ndarray:
+def mixed_with_neighbours(images: np.ndarray, share: float) -> np.ndarray:
     """Return images [n, height, width] mixed with a share of their means over 3 x 3 pixels."""
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1)), mode="edge")
     windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))

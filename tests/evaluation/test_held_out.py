@@ -21,14 +21,14 @@ from audiogen.evaluation import held_out, two_sample
 from audiogen.evaluation.held_out import BANK, INSTRUMENTS, NOTES, evaluate_held_out
 
 RATE = 8000
-PITCHES = range(50, 62)
+PITCHES = range(50, 58)
 TIMBRES = [SimpleNamespace(name="reed", family="reed", program=71)]
 
 
 @pytest.fixture(autouse=True)
 def short_tests(monkeypatch):
-    monkeypatch.setattr(held_out, "MIN_NOTES", 20)
-    monkeypatch.setattr(two_sample, "MIN_NOTES", 20)
+    monkeypatch.setattr(held_out, "MIN_NOTES", 10)
+    monkeypatch.setattr(two_sample, "MIN_NOTES", 10)
     monkeypatch.setattr(two_sample, "N_STEPS", {"attack": 3, "held": 3})
 
 
@@ -88,10 +88,10 @@ def test_each_set_has_a_row_with_its_own_instruments(bank, tmp_path):
     )
     notes, instruments, other = report.rows
     assert [row.name for row in report.rows] == [NOTES, INSTRUMENTS, BANK]
-    # 24 notes of each instrument; two of each encoded one are not compared.
-    assert (notes.n_notes, notes.n_instruments, notes.n_encoded) == (24, 1, 0)
-    assert (instruments.n_notes, instruments.n_instruments, instruments.n_encoded) == (44, 2, 4)
-    assert (other.n_notes, other.n_instruments, other.n_encoded) == (66, 3, 6)
+    # 16 notes of each instrument; two of each encoded one are not compared.
+    assert (notes.n_notes, notes.n_instruments, notes.n_encoded) == (16, 1, 0)
+    assert (instruments.n_notes, instruments.n_instruments, instruments.n_encoded) == (28, 2, 4)
+    assert (other.n_notes, other.n_instruments, other.n_encoded) == (42, 3, 6)
     assert done[-1][0] == done[-1][1]
     assert "left out what no timbre is of: oboe, pipe." in report.remarks()[2]
     assert "left out what the preset was trained on: reed." in report.remarks()[3]
@@ -100,7 +100,7 @@ def test_each_set_has_a_row_with_its_own_instruments(bank, tmp_path):
         assert row.frechet == pytest.approx(row.frechet_real, abs=0.05)
         assert row.pitch_ok == row.pitch_ok_real == 1.0
     card = report.measured()
-    assert card["held_out_bank_count"] == 66 and card["held_out_instruments_encoded"] == 4
+    assert card["held_out_bank_count"] == 42 and card["held_out_instruments_encoded"] == 4
     assert card["held_out_instruments_encoding_error_db"] == 1.5
     assert "held_out_notes_encoding_error_db" not in card  # nothing was encoded
     for name in ("frechet_distance", "kernel_distance", "auc_log_mel_attack", "pitch_ok"):
@@ -136,27 +136,27 @@ def test_notes_have_the_latent_of_the_nearest_encoded_key(bank):
         sample_rate=RATE,
         n_classifiers=1,
     )
-    assert {timbre for _, timbre in played} == {53.0, 59.0}
-    assert all(timbre == (53.0 if pitch <= 56 else 59.0) for pitch, timbre in played)
+    assert {timbre for _, timbre in played} == {52.0, 56.0}
+    assert all(timbre == (52.0 if pitch <= 54 else 56.0) for pitch, timbre in played)
 
 
 def test_encoded_notes_are_spread_and_loud(bank):
     of = [note for note in bank if note.instrument == "oboe"]
     chosen = held_out.notes_to_encode(of, 3)
-    assert [(note.pitch, note.velocity) for note in chosen] == [(52, 110), (56, 110), (60, 110)]
+    assert [(note.pitch, note.velocity) for note in chosen] == [(51, 110), (54, 110), (56, 110)]
     assert len(held_out.notes_to_encode(of[:1], 3)) == 1
 
 
 def test_too_few_notes_name_the_number_needed(bank):
-    with pytest.raises(ParameterError, match=r"trained instruments.*: 4 notes .* 20 are needed"):
-        evaluated({NOTES: bank}, pitch_range=(60, 70))
-    with pytest.raises(ParameterError, match=r"0 notes from 60 to 70 beside 9 encoded ones"):
-        evaluated({BANK: bank}, pitch_range=(60, 70), n_encoded=9)
+    with pytest.raises(ParameterError, match=r"trained instruments.*: 4 notes .* 10 are needed"):
+        evaluated({NOTES: bank}, pitch_range=(56, 70))
+    with pytest.raises(ParameterError, match=r"6 notes from 56 to 70, without 9 encoded ones"):
+        evaluated({BANK: bank}, pitch_range=(56, 70), n_encoded=9)
 
 
 def test_a_note_that_cannot_be_encoded_is_named(bank):
     def failing(samples, pitch):
         raise ParameterError("the recording is silent")
 
-    with pytest.raises(ParameterError, match=r"oboe-053-110 can't be encoded: the recording is"):
+    with pytest.raises(ParameterError, match=r"oboe-052-110 can't be encoded: the recording is"):
         evaluated({INSTRUMENTS: bank}, encode=failing)

@@ -102,8 +102,8 @@ def test_the_command_prints_and_fails_with_a_claim(monkeypatch, tmp_path, capsys
 def test_the_blur_is_a_mean_over_neighbours():
     image = np.zeros((1, 5, 5), np.float32)
     image[0, 2, 2] = 9
-    assert nnd_memoriser.blurred(image, 0.5)[0, 2, 2] == 5
-    assert nnd_memoriser.blurred(image, 0.5)[0, 1, 1] == 0.5
+    assert nnd_memoriser.mixed_with_neighbours(image, 0.5)[0, 2, 2] == 5
+    assert nnd_memoriser.mixed_with_neighbours(image, 0.5)[0, 1, 1] == 0.5
 
 
 def test_parts_are_resumed_and_run_in_processes(tmp_path):

@@ -246,7 +246,7 @@ class _Parts:
             HELD_OUT: held_out,
             RANDOM_PHASE: spoiled.random_phase(held_out, seed),
             WRONG_PITCH: spoiled.wrong_pitch(held_out, seed),
-            BLUR: spoiled.blurred(held_out),
+            BLUR: spoiled.averaged_over_time(held_out),
             MEMORISED: spoiled.memorised(known, n, seed),
         }
         reference = real.take(slice(0, n))
