@@ -196,7 +196,8 @@ def evaluate(
         return
     rows = {"notes": held_out_notes, "instruments": held_out_instruments, "bank": held_out_bank}
     if any(rows.values()):
-        _refuse_with("--held-out-...", {"data": data, "metrics": metrics})
+        others = {"data": data, "metrics": metrics, "train": train, "judge": judge}
+        _refuse_with("--held-out-...", others)
         _evaluate_held_out(
             preset, rows, output, split=split, velocities=velocities, card=card, device=device,
             n_notes=notes or 200, n_encoded=encoded, n_classifiers=classifiers,
