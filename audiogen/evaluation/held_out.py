@@ -189,7 +189,7 @@ class HeldOutReport:
         return json_text({**content, "remarks": self.remarks()})
 
     def write(self, folder: str | PathLike[str], name: str) -> list[Path]:
-        """Write report.json, report.html and spectrograms.png.
+        """Write report.json, report.html and rainbowgrams.png.
 
         Parameters
         ----------

@@ -203,7 +203,7 @@ class Report:
         return json_text(content)
 
     def write(self, folder: str | PathLike[str], name: str = PRESET) -> list[Path]:
-        """Write report.json, report.html and, if there are real notes, spectrograms.png.
+        """Write report.json, report.html and, if there are real notes, rainbowgrams.png.
 
         Parameters
         ----------

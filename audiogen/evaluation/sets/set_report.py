@@ -95,7 +95,7 @@ class SetReport:
         return json_text(content)
 
     def write(self, folder: str | PathLike[str]) -> list[Path]:
-        """Write report.json, report.html and, if there are players, spectrograms.png."""
+        """Write report.json, report.html and, if there are players, rainbowgrams.png."""
         judge = self.facts["judge"]
         title = f"{self.facts['generated']['title']} against {self.facts['against']['title']}"
         about = (
