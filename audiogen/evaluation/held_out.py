@@ -127,7 +127,7 @@ class HeldOutReport:
     seed : int
         Seed of the draw.
     notes : tuple of str
-        What was left out.
+        Remarks on instruments that were left out.
     """
 
     rows: tuple[Row, ...]
