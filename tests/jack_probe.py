@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).parents[1]
 RATE, PERIOD = 48000, 256
 PATIENCE_S = 120.0  # a machine may be slow; nothing is right or wrong for being so
 
 
 def load_soak() -> Any:
-    spec = importlib.util.spec_from_file_location("soak", ROOT / "docs" / "studies" / "soak.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["soak"] = module
-    spec.loader.exec_module(module)
-    return module
+    from audiogen.studies import soak
+
+    return soak
 
 
 class Probe:

@@ -36,7 +36,7 @@ PACKAGE: dict[str, set[str] | None] = {
     "export": {"models", "engine"},
     "batch": {"engine", "evaluation"},
     "bench": {"training", "evaluation", "devices"},
-    "studies": {"training", "evaluation", "batch"},
+    "studies": {"training", "evaluation", "batch", "devices"},
     "cli": None,
     "web": None,
 }
@@ -64,7 +64,10 @@ HEAVY_ALLOWED = {
     "export/onnx_graph.py": {"torch"},
     "export/torchscript.py": {"torch"},
     "objectives": {"torch", "torchaudio"},
+    "studies/representations.py": {"torch"},
+    "studies/samplernn_tiers.py": {"torch"},
     "studies/wgan_gp.py": {"torch"},
+    "studies/wgan_gp_spectra.py": {"torch"},
     "_fallback": {"numba", "scipy"},
     "ops/_tensors.py": {"torch"},  # imported for tensors only
     "ops/_frames.py": {"torch"},

@@ -77,6 +77,38 @@ def evaluate(
             show_default="timbre features",
         ),
     ] = None,
+    held_out_notes: Annotated[
+        Path | None,
+        typer.Option(
+            help="Row of the card: notes, in NSynth's layout, of instruments that the preset was"
+            " trained on, at keys and velocities that it was not (--velocities and --split choose"
+            " them).",
+            show_default=False,
+        ),
+    ] = None,
+    held_out_instruments: Annotated[
+        Path | None,
+        typer.Option(
+            help="Row of the card: notes of other instruments of the same bank. A latent for each"
+            " is found as by audiogen encode; instruments of the preset are left out.",
+            show_default=False,
+        ),
+    ] = None,
+    held_out_bank: Annotated[
+        Path | None,
+        typer.Option(
+            help="Row of the card: notes of another bank, each instrument encoded.",
+            show_default=False,
+        ),
+    ] = None,
+    encoded: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="With --held-out-...: encoded notes of each instrument; each takes about a minute"
+            " of a core, and is cached.",
+        ),
+    ] = 2,
     critic_steps: Annotated[
         int, typer.Option(min=16, help="With --against: largest budget of the critics of nnd.")
     ] = 1000,
@@ -135,6 +167,11 @@ def evaluate(
     with its standard error, and the same for held-out and for spoiled real
     sounds.
 
+    With --held-out-notes, --held-out-instruments or --held-out-bank: a row for
+    each, with Frechet and kernel distance, two-sample test and pitch.
+    Instruments that the preset doesn't know are encoded, a few notes of each,
+    and compared on their other notes.
+
     Otherwise, for a preset that plays notes: pitch, level, faults; and with
     --data, beside real notes and an oracle (real notes through the preset's
     representation): distances, statistics of single notes, and a classifier
@@ -148,12 +185,23 @@ def evaluate(
 
     if against is not None:
         others: dict[str, Any] = {"data": data, "split": split, "card": card or None}
-        others |= {"device": None if device == "cpu" else device}
+        others |= {"device": None if device == "cpu" else device, "held-out-notes": held_out_notes}
+        others |= {"held-out-instruments": held_out_instruments, "held-out-bank": held_out_bank}
         _refuse_with("--against", others)
         _evaluate_set(
             preset, against, output, train=train, judge_file=judge, metrics=metrics,
             n_notes=notes or SET_NOTES, critic_steps=critic_steps, n_seeds=classifiers,
             velocities=velocities, tracker=tracker.value, seed=seed,
+        )  # fmt: skip
+        return
+    rows = {"notes": held_out_notes, "instruments": held_out_instruments, "bank": held_out_bank}
+    if any(rows.values()):
+        others = {"data": data, "metrics": metrics, "train": train, "judge": judge}
+        _refuse_with("--held-out-...", others)
+        _evaluate_held_out(
+            preset, rows, output, split=split, velocities=velocities, card=card, device=device,
+            n_notes=notes or 200, n_encoded=encoded, n_classifiers=classifiers,
+            tracker=tracker.value, seed=seed,
         )  # fmt: skip
         return
     for option, path in (("train", train), ("judge", judge)):
@@ -301,6 +349,97 @@ def _evaluate_set(
         typer.echo(path)
 
 
+def _evaluate_held_out(
+    name: str,
+    folders: dict[str, Path | None],
+    output: Path,
+    *,
+    split: Path | None,
+    velocities: str | None,
+    card: bool,
+    device: str,
+    seed: int,
+    **options: Any,
+) -> None:
+    """Compare a preset with notes, instruments and a bank that its training did not have."""
+    import audiogen
+    from audiogen.data.notes.nsynth import read_notes
+    from audiogen.evaluation.held_out import evaluate_held_out
+    from audiogen.evaluation.report_files import check_folder
+    from audiogen.notes import Note
+    from audiogen.presets import TOML_NAME, GansynthPreset, add_measured, load_preset
+
+    preset = load_preset(name)
+    if not isinstance(preset, GansynthPreset):
+        raise ParameterError(
+            f"--held-out-... is not supported by preset {preset.name!r}, which has no latents; name"
+            " a GANSynth preset (audiogen presets)"
+        )
+    rate, sets = preset.sample_rate, {}
+    for row, folder in folders.items():
+        if folder is not None:
+            real = read_notes(folder, sample_rate=rate)
+            sets[f"held_out_{row}"] = (
+                _chosen_notes(real, folder, split, velocities) if row == "notes" else real
+            )
+    if (split or velocities) and folders["notes"] is None:
+        raise ParameterError("--split and --velocities must come with --held-out-notes")
+    check_folder(output)
+    low, high = preset.pitch_range
+    synth: Any = audiogen.load(name, device=device)
+
+    def play(timbre: Any, pitch: int, velocity: float, seconds: float) -> np.ndarray:
+        note = Note(0.0, seconds, pitch, velocity)
+        return synth.render([note], sample_rate=rate, seed=seed, timbre=timbre)
+
+    with counting_bar("measuring") as progress:
+        report = evaluate_held_out(
+            sets,
+            preset.timbres,
+            play,
+            partial(_cached_encoding, preset, seed, device),
+            pitch_range=(low, high),
+            sample_rate=rate,
+            seed=seed,
+            progress=progress,
+            **options,
+        )
+    print_table(report.table())
+    for remark in report.remarks():
+        typer.echo(remark)
+    for path in report.write(output, preset.name):
+        typer.echo(path)
+    if card:
+        add_measured(preset.folder, report.measured(), report.prefixes())
+        typer.echo(preset.folder / TOML_NAME)
+
+
+def _cached_encoding(
+    preset: Preset, seed: int, device: str, samples: np.ndarray, pitch: int
+) -> tuple[list[float], float]:
+    """A latent for a recorded note and its error, computed once for each preset and note."""
+    import hashlib
+
+    from audiogen.evaluation.sets.cache import ResultCache
+    from audiogen.training.gansynth.encoding.encode import STEPS, encode
+    from audiogen.training.gansynth.encoding.recorded_note import prepare_note
+
+    def compute() -> list[Any]:
+        note = prepare_note(samples, preset.sample_rate, preset, float(pitch))
+        encoding = encode(note, steps=STEPS, seed=seed, device=device)
+        return [encoding.z, encoding.error_db]
+
+    key = {
+        "encode": hashlib.sha256(samples.tobytes()).hexdigest(),
+        "weights": hashlib.sha256(preset.weights_path.read_bytes()).hexdigest(),
+        "pitch": pitch,
+        "steps": STEPS,
+        "seed": seed,
+    }
+    z, error_db = ResultCache().get(key, compute)
+    return z, error_db
+
+
 def _rendered_set(
     name: str, preset: Preset, real: NoteSet | SoundSet, n_notes: int, seed: int
 ) -> SoundSet:
@@ -362,24 +501,14 @@ def _measure_notes(
 ) -> Callable[..., Any]:
     """Read what the measurement of notes needs; returns the function that measures."""
     import audiogen
-    from audiogen.cli.data import parse_numbers
     from audiogen.data.notes.nsynth import read_notes
-    from audiogen.data.notes.splits import read_split
     from audiogen.evaluation.note_report import evaluate_notes
     from audiogen.notes import Note
 
     rate = preset.sample_rate
     real = None if data is None else read_notes(data, sample_rate=rate)
-    if real is not None and split is not None:
-        parts = read_split(split).parts
-        held_out = {note for part, names in parts.items() if part != "train" for note in names}
-        real = real.take([note.name for note in real if note.name in held_out])
-        if not len(real):
-            raise ParameterError(
-                f"{split}: holds out none of the notes in {data}; give its own set"
-            )
-    if real is not None and velocities is not None:
-        real = real.filter(velocities=parse_numbers("velocities", velocities))
+    if real is not None and data is not None:
+        real = _chosen_notes(real, data, split, velocities)
     synth: Any = audiogen.load(name, device=device)
 
     def work(seed: int, **options: Any) -> Any:
@@ -401,6 +530,26 @@ def _measure_notes(
         )
 
     return work
+
+
+def _chosen_notes(
+    real: NoteSet, folder: Path, split: Path | None, velocities: str | None
+) -> NoteSet:
+    """The notes of a set that a split holds out, at the velocities of an option."""
+    from audiogen.cli.data import parse_numbers
+    from audiogen.data.notes.splits import read_split
+
+    if split is not None:
+        parts = read_split(split).parts
+        held_out = {note for part, names in parts.items() if part != "train" for note in names}
+        real = real.take([note.name for note in real if note.name in held_out])
+        if not len(real):
+            raise ParameterError(
+                f"{split}: holds out none of the notes in {folder}; give its own set"
+            )
+    if velocities is not None:
+        real = real.filter(velocities=parse_numbers("velocities", velocities))
+    return real
 
 
 def preset_spectrogram(preset: Preset) -> SpectrogramConfig | None:

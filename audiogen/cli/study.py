@@ -48,6 +48,12 @@ def run(
         Path | None,
         typer.Option("--output", "-o", help="Folder of the results.", show_default="NAME-SIZE"),
     ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of recordings or notes; for samplernn-tiers.", show_default=False
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of the data.")] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 1,
     minutes: Annotated[
@@ -68,7 +74,14 @@ def run(
     folder = output or Path(f"{name}-{size.value}")
     with counting_bar(name) as progress:
         result = run_study(
-            name, size.value, folder, seed=seed, jobs=jobs, minutes=minutes, progress=progress
+            name,
+            size.value,
+            folder,
+            data=data,
+            seed=seed,
+            jobs=jobs,
+            minutes=minutes,
+            progress=progress,
         )
     typer.echo(result.text())
     for file in (REPORT, TEXT):

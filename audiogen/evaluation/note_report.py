@@ -203,7 +203,7 @@ class Report:
         return json_text(content)
 
     def write(self, folder: str | PathLike[str], name: str = PRESET) -> list[Path]:
-        """Write report.json, report.html and, if there are real notes, spectrograms.png.
+        """Write report.json, report.html and, if there are real notes, rainbowgrams.png.
 
         Parameters
         ----------
@@ -510,7 +510,7 @@ def draw_real(
     real: NoteSet, timbres: Sequence[TimbreLike], n_notes: int, rng: np.random.Generator
 ) -> list[tuple[str, NoteInfo]]:
     """Return up to 2 n_notes different real notes, each with its timbre."""
-    own = _own_notes(real, timbres)
+    own = own_notes(real, timbres)
     chosen = {note.name: (name, note) for name, notes in own.items() for note in notes}
     without = [timbre for timbre in timbres if not own[timbre.name]]
     for index, note in enumerate(real):  # they share the notes of their family
@@ -523,7 +523,7 @@ def draw_real(
     return [notes[index] for index in rng.permutation(len(notes))[: 2 * n_notes]]
 
 
-def _own_notes(real: NoteSet, timbres: Sequence[TimbreLike]) -> dict[str, list[NoteInfo]]:
+def own_notes(real: NoteSet, timbres: Sequence[TimbreLike]) -> dict[str, list[NoteInfo]]:
     """Return the notes of each timbre: those of the instrument with its name or program."""
     entries = instrument_entries(read_source(real.folder))
     by_name = {timbre.name: timbre.name for timbre in timbres}
@@ -548,7 +548,7 @@ def _pairs(
     """Yield, for timbres spread over the list, a mid-range real note and its rendered twin."""
     middle = sum(pitch_range) / 2
     step = max(1, -(-len(timbres) // _MAX_PAIRS))
-    own = _own_notes(real, timbres)
+    own = own_notes(real, timbres)
     for timbre in timbres[::step]:
         notes = own[timbre.name] or [note for note in real if note.family == timbre.family]
         if notes:

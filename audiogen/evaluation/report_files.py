@@ -1,4 +1,4 @@
-"""Files of a report: report.json, report.html, and spectrograms of real and generated sounds."""
+"""Files of a report: report.json, report.html, and rainbowgrams of real and generated sounds."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from audiogen.core.atomic_write import write_whole, written_whole
 from audiogen.core.packages import require_package
 from audiogen.errors import ParameterError
 
-REPORT, PAGE, PICTURE = "report.json", "report.html", "spectrograms.png"
-_N_FFT, _HOP_LENGTH, _RANGE_DB = 2048, 512, 90.0
+REPORT, PAGE, PICTURE = "report.json", "report.html", "rainbowgrams.png"
 
 
 def write_report(
@@ -32,9 +31,9 @@ def write_report(
     table: Sequence[Sequence[str]],
     remarks: Sequence[str] = (),
 ) -> list[Path]:
-    """Write report.json, report.html and, if there are pairs of sounds, spectrograms.png.
+    """Write report.json, report.html and, if there are pairs of sounds, rainbowgrams.png.
 
-    The page has the table, the remarks, and players of the pairs with their spectrograms.
+    The page has the table, the remarks, and players of the pairs with their rainbowgrams.
 
     Parameters
     ----------
@@ -124,7 +123,7 @@ def _page(
             sounds.append(f"<label>{which}{player}</label>\n")
         sounds.append("</div>\n")
     if pairs:
-        sounds.append(f'<img src="{PICTURE}" alt="Spectrograms of the same sounds">\n')
+        sounds.append(f'<img src="{PICTURE}" alt="Rainbowgrams of the same sounds">\n')
     return _PAGE_FORM.format(
         title=html.escape(title),
         rows="".join(rows),
@@ -166,41 +165,30 @@ def check_folder(folder: str | PathLike[str]) -> Path:
 def _draw_pairs(
     pairs: Sequence[tuple[str, np.ndarray, np.ndarray]], sample_rate: int, path: Path
 ) -> None:
-    """Draw log spectrograms, real on the left and generated on the right, each from its peak."""
-    figures = require_package("matplotlib.figure", "plot", "drawing spectrograms")
-    agg = require_package("matplotlib.backends.backend_agg", "plot", "drawing spectrograms")
+    """Draw rainbowgrams, real on the left and generated on the right, each from its loudest bin."""
+    from audiogen.audio.plots import BINS_PER_OCTAVE, LOWEST_PITCH, rainbow_image
+
+    figures = require_package("matplotlib.figure", "plot", "drawing rainbowgrams")
+    agg = require_package("matplotlib.backends.backend_agg", "plot", "drawing rainbowgrams")
     figure = figures.Figure(figsize=(11, 2.1 * len(pairs) + 0.6), layout="constrained")
     agg.FigureCanvasAgg(figure)
     axes = figure.subplots(len(pairs), 2, squeeze=False, sharex=True, sharey=True)
     for row, (title, *waveforms) in zip(axes, pairs, strict=True):
         for axis, which, waveform in zip(row, ("real", "generated"), waveforms, strict=True):
-            level_db, duration_s = _spectrogram_db(waveform, sample_rate)
-            image = axis.imshow(
-                level_db,
+            sound = np.nan_to_num(np.asarray(waveform, np.float32))
+            image, _ = rainbow_image(sound, sample_rate)
+            highest = LOWEST_PITCH + 12 * len(image) / BINS_PER_OCTAVE
+            axis.imshow(
+                image,
                 origin="lower",
                 aspect="auto",
-                extent=(0, duration_s, 0, sample_rate / 2000),
-                vmin=-_RANGE_DB,
-                vmax=0,
-                cmap="magma",
+                extent=(0, len(sound) / sample_rate, LOWEST_PITCH, highest),
             )
             axis.set_title(f"{which}: {title}", fontsize=8)
-        row[0].set_ylabel("kHz", fontsize=8)
+        row[0].set_ylabel("MIDI pitch", fontsize=8)
     for axis in axes[-1]:
         axis.set_xlabel("s", fontsize=8)
-    figure.colorbar(image, ax=axes, label="dB below the loudest", shrink=0.6)
     figure.savefig(path, dpi=110, format="png")
-
-
-def _spectrogram_db(waveform: np.ndarray, sample_rate: int) -> tuple[np.ndarray, float]:
-    """Return the level [n_bins, n_frames] relative to the loudest bin, and the duration."""
-    waveform = np.nan_to_num(np.asarray(waveform, float))
-    waveform = np.pad(waveform, (0, max(0, _N_FFT - len(waveform))))
-    centred = np.pad(waveform, _N_FFT // 2)
-    frames = np.lib.stride_tricks.sliding_window_view(centred, _N_FFT)[::_HOP_LENGTH]
-    magnitude = np.abs(np.fft.rfft(frames * np.hanning(_N_FFT))).T
-    loudest = max(float(magnitude.max()), 1e-12)
-    return 20 * np.log10(np.maximum(magnitude / loudest, 1e-6)), len(waveform) / sample_rate
 
 
 def json_text(content: dict[str, Any]) -> str:

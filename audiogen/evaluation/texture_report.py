@@ -147,7 +147,7 @@ class TextureReport:
         return json_text(content)
 
     def write(self, folder: str | PathLike[str], name: str = "generated") -> list[Path]:
-        """Write report.json, report.html and, if there are recordings, spectrograms.png.
+        """Write report.json, report.html and, if there are recordings, rainbowgrams.png.
 
         Parameters
         ----------

@@ -224,7 +224,7 @@ def _images(sounds: np.ndarray, sample_rate: int, features: str) -> torch.Tensor
     n = 2 * round(WINDOW_S * sample_rate / 2)
     n_samples = round((HELD_RANGE_S[1] + CROP_S) * sample_rate)
     window = torch.hann_window(n)
-    bank = _mel_bank(n, sample_rate) if features == "log-mel" else None
+    bank = _unit_sum_mel_bank(n, sample_rate) if features == "log-mel" else None
     images = []
     for sound in np.array_split(sounds[:, :n_samples], max(1, len(sounds) // 32)):
         wave = torch.from_numpy(without_subsonics(np.nan_to_num(sound), sample_rate))
@@ -238,7 +238,7 @@ def _images(sounds: np.ndarray, sample_rate: int, features: str) -> torch.Tensor
     return torch.cat(images)
 
 
-def _mel_bank(n_fft: int, sample_rate: int) -> torch.Tensor:
+def _unit_sum_mel_bank(n_fft: int, sample_rate: int) -> torch.Tensor:
     """Weights [n_fft / 2, n_mels] of the bins without the constant one; each sums to 1 or 0."""
     import torch
 

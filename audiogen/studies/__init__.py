@@ -99,10 +99,13 @@ class Study(NamedTuple):
         Question that it answers.
     module : str
         Module of `audiogen.studies` with the function ``run``.
+    takes_data : bool
+        Whether ``run`` has a parameter ``data``, a folder of sounds.
     """
 
     question: str
     module: str
+    takes_data: bool = False
 
 
 STUDIES = {
@@ -112,6 +115,10 @@ STUDIES = {
     "wgan-gp": Study(
         "Does a gradient penalty find modes, and keep gradients, that clipping loses?", "wgan_gp"
     ),
+    "wgan-gp-spectra": Study(
+        "Does the gradient penalty train shapes of generators that clipping does not?",
+        "wgan_gp_spectra",
+    ),
     "coloured-notes": Study(
         "Does invariant risk minimisation ignore a recording chain, and what selects its settings?",
         "coloured_notes",
@@ -120,6 +127,19 @@ STUDIES = {
         "Which algorithm is most accurate on a sound bank that it was not trained on?",
         "domains",
     ),
+    "representations": Study(
+        "Does instantaneous frequency train better than phase, mel or waveforms?",
+        "representations",
+    ),
+    "samplernn-tiers": Study(
+        "How many tiers are best for a given time of training?",
+        "samplernn_tiers",
+        takes_data=True,
+    ),
+    "own-sounds": Study(
+        "What does `audiogen train FOLDER` make of a folder of mixed files?", "own_sounds"
+    ),
+    "soak": Study("How often is sound late in minutes of live playing?", "soak"),
 }
 
 
@@ -128,6 +148,7 @@ def run_study(
     size: str,
     folder: str | PathLike[str],
     *,
+    data: str | PathLike[str] | None = None,
     seed: int = 0,
     jobs: int = 1,
     minutes: float | None = None,
@@ -144,6 +165,8 @@ def run_study(
     folder : path
         Folder of the results. One that holds a stopped run of the same study, size and seed is
         resumed.
+    data : path, optional
+        Folder of sounds, for the studies that take one.
     seed : int
         Seed of the data.
     jobs : int
@@ -160,17 +183,25 @@ def run_study(
     Raises
     ------
     ParameterError
-        If the name or size is unknown, or the folder holds another run.
+        If the name or size is unknown, the study takes no ``data``, or the folder holds another
+        run.
     """
     if name not in STUDIES:
         raise ParameterError(f"study {name!r} not found; there are {', '.join(STUDIES)}")
     if size not in SIZES:
         raise ParameterError(f"size={size!r} must be one of {', '.join(SIZES)}")
     folder = Path(folder)
-    settings = {"study": name, "size": size, "seed": seed}
+    settings: dict[str, Any] = {"study": name, "size": size, "seed": seed}
+    options: dict[str, Any] = {}
+    if data is not None:
+        if not STUDIES[name].takes_data:
+            takers = ", ".join(other for other, study in STUDIES.items() if study.takes_data)
+            raise ParameterError(f"data is not supported by {name}, only by {takers}; leave it out")
+        options["data"] = Path(data)
+        settings["data"] = str(Path(data).absolute())
     _claim_folder(folder, settings)
     run: Run = importlib.import_module(f"audiogen.studies.{STUDIES[name].module}").run
-    result = run(size, folder, seed=seed, jobs=jobs, minutes=minutes, progress=progress)
+    result = run(size, folder, seed=seed, jobs=jobs, minutes=minutes, progress=progress, **options)
     content = {
         **settings,
         "numbers": result.numbers,

@@ -7,22 +7,20 @@ sustained notes whose recording chain agrees with the label in training, and a l
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from audiogen.batch.pool import run_jobs
-from audiogen.core.atomic_write import read_json_lines, written_whole
+from audiogen.core.atomic_write import write_whole, written_whole
 from audiogen.data.toy_notes import SAMPLE_RATE, draw_notes, recording_chain
-from audiogen.errors import ParameterError
 from audiogen.evaluation.sets.estimate import over_seeds
 from audiogen.evaluation.sets.images import log_mel_images
 from audiogen.studies import StudyResult, Table
+from audiogen.studies.parts import Part, run_parts
 
 NOTES, RUNS, CHAIN = "notes.npz", "runs.jsonl", "chain.json"
 ENVIRONMENTS = {"train 1": 0.2, "train 2": 0.1, "test": 0.9}  # share of chains that disagree
@@ -33,6 +31,8 @@ N_STARTS = 8  # of the optimisation of the linear chain
 METHODS = ("ERM", "IRM", "IRM, unbiased penalty", "ERM without the chain")
 INVARIANT = METHODS[3]
 RULES = ("training environments", "oracle (test in the score)")
+
+Line = Mapping[str, Any]  # a part of the run, and its results
 
 
 @dataclass(frozen=True)
@@ -67,36 +67,6 @@ SIZES = {
 }
 
 
-@dataclass(frozen=True)
-class Training:
-    """One training run: a method, the index of its hyperparameters, and of the repetition."""
-
-    folder: str
-    size: str
-    method: str
-    draw: int
-    trial: int
-
-    def loaded(self) -> Training:
-        """The run itself: its worker reads the notes."""
-        return self
-
-    @property
-    def key(self) -> tuple[str, int, int]:
-        """Everything that distinguishes the training runs of one study."""
-        return self.method, self.draw, self.trial
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Accuracies by environment on the notes set aside, and on the training notes."""
-
-    training: Training
-    accuracies: dict[str, float]
-    train_accuracy: float = 0.0
-    error: str = ""
-
-
 def run(
     size: str,
     folder: Path,
@@ -107,36 +77,28 @@ def run(
     progress: Callable[[int, int], None],
 ) -> StudyResult:
     """Run the study; see `audiogen.studies.run_study`."""
-    sizes, end = SIZES[size], time.monotonic() + 60 * (np.inf if minutes is None else minutes)
+    sizes = SIZES[size]
     if not (folder / NOTES).exists():
         _prepare(sizes, folder, seed)
     if not (folder / CHAIN).exists():
-        with written_whole(folder / CHAIN) as draft:
-            draft.write_text(json.dumps(causal_chain(sizes, seed)))
+        write_whole(folder / CHAIN, json.dumps(causal_chain(sizes, seed)))
     chain = json.loads((folder / CHAIN).read_text())
-    planned = [
-        Training(str(folder), size, method, draw, trial)
+    parts: list[Part] = [
+        {"method": method, "draw": draw, "trial": trial}
         for draw in range(sizes.draws)
         for trial in range(sizes.trials)
         for method in METHODS
     ]
-    done = _read(folder, size)
-    pending = [training for training in planned if training.key not in done]
-    progress(len(done), len(planned))
-    with (folder / RUNS).open("a") as file:
-        for scores in run_jobs(
-            pending, do_training, _failed, workers=jobs, stop=lambda: time.monotonic() >= end
-        ):
-            if scores.error:
-                raise ParameterError(scores.error)
-            done[scores.training.key] = scores
-            fields = asdict(scores)
-            del fields["training"]["folder"], fields["training"]["size"]
-            file.write(json.dumps(fields) + "\n")
-            file.flush()
-            progress(len(done), len(planned))
-    missing = f"{len(planned) - len(done)} of {len(planned)} trainings"
-    return _result(sizes, done, chain, missing if len(done) < len(planned) else "")
+    lines = run_parts(
+        folder / RUNS,
+        parts,
+        partial(train_and_measure, sizes, folder),
+        jobs=jobs,
+        minutes=minutes,
+        progress=progress,
+    )
+    left = len(parts) - len(lines)
+    return _result(sizes, lines, chain, f"{left} of {len(parts)} trainings" if left else "")
 
 
 def draw_values(method: str, draw: int, trial: int) -> dict[str, float]:
@@ -154,27 +116,43 @@ def draw_values(method: str, draw: int, trial: int) -> dict[str, float]:
     return {**values, "unbiased": float(method == METHODS[2])}
 
 
-def do_training(training: Training) -> Scores:
-    """Train and measure one classifier on both training environments, all notes at every step."""
+def train_and_measure(sizes: Size, folder: Path, part: Mapping[str, Any]) -> dict[str, Any]:
+    """Train one classifier on both training environments, all notes at every step.
+
+    Parameters
+    ----------
+    sizes : Size
+        Sizes of the run.
+    folder : Path
+        Folder of the run, with its notes.
+    part : mapping
+        ``method``, ``draw`` and ``trial``: a method, the index of its hyperparameters, and of the
+        repetition.
+
+    Returns
+    -------
+    dict
+        ``accuracies`` by environment on the notes set aside, and ``train_accuracy``.
+    """
     import torch
     from torch import nn
 
     from audiogen.evaluation.domains.algorithms import ERM, IRM
     from audiogen.evaluation.domains.network import Network, block_loss
 
-    sizes = SIZES[training.size]
-    values = draw_values(*training.key)
-    part = "plain" if training.method == INVARIANT else "coloured"
-    notes = {name: _notes(training.folder, name, part) for name in ENVIRONMENTS}
+    method, draw, trial = part["method"], part["draw"], part["trial"]
+    values = draw_values(method, draw, trial)
+    kind_of_notes = "plain" if method == INVARIANT else "coloured"
+    notes = {name: _notes(folder, name, kind_of_notes) for name in ENVIRONMENTS}
     values["anneal"] *= sizes.n_steps / 400
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
-        torch.manual_seed(1000 * training.trial + training.draw)
+        torch.manual_seed(1000 * trial + draw)
         width, n_inputs = int(values["width"]), N_MELS * N_FRAMES
         layers = [nn.Linear(n_inputs, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU()]
         network = Network(nn.Sequential(*layers), width, 2)
-        kind = IRM if training.method.startswith("IRM") else ERM
+        kind = IRM if method.startswith("IRM") else ERM
         learner = kind(network, block_loss([2]), 2, values)
         batches = [
             (torch.from_numpy(x[sizes.n_aside :]), torch.from_numpy(y[sizes.n_aside :]))
@@ -194,10 +172,11 @@ def do_training(training: Training) -> Scores:
     aside = {
         name: accuracy(x[: sizes.n_aside], y[: sizes.n_aside]) for name, (x, y) in notes.items()
     }
-    return Scores(training, aside, float(np.mean([accuracy(*batch) for batch in batches])))
+    train_accuracy = float(np.mean([accuracy(*batch) for batch in batches]))
+    return {"accuracies": aside, "train_accuracy": train_accuracy}
 
 
-def choose(scores: Sequence[Scores], rule: str) -> Scores:
+def choose(lines: Sequence[Line], rule: str) -> Line:
     """Apply a selection rule to the draws of one method and trial.
 
     * training environments: the mean accuracy on the notes set aside from them.
@@ -205,8 +184,8 @@ def choose(scores: Sequence[Scores], rule: str) -> Scores:
       how the settings of IRM on Colored MNIST were chosen. It is reported on the same notes.
     """
     if rule == RULES[0]:
-        return max(scores, key=lambda s: s.accuracies["train 1"] + s.accuracies["train 2"])
-    return max(scores, key=lambda s: min(s.accuracies.values()))
+        return max(lines, key=lambda r: r["accuracies"]["train 1"] + r["accuracies"]["train 2"])
+    return max(lines, key=lambda r: min(r["accuracies"].values()))
 
 
 def causal_chain(sizes: Size, seed: int) -> dict[str, dict[str, list[float]]]:
@@ -305,33 +284,20 @@ def _prepare(sizes: Size, folder: Path, seed: int) -> None:
         np.savez(draft, **arrays)  # type: ignore[arg-type]
 
 
-def _notes(folder: str, environment: str, part: str) -> tuple[np.ndarray, np.ndarray]:
+def _notes(folder: Path, environment: str, part: str) -> tuple[np.ndarray, np.ndarray]:
     arrays = _arrays(folder)
     return arrays[f"{environment} {part}"], arrays[f"{environment} labels"]
 
 
 @lru_cache(maxsize=1)
-def _arrays(folder: str) -> dict[str, np.ndarray]:
-    with np.load(Path(folder) / NOTES) as file:
+def _arrays(folder: Path) -> dict[str, np.ndarray]:
+    with np.load(folder / NOTES) as file:
         return dict(file)
-
-
-def _failed(training: Training, error: str) -> Scores:
-    return Scores(training, {}, error=error)
-
-
-def _read(folder: Path, size: str) -> dict[tuple[str, int, int], Scores]:
-    """Scores of earlier runs."""
-    done = {}
-    for fields in read_json_lines(folder / RUNS):
-        training = Training(str(folder), size, **fields.pop("training"))
-        done[training.key] = Scores(training, **fields)
-    return done
 
 
 def _result(
     sizes: Size,
-    done: dict[tuple[str, int, int], Scores],
+    lines: Sequence[Line],
     chain: dict[str, dict[str, list[float]]],
     missing: str,
 ) -> StudyResult:
@@ -344,22 +310,22 @@ def _result(
         for rule in RULES:
             chosen = []
             for trial in range(sizes.trials):
-                draws = [s for (m, _, t), s in done.items() if m == method and t == trial]
+                draws = [r for r in lines if (r["method"], r["trial"]) == (method, trial)]
                 if draws:
                     chosen.append(choose(draws, rule))
             if not chosen:
                 continue
             columns = [
-                [s.train_accuracy for s in chosen],
-                [(s.accuracies["train 1"] + s.accuracies["train 2"]) / 2 for s in chosen],
-                [s.accuracies["test"] for s in chosen],
+                [r["train_accuracy"] for r in chosen],
+                [(r["accuracies"]["train 1"] + r["accuracies"]["train 2"]) / 2 for r in chosen],
+                [r["accuracies"]["test"] for r in chosen],
             ]
             rows.append((method, rule, *(_percent(column) for column in columns)))
             tests[method, rule] = float(np.mean(columns[2]))
             numbers["selected"][f"{method}, {rule}"] = columns
     rows.append(("chance", "-", *["50.0"] * 3))
     rows.append(("best possible without the chain", "-", *[f"{100 * (1 - LABEL_NOISE):.1f}"] * 3))
-    numbers["runs"] = [[*key, s.accuracies, s.train_accuracy] for key, s in done.items()]
+    numbers["runs"] = list(lines)
     linear: list[Sequence[str]] = [
         ("method", "error of causal weights", "spurious weights, mean square")
     ]

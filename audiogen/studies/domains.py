@@ -6,10 +6,9 @@ trained on one bank against judges trained on several, on a bank that none of th
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from audiogen.batch.pool import run_jobs
-from audiogen.core.atomic_write import folder_written_whole, read_json_lines, write_whole
+from audiogen.core.atomic_write import folder_written_whole, write_whole
 from audiogen.data.source_toml import toml_text
 from audiogen.data.toy_notes import draw_notes
 from audiogen.errors import ParameterError
@@ -44,10 +43,13 @@ from audiogen.evaluation.domains.sweep import (
 )
 from audiogen.evaluation.sets.estimate import over_seeds
 from audiogen.studies import StudyResult, Table
+from audiogen.studies.parts import Part, run_parts
 
 DOMAINS, SWEEP, BANKS = "domains", "sweep", "banks.jsonl"
 TOYS = {"bright": -0.8, "dark": 0.8, "plain": 0.0}  # weights of recording chains, smoke only
 MIN_GAIN = 0.10  # of the judge of several banks over the judge of one
+
+Line = Mapping[str, Any]  # a part of the run, and its results
 
 
 @dataclass(frozen=True)
@@ -81,35 +83,6 @@ SIZES = {
 }
 
 
-@dataclass(frozen=True)
-class BankTraining:
-    """A judge trained by ERM: the banks for training, the bank for testing, and the repetition."""
-
-    folder: str
-    trained: tuple[str, ...]
-    test: str
-    trial: int
-    n_steps: int
-
-    def loaded(self) -> BankTraining:
-        """The run itself: its worker reads the domains."""
-        return self
-
-    @property
-    def key(self) -> tuple[tuple[str, ...], str, int]:
-        """Everything that distinguishes the training runs of one study."""
-        return self.trained, self.test, self.trial
-
-
-@dataclass(frozen=True)
-class BankScore:
-    """Accuracies of family and pitch on the bank that a judge was not trained on."""
-
-    training: BankTraining
-    accuracies: tuple[float, ...]
-    error: str = ""
-
-
 def run(
     size: str,
     folder: Path,
@@ -133,27 +106,34 @@ def run(
         trials=sizes.trials,
         n_steps=sizes.n_steps,
     )
-    planned = _bank_trainings(sizes, domains, names)
+    planned = _bank_parts(sizes, names)
     n_all = len(planned) + len(runs)
-    scores = _measure_banks(planned, folder, jobs, end, lambda i: progress(i, n_all))
+    lines = run_parts(
+        folder / BANKS,
+        planned,
+        partial(judge_bank, domains),
+        jobs=jobs,
+        minutes=minutes,
+        progress=lambda i, n: progress(i, n_all),
+    )
     records = sweep(
         runs,
         folder / SWEEP,
         run_jobs=partial(run_jobs, workers=jobs),
         minutes=max(0.0, end - time.monotonic()) / 60 if minutes is not None else None,
-        progress=lambda i, n: progress(len(scores) + i, n_all),
+        progress=lambda i, n: progress(len(lines) + i, n_all),
     )
     missing = [
         f"{n - done} of {n} {what}"
         for done, n, what in (
             (len(records), len(runs), "runs of the sweep"),
-            (len(scores), len(planned), "judges of one bank and several"),
+            (len(lines), len(planned), "judges of one bank and several"),
         )
         if done < n
     ]
     tables = [Table(f"Accuracy in percent: {t}", rows) for t, rows in _sweep_tables(records)]
-    of_banks = _by_number(scores, names)
-    tables.append(Table("Judges of one bank and of several, by ERM", _bank_rows(scores, names)))
+    of_banks = _by_number(lines, names)
+    tables.append(Table("Judges of one bank and of several, by ERM", _bank_rows(lines, names)))
     numbers = {
         "banks": {f"{label}, {kind}": v for (label, kind), v in of_banks.items()},
         "sweep": {
@@ -195,98 +175,82 @@ def _prepare(sizes: Size, folder: Path, seed: int) -> None:
         write_whole(draft / DOMAINS_TOML, toml_text("Toys.", {"format": 1}, "banks", tables))
 
 
-def _bank_trainings(sizes: Size, folder: Path, names: Sequence[str]) -> list[BankTraining]:
-    trainings = []
+def _bank_parts(sizes: Size, names: Sequence[str]) -> list[Part]:
+    """The judges of each set of banks, tested on a bank that they were not trained on."""
+    parts: list[Part] = []
     for trial in range(sizes.bank_trials):
         for test in names:
-            others = tuple(sorted(set(names) - {test}))
-            for trained in [others, *((name,) for name in others)]:
-                trainings.append(BankTraining(str(folder), trained, test, trial, sizes.bank_steps))
-    return trainings
+            others = sorted(set(names) - {test})
+            for banks in [",".join(others), *others]:
+                parts.append(
+                    {"banks": banks, "test": test, "trial": trial, "n_steps": sizes.bank_steps}
+                )
+    return parts
 
 
-def do_bank_training(training: BankTraining) -> BankScore:
-    """Train and measure one judge; all judges receive the same number of notes at each step."""
-    domains = {domain.name: domain for domain in read_domains(training.folder)}
-    values = draw_hyperparameters("erm", 0, 0, training.n_steps)
-    values["batch"] = 96 // len(training.trained)
-    notes = [Notes(domains[name].images, domains[name].labels) for name in training.trained]
-    network = train("erm", notes, values, training.n_steps, training.trial)
-    test = domains[training.test]
-    return BankScore(training, tuple(accuracy(network, Notes(test.images, test.labels))))
+def judge_bank(folder: Path, part: Mapping[str, Any]) -> dict[str, Any]:
+    """Train a judge by ERM, with the same number of notes at each step whatever its banks.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the domains.
+    part : mapping
+        ``banks`` for training, separated by commas; ``test``, the bank for testing; ``trial``, the
+        repetition; and ``n_steps``.
+
+    Returns
+    -------
+    dict
+        ``accuracies`` of family and pitch on the bank for testing.
+    """
+    domains = {domain.name: domain for domain in read_domains(folder)}
+    banks, n_steps = part["banks"].split(","), part["n_steps"]
+    values = draw_hyperparameters("erm", 0, 0, n_steps)
+    values["batch"] = 96 // len(banks)
+    notes = [Notes(domains[name].images, domains[name].labels) for name in banks]
+    network = train("erm", notes, values, n_steps, part["trial"])
+    test = domains[part["test"]]
+    return {"accuracies": list(accuracy(network, Notes(test.images, test.labels)))}
 
 
-def _failed(training: BankTraining, error: str) -> BankScore:
-    return BankScore(training, (), error)
+def _is_of_one_bank(line: Line) -> bool:
+    return "," not in line["banks"]
 
 
-def _measure_banks(
-    planned: Sequence[BankTraining],
-    folder: Path,
-    jobs: int,
-    end: float,
-    progress: Callable[[int], None],
-) -> list[BankScore]:
-    done = {}
-    path = folder / BANKS
-    for fields in read_json_lines(path):
-        done[tuple(fields["trained"]), fields["test"], fields["trial"]] = fields["accuracies"]
-    pending = [training for training in planned if training.key not in done]
-    with path.open("a") as file:
-        for score in run_jobs(
-            pending,
-            do_bank_training,
-            _failed,
-            workers=jobs,
-            stop=lambda: time.monotonic() >= end,
-        ):
-            if score.error:
-                raise ParameterError(score.error)
-            done[score.training.key] = score.accuracies
-            fields = asdict(score.training) | {"accuracies": score.accuracies}
-            del fields["folder"]
-            file.write(json.dumps(fields) + "\n")
-            file.flush()
-            progress(len(done))
-    return [BankScore(t, tuple(done[t.key])) for t in planned if t.key in done]
-
-
-def _by_number(
-    scores: Sequence[BankScore], names: Sequence[str]
-) -> dict[tuple[str, str], list[float]]:
+def _by_number(lines: Sequence[Line], names: Sequence[str]) -> dict[tuple[str, str], list[float]]:
     """Mean accuracies over held-out banks by (label, "one bank" or "several"), one per trial."""
     result: dict[tuple[str, str], list[float]] = {}
     n_needed = {"one bank": len(names) * (len(names) - 1), "several": len(names)}
     for number, label in enumerate(LABELS):
         for kind, n in n_needed.items():
             trials: dict[int, list[float]] = {}
-            for score in scores:
-                if (len(score.training.trained) == 1) == (kind == "one bank"):
-                    of = trials.setdefault(score.training.trial, [])
-                    of.append(score.accuracies[number])
+            for line in lines:
+                if _is_of_one_bank(line) == (kind == "one bank"):
+                    trials.setdefault(line["trial"], []).append(line["accuracies"][number])
             whole = [float(np.mean(values)) for values in trials.values() if len(values) == n]
             if whole:
                 result[label, kind] = whole
     return result
 
 
-def _bank_rows(scores: Sequence[BankScore], names: Sequence[str]) -> list[Sequence[str]]:
+def _bank_rows(lines: Sequence[Line], names: Sequence[str]) -> list[Sequence[str]]:
     rows: list[Sequence[str]] = [
         ("label", "trained on", *(f"tested on {n}" for n in names), "mean")
     ]
-    means = _by_number(scores, names)
+    means = _by_number(lines, names)
     for number, label in enumerate(LABELS):
         for trained in [*names, "all others"]:
             cells = []
             for test in names:
                 values = [
-                    score.accuracies[number]
-                    for score in scores
-                    if score.training.test == test
+                    line["accuracies"][number]
+                    for line in lines
+                    if line["test"] == test
                     and (
-                        len(score.training.trained) > 1
+                        not _is_of_one_bank(line)
                         if trained == "all others"
-                        else score.training.trained == (trained,)
+                        else line["banks"] == trained
                     )
                 ]
                 cells.append(percent(over_seeds(values, len(values)) if values else None))

@@ -28,7 +28,7 @@ def with_noise(sounds: np.ndarray, level_db: float, random: np.random.Generator)
     return sounds + 10 ** (level_db / 20) * rms * random.standard_normal(sounds.shape)
 
 
-def blurred(sound: np.ndarray, share: float) -> np.ndarray:
+def mixed_over_frames(sound: np.ndarray, share: float) -> np.ndarray:
     """Magnitudes mixed with their mean over five frames, 64 ms at 16 kHz; phases are kept."""
     import librosa
 
@@ -58,7 +58,7 @@ def main() -> None:
         "themselves": real,
         "noise 60 dB below": with_noise(real, -60.0, random),
         "noise 40 dB below": with_noise(real, -40.0, random),
-        "20 % blur over 64 ms": np.stack([blurred(sound, 0.2) for sound in real]),
+        "20 % blur over 64 ms": np.stack([mixed_over_frames(sound, 0.2) for sound in real]),
         "random phases": np.stack([with_random_phase(sound, random) for sound in real]),
     }
     print(f"{len(real)} notes of {folder}; AUC of {n_classifiers} classifiers")

@@ -108,6 +108,22 @@ def test_card_of_an_unconditional_preset_has_the_likelihood(write_murmur, tmp_pa
     assert content["bits"]["preset"]["mean"] == pytest.approx(measured["bits"], abs=1e-4)
 
 
+def test_rows_of_held_out_sounds_are_a_mode_of_gansynth_presets(write_murmur, tmp_path, capsys):
+    folder = write_murmur(tmp_path / "murmur")
+    rows = ("--held-out-bank", tmp_path)
+    for arguments, message in (
+        ((folder, *rows), "--held-out-... is not supported by preset 'murmur', which has no"),
+        ((folder, *rows, "--train", tmp_path), "--train is not supported by --held-out-...; leave"),
+        ((folder, *rows, "--data", tmp_path), "--data is not supported by --held-out-...; leave"),
+        ((folder, *rows, "--against", tmp_path), "--held-out-bank is not supported by --against"),
+        (("bowed", *rows), "examples.json"),
+    ):
+        assert run("evaluate", *arguments, "-o", tmp_path / "report") == 2
+        error = " ".join(capsys.readouterr().err.split())
+        assert message in error and "Traceback" not in error
+    assert not (tmp_path / "report").exists()
+
+
 def test_only_what_was_held_out_is_compared(preset, tmp_path, capsys):
     data, rate = tmp_path / "set", 16000
     with SetWriter(data, rate) as writer:

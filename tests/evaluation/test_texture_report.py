@@ -47,7 +47,7 @@ def test_report_has_clips_a_stream_and_real_sound(tmp_path):
     assert rows["clips of 8 s"] == ("3", "3")
     assert rows["a stream of 30 s"][0] == "alive"
     paths = report.write(tmp_path)
-    assert [path.name for path in paths] == ["report.json", "report.html", "spectrograms.png"]
+    assert [path.name for path in paths] == ["report.json", "report.html", "rainbowgrams.png"]
     content = json.loads(paths[0].read_text())
     assert content["seed"] == 5 and len(content["stream"]["windows"]) == 3
 

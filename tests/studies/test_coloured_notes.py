@@ -11,7 +11,7 @@ pytest.importorskip("torch")
 
 from audiogen.data.toy_notes import draw_notes, recording_chain
 from audiogen.studies import coloured_notes, run_study
-from audiogen.studies.coloured_notes import RULES, Scores, Size, Training, choose, linear_irm
+from audiogen.studies.coloured_notes import RULES, Size, choose, linear_irm
 
 
 @pytest.fixture
@@ -47,13 +47,13 @@ def test_labels_are_noisy_and_the_chain_agrees_by_environment(tmp_path):
 
 def scores(draw, one, two, test):
     accuracies = {"train 1": one, "train 2": two, "test": test}
-    return Scores(Training("", "smoke", "IRM", draw, 0), accuracies)
+    return {"draw": draw, "accuracies": accuracies}
 
 
 def test_each_rule_looks_at_its_own_environments():
     draws = [scores(0, 0.9, 0.8, 0.1), scores(1, 0.7, 0.7, 0.6), scores(2, 0.5, 0.9, 0.9)]
-    assert choose(draws, RULES[0]).training.draw == 0
-    assert choose(draws, RULES[1]).training.draw == 1  # 0.6 is the largest minimum
+    assert choose(draws, RULES[0])["draw"] == 0
+    assert choose(draws, RULES[1])["draw"] == 1  # 0.6 is the largest minimum
 
 
 def test_linear_irm_leaves_out_the_effect():
@@ -75,18 +75,18 @@ def test_a_stopped_study_resumes_and_prints_both_rules(tiny, tmp_path, monkeypat
     stopped = run_study("coloured-notes", "smoke", tmp_path, minutes=0.0)
     assert stopped.missing == "4 of 4 trainings"
     line = {
-        "training": {"method": "ERM", "draw": 0, "trial": 0},
+        **{"method": "ERM", "draw": 0, "trial": 0},
         "accuracies": {"train 1": 0.8, "train 2": 0.9, "test": 0.125},
         "train_accuracy": 0.95,
     }
     (tmp_path / coloured_notes.RUNS).write_text(json.dumps(line) + "\n")
-    trained, work = [], coloured_notes.do_training
+    trained, work = [], coloured_notes.train_and_measure
 
-    def spied(training):
-        trained.append(training.method)
-        return work(training)
+    def spied(sizes, folder, part):
+        trained.append(part["method"])
+        return work(sizes, folder, part)
 
-    monkeypatch.setattr(coloured_notes, "do_training", spied)
+    monkeypatch.setattr(coloured_notes, "train_and_measure", spied)
     result = run_study("coloured-notes", "smoke", tmp_path)
     assert trained == list(coloured_notes.METHODS[1:]) and not result.missing
     text = (tmp_path / "report.md").read_text()

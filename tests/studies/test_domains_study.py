@@ -10,7 +10,7 @@ pytest.importorskip("torch")
 
 from audiogen.errors import ParameterError
 from audiogen.studies import domains, run_study
-from audiogen.studies.domains import BankScore, BankTraining, Size
+from audiogen.studies.domains import Size
 
 
 @pytest.fixture
@@ -21,23 +21,21 @@ def tiny(monkeypatch):
 def test_a_stopped_study_resumes_with_all_rules_in_one_report(tiny, tmp_path, monkeypatch):
     stopped = run_study("domains", "smoke", tmp_path, minutes=0.0)
     assert stopped.missing == "6 of 6 runs of the sweep and 9 of 9 judges of one bank and several"
-    trained, work = [], domains.do_bank_training
+    trained, work = [], domains.judge_bank
 
-    def spied(training):
-        trained.append(training)
-        return work(training)
+    def spied(folder, part):
+        trained.append((part["test"], part["banks"]))
+        return work(folder, part)
 
     names = ("bright", "dark", "plain")
     lines = [
-        {"trained": t.trained, "test": t.test, "trial": 0, "n_steps": 2, "accuracies": [0.5, 0.25]}
-        for t in domains._bank_trainings(domains.SIZES["smoke"], tmp_path, names)[:7]
+        {**part, "accuracies": [0.5, 0.25]}
+        for part in domains._bank_parts(domains.SIZES["smoke"], names)[:7]
     ]
     (tmp_path / domains.BANKS).write_text("\n".join(map(json.dumps, lines)) + "\n")
-    monkeypatch.setattr(domains, "do_bank_training", spied)
+    monkeypatch.setattr(domains, "judge_bank", spied)
     result = run_study("domains", "smoke", tmp_path)
-    assert [(t.test, t.trained) for t in trained] == [
-        ("plain", ("bright",)), ("plain", ("dark",))
-    ]  # fmt: skip
+    assert trained == [("plain", "bright"), ("plain", "dark")]
     assert not result.missing
     text = (tmp_path / "report.md").read_text()
     for rule in ("training domains", "leave one domain out", "oracle"):
@@ -49,8 +47,8 @@ def test_a_stopped_study_resumes_with_all_rules_in_one_report(tiny, tmp_path, mo
 def scores(one, several):
     names = ("a", "b", "c")
     return [
-        BankScore(t, (several if len(t.trained) > 1 else one, 0.9))
-        for t in domains._bank_trainings(Size(("erm",), 1, 1, 1, 1, 1, 2), "x", names)
+        {**part, "accuracies": (several if "," in part["banks"] else one, 0.9)}
+        for part in domains._bank_parts(Size(("erm",), 1, 1, 1, 1, 1, 2), names)
     ]
 
 
@@ -83,9 +81,10 @@ def test_all_judges_of_a_bank_receive_as_many_notes(monkeypatch, tmp_path):
         raise ParameterError("enough")
 
     monkeypatch.setattr(domains, "train", spied)
-    for trained in (("bright",), ("bright", "dark")):
+    for banks in ("bright", "bright,dark"):
+        part = {"banks": banks, "test": "plain", "trial": 0, "n_steps": 1}
         with pytest.raises(ParameterError, match=r"enough"):
-            domains.do_bank_training(BankTraining(str(run_folder), trained, "plain", 0, 1))
+            domains.judge_bank(run_folder, part)
     assert batches == [96, 96]
 
 

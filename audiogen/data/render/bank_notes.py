@@ -34,6 +34,19 @@ _PROGRAM_CHANGE_S = 0.1  # before the note
 
 
 @dataclass(frozen=True)
+class _Request:
+    """Notes to render; the fields are parameters of `render_bank`."""
+
+    n_keys: int
+    pitches: tuple[int, int]
+    seconds: float
+    sample_rate: int
+    without: frozenset[int]
+    seed: int
+    progress: Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
 class BankNotes:
     """Notes of a bank.
 
@@ -95,7 +108,8 @@ def render_bank(
     """
     path = Path(path)
     render = _render_patches if path.is_dir() else _render_font
-    notes = render(path, n_keys, pitches, seconds, sample_rate, set(without), seed, progress)
+    request = _Request(n_keys, pitches, seconds, sample_rate, frozenset(without), seed, progress)
+    notes = render(path, request)
     if not len(notes.waveforms):
         raise FormatError(f"{path}: has no audible note of a pitched program within {pitches}")
     return notes
@@ -113,28 +127,21 @@ def _draw_keys(
     return pairs
 
 
-def _render_font(
-    path: Path,
-    n_keys: int,
-    pitches: tuple[int, int],
-    seconds: float,
-    sample_rate: int,
-    without: set[int],
-    seed: int,
-    progress: Callable[[int, int], None],
-) -> BankNotes:
+def _render_font(path: Path, request: _Request) -> BankNotes:
     font = read_soundfont(path)
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(request.seed)
+    left_out = UNPITCHED | request.without
     keys: list[tuple[int, int, int]] = []
     for bank, program in sorted(font.presets):
-        if bank == 0 and program <= HIGHEST_PROGRAM and program not in UNPITCHED | without:
-            usable = usable_keys(font.presets[0, program], pitches, VELOCITIES)
-            keys += [(program, *pair) for pair in _draw_keys(usable, n_keys, random)]
+        if bank == 0 and program <= HIGHEST_PROGRAM and program not in left_out:
+            usable = usable_keys(font.presets[0, program], request.pitches, VELOCITIES)
+            keys += [(program, *pair) for pair in _draw_keys(usable, request.n_keys, random)]
     parts = []
     for first in range(0, len(keys), _AT_ONCE):
-        progress(first, len(keys))
-        parts.append(_render_keys(font, keys[first : first + _AT_ONCE], seconds, sample_rate))
-    progress(len(keys), len(keys))
+        request.progress(first, len(keys))
+        some = keys[first : first + _AT_ONCE]
+        parts.append(_render_keys(font, some, request.seconds, request.sample_rate))
+    request.progress(len(keys), len(keys))
     return _audible(np.concatenate(parts) if parts else np.zeros((0, 1)), keys, font.licence)
 
 
@@ -168,33 +175,24 @@ def _render_keys(
     return notes
 
 
-def _render_patches(
-    folder: Path,
-    n_keys: int,
-    pitches: tuple[int, int],
-    seconds: float,
-    sample_rate: int,
-    without: set[int],
-    seed: int,
-    progress: Callable[[int, int], None],
-) -> BankNotes:
-    random = np.random.default_rng(seed)
+def _render_patches(folder: Path, request: _Request) -> BankNotes:
+    random = np.random.default_rng(request.seed)
     patches = read_patch_bank(folder)
-    programs = sorted(set(patches) - UNPITCHED - without)
+    programs = sorted(set(patches) - UNPITCHED - request.without)
     programs = [program for program in programs if program <= HIGHEST_PROGRAM]
     waveforms, keys = [], []
     for done, program in enumerate(programs):
-        progress(done, len(programs))
+        request.progress(done, len(programs))
         samples = read_patch(patches[program])
         usable = [
             (pitch, 0)
-            for pitch in range(pitches[0], pitches[1] + 1)
+            for pitch in range(request.pitches[0], request.pitches[1] + 1)
             if abs(nearest_sample(samples, pitch).recorded_key - pitch) <= MAX_TRANSPOSE_SEMITONES
         ]
-        for pitch, velocity in _draw_keys(usable, n_keys, random):
-            waveforms.append(play_patch(samples, pitch, seconds, sample_rate))
+        for pitch, velocity in _draw_keys(usable, request.n_keys, random):
+            waveforms.append(play_patch(samples, pitch, request.seconds, request.sample_rate))
             keys.append((program, pitch, velocity))
-    progress(len(programs), len(programs))
+    request.progress(len(programs), len(programs))
     return _audible(np.stack(waveforms) if waveforms else np.zeros((0, 1)), keys, "not stated")
 
 

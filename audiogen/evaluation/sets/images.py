@@ -43,7 +43,7 @@ def log_mel_images(
     hop = max(1, sounds.shape[1] // n_frames)
     # Windows of four hops, and long enough that the mel bands of low notes are apart.
     n_fft = 1 << int(np.ceil(np.log2(max(4 * hop, 0.064 * sample_rate))))
-    window, bank = torch.hann_window(n_fft), _mel_bank(n_fft, sample_rate, n_mels)
+    window, bank = torch.hann_window(n_fft), _bin_wide_mel_bank(n_fft, sample_rate, n_mels)
     images = np.empty((len(sounds), n_mels, n_frames), np.float32)
     with torch.no_grad():
         for first in range(0, len(sounds), 64):
@@ -59,7 +59,7 @@ def log_mel_images(
     return images
 
 
-def _mel_bank(n_fft: int, sample_rate: int, n_mels: int) -> torch.Tensor:
+def _bin_wide_mel_bank(n_fft: int, sample_rate: int, n_mels: int) -> torch.Tensor:
     """Triangular weights [n_fft / 2 + 1, n_mels]; no band is narrower than a bin."""
     import torch
 

@@ -198,11 +198,24 @@ def read_judge(path: str | PathLike[str]) -> Judge:
         card = json.loads(metadata["card"]) if kind in (_FORMAT, FORMAT) else None
     except (OSError, SafetensorError, ValueError) as error:
         raise FormatError(f"{path}: can't be read as a judge ({error})") from error
-    if not card:
+    if not card or not isinstance(card, dict):
         raise FormatError(f"{path}: isn't a judge; name a new file to have one trained")
-    if kind == FORMAT:
-        return DomainJudge(weights, card)
-    return PitchJudge(weights, tuple(card["pitches"]), card["sample_rate"], card["name"])
+    try:
+        return DomainJudge(weights, card) if kind == FORMAT else _pitch_judge(weights, card)
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}; train the judge again") from error
+
+
+def _pitch_judge(weights: dict[str, np.ndarray], card: dict[str, Any]) -> PitchJudge:
+    if missing := [name for name in ("pitches", "sample_rate", "name") if name not in card]:
+        raise FormatError(f"the judge's card lacks {', '.join(missing)}")
+    try:
+        pitches, rate = tuple(int(pitch) for pitch in card["pitches"]), int(card["sample_rate"])
+    except (TypeError, ValueError) as error:
+        raise FormatError(
+            f"pitches and sample_rate of the judge's card must be whole numbers ({error})"
+        ) from error
+    return PitchJudge(weights, pitches, rate, str(card["name"]))
 
 
 def train_judge(

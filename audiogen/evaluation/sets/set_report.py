@@ -95,7 +95,7 @@ class SetReport:
         return json_text(content)
 
     def write(self, folder: str | PathLike[str]) -> list[Path]:
-        """Write report.json, report.html and, if there are players, spectrograms.png."""
+        """Write report.json, report.html and, if there are players, rainbowgrams.png."""
         judge = self.facts["judge"]
         title = f"{self.facts['generated']['title']} against {self.facts['against']['title']}"
         about = (
@@ -246,7 +246,7 @@ class _Parts:
             HELD_OUT: held_out,
             RANDOM_PHASE: spoiled.random_phase(held_out, seed),
             WRONG_PITCH: spoiled.wrong_pitch(held_out, seed),
-            BLUR: spoiled.blurred(held_out),
+            BLUR: spoiled.averaged_over_time(held_out),
             MEMORISED: spoiled.memorised(known, n, seed),
         }
         reference = real.take(slice(0, n))

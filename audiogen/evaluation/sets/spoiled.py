@@ -34,7 +34,7 @@ def wrong_pitch(notes: SoundSet, seed: int) -> SoundSet:
     return notes.with_sounds(moved)
 
 
-def blurred(notes: SoundSet, share: float = BLUR) -> SoundSet:
+def averaged_over_time(notes: SoundSet, share: float = BLUR) -> SoundSet:
     """Return notes whose magnitudes are averaged over 5 % of the note's length; phases are kept."""
     librosa = require_package("librosa", "train", "blurring notes")
     n_frames = 1 + notes.sounds.shape[1] // _HOP_LENGTH

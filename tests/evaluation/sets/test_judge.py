@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 pytest.importorskip("torch")
+from safetensors.numpy import save_file
 
 from audiogen.data.toy_notes import SAMPLE_RATE, draw_notes
 from audiogen.errors import FormatError, ParameterError
@@ -51,6 +54,31 @@ def test_bad_input_is_refused(judge, tmp_path):
         train_judge(np.zeros((199, 100)), np.arange(199.0), 8000)
     with pytest.raises(ParameterError, match="not supported by the judge timbre-96"):
         TimbreJudge().pitch_probabilities(np.zeros((1, 100)), 8000)
+
+
+@pytest.mark.parametrize(
+    ("kind", "card", "message"),
+    [
+        (
+            "audiogen pitch judge 1",
+            {"name": "x"},
+            "x: the judge's card lacks pitches, sample_rate;",
+        ),
+        (
+            "audiogen pitch judge 1",
+            {"name": "x", "pitches": ["C4"], "sample_rate": 8000},
+            r"x: pitches and sample_rate of the judge's card must be whole numbers",
+        ),
+        ("audiogen pitch judge 1", [1], "x: isn't a judge; name a new file"),
+        ("audiogen domain judge 1", {"name": "x"}, "x: the judge's tensors or card are incomplete"),
+        ("another", {"name": "x"}, "x: isn't a judge; name a new file"),
+    ],
+)
+def test_an_incomplete_card_is_one_error(tmp_path, kind, card, message):
+    metadata = {"format": kind, "card": json.dumps(card)}
+    save_file({"a": np.zeros(2, np.float32)}, tmp_path / "x", metadata)
+    with pytest.raises(FormatError, match=message):
+        read_judge(tmp_path / "x")
 
 
 def test_images_are_relative_to_the_loudest_bin_and_show_the_pitch():

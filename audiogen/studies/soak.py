@@ -1,21 +1,15 @@
-"""Live playing for minutes on a JACK server that has no sound card, beside a client that idles.
+"""Study: live playing for minutes on a JACK server without a sound card, beside an idle client.
 
-    python docs/studies/soak.py [--seconds 600] [--periods 64 128 256 512] [--margins 5 20]
-        [--callbacks native python]
-
-plays random notes, knobs and presets on a `Synth` that a thread of its own works ahead for, by
-PortAudio as `audiogen play` does. In the same window a second server of the same period has a
-client that only returns: what is late there is the machine's doing. Prints a table in Markdown.
-With `--callbacks python` PortAudio calls a Python function, as without the compiled module.
-
-Wants jackd2 and the Python package JACK-Client. Root, or a user who may ask for real-time priority,
-gets the figures that count; others get `jackd -r`, which reports stalls of its own.
+Random notes, parameters and presets are played on a `Synth` with a worker thread, through PortAudio
+as `audiogen play` does. At the same time a second server of the same period has a client that does
+nothing: what stalls there is caused by the machine. Root, or a user who may ask for real-time
+priority, gets the numbers that count; others get ``jackd -r``, which stalls by itself.
 """
 
 from __future__ import annotations
 
-import argparse
 import gc
+import importlib
 import itertools
 import os
 import random
@@ -24,28 +18,72 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from audiogen.errors import AudiogenError, MissingPackageError
+from audiogen.studies import StudyResult, Table
+from audiogen.studies.parts import Part, run_parts
+
+RUNS = "runs.jsonl"
 RATE = 48000  # Hz
-SETTLE_S = 0.5  # with each preset, twice, before anything is counted: memory is full by then
-NOTES_HZ, KNOBS_HZ = 8.0, 20.0  # events a second, on average
-PRESET_S = 5.0  # between changes
-MOST_HELD = 8
+NOTES_HZ, KNOBS_HZ = 8.0, 20.0  # events per second, on average
+PRESET_S = 5.0  # between changes of the preset
+MOST_HELD, N_VOICES = 8, 16
+MOST_GROWTH_MB = 50.0  # of a process that holds hundreds; a leak of a preset's weights is more
+
+
+@dataclass(frozen=True)
+class Size:
+    """Sizes of a run.
+
+    Parameters
+    ----------
+    runs : tuple of (int, float, str, float)
+        Period in samples, margin in ms, callback (native or python) and seconds of each run.
+    presets : tuple of str
+        Presets that are played in turn.
+    settle_s : float, s
+        Time with each preset, twice, before anything is counted: memory is full by then.
+    is_evidence : bool
+        Whether the run is large enough for the claims.
+    """
+
+    runs: tuple[tuple[int, float, str, float], ...]
+    presets: tuple[str, ...]
+    settle_s: float
+    is_evidence: bool
+
+
+SIZES = {
+    "smoke": Size(((256, 5.0, "native", 1.0),), ("plucked",), 0.2, False),
+    "full": Size(
+        (
+            *((period, 5.0, "native", 150.0) for period in (64, 128, 256, 512)),
+            *((period, 20.0, "native", 30.0) for period in (64, 256)),
+            (64, 5.0, "python", 150.0),
+        ),
+        ("plucked", "struck", "sustained"),
+        0.5,
+        True,
+    ),
+}
 
 
 @dataclass
 class Client:
-    """What one client's server told it, in the window.
+    """Reports of one client's server while it is counted.
 
     Parameters
     ----------
     blocks, xruns : int
-    worst_ms : float
-        The longest that the server waited in vain.
+        Numbers of periods and of stalls.
+    worst_ms : float, ms
+        Longest stall.
     """
 
     blocks: int = 0
@@ -55,30 +93,34 @@ class Client:
 
 @dataclass
 class Soak:
-    """What a run gave.
+    """Result of one run.
 
     Parameters
     ----------
     period : int, samples
+        Period of both servers.
     margin_ms, seconds : float
+        Time that the worker thread works ahead, and length of the run.
     realtime : bool
         Whether the servers have real-time priority.
     ours, idle : Client
+        Reports of both servers.
     late, delayed : int
-        Blocks that the synth's thread hadn't ready; notes that waited for it.
+        Blocks that the worker hadn't finished in time; notes that waited for it.
     load, most_load, peak : float
-        Part of the time that making the sound took, on average and in the worst third of a second.
+        Share of the time that synthesis took, on average and in the worst third of a second, and
+        largest sample.
     silent : int
         Blocks without a sound soon after a note was struck that is still held.
     notes, knobs, changes : int
-        Events that were played.
+        Numbers of events that were played.
     memory_mb, growth_mb : float
-        Resident at the end; how much more at least in the last fifth than in the second, since
-        an instrument that fades out is there beside the next one.
+        Resident memory at the end, and the smallest in the last fifth minus the smallest in the
+        second, since an instrument that fades out stays in memory beside the next one.
     callback : str
         ``native`` or ``python``.
-    jitter_ms, longest_ms : float
-        How late 99.9 % of the callbacks are at most against a regular clock; the longest callback.
+    jitter_ms, longest_ms : float, ms
+        Lateness of callbacks against a regular clock, 99.9 % quantile; longest callback.
     """
 
     period: int
@@ -105,10 +147,10 @@ class Soak:
 
 @contextmanager
 def jack_server(period: int) -> Iterator[tuple[str, bool]]:
-    """A JACK server without a sound card: its name, and whether it has real-time priority."""
+    """Run a JACK server without a sound card; yield its name and whether it is real-time."""
     jackd = shutil.which("jackd")
     if jackd is None:
-        raise SystemExit("soak: this needs jackd; install jackd2")
+        raise MissingPackageError("soak needs the program jackd: apt install jackd2")
     for realtime in (True, False):
         name = f"soak-{secrets.token_hex(4)}"
         priority = ["-R", "-P10"] if realtime else ["-r"]
@@ -125,12 +167,21 @@ def jack_server(period: int) -> Iterator[tuple[str, bool]]:
         finally:
             server.terminate()
             server.wait()
-    raise SystemExit("soak: jackd doesn't start; run it by hand to see why")
+    raise AudiogenError("jackd doesn't start; run jackd -d dummy to see why")
 
 
-def _answers(name: str, server: subprocess.Popen) -> bool:
-    import jack
+def _jack() -> Any:
+    """The package of JACK clients; it loads JACK's library."""
+    try:
+        return importlib.import_module("jack")
+    except (ImportError, OSError) as error:
+        raise MissingPackageError(
+            f"soak needs JACK-Client ({error}): pip install JACK-Client"
+        ) from error
 
+
+def _answers(name: str, server: subprocess.Popen[bytes]) -> bool:
+    jack = _jack()
     jack.set_error_function(lambda _: None)
     for _ in range(200):
         if server.poll() is not None:
@@ -167,9 +218,8 @@ class Counter:
 
 
 def idle(server: str, seconds: float) -> None:
-    """The client that does nothing, in a process of its own; prints what it saw."""
-    import jack
-
+    """Run the client that does nothing, in a process of its own; print its reports."""
+    jack = _jack()
     client = jack.Client("idle", no_start_server=True, servername=server)
     client.outports.register("out")
     counter = Counter(client)
@@ -185,7 +235,7 @@ def idle(server: str, seconds: float) -> None:
 
 
 class Hands:
-    """Random notes, knobs and presets, the same ones at every run."""
+    """Player of random notes, parameters and presets, the same in every run."""
 
     def __init__(self, synth: Any, presets: list[str], seed: int = 0):
         self._synth, self._presets = synth, itertools.cycle(presets)
@@ -196,11 +246,11 @@ class Hands:
         self.notes = self.knobs = self.changes = 0
 
     def must_sound(self) -> bool:
-        """Whether a note is held that was struck a moment ago: no preset's has ended by then."""
+        """Whether a note is held that was struck so recently that it sounds with every preset."""
         return bool(self._held) and 0.12 < time.monotonic() - self._struck_s < 0.25
 
     def play(self, seconds: float) -> None:
-        """Play for so long."""
+        """Play for a number of seconds."""
         now_s = began_s = time.monotonic()
         while now_s < began_s + seconds:
             if now_s >= self._change_s:
@@ -213,7 +263,7 @@ class Hands:
             now_s = time.monotonic()
 
     def change(self) -> None:
-        """To the next preset."""
+        """Change to the next preset."""
         self._change_s = time.monotonic() + PRESET_S
         self._synth.change_preset(next(self._presets))
         self._held.clear()
@@ -244,7 +294,7 @@ class Hands:
 
 
 class PythonCallbacks:
-    """Makes a card call a synth's `process` as without the compiled module, and takes the time."""
+    """Timed calls of a synth's `process` from Python, as without the compiled module."""
 
     def __init__(self, synth: Any):
         self.calls: list[tuple[float, float]] = []  # time and duration, s
@@ -259,7 +309,7 @@ class PythonCallbacks:
         return block
 
     def timing(self, period: int) -> Any:
-        """Lateness and duration of the calls since the last call of this; see `SoundCard`."""
+        """Return lateness and duration of the calls since the last timing; see `SoundCard`."""
         import numpy as np
 
         calls, self.calls = np.array(self.calls), []
@@ -273,23 +323,28 @@ def soak(
     period: int,
     seconds: float,
     presets: list[str],
-    voices: int = 16,
     margin_ms: float = 5.0,
     callback: str = "native",
+    settle_s: float = 0.5,
 ) -> Soak:
-    """Play at one period, with so much time for the thread that works ahead."""
-    import jack
+    """Play for a number of seconds at one period and margin of the worker thread."""
     import numpy as np
 
     from audiogen.devices.sound_card import SoundCard, realtime_priority
     from audiogen.engine import Synth
 
+    jack = _jack()
     with (
         realtime_priority(),
         jack_server(period) as (our_server, realtime),
         jack_server(period) as (idle_server, _),
         Synth(
-            presets[0], RATE, max_block=period, polyphony=voices, realtime=True, margin_ms=margin_ms
+            presets[0],
+            RATE,
+            max_block=period,
+            polyphony=N_VOICES,
+            realtime=True,
+            margin_ms=margin_ms,
         ) as synth,
         _idle_process(idle_server, seconds) as other,
         _portaudio_on(our_server),
@@ -319,7 +374,7 @@ def soak(
         with observer, card:
             for _ in range(2 * len(presets)):
                 hands.change()
-                hands.play(SETTLE_S)
+                hands.play(settle_s)
             late_before, delayed_before = synth.n_late, synth.n_delayed
             assert other.stdin is not None and other.stdout is not None
             print("go", file=other.stdin, flush=True)
@@ -340,7 +395,7 @@ def soak(
         blocks, xruns, worst_ms = other.stdout.readline().split()
     late_s, lasted_s = np.concatenate(timings).T
     if broken:
-        raise SystemExit(f"soak: {broken[0]}")
+        raise AudiogenError(broken[0])
     part = max(1, len(memory) // 5)
     return Soak(
         period,
@@ -368,7 +423,7 @@ def soak(
 
 @contextmanager
 def _portaudio_on(server: str) -> Iterator[None]:
-    """Let PortAudio, which looks for JACK's server only when it is initialised, find this one."""
+    """Initialise PortAudio with this server, since it looks for JACK's only then."""
     import sounddevice
 
     def end() -> None:
@@ -385,9 +440,10 @@ def _portaudio_on(server: str) -> Iterator[None]:
 
 
 @contextmanager
-def _idle_process(server: str, seconds: float) -> Iterator[subprocess.Popen]:
+def _idle_process(server: str, seconds: float) -> Iterator[subprocess.Popen[str]]:
+    code = f"from audiogen.studies.soak import idle; idle({server!r}, {seconds!r})"
     process = subprocess.Popen(
-        [sys.executable, __file__, "--idle", server, "--seconds", str(seconds)],
+        [sys.executable, "-c", code],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -395,7 +451,7 @@ def _idle_process(server: str, seconds: float) -> Iterator[subprocess.Popen]:
     try:
         assert process.stdout is not None
         if process.stdout.readline().strip() != "ready":
-            raise SystemExit("soak: the client that does nothing doesn't start")
+            raise AudiogenError("the client that does nothing doesn't start")
         yield process
     finally:
         process.terminate()
@@ -407,10 +463,29 @@ def _resident_mb() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def row(run: Soak) -> str:
-    """A line of the table."""
-    beyond = run.ours.xruns - run.idle.xruns
-    cells = (
+HEADINGS = (
+    "callback",
+    "period",
+    "margin",
+    "blocks",
+    "load (highest)",
+    "late in the engine",
+    "notes delayed",
+    "99.9 % of callbacks within",
+    "longest callback",
+    "stalls, audiogen",
+    "stalls, idle client",
+    "difference",
+    "longest, audiogen",
+    "longest, idle client",
+    "silent while held",
+    "memory growth",
+)
+
+
+def row(run: Soak) -> tuple[str, ...]:
+    """Return the cells of a run, in the order of `HEADINGS`."""
+    return (
         run.callback,
         f"{run.period}",
         f"{run.margin_ms:g} ms",
@@ -422,56 +497,51 @@ def row(run: Soak) -> str:
         f"{run.longest_ms:.2f} ms",
         f"{run.ours.xruns}",
         f"{run.idle.xruns}",
-        f"{beyond:+d}",
+        f"{run.ours.xruns - run.idle.xruns:+d}",
         f"{run.ours.worst_ms:.1f} ms",
         f"{run.idle.worst_ms:.1f} ms",
         f"{run.silent}",
         f"{run.growth_mb:+.1f} MB of {run.memory_mb:.0f}",
     )
-    return "| " + " | ".join(cells) + " |"
 
 
-HEADINGS = (
-    "callback",
-    "period",
-    "margin",
-    "blocks",
-    "load (most)",
-    "late in the engine",
-    "notes delayed",
-    "99.9 % of callbacks within",
-    "longest callback",
-    "stalls, ours",
-    "doing nothing",
-    "beyond it",
-    "worst, ours",
-    "doing nothing",
-    "silent while held",
-    "memory growth",
-)
+def run(
+    size: str,
+    folder: Path,
+    *,
+    seed: int,
+    jobs: int,
+    minutes: float | None,
+    progress: Callable[[int, int], None],
+) -> StudyResult:
+    """Run the study; see `audiogen.studies.run_study`. Runs are never parallel."""
+    sizes = SIZES[size]
+    names = ("period", "margin_ms", "callback", "seconds")
+    parts: list[Part] = [dict(zip(names, values, strict=True)) for values in sizes.runs]
+    lines = run_parts(
+        folder / RUNS, parts, partial(_numbers, sizes), minutes=minutes, progress=progress
+    )
+    soaks = []
+    for line in lines:
+        clients = {name: Client(**line[name]) for name in ("ours", "idle")}
+        soaks.append(Soak(**{**line, **clients}))
+    left = len(parts) - len(lines)
+    checks = _checks(soaks) if sizes.is_evidence and not left else {}
+    missing = f"{left} of {len(parts)} runs" if left else ""
+    rows: list[Any] = [HEADINGS, *map(row, soaks)]
+    return StudyResult([Table("Live playing", rows)], {"runs": lines}, checks, missing)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=600.0)
-    parser.add_argument("--periods", type=int, nargs="+", default=[64, 128, 256, 512])
-    parser.add_argument("--margins", type=float, nargs="+", default=[5.0], help="ms")
-    parser.add_argument("--presets", nargs="+", default=["plucked", "struck", "sustained"])
-    parser.add_argument("--voices", type=int, default=16)
-    parser.add_argument("--callbacks", choices=["native", "python"], nargs="+", default=["native"])
-    parser.add_argument("--idle", metavar="SERVER", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.idle:
-        idle(given.idle, given.seconds)
-        return
-    print("| " + " | ".join(HEADINGS) + " |")
-    print("|" + "---|" * len(HEADINGS))
-    for margin_ms, period, callback in itertools.product(
-        given.margins, given.periods, given.callbacks
-    ):
-        run = soak(period, given.seconds, given.presets, given.voices, margin_ms, callback)
-        print(row(run), flush=True)
+def _numbers(sizes: Size, part: Mapping[str, Any]) -> dict[str, Any]:
+    return asdict(soak(presets=list(sizes.presets), settle_s=sizes.settle_s, **part))
 
 
-if __name__ == "__main__":
-    main()
+def _checks(soaks: list[Soak]) -> dict[str, bool]:
+    growth = max(run.growth_mb for run in soaks)
+    return {
+        f"memory grows by less than {MOST_GROWTH_MB:.0f} MB ({growth:.1f})": growth
+        < MOST_GROWTH_MB,
+        "every silence while a note is held is counted as late": all(
+            run.silent == 0 or run.late > 0 for run in soaks
+        ),
+    }

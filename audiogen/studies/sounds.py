@@ -1,0 +1,87 @@
+"""Sounds of the studies: notes of a Debian sound bank, or parametric notes for the smoke size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import soxr
+
+from audiogen.data.notes.nsynth import NoteSet, SetWriter, read_notes
+from audiogen.data.render.soundfont import render_soundfont
+from audiogen.data.toy_notes import FAMILIES, SAMPLE_RATE, draw_notes
+from audiogen.errors import ParameterError
+from audiogen.evaluation.domains.banks import KNOWN_BANKS
+
+FEW_PROGRAMS = (11, 19, 56, 73)  # vibraphone, organ, trumpet, flute
+FEW_PITCHES = (48, 72)
+NOTE_RATE = 16000  # Hz
+N_PARAMETRIC = 24
+
+
+def bank_file(name: str) -> Path:
+    """Return the file of a sound bank of `KNOWN_BANKS`.
+
+    Raises
+    ------
+    ParameterError
+        If it is not installed.
+    """
+    bank = KNOWN_BANKS[name]
+    if not Path(bank.file).exists():
+        raise ParameterError(f"{bank.file} not found; apt install {bank.package}")
+    return Path(bank.file)
+
+
+def few_instruments(folder: Path, size: str, seed: int) -> NoteSet:
+    """Return notes of four instruments of FluidR3 over two octaves; parametric ones for smoke.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the set; it is rendered if it doesn't exist.
+    size : "smoke" or "full"
+        Size of the study.
+    seed : int
+        Seed of the parametric notes.
+    """
+    if size == "smoke":
+        return parametric_notes(folder, N_PARAMETRIC, seed)
+    return bank_notes(folder, FEW_PROGRAMS, (90,), FEW_PITCHES)
+
+
+def bank_notes(
+    folder: Path, programs: Sequence[int], velocities: Sequence[int], pitches: tuple[int, int]
+) -> NoteSet:
+    """Render programs of FluidR3 into a folder that doesn't exist yet, and read its notes."""
+    if not folder.exists():
+        render_soundfont(
+            bank_file("fluid"),
+            folder,
+            programs=programs,
+            velocities=velocities,
+            pitches=pitches,
+            sample_rate=NOTE_RATE,
+            licence=KNOWN_BANKS["fluid"].licence,
+        )
+    return read_notes(folder)
+
+
+def parametric_notes(folder: Path, n: int, seed: int) -> NoteSet:
+    """Write n notes of `draw_notes` into a folder that doesn't exist yet, and read them."""
+    if not folder.exists():
+        notes = draw_notes(n, seed)
+        with SetWriter(folder, NOTE_RATE) as writer:
+            for sound, pitch, family in zip(
+                notes.sounds, notes.pitches, notes.families, strict=True
+            ):
+                writer.add(
+                    soxr.resample(sound, SAMPLE_RATE, NOTE_RATE),
+                    instrument=f"synth_synthetic_{FAMILIES[family]}",
+                    family="synth_lead",
+                    source="synthetic",
+                    pitch=int(pitch),
+                    velocity=100,
+                    qualities=[0] * 10,
+                )
+    return read_notes(folder)
