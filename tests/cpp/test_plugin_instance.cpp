@@ -172,7 +172,52 @@ static void random_states_are_harmless() {
   CHECK(still_plays(instance));
 }
 
+// What the window shows of notes and program changes.
+static void keys_and_the_timbre_that_plays_are_reported() {
+  Instance instance({kFolder}, false);
+  CHECK(instance.playing_timbre() == -1);
+  instance.activate(48000, kBlock);
+  const std::uint8_t chord[] = {0x90, 60, 100, 0x91, 60, 100, 0x90, 127, 100};
+  instance.midi(chord, sizeof(chord), 0);
+  instance.note_on(-7, 48.2f, 1.0f, 0);
+  constexpr std::uint64_t kC4 = std::uint64_t{1} << 60, kC3 = std::uint64_t{1} << 48;
+  constexpr std::uint64_t kG9 = std::uint64_t{1} << 63;
+  CHECK((instance.keys() == Instance::Keys{kC4 | kC3, kG9}));
+  CHECK(play_block(instance, kBlock, true) >= 0.0f);
+  const std::uint8_t one_up[] = {0x80, 60, 0};
+  instance.midi(one_up, sizeof(one_up), 0);
+  CHECK((instance.keys() == Instance::Keys{kC4 | kC3, kG9}));  // channel 2 holds it, too
+  const std::uint8_t other_up[] = {0x81, 60, 0};
+  instance.midi(other_up, sizeof(other_up), 0);
+  CHECK((instance.keys() == Instance::Keys{kC3, kG9}));
+  instance.note_off(-7, 0);
+  const std::uint8_t all_off[] = {0xB0, 123, 0};
+  instance.midi(all_off, sizeof(all_off), 0);
+  CHECK((instance.keys() == Instance::Keys{0, 0}));
+
+  const int first = instance.playing_timbre();
+  CHECK(first >= 0);
+  const std::uint8_t koto[] = {0xC0, 107};
+  instance.midi(koto, sizeof(koto), 0);
+  const int second = instance.playing_timbre();
+  CHECK(second != first && instance.timbres().at(static_cast<std::size_t>(second)) == "koto");
+  instance.choose_timbre(2);
+  play_block(instance, kBlock, true);
+  CHECK(instance.playing_timbre() == 2);
+  instance.midi(koto, sizeof(koto), 0);
+  CHECK(instance.playing_timbre() == second);
+  instance.choose_timbre(2);  // as before the program change
+  play_block(instance, kBlock, true);
+  CHECK(instance.playing_timbre() == second);
+  instance.choose_timbre(2, true);
+  play_block(instance, kBlock, true);
+  CHECK(instance.playing_timbre() == 2);
+  instance.deactivate();
+  CHECK(instance.playing_timbre() == -1);
+}
+
 int main() {
+  keys_and_the_timbre_that_plays_are_reported();
   plays_while_presets_are_opened();
   random_states_are_harmless();
   return audiogen::test::finish();

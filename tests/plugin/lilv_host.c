@@ -330,6 +330,11 @@ int main(int argc, char** argv) {
         if (i != 0 || !name) continue;
         if (name->type == map_uri(NULL, LV2_ATOM__Bool)) {
           fprintf(stderr, "missing %d\n", ((const LV2_Atom_Bool*)name)->body);
+        } else if (name->type == map_uri(NULL, LV2_ATOM__Int)) {
+          fprintf(stderr, "playing %d\n", ((const LV2_Atom_Int*)name)->body);
+        } else if (name->type == map_uri(NULL, LV2_ATOM__Vector)) {
+          const int64_t* words = (const int64_t*)((const LV2_Atom_Vector*)name + 1);
+          fprintf(stderr, "keys %llx\n", (unsigned long long)words[0]);
         } else {
           fprintf(stderr, "preset %s\n", (const char*)LV2_ATOM_BODY_CONST(name));
         }
