@@ -216,7 +216,42 @@ static void keys_and_the_timbre_that_plays_are_reported() {
   CHECK(instance.playing_timbre() == -1);
 }
 
+static std::vector<float> left_of_a_note(Instance& instance) {
+  std::vector<float> samples;
+  instance.note_on(1, 60.0f, 0.9f, 0);
+  for (int b = 0; b < 60; ++b) {
+    std::array<float, kBlock> left{}, right{};
+    float* const outputs[] = {left.data(), right.data()};
+    instance.process(outputs, kBlock, nullptr, true);
+    samples.insert(samples.end(), left.begin(), left.end());
+  }
+  return samples;
+}
+
+// A host suspends the plug-in, changes the sample rate and resumes: it plays as a new instance with
+// the same state.
+static void resumes_with_what_was_set() {
+  Instance instance({kFolder}, true);
+  instance.activate(48000, kBlock);
+  CHECK(instance.open_preset("plucked") && instance.choose_timbre("koto"));
+  instance.set_parameter(static_cast<std::size_t>(audiogen_parameter_index("attack")), -0.5f, 0);
+  left_of_a_note(instance);  // which suspending cuts off
+  instance.deactivate();
+  CHECK(play_block(instance, kBlock, true) == 0.0f);
+  instance.activate(44100, 2 * kBlock);
+  const std::vector<float> resumed = left_of_a_note(instance);
+
+  const std::string state = state_of(instance);
+  Reader reader{&state};
+  Instance fresh({kFolder}, true);
+  CHECK(fresh.read_state(read, &reader));
+  fresh.activate(44100, 2 * kBlock);
+  CHECK(resumed == left_of_a_note(fresh));
+  CHECK(*std::ranges::max_element(resumed) > 0.01f);
+}
+
 int main() {
+  resumes_with_what_was_set();
   keys_and_the_timbre_that_plays_are_reported();
   plays_while_presets_are_opened();
   random_states_are_harmless();
