@@ -152,4 +152,5 @@ def _sf2(preset: Preset, path: Path, given: dict[str, Any]) -> None:
     options = SfzOptions(**{name: value for name, value in given.items() if value is not None})
     with counting_bar("sampling") as progress:
         programs = export_sf2(preset, path, options, progress)
-    typer.echo(f"{path}  programs: {', '.join(f'{number} {name}' for number, name in programs)}")
+    listed = (f"{f'{bank}:' if bank else ''}{program} {name}" for bank, program, name in programs)
+    typer.echo(f"{path}  programs: {', '.join(listed)}")

@@ -7,6 +7,7 @@ samples, and the tables that refer to each other by index.
 
 from __future__ import annotations
 
+import itertools
 import os
 import struct
 from collections.abc import Iterable
@@ -43,6 +44,7 @@ RELEASE_DB = 60.0  # fall of the level that defines `Region.release_s`
 MOST_ENTRIES = 65535  # of a table, which is indexed by 16 bits
 GENERATORS = 5  # of each sample
 MOST_BYTES = 2**32 - 1
+N_BANKS = 128  # of 128 programs each; bank 128 is percussion
 
 
 @dataclass
@@ -65,7 +67,7 @@ def export_sf2(
     path: str | os.PathLike[str],
     options: SfzOptions | None = None,
     progress: Progress | None = None,
-) -> list[tuple[int, str]]:
+) -> list[tuple[int, int, str]]:
     """Sample a preset that plays notes into a SoundFont 2 file.
 
     Parameters
@@ -82,9 +84,10 @@ def export_sf2(
 
     Returns
     -------
-    list of (int, str)
-        Program and name of each timbre. The program is that of the preset's General MIDI table,
-        unless already taken.
+    list of (int, int, str)
+        Bank, program and name of each timbre. The program is that of the preset's General MIDI
+        table in bank 0, unless already taken. Timbres for which bank 0 has no program left are in
+        bank 1 and the next ones.
 
     Raises
     ------
@@ -119,36 +122,37 @@ def export_sf2(
         if progress is not None:
             progress(done, total)
 
-    for program, timbre in zip(programs, timbres, strict=True):
-        _add(tables, program, timbre, list(sample_timbre(synth, timbre, options, count)))
+    for slot, timbre in zip(programs, timbres, strict=True):
+        _add(tables, slot, timbre, list(sample_timbre(synth, timbre, options, count)))
     if 3 * tables.n_samples > MOST_BYTES - 2**24:
         raise too_many
     with written_whole(path) as temporary:
         _write(temporary, preset, tables)
-    return list(zip(programs, timbres, strict=True))
+    return [(bank, program, name) for (bank, program), name in zip(programs, timbres, strict=True)]
 
 
-def _programs(wanted: Iterable[int | None]) -> list[int]:
-    """Distinct programs: those wanted, unless already taken."""
+def _programs(wanted: Iterable[int | None]) -> list[tuple[int, int]]:
+    """Distinct banks and programs: of bank 0 those wanted, unless already taken, then free ones."""
     wanted = list(wanted)
-    taken: set[int] = set()
-    programs: list[int] = []
+    others = {(0, other) for other in wanted if other is not None}
+    free = (slot for slot in itertools.product(range(N_BANKS), range(128)) if slot not in others)
+    taken: set[tuple[int, int]] = set()
+    slots: list[tuple[int, int]] = []
     for program in wanted:
-        if program is None or program in taken:
-            others = {other for other in wanted if other is not None}
-            free = [p for p in range(128) if p not in taken | others]
-            program = free[0] if free else 127
-        taken.add(program)
-        programs.append(program)
-    return programs
+        is_free = program is not None and (0, program) not in taken
+        slot = (0, program) if is_free and program is not None else next(free)
+        taken.add(slot)
+        slots.append(slot)
+    return slots
 
 
-def _add(tables: _Tables, program: int, timbre: str, regions: list[Region]) -> None:
+def _add(tables: _Tables, slot: tuple[int, int], timbre: str, regions: list[Region]) -> None:
     """Add a timbre: its samples, an instrument that plays them, and a preset of the file."""
     peak = max(float(np.abs(region.samples).max(initial=0.0)) for region in regions)
     gain = min(1.0, PEAK / max(peak, 1e-9))
     index = len(tables.instruments)
-    tables.presets.append(struct.pack("<20sHHHIII", _name(timbre), program, 0, index, 0, 0, 0))
+    bank, program = slot
+    tables.presets.append(struct.pack("<20sHHHIII", _name(timbre), program, bank, index, 0, 0, 0))
     tables.instruments.append(struct.pack("<20sH", _name(timbre), len(tables.zones)))
     # The first zone is global and has no sample. Each instrument's has the modulators.
     tables.zones.append(

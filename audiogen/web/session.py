@@ -28,8 +28,9 @@ LOG_LENGTH = 100_000  # events that are kept; older ones are dropped
 STATUS_S = 0.25
 HEADER = struct.Struct("<Q")  # a block of sound begins with its position, samples
 
-# The timbre map of the page sets them, for each preset anew; all others outlast a change of preset.
-OF_THE_MAP = ("morph", "morph_timbre")
+# The timbre map of the page sets or replaces them for each preset anew; all others outlast a
+# change of preset.
+OF_THE_MAP = ("timbre_map", "timbre_x", "timbre_y", "morph", "morph_timbre")
 
 Message = dict[str, Any]
 SendText = Callable[[Message], Awaitable[None]]

@@ -321,6 +321,8 @@ void audiogen_choose_timbre(audiogen_synth* synth, uint32_t timbre) {
   synth->midi.choose_timbre(static_cast<std::uint16_t>(std::min(timbre, 0xFFFFu)));
 }
 
+uint32_t audiogen_midi_timbre(const audiogen_synth* synth) { return synth->midi.timbre(); }
+
 void audiogen_set_offline(audiogen_synth* synth, int offline) {
   synth->engine->set_offline(offline != 0);
 }

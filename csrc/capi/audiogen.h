@@ -209,6 +209,10 @@ AUDIOGEN_API int audiogen_post(audiogen_synth* synth, const audiogen_event* even
  * change. [audio] */
 AUDIOGEN_API void audiogen_choose_timbre(audiogen_synth* synth, uint32_t timbre);
 
+/* Index of the timbre of the notes that `audiogen_midi` reads next: that of the last program change
+ * on any channel, or of a later `audiogen_choose_timbre`. [audio] */
+AUDIOGEN_API uint32_t audiogen_midi_timbre(const audiogen_synth* synth);
+
 /* For a synth with `realtime`: 1 renders within `audiogen_process` from the next call on, for a
  * host that renders a file, 0 on the thread again. Latency and samples are the same, but nothing
  * can be late. [audio], except that a change to 1 waits some ms for the thread. */

@@ -251,7 +251,7 @@ static void keys_play_notes() {
   model.show_sound(sound_of("plucked"));
   const Rect c = key_of(model, 60), d = key_of(model, 62), c_sharp = key_of(model, 61);
   model.press({c.centre().x, c.bottom() - 2.0f}, 1, false);
-  CHECK((log.take() == Lines{"on 60"}) && model.held_pitch() == 60);
+  CHECK((log.take() == Lines{"on 60"}) && model.is_held(60));
   CHECK(log.last_value == 1.0f);
   model.move({d.centre().x, d.bottom() - 2.0f}, false);  // glissando
   CHECK((log.take() == Lines{"off 60", "on 62"}));
@@ -260,7 +260,7 @@ static void keys_play_notes() {
   model.move({0.0f, 0.0f}, false);
   CHECK((log.take() == Lines{"off 62"}));
   model.release();
-  CHECK(log.take().empty() && model.held_pitch() == -1);
+  CHECK(log.take().empty() && !model.is_held(62));
   model.press({c_sharp.centre().x, c_sharp.y + 4.0f}, 2, false);
   CHECK((log.take() == Lines{"on 61"}) && log.last_value < 0.5f);
   model.show_sound(sound_of("struck"));  // the note goes on
@@ -274,6 +274,23 @@ static void keys_play_notes() {
   CHECK(model.layout().keys.front().pitch == 0);
   for (int i = 0; i < 20; ++i) model.wheel(model.layout().keys.front().place.centre(), 1, false);
   for (const Key& key : model.layout().keys) CHECK(key.pitch >= 0 && key.pitch <= 127);
+  CHECK(log.take().empty());
+}
+
+static void keys_of_the_host_are_shown() {
+  Log log;
+  Model model(table(), log);
+  model.show_sound(sound_of("plucked"));
+  model.take_change();
+  model.show_keys(std::uint64_t{1} << 60, std::uint64_t{1} << 8 | std::uint64_t{1} << 63);
+  CHECK(model.take_change());
+  for (int pitch = 0; pitch < 128; ++pitch) {
+    CHECK(model.is_held(pitch) == (pitch == 60 || pitch == 72 || pitch == 127));
+  }
+  model.show_keys(std::uint64_t{1} << 60, std::uint64_t{1} << 8 | std::uint64_t{1} << 63);
+  CHECK(!model.take_change());
+  model.show_keys(0, 0);
+  CHECK(model.take_change() && !model.is_held(60));
   CHECK(log.take().empty());
 }
 
@@ -416,6 +433,7 @@ int main() {
   a_knob_is_dragged_turned_and_reset();
   a_reset_gives_the_value_of_the_preset();
   keys_play_notes();
+  keys_of_the_host_are_shown();
   the_point_of_the_map_is_dragged();
   timbres_and_presets_are_chosen();
   a_long_menu_is_scrolled();

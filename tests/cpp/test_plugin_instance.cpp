@@ -172,7 +172,87 @@ static void random_states_are_harmless() {
   CHECK(still_plays(instance));
 }
 
+// What the window shows of notes and program changes.
+static void keys_and_the_timbre_that_plays_are_reported() {
+  Instance instance({kFolder}, false);
+  CHECK(instance.playing_timbre() == -1);
+  instance.activate(48000, kBlock);
+  const std::uint8_t chord[] = {0x90, 60, 100, 0x91, 60, 100, 0x90, 127, 100};
+  instance.midi(chord, sizeof(chord), 0);
+  instance.note_on(-7, 48.2f, 1.0f, 0);
+  constexpr std::uint64_t kC4 = std::uint64_t{1} << 60, kC3 = std::uint64_t{1} << 48;
+  constexpr std::uint64_t kG9 = std::uint64_t{1} << 63;
+  CHECK((instance.keys() == Instance::Keys{kC4 | kC3, kG9}));
+  CHECK(play_block(instance, kBlock, true) >= 0.0f);
+  const std::uint8_t one_up[] = {0x80, 60, 0};
+  instance.midi(one_up, sizeof(one_up), 0);
+  CHECK((instance.keys() == Instance::Keys{kC4 | kC3, kG9}));  // channel 2 holds it, too
+  const std::uint8_t other_up[] = {0x81, 60, 0};
+  instance.midi(other_up, sizeof(other_up), 0);
+  CHECK((instance.keys() == Instance::Keys{kC3, kG9}));
+  instance.note_off(-7, 0);
+  const std::uint8_t all_off[] = {0xB0, 123, 0};
+  instance.midi(all_off, sizeof(all_off), 0);
+  CHECK((instance.keys() == Instance::Keys{0, 0}));
+
+  const int first = instance.playing_timbre();
+  CHECK(first >= 0);
+  const std::uint8_t koto[] = {0xC0, 107};
+  instance.midi(koto, sizeof(koto), 0);
+  const int second = instance.playing_timbre();
+  CHECK(second != first && instance.timbres().at(static_cast<std::size_t>(second)) == "koto");
+  instance.choose_timbre(2);
+  play_block(instance, kBlock, true);
+  CHECK(instance.playing_timbre() == 2);
+  instance.midi(koto, sizeof(koto), 0);
+  CHECK(instance.playing_timbre() == second);
+  instance.choose_timbre(2);  // as before the program change
+  play_block(instance, kBlock, true);
+  CHECK(instance.playing_timbre() == second);
+  instance.choose_timbre(2, true);
+  play_block(instance, kBlock, true);
+  CHECK(instance.playing_timbre() == 2);
+  instance.deactivate();
+  CHECK(instance.playing_timbre() == -1);
+}
+
+static std::vector<float> left_of_a_note(Instance& instance) {
+  std::vector<float> samples;
+  instance.note_on(1, 60.0f, 0.9f, 0);
+  for (int b = 0; b < 60; ++b) {
+    std::array<float, kBlock> left{}, right{};
+    float* const outputs[] = {left.data(), right.data()};
+    instance.process(outputs, kBlock, nullptr, true);
+    samples.insert(samples.end(), left.begin(), left.end());
+  }
+  return samples;
+}
+
+// A host suspends the plug-in, changes the sample rate and resumes: it plays as a new instance with
+// the same state.
+static void resumes_with_what_was_set() {
+  Instance instance({kFolder}, true);
+  instance.activate(48000, kBlock);
+  CHECK(instance.open_preset("plucked") && instance.choose_timbre("koto"));
+  instance.set_parameter(static_cast<std::size_t>(audiogen_parameter_index("attack")), -0.5f, 0);
+  left_of_a_note(instance);  // which suspending cuts off
+  instance.deactivate();
+  CHECK(play_block(instance, kBlock, true) == 0.0f);
+  instance.activate(44100, 2 * kBlock);
+  const std::vector<float> resumed = left_of_a_note(instance);
+
+  const std::string state = state_of(instance);
+  Reader reader{&state};
+  Instance fresh({kFolder}, true);
+  CHECK(fresh.read_state(read, &reader));
+  fresh.activate(44100, 2 * kBlock);
+  CHECK(resumed == left_of_a_note(fresh));
+  CHECK(*std::ranges::max_element(resumed) > 0.01f);
+}
+
 int main() {
+  resumes_with_what_was_set();
+  keys_and_the_timbre_that_plays_are_reported();
   plays_while_presets_are_opened();
   random_states_are_harmless();
   return audiogen::test::finish();

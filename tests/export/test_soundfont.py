@@ -15,6 +15,7 @@ from audiogen.audio.files import read_channels
 from audiogen.audio.pitch import note_pitch
 from audiogen.engine import Synth
 from audiogen.errors import ParameterError, PresetError
+from audiogen.export import soundfont
 from audiogen.export.sfz import SfzOptions, sample_timbre
 from audiogen.export.soundfont import ZEROS, _programs, export_sf2
 from audiogen.presets import load_preset
@@ -64,12 +65,12 @@ def test_the_tables_hold_the_samples(tmp_path: Path, write_tiny: Any) -> None:
     options = SfzOptions(("harp", "guitar"), 12, velocities=2)
     counts: list[tuple[int, int]] = []
     programs = export_sf2(preset, tmp_path / "t.sf2", options, lambda *done: counts.append(done))
-    assert [name for _, name in programs] == ["harp", "guitar"] and counts[-1] == (20, 20)
+    assert [name for *_, name in programs] == ["harp", "guitar"] and counts[-1] == (20, 20)
     tables = read(tmp_path / "t.sf2")
     assert tables["ifil"] == struct.pack("<HH", 2, 4)
     heads = rows(tables, "phdr", "20sHHHIII")
     assert [(head[0].rstrip(b"\0").decode(), head[1]) for head in heads] == [
-        ("harp", programs[0][0]), ("guitar", programs[1][0]), ("EOP", 0),
+        ("harp", programs[0][1]), ("guitar", programs[1][1]), ("EOP", 0),
     ]  # fmt: skip
     n = len(tables["smpl"]) // 2
     assert len(tables["sm24"]) == n
@@ -106,8 +107,26 @@ def test_the_tables_hold_the_samples(tmp_path: Path, write_tiny: Any) -> None:
 
 
 def test_programs_are_different() -> None:
-    assert _programs([46, 105, 46, None]) == [46, 105, 0, 1]
-    assert _programs([None, 0, 1]) == [2, 0, 1]
+    assert _programs([46, 105, 46, None]) == [(0, 46), (0, 105), (0, 0), (0, 1)]
+    assert _programs([None, 0, 1]) == [(0, 2), (0, 0), (0, 1)]
+    slots = _programs([5] * 300)
+    assert slots[0] == (0, 5) and slots[127:129] == [(0, 127), (1, 0)] and slots[-1] == (2, 43)
+    assert len(set(slots)) == 300
+
+
+def test_more_than_128_timbres_are_in_banks(
+    tmp_path: Path, write_tiny: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    preset = load_preset(write_tiny(tmp_path / "tiny"))
+    names = preset.timbre_names
+    options = SfzOptions(tuple(names[i % len(names)] for i in range(130)), 12, 1, sample_rate=8000)
+    regions = list(sample_timbre(Synth(preset, 8000), names[0], options))  # once: it takes long
+    monkeypatch.setattr(soundfont, "sample_timbre", lambda *_: regions)
+    programs = export_sf2(preset, tmp_path / "t.sf2", options)
+    assert [slot[:2] for slot in programs[-2:]] == [(1, 0), (1, 1)]
+    heads = rows(read(tmp_path / "t.sf2"), "phdr", "20sHHHIII")
+    written = [(bank, program) for _, program, bank, *_ in heads[:-1]]
+    assert written == [(bank, program) for bank, program, _ in programs]
 
 
 def test_bad_input(tmp_path: Path, write_tiny: Any, write_murmur: Any) -> None:
@@ -148,7 +167,7 @@ def fluidsynth(folder: Path, font: Path, program: int, key: int, velocity: int) 
 @pytest.mark.parametrize(("preset", "timbre"), [("sustained", "flute"), ("plucked", "harp")])
 def test_fluidsynth_plays_in_tune(tmp_path: Path, preset: str, timbre: str) -> None:
     font = tmp_path / "font.sf2"
-    [(program, _)] = export_sf2(load_preset(preset), font, SfzOptions((timbre,), 12, 2))
+    [(_, program, _)] = export_sf2(load_preset(preset), font, SfzOptions((timbre,), 12, 2))
     for key in (45, 60, 67, 79):
         sound = fluidsynth(tmp_path, font, program, key, 100)
         assert abs(100 * (note_pitch(sound[: 2 * RATE], RATE) - key)) < 15.0, key

@@ -12,8 +12,8 @@
  *   0 midi 90 3c 7f
  *   4800 port morph 0.5
  *   9600 preset sustained
- * Standard error has the latency in samples, the memory of the process in kB after each load, and
- * what the plug-in logs. Build: cc lilv_host.c $(pkg-config --cflags --libs lilv-0) -lm */
+ * Standard error has the latency in samples, the CPU time of a load on average, the memory of the
+ * process in kB after each load, and what the plug-in logs. Build: cc lilv_host.c $(pkg-config --cflags --libs lilv-0) -lm */
 #define _GNU_SOURCE
 #include <lilv/lilv.h>
 #include <lv2/atom/atom.h>
@@ -246,6 +246,7 @@ int main(int argc, char** argv) {
              lilv_node_as_string(lilv_port_get_symbol(plugin, ports[p])));
   }
 
+  const clock_t began = clock();
   for (long load = 1; load <= n_loads; ++load) {
     for (long i = 0; i < n_instances; ++i) {
       instances[i] = make_instance(rate, features, block, world);
@@ -266,6 +267,9 @@ int main(int argc, char** argv) {
       free_instance(instances[i]);
     }
   }
+
+  const double load_s = (double)(clock() - began) / CLOCKS_PER_SEC;
+  fprintf(stderr, "load_ms %.1f\n", 1e3 * load_s / (double)(n_loads * n_instances));
 
   const LV2_URID sequence = map_uri(NULL, LV2_ATOM__Sequence);
   const LV2_URID midi = map_uri(NULL, LV2_MIDI__MidiEvent);
@@ -330,6 +334,11 @@ int main(int argc, char** argv) {
         if (i != 0 || !name) continue;
         if (name->type == map_uri(NULL, LV2_ATOM__Bool)) {
           fprintf(stderr, "missing %d\n", ((const LV2_Atom_Bool*)name)->body);
+        } else if (name->type == map_uri(NULL, LV2_ATOM__Int)) {
+          fprintf(stderr, "playing %d\n", ((const LV2_Atom_Int*)name)->body);
+        } else if (name->type == map_uri(NULL, LV2_ATOM__Vector)) {
+          const int64_t* words = (const int64_t*)((const LV2_Atom_Vector*)name + 1);
+          fprintf(stderr, "keys %llx\n", (unsigned long long)words[0]);
         } else {
           fprintf(stderr, "preset %s\n", (const char*)LV2_ATOM_BODY_CONST(name));
         }

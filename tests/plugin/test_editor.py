@@ -99,7 +99,9 @@ def ports() -> dict[str, int]:
 class Host:
     """A host of the editor: offers what hosts offer, and keeps what the editor writes."""
 
-    def __init__(self, screen: Screen, scale: float | None = None, embed: bool = True) -> None:
+    def __init__(
+        self, screen: Screen, scale: float | None = None, embed: bool = True, parent: int = 0
+    ) -> None:
         self.screen = screen
         self.ports = ports()
         self.symbols = {index: symbol for symbol, index in self.ports.items()}
@@ -127,7 +129,8 @@ class Host:
             UI + "resize": Callbacks(None, address(resize)),
         }
         features = [(uri, ctypes.addressof(data)) for uri, data in structures.items()]
-        self.parent = screen.open_window(WIDTH * 2, HEIGHT * 2) if embed else 0
+        opened = screen.open_window(WIDTH * 2, HEIGHT * 2) if embed and not parent else 0
+        self.parent = parent or opened
         if embed:
             features.append((UI + "parent", self.parent))
         if options:
@@ -140,7 +143,9 @@ class Host:
             None, b"urn:audiogen:synth", f"{LV2}/".encode(), self._write, None,
             ctypes.byref(widget), (ctypes.POINTER(Feature) * (len(array) + 1))(*array),
         )  # fmt: skip
-        assert self.handle and widget.value
+        if not self.handle:
+            raise RuntimeError("the editor was not created")
+        assert widget.value
         self._idle = self._extension("idleInterface", IDLE)
 
     def _extension(self, name: str, kind: Any, place: int = 0) -> Any:
@@ -177,6 +182,8 @@ class Host:
             return body.rstrip(b"\0").decode()
         if name.endswith("#URID"):
             return self.uris[struct.unpack("I", body)[0] - 1]
+        if name.endswith("#Int"):
+            return struct.unpack("i", body)[0]
         assert name.endswith("#Object"), name
         properties, at = {}, 8
         while at < size:
@@ -191,6 +198,15 @@ class Host:
 
     def show_missing(self, is_missing: bool) -> None:
         self._show("missing", "Bool", struct.pack("i", is_missing))
+
+    def show_timbre(self, index: int) -> None:
+        self._show("playing", "Int", struct.pack("i", index))
+
+    def show_keys(self, *pitches: int) -> None:
+        bits = sum(1 << pitch for pitch in pitches)
+        words = struct.pack("QQ", bits & 2**64 - 1, bits >> 64)
+        head = struct.pack("II", 8, self.urid(ATOM + "Long"))
+        self._show("keys", "Vector", head + words)
 
     def _show(self, name: str, kind: str, value: bytes) -> None:
         def of(key: str, kind: str, body: bytes) -> bytes:
@@ -304,6 +320,66 @@ def test_a_key_plays_a_note(host: Host) -> None:
     assert 1 <= soft[0][1][2] < 64 < 110 < loud[0][1][2] <= 127
 
 
+def test_keys_of_the_host_are_shown(host: Host, screen: Screen) -> None:
+    before = screen.picture(WIDTH, HEIGHT)
+    host.show_keys(60)
+    changed = (screen.picture(WIDTH, HEIGHT) != before).any(2)
+    y, x = np.nonzero(changed)
+    assert changed[C4[1], C4[0] - 7] and y.min() > 530
+    assert x.max() - x.min() < 32  # no other key
+    host.show_keys()
+    assert (screen.picture(WIDTH, HEIGHT) == before).all()
+
+
+def test_the_timbre_of_a_program_change_is_shown(host: Host, screen: Screen) -> None:
+    def field() -> np.ndarray:
+        return screen.picture(WIDTH, HEIGHT)[18:42, 420:620]
+
+    host.show_port("timbre", 1.0)
+    host.idle()
+    first = field()
+    host.show_timbre(5)
+    assert (field() != first).any()
+    # The port has this value already, so that a message has to choose the timbre.
+    click(TIMBRE_FIELD)
+    host.idle()
+    click((TIMBRE_FIELD[0], 78 + 26))
+    (_, (kind, properties)), port = host.take()
+    assert (kind, port) == (PATCH + "Set", ("timbre", 1.0))
+    assert properties[PATCH + "property"] == "urn:audiogen:synth#playing"
+    assert properties[PATCH + "value"] == 1
+    assert (field() == first).all()
+
+
+@pytest.mark.parametrize("way", ["cleanup", "parent", "hidden"])
+def test_a_note_that_the_mouse_holds_ends_with_the_window(screen: Screen, way: str) -> None:
+    host = Host(screen)
+    host.show_preset("plucked")
+    host.take()
+    xdotool("mousemove", *C4, "mousedown", 1)
+    host.await_(lambda: host.writes)
+    if way == "cleanup":
+        host.close()
+    elif way == "parent":
+        screen.destroy_window(host.parent)
+        host.parent = 0
+        assert host.idle() == 1
+    else:
+        host.show(False)
+        host.idle()
+    xdotool("mouseup", 1)
+    assert [message[:2] for _, message in host.writes] == [bytes([0x90, 60]), bytes([0x80, 60])]
+    if way != "cleanup":
+        host.close()
+
+
+def test_a_parent_that_is_gone_gives_no_window(screen: Screen) -> None:
+    window = screen.open_window(WIDTH, HEIGHT)
+    screen.destroy_window(window)
+    with pytest.raises(RuntimeError, match="not created"):
+        Host(screen, parent=window)
+
+
 def test_a_knob_is_dragged_rolled_and_reset(host: Host, screen: Screen) -> None:
     before = screen.picture(WIDTH, HEIGHT)
     xdotool("mousemove", *MORPH, "mousedown", 1)
@@ -358,7 +434,7 @@ def test_presets_and_timbres_are_chosen(host: Host) -> None:
     click(PRESET_FIELD)
     host.idle()
     click((PRESET_FIELD[0], 78))  # the first row
-    (_, (kind, properties)), timbre = host.take()
+    (_, (kind, properties)), *_, timbre = host.take()
     assert kind == PATCH + "Set" and properties[PATCH + "value"] == "bowed"
     assert timbre == ("timbre", -1.0)
     click(TIMBRE_FIELD)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -228,6 +229,21 @@ def test_a_missing_preset_is_silent_and_kept(tmp_path: Path) -> None:
     assert np.abs(other.raw).max() > 0.01 and other.numbers("missing")[-1:] != [1.0]
 
 
+def test_the_window_is_sent_held_keys_and_program_changes() -> None:
+    preset = load_preset(ROOT / "presets" / "plucked")
+    koto = next(t for t in preset.timbres if t.name == "koto")
+    script = (
+        f"0 midi 90 3c 7f\n4800 midi 90 30 7f\n9600 midi 80 3c 0\n14400 midi c0 {koto.program:x}\n"
+    )
+    script += "19200 midi 80 30 0\n"
+    messages = play_lv2(script, "-n", 24000).messages
+    keys = [int(n, 16) for n in re.findall(r"^keys (\w+)$", messages, re.MULTILINE)]
+    assert keys == [1 << 60, 1 << 60 | 1 << 48, 1 << 48, 0]
+    playing = [int(n) for n in re.findall(r"^playing (-?\d+)$", messages, re.MULTILINE)]
+    default = preset.timbre_names.index(preset.default_timbre)
+    assert playing == [default, preset.timbre_names.index("koto")]
+
+
 def test_a_changed_preset_plays_and_says_so(tmp_path: Path) -> None:
     mine, state = tmp_path / "mine", tmp_path / "state.ttl"
     shutil.copytree(ROOT / "presets" / "plucked", mine / "of-mine")
@@ -289,7 +305,7 @@ def test_eight_instances_share_the_weights(tmp_path: Path) -> None:
 def test_loading_100_times_leaks_nothing() -> None:
     played = play_lv2("0 midi 90 3c 7f", "-n", 4800, "-l", 100)
     memory = played.numbers("rss_kb")
-    assert len(memory) == 100
+    assert len(memory) == 100 and played.numbers("load_ms")[0] > 0
     assert memory[-1] - memory[20] < 2048, memory
 
 

@@ -36,6 +36,7 @@ pytestmark = [
 
 WIDTH, HEIGHT = 1060, 720  # as in csrc/plugin/editor/layout.h
 MORPH, MORPH_VALUE, C4 = (557, 238), (557, 287), (459, 668)
+C4_LOW = 452, 675  # beside the key's name
 PRESET, TIMBRE, MISSING, LEVEL = 100, 101, 102, 103  # as in csrc/plugin/vst3/parameters.h
 
 
@@ -146,6 +147,36 @@ def test_it_follows_the_host(host: Host, screen: Screen) -> None:
     host.send(f"set {MISSING} 1")
     host.await_(lambda: (screen.picture(WIDTH, HEIGHT) != before)[HEIGHT - 30 :].any())
     assert not host.edits()
+
+
+def test_keys_of_the_host_are_shown(host: Host, screen: Screen) -> None:
+    x, y = C4_LOW
+
+    def colour() -> tuple[int, ...]:
+        return tuple(screen.picture(WIDTH, HEIGHT)[y, x])
+
+    released = colour()
+    host.send("on 60")
+    host.await_(lambda: colour() != released)
+    host.send("off 60")
+    host.await_(lambda: colour() == released)
+
+
+def test_a_note_that_the_mouse_holds_ends_with_the_view(host: Host) -> None:
+    xdotool("mousemove", *C4, "mousedown", 1)
+    host.await_line("sound")
+    host.send("reopen")
+    host.await_line("silence")
+    xdotool("mouseup", 1)
+
+
+def test_a_view_may_be_released_while_it_is_attached(host: Host, screen: Screen) -> None:
+    host.send("drop")
+    host.await_(lambda: host.lines.count(f"size {WIDTH} {HEIGHT}") == 2)
+    host.send(f"set {id_of('morph')} 0.5")  # is shown by the views
+    host.send("reopen")
+    host.await_(lambda: host.lines.count(f"size {WIDTH} {HEIGHT}") == 3)
+    host.await_(lambda: n_colours(screen.picture(WIDTH, HEIGHT)) > 1000)
 
 
 def test_views_are_opened_again_and_resized(host: Host, screen: Screen) -> None:

@@ -11,53 +11,18 @@
 // Standard error has the latency in samples, the types of note expression that the plug-in lists,
 // and the type of each physical control. Build: c++ -std=c++17 vst3_host.cpp with the SDK's
 // libraries.
-#include <dlfcn.h>
-#include <pluginterfaces/base/ipluginbase.h>
-#include <pluginterfaces/vst/ivstaudioprocessor.h>
-#include <pluginterfaces/vst/ivsteditcontroller.h>
 #include <pluginterfaces/vst/ivstnoteexpression.h>
 #include <pluginterfaces/vst/ivstphysicalui.h>
-#include <public.sdk/source/vst/hosting/eventlist.h>
-#include <public.sdk/source/vst/hosting/hostclasses.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <string>
 #include <vector>
 
-using namespace Steinberg;
-using namespace Steinberg::Vst;
+#include "vst3_host.h"
 
-static void require(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "vst3_host: %s failed\n", what);
-  std::exit(1);
-}
-
-template <class Interface>
-static IPtr<Interface> create(IPluginFactory& factory, const char* category) {
-  for (int32 i = 0; i < factory.countClasses(); ++i) {
-    PClassInfo info;
-    factory.getClassInfo(i, &info);
-    if (std::strcmp(info.category, category) != 0) continue;
-    Interface* made = nullptr;
-    factory.createInstance(info.cid, Interface::iid, reinterpret_cast<void**>(&made));
-    require(made != nullptr, category);
-    return owned(made);
-  }
-  require(false, category);
-  return {};
-}
-
-template <class Interface>
-static IPtr<Interface> find(FUnknown* object, const char* name) {
-  Interface* found = nullptr;
-  object->queryInterface(Interface::iid, reinterpret_cast<void**>(&found));
-  require(found != nullptr, name);
-  return owned(found);
-}
+using namespace vst3_host;
 
 static void print_expressions(IEditController& controller) {
   const auto expression = find<INoteExpressionController>(&controller, "INoteExpressionController");
@@ -92,11 +57,9 @@ static std::vector<Event> read_script() {
     event.sampleOffset = at;
     const std::string kind = word;
     if (kind == "on") {
-      event.type = Event::kNoteOnEvent;
-      event.noteOn = {0, static_cast<int16>(b), 0.0f, 1.0f, 0, static_cast<int32>(a)};
+      event = note_on(static_cast<int32>(a), static_cast<int16>(b), at);
     } else if (kind == "off") {
-      event.type = Event::kNoteOffEvent;
-      event.noteOff = {0, static_cast<int16>(b), 0.0f, static_cast<int32>(a), 0.0f};
+      event = note_off(static_cast<int32>(a), static_cast<int16>(b), at);
     } else if (kind == "express") {
       event.type = Event::kNoteExpressionValueEvent;
       event.noteExpressionValue = {static_cast<NoteExpressionTypeID>(b), static_cast<int32>(a), c};
@@ -112,63 +75,27 @@ static std::vector<Event> read_script() {
 int main(int n_arguments, char** arguments) {
   require(n_arguments == 4, "reading the arguments");
   const int n_samples = std::atoi(arguments[2]), block = std::atoi(arguments[3]);
-  void* library = dlopen(arguments[1], RTLD_NOW | RTLD_LOCAL);
-  require(library != nullptr, "dlopen");
-  require(reinterpret_cast<bool (*)(void*)>(dlsym(library, "ModuleEntry"))(library), "ModuleEntry");
-  auto* factory = reinterpret_cast<IPluginFactory* (*)()>(dlsym(library, "GetPluginFactory"))();
-  {
-    HostApplication host;
-    const auto component = create<IComponent>(*factory, kVstAudioEffectClass);
-    const auto controller = create<IEditController>(*factory, kVstComponentControllerClass);
-    require(component->initialize(&host) == kResultOk, "initialize of the processor");
-    require(controller->initialize(&host) == kResultOk, "initialize of the controller");
-    print_expressions(*controller);
-    const auto processor = find<IAudioProcessor>(component, "IAudioProcessor");
-    ProcessSetup setup{kOffline, kSample32, block, 48000.0};
-    require(processor->setupProcessing(setup) == kResultOk, "setupProcessing");
-    component->activateBus(kAudio, kOutput, 0, true);
-    component->activateBus(kEvent, kInput, 0, true);
-    require(component->setActive(true) == kResultOk, "setActive");
-    processor->setProcessing(true);
-    std::fprintf(stderr, "latency %u\n", processor->getLatencySamples());
+  Plugin plugin(arguments[1]);
+  print_expressions(*plugin.controller);
+  plugin.activate(block);
+  std::fprintf(stderr, "latency %u\n", plugin.processor->getLatencySamples());
 
-    const std::vector<Event> script = read_script();
-    std::vector<float> left(block), right(block);
-    float* channels[] = {left.data(), right.data()};
-    AudioBusBuffers output;
-    output.numChannels = 2;
-    output.silenceFlags = 0;
-    output.channelBuffers32 = channels;
-    EventList events(1024);
-    std::size_t next = 0;
-    for (int done = 0; done < n_samples; done += block) {
-      const int n = std::min(block, n_samples - done);
-      events.clear();
-      for (; next < script.size() && script[next].sampleOffset < done + n; ++next) {
-        Event event = script[next];
-        event.sampleOffset -= done;
-        events.addEvent(event);
-      }
-      ProcessData data;
-      data.processMode = kOffline;
-      data.symbolicSampleSize = kSample32;
-      data.numSamples = n;
-      data.numInputs = 0;
-      data.numOutputs = 1;
-      data.outputs = &output;
-      data.inputEvents = &events;
-      require(processor->process(data) == kResultOk, "process");
-      for (int i = 0; i < n; ++i) {
-        const float frame[] = {left[i], right[i]};
-        std::fwrite(frame, sizeof(float), 2, stdout);
-      }
+  const std::vector<Event> script = read_script();
+  EventList events(1024);
+  std::size_t next = 0;
+  for (int done = 0; done < n_samples; done += block) {
+    const int n = std::min(block, n_samples - done);
+    events.clear();
+    for (; next < script.size() && script[next].sampleOffset < done + n; ++next) {
+      Event event = script[next];
+      event.sampleOffset -= done;
+      events.addEvent(event);
     }
-    processor->setProcessing(false);
-    component->setActive(false);
-    controller->terminate();
-    component->terminate();
+    plugin.process(n, &events, nullptr, nullptr);
+    for (int i = 0; i < n; ++i) {
+      const float frame[] = {plugin.left[i], plugin.right[i]};
+      std::fwrite(frame, sizeof(float), 2, stdout);
+    }
   }
-  factory->release();
-  reinterpret_cast<bool (*)()>(dlsym(library, "ModuleExit"))();
   return 0;
 }

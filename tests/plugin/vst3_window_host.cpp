@@ -4,54 +4,29 @@
 //
 // LIBRARY is the shared library in the bundle; SCALE is the content scale, or 0 for none. Lines of
 // standard input are commands: `set ID VALUE` shows a parameter, `resize WIDTH HEIGHT` resizes the
-// window, `reopen` closes the view and opens another one, `quit` ends. Standard output has the size
+// window, `reopen` closes the view and opens another one, `drop` does so without calling `removed`,
+// `on PITCH` and `off PITCH` play a note, `quit` ends. Standard output has the size
 // of the window, gestures on parameters (`begin ID`, `perform ID VALUE`, `end ID`), parameters that
 // the processor sets (`output ID VALUE`), and `sound` and `silence` when either begins. Build: c++
 // -std=c++17 vst3_window_host.cpp with the SDK's libraries and X11.
 #include <X11/Xlib.h>
-#include <dlfcn.h>
 #include <fcntl.h>
-#include <pluginterfaces/base/ipluginbase.h>
 #include <pluginterfaces/gui/iplugview.h>
 #include <pluginterfaces/gui/iplugviewcontentscalesupport.h>
-#include <pluginterfaces/vst/ivstaudioprocessor.h>
-#include <pluginterfaces/vst/ivsteditcontroller.h>
 #include <pluginterfaces/vst/ivstmessage.h>
-#include <public.sdk/source/vst/hosting/eventlist.h>
-#include <public.sdk/source/vst/hosting/hostclasses.h>
 #include <public.sdk/source/vst/hosting/parameterchanges.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <string>
 #include <vector>
 
-using namespace Steinberg;
-using namespace Steinberg::Vst;
+#include "vst3_host.h"
 
-static void require(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "vst3_window_host: %s failed\n", what);
-  std::exit(1);
-}
-
-template <class Interface>
-static IPtr<Interface> create(IPluginFactory& factory, const char* category) {
-  for (int32 i = 0; i < factory.countClasses(); ++i) {
-    PClassInfo info;
-    factory.getClassInfo(i, &info);
-    if (std::strcmp(info.category, category) != 0) continue;
-    Interface* made = nullptr;
-    factory.createInstance(info.cid, Interface::iid, reinterpret_cast<void**>(&made));
-    require(made != nullptr, category);
-    return owned(made);
-  }
-  require(false, category);
-  return {};
-}
+using namespace vst3_host;
 
 // Prints gestures, and passes their values on to the processor.
 class Handler final : public IComponentHandler {
@@ -133,6 +108,7 @@ static IPlugView* open_view(IEditController& controller, Frame& frame, Window wi
     scaling->setContentScaleFactor(static_cast<float>(scale));
     scaling->release();
   }
+  require(view->removed() != kResultOk, "a view that is not attached is not removed");
   view->setFrame(&frame);
   ViewRect size;
   view->getSize(&size);
@@ -140,12 +116,15 @@ static IPlugView* open_view(IEditController& controller, Frame& frame, Window wi
   require(
       view->attached(reinterpret_cast<void*>(window), kPlatformTypeX11EmbedWindowID) == kResultOk,
       "attached");
+  require(
+      view->attached(reinterpret_cast<void*>(window), kPlatformTypeX11EmbedWindowID) != kResultOk,
+      "a second call of attached");
   require(frame.timers.size() == 1, "registerTimer");
   return view;
 }
 
 static void close_view(IPlugView* view, Frame& frame) {
-  view->removed();
+  require(view->removed() == kResultOk, "removed");
   require(frame.timers.empty(), "unregisterTimer");
   view->setFrame(nullptr);
   require(view->release() == 0, "release of the view");
@@ -162,53 +141,28 @@ int main(int n_arguments, char** arguments) {
       XCreateSimpleWindow(display, DefaultRootWindow(display), 0, 0, 2200, 1500, 0, 0, 0);
   XMapWindow(display, window);
   XSync(display, 0);
-  void* library = dlopen(arguments[1], RTLD_NOW | RTLD_LOCAL);
-  require(library != nullptr, "dlopen");
-  require(reinterpret_cast<bool (*)(void*)>(dlsym(library, "ModuleEntry"))(library), "ModuleEntry");
-  auto* factory = reinterpret_cast<IPluginFactory* (*)()>(dlsym(library, "GetPluginFactory"))();
   {
-    HostApplication host;
+    Plugin plugin(arguments[1]);
     ParameterChanges changes(64), outputs(64);
+    EventList events(64);
     Handler handler(changes);
     Frame frame;
-    const auto component = create<IComponent>(*factory, kVstAudioEffectClass);
-    const auto controller = create<IEditController>(*factory, kVstComponentControllerClass);
-    require(component->initialize(&host) == kResultOk, "initialize of the processor");
-    require(controller->initialize(&host) == kResultOk, "initialize of the controller");
+    IEditController* const controller = plugin.controller;
     controller->setComponentHandler(&handler);
-    const FUnknownPtr<IConnectionPoint> from(controller), to(component);
+    const FUnknownPtr<IConnectionPoint> from(controller), to(plugin.component);
     require(from && to, "IConnectionPoint");
     from->connect(to);
     to->connect(from);
-    const FUnknownPtr<IAudioProcessor> processor(component);
     constexpr int32 kBlock = 480;
-    ProcessSetup setup{kOffline, kSample32, kBlock, 48000.0};
-    require(processor->setupProcessing(setup) == kResultOk, "setupProcessing");
-    component->activateBus(kAudio, kOutput, 0, true);
-    component->activateBus(kEvent, kInput, 0, true);
-    require(component->setActive(true) == kResultOk, "setActive");
-    processor->setProcessing(true);
+    plugin.activate(kBlock);
 
     IPlugView* view = open_view(*controller, frame, window, scale);
-    std::vector<float> left(kBlock), right(kBlock);
-    float* channels[] = {left.data(), right.data()};
-    AudioBusBuffers output;
-    output.numChannels = 2;
-    output.silenceFlags = 0;
-    output.channelBuffers32 = channels;
     std::string text;
     bool is_sounding = false;
     for (bool quit = false; !quit; usleep(10'000)) {
       for (Linux::ITimerHandler* timer : std::vector(frame.timers)) timer->onTimer();
-      ProcessData data;
-      data.processMode = kOffline;
-      data.symbolicSampleSize = kSample32;
-      data.numSamples = kBlock;
-      data.numOutputs = 1;
-      data.outputs = &output;
-      data.inputParameterChanges = &changes;
-      data.outputParameterChanges = &outputs;
-      require(processor->process(data) == kResultOk, "process");
+      plugin.process(kBlock, &events, &changes, &outputs);
+      events.clear();
       changes.clearQueue();
       for (int32 i = 0; i < outputs.getParameterCount(); ++i) {
         IParamValueQueue* queue = outputs.getParameterData(i);
@@ -220,7 +174,7 @@ int main(int n_arguments, char** arguments) {
       }
       outputs.clearQueue();
       float peak = 0.0f;
-      for (const float sample : left) peak = std::max(peak, std::abs(sample));
+      for (const float sample : plugin.left) peak = std::max(peak, std::abs(sample));
       if ((peak > 1e-3f) != is_sounding) {
         is_sounding = !is_sounding;
         std::puts(is_sounding ? "sound" : "silence");
@@ -237,6 +191,18 @@ int main(int n_arguments, char** arguments) {
           close_view(view, frame);
           view = open_view(*controller, frame, window, scale);
         }
+        if (line == "drop") {
+          require(view->release() == 0 && frame.timers.empty(), "release of an attached view");
+          view = open_view(*controller, frame, window, scale);
+        }
+        if (std::sscanf(line.c_str(), "on %lf", &a) == 1) {
+          Event event = note_on(7, static_cast<int16>(a), 0);
+          events.addEvent(event);
+        }
+        if (std::sscanf(line.c_str(), "off %lf", &a) == 1) {
+          Event event = note_off(7, static_cast<int16>(a), 0);
+          events.addEvent(event);
+        }
         if (std::sscanf(line.c_str(), "set %lf %lf", &a, &b) == 2) {
           controller->setParamNormalized(static_cast<ParamID>(a), b);
         }
@@ -249,15 +215,9 @@ int main(int n_arguments, char** arguments) {
       }
     }
     close_view(view, frame);
-    processor->setProcessing(false);
-    component->setActive(false);
     from->disconnect(to);
     to->disconnect(from);
-    controller->terminate();
-    component->terminate();
   }
-  factory->release();
-  reinterpret_cast<bool (*)()>(dlsym(library, "ModuleExit"))();
   XCloseDisplay(display);
   std::puts("ended");
   return 0;

@@ -359,49 +359,67 @@ def test_two_fingers_are_two_notes_and_slide(open_page):
     assert sorted(events[3:]) == [("note_off", 60), ("note_off", 65), ("note_on", 65)]
 
 
-def test_the_map_chooses_timbres_and_morphs(open_page):
-    page = open_page("plucked")
-    box = page.locator("#map").bounding_box()
+def between(page: Any, first: str, second: str, share: float) -> np.ndarray:
+    """A point of the map on the way from one timbre to another."""
     names, places = page.evaluate("[audiogen.map.names, audiogen.map.places]")
-    harp, koto = names.index("harp"), names.index("koto")
+    a, b = (np.array(places[names.index(name)]) for name in (first, second))
+    return (1 - share) * a + share * b
 
-    def point(x: float, y: float) -> tuple[float, float]:
-        return box["x"] + x * box["width"], box["y"] + y * box["height"]
 
-    page.mouse.click(*point(*places[harp]))
-    page.wait_for_timeout(200)
-    hold_key(page, 60, 200)
-    page.wait_for_timeout(200)
-    page.mouse.click(*point(*places[koto]))
-    # A little of the way to the timbre that is nearest to it.
+def click_map(page: Any, place: np.ndarray) -> None:
+    box = page.locator("#map").bounding_box()
+    page.mouse.click(box["x"] + place[0] * box["width"], box["y"] + place[1] * box["height"])
+
+
+def test_a_place_on_the_map_sounds_as_the_morph_between_its_timbres(open_page, replay_log):
+    page = open_page("plucked")
+    names, places = page.evaluate("[audiogen.map.names, audiogen.map.places]")
+    koto = names.index("koto")
     distance = np.hypot(*(np.array(places) - places[koto]).T)
     distance[koto] = np.inf
-    second = int(distance.argmin())
-    there = 0.75 * np.array(places[koto]) + 0.25 * np.array(places[second])
-    page.mouse.click(*point(*there))
-    hold_key(page, 62, 200)
-    play_on(page, 0.0)
-    events = page.evaluate(LOG)["events"]
-    assert timbres_of_notes(events) == ["harp", "koto"]
-    last = {e["parameter"]: e["value"] for e in events if e["type"] == "set"}
-    assert last["morph_timbre"] == names[second]
-    assert last["morph"] == pytest.approx(0.25, abs=0.02)
+    second = names[int(distance.argmin())]
+    click_map(page, between(page, "koto", second, 0.25))
+    assert page.inner_text("#morph") == f"koto, towards {second.replace('-', ' ')}"
+    hold_key(page, 62, 400)
+    play_on(page, 2.5)
+    log = page.evaluate(LOG)["events"]
+    sent = {e["parameter"]: e["value"] for e in log if e["type"] == "set"}
+    assert not {"morph", "morph_timbre"} & sent.keys()
+    assert sent["timbre_map"] == 1.0
+
+    at = np.array([sent["timbre_x"], sent["timbre_y"]])
+    from_, to = (np.hypot(*(at - places[names.index(name)])) for name in ("koto", second))
+    assert from_ / (from_ + to) == pytest.approx(0.25, abs=0.02)
+    morph = {"type": "set", "parameter": "morph", "value": from_ / (from_ + to)}
+    other = {"type": "set", "parameter": "morph_timbre", "value": second}
+    events: list[dict[str, Any]] = []
+    for event in log:
+        if event.get("parameter") == "timbre_map":
+            events += [{**other, "at": event["at"]}, {**morph, "at": event["at"]}]
+        elif event.get("parameter") not in ("timbre_x", "timbre_y"):
+            events.append(event)
+    heard = heard_by(page)
+    known = np.isfinite(heard)
+    wanted = replay_log(events, len(heard))
+    assert np.abs(heard[known]).max() > 0.01
+    np.testing.assert_allclose(heard[known], wanted[known], atol=1e-5)
 
 
-def test_a_held_note_morphs_from_its_own_timbre(open_page):
+def test_a_dot_is_its_timbre_and_held_notes_morph_to_it(open_page):
     page = open_page("plucked")
-    box = page.locator("#map").bounding_box()
-    names, places = page.evaluate("[audiogen.map.names, audiogen.map.places]")
-    harp = places[names.index("harp")]
-    page.mouse.click(box["x"] + harp[0] * box["width"], box["y"] + harp[1] * box["height"])
+    click_map(page, between(page, "harp", "koto", 0.0))
     typed(page, down="KeyA")
-    koto = places[names.index("koto")]
-    page.mouse.click(box["x"] + koto[0] * box["width"], box["y"] + koto[1] * box["height"])
+    assert knobs(page).get("timbre_map", 0.0) == 0.0  # MIDI programs choose timbres
+    click_map(page, between(page, "harp", "koto", 1.0))
     last = knobs(page)
-    assert (last["morph_timbre"], last["morph"]) == ("koto", 1.0)
+    assert last["timbre_map"] == 1.0
+    assert [last["timbre_x"], last["timbre_y"]] == pytest.approx(between(page, "harp", "koto", 1.0))
     typed(page, up="KeyA")
-    last = knobs(page)
-    assert last["morph"] == 0.0  # the next note is a koto
+    click_map(page, between(page, "harp", "koto", 0.0))
+    assert knobs(page)["timbre_map"] == 0.0
+    typed(page, down="KeyD", up="KeyD")
+    play_on(page, 0.0)
+    assert timbres_of_notes(page.evaluate(LOG)["events"]) == ["harp", "harp"]
 
 
 @pytest.mark.parametrize(
@@ -588,37 +606,58 @@ def test_search_finds_presets_and_timbres(open_page):
     assert page.is_visible("#no-match")
 
 
-def test_mixes_and_random_timbres_can_be_kept_and_played(open_page, render_log):
+def test_places_and_random_timbres_can_be_kept_and_played(open_page, replay_log):
     page = open_page("plucked")
-    page.evaluate("""() => {
-      const { map } = audiogen;
-      const [a, b] = ["harp", "koto"].map((name) => map.places[map.names.indexOf(name)]);
-      map.moveTo([0, 1].map((k) => 0.8 * a[k] + 0.2 * b[k]));
-    }""")
+    place = between(page, "harp", "koto", 0.2)
+    page.evaluate("(place) => audiogen.map.moveTo(place)", place.tolist())
     page.click("#keep")
-    page.fill("#keep-name", "my mix")
+    page.fill("#keep-name", "my place")
     page.keyboard.press("Enter")
     page.wait_for_selector("#kept [aria-pressed=true]")
-    mix = page.get_attribute("#kept [data-timbre]", "data-timbre")
-    assert mix.startswith("harp:0.") and "+" in mix
+    kept = page.get_attribute("#kept [data-timbre]", "data-timbre")
+    assert kept == f"map:{place[0]:.4f},{place[1]:.4f}"
     page.click("#random")
     assert page.get_attribute("#kept [data-timbre]", "aria-pressed") == "false"
     assert page.locator("#map .timbre[aria-pressed=true]").count() == 0
-    page.click("#kept [data-timbre]")
+    assert knobs(page)["timbre_map"] == 0.0
     hold_key(page, 60, 400)
+    page.click("#kept [data-timbre]")
+    last = knobs(page)
+    assert (last["timbre_map"], last["timbre_x"], last["timbre_y"]) == pytest.approx(
+        (1.0, *place), abs=1e-4
+    )
+    hold_key(page, 62, 400)
+    play_on(page, 1.0)
+    events = page.evaluate(LOG)["events"]
+    first, _ = timbres_of_notes(events)
+    assert first.startswith("random:")
+    heard = heard_by(page)
+    assert_heard(heard, replay_log(events, len(heard)))
+    page.reload()
+    page.wait_for_selector("#kept [data-timbre]")
+    assert page.inner_text("#kept [data-timbre]") == "my place"
+    page.click("#kept .remove")
+    assert page.locator("#kept [data-timbre]").count() == 0
+
+
+def test_a_mix_that_an_earlier_page_has_kept_still_plays(open_page, render_log):
+    page = open_page("plucked")
+    mix = "harp:0.60+koto:0.40"
+    page.evaluate(
+        "(mix) => localStorage.setItem('timbres', JSON.stringify({ plucked: { old: mix } }))", mix
+    )
+    page.reload()
+    page.click("#kept [data-timbre]")
+    page.click("#start")
+    page.wait_for_function("audiogen.stream.starts.length > 0")
+    page.evaluate(ATTACH, TAP)
+    hold_key(page, 60, 300)
     play_on(page, 2.5)
     latency = page.evaluate("audiogen.stream.status.latency")
     events = page.evaluate(LOG)["events"]
-    assert knobs(page)["morph"] == 0.0
-    assert any((event.get("timbre") or "").startswith("random:") for event in events)
     assert timbres_of_notes(events) == [mix]
     heard, wanted = heard_by(page)[latency:], render_log(events)
     assert_heard(heard, np.pad(wanted, ((0, len(heard) - len(wanted)), (0, 0))))
-    page.reload()
-    page.wait_for_selector("#kept [data-timbre]")
-    assert page.inner_text("#kept [data-timbre]") == "my mix"
-    page.click("#kept .remove")
-    assert page.locator("#kept [data-timbre]").count() == 0
 
 
 def test_a_midi_file_is_dropped_and_too_large_a_one_refused(open_page):

@@ -3,7 +3,7 @@
 import { Dial } from "./dial.js";
 import { HeldNotes, pitchName } from "./held_notes.js";
 import { Keyboard } from "./keyboard.js";
-import { KeptTimbres, MAX_NAME, mixOf, randomTimbre, readable } from "./kept_timbres.js";
+import { KeptTimbres, MAX_NAME, placeOf, randomTimbre, readable, textOfPlace } from "./kept_timbres.js";
 import { listenToMidi } from "./midi.js";
 import { PresetList } from "./preset_list.js";
 import { Spectrogram } from "./spectrogram.js";
@@ -13,12 +13,11 @@ import { TimbreMap } from "./timbre_map.js";
 const BEND_RANGE = 2; // semitones each way
 const GATE_PITCH = 60; // of the note of an unconditional preset, which has no pitch
 const MAX_FILE_BYTES = 1 << 20; // of a MIDI file
-// Parameters with a control of their own, such as the timbre map; expression, which a MIDI keyboard
-// has; and those of an audio input, which the page has not.
-const NO_DIAL = new Set([
-  ...["bend", "sustain", "morph_timbre", "timbre_map", "timbre_x", "timbre_y"],
-  ...["expression", "listen", "monitor"],
-]);
+// Parameters that the timbre map sets, for each preset anew, or replaces.
+const OF_THE_MAP = ["timbre_map", "timbre_x", "timbre_y", "morph", "morph_timbre"];
+// Parameters with a control of their own; expression, which a MIDI keyboard has; and those of an
+// audio input, which the page has not.
+const NO_DIAL = new Set([...OF_THE_MAP, "bend", "sustain", "expression", "listen", "monitor"]);
 const $ = (id) => document.getElementById(id);
 
 const stored = { get: (key) => localStorage.getItem(key), set: (k, v) => localStorage.setItem(k, v) };
@@ -26,16 +25,16 @@ const stream = new Stream(Number(stored.get("lead_ms")) || 60);
 const notes = new HeldNotes((message) => stream.send(message));
 const spectrogram = new Spectrogram($("spectrogram"));
 const keyboard = new Keyboard($("keys"), notes, (down) => press("sustain", down));
-const map = new TimbreMap($("map"), notes, showMorph);
+const map = new TimbreMap($("map"), playPlace);
 const kept = new KeptTimbres($("kept"), chooseTimbre);
 const presetList = new PresetList($("presets"), $("search"), choosePreset);
 const wheel = $("bend").querySelector("input");
 let preset = { parameters: [], timbres: [] };
 let dials = {};
 let timbre = null; // of the next notes
-let mix = null; // text of the sound at the map's cursor, which can be kept
+let chosen = null; // text of the position or timbre that plays, which can be kept
 let wantedTimbre = null; // of the preset that loads
-let morph = {}; // as sent last
+let ofMap = {}; // parameters of the map, as sent or reported last
 let isNewConnection = false;
 let engineLatency = 0;
 const values = {}; // of parameters, as sent or reported last
@@ -64,11 +63,12 @@ async function showPreset(message) {
   preset = message;
   showLoading(null);
   notes.releaseAll();
-  timbre = mix = null;
-  morph = {};
+  timbre = chosen = null;
+  ofMap = { timbre_map: 0, morph: 0 };
   $("timbres").hidden = $("play-area").hidden = !message.plays_notes;
   $("gate").hidden = message.plays_notes;
-  $("random").hidden = $("keep").hidden = !message.has_latents;
+  $("random").hidden = !message.has_latents;
+  $("keep").hidden = !message.has_latents && !supports("timbre_map");
   $("keep-form").hidden = true;
   document.body.classList.toggle("plays-notes", message.plays_notes);
   showParameters();
@@ -112,7 +112,7 @@ const supports = (name) => preset.parameters.some((parameter) => parameter.name 
 
 function send(parameter, value) {
   if (!supports(parameter)) return;
-  if (!parameter.startsWith("morph")) values[parameter] = value;
+  if (!OF_THE_MAP.includes(parameter)) values[parameter] = value;
   stream.send({ type: "set", parameter, value });
 }
 
@@ -124,13 +124,13 @@ function showValue(name, value) {
 
 // What MIDI has changed.
 function showChanges(changes) {
+  for (const name of OF_THE_MAP) if (name in changes) ofMap[name] = changes[name];
   for (const [name, value] of Object.entries(changes)) {
     if (name === "timbre") {
       timbre = value; // the server has it
       map.moveToTimbre(value);
     } else {
-      if (name === "morph") morph.amount = value;
-      else if (name !== "morph_timbre") values[name] = value;
+      if (!OF_THE_MAP.includes(name)) values[name] = value;
       showValue(name, value);
     }
   }
@@ -144,49 +144,57 @@ function press(id, down) {
 
 // --- Timbres -------------------------------------------------------------------------------------
 
-function sendTimbre(chosen) {
-  if (chosen !== timbre) stream.send({ type: "timbre", timbre: chosen });
-  timbre = chosen;
-  kept.mark(chosen);
+function sendTimbre(name) {
+  if (name !== timbre) stream.send({ type: "timbre", timbre: name });
+  timbre = name;
 }
 
-// The cursor of the map has moved.
-function showMorph({ timbre: nearest, from, other, amount }) {
-  sendTimbre(nearest);
-  if (!supports("morph")) {
-    mix = nearest;
-    $("morph").textContent = readable(nearest);
-    return;
-  }
-  sendMorph(other, amount);
-  mix = mixOf(from, other, amount);
-  const share = Math.round(100 * amount);
-  $("morph").textContent = share ? `${readable(from)}, ${share} % ${readable(other)}` : readable(from);
+function sendToMap(parameter, value) {
+  if (value !== ofMap[parameter]) send(parameter, value);
+  ofMap[parameter] = value;
 }
 
-function sendMorph(other, amount) {
-  if (other !== morph.other) send("morph_timbre", other);
-  dials.morph?.set(amount);
-  if (amount !== morph.amount) send("morph", amount);
-  morph = { other, amount };
-}
-
-// A timbre that is not on the map: a kept or a random one.
-function chooseTimbre(chosen, name) {
-  if (map.moveToTimbre(chosen)) return;
-  map.deselect();
-  sendTimbre(chosen);
-  sendMorph(morph.other, 0);
-  mix = chosen;
+function showChosen(text, name) {
+  chosen = text;
+  kept.mark(text);
   $("morph").textContent = name;
 }
 
+// The cursor of the map has moved. The map is off on a dot, so that MIDI programs can choose other
+// timbres, but not under held notes, which morph to the dot.
+function playPlace({ at, nearest, second }) {
+  sendTimbre(nearest);
+  sendToMap("morph", 0); // a MIDI controller may have moved it
+  sendToMap("timbre_x", at[0]);
+  sendToMap("timbre_y", at[1]);
+  sendToMap("timbre_map", Number(second !== null || notes.count > 0));
+  const isBetween = second !== null && supports("timbre_map");
+  showChosen(
+    isBetween ? textOfPlace(at) : nearest,
+    isBetween ? `${readable(nearest)}, towards ${readable(second)}` : readable(nearest),
+  );
+}
+
+// A kept position or timbre, or a random timbre. Only a random timbre, and a mix that an earlier
+// version of the page has kept, is sent as a text: it has no position on the map.
+function chooseTimbre(text, name) {
+  const place = placeOf(text);
+  if (place) map.moveTo(place);
+  else if (!map.moveToTimbre(text)) {
+    map.deselect();
+    sendToMap("timbre_map", 0);
+    sendToMap("morph", 0);
+    sendTimbre(text);
+  }
+  showChosen(text, name);
+}
+
 $("random").addEventListener("click", () => {
-  const chosen = randomTimbre();
-  chooseTimbre(chosen, readable(chosen));
+  const random = randomTimbre();
+  chooseTimbre(random, readable(random));
 });
 $("keep").addEventListener("click", () => {
-  if (!mix) return;
+  if (!chosen) return;
   $("keep-form").hidden = !$("keep-form").hidden;
   if ($("keep-form").hidden) return;
   $("keep-name").value = $("morph").textContent.slice(0, MAX_NAME);
@@ -197,8 +205,8 @@ $("keep-form").addEventListener("submit", (event) => {
   const name = $("keep-name").value.trim();
   if (!name) return;
   $("keep-form").hidden = true;
-  if (!kept.keep(name, mix)) return notify("No more timbres can be kept; remove one first.");
-  chooseTimbre(mix, name);
+  if (!kept.keep(name, chosen)) return notify("No more timbres can be kept; remove one first.");
+  chooseTimbre(chosen, name);
 });
 $("keep-form").addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
@@ -231,6 +239,7 @@ let fileName = "";
 async function playFile(file) {
   if (file.size > MAX_FILE_BYTES) return notify(`${file.name} is larger than 1 MiB.`);
   start();
+  if (map.at) map.moveTo(map.at); // turns the map off if the cursor is on a dot
   fileName = file.name;
   $("file-name").textContent = `Reading ${file.name} …`;
   $("file").hidden = false;

@@ -1,15 +1,15 @@
-// Timbres that the user has kept under a name, in this browser: mixes and random timbres.
+// Timbres that the user has kept under a name, in this browser: positions of the timbre map, and
+// random timbres.
 
 const KEY = "timbres";
 const MAX_KEPT = 64; // of one preset
 export const MAX_NAME = 40; // characters
 
-// A mix of two timbres as the server reads it, such as "harp:0.6+koto:0.4".
-export function mixOf(from, other, amount) {
-  const share = Math.round(100 * amount) / 100;
-  if (share === 0) return from;
-  if (share === 1) return other;
-  return `${from}:${(1 - share).toFixed(2)}+${other}:${share.toFixed(2)}`;
+// A position of the timbre map as a text, and back; null for the text of a timbre.
+export const textOfPlace = ([x, y]) => `map:${x.toFixed(4)},${y.toFixed(4)}`;
+export function placeOf(text) {
+  const found = /^map:([01]\.\d+),([01]\.\d+)$/.exec(text);
+  return found && found.slice(1).map(Number);
 }
 
 export const randomTimbre = () => `random:${Math.floor(1e6 * Math.random())}`;

@@ -1,5 +1,5 @@
 // Timbres of a page without a server: named, mixed on the sphere, or random, as in
-// audiogen/engine/latents.py.
+// audiogen/engine/latents.py. The engine has no parameter for these; the timbre map needs no latents.
 
 export class MixedTimbres {
   // description: of the preset, with the latents of its timbres; player: of engine.js.

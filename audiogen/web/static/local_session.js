@@ -12,7 +12,8 @@ const MOST_AT_ONCE = 8; // blocks between two looks at the messages
 const MAX_ENDING = 2; // former presets that ring out at the same time
 const LOG_LENGTH = 100_000;
 const STATUS_MS = 250;
-const OF_THE_MAP = ["morph", "morph_timbre"]; // all other parameters outlast a change of preset
+// All other parameters outlast a change of preset.
+const OF_THE_MAP = ["timbre_map", "timbre_x", "timbre_y", "morph", "morph_timbre"];
 const [NOTE_ON, PARAMETER, ALL_OFF] = [1, 2, 3]; // kinds of the engine's events
 const PROGRAM_CHANGE = 0xc;
 

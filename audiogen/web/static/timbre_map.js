@@ -1,13 +1,14 @@
-// The timbre map: each timbre is a named place, in a cell with a picture of its sound.
+// The timbre map: each timbre is a named place, in a cell with a picture of its sound. It shows and
+// moves a position; the engine chooses timbres and morphs by it (timbre_map, timbre_x, timbre_y).
 
 import { hueColour, onTheme, themeColour } from "./colour.js";
 
 export class TimbreMap {
-  // element: holds the canvas and the names; notes: HeldNotes; onMove({ timbre, from, other, amount }).
-  constructor(element, notes, onMove) {
+  // element: holds the canvas and the names; onMove({ at, nearest, second }): the position and the
+  // names of the timbres next to it; second is null on a dot.
+  constructor(element, onMove) {
     this.element = element;
     this.canvas = element.querySelector("canvas");
-    this.notes = notes;
     this.onMove = onMove;
     this.names = [];
     this.places = [];
@@ -15,7 +16,6 @@ export class TimbreMap {
     this.pictures = []; // bytes of each timbre: level and hue of each pixel
     this.tiles = []; // one small canvas of each timbre
     this.at = null; // the cursor, 0 to 1 both ways
-    this.anchor = null; // index of the timbre of the held notes
     element.addEventListener("pointerdown", (event) => {
       if (event.button > 0 || !this.places.length) return;
       element.setPointerCapture(event.pointerId);
@@ -26,9 +26,6 @@ export class TimbreMap {
     for (const end of ["pointerup", "pointercancel"]) {
       element.addEventListener(end, () => (this.dragging = false));
     }
-    notes.addEventListener("change", () => {
-      if (!notes.count && this.at) this.choose(); // the next notes may have another timbre
-    });
     new ResizeObserver(() => {
       this.keepNamesInside();
       this.draw();
@@ -93,7 +90,6 @@ export class TimbreMap {
     });
     this.element.querySelector(".names").replaceChildren(...this.buttons);
     this.keepNamesInside();
-    this.anchor = null;
     this.moveTo(places[Math.max(0, this.names.indexOf(start))]);
   }
 
@@ -113,14 +109,14 @@ export class TimbreMap {
     this.places = [];
     this.pictures = [];
     this.tiles = [];
-    this.at = this.anchor = null;
+    this.at = null;
     this.element.querySelector(".names").replaceChildren();
     this.draw();
   }
 
   // Hides the cursor: the next notes have a timbre that is not on the map.
   deselect() {
-    this.at = this.anchor = null;
+    this.at = null;
     for (const button of this.buttons) button.ariaPressed = "false";
     this.draw();
   }
@@ -128,7 +124,7 @@ export class TimbreMap {
   drag(event) {
     const { left, top, width, height } = this.element.getBoundingClientRect();
     const inside = (v) => Math.min(1, Math.max(0, v));
-    let at = [inside((event.clientX - left) / width), inside((event.clientY - top) / height)];
+    const at = [inside((event.clientX - left) / width), inside((event.clientY - top) / height)];
     // Near a dot is on it.
     const near = this.places.find(
       ([x, y]) => Math.hypot((x - at[0]) * width, (y - at[1]) * height) < 12,
@@ -140,35 +136,19 @@ export class TimbreMap {
   moveToTimbre(name) {
     const place = this.places[this.names.indexOf(name)];
     if (!place) return false;
-    this.anchor = null;
     this.moveTo(place);
     return true;
   }
 
   moveTo(at) {
     this.at = at;
-    this.choose();
-  }
-
-  // The nearest timbre is that of the next notes, and they morph towards the second nearest, by the
-  // cursor's distance. Held notes keep their timbre, so meanwhile they morph from there.
-  choose() {
-    const distance = this.places.map(([x, y]) => Math.hypot(x - this.at[0], y - this.at[1]));
+    const distance = this.places.map(([x, y]) => Math.hypot(x - at[0], y - at[1]));
     const order = distance.map((_, i) => i).sort((a, b) => distance[a] - distance[b]);
-    const nearest = order[0];
-    if (!this.notes.count || this.anchor === null) this.anchor = nearest;
-    const from = this.anchor;
-    const other = order.find((i) => i !== from) ?? from;
-    const amount = other === from ? 0 : distance[from] / (distance[from] + distance[other] || 1);
+    this.neighbours = order.slice(0, distance[order[0]] === 0 ? 1 : 2);
+    const [nearest, second] = this.neighbours;
     this.buttons.forEach((button, i) => (button.ariaPressed = String(i === nearest)));
-    this.morph = [this.places[from], this.places[other], amount];
     this.draw();
-    this.onMove({
-      timbre: this.names[nearest],
-      from: this.names[from],
-      other: this.names[other],
-      amount,
-    });
+    this.onMove({ at, nearest: this.names[nearest], second: this.names[second] ?? null });
   }
 
   paintTile(i) {
@@ -230,17 +210,15 @@ export class TimbreMap {
   drawCursor(context, w, h) {
     const [x, y] = [this.at[0] * w, this.at[1] * h];
     const accent = themeColour("--accent");
-    const [from, other, amount] = this.morph;
     context.strokeStyle = accent;
     context.lineCap = "round";
-    for (const [place, part] of [[from, 1 - amount], [other, amount]]) {
-      if (part < 0.02) continue;
-      context.lineWidth = 1 + 4 * part;
+    this.neighbours.forEach((i, rank) => {
+      context.lineWidth = rank ? 1.5 : 4;
       context.beginPath();
       context.moveTo(x, y);
-      context.lineTo(place[0] * w, place[1] * h);
+      context.lineTo(this.places[i][0] * w, this.places[i][1] * h);
       context.stroke();
-    }
+    });
     context.lineWidth = 3;
     context.fillStyle = themeColour("--ground");
     disc(context, x, y, 9);

@@ -93,6 +93,8 @@ void Instance::deactivate() {
   sample_rate_ = 0;
   n_events_ = 0;
   held_.fill({});
+  forget_keys();
+  playing_timbre_ = -1;
 }
 
 std::string Instance::preset_name() {
@@ -322,6 +324,35 @@ void Instance::load_requested() {
 
 // Audio thread.
 
+void Instance::track_keys(const audiogen_event& event) noexcept {
+  const auto flip = [&](std::uint8_t pitch, bool is_held) {
+    std::atomic<std::uint64_t>& word = keys_[pitch / 64];
+    const std::uint64_t bit = std::uint64_t{1} << (pitch % 64);
+    const std::uint64_t before = word.load(std::memory_order_relaxed);
+    word.store(is_held ? before | bit : before & ~bit, std::memory_order_relaxed);
+  };
+  if (event.kind == AUDIOGEN_ALL_OFF) return forget_keys();
+  if (event.kind != AUDIOGEN_NOTE_ON && event.kind != AUDIOGEN_NOTE_OFF) return;
+  const std::uint32_t wanted = event.kind == AUDIOGEN_NOTE_ON ? 0 : event.id;
+  const auto found = std::ranges::find(sounding_, wanted, &decltype(sounding_)::value_type::first);
+  if (found == sounding_.end()) return;
+  if (event.kind == AUDIOGEN_NOTE_ON) {
+    const float pitch = std::clamp(std::nearbyint(event.pitch), 0.0f, 127.0f);
+    *found = {event.id, static_cast<std::uint8_t>(pitch)};
+    return flip(found->second, true);
+  }
+  found->first = 0;
+  const bool is_held = std::ranges::any_of(sounding_, [&](const auto& other) {
+    return other.first != 0 && other.second == found->second;
+  });
+  flip(found->second, is_held);
+}
+
+void Instance::forget_keys() noexcept {
+  sounding_.fill({});
+  for (std::atomic<std::uint64_t>& word : keys_) word.store(0, std::memory_order_relaxed);
+}
+
 // Sorted by offset; expression of a note stands before its note-on of the same offset.
 void Instance::add(audiogen_event event) noexcept {
   if (event.kind == AUDIOGEN_NOTE_ON && muted_.load(std::memory_order_relaxed)) return;
@@ -329,6 +360,7 @@ void Instance::add(audiogen_event event) noexcept {
     events_lost_ = true;
     return;
   }
+  track_keys(event);
   std::size_t at = n_events_++;
   for (; at > 0 && events_[at - 1].offset > event.offset; --at) events_[at] = events_[at - 1];
   events_[at] = event;
@@ -355,6 +387,7 @@ void Instance::midi(const std::uint8_t* bytes, std::size_t n, std::uint32_t offs
     bytes += n_read;
     n -= n_read;
   }
+  playing_timbre_.store(static_cast<int>(audiogen_midi_timbre(synth)), std::memory_order_relaxed);
 }
 
 void Instance::note_on(std::int32_t key, float pitch, float velocity,
@@ -407,8 +440,8 @@ void Instance::set_parameter(std::size_t index, float value, std::uint32_t offse
        0.0f});
 }
 
-void Instance::choose_timbre(int index) noexcept {
-  if (timbre_.exchange(std::max(index, kDefaultTimbre)) == index) return;
+void Instance::choose_timbre(int index, bool anew) noexcept {
+  if (timbre_.exchange(std::max(index, kDefaultTimbre)) == index && !anew) return;
   latent_timbre_ = -1;
   timbre_change_.fetch_add(1, std::memory_order_release);
   revision_.fetch_add(1, std::memory_order_release);
@@ -433,6 +466,7 @@ void Instance::apply_timbre(audiogen_synth* synth) noexcept {
   } else {
     audiogen_choose_timbre(synth, default_timbre_.load());
   }
+  playing_timbre_.store(static_cast<int>(audiogen_midi_timbre(synth)), std::memory_order_relaxed);
 }
 
 bool Instance::ahead_of_time(std::size_t n) noexcept {
@@ -486,6 +520,7 @@ void Instance::process(float* const* outputs, std::size_t n, const float* const*
     events_[kMostEvents - 1] = {
         static_cast<std::uint32_t>(n), AUDIOGEN_ALL_OFF, 0, 0, 0.0f, 0.0f, 0.0f};
     held_.fill({});
+    forget_keys();
   }
   const std::array<const float*, kInputs> copies = {input_[0].data(), input_[1].data()};
   if (inputs && shares_memory(outputs, inputs)) {

@@ -20,6 +20,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "capi/audiogen.h"
@@ -89,6 +90,15 @@ class Instance {
   // Changes with `preset_name`, `timbre` and `status`. Any thread.
   std::uint32_t revision() const { return revision_.load(std::memory_order_acquire); }
 
+  // Index of the timbre that the next MIDI note has, by the last choice or program change; -1 while
+  // no synth plays. Any thread.
+  int playing_timbre() const { return playing_timbre_.load(std::memory_order_relaxed); }
+  // The keys that the host or a window holds: bit k of word w is pitch 64 w + k. Any thread.
+  using Keys = std::array<std::uint64_t, 2>;
+  Keys keys() const {
+    return {keys_[0].load(std::memory_order_relaxed), keys_[1].load(std::memory_order_relaxed)};
+  }
+
   // Value of a parameter of the table as the user set it, or its initial value. Any thread.
   float parameter(std::size_t index) const {
     return values_[index].load(std::memory_order_relaxed);
@@ -105,8 +115,9 @@ class Instance {
   void express(std::int32_t key, audiogen_event_kind kind, float value,
                std::uint32_t offset) noexcept;
   void set_parameter(std::size_t index, float value, std::uint32_t offset) noexcept;
-  // For the whole block, and later ones.
-  void choose_timbre(int index) noexcept;
+  // For the whole block, and later ones. `anew` also ends what program changes have chosen since
+  // the same timbre was chosen before.
+  void choose_timbre(int index, bool anew = false) noexcept;
   // Opens a preset on another thread. The next blocks play the former one until it is open, unless
   // the host renders a file: then the next block waits.
   void request_preset(int index) noexcept;
@@ -145,6 +156,8 @@ class Instance {
 
   void load_requested();
   void add(audiogen_event event) noexcept;
+  void track_keys(const audiogen_event& event) noexcept;
+  void forget_keys() noexcept;
   void apply_timbre(audiogen_synth* synth) noexcept;
   // Whether the host asks for blocks faster than they last, so that it can't be playing them.
   bool ahead_of_time(std::size_t n) noexcept;
@@ -166,6 +179,8 @@ class Instance {
   std::atomic<std::uint32_t> revision_ = 0;
   std::atomic<std::uint32_t> latency_ = 0;
   std::array<std::atomic<float>, kChannels> levels_{};
+  std::array<std::atomic<std::uint64_t>, 2> keys_{};
+  std::atomic<int> playing_timbre_ = -1;
   std::atomic<bool> muted_ = false;  // the preset is missing
   std::atomic<int> open_index_ = -1;
   std::atomic<bool> stop_ = false;   // to the loader
@@ -184,6 +199,8 @@ class Instance {
   std::size_t n_events_ = 0;
   std::array<Held, kMostHeld> held_{};
   std::size_t next_held_ = 0;
+  std::array<std::pair<std::uint32_t, std::uint8_t>, kMostHeld>
+      sounding_{};  // id, pitch; id 0: free
   std::uint32_t n_notes_ = 0;
   bool events_lost_ = false;
   std::uint32_t applied_timbre_change_ = 0;

@@ -30,6 +30,8 @@ class OpenedEditor final : public Editor {
       : catalogue_(folders), model_(parameter_table(), receiver), window_(parent, scale, model_) {
     model_.show_presets(catalogue_.names());
   }
+  // A note or a gesture that the mouse holds ends with the window.
+  ~OpenedEditor() override { model_.release(); }
 
   void show_preset(const std::string& name) override {
     if (name == model_.sound().preset) return;
@@ -43,6 +45,7 @@ class OpenedEditor final : public Editor {
     model_.show_parameter(index, value);
   }
   void show_timbre(int index) override { model_.show_timbre(index); }
+  void show_keys(std::uint64_t low, std::uint64_t high) override { model_.show_keys(low, high); }
   void show_level(std::size_t channel, float peak) override { model_.show_level(channel, peak); }
   void show_missing(bool is_missing) override {
     model_.show_message(is_missing ? "The preset of the project is missing or damaged: the plug-in "

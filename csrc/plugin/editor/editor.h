@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,6 +20,8 @@ class Editor {
   virtual void show_preset(const std::string& name) = 0;
   virtual void show_parameter(std::size_t index, float value) = 0;
   virtual void show_timbre(int index) = 0;  // -1: the preset's default
+  // Keys that the host holds: bit k of a word is pitch k, or 64 + k.
+  virtual void show_keys(std::uint64_t low, std::uint64_t high) = 0;
   virtual void show_level(std::size_t channel, float peak) = 0;
   // Whether the preset is missing or damaged, and the plug-in therefore silent.
   virtual void show_missing(bool is_missing) = 0;

@@ -92,6 +92,12 @@ void Model::show_timbre(int index) {
   timbre_ = index;
 }
 
+void Model::show_keys(std::uint64_t low, std::uint64_t high) {
+  const std::array keys = {low, high};
+  changed_ = changed_ || keys != keys_;
+  keys_ = keys;
+}
+
 void Model::show_level(std::size_t channel, float peak) {
   if (channel >= levels_.size() || !(peak > levels_[channel])) return;
   levels_[channel] = std::min(peak, 4.0f);

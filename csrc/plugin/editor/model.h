@@ -70,6 +70,8 @@ class Model {
   void show_sound(Sound sound);
   void show_parameter(std::size_t index, float value);
   void show_timbre(int index);  // -1: the preset's default
+  // Keys that the host holds: bit k of a word is pitch k, or 64 + k.
+  void show_keys(std::uint64_t low, std::uint64_t high);
   void show_level(std::size_t channel, float peak);
   void show_message(std::string text);
   // Lets the meter fall.
@@ -104,7 +106,11 @@ class Model {
   // Help for the control under the mouse, or a message.
   std::string footer_text() const;
   bool has_message() const { return !message_.empty(); }
-  int held_pitch() const { return held_pitch_; }  // -1: none
+  // Whether the mouse or the host holds a key.
+  bool is_held(int pitch) const {
+    const auto k = static_cast<unsigned>(pitch);
+    return pitch == held_pitch_ || (k < 128 && ((keys_[k / 64] >> (k % 64)) & 1u) != 0);
+  }
   float level(std::size_t channel) const { return levels_[channel]; }
   Target target_at(Point at) const;
 
@@ -135,7 +141,8 @@ class Model {
   std::array<float, 2> levels_{};
   int timbre_ = -1;
   int first_octave_ = 2;
-  int held_pitch_ = -1;
+  int held_pitch_ = -1;                  // of the mouse; -1: none
+  std::array<std::uint64_t, 2> keys_{};  // of the host
   bool changed_ = true;
 
   Target hovered_, dragged_, pressed_;

@@ -456,7 +456,7 @@ class Painter {
     draw_button(layout_.octave_down, "−", What::kOctaveDown);
     const Sound& sound = model_.sound();
     for (const Key& key : layout_.keys) {
-      const bool is_held = key.pitch == model_.held_pitch();
+      const bool is_held = model_.is_held(key.pitch);
       const bool is_trained = !sound.plays_notes ||
                               (key.pitch >= sound.lowest_pitch && key.pitch <= sound.highest_pitch);
       Rect place = key.place;

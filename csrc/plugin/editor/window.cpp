@@ -23,11 +23,13 @@ static constexpr double kUsualDpi = 96.0;
 using Clock = std::chrono::steady_clock;
 
 // While it exists, errors of one display are ignored: a host may destroy its window, and ours
-// inside it, while we draw. Otherwise Xlib would end the host's process.
+// inside it, before we are created in it or while we draw. Otherwise Xlib would end the host's
+// process.
 class ErrorTrap {
  public:
   explicit ErrorTrap(::Display* display) {
     trapped_ = display;
+    has_failed_ = false;
     former_ = XSetErrorHandler(&handle);
   }
   ~ErrorTrap() {
@@ -35,12 +37,19 @@ class ErrorTrap {
     XSetErrorHandler(former_);
     trapped_ = nullptr;
   }
+  // Whether a request until now has failed.
+  bool has_failed() const {
+    XSync(trapped_, 0);
+    return has_failed_;
+  }
 
  private:
   static int handle(::Display* display, XErrorEvent* event) {
+    has_failed_ = has_failed_ || display == trapped_;
     return display == trapped_ || !former_ ? 0 : former_(display, event);
   }
   static inline ::Display* trapped_ = nullptr;
+  static inline bool has_failed_ = false;
   static inline XErrorHandler former_ = nullptr;
 };
 
@@ -86,11 +95,16 @@ struct Window::Display {
       case Expose:
         is_exposed = true;
         return;
+      case UnmapNotify:
+        return model.release();
       case DestroyNotify:
+        model.release();
         is_open = false;
         return;
       case ClientMessage:
-        if (static_cast<Atom>(event.xclient.data.l[0]) == close_atom) is_open = false;
+        if (static_cast<Atom>(event.xclient.data.l[0]) != close_atom) return;
+        model.release();
+        is_open = false;
         return;
       default:
         return;
@@ -140,6 +154,7 @@ Window::Window(unsigned long parent, double scale, Model& model)
   Display& self = *display_;
   self.display = XOpenDisplay(nullptr);
   if (!self.display) throw std::runtime_error("the X11 display cannot be opened");
+  const ErrorTrap trap(self.display);
   if (scale <= 0.0) scale = display_scale(self.display);
   scale = std::clamp(scale, kLeastScale, kMostScale);
   const auto width = static_cast<int>(std::lround(kWidth * scale));
@@ -166,12 +181,13 @@ Window::Window(unsigned long parent, double scale, Model& model)
   hints.max_aspect = {2, 1};
   XSetWMNormalHints(self.display, self.window, &hints);
   XWindowAttributes attributes;
-  XGetWindowAttributes(self.display, self.window, &attributes);
+  if (!XGetWindowAttributes(self.display, self.window, &attributes) || trap.has_failed()) {
+    throw std::runtime_error("the host's window does not exist");
+  }
   self.surface =
       cairo_xlib_surface_create(self.display, self.window, attributes.visual, width, height);
   self.set_size(width, height);
-  if (parent) show(true);
-  XFlush(self.display);
+  if (parent) XMapRaised(self.display, self.window);
 }
 
 Window::~Window() = default;

@@ -44,10 +44,12 @@ struct Urids {
         preset(map.map(map.handle, kPresetUri)),
         missing(map.map(map.handle, kMissingUri)),
         timbre(map.map(map.handle, kTimbreUri)),
-        state(map.map(map.handle, kStateUri)) {}
+        state(map.map(map.handle, kStateUri)),
+        playing(map.map(map.handle, kPlayingUri)),
+        keys(map.map(map.handle, kKeysUri)) {}
 
   LV2_URID midi, string, integer, patch_set, patch_get, patch_property, patch_value, nominal_block,
-      max_block, preset, missing, timbre, state;
+      max_block, preset, missing, timbre, state, playing, keys;
 };
 
 class Plugin {
@@ -168,13 +170,21 @@ class Plugin {
     if (!message.empty()) lv2_log_error(&logger_, "audiogen: %s\n", message.c_str());
   }
 
-  // A patch:Set of the preset requests it; returns whether the host asks for the preset's name.
+  // A patch:Set of the preset requests it, one of the timbre that plays chooses it; returns whether
+  // the host asks for the preset's name.
   bool take_message(const LV2_Atom_Object& message) noexcept {
     const LV2_Atom* property = nullptr;
     const LV2_Atom* value = nullptr;
     lv2_atom_object_get(&message, urids_.patch_property, &property, urids_.patch_value, &value, 0);
-    const bool is_preset = property && property->type == forge_.URID &&
-                           reinterpret_cast<const LV2_Atom_URID*>(property)->body == urids_.preset;
+    const LV2_URID key = property && property->type == forge_.URID
+                             ? reinterpret_cast<const LV2_Atom_URID*>(property)->body
+                             : 0;
+    if (message.body.otype == urids_.patch_set && key == urids_.playing && value &&
+        value->type == forge_.Int) {
+      instance_.choose_timbre(reinterpret_cast<const LV2_Atom_Int*>(value)->body, true);
+      return false;
+    }
+    const bool is_preset = key == urids_.preset;
     if (message.body.otype == urids_.patch_get) return is_preset || !property;
     if (message.body.otype != urids_.patch_set || !is_preset) return false;
     if (!value || value->type != urids_.string) return false;
@@ -199,7 +209,8 @@ class Plugin {
     lv2_atom_forge_pop(&forge_, &object);
   }
 
-  // Sends the host the name of the preset, and whether it is missing, when either has changed.
+  // Sends the host the name of the preset, whether it is missing, the timbre and the keys, when any
+  // of them has changed.
   void notify(bool asked) noexcept {
     auto* sequence = port<LV2_Atom_Sequence>(kNotify);
     if (!sequence) return;
@@ -208,8 +219,10 @@ class Plugin {
     LV2_Atom_Forge_Frame all;
     lv2_atom_forge_sequence_head(&forge_, &all, 0);
     const int index = instance_.preset_index();
-    constexpr std::uint32_t kMessageSize = 1024;  // for both messages, with the longest name
+    constexpr std::uint32_t kMessageSize = 1024;  // for all messages, with the longest name
     const bool missing = instance_.missing();
+    const int timbre = instance_.playing_timbre();
+    const Instance::Keys keys = instance_.keys();
     if (capacity >= kMessageSize) {
       if (index >= 0 && (asked || index != notified_)) {
         notified_ = index;
@@ -221,6 +234,16 @@ class Plugin {
       if (asked || missing != notified_missing_) {
         notified_missing_ = missing;
         write_message(urids_.missing, [&] { lv2_atom_forge_bool(&forge_, missing); });
+      }
+      if (asked || timbre != notified_timbre_) {
+        notified_timbre_ = timbre;
+        write_message(urids_.playing, [&] { lv2_atom_forge_int(&forge_, timbre); });
+      }
+      if (asked || keys != notified_keys_) {
+        notified_keys_ = keys;
+        write_message(urids_.keys, [&] {
+          lv2_atom_forge_vector(&forge_, sizeof(keys[0]), forge_.Long, keys.size(), keys.data());
+        });
       }
     }
     lv2_atom_forge_pop(&forge_, &all);
@@ -237,6 +260,8 @@ class Plugin {
   int last_timbre_ = Instance::kDefaultTimbre;
   int notified_ = -1;
   bool notified_missing_ = false;
+  int notified_timbre_ = -1;
+  Instance::Keys notified_keys_{};
 };
 
 LV2_Handle instantiate(const LV2_Descriptor*, double rate, const char*,

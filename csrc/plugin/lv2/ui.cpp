@@ -76,6 +76,8 @@ class Ui final : public editor::Receiver {
     patch_value_ = map.map(map.handle, LV2_PATCH__value);
     preset_ = map.map(map.handle, kPresetUri);
     missing_ = map.map(map.handle, kMissingUri);
+    playing_ = map.map(map.handle, kPlayingUri);
+    keys_ = map.map(map.handle, kKeysUri);
     if (features.resize) {
       features.resize->ui_resize(features.resize->handle, editor_->width(), editor_->height());
     }
@@ -94,7 +96,10 @@ class Ui final : public editor::Receiver {
     if (format == 0 && size == sizeof(float)) {
       const float value = *static_cast<const float*>(buffer);
       if (port >= kFirstParameter) editor_->show_parameter(port - kFirstParameter, value);
-      if (port == kTimbre) editor_->show_timbre(static_cast<int>(std::lround(value)));
+      if (port == kTimbre) {
+        port_timbre_ = static_cast<int>(std::lround(value));
+        editor_->show_timbre(port_timbre_);
+      }
       if (port == kLevelLeft) editor_->show_level(0, value);
       if (port == kLevelRight) editor_->show_level(1, value);
     } else if (format == transfer_ && port == kNotify) {
@@ -113,19 +118,18 @@ class Ui final : public editor::Receiver {
   }
 
   void choose_preset(const std::string& name) override {
-    LV2_Atom_Forge_Frame frame;
-    start_message();
-    lv2_atom_forge_object(&forge_, &frame, 0, patch_set_);
-    lv2_atom_forge_key(&forge_, patch_property_);
-    lv2_atom_forge_urid(&forge_, preset_);
-    lv2_atom_forge_key(&forge_, patch_value_);
-    lv2_atom_forge_string(&forge_, name.c_str(), static_cast<std::uint32_t>(name.size()));
-    lv2_atom_forge_pop(&forge_, &frame);
-    send();
+    send_property(preset_, [&] {
+      lv2_atom_forge_string(&forge_, name.c_str(), static_cast<std::uint32_t>(name.size()));
+    });
   }
 
+  // Hosts and the plug-in ignore a value that the port has already.
   void choose_timbre(int index) override {
     const auto value = static_cast<float>(index);
+    if (index == port_timbre_) {
+      send_property(playing_, [&] { lv2_atom_forge_int(&forge_, index); });
+    }
+    port_timbre_ = index;
     write_(controller_, kTimbre, sizeof(value), 0, &value);
   }
 
@@ -151,6 +155,20 @@ class Ui final : public editor::Receiver {
     write_(controller_, kMidiIn, lv2_atom_total_size(atom), transfer_, atom);
   }
 
+  // A patch:Set whose value `write_value` writes.
+  template <class WriteValue>
+  void send_property(LV2_URID property, WriteValue write_value) {
+    LV2_Atom_Forge_Frame frame;
+    start_message();
+    lv2_atom_forge_object(&forge_, &frame, 0, patch_set_);
+    lv2_atom_forge_key(&forge_, patch_property_);
+    lv2_atom_forge_urid(&forge_, property);
+    lv2_atom_forge_key(&forge_, patch_value_);
+    write_value();
+    lv2_atom_forge_pop(&forge_, &frame);
+    send();
+  }
+
   void send_midi(std::uint8_t status, int pitch, std::uint8_t velocity) {
     const std::uint8_t bytes[] = {status, static_cast<std::uint8_t>(pitch), velocity};
     start_message();
@@ -169,7 +187,7 @@ class Ui final : public editor::Receiver {
     send();
   }
 
-  // The plug-in sends its preset's name, and whether the preset is missing.
+  // The plug-in sends its preset's name, whether the preset is missing, its timbre and its keys.
   void take_message(const LV2_Atom_Object& message) {
     const LV2_Atom* property = nullptr;
     const LV2_Atom* value = nullptr;
@@ -183,6 +201,17 @@ class Ui final : public editor::Receiver {
       editor_->show_preset(std::string(text, strnlen(text, value->size)));
     } else if (key == missing_ && value->type == forge_.Bool) {
       editor_->show_missing(reinterpret_cast<const LV2_Atom_Bool*>(value)->body != 0);
+    } else if (key == playing_ && value->type == forge_.Int) {
+      editor_->show_timbre(reinterpret_cast<const LV2_Atom_Int*>(value)->body);
+    } else if (key == keys_ && value->type == forge_.Vector) {
+      const auto* vector = reinterpret_cast<const LV2_Atom_Vector*>(value);
+      std::uint64_t words[2];
+      if (vector->body.child_type != forge_.Long ||
+          value->size != sizeof(vector->body) + sizeof(words)) {
+        return;
+      }
+      std::memcpy(words, vector + 1, sizeof(words));
+      editor_->show_keys(words[0], words[1]);
     }
   }
 
@@ -191,7 +220,8 @@ class Ui final : public editor::Receiver {
   LV2UI_Touch* touch_;
   LV2_Atom_Forge forge_{};
   LV2_URID midi_ = 0, transfer_ = 0, patch_get_ = 0, patch_set_ = 0, patch_property_ = 0,
-           patch_value_ = 0, preset_ = 0, missing_ = 0;
+           patch_value_ = 0, preset_ = 0, missing_ = 0, playing_ = 0, keys_ = 0;
+  int port_timbre_ = -1;             // value of the port, which program changes leave as it is
   std::uint64_t message_[128] = {};  // 1 kB, for the longest name
   std::unique_ptr<editor::Editor> editor_;
 };

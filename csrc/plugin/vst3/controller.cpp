@@ -152,6 +152,29 @@ void Controller::send_note(int pitch, float velocity) {
   sendMessage(message);
 }
 
+void Controller::ask_keys() {
+  const IPtr<IMessage> message = owned(allocateMessage());
+  if (!message) return;
+  message->setMessageID(kKeysMessage);
+  sendMessage(message);
+}
+
+tresult PLUGIN_API Controller::notify(IMessage* message) {
+  if (!message || std::string_view(message->getMessageID()) != kKeysMessage) {
+    return EditControllerEx1::notify(message);
+  }
+  int64 low = 0, high = 0;
+  IAttributeList* attributes = message->getAttributes();
+  if (attributes->getInt(kLowKeys, low) != kResultOk ||
+      attributes->getInt(kHighKeys, high) != kResultOk) {
+    return kInvalidArgument;
+  }
+  for (View* view : views_) {
+    view->show_keys(static_cast<std::uint64_t>(low), static_cast<std::uint64_t>(high));
+  }
+  return kResultOk;
+}
+
 tresult PLUGIN_API Controller::setComponentState(IBStream* stream) {
   if (!stream) return kInvalidArgument;
   const State state(audiogen_state_read(read_stream, stream));

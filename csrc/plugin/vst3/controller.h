@@ -41,6 +41,9 @@ class Controller final : public Steinberg::Vst::EditControllerEx1,
   double value_of_preset(const std::string& name) const;
   // Plays a note by sending a message to the processor.
   void send_note(int pitch, float velocity);
+  // Asks the processor for the keys that are held, which the views then show.
+  void ask_keys();
+  Steinberg::tresult PLUGIN_API notify(Steinberg::Vst::IMessage* message) override;
 
   Steinberg::tresult PLUGIN_API getMidiControllerAssignment(Steinberg::int32 bus,
                                                             Steinberg::int16 channel,

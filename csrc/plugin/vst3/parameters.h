@@ -27,6 +27,12 @@ inline constexpr const char* kNoteMessage = "note";
 inline constexpr const char* kNotePitch = "pitch";
 inline constexpr const char* kNoteVelocity = "velocity";
 
+// The window asks which keys are held, and the processor answers with two integers: bit k is pitch
+// k, or 64 + k.
+inline constexpr const char* kKeysMessage = "keys";
+inline constexpr const char* kLowKeys = "low";
+inline constexpr const char* kHighKeys = "high";
+
 // Note expression besides the format's own types: 0 .. 1 raises the level to twice the gain.
 inline constexpr std::uint32_t kPressureType = Steinberg::Vst::kCustomStart;
 

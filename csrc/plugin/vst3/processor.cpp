@@ -159,7 +159,22 @@ void Processor::take_notes() noexcept {
   }
 }
 
+// Answers in the thread of the window, so that the audio thread sends no messages.
+void Processor::send_keys() {
+  const IPtr<IMessage> answer = owned(allocateMessage());
+  if (!answer) return;
+  const Instance::Keys keys = instance_.keys();
+  answer->setMessageID(kKeysMessage);
+  answer->getAttributes()->setInt(kLowKeys, static_cast<int64>(keys[0]));
+  answer->getAttributes()->setInt(kHighKeys, static_cast<int64>(keys[1]));
+  sendMessage(answer);
+}
+
 tresult PLUGIN_API Processor::notify(IMessage* message) {
+  if (message && std::strcmp(message->getMessageID(), kKeysMessage) == 0) {
+    send_keys();
+    return kResultOk;
+  }
   if (!message || std::strcmp(message->getMessageID(), kNoteMessage) != 0) {
     return AudioEffect::notify(message);
   }

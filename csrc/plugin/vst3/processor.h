@@ -48,6 +48,7 @@ class Processor final : public Steinberg::Vst::AudioEffect {
   void report_levels(Steinberg::Vst::IParameterChanges* changes) noexcept;
   void report_missing(Steinberg::Vst::IParameterChanges* changes) noexcept;
   void print_status();
+  void send_keys();
 
   struct Row {
     std::uint32_t id;

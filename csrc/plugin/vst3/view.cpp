@@ -41,12 +41,18 @@ View::View(Controller& controller) : EditorView(&controller), controller_(contro
   rect = ViewRect(0, 0, editor::kUsualWidth, editor::kUsualHeight);
 }
 
+View::~View() {
+  if (isAttached()) removed();
+}
+
 tresult PLUGIN_API View::isPlatformTypeSupported(FIDString type) {
   return std::strcmp(type, kPlatformTypeX11EmbedWindowID) == 0 ? kResultTrue : kResultFalse;
 }
 
 tresult PLUGIN_API View::attached(void* parent, FIDString type) {
-  if (isPlatformTypeSupported(type) != kResultTrue || !plugFrame) return kResultFalse;
+  if (isPlatformTypeSupported(type) != kResultTrue || !plugFrame || isAttached()) {
+    return kResultFalse;
+  }
   const FUnknownPtr<Linux::IRunLoop> loop(plugFrame);
   if (!loop) return kResultFalse;
   if (!library_.handle) library_.handle = dlopen(library_path().c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -74,6 +80,7 @@ tresult PLUGIN_API View::attached(void* parent, FIDString type) {
 }
 
 tresult PLUGIN_API View::removed() {
+  if (!isAttached()) return kResultFalse;
   if (const FUnknownPtr<Linux::IRunLoop> loop(plugFrame); loop) loop->unregisterTimer(this);
   editor_.reset();
   return EditorView::removed();
@@ -105,7 +112,13 @@ tresult PLUGIN_API View::setContentScaleFactor(ScaleFactor factor) {
 }
 
 void PLUGIN_API View::onTimer() {
-  if (editor_) editor_->idle();
+  if (!editor_) return;
+  controller_.ask_keys();
+  editor_->idle();
+}
+
+void View::show_keys(std::uint64_t low, std::uint64_t high) {
+  if (editor_) editor_->show_keys(low, high);
 }
 
 void View::show_parameter(ParamID id, ParamValue value) {

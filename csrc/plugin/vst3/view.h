@@ -5,6 +5,7 @@
 #include <pluginterfaces/gui/iplugviewcontentscalesupport.h>
 #include <public.sdk/source/vst/vsteditcontroller.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -24,6 +25,10 @@ class View final : public Steinberg::Vst::EditorView,
 
   explicit View(Controller& controller);
 
+  // Hosts should call `removed` first, but some don't.
+  ~View() override;
+
+  void show_keys(std::uint64_t low, std::uint64_t high);
   void show_parameter(Steinberg::Vst::ParamID id, Steinberg::Vst::ParamValue value);
 
   Steinberg::tresult PLUGIN_API isPlatformTypeSupported(Steinberg::FIDString type) override;
