@@ -302,7 +302,7 @@ def require_pitches(preset: Preset, what: str) -> None:
     preset : Preset
         The preset.
     what : str
-        What needs pitches, for the message.
+        Name of the feature that needs pitches, for the message.
     """
     if preset.is_kit:
         raise ParameterError(
