@@ -47,7 +47,7 @@ static void presets_describe_themselves() {
   CHECK(preset != nullptr && std::strlen(audiogen_error()) == 0);
   CHECK(std::strcmp(audiogen_preset_name(preset), "plucked") == 0);
   CHECK(std::strcmp(audiogen_preset_kind(preset), "gansynth") == 0);
-  CHECK(audiogen_preset_sample_rate(preset) == 16000 && audiogen_preset_plays_notes(preset) == 1);
+  CHECK(audiogen_preset_sample_rate(preset) == 32000 && audiogen_preset_plays_notes(preset) == 1);
   const std::size_t n = audiogen_preset_n_timbres(preset);
   CHECK(n == 15 && audiogen_preset_default_timbre(preset) < n);
   CHECK(std::strcmp(audiogen_preset_timbre(preset, 0), "acoustic-bass") == 0);
@@ -56,7 +56,7 @@ static void presets_describe_themselves() {
   CHECK(std::strcmp(audiogen_preset_family(preset, 0), "bass") == 0);
   CHECK(audiogen_preset_family(preset, n) == nullptr);
   float x = 0.0f, y = 0.0f;
-  CHECK(audiogen_preset_place(preset, 0, &x, &y) == 0 && x == 0.6318f && y == 0.915f);
+  CHECK(audiogen_preset_place(preset, 0, &x, &y) == 0 && x == 0.4103f && y == 0.915f);
   CHECK(audiogen_preset_place(preset, n, &x, &y) == -1);
   int lowest = 0, highest = 0;
   CHECK(audiogen_preset_pitch_range(preset, &lowest, &highest) == 0);
@@ -96,7 +96,7 @@ static void a_synth_plays_whatever_the_blocks() {
     std::vector<float> first;
     for (const std::size_t block : {1000u, 64u, 333u}) {
       audiogen_synth* synth = audiogen_create(preset, &settings);
-      CHECK(synth != nullptr && audiogen_sample_rate(synth) == 16000);
+      CHECK(synth != nullptr && audiogen_sample_rate(synth) == audiogen_preset_sample_rate(preset));
       audiogen_event off{3000, AUDIOGEN_NOTE_OFF, 1, 0, 0, 0, 0};
       const std::vector<float> sound = play(synth, {note_on(10, 1, 60.0f), off}, 4000, block);
       // A gate has faded out by now; a note keeps sounding.
