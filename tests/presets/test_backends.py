@@ -274,7 +274,12 @@ def built_in_python(folder: Path) -> tuple[Any, int]:
     generator = native.Generator(fields["generator"] | {"sample_rate": rate}, weights)
     pitches = tuple(map(float, fields["pitch_range"]))
     zs = [timbre["z"] for timbre in timbres]
-    return native.Instrument(generator, spectrogram, fields["sustain"], pitches, zs), len(zs)
+    sustain = fields.get("sustain", {})
+    instrument = native.Instrument(generator, spectrogram, sustain, pitches, zs)
+    if "key" in timbres[0]:
+        keys = [timbre["key"] for timbre in timbres]
+        instrument.set_kit(fields["generator"]["pitch_min"], keys)
+    return instrument, len(zs)
 
 
 @pytest.mark.parametrize("folder", SHIPPED, ids=lambda folder: folder.name)

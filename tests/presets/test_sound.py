@@ -13,8 +13,9 @@ from audiogen.evaluation.metrics import click_ratio, dc_offset, is_silent, level
 from audiogen.presets import read_toml
 
 FILES = sorted(Path(__file__).parents[2].glob("presets/*/preset.toml"))
-SHIPPED = [path.parent for path in FILES if read_toml(path).plays_notes]
-UNCONDITIONAL = [path.parent for path in FILES if path.parent not in SHIPPED]
+KITS = [path.parent for path in FILES if read_toml(path).is_kit]
+UNCONDITIONAL = [path.parent for path in FILES if not read_toml(path).plays_notes]
+SHIPPED = [path.parent for path in FILES if path.parent not in (*KITS, *UNCONDITIONAL)]
 CLICK = 30.0  # real notes have about 4
 # Trained on the seven keys from 78 up alone.
 NARROW = {"tubular-bells": (81,)}
@@ -54,6 +55,20 @@ def test_a_held_note_stays_in_tune_and_its_release_ends_in_silence(folder):
     assert len(samples) < 11 * rate
     assert np.abs(tail).max() < 1e-3
     assert click_ratio(samples, rate) < CLICK
+
+
+@pytest.mark.parametrize("folder", KITS, ids=lambda folder: folder.name)
+def test_every_key_of_a_kit_sounds_and_ends(folder):
+    synth = audiogen.load(folder)
+    energies = {}
+    for timbre in synth.preset.timbres:
+        samples = synth.render([(0.0, 0.1, timbre.key, 0.8)])
+        assert np.isfinite(samples).all() and not is_silent(samples), timbre.name
+        assert peak_db(samples) < 3.0 and np.abs(samples[-64:]).max() < 1e-3, timbre.name
+        assert len(samples) < 5 * synth.sample_rate and abs(dc_offset(samples)) < 0.05, timbre.name
+        spectrum = np.square(np.abs(np.fft.rfft(samples)))
+        energies[timbre.key] = spectrum @ np.linspace(0, 1, len(spectrum)) / spectrum.sum()
+    assert energies[36] < 0.1 < 0.2 < energies[42]  # a kick is low, a hi-hat high
 
 
 @pytest.mark.parametrize("folder", UNCONDITIONAL, ids=lambda folder: folder.name)
