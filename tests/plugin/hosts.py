@@ -24,6 +24,7 @@ LV2 = Path(PREFIX) / "lib" / "lv2" / "audiogen.lv2"
 VST3 = Path(PREFIX) / "lib" / "vst3" / "audiogen.vst3"
 PD = Path(PREFIX) / "lib" / "pd-externals" / "audiogen~"
 RATE = 48000
+RESAMPLING = 54  # samples that the resampler delays plucked by, from its 32 kHz to RATE
 # Notes of the tests: start and duration (s), pitch, velocity, which MIDI can express.
 NOTES = [(0.0, 0.25, 60.0, 1.0), (0.125, 0.25, 67.0, 1.0), (0.3125, 0.0625, 48.0, 1.0)]
 

@@ -17,6 +17,7 @@ from tests.plugin.hosts import (
     OWN_LIBRARIES,
     PD,
     RATE,
+    RESAMPLING,
     ROOT,
     assert_same,
     environment,
@@ -31,7 +32,7 @@ pytestmark = [
     needs(PD, "AUDIOGEN_PD", "puredata-dev"),
     pytest.mark.skipif(not shutil.which("pd"), reason="Pd is not installed (puredata-core)"),
 ]
-LATENCY = 108  # samples; a message takes effect one block of 64 later, as does the recording
+LATENCY = RESAMPLING  # a message takes effect one block of 64 later, as does the recording
 
 
 def play(
@@ -80,7 +81,11 @@ def test_a_patch_plays_the_samples_of_render(tmp_path: Path) -> None:
 def test_timbres_and_parameters_are_messages(tmp_path: Path) -> None:
     sound, printed = play([(0, "info"), *notes()], tmp_path, "plucked harp")
     assert_same(sound[LATENCY:], rendered(timbre="harp"))
-    assert "latency 108" in printed and "timbre koto" in printed and "found sustained" in printed
+    assert (
+        f"latency {LATENCY}" in printed
+        and "timbre koto" in printed
+        and "found sustained" in printed
+    )
     morphed, _ = play([(0, "morph_timbre 5"), (0, "morph 0.7"), *notes()], tmp_path)
     synth = audiogen.load(ROOT / "presets" / "plucked", sample_rate=RATE)
     synth.set("morph_timbre", 5)

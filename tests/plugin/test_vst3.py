@@ -21,6 +21,7 @@ from tests.plugin.hosts import (
     NOTES,
     OWN_LIBRARIES,
     RATE,
+    RESAMPLING,
     ROOT,
     VST3,
     assert_same,
@@ -72,7 +73,7 @@ def test_only_the_entry_points_are_exported() -> None:
 def test_pedalboard_plays_the_samples_of_render(tmp_path: Path) -> None:
     program = "for block in (64, 777): play(f'block{block}', block)"
     latencies = pedalboard(program, tmp_path)
-    assert latencies == {"block64": 64 + 240 + 108, "block777": 777 + 240 + 108}
+    assert latencies == {"block64": 64 + 240 + RESAMPLING, "block777": 777 + 240 + RESAMPLING}
     for name, latency in latencies.items():
         assert_same(np.load(tmp_path / f"{name}.npy")[latency:], rendered())
 
@@ -149,7 +150,7 @@ engine.render(0.6)
 np.save(sys.argv[2], engine.get_audio().T)
 """
     run_python(program, VST3, tmp_path / "sound.npy")
-    sound = np.load(tmp_path / "sound.npy")[512 + 240 + 108 :]
+    sound = np.load(tmp_path / "sound.npy")[512 + 240 + RESAMPLING :]
     assert_same(sound, rendered())
     assert fundamental(sound[1000:5500, 0]) == pytest.approx(261.63, rel=0.02)
 
