@@ -164,7 +164,7 @@ def test_the_judge_of_the_package_names_its_banks_and_reports_print_it(
     monkeypatch.setenv("AUDIOGEN_CACHE", str(tmp_path / "cache"))
     for name in ("random_phase", "wrong_pitch"):
         monkeypatch.setattr(spoiled, name, lambda notes, seed: notes)
-    monkeypatch.setattr(spoiled, "blurred", lambda notes: notes)
+    monkeypatch.setattr(spoiled, "averaged_over_time", lambda notes: notes)
     shipped = judges.shipped_judge()
     assert judges.SHIPPED.stat().st_size < 1_000_000
     assert {u.bank for u in shipped.unheard} == {b["name"] for b in shipped.card["banks"]}

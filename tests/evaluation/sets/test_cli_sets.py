@@ -23,7 +23,7 @@ def own_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("AUDIOGEN_CACHE", str(tmp_path / "cache"))
     for name in ("random_phase", "wrong_pitch"):
         monkeypatch.setattr(spoiled, name, lambda notes, seed: notes)
-    monkeypatch.setattr(spoiled, "blurred", lambda notes: notes)
+    monkeypatch.setattr(spoiled, "averaged_over_time", lambda notes: notes)
 
 
 @pytest.fixture(scope="module")

@@ -51,7 +51,9 @@ def quick(monkeypatch):
     monkeypatch.setattr(divergence, "N_FINAL", 128)
     monkeypatch.setattr(divergence, "N_FINAL_SEEN", 128)
     monkeypatch.setattr(spoiled, "random_phase", random_phase)
-    monkeypatch.setattr(spoiled, "blurred", lambda notes: notes.with_sounds(notes.sounds[::-1]))
+    monkeypatch.setattr(
+        spoiled, "averaged_over_time", lambda notes: notes.with_sounds(notes.sounds[::-1])
+    )
 
 
 def toy_set(title: str, n: int, seed: int, labelled: bool = True) -> SoundSet:
