@@ -36,6 +36,10 @@ class Files {
         return OK;
       },
       environ_get: () => OK,
+      clock_time_get: (_clock, _precision, at) => {
+        view().setBigUint64(at, BigInt(Math.round(1e6 * performance.now())), true); // ns
+        return OK;
+      },
       fd_prestat_get: (file, at) => {
         if (file !== ROOT) return BAD_FILE;
         view().setUint32(at, 0, true); // a folder
