@@ -46,7 +46,7 @@ def presets(
     if search:
         _print_found(found, " ".join(search))
     elif found:
-        _print([(name, preset, preset.timbre_names) for name, preset in found])
+        _print([(name, preset, _listed_timbres(preset)) for name, preset in found])
     elif not broken:
         typer.echo("no presets in:")
         for place in search_folders():
@@ -82,6 +82,11 @@ def _print_found(found: list[tuple[str, Preset]], query: str) -> None:
     _print(rows)
     name, _, timbres = rows[0]
     typer.echo(f"\nplay: audiogen play {name}{':' + timbres[0] if timbres else ''}")
+
+
+def _listed_timbres(preset: Preset) -> list[str]:
+    """Names of the timbres; only how many keys a drum kit has."""
+    return [f"{len(preset.timbres)} keys"] if preset.is_kit else preset.timbre_names
 
 
 def _described_timbres(preset: Preset) -> Iterator[tuple[str, str]]:
