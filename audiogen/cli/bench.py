@@ -25,9 +25,9 @@ def bench(
     """Measure speed on this machine, audiogen and its peers in turn, on one core.
 
     Each result is printed as it is measured: the time of one call, the ratio of
-    the fastest peer's time to ours with the quartiles of the rounds, the ratio
-    that the project promises, the slower peers, and the limit of the hardware:
-    the shortest time that its peak arithmetic or its memory bandwidth allows.
+    the fastest peer's time to ours with the quartiles of the rounds, the
+    project's target for that ratio, the slower peers, and the hardware limit:
+    the shortest time that peak arithmetic or memory bandwidth allows.
     Jobs that take much memory run by name only.
     """
     import difflib

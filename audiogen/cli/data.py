@@ -27,6 +27,14 @@ Table = Annotated[
 ]
 
 
+Font = Annotated[Path, typer.Argument(help="A SoundFont 2 file (.sf2).")]
+SetFolder = Annotated[Path, typer.Option("--output", "-o", help="New or empty folder for the set.")]
+FontLicence = Annotated[
+    str | None,
+    typer.Option(help="Licence of the font's sound.", show_default="the font's statement"),
+]
+
+
 class SplitBy(str, Enum):
     """Unit of a split."""
 
@@ -41,10 +49,8 @@ def data() -> None:
 
 @app.command()
 def soundfont(
-    font: Annotated[Path, typer.Argument(help="A SoundFont 2 file (.sf2).")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="New or empty folder for the set.")
-    ],
+    font: Font,
+    output: SetFolder,
     programs: Annotated[
         str,
         typer.Option(help="General MIDI programs, such as 0,4,8-15.", show_default="all pitched"),
@@ -55,10 +61,7 @@ def soundfont(
     max_transpose: Annotated[
         float, typer.Option(help="Largest distance from a recorded key, in semitones.")
     ] = 7.0,
-    licence: Annotated[
-        str | None,
-        typer.Option(help="Licence of the font's sound.", show_default="the font's statement"),
-    ] = None,
+    licence: FontLicence = None,
     split_by: Annotated[SplitBy, typer.Option(help="Unit of split.json.")] = SplitBy.instrument,
     seed: Annotated[int, typer.Option(help="Seed of split.json.")] = 0,
 ) -> None:
@@ -90,17 +93,12 @@ def soundfont(
 
 @app.command()
 def drums(
-    font: Annotated[Path, typer.Argument(help="A SoundFont 2 file (.sf2).")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="New or empty folder for the set.")
-    ],
+    font: Font,
+    output: SetFolder,
     kit: Annotated[int, typer.Option(help="Kit: a program of the percussion bank.")] = 0,
     velocities: Annotated[str, typer.Option(help="MIDI velocities.")] = "40,70,100,127",
     sample_rate: Annotated[int, typer.Option(help="Sample rate in Hz.")] = 32000,
-    licence: Annotated[
-        str | None,
-        typer.Option(help="Licence of the font's sound.", show_default="the font's statement"),
-    ] = None,
+    licence: FontLicence = None,
 ) -> None:
     """Render a soundfont's drum kit into a note set: each key is an instrument.
 
@@ -135,10 +133,7 @@ def midi(
     longest_s: Annotated[
         float, typer.Option(help="Seconds after which a score is stopped.")
     ] = 240.0,
-    licence: Annotated[
-        str | None,
-        typer.Option(help="Licence of the font's sound.", show_default="the font's statement"),
-    ] = None,
+    licence: FontLicence = None,
 ) -> None:
     """Render MIDI scores with one instrument of a soundfont, without effects.
 

@@ -367,9 +367,16 @@ def _evaluate_held_out(
     from audiogen.evaluation.held_out import evaluate_held_out
     from audiogen.evaluation.report_files import check_folder
     from audiogen.notes import Note
-    from audiogen.presets import TOML_NAME, GansynthPreset, add_measured, load_preset
+    from audiogen.presets import (
+        TOML_NAME,
+        GansynthPreset,
+        add_measured,
+        load_preset,
+        require_pitches,
+    )
 
     preset = load_preset(name)
+    require_pitches(preset, "--held-out-...")
     if not isinstance(preset, GansynthPreset):
         raise ParameterError(
             f"--held-out-... is not supported by preset {preset.name!r}, which has no latents; name"

@@ -154,4 +154,5 @@ def _report(result: Verification) -> None:
         n_faults = counted(len(result.faults), "fault")
         typer.echo(f"audiogen: {result.folder} has {n_faults}", err=True)
         raise typer.Exit(2)
-    typer.echo(f"{result.folder}  is valid: fields, weights, previews, level and pitch")
+    what = "previews, level and pitch" if result.timbres else "previews and level"
+    typer.echo(f"{result.folder}  is valid: fields, weights, {what}")

@@ -136,14 +136,13 @@ def kit_notes(notes: Any, kit: Preset) -> Score:
     score = as_score(notes)
     drums = [note for note in score.notes if note.is_drum] or list(score.notes)
     keys = {timbre.key for timbre in kit.timbres}
-    played = [note for note in drums if math.floor(note.pitch + 0.5) in keys]
+    wanted = [math.floor(note.pitch + 0.5) for note in drums]  # as the engine rounds
+    played = [note for note, key in zip(drums, wanted, strict=True) if key in keys]
     if not played:
         raise ParameterError(f"no note has a key of kit {kit.name!r}, which are {_listed(keys)}")
     if missing := len(drums) - len(played):
-        others = {math.floor(note.pitch + 0.5) for note in drums} - keys
-        warn_caller(
-            f"{_drum_notes(missing)} left out; kit {kit.name!r} has no key {_listed(others)}"
-        )
+        absent = _listed(set(wanted) - keys)
+        warn_caller(f"{_drum_notes(missing)} left out; kit {kit.name!r} has no key {absent}")
     return Score(played, score.controls)
 
 

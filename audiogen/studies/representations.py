@@ -349,15 +349,16 @@ def generated(trainer: ProgressiveTrainer, pitches: np.ndarray) -> np.ndarray:
 def coherence(sound: np.ndarray, pitch: float) -> float:
     """Return how steadily the phases of a note's harmonics advance: 1 for a steady tone.
 
-    Noise has about 0. S_kt is the sum of w[n] x[n] exp(-2 pi i k f0 n / 16000) over the samples n
-    of frame t, for harmonic k, with time counted from the clip's start; w is a Hann window of
-    64 ms, and frames don't overlap. d_kt = arg(S_k,t+1 / S_kt) is the phase's advance minus the
-    expected 2 pi k f0 hop, and a_kt = sqrt|S_k,t+1 S_kt|. The coherence of a harmonic is the mean
-    of cos(d_ks - d_kt) over pairs of frames s and t, weighted by a_ks a_kt,
+    The value for noise is about 0. For harmonic k and frame t, S_kt is the sum of
+    w[n] x[n] exp(-2 pi i k f0 n / 16000) over the frame's samples; n counts from the start of the
+    clip, w is a Hann window of 64 ms, and frames don't overlap. d_kt = arg(S_k,t+1 / S_kt) is the
+    phase advance minus the expected 2 pi k f0 hop, and a_kt = sqrt|S_k,t+1 S_kt|. The coherence of
+    a harmonic is the weighted mean of cos(d_ks - d_kt) over all pairs of different frames, with
+    weights a_ks a_kt:
 
-        (|sum_t a exp(i d)|^2 - sum_t a^2) / ((sum_t a)^2 - sum_t a^2),
+        (|sum_t a exp(i d)|^2 - sum_t a^2) / ((sum_t a)^2 - sum_t a^2).
 
-    which, other than |mean of exp(i d)|, is unbiased for few frames. The coherence of a note is
+    Unlike |mean of exp(i d)|, it is unbiased for few frames. The coherence of a note is
     the mean over its harmonics, weighted by sum_t a. A steady pitch that is a little off is
     coherent. The first 0.1 s of the sound [n_samples], 16 kHz, is left out.
     """

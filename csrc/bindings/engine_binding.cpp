@@ -123,14 +123,7 @@ void bind_engine(py::module_& module) {
       .def(
           "set_kit",
           [](Instrument& instrument, float pitch, const std::vector<int>& keys) {
-            audiogen::engine::Kit kit;
-            kit.pitch = pitch;
-            kit.n_timbres = keys.size();
-            if (!keys.empty()) kit.timbres.fill(audiogen::engine::Kit::kSilent);
-            for (std::size_t i = 0; i < keys.size(); ++i) {
-              kit.timbres.at(static_cast<std::size_t>(keys[i])) = static_cast<std::uint16_t>(i);
-            }
-            instrument.set_kit(kit);
+            instrument.set_kit(audiogen::engine::Kit::of(pitch, keys));
           },
           py::arg("pitch"), py::arg("keys"),
           "Make it a drum kit, before playing: the MIDI key of each timbre, and the pitch of all.");

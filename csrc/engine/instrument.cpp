@@ -46,6 +46,17 @@ void Instrument::set_places(std::vector<Place> places) {
   places_ = std::move(places);
 }
 
+Kit Kit::of(float pitch, std::span<const int> keys) {
+  Kit kit;
+  kit.pitch = pitch;
+  kit.n_timbres = keys.size();
+  if (!keys.empty()) kit.timbres.fill(kSilent);
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    kit.timbres.at(static_cast<std::size_t>(keys[i])) = static_cast<std::uint16_t>(i);
+  }
+  return kit;
+}
+
 void Instrument::set_kit(const Kit& kit) {
   for (const std::uint16_t timbre : kit.timbres) {
     if (timbre == Kit::kSilent || timbre < n_timbres()) continue;

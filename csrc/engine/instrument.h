@@ -35,6 +35,10 @@ struct Kit {
   float pitch = 60.0f;        // MIDI number, for the network
   std::size_t n_timbres = 0;  // the first timbres, which keys choose; others play on any key
   std::array<std::uint16_t, 128> timbres{};  // of each MIDI key, or kSilent
+
+  // The kit in which the keys, 0 .. 127, play the timbres in order; without any, all keys play the
+  // first timbre. Throws std::out_of_range.
+  static Kit of(float pitch, std::span<const int> keys);
 };
 
 // Can be shared by engines on any number of threads: it is immutable, except that timbres are

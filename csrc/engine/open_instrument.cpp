@@ -58,16 +58,11 @@ static std::vector<Macro> macros_of(const Description& description) {
 
 // The kit of a description; with a latent in place of the timbres all keys play that.
 static Kit kit_of(const Description& description, bool has_latent) {
-  Kit kit;
-  kit.pitch = static_cast<float>(description.generator.pitch_min);
-  if (has_latent) return kit;
-  kit.n_timbres = description.timbres.size();
-  kit.timbres.fill(Kit::kSilent);
-  for (std::size_t i = 0; i < kit.n_timbres; ++i) {
-    kit.timbres[static_cast<std::size_t>(*description.timbres[i].key)] =
-        static_cast<std::uint16_t>(i);
+  std::vector<int> keys;
+  for (const presets::Timbre& timbre : description.timbres) {
+    if (!has_latent) keys.push_back(*timbre.key);
   }
-  return kit;
+  return Kit::of(static_cast<float>(description.generator.pitch_min), keys);
 }
 
 static std::shared_ptr<Instrument> frame_instrument_of(const presets::Preset& preset,

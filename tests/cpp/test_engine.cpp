@@ -3,6 +3,7 @@
 #include "engine/engine.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -303,10 +304,7 @@ static void keys_of_a_kit_choose_timbres() {
   FrameSettings settings = frame_settings(PhaseChannel::kHarmonic);
   settings.sustain = {};
   const auto kit = std::make_shared<FrameInstrument>(settings);
-  engine::Kit keys{48.0f, 2, {}};
-  keys.timbres.fill(engine::Kit::kSilent);
-  keys.timbres[36] = 1;
-  keys.timbres[38] = 0;
+  engine::Kit keys = engine::Kit::of(48.0f, std::array{38, 36});
   kit->set_kit(keys);
   const auto added = static_cast<std::uint32_t>(kit->add_timbre({1.0f, 1.0f, 1.0f}));
   const auto other = static_cast<std::uint32_t>(kit->add_timbre({-1.0f, 0.5f, 1.0f}));

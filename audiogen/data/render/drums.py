@@ -44,8 +44,8 @@ def render_drums(
     font : str or PathLike
         A `.sf2` file.
     folder : str or PathLike
-        New or empty folder for the set: examples.json, audio/*.wav, font.toml (source and the key
-        of each instrument) and split.json.
+        New or empty folder for the set: examples.json, audio/*.wav, split.json, and font.toml with
+        the source and the instruments' keys.
     kit : int, 0 to 127
         Program of the percussion bank.
     velocities : sequence of int, 1 to 127

@@ -45,9 +45,9 @@ def choose(
 
     * training domains: the mean accuracy on the notes set aside from the training domains; any
       checkpoint.
-    * leave one domain out: the mean accuracy on each other domain, from the runs that held out
-      that domain as well; any checkpoint. The accuracy is that of the run that held out
-      ``domain`` alone.
+    * leave one domain out: the mean, over the other domains, of the accuracy on a domain in the
+      run that held out both it and ``domain``; any checkpoint. The reported accuracy is that of
+      the run that held out only ``domain``.
     * oracle: the accuracy on the notes set aside from ``domain`` itself; the last checkpoint
       only, so the domain is used once per draw.
 

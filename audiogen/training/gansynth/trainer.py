@@ -316,7 +316,8 @@ class BuiltInTrainer(Trainer):
     def _crop(self, random: np.random.Generator) -> tuple[int, int]:
         """Frames of a crop: a third of the crops has the attack, a sixth the release.
 
-        Of sounds that play to their end half of the crops have the attack, the others lie early.
+        For one-shot sounds, half of the crops start at the attack; the others are drawn more often
+        from the beginning than from the end.
         """
         length, total = self.recipe.crop_frames, self.recipe.spectrogram.n_frames
         where = random.random()
