@@ -152,12 +152,17 @@ def write_tiny() -> Callable[..., Path]:
 
 @pytest.fixture
 def write_kit(write_tiny: Callable[..., Path]) -> Callable[..., Path]:
-    """A function that writes a small drum kit with random weights: keys 36, 38 and 42."""
+    """A function that writes a small drum kit with random weights: keys 36, 38 and 42.
 
-    def write(folder: Path, **changes: Any) -> Path:
+    Its ``drums`` are further fields of the timbres kick, snare and hat.
+    """
+
+    def write(folder: Path, drums: Any = None, **changes: Any) -> Path:
         timbres = copy.deepcopy(TINY_PRESET["timbres"])
         for timbre, name, key in zip(timbres, ("kick", "snare", "hat"), (36, 38, 42), strict=True):
-            timbre |= {"name": name, "key": key, "family": "percussion"}
+            timbre |= {"name": name, "key": key, "family": "percussion"} | (drums or {}).get(
+                name, {}
+            )
             timbre.pop("program", None)
         kit = {"timbres": timbres, "default_timbre": "snare", "sustain": None}
         return write_tiny(folder, **{**kit, "pitch_range": [36, 42], **changes})

@@ -14,7 +14,15 @@ import numpy as np
 
 from audiogen._fallback.filters.resampler import Resampler
 from audiogen._fallback.filters.reverb import Reverb
-from audiogen._fallback.instrument import AnyInstrument, Array, Note, Shaping, Voice, require
+from audiogen._fallback.instrument import (
+    AnyInstrument,
+    Array,
+    Drum,
+    Note,
+    Shaping,
+    Voice,
+    require,
+)
 from audiogen._fallback.parameter_table import MOST_VOICES, N_MACROS, ROWS, parameters
 from audiogen.core.events import (
     ALL_OFF,
@@ -79,7 +87,8 @@ class _Slot:
         self.glide_offset = np.float32(0)  # semitones from that pitch
         self.glide_step = np.float32(0)  # semitones a tick
         self.voice_pitch = self.pitch  # last pitch that was passed to the voice
-        self.pan = np.float32(0)  # of the note
+        self.pan = np.float32(0)  # of the note and of a kit's drum
+        self.group = 0  # of drums that end each other; 0 for none
         self.spread_position = np.float32(0)  # -1 to 1
         self.rise = np.float32(1)  # gain of the fade-in by attack
         self.rise_step = np.float32(0)  # gain a tick
@@ -402,13 +411,17 @@ class Engine:
         instrument = self._instrument
         pitch = np.clip(pitch, np.float32(-128), np.float32(256))
         timbre = self._timbre(event)
-        if instrument.kit_pitch is not None:
-            if timbre < len(instrument.kit_keys):  # others play on any key
-                key = int(np.clip(np.floor(pitch + np.float32(0.5)), 0, 127))
-                if key not in instrument.kit_keys:
+        pan = pan if np.isfinite(pan) else np.float32()
+        kit, group = instrument.kit, 0
+        if kit is not None:
+            key = int(np.clip(np.floor(pitch + np.float32(0.5)), 0, 127))
+            if timbre < kit.n_timbres:  # others play on any key
+                if key not in kit.drums:
                     return
-                timbre = instrument.kit_keys.index(key)
-            pitch = np.float32(instrument.kit_pitch)
+                timbre = list(kit.drums).index(key)
+            drum = kit.drums.get(key, Drum(key, kit.pitch, np.float32(), 0))
+            pitch, pan, group = drum.pitch, pan + drum.pan, drum.group
+            self._end_group(group)
         else:
             self.n_transposed += not instrument.lowest <= pitch <= instrument.highest
             while pitch > instrument.highest:
@@ -422,7 +435,7 @@ class Engine:
         slot.id, slot.number, slot.pedalled = int(event["id"]), self._n_notes, False
         self._n_notes += 1
         slot.pitch, slot.glide_offset = pitch, np.float32(0)
-        slot.pan = np.clip(pan, np.float32(-1), np.float32(1)) if np.isfinite(pan) else np.float32()
+        slot.pan, slot.group = np.clip(pan, np.float32(-1), np.float32(1)), group
         n_ticks = float(self._value("glide")) * instrument.sample_rate / TICK
         if n_ticks >= 1 and slot.number:
             slot.glide_offset = last_pitch - pitch
@@ -440,7 +453,7 @@ class Engine:
         slot.gain = slot.next_gain = self._gain(slot)
         slot.voice_pitch = self._pitch(slot)
         slot.timbre = timbre
-        if instrument.kit_pitch is None and self._maps():
+        if kit is None and self._maps():
             slot.timbre = int(self._map_distances().argmin())
         self._set_morph(slot)
         slot.voice.shaping = _with_slide(self._shaping(), slot)
@@ -467,6 +480,13 @@ class Engine:
             self._fade_out(chosen)
             chosen.voice.active = False
         return next(slot for slot in self._slots if not slot.voice.active)
+
+    def _end_group(self, group: int) -> None:
+        """End the drums of a group, as a closed hi-hat ends an open one."""
+        for slot in self._active():
+            if group and slot.group == group:
+                self._fade_out(slot)
+                slot.voice.active = False
 
     def _fade_out(self, slot: _Slot) -> None:
         """Keep the next samples of a voice, which fade out while it is silent or plays on."""

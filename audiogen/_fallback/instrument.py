@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,6 +92,23 @@ class Voices:
         """Receive the next samples of each input, [n_inputs, n]; without effect by default."""
 
 
+class Drum(NamedTuple):
+    """One sound of a drum kit."""
+
+    key: int  # MIDI key that plays it
+    pitch: np.float32  # MIDI number, for the network
+    pan: np.float32  # -1 to 1
+    group: int  # a drum ends those of its group; 0 for none
+
+
+class Kit(NamedTuple):
+    """A drum kit: each key plays a timbre of its own."""
+
+    drums: dict[int, Drum]  # by key, in the order of their timbres
+    pitch: np.float32  # of other keys
+    n_timbres: int  # the first timbres, which keys choose; others play on any key
+
+
 class AnyInstrument(ABC):
     """A preset, opened for any number of engines."""
 
@@ -101,8 +119,7 @@ class AnyInstrument(ABC):
         self.programs = [0] * 128  # timbre of each General MIDI program
         self.default_timbre = 0
         self.places = np.zeros((0, 2), np.float32)  # of the timbres on the timbre map, or none
-        self.kit_pitch: float | None = None  # of all notes, if it is a drum kit
-        self.kit_keys: list[int] = []  # the MIDI key of each of the kit's timbres
+        self.kit: Kit | None = None  # if it is a drum kit
         require(1000 <= sample_rate <= 384000, f"sample_rate={sample_rate} must be 1000 to 384000")
         require(self.lowest <= self.highest, "highest_pitch must be lowest_pitch or more")
         require(
@@ -124,10 +141,15 @@ class AnyInstrument(ABC):
         )
         self.places = made
 
-    def set_kit(self, pitch: float, keys: Sequence[int]) -> None:
-        """Make it a drum kit, before playing: the MIDI key of each timbre, and the pitch of all."""
-        require(len(keys) <= self.n_timbres, "a kit has no more keys than the instrument timbres")
-        self.kit_pitch, self.kit_keys = pitch, list(keys)
+    def set_kit(self, drums: Sequence[Drum], pitch: float, have_timbres: bool = True) -> None:
+        """Make it a drum kit, before playing.
+
+        The drums have the first timbres in order, or none of their own. Keys without a drum have
+        ``pitch``.
+        """
+        n_timbres = len(drums) if have_timbres else 0
+        require(n_timbres <= self.n_timbres, "a kit has no more drums than the instrument timbres")
+        self.kit = Kit({drum.key: drum for drum in drums}, np.float32(pitch), n_timbres)
 
     @abstractmethod
     def make_voices(self, n: int, n_inputs: int) -> Voices:

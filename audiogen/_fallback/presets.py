@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from audiogen._fallback.instrument import Drum
 from audiogen._fallback.parameter_table import N_MACROS, ROWS
 from audiogen.core import backend
 from audiogen.core.names import suggest
@@ -400,6 +401,12 @@ def _check_timbre(table: Table, index: int, gansynth: bool, faults: list[str]) -
         fields.whole("program", 0, 127, "a General MIDI program from 0 to 127, or left out")
     if gansynth and fields.has("key"):
         fields.whole("key", 0, 127, "the MIDI key of a drum, 0 to 127, or left out")
+        if fields.has("pitch"):
+            fields.number("pitch", 0, 127, "a MIDI number from 0 to 127")
+        if fields.has("pan"):
+            fields.number("pan", -1, 1, "a number from -1 (left) to 1 (right)")
+        if fields.has("group"):
+            fields.whole("group", 1, 127, "a number from 1 to 127, or left out")
     if fields.has("place"):
         place = fields.numbers("place", _PLACE)
         if place is not None and not (len(place) == 2 and all(0 <= x <= 1 for x in place)):
@@ -484,6 +491,15 @@ def _check_keys(fields: Fields) -> None:
 
 def _is_kit(table: Table) -> bool:
     return any("key" in timbre for timbre in table.get("timbres", []))
+
+
+def _drum(timbre: Table, pitch: float) -> Drum:
+    return Drum(
+        timbre["key"],
+        np.float32(timbre.get("pitch", pitch)),
+        np.float32(timbre.get("pan", 0.0)),
+        timbre.get("group", 0),
+    )
 
 
 def _check_gansynth(fields: Fields) -> None:
@@ -897,8 +913,9 @@ class Preset:
         timbres = fields["timbres"] if latent is None else []
         made.programs, made.default_timbre = program_table(timbres, fields.get("default_timbre"))
         if _is_kit(fields):
-            keys = [timbre["key"] for timbre in timbres]
-            made.set_kit(fields["generator"]["pitch_min"], keys)
+            pitch = fields["generator"]["pitch_min"]
+            drums = [_drum(timbre, pitch) for timbre in fields["timbres"]]
+            made.set_kit(drums, pitch, have_timbres=latent is None)
         made.set_places([timbre["place"] for timbre in timbres if timbre.get("place")])
         return made
 

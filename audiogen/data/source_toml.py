@@ -18,6 +18,7 @@ else:
     import tomli as tomllib
 
 NOTES_TOML, RECORDINGS_TOML = "font.toml", "source.toml"
+KIT_FIELDS = ("key", "pitch", "pan", "group")  # of an instrument that is one key of a drum kit
 
 
 def toml_text(

@@ -36,6 +36,13 @@ open triangle
 PERCUSSION_NAMES = dict(enumerate(_PERCUSSION.strip().replace("\n", "|").split("|"), 35))
 assert max(PERCUSSION_NAMES) == 81
 
+# Groups of percussion keys of which one sound ends the other (General MIDI 2).
+EXCLUSIVE_GROUPS = {
+    key: group
+    for group, keys in enumerate(((42, 44, 46), (71, 72), (73, 74), (78, 79), (80, 81)), 1)
+    for key in keys
+}
+
 
 def program_name(program: int) -> str:
     """Name of a General MIDI program, counted from 0.

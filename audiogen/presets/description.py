@@ -69,6 +69,9 @@ class Timbre:
     family: str = "other"
     program: int | None = None
     key: int | None = None  # MIDI key that plays it in a drum kit
+    pitch: float | None = None  # of a drum, a MIDI number; the generator's lowest without
+    pan: float | None = None  # of a drum, -1 (left) to 1
+    group: int | None = None  # of drums that end each other, 1 to 127
     place: list[float] | None = None  # on the timbre map, x and y from 0 to 1
 
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -122,11 +123,15 @@ void bind_engine(py::module_& module) {
           py::arg("places"), "Set the places of the timbres on the timbre map, before playing.")
       .def(
           "set_kit",
-          [](Instrument& instrument, float pitch, const std::vector<int>& keys) {
-            instrument.set_kit(audiogen::engine::Kit::of(pitch, keys));
+          [](Instrument& instrument, const std::vector<std::tuple<int, float, float, int>>& drums,
+             float pitch, bool have_timbres) {
+            std::vector<audiogen::engine::Drum> list;
+            for (const auto& [key, own, pan, group] : drums) list.push_back({key, own, pan, group});
+            instrument.set_kit(audiogen::engine::Kit::of(list, pitch, have_timbres));
           },
-          py::arg("pitch"), py::arg("keys"),
-          "Make it a drum kit, before playing: the MIDI key of each timbre, and the pitch of all.");
+          py::arg("drums"), py::arg("pitch"), py::arg("have_timbres") = true,
+          "Make it a drum kit, before playing: key, pitch, pan and group of each timbre, and the"
+          " pitch of other keys.");
   py::class_<FrameInstrument, Instrument, std::shared_ptr<FrameInstrument>>(module, "Instrument",
                                                                             "A GANSynth preset.")
       .def(py::init(&make_frame_instrument), py::arg("generator"), py::arg("spectrogram"),

@@ -456,14 +456,18 @@ void Engine::note_on(const Event& event) noexcept AUDIOGEN_REALTIME {
   if (!std::isfinite(event.pitch) || !std::isfinite(event.value)) return;
   float pitch = std::clamp(event.pitch, -128.0f, 256.0f);
   std::size_t timbre = event.timbre < instrument_->n_timbres() ? event.timbre : 0;
+  float pan = std::isfinite(event.pan) ? event.pan : 0.0f;
+  int group = 0;
   const Kit* const kit = instrument_->kit();
   if (kit != nullptr) {
-    if (timbre < kit->n_timbres) {
-      const float key = std::clamp(std::round(pitch), 0.0f, 127.0f);
-      timbre = kit->timbres[static_cast<std::size_t>(key)];
-    }
+    const auto key = static_cast<std::size_t>(std::clamp(std::round(pitch), 0.0f, 127.0f));
+    if (timbre < kit->n_timbres) timbre = kit->timbres[key];
     if (timbre == Kit::kSilent) return;
-    pitch = kit->pitch;
+    const Drum& drum = kit->drums[key];
+    pitch = drum.pitch;
+    pan += drum.pan;
+    group = drum.group;
+    end_group(group);
   } else {
     const auto [lowest, highest] = instrument_->pitch_range();
     if (pitch < lowest || pitch > highest) ++n_transposed_;
@@ -479,7 +483,8 @@ void Engine::note_on(const Event& event) noexcept AUDIOGEN_REALTIME {
   slot.number = n_notes_++;
   slot.pedalled = false;
   slot.pitch = pitch;
-  slot.pan = std::isfinite(event.pan) ? std::clamp(event.pan, -1.0f, 1.0f) : 0.0f;
+  slot.pan = std::clamp(pan, -1.0f, 1.0f);
+  slot.group = group;
   slot.glide = slot.glide_step = 0.0f;
   const double ticks = static_cast<double>(value(Parameter::kGlide)) * instrument_->sample_rate() /
                        static_cast<double>(kTick);
@@ -592,6 +597,17 @@ void Engine::steal() noexcept AUDIOGEN_REALTIME {
   ++n_stolen_;
   fade_out(*chosen);
   chosen->voice->reset();
+}
+
+// Ends the drums of a group, as a closed hi-hat ends an open one.
+void Engine::end_group(int group) noexcept AUDIOGEN_REALTIME {
+  if (group == 0) return;
+  begin_notes();
+  for (Slot& slot : slots_) {
+    if (slot.group != group || !slot.voice->active()) continue;
+    fade_out(slot);
+    slot.voice->reset();
+  }
 }
 
 void Engine::fade_out(Slot& slot) noexcept AUDIOGEN_REALTIME {

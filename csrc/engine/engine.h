@@ -127,7 +127,8 @@ class Engine {
     float glide = 0.0f;            // distance left to the target, semitones
     float glide_step = 0.0f;       // semitones per tick
     float sounding_pitch = 60.0f;  // last pitch that was passed to the voice
-    float pan = 0.0f;              // pan of the note-on, -1 .. 1
+    float pan = 0.0f;              // pan of the note-on and of a kit's drum, -1 .. 1
+    int group = 0;                 // of drums that end each other; 0 for none
     float spread = 0.0f;           // position at full `spread`, -1 .. 1
     float rise = 1.0f;             // gain of the fade-in by `attack`
     float rise_step = 0.0f;        // gain per tick
@@ -174,6 +175,7 @@ class Engine {
   void express(const Event& event) noexcept AUDIOGEN_REALTIME;
   Slot& free_slot() noexcept AUDIOGEN_REALTIME;
   void steal() noexcept AUDIOGEN_REALTIME;
+  void end_group(int group) noexcept AUDIOGEN_REALTIME;
   // Renders the voice's next 5 ms, faded out, into `fading_`; the voice is then free.
   void fade_out(Slot& slot) noexcept AUDIOGEN_REALTIME;
   float value(Parameter which) const noexcept AUDIOGEN_REALTIME {

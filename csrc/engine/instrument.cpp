@@ -46,14 +46,16 @@ void Instrument::set_places(std::vector<Place> places) {
   places_ = std::move(places);
 }
 
-Kit Kit::of(float pitch, std::span<const int> keys) {
+Kit Kit::of(std::span<const Drum> drums, float pitch, bool have_timbres) {
   Kit kit;
-  kit.pitch = pitch;
-  kit.n_timbres = keys.size();
-  if (!keys.empty()) kit.timbres.fill(kSilent);
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    kit.timbres.at(static_cast<std::size_t>(keys[i])) = static_cast<std::uint16_t>(i);
+  kit.timbres.fill(kSilent);
+  for (Drum& drum : kit.drums) drum.pitch = pitch;
+  for (std::size_t i = 0; i < drums.size(); ++i) {
+    const auto key = static_cast<std::size_t>(drums[i].key);
+    kit.drums.at(key) = drums[i];
+    if (have_timbres) kit.timbres[key] = static_cast<std::uint16_t>(i);
   }
+  if (have_timbres) kit.n_timbres = drums.size();
   return kit;
 }
 

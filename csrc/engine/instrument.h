@@ -28,17 +28,25 @@ struct Place {
   float x, y;
 };
 
-// A drum kit: each key plays a timbre of its own, all at one pitch.
+// One sound of a drum kit.
+struct Drum {
+  int key = 0;          // MIDI key that plays it
+  float pitch = 60.0f;  // MIDI number, for the network
+  float pan = 0.0f;     // -1 .. 1
+  int group = 0;        // a drum ends those of its group; 0 for none
+};
+
+// A drum kit: each key plays a timbre of its own.
 struct Kit {
   static constexpr std::uint16_t kSilent = 0xFFFF;
 
-  float pitch = 60.0f;        // MIDI number, for the network
-  std::size_t n_timbres = 0;  // the first timbres, which keys choose; others play on any key
-  std::array<std::uint16_t, 128> timbres{};  // of each MIDI key, or kSilent
+  std::size_t n_timbres = 0;      // the first timbres, which keys choose; others play on any key
+  std::array<Drum, 128> drums{};  // by MIDI key
+  std::array<std::uint16_t, 128> timbres{};  // by MIDI key, or kSilent
 
-  // The kit in which the keys, 0 .. 127, play the timbres in order; without any, all keys play the
-  // first timbre. Throws std::out_of_range.
-  static Kit of(float pitch, std::span<const int> keys);
+  // The kit whose drums have the first timbres in order, or none of their own. Keys without a drum
+  // have `pitch`. Throws std::out_of_range.
+  static Kit of(std::span<const Drum> drums, float pitch, bool have_timbres = true);
 };
 
 // Can be shared by engines on any number of threads: it is immutable, except that timbres are

@@ -58,11 +58,12 @@ static std::vector<Macro> macros_of(const Description& description) {
 
 // The kit of a description; with a latent in place of the timbres all keys play that.
 static Kit kit_of(const Description& description, bool has_latent) {
-  std::vector<int> keys;
+  const auto pitch = static_cast<float>(description.generator.pitch_min);
+  std::vector<Drum> drums;
   for (const presets::Timbre& timbre : description.timbres) {
-    if (!has_latent) keys.push_back(*timbre.key);
+    drums.push_back({*timbre.key, timbre.pitch.value_or(pitch), timbre.pan, timbre.group});
   }
-  return Kit::of(static_cast<float>(description.generator.pitch_min), keys);
+  return Kit::of(drums, pitch, !has_latent);
 }
 
 static std::shared_ptr<Instrument> frame_instrument_of(const presets::Preset& preset,

@@ -228,6 +228,18 @@ std::optional<Timbre> timbre_of(const toml::Table& table, std::size_t index, Kin
   if (kind == Kind::kGansynth && fields.has("key")) {
     const auto key = fields.whole("key", 0, 127, "the MIDI key of a drum, 0 to 127, or left out");
     timbre.key = static_cast<int>(key.value_or(0));
+    if (fields.has("pitch")) {
+      const auto pitch = fields.number("pitch", 0.0, 127.0, "a MIDI number from 0 to 127");
+      timbre.pitch = static_cast<float>(pitch.value_or(0.0));
+    }
+    if (fields.has("pan")) {
+      const auto pan = fields.number("pan", -1.0, 1.0, "a number from -1 (left) to 1 (right)");
+      timbre.pan = static_cast<float>(pan.value_or(0.0));
+    }
+    if (fields.has("group")) {
+      const auto group = fields.whole("group", 1, 127, "a number from 1 to 127, or left out");
+      timbre.group = static_cast<int>(group.value_or(0));
+    }
   }
   if (fields.has("place")) {
     const auto place = fields.numbers("place", kPlace);

@@ -24,7 +24,10 @@ struct Timbre {
   std::optional<int> program;  // of General MIDI, 0 .. 127
   // MIDI key that plays it in a drum kit; all timbres of a kit have one, and no two the same.
   std::optional<int> key;
-  std::vector<float> z;  // GANSynth only
+  std::optional<float> pitch;  // of a drum, a MIDI number; generator.pitch_min without
+  float pan = 0.0f;            // of a drum, -1 .. 1
+  int group = 0;               // of drums that end each other, 1 .. 127; 0 for none
+  std::vector<float> z;        // GANSynth only
   // Place on the timbre map, x and y from 0 to 1; all timbres of a preset have one, or none has.
   std::optional<std::pair<float, float>> place;
 };

@@ -59,7 +59,6 @@ def main() -> None:
         name: entry["key"] for name, entry in instrument_entries(read_source(options.data)).items()
     }
     length = round(LENGTH_S * rate)
-    pitch = torch.tensor([float(synth.preset.generator.pitch_min)])
 
     def of_length(sound: np.ndarray) -> np.ndarray:
         return np.pad(sound[:length], (0, max(0, length - len(sound)))).astype(np.float32)
@@ -76,7 +75,9 @@ def main() -> None:
     sounds = []
     for note in notes:
         key = keys[note.instrument]
-        name = next(t.name for t in synth.preset.timbres if t.key == key)
+        drum = next(timbre for timbre in synth.preset.timbres if timbre.key == key)
+        lowest = synth.preset.generator.pitch_min
+        pitch = torch.tensor([float(lowest if drum.pitch is None else drum.pitch)])
         real = of_length(notes.waveform(note))
         image = waveform_to_spectrogram(torch.from_numpy(real[None]), config, pitch=pitch)
         oracle = resynthesise(image, config, pitch, (0, config.n_frames))[0, config.pad_front :]
@@ -89,7 +90,7 @@ def main() -> None:
         far = [distance(real, each) for each in three[1:]]
         rows.append([*levels, *np.log2(centroids), *np.log2(decays), *far])
         print(
-            f"| {key} {name} | {levels[0]:.1f}, {levels[1]:.1f}, {levels[2]:.1f} |"
+            f"| {key} {drum.name} | {levels[0]:.1f}, {levels[1]:.1f}, {levels[2]:.1f} |"
             f" {centroids[0]:.0f}, {centroids[1]:.0f}, {centroids[2]:.0f} |"
             f" {decays[0]:.0f}, {decays[1]:.0f}, {decays[2]:.0f} | {far[0]:.1f}, {far[1]:.1f} |"
         )

@@ -304,7 +304,8 @@ static void keys_of_a_kit_choose_timbres() {
   FrameSettings settings = frame_settings(PhaseChannel::kHarmonic);
   settings.sustain = {};
   const auto kit = std::make_shared<FrameInstrument>(settings);
-  engine::Kit keys = engine::Kit::of(48.0f, std::array{38, 36});
+  std::array<engine::Drum, 2> drums{{{38, 48.0f}, {36, 48.0f}}};
+  engine::Kit keys = engine::Kit::of(drums, 48.0f);
   kit->set_kit(keys);
   const auto added = static_cast<std::uint32_t>(kit->add_timbre({1.0f, 1.0f, 1.0f}));
   const auto other = static_cast<std::uint32_t>(kit->add_timbre({-1.0f, 0.5f, 1.0f}));
@@ -315,8 +316,47 @@ static void keys_of_a_kit_choose_timbres() {
   CHECK(hit(kit, 37.0f, other, 2000) == hit(kit, 90.0f, other, 2000));
   CHECK(hit(kit, 36.0f, 0, 1) == low);  // to its end
   CHECK(low.back() == 0.0f);
+
+  drums[1].pitch = 52.0f;
+  kit->set_kit(engine::Kit::of(drums, 48.0f));
+  CHECK(hit(kit, 36.0f, 0, 2000) != low && hit(kit, 38.0f, 0, 2000) == high);
+  kit->set_kit(engine::Kit::of(drums, 48.0f, false));  // all keys play the first timbre
+  CHECK(hit(kit, 38.0f, 0, 2000) == high && hit(kit, 37.0f, 0, 2000) == high);
   keys.timbres[40] = 7;
   CHECK_THROWS(kit->set_kit(keys), std::invalid_argument, "a key of the kit plays timbre 7");
+}
+
+static void drums_of_a_group_end_each_other() {
+  FrameSettings settings = frame_settings(PhaseChannel::kHarmonic);
+  settings.sustain = {};
+  const auto kit = std::make_shared<FrameInstrument>(settings);
+  static_cast<void>(kit->add_timbre({1.0f, 1.0f, 1.0f}));
+  const auto n_sounding = [&](int group, int other) {
+    const std::array<engine::Drum, 2> drums{{{36, 48.0f, 0.0f, group}, {38, 48.0f, 0.0f, other}}};
+    kit->set_kit(engine::Kit::of(drums, 48.0f));
+    Engine engine(kit, 48000, kMaxBlock, 4, 0);
+    std::vector<float> out(kMaxBlock);
+    const Event both[] = {note_on(0, 1, 36), note_on(8, 2, 38)};
+    engine.process(out.data(), out.size(), both);
+    return engine.n_sounding();
+  };
+  CHECK(n_sounding(0, 0) == 2 && n_sounding(1, 2) == 2 && n_sounding(1, 0) == 2);
+  CHECK(n_sounding(1, 1) == 1);
+}
+
+static void drums_have_places_in_the_stereo_field() {
+  FrameSettings settings = frame_settings(PhaseChannel::kHarmonic);
+  settings.sustain = {};
+  const auto kit = std::make_shared<FrameInstrument>(settings);
+  const std::array<engine::Drum, 1> drums{{{36, 48.0f, -1.0f}}};
+  kit->set_kit(engine::Kit::of(drums, 48.0f));
+  Engine engine(kit, 48000, kMaxBlock, 2, 0, 2);
+  std::vector<float> left(kMaxBlock), right(kMaxBlock);
+  float* const out[] = {left.data(), right.data()};
+  const Event hit[] = {note_on(0, 1, 36)};
+  engine.process(out, kMaxBlock, hit);
+  const std::vector<float> silence(kMaxBlock);
+  CHECK(left != silence && right == silence);
 }
 
 static void voices_are_limited() {
@@ -474,6 +514,8 @@ int main() {
   expression_ends_with_its_note();
   the_map_chooses_timbres();
   keys_of_a_kit_choose_timbres();
+  drums_of_a_group_end_each_other();
+  drums_have_places_in_the_stereo_field();
   voices_are_limited();
   odd_events_are_harmless();
   a_stolen_note_fades_out();

@@ -522,7 +522,9 @@ static void samplernns_open() {
 
 static void programs_choose_the_nearest_timbre() {
   const auto timbre = [](std::optional<int> program) {
-    return Timbre{"x", "y", program, {}, {}, {}};
+    Timbre made;
+    made.program = program;
+    return made;
   };
   const std::vector<Timbre> timbres = {timbre(46), timbre(24), timbre({}), timbre(28), timbre(26)};
   const ProgramTable table = program_table(timbres, 2);

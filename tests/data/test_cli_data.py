@@ -59,9 +59,16 @@ def test_command_renders_a_drum_kit(general_midi_font, tmp_path, capsys):
     assert run(*words, "--sample-rate", 8000) == 0
     assert f"{2 * len(PERCUSSION_NAMES)} notes in" in " ".join(capsys.readouterr().out.split())
     notes = read_notes(tmp_path / "kit")
-    assert {note.pitch for note in notes} == {24}
     entries = read_source(tmp_path / "kit")["instruments"]
     assert [entry["key"] for entry in entries] == list(PERCUSSION_NAMES)
+    by_key = {entry["key"]: entry for entry in entries}
+    assert by_key[42]["group"] == by_key[46]["group"] and "group" not in by_key[36]
+    assert all(-1.0 <= entry["pan"] <= 1.0 for entry in entries)
+    assert by_key[49]["pitch"] == 24.0  # a cymbal has no tone
+    toms = [by_key[key]["pitch"] for key in (41, 43, 45, 47, 48, 50)]
+    assert 30.0 < min(toms) and max(toms) < 55.0 and toms[0] < toms[-1]
+    pitches = {note.instrument: note.pitch for note in notes}
+    assert pitches == {entry["instrument_str"]: round(entry["pitch"]) for entry in entries}
     frequency = np.fft.rfftfreq(4 * 8000, 1 / 8000)
     centroids = {}
     for note, waveform in zip(notes, notes.waveforms(), strict=True):

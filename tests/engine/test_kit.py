@@ -16,6 +16,7 @@ from audiogen.notes import Note, Score
 from audiogen.presets import assign_programs, find_faults, load_preset
 
 pytestmark = pytest.mark.filterwarnings("ignore:audiogen was installed without:RuntimeWarning")
+FADE_S = 0.005  # of a sound that ends
 KEYS = {"kick": 36, "snare": 38, "hat": 42}
 
 
@@ -56,6 +57,41 @@ def test_a_latent_plays_on_any_key(kit: Path) -> None:
     synth = Synth(kit)
     mixed = synth.render(hits(36), timbre="kick+snare")
     assert mixed.any() and np.array_equal(mixed, synth.render(hits(38), timbre="kick+snare"))
+
+
+@pytest.mark.parametrize("without_native", [False, True])
+def test_drums_have_a_pitch_a_pan_and_a_group(
+    tmp_path: Path,
+    write_kit: Callable[..., Path],
+    without_native: bool,
+    request: pytest.FixtureRequest,
+) -> None:
+    if without_native:
+        request.getfixturevalue("no_native")
+    plain = Synth(write_kit(tmp_path / "plain"))
+    drums = {
+        "kick": {"pitch": 33.25, "pan": -1.0},
+        "snare": {"group": 2},
+        "hat": {"group": 2, "pan": 0.5},
+    }
+    synth = Synth(write_kit(tmp_path / "kit", drums))
+    assert synth.preset.timbre("kick").pitch == 33.25
+    assert not np.array_equal(synth.render(hits(36)), plain.render(hits(36)))
+    assert np.array_equal(synth.render(hits(38)), plain.render(hits(38)))
+    left, right = synth.render(hits(36), stereo=True).T
+    assert left.any() and not right.any()
+    start, fade = 64, round(FADE_S * synth.sample_rate)
+
+    def snare_then_hat(synth: Synth, velocity: float) -> np.ndarray:
+        return synth.render(
+            [(0.0, 0.001, 38, velocity), (start / synth.sample_rate, 0.001, 42, 1.0)]
+        )
+
+    loud, soft = (snare_then_hat(synth, velocity) for velocity in (1.0, 0.3))
+    assert not np.array_equal(loud[: start + fade], soft[: start + fade])
+    assert np.array_equal(loud[start + fade :], soft[start + fade :])  # the hat alone
+    loud, soft = (snare_then_hat(plain, velocity) for velocity in (1.0, 0.3))
+    assert not np.array_equal(loud[start + fade :], soft[start + fade :])
 
 
 def test_missing_keys_are_counted(kit: Path) -> None:
@@ -121,3 +157,32 @@ def test_bad_keys_are_named(
         if key is not None:
             timbre["key"] = key
     assert find_faults(preset_fields) == [message]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "wanted"),
+    [
+        ("pitch", 130.5, "a MIDI number from 0 to 127"),
+        ("pan", -2, "a number from -1 (left) to 1 (right)"),
+        ("group", 0, "a number from 1 to 127, or left out"),
+    ],
+)
+@pytest.mark.parametrize("without_native", [False, True])
+def test_bad_fields_of_a_drum_are_named(
+    preset_fields: dict[str, Any],
+    field: str,
+    value: float,
+    wanted: str,
+    without_native: bool,
+    request: pytest.FixtureRequest,
+) -> None:
+    if without_native:
+        request.getfixturevalue("no_native")
+    timbres = preset_fields["timbres"]
+    timbres[0][field] = 1
+    [fault] = find_faults(preset_fields)  # for a drum only
+    assert fault.startswith(f"field timbres[0].{field} not found")
+    for timbre, key in zip(timbres, KEYS.values(), strict=True):
+        timbre["key"] = key
+    timbres[1][field] = value
+    assert find_faults(preset_fields) == [f"timbres[1].{field}={value} must be {wanted}"]

@@ -277,8 +277,11 @@ def built_in_python(folder: Path) -> tuple[Any, int]:
     sustain = fields.get("sustain", {})
     instrument = native.Instrument(generator, spectrogram, sustain, pitches, zs)
     if "key" in timbres[0]:
-        keys = [timbre["key"] for timbre in timbres]
-        instrument.set_kit(fields["generator"]["pitch_min"], keys)
+        pitch = float(fields["generator"]["pitch_min"])
+        fallback = {"pitch": pitch, "pan": 0.0, "group": 0}
+        drums = [fallback | timbre for timbre in timbres]
+        names = ("key", "pitch", "pan", "group")
+        instrument.set_kit([tuple(drum[name] for name in names) for drum in drums], pitch)
     return instrument, len(zs)
 
 

@@ -27,6 +27,7 @@ from audiogen.models.gansynth import GeneratorConfig
 from audiogen.presets import load_preset
 from audiogen.training.gansynth import recipe as recipes
 from audiogen.training.gansynth import trainer as gansynth
+from audiogen.training.gansynth.note_batches import Notes
 
 RATE = 16000
 SMALL = recipes.BuiltInRecipe(
@@ -100,8 +101,16 @@ def test_a_kit_becomes_a_preset_whose_keys_play_its_sounds(
 ) -> None:
     keys = {"mallet_acoustic_000": 36, "mallet_acoustic_001": 42}
     entries = [
-        {"instrument_str": name, "name": f"drum {key}", "key": key} for name, key in keys.items()
+        {
+            "instrument_str": name,
+            "name": f"drum {key}",
+            "key": key,
+            "pitch": key + 24.25,
+            "pan": 0.5,
+        }
+        for name, key in keys.items()
     ]
+    entries[1]["group"] = 1
     (notes / "font.toml").write_text(toml_text("Source.", {"font": "Kit"}, "instruments", entries))
     last = SMALL.spectrogram.n_frames - 1
     generator = dataclasses.replace(SMALL.generator, pitch_min=60, note_off_frame=last)
@@ -116,6 +125,9 @@ def test_a_kit_becomes_a_preset_whose_keys_play_its_sounds(
         ("drum-42", 42),
     ]
     assert kit.is_kit and kit.sustain is None and kit.pitch_range == [36, 42]
+    placed = [(timbre.pitch, timbre.pan, timbre.group) for timbre in kit.timbres]
+    assert placed == [(60.25, 0.5, None), (66.25, 0.5, 1)]
+    assert sorted(set(Notes.read(read_notes(notes)).pitches)) == [60.25, 66.25]
     assert {timbre.family for timbre in kit.timbres} == {"percussion"}
 
 

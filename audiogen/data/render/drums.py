@@ -15,11 +15,13 @@ from audiogen.data.render.sf2 import PERCUSSION_BANK, read_soundfont
 from audiogen.data.render.soundfont import check_settings, render_keys
 from audiogen.data.source_toml import NOTES_TOML, toml_text
 from audiogen.errors import ParameterError
-from audiogen.notes.general_midi import PERCUSSION_NAMES
+from audiogen.notes.general_midi import EXCLUSIVE_GROUPS, PERCUSSION_NAMES
 
-KIT_PITCH = (
-    24  # of all notes: the network receives one pitch, and the key's latent chooses the sound
-)
+NOISE_PITCH = 24  # of sounds without a tone: partials everywhere
+# A sound has a tone if its strongest frequency and those around it have this share of the power.
+LEAST_TONE = 0.2
+TONE_WIDTH_HZ = 25.0
+LOWEST_TONE_HZ = 30.0
 SPLIT_FRACTIONS = {"train": 0.95, "valid": 0.05}
 FADE_S = 0.25  # at the end of sounds that ring for longer than a note
 
@@ -37,7 +39,7 @@ def render_drums(
     """Render a drum kit of a soundfont, keys 35 to 81, into a note set in NSynth's layout.
 
     All sounds have one gain, so that they are as loud beside each other as in the kit; each is the
-    louder of its two channels, with the power of both. Their pitch is `KIT_PITCH`.
+    louder of its two channels, with the power of both.
 
     Parameters
     ----------
@@ -45,7 +47,8 @@ def render_drums(
         A `.sf2` file.
     folder : str or PathLike
         New or empty folder for the set: examples.json, audio/*.wav, split.json, and font.toml with
-        the source and the instruments' keys.
+        the source and, for each instrument, its key, its pitch (of its strongest frequency, or
+        `NOISE_PITCH`), its pan, and the group of keys that end each other.
     kit : int, 0 to 127
         Program of the percussion bank.
     velocities : sequence of int, 1 to 127
@@ -71,13 +74,14 @@ def render_drums(
     MissingPackageError
         If midirenderer is not installed.
     """
-    check_settings(velocities, (KIT_PITCH, KIT_PITCH), sample_rate)
+    check_settings(velocities, (NOISE_PITCH, NOISE_PITCH), sample_rate)
     sound = read_soundfont(font)
     preset = sound.choose([kit], PERCUSSION_BANK)[0]
     keys = [(key, velocity) for key in PERCUSSION_NAMES for velocity in velocities]
-    stereo = render_keys(sound, preset, keys, sample_rate)
-    stereo = stereo.reshape(len(PERCUSSION_NAMES), len(velocities), -1, 2)
-    sounds = {key: _mono(notes) for key, notes in zip(PERCUSSION_NAMES, stereo, strict=True)}
+    rendered = render_keys(sound, preset, keys, sample_rate)
+    rendered = rendered.reshape(len(PERCUSSION_NAMES), len(velocities), -1, 2)
+    stereo = dict(zip(PERCUSSION_NAMES, rendered, strict=True))
+    sounds = {key: _mono(notes) for key, notes in stereo.items()}
     peaks = {key: float(np.abs(notes).max()) for key, notes in sounds.items()}
     audible = [key for key, peak in peaks.items() if peak > SILENT_PEAK]
     if not audible:
@@ -90,7 +94,11 @@ def render_drums(
             if progress:
                 progress(index, len(audible), PERCUSSION_NAMES[key])
             instrument = f"mallet_acoustic_{key:03d}"  # NSynth has no family of drums
+            pitch = tone_pitch(sounds[key][int(np.argmax(velocities))], sample_rate)
             entry = {"instrument_str": instrument, "name": PERCUSSION_NAMES[key], "key": key}
+            entry |= {"pitch": pitch, "pan": _pan(stereo[key])}
+            if key in EXCLUSIVE_GROUPS:
+                entry["group"] = EXCLUSIVE_GROUPS[key]
             table.append(entry | {"notes": len(velocities)})
             for waveform, velocity in zip(sounds[key], velocities, strict=True):
                 waveform[-len(fade) :] *= fade
@@ -99,7 +107,7 @@ def render_drums(
                     instrument=instrument,
                     family="mallet",
                     source="acoustic",
-                    pitch=KIT_PITCH,
+                    pitch=round(pitch),
                     velocity=velocity,
                     qualities=measure_qualities(waveform, sample_rate, NOTE_ON_S),
                 )
@@ -122,6 +130,46 @@ def render_drums(
     if progress:
         progress(len(audible), len(audible), "")
     return len(writer.examples)
+
+
+def tone_pitch(sound: np.ndarray, sample_rate: int) -> float:
+    """Pitch of the strongest frequency of a sound, to a cent; `NOISE_PITCH` if there is no tone.
+
+    Parameters
+    ----------
+    sound : array [n_samples], float
+        A struck sound.
+    sample_rate : int, Hz
+        Its sample rate.
+
+    Returns
+    -------
+    float
+        MIDI number, from `NOISE_PITCH` to 127.
+
+    Examples
+    --------
+    >>> n = np.arange(16000)
+    >>> tone_pitch(np.exp(-n / 4000) * np.sin(2 * np.pi * 220.0 / 16000 * n), 16000)
+    57.0
+    """
+    size = 4 * sample_rate  # bins of 1/4 Hz
+    power = np.square(np.abs(np.fft.rfft(sound, size)))
+    hz = np.fft.rfftfreq(size, 1.0 / sample_rate)
+    power[hz < LOWEST_TONE_HZ] = 0.0
+    strongest = hz[int(np.argmax(power))]
+    near = power[np.abs(hz - strongest) <= TONE_WIDTH_HZ].sum()
+    if near < LEAST_TONE * power.sum() or not near:
+        return float(NOISE_PITCH)
+    pitch = 69.0 + 12.0 * np.log2(strongest / 440.0)
+    return round(float(np.clip(pitch, NOISE_PITCH, 127.0)), 2)
+
+
+def _pan(stereo: np.ndarray) -> float:
+    """Pan of sounds [n, n_samples, 2] of one key by the balance law, -1 (left) to 1."""
+    left, right = np.sqrt(np.sum(np.square(stereo, dtype=np.float64), axis=(0, 1)))
+    louder = max(left, right, 1e-30)
+    return round(float(right - left) / float(louder), 2) + 0.0
 
 
 def _mono(stereo: np.ndarray) -> np.ndarray:

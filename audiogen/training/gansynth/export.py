@@ -11,6 +11,7 @@ import numpy as np
 from audiogen.data.notes.nsynth import NoteSet
 from audiogen.data.notes.splits import Split
 from audiogen.data.source_toml import (
+    KIT_FIELDS,
     instrument_entries,
     is_kit,
     program_of,
@@ -219,9 +220,11 @@ def _learned_timbres(
 
 
 def _key_of(instrument: str, described: dict[str, Any]) -> dict[str, Any]:
-    """The key that plays a sound of a drum kit, and its family; nothing for other instruments."""
+    """How a drum kit plays a sound, and its family; nothing for other instruments."""
     entry = described.get(instrument, {})
-    return {"key": entry["key"], "family": "percussion"} if "key" in entry else {}
+    if "key" not in entry:
+        return {}
+    return {"family": "percussion"} | {name: entry[name] for name in KIT_FIELDS if name in entry}
 
 
 def _random_timbres(trainer: ProgressiveTrainer) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from audiogen.data.notes.nsynth import NoteSet
 from audiogen.data.notes.splits import Split, split_for_training
+from audiogen.data.source_toml import instrument_entries, read_source
 from audiogen.models.gansynth import GeneratorConfig
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.training.gansynth.variety import note_varieties
@@ -23,7 +24,7 @@ class Notes:
     waveforms : array [n_notes, n_samples], float32
         The sounds.
     pitches : array [n_notes], MIDI numbers
-        The pitches.
+        The pitches; of a drum kit with fractions.
     velocities : array [n_notes], 0..1
         The velocities.
     instruments : array [n_notes], int
@@ -59,9 +60,13 @@ class Notes:
     def read(cls, notes: NoteSet, split: Split | None = None) -> Notes:
         """Read a whole set into memory."""
         names = list(notes.instruments)
+        entries = instrument_entries(read_source(notes.folder))
         return cls(
             waveforms=notes.waveforms(),
-            pitches=np.array([note.pitch for note in notes], np.float64),
+            pitches=np.array(
+                [entries.get(note.instrument, {}).get("pitch", note.pitch) for note in notes],
+                np.float64,
+            ),
             velocities=np.array([note.velocity for note in notes]) / 127.0,
             instruments=np.array([names.index(note.instrument) for note in notes]),
             names=names,

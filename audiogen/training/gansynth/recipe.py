@@ -134,17 +134,17 @@ KIT_SPECTROGRAM = SpectrogramConfig(
 
 
 def kit_recipe() -> BuiltInRecipe:
-    """The recipe for drum kits: one pitch for all, sounds that play to their end.
+    """The recipe for drum kits, whose sounds play to their end.
 
-    No partials are where a pitch puts them: frequencies have a larger weight, and the first block
-    has more bins.
+    A drum's pitch is that of its strongest frequency, and other partials are anywhere: frequencies
+    have a larger weight, and the first block has more bins.
     """
     generator = replace(
         _generator(),
         latent_size=32,
         channels=(64, 64, 64, 48, 32, 16),
         start_shape=(16, 16),
-        n_pitches=1,
+        n_pitches=104,  # up to MIDI number 127
         note_off_frame=KIT_SPECTROGRAM.n_frames - 1,
     )
     return BuiltInRecipe(
