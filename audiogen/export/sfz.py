@@ -1,8 +1,10 @@
 """A preset sampled for every sampler: sound files and SFZ instruments.
 
-The samples are the engine's renders. A note that sustains gets a loop of whole periods: the engine
-integrates the phase of the pitch that it is given, so the length of a period is known. The end of
-the loop is faded into the sound before its beginning, which makes the seam continuous.
+The samples are the engine's renders. Each timbre is an instrument; a drum kit is a single one.
+
+A note that sustains gets a loop of whole periods: the engine integrates the phase of the pitch that
+it is given, so the length of a period is known. The end of the loop is faded into the sound before
+its beginning, which makes the seam continuous.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from audiogen.core.checks import check_rate, check_seed, check_whole
 from audiogen.engine import Synth
 from audiogen.errors import ParameterError
 from audiogen.notes import pitch_name
-from audiogen.presets import Preset, require_pitches
+from audiogen.presets import Preset, Timbre
 
 FORMATS = {"flac": "PCM_24", "wav": "PCM_24"}
 HOLD_S = 4.0  # of a note that loops
@@ -44,9 +46,9 @@ class SfzOptions:
     Parameters
     ----------
     timbres : tuple of str
-        Names of timbres, each an instrument; all of the preset without.
+        Names of timbres, each an instrument or a drum of a kit; all of the preset without.
     step : int, semitones
-        Distance of the sampled keys, 1 to 12.
+        Distance of the sampled keys, 1 to 12; not used for a drum kit.
     velocities : int
         Velocity layers, 1 to 8.
     round_robins : int
@@ -118,6 +120,8 @@ class Region:
         Loop of a note that sustains.
     release_s : float, s
         Time in which the engine's release falls silent.
+    drum : Timbre, optional
+        The drum of a kit, for its pan and group. It plays to its end, whatever the note-off.
     """
 
     key: int
@@ -127,6 +131,7 @@ class Region:
     samples: Samples
     loop: Loop | None
     release_s: float
+    drum: Timbre | None = None
 
 
 def layers(n: int) -> list[tuple[int, int]]:
@@ -141,16 +146,48 @@ def layers(n: int) -> list[tuple[int, int]]:
     return [(low, high - 1) for low, high in pairwise(edges)]
 
 
-def sampled_range(preset: Preset, kind: str) -> tuple[int, int]:
-    """Return the pitch range of a preset; raise `ParameterError` if it has no keys to sample."""
+def instruments(preset: Preset, options: SfzOptions, kind: str) -> tuple[list[str], int]:
+    """Names of the instruments to sample, and how many samples all of them have.
+
+    Parameters
+    ----------
+    preset : Preset
+        A preset that plays notes.
+    options : SfzOptions
+        Which timbres.
+    kind : str
+        The format, for a message.
+
+    Returns
+    -------
+    names : list of str
+        The timbres; of a drum kit the name of the preset.
+    n_samples : int
+
+    Raises
+    ------
+    ParameterError
+        If the preset is unconditional.
+    PresetError
+        If it has no such timbre.
+    """
     if preset.pitch_range is None:
         raise ParameterError(
             f"{kind} is not supported by preset {preset.name!r}, which is unconditional and has no"
             " keys to sample; choose a preset that plays notes"
         )
-    require_pitches(preset, kind)
+    timbres = chosen_timbres(preset, options)
+    n_layers = options.velocities * options.round_robins
+    if preset.is_kit:
+        return [preset.name], len(timbres) * n_layers
     lowest, highest = preset.pitch_range
-    return lowest, highest
+    n_keys = len(key_ranges(lowest, highest, options.step))
+    return [timbre.name for timbre in timbres], len(timbres) * n_keys * n_layers
+
+
+def chosen_timbres(preset: Preset, options: SfzOptions) -> list[Timbre]:
+    """The timbres of the options; all of the preset if they name none."""
+    return [preset.timbre(name) for name in options.timbres] or list(preset.timbres)
 
 
 def key_ranges(lowest: int, highest: int, step: int) -> list[tuple[int, int, int]]:
@@ -247,26 +284,47 @@ def seam_step(samples: Samples, loop: Loop) -> tuple[float, float]:
     return float(bends[seam].max()), float(elsewhere.max())
 
 
-def sample_timbre(
-    synth: Synth, timbre: str, options: SfzOptions, progress: Callable[[], None] | None = None
-) -> Iterator[Region]:
+def sample_instrument(
+    synth: Synth, name: str, options: SfzOptions, progress: Callable[[], None] | None = None
+) -> list[Region]:
     """Render the samples of one instrument.
 
     Parameters
     ----------
     synth : Synth
         Synth at the rate of the options.
-    timbre : str
-        Name of the timbre.
+    name : str
+        One of the `instruments`.
     options : SfzOptions
         Keys, layers and files.
     progress : callable, optional
         Called after each sample.
 
-    Yields
-    ------
-    Region
+    Returns
+    -------
+    list of Region
     """
+    sample = _sample_kit(synth, options) if synth.preset.is_kit else _sample(synth, name, options)
+    regions = []
+    for region in sample:
+        regions.append(region)
+        if progress is not None:
+            progress()
+    return regions
+
+
+def _sample_kit(synth: Synth, options: SfzOptions) -> Iterator[Region]:
+    for drum in sorted(chosen_timbres(synth.preset, options), key=lambda drum: drum.key or 0):
+        key = drum.key or 0
+        for layer in layers(options.velocities):
+            for turn in range(options.round_robins):
+                hit = [(0.0, 0.1, key, sum(layer) / 2 / 127)]
+                samples = _cut(synth.render(hit, seed=options.seed + turn, stereo=False))
+                to_end_s = len(samples) / options.sample_rate
+                yield Region(key, (key, key), layer, turn, samples, None, to_end_s, drum)
+
+
+def _sample(synth: Synth, timbre: str, options: SfzOptions) -> Iterator[Region]:
     rate = options.sample_rate
     lowest, highest = synth.preset.pitch_range or (60, 60)
     for key, low, high in key_ranges(lowest, highest, options.step):
@@ -286,8 +344,6 @@ def sample_timbre(
                 else:
                     samples, loop = found
                 yield Region(key, (low, high), layer, turn, samples, loop, release_s)
-                if progress is not None:
-                    progress()
 
 
 def export_sfz(
@@ -312,7 +368,7 @@ def export_sfz(
     Returns
     -------
     list of Path
-        The ``.sfz`` files, one for each timbre.
+        The ``.sfz`` files, one for each timbre, or one for a drum kit.
 
     Raises
     ------
@@ -322,11 +378,8 @@ def export_sfz(
         If the preset has no such timbre.
     """
     options = options or SfzOptions()
-    lowest, highest = sampled_range(preset, "sfz")
-    timbres = [preset.timbre(name).name for name in options.timbres] or preset.timbre_names
+    names, total = instruments(preset, options, "sfz")
     synth = Synth(preset, options.sample_rate, options.seed)
-    n_keys = len(key_ranges(lowest, highest, options.step))
-    total = len(timbres) * n_keys * options.velocities * options.round_robins
     done = 0
 
     def count() -> None:
@@ -337,22 +390,23 @@ def export_sfz(
 
     target = Path(folder)
     with folder_written_whole(target) as temporary:
-        for timbre in timbres:
-            regions = list(sample_timbre(synth, timbre, options, count))
-            _write_instrument(temporary, preset, timbre, regions, options)
-    return [target / f"{timbre}.sfz" for timbre in timbres]
+        for name in names:
+            regions = sample_instrument(synth, name, options, count)
+            _write_instrument(temporary, preset, name, regions, options)
+    return [target / f"{name}.sfz" for name in names]
 
 
 def _write_instrument(
-    folder: Path, preset: Preset, timbre: str, regions: list[Region], options: SfzOptions
+    folder: Path, preset: Preset, instrument: str, regions: list[Region], options: SfzOptions
 ) -> None:
     import soundfile
 
     peak = max(float(np.abs(region.samples).max(initial=0.0)) for region in regions)
     gain = min(1.0, PEAK / max(peak, 1e-9))
-    (folder / timbre).mkdir()
+    (folder / instrument).mkdir()
     lines = [
-        f"// {timbre} of the preset {preset.name}, sampled by audiogen. Licence: {preset.licence}.",
+        f"// {instrument} of the preset {preset.name}, sampled by audiogen."
+        f" Licence: {preset.licence}.",
         # The layers have the engine's levels; a sampler's own velocity curve would act twice.
         f"<global> amp_veltrack=0 volume={-20.0 * np.log10(gain) + 0.0:.2f}",
     ]
@@ -361,7 +415,7 @@ def _write_instrument(
         velocity = f"v{low}" if options.velocities > 1 else ""
         turn = f"r{region.turn + 1}" if options.round_robins > 1 else ""
         name = "-".join(filter(None, (f"{region.key:03}", velocity, turn)))
-        path = f"{timbre}/{name}.{options.file_format}"
+        path = f"{instrument}/{name}.{options.file_format}"
         soundfile.write(
             folder / path,
             gain * region.samples,
@@ -375,16 +429,20 @@ def _write_instrument(
         ]
         if options.round_robins > 1:
             words.append(f"seq_length={options.round_robins} seq_position={region.turn + 1}")
-        if region.loop is None:
+        if region.drum is not None:
+            words.append(f"loop_mode=one_shot pan={100.0 * (region.drum.pan or 0.0):.0f}")
+            if region.drum.group:
+                words.append(f"group={region.drum.group} off_by={region.drum.group}")
+        elif region.loop is None:
             words.append("loop_mode=no_loop")
         else:
             words.append(
                 f"loop_mode=loop_continuous loop_start={region.loop.start}"
                 f" loop_end={region.loop.end - 1}"
             )
-        lines.append(f"// {pitch_name(region.key)}")
+        lines.append(f"// {region.drum.name if region.drum else pitch_name(region.key)}")
         lines.append(" ".join(words))
-    (folder / f"{timbre}.sfz").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / f"{instrument}.sfz").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _level_db(samples: Samples, start: int, n: int) -> float:

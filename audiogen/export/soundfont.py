@@ -25,14 +25,15 @@ from audiogen.export.sfz import (
     Progress,
     Region,
     SfzOptions,
-    key_ranges,
-    sample_timbre,
-    sampled_range,
+    chosen_timbres,
+    instruments,
+    sample_instrument,
 )
 from audiogen.presets import Preset
 
 # Generators, section 8.1.2.
-RELEASE, INSTRUMENT, KEY_RANGE, VELOCITY_RANGE, SAMPLE, SAMPLE_MODES = 38, 41, 43, 44, 53, 54
+PAN, RELEASE, INSTRUMENT, KEY_RANGE, VELOCITY_RANGE, SAMPLE = 17, 38, 41, 43, 44, 53
+SAMPLE_MODES, EXCLUSIVE_CLASS = 54, 57
 LOOPED = 1  # sample mode
 # Default modulators of the velocity, section 8.4.1 and 8.4.2, whose amount is set to 0: the layers
 # have the engine's levels and brightness. Source, destination, amount, amount's source, transform.
@@ -42,9 +43,10 @@ ZEROS = 46  # zeros after each sample, section 6.1
 FULL_SCALE_DB = 100.0  # fall of the level over a release
 RELEASE_DB = 60.0  # fall of the level that defines `Region.release_s`
 MOST_ENTRIES = 65535  # of a table, which is indexed by 16 bits
-GENERATORS = 5  # of each sample
+GENERATORS = 7  # of each sample, at most
 MOST_BYTES = 2**32 - 1
-N_BANKS = 128  # of 128 programs each; bank 128 is percussion
+N_BANKS = 128  # of 128 programs each
+PERCUSSION = (128, 0)  # bank and program of the standard kit
 
 
 @dataclass
@@ -87,7 +89,7 @@ def export_sf2(
     list of (int, int, str)
         Bank, program and name of each timbre. The program is that of the preset's General MIDI
         table in bank 0, unless already taken. Timbres for which bank 0 has no program left are in
-        bank 1 and the next ones.
+        bank 1 and the next ones. A drum kit is program 0 of bank 128.
 
     Raises
     ------
@@ -97,15 +99,15 @@ def export_sf2(
         If the preset has no such timbre.
     """
     options = options or SfzOptions()
-    lowest, highest = sampled_range(preset, "sf2")
     if options.round_robins != 1:
         raise ParameterError(
             f"round_robins={options.round_robins} must be 1 for sf2, which has no round robins"
         )
-    timbres = [preset.timbre(name).name for name in options.timbres] or preset.timbre_names
-    programs = _programs([preset.timbre(name).program for name in timbres])
-    n_keys = len(key_ranges(lowest, highest, options.step))
-    total = len(timbres) * n_keys * options.velocities
+    names, total = instruments(preset, options, "sf2")
+    timbres = chosen_timbres(preset, options)
+    programs = _programs([timbre.program for timbre in timbres])
+    if preset.is_kit:
+        programs = [PERCUSSION]
     too_many = ParameterError(
         f"timbres={len(timbres)}, step={options.step} and velocities={options.velocities} give"
         " more samples than a SoundFont can hold; choose fewer timbres or a larger step"
@@ -122,13 +124,13 @@ def export_sf2(
         if progress is not None:
             progress(done, total)
 
-    for slot, timbre in zip(programs, timbres, strict=True):
-        _add(tables, slot, timbre, list(sample_timbre(synth, timbre, options, count)))
+    for slot, name in zip(programs, names, strict=True):
+        _add(tables, slot, name, sample_instrument(synth, name, options, count))
     if 3 * tables.n_samples > MOST_BYTES - 2**24:
         raise too_many
     with written_whole(path) as temporary:
         _write(temporary, preset, tables)
-    return [(bank, program, name) for (bank, program), name in zip(programs, timbres, strict=True)]
+    return [(bank, program, name) for (bank, program), name in zip(programs, names, strict=True)]
 
 
 def _programs(wanted: Iterable[int | None]) -> list[tuple[int, int]]:
@@ -146,14 +148,14 @@ def _programs(wanted: Iterable[int | None]) -> list[tuple[int, int]]:
     return slots
 
 
-def _add(tables: _Tables, slot: tuple[int, int], timbre: str, regions: list[Region]) -> None:
-    """Add a timbre: its samples, an instrument that plays them, and a preset of the file."""
+def _add(tables: _Tables, slot: tuple[int, int], title: str, regions: list[Region]) -> None:
+    """Add an instrument: its samples, the zones that play them, and a preset of the file."""
     peak = max(float(np.abs(region.samples).max(initial=0.0)) for region in regions)
     gain = min(1.0, PEAK / max(peak, 1e-9))
     index = len(tables.instruments)
     bank, program = slot
-    tables.presets.append(struct.pack("<20sHHHIII", _name(timbre), program, bank, index, 0, 0, 0))
-    tables.instruments.append(struct.pack("<20sH", _name(timbre), len(tables.zones)))
+    tables.presets.append(struct.pack("<20sHHHIII", _name(title), program, bank, index, 0, 0, 0))
+    tables.instruments.append(struct.pack("<20sH", _name(title), len(tables.zones)))
     # The first zone is global and has no sample. Each instrument's has the modulators.
     tables.zones.append(
         struct.pack("<HH", len(tables.generators), index * len(VELOCITY_MODULATORS))
@@ -167,19 +169,24 @@ def _add(tables: _Tables, slot: tuple[int, int], timbre: str, regions: list[Regi
         tables.high.append((whole >> 8).astype(np.int16))
         tables.low.append((whole & 255).astype(np.uint8))
         loop = (region.loop.start, region.loop.end) if region.loop else (0, n)
-        name = _name(f"{region.key:03} v{region.velocities[0]:03} {timbre}")
+        name = _name(f"{region.key:03} v{region.velocities[0]:03} {title}")
         rows = (start, start + n, start + loop[0], start + loop[1], tables.sample_rate)
         tables.headers.append(struct.pack("<20sIIIIIBbHH", name, *rows, region.key, 0, 0, MONO))
         tables.n_samples += len(whole)
         tables.zones.append(struct.pack("<HH", len(tables.generators), n_modulators))
         release_s = region.release_s * FULL_SCALE_DB / RELEASE_DB
-        for generator, amount in (
-            (KEY_RANGE, struct.pack("<BB", *region.keys)),
-            (VELOCITY_RANGE, struct.pack("<BB", *region.velocities)),
-            (RELEASE, struct.pack("<h", round(1200.0 * np.log2(release_s)))),
-            (SAMPLE_MODES, struct.pack("<H", LOOPED if region.loop else 0)),
-            (SAMPLE, struct.pack("<H", len(tables.headers) - 1)),
-        ):
+        generators = {  # the ranges have to be first, and the sample last
+            KEY_RANGE: struct.pack("<BB", *region.keys),
+            VELOCITY_RANGE: struct.pack("<BB", *region.velocities),
+            RELEASE: struct.pack("<h", round(1200.0 * np.log2(release_s))),
+            SAMPLE_MODES: struct.pack("<H", LOOPED if region.loop else 0),
+        }
+        if region.drum is not None:
+            generators[PAN] = struct.pack("<h", round(500.0 * (region.drum.pan or 0.0)))
+            if region.drum.group:
+                generators[EXCLUSIVE_CLASS] = struct.pack("<H", region.drum.group)
+        generators[SAMPLE] = struct.pack("<H", len(tables.headers) - 1)
+        for generator, amount in generators.items():
             tables.generators.append(struct.pack("<H", generator) + amount)
 
 

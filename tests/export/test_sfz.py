@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +101,24 @@ def test_round_robins_and_layers_differ(tmp_path: Path, write_tiny: Any):
     for i, first in enumerate(sounds):
         assert np.abs(first).max() > 0.0
         assert not any(np.array_equal(first, other) for other in sounds[i + 1 :])
+
+
+def test_a_drum_kit_is_one_instrument(tmp_path: Path, write_kit: Any):
+    drums = {"kick": {"pan": -0.5}, "snare": {"group": 3}, "hat": {"group": 3}}
+    preset = load_preset(write_kit(tmp_path / "kit", drums))
+    options = SfzOptions(velocities=2, round_robins=2, file_format="wav", sample_rate=16000)
+    counts = []
+    paths = export_sfz(preset, tmp_path / "out", options, lambda *done: counts.append(done))
+    assert [path.name for path in paths] == ["kit.sfz"] and counts[-1] == (12, 12)
+    regions = regions_of(paths[0])
+    assert [(r["lokey"], r["hikey"]) for r in regions[::4]] == [(k, k) for k in ("36", "38", "42")]
+    assert {r["loop_mode"] for r in regions} == {"one_shot"}
+    assert [r["pan"] for r in regions[::4]] == ["-50", "0", "0"]
+    assert [r.get("off_by") for r in regions[::4]] == [None, "3", "3"]
+    assert not any(np.array_equal(*(read_channels(paths[0].parent / r["sample"])[0] for r in pair))
+                   for pair in pairwise(regions))  # fmt: skip
+    (only,) = export_sfz(preset, tmp_path / "hat", replace(options, timbres=("hat",)))
+    assert {r["lokey"] for r in regions_of(only)} == {"42"}
 
 
 def test_bad_input(tmp_path: Path, write_tiny: Any, write_murmur: Any):

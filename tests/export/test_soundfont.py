@@ -16,7 +16,7 @@ from audiogen.audio.pitch import note_pitch
 from audiogen.engine import Synth
 from audiogen.errors import ParameterError, PresetError
 from audiogen.export import soundfont
-from audiogen.export.sfz import SfzOptions, sample_timbre
+from audiogen.export.sfz import SfzOptions, sample_instrument
 from audiogen.export.soundfont import ZEROS, _programs, export_sf2
 from audiogen.presets import load_preset
 
@@ -83,7 +83,7 @@ def test_the_tables_hold_the_samples(tmp_path: Path, write_tiny: Any) -> None:
         common, *parts = zones(tables, instrument)
         assert common == {} and len(parts) == 10
         played = set()
-        regions = list(sample_timbre(synth, timbre, options))
+        regions = sample_instrument(synth, timbre, options)
         peak = max(np.abs(region.samples).max() for region in regions)
         for zone, region in zip(parts, regions, strict=True):
             keys, velocities = zone[43], zone[44]
@@ -106,6 +106,24 @@ def test_the_tables_hold_the_samples(tmp_path: Path, write_tiny: Any) -> None:
     assert headers[number][0].startswith(b"EOS") and len(headers) == number + 1
 
 
+def test_a_drum_kit_is_one_preset_of_the_percussion_bank(tmp_path: Path, write_kit: Any) -> None:
+    drums = {"kick": {"pan": -0.5}, "snare": {"group": 3}, "hat": {"group": 3}}
+    preset = load_preset(write_kit(tmp_path / "kit", drums))
+    programs = export_sf2(preset, tmp_path / "kit.sf2", SfzOptions(velocities=1))
+    assert programs == [(128, 0, "kit")]
+    tables = read(tmp_path / "kit.sf2")
+    _, *parts = zones(tables, 0)
+    assert [tuple(zone[43]) for zone in parts] == [(36, 36), (38, 38), (42, 42)]
+    assert [zone[17] for zone in parts] == [struct.pack("<h", pan) for pan in (-250, 0, 0)]
+    assert [zone.get(57) for zone in parts] == [None, *2 * [struct.pack("<H", 3)]]
+    assert {zone[54] for zone in parts} == {struct.pack("<H", 0)}
+    headers = rows(tables, "shdr", "20sIIIIIBbHH")
+    assert [header[6] for header in headers[:3]] == [36, 38, 42]
+    samples = np.frombuffer(tables["smpl"], "<i2")[headers[1][1] : headers[1][2]]
+    snare = Synth(preset, RATE).render([(0.0, 0.1, 38, 64 / 127)])[: len(samples)]
+    assert len(samples) > 500 and np.corrcoef(samples, snare)[0, 1] > 0.999
+
+
 def test_programs_are_different() -> None:
     assert _programs([46, 105, 46, None]) == [(0, 46), (0, 105), (0, 0), (0, 1)]
     assert _programs([None, 0, 1]) == [(0, 2), (0, 0), (0, 1)]
@@ -120,8 +138,8 @@ def test_more_than_128_timbres_are_in_banks(
     preset = load_preset(write_tiny(tmp_path / "tiny"))
     names = preset.timbre_names
     options = SfzOptions(tuple(names[i % len(names)] for i in range(130)), 12, 1, sample_rate=8000)
-    regions = list(sample_timbre(Synth(preset, 8000), names[0], options))  # once: it takes long
-    monkeypatch.setattr(soundfont, "sample_timbre", lambda *_: regions)
+    regions = sample_instrument(Synth(preset, 8000), names[0], options)  # once: it takes long
+    monkeypatch.setattr(soundfont, "sample_instrument", lambda *_: regions)
     programs = export_sf2(preset, tmp_path / "t.sf2", options)
     assert [slot[:2] for slot in programs[-2:]] == [(1, 0), (1, 1)]
     heads = rows(read(tmp_path / "t.sf2"), "phdr", "20sHHHIII")
