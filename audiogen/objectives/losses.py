@@ -287,6 +287,33 @@ def loud_distance(
     return _distance_and_change(share * weight * (generated - real)) / joint(weight.mean())
 
 
+def peak_distance(
+    generated: Tensor, real: Tensor, weight: Tensor, share: Tensor | float = 1.0
+) -> Tensor:
+    """Mean over frames of the distance of log magnitudes at each frame's strongest bins.
+
+    The bins of a frame are weighted by linear magnitude, the square of ``weight``, and frames
+    alike, except silent ones. In `loud_distance` the many weak bins of a sound with one strong
+    partial, as of a marimba or a kick, outweigh it.
+
+    Parameters
+    ----------
+    generated, real : Tensor [batch, n_frames, n_bins]
+        Log magnitudes.
+    weight : Tensor [batch, n_frames, n_bins]
+        `loudness_weight` of the real note.
+    share : Tensor [batch, 1, 1] or float
+        Factor of each note's distance.
+
+    Returns
+    -------
+    Tensor []
+    """
+    peaks = weight.square()
+    far = (share * peaks * (generated - real).abs()).sum(dim=-1)
+    return (far / peaks.sum(dim=-1).clamp_min(1.0)).mean()
+
+
 def frequency_distance(
     generated: Tensor,
     real: Tensor,

@@ -313,7 +313,7 @@ class TestPack:
         assert packed.training == made.training
         for name in ("weights.safetensors", "preview.flac", "preview.png", "timbres.png"):
             assert (packed.folder / name).read_bytes() == (made.folder / name).read_bytes(), name
-        distances = ("magnitude", "loud", "frequency", "log_mel_db", "energy_db")
+        distances = ("magnitude", "loud", "peak", "frequency", "log_mel_db", "energy_db")
         names = {f"held_out_{name}" for name in distances}
         baseline = {"held_out_log_mel_db_random"}
         assert set(packed.measured) == names and set(made.measured) == names | baseline

@@ -246,6 +246,20 @@ def test_loud_distance() -> None:
     assert float(losses.loud_distance(made, wanted, weight)) == pytest.approx(0.1 / 1.25)
 
 
+def test_peak_distance_is_about_the_strongest_bins() -> None:
+    real = torch.full((1, 8, 1000), -12.0)
+    real[0, :4, 500] = 1.0  # one partial; the other frames are silent
+    weight = losses.loudness_weight(real)
+    made = real.clone()
+    made[0, :4, 500] += 1.0
+    assert float(losses.peak_distance(made, real, weight)) == pytest.approx(0.5, abs=0.01)
+    made = real + 1.0
+    made[0, :4, 500] -= 1.0
+    assert float(losses.peak_distance(made, real, weight)) < 0.01
+    assert float(losses.loud_distance(made, real, weight)) > 0.5
+    assert float(losses.peak_distance(made, real, weight, share=0.0)) == 0.0
+
+
 def test_frequency_distance() -> None:
     wanted = torch.zeros(1, 1, 2)
     made = torch.tensor([[[0.5, 1.0]]])

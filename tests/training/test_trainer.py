@@ -46,7 +46,7 @@ TINY = BuiltInRecipe(
     ),
 )
 FIRST = 18  # steps before the critic
-TERMS = {"magnitude", "loud", "frequency"}
+TERMS = {"magnitude", "loud", "peak", "frequency"}
 pytestmark = pytest.mark.filterwarnings("ignore:At least one mel filterbank:UserWarning")
 
 
@@ -115,7 +115,7 @@ def test_the_loss_falls_and_both_stages_run() -> None:
     early = np.mean([losses["loud"] for losses in seen[:10]])
     late = np.mean([losses["loud"] for losses in seen[152:162]])
     assert late < 0.6 * early
-    assert set(before) == {"magnitude", "loud", "frequency", "log_mel_db", "energy_db"}
+    assert set(before) == {"magnitude", "loud", "peak", "frequency", "log_mel_db", "energy_db"}
     assert after["energy_db"] < 0.8 * before["energy_db"]
     assert after["log_mel_db"] < 0.8 * before["log_mel_db"]
 
@@ -353,6 +353,7 @@ def test_an_evaluation_measures_held_out_notes_and_keeps_the_best() -> None:
     measured = {
         "held_out_magnitude",
         "held_out_loud",
+        "held_out_peak",
         "held_out_frequency",
         "held_out_log_mel_db",
         "held_out_energy_db",

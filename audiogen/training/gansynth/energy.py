@@ -67,6 +67,7 @@ class EnergyLoss:
         weights = {
             "magnitude": recipe.magnitude_weight,
             "loud": recipe.loud_weight,
+            "peak": recipe.peak_weight,
             "frequency": recipe.frequency_weight,
         }
         extra: list[Tensor] = []
@@ -101,12 +102,12 @@ class EnergyLoss:
         batch : Batch
             The notes.
         share : Tensor [batch, 1, 1] or float
-            Factor of each note's ``loud`` and ``frequency``.
+            Factor of each note's ``loud``, ``peak`` and ``frequency``.
 
         Returns
         -------
         dict of str to Tensor []
-            ``magnitude``, ``loud`` and ``frequency``.
+            ``magnitude``, ``loud``, ``peak`` and ``frequency``.
         """
         scale = self._config.frequency_scale
         first = 1 if batch.frames[0] == 0 else 0  # the first frame has no frequency
@@ -115,6 +116,7 @@ class EnergyLoss:
             "loud": losses.loud_distance(
                 image[:, 0], other[:, 0], batch.weight, self._joint, share
             ),
+            "peak": losses.peak_distance(image[:, 0], other[:, 0], batch.weight, share),
             "frequency": losses.frequency_distance(
                 image[:, 1, first:] / scale,
                 other[:, 1, first:] / scale,

@@ -68,6 +68,9 @@ class BuiltInRecipe(Recipe):
     loud_weight: float = setting(
         4.0, "Weight of the distance of log magnitudes, weighted by loudness", low=0.0
     )
+    peak_weight: float = setting(
+        4.0, "Weight of the distance of log magnitudes at each frame's strongest bins", low=0.0
+    )
     frequency_weight: float = setting(
         0.2, "Weight of the distance of instantaneous frequencies", low=0.0
     )

@@ -181,11 +181,11 @@ class BuiltInTrainer(Trainer):
         Returns
         -------
         dict of float
-            ``magnitude``, ``loud``, ``frequency``, ``resynthesis`` and ``sideband``: distances to
-            the real notes; ``variety``, the distance of two generated notes over that to the real
-            one. In each `RANDOM_EVERY`-th step ``random``, the energy distance of random latents.
-            With the critic ``wasserstein`` and ``fooled``. After an evaluation ``held_out_...``,
-            and with the critic ``overfit``.
+            ``magnitude``, ``loud``, ``peak``, ``frequency``, ``resynthesis`` and ``sideband``:
+            distances to the real notes; ``variety``, the distance of two generated notes over that
+            to the real one. In each `RANDOM_EVERY`-th step ``random``, the energy distance of
+            random latents. With the critic ``wasserstein`` and ``fooled``. After an evaluation
+            ``held_out_...``, and with the critic ``overfit``.
 
         Raises
         ------
@@ -446,7 +446,7 @@ class BuiltInTrainer(Trainer):
         Returns
         -------
         dict of float
-            ``magnitude``, ``loud`` and ``frequency`` as in training; ``log_mel_db``, see
+            ``magnitude``, ``loud``, ``peak`` and ``frequency`` as in training; ``log_mel_db``, see
             `losses.log_mel_distance`, and ``energy_db``, the energy distance by it.
         """
         config = self.recipe.spectrogram
