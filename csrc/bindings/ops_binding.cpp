@@ -132,7 +132,10 @@ static double peak(const std::string& product, std::size_t n) {
   if (product == "float32") return table.peak_float32(n);
   if (product == "bfloat16") return table.peak_bfloat16(n);
   if (product == "int8") return table.peak_int8(n);
-  if (product == "tiles") return table.peak_tiles(n);
+  if (product == "tiles") {
+    static_cast<void>(kernels::bfloat16_rows(table));  // the permission to use them
+    return table.peak_tiles(n);
+  }
   throw std::invalid_argument("product='" + product +
                               "' not found; use 'float32', 'bfloat16', 'int8' or 'tiles'");
 }

@@ -1,6 +1,7 @@
 // Detects the CPU's instruction sets and chooses a table of kernels.
 #include "kernels/dispatch.h"
 
+#include <cstdint>
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
@@ -41,20 +42,32 @@ static const KernelTable table{"amx",
 };
 }  // namespace amx
 
-// Whether the CPU has AMX with bfloat16 and this process may use it. Linux provides the tile
-// registers only to processes that request them (Documentation/arch/x86/xstate.rst).
-static bool has_amx() {
+// Linux provides the tile registers only to processes that request them, and makes the frames of
+// their signals larger (Documentation/arch/x86/xstate.rst). A plug-in does not do that to its host
+// unless a preset plays in bfloat16.
 #if defined(__linux__)
+static constexpr long kTileData = 18;  // XTILEDATA
+
+// Whether the CPU has AMX with bfloat16, and the system provides it on request.
+static bool has_amx() {
   constexpr unsigned kBFloat16 = 1u << 22, kTiles = 1u << 24;  // CPUID 7, EDX
   unsigned a = 0, b = 0, c = 0, d = 0;
   if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
   if ((d & (kBFloat16 | kTiles)) != (kBFloat16 | kTiles)) return false;
-  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XTILEDATA
-  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-#else
-  return false;
-#endif
+  constexpr long kGetSupported = 0x1021;  // ARCH_GET_XCOMP_SUPP
+  std::uint64_t supported = 0;
+  return syscall(SYS_arch_prctl, kGetSupported, &supported) == 0 && (supported >> kTileData & 1u);
 }
+
+static bool request_tiles() {
+  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  static const bool granted = syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  return granted;
+}
+#else
+static bool has_amx() { return false; }
+static bool request_tiles() { return false; }
+#endif
 #endif
 
 std::vector<const KernelTable*> available_kernels() {
@@ -76,13 +89,13 @@ std::vector<const KernelTable*> available_kernels() {
   return tables;
 }
 
-BFloat16Rows bfloat16_rows(const KernelTable& table) {
-  const std::string_view isa = table.isa;
-  if (isa == "amx") return BFloat16Rows::kTiles;
+BFloat16Rows bfloat16_rows([[maybe_unused]] const KernelTable& table) {
 #if defined(__x86_64__) || defined(_M_X64)
+  const std::string_view isa = table.isa;
+  if (isa == "amx" && request_tiles()) return BFloat16Rows::kTiles;
   // Intel's cores perform half as many operations per cycle with VDPBF16PS as with float32 FMAs;
   // the float32 algorithm needs 3 products per output where the one in bfloat16 needs 4.
-  if (isa == "avx512_bf16") {
+  if (isa == "avx512_bf16" || isa == "amx") {
     return __builtin_cpu_is("intel") ? BFloat16Rows::kFloat32 : BFloat16Rows::kPairs;
   }
 #endif

@@ -68,6 +68,8 @@ enum class BFloat16Rows {
   kPairs,    // conv_rows.h, by products of pairs
   kTiles,    // tile_rows.h
 };
+// Requests the system's permission for the tiles of the set `amx`, for all threads of the process;
+// if it is refused, rows are computed as without AMX.
 BFloat16Rows bfloat16_rows(const KernelTable& table);
 
 // Kernels for the best instruction set of this CPU, or for the one that the environment variable
@@ -75,8 +77,8 @@ BFloat16Rows bfloat16_rows(const KernelTable& table);
 // std::invalid_argument if this CPU does not support the set that AUDIOGEN_ISA names.
 const KernelTable& kernels();
 
-// Kernels of all instruction sets that this build and this CPU support, simplest first. Requests
-// the system's permission to use AMX where the CPU has it, for all threads of the process.
+// Kernels of all instruction sets that this build and this CPU support, simplest first. The tile
+// kernels may be called once `bfloat16_rows` has returned `kTiles`.
 std::vector<const KernelTable*> available_kernels();
 
 }  // namespace audiogen::kernels

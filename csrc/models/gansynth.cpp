@@ -146,7 +146,8 @@ GeneratorWeights::GeneratorWeights(GeneratorConfig config, const core::FloatArra
         "precision='int8' is not supported by GANSynth presets; use 'float32' or 'bfloat16'");
   }
   const bool bfloat16 = precision == Precision::kBFloat16;
-  const kernels::BFloat16Rows rows = kernels::bfloat16_rows(*kernels_);
+  const kernels::BFloat16Rows rows =
+      bfloat16 ? kernels::bfloat16_rows(*kernels_) : kernels::BFloat16Rows::kNone;
   if (bfloat16 && rows == kernels::BFloat16Rows::kNone) {
     throw std::invalid_argument(
         "precision='bfloat16' needs a CPU with AVX-512 BF16; the kernels in use are " +

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -187,3 +190,23 @@ def test_a_batch_wants_a_precision_that_is_the_same_everywhere():
 
     with pytest.raises(ParameterError, match="precision='auto', which depends on the machine"):
         Job("a.wav", notes="C4", precision="auto")
+
+
+XCOMP = """
+import ctypes, sys
+import audiogen
+audiogen.load("plucked", precision=sys.argv[1]).render("C4:0.1")
+mask = ctypes.c_uint64()
+ctypes.CDLL(None).syscall(158, 0x1022, ctypes.byref(mask))  # arch_prctl, ARCH_GET_XCOMP_PERM
+print(mask.value >> 18 & 1)
+"""
+
+
+def test_tile_registers_are_requested_for_bfloat16_only() -> None:
+    if "amx" not in native.available_isas():
+        pytest.skip("needs a CPU with AMX")
+    for name, requested in (("float32", "0"), ("bfloat16", "1")):
+        words = [sys.executable, "-c", XCOMP, name]
+        environment = {**os.environ, "AUDIOGEN_ISA": ""}
+        done = subprocess.run(words, capture_output=True, text=True, env=environment, check=True)
+        assert done.stdout.split() == [requested]
