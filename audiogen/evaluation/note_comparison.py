@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from audiogen.evaluation import two_sample
+from audiogen.evaluation.metrics import level_db
 from audiogen.evaluation.note_statistics import is_varying, note_statistics
 from audiogen.evaluation.two_sample import FEATURES, PARTS, Area, two_sample_test
 
@@ -18,6 +19,8 @@ MIN_NOTES = 20  # for statistics
 MIN_GROUP = 10  # notes of a group, for its medians
 CARD = ("attack_ms", "wander_db", "flutter_db", "level_dbfs")  # statistics of a preset's card
 AREA_TOLERANCE = 0.05  # of the area under the curve, from the oracle's
+LEVEL_TOLERANCE_DB = 1.0  # of a timbre beside the others
+MIN_OF_TIMBRE = 3  # notes of a timbre, for its level
 _N_RESAMPLES = 400
 _CONFIDENCE = 0.95
 
@@ -88,11 +91,14 @@ class Comparison:
     areas : dict of str to dict of str to Area
         Area under the curve for each kind of notes, by test (``linear, attack``). That of real
         notes compares two halves of them. Empty if no test was made.
+    levels : dict of str to dict of str to float, dB
+        For each kind but the real one, mean level of each timbre above that of the same real notes.
     """
 
     n_notes: dict[str, int]
     medians: tuple[Median, ...]
     areas: dict[str, dict[str, Area]]
+    levels: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def rows(self) -> list[tuple[str, dict[str, str]]]:
         """Return rows of a title and the texts of each kind of notes, steady / varying.
@@ -113,6 +119,10 @@ class Comparison:
                     texts[kind] = " / ".join(values)
             if texts:
                 rows.append((statistic_title(name), texts))
+        if self.levels:
+            texts = {kind: _range(levels.values()) for kind, levels in self.levels.items()}
+            texts[PRESET] += "!" if self.off_levels() else ""
+            rows.append(("timbres above the real level (dB)", texts))
         for test in dict.fromkeys(test for areas in self.areas.values() for test in areas):
             texts = {kind: str(areas[test]) for kind, areas in self.areas.items() if test in areas}
             if self.area_outside(test):
@@ -130,6 +140,17 @@ class Comparison:
             and min(preset.values) > max(oracle.values)
         )
 
+    def off_levels(self) -> dict[str, float]:
+        """Timbres whose level beside the others is wrong: by how many dB, the worst one first.
+
+        The level of a timbre above the real one, less the median of all timbres, is wrong if it is
+        farther from 0 than that of the oracle's worst timbre and `LEVEL_TOLERANCE_DB`.
+        """
+        levels, bound = (_beside(self.levels.get(kind, {})) for kind in (PRESET, ORACLE))
+        most = LEVEL_TOLERANCE_DB + max(map(abs, bound.values()), default=0.0)
+        off = {timbre: level for timbre, level in levels.items() if abs(level) > most}
+        return dict(sorted(off.items(), key=lambda item: -abs(item[1])))
+
     def judgement(self) -> list[str]:
         """Return one line for each statistic outside the oracle's spread, worst excess first."""
         lines = []
@@ -142,6 +163,9 @@ class Comparison:
                 lines.append((_excess(median), text))
         lines.sort(key=lambda line: -line[0])
         tests = dict.fromkeys(test for areas in self.areas.values() for test in areas)
+        off = [f"{timbre} {level:+.1f}" for timbre, level in self.off_levels().items()]
+        if off:
+            lines.append((0.0, f"level beside the other timbres (dB): {', '.join(off)}"))
         return [text for _, text in lines] + [
             f"AUC, {test}: {self.areas[PRESET][test]}, oracle {self.areas[ORACLE][test]}"
             for test in tests
@@ -156,6 +180,10 @@ class Comparison:
                 for kind, value in median.values.items():
                     prefix = "" if kind == PRESET else f"{kind}_"
                     numbers[f"{prefix}{median.name}_{median.group}"] = value
+        for kind, levels in self.levels.items():
+            prefix = "" if kind == PRESET else f"{kind}_"
+            errors = [abs(level) for level in _beside(levels).values()]
+            numbers[f"{prefix}timbre_level_error_db"] = float(np.mean(errors))
         for kind, areas in self.areas.items():
             prefix = "" if kind == PRESET else f"{kind}_"
             for test, area in areas.items():
@@ -180,6 +208,7 @@ class Comparison:
                 kind: {test: list(area.values) for test, area in areas.items()}
                 for kind, areas in self.areas.items()
             },
+            "timbre_level_above_real_db": self.levels,
             "outside": self.judgement(),
         }
 
@@ -189,6 +218,7 @@ def compare_notes(
     pitches: np.ndarray,
     sample_rate: int,
     *,
+    timbres: Sequence[str] = (),
     n_classifiers: int = two_sample.N_SEEDS,
     seed: int = 0,
     progress: Callable[[], None] | None = None,
@@ -203,6 +233,8 @@ def compare_notes(
         Pitches of the notes.
     sample_rate : int, Hz
         Sample rate of the notes.
+    timbres : sequence of str
+        Timbre of each note, for the levels of timbres; none without.
     n_classifiers : int
         Classifiers of each two-sample test; 0 for none.
     seed : int
@@ -257,7 +289,10 @@ def compare_notes(
                     {f"{features}, {part}": result[part] for part in PARTS}
                 )
     return Comparison(
-        {group: int(inside.sum()) for group, inside in groups.items()}, tuple(medians), areas
+        {group: int(inside.sum()) for group, inside in groups.items()},
+        tuple(medians),
+        areas,
+        _levels({kind: _energies_db(sounds) for kind, sounds in notes.items()}, timbres),
     )
 
 
@@ -280,6 +315,38 @@ def same_key_halves(pitches: np.ndarray, random: np.random.Generator) -> tuple[n
 def statistic_title(name: str) -> str:
     """Return the title of a statistic of `note_statistics`, with its band."""
     return _statistic(name).title.format(name.partition(" ")[2])
+
+
+def _energies_db(sounds: np.ndarray) -> np.ndarray:
+    """Level of the power of each sound, [n_notes], dBFS."""
+    return np.array([level_db(sound) for sound in sounds])
+
+
+def _levels(
+    energies: Mapping[str, np.ndarray], timbres: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Mean level of each timbre above that of the real notes, by kind."""
+    of = np.array(timbres, str)
+    unique, counts = np.unique(of, return_counts=True)
+    names = [str(name) for name in unique[counts >= MIN_OF_TIMBRE]]
+    if not names:
+        return {}
+    return {
+        kind: {name: float((energy - energies[REAL])[of == name].mean()) for name in names}
+        for kind, energy in energies.items()
+        if kind != REAL
+    }
+
+
+def _beside(levels: Mapping[str, float]) -> dict[str, float]:
+    """Levels of timbres less their median."""
+    median = float(np.median(list(levels.values()))) if levels else 0.0
+    return {timbre: level - median for timbre, level in levels.items()}
+
+
+def _range(values: Iterable[float]) -> str:
+    values = list(values)
+    return f"{min(values):.1f} to {max(values):.1f}"
 
 
 def _statistic(name: str) -> _Statistic:

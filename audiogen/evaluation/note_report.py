@@ -401,6 +401,7 @@ def evaluate_notes(
             {kind: np.stack(part) for kind, part in sounds.items() if part},
             np.array([note.pitch for _, note in drawn], float),
             sample_rate,
+            timbres=[timbre for timbre, _ in drawn],
             n_classifiers=classifiers,
             seed=seed,
             progress=advance,

@@ -51,6 +51,26 @@ def find(comparison, name, group):
     return median
 
 
+def test_levels_of_timbres_are_compared_with_one_another():
+    timbres = [f"t{i % 5}" for i in range(len(PITCHES))]
+    quiet = 10 ** (-8.0 / 20)
+    preset = np.array(
+        [s * (quiet if t == "t3" else 0.5) for s, t in zip(tones(2), timbres, strict=True)]
+    )
+    comparison = compare(preset, timbres=timbres)
+    levels = comparison.levels
+    assert set(levels) == {ORACLE, PRESET} and abs(levels[ORACLE]["t3"]) < 0.1
+    assert levels[PRESET]["t3"] == pytest.approx(-8.0, abs=0.1)
+    assert levels[PRESET]["t0"] == pytest.approx(-6.0, abs=0.1)
+    assert list(comparison.off_levels()) == ["t3"]
+    assert "level beside the other timbres (dB): t3 -2.0" in comparison.judgement()
+    row = dict(comparison.rows())["timbres above the real level (dB)"]
+    assert row[PRESET] == "-8.0 to -6.0!" and REAL not in row
+    assert comparison.card()["timbre_level_error_db"] == pytest.approx(0.4, abs=0.05)
+    assert compare(preset, timbres=["only-two"] * 2 + timbres[2:]).levels.keys() == levels.keys()
+    assert compare(preset).levels == {}
+
+
 def test_a_perfect_preset_has_nothing_outside():
     comparison = compare(tones(2))
     assert comparison.n_notes == {"steady": 15, "varying": 15}
