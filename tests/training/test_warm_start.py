@@ -21,8 +21,8 @@ RECIPE = BuiltInRecipe(steps=4, crop_frames=32, seed=3)
 
 
 @pytest.fixture(scope="module")
-def struck():
-    return load_preset("struck")
+def woodwinds():
+    return load_preset("woodwinds")  # at the recipe's sample rate
 
 
 def notes_of(preset, timbres: list[str]) -> Notes:
@@ -44,53 +44,53 @@ def notes_of(preset, timbres: list[str]) -> Notes:
     )
 
 
-def test_instruments_begin_as_the_timbres_that_they_sound_like(struck):
-    wanted = ["marimba", "celesta"]
-    trainer = BuiltInTrainer(notes_of(struck, wanted), RECIPE, compiled=False)
+def test_instruments_begin_as_the_timbres_that_they_sound_like(woodwinds):
+    wanted = ["flute", "clarinet"]
+    trainer = BuiltInTrainer(notes_of(woodwinds, wanted), RECIPE, compiled=False)
     before = trainer.evaluate(2)["magnitude"]
-    nearest = start.initialise(trainer, struck)
+    nearest = start.initialise(trainer, woodwinds)
     assert list(nearest.values()) == wanted
     assert trainer.evaluate(2)["magnitude"] < 0.5 * before
-    wanted_z = torch.tensor([struck.timbre(name).z for name in wanted])
+    wanted_z = torch.tensor([woodwinds.timbre(name).z for name in wanted])
     assert torch.equal(trainer.latents.detach(), wanted_z)
     for name, weight in export_weights(trainer.average).items():
         assert np.array_equal(weight, export_weights(trainer.generator)[name])
     again = BuiltInTrainer(trainer.notes, RECIPE, compiled=False)
     again.restore(trainer.state())
-    assert again.initialised_from == "struck"
+    assert again.initialised_from == "woodwinds"
 
 
-def test_the_nearest_preset_is_found(struck, monkeypatch):
-    trainer = BuiltInTrainer(notes_of(struck, ["vibraphone"]), RECIPE, compiled=False)
-    places = [struck.folder, struck.folder.parent / "sustained"]
+def test_the_nearest_preset_is_found(woodwinds, monkeypatch):
+    trainer = BuiltInTrainer(notes_of(woodwinds, ["oboe"]), RECIPE, compiled=False)
+    places = [woodwinds.folder, woodwinds.folder.parent / "sustained"]
     monkeypatch.setattr(start, "find_presets", lambda: places)
     found = start.nearest_preset(trainer)
-    assert found is not None and found.name == "struck"
-    monkeypatch.setattr(start, "find_presets", lambda: [struck.folder.parent / "speech-sketch"])
+    assert found is not None and found.name == "woodwinds"
+    monkeypatch.setattr(start, "find_presets", lambda: [woodwinds.folder.parent / "speech-sketch"])
     assert start.nearest_preset(trainer) is None
 
 
-def test_presets_that_do_not_fit_are_refused_with_what_differs(struck):
+def test_presets_that_do_not_fit_are_refused_with_what_differs(woodwinds):
     narrow = GeneratorConfig(conditioning="harmonic", latent_size=8, channels=(8,) * 7)
     recipe = dataclasses.replace(RECIPE, generator=narrow)
-    trainer = BuiltInTrainer(notes_of(struck, ["marimba"]), recipe, compiled=False)
-    with pytest.raises(ParameterError, match="'struck' has latent_size = 16, this training 8"):
-        start.initialise(trainer, struck)
+    trainer = BuiltInTrainer(notes_of(woodwinds, ["flute"]), recipe, compiled=False)
+    with pytest.raises(ParameterError, match="'woodwinds' has latent_size = 16, this training 8"):
+        start.initialise(trainer, woodwinds)
     with pytest.raises(ParameterError, match="'speech-sketch' isn't a GANSynth"):
         start.initialise(trainer, load_preset("speech-sketch"))
 
 
-def test_a_preset_of_half_the_rate_is_the_lower_half(struck):
+def test_a_preset_of_half_the_rate_is_the_lower_half(woodwinds):
     recipe = at_rate(RECIPE, 32000)
-    notes = notes_of(struck, ["marimba"])
+    notes = notes_of(woodwinds, ["flute"])
     waveforms = np.stack([soxr.resample(sound, 16000, 32000) for sound in notes.waveforms])
     wide = dataclasses.replace(notes, waveforms=waveforms[:, :128000])
     trainer = BuiltInTrainer(wide, recipe, compiled=False)
-    assert not start.difference(trainer, struck)
-    assert list(start.initialise(trainer, struck).values()) == ["marimba"]
+    assert not start.difference(trainer, woodwinds)
+    assert list(start.initialise(trainer, woodwinds).values()) == ["flute"]
     narrow = Generator(RECIPE.generator, RECIPE.spectrogram)
-    import_weights(narrow, read_weights(struck))
-    given = torch.tensor([struck.timbre("marimba").z]), torch.tensor([60.0]), torch.tensor([0.8])
+    import_weights(narrow, read_weights(woodwinds))
+    given = torch.tensor([woodwinds.timbre("flute").z]), torch.tensor([60.0]), torch.tensor([0.8])
     images = []
     for generator in (narrow, trainer.average):
         blocks = range(len(RECIPE.generator.channels))
