@@ -310,6 +310,8 @@ class Engine:
         if self._value("vibrato") > 0:
             cycles = VIBRATO_HZ * self._model_time / self._instrument.sample_rate
             pitch += self._value("vibrato") * np.float32(math.sin(2 * math.pi * cycles))
+        if self._instrument.kit is not None:
+            return np.clip(pitch, slot.pitch - FURTHEST_BEND, slot.pitch + FURTHEST_BEND)
         lowest = min(self._instrument.lowest - FURTHEST_BEND, slot.pitch)
         return np.clip(pitch, lowest, max(self._instrument.highest + FURTHEST_BEND, slot.pitch))
 
@@ -437,7 +439,7 @@ class Engine:
         slot.pitch, slot.glide_offset = pitch, np.float32(0)
         slot.pan, slot.group = np.clip(pan, np.float32(-1), np.float32(1)), group
         n_ticks = float(self._value("glide")) * instrument.sample_rate / TICK
-        if n_ticks >= 1 and slot.number:
+        if kit is None and n_ticks >= 1 and slot.number:
             slot.glide_offset = last_pitch - pitch
             slot.glide_step = abs(slot.glide_offset) / np.float32(n_ticks)
         slot.spread_position = np.float32(2 * ((0.5 + GOLDEN * slot.number) % 1) - 1)

@@ -104,7 +104,7 @@ def drums(
 
     `audiogen train gansynth` makes a kit of it, whose keys 35 to 81 each play a
     sound of their own. Beside examples.json and audio/ the set has font.toml,
-    with its source and the keys.
+    with its source and the key, pitch, pan and group of each sound.
     """
     from audiogen.data.render.drums import render_drums
 

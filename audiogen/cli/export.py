@@ -77,10 +77,9 @@ def export(
 ) -> None:
     """Write a preset for other hosts.
 
-    sfz: a folder of sampled notes and an .sfz file for each timbre, for samplers. sf2: the same as
-    one SoundFont. onnx: the
-    generator of a GANSynth up to log magnitude and instantaneous frequency. nn~: a GANSynth as
-    TorchScript, for the object nn~ in Max and Pure Data.
+    sfz: a folder of sampled notes and an .sfz file for each timbre, or one for a drum kit. sf2: the
+    same as one SoundFont. onnx: the generator of a GANSynth up to log magnitude and instantaneous
+    frequency. nn~: a GANSynth as TorchScript, for the object nn~ in Max and Pure Data.
     """
     from audiogen.core.packages import require_package
     from audiogen.presets import load_preset

@@ -121,7 +121,7 @@ def render(
         typer.Option(
             "--stereo/--mono",
             help="Two channels or one. With --seconds two are generated independently.",
-            show_default="stereo if the score pans",
+            show_default="stereo if the score or a drum kit pans",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help=SEED_HELP)] = 0,

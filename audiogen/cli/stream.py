@@ -95,7 +95,7 @@ def stream(
         typer.Option(
             "--stereo/--mono",
             help="Two channels or one; an unconditional preset generates two independently.",
-            show_default="stereo if the score pans",
+            show_default="stereo if the score or a drum kit pans",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help=SEED_HELP)] = 0,
@@ -170,7 +170,7 @@ def _of_score(
 
     score = as_score(source)
     programs = score.programs if isinstance(source, Path) else ()
-    is_stereo = is_panned(score, drawn["parameters"]) if stereo is None else stereo
+    is_stereo = is_panned(score, drawn["parameters"], [synth.preset]) if stereo is None else stereo
     with _printed_warnings():
         blocks = stream_score(
             score,

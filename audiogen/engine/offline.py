@@ -162,8 +162,10 @@ def warn_caller(message: str) -> None:
     warnings.warn(message, stacklevel=depth)
 
 
-def pans(score: Score) -> bool:
-    """Whether a score's controls move notes away from the middle."""
+def pans(score: Score, presets: Iterable[Preset]) -> bool:
+    """Whether a score's controls, or the places of a kit's drums, move notes from the middle."""
+    if any(timbre.pan for preset in presets for timbre in preset.timbres):
+        return True
     pan = INDEX["pan"]
     return any(
         event[2] == pan and event[5] != 0.0
@@ -295,9 +297,10 @@ def sum_of_streams(
 
 
 def joined(blocks: Iterable[np.ndarray], n_channels: int) -> np.ndarray:
-    """Blocks one after another; ``n_channels`` is 0 for blocks without a second axis."""
+    """Blocks one after another; ``n_channels`` is for no blocks, 0 for one axis."""
     nothing = np.zeros((0, n_channels) if n_channels else 0, np.float32)
-    return np.concatenate([nothing, *blocks])
+    made = list(blocks)
+    return np.concatenate(made) if made else nothing
 
 
 class SharedProgress:

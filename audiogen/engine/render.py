@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from audiogen.errors import ParameterError
 from audiogen.notes import Note, Score, as_score
 from audiogen.presets import (
     DRUMS,
+    Preset,
     Voices,
     assign_programs,
     load_preset,
@@ -60,7 +61,7 @@ def render(
     seed : int
         Seed of the notes' random numbers.
     stereo : bool, optional
-        Two channels or one; without, two if the score pans.
+        Two channels or one; without, two if the score or a drum kit pans.
     gain_db : float, dB
         Change of level.
     normalize : bool
@@ -94,14 +95,12 @@ def render(
     >>> audiogen.render("C4:0.2 E4", {None: "plucked:harp"}).ndim
     1
     """
-    score = as_score(notes)
-    is_stereo = is_panned(score, parameters) if stereo is None else bool(stereo)
     blocks = stream(
-        score,
+        notes,
         voices,
         sample_rate=sample_rate,
         seed=seed,
-        stereo=is_stereo,
+        stereo=stereo,
         precision=precision,
         temperature=temperature,
         top_p=top_p,
@@ -109,7 +108,7 @@ def render(
         device=device,
         progress=progress,
     )
-    samples = joined(blocks, 2 if is_stereo else 0)
+    samples = joined(blocks, 2 if stereo else 0)
     return change_level(samples, gain_db, normalize)
 
 
@@ -145,8 +144,8 @@ def stream(
     """
     score = as_score(notes)
     parts = _parts(score, voices)
-    is_stereo = is_panned(score, parameters) if stereo is None else bool(stereo)
     presets = {name: load_preset(name) for name in {split_spec(voice)[0]: None for voice in parts}}
+    is_stereo = is_panned(score, parameters, presets.values()) if stereo is None else bool(stereo)
     # The sampling of SampleRNNs; without any, the first preset says that it does not support it.
     any_drawn = any(preset.kind == "samplernn" for preset in presets.values())
     # Likewise of a device without any GANSynth.
@@ -181,9 +180,11 @@ def stream(
     return sum_of_streams(streams, block, 2 if is_stereo else 0)
 
 
-def is_panned(score: Score, parameters: Mapping[str, Any] | None = None) -> bool:
-    """Whether a score's controls or parameters move notes away from the middle."""
-    return pans(score) or any((parameters or {}).get(name) for name in ("pan", "spread"))
+def is_panned(
+    score: Score, parameters: Mapping[str, Any] | None, presets: Iterable[Preset]
+) -> bool:
+    """Whether a score's controls, parameters or a drum kit move notes away from the middle."""
+    return pans(score, presets) or any((parameters or {}).get(name) for name in ("pan", "spread"))
 
 
 def set_parameters(synths: Sequence[Synth], parameters: Mapping[str, Any]) -> None:

@@ -191,7 +191,7 @@ class Synth(LivePlaying):
         timbre : str, path or sequence of float, optional
             Timbre of all notes; the synth's without. A drum kit plays by keys without.
         stereo : bool, optional
-            Two channels or one; without, two if the score or the synth pans.
+            Two channels or one; without, two if the score, the synth or a drum kit pans.
         gain_db : float, dB
             Change of level.
         normalize : bool
@@ -538,7 +538,7 @@ class Synth(LivePlaying):
     def _is_stereo(self, score: Score) -> bool:
         if self.get("pan") or self.get("spread"):
             return True
-        return pans(score)
+        return pans(score, [self.preset])
 
     def _notes_to_play(self, notes: Any) -> Score:
         return kit_notes(notes, self.preset) if self.preset.is_kit else pitched_notes(notes)

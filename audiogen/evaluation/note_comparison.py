@@ -121,8 +121,8 @@ class Comparison:
                 rows.append((statistic_title(name), texts))
         if self.levels:
             texts = {kind: _range(levels.values()) for kind, levels in self.levels.items()}
-            texts[PRESET] += "!" if self.off_levels() else ""
-            rows.append(("timbres above the real level (dB)", texts))
+            texts[PRESET] += "!" if self.wrong_levels() else ""
+            rows.append(("level of timbres relative to real (dB)", texts))
         for test in dict.fromkeys(test for areas in self.areas.values() for test in areas):
             texts = {kind: str(areas[test]) for kind, areas in self.areas.items() if test in areas}
             if self.area_outside(test):
@@ -140,14 +140,16 @@ class Comparison:
             and min(preset.values) > max(oracle.values)
         )
 
-    def off_levels(self) -> dict[str, float]:
+    def wrong_levels(self) -> dict[str, float]:
         """Timbres whose level beside the others is wrong: by how many dB, the worst one first.
 
         The level of a timbre above the real one, less the median of all timbres, is wrong if it is
         farther from 0 than that of the oracle's worst timbre and `LEVEL_TOLERANCE_DB`.
         """
-        levels, bound = (_beside(self.levels.get(kind, {})) for kind in (PRESET, ORACLE))
-        most = LEVEL_TOLERANCE_DB + max(map(abs, bound.values()), default=0.0)
+        levels, bounds = (
+            _relative_to_median(self.levels.get(kind, {})) for kind in (PRESET, ORACLE)
+        )
+        most = LEVEL_TOLERANCE_DB + max(map(abs, bounds.values()), default=0.0)
         off = {timbre: level for timbre, level in levels.items() if abs(level) > most}
         return dict(sorted(off.items(), key=lambda item: -abs(item[1])))
 
@@ -163,7 +165,7 @@ class Comparison:
                 lines.append((_excess(median), text))
         lines.sort(key=lambda line: -line[0])
         tests = dict.fromkeys(test for areas in self.areas.values() for test in areas)
-        off = [f"{timbre} {level:+.1f}" for timbre, level in self.off_levels().items()]
+        off = [f"{timbre} {level:+.1f}" for timbre, level in self.wrong_levels().items()]
         if off:
             lines.append((0.0, f"level beside the other timbres (dB): {', '.join(off)}"))
         return [text for _, text in lines] + [
@@ -182,7 +184,7 @@ class Comparison:
                     numbers[f"{prefix}{median.name}_{median.group}"] = value
         for kind, levels in self.levels.items():
             prefix = "" if kind == PRESET else f"{kind}_"
-            errors = [abs(level) for level in _beside(levels).values()]
+            errors = [abs(level) for level in _relative_to_median(levels).values()]
             numbers[f"{prefix}timbre_level_error_db"] = float(np.mean(errors))
         for kind, areas in self.areas.items():
             prefix = "" if kind == PRESET else f"{kind}_"
@@ -326,20 +328,22 @@ def _levels(
     energies: Mapping[str, np.ndarray], timbres: Sequence[str]
 ) -> dict[str, dict[str, float]]:
     """Mean level of each timbre above that of the real notes, by kind."""
-    of = np.array(timbres, str)
-    unique, counts = np.unique(of, return_counts=True)
+    timbre_of_note = np.array(timbres, str)
+    unique, counts = np.unique(timbre_of_note, return_counts=True)
     names = [str(name) for name in unique[counts >= MIN_OF_TIMBRE]]
     if not names:
         return {}
     return {
-        kind: {name: float((energy - energies[REAL])[of == name].mean()) for name in names}
+        kind: {
+            name: float((energy - energies[REAL])[timbre_of_note == name].mean()) for name in names
+        }
         for kind, energy in energies.items()
         if kind != REAL
     }
 
 
-def _beside(levels: Mapping[str, float]) -> dict[str, float]:
-    """Levels of timbres less their median."""
+def _relative_to_median(levels: Mapping[str, float]) -> dict[str, float]:
+    """Levels of timbres relative to their median."""
     median = float(np.median(list(levels.values()))) if levels else 0.0
     return {timbre: level - median for timbre, level in levels.items()}
 

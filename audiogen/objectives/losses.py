@@ -292,9 +292,9 @@ def peak_distance(
 ) -> Tensor:
     """Mean over frames of the distance of log magnitudes at each frame's strongest bins.
 
-    The bins of a frame are weighted by linear magnitude, the square of ``weight``, and frames
-    alike, except silent ones. In `loud_distance` the many weak bins of a sound with one strong
-    partial, as of a marimba or a kick, outweigh it.
+    Bins are weighted by linear magnitude, the square of ``weight``. All frames have equal weight,
+    except that silent ones have less. In `loud_distance`, the many weak bins of a sound with one
+    strong partial, such as a marimba or a kick, outweigh that partial.
 
     Parameters
     ----------

@@ -133,8 +133,8 @@ static double peak(const std::string& product, std::size_t n) {
   if (product == "bfloat16") return table.peak_bfloat16(n);
   if (product == "int8") return table.peak_int8(n);
   if (product == "tiles") {
-    static_cast<void>(kernels::bfloat16_rows(table));  // the permission to use them
-    return table.peak_tiles(n);
+    const bool permitted = kernels::bfloat16_rows(table) == kernels::BFloat16Rows::kTiles;
+    return permitted ? table.peak_tiles(n) : 0.0;
   }
   throw std::invalid_argument("product='" + product +
                               "' not found; use 'float32', 'bfloat16', 'int8' or 'tiles'");

@@ -367,6 +367,9 @@ float Engine::pitch_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME {
         kVibratoHz * static_cast<double>(model_time_) / instrument_->sample_rate();
     pitch += depth * static_cast<float>(std::sin(2.0 * std::numbers::pi * cycles));
   }
+  if (instrument_->kit() != nullptr) {
+    return std::clamp(pitch, slot.pitch - kFurthestBend, slot.pitch + kFurthestBend);
+  }
   const auto [lowest, highest] = instrument_->pitch_range();
   return std::clamp(pitch, std::min(lowest - kFurthestBend, slot.pitch),
                     std::max(highest + kFurthestBend, slot.pitch));
@@ -488,7 +491,7 @@ void Engine::note_on(const Event& event) noexcept AUDIOGEN_REALTIME {
   slot.glide = slot.glide_step = 0.0f;
   const double ticks = static_cast<double>(value(Parameter::kGlide)) * instrument_->sample_rate() /
                        static_cast<double>(kTick);
-  if (ticks >= 1.0 && slot.number > 0) {
+  if (kit == nullptr && ticks >= 1.0 && slot.number > 0) {
     slot.glide = from - pitch;
     slot.glide_step = std::abs(slot.glide) / static_cast<float>(ticks);
   }
@@ -602,7 +605,6 @@ void Engine::steal() noexcept AUDIOGEN_REALTIME {
 // Ends the drums of a group, as a closed hi-hat ends an open one.
 void Engine::end_group(int group) noexcept AUDIOGEN_REALTIME {
   if (group == 0) return;
-  begin_notes();
   for (Slot& slot : slots_) {
     if (slot.group != group || !slot.voice->active()) continue;
     fade_out(slot);

@@ -76,15 +76,17 @@ def test_drums_have_a_pitch_a_pan_and_a_group(
     }
     synth = Synth(write_kit(tmp_path / "kit", drums))
     assert synth.preset.timbre("kick").pitch == 33.25
-    assert not np.array_equal(synth.render(hits(36)), plain.render(hits(36)))
-    assert np.array_equal(synth.render(hits(38)), plain.render(hits(38)))
-    left, right = synth.render(hits(36), stereo=True).T
+    kick, snare = (synth.render(hits(key), stereo=False) for key in (36, 38))
+    assert not np.array_equal(kick, plain.render(hits(36)))
+    assert np.array_equal(snare, plain.render(hits(38)))
+    left, right = synth.render(hits(36)).T  # in stereo, because a drum has a place
     assert left.any() and not right.any()
     start, fade = 64, round(FADE_S * synth.sample_rate)
 
     def snare_then_hat(synth: Synth, velocity: float) -> np.ndarray:
         return synth.render(
-            [(0.0, 0.001, 38, velocity), (start / synth.sample_rate, 0.001, 42, 1.0)]
+            [(0.0, 0.001, 38, velocity), (start / synth.sample_rate, 0.001, 42, 1.0)],
+            stereo=False,
         )
 
     loud, soft = (snare_then_hat(synth, velocity) for velocity in (1.0, 0.3))
@@ -92,6 +94,22 @@ def test_drums_have_a_pitch_a_pan_and_a_group(
     assert np.array_equal(loud[start + fade :], soft[start + fade :])  # the hat alone
     loud, soft = (snare_then_hat(plain, velocity) for velocity in (1.0, 0.3))
     assert not np.array_equal(loud[start + fade :], soft[start + fade :])
+
+
+def test_a_drum_does_not_glide_and_bends_both_ways(
+    tmp_path: Path, write_kit: Callable[..., Path]
+) -> None:
+    drums = {"kick": {"pitch": 30.0}, "hat": {"pitch": 120.0}}  # pitch_range: keys 36 to 42
+    kit = write_kit(tmp_path / "kit", drums)
+    synth, gliding = Synth(kit), Synth(kit)
+    gliding.glide = 1.0
+    assert np.array_equal(gliding.render(hits(42, 36)), synth.render(hits(42, 36)))
+    bent = {bend: Synth(kit) for bend in (-12.0, 0.0, 12.0)}
+    for bend, each in bent.items():
+        each.bend = bend
+    for key in (36, 42):
+        up, middle, down = (each.render(hits(key)) for each in bent.values())
+        assert not np.array_equal(up, middle) and not np.array_equal(middle, down)
 
 
 def test_missing_keys_are_counted(kit: Path) -> None:

@@ -62,9 +62,9 @@ def test_levels_of_timbres_are_compared_with_one_another():
     assert set(levels) == {ORACLE, PRESET} and abs(levels[ORACLE]["t3"]) < 0.1
     assert levels[PRESET]["t3"] == pytest.approx(-8.0, abs=0.1)
     assert levels[PRESET]["t0"] == pytest.approx(-6.0, abs=0.1)
-    assert list(comparison.off_levels()) == ["t3"]
+    assert list(comparison.wrong_levels()) == ["t3"]
     assert "level beside the other timbres (dB): t3 -2.0" in comparison.judgement()
-    row = dict(comparison.rows())["timbres above the real level (dB)"]
+    row = dict(comparison.rows())["level of timbres relative to real (dB)"]
     assert row[PRESET] == "-8.0 to -6.0!" and REAL not in row
     assert comparison.card()["timbre_level_error_db"] == pytest.approx(0.4, abs=0.05)
     assert compare(preset, timbres=["only-two"] * 2 + timbres[2:]).levels.keys() == levels.keys()

@@ -92,14 +92,14 @@ def hashes_of(folder: Path) -> Iterator[tuple[str, str]]:
 def rendered(synth: Synth, rate: int) -> np.ndarray:
     """The sound of a preset, [n_samples]."""
     if synth.plays_notes:
-        return synth.render(SCORE, sample_rate=rate)
+        return synth.render(SCORE, sample_rate=rate, stereo=False)
     return synth.generate(SECONDS, sample_rate=rate)
 
 
 def streamed(synth: Synth, rate: int) -> np.ndarray:
     """The same, from the blocks of a stream."""
     if synth.plays_notes:
-        blocks = synth.stream(STREAM_BLOCK, SCORE, sample_rate=rate)
+        blocks = synth.stream(STREAM_BLOCK, SCORE, sample_rate=rate, stereo=False)
     else:
         blocks = synth.generate_stream(SECONDS, block=STREAM_BLOCK, sample_rate=rate)
     return np.concatenate(list(blocks))

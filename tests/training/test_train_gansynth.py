@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 
 import audiogen
 from audiogen.cli.main import main
+from audiogen.data.notes import splits
 from audiogen.data.notes.nsynth import SetWriter, read_notes
 from audiogen.data.notes.splits import (
     SPLIT,
@@ -117,6 +118,7 @@ def test_a_kit_becomes_a_preset_whose_keys_play_its_sounds(
     small = dataclasses.replace(SMALL, generator=generator)
     assert small.is_one_shot and recipes.kit_recipe().is_one_shot and not SMALL.is_one_shot
     monkeypatch.setattr(recipes, "kit_recipe", lambda: small)
+    monkeypatch.setattr(splits, "holds_out_instruments", lambda *_: True)
     words = ("train", "gansynth", notes, "--steps", 2, "--adversarial-share", 0)
     assert run(*words, "-o", tmp_path / "kit") == 0
     kit = load_preset(tmp_path / "kit")
@@ -125,6 +127,7 @@ def test_a_kit_becomes_a_preset_whose_keys_play_its_sounds(
         ("drum-42", 42),
     ]
     assert kit.is_kit and kit.sustain is None and kit.pitch_range == [36, 42]
+    assert kit.data.held_out is None  # each drum has to be learned
     placed = [(timbre.pitch, timbre.pan, timbre.group) for timbre in kit.timbres]
     assert placed == [(60.25, 0.5, None), (66.25, 0.5, 1)]
     assert sorted(set(Notes.read(read_notes(notes)).pitches)) == [60.25, 66.25]

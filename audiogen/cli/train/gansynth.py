@@ -266,6 +266,7 @@ def _maker(notes: Any, split_by: Any, device: Any, processes: Any) -> Any:
         read_split,
         split_for_training,
     )
+    from audiogen.data.source_toml import is_kit, read_source
     from audiogen.training.gansynth.note_batches import Notes
     from audiogen.training.gansynth.progressive import ProgressiveTrainer
     from audiogen.training.gansynth.trainer import BuiltInTrainer
@@ -273,12 +274,13 @@ def _maker(notes: Any, split_by: Any, device: Any, processes: Any) -> Any:
     @cache
     def in_memory(held_out: float, seed: int) -> Notes:
         # Fewer instruments than the share makes one of are all trained on: each is a timbre of
-        # the preset.
-        whole = split_by is None and holds_out_instruments(notes, held_out)
+        # the preset. So is each drum of a kit.
+        kit = is_kit(read_source(notes.folder))
+        whole = split_by is None and not kit and holds_out_instruments(notes, held_out)
         split = None
         if split_by == "instrument" or whole:
             split = split_for_training(notes, held_out, seed, "instrument")
-        elif split_by == "note" and (notes.folder / SPLIT).is_file():
+        elif (split_by == "note" or kit) and (notes.folder / SPLIT).is_file():
             if read_split(notes.folder / SPLIT).by == "note":
                 split = split_for_training(notes, held_out, seed, "note")
         return Notes.read(notes, split)

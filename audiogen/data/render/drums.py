@@ -17,7 +17,7 @@ from audiogen.data.source_toml import NOTES_TOML, toml_text
 from audiogen.errors import ParameterError
 from audiogen.notes.general_midi import EXCLUSIVE_GROUPS, PERCUSSION_NAMES
 
-NOISE_PITCH = 24  # of sounds without a tone: partials everywhere
+NOISE_PITCH = 24  # MIDI number for sounds without a tone: all bins are near a harmonic
 # A sound has a tone if its strongest frequency and those around it have this share of the power.
 LEAST_TONE = 0.2
 TONE_WIDTH_HZ = 25.0
@@ -39,7 +39,7 @@ def render_drums(
     """Render a drum kit of a soundfont, keys 35 to 81, into a note set in NSynth's layout.
 
     All sounds have one gain, so that they are as loud beside each other as in the kit; each is the
-    louder of its two channels, with the power of both.
+    louder of its two channels, of which ``pan`` makes both.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def render_drums(
 
 
 def tone_pitch(sound: np.ndarray, sample_rate: int) -> float:
-    """Pitch of the strongest frequency of a sound, to a cent; `NOISE_PITCH` if there is no tone.
+    """Pitch of the strongest frequency of a sound, to 1/8 Hz; `NOISE_PITCH` if there is no tone.
 
     Parameters
     ----------
@@ -173,8 +173,6 @@ def _pan(stereo: np.ndarray) -> float:
 
 
 def _mono(stereo: np.ndarray) -> np.ndarray:
-    """The louder channel of sounds [n, n_samples, 2] of one key, with the power of both."""
+    """The louder channel of sounds [n, n_samples, 2] of one key."""
     power = np.sum(np.square(stereo, dtype=np.float64), axis=(0, 1))
-    louder = int(np.argmax(power))
-    gain = np.sqrt(power.sum() / max(power[louder], 1e-30))
-    return (gain * stereo[..., louder]).astype(np.float32)
+    return stereo[..., int(np.argmax(power))].astype(np.float32)

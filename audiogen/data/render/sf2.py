@@ -19,7 +19,8 @@ MAX_FILE_BYTES = 2 << 30  # a font is held in memory twice while it is read
 PERCUSSION_BANK = 128  # its presets are drum kits: each key is a sound of its own
 
 # Generator numbers, SoundFont Technical Specification 2.04, section 8.1.2.
-_CHORUS_SEND, _REVERB_SEND = 15, 16
+_CHORUS_SEND, _REVERB_SEND, _EXCLUSIVE_CLASS = 15, 16, 57
+_CLEARED = (_CHORUS_SEND, _REVERB_SEND, _EXCLUSIVE_CLASS)
 _INSTRUMENT, _KEY_RANGE, _VELOCITY_RANGE = 41, 43, 44
 _COARSE_TUNE, _FINE_TUNE, _SAMPLE_ID, _SCALE_TUNING, _ROOT_KEY = 51, 52, 53, 56, 58
 
@@ -83,7 +84,8 @@ class SoundFont:
     path : Path
         File that the font was read from.
     data : bytes
-        Whole file, with the effect sends of every zone set to 0, so that notes are dry.
+        Whole file, with the effect sends and the exclusive class of every zone set to 0: notes are
+        dry, and a stereo pair of zones sounds on both sides.
     info : dict[str, str]
         Texts of the INFO list, such as INAM (name), ICOP (copyright), IENG (author).
     presets : dict[tuple[int, int], FontPreset]
@@ -210,7 +212,7 @@ def read_soundfont(path: str | PathLike[str]) -> SoundFont:
     except (struct.error, KeyError, IndexError, ValueError) as error:
         raise _not_whole(path, error) from error
     for name in (b"pgen", b"igen"):
-        _silence_sends(data, *hydra[name])
+        _clear_sends_and_classes(data, *hydra[name])
     return SoundFont(path, bytes(data), info, presets)
 
 
@@ -249,9 +251,9 @@ def _walk(data: bytearray, begin: int, end: int):
         begin += 8 + size + size % 2
 
 
-def _silence_sends(data: bytearray, begin: int, end: int) -> None:
+def _clear_sends_and_classes(data: bytearray, begin: int, end: int) -> None:
     for offset in range(begin, end, 4):
-        if struct.unpack_from("<H", data, offset)[0] in (_CHORUS_SEND, _REVERB_SEND):
+        if struct.unpack_from("<H", data, offset)[0] in _CLEARED:
             struct.pack_into("<h", data, offset + 2, 0)
 
 
