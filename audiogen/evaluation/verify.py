@@ -212,7 +212,7 @@ def _hit(preset: Preset, result: Verification, progress: Callable[[int, int], No
     for timbre in preset.timbres:
         faults: dict[str, None] = {}
         for velocity in HIT_VELOCITIES:
-            samples = synth.render([(0.0, NOTE_S, timbre.key, velocity)])
+            samples = synth.render([(0.0, NOTE_S, timbre.key, velocity)], stereo=False)
             faults |= dict.fromkeys(_level_faults(samples))
             result.n_sounds += 1
             progress(result.n_sounds, total)
@@ -232,7 +232,7 @@ def _play(preset: Preset, result: Verification, progress: Callable[[int, int], N
         verdict = TimbreVerdict(timbre, {})
         faults: dict[str, None] = {}  # each once
         for pitch in pitches:
-            samples = synth.render([(0.0, NOTE_S, pitch, 0.8)], timbre=timbre)
+            samples = synth.render([(0.0, NOTE_S, pitch, 0.8)], timbre=timbre, stereo=False)
             note_faults = list(_level_faults(samples))
             faults |= dict.fromkeys(note_faults)
             audible = np.nan_to_num(samples) if note_faults else samples

@@ -135,4 +135,4 @@ class TimbrePictures:
         low, high = synth.preset.pitch_range or (PICTURE_PITCH, PICTURE_PITCH)
         note = [(0.0, PICTURE_S, min(max(PICTURE_PITCH, low), high))]
         rate = synth.preset.sample_rate
-        return picture(synth.render(note, timbre=synth.timbres[index]), rate)
+        return picture(synth.render(note, timbre=synth.timbres[index], stereo=False), rate)

@@ -81,7 +81,7 @@ def main() -> None:
         real = of_length(notes.waveform(note))
         image = waveform_to_spectrogram(torch.from_numpy(real[None]), config, pitch=pitch)
         oracle = resynthesise(image, config, pitch, (0, config.n_frames))[0, config.pad_front :]
-        made = of_length(synth.render([(0.0, 0.1, key, options.velocity / 127)]))
+        made = of_length(synth.render([(0.0, 0.1, key, options.velocity / 127)], stereo=False))
         three = real, of_length(oracle.numpy()), made
         sounds.append(real)
         levels = [level_db(each, rate) for each in three]

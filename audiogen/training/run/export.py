@@ -122,7 +122,7 @@ def each_timbre(
     parts = []
     for i, timbre in enumerate(timbres):
         pitch = min(max(PREVIEW_PITCHES[i % len(PREVIEW_PITCHES)], lowest), highest)
-        part = synth.render([(0.0, each_s / 1.5, pitch)], timbre=timbre)
+        part = synth.render([(0.0, each_s / 1.5, pitch)], timbre=timbre, stereo=False)
         parts.append(np.pad(part, (0, max(0, length - len(part))))[:length])
     samples = np.concatenate(parts)
     # Fade out each cut tail, so that there is no click where the next timbre begins.
