@@ -190,6 +190,31 @@ def chosen_timbres(preset: Preset, options: SfzOptions) -> list[Timbre]:
     return [preset.timbre(name) for name in options.timbres] or list(preset.timbres)
 
 
+def constant_power_pan(pan: float) -> tuple[float, float]:
+    """Position and gain by which a sampler's constant-power law gives the engine's balance law.
+
+    Parameters
+    ----------
+    pan : float
+        Pan in the engine, -1 to 1: the farther channel fades, and the nearer one stays.
+
+    Returns
+    -------
+    position : float
+        Pan in the sampler, -1 to 1.
+    gain : float
+        Gain relative to a sound in the middle.
+
+    Examples
+    --------
+    >>> constant_power_pan(0.0), constant_power_pan(1.0)
+    ((0.0, 1.0), (1.0, 0.7071067811865476))
+    """
+    left, right = min(1.0, 1.0 - pan), min(1.0, 1.0 + pan)
+    position = float(np.arctan2(right, left) * 4.0 / np.pi - 1.0)
+    return position, float(np.sqrt((left * left + right * right) / 2.0))
+
+
 def key_ranges(lowest: int, highest: int, step: int) -> list[tuple[int, int, int]]:
     """Sampled key, lowest and highest key that plays it; all keys of 0 to 127 are covered.
 
@@ -316,10 +341,11 @@ def sample_instrument(
 def _sample_kit(synth: Synth, options: SfzOptions) -> Iterator[Region]:
     for drum in sorted(chosen_timbres(synth.preset, options), key=lambda drum: drum.key or 0):
         key = drum.key or 0
+        gain = np.float32(constant_power_pan(drum.pan or 0.0)[1])
         for layer in layers(options.velocities):
             for turn in range(options.round_robins):
                 hit = [(0.0, 0.1, key, sum(layer) / 2 / 127)]
-                samples = _cut(synth.render(hit, seed=options.seed + turn, stereo=False))
+                samples = gain * _cut(synth.render(hit, seed=options.seed + turn, stereo=False))
                 to_end_s = len(samples) / options.sample_rate
                 yield Region(key, (key, key), layer, turn, samples, None, to_end_s, drum)
 
@@ -430,7 +456,8 @@ def _write_instrument(
         if options.round_robins > 1:
             words.append(f"seq_length={options.round_robins} seq_position={region.turn + 1}")
         if region.drum is not None:
-            words.append(f"loop_mode=one_shot pan={100.0 * (region.drum.pan or 0.0):.0f}")
+            position, _ = constant_power_pan(region.drum.pan or 0.0)
+            words.append(f"loop_mode=one_shot pan={100.0 * position:.0f}")
             if region.drum.group:
                 words.append(f"group={region.drum.group} off_by={region.drum.group}")
         elif region.loop is None:

@@ -26,6 +26,7 @@ from audiogen.export.sfz import (
     Region,
     SfzOptions,
     chosen_timbres,
+    constant_power_pan,
     instruments,
     sample_instrument,
 )
@@ -184,7 +185,8 @@ def _add(tables: _Tables, slot: tuple[int, int], title: str, regions: list[Regio
             SAMPLE_MODES: struct.pack("<H", LOOPED if region.loop else 0),
         }
         if region.drum is not None:
-            generators[PAN] = struct.pack("<h", round(500.0 * (region.drum.pan or 0.0)))
+            position, _ = constant_power_pan(region.drum.pan or 0.0)
+            generators[PAN] = struct.pack("<h", round(500.0 * position))
             if region.drum.group:
                 generators[EXCLUSIVE_CLASS] = struct.pack("<H", region.drum.group)
         generators[SAMPLE] = struct.pack("<H", len(tables.headers) - 1)

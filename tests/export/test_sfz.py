@@ -113,7 +113,7 @@ def test_a_drum_kit_is_one_instrument(tmp_path: Path, write_kit: Any):
     regions = regions_of(paths[0])
     assert [(r["lokey"], r["hikey"]) for r in regions[::4]] == [(k, k) for k in ("36", "38", "42")]
     assert {r["loop_mode"] for r in regions} == {"one_shot"}
-    assert [r["pan"] for r in regions[::4]] == ["-50", "0", "0"]
+    assert [r["pan"] for r in regions[::4]] == ["-41", "0", "0"]
     assert [r.get("off_by") for r in regions[::4]] == [None, "3", "3"]
     assert not any(np.array_equal(*(read_channels(paths[0].parent / r["sample"])[0] for r in pair))
                    for pair in pairwise(regions))  # fmt: skip

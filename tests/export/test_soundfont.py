@@ -114,7 +114,7 @@ def test_a_drum_kit_is_one_preset_of_the_percussion_bank(tmp_path: Path, write_k
     tables = read(tmp_path / "kit.sf2")
     _, *parts = zones(tables, 0)
     assert [tuple(zone[43]) for zone in parts] == [(36, 36), (38, 38), (42, 42)]
-    assert [zone[17] for zone in parts] == [struct.pack("<h", pan) for pan in (-250, 0, 0)]
+    assert [zone[17] for zone in parts] == [struct.pack("<h", pan) for pan in (-205, 0, 0)]
     assert [zone.get(57) for zone in parts] == [None, *2 * [struct.pack("<H", 3)]]
     assert {zone[54] for zone in parts} == {struct.pack("<H", 0)}
     assert {zone[38] for zone in parts} == {struct.pack("<h", 8000)}
