@@ -91,7 +91,7 @@ class TestVerify:
 
         played = []
 
-        def render(self, notes, timbre):
+        def render(self, notes, timbre, stereo):
             [(start, seconds, pitch, velocity)] = notes
             played.append(pitch)
             pitch += len(played) <= n_wrong
@@ -115,7 +115,7 @@ class TestVerify:
 
         asked = []
 
-        def render(self, notes, timbre):
+        def render(self, notes, timbre, stereo):
             asked.append(notes[0][2])
             return sine(self, notes, timbre)
 
@@ -161,7 +161,7 @@ class TestVerify:
 
     def test_all_that_is_wrong_with_files_is_listed(self, call, struck):
         text = (struck / "preset.toml").read_text()
-        text = text.replace("sample_rate = 16000", "sample_rate = 1")
+        text = text.replace("sample_rate = 32000", "sample_rate = 1")
         (struck / "preset.toml").write_text(text.replace('licence = "MIT"', "licence = 3", 1))
         write_audio(struck / "preview.flac", np.zeros(1600), 16000)
         (struck / "preview.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
