@@ -20,7 +20,7 @@ from audiogen.presets import load_preset, read_fields, write_preset
 
 SHIPPED = Path(__file__).parents[2] / "presets"
 FEW = ("marimba", "vibraphone")
-RATE = 16000
+RATE = 32000  # of struck
 
 
 @pytest.fixture
