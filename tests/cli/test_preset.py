@@ -20,7 +20,8 @@ from audiogen.presets import load_preset, read_fields, write_preset
 
 SHIPPED = Path(__file__).parents[2] / "presets"
 FEW = ("marimba", "vibraphone")
-RATE = 32000  # of struck
+RATE = 16000
+STRUCK_RATE = 32000
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ class TestMacros:
 def sine(self, notes, timbre):
     """Stands in for the engine: a note is a sine."""
     [(_, seconds, pitch, velocity)] = notes
-    t = np.arange(round(seconds * RATE)) / RATE
+    t = np.arange(round(seconds * STRUCK_RATE)) / STRUCK_RATE
     return velocity * np.sin(2 * np.pi * 440 * 2 ** ((pitch - 69) / 12) * t)
 
 
