@@ -364,7 +364,6 @@ class Engine:
             for slot in self._active():
                 if value > 0:
                     self._fade_out(slot)
-                    slot.voice.active = False
                 else:
                     slot.voice.note_off()
         elif kind in EXPRESSION:
@@ -480,7 +479,6 @@ class Engine:
             # Released notes go first, the oldest of them first.
             chosen = min(self._active(), key=lambda slot: (not slot.voice.released, slot.number))
             self._fade_out(chosen)
-            chosen.voice.active = False
         return next(slot for slot in self._slots if not slot.voice.active)
 
     def _end_group(self, group: int) -> None:
@@ -488,13 +486,13 @@ class Engine:
         for slot in self._active():
             if group and slot.group == group:
                 self._fade_out(slot)
-                slot.voice.active = False
 
     def _fade_out(self, slot: _Slot) -> None:
-        """Keep the next samples of a voice, which fade out while it is silent or plays on."""
+        """Keep the next samples of a voice, faded out; the voice is then free."""
         tail = np.zeros_like(self._fade)
         slot.voice.add(tail)
         self._fading += self._fade * slot.next_gain[:, None] * tail
+        slot.voice.active = False
 
 
 def _n_ticks(parameter: str, rate: int) -> int:

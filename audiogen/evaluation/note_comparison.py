@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from audiogen.evaluation import two_sample
-from audiogen.evaluation.metrics import level_db
 from audiogen.evaluation.note_statistics import is_varying, note_statistics
 from audiogen.evaluation.two_sample import FEATURES, PARTS, Area, two_sample_test
 
@@ -294,7 +293,7 @@ def compare_notes(
         {group: int(inside.sum()) for group, inside in groups.items()},
         tuple(medians),
         areas,
-        _levels({kind: _energies_db(sounds) for kind, sounds in notes.items()}, timbres),
+        _levels(statistics, timbres),
     )
 
 
@@ -319,13 +318,8 @@ def statistic_title(name: str) -> str:
     return _statistic(name).title.format(name.partition(" ")[2])
 
 
-def _energies_db(sounds: np.ndarray) -> np.ndarray:
-    """Level of the power of each sound, [n_notes], dBFS."""
-    return np.array([level_db(sound) for sound in sounds])
-
-
 def _levels(
-    energies: Mapping[str, np.ndarray], timbres: Sequence[str]
+    statistics: Mapping[str, Sequence[Mapping[str, float]]], timbres: Sequence[str]
 ) -> dict[str, dict[str, float]]:
     """Mean level of each timbre above that of the real notes, by kind."""
     timbre_of_note = np.array(timbres, str)
@@ -333,12 +327,13 @@ def _levels(
     names = [str(name) for name in unique[counts >= MIN_OF_TIMBRE]]
     if not names:
         return {}
+    levels = {
+        kind: np.array([row["level_dbfs"] for row in rows]) for kind, rows in statistics.items()
+    }
+    real = levels.pop(REAL)
     return {
-        kind: {
-            name: float((energy - energies[REAL])[timbre_of_note == name].mean()) for name in names
-        }
-        for kind, energy in energies.items()
-        if kind != REAL
+        kind: {name: float((level - real)[timbre_of_note == name].mean()) for name in names}
+        for kind, level in levels.items()
     }
 
 

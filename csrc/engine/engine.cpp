@@ -441,7 +441,6 @@ void Engine::handle(const Event& event) noexcept AUDIOGEN_REALTIME {
         if (!slot.voice->active()) continue;
         if (event.value > 0.0f) {
           fade_out(slot);
-          slot.voice->reset();
         } else {
           slot.voice->note_off();
         }
@@ -599,16 +598,13 @@ void Engine::steal() noexcept AUDIOGEN_REALTIME {
   if (chosen == nullptr) return;
   ++n_stolen_;
   fade_out(*chosen);
-  chosen->voice->reset();
 }
 
 // Ends the drums of a group, as a closed hi-hat ends an open one.
 void Engine::end_group(int group) noexcept AUDIOGEN_REALTIME {
   if (group == 0) return;
   for (Slot& slot : slots_) {
-    if (slot.group != group || !slot.voice->active()) continue;
-    fade_out(slot);
-    slot.voice->reset();
+    if (slot.group == group && slot.voice->active()) fade_out(slot);
   }
 }
 
@@ -623,6 +619,7 @@ void Engine::fade_out(Slot& slot) noexcept AUDIOGEN_REALTIME {
     }
   }
   fading_end_ = model_time_ + n;
+  slot.voice->reset();
 }
 
 }  // namespace audiogen::engine
