@@ -305,7 +305,8 @@ class Engine:
         return gain
 
     def _pitch(self, slot: _Slot) -> np.float32:
-        pitch = slot.pitch + slot.glide_offset + self._value("bend")
+        bend = self._value("bend") + self._value("pitch_wheel") * self._value("bend_range")
+        pitch = slot.pitch + slot.glide_offset + bend
         pitch += slot.expression[NOTE_BEND].value
         if self._value("vibrato") > 0:
             cycles = VIBRATO_HZ * self._model_time / self._instrument.sample_rate
@@ -458,12 +459,13 @@ class Engine:
             slot.timbre = int(self._map_distances().argmin())
         self._set_morph(slot)
         slot.voice.shaping = _with_slide(self._shaping(), slot)
+        added = int(np.rint(self._value("variation")))
         note = Note(
             timbre=slot.timbre,
             pitch=float(slot.voice_pitch),
             velocity=float(np.clip(velocity, 0, 1)),
             # Random numbers of a note depend on the seed and on the number of notes before it.
-            seed=(self._seed + SEED_STEP * slot.number) % 2**64,
+            seed=(self._seed + added + SEED_STEP * slot.number) % 2**64,
             continues=self._listens(),
             input=int(slot.pan > 0),
         )

@@ -26,7 +26,8 @@ N_CHANNELS, N_KEYS = 16, 128
 N_HELD = N_CHANNELS * N_KEYS
 
 _DATA_BYTES = {0x8: 2, 0x9: 2, 0xA: 2, 0xB: 2, 0xC: 1, 0xD: 1, 0xE: 2}  # by kind of message
-_RESET = "bend", "vibrato", "sustain", "morph", "expression"  # by controller 121 (MIDI RP-015)
+# Parameters that controller 121 resets (MIDI RP-015).
+_RESET = "pitch_wheel", "vibrato", "sustain", "morph", "expression"
 _NULL_RPN = 127 * 128 + 127
 _BEND_RANGE, _ZONE = 0, 6  # registered parameters
 _MASTER_RANGE, _MEMBER_RANGE = (2, 0), (48, 0)  # of the wheel in a zone of MPE: semitones, cents
@@ -65,7 +66,6 @@ class MidiReader:
         self._member_bend_range = list(_MEMBER_RANGE)
         self._n_members = [0, 0]  # member channels of the lower and the upper zone
         self._members = [_Member() for _ in range(N_CHANNELS)]
-        self._wheel = np.float32(0)  # -1 to 1
         self._n_notes = 0
         self._timbres: Sequence[int] = [0] * 128  # timbre of each program
         self._default_timbre = 0
@@ -141,8 +141,7 @@ class MidiReader:
                 self._members[channel].wheel = wheel
                 self._express(channel, NOTE_BEND)
             else:
-                self._wheel = wheel
-                self._bend()
+                self._set("pitch_wheel", float(wheel))
 
     def _is_member(self, channel: int) -> bool:
         lower, upper = self._n_members
@@ -169,8 +168,7 @@ class MidiReader:
             member.reset()
         if self._held:
             self._all_off(silence=False)
-        if self._wheel != 0.0:
-            self._bend()
+        self._set("bend_range", float(_semitones(self._bend_range)))
 
     def _note_on(self, channel: int, key: int, velocity: int) -> None:
         self._note_off(channel, key)  # in case the key is still held
@@ -205,9 +203,6 @@ class MidiReader:
     def _set(self, parameter: str, value: float) -> None:
         self._events.append(set_parameter(INDEX[parameter], value, offset=self._offset))
 
-    def _bend(self) -> None:
-        self._set("bend", float(self._wheel * _semitones(self._bend_range)))
-
     def _control(self, channel: int, number: int, value: int) -> None:
         of_member = self._is_member(channel)
         if number in (98, 99):  # a manufacturer's parameter
@@ -221,8 +216,7 @@ class MidiReader:
                 self._member_bend_range[number == 38] = value
             elif self._rpn == _BEND_RANGE:
                 self._bend_range[number == 38] = value
-                if self._wheel:
-                    self._bend()
+                self._set("bend_range", float(_semitones(self._bend_range)))
             elif self._rpn == _ZONE and number == 6 and channel in (0, N_CHANNELS - 1):
                 self._configure_zone(int(channel > 0), value)
         elif number == 120:
@@ -230,7 +224,7 @@ class MidiReader:
         elif number == 121 and not of_member:
             for parameter in _RESET:
                 self._set(parameter, ROWS[parameter]["initial"])
-            self._rpn, self._wheel = _NULL_RPN, np.float32(0)
+            self._rpn = _NULL_RPN
         elif number >= 123:  # 124 to 127 change modes, too
             self._all_off(silence=False)
         elif of_member:
@@ -250,7 +244,7 @@ def _pressed_level(pressure: int) -> float:
 
 def _semitones(bend_range: Sequence[int]) -> np.float32:
     semitones, cents = map(np.float32, bend_range)
-    return min(semitones + cents / np.float32(100), np.float32(ROWS["bend"]["highest"]))
+    return min(semitones + cents / np.float32(100), np.float32(ROWS["bend_range"]["highest"]))
 
 
 def _controlled(parameter: str, value: int) -> float:

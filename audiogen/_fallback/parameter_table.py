@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-NO_CONTROLLER, PITCH_WHEEL = -1, -2
+NO_CONTROLLER, WHEEL_MESSAGES = -1, -2
 MOST_VOICES = 16.0  # highest value of `voices`, which sets no limit of its own
 
 
@@ -68,7 +68,6 @@ parameters: tuple[dict[str, Any], ...] = (
         unit="semitones",
         range=(-48.0, 48.0),
         smoothing_s=0.01,
-        controller=PITCH_WHEEL,
     ),
     _row(
         "glide",
@@ -164,6 +163,26 @@ parameters: tuple[dict[str, Any], ...] = (
         "Maximum number of sounding notes; 16 is no limit below the engine's polyphony.",
         range=(1.0, MOST_VOICES),
         initial=MOST_VOICES,
+    ),
+    _row(
+        "pitch_wheel",
+        "Position of the pitch wheel, which bends all notes by up to bend_range.",
+        range=(-1.0, 1.0),
+        smoothing_s=0.01,
+        controller=WHEEL_MESSAGES,
+    ),
+    _row(
+        "bend_range",
+        "Bend at the ends of the pitch wheel; registered parameter 0 of MIDI sets it, too.",
+        unit="semitones",
+        range=(0.0, 48.0),
+        initial=2.0,
+        smoothing_s=0.01,
+    ),
+    _row(
+        "variation",
+        "Variation of the random numbers of later notes: added to the seed.",
+        range=(0.0, 999.0),
     ),
 )
 ROWS = {row["name"]: row for row in parameters}

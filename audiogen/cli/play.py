@@ -457,7 +457,7 @@ class _Stage:
             if synth.timbres:
                 synth.morph_timbre = _beside(synth.timbres, _name_of(synth.morph_timbre), steps)
             return
-        whole = {"sustain": 1.0, "listen": 1.0, "bend": 0.5}
+        whole = dict.fromkeys(("sustain", "listen", "bend_range", "variation"), 1.0) | {"bend": 0.5}
         step = whole.get(parameter.name, (parameter.highest - parameter.lowest) / 20.0)
         value = round(synth.get(parameter.name) + steps * step, 3)
         synth.set(parameter.name, min(max(value, parameter.lowest), parameter.highest))

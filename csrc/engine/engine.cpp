@@ -361,7 +361,9 @@ float Engine::gain_of(const Slot& slot, std::size_t channel) const noexcept AUDI
 }
 
 float Engine::pitch_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME {
-  float pitch = slot.pitch + slot.glide + value(Parameter::kBend) + slot.expression[kBend].value();
+  const float bend =
+      value(Parameter::kBend) + value(Parameter::kPitchWheel) * value(Parameter::kBendRange);
+  float pitch = slot.pitch + slot.glide + bend + slot.expression[kBend].value();
   if (const float depth = value(Parameter::kVibrato); depth > 0.0f) {
     const double cycles =
         kVibratoHz * static_cast<double>(model_time_) / instrument_->sample_rate();
@@ -517,8 +519,9 @@ void Engine::note_on(const Event& event) noexcept AUDIOGEN_REALTIME {
   note.timbre = slot.timbre;
   note.pitch = slot.sounding_pitch;
   note.velocity = std::clamp(event.value, 0.0f, 1.0f);
-  // A note's random numbers depend on the engine's seed and the number of earlier notes only.
-  note.seed = seed_ + 0x9E3779B97F4A7C15u * slot.number;
+  // A note's random numbers depend on the seed and the number of earlier notes only.
+  const auto added = static_cast<std::uint64_t>(std::nearbyint(value(Parameter::kVariation)));
+  note.seed = seed_ + added + 0x9E3779B97F4A7C15u * slot.number;
   note.continues = listens();
   note.input = slot.pan > 0.0f ? 1 : 0;
   set_morph(slot);

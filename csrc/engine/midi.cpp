@@ -18,7 +18,7 @@ static constexpr std::uint32_t kBendRange = 0, kZone = 6;
 static constexpr std::uint8_t kMasterSemitones = 2, kMemberSemitones = 48;
 
 // Parameters that controller 121 resets; RP-015 excludes volume and pan, among others.
-static constexpr Parameter kResetParameters[] = {Parameter::kBend, Parameter::kVibrato,
+static constexpr Parameter kResetParameters[] = {Parameter::kPitchWheel, Parameter::kVibrato,
                                                  Parameter::kSustain, Parameter::kMorph,
                                                  Parameter::kExpression};
 static_assert(std::size(kResetParameters) <= MidiReader::kMostEvents);
@@ -47,7 +47,7 @@ static float pressed_level(std::uint8_t pressure) noexcept AUDIOGEN_REALTIME {
 
 static float semitones_of(std::uint8_t semitones, std::uint8_t cents) noexcept AUDIOGEN_REALTIME {
   const float range = static_cast<float>(semitones) + static_cast<float>(cents) / 100.0f;
-  return std::min(range, info(Parameter::kBend).highest);
+  return std::min(range, info(Parameter::kBendRange).highest);
 }
 
 MidiReader::Progress MidiReader::read(std::span<const std::uint8_t> bytes, std::uint32_t offset,
@@ -120,8 +120,7 @@ void MidiReader::take(std::uint8_t byte, Sink& sink) noexcept AUDIOGEN_REALTIME 
         member.wheel = wheel;
         express(member, EventKind::kNoteBend, member_bend(member), sink);
       } else {
-        wheel_ = wheel;
-        bend(sink);
+        *sink.next++ = parameter_event(Parameter::kPitchWheel, wheel, sink.offset);
       }
       break;
     }
@@ -173,12 +172,6 @@ void MidiReader::all_off(bool silence, Sink& sink) noexcept AUDIOGEN_REALTIME {
   *sink.next++ = {sink.offset, EventKind::kAllOff, 0, 0, 0.0f, silence ? 1.0f : 0.0f};
 }
 
-// Emits the bend of the wheel's position in the current range.
-void MidiReader::bend(Sink& sink) noexcept AUDIOGEN_REALTIME {
-  const float most = semitones_of(bend_range_.semitones, bend_range_.cents);
-  *sink.next++ = parameter_event(Parameter::kBend, wheel_ * most, sink.offset);
-}
-
 float MidiReader::member_bend(const Member& member) const noexcept AUDIOGEN_REALTIME {
   return member.wheel * semitones_of(member_bend_range_.semitones, member_bend_range_.cents);
 }
@@ -204,7 +197,7 @@ void MidiReader::configure_zone(std::size_t zone, std::size_t n_members,
   }
   const auto is_held = [](std::uint32_t id) noexcept AUDIOGEN_REALTIME { return id != 0; };
   if (std::any_of(held_.begin(), held_.end(), is_held)) all_off(false, sink);
-  if (wheel_ != 0.0f) bend(sink);  // with the new range
+  *sink.next++ = parameter_event(Parameter::kBendRange, kMasterSemitones, sink.offset);
 }
 
 void MidiReader::control(std::size_t channel, std::uint8_t number, std::uint8_t value,
@@ -226,7 +219,10 @@ void MidiReader::control(std::size_t channel, std::uint8_t number, std::uint8_t 
       if (rpn_ == kBendRange) {
         BendRange& range = of_member ? member_bend_range_ : bend_range_;
         (number == kDataEntry ? range.semitones : range.cents) = value;
-        if (wheel_ != 0.0f && !of_member) bend(sink);
+        if (!of_member) {
+          const float most = semitones_of(range.semitones, range.cents);
+          *sink.next++ = parameter_event(Parameter::kBendRange, most, sink.offset);
+        }
       } else if (rpn_ == kZone && number == kDataEntry && channel % (kChannels - 1) == 0) {
         configure_zone(channel == 0 ? 0 : 1, value, sink);
       }
@@ -237,7 +233,6 @@ void MidiReader::control(std::size_t channel, std::uint8_t number, std::uint8_t 
         *sink.next++ = parameter_event(parameter, info(parameter).initial, sink.offset);
       }
       rpn_ = kNullRpn;
-      wheel_ = 0.0f;
       return;
     default:
       break;

@@ -93,7 +93,6 @@ class MidiReader {
   void all_off(bool silence, Sink& sink) noexcept AUDIOGEN_REALTIME;
   void control(std::size_t channel, std::uint8_t number, std::uint8_t value,
                Sink& sink) noexcept AUDIOGEN_REALTIME;
-  void bend(Sink& sink) noexcept AUDIOGEN_REALTIME;
   void configure_zone(std::size_t zone, std::size_t n_members,
                       Sink& sink) noexcept AUDIOGEN_REALTIME;
   bool is_member(std::size_t channel) const noexcept AUDIOGEN_REALTIME {
@@ -114,7 +113,6 @@ class MidiReader {
   std::uint32_t rpn_ = kNullRpn;  // registered parameter that controllers 6 and 38 set
   BendRange bend_range_{2, 0};
   BendRange member_bend_range_{48, 0};
-  float wheel_ = 0.0f;                       // -1 to 1
   std::array<std::size_t, 2> n_members_{};   // of the lower and the upper zone
   std::array<Member, kChannels> members_{};  // by channel
   std::uint32_t n_notes_ = 0;

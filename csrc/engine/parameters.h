@@ -38,6 +38,9 @@ enum class Parameter : std::uint32_t {
   kTimbreX,
   kTimbreY,
   kVoices,
+  kPitchWheel,
+  kBendRange,
+  kVariation,
 };
 
 // A preset names up to this many macros: directions in its latent space.
@@ -53,12 +56,12 @@ struct ParameterInfo {
   float highest;
   float initial;       // an instrument may have its own (`Instrument::initial`)
   double smoothing_s;  // duration of a change while something sounds; 0: at once
-  int controller;      // MIDI controller, 0 .. 127, or kNoController, kPitchWheel
+  int controller;      // MIDI controller, 0 .. 127, or kNoController, kWheelMessages
   const char* help;
 };
 
 inline constexpr int kNoController = -1;
-inline constexpr int kPitchWheel = -2;  // +-2 semitones unless RPN 0 says otherwise
+inline constexpr int kWheelMessages = -2;  // moved by the pitch wheel
 
 // In the order of `Parameter`.
 inline constexpr ParameterInfo kParameters[] = {
@@ -66,7 +69,7 @@ inline constexpr ParameterInfo kParameters[] = {
     {"pan", "", -1.0f, 1.0f, 0.0f, 0.02, 10, "Position from left (-1) to right (1)."},
     {"spread", "", 0.0f, 1.0f, 0.0f, 0.02, kNoController,
      "Stereo width over which notes are distributed."},
-    {"bend", "semitones", -48.0f, 48.0f, 0.0f, 0.01, kPitchWheel, "Offset of all pitches."},
+    {"bend", "semitones", -48.0f, 48.0f, 0.0f, 0.01, kNoController, "Offset of all pitches."},
     {"glide", "s", 0.0f, 10.0f, 0.0f, 0.0, 5,
      "Duration of the glide from the pitch of the last note."},
     {"sustain", "", 0.0f, 1.0f, 0.0f, 0.0, 64,
@@ -109,6 +112,12 @@ inline constexpr ParameterInfo kParameters[] = {
      "Position on the timbre map from top to bottom."},
     {"voices", "", 1.0f, kMostVoices, kMostVoices, 0.0, kNoController,
      "Maximum number of sounding notes; 16 is no limit below the engine's polyphony."},
+    {"pitch_wheel", "", -1.0f, 1.0f, 0.0f, 0.01, kWheelMessages,
+     "Position of the pitch wheel, which bends all notes by up to bend_range."},
+    {"bend_range", "semitones", 0.0f, 48.0f, 2.0f, 0.01, kNoController,
+     "Bend at the ends of the pitch wheel; registered parameter 0 of MIDI sets it, too."},
+    {"variation", "", 0.0f, 999.0f, 0.0f, 0.0, kNoController,
+     "Variation of the random numbers of later notes: added to the seed."},
 };
 
 inline constexpr std::size_t kParameterCount = sizeof(kParameters) / sizeof(kParameters[0]);

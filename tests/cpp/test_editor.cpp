@@ -141,9 +141,9 @@ static void every_row_has_a_control() {
   const KnobPlace& last = model.layout().knobs.back();
   CHECK(last.control->name == "Chorus" && model.value(rows.size() - 1) == 0.25f);
   CHECK(knob_of(model, "macro_1")->control->name == "Brightness");
-  // Sections stay together: the two short ones share a row, "Mix" begins one.
+  // Sections stay together; "Mix" begins a row.
   const auto row = [&](const char* name) { return knob_of(model, name)->cell.y; };
-  CHECK(row("bend") == row("monitor") && row("volume") == row("voices"));
+  CHECK(row("bend") == row("pitch_wheel") && row("volume") == row("voices"));
   CHECK(row("macro_1") < row("morph") && row("vibrato") < row("volume"));
   model.move(last.dial.centre(), false);
   CHECK(model.footer_text().find("has not seen") != std::string::npos);

@@ -154,10 +154,10 @@ static void programs() {
 }
 
 static void parameters() {
-  CHECK(moves(read({0xE0, 0, 64}), Parameter::kBend, 0.0));
-  CHECK(moves(read({0xE0, 127, 127}), Parameter::kBend, 2.0));
-  CHECK(moves(read({0xE5, 0, 0}), Parameter::kBend, -2.0));
-  CHECK(moves(read({0xE0, 1, 64}), Parameter::kBend, 2.0 / 8191));
+  CHECK(moves(read({0xE0, 0, 64}), Parameter::kPitchWheel, 0.0));
+  CHECK(moves(read({0xE0, 127, 127}), Parameter::kPitchWheel, 1.0));
+  CHECK(moves(read({0xE5, 0, 0}), Parameter::kPitchWheel, -1.0));
+  CHECK(moves(read({0xE0, 1, 64}), Parameter::kPitchWheel, 1.0 / 8191));
   CHECK(moves(read({0xD0, 127}), Parameter::kVibrato, 2.0));
   CHECK(moves(read({0xD0, 0}), Parameter::kVibrato, 0.0));
   CHECK(moves(read({0xB0, 7, 0}), Parameter::kVolume, 0.0));
@@ -182,24 +182,20 @@ static void parameters() {
   }
 }
 
-static void range_of_the_wheel() {
+static void bend_range() {
   MidiReader reader;
-  CHECK(read_on(reader, {0xB0, 101, 0, 100, 0, 6, 12, 38, 0}).empty());
-  CHECK(moves(read_on(reader, {0xE0, 127, 127}), Parameter::kBend, 12.0));
+  const std::vector<Event> events =
+      read_on(reader, {0xB0, 101, 0, 100, 0, 6, 12, 38, 50, 0xE0, 127, 127});
+  CHECK(events.size() == 3 && moves({events[0]}, Parameter::kBendRange, 12.0) &&
+        moves({events[1]}, Parameter::kBendRange, 12.5) &&
+        moves({events[2]}, Parameter::kPitchWheel, 1.0));
+  CHECK(moves(read_on(reader, {0xB0, 6, 127}), Parameter::kBendRange, 48.0));
   // The null parameter, another one, and a manufacturer's take no range.
   for (const Bytes& other :
        {Bytes{0xB0, 101, 127, 100, 127, 6, 7}, Bytes{0xB0, 101, 0, 100, 1, 6, 7},
         Bytes{0xB0, 101, 0, 100, 0, 98, 0, 6, 7}}) {
     CHECK(read_on(reader, other).empty());
-    CHECK(moves(read_on(reader, {0xE0, 0, 0}), Parameter::kBend, -12.0));
   }
-  // A wheel that is turned bends as far as the new range says, cents and all.
-  CHECK(moves(read_on(reader, {0xB0, 101, 0, 100, 0, 6, 2}), Parameter::kBend, -2.0));
-  CHECK(moves(read_on(reader, {0xB0, 38, 50}), Parameter::kBend, -2.5));
-  CHECK(moves(read_on(reader, {0xB0, 6, 127}), Parameter::kBend, -48.0));
-  CHECK(moves(read_on(reader, {0xE0, 0, 0}), Parameter::kBend, -48.0));
-  read_on(reader, {0xB0, 121, 0});
-  CHECK(read_on(reader, {0xB0, 101, 0, 100, 0, 6, 7}).empty());
 }
 
 static void ends_of_all() {
@@ -215,7 +211,7 @@ static void ends_of_all() {
   const std::vector<Event> reset = read({0xB0, 121, 0});
   CHECK(reset.size() == 5);
   for (const Parameter parameter :
-       {Parameter::kBend, Parameter::kVibrato, Parameter::kSustain, Parameter::kMorph}) {
+       {Parameter::kPitchWheel, Parameter::kVibrato, Parameter::kSustain, Parameter::kMorph}) {
     CHECK(std::any_of(reset.begin(), reset.end(),
                       [&](const Event& event) { return moves({event}, parameter, 0.0); }));
   }
@@ -267,7 +263,8 @@ static bool expresses(const Event& event, EventKind kind, const Event& on, doubl
 static void members_of_a_zone_express_notes() {
   MidiReader reader;
   const auto read = [&](const Bytes& bytes) { return read_on(reader, bytes); };
-  CHECK(read({0xB0, 101, 0, 100, 6, 6, 3}).empty());  // channels 2 to 4
+  // Channels 2 to 4.
+  CHECK(moves(read({0xB0, 101, 0, 100, 6, 6, 3}), Parameter::kBendRange, 2.0));
   const Event first = read({0x91, 60, 100})[0], second = read({0x92, 64, 100})[0];
   std::vector<Event> events = read({0xE1, 127, 127});
   CHECK(events.size() == 1 && expresses(events[0], EventKind::kNoteBend, first, 48.0));
@@ -277,9 +274,9 @@ static void members_of_a_zone_express_notes() {
   CHECK(events.size() == 3 && expresses(events[0], EventKind::kNoteSlide, second, -1.0) &&
         expresses(events[1], EventKind::kNoteSlide, second, 0.0) &&
         expresses(events[2], EventKind::kNoteSlide, second, 1.0));
-  CHECK(moves(read({0xE0, 127, 127}), Parameter::kBend, 2.0));
+  CHECK(moves(read({0xE0, 127, 127}), Parameter::kPitchWheel, 1.0));
   CHECK(moves(read({0xB0, 74, 127}), Parameter::kMacro1, 1.0));
-  CHECK(moves(read({0xE4, 0, 0}), Parameter::kBend, -2.0));  // channel 5 is of no zone
+  CHECK(moves(read({0xE4, 0, 0}), Parameter::kPitchWheel, -1.0));  // channel 5 is of no zone
   CHECK(read({0xB2, 7, 1, 64, 127, 121, 0}).empty());
 
   events = read({0x82, 64, 0, 0x92, 65, 100});
@@ -292,15 +289,15 @@ static void members_of_a_zone_express_notes() {
 
   // The upper zone takes the members that it needs; 0 members end a zone.
   CHECK(read({0xBF, 101, 0, 100, 6}).empty());
-  events = read({0xBF, 6, 13});  // channels 3 to 15; held notes end, and the wheel keeps its place
+  events = read({0xBF, 6, 13});  // channels 3 to 15; held notes end
   CHECK(events.size() == 2 && events[0].kind == EventKind::kAllOff && events[0].value == 0.0f);
-  CHECK(moves({events.begin() + 1, events.end()}, Parameter::kBend, -2.0));
+  CHECK(moves({events[1]}, Parameter::kBendRange, 2.0));
   CHECK(read({0x82, 65, 0}).empty());
-  CHECK(moves(read({0xEF, 0, 0}), Parameter::kBend, -2.0));
+  CHECK(moves(read({0xEF, 0, 0}), Parameter::kPitchWheel, -1.0));
   CHECK(read({0x9E, 50, 1, 0xEE, 0, 0}).size() == 2);
   events = read({0xBF, 6, 0, 0xB0, 6, 0});
   CHECK(events.size() == 3 && events[0].kind == EventKind::kAllOff);
-  CHECK(moves(read({0xEE, 0, 0}), Parameter::kBend, -2.0));
+  CHECK(moves(read({0xEE, 0, 0}), Parameter::kPitchWheel, -1.0));
 }
 
 static void a_crowded_member_channel_follows_its_newest_notes() {
@@ -342,7 +339,7 @@ int main() {
   running_status_and_what_breaks_it();
   programs();
   parameters();
-  range_of_the_wheel();
+  bend_range();
   ends_of_all();
   members_of_a_zone_express_notes();
   a_crowded_member_channel_follows_its_newest_notes();

@@ -149,4 +149,4 @@ def test_midi_becomes_events() -> None:
     assert (first["kind"], first["pitch"], first["value"], first["offset"]) == (1, 60, 1, 17)
     off, bend = reader.read(bytes([0x80, 62, 0, 0xE0, 0, 0]))
     assert (off["kind"], off["id"]) == (NOTE_OFF, second["id"])
-    assert (bend["kind"], bend["id"], bend["value"]) == (PARAMETER, INDEX["bend"], -2.0)
+    assert (bend["kind"], bend["id"], bend["value"]) == (PARAMETER, INDEX["pitch_wheel"], -1.0)

@@ -95,6 +95,33 @@ def test_a_sounding_note_bends_in_tune_at_the_same_level(synth, bend):
     assert roughness(moving).max() < 2.0 * max(roughness(before).max(), roughness(after).max())
 
 
+def test_the_wheel_bends_as_far_as_its_range(synth):
+    synth.midi(bytes([0x90, 60, 100, 0xE0, 0, 96]))  # half of the way up
+    hold(synth, 1.0)
+    assert synth.bend_range == 2.0
+    assert abs(cents_error(pitch_of(hold(synth, 0.5)), 61.0)) < 10
+    synth.bend_range = 12.0  # the wheel stays where it is
+    hold(synth, 0.1)
+    assert abs(cents_error(pitch_of(hold(synth, 0.5)), 66.0)) < 10
+    synth.midi(bytes([0xB0, 101, 0, 100, 0, 6, 5]))
+    hold(synth, 0.1)
+    assert synth.bend_range == 5.0
+    assert abs(cents_error(pitch_of(hold(synth, 0.5)), 62.5)) < 10
+
+
+def test_a_variation_is_added_to_the_seed():
+    both = [Synth("brass", RATE, seed=seed, max_block=BLOCK) for seed in (3, 10)]
+    both[0].variation = 7.0
+    for each in both:
+        each.note_on(55)
+    np.testing.assert_array_equal(hold(both[0], 0.5), hold(both[1], 0.5))
+    both[0].variation = 8.0  # for later notes
+    np.testing.assert_array_equal(hold(both[0], 0.5), hold(both[1], 0.5))
+    for each in both:
+        each.note_on(62)
+    assert np.abs(hold(both[0], 0.5) - hold(both[1], 0.5)).max() > 0.001
+
+
 def test_a_glide_takes_its_time_and_stays_loud(synth):
     synth.note_on(60)
     before = hold(synth, 1.0)

@@ -323,7 +323,8 @@ def small_synth() -> Synth:
     return Synth("plucked", 16000, polyphony=2)
 
 
-RESET = [(name, 0.0) for name in ("bend", "vibrato", "sustain", "morph")] + [("expression", 1.0)]
+RESET = [(name, 0.0) for name in ("pitch_wheel", "vibrato", "sustain", "morph")]
+RESET.append(("expression", 1.0))
 
 
 class TestMidi:
@@ -348,15 +349,14 @@ class TestMidi:
             ("B0 40 3F 40 40", [("sustain", 0.0), ("sustain", 1.0)]),
             ("B0 01 7F 05 00", [("vibrato", 2.0), ("glide", 0.0)]),
             ("B0 10 7F 10 40", [("morph", 1.0), ("morph", 0.5)]),
-            ("E0 00 40 00 00 7F 7F", [("bend", 0.0), ("bend", -2.0), ("bend", 2.0)]),
-            ("B0 65 00 64 00 06 0C E0 7F 7F", [("bend", 12.0)]),
-            ("B0 65 00 64 00 06 02 26 32 E0 7F 7F", [("bend", 2.5)]),
-            ("E0 7F 7F B0 65 00 64 00 06 0C 26 00", [("bend", n) for n in (2.0, 12.0, 12.0)]),
-            ("E0 7F 7F B0 79 00 65 00 64 00 06 0C", [("bend", 2.0), *RESET]),
-            ("B0 65 00 64 00 06 7F E0 7F 7F", [("bend", 48.0)]),
-            ("B0 65 00 64 01 06 0C E0 7F 7F", [("bend", 2.0)]),
-            ("B0 65 00 64 00 65 7F 64 7F 06 0C E0 7F 7F", [("bend", 2.0)]),
-            ("B0 65 00 64 00 62 00 06 0C E0 7F 7F", [("bend", 2.0)]),
+            ("E0 00 40 00 00 7F 7F", [("pitch_wheel", n) for n in (0.0, -1.0, 1.0)]),
+            ("B0 65 00 64 00 06 0C E0 7F 7F", [("bend_range", 12.0), ("pitch_wheel", 1.0)]),
+            ("B0 65 00 64 00 06 02 26 32", [("bend_range", 2.0), ("bend_range", 2.5)]),
+            ("E0 7F 7F B0 79 00", [("pitch_wheel", 1.0), *RESET]),
+            ("B0 65 00 64 00 06 7F", [("bend_range", 48.0)]),
+            ("B0 65 00 64 01 06 0C E0 7F 7F", [("pitch_wheel", 1.0)]),
+            ("B0 65 00 64 00 65 7F 64 7F 06 0C E0 7F 7F", [("pitch_wheel", 1.0)]),
+            ("B0 65 00 64 00 62 00 06 0C E0 7F 7F", [("pitch_wheel", 1.0)]),
             ("D0 7F 00", [("vibrato", 2.0), ("vibrato", 0.0)]),
             ("C0 28 A0 3C 40", []),
             ("B0 78 00 7B 00 7D 00", [("all off", True), ("all off", False), ("all off", False)]),

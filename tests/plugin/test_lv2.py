@@ -6,6 +6,7 @@ import random
 import re
 import shutil
 import subprocess
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +160,16 @@ def test_voices_limit_the_notes() -> None:
     assert rms(limited[settled:] - both[settled:]) > 0.3 * rms(both[settled:])
 
 
+def test_bend_range_and_variation_are_those_of_the_engine() -> None:
+    bent = play_lv2(f"0 port bend 7\n{script_of()}", "-n", 24000).samples
+    wheel = f"0 midi e0 7f 7f\n{script_of()}"
+    for bend_range in "0 port bend_range 7", "0 midi b0 65 0\n0 midi b0 64 0\n0 midi b0 6 7":
+        assert_same(play_lv2(f"{bend_range}\n{wheel}", "-n", 24000).samples, bent)
+    varied = play_lv2("0 port variation 7\n" + script_of(), "-n", 24000).samples
+    synth = audiogen.load(ROOT / "presets" / "plucked", sample_rate=RATE, seed=7)
+    assert_same(varied, synth.render(NOTES, stereo=True))
+
+
 def test_another_preset_plays_while_the_old_one_fades() -> None:
     at, block = 9600, 480
     script = f"0 midi 90 3c 7f\n{at} preset brass\n{script_of(start=at + block)}"
@@ -310,11 +321,10 @@ def test_loading_100_times_leaks_nothing() -> None:
     assert memory[-1] - memory[20] < 2048, memory
 
 
-def test_random_input_gives_bounded_output() -> None:
-    rng = random.Random(3)
+def random_script(rng: random.Random, n_samples: int) -> str:
     symbols = [parameter.name for parameter in PARAMETERS]
     lines = []
-    for at in sorted(rng.randrange(240000) for _ in range(600)):
+    for at in sorted(rng.randrange(n_samples) for _ in range(n_samples // 400)):
         kind = rng.random()
         if kind < 0.5:
             status = rng.choice([0x80, 0x90, 0x90, 0xB0, 0xC0, 0xD0, 0xE0]) | rng.randrange(16)
@@ -325,9 +335,52 @@ def test_random_input_gives_bounded_output() -> None:
         else:
             name = rng.choice(["plucked", "struck", "percussion-sketch", "no-such-preset"])
             lines.append(f"{at} preset {name}")
-    played = play_lv2("\n".join(lines), "-n", 240000, "-b", 333)
-    assert np.isfinite(played.raw).all()
-    assert 0.01 < np.abs(played.raw).max() < 20.0
+    return "\n".join(lines)
+
+
+def random_state(rng: random.Random) -> str:
+    """An LV2 preset with the plug-in's state: known and unknown keywords, sound and damaged."""
+    lines = [f"audiogen-state {rng.choice([1, 1, 1, 2, 0])}"]
+    for _ in range(rng.randrange(40)):
+        value = rng.choice([f"{rng.uniform(-3, 3)}", "1e38", "nan", "-0", "x", ""])
+        line = rng.choice(
+            [
+                f"preset {rng.choice(['plucked', 'struck', 'bowed', 'no such preset', ''])}",
+                f"timbre {rng.choice(['harp', 'marimba', 'no such timbre'])}",
+                f"seed {rng.randrange(1 << 65)}",
+                "latent " + " ".join(f"{rng.gauss(0, 2)}" for _ in range(rng.choice([8, 64, 65]))),
+                f"parameter {rng.choice(PARAMETERS).name} {value}",
+                f"keyword-of-a-later-version {value}",
+            ]
+        )
+        if rng.random() < 0.1:
+            line = line[: rng.randrange(len(line) + 1)] + chr(rng.randrange(32, 127))
+        lines.append(line)
+    body = "\n".join(lines) + "\n"
+    crc = zlib.crc32(body.encode()) ^ (rng.random() < 0.1)
+    text = (body + f"end {crc:08x}\n").replace("\\", "\\\\").replace('"', '\\"')
+    return (
+        "@prefix lv2: <http://lv2plug.in/ns/lv2core#> .\n"
+        "@prefix pset: <http://lv2plug.in/ns/ext/presets#> .\n"
+        "@prefix state: <http://lv2plug.in/ns/ext/state#> .\n"
+        "<> a pset:Preset ; lv2:appliesTo <urn:audiogen:synth> ;\n"
+        f'  state:state [ <urn:audiogen:synth#state> """{text}""" ] .\n'
+    )
+
+
+@pytest.mark.parametrize("duration_s", [5, pytest.param(60, marks=pytest.mark.slow)])
+def test_random_input_gives_bounded_output(duration_s: int, tmp_path: Path) -> None:
+    rng, n_samples, state = random.Random(3), 5 * RATE, tmp_path / "state.ttl"
+    peaks, n_refused = [], 0
+    for _ in range(duration_s // 5):
+        state.write_text(random_state(rng))
+        script = random_script(rng, n_samples)
+        played = play_lv2(script, "-n", n_samples, "-b", 333, "-t", state)
+        assert np.isfinite(played.raw).all()
+        peaks.append(np.abs(played.raw).max())
+        n_refused += "the state is damaged" in played.messages
+    assert max(peaks) > 0.01 and max(peaks) < 20.0
+    assert duration_s < 60 or 0 < n_refused < len(peaks)
 
 
 @pytest.mark.slow

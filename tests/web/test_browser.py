@@ -510,10 +510,10 @@ def test_the_bytes_of_a_midi_keyboard_reach_the_server(open_page):
 def test_what_midi_changed_is_shown(open_page):
     page = open_page("plucked")
     page.evaluate("""() => audiogen.stream.receive({ type: "changed", values:
-      { timbre: "koto", volume: 0.5, bend: 1, sustain: 1, morph: 0.2 } })""")
+      { timbre: "koto", volume: 0.5, pitch_wheel: 0.5, sustain: 1, morph: 0.2 } })""")
     assert page.inner_text("#map .timbre[aria-pressed=true]") == "koto"
     assert page.locator(".dial:has(input[aria-label=volume]) output").inner_text() == "50 %"
-    assert page.locator("#bend input").input_value() == "0.5"
+    assert page.locator("#pitch_wheel input").input_value() == "0.5"
     assert page.get_attribute("#sustain", "aria-pressed") == "true"
     last = knobs(page)
     assert "volume" not in last and last["morph"] == 0.0  # the cursor is on the koto's dot

@@ -48,7 +48,7 @@ def test_midi_plays_and_the_page_receives_the_changes(make_client, listen, repla
         for data in ([0x90, 60, 127], [0xE0, 127, 127], [0xB0, 64, 127, 0xB0, 7], [64]):
             listener.say(type="midi", data=data)
             listener.listen(0.1)
-        first = wait_for_changes(listener, "bend", "sustain", "volume")
+        first = wait_for_changes(listener, "pitch_wheel", "sustain", "volume")
         listener.say(type="set", parameter="pan", value=0.5)  # not reported: the page knows it
         listener.say(type="midi", data=[0xC0, 46])
         listener.say(type="midi", data=[0x80, 60, 0])
@@ -56,12 +56,12 @@ def test_midi_plays_and_the_page_receives_the_changes(make_client, listen, repla
         chosen = wait_for_changes(listener, "timbre")
         listener.messages.clear()
         listener.say(type="midi", data=[0xB0, 121, 0])
-        reset = wait_for_changes(listener, "bend")
+        reset = wait_for_changes(listener, "pitch_wheel")
         listener.listen(0.3)
         events, sound = listener.log(), listener.sound
-    assert first == {"bend": 2.0, "sustain": 1.0, "volume": 0.5}
+    assert first == {"pitch_wheel": 1.0, "sustain": 1.0, "volume": 0.5}
     assert chosen["timbre"] in timbres and "pan" not in chosen
-    assert reset == {"bend": 0.0, "sustain": 0.0}
+    assert reset == {"pitch_wheel": 0.0, "sustain": 0.0}
     assert np.abs(sound).max() > 0.01
     np.testing.assert_array_equal(sound, replay_log(events, len(sound)))
 

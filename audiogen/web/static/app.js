@@ -10,14 +10,13 @@ import { Spectrogram } from "./spectrogram.js";
 import { Stream } from "./stream.js";
 import { TimbreMap } from "./timbre_map.js";
 
-const BEND_RANGE = 2; // semitones each way
 const GATE_PITCH = 60; // of the note of an unconditional preset, which has no pitch
 const MAX_FILE_BYTES = 1 << 20; // of a MIDI file
 // Parameters that the timbre map sets, for each preset anew, or replaces.
 const OF_THE_MAP = ["timbre_map", "timbre_x", "timbre_y", "morph", "morph_timbre"];
 // Parameters with a control of their own; expression, which a MIDI keyboard has; and those of an
 // audio input, which the page has not.
-const NO_DIAL = new Set([...OF_THE_MAP, "bend", "sustain", "expression", "listen", "monitor"]);
+const NO_DIAL = new Set([...OF_THE_MAP, "bend", "pitch_wheel", "sustain", "expression", "listen", "monitor"]);
 const $ = (id) => document.getElementById(id);
 
 const stored = { get: (key) => localStorage.getItem(key), set: (k, v) => localStorage.setItem(k, v) };
@@ -28,7 +27,7 @@ const keyboard = new Keyboard($("keys"), notes, (down) => press("sustain", down)
 const map = new TimbreMap($("map"), playPlace);
 const kept = new KeptTimbres($("kept"), chooseTimbre);
 const presetList = new PresetList($("presets"), $("search"), choosePreset);
-const wheel = $("bend").querySelector("input");
+const wheel = $("pitch_wheel").querySelector("input");
 let preset = { parameters: [], timbres: [] };
 let dials = {};
 let timbre = null; // of the next notes
@@ -96,7 +95,7 @@ function showParameters() {
     dials[parameter.name] = new Dial(parameter, (value) => send(parameter.name, value));
   }
   $("dials").replaceChildren(...Object.values(dials).map((dial) => dial.element));
-  for (const name of ["bend", "sustain"]) $(name).hidden = !supports(name);
+  for (const name of ["pitch_wheel", "sustain"]) $(name).hidden = !supports(name);
   for (const { name, value } of preset.parameters) showValue(name, value);
   if (isNewConnection) {
     // The server knows nothing of what an earlier connection had set.
@@ -118,7 +117,7 @@ function send(parameter, value) {
 
 function showValue(name, value) {
   dials[name]?.set(value);
-  if (name === "bend") wheel.value = value / BEND_RANGE;
+  if (name === "pitch_wheel") wheel.value = value;
   if (name === "sustain") $("sustain").ariaPressed = String(value >= 0.5);
 }
 
@@ -365,12 +364,12 @@ for (const event of ["click", "keydown"]) addEventListener(event, showOctave);
 // After a mouse click the space bar is the pedal again, and doesn't press the button.
 addEventListener("click", ({ detail, target }) => detail > 0 && target.closest?.("button")?.blur());
 
-wheel.addEventListener("input", () => send("bend", BEND_RANGE * wheel.value));
+wheel.addEventListener("input", () => send("pitch_wheel", +wheel.value));
 for (const end of ["pointerup", "pointercancel", "change", "blur"]) {
   wheel.addEventListener(end, () => {
     if (+wheel.value === 0) return;
     wheel.value = 0;
-    send("bend", 0);
+    send("pitch_wheel", 0);
   });
 }
 

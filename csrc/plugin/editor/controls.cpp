@@ -22,8 +22,8 @@ struct SectionRule {
 static constexpr SectionRule kRules[] = {
     {"Shape", {"morph", "morph_timbre", "attack", "release", "glide", "vibrato"}},
     {"Mix", {"volume", "expression", "pan", "spread", "reverb", "voices"}},
-    {"Play", {"bend", "sustain"}},
-    {"Generate", {"temperature", "top_p", "listen", "monitor"}},
+    {"Play", {"pitch_wheel", "bend_range", "bend", "sustain"}},
+    {"Generate", {"variation", "temperature", "top_p", "listen", "monitor"}},
 };
 static constexpr std::array<std::string_view, 3> kOnTheMap = {"timbre_map", "timbre_x", "timbre_y"};
 static constexpr std::array<std::string_view, 2> kSwitches = {"sustain", "listen"};

@@ -1,6 +1,7 @@
 // The part of the VST3 plug-in that makes sound.
 #pragma once
 
+#include <pluginterfaces/vst/ivstnoteexpression.h>
 #include <public.sdk/source/vst/vstaudioeffect.h>
 
 #include <array>
