@@ -3,6 +3,7 @@
 const SWEEP = 270; // degrees
 const STEPS = 1000;
 const SECONDS_POWER = 3; // gives short times the larger part of the sweep
+const LEAST_COUNT = 4; // a range without a unit that is as wide has whole numbers
 
 export class Dial {
   // parameter: { name, lowest, highest, initial, unit, help }; onTurn(value).
@@ -10,6 +11,7 @@ export class Dial {
     this.parameter = parameter;
     this.onTurn = onTurn;
     this.power = parameter.unit === "s" ? SECONDS_POWER : 1;
+    this.isCount = !parameter.unit && parameter.highest - parameter.lowest >= LEAST_COUNT;
     this.element = document.createElement("label");
     this.element.className = "dial";
     this.element.title = parameter.help;
@@ -20,7 +22,7 @@ export class Dial {
         <circle r="27"></circle>
         <line class="hand" y1="-13" y2="-24"></line>
       </svg>
-      <input type="range" min="0" max="${STEPS}" step="1">
+      <input type="range" min="0" max="${STEPS}" step="any">
       <span class="dial-name"></span><output></output>`;
     this.input = this.element.querySelector("input");
     this.input.ariaLabel = parameter.name.replaceAll("_", " ");
@@ -37,14 +39,15 @@ export class Dial {
 
   get value() {
     const { lowest, highest } = this.parameter;
-    return lowest + (highest - lowest) * (this.input.value / STEPS) ** this.power;
+    const value = lowest + (highest - lowest) * (this.input.value / STEPS) ** this.power;
+    return this.isCount ? Math.round(value) : value;
   }
 
   // Shows a value, without a message.
   set(value) {
     const { lowest, highest } = this.parameter;
     const part = Math.min(1, Math.max(0, (value - lowest) / (highest - lowest)));
-    this.input.value = Math.round(STEPS * part ** (1 / this.power));
+    this.input.value = STEPS * part ** (1 / this.power);
     this.show();
   }
 
@@ -106,7 +109,10 @@ export class Dial {
       return share ? `${value < 0 ? "L" : "R"} ${share}` : "centre";
     }
     if (unit === "s") return value < 1 ? `${Math.round(1000 * value)} ms` : `${value.toFixed(1)} s`;
-    if (unit === "semitones") return `${Math.round(100 * value)} cents`;
+    if (unit === "semitones") {
+      return Math.abs(value) < 2 ? `${Math.round(100 * value)} cents` : `${value.toFixed(1)} st`;
+    }
+    if (this.isCount) return `${value}`;
     if (!unit && Math.max(-lowest, highest) <= 1) return `${Math.round(100 * value)} %`;
     return `${value.toPrecision(3)} ${unit}`.trim();
   }

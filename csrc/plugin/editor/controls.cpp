@@ -20,12 +20,14 @@ struct SectionRule {
 };
 // A row that is not listed here is in the last section.
 static constexpr SectionRule kRules[] = {
+    {"Play", {"bend", "bend_range", "sustain"}},
     {"Shape", {"morph", "morph_timbre", "attack", "release", "glide", "vibrato"}},
     {"Mix", {"volume", "expression", "pan", "spread", "reverb", "voices"}},
-    {"Play", {"pitch_wheel", "bend_range", "bend", "sustain"}},
     {"Generate", {"variation", "temperature", "top_p", "listen", "monitor"}},
 };
-static constexpr std::array<std::string_view, 3> kOnTheMap = {"timbre_map", "timbre_x", "timbre_y"};
+// Rows without a knob: those of the map, and the wheel, which a keyboard has.
+static constexpr std::array<std::string_view, 4> kWithoutKnob = {"timbre_map", "timbre_x",
+                                                                 "timbre_y", "pitch_wheel"};
 static constexpr std::array<std::string_view, 2> kSwitches = {"sustain", "listen"};
 // Rows that have no effect on presets of the other kind.
 static constexpr std::array<std::string_view, 3> kOfSampleRNN = {"temperature", "top_p", "listen"};
@@ -82,7 +84,7 @@ std::vector<Section> make_sections(const std::vector<audiogen_parameter>& table,
       control.name = title_of(macro.name);
       control.help = macro.help;
       sections.front().controls.push_back(control);
-    } else if (!has(kOnTheMap, name)) {
+    } else if (!has(kWithoutKnob, name)) {
       const auto rule = std::ranges::find_if(
           kRules, [&](const SectionRule& candidate) { return has(candidate.names, name); });
       sections[1 + static_cast<std::size_t>(rule - std::begin(kRules))].controls.push_back(control);

@@ -25,6 +25,7 @@ using namespace audiogen::plugin::lv2;
 static constexpr const char* kPrefixes = R"(@prefix atom: <http://lv2plug.in/ns/ext/atom#> .
 @prefix bufsz: <http://lv2plug.in/ns/ext/buf-size#> .
 @prefix doap: <http://usefulinc.com/ns/doap#> .
+@prefix foaf: <http://xmlns.com/foaf/0.1/> .
 @prefix log: <http://lv2plug.in/ns/ext/log#> .
 @prefix lv2: <http://lv2plug.in/ns/lv2core#> .
 @prefix midi: <http://lv2plug.in/ns/ext/midi#> .
@@ -154,7 +155,14 @@ static void write_plugin(const fs::path& bundle, bool has_editor) {
        << "<" << kMissingUri << ">\n  a lv2:Parameter ;\n  rdfs:label \"Preset missing\" ;\n"
        << "  rdfs:comment \"Whether the preset is missing or damaged, and the plug-in silent.\" ;\n"
        << "  rdfs:range atom:Bool .\n\n"
-       << "<urn:audiogen:project>\n  a doap:Project ;\n  doap:name \"audiogen\" .\n\n"
+       << "<" << kPlayingUri << ">\n  a lv2:Parameter ;\n  rdfs:label \"Timbre that plays\" ;\n"
+       << "  rdfs:comment \"Number of the timbre within the preset.\" ;\n"
+       << "  rdfs:range atom:Int .\n\n"
+       << "<" << kKeysUri << ">\n  a lv2:Parameter ;\n  rdfs:label \"Held keys\" ;\n"
+       << "  rdfs:comment \"Two long integers: bit k is pitch k, or 64 + k.\" ;\n"
+       << "  rdfs:range atom:Vector .\n\n"
+       << "<urn:audiogen:project>\n  a doap:Project ;\n  doap:name \"audiogen\" ;\n"
+       << "  doap:maintainer [ a foaf:Person ; foaf:name \"the audiogen project\" ] .\n\n"
        << "<" << kUri << ">\n  a lv2:InstrumentPlugin , lv2:Plugin ;\n"
        << "  lv2:project <urn:audiogen:project> ;\n  doap:name \"audiogen\" ;\n"
        << "  doap:license <https://spdx.org/licenses/Apache-2.0> ;\n"
@@ -165,7 +173,8 @@ static void write_plugin(const fs::path& bundle, bool has_editor) {
        << "  opts:supportedOption bufsz:nominalBlockLength , bufsz:maxBlockLength ;\n"
        << "  lv2:extensionData state:interface ;\n"
        << "  patch:writable <" << kPresetUri << "> ;\n"
-       << "  patch:readable <" << kMissingUri << "> ;\n";
+       << "  patch:readable <" << kMissingUri << "> , <" << kPlayingUri << "> , <" << kKeysUri
+       << "> ;\n";
   if (has_editor) file << "  ui:ui <" << kUiUri << "> ;\n";
   file << "  lv2:port\n";
   const std::vector<std::string> list = ports();
