@@ -72,9 +72,12 @@ class Ring {
   }
 
   // Pointer to the oldest value, without popping it; null if the ring is empty.
-  const T* front() const noexcept AUDIOGEN_REALTIME {
-    return size() == 0 ? nullptr
-                       : values_.data() + (popped_.load(std::memory_order_relaxed) & mask_);
+  const T* front() const noexcept AUDIOGEN_REALTIME { return peek(0); }
+
+  // Pointer to the value that is popped after `i` others; null if there are not so many.
+  const T* peek(std::size_t i) const noexcept AUDIOGEN_REALTIME {
+    return i >= size() ? nullptr
+                       : values_.data() + ((popped_.load(std::memory_order_relaxed) + i) & mask_);
   }
 
   // Pops up to values.size() of the oldest values, and returns their number.

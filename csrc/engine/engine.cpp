@@ -91,12 +91,14 @@ Engine::Engine(std::shared_ptr<const Instrument> instrument, std::uint32_t sampl
   for (std::size_t i = 0; i < max_voices; ++i) {
     Slot& slot = slots_[i];
     slot.voice = &(*voices_)[i];
+    slot.voice_index = i;
     // As smooth as the parameters that they add to.
     for (std::size_t e = 0; e < kExpressions; ++e) {
       slot.expression[e] = parameters_[static_cast<std::size_t>(kExpressionTable[e].like)];
     }
   }
   begun_.resize(max_voices);
+  prepared_notes_.resize(max_voices);
   computed_.resize(max_voices);
   if (n_threads > 1 && max_voices > 1 && voices_->are_separate()) {
     pool_ = std::make_unique<Pool>(std::min(n_threads, max_voices));
@@ -113,9 +115,9 @@ Engine::Engine(std::shared_ptr<const Instrument> instrument, std::uint32_t sampl
 void Engine::reset(std::uint64_t seed) noexcept AUDIOGEN_REALTIME {
   for (Slot& slot : slots_) {
     slot.voice->reset();
-    slot.pedalled = false;
+    slot.pedalled = slot.is_prepared = false;
   }
-  n_begun_ = 0;
+  n_begun_ = n_prepared_ = 0;
   for (std::vector<float>& ring : fading_) std::fill(ring.begin(), ring.end(), 0.0f);
   reverb_.reset();
   send_ = next_send_ = 0.0f;
@@ -456,47 +458,67 @@ void Engine::handle(const Event& event) noexcept AUDIOGEN_REALTIME {
   }
 }
 
+std::optional<Engine::Sound> Engine::sound_of(const Event& event) const noexcept AUDIOGEN_REALTIME {
+  Sound sound;
+  sound.pitch = std::clamp(event.pitch, -128.0f, 256.0f);
+  sound.timbre = event.timbre < instrument_->n_timbres() ? event.timbre : 0;
+  sound.pan = std::isfinite(event.pan) ? event.pan : 0.0f;
+  sound.group = 0;
+  sound.is_transposed = false;
+  if (const Kit* const kit = instrument_->kit(); kit != nullptr) {
+    const auto key = static_cast<std::size_t>(std::clamp(std::round(sound.pitch), 0.0f, 127.0f));
+    if (sound.timbre < kit->n_timbres) sound.timbre = kit->timbres[key];
+    if (sound.timbre == Kit::kSilent) return std::nullopt;
+    const Drum& drum = kit->drums[key];
+    sound.pitch = drum.pitch;
+    sound.pan += drum.pan;
+    sound.group = drum.group;
+    return sound;
+  }
+  const auto [lowest, highest] = instrument_->pitch_range();
+  sound.is_transposed = sound.pitch < lowest || sound.pitch > highest;
+  while (sound.pitch > highest) sound.pitch -= 12.0f;
+  while (sound.pitch < lowest) sound.pitch += 12.0f;
+  sound.pitch = std::min(sound.pitch, highest);  // for a range of less than an octave
+  return sound;
+}
+
 void Engine::note_on(const Event& event) noexcept AUDIOGEN_REALTIME {
   if (!std::isfinite(event.pitch) || !std::isfinite(event.value)) return;
-  float pitch = std::clamp(event.pitch, -128.0f, 256.0f);
-  std::size_t timbre = event.timbre < instrument_->n_timbres() ? event.timbre : 0;
-  float pan = std::isfinite(event.pan) ? event.pan : 0.0f;
-  int group = 0;
-  const Kit* const kit = instrument_->kit();
-  if (kit != nullptr) {
-    const auto key = static_cast<std::size_t>(std::clamp(std::round(pitch), 0.0f, 127.0f));
-    if (timbre < kit->n_timbres) timbre = kit->timbres[key];
-    if (timbre == Kit::kSilent) return;
-    const Drum& drum = kit->drums[key];
-    pitch = drum.pitch;
-    pan += drum.pan;
-    group = drum.group;
-    end_group(group);
-  } else {
-    const auto [lowest, highest] = instrument_->pitch_range();
-    if (pitch < lowest || pitch > highest) ++n_transposed_;
-    while (pitch > highest) pitch -= 12.0f;
-    while (pitch < lowest) pitch += 12.0f;
-    pitch = std::min(pitch, highest);  // for a range of less than an octave
-  }
-
-  const float from = slots_[last_slot_].pitch + slots_[last_slot_].glide;
+  const std::optional<Sound> sound = sound_of(event);
+  if (!sound) return;
+  if (sound->is_transposed) ++n_transposed_;
+  end_group(sound->group);
   Slot& slot = free_slot();
-  last_slot_ = static_cast<std::size_t>(&slot - slots_.data());
+  const Note note = set_up(slot, event, *sound, n_notes_);
+  if (early_.is_set && early_.id == event.id) early_.is_set = false;
+  const auto index = static_cast<std::size_t>(&slot - slots_.data());
+  last_slot_ = index;
+  ++n_notes_;
+  n_prepared_ -= std::min<std::uint64_t>(n_prepared_, 1);
+  voices_->note_on(slot.voice_index, note);
+  const auto end = begun_.begin() + static_cast<std::ptrdiff_t>(n_begun_);
+  if (std::find(begun_.begin(), end, index) == end) begun_[n_begun_++] = index;
+}
+
+Note Engine::set_up(Slot& slot, const Event& event, const Sound& sound,
+                    std::uint64_t number) noexcept AUDIOGEN_REALTIME {
+  const bool is_drum = instrument_->kit() != nullptr;
+  const float from = slots_[last_slot_].pitch + slots_[last_slot_].glide;
   slot.id = event.id;
-  slot.number = n_notes_++;
-  slot.pedalled = false;
-  slot.pitch = pitch;
-  slot.pan = std::clamp(pan, -1.0f, 1.0f);
-  slot.group = group;
+  slot.number = number;
+  slot.is_prepared = slot.pedalled = false;
+  slot.pitch = sound.pitch;
+  slot.pan = std::clamp(sound.pan, -1.0f, 1.0f);
+  slot.group = sound.group;
   slot.glide = slot.glide_step = 0.0f;
   const double ticks = static_cast<double>(value(Parameter::kGlide)) * instrument_->sample_rate() /
                        static_cast<double>(kTick);
-  if (kit == nullptr && ticks >= 1.0 && slot.number > 0) {
-    slot.glide = from - pitch;
+  if (!is_drum && ticks >= 1.0 && number > 0) {
+    slot.glide = from - sound.pitch;
     slot.glide_step = std::abs(slot.glide) / static_cast<float>(ticks);
   }
-  const double turns = 0.5 + kSpreadStep * static_cast<double>(slot.number);
+  const double turns = 0.5 + kSpreadStep * static_cast<double>(number);
   slot.spread = static_cast<float>(2.0 * (turns - std::floor(turns)) - 1.0);
   const float attack = std::max(0.0f, value(Parameter::kAttack));
   const double rise_ticks = static_cast<double>(kLongestRise * attack * attack) *
@@ -504,7 +526,6 @@ void Engine::note_on(const Event& event) noexcept AUDIOGEN_REALTIME {
   slot.rise = rise_ticks > 1.0 ? 0.0f : 1.0f;
   slot.rise_step = rise_ticks > 1.0 ? static_cast<float>(1.0 / rise_ticks) : 0.0f;
   const bool is_early = early_.is_set && early_.id == event.id;
-  if (is_early) early_.is_set = false;
   for (std::size_t e = 0; e < kExpressions; ++e) {
     slot.expression[e].set(is_early ? early_.values[e] : kExpressionTable[e].initial);
   }
@@ -513,22 +534,57 @@ void Engine::note_on(const Event& event) noexcept AUDIOGEN_REALTIME {
   }
   slot.sounding_pitch = pitch_of(slot);
 
-  slot.timbre = timbre;
-  if (kit == nullptr && maps()) slot.timbre = nearest_timbre(kNoTimbre);
+  slot.timbre = sound.timbre;
+  if (!is_drum && maps()) slot.timbre = nearest_timbre(kNoTimbre);
   Note note;
   note.timbre = slot.timbre;
   note.pitch = slot.sounding_pitch;
   note.velocity = std::clamp(event.value, 0.0f, 1.0f);
   // A note's random numbers depend on the seed and the number of earlier notes only.
   const auto added = static_cast<std::uint64_t>(std::nearbyint(value(Parameter::kVariation)));
-  note.seed = seed_ + added + 0x9E3779B97F4A7C15u * slot.number;
+  note.seed = seed_ + added + 0x9E3779B97F4A7C15u * number;
   note.continues = listens();
   note.input = slot.pan > 0.0f ? 1 : 0;
   set_morph(slot);
   slot.voice->set_shaping(shaping_of(slot, shaping()));
-  voices_->note_on(last_slot_, note);
-  const auto end = begun_.begin() + static_cast<std::ptrdiff_t>(n_begun_);
-  if (std::find(begun_.begin(), end, last_slot_) == end) begun_[n_begun_++] = last_slot_;
+  return note;
+}
+
+std::size_t Engine::prepare(std::span<const Event> events) noexcept AUDIOGEN_REALTIME {
+  const core::DenormalGuard guard;
+  const auto moves = [](const core::Smoother& parameter) noexcept AUDIOGEN_REALTIME {
+    return parameter.moving();
+  };
+  const bool is_settled = value(Parameter::kVibrato) == 0.0f && value(Parameter::kGlide) == 0.0f &&
+                          std::none_of(parameters_.begin(), parameters_.end(), moves);
+  if (!voices_->are_separate() || !is_settled) return 0;
+  begin_notes();  // `begun_` is used below
+  std::size_t n_done = 0, n = 0;
+  for (const Event& event : events) {
+    if (std::isfinite(event.pitch) && std::isfinite(event.value)) {
+      if (const std::optional<Sound> sound = sound_of(event)) {
+        const auto is_free = [this](const Slot& slot) noexcept AUDIOGEN_REALTIME {
+          const bool begins_glide = &slot == &slots_[last_slot_];
+          return !slot.voice->active() && !slot.is_prepared && !begins_glide;
+        };
+        const auto slot = std::find_if(slots_.begin(), slots_.end(), is_free);
+        if (slot == slots_.end()) break;
+        prepared_notes_[n] = set_up(*slot, event, *sound, n_notes_ + n_prepared_++);
+        slot->is_prepared = true;
+        begun_[n++] = static_cast<std::size_t>(slot - slots_.begin());
+      }
+    }
+    ++n_done;
+  }
+  const auto prepare_one = [this](std::size_t i) noexcept AUDIOGEN_REALTIME {
+    slots_[begun_[i]].voice->prepare(prepared_notes_[i]);
+  };
+  if (pool_ && n > 1) {
+    pool_->run(n, prepare_one);
+  } else {
+    for (std::size_t i = 0; i < n; ++i) prepare_one(i);
+  }
+  return n_done;
 }
 
 void Engine::note_off(Slot& slot) noexcept AUDIOGEN_REALTIME {
@@ -584,6 +640,15 @@ Engine::Slot& Engine::free_slot() noexcept AUDIOGEN_REALTIME {
   for (std::size_t n = n_sounding(); n >= most; --n) steal();
   Slot* free = slots_.data();
   while (free->voice->active()) ++free;
+  // The note plays in this slot, by which voices are ordered, whether it is prepared or not.
+  for (Slot& slot : slots_) {
+    if (&slot == free || !slot.is_prepared || slot.number != n_notes_) continue;
+    std::swap(slot.voice, free->voice);
+    std::swap(slot.voice_index, free->voice_index);
+    std::swap(slot.number, free->number);
+    std::swap(slot.is_prepared, free->is_prepared);
+    break;
+  }
   return *free;
 }
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -77,6 +78,12 @@ class Engine {
     process({&out, 1}, n, events);
   }
 
+  // Does the work of starting notes that no event has started yet, on all threads: `events` are the
+  // next note-ons, after those that are prepared. Returns how many of the first were prepared: none
+  // while parameters move or voices share work, and no more than there are free voices. Changes no
+  // sample: a note that comes with other parameters is started as usual.
+  std::size_t prepare(std::span<const Event> events) noexcept AUDIOGEN_REALTIME;
+
   // Does part of the work of later blocks; returns false if there is none yet. Changes no sample.
   bool work_ahead() noexcept AUDIOGEN_REALTIME;
 
@@ -119,9 +126,11 @@ class Engine {
 
   struct Slot {
     Voice* voice = nullptr;
+    std::size_t voice_index = 0;   // of `voice` in voices_
     std::size_t timbre = 0;        // timbre of the note
     std::uint32_t id = 0;          // id of the note that the voice plays
     std::uint64_t number = 0;      // notes since reset before this one
+    bool is_prepared = false;      // for the note of this number
     bool pedalled = false;         // released, and held by the pedal
     float pitch = 60.0f;           // target of the glide, MIDI number
     float glide = 0.0f;            // distance left to the target, semitones
@@ -136,6 +145,14 @@ class Engine {
     // Gains at the last tick and at the next one.
     float gain[kMostChannels] = {1.0f, 1.0f};
     float next_gain[kMostChannels] = {1.0f, 1.0f};
+  };
+
+  struct Sound {
+    std::size_t timbre;
+    float pitch;
+    float pan;
+    int group;
+    bool is_transposed;
   };
 
   void advance(std::uint64_t until) noexcept AUDIOGEN_REALTIME;
@@ -169,7 +186,12 @@ class Engine {
   std::size_t nearest_timbre(std::size_t except) const noexcept AUDIOGEN_REALTIME;
 
   void handle(const Event& event) noexcept AUDIOGEN_REALTIME;
+  // Timbre, pitch within the trained range, pan and group of a note; none for a key without a drum.
+  std::optional<Sound> sound_of(const Event& event) const noexcept AUDIOGEN_REALTIME;
   void note_on(const Event& event) noexcept AUDIOGEN_REALTIME;
+  // Sets a slot up for a note and returns what its voice plays.
+  Note set_up(Slot& slot, const Event& event, const Sound& sound,
+              std::uint64_t number) noexcept AUDIOGEN_REALTIME;
   void note_off(Slot& slot) noexcept AUDIOGEN_REALTIME;
   void set(const Event& event) noexcept AUDIOGEN_REALTIME;
   void express(const Event& event) noexcept AUDIOGEN_REALTIME;
@@ -202,6 +224,8 @@ class Engine {
   std::vector<float> ahead_;        // [max_voices, kShared] samples of voices
   std::vector<std::size_t> begun_;  // the first n_begun_ are slots with notes to begin
   std::size_t n_begun_ = 0;
+  std::vector<Note> prepared_notes_;   // [max_voices], of the slots in `begun_` while they prepare
+  std::uint64_t n_prepared_ = 0;       // notes after the last one that are prepared
   std::vector<std::size_t> computed_;  // the first n_computed_ are slots rendered in `ahead_`
   std::size_t n_computed_ = 0;
   std::vector<float> mix_[kMostChannels];

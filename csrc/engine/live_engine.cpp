@@ -21,11 +21,13 @@ static constexpr std::uint32_t kFadeInDivisor = 200;    // fade in after late sa
 static constexpr std::uint32_t kSwapDivisor = 50;       // fade out of a former instrument, 20 ms
 static constexpr std::uint32_t kDelayDivisor = 20;      // default longest delay of a note, 50 ms
 static constexpr std::uint32_t kLongestLookahead = 10;  // s
+static constexpr std::uint32_t kChordDivisor = 1000;    // span of a chord's note-ons, 1 ms
 static constexpr double kLoadSmoothing = 0.3;           // s
 static constexpr std::size_t kPostedAtOnce = 64;
 static constexpr std::size_t kAnyNotes = ~std::size_t{0};
-// With this fraction of the margin left, one note is started regardless of its estimated duration.
-static constexpr double kSufficientMargin = 0.7;
+// With this fraction of the margin left, one note is started regardless of its estimated duration,
+// and with this fraction of the lookahead, one of a chord that waits.
+static constexpr double kSufficientMargin = 0.7, kSufficientLookahead = 0.8;
 // Weight of a new start in the running estimate, if it was shorter; a longer one replaces it.
 static constexpr double kStartDecay = 0.1;
 
@@ -80,6 +82,7 @@ LiveEngine::LiveEngine(std::shared_ptr<const Instrument> instrument, const LiveS
   const std::vector<float> silence(lookahead_);
   held_.resize(settings_.n_channels);
   events_.resize(commands_.capacity());
+  chord_.resize(settings.max_voices);
   block_.resize(settings_.n_channels * kRenderBlock);
   tail_.resize(block_.size());
   for (std::size_t c = 0; c < settings_.n_channels; ++c) {
@@ -287,13 +290,17 @@ class NoteBudget {
     known_ = known;
   }
 
-  // Notes that can be started before sample `rendered`, the next one, is due.
-  std::size_t n_notes(std::uint64_t rendered, Clock::time_point now, bool morphed) const {
+  // Of `n` notes, those that can be started before sample `rendered`, the next one, is due. More
+  // notes than there are threads had better wait than make samples late.
+  std::size_t n_notes(std::size_t n, std::uint64_t rendered, Clock::time_point now,
+                      bool morphed) const {
     const double samples_left =
         static_cast<double>(rendered) + lookahead_ - static_cast<double>(known_);
     const double left_s = samples_left / rate_ - Seconds(now - block_time_).count();
     const double each_s = costs_[morphed ? 1 : 0].seconds;
-    if (left_s < std::min(each_s, kSufficientMargin * margin_s_)) return 0;
+    const double sufficient_s =
+        n <= n_threads_ ? kSufficientMargin * margin_s_ : kSufficientLookahead * lookahead_ / rate_;
+    if (left_s < std::min(each_s, sufficient_s)) return 0;
     return std::max<std::size_t>(1, static_cast<std::size_t>(left_s / each_s)) * n_threads_;
   }
 
@@ -346,19 +353,26 @@ void LiveEngine::work() {
       budget.set_player(player_->start_s, player_->engine.n_threads());
     }
     budget.observe(known, start, std::exchange(slept, false));
-    const std::size_t most_notes = budget.n_notes(before, start, morphed);
+    find_chord(known);
+    const std::size_t n_missing = n_chord_ - std::min(n_chord_, n_prepared_);
+    const std::size_t most_notes = budget.n_notes(n_missing, before, start, morphed);
     std::size_t notes_left = most_notes;
-    if (render_some(known, notes_left)) {
-      const double spent_s = Seconds(Clock::now() - start).count();
-      if (const std::size_t n = most_notes - notes_left; n > 0) {
-        budget.record_starts(n, spent_s, morphed);
-      }
+    const std::size_t most_starts = prepare_chord(notes_left);
+    std::size_t starts_left = most_starts;
+    const std::size_t n_ready = n_prepared_;
+    const bool rendered = render_some(known, starts_left);
+    // Prepared notes start in no time.
+    const std::size_t n_started = most_starts - starts_left;
+    const std::size_t n_worked = most_notes - notes_left + n_started - std::min(n_started, n_ready);
+    const double spent_s = Seconds(Clock::now() - start).count();
+    if (n_worked > 0) budget.record_starts(n_worked, spent_s, morphed);
+    if (rendered) {
       const double lasts_s =
           static_cast<double>(rendered_.load(std::memory_order_relaxed) - before) / rate;
       const double weight = std::min(1.0, lasts_s / kLoadSmoothing);
       const double load = (spent_s + std::exchange(ahead_s, 0.0)) / lasts_s;
       load_.set(load_.get() + static_cast<float>(weight * (load - load_.get())));
-    } else if (player_->engine.work_ahead()) {
+    } else if (n_worked > 0 || player_->engine.work_ahead()) {
       ahead_s += Seconds(Clock::now() - start).count();
     } else {
       std::this_thread::sleep_for(nap);
@@ -370,6 +384,37 @@ void LiveEngine::work() {
 void LiveEngine::render_all(std::uint64_t until) noexcept AUDIOGEN_REALTIME {
   std::size_t notes = kAnyNotes;
   while (render_some(until, notes)) continue;
+}
+
+void LiveEngine::find_chord(std::uint64_t until) noexcept AUDIOGEN_REALTIME {
+  const std::size_t span = fraction_of_second(settings_.sample_rate, kChordDivisor);
+  n_chord_ = 0;
+  chord_is_next_ = true;
+  for (std::size_t i = 0; n_chord_ < chord_.size(); ++i) {
+    const Command* const command = commands_.peek(i);
+    if (command == nullptr || command->player != nullptr || command->at >= until) return;
+    if (command->event.kind == EventKind::kNoteOn) {
+      if (n_chord_ > 0 && command->at > chord_begin_ + span) return;
+      if (n_chord_ == 0) chord_begin_ = command->at;
+      chord_[n_chord_++] = command->event;
+    } else if (n_chord_ == 0 && command->event.kind != EventKind::kNoteOff) {
+      chord_is_next_ = false;
+    }
+  }
+}
+
+std::size_t LiveEngine::prepare_chord(std::size_t& notes_left) noexcept AUDIOGEN_REALTIME {
+  const std::size_t n_missing = n_chord_ - std::min(n_chord_, n_prepared_);
+  const std::uint64_t rendered = rendered_.load(std::memory_order_relaxed);
+  const bool is_late = rendered > chord_begin_ + longest_delay_ / 2;
+  if (n_missing <= notes_left || is_late) return n_prepared_ + notes_left;
+  if (!chord_is_next_ || notes_left == 0) return 0;
+  const std::size_t n_done =
+      player_->engine.prepare({chord_.data() + n_prepared_, std::min(n_missing, notes_left)});
+  if (n_done == 0) return n_prepared_ + notes_left;  // they start one after another
+  n_prepared_ += n_done;
+  notes_left -= n_done;
+  return 0;
 }
 
 bool LiveEngine::render_some(std::uint64_t until,
@@ -397,6 +442,7 @@ bool LiveEngine::render_some(std::uint64_t until,
           break;
         }
         if (command->at < now) n_delayed_.count();
+        n_prepared_ -= std::min<std::size_t>(n_prepared_, 1);
       }
       event.offset = command->at < now ? 0 : static_cast<std::uint32_t>(command->at - now);
       events_[n_events++] = event;
@@ -450,6 +496,7 @@ void LiveEngine::add_fading(std::size_t n) noexcept AUDIOGEN_REALTIME {
 void LiveEngine::start(Player* player) noexcept AUDIOGEN_REALTIME {
   n_transposed_before_ += player_->engine.n_transposed();
   n_stolen_before_ += player_->engine.n_stolen();
+  n_prepared_ = 0;
   player_->next = std::exchange(fading_, player_);
   player_ = player;
   // Sets the parameters again: some may have changed since `copy_parameters`.

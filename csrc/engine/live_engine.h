@@ -178,6 +178,12 @@ class LiveEngine {
             std::size_t n_real) noexcept AUDIOGEN_REALTIME;
 
   void work();
+  // Finds the next note-ons before `until` that are not more than 1 ms apart.
+  void find_chord(std::uint64_t until) noexcept AUDIOGEN_REALTIME;
+  // Notes of a chord start together: if not all of it can be started in the time of `notes_left`
+  // notes, prepares as many and counts them down. Returns how many notes may be started: none while
+  // the chord waits, for half of the longest delay at most.
+  std::size_t prepare_chord(std::size_t& notes_left) noexcept AUDIOGEN_REALTIME;
   // Renders at most kRenderBlock samples before `until`, and starts at most `notes_left` notes,
   // which it counts down; returns false if there was nothing to render.
   bool render_some(std::uint64_t until, std::size_t& notes_left) noexcept AUDIOGEN_REALTIME;
@@ -220,8 +226,13 @@ class LiveEngine {
   Player* player_ = nullptr;
   Player* fading_ = nullptr;   // first of the players that fade out
   std::vector<Event> events_;  // events of the samples being rendered
-  std::vector<float> block_;   // [n_channels, kRenderBlock]
-  std::vector<float> tail_;    // block of a player that fades out
+  std::vector<Event> chord_;   // [max_voices]; the first n_chord_ are the next chord
+  std::size_t n_chord_ = 0;
+  std::size_t n_prepared_ = 0;     // notes of the next chord that are prepared, the first
+  std::uint64_t chord_begin_ = 0;  // sample of its first note
+  bool chord_is_next_ = false;     // no event comes before it that may change its notes
+  std::vector<float> block_;       // [n_channels, kRenderBlock]
+  std::vector<float> tail_;        // block of a player that fades out
   std::vector<float*> block_channels_, tail_channels_;
   std::vector<float> input_;  // [n_inputs, kRenderBlock]
   std::vector<float*> input_channels_;

@@ -21,6 +21,8 @@ struct Note {
   std::uint64_t seed = 0;  // seed of the note's random numbers
   bool continues = false;  // continues the audio of an input channel
   std::size_t input = 0;   // index of that channel
+
+  bool operator==(const Note&) const = default;
 };
 
 // Parameters that shape notes and move their timbres, each -1 .. 1; at 0 a note is as the preset
@@ -29,6 +31,8 @@ struct Shaping {
   float attack = 0.0f;
   float release = 0.0f;
   std::array<float, kMacroCount> macros{};
+
+  bool operator==(const Shaping&) const = default;
 };
 
 // Factor of a duration: an eighth at -1, 8 at 1.
@@ -46,6 +50,9 @@ class Voice {
   // Does the work that `note_on` deferred. The engine calls it before anything else of the note
   // changes, at the same time as those of other voices if `Voices::are_separate`.
   virtual void begin() noexcept AUDIOGEN_REALTIME {}
+  // Does the work of a later `note_on` with this note, and with the morph and the shaping that are
+  // set: if it comes so, it takes no time. The voice must not be active, and does not become so.
+  virtual void prepare(const Note& /*note*/) noexcept AUDIOGEN_REALTIME {}
   // Releases the note, which may keep sounding for a while.
   virtual void note_off() noexcept AUDIOGEN_REALTIME = 0;
   // Sets the pitch, a MIDI number, from the next sample or frame on. Has no effect on voices

@@ -480,6 +480,60 @@ static void notes_wait_for_the_worker(std::size_t longest_delay, bool wait) {
   CHECK(live.n_sounding() == 2);  // a note's end waited with it
 }
 
+// A step whose start takes a few ms, unless it is prepared.
+class SlowStep final : public engine::Voice {
+ public:
+  void note_on(const engine::Note& note) noexcept override {
+    if (!is_prepared_) prepare(note);
+    is_prepared_ = false;
+    active_ = true;
+  }
+  void prepare(const engine::Note&) noexcept override {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(4);
+    while (std::chrono::steady_clock::now() < end) continue;
+    is_prepared_ = true;
+  }
+  void note_off() noexcept override { active_ = false; }
+  void reset() noexcept override { active_ = is_prepared_ = false; }
+  bool active() const noexcept override { return active_; }
+  bool released() const noexcept override { return !active_; }
+  void add(float* out, std::size_t n) noexcept override {
+    for (std::size_t i = 0; i < n; ++i) out[i] += 0.1f;
+  }
+
+ private:
+  bool active_ = false, is_prepared_ = false;
+};
+
+class SlowSteps final : public Instrument {
+ public:
+  SlowSteps() : Instrument(kRate, {0.0f, 127.0f}, 1) {}
+  std::unique_ptr<engine::Voices> make_voices(std::size_t n, std::size_t,
+                                              std::size_t) const override {
+    return std::make_unique<engine::SeparateVoices<SlowStep>>(n);
+  }
+};
+
+// However long the worker takes.
+static void notes_of_a_chord_start_together() {
+  LiveSettings settings = settings_of(false, 1);
+  settings.max_voices = 8;
+  settings.longest_delay = 100 * kRate;
+  LiveEngine live(std::make_shared<SlowSteps>(), settings);
+  std::vector<Event> chord;
+  for (std::uint32_t i = 0; i < 6; ++i) chord.push_back(note_on(10 + 5 * i, i, 50.0f));
+  std::vector<float> out;
+  for (std::size_t done = 0; done < 10 * kRate && live.n_sounding() < 6; done += 256) {
+    const Channels more = play_live(live, done == 0 ? chord : std::vector<Event>{}, 256, 256);
+    out.insert(out.end(), more[0].begin(), more[0].end());
+  }
+  const Channels rest = play_live(live, {}, 2 * live.lookahead(), 256);
+  out.insert(out.end(), rest[0].begin(), rest[0].end());
+  CHECK(live.n_sounding() == 6 && std::abs(out.back() - 0.6f) < 0.01f);
+  const auto between = [](float x) { return x > 0.05f && x < 0.55f; };
+  CHECK(std::ranges::count_if(out, between) < 100);  // the steps are within 25 samples
+}
+
 static void too_many_events_let_all_notes_go() {
   Gate gate;
   LiveSettings settings = settings_of(false);
@@ -707,6 +761,7 @@ int main() {
   }
   notes_wait_for_the_worker(kRate, true);
   notes_wait_for_the_worker(0, false);
+  notes_of_a_chord_start_together();
   too_many_events_let_all_notes_go();
   instruments_change_without_a_click();
   a_change_waits_for_its_time();

@@ -56,6 +56,9 @@ FrameVoice::FrameVoice(const FrameInstrument& instrument)
 
 void FrameVoice::note_on(const Note& note) noexcept AUDIOGEN_REALTIME {
   active_ = true;
+  const bool is_prepared = prepared_ == Prepared{true, note, shaping_, wanted_timbre_, morph_};
+  prepared_.is_set = false;
+  if (is_prepared) return;
   frame_ = 0;
   const std::size_t hop = settings_->spectrogram.hop_length;
   tail_left_ = settings_->spectrogram.n_fft / hop - 1;
@@ -84,6 +87,13 @@ void FrameVoice::begin() noexcept AUDIOGEN_REALTIME {
   begun_ = true;
   const Spectrogram& spectrogram = settings_->spectrogram;
   for (std::size_t i = 0; i < spectrogram.n_fft / spectrogram.hop_length; ++i) add_frame();
+}
+
+void FrameVoice::prepare(const Note& note) noexcept AUDIOGEN_REALTIME {
+  note_on(note);
+  begin();
+  active_ = false;
+  prepared_ = {true, note, shaping_, wanted_timbre_, morph_};
 }
 
 void FrameVoice::add(float* out, std::size_t n) noexcept AUDIOGEN_REALTIME {

@@ -21,6 +21,7 @@ class FrameVoice final : public Voice {
 
   void note_on(const Note& note) noexcept AUDIOGEN_REALTIME override;
   void begin() noexcept AUDIOGEN_REALTIME override;
+  void prepare(const Note& note) noexcept AUDIOGEN_REALTIME override;
   void note_off() noexcept AUDIOGEN_REALTIME override { frames_.release(); }
   void set_pitch(float pitch) noexcept AUDIOGEN_REALTIME override {
     if (bends_) wanted_pitch_ = pitch;
@@ -32,7 +33,7 @@ class FrameVoice final : public Voice {
   void set_shaping(const Shaping& shaping) noexcept AUDIOGEN_REALTIME override {
     shaping_ = shaping;
   }
-  void reset() noexcept AUDIOGEN_REALTIME override { active_ = false; }
+  void reset() noexcept AUDIOGEN_REALTIME override { active_ = prepared_.is_set = false; }
 
   bool active() const noexcept AUDIOGEN_REALTIME override { return active_; }
   bool released() const noexcept AUDIOGEN_REALTIME override { return frames_.released(); }
@@ -45,6 +46,17 @@ class FrameVoice final : public Voice {
 
  private:
   static constexpr std::size_t kNone = ~std::size_t{0};
+
+  // What the first frames of a note depend on.
+  struct Prepared {
+    bool is_set = false;
+    Note note;
+    Shaping shaping;
+    std::size_t other_timbre = 0;
+    float morph = 0.0f;
+
+    bool operator==(const Prepared&) const = default;
+  };
 
   void start_phase() noexcept AUDIOGEN_REALTIME;
   void add_frame() noexcept AUDIOGEN_REALTIME;
@@ -88,6 +100,7 @@ class FrameVoice final : public Voice {
   float network_pitch_ = 0.0f;  // pitch of the generated frames; `transpose` does the rest
   bool bends_;                  // the network takes fractional pitches
   bool active_ = false;
+  Prepared prepared_;          // note whose first frames are there before it starts
   bool begun_ = true;          // the frames before the note's first hop were added
   std::size_t frame_ = 0;      // number of the note's next frame, through sustain and release
   std::size_t tail_left_ = 0;  // hops left to play after the last frame
