@@ -21,6 +21,9 @@ app = typer.Typer(add_completion=False)
 def bench(
     only: str = typer.Option("", "--only", help="Run one job.", metavar="JOB"),
     as_json: bool = typer.Option(False, "--json", help="Print JSON when all is measured."),
+    device: str = typer.Option(
+        "cpu", "--device", help="Measure both models on cuda or cuda:N instead, without peers."
+    ),
 ) -> None:
     """Measure speed on this machine, audiogen and its peers in turn, on one core.
 
@@ -37,6 +40,10 @@ def bench(
     from audiogen.bench import JOBS, Skipped, machine, run
     from audiogen.errors import ParameterError
 
+    if device != "cpu":
+        if only:
+            raise ParameterError("--only chooses a job of the CPU; leave it out with --device")
+        return _bench_device(device, as_json)
     if only and only not in JOBS:
         near = difflib.get_close_matches(only, JOBS, 1)
         hint = f"the nearest is {near[0]}; " if near else ""
@@ -57,6 +64,21 @@ def bench(
         typer.echo(json.dumps([asdict(result) for result in results], indent=2))
     else:
         typer.echo(_wrap(f"\n{machine()}"))
+
+
+def _bench_device(device: str, as_json: bool) -> None:
+    """Print what the models do on a GPU."""
+    import json
+    from dataclasses import asdict
+
+    from audiogen.bench.device import measure_device, text_of_rate
+
+    rates = []
+    for rate in measure_device(device):
+        rates.append(rate)
+        _print(_wrap(text_of_rate(rate)), to_stderr=as_json)
+    if as_json:
+        typer.echo(json.dumps([asdict(rate) for rate in rates], indent=2))
 
 
 def _plan(jobs: Mapping[str, Job], all_jobs: Mapping[str, Job]) -> str:

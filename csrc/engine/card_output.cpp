@@ -159,7 +159,9 @@ void CardOutput::write(float* out, std::size_t n) noexcept AUDIOGEN_REALTIME {
 
 bool CardOutput::post(const Event& event, double time_s) {
   const std::lock_guard lock(control_);
-  return timed_.push(TimedEvent{event, time_s});
+  const bool posted = timed_.push(TimedEvent{event, time_s});
+  if (!posted) live_.drop();
+  return posted;
 }
 
 }  // namespace audiogen::engine

@@ -187,6 +187,11 @@ void LiveEngine::take_posted() noexcept AUDIOGEN_REALTIME {
     }
     for (std::size_t i = 0; i < n; ++i) send({now_, some[i], nullptr});
   }
+  if (lost_.exchange(false, std::memory_order_acquire)) {
+    release_all_ = true;
+    last_event_at_ = std::max(last_event_at_, now_);
+    release_lost();
+  }
 }
 
 void LiveEngine::send(Command command) noexcept AUDIOGEN_REALTIME {
@@ -195,14 +200,18 @@ void LiveEngine::send(Command command) noexcept AUDIOGEN_REALTIME {
     known_.store(command.at, std::memory_order_release);
     render_all(command.at);
   }
-  if (release_all_ && commands_.space() >= 2) {
-    commands_.push({command.at, {0, EventKind::kAllOff, 0, 0, 0.0f, 0.0f}, nullptr});
-    release_all_ = false;
-  }
+  release_lost();
   if (!commands_.push(command)) {
     n_dropped_.count();
     release_all_ = true;
   }
+}
+
+// A lost event may have been a note-off.
+void LiveEngine::release_lost() noexcept AUDIOGEN_REALTIME {
+  if (!release_all_ || commands_.space() < 2) return;
+  commands_.push({last_event_at_, {0, EventKind::kAllOff, 0, 0, 0.0f, 0.0f}, nullptr});
+  release_all_ = false;
 }
 
 void LiveEngine::take_samples(std::span<float* const> out, std::size_t from,
@@ -533,8 +542,13 @@ bool LiveEngine::post(const Event& event) {
   const std::lock_guard lock(control_);
   delete_finished_players();
   const bool posted = posted_.push(event);
-  if (!posted) n_dropped_.count();
+  if (!posted) drop();
   return posted;
+}
+
+void LiveEngine::drop() noexcept AUDIOGEN_REALTIME {
+  n_dropped_.count();
+  lost_.store(true, std::memory_order_release);
 }
 
 void LiveEngine::swap(std::shared_ptr<const Instrument> instrument) {

@@ -89,6 +89,8 @@ class LiveEngine {
   // Queues an event for the start of the next block, whatever its offset. Returns false and counts
   // the event as dropped if kMostPosted events are waiting.
   bool post(const Event& event);
+  // Counts an event as dropped that could not reach the engine. All notes are released.
+  void drop() noexcept AUDIOGEN_REALTIME;
 
   // Replaces the instrument at the start of the next block: sounding notes fade out in 20 ms, and
   // events posted later play the new one. Throws std::invalid_argument as the constructor does, and
@@ -172,6 +174,7 @@ class LiveEngine {
   void take_input(std::span<const float* const> in, std::size_t from,
                   std::size_t n) noexcept AUDIOGEN_REALTIME;
   void send(Command command) noexcept AUDIOGEN_REALTIME;
+  void release_lost() noexcept AUDIOGEN_REALTIME;
   void take_samples(std::span<float* const> out, std::size_t from,
                     std::size_t n) noexcept AUDIOGEN_REALTIME;
   void fade(std::span<float* const> out, std::size_t from, std::size_t n,
@@ -199,6 +202,7 @@ class LiveEngine {
   const std::size_t longest_delay_;
 
   core::Ring<Event> posted_{kMostPosted};      // control to audio
+  std::atomic<bool> lost_ = false;             // control to audio: an event was not posted
   std::atomic<Player*> incoming_ = nullptr;    // control to audio; the latest swap
   core::Ring<Command> commands_{kMostEvents};  // audio to worker
   std::atomic<std::uint64_t> known_ =

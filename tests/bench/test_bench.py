@@ -295,3 +295,24 @@ def test_jobs_are_printed_as_they_are_measured(monkeypatch, capsys, races) -> No
     assert done.exit_code == 0, done.output
     assert "--only big runs a large step (12 GB, about 10 minutes)" in " ".join(printed[0].split())
     assert seen == [3] and "ours 2 ms, sleep longer 6 ms: 3.00x" in printed[2]
+
+
+def test_the_models_are_measured_on_a_device() -> None:
+    pytest.importorskip("torch")
+    from audiogen.bench.device import measure_device, text_of_rate
+
+    rates = list(measure_device("cpu", (1, 2), (), n_paper=1))
+    assert [(rate.n, rate.unit) for rate in rates] == [(1, "note"), (2, "note"), (1, "note")]
+    assert all(rate.seconds > 0 and rate.per_real_time > 0 for rate in rates)
+    text = text_of_rate(dataclasses.replace(rates[2], seconds=0.01, per_real_time=400.0))
+    assert text.startswith("frames of 1 note of 4 s, the paper's generator: 10.00 ms a note, 400 x")
+
+
+def test_bench_needs_the_device_that_it_is_asked_for() -> None:
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    done = command("--device", "cuda")
+    assert done.returncode == 2 and "device='cuda' not found" in done.stderr
+    done = command("--device", "cuda", "--only", "job")
+    assert done.returncode == 2 and "leave it out with --device" in done.stderr

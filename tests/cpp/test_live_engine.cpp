@@ -559,6 +559,16 @@ static void too_many_events_let_all_notes_go() {
   CHECK(live.n_sounding() == 1);  // the new one
 }
 
+static void too_many_posted_events_let_all_notes_go() {
+  LiveEngine live(std::make_shared<ToneInstrument>(), settings_of(true));
+  play_live(live, {note_on(0, 1, 45.0f)}, 1000, 500);
+  CHECK(live.n_sounding() == 1);
+  for (std::size_t i = 0; i < LiveEngine::kMostPosted; ++i) CHECK(live.post(note_off(0, 99)));
+  CHECK(!live.post(note_off(0, 1)) && live.n_dropped() == 1);
+  play_live(live, {}, 1000, 500);
+  CHECK(live.n_sounding() == 0);
+}
+
 // The output when another instrument replaces the first.
 static void fade_over(Channels& old_sound, const Channels& new_sound, std::size_t at) {
   for (std::size_t c = 0; c < old_sound.size(); ++c) {
@@ -762,6 +772,7 @@ int main() {
   notes_wait_for_the_worker(kRate, true);
   notes_wait_for_the_worker(0, false);
   notes_of_a_chord_start_together();
+  too_many_posted_events_let_all_notes_go();
   too_many_events_let_all_notes_go();
   instruments_change_without_a_click();
   a_change_waits_for_its_time();

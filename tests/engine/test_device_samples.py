@@ -119,15 +119,16 @@ def gpu_check(on_cpu, folder, monkeypatch):
     """examples/gpu_check.py with a small unconditional preset."""
     monkeypatch.setattr(device_frames, "choose_device", lambda name: torch.device("cpu"))
     names = runpy.run_path(str(Path(__file__).parents[2] / "examples/gpu_check.py"))
-    names["check"].__globals__["FREE"] = folder
+    names["check"].__globals__["STREAMS"] = folder
+    monkeypatch.setattr("audiogen.bench.device.STREAMS", folder)
     return names["check"]
 
 
 def test_gpu_check_compares_and_measures(gpu_check, capsys):
     assert gpu_check("cpu", small=True) == 0
     printed = capsys.readouterr().out
-    assert printed.count(" ok") == 9 and "samples/s each" in printed
-    assert printed.count("ms a note") == 2
+    assert printed.count(" ok") == 9 and "samples/s together" in printed
+    assert printed.count("ms a note, ") == 2 and "the paper's: 20 ms a note" in printed
 
 
 def test_gpu_check_finds_wrong_results(gpu_check, capsys, monkeypatch):
