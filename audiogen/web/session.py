@@ -87,7 +87,7 @@ def describe(synth: Synth) -> Message:
         "description": preset.description,
         "plays_notes": preset.plays_notes,
         "pitch_range": preset.pitch_range,
-        "timbres": [{"name": t.name, "family": t.family} for t in preset.timbres],
+        "timbres": [{"name": t.name, "family": t.family, "key": t.key} for t in preset.timbres],
         "default_timbre": preset.default_timbre,
         "has_latents": preset.kind == "gansynth",
         "is_kit": preset.is_kit,

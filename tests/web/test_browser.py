@@ -110,7 +110,7 @@ def open_page(browser: Any, address_of: Callable[[str], str]) -> Iterator[Callab
         page.on("console", lambda m: m.type == "error" and faults.append(m.text))
         page.goto(address)
         page.wait_for_function(
-            "document.querySelector('#map .timbre[aria-pressed=true], #gate:not([hidden])')"
+            "document.querySelector('#map .timbre[aria-pressed=true], .pad, #gate:not([hidden])')"
         )
         if start:
             page.click("#start")
@@ -505,6 +505,31 @@ def test_the_bytes_of_a_midi_keyboard_reach_the_server(open_page):
     sent = [message["data"] for message in page.evaluate("sent") if message["type"] == "midi"]
     assert sent[:3] == [[0x90, 60, 100], [0xE1, 1, 2], [0x90, 60, 0]]
     assert [len(data) for data in sent[3:]] == [512, 90]
+
+
+def test_a_kit_has_pads_in_place_of_a_map(open_page):
+    page = open_page("drums")
+    pads = page.locator("#pads .pad")
+    assert pads.count() == 47  # of General MIDI
+    assert pads.first.inner_text().split("\n") == ["acoustic bass drum", "B1"]
+    assert page.locator("#timbres").is_hidden() and page.locator("#drums").is_visible()
+    snare = page.locator(".pad[data-key='38']")
+    box = snare.bounding_box()
+    page.mouse.move(box["x"] + 10, box["y"] + box["height"] - 1)
+    page.mouse.down()
+    assert "held" in snare.get_attribute("class")
+    page.mouse.up()
+    assert "held" not in snare.get_attribute("class")
+    page.keyboard.press("KeyA")
+    page.locator(".pad[data-key='42']").focus()
+    page.keyboard.press("Enter")
+    play_on(page, 0.3)
+    struck = [e for e in page.evaluate(LOG)["events"] if e["type"] == "note_on"]
+    assert [event["pitch"] for event in struck] == [38, 36, 42]
+    assert struck[0]["velocity"] > 0.95 and struck[1]["velocity"] == 0.8
+    page.click("#presets li[data-name=plucked] .choose")
+    page.wait_for_selector("#map .timbre[aria-pressed=true]")
+    assert page.locator("#drums").is_hidden() and page.locator("#timbres").is_visible()
 
 
 def test_what_midi_changed_is_shown(open_page):

@@ -1,6 +1,7 @@
 // The page: one stream, one preset at a time, and the controls that play it.
 
 import { Dial } from "./dial.js";
+import { DrumPads } from "./drum_pads.js";
 import { HeldNotes, pitchName } from "./held_notes.js";
 import { Keyboard } from "./keyboard.js";
 import { KeptTimbres, MAX_NAME, placeOf, randomTimbre, readable, textOfPlace } from "./kept_timbres.js";
@@ -10,6 +11,7 @@ import { Spectrogram } from "./spectrogram.js";
 import { Stream } from "./stream.js";
 import { TimbreMap } from "./timbre_map.js";
 
+const KICK = 36; // key of a kit's bass drum
 const GATE_PITCH = 60; // of the note of an unconditional preset, which has no pitch
 const MAX_FILE_BYTES = 1 << 20; // of a MIDI file
 // Parameters that the timbre map sets, for each preset anew, or replaces.
@@ -24,6 +26,7 @@ const stream = new Stream(Number(stored.get("lead_ms")) || 60);
 const notes = new HeldNotes((message) => stream.send(message));
 const spectrogram = new Spectrogram($("spectrogram"));
 const keyboard = new Keyboard($("keys"), notes, (down) => press("sustain", down));
+const pads = new DrumPads($("pads"), notes);
 const map = new TimbreMap($("map"), playPlace);
 const kept = new KeptTimbres($("kept"), chooseTimbre);
 const presetList = new PresetList($("presets"), $("search"), choosePreset);
@@ -64,7 +67,9 @@ async function showPreset(message) {
   notes.releaseAll();
   timbre = chosen = null;
   ofMap = { timbre_map: 0, morph: 0 };
-  $("timbres").hidden = $("play-area").hidden = !message.plays_notes;
+  $("play-area").hidden = !message.plays_notes;
+  $("timbres").hidden = !message.plays_notes || message.is_kit;
+  $("drums").hidden = !message.is_kit;
   $("gate").hidden = message.plays_notes;
   $("random").hidden = !message.has_latents;
   $("keep").hidden = !message.has_latents && !supports("timbre_map");
@@ -74,8 +79,13 @@ async function showPreset(message) {
   showGate(false);
   map.clear();
   if (!message.plays_notes) return;
-  keyboard.setRange(...message.pitch_range);
+  pads.show(message.is_kit ? message.timbres : []);
+  keyboard.setRange(...message.pitch_range, message.is_kit ? KICK : undefined);
   showOctave();
+  if (message.is_kit) {
+    wantedTimbre = null;
+    return;
+  }
   kept.show(message.preset);
   const start = wantedTimbre ?? message.default_timbre;
   wantedTimbre = null;
@@ -354,7 +364,7 @@ stream.addEventListener("status", ({ detail }) => {
 // --- Buttons ---------------------------------------------------------------------------------------
 
 $("start").addEventListener("click", start);
-$("keys").addEventListener("pointerdown", start);
+for (const id of ["keys", "pads"]) $(id).addEventListener("pointerdown", start);
 addEventListener("keydown", (event) => event.target === document.body && event.key.length === 1 && start());
 
 $("sustain").addEventListener("click", () => press("sustain", $("sustain").ariaPressed !== "true"));

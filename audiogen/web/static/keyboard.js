@@ -39,10 +39,11 @@ export class Keyboard {
     new ResizeObserver(() => this.build()).observe(element);
   }
 
-  setRange(low, high) {
+  // base: the pitch of the computer's A, if the range has it.
+  setRange(low, high, base = 60) {
     this.range = [low, high];
     this.notes.releaseAll();
-    this.base = Math.min(60, Math.floor((high - 12) / 12) * 12);
+    this.base = Math.min(base, Math.floor((high - 12) / 12) * 12);
     this.first = null;
     this.build(true);
   }
