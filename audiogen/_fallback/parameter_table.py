@@ -173,7 +173,7 @@ parameters: tuple[dict[str, Any], ...] = (
     ),
     _row(
         "bend_range",
-        "Bend at the ends of the pitch wheel; registered parameter 0 of MIDI sets it, too.",
+        "Bend at the ends of the pitch wheel; RPN 0 (pitch bend sensitivity) sets it, too.",
         unit="semitones",
         range=(0.0, 48.0),
         initial=2.0,
@@ -181,7 +181,7 @@ parameters: tuple[dict[str, Any], ...] = (
     ),
     _row(
         "variation",
-        "Variation of the random numbers of later notes: added to the seed.",
+        "Added to the random seed of later notes.",
         range=(0.0, 999.0),
     ),
 )

@@ -36,7 +36,7 @@ class DeviceRate:
     unit : str
         ``note`` or ``sample``.
     per_real_time : float
-        Duration of the sound over the time, of one note or stream.
+        Duration of the sound over the time: of all notes together, or of one stream.
     remark : str
         Comparison with a published number; may be empty.
     """

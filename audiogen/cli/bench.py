@@ -41,6 +41,8 @@ def bench(
     from audiogen.errors import ParameterError
 
     if device != "cpu":
+        if not device.startswith("cuda"):
+            raise ParameterError(f"--device {device} must be cpu, cuda or cuda:N")
         if only:
             raise ParameterError("--only chooses a job of the CPU; leave it out with --device")
         return _bench_device(device, as_json)

@@ -133,6 +133,11 @@ void CardOutput::take_events(double start_s, std::size_t done,
     events_[n_events_++] = event;
     timed_.skip(1);
   }
+  // After the events that are left; a note-off may have been lost.
+  if (timed_.front() == nullptr && n_events_ < events_.size() &&
+      lost_.exchange(false, std::memory_order_acquire)) {
+    events_[n_events_++] = {last, EventKind::kAllOff, 0, 0, 0.0f, 0.0f};
+  }
 }
 
 void CardOutput::write(float* out, std::size_t n) noexcept AUDIOGEN_REALTIME {
@@ -160,7 +165,10 @@ void CardOutput::write(float* out, std::size_t n) noexcept AUDIOGEN_REALTIME {
 bool CardOutput::post(const Event& event, double time_s) {
   const std::lock_guard lock(control_);
   const bool posted = timed_.push(TimedEvent{event, time_s});
-  if (!posted) live_.drop();
+  if (!posted) {
+    live_.count_dropped();
+    lost_.store(true, std::memory_order_release);
+  }
   return posted;
 }
 

@@ -138,6 +138,7 @@ class CardOutput {
   const double rate_;
   std::mutex control_;                        // of the threads that post
   core::Ring<TimedEvent> timed_{kMostTimed};  // from control threads to audio
+  std::atomic<bool> lost_ = false;            // an event found it full
   core::Ring<float> recorded_;                // from audio to the thread that reads
   core::Ring<Call> calls_{4096};              // the same
   const bool records_;

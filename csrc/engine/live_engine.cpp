@@ -187,8 +187,8 @@ void LiveEngine::take_posted() noexcept AUDIOGEN_REALTIME {
     }
     for (std::size_t i = 0; i < n; ++i) send({now_, some[i], nullptr});
   }
-  if (lost_.exchange(false, std::memory_order_acquire)) {
-    release_all_ = true;
+  release_all_ = lost_.exchange(false, std::memory_order_acquire) || release_all_;
+  if (release_all_) {
     last_event_at_ = std::max(last_event_at_, now_);
     release_lost();
   }
@@ -363,8 +363,8 @@ void LiveEngine::work() {
     }
     budget.observe(known, start, std::exchange(slept, false));
     find_chord(known);
-    const std::size_t n_missing = n_chord_ - std::min(n_chord_, n_prepared_);
-    const std::size_t most_notes = budget.n_notes(n_missing, before, start, morphed);
+    const std::size_t n_wanted = chord_is_late() ? 1 : n_chord_ - std::min(n_chord_, n_prepared_);
+    const std::size_t most_notes = budget.n_notes(n_wanted, before, start, morphed);
     std::size_t notes_left = most_notes;
     const std::size_t most_starts = prepare_chord(notes_left);
     std::size_t starts_left = most_starts;
@@ -406,17 +406,20 @@ void LiveEngine::find_chord(std::uint64_t until) noexcept AUDIOGEN_REALTIME {
       if (n_chord_ > 0 && command->at > chord_begin_ + span) return;
       if (n_chord_ == 0) chord_begin_ = command->at;
       chord_[n_chord_++] = command->event;
-    } else if (n_chord_ == 0 && command->event.kind != EventKind::kNoteOff) {
+    } else if (command->event.kind != EventKind::kNoteOff) {
+      if (n_chord_ > 0) return;  // it may change the notes after it
       chord_is_next_ = false;
     }
   }
 }
 
+bool LiveEngine::chord_is_late() const noexcept AUDIOGEN_REALTIME {
+  return rendered_.load(std::memory_order_relaxed) > chord_begin_ + longest_delay_ / 2;
+}
+
 std::size_t LiveEngine::prepare_chord(std::size_t& notes_left) noexcept AUDIOGEN_REALTIME {
   const std::size_t n_missing = n_chord_ - std::min(n_chord_, n_prepared_);
-  const std::uint64_t rendered = rendered_.load(std::memory_order_relaxed);
-  const bool is_late = rendered > chord_begin_ + longest_delay_ / 2;
-  if (n_missing <= notes_left || is_late) return n_prepared_ + notes_left;
+  if (n_missing <= notes_left || chord_is_late()) return n_prepared_ + notes_left;
   if (!chord_is_next_ || notes_left == 0) return 0;
   const std::size_t n_done =
       player_->engine.prepare({chord_.data() + n_prepared_, std::min(n_missing, notes_left)});
@@ -542,13 +545,11 @@ bool LiveEngine::post(const Event& event) {
   const std::lock_guard lock(control_);
   delete_finished_players();
   const bool posted = posted_.push(event);
-  if (!posted) drop();
+  if (!posted) {
+    n_dropped_.count();
+    lost_.store(true, std::memory_order_release);
+  }
   return posted;
-}
-
-void LiveEngine::drop() noexcept AUDIOGEN_REALTIME {
-  n_dropped_.count();
-  lost_.store(true, std::memory_order_release);
 }
 
 void LiveEngine::swap(std::shared_ptr<const Instrument> instrument) {

@@ -50,10 +50,10 @@ struct LiveSettings {
 // whatever the block sizes. An idle worker calls `Engine::work_ahead`.
 //
 // Starting a note is the most expensive work, and a chord starts many at once. Notes that the
-// worker cannot start in time are delayed by some milliseconds, with the events after them: a large
-// chord is strummed. If samples are late all the same, the last sample is held and fades to
-// silence, late samples are dropped, so that later events keep their times, and the sound fades in
-// again.
+// worker cannot start in time are delayed by some milliseconds, with the events after them; those
+// of a chord wait for one another and start together. If samples are late all the same, the last
+// sample is held and fades to silence, late samples are dropped, so that later events keep their
+// times, and the sound fades in again.
 class LiveEngine {
  public:
   static constexpr std::size_t kMostEvents = 8192;  // waiting for the worker
@@ -87,10 +87,10 @@ class LiveEngine {
   // Control threads.
 
   // Queues an event for the start of the next block, whatever its offset. Returns false and counts
-  // the event as dropped if kMostPosted events are waiting.
+  // the event as dropped if kMostPosted events are waiting; all notes are then released.
   bool post(const Event& event);
-  // Counts an event as dropped that could not reach the engine. All notes are released.
-  void drop() noexcept AUDIOGEN_REALTIME;
+  // Counts an event as dropped that could not be posted in time.
+  void count_dropped() noexcept AUDIOGEN_REALTIME { n_dropped_.count(); }
 
   // Replaces the instrument at the start of the next block: sounding notes fade out in 20 ms, and
   // events posted later play the new one. Throws std::invalid_argument as the constructor does, and
@@ -119,8 +119,8 @@ class LiveEngine {
   std::uint64_t n_late() const noexcept AUDIOGEN_REALTIME { return n_late_.get(); }
   // Notes that the worker started later than their events asked for.
   std::uint64_t n_delayed() const noexcept AUDIOGEN_REALTIME { return n_delayed_.get(); }
-  // Events dropped because a queue was full. After events to the worker were dropped, all notes are
-  // released, because a note-off may have been among them.
+  // Events dropped because a queue was full. All notes are then released, because a note-off may
+  // have been among them.
   std::uint64_t n_dropped() const noexcept AUDIOGEN_REALTIME { return n_dropped_.get(); }
   // Peak of the last block over all channels.
   float peak() const noexcept AUDIOGEN_REALTIME { return peak_.get(); }
@@ -181,11 +181,13 @@ class LiveEngine {
             std::size_t n_real) noexcept AUDIOGEN_REALTIME;
 
   void work();
-  // Finds the next note-ons before `until` that are not more than 1 ms apart.
+  // Finds the next note-ons before `until` that are within 1 ms, with only note-offs among them.
   void find_chord(std::uint64_t until) noexcept AUDIOGEN_REALTIME;
+  // Whether the chord has waited for half of the longest delay.
+  bool chord_is_late() const noexcept AUDIOGEN_REALTIME;
   // Notes of a chord start together: if not all of it can be started in the time of `notes_left`
   // notes, prepares as many and counts them down. Returns how many notes may be started: none while
-  // the chord waits, for half of the longest delay at most.
+  // the chord waits, until it is late.
   std::size_t prepare_chord(std::size_t& notes_left) noexcept AUDIOGEN_REALTIME;
   // Renders at most kRenderBlock samples before `until`, and starts at most `notes_left` notes,
   // which it counts down; returns false if there was nothing to render.

@@ -115,9 +115,9 @@ inline constexpr ParameterInfo kParameters[] = {
     {"pitch_wheel", "", -1.0f, 1.0f, 0.0f, 0.01, kWheelMessages,
      "Position of the pitch wheel, which bends all notes by up to bend_range."},
     {"bend_range", "semitones", 0.0f, 48.0f, 2.0f, 0.01, kNoController,
-     "Bend at the ends of the pitch wheel; registered parameter 0 of MIDI sets it, too."},
+     "Bend at the ends of the pitch wheel; RPN 0 (pitch bend sensitivity) sets it, too."},
     {"variation", "", 0.0f, 999.0f, 0.0f, 0.0, kNoController,
-     "Variation of the random numbers of later notes: added to the seed."},
+     "Added to the random seed of later notes."},
 };
 
 inline constexpr std::size_t kParameterCount = sizeof(kParameters) / sizeof(kParameters[0]);

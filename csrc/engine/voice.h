@@ -51,7 +51,8 @@ class Voice {
   // changes, at the same time as those of other voices if `Voices::are_separate`.
   virtual void begin() noexcept AUDIOGEN_REALTIME {}
   // Does the work of a later `note_on` with this note, and with the morph and the shaping that are
-  // set: if it comes so, it takes no time. The voice must not be active, and does not become so.
+  // set. If that `note_on` follows unchanged, it costs nothing; another one starts as usual. The
+  // voice must not be active, and stays inactive.
   virtual void prepare(const Note& /*note*/) noexcept AUDIOGEN_REALTIME {}
   // Releases the note, which may keep sounding for a while.
   virtual void note_off() noexcept AUDIOGEN_REALTIME = 0;

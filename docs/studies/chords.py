@@ -4,8 +4,8 @@
 
 A thread that stands in for the audio thread asks for a block whenever one would be due. Every
 second a chord is struck, whose notes end half a second later. Delay and spread are in blocks of
-5.3 ms: of a chord's first note after the block in which it would be heard without waiting, and
-from the first note to the last. Both are those of the worst chord.
+5.3 ms: from the block of the note-ons to that in which the worker has started the first note, and
+from there to the last. Both are those of the worst chord.
 """
 
 from __future__ import annotations

@@ -314,5 +314,7 @@ def test_bench_needs_the_device_that_it_is_asked_for() -> None:
         pytest.skip("there is a GPU")
     done = command("--device", "cuda")
     assert done.returncode == 2 and "device='cuda' not found" in done.stderr
+    done = command("--device", "auto")
+    assert done.returncode == 2 and "--device auto must be cpu, cuda or cuda:N" in done.stderr
     done = command("--device", "cuda", "--only", "job")
     assert done.returncode == 2 and "leave it out with --device" in done.stderr

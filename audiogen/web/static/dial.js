@@ -3,7 +3,7 @@
 const SWEEP = 270; // degrees
 const STEPS = 1000;
 const SECONDS_POWER = 3; // gives short times the larger part of the sweep
-const LEAST_COUNT = 4; // a range without a unit that is as wide has whole numbers
+const LEAST_COUNT = 4; // a range without a unit at least this wide has whole numbers
 
 export class Dial {
   // parameter: { name, lowest, highest, initial, unit, help }; onTurn(value).
@@ -25,6 +25,7 @@ export class Dial {
       <input type="range" min="0" max="${STEPS}" step="any">
       <span class="dial-name"></span><output></output>`;
     this.input = this.element.querySelector("input");
+    if (this.isCount) this.input.step = STEPS / (parameter.highest - parameter.lowest);
     this.input.ariaLabel = parameter.name.replaceAll("_", " ");
     this.element.querySelector(".dial-name").textContent = this.input.ariaLabel;
     this.input.addEventListener("input", () => {

@@ -14,13 +14,13 @@ export class DrumPads {
     }
     element.addEventListener("contextmenu", (event) => event.preventDefault());
     element.addEventListener("keydown", (event) => this.typed(event));
-    element.addEventListener("keyup", () => notes.release("pad"));
+    addEventListener("keyup", () => notes.release("pad")); // wherever the focus is now
     notes.addEventListener("change", ({ detail }) => {
       this.pads.get(detail.pitch)?.classList.toggle("held", detail.held);
     });
   }
 
-  // timbres: [{ name, key }]; empty for a preset that is no kit.
+  // timbres: [{ name, key }]; empty for a preset that isn't a kit.
   show(timbres) {
     this.pads.clear();
     const pads = timbres
@@ -53,9 +53,10 @@ export class DrumPads {
   }
 
   typed(event) {
-    if (event.key !== "Enter" && event.code !== "Space") return;
+    const pad = event.target.closest(".pad");
+    if (!pad || (event.key !== "Enter" && event.code !== "Space")) return;
     event.preventDefault();
     event.stopPropagation();
-    if (!event.repeat) this.notes.press("pad", +event.target.dataset.key);
+    if (!event.repeat) this.notes.press("pad", +pad.dataset.key);
   }
 }
