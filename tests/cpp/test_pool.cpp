@@ -37,7 +37,7 @@ static void runs_each_task_once(std::size_t n_threads) {
 
 // Chords, releases, a bend and more notes than there are voices.
 static std::vector<float> play(const std::shared_ptr<const engine::Instrument>& instrument,
-                               std::size_t n_threads) {
+                               std::size_t n_threads, bool prepares = false) {
   constexpr std::size_t kBlock = 500, kBlocks = 24;
   engine::Engine player(instrument, 48000, kBlock, 6, 3, 2, 0, n_threads);
   std::vector<float> left(kBlock * kBlocks), right(left.size());
@@ -48,6 +48,7 @@ static std::vector<float> play(const std::shared_ptr<const engine::Instrument>& 
       events.push_back({b, EventKind::kNoteOn, 10 * b + i, i % 2, pitch, 0.5f + 0.1f * i, 0.2f});
     }
     if (b == 3) events.push_back({9, EventKind::kNoteOn, 500, 0, 60.0f, 0.9f, -0.5f});
+    if (prepares) player.prepare(events);
     if (b % 6 == 4) events.push_back({77, EventKind::kNoteOff, 10 * (b - 4) + 1, 0, 0.0f, 0.0f});
     const auto bend = static_cast<std::uint32_t>(engine::Parameter::kBend);
     if (b == 7) events.push_back({100, EventKind::kParameter, bend, 0, 0.0f, 1.5f});
@@ -69,7 +70,9 @@ int main() {
                              models::SampleRNNWeights::Precision::kFloat32)}) {
     const std::vector<float> wanted = play(instrument, 1);
     CHECK(*std::max_element(wanted.begin(), wanted.end()) > 1e-4f);
-    for (const std::size_t n : {2, 4}) CHECK(play(instrument, n) == wanted);
+    for (const std::size_t n : {2, 4}) {
+      CHECK(play(instrument, n) == wanted && play(instrument, n, true) == wanted);
+    }
   }
   return audiogen::test::finish();
 }
