@@ -182,7 +182,7 @@ parameters: tuple[dict[str, Any], ...] = (
     _row(
         "variation",
         "Added to the random seed of later notes.",
-        range=(0.0, 999.0),
+        range=(0.0, 127.0),
     ),
 )
 ROWS = {row["name"]: row for row in parameters}

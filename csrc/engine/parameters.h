@@ -116,7 +116,7 @@ inline constexpr ParameterInfo kParameters[] = {
      "Position of the pitch wheel, which bends all notes by up to bend_range."},
     {"bend_range", "semitones", 0.0f, 48.0f, 2.0f, 0.01, kNoController,
      "Bend at the ends of the pitch wheel; RPN 0 (pitch bend sensitivity) sets it, too."},
-    {"variation", "", 0.0f, 999.0f, 0.0f, 0.0, kNoController,
+    {"variation", "", 0.0f, 127.0f, 0.0f, 0.0, kNoController,
      "Added to the random seed of later notes."},
 };
 
