@@ -265,6 +265,12 @@ def _seconds(call: Callable[[], Any] | float, repeats: int) -> float:
     return (time.perf_counter() - start) / repeats
 
 
+def quickest(call: Callable[[], Any], rounds: int) -> float:
+    """Return the shortest of the times of so many calls, after one that warms up, s."""
+    call()
+    return min(_seconds(call, 1) for _ in range(rounds))
+
+
 @contextlib.contextmanager
 def _pinned(allowed: set[int] | None, n_cores: int) -> Iterator[None]:
     """Pin the thread, and those that it starts, to the last of its cores, if the system can."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from audiogen.bench.compare import quickest
 from audiogen.core.counting import counted
 from audiogen.core.device import choose_device
 from audiogen.presets import load_preset
@@ -99,17 +99,6 @@ def text_of_rate(rate: DeviceRate) -> str:
     return f"{text} ({rate.remark})" if rate.remark else text
 
 
-def _shortest_s(call: Callable[[], object], n: int) -> float:
-    """Return the shortest of `n` times of a call that ends with the result on the host."""
-    call()
-    times = []
-    for _ in range(n):
-        began = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - began)
-    return min(times)
-
-
 def _notes(preset: GansynthPreset, device: str, n: int) -> DeviceRate:
     from audiogen.engine.device_frames import DeviceFrames
 
@@ -123,7 +112,7 @@ def _notes(preset: GansynthPreset, device: str, n: int) -> DeviceRate:
         "seed": np.arange(n, dtype=np.uint64),
         "noise_stream": np.zeros(n, np.uint32),
     }
-    seconds = _shortest_s(lambda: frames.images(inputs, 0, n_frames), 3)
+    seconds = quickest(lambda: frames.images(inputs, 0, n_frames), 3)
     note_s = n_frames * preset.spectrogram.hop_length / preset.sample_rate
     what = f"frames of {counted(n, 'note')} of {note_s:.1f} s, preset {NOTES}"
     return DeviceRate(what, seconds, n, "note", note_s * n / seconds)
@@ -140,7 +129,7 @@ def _paper(device: str, n: int) -> DeviceRate:
     z = torch.randn(n, generator.config.latent_size, device=device)
     pitch = torch.full((n,), 60.0, device=device)
     with torch.no_grad():
-        seconds = _shortest_s(lambda: generator(z, pitch).cpu(), 3)
+        seconds = quickest(lambda: generator(z, pitch).cpu(), 3)
     remark = f"the paper's: {1e3 * PAPER_S:.0f} ms a note; {PAPER_S * n / seconds:.1f}x"
     what = f"frames of {counted(n, 'note')} of 4 s, the paper's generator"
     return DeviceRate(what, seconds, n, "note", 4.0 * n / seconds, remark)
@@ -150,7 +139,7 @@ def _streams(preset: SamplernnPreset, device: str, n: int, n_samples: int) -> De
     from audiogen.engine.cuda_samplernn import CudaSampleStream
 
     stream = CudaSampleStream.of_preset(preset, n_streams=n, device=device)
-    seconds = _shortest_s(lambda: stream.process(n_samples), 2)
+    seconds = quickest(lambda: stream.process(n_samples), 2)
     what = f"{counted(n, 'stream')} of {n_samples} samples, preset {STREAMS}"
     real_time = n_samples / preset.sample_rate / seconds
     return DeviceRate(what, seconds, n * n_samples, "sample", real_time)

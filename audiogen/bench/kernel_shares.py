@@ -13,7 +13,7 @@ import numpy as np
 
 import audiogen
 from audiogen import ops
-from audiogen.bench.compare import Job, Race, require_torch
+from audiogen.bench.compare import Job, Race, quickest, require_torch
 from audiogen.core import backend as _native
 from audiogen.ops import _arrays
 
@@ -85,13 +85,13 @@ def _render() -> Iterator[Race]:
     shape = (n_frames, N_FFT // 2)
     level, phase = (random.standard_normal(shape, np.float32) for _ in range(2))
     spectrum = np.pad(ops.polar_to_rectangular(level, phase), ((0, 0), (1, 0)))
-    seconds = _quickest(lambda: synth.render(RENDERED))
+    seconds = quickest(lambda: synth.render(RENDERED), ROUNDS)
     for kernel, call in (
         ("conv_row, linear_row, image_row", twins.native(n_frames=min(n_frames, 128))),
         ("polar_to_rectangular", lambda: ops.polar_to_rectangular(level, phase)),
         ("istft", lambda: ops.istft(spectrum, N_FFT, HOP)),
     ):
-        yield _race(f"a note of {n_frames} frames", kernel, _quickest(call), seconds)
+        yield _race(f"a note of {n_frames} frames", kernel, quickest(call, ROUNDS), seconds)
 
 
 def _shares(job: str, call: Callable[[], Any], rounds: int = ROUNDS) -> Iterator[Race]:
@@ -123,16 +123,6 @@ def _shares(job: str, call: Callable[[], Any], rounds: int = ROUNDS) -> Iterator
 def _race(job: str, kernel: str, kernel_s: float, job_s: float) -> Race:
     share = f"{kernel_s / job_s:.1%} of {job_s:.3g} s"
     return Race(f"{job}: {kernel}", kernel_s, job_s, "the whole job", remark=lambda _: share)
-
-
-def _quickest(call: Callable[[], Any]) -> float:
-    call()
-    times = []
-    for _ in range(ROUNDS):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 JOBS = {"kernel_shares": Job(kernel_shares, "the share of each kernel in real jobs", 3.0)}

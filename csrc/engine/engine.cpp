@@ -259,14 +259,9 @@ bool Engine::changes_begun(const Event& event) const noexcept AUDIOGEN_REALTIME 
 }
 
 void Engine::begin_notes() noexcept AUDIOGEN_REALTIME {
-  const auto begin = [this](std::size_t i) noexcept AUDIOGEN_REALTIME {
+  on_threads(n_begun_, [this](std::size_t i) noexcept AUDIOGEN_REALTIME {
     slots_[begun_[i]].voice->begin();
-  };
-  if (pool_ && n_begun_ > 1) {
-    pool_->run(n_begun_, begin);
-  } else {
-    for (std::size_t i = 0; i < n_begun_; ++i) begin(i);
-  }
+  });
   n_begun_ = 0;
 }
 
@@ -459,12 +454,11 @@ void Engine::handle(const Event& event) noexcept AUDIOGEN_REALTIME {
 }
 
 std::optional<Engine::Sound> Engine::sound_of(const Event& event) const noexcept AUDIOGEN_REALTIME {
+  if (!std::isfinite(event.pitch) || !std::isfinite(event.value)) return std::nullopt;
   Sound sound;
   sound.pitch = std::clamp(event.pitch, -128.0f, 256.0f);
   sound.timbre = event.timbre < instrument_->n_timbres() ? event.timbre : 0;
   sound.pan = std::isfinite(event.pan) ? event.pan : 0.0f;
-  sound.group = 0;
-  sound.is_transposed = false;
   if (const Kit* const kit = instrument_->kit(); kit != nullptr) {
     const auto key = static_cast<std::size_t>(std::clamp(std::round(sound.pitch), 0.0f, 127.0f));
     if (sound.timbre < kit->n_timbres) sound.timbre = kit->timbres[key];
@@ -484,7 +478,6 @@ std::optional<Engine::Sound> Engine::sound_of(const Event& event) const noexcept
 }
 
 void Engine::note_on(const Event& event) noexcept AUDIOGEN_REALTIME {
-  if (!std::isfinite(event.pitch) || !std::isfinite(event.value)) return;
   const std::optional<Sound> sound = sound_of(event);
   if (!sound) return;
   if (sound->is_transposed) ++n_transposed_;
@@ -561,29 +554,22 @@ std::size_t Engine::prepare(std::span<const Event> events) noexcept AUDIOGEN_REA
   begin_notes();  // `begun_` is used below
   std::size_t n_done = 0, n = 0;
   for (const Event& event : events) {
-    if (std::isfinite(event.pitch) && std::isfinite(event.value)) {
-      if (const std::optional<Sound> sound = sound_of(event)) {
-        const auto is_free = [this](const Slot& slot) noexcept AUDIOGEN_REALTIME {
-          const bool begins_glide = &slot == &slots_[last_slot_];
-          return !slot.voice->active() && !slot.is_prepared && !begins_glide;
-        };
-        const auto slot = std::find_if(slots_.begin(), slots_.end(), is_free);
-        if (slot == slots_.end()) break;
-        prepared_notes_[n] = set_up(*slot, event, *sound, n_notes_ + n_prepared_++);
-        slot->is_prepared = true;
-        begun_[n++] = static_cast<std::size_t>(slot - slots_.begin());
-      }
+    if (const std::optional<Sound> sound = sound_of(event)) {
+      const auto is_free = [this](const Slot& slot) noexcept AUDIOGEN_REALTIME {
+        const bool begins_glide = &slot == &slots_[last_slot_];
+        return !slot.voice->active() && !slot.is_prepared && !begins_glide;
+      };
+      const auto slot = std::find_if(slots_.begin(), slots_.end(), is_free);
+      if (slot == slots_.end()) break;
+      prepared_notes_[n] = set_up(*slot, event, *sound, n_notes_ + n_prepared_++);
+      slot->is_prepared = true;
+      begun_[n++] = static_cast<std::size_t>(slot - slots_.begin());
     }
     ++n_done;
   }
-  const auto prepare_one = [this](std::size_t i) noexcept AUDIOGEN_REALTIME {
+  on_threads(n, [this](std::size_t i) noexcept AUDIOGEN_REALTIME {
     slots_[begun_[i]].voice->prepare(prepared_notes_[i]);
-  };
-  if (pool_ && n > 1) {
-    pool_->run(n, prepare_one);
-  } else {
-    for (std::size_t i = 0; i < n; ++i) prepare_one(i);
-  }
+  });
   return n_done;
 }
 

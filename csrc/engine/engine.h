@@ -151,8 +151,8 @@ class Engine {
     std::size_t timbre;
     float pitch;
     float pan;
-    int group;
-    bool is_transposed;
+    int group = 0;
+    bool is_transposed = false;
   };
 
   void advance(std::uint64_t until) noexcept AUDIOGEN_REALTIME;
@@ -162,6 +162,12 @@ class Engine {
   void feed_input(std::size_t n) noexcept AUDIOGEN_REALTIME;
   // Whether an event changes a note whose voice has not finished its `note_on`.
   bool changes_begun(const Event& event) const noexcept AUDIOGEN_REALTIME;
+  // Calls task(0) to task(n - 1) on all threads.
+  template <typename Task>
+  void on_threads(std::size_t n, const Task& task) noexcept AUDIOGEN_REALTIME {
+    if (pool_ && n > 1) return pool_->run(n, task);
+    for (std::size_t i = 0; i < n; ++i) task(i);
+  }
   // Finishes what `note_on` deferred; see `Voice::begin`.
   void begin_notes() noexcept AUDIOGEN_REALTIME;
   // Renders the next samples of voices on all threads, into `ahead_`, if that is worth while.
@@ -186,7 +192,8 @@ class Engine {
   std::size_t nearest_timbre(std::size_t except) const noexcept AUDIOGEN_REALTIME;
 
   void handle(const Event& event) noexcept AUDIOGEN_REALTIME;
-  // Timbre, pitch within the trained range, pan and group of a note; none for a key without a drum.
+  // Timbre, pitch within the trained range, pan and group of a note; none for a key without a drum
+  // and for numbers that are not finite.
   std::optional<Sound> sound_of(const Event& event) const noexcept AUDIOGEN_REALTIME;
   void note_on(const Event& event) noexcept AUDIOGEN_REALTIME;
   // Sets a slot up for a note and returns what its voice plays.

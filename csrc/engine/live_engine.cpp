@@ -363,7 +363,7 @@ void LiveEngine::work() {
     }
     budget.observe(known, start, std::exchange(slept, false));
     find_chord(known);
-    const std::size_t n_wanted = chord_is_late() ? 1 : n_chord_ - std::min(n_chord_, n_prepared_);
+    const std::size_t n_wanted = chord_is_late() ? 1 : n_unprepared();
     const std::size_t most_notes = budget.n_notes(n_wanted, before, start, morphed);
     std::size_t notes_left = most_notes;
     const std::size_t most_starts = prepare_chord(notes_left);
@@ -418,7 +418,7 @@ bool LiveEngine::chord_is_late() const noexcept AUDIOGEN_REALTIME {
 }
 
 std::size_t LiveEngine::prepare_chord(std::size_t& notes_left) noexcept AUDIOGEN_REALTIME {
-  const std::size_t n_missing = n_chord_ - std::min(n_chord_, n_prepared_);
+  const std::size_t n_missing = n_unprepared();
   if (n_missing <= notes_left || chord_is_late()) return n_prepared_ + notes_left;
   if (!chord_is_next_ || notes_left == 0) return 0;
   const std::size_t n_done =

@@ -2,6 +2,7 @@
 // and reads the rendered samples.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -183,6 +184,9 @@ class LiveEngine {
   void work();
   // Finds the next note-ons before `until` that are within 1 ms, with only note-offs among them.
   void find_chord(std::uint64_t until) noexcept AUDIOGEN_REALTIME;
+  std::size_t n_unprepared() const noexcept AUDIOGEN_REALTIME {
+    return n_chord_ - std::min(n_chord_, n_prepared_);
+  }
   // Whether the chord has waited for half of the longest delay.
   bool chord_is_late() const noexcept AUDIOGEN_REALTIME;
   // Notes of a chord start together: if not all of it can be started in the time of `notes_left`

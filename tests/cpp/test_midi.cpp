@@ -196,6 +196,9 @@ static void bend_range() {
         Bytes{0xB0, 101, 0, 100, 0, 98, 0, 6, 7}}) {
     CHECK(read_on(reader, other).empty());
   }
+  // A reset chooses the null parameter, too.
+  read_on(reader, {0xB0, 101, 0, 100, 0, 121, 0});
+  CHECK(read_on(reader, {0xB0, 6, 7}).empty());
 }
 
 static void ends_of_all() {
