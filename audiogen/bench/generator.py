@@ -69,7 +69,8 @@ class Twins:
             n_frames, n_bins = config.shape(b)
             below = config.channels[b - 1] if b else 0
             products += n_frames * n_bins * width * (per_plain * width + per_upsampled * below)
-        return 2.0 * products, "bfloat16" if rows == "pairs" else rows
+        kinds = {"float32": "float32", "pairs": "bfloat16", "tiles": "bfloat16 tiles"}
+        return 2.0 * products, kinds[rows]
 
     def bfloat16_error(self) -> float:
         """Return the relative root mean square error of the bfloat16 generator."""

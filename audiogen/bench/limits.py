@@ -24,7 +24,7 @@ def peak_per_second(product: str) -> float:
     Parameters
     ----------
     product : str
-        ``float32``, ``bfloat16`` (pairs), ``int8`` or ``tiles`` (bfloat16).
+        ``float32``, ``bfloat16`` (pairs), ``int8``, ``bfloat16 tiles`` or ``int8 tiles``.
 
     Returns
     -------
@@ -67,9 +67,11 @@ def compute_limit(operations: float, product: str) -> Callable[[], Limit] | None
 
     def limit() -> Limit:
         peak = peak_per_second(product)
-        kind = "bfloat16 tiles" if product == "tiles" else product
-        what = f"{operations / 1e9:.3g} GFLOP at {peak / 1e9:,.0f} GFLOP/s, {kind} in registers"
-        return Limit(operations / peak, what.replace("FLOP", "OP") if product == "int8" else what)
+        unit = "GOP" if product.startswith("int8") else "GFLOP"
+        what = (
+            f"{operations / 1e9:.3g} {unit} at {peak / 1e9:,.0f} {unit}/s, {product} in registers"
+        )
+        return Limit(operations / peak, what)
 
     return limit if backend.require().peak(product, 1) else None
 

@@ -151,9 +151,12 @@ def _limit(config: SampleRNNConfig, precision: str, n_streams: int) -> Any:
     """
     tiers, last, all_tiers = weights_per_sample(config)
     n_bytes = {"float32": 4, "bfloat16": 2, "int8": 1}[precision]
+    on_tiles = (precision, n_streams) == ("int8", 16) and _native.require().peak("int8 tiles", 1)
     return larger_limit(
         memory_limit(N_SAMPLES * n_bytes * tiers, n_bytes * all_tiers),
-        compute_limit(2 * n_streams * N_SAMPLES * (tiers + last), precision),
+        compute_limit(
+            2 * n_streams * N_SAMPLES * (tiers + last), "int8 tiles" if on_tiles else precision
+        ),
     )
 
 

@@ -132,12 +132,15 @@ static double peak(const std::string& product, std::size_t n) {
   if (product == "float32") return table.peak_float32(n);
   if (product == "bfloat16") return table.peak_bfloat16(n);
   if (product == "int8") return table.peak_int8(n);
-  if (product == "tiles") {
+  if (product == "bfloat16 tiles") {
     const bool permitted = kernels::bfloat16_rows(table) == kernels::BFloat16Rows::kTiles;
     return permitted ? table.peak_tiles(n) : 0.0;
   }
+  if (product == "int8 tiles")
+    return kernels::has_byte_tiles(table) ? table.peak_byte_tiles(n) : 0.0;
   throw std::invalid_argument("product='" + product +
-                              "' not found; use 'float32', 'bfloat16', 'int8' or 'tiles'");
+                              "' not found; use 'float32', 'bfloat16', 'int8', 'bfloat16 tiles'"
+                              " or 'int8 tiles'");
 }
 
 static double read_floats(const py::array_t<float, py::array::c_style>& x) {

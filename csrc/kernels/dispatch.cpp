@@ -44,16 +44,17 @@ static const KernelTable table{"amx",
 
 // Linux provides the tile registers only to processes that request them, and makes the frames of
 // their signals larger (Documentation/arch/x86/xstate.rst). A plug-in does not do that to its host
-// unless a preset plays in bfloat16.
+// unless a preset plays in bfloat16 or several streams in int8.
 #if defined(__linux__)
 static constexpr long kTileData = 18;  // XTILEDATA
 
-// Whether the CPU has AMX with bfloat16, and the system provides it on request.
+// Whether the CPU has AMX with bfloat16 and int8, and the system provides it on request.
 static bool has_amx() {
-  constexpr unsigned kBFloat16 = 1u << 22, kTiles = 1u << 24;  // CPUID 7, EDX
+  constexpr unsigned kBFloat16 = 1u << 22, kTiles = 1u << 24, kInt8 = 1u << 25;  // CPUID 7, EDX
+  constexpr unsigned kWanted = kBFloat16 | kTiles | kInt8;
   unsigned a = 0, b = 0, c = 0, d = 0;
   if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
-  if ((d & (kBFloat16 | kTiles)) != (kBFloat16 | kTiles)) return false;
+  if ((d & kWanted) != kWanted) return false;
   constexpr long kGetSupported = 0x1021;  // ARCH_GET_XCOMP_SUPP
   std::uint64_t supported = 0;
   return syscall(SYS_arch_prctl, kGetSupported, &supported) == 0 && (supported >> kTileData & 1u);
@@ -100,6 +101,14 @@ BFloat16Rows bfloat16_rows([[maybe_unused]] const KernelTable& table) {
   }
 #endif
   return BFloat16Rows::kNone;
+}
+
+bool has_byte_tiles([[maybe_unused]] const KernelTable& table) {
+#if defined(__x86_64__) || defined(_M_X64)
+  return std::string_view(table.isa) == "amx" && request_tiles();
+#else
+  return false;
+#endif
 }
 
 static const KernelTable& choose() {

@@ -50,7 +50,9 @@
   X(TileConvRow, tile_conv_row)     \
   X(FinishTileRow, finish_tile_row) \
   X(TileImageRow, tile_image_row)   \
-  X(PeakTiles, peak_tiles)
+  X(MultiplyTiles, multiply_tiles)  \
+  X(PeakTiles, peak_tiles)          \
+  X(PeakByteTiles, peak_byte_tiles)
 
 namespace audiogen::kernels {
 
@@ -72,13 +74,17 @@ enum class BFloat16Rows {
 // if it is refused, rows are computed as without AMX.
 BFloat16Rows bfloat16_rows(const KernelTable& table);
 
+// Whether `multiply_tiles` is faster than `multiply` with many columns; requests the permission,
+// too.
+bool has_byte_tiles(const KernelTable& table);
+
 // Kernels for the best instruction set of this CPU, or for the one that the environment variable
 // AUDIOGEN_ISA names. The first call decides, and is not for the audio thread. Throws
 // std::invalid_argument if this CPU does not support the set that AUDIOGEN_ISA names.
 const KernelTable& kernels();
 
 // Kernels of all instruction sets that this build and this CPU support, simplest first. The tile
-// kernels may be called once `bfloat16_rows` has returned `kTiles`.
+// kernels may be called once `bfloat16_rows` has returned `kTiles` or `has_byte_tiles` true.
 std::vector<const KernelTable*> available_kernels();
 
 }  // namespace audiogen::kernels

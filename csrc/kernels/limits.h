@@ -15,6 +15,7 @@ using PeakFloat32 = double(std::size_t n);
 using PeakBFloat16 = double(std::size_t n);  // products of pairs
 using PeakInt8 = double(std::size_t n);
 using PeakTiles = double(std::size_t n);  // products of tiles in bfloat16
+using PeakByteTiles = double(std::size_t n);
 
 // Reads floats, in order, and returns their sum.
 using ReadFloats = double(const float* x, std::size_t n);

@@ -1,5 +1,6 @@
-// The loop that reaches the limit of a core's tiles.
+// The loops that reach the limits of a core's tiles.
 #include "kernels/limits.h"
+#include "kernels/networks/byte_tiles.h"
 #include "kernels/networks/tiles.h"
 
 namespace audiogen::kernels::inline AUDIOGEN_ISA {
@@ -21,6 +22,21 @@ double peak_tiles([[maybe_unused]] std::size_t n) {
     _tile_dpbf16ps(3, 4, 6);
   }
   return static_cast<double>(n) * 4 * 2 * kTileRows * kTileColumns * kTileDepth;
+#else
+  return 0.0;
+#endif
+}
+
+double peak_byte_tiles([[maybe_unused]] std::size_t n) {
+#if defined(__AMX_INT8__)
+  const AmxByteTiles tiles(kByteTileColumns);
+  for (std::size_t i = 0; i < n; ++i) {  // the tiles are zeros
+    _tile_dpbusd(0, 4, 6);
+    _tile_dpbusd(1, 4, 6);
+    _tile_dpbusd(2, 4, 6);
+    _tile_dpbusd(3, 4, 6);
+  }
+  return static_cast<double>(n) * 4 * 2 * kByteTileColumns * kByteTileRows * kByteTileDepth;
 #else
   return 0.0;
 #endif

@@ -223,6 +223,7 @@ SampleRNNWeights::SampleRNNWeights(SampleRNNConfig config, const core::FloatArra
                                    Precision precision)
     : config_(std::move(config)), precision_(precision), kernels_(&kernels::kernels()) {
   config_.check();
+  tiles_ = precision_ == Precision::kInt8 && kernels::has_byte_tiles(*kernels_);
   const std::size_t dim = config_.dim, gates = config_.n_gates() * dim;
   const std::size_t n_features = config_.n_features(), n_levels = config_.n_levels();
   const auto matrix = [&](std::size_t rows, const std::vector<float>& weight,
@@ -359,6 +360,9 @@ SampleRNNWeights::SampleRNNWeights(SampleRNNConfig config, const core::FloatArra
 }
 
 // ---- Stream ----
+
+// Columns from which on tiles are faster.
+static constexpr std::size_t kFewestTileColumns = 6;
 
 // A second thread, which computes the lower rows of each product. It sleeps between runs and spins
 // during them, because a product takes microseconds only.
@@ -707,7 +711,9 @@ void SampleStream::multiply(const kernels::Matrix& matrix, std::size_t n,
                                   .last_row = matrix.shape.rows,
                                   .next = next.packed.data() + constants,
                                   .n_next = next.packed.size() - constants};
-  kernels::Multiply* kernel = weights_->kernels_->multiply;
+  const bool on_tiles = weights_->tiles_ && n >= kFewestTileColumns;
+  const kernels::KernelTable& table = *weights_->kernels_;
+  kernels::Multiply* kernel = on_tiles ? table.multiply_tiles : table.multiply;
   if (helper_) {
     AUDIOGEN_OFFLINE(helper_->multiply(kernel, matrix.shape, call);)
   } else {

@@ -101,6 +101,7 @@ class SampleRNNWeights {
   SampleRNNConfig config_;
   Precision precision_;
   const kernels::KernelTable* kernels_;
+  bool tiles_ = false;  // products of many columns are on tiles of bytes
   std::vector<Tier> tiers_;
   core::AlignedFloats tables_;    // [window, 1 or 2 bytes, n_levels, dim], rows padded
   core::AlignedFloats features_;  // [n_features, dim], rows padded

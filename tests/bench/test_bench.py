@@ -174,11 +174,12 @@ def test_limits_are_measured_and_reached_by_no_more() -> None:
     limit = limits.compute_limit(2e6, "float32")
     assert limit is not None and limit().seconds == pytest.approx(2e6 / peak, rel=0.9)
     assert "float32 in registers" in limit().what
-    if native.bfloat16_rows() != "tiles":
-        assert limits.peak_per_second("tiles") == 0.0
-        assert limits.compute_limit(1.0, "tiles") is None
-    else:  # 16 times the multiply-adds of two registers of 16 floats
-        assert limits.peak_per_second("tiles") > 4 * peak
+    for tiles, least in (("bfloat16 tiles", 4), ("int8 tiles", 8)):
+        if native.bfloat16_rows() != "tiles":
+            assert limits.peak_per_second(tiles) == 0.0
+            assert limits.compute_limit(1.0, tiles) is None
+        else:  # 16 and 32 times the multiply-adds of two registers of 16 floats
+            assert limits.peak_per_second(tiles) > least * peak
     small, large = limits.bandwidth(1e5), limits.bandwidth(64e6)
     assert 1e8 < large and small > 0.5 * large
     assert limits.memory_limit(1e6, 1e6)().seconds < 0.1

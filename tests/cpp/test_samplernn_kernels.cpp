@@ -3,8 +3,10 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 #include <random>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -91,7 +93,8 @@ struct Product {
 
   // [n, rows], by calls for the columns `first` .. `last` and for the two parts of the rows.
   std::vector<float> run(const KernelTable& table, std::size_t first, std::size_t last,
-                         std::size_t cut) const {
+                         std::size_t cut, bool on_tiles = false) const {
+    Multiply* multiply = on_tiles ? table.multiply_tiles : table.multiply;
     AlignedFloats packed(matrix_packed_floats(shape));
     table.pack_matrix(shape, weight.data(), bias.empty() ? nullptr : bias.data(), packed.data());
     AlignedFloats columns((last - first) * column_floats(shape));
@@ -103,13 +106,14 @@ struct Product {
                         columns.data() + (c - first) * column_floats(shape));
       targets.push_back(out.data() + (c - first) * stride);
     }
-    ProductCall call{packed.data(), columns.data(), last - first, targets.data(), 0, cut};
+    ProductCall call{
+        packed.data(), columns.data(), last - first, targets.data(), 0, std::min(cut, shape.rows)};
     call.next = packed.data();
     call.n_next = packed.size();
-    if (cut > 0) table.multiply(shape, call);
+    if (cut > 0) multiply(shape, call);
     if (cut < shape.rows) {
-      table.multiply(
-          shape, {packed.data(), columns.data(), last - first, targets.data(), cut, shape.rows});
+      multiply(shape,
+               {packed.data(), columns.data(), last - first, targets.data(), cut, shape.rows});
     }
     std::vector<float> result;
     for (const float* y : targets) {
@@ -167,6 +171,38 @@ void products() {
       }
     }
   }
+}
+
+// int8 on tiles, AMX's or emulated, is what it is without, to the bit.
+void products_on_tiles() {
+  std::mt19937 random(11);
+  const std::size_t sizes[][2] = {{1, 1}, {65, 17}, {130, 100}, {64, 64}, {257, 130}, {192, 192}};
+  bool permitted = false;
+  for (const KernelTable* table : available_kernels()) {
+    const bool is_amx = std::string_view(table->isa) == "amx";
+    if (is_amx && !has_byte_tiles(*table)) continue;
+    permitted |= is_amx;
+    for (const std::size_t parts : {1, 2}) {
+      for (const auto& [rows, depth] : sizes) {
+        for (const bool rectified : {false, true}) {
+          Product p{{rows, depth, MatrixForm::kInt8, parts, rectified},
+                    normal(rows * depth, random),
+                    normal(rows, random),
+                    37,
+                    {}};
+          p.x = normal(p.n * depth, random);
+          for (const std::size_t n : {1, 5, 16, 17, 37}) {
+            const auto want = p.run(*table, 0, n, rows);
+            for (std::size_t cut = 0; cut <= rows; cut += 2 * kBlockRows) {
+              CHECK(same_bits(p.run(*table, 0, n, cut, true), want));
+            }
+          }
+        }
+      }
+    }
+  }
+  if (!permitted)
+    std::printf("this CPU, or this system, has no AMX: only emulated tiles are tested\n");
 }
 
 // Columns with zeros: by their lists, alone or in company, they give what all steps give.
@@ -452,6 +488,7 @@ void draws() {
 
 int main() {
   products();
+  products_on_tiles();
   zeros();
   grids();
   folds();

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/math.h"
+#include "kernels/networks/matrix_rows.h"
 #include "kernels/vec.h"
 
 #if defined(__SSE2__)
@@ -18,25 +19,6 @@ namespace {
 using Byte = unsigned char;
 using VecWord = std::uint32_t __attribute__((vector_size(kLanes * sizeof(std::uint32_t))));
 
-template <class T>
-inline T get(const void* from) {
-  T x;
-  __builtin_memcpy(&x, from, sizeof(x));
-  return x;
-}
-
-// Keeps the compiler from fusing the product `x` with a following addition, so that all instruction
-// sets round alike.
-template <class F>
-inline F rounded(F x) {
-#if defined(__x86_64__)
-  asm("" : "+v"(x));
-#elif defined(__aarch64__)
-  asm("" : "+w"(x));
-#endif
-  return x;
-}
-
 // ---- Forms: the product of a vector of rows with one or more numbers of a column ----
 //
 // A step multiplies kDepth numbers of a column; it reads kWeightBytes per vector of rows, and
@@ -47,8 +29,8 @@ struct Float32 {
   using Weight = Vec;
   using X = Vec;
   static constexpr std::size_t kDepth = 1, kWeightBytes = sizeof(Vec), kColumnBytes = 4;
-  static Weight weight(const Byte* from) { return get<Vec>(from); }
-  static X spread(const Byte* from) { return broadcast(get<float>(from)); }
+  static Weight weight(const Byte* from) { return read<Vec>(from); }
+  static X spread(const Byte* from) { return broadcast(read<float>(from)); }
   static Sum add(Sum sum, Weight w, X x) { return w * x + sum; }
 };
 
@@ -58,9 +40,9 @@ struct BFloat16 {
   using Weight = __m512bh;
   using X = __m512bh;
   static constexpr std::size_t kDepth = 2, kWeightBytes = sizeof(Vec), kColumnBytes = 4;
-  static Weight weight(const Byte* from) { return get<__m512bh>(from); }
+  static Weight weight(const Byte* from) { return read<__m512bh>(from); }
   static X spread(const Byte* from) {
-    return __builtin_bit_cast(__m512bh, _mm512_set1_epi32(get<int>(from)));
+    return __builtin_bit_cast(__m512bh, _mm512_set1_epi32(read<int>(from)));
   }
   static Sum add(Sum sum, Weight w, X x) {
     return __builtin_bit_cast(Vec, _mm512_dpbf16_ps(__builtin_bit_cast(__m512, sum), w, x));
@@ -78,11 +60,11 @@ struct BFloat16 {
   };
   static constexpr std::size_t kDepth = 2, kWeightBytes = sizeof(Vec), kColumnBytes = 8;
   static Weight weight(const Byte* from) {
-    const VecWord words = get<VecWord>(from);
+    const VecWord words = read<VecWord>(from);
     return {__builtin_bit_cast(Vec, words << 16), __builtin_bit_cast(Vec, words & 0xffff0000u)};
   }
   static X spread(const Byte* from) {
-    return {broadcast(get<float>(from)), broadcast(get<float>(from + 4))};
+    return {broadcast(read<float>(from)), broadcast(read<float>(from + 4))};
   }
   static Sum add(Sum sum, Weight w, X x) {
     sum = w.even * x.even + sum;
@@ -101,8 +83,8 @@ struct Int8 {
   using Number = std::uint8_t;
   static constexpr std::size_t kDepth = 4, kWeightBytes = sizeof(Vec), kColumnBytes = 4;
   static constexpr std::int32_t kOffset = 128;
-  static Weight weight(const Byte* from) { return get<__m512i>(from); }
-  static X spread(const Byte* from) { return _mm512_set1_epi32(get<int>(from)); }
+  static Weight weight(const Byte* from) { return read<__m512i>(from); }
+  static X spread(const Byte* from) { return _mm512_set1_epi32(read<int>(from)); }
   static Sum add(Sum sum, Weight w, X x) {
     return __builtin_bit_cast(VecInt, _mm512_dpbusd_epi32(__builtin_bit_cast(__m512i, sum), x, w));
   }
@@ -115,23 +97,23 @@ struct Int8 {
   using Number = std::int16_t;
   static constexpr std::size_t kDepth = 2, kWeightBytes = sizeof(Vec) / 2, kColumnBytes = 4;
   static constexpr std::int32_t kOffset = 0;
-  static X spread(const Byte* from) { return get<std::int32_t>(from) - VecInt{}; }
+  static X spread(const Byte* from) { return read<std::int32_t>(from) - VecInt{}; }
 #if defined(__AVX512BW__)
   using Weight = __m512i;
-  static Weight weight(const Byte* from) { return _mm512_cvtepi8_epi16(get<__m256i>(from)); }
+  static Weight weight(const Byte* from) { return _mm512_cvtepi8_epi16(read<__m256i>(from)); }
   static Sum add(Sum sum, Weight w, X x) {
     return sum + __builtin_bit_cast(VecInt, _mm512_madd_epi16(w, __builtin_bit_cast(__m512i, x)));
   }
 #elif defined(__AVX2__)
   using Weight = __m256i;
-  static Weight weight(const Byte* from) { return _mm256_cvtepi8_epi16(get<__m128i>(from)); }
+  static Weight weight(const Byte* from) { return _mm256_cvtepi8_epi16(read<__m128i>(from)); }
   static Sum add(Sum sum, Weight w, X x) {
     return sum + __builtin_bit_cast(VecInt, _mm256_madd_epi16(w, __builtin_bit_cast(__m256i, x)));
   }
 #elif defined(__SSE2__)
   using Weight = __m128i;
   static Weight weight(const Byte* from) {
-    const __m128i bytes = _mm_set_epi64x(0, get<long long>(from));
+    const __m128i bytes = _mm_set_epi64x(0, read<long long>(from));
     return _mm_srai_epi16(_mm_unpacklo_epi8(bytes, bytes), 8);
   }
   static Sum add(Sum sum, Weight w, X x) {
@@ -158,14 +140,6 @@ struct Int8 {
 
 // ---- Tiles ----
 
-// Vectors per panel of rows. Panels are contiguous, each [step, vector].
-#if defined(__AVX512F__)
-constexpr std::size_t kVectors = 4;
-#else
-constexpr std::size_t kVectors = 2;
-#endif
-constexpr std::size_t kPanelRows = kVectors * kLanes;
-static_assert(kBlockRows % kPanelRows == 0);
 constexpr std::size_t kMostColumns = 6;  // 24 sums of 32 registers, or 12 of 16
 
 // With few columns there are registers for the sums of more panels, whose additions are
@@ -197,12 +171,6 @@ struct Fetch {
   }
 };
 
-struct RowConstants {
-  const float* bias;
-  const float* scale;
-  const float* sum;  // integers
-};
-
 // The product of a vector of rows, starting at `row`, with a part of a column.
 template <class T>
 inline Vec scaled(typename T::Sum sum, const RowConstants& constants, std::size_t row,
@@ -210,22 +178,7 @@ inline Vec scaled(typename T::Sum sum, const RowConstants& constants, std::size_
   if constexpr (std::is_same_v<typename T::Sum, Vec>) {
     return sum;
   } else {
-    const auto offset = get<std::int32_t>(part + 1);
-    const VecInt exact = sum - get<VecInt>(constants.sum + row) * offset;
-    const Vec scale = rounded(load<Vec>(constants.scale + row) * part[0]);
-    return rounded(__builtin_convertvector(exact, Vec) * scale);
-  }
-}
-
-// Adds the bias to a vector of rows, starting at `row`, and stores the rows that y has.
-inline void put(const MatrixShape& shape, const RowConstants& constants, float* y, std::size_t row,
-                Vec result) {
-  if (row >= shape.rows) return;
-  result += load<Vec>(constants.bias + row);
-  if (row + kLanes <= shape.rows) {
-    store(y + row, result);
-  } else {
-    __builtin_memcpy(y + row, &result, (shape.rows - row) * sizeof(float));
+    return scaled_integers(sum, constants, row, part);
   }
 }
 
@@ -291,7 +244,7 @@ void multiply_tile(const MatrixShape& shape, const ProductCall& call, const RowC
         if constexpr (kParts == 2) {
           result += scaled<T>(sums[p][c + 1][v], constants, row, columns + (c + 1) * stride);
         }
-        put(shape, constants, y, row, result);
+        store_rows(shape, constants, y, row, result);
       }
     }
   }
@@ -345,7 +298,7 @@ struct Listed {
 
 inline Listed listed_in(const MatrixShape& shape, const float* column) {
   const float* list = column + kColumnHeader + padded_depth(shape);
-  return {get<std::uint32_t>(column + 2), reinterpret_cast<const std::uint32_t*>(list)};
+  return {read<std::uint32_t>(column + 2), reinterpret_cast<const std::uint32_t*>(list)};
 }
 
 // Whether lists make a product faster. A single column saves the weights that it skips, but for
@@ -398,7 +351,8 @@ void multiply_listed(const MatrixShape& shape, const ProductCall& call,
 #pragma GCC unroll 4
     for (std::size_t v = 0; v < kVectors; ++v) {
       const std::size_t row = first_row + p * kPanelRows + v * kLanes;
-      put(shape, constants, call.y[column], row, scaled<T>(sums[p][v], constants, row, packed));
+      store_rows(shape, constants, call.y[column], row,
+                 scaled<T>(sums[p][v], constants, row, packed));
     }
   }
 }
@@ -495,7 +449,7 @@ void pack_int8(const MatrixShape& shape, const float* weight, float* scales, flo
     scales[row] = row_unit(weight + row * shape.depth, shape.depth);
   }
   for_steps<Int8>(shape, [&](std::size_t at, std::size_t row, std::size_t first) {
-    std::int32_t sum = get<std::int32_t>(sums + row);
+    std::int32_t sum = read<std::int32_t>(sums + row);
     for (std::size_t k = first; k < first + Int8::kDepth && k < shape.depth; ++k) {
       const float w = weight[row * shape.depth + k];
       const float exact = scales[row] > 0.0f ? w / scales[row] : 0.0f;
@@ -573,7 +527,12 @@ void pack_column_int8(const MatrixShape& shape, const float* x, float* column) {
       rests[k] = static_cast<Int8::Number>(core::round_nearest(scaled).integer + rest_offset);
     }
   }
-  for (; k < padded_depth(shape); ++k) {  // padding, where all weights are zero
+#if defined(__AVX512VNNI__)
+  const std::size_t end = round_up(shape.depth, 16 + kTileSlack);
+#else
+  const std::size_t end = padded_depth(shape);
+#endif
+  for (; k < end; ++k) {
     numbers[k] = 0;
     if (two) rests[k] = 0;
   }
@@ -611,7 +570,7 @@ void list_steps(const MatrixShape& shape, float* column) {
 #if defined(__AVX512F__)
   __m512i ahead = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   for (; T::kColumnBytes == 4 && step + 16 <= n_steps; step += 16) {
-    const auto words = get<__m512i>(numbers + step * T::kColumnBytes);
+    const auto words = read<__m512i>(numbers + step * T::kColumnBytes);
     const __mmask16 some = _mm512_test_epi32_mask(words, words);
     _mm512_storeu_si512(steps + n, _mm512_maskz_compress_epi32(some, ahead));
     n += static_cast<std::uint32_t>(__builtin_popcount(some));
@@ -620,7 +579,7 @@ void list_steps(const MatrixShape& shape, float* column) {
 #endif
   for (; step < n_steps; ++step) {
     steps[n] = step;
-    n += get<Numbers>(numbers + step * T::kColumnBytes) != 0;
+    n += read<Numbers>(numbers + step * T::kColumnBytes) != 0;
   }
   __builtin_memcpy(column + 2, &n, sizeof(n));
 }
@@ -713,8 +672,8 @@ void fold(const FoldSizes& sizes, const double* a, const double* b, double* c) {
           rows[r] = a + (m0 + r < sizes.m ? m0 + r : m0) * sizes.depth + k0;
         }
         for (std::size_t k = 0; k < deep; ++k) {
-          const auto b0 = get<Doubles>(block + k * kWide);
-          const auto b1 = get<Doubles>(block + k * kWide + kDoubles);
+          const auto b0 = read<Doubles>(block + k * kWide);
+          const auto b1 = read<Doubles>(block + k * kWide + kDoubles);
           for (std::size_t r = 0; r < kRows; ++r) {
             sums[r][0] = b0 * rows[r][k] + sums[r][0];
             sums[r][1] = b1 * rows[r][k] + sums[r][1];
