@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import soxr
 
 from audiogen.data.notes.nsynth import NoteSet, SetWriter, read_notes
@@ -15,6 +16,9 @@ from audiogen.evaluation.domains.banks import KNOWN_BANKS
 
 FEW_PROGRAMS = (11, 19, 56, 73)  # vibraphone, organ, trumpet, flute
 FEW_PITCHES = (48, 72)
+BRASS, UNTRAINED_VELOCITIES = range(56, 64), (70, 110)
+HELD_S = 3.2  # length of a tone
+BANK_PITCHES = (24, 84)
 NOTE_RATE = 16000  # Hz
 N_PARAMETRIC = 24
 
@@ -64,6 +68,45 @@ def bank_notes(
             sample_rate=NOTE_RATE,
             licence=KNOWN_BANKS["fluid"].licence,
         )
+    return read_notes(folder)
+
+
+def held_notes(folder: Path, size: str, n: int, seed: int) -> NoteSet:
+    """Return FluidR3's brass at velocities 70 and 110; for smoke, n tones of 3 s.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the set; it is rendered if it doesn't exist.
+    size : "smoke" or "full"
+        Size of the study.
+    n : int
+        Number of tones.
+    seed : int
+        Seed of the tones: half of them have vibrato.
+    """
+    if size != "smoke":
+        return bank_notes(folder, BRASS, UNTRAINED_VELOCITIES, BANK_PITCHES)
+    if not folder.exists():
+        random = np.random.default_rng(seed)
+        t = np.arange(round(HELD_S * NOTE_RATE)) / NOTE_RATE
+        with SetWriter(folder, NOTE_RATE) as writer:
+            for i in range(n):
+                pitch = 55 + i % 12
+                hz = 440.0 * 2.0 ** ((pitch - 69) / 12.0)
+                vibrato = 0.004 * (i % 2) * np.sin(2.0 * np.pi * 5.0 * t + random.uniform(0.0, 6.0))
+                phase = 2.0 * np.pi * np.cumsum(hz * (1.0 + vibrato)) / NOTE_RATE
+                sound = sum(np.sin(h * phase + h**2) / h for h in range(1, 9))
+                sound = 0.2 * sound * (1.0 - np.exp(-t / 0.02)) * np.exp(-t)
+                writer.add(
+                    sound + 1e-3 * random.standard_normal(len(t)),
+                    instrument="synth_synthetic_tone",
+                    family="synth_lead",
+                    source="synthetic",
+                    pitch=pitch,
+                    velocity=100,
+                    qualities=[0] * 10,
+                )
     return read_notes(folder)
 
 

@@ -1,19 +1,17 @@
-"""What the oracle loses, and what other ways to play its frames would keep.
+"""Study: what the oracle loses, and what other ways to play its frames would keep.
 
-    python docs/studies/oracle.py PRESET FOLDER [N_NOTES] [N_CLASSIFIERS] [WAY ...]
-
-analyses real notes of FOLDER (a set in NSynth's layout) with the preset's representation, plays
-the frames in several ways (`WAYS`; all by default), and prints each way's statistics and two-sample
-test beside the real notes.
+The oracle of `audiogen evaluate` is a real note through the presets' representation and the
+engine's synthesis. Each way plays the same frames with other phases.
 """
 
 from __future__ import annotations
 
 import math
-import sys
-import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,9 +20,14 @@ from torch import Tensor
 
 from audiogen import ops
 from audiogen.data.notes.nsynth import read_notes
-from audiogen.evaluation.note_comparison import GROUPS, ORACLE, REAL, Median, compare_notes
-from audiogen.evaluation.two_sample import two_sample_test
-from audiogen.presets import load_preset
+from audiogen.evaluation.note_comparison import (
+    GROUPS,
+    ORACLE,
+    REAL,
+    compare_notes,
+    statistic_title,
+)
+from audiogen.evaluation.two_sample import PARTS, Area, two_sample_test
 from audiogen.representation import resynthesis
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.harmonic import LOBE_REACH, onset_centroids, pitch_to_hz
@@ -34,10 +37,38 @@ from audiogen.representation.spectrogram import (
     spectrogram_to_waveform,
     waveform_to_spectrogram,
 )
+from audiogen.studies import StudyResult, Table
+from audiogen.studies.parts import Part, run_parts
+from audiogen.studies.sounds import held_notes
+from audiogen.training.gansynth.recipe import PRESET_SPECTROGRAM
 
+NOTES, RUNS = "notes", "runs.jsonl"
+SHOWN_S = 3.0
 BATCH = 8
 TONAL_BINS = 1.5  # a peak this close to a harmonic belongs to a partial
 NOISE_GAIN = math.log(2.0)  # frames of random phases overlap to a quarter of their power
+UNDECIDED = 0.55  # an area under the curve up to this is within the spread of 0.5
+CLEAR = 0.02  # a difference of areas that two classifiers' spread doesn't explain
+
+
+@dataclass(frozen=True)
+class Size:
+    """Sizes of a run.
+
+    Parameters
+    ----------
+    n_notes : int
+        Number of notes.
+    n_classifiers : int
+        Classifiers of each two-sample test; 0 for none.
+    ways : tuple of str
+        Names of `WAYS`, or `SHORT`.
+    """
+
+    n_notes: int
+    n_classifiers: int
+    ways: tuple[str, ...]
+
 
 # Log magnitude, phase channel, representation and pitch to waveforms.
 Way = Callable[[Tensor, Tensor, SpectrogramConfig, Tensor], Tensor]
@@ -122,6 +153,123 @@ WAYS: dict[str, Way] = {
     )
 }
 SHORT = "short"  # the engine's way, with frames of half the length and half the hop
+
+ANALYSED = analysed.__name__
+SIZES = {
+    "smoke": Size(24, 0, ("engine", "analysed")),
+    "full": Size(240, 2, (*WAYS, SHORT)),
+}
+
+
+def run(
+    size: str,
+    folder: Path,
+    *,
+    seed: int,
+    jobs: int,
+    minutes: float | None,
+    progress: Callable[[int, int], None],
+) -> StudyResult:
+    """Run the study; see `audiogen.studies.run_study`."""
+    sizes = SIZES[size]
+    held_notes(folder / NOTES, size, sizes.n_notes, seed)
+    parts: list[Part] = [{"way": way} for way in sizes.ways]
+    lines = run_parts(
+        folder / RUNS,
+        parts,
+        partial(_numbers, sizes, folder / NOTES, seed),
+        jobs=jobs,
+        minutes=minutes,
+        progress=progress,
+    )
+    left = len(parts) - len(lines)
+    missing = f"{left} of {len(parts)} ways" if left else ""
+    checks = _checks({line["way"]: line["areas"] for line in lines})
+    return StudyResult(_tables(lines), {"ways": lines}, checks, missing)
+
+
+def _numbers(sizes: Size, data: Path, seed: int, part: Mapping[str, Any]) -> dict[str, Any]:
+    """Play the notes in one way, and measure them beside the real ones."""
+    torch.set_num_threads(1)
+    config = PRESET_SPECTROGRAM
+    if part["way"] == SHORT:
+        config = replace(
+            config,
+            n_fft=config.n_fft // 2,
+            hop_length=config.hop_length // 2,
+            n_frames=2 * config.n_frames,
+        )
+    rate, end = config.sample_rate, round(SHOWN_S * config.sample_rate)
+    chosen = read_notes(data, sample_rate=rate)
+    order = np.random.default_rng(seed).permutation(len(chosen))[: sizes.n_notes]
+    infos = [chosen.notes[index] for index in order]
+    notes = [chosen.waveform(info) for info in infos]
+    pitches = np.array([info.pitch for info in infos], float)
+    real = np.stack([np.pad(note, (0, end))[:end] for note in notes])
+    with torch.no_grad():
+        sounds = played(notes, pitches, config, WAYS.get(part["way"], engine))[:, :end]
+    compared = compare_notes({REAL: real, ORACLE: sounds}, pitches, rate, n_classifiers=0)
+    areas = {}
+    if sizes.n_classifiers:
+        areas = two_sample_test(real, sounds, pitches, rate, n_seeds=sizes.n_classifiers)
+    medians: dict[str, dict[str, list[float]]] = {}
+    for median in compared.medians:
+        values = [median.values[REAL], median.values[ORACLE], median.errors[ORACLE]]
+        medians.setdefault(median.name, {})[median.group] = values
+    return {"areas": {name: area.values for name, area in areas.items()}, "medians": medians}
+
+
+def _tables(lines: list[dict[str, Any]]) -> list[Table]:
+    tables = []
+    if any(line["areas"] for line in lines):
+        rows: list[Any] = [("way", *(f"AUC, {name}" for name in PARTS))]
+        for line in lines:
+            areas = (str(Area(tuple(line["areas"][name]))) for name in PARTS)
+            rows.append((line["way"], *areas))
+        tables.append(Table("Two-sample test, linear magnitudes", rows))
+    if lines:
+        names = list(lines[0]["medians"])
+        rows = [("way", *map(statistic_title, names))]
+        for column, way in enumerate((REAL, *(line["way"] for line in lines))):
+            line = lines[max(0, column - 1)]
+            rows.append((way, *(_text(line["medians"][name], min(column, 1)) for name in names)))
+        tables.append(Table(f"Medians, {' / '.join(GROUPS)}", rows))
+    return tables
+
+
+def _text(of: Mapping[str, list[float]], column: int) -> str:
+    """Medians of both groups: 0 is the real notes', 1 the played ones'."""
+    values = (of[group][column] for group in GROUPS)
+    return " / ".join("-" if np.isnan(value) else f"{value:.2f}" for value in values)
+
+
+def _checks(areas: Mapping[str, Mapping[str, list[float]]]) -> dict[str, bool]:
+    """The claims of docs/studies/oracle.md, of the ways that were tested."""
+    of = {
+        way: {name: float(np.median(values)) for name, values in parts.items()}
+        for way, parts in areas.items()
+        if parts
+    }
+    checks = {}
+    if analysed := of.get(ANALYSED):
+        checks["with the phases of the real notes, played notes can't be told from them"] = (
+            max(analysed.values()) <= UNDECIDED
+        )
+    if of.keys() >= set(WAYS):
+        best = of[engine.__name__]
+        better = [
+            way
+            for way in WAYS
+            if way != ANALYSED and all(of[way][name] < best[name] - CLEAR for name in PARTS)
+        ]
+        checks[
+            f"no way is clearly better than the engine's in both parts{_named(better)}"
+        ] = not better
+    return checks
+
+
+def _named(ways: list[str]) -> str:
+    return f": {', '.join(ways)}" if ways else ""
 
 
 def _locked(
@@ -212,59 +360,3 @@ def played(
         level, channel = denormalise(image, config).unbind(1)
         sounds.append(way(level, channel, config, pitch).numpy())
     return np.concatenate(sounds)
-
-
-def main() -> None:
-    name, folder, *rest = sys.argv[1:]
-    n_notes, n_classifiers = (int(rest.pop(0)) if rest else n for n in (300, 3))
-    preset = load_preset(name)
-    table = preset.spectrogram.table()
-    n_samples = table["n_frames"] * table["hop_length"]
-    config = SpectrogramConfig(sample_rate=preset.sample_rate, n_samples=n_samples, **table)
-    chosen = read_notes(folder, sample_rate=config.sample_rate)
-    order = np.random.default_rng(0).permutation(len(chosen))[:n_notes]
-    infos = [chosen.notes[index] for index in order]
-    notes = [chosen.waveform(info) for info in infos]
-    pitches = np.array([info.pitch for info in infos], float)
-    end = round(3.0 * config.sample_rate)
-    real = np.stack([np.pad(note, (0, end))[:end] for note in notes])
-    print(f"{len(notes)} notes of {folder}; steady / varying; AUC of {n_classifiers} classifiers")
-    with torch.no_grad():
-        for way in rest or [*WAYS, SHORT]:
-            start = time.process_time()
-            sizes = config
-            if way == SHORT:
-                sizes = replace(
-                    config,
-                    n_fft=config.n_fft // 2,
-                    hop_length=config.hop_length // 2,
-                    n_frames=2 * config.n_frames,
-                )
-            sounds = played(notes, pitches, sizes, WAYS.get(way, engine))[:, :end]
-            compared = compare_notes(
-                {REAL: real, ORACLE: sounds}, pitches, config.sample_rate, n_classifiers=0
-            )
-            areas = {}
-            if n_classifiers:
-                areas = two_sample_test(
-                    real, sounds, pitches, config.sample_rate, n_seeds=n_classifiers
-                )
-            report(way, compared.medians, areas, time.process_time() - start)
-
-
-def report(way: str, medians: tuple[Median, ...], areas: dict, seconds: float) -> None:
-    """Print a way's numbers: median, and mean difference to the same real note."""
-    print(f"\n{way}: " + ", ".join(f"AUC {part} {area}" for part, area in areas.items()), end="")
-    print(f" ({seconds:.0f} s)")
-    for name in dict.fromkeys(median.name for median in medians):
-        of = {median.group: median for median in medians if median.name == name}
-        texts = []
-        for median in (of[group] for group in GROUPS):
-            values = median.values[ORACLE], median.values[REAL], median.errors[ORACLE]
-            texts.append("{:8.2f} (real {:.2f}, {:.2f})".format(*values))
-        print(f"  {name:28}" + " ".join(texts))
-    sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    main()
