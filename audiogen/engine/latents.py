@@ -71,9 +71,23 @@ def require_latents(preset: Preset) -> GansynthPreset:
 
 
 def random_latent(preset: Preset, seed: int = 0) -> np.ndarray:
-    """A random point of the sphere that the generator's latents lie on, [latent_size]."""
+    """A random latent, [latent_size], on the sphere that the generator's latents lie on.
+
+    It is drawn from the normal distribution with the mean and the covariance of the timbres'
+    latents (Bojanowski et al., "Optimizing the Latent Space of Generative Networks", ICML 2018).
+    Far from these a network that learned a few latents extrapolates, by 30 dB of level and more.
+    With a ``one_hot`` generator, which learned latents of all directions, and with a single timbre
+    it is drawn from N(0, I).
+    """
+    generator = require_latents(preset).generator
     rng = np.random.default_rng(check_seed(seed))
-    z = rng.standard_normal(require_latents(preset).generator.latent_size)
+    known = np.array([timbre.z for timbre in preset.timbres])
+    if generator.conditioning == "one_hot" or len(known) < 2:
+        z = rng.standard_normal(generator.latent_size)
+    else:
+        known *= np.sqrt(known.shape[1]) / np.linalg.norm(known, axis=1, keepdims=True)
+        mean = known.mean(axis=0)
+        z = mean + rng.standard_normal(len(known)) @ (known - mean) / np.sqrt(len(known) - 1)
     return z / np.linalg.norm(z) * np.sqrt(len(z))
 
 

@@ -98,6 +98,23 @@ def test_random_timbres(synth: Synth) -> None:
         synth.random_latent(-1)
 
 
+def test_random_timbres_are_spread_as_the_named_ones(make_preset: Callable[..., Path]) -> None:
+    """With two timbres they lie in their plane, with one timbre anywhere."""
+    timbres = [
+        {"name": name, "z": z, "family": "guitar"}
+        for name, z in (("a", [3.0, 0.0, 0.0]), ("b", [0.0, 0.5, 0.0]))
+    ]
+    pair = Synth(make_preset("pair", timbres=timbres, default_timbre="a"))
+    drawn = np.array([pair.random_latent(seed) for seed in range(400)])
+    assert np.allclose(drawn[:, 2], 0.0) and np.allclose(np.linalg.norm(drawn, axis=1), 3.0**0.5)
+    # The mean is half-way, and the timbres are at 0.7 standard deviations from it.
+    assert drawn.mean(axis=0)[:2] == pytest.approx([0.88, 0.88], abs=0.15)
+    assert np.mean((drawn[:, :2] < 0.0).any(axis=1)) == pytest.approx(0.48, abs=0.06)
+    alone = Synth(make_preset("alone", timbres=timbres[:1], default_timbre="a"))
+    drawn = np.array([alone.random_latent(seed) for seed in range(400)])
+    assert np.abs(drawn.mean(axis=0)).max() < 0.2 and drawn.std(axis=0).min() > 0.9
+
+
 @pytest.fixture
 def latent_file(tmp_path: Path, synth: Synth) -> str:
     path = tmp_path / "found.json"

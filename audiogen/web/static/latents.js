@@ -23,7 +23,7 @@ export class MixedTimbres {
     if (known?.length) return known;
     if (!this.latents[0]?.length) throw new Error(`timbre '${text}' not found`);
     const random = /^random(?::(\d{1,20}))?$/.exec(text);
-    if (random) return randomLatent(Number(random[1] ?? 0), this.latents[0].length);
+    if (random) return randomLatent(Number(random[1] ?? 0), this.latents);
     if (!/[+:]/.test(text)) throw new Error(`timbre '${text}' not found`);
     let mixed = null;
     let total = 0;
@@ -50,9 +50,11 @@ function mix(first, second, amount) {
   return a.map((x, i) => (p * x + q * b[i]) * radius);
 }
 
-// A random point of the sphere. Not the latent that Python draws from the same seed: NumPy's
-// generator of normal numbers is not in browsers.
-function randomLatent(seed, size) {
+// A random latent with the mean and the covariance of the timbres' latents, on the sphere. Not the
+// one that Python draws from the same seed: NumPy's generator of normal numbers is not in browsers.
+function randomLatent(seed, latents) {
+  const size = latents[0].length;
+  const onSphere = (z) => z.map((x) => (x / norm(z)) * Math.sqrt(size));
   let state = seed >>> 0;
   const uniform = () => {
     // mulberry32, public domain
@@ -61,6 +63,10 @@ function randomLatent(seed, size) {
     t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
     return (((t ^ (t >>> 14)) >>> 0) + 0.5) / 2 ** 32;
   };
-  const z = Array.from({ length: size }, () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform()));
-  return z.map((x) => (x / norm(z)) * Math.sqrt(size));
+  const normal = () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
+  if (latents.length < 2) return onSphere(Array.from({ length: size }, normal));
+  const known = latents.map(onSphere);
+  const mean = known[0].map((_, i) => known.reduce((sum, z) => sum + z[i], 0) / known.length);
+  const weights = known.map(() => normal() / Math.sqrt(known.length - 1));
+  return onSphere(mean.map((m, i) => m + known.reduce((sum, z, k) => sum + weights[k] * (z[i] - m), 0)));
 }
