@@ -48,7 +48,7 @@ class Plain:
         import torch
         import torch.nn.functional as F
 
-        from audiogen.objectives import losses
+        from audiogen.objectives import adversarial
         from audiogen.representation.spectrogram import waveform_to_spectrogram
 
         trainer, recipe = self._trainer, self._trainer.recipe
@@ -56,7 +56,7 @@ class Plain:
         classes = trainer.pitch_classes(chance.pitches[0])
         score, logits = self._judge(self._generate(chance.z[0], chance.pitches[0]))
         pitch_loss = F.cross_entropy(logits, classes)
-        loss = losses.generator_loss(score) + recipe.fake_pitch_weight * pitch_loss
+        loss = adversarial.generator_loss(score) + recipe.fake_pitch_weight * pitch_loss
         self._descend(0, loss)
 
         waveforms = torch.from_numpy(trainer.notes.waveforms(chance.notes[0]))
@@ -64,10 +64,10 @@ class Plain:
         fake = self._generate(chance.z[1], chance.pitches[1]).detach()
         real_score, logits = self._judge(real)
         fake_score, _ = self._judge(fake)
-        penalty = losses.gradient_penalty(lambda x: self._judge(x)[0], real, fake)
+        penalty = adversarial.gradient_penalty(lambda x: self._judge(x)[0], real, fake)
         real_classes = trainer.pitch_classes(trainer.notes.pitches[chance.notes[0]])
         pitch_loss = F.cross_entropy(logits, real_classes)
-        loss = losses.critic_loss(real_score, fake_score, recipe.drift)
+        loss = adversarial.critic_loss(real_score, fake_score, recipe.drift)
         loss = loss + recipe.penalty_weight * penalty + recipe.real_pitch_weight * pitch_loss
         self._descend(1, loss)
 

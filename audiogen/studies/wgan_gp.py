@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from audiogen.core.packages import require_package
-from audiogen.objectives.losses import OBJECTIVES, Objective, clip_weights, gradient_penalty
+from audiogen.objectives.adversarial import OBJECTIVES, Objective, clip_weights, gradient_penalty
 from audiogen.studies import StudyResult, Table
 from audiogen.studies.parts import Part, run_parts
 

@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from audiogen.data.notes.nsynth import NoteSet, read_notes
 from audiogen.evaluation.metrics import frechet_distance, ndb
 from audiogen.models.gansynth import Generator, GeneratorConfig, upsample
-from audiogen.objectives.losses import OBJECTIVES, loudness_weight
+from audiogen.objectives.adversarial import OBJECTIVES
+from audiogen.objectives.losses import loudness_weight
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.spectrogram import denormalise, normalise, waveform_to_spectrogram
 from audiogen.studies import StudyResult, Table

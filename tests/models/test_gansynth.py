@@ -26,7 +26,7 @@ from audiogen.models.gansynth import (
     pixel_norm,
     upsample,
 )
-from audiogen.objectives.losses import gradient_penalty
+from audiogen.objectives.adversarial import gradient_penalty
 from audiogen.representation.config import PAPER_BASE, PAPER_HIGH, SpectrogramConfig
 
 SMALL = {

@@ -11,14 +11,14 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from audiogen.errors import ParameterError
-from audiogen.objectives import losses
+from audiogen.objectives import adversarial, losses
 
 
 def test_critic_and_generator_losses() -> None:
     real, fake = torch.tensor([1.0, 3.0]), torch.tensor([-1.0, 0.5])
-    assert float(losses.critic_loss(real, fake)) == pytest.approx(-0.25 - 2.0 + 1e-3 * 5.0)
-    assert float(losses.critic_loss(real, fake, drift=0.1)) == pytest.approx(-2.25 + 0.5)
-    assert float(losses.generator_loss(fake)) == pytest.approx(0.25)
+    assert float(adversarial.critic_loss(real, fake)) == pytest.approx(-0.25 - 2.0 + 1e-3 * 5.0)
+    assert float(adversarial.critic_loss(real, fake, drift=0.1)) == pytest.approx(-2.25 + 0.5)
+    assert float(adversarial.generator_loss(fake)) == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -26,11 +26,11 @@ def test_penalty_of_a_linear_critic(dtype: torch.dtype) -> None:
     torch.manual_seed(0)
     weight = torch.randn(2, 3, 5, dtype=dtype)
     real, fake = torch.randn(2, 4, 2, 3, 5, dtype=dtype)
-    penalty = losses.gradient_penalty(lambda x: (x * weight).sum(dim=(1, 2, 3)), real, fake)
+    penalty = adversarial.gradient_penalty(lambda x: (x * weight).sum(dim=(1, 2, 3)), real, fake)
     assert penalty.dtype == dtype
     assert float(penalty) == pytest.approx((float(weight.norm()) - 1.0) ** 2, rel=1e-6)
     unit = weight / weight.norm()
-    alike = losses.gradient_penalty(lambda x: (x * unit).sum(dim=(1, 2, 3)), real, fake)
+    alike = adversarial.gradient_penalty(lambda x: (x * unit).sum(dim=(1, 2, 3)), real, fake)
     assert float(alike) < 1e-10
 
 
@@ -43,7 +43,7 @@ def test_penalty_looks_between_real_and_fake() -> None:
         return 0.5 * x.square().sum(dim=1)
 
     real, fake = torch.zeros(1000, 3), torch.tensor([[3.0, 0.0, 4.0]]).repeat(1000, 1)
-    penalty = losses.gradient_penalty(critic, real, fake)
+    penalty = adversarial.gradient_penalty(critic, real, fake)
     part = seen[0][:, 0] / 3.0
     torch.testing.assert_close(seen[0], part[:, None] * fake)
     assert 0.0 <= part.min() < 0.02 and 0.98 < part.max() <= 1.0
@@ -54,7 +54,9 @@ def test_penalty_looks_between_real_and_fake() -> None:
 
 def test_penalty_of_a_flat_critic_has_a_gradient() -> None:
     weight = torch.zeros(3, requires_grad=True)
-    penalty = losses.gradient_penalty(lambda x: x @ weight, torch.ones(2, 3), torch.zeros(2, 3))
+    penalty = adversarial.gradient_penalty(
+        lambda x: x @ weight, torch.ones(2, 3), torch.zeros(2, 3)
+    )
     penalty.backward()
     assert penalty.item() == 1.0 and torch.isfinite(weight.grad).all()
 
@@ -69,17 +71,17 @@ def test_objectives_on_known_scores() -> None:
         "non-saturating": (log(-1.0, -3.0) + log(-1.0, 0.5), log(1.0, -0.5)),
         "least-squares": (0.25 * (0.0 + 4.0 + 1.0 + 0.25), 0.25 * (4.0 + 0.25)),
     }
-    assert set(losses.OBJECTIVES) == set(wanted)
+    assert set(adversarial.OBJECTIVES) == set(wanted)
     for name, (of_critic, of_generator) in wanted.items():
-        objective = losses.OBJECTIVES[name]
+        objective = adversarial.OBJECTIVES[name]
         assert float(objective.critic(real, fake)) == pytest.approx(of_critic, abs=1e-6), name
         assert float(objective.generator(fake)) == pytest.approx(of_generator, abs=1e-6), name
 
 
-@pytest.mark.parametrize("name", losses.OBJECTIVES)
+@pytest.mark.parametrize("name", adversarial.OBJECTIVES)
 def test_critic_and_generator_pull_apart(name: str) -> None:
     """A critic raises real scores and lowers fake ones; a generator raises them again."""
-    objective = losses.OBJECTIVES[name]
+    objective = adversarial.OBJECTIVES[name]
     real, fake = torch.full((2, 3), 0.5, requires_grad=True)
     slopes = torch.autograd.grad(objective.critic(real, fake), (real, fake))
     assert (slopes[0] < 0.0).all() and (slopes[1] > 0.0).all()
@@ -103,7 +105,7 @@ def test_best_scores_are_those_of_the_papers(name: str, best) -> None:
 
     def loss(score: torch.Tensor) -> torch.Tensor:
         real, fake = (score.repeat_interleave(n) for n in (n_real, n_fake))
-        return losses.OBJECTIVES[name].critic(real, fake)
+        return adversarial.OBJECTIVES[name].critic(real, fake)
 
     (slope,) = torch.autograd.grad(loss(score), score)
     assert slope.abs().max() < 1e-7
@@ -113,17 +115,19 @@ def test_best_scores_are_those_of_the_papers(name: str, best) -> None:
 
 def trained_on_two_points(name: str, real: torch.Tensor, fake: torch.Tensor) -> torch.nn.Linear:
     """A linear critic of ``real`` and ``fake`` [1, n], trained until it moves no more."""
-    objective, critic = losses.OBJECTIVES[name], torch.nn.Linear(real.shape[1], 1)
+    objective, critic = adversarial.OBJECTIVES[name], torch.nn.Linear(real.shape[1], 1)
     descent = torch.optim.SGD(critic.parameters(), 0.02)
     for _ in range(200):
         loss = objective.critic(critic(real)[:, 0], critic(fake)[:, 0])
         if objective.penalty_weight:
-            loss = loss + objective.penalty_weight * losses.gradient_penalty(critic, real, fake)
+            loss = loss + objective.penalty_weight * adversarial.gradient_penalty(
+                critic, real, fake
+            )
         descent.zero_grad()
         loss.backward()
         descent.step()
         if math.isfinite(objective.weight_limit):
-            losses.clip_weights(critic, objective.weight_limit)
+            adversarial.clip_weights(critic, objective.weight_limit)
     return critic
 
 
@@ -145,11 +149,11 @@ def test_clip_weights() -> None:
     with torch.no_grad():
         critic.weight.copy_(torch.tensor([[-2.0, 0.05, 0.3]]))
         critic.bias.fill_(0.5)
-    losses.clip_weights(critic, 0.1)
+    adversarial.clip_weights(critic, 0.1)
     torch.testing.assert_close(critic.weight.detach(), torch.tensor([[-0.1, 0.05, 0.1]]))
     assert critic.bias.item() == pytest.approx(0.1)
     with pytest.raises(ParameterError, match=r"limit=0\.0 must be more than 0"):
-        losses.clip_weights(critic, 0.0)
+        adversarial.clip_weights(critic, 0.0)
 
 
 def test_slerp() -> None:
@@ -293,7 +297,7 @@ def test_eight_gaussians_are_all_found() -> None:
     adam = torch.optim.Adam(generator.parameters(), 2e-3, (0.5, 0.9))
     critic_adam = torch.optim.Adam(critic.parameters(), 2e-3, (0.5, 0.9))
 
-    objective = losses.OBJECTIVES["wasserstein-gp"]
+    objective = adversarial.OBJECTIVES["wasserstein-gp"]
 
     def score(x: torch.Tensor) -> torch.Tensor:
         return critic(x)[:, 0]
@@ -302,7 +306,7 @@ def test_eight_gaussians_are_all_found() -> None:
         for _ in range(3):
             real = centres[torch.randint(8, (128,))] + 0.02 / 1.414 * torch.randn(128, 2)
             fake = generator(torch.randn(128, 2)).detach()
-            penalty = losses.gradient_penalty(score, real, fake)
+            penalty = adversarial.gradient_penalty(score, real, fake)
             loss = objective.critic(score(real), score(fake)) + 0.1 * penalty
             critic_adam.zero_grad()
             loss.backward()

@@ -40,9 +40,10 @@ def gansynth(processes: Processes, adversarial_share: float, unseen: bool = Fals
     trainer = BuiltInTrainer(notes, recipe, compiled=False, processes=processes)
     # Adam's first step has the sign of a gradient only, also of one that is nothing but rounding.
     trainer.optimiser = torch.optim.SGD(trainer.parameters(), 0.01)
-    trainer.critic_optimiser = torch.optim.SGD(trainer.critic.parameters(), 0.01)
+    critic = trainer.adversary
+    critic.optimiser = torch.optim.SGD(critic.critic.parameters(), 0.01)
     trainer.fit_optimiser = torch.optim.SGD([trainer.latents], 0.01)
-    return trainer, [trainer.optimiser, trainer.critic_optimiser, trainer.fit_optimiser]
+    return trainer, [trainer.optimiser, critic.optimiser, trainer.fit_optimiser]
 
 
 def samplernn(processes: Processes) -> Any:

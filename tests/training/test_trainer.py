@@ -17,7 +17,7 @@ from audiogen.data.notes.splits import Split
 from audiogen.errors import AudiogenError, ParameterError
 from audiogen.models.gansynth import GeneratorConfig
 from audiogen.representation.config import SpectrogramConfig
-from audiogen.training.gansynth.note_batches import Notes
+from audiogen.training.gansynth.note_batches import Batch, Notes
 from audiogen.training.gansynth.recipe import BuiltInRecipe
 from audiogen.training.gansynth.trainer import BuiltInTrainer
 from audiogen.training.run.checkpoints import Checkpoints
@@ -109,9 +109,10 @@ def test_the_loss_falls_and_both_stages_run() -> None:
     after = trainer.evaluate()
     assert set(seen[0]) == TERMS | {"variety"}
     assert all(set(seen[0]) <= set(losses) for losses in seen)
-    assert [{"wasserstein", "fooled"} <= set(losses) for losses in seen] == [False] * 162 + [
-        True
-    ] * 18
+    assert ["critic" in losses for losses in seen] == [False] * 162 + [True] * 18
+    # The critic learns alone first.
+    for name in ("fooled", "features"):
+        assert [name in losses for losses in seen] == [False] * 165 + [True] * 15
     assert all(np.isfinite(list(losses.values())).all() for losses in seen)
     early = np.mean([losses["loud"] for losses in seen[:10]])
     late = np.mean([losses["loud"] for losses in seen[152:162]])
@@ -165,14 +166,15 @@ def test_no_noise_is_slow() -> None:
 
 def test_the_critic_steps_only_in_its_stage() -> None:
     trainer = make_trainer()
-    start = {name: value.clone() for name, value in trainer.critic.state_dict().items()}
+    critic = trainer.adversary.critic
+    start = {name: value.clone() for name, value in critic.state_dict().items()}
     for _ in range(FIRST):
         assert not trainer.adversarial
         trainer.train_step()
-    assert same(start, trainer.critic.state_dict())
+    assert same(start, critic.state_dict())
     assert trainer.adversarial
     trainer.train_step()
-    assert not same(start, trainer.critic.state_dict())
+    assert not same(start, critic.state_dict())
     first, held_out = trainer.training, trainer.held_out
     assert len(held_out) == 1 and sorted([*first, *held_out]) == list(range(12))
 
@@ -205,8 +207,8 @@ def test_only_the_latent_of_a_held_out_instrument_is_learned() -> None:
     assert sorted(learned.held_out) == [5, 7, 9, 11]
     assert learned.training.tolist() == [0, 2, 4, 6, 8, 10]
     assert learned.unseen_notes.tolist() == [1, 3, 5, 7, 9, 11]
-    for part in ("generator", "critic"):
-        assert same(getattr(learned, part).state_dict(), getattr(otherwise, part).state_dict())
+    assert same(learned.generator.state_dict(), otherwise.generator.state_dict())
+    assert same(learned.adversary.state()["critic"], otherwise.adversary.state()["critic"])
     full, odd = learned.latents.detach()
     assert torch.equal(full, otherwise.latents[0]) and not torch.equal(odd, otherwise.latents[1])
     assert (odd - begun[1]).norm() > 0.05
@@ -298,25 +300,6 @@ def test_a_loss_that_is_not_a_number_stops(tmp_path: Path, step: int) -> None:
         assert all(torch.isfinite(value).all() for value in saved[part].values())
 
 
-@pytest.mark.parametrize("crop_frames", [16, 32, 48, 64])
-def test_the_critic_receives_all_of_a_crop(crop_frames: int) -> None:
-    """Every frame and bin of it moves the score."""
-    recipe = dataclasses.replace(
-        TINY,
-        crop_frames=crop_frames,
-        generator=dataclasses.replace(
-            TINY.generator, channels=(8, 8, 6, 6, 4, 4), start_shape=(2, 2), note_off_frame=40
-        ),
-        spectrogram=dataclasses.replace(TINY.spectrogram, n_frames=64),
-    )
-    trainer = make_trainer(recipe)
-    batch = trainer.batch(np.array([5, 5]))  # alike, or their deviation would depend on everything
-    image = batch.image.clone().requires_grad_()
-    trainer._score(image, batch).sum().backward()
-    moved = image.grad[:, 0].abs().amax(dim=0)
-    assert image.shape[2] == crop_frames and (moved > 0.0).all()
-
-
 def test_crops_cover_the_note() -> None:
     trainer = make_trainer()
     crops = [trainer._crop(trainer.random) for _ in range(600)]
@@ -360,7 +343,7 @@ def test_an_evaluation_measures_held_out_notes_and_keeps_the_best() -> None:
         "held_out_energy_db",
     }
     assert set(seen[3]) == TERMS | {"variety"} | measured
-    assert set(seen[-1]) == set(seen[3]) | {"wasserstein", "fooled", "overfit"}
+    assert set(seen[-1]) == set(seen[3]) | {"critic", "fooled", "features", "overfit"}
     energies = [each["held_out_energy_db"] for each in seen]
     assert trainer.best == {"energy_db": min(energies), "step": 1 + int(np.argmin(energies))}
     torch.manual_seed(TINY.seed)  # of the generator's noise
@@ -368,33 +351,33 @@ def test_an_evaluation_measures_held_out_notes_and_keeps_the_best() -> None:
         assert seen[-1][f"held_out_{name}"] == pytest.approx(value)
 
 
-@pytest.mark.parametrize(("held_out_score", "warned"), [(1.0, True), (2.0, False)])
+@pytest.mark.parametrize(("held_out_gap", "warned"), [(1.0, True), (2.0, False)])
 def test_a_critic_that_overfits_is_reported(
-    monkeypatch: pytest.MonkeyPatch, held_out_score: float, warned: bool
+    monkeypatch: pytest.MonkeyPatch, held_out_gap: float, warned: bool
 ) -> None:
     trainer = make_trainer(dataclasses.replace(TINY, held_out=0.4))
     notes = trainer.notes
     known = {(notes.pitches[i], notes.instruments[i]) for i in trainer.training}
 
-    def score(image: torch.Tensor, batch: object) -> torch.Tensor:
+    def gap(levels: torch.Tensor, batch: Batch) -> float:
+        assert levels.shape[:2] == (3, TINY.adversarial_batch)
         told = zip(batch.pitch.tolist(), batch.instruments.tolist(), strict=True)
-        real = torch.equal(image, batch.image)
-        scores = [3.0 if note in known else held_out_score for note in told]
-        return torch.tensor(scores) * real
+        (is_known,) = {note in known for note in told}
+        return 3.0 if is_known else held_out_gap
 
-    monkeypatch.setattr(trainer, "_score", score)
+    monkeypatch.setattr(trainer.adversary, "gap", gap)
     trainer.step = FIRST
     for n in range(1, 5):
         assert trainer.warning == ""
         seen = trainer._evaluate(True)
-        assert seen["overfit"] == pytest.approx((3.0 - held_out_score) / 3.0)
-        assert len(trainer.critic_overfit.scores) == n
+        assert seen["overfit"] == pytest.approx((3.0 - held_out_gap) / 3.0)
+        assert len(trainer.adversary.overfit.scores) == n
     assert ("overfits" in trainer.warning and "67%" in trainer.warning) == warned
     # A resumed training has the warning; it goes when the critic does better.
     again = make_trainer(dataclasses.replace(TINY, held_out=0.4))
     again.restore(trainer.state())
     assert again.warning == trainer.warning
-    monkeypatch.setattr(trainer, "_score", lambda image, batch: torch.zeros(2))
+    monkeypatch.setattr(trainer.adversary, "gap", lambda levels, batch: 0.0)
     for _ in range(4):
         assert trainer._evaluate(True)["overfit"] < 1.0
     assert trainer.warning == ""
@@ -407,7 +390,8 @@ def test_an_evaluation_of_the_critic_changes_nothing() -> None:
         trainer.step = FIRST
         if evaluates:
             trainer._evaluate(True)
-            trainer.best, trainer.critic_overfit.scores = {"energy_db": np.inf, "step": 0}, []
+            trainer.best = {"energy_db": np.inf, "step": 0}
+            trainer.adversary.overfit.scores = []
         trainer.train_step()
         ends.append(state_of(trainer))
     assert same(*ends)

@@ -107,8 +107,8 @@ def gansynth(
 ) -> None:
     """Train a GANSynth: notes with a pitch become an instrument with a timbre for each folder.
 
-    The built-in recipe learns notes one by one, each instrument a timbre, before a Wasserstein
-    critic joins. gansynth-paper is adversarial from the start and grows block by block, on random
+    The built-in recipe learns notes one by one, each instrument a timbre, before a critic
+    joins. gansynth-paper is adversarial from the start and grows block by block, on random
     latents. A folder of samples is made a set of notes first, as `audiogen data folder` does.
     Curves and previews are in report.html in --run, and there for TensorBoard. Ctrl-C saves a
     checkpoint; --resume continues from it.

@@ -175,7 +175,7 @@ def critic_value(
             f"sets of {', '.join(str(len(x)) for x in sets)} images must have 2 or more"
         )
     torch = require_package("torch", "train", "the neural network divergence")
-    from audiogen.objectives.losses import gradient_penalty
+    from audiogen.objectives.adversarial import gradient_penalty
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # of images this small, more threads are slower

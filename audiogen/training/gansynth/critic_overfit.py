@@ -20,6 +20,9 @@ class CriticOverfit:
     ----------
     advice : str
         Advice to the user besides more notes.
+    least : float
+        Mean difference of the scores of training and of generated notes that the ratio needs; below
+        it the ratio is 0.
 
     Attributes
     ----------
@@ -28,8 +31,8 @@ class CriticOverfit:
         notes.
     """
 
-    def __init__(self, advice: str):
-        self._advice = advice
+    def __init__(self, advice: str, least: float = 0.0):
+        self._advice, self._least = advice, least
         self.scores: list[tuple[float, float]] = []
 
     def add(self, known: float, held_out: float, generated: float) -> float:
@@ -39,9 +42,9 @@ class CriticOverfit:
 
     @property
     def ratio(self) -> float:
-        """The ratio; 0 where the critic scores generated notes as high as known ones."""
-        gap, distance = np.sum(self.scores, axis=0)
-        return float(gap / distance) if distance > 0.0 else 0.0
+        """The ratio; 0 where the critic scores generated notes about as high as known ones."""
+        gap, distance = np.mean(self.scores, axis=0)
+        return float(gap / distance) if distance > self._least else 0.0
 
     @property
     def warning(self) -> str:

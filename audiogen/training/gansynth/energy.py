@@ -42,7 +42,7 @@ class EnergyLoss:
         return self._recipe.spectrogram
 
     def __call__(
-        self, pair: tuple[Tensor, Tensor], batch: Batch
+        self, pair: tuple[Tensor, Tensor], sounds: tuple[Tensor, Tensor], batch: Batch
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of two images of each note of a batch.
 
@@ -50,6 +50,8 @@ class EnergyLoss:
         ----------
         pair : two Tensors [batch, 2, n_frames, n_bins]
             Generated images, in the generator's units.
+        sounds : two Tensors [batch, n_samples]
+            What they sound like (`resynthesise`).
         batch : Batch
             The notes.
 
@@ -72,8 +74,6 @@ class EnergyLoss:
         }
         extra: list[Tensor] = []
         means: dict[str, Tensor] = {}
-        if recipe.resynthesis_weight or recipe.sideband_weight:
-            sounds = [self.resynthesise(image, batch) for image in pair]
         if recipe.resynthesis_weight:
             name = "resynthesis"
             weights[name] = recipe.resynthesis_weight
@@ -179,7 +179,7 @@ class EnergyLoss:
             losses.resynthesis_distance(*(share * level for level in levels)),
         )
 
-    def _sideband_distance(self, batch: Batch, sounds: list[Tensor]) -> Tensor:
+    def _sideband_distance(self, batch: Batch, sounds: tuple[Tensor, Tensor]) -> Tensor:
         """Mean distance of sounds' levels on, beside and between partials to the real notes'."""
         config = self._config
         start, stop = batch.frames

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from audiogen.data.notes.nsynth import NoteSet
 from audiogen.models.gansynth import Critic, CriticConfig, Generator, upsample
-from audiogen.objectives import losses
+from audiogen.objectives import adversarial, losses
 from audiogen.representation.spectrogram import (
     denormalise,
     normalise,
@@ -203,7 +203,7 @@ class ProgressiveTrainer(Trainer):
         self.critic.requires_grad_(False)
         score, logits = self._score(self._generate(self.generator, growth, z, pitches), growth)
         classes = self.pitch_classes(pitches)
-        fooled = losses.generator_loss(score)
+        fooled = adversarial.generator_loss(score)
         loss = fooled + self.recipe.fake_pitch_weight * F.cross_entropy(logits, classes)
         self.descend(loss, self.optimiser, list(self.generator.parameters()))
         self.critic.requires_grad_(True)
@@ -220,11 +220,11 @@ class ProgressiveTrainer(Trainer):
             fake = self._generate(self.generator, growth, z, pitches)
         real_score, logits = self._score(real, growth)
         fake_score, _ = self._score(fake, growth)
-        penalty = losses.gradient_penalty(
+        penalty = adversarial.gradient_penalty(
             lambda x: self._score(x, growth)[0], real, fake, self.processes.drawn(torch.rand)
         )
         classes = self.pitch_classes(self.notes.pitches[notes])
-        loss = losses.critic_loss(real_score, fake_score, recipe.drift)
+        loss = adversarial.critic_loss(real_score, fake_score, recipe.drift)
         loss = loss + recipe.penalty_weight * penalty
         loss = loss + recipe.real_pitch_weight * F.cross_entropy(logits, classes)
         self.descend(loss, self.critic_optimiser, list(self.critic.parameters()))

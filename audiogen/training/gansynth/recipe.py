@@ -46,7 +46,7 @@ class BuiltInRecipe(Recipe):
         shown="3600; 1200 with --init-from; of gansynth-paper and -small the recipe's images",
     )
     adversarial_share: float = setting(
-        0.125, "Share of the steps, at the end, with the critic", low=0.0, high=1.0
+        0.25, "Share of the steps, at the end, with the critic", low=0.0, high=1.0
     )
     variety: float | None = setting(
         None,
@@ -60,7 +60,7 @@ class BuiltInRecipe(Recipe):
     crop_frames: int = setting(32, "Spectrogram frames of a crop; a multiple of 16", low=16)
     learning_rate: float = setting(4e-3, "Learning rate of Adam", low=0.0)
     adversarial_learning_rate: float = setting(
-        1e-3, "Learning rate of both networks once the critic takes part", low=0.0
+        7e-4, "Learning rate of both networks once the critic takes part", low=0.0
     )
     magnitude_weight: float = setting(
         2.0, "Weight of the distance of log magnitudes, all bins alike", low=0.0
@@ -83,10 +83,14 @@ class BuiltInRecipe(Recipe):
     random_weight: float = setting(
         1.0, "Weight of the energy distance of random latents' levels to real notes'", low=0.0
     )
-    # The critic's gradient has norm 1 for each example, that of the distances about 0.02.
-    adversarial_weight: float = setting(0.02, "Weight of the critic's score", low=0.0)
-    penalty_weight: float = setting(10.0, "Weight of the gradient penalty", low=0.0)
-    penalty_every: int = setting(2, "Steps from one gradient penalty to the next", low=1)
+    adversarial_weight: float = setting(
+        0.5,
+        "Size of the critic's gradient at the generator's output, over that of all distances; 0 for"
+        " none, with the same rates",
+        low=0.0,
+    )
+    penalty_weight: float = setting(0.5, "Weight of the penalty of the critic's slope", low=0.0)
+    penalty_every: int = setting(4, "Steps from one such penalty to the next", low=1)
     latent_noise: float = setting(
         0.2, "Deviation of the noise on learned latents, whose own deviation is 1", low=0.0
     )
@@ -151,6 +155,7 @@ def kit_recipe() -> BuiltInRecipe:
         note_off_frame=KIT_SPECTROGRAM.n_frames - 1,
     )
     return BuiltInRecipe(
+        adversarial_share=0.0,  # the critic was only measured on notes with a pitch
         batch=8,
         crop_frames=32,
         frequency_weight=1.0,

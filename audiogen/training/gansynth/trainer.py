@@ -2,8 +2,7 @@
 
 Every instrument of the set has a learned latent. Each step generates two notes from (latent, pitch,
 velocity), brings both near the real one and keeps them apart from each other, so that they vary as
-real notes do. The last steps add a Wasserstein critic with gradient penalty on crops, also of
-latents between instruments, so that interpolated timbres sound real.
+real notes do. The last steps add a critic of the notes' resynthesised audio (`Adversary`).
 
 Whole instruments may be held out: only their latents are learned, in steps of their own, so that
 the preset plays them and the evaluation measures instruments that the networks never saw.
@@ -24,14 +23,13 @@ from torch import Tensor
 
 from audiogen.data.notes.splits import hold_out_keys
 from audiogen.errors import ParameterError
-from audiogen.models.gansynth import Critic, CriticConfig, Generator, activate
+from audiogen.models.gansynth import Generator, activate, pixel_norm
 from audiogen.objectives import losses
-from audiogen.representation.harmonic import harmonic_maps
 from audiogen.representation.spectrogram import (
     normalise,
     waveform_to_spectrogram,
 )
-from audiogen.training.gansynth.critic_overfit import CriticOverfit
+from audiogen.training.gansynth.adversary import Adversary
 from audiogen.training.gansynth.energy import EnergyLoss
 from audiogen.training.gansynth.note_batches import Batch, Notes
 from audiogen.training.gansynth.recipe import BuiltInRecipe
@@ -51,7 +49,8 @@ from audiogen.training.run.trainer import (
 SLOWEST_NOISE = 8  # frames; slower noise changes the level of a note instead of its grain
 N_EVALUATIONS = 20  # in each phase, without and with the critic
 N_EVALUATED = 4  # held-out notes of an evaluation while training, and batches of the critic
-_SAVED = ("generator", "average", "critic", "optimiser", "critic_optimiser", "fit_optimiser")
+_SAVED = ("generator", "average", "optimiser", "fit_optimiser")
+CRITIC_ALONE = 100  # steps in which the critic learns and the generator ignores it
 N_FINAL = 32  # held-out notes of the evaluation at the end
 RANDOM_EVERY = 2  # steps, between two steps with random latents
 FIT_EVERY = 8  # steps, between two steps of the latents of held-out instruments
@@ -103,14 +102,6 @@ class BuiltInTrainer(Trainer):
             self.generator.to_rgb[-1].weight[1].zero_()
         drop_slow_noise(self.generator)
         latents = torch.randn(len(notes.names), config.latent_size)
-        self.critic = Critic(
-            CriticConfig(
-                channels=(64, 64, 48, 32, 16),
-                start_shape=(recipe.crop_frames // 16, recipe.spectrogram.n_bins // 16),
-                n_conditions=8,
-                n_pitches=0,
-            )
-        ).to(device=self.device, memory_format=torch.channels_last)
         self.generator.to(self.device)
         self.latents = torch.nn.Parameter(latents.to(self.device))
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
@@ -122,15 +113,13 @@ class BuiltInTrainer(Trainer):
             torch._dynamo.config.suppress_errors = True  # without a working compiler: uncompiled
             self.generator.activate = torch.compile(activate, dynamic=True)
         self.generator.uniform = self.processes.drawn(torch.rand)
-        self.critic.joint = self.processes.mean
         self.optimiser = torch.optim.Adam(self.parameters(), recipe.learning_rate, (0.9, 0.99))
-        self.critic_optimiser = torch.optim.Adam(
-            self.critic.parameters(), recipe.adversarial_learning_rate, (0.0, 0.99)
-        )
         self.fit_optimiser = torch.optim.Adam([self.latents], FIT_RATE, (0.9, 0.99))
         self.best: dict[str, Any] = {"energy_db": math.inf, "step": 0}
-        self.critic_overfit = CriticOverfit("a smaller --adversarial-share")
         self.loss = EnergyLoss(recipe, self.processes.mean)
+        self.adversary = Adversary(
+            recipe, len(notes.names), self.processes, self.device, self.autocast
+        )
         self.varieties = self._varieties()
 
     def _parts(self) -> tuple[np.ndarray, np.ndarray]:
@@ -168,10 +157,20 @@ class BuiltInTrainer(Trainer):
         """Whether the critic takes part in the current step."""
         return self.step >= self._n_first
 
+    @property
+    def _has_critic(self) -> bool:
+        return self.adversarial and self.recipe.adversarial_weight > 0.0
+
+    @property
+    def _n_alone(self) -> int:
+        """Number of steps until the generator receives the critic's gradient."""
+        first = self._n_first
+        return first + min(CRITIC_ALONE, (self.recipe.steps - first) // 5)
+
     def phases(self) -> list[tuple[float, int]]:
-        """Share and first step of the phases without and with the critic."""
+        """Share and a step of the phases without and with the critic."""
         share = self.recipe.adversarial_share
-        return [(s, step) for s, step in ((1.0 - share, 0), (share, self._n_first)) if s]
+        return [(s, step) for s, step in ((1.0 - share, 0), (share, self._n_alone)) if s]
 
     # --- Steps ----------------------------------------------------------------------------------
 
@@ -184,8 +183,9 @@ class BuiltInTrainer(Trainer):
             ``magnitude``, ``loud``, ``peak``, ``frequency``, ``resynthesis`` and ``sideband``:
             distances to the real notes; ``variety``, the distance of two generated notes over that
             to the real one. In each `RANDOM_EVERY`-th step ``random``, the energy distance of
-            random latents. With the critic ``wasserstein`` and ``fooled``. After an evaluation
-            ``held_out_...``, and with the critic ``overfit``.
+            random latents. With the critic ``critic``, its loss, and what it adds to the
+            generator's, ``fooled`` and ``features`` (`Adversary.generator_loss`). After an
+            evaluation ``held_out_...``, and with the critic ``overfit``.
 
         Raises
         ------
@@ -193,21 +193,17 @@ class BuiltInTrainer(Trainer):
             If the loss or a gradient isn't finite; the weights are unchanged.
         """
         recipe = self.recipe
-        adversarial = self.adversarial
+        adversarial, has_critic = self.adversarial, self._has_critic
         self._set_rates()
         size = recipe.adversarial_batch if adversarial else recipe.batch
         batch = self.batch(self.processes.own(self.random.choice(self.training, size)))
-        values = self._critic_step(batch) if adversarial else {}
         twice = batch.twice()
         image = self._generate(twice, self._latents(twice))
-        pair = image[0::2], image[1::2]
-        loss, distances = self.loss(pair, batch)
-        values |= distances
-        if adversarial:
-            between = self._generate(batch, self._latents_between(batch))
-            score = self._score(torch.stack((pair[0], between), dim=1).flatten(0, 1), twice)
-            values["fooled"] = losses.generator_loss(score)
-            loss = loss + recipe.adversarial_weight * values["fooled"]
+        pair, sounds = self._pair(image, batch)
+        loss, values = self.loss(pair, sounds, batch)
+        if has_critic:
+            loss, told = self._with_critic(loss, image, sounds, batch)
+            values |= told
         if recipe.random_weight and self.step % RANDOM_EVERY == 0:
             images = [self._generate(batch, self._latents_anywhere(batch)) for _ in range(2)]
             values["random"] = self.loss.random_latents((images[0], images[1]), batch)
@@ -225,8 +221,16 @@ class BuiltInTrainer(Trainer):
         measured = dict(zip(values, means.tolist(), strict=True))
         self.step += 1
         if self._evaluates():
-            measured |= self._evaluate(adversarial)
+            measured |= self._evaluate(has_critic)
         return measured
+
+    def _pair(
+        self, image: Tensor, batch: Batch
+    ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """The two images of each note, and what they sound like."""
+        pair = image[0::2], image[1::2]
+        first, second = (self.loss.resynthesise(each, batch) for each in pair)
+        return pair, (first, second)
 
     def _fit_unseen_latents(self) -> None:
         """A step of the latents of held-out instruments; the networks don't change."""
@@ -234,30 +238,28 @@ class BuiltInTrainer(Trainer):
         batch = self.batch(self.processes.own(chosen))
         twice = batch.twice()
         image = self._generate(twice, self._latents(twice))
-        loss, _ = self.loss((image[0::2], image[1::2]), batch)
+        loss, _ = self.loss(*self._pair(image, batch), batch)
         self.descend(loss, self.fit_optimiser, [self.latents], 1.0, only=True)
 
-    def _critic_step(self, batch: Batch) -> dict[str, Tensor]:
+    def _with_critic(
+        self, loss: Tensor, image: Tensor, sounds: tuple[Tensor, Tensor], batch: Batch
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Take a step of the critic; add its term to the loss of the generator."""
+        adversary, recipe = self.adversary, self.recipe
         with torch.no_grad():
-            z = self._latents(batch)
-            mixed = self.random.random((len(z) * self.processes.size, 1)) < 0.5
-            mixed = self.processes.own(torch.from_numpy(mixed)).to(self.device)
-            z = torch.where(mixed, self._latents_between(batch), z)
-            fake = self._generate(batch, z)
-        self.critic.requires_grad_(True)
-        real_score, fake_score = self._score(batch.image, batch), self._score(fake, batch)
-        loss = losses.critic_loss(real_score, fake_score)
-        if self.step % self.recipe.penalty_every == 0:
-            penalty = losses.gradient_penalty(
-                lambda image: self._score(image, batch),
-                batch.image,
-                fake,
-                self.processes.drawn(torch.rand),
-            )
-            loss = loss + self.recipe.penalty_every * self.recipe.penalty_weight * penalty
-        self.descend(loss, self.critic_optimiser, list(self.critic.parameters()))
-        self.critic.requires_grad_(False)  # the generator's step needs no gradients of its weights
-        return {"wasserstein": (real_score.mean() - fake_score.mean()).detach()}
+            real = self.loss.resynthesise(batch.image, batch)
+        levels = adversary.levels((real, *sounds), batch)
+        adversary.critic.requires_grad_(True)
+        penalised = self.step % recipe.penalty_every == 0
+        critic_loss = adversary.critic_loss(levels, batch, penalised)
+        self.descend(critic_loss, adversary.optimiser, list(adversary.critic.parameters()), 1.0)
+        adversary.critic.requires_grad_(False)  # the generator's step needs no gradients of it
+        values = {"critic": critic_loss}
+        if self.step >= self._n_alone:
+            own, parts = adversary.generator_loss(levels, batch)
+            loss = loss + adversary.weight(loss, own, image, self.step) * own
+            values |= parts
+        return loss, values
 
     def _set_rates(self) -> None:
         recipe, first = self.recipe, self._n_first
@@ -337,16 +339,19 @@ class BuiltInTrainer(Trainer):
         noise = self.processes.drawn(torch.randn)(z.shape, device=self.device)
         return z + self.recipe.latent_noise * noise
 
-    def _latents_between(self, batch: Batch) -> Tensor:
-        """Latents on the way from each note's instrument to another."""
-        return self._slerp(self.latents[batch.instruments])
-
     def _latents_anywhere(self, batch: Batch) -> Tensor:
-        """Random latents, and as many between two instruments; they take no gradients."""
-        known = self.latents.detach()
-        z = self.processes.drawn(torch.randn)(
-            (len(batch.pitch), known.shape[1]), device=self.device
+        """Random latents, and as many between two instruments; they take no gradients.
+
+        They have the mean and the covariance of the instruments' latents, as those that a preset
+        plays (`engine.latents.random_latent`).
+        """
+        known = pixel_norm(self.latents.detach())
+        trained = known[torch.from_numpy(self.trained_instruments).to(self.device)]
+        weights = self.processes.drawn(torch.randn)(
+            (len(batch.pitch), len(trained)), device=self.device
         )
+        mean = trained.mean(dim=0)
+        z = mean + weights @ (trained - mean) / math.sqrt(max(1, len(trained) - 1))
         n = len(z) * self.processes.size
         drawn = self.random.choice(self.trained_instruments, n)
         first = self.processes.own(torch.from_numpy(drawn)).to(self.device)
@@ -368,18 +373,6 @@ class BuiltInTrainer(Trainer):
             image = self.generator(z, batch.pitch, batch.velocity, frames=batch.frames)
         return image.float()
 
-    def _score(self, image: Tensor, batch: Batch) -> Tensor:
-        """Scores of images, given the harmonic maps of their pitch.
-
-        Phases of bins at the floor are arbitrary, so the critic gets zeros there.
-        """
-        audible = ((image[:, :1] + 0.8) * 5.0).clamp(0.0, 1.0)
-        pitches = batch.pitch.cpu().numpy()
-        lines = harmonic_maps(pitches, self.recipe.spectrogram, image.shape[-1])
-        maps = torch.from_numpy(lines).to(image)[:, :, None].expand(-1, -1, image.shape[2], -1)
-        channels = torch.cat((image[:, :1], image[:, 1:] * audible, maps), dim=1)
-        return self.critic(channels.contiguous(memory_format=torch.channels_last))[0]
-
     # --- Evaluation -----------------------------------------------------------------------------
 
     def _evaluates(self) -> bool:
@@ -394,7 +387,7 @@ class BuiltInTrainer(Trainer):
 
     def evaluate_held_out(self) -> dict[str, float]:
         """Evaluate as between two steps; return measurements by name."""
-        return self._evaluate(self.adversarial)
+        return self._evaluate(self._has_critic)
 
     def _evaluate(self, adversarial: bool) -> dict[str, float]:
         """Evaluate held-out notes with the same noise each time, apart from that of the steps."""
@@ -402,37 +395,36 @@ class BuiltInTrainer(Trainer):
         with torch.random.fork_rng(devices=gpus):
             torch.manual_seed(self.recipe.seed)
             measured = self.evaluate(N_EVALUATED)
-            scores = self._critic_scores() if adversarial else None
+            gaps = self._critic_gaps() if adversarial else None
         values = {f"held_out_{name}": value for name, value in measured.items()}
         if measured["energy_db"] < self.best["energy_db"]:
             self.best = {"energy_db": measured["energy_db"], "step": self.step}
-        if scores is not None:
-            values["overfit"] = self.critic_overfit.add(*scores)
-            self.warning = self.critic_overfit.warning
+        if gaps is not None:
+            values["overfit"] = self.adversary.overfit.add(*gaps, 0.0)
+            self.warning = self.adversary.overfit.warning
         return values
 
     @torch.no_grad()
-    def _critic_scores(self) -> tuple[float, float, float]:
-        """The critic's mean score of known, held-out and generated notes.
+    def _critic_gaps(self) -> tuple[float, float]:
+        """Mean score of real notes over that of generated ones, of known and of held-out notes.
 
-        Batches are of equal size, since the critic receives their deviation; random numbers are
-        not those of the steps.
+        Random numbers are not those of the steps.
         """
         random = np.random.default_rng((self.recipe.seed, self.step))
         size = min(self.recipe.adversarial_batch, len(self.held_out), len(self.training))
-        totals = np.zeros(3)
+        gaps = np.zeros(2)
         for _ in range(N_EVALUATED):
             frames = self._crop(random)
-            known, held_out = (
-                self.batch(random.choice(notes, size, replace=False), frames)
-                for notes in (self.training, self.held_out)
-            )
-            z = self.average_latents[held_out.instruments]
-            fake = self.average(z, held_out.pitch, held_out.velocity, frames=frames)
-            scored = ((known.image, known), (held_out.image, held_out), (fake, held_out))
-            totals += [float(self._score(image, batch).mean()) for image, batch in scored]
-        known_score, held_out_score, fake_score = (totals / N_EVALUATED).tolist()
-        return known_score, held_out_score, fake_score
+            for i, notes in enumerate((self.training, self.held_out)):
+                batch = self.batch(random.choice(notes, size, replace=False), frames)
+                z = self.average_latents[batch.instruments]
+                images = [
+                    self.average(z, batch.pitch, batch.velocity, frames=frames) for _ in range(2)
+                ]
+                sounds = [self.loss.resynthesise(image, batch) for image in (batch.image, *images)]
+                gaps[i] += self.adversary.gap(self.adversary.levels(sounds, batch), batch)
+        known, held_out = (gaps / N_EVALUATED).tolist()
+        return known, held_out
 
     @torch.no_grad()
     def evaluate(self, n_notes: int = N_FINAL) -> dict[str, float]:
@@ -494,7 +486,7 @@ class BuiltInTrainer(Trainer):
     def checkpoint_bytes(self) -> int:
         """Approximate size of a checkpoint: networks, average, two moments of Adam."""
         generator = n_bytes_of(self.generator, self.latents.detach())
-        return 4 * generator + 3 * n_bytes_of(self.critic)
+        return 4 * generator + 3 * n_bytes_of(self.adversary.critic)
 
     def differences(self, state: dict[str, Any]) -> list[str]:
         """Reasons why a state doesn't belong to this training; empty if it does."""
@@ -511,16 +503,19 @@ class BuiltInTrainer(Trainer):
     def own_state(self) -> dict[str, Any]:
         """Return weights, latents, optimisers, random states and the split."""
         modules = {name: getattr(self, name).state_dict() for name in _SAVED}
-        return modules | {
-            "names": self.notes.names,
-            "held_out": self.held_out.tolist(),
-            "checksum": self._checksum,
-            "critic_scores": self.critic_overfit.scores,
-            "latents": self.latents,
-            "average_latents": self.average_latents,
-            "torch_random": random_state(self.device),
-            "random": self.random.bit_generator.state,
-        }
+        return (
+            modules
+            | self.adversary.state()
+            | {
+                "names": self.notes.names,
+                "held_out": self.held_out.tolist(),
+                "checksum": self._checksum,
+                "latents": self.latents,
+                "average_latents": self.average_latents,
+                "torch_random": random_state(self.device),
+                "random": self.random.bit_generator.state,
+            }
+        )
 
     def restore_own(self, state: dict[str, Any]) -> None:
         """Restore what `own_state` returned."""
@@ -529,8 +524,8 @@ class BuiltInTrainer(Trainer):
         with torch.no_grad():
             self.latents.copy_(state["latents"])
             self.average_latents.copy_(state["average_latents"])
-        self.critic_overfit.scores = state["critic_scores"]
-        self.warning = self.critic_overfit.warning
+        self.adversary.restore(state)
+        self.warning = self.adversary.overfit.warning
         set_random_state(state["torch_random"], self.device)
         self.random.bit_generator.state = state["random"]
 

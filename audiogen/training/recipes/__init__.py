@@ -48,7 +48,7 @@ class ProgressiveRecipe(Recipe):
     penalty_weight : float
         Weight of the gradient penalty, which is in units of the spectrogram, not the generator's.
     drift : float
-        Weight of the drift term (`losses.critic_loss`).
+        Weight of the drift term (`adversarial.critic_loss`).
     real_pitch_weight, fake_pitch_weight : float
         Weight of the cross-entropy of pitches: of real notes in the critic's loss, of generated
         ones in the generator's.
