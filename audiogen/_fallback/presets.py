@@ -407,6 +407,8 @@ def _check_timbre(table: Table, index: int, gansynth: bool, faults: list[str]) -
             fields.number("pan", -1, 1, "a number from -1 (left) to 1 (right)")
         if fields.has("group"):
             fields.whole("group", 1, 127, "a number from 1 to 127, or left out")
+    if fields.has("level_db"):
+        fields.number("level_db", -60, 60, "a level from -60 to 60 dB")
     if fields.has("place"):
         place = fields.numbers("place", _PLACE)
         if place is not None and not (len(place) == 2 and all(0 <= x <= 1 for x in place)):

@@ -48,6 +48,8 @@ def render(
 ) -> np.ndarray:
     """Render a score with a preset and timbre for each of its programs.
 
+    The parts have the balance of the timbres' recordings (``level_db``), as far as that is known.
+
     Parameters
     ----------
     notes : Score, path of a MIDI file, str, or list of notes
@@ -163,20 +165,22 @@ def stream(
     }
     set_parameters(list(synths.values()), parameters or {})
     rate = sample_rate or max(synth.sample_rate for synth in synths.values())
+    gains = _gains(
+        [_level_db(presets[split_spec(voice)[0]], split_spec(voice)[1]) for voice in parts]
+    )
     shared = SharedProgress(progress or _ignore, list(map(len, parts.values())))
-    streams = []
+    streams: list[Iterator[np.ndarray]] = []
     for number, (voice, score) in enumerate(parts.items()):
         name, timbre = split_spec(voice)
-        streams.append(
-            synths[name].stream(
-                block,
-                score,
-                sample_rate=rate,
-                timbre=timbre,
-                stereo=is_stereo,
-                progress=shared.part(number),
-            )
+        stream = synths[name].stream(
+            block,
+            score,
+            sample_rate=rate,
+            timbre=timbre,
+            stereo=is_stereo,
+            progress=shared.part(number),
         )
+        streams.append(_at_level(stream, gains[number]))
     return sum_of_streams(streams, block, 2 if is_stereo else 0)
 
 
@@ -238,6 +242,29 @@ def _parts(score: Score, voices: Mapping[int | str | None, str] | None) -> dict[
             )
         notes.setdefault(voice, []).append(note)
     return {voice: Score(part, score.controls) for voice, part in notes.items()}
+
+
+def _level_db(preset: Preset, timbre: str | None) -> float | None:
+    """Level of a part's recordings beside others; None if it is unknown."""
+    name = timbre or preset.default_timbre or (preset.timbre_names or [""])[0]
+    return next((each.level_db for each in preset.timbres if each.name == name), None)
+
+
+def _gains(levels_db: Sequence[float | None]) -> list[float]:
+    """Gains that give parts the balance of their recordings; the loudest part has 1.
+
+    Parts of unknown level are as loud as the others on average.
+    """
+    known = [level for level in levels_db if level is not None]
+    if not known:
+        return [1.0] * len(levels_db)
+    mean = sum(known) / len(known)
+    levels = [mean if level is None else level for level in levels_db]
+    return [10.0 ** ((level - max(levels)) / 20.0) for level in levels]
+
+
+def _at_level(stream: Iterator[np.ndarray], gain: float) -> Iterator[np.ndarray]:
+    return stream if gain == 1.0 else (np.float32(gain) * samples for samples in stream)
 
 
 def _ignore(share: float) -> None:

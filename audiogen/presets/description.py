@@ -72,6 +72,7 @@ class Timbre:
     pitch: float | None = None  # of a drum, a MIDI number; the generator's lowest without
     pan: float | None = None  # of a drum, -1 (left) to 1
     group: int | None = None  # of drums that end each other, 1 to 127
+    level_db: float | None = None  # of the recordings, before their set was brought to one peak
     place: list[float] | None = None  # on the timbre map, x and y from 0 to 1
 
 

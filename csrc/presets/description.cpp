@@ -241,6 +241,9 @@ std::optional<Timbre> timbre_of(const toml::Table& table, std::size_t index, Kin
       timbre.group = static_cast<int>(group.value_or(0));
     }
   }
+  if (fields.has("level_db")) {  // read by Python, for scores of several presets
+    fields.number("level_db", -60.0, 60.0, "a level from -60 to 60 dB");
+  }
   if (fields.has("place")) {
     const auto place = fields.numbers("place", kPlace);
     const auto inside = [](double x) { return x >= 0.0 && x <= 1.0; };

@@ -132,14 +132,24 @@ def main() -> None:
         whole = fluidsynth(song, options.font, folder)
         made, score = ours(song, folder, options.drums)
         gain_db = level_db(whole) - level_db(made)
+        channels = sorted({note.channel for note in score.notes})
+        parts = {channel: ours(alone(song, channel), folder, options.drums) for channel in channels}
+        # A render balances its parts; these are alone, so their levels in the mix are fitted.
+        lengthened = [np.pad(part, (0, len(made)))[: len(made)] for part, _ in parts.values()]
+        gains = dict(
+            zip(
+                channels,
+                np.linalg.lstsq(np.stack(lengthened, axis=1), made, rcond=None)[0],
+                strict=True,
+            )
+        )
         print(
             "| channel | instrument | notes | level (dB) | chroma | onsets, FluidSynth | onsets |"
         )
         print("|---|---|---|---|---|---|---|")
-        for channel in sorted({note.channel for note in score.notes}):
-            part = alone(song, channel)
-            theirs = fluidsynth(part, options.font, folder)
-            mine, notes = ours(part, folder, options.drums)
+        for channel, (sound, notes) in parts.items():
+            theirs = fluidsynth(alone(song, channel), options.font, folder)
+            mine = gains[channel] * sound
             n = min(len(theirs), len(mine))
             level = level_db(mine) + gain_db - level_db(theirs)
             pitches = (chroma(theirs[:n]), chroma(mine[:n]))

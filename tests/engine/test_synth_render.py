@@ -271,6 +271,33 @@ def test_knobs_of_the_synth_hold_for_its_renders(synth: Synth) -> None:
     assert np.array_equal(synth.render(NOTE)[:2000], got) and not np.array_equal(got, plain[:2000])
 
 
+def test_parts_have_the_balance_of_their_recordings(make_preset: Callable[..., Path]) -> None:
+    """The loudest part is as loud as alone; one of unknown level is as loud as the mean."""
+    timbres = [
+        {"name": name, "z": z, "family": "guitar", **level}
+        for name, z, level in (
+            ("loud", [1.0, 0.0, 0.0], {"level_db": -4.0}),
+            ("faint", [0.0, 1.0, 0.0], {"level_db": -10.0}),
+            ("other", [0.0, 0.0, 1.0], {}),
+        )
+    ]
+    folder = str(make_preset("levels", timbres=timbres, default_timbre="faint"))
+    voices = {program: f"{folder}:{t['name']}" for program, t in enumerate(timbres)} | {3: folder}
+    notes = [Note(0.0, 0.3, 60.0 + i, 0.8, program=i) for i in range(4)]
+    parts = [audiogen.render(Score((note,)), voices, seed=1) for note in notes]
+    for n, gains_db in ((1, [0.0]), (2, [0.0, -6.0]), (3, [0.0, -6.0, -3.0])):
+        both = audiogen.render(Score(tuple(notes[:n])), voices, seed=1)
+        wanted = np.zeros(len(both))
+        for part, gain_db in zip(parts, gains_db, strict=False):
+            wanted[: len(part)] += 10.0 ** (gain_db / 20.0) * part
+        np.testing.assert_allclose(both, wanted, atol=1e-6)
+    # Without a name it is the default timbre's.
+    both = audiogen.render(Score((notes[0], notes[3])), voices, seed=1)
+    alone = 10.0 ** (-6.0 / 20.0) * parts[3]
+    assert np.abs(both[: len(alone)] - alone)[: len(parts[0])].max() > 1e-3
+    np.testing.assert_allclose(both, parts[0] + alone, atol=1e-6)
+
+
 # --- Seeds, voices, ranges ----------------------------------------------------------------------
 
 

@@ -58,7 +58,20 @@ VALUES: list[Any] = [
     ),
     *([64] * 13, [1] * 200, {str(i): i for i in range(60)}),
 ]
-NAMES = ["colour", "licens", "n_ftt", "z", "a b", "", "é", "X" * 70, "a.b", "timbre", "temprature"]
+NAMES = [
+    "level_db",
+    "colour",
+    "licens",
+    "n_ftt",
+    "z",
+    "a b",
+    "",
+    "é",
+    "X" * 70,
+    "a.b",
+    "timbre",
+    "temprature",
+]
 
 
 def places(fields: dict[str, Any]) -> list[tuple[Any, Any]]:

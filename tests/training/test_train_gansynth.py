@@ -112,7 +112,9 @@ def test_a_kit_becomes_a_preset_whose_keys_play_its_sounds(
         for name, key in keys.items()
     ]
     entries[1]["group"] = 1
-    (notes / "font.toml").write_text(toml_text("Source.", {"font": "Kit"}, "instruments", entries))
+    (notes / "font.toml").write_text(
+        toml_text("Source.", {"font": "Kit", "gain_db": 5.5}, "instruments", entries)
+    )
     last = SMALL.spectrogram.n_frames - 1
     generator = dataclasses.replace(SMALL.generator, pitch_min=60, note_off_frame=last)
     small = dataclasses.replace(SMALL, generator=generator)
@@ -127,6 +129,7 @@ def test_a_kit_becomes_a_preset_whose_keys_play_its_sounds(
         ("drum-42", 42),
     ]
     assert kit.is_kit and kit.sustain is None and kit.pitch_range == [36, 42]
+    assert [timbre.level_db for timbre in kit.timbres] == [-5.5, -5.5]
     assert kit.data.held_out is None  # each drum has to be learned
     placed = [(timbre.pitch, timbre.pan, timbre.group) for timbre in kit.timbres]
     assert placed == [(60.25, 0.5, None), (66.25, 0.5, 1)]

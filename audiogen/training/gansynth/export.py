@@ -152,7 +152,7 @@ def preset_fields(
     if isinstance(trainer, ProgressiveTrainer):
         timbres = _random_timbres(trainer)
     else:
-        timbres = _learned_timbres(trainer, notes, described)
+        timbres = _learned_timbres(trainer, notes, source)
     config = asdict(spectrogram)
     for key in ("sample_rate", "n_samples", "padding"):
         del config[key]
@@ -201,15 +201,17 @@ def preset_fields(
 
 
 def _learned_timbres(
-    trainer: BuiltInTrainer, notes: NoteSet, described: dict[str, Any]
+    trainer: BuiltInTrainer, notes: NoteSet, source: dict[str, Any]
 ) -> list[dict[str, Any]]:
     """``[[timbres]]``: one for each instrument."""
+    described = instrument_entries(source)
     families = {note.instrument: note.family for note in notes}
     instruments = trainer.notes.names
     return [
         {"name": name, "z": rounded(z), "family": families[instrument]}
         | program_of(instrument, described)
         | _key_of(instrument, described)
+        | _level_of(described.get(instrument, {}), source)
         for instrument, name, z in zip(
             instruments,
             timbre_names(instruments, described),
@@ -225,6 +227,12 @@ def _key_of(instrument: str, described: dict[str, Any]) -> dict[str, Any]:
     if "key" not in entry:
         return {}
     return {"family": "percussion"} | {name: entry[name] for name in KIT_FIELDS if name in entry}
+
+
+def _level_of(entry: dict[str, Any], source: dict[str, Any]) -> dict[str, Any]:
+    """Level of an instrument's recordings: what its gain, or that of its kit, made up for."""
+    gain_db = entry.get("gain_db", source.get("gain_db"))
+    return {} if gain_db is None else {"level_db": -float(gain_db)}
 
 
 def _random_timbres(trainer: ProgressiveTrainer) -> list[dict[str, Any]]:
