@@ -81,7 +81,7 @@ def random_latent(preset: Preset, seed: int = 0) -> np.ndarray:
     """
     generator = require_latents(preset).generator
     rng = np.random.default_rng(check_seed(seed))
-    known = np.array([timbre.z for timbre in preset.timbres])
+    known = np.array([timbre.z for timbre in preset.timbres], np.float64)
     if generator.conditioning == "one_hot" or len(known) < 2:
         z = rng.standard_normal(generator.latent_size)
     else:

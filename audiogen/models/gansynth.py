@@ -322,15 +322,12 @@ class CriticConfig:
         Channels of each block, from the coarsest to the finest, as the generator's.
     start_shape : tuple of int
         Frames and bins of the coarsest block.
-    n_conditions : int
-        Conditioning channels of the input, after the two of the spectrogram.
     n_pitches : int
         Classes of the auxiliary pitch classifier; 0 for none.
     """
 
     channels: tuple[int, ...] = (256, 256, 256, 256, 128, 64, 32)
     start_shape: tuple[int, int] = (2, 16)
-    n_conditions: int = 0
     n_pitches: int = 61
 
 
@@ -352,8 +349,7 @@ class Critic(nn.Module):
         super().__init__()
         self.config = config
         widths = config.channels
-        n_in = 2 + config.n_conditions
-        self.from_rgb = nn.ModuleList(EqualisedWeight(w, n_in, 1, 1) for w in widths)
+        self.from_rgb = nn.ModuleList(EqualisedWeight(w, 2, 1, 1) for w in widths)
         self.blocks = nn.ModuleList(
             nn.ModuleList((EqualisedWeight(w, w, 3, 3), EqualisedWeight(widths[b], w, 3, 3)))
             for b, w in enumerate(widths[1:])
@@ -371,7 +367,7 @@ class Critic(nn.Module):
 
         Parameters
         ----------
-        image : Tensor [batch, 2 + n_conditions, n_frames, n_bins]
+        image : Tensor [batch, 2, n_frames, n_bins]
             Spectrograms in the generator's units, then the conditioning channels.
         stage : float, optional
             Stage of progressive growing, as in `Generator.forward`.

@@ -3,7 +3,8 @@
 Convolutions with a score for each patch (Isola et al., "Image-to-Image Translation with Conditional
 Adversarial Networks", CVPR 2017) and a projection of the instrument (Miyato and Koyama, "cGANs with
 Projection Discriminator", ICLR 2018). Like the generator's blocks, it receives the positions of the
-pitch's partials, the time in the note, and the velocity.
+pitch's partials, the time in the note, and the velocity. A score depends on 25 frames and 105 bins;
+scores are 4 frames and 16 bins apart.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ STRIDES = ((1, 2), (2, 2), (2, 2), (1, 2))
 
 
 class CriticConditions(NamedTuple):
-    """What a critic knows of each note beside its spectrogram."""
+    """Conditions of a critic's input, one row for each note."""
 
     maps: Tensor  # [batch, 8, n_bins], `harmonic_maps` of the pitch
     time: Tensor  # [batch, n_frames, 7], `time_features`

@@ -140,7 +140,7 @@ STUDIES = {
         "What do representation and engine lose, and can other phases keep it?", "oracle"
     ),
     "spoiled-notes": Study(
-        "How does the two-sample test answer to notes spoiled in known ways?", "spoiled_notes"
+        "How does the two-sample test respond to notes spoiled in known ways?", "spoiled_notes"
     ),
     "own-sounds": Study(
         "What does `audiogen train FOLDER` make of a folder of mixed files?", "own_sounds"

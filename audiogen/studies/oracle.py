@@ -255,11 +255,11 @@ def _checks(areas: Mapping[str, Mapping[str, list[float]]]) -> dict[str, bool]:
         checks["with the phases of the real notes, played notes can't be told from them"] = (
             max(analysed.values()) <= UNDECIDED
         )
-    if of.keys() >= set(WAYS):
+    if of.keys() >= {*WAYS, SHORT}:
         best = of[engine.__name__]
         better = [
             way
-            for way in WAYS
+            for way in (*WAYS, SHORT)
             if way != ANALYSED and all(of[way][name] < best[name] - CLEAR for name in PARTS)
         ]
         checks[

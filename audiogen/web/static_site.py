@@ -104,6 +104,8 @@ def write_site(
             description = describe(synth) | {
                 "preset": name,
                 "latents": latents if isinstance(preset, GansynthPreset) else [],
+                "spread": isinstance(preset, GansynthPreset)
+                and preset.generator.conditioning == "harmonic",
                 "indices": INDEX,
             }
             _write_json(target / "preset.json", description)

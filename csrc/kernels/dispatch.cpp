@@ -44,7 +44,7 @@ static const KernelTable table{"amx",
 
 // Linux provides the tile registers only to processes that request them, and makes the frames of
 // their signals larger (Documentation/arch/x86/xstate.rst). A plug-in does not do that to its host
-// unless a preset plays in bfloat16 or several streams in int8.
+// unless a GANSynth plays in bfloat16 or a SampleRNN in int8.
 #if defined(__linux__)
 static constexpr long kTileData = 18;  // XTILEDATA
 

@@ -98,6 +98,7 @@ struct Product {
     AlignedFloats packed(matrix_packed_floats(shape));
     table.pack_matrix(shape, weight.data(), bias.empty() ? nullptr : bias.data(), packed.data());
     AlignedFloats columns((last - first) * column_floats(shape));
+    std::memset(columns.data(), 0xff, columns.size() * sizeof(float));  // as of other shapes
     const std::size_t stride = shape.rows + 3;
     std::vector<float> out((last - first) * stride, NAN);
     std::vector<float*> targets;

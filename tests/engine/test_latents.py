@@ -110,6 +110,10 @@ def test_random_timbres_are_spread_as_the_named_ones(make_preset: Callable[..., 
     # The mean is half-way, and the timbres are at 0.7 standard deviations from it.
     assert drawn.mean(axis=0)[:2] == pytest.approx([0.88, 0.88], abs=0.15)
     assert np.mean((drawn[:, :2] < 0.0).any(axis=1)) == pytest.approx(0.48, abs=0.06)
+    whole = [timbre | {"z": [round(x) for x in timbre["z"]]} for timbre in timbres]
+    whole[1]["z"] = [0, 1, 0]
+    integers = Synth(make_preset("integers", timbres=whole, default_timbre="a"))
+    assert integers.random_latent(1) == pytest.approx(pair.random_latent(1))
     alone = Synth(make_preset("alone", timbres=timbres[:1], default_timbre="a"))
     drawn = np.array([alone.random_latent(seed) for seed in range(400)])
     assert np.abs(drawn.mean(axis=0)).max() < 0.2 and drawn.std(axis=0).min() > 0.9

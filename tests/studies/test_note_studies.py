@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("scipy")
 
+from audiogen.evaluation.two_sample import Area
 from audiogen.studies import oracle, run_study, spoiled_notes
 
 
@@ -26,7 +27,7 @@ def test_the_phases_of_the_real_notes_lose_less_than_the_engines(tmp_path: Path)
 
 def test_the_oracles_claims() -> None:
     areas: dict[str, Any] = {
-        way: {"attack": [0.75, 0.7], "held": [0.55, 0.55]} for way in oracle.WAYS
+        way: {"attack": [0.75, 0.7], "held": [0.55, 0.55]} for way in (*oracle.WAYS, oracle.SHORT)
     }
     areas["analysed"] = {"attack": [0.5, 0.5], "held": [0.5, 0.5]}
     assert all(oracle._checks(areas).values()) and len(oracle._checks(areas)) == 2
@@ -45,8 +46,27 @@ def test_the_test_tells_noise(tmp_path: Path) -> None:
     assert not result.missing and not result.checks
     (line,) = result.numbers["tests"]
     assert line["against"] == spoiled_notes.LOUD_NOISE
-    assert all(0.5 < area < 1.0 for areas in line["areas"].values() for area in areas)
+    assert all(0.55 < area <= 1.0 for areas in line["areas"].values() for area in areas)
     assert len(result.tables[0].rows) == 2
+
+
+def test_the_two_sample_tests_claims() -> None:
+    def areas(**values: float) -> dict[tuple[str, str, str], Area]:
+        of = {
+            spoiled_notes.THEMSELVES: values.get("themselves", 0.5),
+            spoiled_notes.OTHERS: values.get("others", 0.45),
+            spoiled_notes.LOUD_NOISE: values.get("noise", 0.8),
+        }
+        return {
+            (name, "linear", part): Area((value, value - 0.02, value + 0.02))
+            for name, value in of.items()
+            for part in ("attack", "held")
+        }
+
+    assert list(spoiled_notes._checks(areas()).values()) == [True, True]
+    assert list(spoiled_notes._checks(areas(others=0.39)).values()) == [False, True]
+    assert list(spoiled_notes._checks(areas(themselves=0.62)).values()) == [False, True]
+    assert list(spoiled_notes._checks(areas(noise=0.6)).values()) == [True, False]
 
 
 def test_notes_are_spoiled_as_said() -> None:

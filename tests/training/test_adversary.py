@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 
 from audiogen.models.patch_critic import WIDTHS, CriticConditions, PatchCritic
 from audiogen.objectives import adversarial
-from audiogen.training.gansynth.adversary import RANGE_DB, Adversary
+from audiogen.training.gansynth.adversary import LARGEST_WEIGHT, RANGE_DB, Adversary
 from audiogen.training.gansynth.trainer import BuiltInTrainer
 from tests.training.test_trainer import TINY, make_trainer
 
@@ -134,6 +134,8 @@ def test_the_weight_balances_gradients() -> None:
     louder = 6.0 * image.sum()
     assert adversary.weight(louder, own, image, 2) == pytest.approx(6.0 * share)
     assert adversary.weight(louder, own, image, 8) == pytest.approx((0.8 * 6 + 0.2 * 12) * share)
+    adversary.norms = []
+    assert adversary.weight(louder, 0.0 * own, image, 9) == LARGEST_WEIGHT * share
 
 
 def test_without_a_weight_there_is_no_critic() -> None:

@@ -26,7 +26,7 @@ from audiogen.errors import ParameterError
 from audiogen.training.run.checkpoints import Checkpoints
 from audiogen.training.run.processes import Processes
 
-N_STEPS = 3  # the first and the third of a critic have the penalty
+N_STEPS = 3  # the first of the critic's has the penalty
 
 
 def gansynth(processes: Processes, adversarial_share: float, unseen: bool = False) -> Any:
@@ -43,6 +43,8 @@ def gansynth(processes: Processes, adversarial_share: float, unseen: bool = Fals
     critic = trainer.adversary
     critic.optimiser = torch.optim.SGD(critic.critic.parameters(), 0.01)
     trainer.fit_optimiser = torch.optim.SGD([trainer.latents], 0.01)
+    if adversarial_share:
+        trainer.step = trainer._n_alone  # the generator receives the critic's gradient
     return trainer, [trainer.optimiser, critic.optimiser, trainer.fit_optimiser]
 
 
@@ -132,6 +134,7 @@ def test_two_processes_have_the_gradients_of_one(name: str, shared: dict[str, An
     n_updates = N_STEPS * (2 if name in ("critic", "growing") else 1)
     n_updates += name == "held-out instrument"  # of its latent, after the first step
     assert len(alone["updates"]) == n_updates
+    assert ("fooled" in alone["told"][0]) == (name in ("critic", "growing"))
     n_first = len(alone["updates"]) // N_STEPS
     for i, (mine, theirs) in enumerate(zip(alone["updates"], together["updates"], strict=True)):
         # Of all weights at once: a difference of nothing but rounding has either sign. It grows

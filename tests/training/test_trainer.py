@@ -140,6 +140,24 @@ def test_random_latents_take_part_in_every_second_step() -> None:
     assert ["random" in losses for losses in seen] == [True, False, True, False]
 
 
+@pytest.mark.parametrize("n_trained", [1, 2])
+def test_random_latents_are_spread_as_the_instruments(n_trained: int) -> None:
+    """Those of a single instrument are anywhere."""
+    trainer = make_trainer()
+    trainer.trained_instruments = np.arange(n_trained)
+    with torch.no_grad():
+        trainer.latents.copy_(torch.tensor([[2.0, 0.0, 0.0], [0.0, 0.3, 0.0]]))
+    batch = trainer.batch(np.arange(4))
+    z = torch.cat([trainer._latents_anywhere(batch) for _ in range(200)])
+    assert not z.requires_grad
+    third = z[:, 2].abs()
+    if n_trained == 2:
+        assert third.max() < 1e-6
+        assert z[:, :2].mean(dim=0).tolist() == pytest.approx([0.87, 0.87], abs=0.12)
+    else:  # half of them are between the instrument and itself
+        assert 0.4 < (third > 1e-6).float().mean() < 0.6
+
+
 def test_random_latents_are_best_as_loud_as_real_notes() -> None:
     """Images of other notes of the set stand for random latents."""
     trainer = make_trainer()

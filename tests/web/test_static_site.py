@@ -54,6 +54,7 @@ def test_it_has_all_that_the_page_asks_for(
         assert (out / "presets" / "tiny" / name).read_bytes() == (tiny / name).read_bytes()
     described = json.loads((out / "presets" / "tiny" / "preset.json").read_text())
     assert described["latents"] == [timbre.z for timbre in load_preset(tiny).timbres]
+    assert described["spread"] is True
     assert described["indices"] == INDEX and described["default_timbre"] == "harp"
     places = json.loads((out / "presets" / "tiny" / "map").read_text())
     assert places == timbre_map.describe_map(load_preset(tiny))

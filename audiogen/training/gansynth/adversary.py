@@ -1,8 +1,9 @@
 """The critic of the built-in recipe and what it adds to the generator's loss.
 
-It sees spectrograms of resynthesised audio: of the generated notes, and of the real ones through
-the same resynthesis, whose marks it would otherwise learn. Each generated note is compared with the
-real one of the same instrument, pitch, velocity and crop (`adversarial.relativistic_critic_loss`).
+Its input is spectrograms of resynthesised audio: of the generated notes, and of the real ones
+through the same resynthesis, whose marks it would otherwise learn. Each generated note is compared
+with the real one of the same instrument, pitch, velocity and crop
+(`adversarial.relativistic_critic_loss`).
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ from audiogen.training.gansynth.recipe import BuiltInRecipe
 from audiogen.training.run.processes import Processes
 
 RANGE_DB = 70.0  # of the critic's input, below the loudest bin of the real note's crop
-LEAST_LOUDEST = 1.0  # magnitude of a sine of -60 dBFS at `n_fft` 4096; silence is seen against it
+LEAST_LOUDEST = 1.0  # magnitude of a sine of -60 dBFS at `n_fft` 4096: reference of silent crops
 LEAST_GAP = 0.2  # mean difference of scores below which overfitting is not judged
 BALANCE_EVERY = 8  # steps between two measurements of the gradients
 BALANCE_DECAY = 0.8  # of their running means
+LARGEST_WEIGHT = 1e4  # before the recipe's share
 
 
 class Adversary:
@@ -105,7 +107,7 @@ class Adversary:
         Parameters
         ----------
         levels : Tensor [3, batch, n_frames, n_bins]
-            `levels`, without gradients.
+            `levels`; no gradient flows into them.
         batch : Batch
             The notes.
         penalised : bool
@@ -127,7 +129,7 @@ class Adversary:
         return loss
 
     def generator_loss(self, levels: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """What the critic adds to the generator's loss, before `weight`.
+        """The critic's term of the generator's loss, before `weight`.
 
         Parameters
         ----------
@@ -186,7 +188,8 @@ class Adversary:
                 BALANCE_DECAY * a + (1.0 - BALANCE_DECAY) * b
                 for a, b in zip(old, norms, strict=True)
             ]
-        return self._recipe.adversarial_weight * self.norms[0] / max(self.norms[1], 1e-12)
+        ratio = min(self.norms[0] / max(self.norms[1], 1e-12), LARGEST_WEIGHT)
+        return self._recipe.adversarial_weight * ratio
 
     @torch.no_grad()
     def gap(self, levels: Tensor, batch: Batch) -> float:

@@ -51,7 +51,7 @@ class EnergyLoss:
         pair : two Tensors [batch, 2, n_frames, n_bins]
             Generated images, in the generator's units.
         sounds : two Tensors [batch, n_samples]
-            What they sound like (`resynthesise`).
+            Their audio (`resynthesise`).
         batch : Batch
             The notes.
 

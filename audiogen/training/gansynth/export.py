@@ -230,9 +230,12 @@ def _key_of(instrument: str, described: dict[str, Any]) -> dict[str, Any]:
 
 
 def _level_of(entry: dict[str, Any], source: dict[str, Any]) -> dict[str, Any]:
-    """Level of an instrument's recordings: what its gain, or that of its kit, made up for."""
+    """Level of an instrument in its soundfont: what its gain, or that of its kit, made up for.
+
+    Gains of a user's recordings say how these were recorded, not how loud an instrument is.
+    """
     gain_db = entry.get("gain_db", source.get("gain_db"))
-    return {} if gain_db is None else {"level_db": -float(gain_db)}
+    return {"level_db": -float(gain_db)} if gain_db is not None and "font" in source else {}
 
 
 def _random_timbres(trainer: ProgressiveTrainer) -> list[dict[str, Any]]:

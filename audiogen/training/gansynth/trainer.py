@@ -352,6 +352,10 @@ class BuiltInTrainer(Trainer):
         )
         mean = trained.mean(dim=0)
         z = mean + weights @ (trained - mean) / math.sqrt(max(1, len(trained) - 1))
+        if len(trained) < 2:
+            z = self.processes.drawn(torch.randn)(
+                (len(batch.pitch), known.shape[1]), device=self.device
+            )
         n = len(z) * self.processes.size
         drawn = self.random.choice(self.trained_instruments, n)
         first = self.processes.own(torch.from_numpy(drawn)).to(self.device)
@@ -405,17 +409,22 @@ class BuiltInTrainer(Trainer):
         return values
 
     @torch.no_grad()
-    def _critic_gaps(self) -> tuple[float, float]:
+    def _critic_gaps(self) -> tuple[float, float] | None:
         """Mean score of real notes over that of generated ones, of known and of held-out notes.
 
+        None if all held-out notes are of instruments that the critic has learned nothing of.
         Random numbers are not those of the steps.
         """
         random = np.random.default_rng((self.recipe.seed, self.step))
-        size = min(self.recipe.adversarial_batch, len(self.held_out), len(self.training))
+        known_instruments = np.isin(self.notes.instruments[self.held_out], self.trained_instruments)
+        judged = self.held_out[known_instruments]
+        size = min(self.recipe.adversarial_batch, len(judged), len(self.training))
+        if not size:
+            return None
         gaps = np.zeros(2)
         for _ in range(N_EVALUATED):
             frames = self._crop(random)
-            for i, notes in enumerate((self.training, self.held_out)):
+            for i, notes in enumerate((self.training, judged)):
                 batch = self.batch(random.choice(notes, size, replace=False), frames)
                 z = self.average_latents[batch.instruments]
                 images = [

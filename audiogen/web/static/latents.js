@@ -6,6 +6,7 @@ export class MixedTimbres {
   constructor(description, player) {
     this.names = description.timbres.map(({ name }) => name);
     this.latents = description.latents;
+    this.spread = description.spread; // whether random latents are spread as the timbres
     this.player = player;
     this.added = new Map(); // text: index
   }
@@ -23,7 +24,7 @@ export class MixedTimbres {
     if (known?.length) return known;
     if (!this.latents[0]?.length) throw new Error(`timbre '${text}' not found`);
     const random = /^random(?::(\d{1,20}))?$/.exec(text);
-    if (random) return randomLatent(Number(random[1] ?? 0), this.latents);
+    if (random) return randomLatent(Number(random[1] ?? 0), this.latents, this.spread);
     if (!/[+:]/.test(text)) throw new Error(`timbre '${text}' not found`);
     let mixed = null;
     let total = 0;
@@ -50,9 +51,10 @@ function mix(first, second, amount) {
   return a.map((x, i) => (p * x + q * b[i]) * radius);
 }
 
-// A random latent with the mean and the covariance of the timbres' latents, on the sphere. Not the
-// one that Python draws from the same seed: NumPy's generator of normal numbers is not in browsers.
-function randomLatent(seed, latents) {
+// A random latent on the sphere, with the mean and the covariance of the timbres' latents if it is
+// spread as they are. Not the one that Python draws from the same seed: NumPy's generator of normal
+// numbers is not in browsers.
+function randomLatent(seed, latents, spread) {
   const size = latents[0].length;
   const onSphere = (z) => z.map((x) => (x / norm(z)) * Math.sqrt(size));
   let state = seed >>> 0;
@@ -64,7 +66,7 @@ function randomLatent(seed, latents) {
     return (((t ^ (t >>> 14)) >>> 0) + 0.5) / 2 ** 32;
   };
   const normal = () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
-  if (latents.length < 2) return onSphere(Array.from({ length: size }, normal));
+  if (!spread || latents.length < 2) return onSphere(Array.from({ length: size }, normal));
   const known = latents.map(onSphere);
   const mean = known[0].map((_, i) => known.reduce((sum, z) => sum + z[i], 0) / known.length);
   const weights = known.map(() => normal() / Math.sqrt(known.length - 1));

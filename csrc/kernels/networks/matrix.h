@@ -58,8 +58,8 @@ struct ProductCall {
 };
 using Multiply = void(const MatrixShape& shape, const ProductCall& call) noexcept AUDIOGEN_REALTIME;
 
-// The same of an int8 matrix, to the bit, on tiles of 16 columns; slower for a few columns, and
-// emulated where there are no tiles.
+// Multiplies an int8 matrix on tiles of 16 columns, bit-identical to `multiply`. Slower for a few
+// columns, and emulated where there are no tiles.
 using MultiplyTiles = Multiply;
 
 // c [m, n] = a [m, depth] b [depth, n] in double precision, to multiply out weights.
@@ -90,8 +90,8 @@ inline constexpr std::size_t column_floats(const MatrixShape& s) {
   return s.parts * part_floats(s);
 }
 
-// Numbers of int8 that a tile may read beyond `padded_depth` (tile_matrix_cpu.cpp). Where tiles
-// exist, those of a column are zeros, and those of a matrix are anything.
+// Numbers of int8 that a tile may read beyond `padded_depth` (tile_matrix_cpu.cpp). A column's are
+// zeros; a matrix's are arbitrary, because they are multiplied by zeros.
 inline constexpr std::size_t kTileSlack = 48;
 
 // Floats before the weights: bias, scale and sum of each row.
