@@ -59,7 +59,7 @@ def on_post_build(config: Any) -> None:
     from audiogen.web.static_site import write_site
 
     folders = sorted(toml.parent for toml in (ROOT / "presets").glob("*/preset.toml"))
-    names = ["sustained", *(f.name for f in folders if f.name != "sustained")]
+    names = ["woodwinds", *(f.name for f in folders if f.name != "woodwinds")]
     write_site([str(ROOT / "presets" / name) for name in names], Path(config["site_dir"]) / "play")
 
 

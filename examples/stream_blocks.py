@@ -13,7 +13,7 @@ import soundfile
 import audiogen
 
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
-synth = audiogen.load("sustained", sample_rate=48000)
+synth = audiogen.load("woodwinds", sample_rate=48000)
 
 # The blocks of a score, one after another, are the samples of `render`.
 with soundfile.SoundFile(folder / "score.wav", "w", synth.sample_rate, 1) as file:

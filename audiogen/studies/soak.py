@@ -67,7 +67,7 @@ SIZES = {
             *((period, 20.0, "native", 30.0) for period in (64, 256)),
             (64, 5.0, "python", 150.0),
         ),
-        ("plucked", "struck", "sustained"),
+        ("plucked", "struck", "woodwinds"),
         0.5,
         True,
     ),

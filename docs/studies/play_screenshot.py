@@ -46,7 +46,7 @@ def last_frame() -> str:
 
     with jack_server(256) as (server, _):
         process = subprocess.Popen(
-            [sys.executable, "-m", "audiogen.cli.main", "play", "sustained", "--midi", "virtual"],
+            [sys.executable, "-m", "audiogen.cli.main", "play", "woodwinds", "--midi", "virtual"],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
@@ -77,7 +77,7 @@ def main() -> None:
     shown = re.sub(r"\x1b\[[0-9;?>]*[A-Zhlu]", "", frame).replace("\r", "").rstrip()
     console = Console(record=True, width=COLUMNS, file=open(os.devnull, "w"), force_terminal=True)
     console.print(Text.from_ansi(shown))
-    svg = console.export_svg(title="audiogen play sustained")
+    svg = console.export_svg(title="audiogen play woodwinds")
     svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)  # from the net
     svg = svg.replace("Fira Code", "DejaVu Sans Mono")
     width, height = (

@@ -57,7 +57,7 @@ def take(page: Any) -> Image.Image:
 
 
 def main(lead_ms: int = 60) -> None:
-    command = [sys.executable, "-m", "audiogen.cli.main", "web", "sustained"]
+    command = [sys.executable, "-m", "audiogen.cli.main", "web", "woodwinds"]
     server = subprocess.Popen(
         [*command, "--port", "0", "--no-open"], stdout=subprocess.PIPE, text=True
     )

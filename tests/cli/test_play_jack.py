@@ -90,7 +90,7 @@ def said(process: subprocess.Popen, terminal: int) -> str:
 
 def test_midi_in_sound_out(server: str, tmp_path: Path) -> None:
     take = tmp_path / "take.wav"
-    options = ("sustained", "--midi", "virtual", "--block", str(PERIOD), "--record", str(take))
+    options = ("woodwinds", "--midi", "virtual", "--block", str(PERIOD), "--record", str(take))
     with playing(server, *options) as (process, terminal):
         drain = threading.Thread(target=lambda: shown.append(said(process, terminal)))
         shown: list[str] = []

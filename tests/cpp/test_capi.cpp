@@ -115,7 +115,7 @@ static void a_synth_plays_whatever_the_blocks() {
 
 static void midi_and_presets_can_change() {
   audiogen_preset* preset = open("plucked");
-  audiogen_preset* other = open("sustained");
+  audiogen_preset* other = open("woodwinds");
   audiogen_settings settings = audiogen_default_settings();
   audiogen_synth* synth = audiogen_create(preset, &settings);
   audiogen_close(preset);  // the synth keeps what it needs

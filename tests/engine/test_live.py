@@ -89,7 +89,7 @@ def test_posted_events_and_another_instrument(instrument: Any, synchronous: bool
     assert live.post(events(on(0, 1, 60), on(0, 2, 64))) == 2
     play(live, NONE, 4000, BLOCK)
     assert live.n_sounding == 2 and live.peak > 0.01
-    live.swap(OpenPreset(load_preset("sustained")).instrument)
+    live.swap(OpenPreset(load_preset("woodwinds")).instrument)
     play(live, NONE, 4000, BLOCK)
     assert live.n_sounding == 0 and live.peak == 0.0
     live.post(events(on(0, 3, 60)))

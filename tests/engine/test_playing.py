@@ -18,7 +18,7 @@ RATE, BLOCK = 48000, 240  # 5 ms
 @pytest.fixture
 def synth() -> Synth:
     """Flute and church organ, which sound for as long as they are held."""
-    synth = Synth("sustained", RATE, max_block=BLOCK)
+    synth = Synth("woodwinds", RATE, max_block=BLOCK)
     synth.timbre = "church-organ"
     return synth
 
@@ -160,7 +160,7 @@ def test_a_sounding_note_morphs_into_another_timbre(synth):
     synth.morph = 1.0
     hold(synth, 0.5)
     became = hold(synth, 1.0)
-    other = Synth("sustained", RATE, max_block=BLOCK)
+    other = Synth("woodwinds", RATE, max_block=BLOCK)
     other.note_on(60, timbre="clarinet")
     hold(other, 3.5)
     clarinet = hold(other, 1.0)

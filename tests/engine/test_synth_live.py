@@ -26,7 +26,7 @@ from audiogen.notes import Control, Note, Score
 from .sounds import frequency_hz, played, rms
 
 RATE = 48000
-STEADY = "sustained"  # a preset whose notes have a pitch and go on
+STEADY = "woodwinds"  # a preset whose notes have a pitch and go on
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +89,7 @@ class TestKnobs:
         assert {"temperature", "listen"}.isdisjoint(row.name for row in synth.parameters)
 
     def test_volume(self, synth: Synth) -> None:
+        played(synth, RATE // 2)  # past the attack
         before = rms(played(synth, RATE // 4))
         synth.volume = 0.5  # its square is the gain
         played(synth, RATE // 20)
@@ -225,8 +226,8 @@ class TestKnobs:
             ("glide", None, "glide=None must be from 0 to 10 s"),
             ("wah", 0.0, "parameter 'wah' not found; there are .*volume, pan"),
             ("volum", 0.0, "parameter 'volum' not found; did you mean volume"),
-            ("morph_timbre", 4000, "morph_timbre=4000 must be a timbre of preset 'sustained', or"),
-            ("morph_timbre", 0.5, "morph_timbre=0.5 must be a timbre of preset 'sustained', or"),
+            ("morph_timbre", 4000, "morph_timbre=4000 must be a timbre of preset 'woodwinds', or"),
+            ("morph_timbre", 0.5, "morph_timbre=0.5 must be a timbre of preset 'woodwinds', or"),
         ],
     )
     def test_bad_values_are_named(self, synth: Synth, name: str, value: Any, message: str) -> None:
@@ -265,7 +266,7 @@ def test_bad_calls_are_named(preset: Any) -> None:
         lambda: synth.midi(b"\x90"),
         lambda: next(synth.stream(10)),
     ):
-        with pytest.raises(ParameterError, match="synth 'sustained' is closed"):
+        with pytest.raises(ParameterError, match="synth 'woodwinds' is closed"):
             play()
     for number in (-1, 128, 1.5):
         with pytest.raises(ParameterError, match=f"program={number} must be a whole number from 0"):

@@ -63,7 +63,7 @@ def engine_noise(preset: GansynthPreset, seed: int) -> Iterator[list[Any]]:
 
 @needs_native
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "pitch"), [("sustained", 57.0), ("plucked", 64.3)])
+@pytest.mark.parametrize(("name", "pitch"), [("woodwinds", 57.0), ("plucked", 64.3)])
 def test_with_the_engines_noise_it_makes_the_engines_samples(name: str, pitch: float):
     preset = load_preset(name)
     assert isinstance(preset, GansynthPreset)
@@ -188,7 +188,7 @@ def test_it_has_the_interface_of_nn_tilde(tiny: Any, tmp_path: Path):
 def test_it_plays_at_the_rate_of_the_host(tmp_path: Path):
     """Pitch and spectrum beside the engine's render, at 44.1 kHz, which 16 kHz doesn't divide."""
     rate, pitch = 44100, 57.0
-    preset = load_preset("sustained")
+    preset = load_preset("woodwinds")
     export_nn_tilde(preset, tmp_path / "out.ts", sample_rate=rate, timbre="flute")
     module = torch.jit.load(str(tmp_path / "out.ts"))
     got = play(module, controls(3 * rate, pitch, 0.8, 0, 2 * rate), 2048)[0]

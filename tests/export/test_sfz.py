@@ -136,7 +136,7 @@ def test_bad_input(tmp_path: Path, write_tiny: Any, write_murmur: Any):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("preset", "timbre"), [("sustained", "flute"), ("plucked", "harp")])
+@pytest.mark.parametrize(("preset", "timbre"), [("woodwinds", "flute"), ("plucked", "harp")])
 def test_a_sampler_plays_the_right_pitch(tmp_path: Path, preset: str, timbre: str):
     pysfizz = pytest.importorskip("pysfizz", reason="pysfizz isn't installed; pip install pysfizz")
     (path,) = export_sfz(load_preset(preset), tmp_path / "out", SfzOptions((timbre,), 12, 1))
@@ -147,7 +147,7 @@ def test_a_sampler_plays_the_right_pitch(tmp_path: Path, preset: str, timbre: st
             seam, elsewhere = seam_step(samples[:, 0].astype(np.float32), loop)
             assert seam <= elsewhere, region["sample"]
     loops = {region["loop_mode"] for region in regions_of(path)}
-    assert loops == {"loop_continuous"} if preset == "sustained" else "no_loop" in loops
+    assert loops == {"loop_continuous"} if preset == "woodwinds" else "no_loop" in loops
     sampler = pysfizz.Synth(sample_rate=48000, block_size=256)
     assert sampler.load_sfz_file(str(path))
     for key in (45, 60, 67, 79):
@@ -156,6 +156,6 @@ def test_a_sampler_plays_the_right_pitch(tmp_path: Path, preset: str, timbre: st
         assert abs(100 * (note_pitch(sound[: 2 * 48000], 48000) - key)) < 15.0, key
         assert np.abs(sound).max() > 0.01
         assert np.abs(sound[-4800:]).max() < 1e-3  # released
-        if preset == "sustained":  # loops
+        if preset == "woodwinds":  # loops
             late = sound[4 * 48000 : 5 * 48000]
             assert abs(100 * (note_pitch(late, 48000) - key)) < 15.0, key

@@ -11,7 +11,7 @@
  * word and its values; blocks end where ports change:
  *   0 midi 90 3c 7f
  *   4800 port morph 0.5
- *   9600 preset sustained
+ *   9600 preset woodwinds
  * Standard error has the latency in samples, the CPU time of a load on average, the memory of the
  * process in kB after each load, and what the plug-in logs. Build: cc lilv_host.c $(pkg-config --cflags --libs lilv-0) -lm */
 #define _GNU_SOURCE

@@ -201,10 +201,10 @@ def test_a_timbre_is_chosen_by_port_and_by_program() -> None:
 
 def test_a_state_is_recalled_exactly(tmp_path: Path) -> None:
     state = tmp_path / "state.ttl"
-    setup = "0 port timbre 3\n0 port morph 0.4\n0 port morph_timbre 2\n0 preset sustained\n"
+    setup = "0 port timbre 3\n0 port morph 0.4\n0 port morph_timbre 2\n0 preset woodwinds\n"
     first = play_lv2(setup + script_of(), "-n", 30000, "-T", state)
     text = state.read_text()
-    assert "audiogen-state 1" in text and "preset sustained" in text and "morph 0.4" in text
+    assert "audiogen-state 1" in text and "preset woodwinds" in text and "morph 0.4" in text
     again = play_lv2(script_of(), "-n", 30000, "-t", state, "-T", tmp_path / "again.ttl")
     np.testing.assert_array_equal(again.raw, first.raw)
     assert (tmp_path / "again.ttl").read_text() == text
@@ -225,7 +225,7 @@ def test_a_preset_of_the_host_chooses_a_timbre(tmp_path: Path) -> None:
 
 def test_a_missing_preset_is_silent_and_kept(tmp_path: Path) -> None:
     mine, state, kept = tmp_path / "mine", tmp_path / "state.ttl", tmp_path / "kept.ttl"
-    shutil.copytree(ROOT / "presets" / "sustained", mine / "of-mine")
+    shutil.copytree(ROOT / "presets" / "woodwinds", mine / "of-mine")
     setup = "0 port timbre 3\n0 port morph 0.25\n0 preset of-mine\n"
     first = play_lv2(setup + script_of(), "-n", 30000, "-T", state, AUDIOGEN_PRESETS=str(mine))
     assert np.abs(first.raw).max() > 0.01
@@ -269,8 +269,8 @@ def test_a_changed_preset_plays_and_says_so(tmp_path: Path) -> None:
 
 def test_a_damaged_state_changes_nothing(tmp_path: Path) -> None:
     state = tmp_path / "state.ttl"
-    play_lv2("0 preset sustained", "-n", 100, "-T", state)
-    state.write_text(state.read_text().replace("preset sustained", "preset struck"))
+    play_lv2("0 preset woodwinds", "-n", 100, "-T", state)
+    state.write_text(state.read_text().replace("preset woodwinds", "preset struck"))
     played = play_lv2(script_of(), "-n", 30000, "-t", state)
     assert "the state is damaged" in played.messages
     assert_same(played.samples, rendered())
@@ -388,10 +388,10 @@ def test_the_audio_thread_never_blocks() -> None:
     """RealtimeSanitizer watches the host's calls of the plug-in, which plays in real time."""
     options = ("-fsanitize=realtime", "-Wno-unknown-attributes", "-Wno-attributes")
     host = lilv_host("clang-22", *options)
-    script = "0 port morph 0.3\n4800 preset sustained\n" + script_of(NOTES * 2)
+    script = "0 port morph 0.3\n4800 preset woodwinds\n" + script_of(NOTES * 2)
     bad = play_lv2(script, "-n", 2048, "-p", "-x", host=host, check=False)
     assert "RealtimeSanitizer: unsafe-library-call" in bad.messages, bad.messages[:2000]
     # Five seconds, in which a busy machine opens the preset, too.
     good = play_lv2(script, "-n", 240000, "-b", 256, "-p", host=host)
     assert "RealtimeSanitizer" not in good.messages
-    assert "preset sustained" in good.messages and np.abs(good.raw).max() > 0.01
+    assert "preset woodwinds" in good.messages and np.abs(good.raw).max() > 0.01

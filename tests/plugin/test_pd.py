@@ -84,7 +84,7 @@ def test_timbres_and_parameters_are_messages(tmp_path: Path) -> None:
     assert (
         f"latency {LATENCY}" in printed
         and "timbre koto" in printed
-        and "found sustained" in printed
+        and "found woodwinds" in printed
     )
     morphed, _ = play([(0, "morph_timbre 5"), (0, "morph 0.7"), *notes()], tmp_path)
     synth = audiogen.load(ROOT / "presets" / "plucked", sample_rate=RATE)
@@ -106,7 +106,7 @@ def test_a_state_is_written_and_read(tmp_path: Path) -> None:
     setup = [(0, "morph_timbre 5"), (0, "morph 0.7"), (0, "timbre koto"), (0, f"write {path}")]
     first, _ = play([*setup, *notes()], tmp_path)
     assert "timbre koto" in path.read_text()
-    second, printed = play([(0, f"read {path}"), *notes()], tmp_path, "sustained")
+    second, printed = play([(0, f"read {path}"), *notes()], tmp_path, "woodwinds")
     assert "error" not in printed
     np.testing.assert_array_equal(second, first)
 

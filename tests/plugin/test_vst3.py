@@ -85,7 +85,7 @@ shown = " ".join(plugin.parameters)
 for name in {names}:
     assert name in shown, name
 assert plugin.is_instrument
-plugin.preset = "sustained"
+plugin.preset = "woodwinds"
 plugin.morph = 0.25
 plugin.morph_timbre = 3.0
 play("load")  # the preset is opened while this plays
@@ -93,7 +93,7 @@ play("first")
 state = plugin.raw_state
 other = pedalboard.load_plugin(sys.argv[1])
 other.raw_state = state
-assert other.preset == "sustained", other.preset
+assert other.preset == "woodwinds", other.preset
 assert abs(other.morph - 0.25) < 1e-6, other.morph
 plugin = other
 play("second")
@@ -101,7 +101,7 @@ play("second")
     pedalboard(program, tmp_path)
     first, second = (np.load(tmp_path / f"{name}.npy") for name in ("first", "second"))
     np.testing.assert_array_equal(first, second)
-    assert not np.array_equal(first[860 : 860 + 10000], rendered("sustained")[:10000])
+    assert not np.array_equal(first[860 : 860 + 10000], rendered("woodwinds")[:10000])
 
 
 def test_a_missing_preset_in_pedalboard(tmp_path: Path) -> None:

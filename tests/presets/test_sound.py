@@ -22,7 +22,7 @@ NARROW = {"tubular-bells": (81,)}
 
 
 def test_three_presets_ship():
-    assert {folder.name for folder in SHIPPED} >= {"plucked", "struck", "sustained"}
+    assert {folder.name for folder in SHIPPED} >= {"plucked", "struck", "bowed"}
 
 
 @pytest.mark.parametrize("folder", SHIPPED, ids=lambda folder: folder.name)

@@ -228,7 +228,7 @@ def test_a_click_on_a_key_sounds_as_render_writes_it(open_page, render_log):
 
 
 def test_the_ring_does_not_run_empty_in_20_s(open_page):
-    page = open_page("sustained")
+    page = open_page("woodwinds")
     counts = []
     while 0 not in counts and len(counts) < 3:  # whatever else the machine has to do
         before = page.evaluate("audiogen.stream.ring")
@@ -716,7 +716,7 @@ def test_a_midi_file_is_chosen_and_played(open_page):
     assert np.abs(np.nan_to_num(heard_by(page))).max() > 0.01
 
 
-@pytest.mark.parametrize("preset", ["sustained", "speech-sketch"])
+@pytest.mark.parametrize("preset", ["woodwinds", "speech-sketch"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_shows_all_without_scrolling_sideways(open_page, preset, scheme):
     page = open_page(preset, start=False, color_scheme=scheme, **PHONE)

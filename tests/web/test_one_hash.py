@@ -22,7 +22,7 @@ def hash_of(samples: np.ndarray) -> str:
 
 @pytest.mark.skipif(_native.find() is None, reason="audiogen._native is not built")
 def test_render_blocks_of_odd_sizes_a_thread_of_its_own_and_the_web_are_one(make_client, listen):
-    with listen(make_client("sustained")) as listener:
+    with listen(make_client("woodwinds")) as listener:
         timbre = listener.messages[1]["default_timbre"]
         for pitch in (55, 62, 66.5):
             listener.say(type="note_on", pitch=pitch, velocity=0.7, timbre=timbre)
@@ -42,7 +42,7 @@ def test_render_blocks_of_odd_sizes_a_thread_of_its_own_and_the_web_are_one(make
         Note(on["at"] / RATE, (offs[on["pitch"]] - on["at"]) / RATE, on["pitch"], on["velocity"])
         for on in ons
     ]
-    rendered = Synth("sustained", RATE, seed).render(Score(tuple(notes)), timbre=timbre)
+    rendered = Synth("woodwinds", RATE, seed).render(Score(tuple(notes)), timbre=timbre)
     rendered = np.pad(rendered, (0, n))[:n]
     hashes = {"render": hash_of(np.stack((rendered, rendered), axis=1)), "web": hash_of(web[:n])}
 
@@ -51,7 +51,7 @@ def test_render_blocks_of_odd_sizes_a_thread_of_its_own_and_the_web_are_one(make
         ("blocks of 256", (256,), False),
         ("a thread of its own", (240, 1, 63), True),
     ):
-        with Synth("sustained", RATE, seed, realtime=realtime) as synth:
+        with Synth("woodwinds", RATE, seed, realtime=realtime) as synth:
             hashes[name] = hash_of(_play(synth, ons, offs, timbre, sizes, n))
     assert np.abs(rendered).max() > 0.01
     assert len(set(hashes.values())) == 1, hashes

@@ -202,10 +202,10 @@ def test_one_preset_is_loaded_at_a_time_and_the_last_choice_wins(make_client, li
     with listen(client) as first, listen(client) as second:
         monkeypatch.setattr(server, "Synth", SlowSynth)
         for listener in (first, second):
-            for name in ("struck", "bowed", "brass", "nothing", "sustained") * 3:
+            for name in ("struck", "bowed", "brass", "nothing", "woodwinds") * 3:
                 listener.say(type="preset", preset=name)
         for listener in (first, second):
-            assert listener.wait_for("preset")["preset"] == "sustained"
+            assert listener.wait_for("preset")["preset"] == "woodwinds"
             assert [m["type"] for m in listener.messages].count("error") == 0
     assert most == 1
     assert len(loaded) <= 4

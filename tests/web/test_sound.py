@@ -11,7 +11,7 @@ LEAD = RATE * LEAD_MS // 1000
 BLOCK = 256
 
 
-@pytest.mark.parametrize("preset", ["plucked", "sustained"])
+@pytest.mark.parametrize("preset", ["plucked", "woodwinds"])
 def test_notes_are_those_of_render(make_client, listen, render_log, preset):
     with listen(make_client(preset)) as listener:
         timbre = listener.messages[1]["timbres"][2]["name"]
@@ -47,7 +47,7 @@ def test_parameters_and_preset_changes_can_be_replayed(make_client, listen, repl
         listener.listen(0.1)
         say(type="set", parameter="bend", value=-1.5)
         listener.listen(0.1)
-        say(type="preset", preset="sustained")
+        say(type="preset", preset="woodwinds")
         listener.wait_for("preset")
         say(type="note_on", pitch=67, velocity=0.9, timbre="random:3")
         listener.listen(0.4)
@@ -66,7 +66,7 @@ def test_parameters_and_preset_changes_can_be_replayed(make_client, listen, repl
 
 
 def test_sustained_notes_end_when_the_preset_changes(make_client, listen):
-    with listen(make_client("sustained")) as listener:
+    with listen(make_client("woodwinds")) as listener:
         listener.say(type="set", parameter="sustain", value=1)
         listener.say(type="note_on", pitch=60, velocity=0.9)
         listener.listen(0.5)
