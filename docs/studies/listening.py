@@ -30,8 +30,10 @@ KINDS = ("recording", "oracle", "former", "preset")
 VELOCITIES = (70, 110)  # that no training had
 
 
-def chosen_notes(data: Path, preset: audiogen.presets.Preset, n: int) -> list:
-    """Notes of different timbres, from low to high, at velocities that were not trained."""
+def chosen_notes(
+    data: Path, preset: audiogen.presets.Preset, former: audiogen.presets.Preset, n: int
+) -> list:
+    """Notes of different timbres of both presets, at velocities that were not trained."""
     real = read_notes(data, sample_rate=preset.sample_rate).filter(velocities=VELOCITIES)
     low, high = preset.pitch_range
     drawn = draw_real(real, preset.timbres, len(real), np.random.default_rng(0))
@@ -39,7 +41,7 @@ def chosen_notes(data: Path, preset: audiogen.presets.Preset, n: int) -> list:
     for name, note in drawn:
         if low + 7 <= note.pitch <= high - 7:
             firsts.setdefault(name, note)
-    names = [t.name for t in preset.timbres if t.name in firsts]
+    names = [t.name for t in preset.timbres if t.name in firsts and t.name in former.timbre_names]
     spread = [names[i] for i in np.linspace(0, len(names) - 1, n).round().astype(int)]
     return [(name, firsts[name], real.waveform(firsts[name])) for name in spread]
 
@@ -61,7 +63,7 @@ def main() -> None:
     given = parser.parse_args()
     preset = load_preset(given.preset)
     rate = preset.sample_rate
-    notes = chosen_notes(given.data, preset, given.notes)
+    notes = chosen_notes(given.data, preset, load_preset(given.former), given.notes)
     config = preset_spectrogram(preset)
     pitches = [float(note.pitch) for _, note, _ in notes]
     sounds = {

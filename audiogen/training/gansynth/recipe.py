@@ -46,7 +46,7 @@ class BuiltInRecipe(Recipe):
         shown="3600; 1200 with --init-from; of gansynth-paper and -small the recipe's images",
     )
     adversarial_share: float = setting(
-        0.25, "Share of the steps, at the end, with the critic", low=0.0, high=1.0
+        0.125, "Share of the steps, at the end, with the critic", low=0.0, high=1.0
     )
     variety: float | None = setting(
         None,
