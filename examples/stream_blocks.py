@@ -13,13 +13,13 @@ import soundfile
 import audiogen
 
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
-synth = audiogen.load("woodwinds", sample_rate=48000)
+synth = audiogen.load("bowed", sample_rate=48000)
 
 # The blocks of a score, one after another, are the samples of `render`.
 with soundfile.SoundFile(folder / "score.wav", "w", synth.sample_rate, 1) as file:
-    for block in synth.stream(512, "C4:0.5 E4 G4", timbre="flute", seed=1):
+    for block in synth.stream(512, "C4:0.5 E4 G4", timbre="violin", seed=1):
         file.write(block)
-whole = synth.render("C4:0.5 E4 G4", timbre="flute", seed=1)
+whole = synth.render("C4:0.5 E4 G4", timbre="violin", seed=1)
 streamed, _ = soundfile.read(folder / "score.wav", dtype="float32")
 print("largest difference from render, after 16-bit rounding:", np.abs(whole - streamed).max())
 

@@ -19,7 +19,7 @@ NOTE_S = 4.0  # 128 frames of 512 samples at 16 kHz
 ROUNDS = 25  # calls are long, and other programs disturb each
 FIRST_BLOCK = 4  # frames within one window
 # Products per output and input channel, of a plain layer and of one after an upsampling; direct
-# convolution has 9. See csrc/kernels/networks/conv_rows.h and tile_rows.h.
+# convolution has 9. See csrc/kernels/networks/conv_rows.h and tiles/tile_rows.h.
 PRODUCTS = {"float32": (3.0, 2.25), "pairs": (4.0, 2.25), "tiles": (9.0, 4.0)}
 
 

@@ -46,7 +46,7 @@ class Size:
     features : tuple of str
         Features of the tests.
     against : tuple of str
-        What the notes are compared with.
+        Names of the sets that the notes are compared with.
     is_evidence : bool
         Whether the run is large enough for the claims.
     """

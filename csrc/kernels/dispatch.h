@@ -8,7 +8,7 @@
 #include "kernels/networks/conv_rows.h"
 #include "kernels/networks/matrix.h"
 #include "kernels/networks/sample_step.h"
-#include "kernels/networks/tile_rows.h"
+#include "kernels/networks/tiles/tile_rows.h"
 #include "kernels/spectra/istft.h"
 #include "kernels/spectra/phase.h"
 #include "kernels/spectra/polar.h"

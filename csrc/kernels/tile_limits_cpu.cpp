@@ -1,7 +1,7 @@
 // The loops that reach the limits of a core's tiles.
 #include "kernels/limits.h"
-#include "kernels/networks/byte_tiles.h"
-#include "kernels/networks/tiles.h"
+#include "kernels/networks/tiles/byte_tiles.h"
+#include "kernels/networks/tiles/tiles.h"
 
 namespace audiogen::kernels::inline AUDIOGEN_ISA {
 

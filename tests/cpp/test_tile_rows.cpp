@@ -1,5 +1,5 @@
 // Layers on tiles equal their definition, emulated and by AMX, and both are the same to the bit.
-#include "kernels/networks/tile_rows.h"
+#include "kernels/networks/tiles/tile_rows.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,5 +1,5 @@
 // A product of emulated tiles equals its definition, and AMX's product equals it to the bit.
-#include "kernels/networks/tiles.h"
+#include "kernels/networks/tiles/tiles.h"
 
 #include <cmath>
 #include <cstdint>

@@ -17,7 +17,7 @@ import numpy as np
 
 from audiogen.audio.pitch import best_tracker, cents_error, note_pitch
 from audiogen.engine import Synth
-from audiogen.engine.latents import mix_latents, move_latent, random_latent, require_latents
+from audiogen.engine.latents import mix_latents, move_latent, require_latents
 from audiogen.evaluation.metrics import CLICK_RATIO, click_ratio, level_db
 from audiogen.notes import pitch_name
 from audiogen.presets import GansynthPreset, Macro, Preset, require_pitches
@@ -270,13 +270,13 @@ def fit_macros(
 
 
 def _sampled(preset: GansynthPreset, n: int, seed: int) -> Iterator[np.ndarray]:
-    """Latents between two trained ones, moved towards a random one."""
+    """Latents between two trained ones, moved in any direction, also out of their span."""
     random = np.random.default_rng(seed)
     trained = [np.array(timbre.z) for timbre in preset.timbres]
     for i in range(n):
         first, second = (trained[k] for k in random.integers(0, len(trained), 2))
         between = mix_latents(first, second, float(random.uniform()))
-        around = random_latent(preset, seed + i)
+        around = np.random.default_rng(seed + i).standard_normal(len(between))
         yield mix_latents(between, around, float(random.uniform(0, AROUND)))
 
 

@@ -169,7 +169,7 @@ class Adversary:
         distances, own : Tensor []
             The distances' loss, and `generator_loss`.
         image : Tensor
-            What both depend on.
+            The generator's output, which both depend on.
         step : int
             Number of the step.
 

@@ -1,11 +1,11 @@
 // Loops of the layers on tiles: packing, products, and the epilogue.
-#include "kernels/networks/tile_rows.h"
+#include "kernels/networks/tiles/tile_rows.h"
 
 #include <cstdint>
 
 #include "core/math.h"
 #include "kernels/networks/activation.h"
-#include "kernels/networks/tiles.h"
+#include "kernels/networks/tiles/tiles.h"
 #include "kernels/vec.h"
 
 #if defined(__AVX512F__)

@@ -4,7 +4,7 @@
 #include "kernels/networks/matrix_rows.h"
 
 #if defined(__AVX512VNNI__)
-#include "kernels/networks/byte_tiles.h"
+#include "kernels/networks/tiles/byte_tiles.h"
 #endif
 
 namespace audiogen::kernels::inline AUDIOGEN_ISA {
