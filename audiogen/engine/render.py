@@ -146,7 +146,8 @@ def stream(
     """
     score = as_score(notes)
     parts = _parts(score, voices)
-    presets = {name: load_preset(name) for name in {split_spec(voice)[0]: None for voice in parts}}
+    specs = [split_spec(voice) for voice in parts]
+    presets = {name: load_preset(name) for name in dict(specs)}
     is_stereo = is_panned(score, parameters, presets.values()) if stereo is None else bool(stereo)
     # The sampling of SampleRNNs; without any, the first preset says that it does not support it.
     any_drawn = any(preset.kind == "samplernn" for preset in presets.values())
@@ -165,13 +166,10 @@ def stream(
     }
     set_parameters(list(synths.values()), parameters or {})
     rate = sample_rate or max(synth.sample_rate for synth in synths.values())
-    gains = _gains(
-        [_level_db(presets[split_spec(voice)[0]], split_spec(voice)[1]) for voice in parts]
-    )
+    gains = _gains([_level_db(presets[name], timbre) for name, timbre in specs])
     shared = SharedProgress(progress or _ignore, list(map(len, parts.values())))
     streams: list[Iterator[np.ndarray]] = []
-    for number, (voice, score) in enumerate(parts.items()):
-        name, timbre = split_spec(voice)
+    for number, ((name, timbre), score) in enumerate(zip(specs, parts.values(), strict=True)):
         stream = synths[name].stream(
             block,
             score,

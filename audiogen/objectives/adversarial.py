@@ -137,8 +137,8 @@ def relativistic_critic_loss(real: Tensor, fake: Tensor) -> Tensor:
 
     Jolicoeur-Martineau, "The relativistic discriminator", ICLR 2019; Huang et al., "The GAN is
     dead; long live the GAN!", NeurIPS 2024, equation 2. A real and a generated sample of the same
-    note, crop and patch make a pair, so that differences between notes cancel. `log 2` is a critic
-    that can't tell them apart.
+    note, crop and patch make a pair, so that differences between notes cancel. The loss is log 2
+    where the two scores are equal.
     """
     return F.softplus(fake - real).mean()
 

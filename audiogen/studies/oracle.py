@@ -19,7 +19,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from audiogen import ops
-from audiogen.data.notes.nsynth import read_notes
 from audiogen.evaluation.note_comparison import (
     GROUPS,
     ORACLE,
@@ -39,7 +38,7 @@ from audiogen.representation.spectrogram import (
 )
 from audiogen.studies import StudyResult, Table
 from audiogen.studies.parts import Part, run_parts
-from audiogen.studies.sounds import held_notes
+from audiogen.studies.sounds import drawn_notes, held_notes
 from audiogen.training.gansynth.recipe import PRESET_SPECTROGRAM
 
 NOTES, RUNS = "notes", "runs.jsonl"
@@ -199,13 +198,8 @@ def _numbers(sizes: Size, data: Path, seed: int, part: Mapping[str, Any]) -> dic
             hop_length=config.hop_length // 2,
             n_frames=2 * config.n_frames,
         )
-    rate, end = config.sample_rate, round(SHOWN_S * config.sample_rate)
-    chosen = read_notes(data, sample_rate=rate)
-    order = np.random.default_rng(seed).permutation(len(chosen))[: sizes.n_notes]
-    infos = [chosen.notes[index] for index in order]
-    notes = [chosen.waveform(info) for info in infos]
-    pitches = np.array([info.pitch for info in infos], float)
-    real = np.stack([np.pad(note, (0, end))[:end] for note in notes])
+    notes, real, pitches = drawn_notes(data, sizes.n_notes, seed, SHOWN_S)
+    rate, end = config.sample_rate, real.shape[1]
     with torch.no_grad():
         sounds = played(notes, pitches, config, WAYS.get(part["way"], engine))[:, :end]
     compared = compare_notes({REAL: real, ORACLE: sounds}, pitches, rate, n_classifiers=0)

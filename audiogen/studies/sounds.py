@@ -13,6 +13,7 @@ from audiogen.data.render.soundfont import render_soundfont
 from audiogen.data.toy_notes import FAMILIES, SAMPLE_RATE, draw_notes
 from audiogen.errors import ParameterError
 from audiogen.evaluation.domains.banks import KNOWN_BANKS
+from audiogen.representation.harmonic import pitch_to_hz
 
 FEW_PROGRAMS = (11, 19, 56, 73)  # vibraphone, organ, trumpet, flute
 FEW_PITCHES = (48, 72)
@@ -93,9 +94,8 @@ def held_notes(folder: Path, size: str, n: int, seed: int) -> NoteSet:
         with SetWriter(folder, NOTE_RATE) as writer:
             for i in range(n):
                 pitch = 55 + i % 12
-                hz = 440.0 * 2.0 ** ((pitch - 69) / 12.0)
                 vibrato = 0.004 * (i % 2) * np.sin(2.0 * np.pi * 5.0 * t + random.uniform(0.0, 6.0))
-                phase = 2.0 * np.pi * np.cumsum(hz * (1.0 + vibrato)) / NOTE_RATE
+                phase = 2.0 * np.pi * np.cumsum(pitch_to_hz(pitch) * (1.0 + vibrato)) / NOTE_RATE
                 sound = sum(np.sin(h * phase + h**2) / h for h in range(1, 9))
                 sound = 0.2 * sound * (1.0 - np.exp(-t / 0.02)) * np.exp(-t)
                 writer.add(
@@ -108,6 +108,39 @@ def held_notes(folder: Path, size: str, n: int, seed: int) -> NoteSet:
                     qualities=[0] * 10,
                 )
     return read_notes(folder)
+
+
+def drawn_notes(
+    folder: Path, n: int, seed: int, seconds: float
+) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+    """Draw notes of a set.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the set.
+    n : int
+        Number of notes, at most.
+    seed : int
+        Seed of the draw.
+    seconds : float, s
+        Length of the padded notes.
+
+    Returns
+    -------
+    notes : list of ndarray [n_samples]
+        The notes.
+    padded : ndarray [n_notes, n_samples]
+        Their beginnings, padded with silence.
+    pitches : ndarray [n_notes], MIDI numbers
+        Their pitches.
+    """
+    chosen = read_notes(folder, sample_rate=NOTE_RATE)
+    order = np.random.default_rng(seed).permutation(len(chosen))[:n]
+    infos = [chosen.notes[index] for index in order]
+    notes, end = [chosen.waveform(info) for info in infos], round(seconds * NOTE_RATE)
+    padded = np.stack([np.pad(note, (0, end))[:end] for note in notes])
+    return notes, padded, np.array([info.pitch for info in infos], float)
 
 
 def parametric_notes(folder: Path, n: int, seed: int) -> NoteSet:

@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from audiogen.data.notes.nsynth import read_notes
 from audiogen.evaluation.note_comparison import same_key_halves
 from audiogen.evaluation.timbre_features import with_random_phase
 from audiogen.evaluation.two_sample import FEATURES, PARTS, Area, two_sample_test
 from audiogen.studies import StudyResult, Table
 from audiogen.studies.parts import Part, run_parts
-from audiogen.studies.sounds import held_notes
+from audiogen.studies.sounds import NOTE_RATE, drawn_notes, held_notes
 
 NOTES, RUNS = "notes", "runs.jsonl"
 SHOWN_S = 3.0
@@ -113,22 +112,17 @@ def run(
 def _numbers(sizes: Size, data: Path, seed: int, part: Mapping[str, Any]) -> dict[str, Any]:
     """Train classifiers of real notes and what they are compared with."""
     torch.set_num_threads(1)
-    chosen = read_notes(data)
-    order = np.random.default_rng(seed).permutation(len(chosen))[: sizes.n_notes]
-    infos = [chosen.notes[index] for index in order]
-    rate, end = infos[0].sample_rate, round(SHOWN_S * infos[0].sample_rate)
-    real = np.stack([np.pad(chosen.waveform(info), (0, end))[:end] for info in infos])
-    pitches = np.array([info.pitch for info in infos], float)
+    _, real, pitches = drawn_notes(data, sizes.n_notes, seed, SHOWN_S)
     random = np.random.default_rng((seed, 1))
     options: dict[str, Any] = {"features": part["features"], "n_seeds": sizes.n_classifiers}
     if part["against"] == OTHERS:
         first, second = same_key_halves(pitches, random)
         areas = two_sample_test(
-            real[first], real[second], pitches[first], rate, paired=False, **options
+            real[first], real[second], pitches[first], NOTE_RATE, paired=False, **options
         )
     else:
         spoiled = spoil(part["against"], real, random).astype(np.float32)
-        areas = two_sample_test(real, spoiled, pitches, rate, **options)
+        areas = two_sample_test(real, spoiled, pitches, NOTE_RATE, **options)
     return {"areas": {name: area.values for name, area in areas.items()}}
 
 
