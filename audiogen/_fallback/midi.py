@@ -68,6 +68,7 @@ class MidiReader:
         self._members = [_Member() for _ in range(N_CHANNELS)]
         self._n_notes = 0
         self._timbres: Sequence[int] = [0] * 128  # timbre of each program
+        self._transposes: Sequence[int] = [0] * 128  # its sounding pitch minus key, semitones
         self._default_timbre = 0
         self._programs: list[int | None] = [None] * N_CHANNELS
         self._program: int | None = None  # chosen last, on any channel
@@ -78,6 +79,7 @@ class MidiReader:
     def set_programs(self, instrument: Any) -> None:
         """Let program changes choose timbres of this instrument from here on."""
         self._timbres = list(instrument.programs)
+        self._transposes = list(instrument.transposes)
         self._default_timbre = int(instrument.default_timbre)
 
     def choose_timbre(self, timbre: int) -> None:
@@ -183,9 +185,11 @@ class MidiReader:
                 value = self._expression(channel, kind)
                 if value != initial:
                     self._events.append(express(number, kind, value, self._offset))
-        timbre = self._timbre_of(self._programs[channel])
+        program = self._programs[channel]
+        timbre = self._timbre_of(program)
+        pitch = key if program is None else key + self._transposes[program]
         level = float(np.float32(velocity) / np.float32(127))
-        self._events.append(note_on(number, key, level, timbre, offset=self._offset))
+        self._events.append(note_on(number, pitch, level, timbre, offset=self._offset))
 
     def _note_off(self, channel: int, key: int) -> None:
         number = self._held.pop((channel, key), None)

@@ -407,6 +407,8 @@ def _check_timbre(table: Table, index: int, gansynth: bool, faults: list[str]) -
             fields.number("pan", -1, 1, "a number from -1 (left) to 1 (right)")
         if fields.has("group"):
             fields.whole("group", 1, 127, "a number from 1 to 127, or left out")
+    if fields.has("transpose"):
+        fields.whole("transpose", -48, 48, "semitones from -48 to 48")
     if fields.has("level_db"):
         fields.number("level_db", -60, 60, "a level from -60 to 60 dB")
     if fields.has("place"):
@@ -799,11 +801,16 @@ def open_preset(folder: str | os.PathLike[str]) -> Preset:
     return Preset(fields, load_file(path))
 
 
-def program_table(timbres: Sequence[Table], default: str | None) -> tuple[list[int], int]:
-    """Timbre indices by General MIDI program, and the default one; csrc/presets/programs.h."""
+def program_table(
+    timbres: Sequence[Table], default: str | None
+) -> tuple[list[int], list[int], int]:
+    """Timbres and transpositions by General MIDI program, and the default timbre.
+
+    csrc/presets/programs.h describes them.
+    """
     names = [timbre["name"] for timbre in timbres]
     default_index = names.index(default) if default in names else 0
-    table = []
+    table, transposes = [], []
     for program in range(128):
         near = [
             (abs(timbre["program"] - program), i)
@@ -811,7 +818,8 @@ def program_table(timbres: Sequence[Table], default: str | None) -> tuple[list[i
             if "program" in timbre and timbre["program"] // 8 == program // 8
         ]
         table.append(min(near)[1] if near else default_index)
-    return table, default_index
+        transposes.append(timbres[table[-1]].get("transpose", 0) if near else 0)
+    return table, transposes, default_index
 
 
 class Preset:
@@ -866,24 +874,6 @@ class Preset:
         """An instrument with the preset's timbres, or with a latent as its only one."""
         if frames is not None or samples is not None:  # which a GPU computes
             raise MissingPackageError(backend.MISSING)
-        instrument = self._instrument(precision, latent)
-        if latent is None:
-            instrument.programs, instrument.default_timbre = self._programs()
-        return instrument
-
-    def _programs(self) -> tuple[list[int], int]:
-        """Timbre of each General MIDI program, and the default (csrc/presets/programs.cpp)."""
-        timbres = self.description.get("timbres", [])
-        names = [timbre["name"] for timbre in timbres]
-        default = names.index(self.description["default_timbre"]) if names else 0
-        known = [(i, t["program"]) for i, t in enumerate(timbres) if t.get("program") is not None]
-        table = []
-        for program in range(128):
-            family = [(abs(p - program), i) for i, p in known if p // 8 == program // 8]
-            table.append(min(family)[1] if family else default)
-        return table, default
-
-    def _instrument(self, precision: str, latent: Sequence[float] | None) -> Any:
         from audiogen._fallback.frame_instrument import Instrument
         from audiogen._fallback.sample_instrument import SampleInstrument
 
@@ -913,7 +903,9 @@ class Preset:
                 " its timbres"
             )
         timbres = fields["timbres"] if latent is None else []
-        made.programs, made.default_timbre = program_table(timbres, fields.get("default_timbre"))
+        made.programs, made.transposes, made.default_timbre = program_table(
+            timbres, fields.get("default_timbre")
+        )
         if _is_kit(fields):
             pitch = fields["generator"]["pitch_min"]
             drums = [_drum(timbre, pitch) for timbre in fields["timbres"]]

@@ -61,6 +61,14 @@ def soundfont(
     max_transpose: Annotated[
         float, typer.Option(help="Largest distance from a recorded key, in semitones.")
     ] = 7.0,
+    transpose: Annotated[
+        str,
+        typer.Option(
+            help="PROGRAM:SEMITONES of programs that don't sound at their key, such as"
+            " 31:24,86:-24.",
+            show_default="none",
+        ),
+    ] = "",
     licence: FontLicence = None,
     split_by: Annotated[SplitBy, typer.Option(help="Unit of split.json.")] = SplitBy.instrument,
     seed: Annotated[int, typer.Option(help="Seed of split.json.")] = 0,
@@ -83,6 +91,7 @@ def soundfont(
             pitches=(pitch_range[0], pitch_range[-1]),
             sample_rate=sample_rate,
             max_transpose_semitones=max_transpose,
+            transpose=parse_shifts(transpose),
             licence=licence,
             split_by=split_by.value,
             seed=seed,
@@ -309,3 +318,19 @@ def parse_numbers(option: str, text: str) -> list[int]:
     if not numbers or min(numbers) < 0:
         raise ParameterError(f"--{option} {text!r} must be a list of numbers, such as 0,4,8-15")
     return numbers
+
+
+def parse_shifts(text: str) -> dict[int, int]:
+    """Return semitones by program of a list such as "31:24,86:-24"; of "", none."""
+    from audiogen.errors import ParameterError
+
+    shifts: dict[int, int] = {}
+    try:
+        for part in text.split(",") if text else ():
+            program, semitones = part.split(":")
+            shifts[int(program)] = int(semitones)
+    except ValueError as error:
+        raise ParameterError(
+            f"--transpose {text!r} must be a list of PROGRAM:SEMITONES, such as 31:24,86:-24"
+        ) from error
+    return shifts

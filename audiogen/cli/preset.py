@@ -148,7 +148,7 @@ def _report(result: Verification) -> None:
     if result.timbres:
         for verdict in result.timbres:
             typer.echo(f"  {verdict}")
-        notes = counted(result.n_sounds, "note")
+        notes = counted(result.n_pitched, "note")
         typer.echo(f"  {result.n_in_tune} of {notes} in tune (within half a semitone)")
     if result.faults:
         n_faults = counted(len(result.faults), "fault")

@@ -85,9 +85,9 @@ def instrument_entries(source: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def program_of(instrument: str, entries: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
-    """Return the ``program`` entry of an instrument, empty if its program is unknown."""
+    """Return the ``program`` and ``transpose`` entries of an instrument, as far as it has them."""
     entry = entries.get(instrument, {})
-    return {"program": entry["program"]} if "program" in entry else {}
+    return {name: entry[name] for name in ("program", "transpose") if name in entry}
 
 
 def is_kit(source: Mapping[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from audiogen.notes import Note, Score, as_score
 from audiogen.presets import (
     DRUMS,
     Preset,
+    Timbre,
     Voices,
     assign_programs,
     load_preset,
@@ -48,7 +50,8 @@ def render(
 ) -> np.ndarray:
     """Render a score with a preset and timbre for each of its programs.
 
-    The parts have the balance of the timbres' recordings (``level_db``), as far as that is known.
+    The parts have the balance of the timbres' recordings (``level_db``), as far as that is known,
+    and sound at the pitch of the timbre's program (``transpose``).
 
     Parameters
     ----------
@@ -166,13 +169,14 @@ def stream(
     }
     set_parameters(list(synths.values()), parameters or {})
     rate = sample_rate or max(synth.sample_rate for synth in synths.values())
-    gains = _gains([_level_db(presets[name], timbre) for name, timbre in specs])
+    timbres = [_timbre(presets[name], timbre) for name, timbre in specs]
+    gains = _gains([timbre.level_db if timbre else None for timbre in timbres])
     shared = SharedProgress(progress or _ignore, list(map(len, parts.values())))
     streams: list[Iterator[np.ndarray]] = []
     for number, ((name, timbre), score) in enumerate(zip(specs, parts.values(), strict=True)):
         stream = synths[name].stream(
             block,
-            score,
+            _sounding(score, timbres[number]),
             sample_rate=rate,
             timbre=timbre,
             stereo=is_stereo,
@@ -242,10 +246,24 @@ def _parts(score: Score, voices: Mapping[int | str | None, str] | None) -> dict[
     return {voice: Score(part, score.controls) for voice, part in notes.items()}
 
 
-def _level_db(preset: Preset, timbre: str | None) -> float | None:
-    """Level of a part's recordings beside others; None if it is unknown."""
-    name = timbre or preset.default_timbre or (preset.timbre_names or [""])[0]
-    return next((each.level_db for each in preset.timbres if each.name == name), None)
+def _timbre(preset: Preset, name: str | None) -> Timbre | None:
+    """The timbre that plays a part; None if it is a latent or a mix."""
+    name = name or preset.default_timbre or (preset.timbre_names or [""])[0]
+    return next((timbre for timbre in preset.timbres if timbre.name == name), None)
+
+
+def _sounding(score: Score, timbre: Timbre | None) -> Score:
+    """The notes of a part at their sounding pitch: those whose program's family is the timbre's."""
+    if timbre is None or not timbre.transpose or timbre.program is None:
+        return score
+    shift, family = timbre.transpose, timbre.program // 8
+    notes = [
+        replace(note, pitch=min(max(note.pitch + shift, 0), 127))
+        if note.program // 8 == family and not note.is_drum
+        else note
+        for note in score.notes
+    ]
+    return Score(notes, score.controls)
 
 
 def _gains(levels_db: Sequence[float | None]) -> list[float]:

@@ -35,6 +35,7 @@ from audiogen.evaluation.timbre_features import (
     note_features,
     with_random_phase,
 )
+from audiogen.notes.general_midi import UNPITCHED
 from audiogen.representation.config import SpectrogramConfig
 
 VELOCITIES = (50, 90, 127)
@@ -79,6 +80,8 @@ class NoteMeasures:
         `metrics.click_ratio`.
     silent, finite : bool
         Whether the peak is below -60 dBFS, and whether all samples are finite.
+    pitched : bool
+        Whether the sound should have a pitch, which a woodblock's has not.
     """
 
     timbre: str
@@ -91,6 +94,7 @@ class NoteMeasures:
     click: float
     silent: bool
     finite: bool
+    pitched: bool = True
 
 
 @dataclass(frozen=True)
@@ -255,16 +259,23 @@ def summarise(notes: Sequence[NoteMeasures]) -> dict[str, Any]:
     """Return rates and medians of notes by the keys of the table; {} for no notes."""
     if not notes:
         return {}
-    measured = np.array([note.measured_pitch for note in notes])
-    wanted = np.array([note.pitch for note in notes], float)
+    pitched = [note for note in notes if note.pitched]
+    measured = np.array([note.measured_pitch for note in pitched])
+    wanted = np.array([note.pitch for note in pitched], float)
     voiced = np.abs(measured - wanted)[np.isfinite(measured)]
+
+    def in_tune(octave_free: bool) -> float:
+        if not pitched:
+            return float("nan")
+        return metrics.pitch_accuracy(measured, wanted, octave_free=octave_free)
+
     sounding = [note for note in notes if note.finite and not note.silent]
     return {
         "notes": len(notes),
-        "pitch_ok": metrics.pitch_accuracy(measured, wanted),
-        "pitch_ok_octave_free": metrics.pitch_accuracy(measured, wanted, octave_free=True),
+        "pitch_ok": in_tune(octave_free=False),
+        "pitch_ok_octave_free": in_tune(octave_free=True),
         "median_cents": 100 * float(np.median(voiced)) if len(voiced) else float("nan"),
-        "unpitched": float(np.mean(np.isnan(measured))),
+        "unpitched": float(np.mean(np.isnan(measured))) if pitched else float("nan"),
         "median_level_db": float(np.median([n.level_db for n in sounding] or [float("nan")])),
         "highest_peak_db": max((n.peak_db for n in sounding), default=float("nan")),
         "largest_dc": max((abs(n.dc) for n in sounding), default=float("nan")),
@@ -366,9 +377,11 @@ def evaluate_notes(
     bound = spectrogram is not None and spectrogram.phase == "harmonic"
     classifiers = n_classifiers if "c2st" in chosen else 0
     n_work += len(drawn) + (n_steps(3 if bound else 2, classifiers) if compared else 0)
+    pitched = {timbre.name: timbre.program not in UNPITCHED for timbre in timbres}
     for timbre, pitch, velocity in order:
         waveform = _rendered(render, timbre, pitch, velocity)
-        generated.append(_measure(waveform, sample_rate, timbre, pitch, velocity, tracker))
+        key = (timbre, pitch, velocity, pitched[timbre])
+        generated.append(_measure(waveform, sample_rate, *key, tracker))
         advance()
     half = min(n_notes, len(drawn) // 2) if "distances" in chosen else 0
     sounds: dict[str, list[np.ndarray]] = {REAL: [], ORACLE: [], PRESET: []}
@@ -378,9 +391,8 @@ def evaluate_notes(
         assert real is not None
         waveform = real.waveform(note)
         if index < n_notes:
-            real_measures.append(
-                _measure(waveform, sample_rate, note.instrument, note.pitch, note.velocity, tracker)
-            )
+            key = (note.instrument, note.pitch, note.velocity, pitched[timbre])
+            real_measures.append(_measure(waveform, sample_rate, *key, tracker))
         kinds = {REAL: waveform}
         if compared or half <= index < 2 * half:
             kinds[PRESET] = _rendered(render, timbre, note.pitch, note.velocity)
@@ -486,7 +498,13 @@ def _rendered(render: Render, timbre: str, pitch: int, velocity: int) -> np.ndar
 
 
 def _measure(
-    waveform: np.ndarray, sample_rate: int, timbre: str, pitch: int, velocity: int, tracker: Tracker
+    waveform: np.ndarray,
+    sample_rate: int,
+    timbre: str,
+    pitch: int,
+    velocity: int,
+    pitched: bool,
+    tracker: Tracker,
 ) -> NoteMeasures:
     finite = bool(np.all(np.isfinite(waveform)))
     sound = waveform if finite else np.zeros(1)
@@ -496,7 +514,7 @@ def _measure(
         pitch,
         velocity,
         float("nan")
-        if silent
+        if silent or not pitched
         else note_pitch(sound, sample_rate, note_on_s=HOLD_S, tracker=tracker),
         metrics.level_db(sound),
         metrics.peak_db(sound),
@@ -504,6 +522,7 @@ def _measure(
         metrics.click_ratio(sound, sample_rate),
         silent and finite,
         finite,
+        pitched,
     )
 
 

@@ -16,6 +16,7 @@ from audiogen.audio.pitch import Tracker, cents_error, note_pitch
 from audiogen.core.counting import counted
 from audiogen.core.packages import require_package
 from audiogen.errors import FormatError, MissingPackageError
+from audiogen.notes.general_midi import UNPITCHED
 from audiogen.presets import (
     PREVIEW_PICTURE,
     PREVIEW_SOUND,
@@ -53,7 +54,8 @@ class TimbreVerdict:
     timbre : str
         Name of the timbre.
     cents : dict of int to float
-        Error of each note by its MIDI number, by Praat's tracker; NaN if it found no pitch.
+        Error of each note by its MIDI number, by Praat's tracker; NaN if it found no pitch. Empty
+        for a timbre whose program has no pitch, such as a woodblock.
     other_cents : dict of int to float
         Errors by pYIN for some of the notes that are out of tune. They don't count: accepting
         either tracker would pass too many notes that are out of tune.
@@ -69,6 +71,8 @@ class TimbreVerdict:
         return sum(abs(cents) <= IN_TUNE_CENTS for cents in self.cents.values())
 
     def __str__(self) -> str:
+        if not self.cents:
+            return f"{self.timbre}: has no pitch"
         wrong = {key: cents for key, cents in self.cents.items() if not abs(cents) <= IN_TUNE_CENTS}
         if not wrong:
             return f"{self.timbre}: in tune"
@@ -109,6 +113,11 @@ class Verification:
     timbres: list[TimbreVerdict] = field(default_factory=list)
 
     @property
+    def n_pitched(self) -> int:
+        """Number of notes whose pitch was measured."""
+        return sum(len(verdict.cents) for verdict in self.timbres)
+
+    @property
     def n_in_tune(self) -> int:
         """Number of notes that are in tune."""
         return sum(verdict.n_in_tune for verdict in self.timbres)
@@ -124,7 +133,8 @@ def verify_preset(
     each or more, spread over the pitch range; a timbre of a preset that plays no notes generates 2
     s of sound, and each sound of a drum kit is hit twice. A preset fails if a timbre is silent,
     clips or is not finite, or if 10 % of all notes are more than half a semitone from the pitch
-    asked for by Praat's tracker. Readings of pYIN are shown beside.
+    asked for by Praat's tracker; timbres whose program has no pitch don't count. Readings of pYIN
+    are shown beside.
 
     Parameters
     ----------
@@ -226,6 +236,7 @@ def _play(preset: Preset, result: Verification, progress: Callable[[int, int], N
     assert preset.pitch_range is not None
     low, high = preset.pitch_range
     n_others = 0  # notes that the other tracker was asked for
+    unpitched = {timbre.name for timbre in preset.timbres if timbre.program in UNPITCHED}
     asked = verified_pitches(len(synth.timbres), low, high, N_NOTES[preset.kind])
     total = sum(map(len, asked))
     for timbre, pitches in zip(synth.timbres, asked, strict=True):
@@ -235,6 +246,10 @@ def _play(preset: Preset, result: Verification, progress: Callable[[int, int], N
             samples = synth.render([(0.0, NOTE_S, pitch, 0.8)], timbre=timbre, stereo=False)
             note_faults = list(_level_faults(samples))
             faults |= dict.fromkeys(note_faults)
+            result.n_sounds += 1
+            progress(result.n_sounds, total)
+            if timbre in unpitched:
+                continue
             audible = np.nan_to_num(samples) if note_faults else samples
             cents = verdict.cents[pitch] = _cents(audible, preset.sample_rate, pitch, TRACKER)
             if not abs(cents) <= IN_TUNE_CENTS and n_others < _N_OTHER:
@@ -242,14 +257,12 @@ def _play(preset: Preset, result: Verification, progress: Callable[[int, int], N
                 with suppress(MissingPackageError):
                     other = _cents(audible, preset.sample_rate, pitch, _OTHER)
                     verdict.other_cents[pitch] = other
-            result.n_sounds += 1
-            progress(result.n_sounds, total)
         result.faults += [f"timbre {timbre}: {fault}" for fault in faults]
         result.timbres.append(verdict)
-    n_wrong = result.n_sounds - result.n_in_tune
-    if n_wrong >= OUT_OF_TUNE * result.n_sounds:
+    n_wrong = result.n_pitched - result.n_in_tune
+    if result.n_pitched and n_wrong >= OUT_OF_TUNE * result.n_pitched:
         result.faults.append(
-            f"pitch: {n_wrong} of {counted(result.n_sounds, 'note')} out of tune; it must be less"
+            f"pitch: {n_wrong} of {counted(result.n_pitched, 'note')} out of tune; it must be less"
             f" than {OUT_OF_TUNE:.0%}: train longer"
         )
 

@@ -23,6 +23,9 @@ breath noise|seashore|bird tweet|telephone ring|helicopter|applause|gunshot
 PROGRAM_NAMES = tuple(_NAMES.strip().replace("\n", "|").split("|"))
 assert len(PROGRAM_NAMES) == 128
 
+# Programs whose sounds have no pitch: orchestra hit, agogo, and woodblock to gunshot.
+UNPITCHED = frozenset({55, 113, *range(115, 128)})
+
 _PERCUSSION = """
 acoustic bass drum|bass drum|side stick|acoustic snare|hand clap|electric snare|low floor tom
 closed hi-hat|high floor tom|pedal hi-hat|low tom|open hi-hat|low-mid tom|high-mid tom

@@ -113,6 +113,10 @@ void bind_engine(py::module_& module) {
       .def_property_readonly(
           "programs", [](const Instrument& instrument) { return instrument.programs().timbres; },
           "Index of the timbre of each of the 128 General MIDI programs.")
+      .def_property_readonly(
+          "transposes",
+          [](const Instrument& instrument) { return instrument.programs().transposes; },
+          "Sounding pitch minus key of each of the 128 General MIDI programs, in semitones.")
       .def(
           "set_places",
           [](Instrument& instrument, const std::vector<std::pair<float, float>>& places) {

@@ -152,7 +152,7 @@ void MidiReader::note_on(std::size_t channel, std::uint8_t key, std::uint8_t vel
                   EventKind::kNoteOn,
                   held_[index],
                   timbre_of(programs_[channel]),
-                  static_cast<float>(key),
+                  pitch_of(key, programs_[channel]),
                   velocity / 127.0f};
 }
 

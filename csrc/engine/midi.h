@@ -15,12 +15,12 @@
 namespace audiogen::engine {
 
 // Parses a MIDI 1.0 stream in pieces of any size. All channels play one instrument: each has its
-// own keys and program, but they share the parameters. A program change selects the timbre that
-// `set_programs` assigns to the program, for later notes of the channel. Supported are notes, pitch
-// wheel, channel pressure, program changes, the controllers of the table of parameters, registered
-// parameter 0 (pitch bend range), controller 120 and system reset (silence), 121 (reset, MIDI
-// RP-015) and 123 to 127 (all notes off). Key pressure raises the level of the key's note, to twice
-// the gain. System exclusive, clock and other messages are ignored.
+// own keys and program, but they share the parameters. A program change selects the timbre and the
+// transposition that `set_programs` assigns to the program, for later notes of the channel.
+// Supported are notes, pitch wheel, channel pressure, program changes, the controllers of the table
+// of parameters, registered parameter 0 (pitch bend range), controller 120 and system reset
+// (silence), 121 (reset, MIDI RP-015) and 123 to 127 (all notes off). Key pressure raises the level
+// of the key's note, to twice the gain. System exclusive, clock and other messages are ignored.
 //
 // Registered parameter 6 on channel 1 or 16 configures a zone of MPE ("MIDI Polyphonic Expression",
 // MIDI Association, M1-100-UM, 2018): its value is the number of member channels, upwards from
@@ -105,6 +105,10 @@ class MidiReader {
   float member_bend(const Member& member) const noexcept AUDIOGEN_REALTIME;
   std::uint32_t timbre_of(std::optional<std::uint8_t> program) const noexcept AUDIOGEN_REALTIME {
     return program ? table_.timbres[*program] : table_.default_timbre;
+  }
+  float pitch_of(std::uint8_t key,
+                 std::optional<std::uint8_t> program) const noexcept AUDIOGEN_REALTIME {
+    return static_cast<float>(key + (program ? table_.transposes[*program] : 0));
   }
 
   std::uint8_t status_ = 0;  // running status of a channel message; 0: none

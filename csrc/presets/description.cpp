@@ -225,6 +225,10 @@ std::optional<Timbre> timbre_of(const toml::Table& table, std::size_t index, Kin
         fields.whole("program", 0, 127, "a General MIDI program from 0 to 127, or left out");
     timbre.program = static_cast<int>(program.value_or(0));
   }
+  if (fields.has("transpose")) {
+    const auto semitones = fields.whole("transpose", -48, 48, "semitones from -48 to 48");
+    timbre.transpose = static_cast<int>(semitones.value_or(0));
+  }
   if (kind == Kind::kGansynth && fields.has("key")) {
     const auto key = fields.whole("key", 0, 127, "the MIDI key of a drum, 0 to 127, or left out");
     timbre.key = static_cast<int>(key.value_or(0));

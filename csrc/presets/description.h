@@ -22,6 +22,7 @@ struct Timbre {
   std::string name;
   std::string family = "other";
   std::optional<int> program;  // of General MIDI, 0 .. 127
+  int transpose = 0;           // sounding pitch minus key where the program selects it, semitones
   // MIDI key that plays it in a drum kit; all timbres of a kit have one, and no two the same.
   std::optional<int> key;
   std::optional<float> pitch;  // of a drum, a MIDI number; generator.pitch_min without

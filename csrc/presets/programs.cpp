@@ -23,7 +23,11 @@ ProgramTable program_table(std::span<const Timbre> timbres, std::size_t default_
       least = distance;
       nearest = i;
     }
-    table.timbres[static_cast<std::size_t>(program)] = static_cast<std::uint16_t>(nearest);
+    const auto row = static_cast<std::size_t>(program);
+    table.timbres[row] = static_cast<std::uint16_t>(nearest);
+    if (least < kFamilySize) {  // not the default timbre, which is no choice of a program
+      table.transposes[row] = static_cast<std::int8_t>(timbres[nearest].transpose);
+    }
   }
   return table;
 }

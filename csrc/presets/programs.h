@@ -14,6 +14,7 @@ namespace audiogen::presets {
 struct ProgramTable {
   static constexpr std::size_t kPrograms = 128;
   std::array<std::uint16_t, kPrograms> timbres{};
+  std::array<std::int8_t, kPrograms> transposes{};  // sounding pitch minus key, semitones
   std::uint16_t default_timbre = 0;
 };
 

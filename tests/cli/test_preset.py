@@ -126,6 +126,12 @@ class TestVerify:
         assert result.status == 2 and "6 of 6 notes out of tune" in result.err
         assert "key 29 off by +100 cents [pyin: +0]" in result.out
 
+    def test_programs_without_a_pitch_do_not_count(self, call, struck, monkeypatch):
+        monkeypatch.setattr(verify, "UNPITCHED", {t.program for t in load_preset(struck).timbres})
+        result = call("preset verify mine")
+        assert ": has no pitch" in result.out and "0 of 0 notes in tune" in result.out
+        assert "out of tune" not in result.err
+
     def test_notes_cover_the_range(self):
         pitches = verify.verified_pitches(13, 24, 84, 200)
         assert sum(map(len, pitches)) >= 200 and min(map(len, pitches)) >= 3

@@ -135,10 +135,12 @@ static void programs() {
   table.timbres[5] = 3;
   table.timbres[127] = 300;
   table.default_timbre = 2;
+  table.transposes[5] = -12;
+  table.transposes[0] = 7;  // not of a channel without a program
   MidiReader reader;
   reader.set_programs(table);
   std::vector<Event> events = read_on(reader, bytes);
-  CHECK(events.size() == 3 && is_on(events[0], 60.0f, 1, 3) && is_on(events[1], 60.0f, 1, 2) &&
+  CHECK(events.size() == 3 && is_on(events[0], 48.0f, 1, 3) && is_on(events[1], 60.0f, 1, 2) &&
         is_on(events[2], 61.0f, 1, 300));
   // Another instrument gives the same programs other timbres.
   table.timbres[127] = 1;
@@ -149,7 +151,7 @@ static void programs() {
   reader.choose_timbre(7);
   CHECK(reader.timbre() == 7);
   events = read_on(reader, {0x92, 63, 1, 0xC1, 5, 0x91, 64, 1, 0x92, 65, 1});
-  CHECK(is_on(events[0], 63.0f, 1, 7) && is_on(events[1], 64.0f, 1, 3) && reader.timbre() == 3);
+  CHECK(is_on(events[0], 63.0f, 1, 7) && is_on(events[1], 52.0f, 1, 3) && reader.timbre() == 3);
   CHECK(is_on(events[2], 65.0f, 1, 7));
 }
 

@@ -535,6 +535,16 @@ static void programs_choose_the_nearest_timbre() {
   for (const auto& [program, index] : kWanted) CHECK(table.timbres[program] == index);
 }
 
+static void programs_bring_the_transposition_of_their_timbre() {
+  std::vector<Timbre> timbres(2);
+  timbres[0].program = 31;
+  timbres[0].transpose = 24;
+  timbres[1].transpose = -12;  // without a program
+  const ProgramTable table = program_table(timbres, 1);
+  CHECK(table.transposes[31] == 24 && table.transposes[24] == 24);
+  CHECK(table.transposes[23] == 0 && table.transposes[32] == 0);  // the default timbre
+}
+
 static void mel_presets_get_a_band_map() {
   toml::Table fields = toml::parse(kTiny);
   change(fields, "spectrogram.phase", "'instantaneous_frequency'");
@@ -583,6 +593,7 @@ int main() {
   folders_open_or_are_refused();
   samplernns_open();
   programs_choose_the_nearest_timbre();
+  programs_bring_the_transposition_of_their_timbre();
   mel_presets_get_a_band_map();
   shipped_presets_open();
   return audiogen::test::finish();

@@ -20,12 +20,15 @@ def run(*arguments: object) -> int:
 def test_command_renders_a_set(tiny_font, tmp_path, capsys):
     pytest.importorskip("midirenderer", reason="needs the extra soundfont")
     options = ["--programs", "0,73", "--pitches", "58-60", "--velocities", "64,127"]
+    options += ["--transpose", "0:-2"]
     assert run("data", "soundfont", tiny_font, "-o", tmp_path / "set", *options) == 0
     assert "12 notes in" in capsys.readouterr().out
     notes = read_notes(tmp_path / "set")
     assert {note.pitch for note in notes} == {58, 59, 60}
     assert {note.velocity for note in notes} == {64, 127}
     assert len(notes.instruments) == 2
+    piano, flute = read_source(tmp_path / "set")["instruments"]
+    assert piano["transpose"] == -2 and "transpose" not in flute
 
 
 @pytest.mark.parametrize(
@@ -37,6 +40,8 @@ def test_command_renders_a_set(tiny_font, tmp_path, capsys):
         (["--velocities", "200"], "velocities=[200] must be"),
         (["--programs", "99"], "program=99 not found in bank 0"),
         (["--sample-rate", "1"], "sample_rate=1 must be a whole number"),
+        (["--transpose", "31"], "--transpose '31' must be a list of PROGRAM:SEMITONES, such as"),
+        (["--transpose", "0:99"], "transpose of program 0 is 99 semitones"),
     ],
 )
 def test_bad_options_end_with_status_2(tiny_font, tmp_path, capsys, options, message):

@@ -137,6 +137,23 @@ def test_silent_and_far_notes_are_left_out_and_named(tiny_font, tmp_path):
 
 
 @needs_renderer
+def test_transposed_program_is_stored_under_its_sounding_pitch(tiny_font, tmp_path):
+    settings = {"velocities": [100], "pitches": (60, 72), "programs": [0]}
+    render_soundfont(tiny_font, tmp_path / "plain", **settings)
+    render_soundfont(tiny_font, tmp_path / "set", transpose={0: 7}, **settings)
+    plain, moved = (read_notes(tmp_path / name) for name in ("plain", "set"))
+    assert [note.pitch for note in moved] == list(range(60, 73))  # keys 53 to 65 of 53 to 67
+    by_pitch = {note.pitch: sound for note, sound in zip(plain, plain.waveforms(), strict=True)}
+    for note, sound in zip(moved, moved.waveforms(), strict=True):
+        if note.pitch - 7 in by_pitch:
+            gain = np.abs(sound).max() / np.abs(by_pitch[note.pitch - 7]).max()
+            np.testing.assert_allclose(sound, gain * by_pitch[note.pitch - 7], atol=1e-3)
+    table = tomllib.loads((tmp_path / "set" / "font.toml").read_text())
+    assert table["instruments"][0]["transpose"] == 7
+    assert "transpose" not in (tmp_path / "plain" / "font.toml").read_text().split("instruments")[1]
+
+
+@needs_renderer
 def test_font_toml_names_font_and_licence(tiny_font, tmp_path):
     for name, licence in (("own", None), ("given", 'say "MIT"')):
         folder = tmp_path / name
@@ -243,6 +260,8 @@ def test_occupied_folder_is_refused_and_kept(tiny_font, tmp_path):
         ({"pitches": (60, 50)}, r"pitches=\(60, 50\) must be"),
         ({"sample_rate": 10}, "sample_rate=10 must be a whole number"),
         ({"pitches": (0, 20)}, r"no usable note within pitches=\(0, 20\)"),
+        ({"programs": [0], "transpose": {1: 12}}, "transpose names program 1, which is not"),
+        ({"transpose": {0: 50}}, "transpose of program 0 is 50 semitones; it must be from -48 to"),
     ],
 )
 @needs_renderer

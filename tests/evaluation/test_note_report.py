@@ -127,6 +127,22 @@ def test_faults_are_found(render, found):
     assert {key: summary[key] for key in found} == found
 
 
+def test_programs_without_a_pitch_do_not_count_as_out_of_tune():
+    block = SimpleNamespace(name="woodblock", family="mallet", program=115)
+    noise = np.random.default_rng(0).normal(0, 0.1, 2 * RATE)
+
+    def render(timbre, *note):
+        return noise if timbre == "woodblock" else tone(timbre, *note)
+
+    options = {"sample_rate": RATE, "pitch_range": (40, 80), "n_notes": 24}
+    report = evaluate_notes(render, [*TIMBRES, block], **options)
+    assert {note.timbre for note in report.generated if not note.pitched} == {"woodblock"}
+    assert summarise(report.generated)["pitch_ok"] == 1
+    alone = evaluate_notes(render, [block], **options)
+    assert np.isnan(summarise(alone.generated)["pitch_ok"])
+    assert "pitch_ok" not in alone.measured()
+
+
 def test_dc_is_found():
     report = evaluate(lambda *note: tone(*note) + 0.05, n_notes=4)
     assert summarise(report.generated)["largest_dc"] > 0.3

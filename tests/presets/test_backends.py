@@ -60,6 +60,7 @@ VALUES: list[Any] = [
 ]
 NAMES = [
     "level_db",
+    "transpose",
     "colour",
     "licens",
     "n_ftt",
@@ -371,8 +372,9 @@ def test_programs_of_an_instrument_are_those_of_the_preset(tmp_path, write_tiny,
         preset = load_preset(folder)
         instrument = preset.instrument()
         twin = fallback.open_preset(folder).instrument()
-        assert (twin.programs, twin.default_timbre) == (
+        assert (twin.programs, twin.transposes, twin.default_timbre) == (
             list(instrument.programs),
+            list(instrument.transposes),
             instrument.default_timbre,
         )
         names = [preset.timbre_names[i] for i in instrument.programs]

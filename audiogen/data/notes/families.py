@@ -43,8 +43,6 @@ _FAMILY_RUNS = (
     (112, "mallet"),
     (119, "synth_lead"),  # reverse cymbal and effects
 )
-# Programs without a pitch to learn: orchestra hit, agogo, and woodblock to gunshot.
-UNPITCHED = frozenset({55, 113, *range(115, 128)})
 _ELECTRONIC = {2, 4, 5, 7, 16, 17, 18, *range(26, 32), *range(33, 38)}
 _SYNTHETIC = {38, 39, 50, 51, 54, 62, 63, *range(80, 104), *range(119, 128)}
 

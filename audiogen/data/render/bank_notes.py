@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from audiogen.audio.files import resample
-from audiogen.data.notes.families import UNPITCHED
 from audiogen.data.render.gus_patch import nearest_sample, play_patch, read_patch, read_patch_bank
 from audiogen.data.render.midi_renderer import (
     RENDER_RATE,
@@ -25,6 +24,7 @@ from audiogen.data.render.midi_renderer import (
 from audiogen.data.render.sf2 import SoundFont, read_soundfont
 from audiogen.data.render.soundfont import MAX_TRANSPOSE_SEMITONES, usable_keys
 from audiogen.errors import FormatError
+from audiogen.notes.general_midi import UNPITCHED
 
 VELOCITIES = (60, 90, 120)
 HIGHEST_PROGRAM = 111  # programs above are percussion and effects

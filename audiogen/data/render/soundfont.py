@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any, Literal
@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from audiogen.audio.files import check_sample_rate, resample
-from audiogen.data.notes.families import UNPITCHED, family_of, source_of
+from audiogen.data.notes.families import family_of, source_of
 from audiogen.data.notes.nsynth import NOTE_ON_S, NOTE_S, PEAK, SetWriter
 from audiogen.data.notes.qualities import measure_qualities
 from audiogen.data.notes.splits import FRACTIONS, SPLIT, draw_split
@@ -27,8 +27,10 @@ from audiogen.data.render.sf2 import PERCUSSION_BANK, FontPreset, SoundFont, rea
 from audiogen.data.source_toml import NOTES_TOML, toml_text
 from audiogen.errors import ParameterError
 from audiogen.notes import DRUM_CHANNEL
+from audiogen.notes.general_midi import UNPITCHED
 
 MAX_TRANSPOSE_SEMITONES = 7.0  # beyond, formants and attacks no longer fit the pitch
+MAX_SHIFT = 48  # largest distance of a sounding pitch from its key, semitones
 
 _AT_ONCE = 64  # notes in one MIDI file: 54 MB of audio
 _SLOT_S = NOTE_S + 0.4  # from one onset to the next: the note, then silence
@@ -45,11 +47,13 @@ class RenderedInstrument:
     waveforms : array [n_notes, n_samples], float32
         Full scale is 1; the gain is applied.
     pitches, velocities : array [n_notes], int, MIDI numbers
-        Key and velocity of each note.
+        Sounding pitch and velocity of each note.
     gain_db : float, dB
         Gain of the whole instrument, by which its loudest note peaks at `PEAK`.
     n_silent : int
         Number of notes that were left out because they are silent.
+    transpose : int, semitones
+        Sounding pitch minus key.
     """
 
     preset: FontPreset
@@ -58,6 +62,7 @@ class RenderedInstrument:
     velocities: np.ndarray
     gain_db: float
     n_silent: int
+    transpose: int = 0
 
 
 def usable_keys(
@@ -88,8 +93,9 @@ def render_instrument(
     preset: FontPreset,
     keys: Sequence[tuple[int, int]],
     sample_rate: int = 16000,
+    transpose: int = 0,
 ) -> RenderedInstrument:
-    """Render the given (pitch, velocity) pairs of one preset.
+    """Render the given (key, velocity) pairs of one preset, which sounds ``transpose`` above them.
 
     Each note lasts `NOTE_S` with its release at `NOTE_ON_S`, without reverb and chorus. All notes
     use the channel with more energy over the whole instrument.
@@ -109,10 +115,11 @@ def render_instrument(
     return RenderedInstrument(
         preset,
         (notes[kept] * gain).astype(np.float32),
-        pitches[kept],
+        pitches[kept] + transpose,
         velocities[kept],
         float(20 * np.log10(gain)),
         int(np.sum(~kept)),
+        transpose,
     )
 
 
@@ -179,6 +186,7 @@ def render_soundfont(
     pitches: tuple[int, int] = (24, 84),
     sample_rate: int = 16000,
     max_transpose_semitones: float = MAX_TRANSPOSE_SEMITONES,
+    transpose: Mapping[int, int] | None = None,
     licence: str | None = None,
     split_by: Literal["note", "instrument"] = "instrument",
     seed: int = 0,
@@ -198,12 +206,15 @@ def render_soundfont(
     velocities : sequence of int, 1 to 127
         Velocities at which each key is rendered.
     pitches : tuple[int, int], MIDI numbers
-        Lowest and highest, both included.
+        Lowest and highest sounding pitch, both included.
     sample_rate : int, Hz
         Sample rate of the notes.
     max_transpose_semitones : float
         Largest distance of a key from a recorded one. Fonts whose samples declare a wrong sample
         rate need more than the default, because their recorded keys are wrong, too.
+    transpose : dict of int to int, semitones, optional
+        Sounding pitch minus key of the programs that don't sound at their key, such as guitar
+        harmonics. The notes are stored under their sounding pitch.
     licence : str, optional
         Licence of the font's sound; the default is the font's own statement.
     split_by : "note" or "instrument"
@@ -237,14 +248,17 @@ def render_soundfont(
     sound = read_soundfont(font)
     pitched = sorted(p for bank, p in sound.presets if bank == 0 and p not in UNPITCHED)
     presets = sound.choose(sorted(set(programs)) or pitched)
+    transpose = _checked_transpose(transpose or {}, {preset.program for preset in presets})
     table: list[tuple[str, RenderedInstrument]] = []
     left_out: list[str] = []
     with SetWriter(folder, sample_rate) as writer:
         for index, preset in enumerate(presets):
             if progress:
                 progress(index, len(presets), preset.name)
-            keys = usable_keys(preset, pitches, velocities, max_transpose_semitones)
-            rendered = render_instrument(sound, preset, keys, sample_rate)
+            shift = transpose.get(preset.program, 0)
+            lowest, highest = (min(max(pitch - shift, 0), 127) for pitch in pitches)
+            keys = usable_keys(preset, (lowest, highest), velocities, max_transpose_semitones)
+            rendered = render_instrument(sound, preset, keys, sample_rate, shift)
             if not len(rendered.pitches):
                 left_out.append(f"{preset.program} {preset.name}")
                 continue
@@ -296,6 +310,18 @@ def check_settings(velocities: Sequence[int], pitches: tuple[int, int], sample_r
     check_sample_rate(sample_rate)
 
 
+def _checked_transpose(transpose: Mapping[int, int], programs: set[int]) -> Mapping[int, int]:
+    for program, semitones in transpose.items():
+        if program not in programs:
+            raise ParameterError(f"transpose names program {program}, which is not rendered")
+        if not -MAX_SHIFT <= semitones <= MAX_SHIFT:
+            raise ParameterError(
+                f"transpose of program {program} is {semitones} semitones; it must be from"
+                f" {-MAX_SHIFT} to {MAX_SHIFT}"
+            )
+    return transpose
+
+
 def _font_toml(fields: dict[str, object], table: list[tuple[str, RenderedInstrument]]) -> str:
     """Return the source of the notes and the settings, as TOML."""
     instruments = [
@@ -309,6 +335,7 @@ def _font_toml(fields: dict[str, object], table: list[tuple[str, RenderedInstrum
             "silent_notes": rendered.n_silent,
             "gain_db": round(rendered.gain_db, 2),
         }
+        | ({"transpose": rendered.transpose} if rendered.transpose else {})
         for name, rendered in table
     ]
     return toml_text("Source of the notes of this set.", fields, "instruments", instruments)
