@@ -100,6 +100,7 @@ Engine::Engine(std::shared_ptr<const Instrument> instrument, std::uint32_t sampl
   begun_.resize(max_voices);
   prepared_notes_.resize(max_voices);
   computed_.resize(max_voices);
+  working_.resize(max_voices);
   if (n_threads > 1 && max_voices > 1 && voices_->are_separate()) {
     pool_ = std::make_unique<Pool>(std::min(n_threads, max_voices));
     ahead_.resize(max_voices * kShared);
@@ -174,11 +175,21 @@ void Engine::process(std::span<float* const> out, std::size_t n, std::span<const
 
 bool Engine::work_ahead() noexcept AUDIOGEN_REALTIME {
   const core::DenormalGuard guard;
-  for (std::size_t i = 0; i < slots_.size(); ++i) {
-    ahead_slot_ = (ahead_slot_ + 1) % slots_.size();
-    if (slots_[ahead_slot_].voice->work_ahead()) return true;
+  const std::size_t most = pool_ ? pool_->n_threads() : 1;
+  std::size_t n = 0;
+  for (const Ahead wanted : {Ahead::kFrame, Ahead::kRelease}) {
+    for (std::size_t i = 1; n < most && i <= slots_.size(); ++i) {
+      const std::size_t slot = (ahead_slot_ + i) % slots_.size();
+      if (slots_[slot].voice->ahead() == wanted) working_[n++] = slot;
+    }
+    if (n > 0) break;
   }
-  return false;
+  if (n == 0) return false;
+  ahead_slot_ = working_[n - 1];
+  on_threads(n, [this](std::size_t i) noexcept AUDIOGEN_REALTIME {
+    slots_[working_[i]].voice->work_ahead();
+  });
+  return true;
 }
 
 void Engine::advance(std::uint64_t until) noexcept AUDIOGEN_REALTIME {

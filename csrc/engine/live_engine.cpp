@@ -28,6 +28,8 @@ static constexpr std::size_t kAnyNotes = ~std::size_t{0};
 // With this fraction of the margin left, one note is started regardless of its estimated duration,
 // and with this fraction of the lookahead, one of a chord that waits.
 static constexpr double kSufficientMargin = 0.7, kSufficientLookahead = 0.8;
+// Time that must be left for a start, as a multiple of its estimated duration.
+static constexpr double kStartSlack = 1.5;
 // Weight of a new start in the running estimate, if it was shorter; a longer one replaces it.
 static constexpr double kStartDecay = 0.1;
 
@@ -309,8 +311,7 @@ class NoteBudget {
     const double each_s = costs_[morphed ? 1 : 0].seconds;
     const double sufficient_s =
         n <= n_threads_ ? kSufficientMargin * margin_s_ : kSufficientLookahead * lookahead_ / rate_;
-    if (left_s < std::min(each_s, sufficient_s)) return 0;
-    return std::max<std::size_t>(1, static_cast<std::size_t>(left_s / each_s)) * n_threads_;
+    return left_s < std::min(kStartSlack * each_s, sufficient_s) ? 0 : n_threads_;
   }
 
   // Records the time in which `n` notes were started.

@@ -1,6 +1,10 @@
 // Threads that share the tasks of one caller.
 #include "engine/pool.h"
 
+#if defined(__linux__)
+#include <pthread.h>
+#endif
+
 #include <system_error>
 
 namespace audiogen::engine {
@@ -21,6 +25,10 @@ static void pause() noexcept AUDIOGEN_REALTIME {
 }
 
 Pool::Pool(std::size_t n_threads) {
+#if defined(__linux__)
+  CPU_ZERO(&processors_);
+  sched_getaffinity(0, sizeof processors_, &processors_);  // none if there are more than fit
+#endif
   threads_.reserve(n_threads - 1);
   try {
     while (threads_.size() + 1 < n_threads) threads_.emplace_back(&Pool::work, this);
@@ -42,6 +50,7 @@ void Pool::run(std::size_t n, Function function, const void* context) noexcept A
   const std::uint64_t number = (state_.load(std::memory_order_relaxed) >> 32) + 1;
   state_.store(number << 32 | static_cast<std::uint64_t>(n) << 16, std::memory_order_release);
   if (n > 1) {
+    leave_processor_of_caller();
     n_calls_.fetch_add(1);
     // Never blocks; a system call only if a thread sleeps.
     AUDIOGEN_OFFLINE(n_calls_.notify_all();)
@@ -57,6 +66,20 @@ void Pool::run(std::size_t n, Function function, const void* context) noexcept A
       AUDIOGEN_OFFLINE(n_done_.wait(done);)
     }
   }
+}
+
+void Pool::leave_processor_of_caller() noexcept AUDIOGEN_REALTIME {
+#if defined(__linux__)
+  const int processor = sched_getcpu();
+  if (processor == left_ || processor < 0) return;
+  left_ = processor;
+  cpu_set_t others = processors_;
+  CPU_CLR(static_cast<std::size_t>(processor), &others);
+  if (CPU_COUNT(&others) == 0) return;
+  for (std::thread& thread : threads_) {
+    AUDIOGEN_OFFLINE(pthread_setaffinity_np(thread.native_handle(), sizeof others, &others);)
+  }
+#endif
 }
 
 bool Pool::run_one() noexcept AUDIOGEN_REALTIME {

@@ -1,6 +1,10 @@
 // Threads that share the tasks of one caller, for work that is divided many times a second.
 #pragma once
 
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -14,10 +18,13 @@ namespace audiogen::engine {
 
 // The caller takes part in its own tasks, so that nothing is lost if the other threads are held up
 // before they take one. Threads without a task spin for a few hundred microseconds, then sleep
-// until `run` wakes them: an idle pool takes no processor time.
+// until `run` wakes them: an idle pool takes no processor time. On Linux they keep off the
+// processor of the caller, where the scheduler may wake them otherwise: there they would wait for
+// milliseconds until the caller has done their tasks.
 //
 // `run` waits for other threads, so it is for a worker thread. It locks and allocates nothing, and
-// makes a system call only to wake a thread that sleeps, or to sleep until the last task is done.
+// makes a system call only to wake a thread that sleeps, to sleep until the last task is done, or
+// after the caller has changed its processor.
 class Pool {
  public:
   static constexpr std::size_t kMostTasks = 65535;
@@ -46,6 +53,8 @@ class Pool {
   using Function = void (*)(const void*, std::size_t) noexcept AUDIOGEN_REALTIME;
 
   void run(std::size_t n, Function function, const void* context) noexcept AUDIOGEN_REALTIME;
+  // Lets the threads run on all processors but the caller's.
+  void leave_processor_of_caller() noexcept AUDIOGEN_REALTIME;
   // Takes the next task, if one is left, and runs it.
   bool run_one() noexcept AUDIOGEN_REALTIME;
   void work();
@@ -60,6 +69,10 @@ class Pool {
   const void* context_ = nullptr;
   std::atomic<bool> stop_ = false;
   std::vector<std::thread> threads_;
+#if defined(__linux__)
+  cpu_set_t processors_;  // that the thread which made the pool may use
+  int left_ = -1;         // the one of the caller
+#endif
 };
 
 }  // namespace audiogen::engine

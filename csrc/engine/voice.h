@@ -40,6 +40,13 @@ inline float stretch_of(float amount) noexcept AUDIOGEN_REALTIME {
   return std::exp2(3.0f * amount);
 }
 
+// Work of later samples, the most urgent last.
+enum class Ahead {
+  kNothing,
+  kRelease,  // for the case that the note is released next
+  kFrame,    // certain to be needed, unless an event comes first
+};
+
 // Renders one note at a time, at the instrument's sample rate.
 class Voice {
  public:
@@ -78,9 +85,10 @@ class Voice {
   // Whether the next `n` samples need new frames, rather than samples that are already computed.
   virtual bool computes(std::size_t /*n*/) const noexcept AUDIOGEN_REALTIME { return true; }
 
-  // Does part of the work of later samples, for a caller with time to spare; returns false if there
-  // is none yet. Changes no sample.
-  virtual bool work_ahead() noexcept AUDIOGEN_REALTIME { return false; }
+  // What `work_ahead` would do next.
+  virtual Ahead ahead() const noexcept AUDIOGEN_REALTIME { return Ahead::kNothing; }
+  // Does part of the work of later samples, for a caller with time to spare. Changes no sample.
+  virtual void work_ahead() noexcept AUDIOGEN_REALTIME {}
 };
 
 // The voices of an engine, which may share work. Autoregressive voices can be fed an audio input

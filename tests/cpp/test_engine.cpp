@@ -26,6 +26,7 @@
 #include "small_instruments.h"
 
 using namespace audiogen;
+using engine::Ahead;
 using engine::Engine;
 using engine::Event;
 using engine::EventKind;
@@ -94,7 +95,7 @@ static void blocks_do_not_matter(PhaseChannel phase, std::uint32_t rate) {
 // Work ahead and prepared notes change no sample, whatever comes after them: releases, also during
 // a loop's fade, repeated bends, morphs in both directions, macros, other speeds of attack and
 // release, stolen notes.
-static void work_ahead_does_not_matter(PhaseChannel phase) {
+static void work_ahead_does_not_matter(PhaseChannel phase, std::size_t n_threads) {
   std::mt19937 random(5);
   const auto below = [&](std::uint32_t n) { return static_cast<std::uint32_t>(random() % n); };
   std::vector<Event> events;
@@ -135,7 +136,7 @@ static void work_ahead_does_not_matter(PhaseChannel phase) {
   std::ranges::copy_if(events, std::back_inserter(notes),
                        [](const Event& event) { return event.kind == EventKind::kNoteOn; });
   const auto instrument = frame_instrument(phase);
-  Engine engine(instrument, 16000, 16, 5, 3);
+  Engine engine(instrument, 16000, 16, 5, 3, 1, 0, n_threads);
   CHECK(!engine.work_ahead());
   const std::vector<float> wanted = play(engine, events, n, {16});
   engine.reset(3);
@@ -154,6 +155,34 @@ static void work_ahead_does_not_matter(PhaseChannel phase) {
   });
   CHECK(got == wanted);
   CHECK(n_ahead > 1000 && n_prepared > 50);
+}
+
+// A held note has the frame that its release would need, once its pitch has been steady.
+static void a_release_is_prepared() {
+  const auto voices = frame_instrument(PhaseChannel::kHarmonic)->make_voices(1, kMaxBlock, 0);
+  engine::Voice& voice = (*voices)[0];
+  std::vector<float> out(kMaxBlock);
+  const auto work_until_idle = [&voice] {
+    while (voice.ahead() != Ahead::kNothing) voice.work_ahead();
+  };
+  CHECK(voice.ahead() == Ahead::kNothing);
+  for (const bool has_time : {false, true}) {
+    voice.note_on({});
+    CHECK(voice.ahead() == Ahead::kFrame);
+    voice.add(out.data(), 4 * 32);
+    if (has_time) work_until_idle();
+    voice.note_off();
+    CHECK((voice.ahead() == Ahead::kNothing) == has_time);
+    voice.reset();
+  }
+  voice.note_on({});
+  for (int hop = 0; hop < 6; ++hop) {  // before the loop
+    voice.set_pitch(50.0f + 20.0f * static_cast<float>(hop % 2));
+    voice.add(out.data(), 32);
+    work_until_idle();
+  }
+  voice.note_off();
+  CHECK(voice.ahead() == Ahead::kFrame);  // it moved until now
 }
 
 // What a host may send by mistake does no harm.
@@ -520,9 +549,10 @@ int main() {
       plays_without_allocating(phase, rate);
       blocks_do_not_matter(phase, rate);
     }
-    work_ahead_does_not_matter(phase);
+    for (const std::size_t n_threads : {1, 2}) work_ahead_does_not_matter(phase, n_threads);
     one_note_is_expressed(phase);
   }
+  a_release_is_prepared();
   expression_ends_with_its_note();
   the_map_chooses_timbres();
   keys_of_a_kit_choose_timbres();

@@ -115,16 +115,28 @@ void FrameVoice::add(float* out, std::size_t n) noexcept AUDIOGEN_REALTIME {
   }
 }
 
-bool FrameVoice::work_ahead() noexcept AUDIOGEN_REALTIME {
-  if (!active_) return false;
+bool FrameVoice::will_morph() const noexcept AUDIOGEN_REALTIME {
+  return morphing_ || (morph_ > 0.0f && !frames_.finished() && !moved());
+}
+
+Ahead FrameVoice::ahead() const noexcept AUDIOGEN_REALTIME {
+  if (!active_) return Ahead::kNothing;
+  if (!begun_) return Ahead::kFrame;
+  if (!will_morph()) return frames_.ahead();
+  const bool is_started = morphing_ || started_ == wanted_timbre_;
+  const bool is_behind = frames_.releasing() && !other_.released();
+  return !is_started || is_behind ? Ahead::kFrame : std::max(frames_.ahead(), other_.ahead());
+}
+
+void FrameVoice::work_ahead() noexcept AUDIOGEN_REALTIME {
+  if (!active_) return;
   begin();
   if (frames_.releasing()) other_.release();  // as the next frame will
-  if (frames_.work_ahead()) return true;
-  if (!morphing_) {
-    if (morph_ <= 0.0f || frames_.finished() || moved()) return false;
-    if (started_ != wanted_timbre_) start_other();
+  if (will_morph() && frames_.ahead() != Ahead::kFrame) {
+    if (!morphing_ && started_ != wanted_timbre_) start_other();
+    if (other_.ahead() >= frames_.ahead()) return other_.work_ahead();
   }
-  return other_.work_ahead();
+  frames_.work_ahead();
 }
 
 static double hz(float pitch) noexcept AUDIOGEN_REALTIME {

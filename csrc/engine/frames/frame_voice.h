@@ -42,7 +42,8 @@ class FrameVoice final : public Voice {
   bool computes(std::size_t n) const noexcept AUDIOGEN_REALTIME override {
     return read_ + n > settings_->spectrogram.hop_length;
   }
-  bool work_ahead() noexcept AUDIOGEN_REALTIME override;
+  Ahead ahead() const noexcept AUDIOGEN_REALTIME override;
+  void work_ahead() noexcept AUDIOGEN_REALTIME override;
 
  private:
   static constexpr std::size_t kNone = ~std::size_t{0};
@@ -64,6 +65,8 @@ class FrameVoice final : public Voice {
   // Whether the pitch is beyond the reach of `transpose`, so that the network has to follow.
   bool moved() const noexcept AUDIOGEN_REALTIME;
   void start_other() noexcept AUDIOGEN_REALTIME;
+  // Whether the next frame needs other_.
+  bool will_morph() const noexcept AUDIOGEN_REALTIME;
   void next_frame() noexcept AUDIOGEN_REALTIME;
   void pull_frame() noexcept AUDIOGEN_REALTIME;
   void pull_frames() noexcept AUDIOGEN_REALTIME;

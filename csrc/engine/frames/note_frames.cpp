@@ -24,6 +24,9 @@ static constexpr float kFlickerFrames = 8.0f;
 // the attack, a silent frame ends the note.
 static constexpr float kSilence = -5.0f;
 static constexpr std::size_t kAttackFrames = 16;
+// Frames without a change of pitch or latent after which a release is prepared: while they move,
+// it would be in vain.
+static constexpr std::size_t kSteadyFrames = 2;
 
 NoteFrames::NoteFrames(const FrameSettings& settings, std::shared_ptr<models::FrameScratch> scratch)
     : settings_(&settings),
@@ -83,7 +86,7 @@ void NoteFrames::start(const models::NoteInput& note) noexcept AUDIOGEN_REALTIME
   std::fill(now_.offset.begin(), now_.offset.end(), 0.0f);
   std::fill(flicker_.begin(), flicker_.end(), 0.0f);
   has_last_ = false;
-  frames_read_ = fade_length_ = fade_done_ = 0;
+  frames_read_ = steady_frames_ = fade_length_ = fade_done_ = 0;
   release_wanted_ = finished_ = false;
   releasing_ = !settings_->sustain.loops();
 }
@@ -102,6 +105,7 @@ void NoteFrames::start_beside(const models::NoteInput& note,
   std::copy(other.flicker_.begin(), other.flicker_.end(), flicker_.begin());
   has_last_ = false;
   frames_read_ = other.frames_read_;
+  steady_frames_ = 0;
   fade_length_ = fade_done_ = 0;
   release_wanted_ = other.release_wanted_;
   releasing_ = other.releasing_;
@@ -111,6 +115,7 @@ void NoteFrames::start_beside(const models::NoteInput& note,
 void NoteFrames::set_pitch(float pitch) noexcept AUDIOGEN_REALTIME {
   note_.pitch = pitch;
   ahead_ = kNowhere;
+  steady_frames_ = 0;
   has_last_ = false;  // partials move to other bins, which is no flicker
   now_.set_pitch(pitch);
   if (fade_length_ != 0) next_.set_pitch(pitch);
@@ -119,6 +124,7 @@ void NoteFrames::set_pitch(float pitch) noexcept AUDIOGEN_REALTIME {
 void NoteFrames::set_latent(std::span<const float> z) noexcept AUDIOGEN_REALTIME {
   note_.z = z;
   ahead_ = kNowhere;
+  steady_frames_ = 0;
   has_last_ = false;  // the change is no flicker
   now_.set_latent(note_);
   if (fade_length_ != 0) next_.set_latent(note_);
@@ -132,20 +138,28 @@ std::size_t NoteFrames::next_step() const noexcept AUDIOGEN_REALTIME {
   return loops ? sustain.loop_start : kNowhere;
 }
 
-bool NoteFrames::work_ahead() noexcept AUDIOGEN_REALTIME {
-  if (finished_) return false;
+Ahead NoteFrames::ahead() const noexcept AUDIOGEN_REALTIME {
+  if (finished_) return Ahead::kNothing;
   const std::size_t step = next_step();
-  if (step != kNowhere && step != ahead_ && fade_length_ == 0) {
+  if (jumps_to(step) || !now_.fetched || (fade_length_ != 0 && !next_.fetched)) {
+    return Ahead::kFrame;
+  }
+  const bool is_held = !releasing_ && step == kNowhere && fade_length_ == 0;
+  const bool is_prepared = ahead_ == settings_->sustain.release;
+  return is_held && !is_prepared && steady_frames_ >= kSteadyFrames ? Ahead::kRelease
+                                                                    : Ahead::kNothing;
+}
+
+void NoteFrames::work_ahead() noexcept AUDIOGEN_REALTIME {
+  const Ahead what = ahead();
+  if (what == Ahead::kNothing) return;
+  const std::size_t step = what == Ahead::kRelease ? settings_->sustain.release : next_step();
+  if (jumps_to(step)) {
     seek_ahead(step);
     fetch(next_);
-  } else if (!now_.fetched) {
-    fetch(now_);
-  } else if (fade_length_ != 0 && !next_.fetched) {
-    fetch(next_);
   } else {
-    return false;
+    fetch(now_.fetched ? next_ : now_);
   }
-  return true;
 }
 
 void NoteFrames::next(float* log_magnitude, float* frequency) noexcept AUDIOGEN_REALTIME {
@@ -160,6 +174,7 @@ void NoteFrames::next(float* log_magnitude, float* frequency) noexcept AUDIOGEN_
   if (fade_length_ != 0) fade_frame();
   note_flicker();
   ++frames_read_;
+  ++steady_frames_;
 
   const std::size_t n = now_.log_magnitude.size();
   float loudest = kSilence;

@@ -8,6 +8,7 @@
 
 #include "core/realtime.h"
 #include "engine/frames/frame_instrument.h"
+#include "engine/voice.h"
 #include "models/gansynth.h"
 
 namespace audiogen::engine {
@@ -50,9 +51,12 @@ class NoteFrames {
   // each. Must not be called when finished.
   void next(float* log_magnitude, float* frequency) noexcept AUDIOGEN_REALTIME;
 
-  // Computes a part of what the next call of `next` will need; returns false if nothing is left to
-  // do. Events before that call may make the work useless, but never change a frame.
-  bool work_ahead() noexcept AUDIOGEN_REALTIME;
+  // What `work_ahead` would do next.
+  Ahead ahead() const noexcept AUDIOGEN_REALTIME;
+  // Computes a part of what the next call of `next` will need, or, if nothing of that is left to
+  // do, what it would need after a release. Events before that call may make the work useless, but
+  // never change a frame.
+  void work_ahead() noexcept AUDIOGEN_REALTIME;
 
  private:
   static constexpr std::size_t kNowhere = ~std::size_t{0};
@@ -82,6 +86,10 @@ class NoteFrames {
   void spread_bands(Head& head) noexcept AUDIOGEN_REALTIME;
   // Frame that the next step jumps to, or kNowhere.
   std::size_t next_step() const noexcept AUDIOGEN_REALTIME;
+  // Whether the next call of `next` jumps to that frame, and next_ is not there yet.
+  bool jumps_to(std::size_t step) const noexcept AUDIOGEN_REALTIME {
+    return step != kNowhere && step != ahead_ && fade_length_ == 0;
+  }
   void seek_ahead(std::size_t frame) noexcept AUDIOGEN_REALTIME;
   void step_to(std::size_t frame, std::size_t fade) noexcept AUDIOGEN_REALTIME;
   void note_flicker() noexcept AUDIOGEN_REALTIME;
@@ -101,7 +109,8 @@ class NoteFrames {
   std::size_t loop_fade_;
   models::NoteInput note_;
   std::size_t frames_read_ = 0;
-  std::size_t fade_length_ = 0;  // frames; 0: no crossfade
+  std::size_t steady_frames_ = 0;  // frames read since pitch or latent last changed
+  std::size_t fade_length_ = 0;    // frames; 0: no crossfade
   std::size_t fade_done_ = 0;
   bool release_wanted_ = false;
   bool releasing_ = false;
