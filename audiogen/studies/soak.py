@@ -34,6 +34,7 @@ RATE = 48000  # Hz
 NOTES_HZ, KNOBS_HZ = 8.0, 20.0  # events per second, on average
 PRESET_S = 5.0  # between changes of the preset
 MOST_HELD, N_VOICES = 8, 16
+JUDGED = 256  # period at which no block may be late
 MOST_GROWTH_MB = 50.0  # of a process that holds hundreds; a leak of a preset's weights is more
 
 
@@ -63,8 +64,8 @@ SIZES = {
     "smoke": Size(((256, 5.0, "native", 1.0),), ("plucked",), 0.2, False),
     "full": Size(
         (
-            *((period, 5.0, "native", 150.0) for period in (64, 128, 256, 512)),
-            *((period, 20.0, "native", 30.0) for period in (64, 256)),
+            *((256, margin_ms, "native", 600.0) for margin_ms in (5.0, 10.0)),
+            *((period, 5.0, "native", 600.0) for period in (64, 128, 512)),
             (64, 5.0, "python", 150.0),
         ),
         ("plucked", "struck", "woodwinds"),
@@ -544,4 +545,10 @@ def _checks(soaks: list[Soak]) -> dict[str, bool]:
         "every silence while a note is held is counted as late": all(
             run.silent == 0 or run.late > 0 for run in soaks
         ),
+        **{
+            f"no block is late in {run.seconds / 60:g} minutes at {run.period} samples and a margin"
+            f" of {run.margin_ms:g} ms ({run.late} of {run.ours.blocks})": run.late == 0
+            for run in soaks
+            if run.period == JUDGED
+        },
     }

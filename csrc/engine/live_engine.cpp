@@ -25,11 +25,11 @@ static constexpr std::uint32_t kChordDivisor = 1000;    // span of a chord's not
 static constexpr double kLoadSmoothing = 0.3;           // s
 static constexpr std::size_t kPostedAtOnce = 64;
 static constexpr std::size_t kAnyNotes = ~std::size_t{0};
-// With this fraction of the margin left, one note is started regardless of its estimated duration,
-// and with this fraction of the lookahead, one of a chord that waits.
-static constexpr double kSufficientMargin = 0.7, kSufficientLookahead = 0.8;
-// Time that must be left for a start, as a multiple of its estimated duration.
-static constexpr double kStartSlack = 1.5;
+// Time that must be left for a start, as a multiple of its estimated duration. A start that takes
+// longer than the margin waits until the block in which it was struck has been rendered without it.
+static constexpr double kStartSlack = 1.25;
+// With this fraction of the lookahead left, notes are started regardless of that.
+static constexpr double kSufficientLookahead = 0.7;
 // Weight of a new start in the running estimate, if it was shorter; a longer one replaces it.
 static constexpr double kStartDecay = 0.1;
 
@@ -275,11 +275,9 @@ void LiveEngine::fade(std::span<float* const> out, std::size_t from, std::size_t
 class NoteBudget {
  public:
   // `start_s` is the duration of a note's start. `n_threads` start as many notes in that time.
-  NoteBudget(double sample_rate, std::size_t lookahead, double margin_s, double start_s,
-             std::size_t n_threads)
+  NoteBudget(double sample_rate, std::size_t lookahead, double start_s, std::size_t n_threads)
       : rate_(sample_rate),
         lookahead_(static_cast<double>(lookahead)),
-        margin_s_(margin_s),
         n_threads_(n_threads),
         costs_{{start_s}, {2.0 * start_s}} {}
 
@@ -301,16 +299,14 @@ class NoteBudget {
     known_ = known;
   }
 
-  // Of `n` notes, those that can be started before sample `rendered`, the next one, is due. More
-  // notes than there are threads had better wait than make samples late.
-  std::size_t n_notes(std::size_t n, std::uint64_t rendered, Clock::time_point now,
-                      bool morphed) const {
+  // Number of notes, one for each thread, that can be started before sample `rendered`, the next
+  // one, is due; 0 if they had better wait than make samples late.
+  std::size_t n_notes(std::uint64_t rendered, Clock::time_point now, bool morphed) const {
     const double samples_left =
         static_cast<double>(rendered) + lookahead_ - static_cast<double>(known_);
     const double left_s = samples_left / rate_ - Seconds(now - block_time_).count();
     const double each_s = costs_[morphed ? 1 : 0].seconds;
-    const double sufficient_s =
-        n <= n_threads_ ? kSufficientMargin * margin_s_ : kSufficientLookahead * lookahead_ / rate_;
+    const double sufficient_s = kSufficientLookahead * lookahead_ / rate_;
     return left_s < std::min(kStartSlack * each_s, sufficient_s) ? 0 : n_threads_;
   }
 
@@ -328,7 +324,7 @@ class NoteBudget {
     bool guessed = true;
   };
 
-  double rate_, lookahead_, margin_s_;
+  double rate_, lookahead_;
   std::size_t n_threads_;
   Cost costs_[2];  // for one timbre, and for two that are morphed
   std::uint64_t known_ = 0;
@@ -340,7 +336,7 @@ void LiveEngine::work() {
   const double margin_s = static_cast<double>(lookahead_ - settings_.max_block) / rate;
   // Short, because a note's first frames take most of the margin.
   const Seconds nap(std::clamp(margin_s / 16.0, 50e-6, 2e-3));
-  NoteBudget budget(rate, lookahead_, margin_s, player_->start_s, player_->engine.n_threads());
+  NoteBudget budget(rate, lookahead_, player_->start_s, player_->engine.n_threads());
   const Player* budgeted = player_;
   double ahead_s = 0.0;  // time spent on work ahead since the last samples
   bool slept = true;
@@ -364,8 +360,7 @@ void LiveEngine::work() {
     }
     budget.observe(known, start, std::exchange(slept, false));
     find_chord(known);
-    const std::size_t n_wanted = chord_is_late() ? 1 : n_unprepared();
-    const std::size_t most_notes = budget.n_notes(n_wanted, before, start, morphed);
+    const std::size_t most_notes = budget.n_notes(before, start, morphed);
     std::size_t notes_left = most_notes;
     const std::size_t most_starts = prepare_chord(notes_left);
     std::size_t starts_left = most_starts;

@@ -131,7 +131,7 @@ def test_a_second_of_live_playing(tmp_path):
     assert len(result.tables[0].rows) == 2 and not result.checks
 
 
-def test_growth_and_uncounted_silence_refute_the_claims():
+def test_growth_uncounted_silence_and_late_blocks_refute_the_claims():
     def made(**changed):
         client = soak.Client(100, 0, 0.0)
         values = dict.fromkeys((f.name for f in dataclasses.fields(soak.Soak)), 0)
@@ -141,6 +141,10 @@ def test_growth_and_uncounted_silence_refute_the_claims():
     assert list(soak._checks([made(growth_mb=60.0)]).values()) == [False, True]
     assert list(soak._checks([made(), made(silent=3)]).values()) == [True, False]
     assert list(soak._checks([made(silent=3, late=4)]).values()) == [True, True]
+    judged = {"period": 256, "seconds": 600.0}
+    assert list(soak._checks([made(late=4), made(**judged)]).values()) == [True, True, True]
+    (claim, holds) = list(soak._checks([made(**judged, late=4, margin_ms=5.0)]).items())[-1]
+    assert not holds and "10 minutes at 256 samples and a margin of 5 ms (4 of 100)" in claim
 
 
 def test_every_study_has_both_sizes():
