@@ -97,6 +97,8 @@ SYSTEM_HEADERS = {
     "sys/mman.h",
     "dlfcn.h",
     "cpuid.h",
+    "pthread.h",
+    "sched.h",
     "sys/syscall.h",
     "unistd.h",
 }

@@ -72,8 +72,9 @@ def evaluate(
         Path | None,
         typer.Option(
             help="With --against: classifier that FID, KID and others use. domains is the"
-            " package's own, with known accuracy on unseen sound banks; a file of audiogen domains"
-            " judge; or a new file, for a pitch classifier trained on --train.",
+            " package's own, with known accuracy on unseen sound banks; musicnn, a tagger of music"
+            " (pip install --no-deps musicnn); a file of audiogen domains judge; or a new file, for"
+            " a pitch classifier trained on --train.",
             show_default="timbre features",
         ),
     ] = None,
@@ -480,6 +481,7 @@ def _rendered_set(
 def _judge(path: Path | None, training: SoundSet | None, seed: int) -> Judge:
     """The judge of a file; a new one is trained on the training's sounds and written."""
     from audiogen.evaluation.domains.judge import shipped_judge
+    from audiogen.evaluation.sets import musicnn
     from audiogen.evaluation.sets.judge import TimbreJudge, read_judge, train_judge
     from audiogen.evaluation.sets.sounds import require_labels
 
@@ -487,6 +489,8 @@ def _judge(path: Path | None, training: SoundSet | None, seed: int) -> Judge:
         return TimbreJudge()
     if str(path) == SHIPPED_NAME and not path.is_file():  # a folder may have this name
         return shipped_judge()
+    if str(path) == musicnn.NAME and not path.is_file():
+        return musicnn.MusicnnJudge()
     if path.exists():
         return read_judge(path)
     if training is None:
