@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from audiogen.bench.compare import Job, Race
+from audiogen.bench.compare import Job, Limit, Race
+from audiogen.bench.generator import operations
+from audiogen.bench.limits import compute_limit
 from audiogen.core import backend as _native
 from audiogen.engine import Synth
-from audiogen.presets import Preset, find_presets, load_preset
+from audiogen.presets import GansynthPreset, Preset, find_presets, load_preset
 
 RATE, BLOCK, SHORT_BLOCK = 48000, 256, 64
 POLYPHONY = {"gansynth": 16, "samplernn": 8}
@@ -57,7 +59,20 @@ def _polyphony(
         "real time",
         target=1.0,
         remark=_polyphony_remark(synth.n_sounding, float(times.mean()), float(times.max())),
+        limit=frames_limit(preset, voices * BLOCK / RATE, 2 if modulation else 1),
     )
+
+
+def frames_limit(
+    preset: Preset, sounding_s: float, n_timbres: int = 1
+) -> Callable[[], Limit] | None:
+    """The limit of a GANSynth: the products of the frames of so many seconds of notes."""
+    if not isinstance(preset, GansynthPreset):
+        return None
+    per_note, product = operations(preset.network)
+    n_frames = sounding_s * preset.sample_rate / preset.spectrogram.hop_length
+    each = per_note / preset.spectrogram.n_frames
+    return compute_limit(n_timbres * n_frames * each, product)
 
 
 def _latency(preset: Preset) -> Race:

@@ -61,21 +61,25 @@ class Twins:
 
     def operations(self, precision: str) -> tuple[float, str]:
         """Return the number of operations per note in our algorithm, and the kind of product."""
-        rows = _native.require().bfloat16_rows() if precision == "bfloat16" else "float32"
-        per_plain, per_upsampled = PRODUCTS[rows]
-        config = self._generator.config
-        products = 0.0
-        for b, width in enumerate(config.channels):
-            n_frames, n_bins = config.shape(b)
-            below = config.channels[b - 1] if b else 0
-            products += n_frames * n_bins * width * (per_plain * width + per_upsampled * below)
-        kinds = {"float32": "float32", "pairs": "bfloat16", "tiles": "bfloat16 tiles"}
-        return 2.0 * products, kinds[rows]
+        return operations(self._generator.config, precision)
 
     def bfloat16_error(self) -> float:
         """Return the relative root mean square error of the bfloat16 generator."""
         exact, rough = (self.native(precision)() for precision in ("float32", "bfloat16"))
         return float(np.sqrt(np.mean((rough - exact) ** 2) / np.mean(exact**2)))
+
+
+def operations(config: GeneratorConfig, precision: str = "float32") -> tuple[float, str]:
+    """Return the operations of a note of all frames in our algorithm, and the kind of product."""
+    rows = _native.require().bfloat16_rows() if precision == "bfloat16" else "float32"
+    per_plain, per_upsampled = PRODUCTS[rows]
+    products = 0.0
+    for b, width in enumerate(config.channels):
+        n_frames, n_bins = config.shape(b)
+        below = config.channels[b - 1] if b else 0
+        products += n_frames * n_bins * width * (per_plain * width + per_upsampled * below)
+    kinds = {"float32": "float32", "pairs": "bfloat16", "tiles": "bfloat16 tiles"}
+    return 2.0 * products, kinds[rows]
 
 
 def generator() -> Iterator[Race]:

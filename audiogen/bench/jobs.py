@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from audiogen.bench import engine, gansynth, generator, kernel_shares, samplernn
+from audiogen.bench import engine, gansynth, generator, kernel_shares, samplernn, user_jobs
 from audiogen.bench.compare import Job, Race, require_torch
 from audiogen.bench.limits import memory_limit
 
@@ -64,6 +64,7 @@ JOBS: dict[str, Job] = {
     "istft": Job(istft, "the inverse STFT", 0.1),
     **engine.JOBS,
     **samplernn.JOBS,
+    **user_jobs.JOBS,
     **gansynth.JOBS,
     **kernel_shares.JOBS,
 }

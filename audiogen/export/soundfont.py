@@ -11,7 +11,7 @@ import itertools
 import os
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -108,8 +108,12 @@ def export_sf2(
     names, total = instruments(preset, options, "sf2")
     timbres = chosen_timbres(preset, options)
     programs = _programs([timbre.program for timbre in timbres])
+    transposes = [
+        timbre.transpose or 0 if slot == (0, timbre.program) else 0
+        for slot, timbre in zip(programs, timbres, strict=True)
+    ]
     if preset.is_kit:
-        programs = [PERCUSSION]
+        programs, transposes = [PERCUSSION], [0]
     too_many = ParameterError(
         f"timbres={len(timbres)}, step={options.step} and velocities={options.velocities} give"
         " more samples than a SoundFont can hold; choose fewer timbres or a larger step"
@@ -126,8 +130,9 @@ def export_sf2(
         if progress is not None:
             progress(done, total)
 
-    for slot, name in zip(programs, names, strict=True):
-        _add(tables, slot, name, sample_instrument(synth, name, options, count))
+    for slot, name, transpose in zip(programs, names, transposes, strict=True):
+        regions = sample_instrument(synth, name, options, count)
+        _add(tables, slot, name, _on_program_keys(regions, transpose))
     if 3 * tables.n_samples > MOST_BYTES - 2**24:
         raise too_many
     with written_whole(path) as temporary:
@@ -148,6 +153,17 @@ def _programs(wanted: Iterable[int | None]) -> list[tuple[int, int]]:
         taken.add(slot)
         slots.append(slot)
     return slots
+
+
+def _on_program_keys(regions: list[Region], transpose: int) -> list[Region]:
+    """Regions at the keys that sound ``transpose`` semitones higher, to both ends."""
+    moved = []
+    for region in regions:
+        low, high = (key if key in (0, 127) else key - transpose for key in region.keys)
+        low, high = max(low, 0), min(high, 127)
+        if low <= high and 0 <= region.key - transpose <= 127:
+            moved.append(replace(region, keys=(low, high), key=region.key - transpose))
+    return moved
 
 
 def _add(tables: _Tables, slot: tuple[int, int], title: str, regions: list[Region]) -> None:

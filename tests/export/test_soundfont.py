@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import struct
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +106,24 @@ def test_the_tables_hold_the_samples(tmp_path: Path, write_tiny: Any) -> None:
             number += 1
         assert len(played) == 128 * 127
     assert headers[number][0].startswith(b"EOS") and len(headers) == number + 1
+
+
+def test_a_transposed_program_sounds_at_its_keys(tmp_path: Path, write_tiny: Any) -> None:
+    preset = load_preset(write_tiny(tmp_path / "tiny"))
+    options = SfzOptions(("guitar",), 12)
+    export_sf2(preset, tmp_path / "plain.sf2", options)
+    (guitar,) = (timbre for timbre in preset.timbres if timbre.name == "guitar")
+    timbres = [replace(timbre, transpose=7) if timbre is guitar else timbre
+               for timbre in preset.timbres]  # fmt: skip
+    export_sf2(replace(preset, timbres=timbres), tmp_path / "moved.sf2", options)
+    plain, moved = (read(tmp_path / f"{name}.sf2") for name in ("plain", "moved"))
+    roots, moved_roots = (
+        [row[6] for row in rows(tables, "shdr", "20sIIIIIBbHH")[:-1]] for tables in (plain, moved)
+    )
+    assert moved_roots == [root - 7 for root in roots]
+    ranges = sorted({tuple(zone[43]) for zone in zones(moved, 0)[1:]})
+    assert ranges[0][0] == 0 and ranges[-1][1] == 127
+    assert all(low == high + 1 for (_, high), (low, _) in itertools.pairwise(ranges))
 
 
 def test_a_drum_kit_is_one_preset_of_the_percussion_bank(tmp_path: Path, write_kit: Any) -> None:
