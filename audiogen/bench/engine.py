@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from audiogen.bench.compare import Job, Limit, Race
+from audiogen.bench.compare import Job, Race
 from audiogen.bench.generator import operations
 from audiogen.bench.limits import compute_limit
 from audiogen.core import backend as _native
@@ -51,6 +51,8 @@ def _polyphony(
         synth.note_on(int(pitch))
         synth.process(BLOCK)
     times = np.array([_time(synth, BLOCK) for _ in range(int(DURATION_S * RATE / BLOCK))])
+    n_operations = frame_operations(preset, synth.n_sounding * BLOCK / RATE)
+    n_operations *= 2 if modulation else 1  # two timbres
     return Race(
         f"{preset.name}, {precision}: {voices} voices{', morph and vibrato' if modulation else ''},"
         f" block of {BLOCK} at 48 kHz",
@@ -59,20 +61,20 @@ def _polyphony(
         "real time",
         target=1.0,
         remark=_polyphony_remark(synth.n_sounding, float(times.mean()), float(times.max())),
-        limit=frames_limit(preset, voices * BLOCK / RATE, 2 if modulation else 1),
+        limit=compute_limit(n_operations, "float32") if n_operations else None,
     )
 
 
-def frames_limit(
-    preset: Preset, sounding_s: float, n_timbres: int = 1
-) -> Callable[[], Limit] | None:
-    """The limit of a GANSynth: the products of the frames of so many seconds of notes."""
-    if not isinstance(preset, GansynthPreset):
-        return None
-    per_note, product = operations(preset.network)
+def frame_operations(preset: Preset, sounding_s: float) -> float:
+    """Operations of the frames of notes that sound for so many seconds in all, in float32.
+
+    0 for a SampleRNN, and for a drum kit, whose sounds last as long as they do.
+    """
+    if not isinstance(preset, GansynthPreset) or preset.is_kit:
+        return 0.0
+    per_note, _ = operations(preset.network)
     n_frames = sounding_s * preset.sample_rate / preset.spectrogram.hop_length
-    each = per_note / preset.spectrogram.n_frames
-    return compute_limit(n_timbres * n_frames * each, product)
+    return n_frames * per_note / preset.spectrogram.n_frames
 
 
 def _latency(preset: Preset) -> Race:

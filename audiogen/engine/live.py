@@ -476,7 +476,11 @@ class LivePlaying(ParameterAttributes):
             self._send(*listed, age_s=age_s)
 
     def program(self, number: int) -> None:
-        """Choose the timbre that is nearest to a General MIDI program, 0 to 127."""
+        """Choose the timbre that is nearest to a General MIDI program, 0 to 127.
+
+        `note_on` takes pitches, not keys, so its notes aren't transposed as those of `midi` are
+        after a program change (``transpose`` of a timbre).
+        """
         check_whole("program", number, 0, 127)
         if self.timbres:
             self.timbre = timbre_of_program(number, [self.preset])[1] or self.timbres[0]

@@ -258,12 +258,21 @@ def _sounding(score: Score, timbre: Timbre | None) -> Score:
         return score
     shift, family = timbre.transpose, timbre.program // 8
     notes = [
-        replace(note, pitch=min(max(note.pitch + shift, 0), 127))
+        replace(note, pitch=_folded(note.pitch + shift))
         if note.program // 8 == family and not note.is_drum
         else note
         for note in score.notes
     ]
     return Score(notes, score.controls)
+
+
+def _folded(pitch: float) -> float:
+    """A pitch moved by octaves into the range of MIDI numbers, as the engine does live."""
+    while pitch < 0:
+        pitch += 12
+    while pitch > 127:
+        pitch -= 12
+    return pitch
 
 
 def _gains(levels_db: Sequence[float | None]) -> list[float]:

@@ -17,12 +17,14 @@ import numpy as np
 from audiogen.audio.pitch import Tracker, note_pitch
 from audiogen.core.counting import counted
 from audiogen.data.notes.nsynth import NoteInfo, NoteSet
+from audiogen.data.source_toml import instrument_entries, program_of, read_source
 from audiogen.errors import AudiogenError, ParameterError
 from audiogen.evaluation import metrics, two_sample
 from audiogen.evaluation.note_report import TimbreLike, own_notes
 from audiogen.evaluation.report_files import json_text, write_report
 from audiogen.evaluation.timbre_features import HOLD_S, note_features
 from audiogen.evaluation.two_sample import Area, two_sample_test
+from audiogen.notes.general_midi import UNPITCHED
 
 NOTES, INSTRUMENTS, BANK = "held_out_notes", "held_out_instruments", "held_out_bank"
 TITLES = {
@@ -401,11 +403,18 @@ def _measured_row(
     ours = np.stack([note_features(sound, sample_rate) for sound in played[half : 2 * half]])
     reference, others = features[:half], features[half:]
 
+    entries = instrument_entries(read_source(real_notes.folder))
+    programs = [program_of(note.instrument, entries).get("program") for note, _ in planned]
+    pitched = np.array([program not in UNPITCHED for program in programs])
+    if not pitched.any():
+        pitched[:] = True
+
     def in_tune(waveforms: np.ndarray) -> float:
         measured = [
-            note_pitch(sound, sample_rate, note_on_s=HOLD_S, tracker=tracker) for sound in waveforms
+            note_pitch(sound, sample_rate, note_on_s=HOLD_S, tracker=tracker)
+            for sound in waveforms[pitched]
         ]
-        return metrics.pitch_accuracy(np.array(measured), pitches)
+        return metrics.pitch_accuracy(np.array(measured), pitches[pitched])
 
     areas = two_sample_test(
         real,

@@ -156,13 +156,19 @@ def _programs(wanted: Iterable[int | None]) -> list[tuple[int, int]]:
 
 
 def _on_program_keys(regions: list[Region], transpose: int) -> list[Region]:
-    """Regions at the keys that sound ``transpose`` semitones higher, to both ends."""
+    """Move regions down by ``transpose`` keys; the lowest and the highest reach both ends."""
+    kept = [region for region in regions if 0 <= region.key - transpose <= 127]
+    if not transpose or not kept:
+        return regions
+    roots = [region.key for region in kept]
     moved = []
-    for region in regions:
-        low, high = (key if key in (0, 127) else key - transpose for key in region.keys)
-        low, high = max(low, 0), min(high, 127)
-        if low <= high and 0 <= region.key - transpose <= 127:
-            moved.append(replace(region, keys=(low, high), key=region.key - transpose))
+    for region in kept:
+        low, high = (min(max(key - transpose, 0), 127) for key in region.keys)
+        if region.key == min(roots):
+            low = 0
+        if region.key == max(roots):
+            high = 127
+        moved.append(replace(region, keys=(low, high), key=region.key - transpose))
     return moved
 
 

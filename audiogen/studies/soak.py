@@ -35,7 +35,7 @@ NOTES_HZ, KNOBS_HZ = 8.0, 20.0  # events per second, on average
 PRESET_S = 5.0  # between changes of the preset
 MOST_HELD, N_VOICES = 8, 16
 JUDGED = 256  # period at which no block may be late
-MOST_GROWTH_MB = 100.0  # of a process that holds hundreds; a leak of weights is more
+MOST_GROWTH_MB = 100.0  # of a process that holds hundreds; a leak of engines is more
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ Engine::Engine(std::shared_ptr<const Instrument> instrument, std::uint32_t sampl
   begun_.resize(max_voices);
   prepared_notes_.resize(max_voices);
   computed_.resize(max_voices);
-  working_.resize(max_voices);
+  ahead_slots_.resize(max_voices);
   if (n_threads > 1 && max_voices > 1 && voices_->are_separate()) {
     pool_ = std::make_unique<Pool>(std::min(n_threads, max_voices));
     ahead_.resize(max_voices * kShared);
@@ -180,14 +180,14 @@ bool Engine::work_ahead() noexcept AUDIOGEN_REALTIME {
   for (const Ahead wanted : {Ahead::kFrame, Ahead::kRelease}) {
     for (std::size_t i = 1; n < most && i <= slots_.size(); ++i) {
       const std::size_t slot = (ahead_slot_ + i) % slots_.size();
-      if (slots_[slot].voice->ahead() == wanted) working_[n++] = slot;
+      if (slots_[slot].voice->ahead() == wanted) ahead_slots_[n++] = slot;
     }
     if (n > 0) break;
   }
   if (n == 0) return false;
-  ahead_slot_ = working_[n - 1];
+  ahead_slot_ = ahead_slots_[n - 1];
   on_threads(n, [this](std::size_t i) noexcept AUDIOGEN_REALTIME {
-    slots_[working_[i]].voice->work_ahead();
+    slots_[ahead_slots_[i]].voice->work_ahead();
   });
   return true;
 }

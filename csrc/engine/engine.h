@@ -243,13 +243,13 @@ class Engine {
   // Tails of stolen notes: rings with model sample t at t modulo size.
   std::vector<float> fading_[kMostChannels];
   std::uint64_t seed_ = 0;
-  std::uint64_t host_time_ = 0;       // host samples since reset
-  std::uint64_t model_time_ = 0;      // model samples since reset
-  std::uint64_t fading_end_ = 0;      // model time at which the last tail ends
-  std::vector<std::size_t> working_;  // slots that work ahead, one for each thread
-  std::size_t ahead_slot_ = 0;        // the last of them
-  std::size_t last_slot_ = 0;         // slot of the last note, where a glide starts
-  bool tick_needed_ = false;          // gains or voices lag behind the parameters
+  std::uint64_t host_time_ = 0;           // host samples since reset
+  std::uint64_t model_time_ = 0;          // model samples since reset
+  std::uint64_t fading_end_ = 0;          // model time at which the last tail ends
+  std::vector<std::size_t> ahead_slots_;  // slots that work ahead, one for each thread
+  std::size_t ahead_slot_ = 0;            // the last of them
+  std::size_t last_slot_ = 0;             // slot of the last note, where a glide starts
+  bool tick_needed_ = false;              // gains or voices lag behind the parameters
   std::uint64_t n_notes_ = 0;
   std::uint64_t n_transposed_ = 0;
   std::uint64_t n_stolen_ = 0;

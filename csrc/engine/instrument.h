@@ -68,7 +68,7 @@ class Instrument {
   virtual float initial(Parameter parameter) const noexcept AUDIOGEN_REALTIME {
     return info(parameter).initial;
   }
-  // Timbres of the General MIDI programs, for `MidiReader::set_programs`.
+  // Timbres and transpositions of the General MIDI programs, for `MidiReader::set_programs`.
   const presets::ProgramTable& programs() const noexcept AUDIOGEN_REALTIME { return programs_; }
 
   // Places of the preset's timbres; empty if it has no map.

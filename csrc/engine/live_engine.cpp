@@ -28,8 +28,6 @@ static constexpr std::size_t kAnyNotes = ~std::size_t{0};
 // Time that must be left for a start, as a multiple of its estimated duration. A start that takes
 // longer than the margin waits until the block in which it was struck has been rendered without it.
 static constexpr double kStartSlack = 1.25;
-// With this fraction of the lookahead left, notes are started regardless of that.
-static constexpr double kSufficientLookahead = 0.7;
 // Weight of a new start in the running estimate, if it was shorter; a longer one replaces it.
 static constexpr double kStartDecay = 0.1;
 
@@ -275,9 +273,12 @@ void LiveEngine::fade(std::span<float* const> out, std::size_t from, std::size_t
 class NoteBudget {
  public:
   // `start_s` is the duration of a note's start. `n_threads` start as many notes in that time.
-  NoteBudget(double sample_rate, std::size_t lookahead, double start_s, std::size_t n_threads)
+  // Half of a block must be rendered before a start that takes longer than the margin.
+  NoteBudget(double sample_rate, std::size_t lookahead, double margin_s, double start_s,
+             std::size_t n_threads)
       : rate_(sample_rate),
         lookahead_(static_cast<double>(lookahead)),
+        sufficient_s_(0.5 * (margin_s + lookahead_ / sample_rate)),
         n_threads_(n_threads),
         costs_{{start_s}, {2.0 * start_s}} {}
 
@@ -306,8 +307,7 @@ class NoteBudget {
         static_cast<double>(rendered) + lookahead_ - static_cast<double>(known_);
     const double left_s = samples_left / rate_ - Seconds(now - block_time_).count();
     const double each_s = costs_[morphed ? 1 : 0].seconds;
-    const double sufficient_s = kSufficientLookahead * lookahead_ / rate_;
-    return left_s < std::min(kStartSlack * each_s, sufficient_s) ? 0 : n_threads_;
+    return left_s < std::min(kStartSlack * each_s, sufficient_s_) ? 0 : n_threads_;
   }
 
   // Records the time in which `n` notes were started.
@@ -325,6 +325,7 @@ class NoteBudget {
   };
 
   double rate_, lookahead_;
+  double sufficient_s_;  // with so much time left, notes are started however long it takes
   std::size_t n_threads_;
   Cost costs_[2];  // for one timbre, and for two that are morphed
   std::uint64_t known_ = 0;
@@ -336,7 +337,7 @@ void LiveEngine::work() {
   const double margin_s = static_cast<double>(lookahead_ - settings_.max_block) / rate;
   // Short, because a note's first frames take most of the margin.
   const Seconds nap(std::clamp(margin_s / 16.0, 50e-6, 2e-3));
-  NoteBudget budget(rate, lookahead_, player_->start_s, player_->engine.n_threads());
+  NoteBudget budget(rate, lookahead_, margin_s, player_->start_s, player_->engine.n_threads());
   const Player* budgeted = player_;
   double ahead_s = 0.0;  // time spent on work ahead since the last samples
   bool slept = true;

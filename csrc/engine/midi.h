@@ -41,7 +41,8 @@ class MidiReader {
     std::size_t n_events;  // written
   };
 
-  // Sets the timbres of programs, as in `Instrument::programs`; initially all select timbre 0. Like
+  // Sets the timbres and transpositions of programs, as in `Instrument::programs`; initially all
+  // select timbre 0. Like
   // `choose_timbre`, only for the thread that calls `read`.
   void set_programs(const presets::ProgramTable& programs) noexcept AUDIOGEN_REALTIME {
     table_ = programs;

@@ -28,6 +28,7 @@ Pool::Pool(std::size_t n_threads) {
 #if defined(__linux__)
   CPU_ZERO(&processors_);
   sched_getaffinity(0, sizeof processors_, &processors_);  // none if there are more than fit
+  n_processors_ = CPU_COUNT(&processors_);
 #endif
   threads_.reserve(n_threads - 1);
   try {
@@ -70,12 +71,13 @@ void Pool::run(std::size_t n, Function function, const void* context) noexcept A
 
 void Pool::leave_processor_of_caller() noexcept AUDIOGEN_REALTIME {
 #if defined(__linux__)
-  const int processor = sched_getcpu();
-  if (processor == left_ || processor < 0) return;
-  left_ = processor;
+  if (n_processors_ < 2) return;
+  int processor = -1;
+  AUDIOGEN_OFFLINE(processor = sched_getcpu();)
+  if (processor == caller_processor_ || processor < 0) return;
+  caller_processor_ = processor;
   cpu_set_t others = processors_;
   CPU_CLR(static_cast<std::size_t>(processor), &others);
-  if (CPU_COUNT(&others) == 0) return;
   for (std::thread& thread : threads_) {
     AUDIOGEN_OFFLINE(pthread_setaffinity_np(thread.native_handle(), sizeof others, &others);)
   }

@@ -71,7 +71,8 @@ class Pool {
   std::vector<std::thread> threads_;
 #if defined(__linux__)
   cpu_set_t processors_;  // that the thread which made the pool may use
-  int left_ = -1;         // the one of the caller
+  int n_processors_ = 0;
+  int caller_processor_ = -1;  // that the threads keep off
 #endif
 };
 

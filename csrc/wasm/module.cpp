@@ -83,6 +83,11 @@ int PAGE_EXPORT(page_add_timbre)(Player* player, const float* z, std::size_t n) 
   return audiogen_add_timbre(player->synth, z, n);
 }
 
+// Chooses the timbre of later MIDI notes, until a program change.
+void PAGE_EXPORT(page_choose_timbre)(Player* player, uint32_t timbre) {
+  audiogen_choose_timbre(player->synth, timbre);
+}
+
 uint32_t PAGE_EXPORT(page_latency)(const Player* player) { return audiogen_latency(player->synth); }
 std::size_t PAGE_EXPORT(page_n_sounding)(const Player* player) {
   return audiogen_n_sounding(player->synth);

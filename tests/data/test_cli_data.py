@@ -41,7 +41,7 @@ def test_command_renders_a_set(tiny_font, tmp_path, capsys):
         (["--programs", "99"], "program=99 not found in bank 0"),
         (["--sample-rate", "1"], "sample_rate=1 must be a whole number"),
         (["--transpose", "31"], "--transpose '31' must be a list of PROGRAM:SEMITONES, such as"),
-        (["--transpose", "0:99"], "transpose of program 0 is 99 semitones"),
+        (["--transpose", "0:99"], "transpose={0: 99} must be whole semitones"),
     ],
 )
 def test_bad_options_end_with_status_2(tiny_font, tmp_path, capsys, options, message):

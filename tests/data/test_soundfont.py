@@ -260,8 +260,8 @@ def test_occupied_folder_is_refused_and_kept(tiny_font, tmp_path):
         ({"pitches": (60, 50)}, r"pitches=\(60, 50\) must be"),
         ({"sample_rate": 10}, "sample_rate=10 must be a whole number"),
         ({"pitches": (0, 20)}, r"no usable note within pitches=\(0, 20\)"),
-        ({"programs": [0], "transpose": {1: 12}}, "transpose names program 1, which is not"),
-        ({"transpose": {0: 50}}, "transpose of program 0 is 50 semitones; it must be from -48 to"),
+        ({"programs": [0], "transpose": {1: 12}}, "transpose=.1: 12.: program 1 is not among"),
+        ({"transpose": {0: 50}}, "transpose=.0: 50. must be whole semitones from -48 to 48"),
     ],
 )
 @needs_renderer

@@ -95,10 +95,11 @@ def render_instrument(
     sample_rate: int = 16000,
     transpose: int = 0,
 ) -> RenderedInstrument:
-    """Render the given (key, velocity) pairs of one preset, which sounds ``transpose`` above them.
+    """Render the given (key, velocity) pairs of one preset.
 
-    Each note lasts `NOTE_S` with its release at `NOTE_ON_S`, without reverb and chorus. All notes
-    use the channel with more energy over the whole instrument.
+    ``transpose`` is the sounding pitch minus the key. Each note lasts `NOTE_S` with its release at
+    `NOTE_ON_S`, without reverb and chorus. All notes use the channel with more energy over the
+    whole instrument.
 
     Raises
     ------
@@ -256,7 +257,7 @@ def render_soundfont(
             if progress:
                 progress(index, len(presets), preset.name)
             shift = transpose.get(preset.program, 0)
-            lowest, highest = (min(max(pitch - shift, 0), 127) for pitch in pitches)
+            lowest, highest = max(pitches[0] - shift, 0), min(pitches[1] - shift, 127)
             keys = usable_keys(preset, (lowest, highest), velocities, max_transpose_semitones)
             rendered = render_instrument(sound, preset, keys, sample_rate, shift)
             if not len(rendered.pitches):
@@ -313,11 +314,14 @@ def check_settings(velocities: Sequence[int], pitches: tuple[int, int], sample_r
 def _checked_transpose(transpose: Mapping[int, int], programs: set[int]) -> Mapping[int, int]:
     for program, semitones in transpose.items():
         if program not in programs:
-            raise ParameterError(f"transpose names program {program}, which is not rendered")
-        if not -MAX_SHIFT <= semitones <= MAX_SHIFT:
             raise ParameterError(
-                f"transpose of program {program} is {semitones} semitones; it must be from"
-                f" {-MAX_SHIFT} to {MAX_SHIFT}"
+                f"transpose={{{program}: {semitones}}}: program {program} is not among those that"
+                " are rendered; add it to programs"
+            )
+        if semitones != int(semitones) or not -MAX_SHIFT <= semitones <= MAX_SHIFT:
+            raise ParameterError(
+                f"transpose={{{program}: {semitones}}} must be whole semitones from {-MAX_SHIFT} to"
+                f" {MAX_SHIFT}"
             )
     return transpose
 

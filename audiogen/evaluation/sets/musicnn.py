@@ -1,4 +1,4 @@
-"""A judge from outside: musicnn, a tagger of music that was trained on MagnaTagATune.
+"""A judge that was trained on other data: musicnn, a tagger of music (MagnaTagATune).
 
 Pons and Serra, "musicnn: pre-trained convolutional neural networks for music audio tagging"
 (ISMIR 2019, late-breaking). Its weights are in the package musicnn (ISC), which needs an old
@@ -8,6 +8,8 @@ TensorFlow to run; only the weights are read here, and the network is PyTorch's.
 from __future__ import annotations
 
 import hashlib
+import inspect
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +30,7 @@ N_FEATURES = 200
 LEVEL = 0.1  # RMS to which each note is brought: the network's features depend on the level
 _AT_ONCE = 32
 _EPSILON = 1e-3  # of batch normalisation, TensorFlow's default
+N_NORMS, _NORM = 11, ("moving_mean", "moving_variance", "gamma", "beta")
 _VARIABLES = {  # shape of each layer's weights: height, width, inputs, outputs
     **{f"conv2d{n}/kernel": (7, w, 1, 204) for n, w in (("", 38), ("_1", 67))},
     **{f"conv2d_{n}/kernel": (h, 1, 1, 51) for n, h in ((2, 128), (3, 64), (4, 32))},
@@ -61,7 +64,8 @@ class MusicnnJudge:
             )
         folder = Path(next(iter(spec.submodule_search_locations))) / "MTT_musicnn"
         self._weights = _tensors(read_checkpoint(folder), folder)
-        self.hash = hashlib.sha256((folder / DATA).read_bytes()).hexdigest()[:16]
+        content = (folder / DATA).read_bytes() + inspect.getsource(sys.modules[__name__]).encode()
+        self.hash = hashlib.sha256(content).hexdigest()[:16]
 
     def embed(self, sounds: np.ndarray, sample_rate: int) -> np.ndarray:
         """Return features [n_notes, 200] of the first 3 s of notes [n_notes, n_samples]."""
@@ -82,7 +86,7 @@ def log_mel(sound: np.ndarray, sample_rate: int) -> np.ndarray:
     """Return the network's input [187, 96] of a note, at a level of `LEVEL`; zeros for silence."""
     librosa = require_package("librosa", "plot", f"the judge {NAME}")
     x = resample(np.asarray(sound, np.float32), sample_rate, RATE)
-    x = x[: N_FRAMES * HOP]
+    x = np.pad(x, (0, max(0, N_FFT - len(x))))[: N_FRAMES * HOP]
     x = x * (LEVEL / max(float(np.sqrt(np.mean(np.square(x)))), 1e-6))
     mel = librosa.feature.melspectrogram(y=x, sr=RATE, hop_length=HOP, n_fft=N_FFT, n_mels=N_MELS)
     out = np.zeros((N_FRAMES, N_MELS), np.float32)
@@ -94,9 +98,9 @@ def log_mel(sound: np.ndarray, sample_rate: int) -> np.ndarray:
 def penultimate(mel: torch.Tensor, weights: dict[str, torch.Tensor]) -> torch.Tensor:
     """Return features [n, 200] of log-mel spectrograms [n, 187, 96].
 
-    Two filters over 7 frames and many bands hear timbre, three over one band and up to 128 frames
-    hear rhythm; each is pooled over frequency. Three convolutions over time, the last two residual,
-    follow. The dense layer sees maxima and means over time of them all.
+    Two filters over 7 frames and many bands respond to timbre, three over one band and up to 128
+    frames to rhythm; each is pooled over frequency. Three convolutions over time, the last two
+    residual, follow. The dense layer receives maxima and means over time of them all.
     """
     import torch
     import torch.nn.functional as F
@@ -105,9 +109,7 @@ def penultimate(mel: torch.Tensor, weights: dict[str, torch.Tensor]) -> torch.Te
         return F.relu(F.conv2d(x, weights[f"{name}/kernel"], weights[f"{name}/bias"]))
 
     def norm(x: torch.Tensor, n: int) -> torch.Tensor:
-        name = f"batch_normalization_{n}" if n else "batch_normalization"
-        parts = ("moving_mean", "moving_variance", "gamma", "beta")
-        mean, variance, gamma, beta = (weights[f"{name}/{part}"] for part in parts)
+        mean, variance, gamma, beta = (weights[_norm_name(n, part)] for part in _NORM)
         return F.batch_norm(x, mean, variance, gamma, beta, eps=_EPSILON)
 
     x = norm(mel[:, None], 0)  # [n, 1, time, bands]
@@ -130,14 +132,24 @@ def penultimate(mel: torch.Tensor, weights: dict[str, torch.Tensor]) -> torch.Te
     return norm(dense, 10)
 
 
+def _norm_name(number: int, part: str) -> str:
+    return f"batch_normalization{f'_{number}' if number else ''}/{part}"
+
+
 def _tensors(variables: dict[str, np.ndarray], folder: Path) -> dict[str, Any]:
     """The variables as tensors, convolutions as [outputs, inputs, height, width]."""
     import torch
 
     for name, shape in _VARIABLES.items():
-        found = variables[name].shape if name in variables else None
-        if found != shape:
-            raise FormatError(f"{folder}: {name} has the shape {found} and must have {shape}")
+        shapes = {name: shape, name.replace("kernel", "bias"): shape[-1:]}
+        for each, wanted in shapes.items():
+            found = variables[each].shape if each in variables else None
+            if found != wanted:
+                raise FormatError(f"{folder}: {each} has the shape {found} and must have {wanted}")
+    for number in range(N_NORMS):
+        for part in _NORM:
+            if _norm_name(number, part) not in variables:
+                raise FormatError(f"{folder}: {_norm_name(number, part)} not found")
     return {
         name: torch.from_numpy(np.transpose(x, (3, 2, 0, 1)) if x.ndim == 4 else x).contiguous()
         for name, x in ((name, x.copy()) for name, x in variables.items())

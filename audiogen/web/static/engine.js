@@ -215,6 +215,11 @@ class Player {
     });
   }
 
+  // Chooses the timbre of later MIDI notes, by index, until a program change.
+  chooseTimbre(index) {
+    this.engine.call("page_choose_timbre", this.address, index);
+  }
+
   // z: a latent. Returns the number of its timbre.
   addTimbre(z) {
     const bytes = new Uint8Array(Float32Array.from(z).buffer);

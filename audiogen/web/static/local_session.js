@@ -75,6 +75,7 @@ class Synth {
 
   choose(timbre) {
     this.midiTimbre = this.timbres.index(timbre);
+    this.player.chooseTimbre(this.midiTimbre); // and no program's transposition
     this.timbre = timbre;
   }
 

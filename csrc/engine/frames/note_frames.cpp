@@ -25,8 +25,8 @@ static constexpr float kFlickerFrames = 8.0f;
 static constexpr float kSilence = -5.0f;
 static constexpr std::size_t kAttackFrames = 16;
 // Frames without a change of pitch or latent after which a release is prepared: while they move,
-// it would be in vain.
-static constexpr std::size_t kSteadyFrames = 2;
+// the work would be discarded. Latents move every second frame (kMoveFrames of the voice).
+static constexpr std::size_t kSteadyFrames = 3;
 
 NoteFrames::NoteFrames(const FrameSettings& settings, std::shared_ptr<models::FrameScratch> scratch)
     : settings_(&settings),
