@@ -319,3 +319,23 @@ def test_bench_needs_the_device_that_it_is_asked_for() -> None:
     assert done.returncode == 2 and "--device auto must be cpu, cuda or cuda:N" in done.stderr
     done = command("--device", "cuda", "--only", "job")
     assert done.returncode == 2 and "leave it out with --device" in done.stderr
+
+
+def test_operations_are_those_of_the_frames_that_sound() -> None:
+    pytest.importorskip("audiogen._native")
+    from audiogen.bench.engine import frame_operations
+    from audiogen.presets import load_preset
+
+    plucked = load_preset("plucked")
+    assert frame_operations(plucked, 2.0) == 2.0 * frame_operations(plucked, 1.0) > 1e8
+    for name in ("drums", "winds-sketch"):
+        assert frame_operations(load_preset(name), 2.0) == 0.0
+
+
+def test_a_score_is_divided_among_presets() -> None:
+    from audiogen.bench.user_jobs import _held_seconds
+    from audiogen.notes import Note, Score
+
+    notes = [Note(0.0, 1.5, 60, program=0), Note(1.0, 0.5, 62, program=56)]
+    drum = Note(0.0, 0.25, 38, is_drum=True)
+    assert _held_seconds(Score([*notes, drum])) == {"struck": 1.5, "brass": 0.5, "drums": 0.25}
