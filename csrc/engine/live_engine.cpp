@@ -300,14 +300,16 @@ class NoteBudget {
     known_ = known;
   }
 
-  // Number of notes, one for each thread, that can be started before sample `rendered`, the next
-  // one, is due; 0 if they had better wait than make samples late.
+  // Number of notes that can be started before sample `rendered`, the next one, is due; 0 if they
+  // had better wait than make samples late.
   std::size_t n_notes(std::uint64_t rendered, Clock::time_point now, bool morphed) const {
     const double samples_left =
         static_cast<double>(rendered) + lookahead_ - static_cast<double>(known_);
     const double left_s = samples_left / rate_ - Seconds(now - block_time_).count();
     const double each_s = costs_[morphed ? 1 : 0].seconds;
-    return left_s < std::min(kStartSlack * each_s, sufficient_s_) ? 0 : n_threads_;
+    const double needed_s = kStartSlack * each_s;
+    if (left_s < std::min(needed_s, sufficient_s_)) return 0;
+    return std::max<std::size_t>(1, static_cast<std::size_t>(left_s / needed_s)) * n_threads_;
   }
 
   // Records the time in which `n` notes were started.
