@@ -100,13 +100,13 @@ def test_the_critic_learns_and_its_gradient_fools_it() -> None:
     levels = adversary.levels([trainer.loss.resynthesise(i, batch) for i in images], batch)
     told: list[float] = []
     critic.requires_grad_(True)
-    for step in range(60):
+    for step in range(120):
         loss = adversary.critic_loss(levels, batch, penalised=step % 4 == 0)
         trainer.descend(loss, adversary.optimiser, list(critic.parameters()))
         if step % 4:
             told.append(loss.item())
     critic.requires_grad_(False)
-    assert told[0] > 0.5 and told[-1] < 0.3
+    assert told[0] > 0.5 and np.mean(told[-8:]) < 0.3
     assert adversary.gap(levels, batch) > 1.0
     assert adversary.gap(levels[[0, 0, 0]], batch) == pytest.approx(0.0, abs=1e-6)
 
