@@ -549,7 +549,9 @@ int main() {
       plays_without_allocating(phase, rate);
       blocks_do_not_matter(phase, rate);
     }
-    for (const std::size_t n_threads : {1, 2}) work_ahead_does_not_matter(phase, n_threads);
+    work_ahead_does_not_matter(phase, 1);
+    // Waking a thread is a system call.
+    if (!audiogen::test::kRealtimeSanitizer) work_ahead_does_not_matter(phase, 2);
     one_note_is_expressed(phase);
   }
   a_release_is_prepared();
