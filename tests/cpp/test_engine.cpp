@@ -159,7 +159,8 @@ static void work_ahead_does_not_matter(PhaseChannel phase, std::size_t n_threads
 
 // A held note has the frame that its release would need, once its pitch has been steady.
 static void a_release_is_prepared() {
-  const auto voices = frame_instrument(PhaseChannel::kHarmonic)->make_voices(1, kMaxBlock, 0);
+  const auto instrument = frame_instrument(PhaseChannel::kHarmonic);
+  const auto voices = instrument->make_voices(1, kMaxBlock, 0);
   engine::Voice& voice = (*voices)[0];
   std::vector<float> out(kMaxBlock);
   const auto work_until_idle = [&voice] {
