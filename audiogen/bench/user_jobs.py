@@ -15,13 +15,12 @@ from audiogen.bench.compare import Job, Limit, Race, require_torch
 from audiogen.bench.engine import frame_operations
 from audiogen.bench.limits import compute_limit, memory_limit
 from audiogen.core import backend as _native
+from audiogen.engine.render import parts_of
 from audiogen.presets import (
     WEIGHTS_NAME,
     GansynthPreset,
-    assign_programs,
     find_preset,
     load_preset,
-    presets_to_play,
     split_spec,
 )
 
@@ -68,11 +67,10 @@ def music() -> Iterator[Race]:
 
 def _held_seconds(score: Any) -> dict[str, float]:
     """Seconds that the notes of each preset are held, by name."""
-    voices = assign_programs(score.programs, presets_to_play())
     held: dict[str, float] = defaultdict(float)
-    for note in score.notes:
-        name, _ = split_spec(voices["drums" if note.is_drum else note.program])
-        held[name] += note.duration_s
+    for voice, part in parts_of(score).items():
+        name, _ = split_spec(voice)
+        held[name] += sum(note.duration_s for note in part.notes)
     return dict(held)
 
 

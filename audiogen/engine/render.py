@@ -148,7 +148,7 @@ def stream(
     iterator of ndarray [n_samples] or [n_samples, 2], float32
     """
     score = as_score(notes)
-    parts = _parts(score, voices)
+    parts = parts_of(score, voices)
     specs = [split_spec(voice) for voice in parts]
     presets = {name: load_preset(name) for name in dict(specs)}
     is_stereo = is_panned(score, parameters, presets.values()) if stereo is None else bool(stereo)
@@ -229,8 +229,10 @@ def voices_of(score: Score, voices: Mapping[int | str | None, str]) -> Voices:
     return used
 
 
-def _parts(score: Score, voices: Mapping[int | str | None, str] | None) -> dict[str, Score]:
-    """Divide a score by voice: return the notes that each ``PRESET:TIMBRE`` plays."""
+def parts_of(
+    score: Score, voices: Mapping[int | str | None, str] | None = None
+) -> dict[str, Score]:
+    """Divide a score by voice: return the notes that each ``PRESET:TIMBRE`` plays in `render`."""
     if voices is None:
         voices = assign_programs(score.programs, presets_to_play())
     if DRUMS not in voices:

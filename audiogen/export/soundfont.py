@@ -161,14 +161,12 @@ def _on_program_keys(regions: list[Region], transpose: int) -> list[Region]:
     if not transpose or not kept:
         return regions
     roots = [region.key for region in kept]
+    lowest, highest = min(roots), max(roots)
     moved = []
     for region in kept:
         low, high = (min(max(key - transpose, 0), 127) for key in region.keys)
-        if region.key == min(roots):
-            low = 0
-        if region.key == max(roots):
-            high = 127
-        moved.append(replace(region, keys=(low, high), key=region.key - transpose))
+        keys = (0 if region.key == lowest else low, 127 if region.key == highest else high)
+        moved.append(replace(region, keys=keys, key=region.key - transpose))
     return moved
 
 

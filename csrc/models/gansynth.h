@@ -110,8 +110,7 @@ class GeneratorWeights {
   GeneratorConfig config_;
   Precision precision_;
   const kernels::KernelTable* kernels_;
-  bool tiles_ =
-      false;  // rows are in bfloat16, for the kernels of kernels/networks/tiles/tile_rows.h
+  bool tiles_ = false;  // rows are in bfloat16, for kernels/networks/tiles/tile_rows.h
   std::vector<Block> blocks_;
   core::AlignedFloats image_weight_;  // [2, C]
   float image_bias_[2] = {0.0f, 0.0f};

@@ -151,7 +151,9 @@ def _tensors(variables: dict[str, np.ndarray], folder: Path) -> dict[str, Any]:
             if _norm_name(number, part) not in variables:
                 raise FormatError(f"{folder}: {_norm_name(number, part)} not found")
     return {
-        name: torch.from_numpy(np.transpose(x, (3, 2, 0, 1)) if x.ndim == 4 else x).contiguous()
-        for name, x in ((name, x.copy()) for name, x in variables.items())
+        name: torch.from_numpy(
+            np.array(np.transpose(x, (3, 2, 0, 1)) if x.ndim == 4 else x, order="C")
+        )
+        for name, x in variables.items()
         if "Adam" not in name
     }
