@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "core/target.h"
+#include "kernels/networks/tiles/tile_registers.h"
 
 #if defined(__AMX_INT8__)
 #include <immintrin.h>
@@ -68,8 +69,8 @@ struct EmulatedByteTiles {
 
 #if defined(__AMX_INT8__)
 
-// Configures this thread's tile registers for some columns, until it is destroyed; see `AmxTiles`.
-class AmxByteTiles {
+// The tile registers for some columns, and the sums in them.
+class AmxByteTiles : TileRegisters {
  public:
   template <std::size_t kParts>
   class Sums {
@@ -110,20 +111,7 @@ class AmxByteTiles {
     }
   };
 
-  explicit AmxByteTiles(std::size_t n_columns) {
-    const auto n = static_cast<std::uint8_t>(n_columns);
-    struct {
-      std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
-      std::uint16_t bytes_per_row[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-      std::uint8_t rows[16] = {};
-    } config;
-    for (std::size_t tile = 0; tile < 8; ++tile) config.rows[tile] = tile < 6 ? n : 16;
-    _tile_loadconfig(&config);
-    asm volatile("" ::: "memory");  // the intrinsics don't declare that they read memory
-  }
-  ~AmxByteTiles() { _tile_release(); }
-  AmxByteTiles(const AmxByteTiles&) = delete;
-  AmxByteTiles& operator=(const AmxByteTiles&) = delete;
+  using TileRegisters::TileRegisters;  // for a number of columns
 };
 
 #endif

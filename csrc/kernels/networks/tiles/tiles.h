@@ -13,6 +13,7 @@
 #include <cstdint>
 
 #include "core/target.h"
+#include "kernels/networks/tiles/tile_registers.h"
 
 #if defined(__AMX_BF16__)
 #include <immintrin.h>
@@ -78,11 +79,8 @@ struct EmulatedTiles {
 
 #if defined(__AMX_BF16__)
 
-// Configures this thread's tile registers until it is destroyed, and leaves them in their initial
-// state: between two rows a thread has no tile state for a context switch to save, and no code
-// depends on what other code left in them. One at a time per thread. The process must have
-// permission (kernels/dispatch.cpp); the operating system allocates 8 KB per thread at first use.
-class AmxTiles {
+// The tile registers, and the sums in them.
+class AmxTiles : TileRegisters {
  public:
   template <std::size_t kRows>
   class Sums {
@@ -120,19 +118,6 @@ class AmxTiles {
    private:
     static constexpr std::size_t kStride = 64;  // bytes
   };
-
-  AmxTiles() {
-    struct {
-      std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
-      std::uint16_t bytes_per_row[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-      std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-    } config;
-    _tile_loadconfig(&config);
-    asm volatile("" ::: "memory");  // the intrinsics don't declare that they read memory
-  }
-  ~AmxTiles() { _tile_release(); }
-  AmxTiles(const AmxTiles&) = delete;
-  AmxTiles& operator=(const AmxTiles&) = delete;
 };
 
 #endif
