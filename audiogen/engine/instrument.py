@@ -112,6 +112,7 @@ class OpenPreset:
         n_inputs: int = 0,
         latent: list[float] | None = None,
         table: Any = None,
+        threads: int = 1,
     ) -> Any:
         """An engine that renders offline (csrc/engine/engine.h).
 
@@ -129,13 +130,14 @@ class OpenPreset:
             Only timbre.
         table : FrameTable or SampleTable of the backend, optional
             Result of `computed`.
+        threads : int
+            Threads that render voices, one with a table that collects. Changes no sample.
         """
         instrument = self._instrument
         if latent is not None or table is not None:
             instrument = self.preset.instrument(self.precision, latent, table)
             for z in self._added if latent is None else ():
                 instrument.add_timbre(z)
-        threads = n_threads() if table is None else 1  # a table that collects has one writer
         return self._backend.Engine(
             instrument, sample_rate, BLOCK, voices, seed, n_channels, n_inputs, threads
         )

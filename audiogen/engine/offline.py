@@ -6,6 +6,9 @@ import math
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from itertools import islice
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -33,6 +36,7 @@ from audiogen.notes import Control, Note, Score, as_score, expresses_notes, musi
 from audiogen.presets import Preset
 
 MAX_VOICES = 4096  # voices of an engine
+MOST_AHEAD = 64  # blocks that a stream is read ahead of its sum
 
 Timed = tuple[int, Event]  # sample, and what happens there
 Progress = Callable[[float], None]
@@ -264,7 +268,7 @@ def trimmed(blocks: Iterator[np.ndarray], skip: int) -> Iterator[np.ndarray]:
 
 
 def sum_of_streams(
-    streams: Sequence[Iterator[np.ndarray]], block: int, n_channels: int
+    streams: Sequence[Iterator[np.ndarray]], block: int, n_channels: int, threads: int = 1
 ) -> Iterator[np.ndarray]:
     """Blocks of several streams that begin together, added up.
 
@@ -276,10 +280,41 @@ def sum_of_streams(
         Longest block of the sum.
     n_channels : int
         0 for blocks without a second axis.
+    threads : int
+        Streams that are read at the same time, ahead of the sum.
     """
     if len(streams) == 1:
         yield from streams[0]
-        return
+    elif threads == 1:
+        yield from _sum(streams, block, n_channels)
+    else:
+        pool = ThreadPoolExecutor(min(threads, len(streams)))
+        try:
+            yield from _sum([_read_ahead(each, pool) for each in streams], block, n_channels)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _read_ahead(stream: Iterator[np.ndarray], pool: Executor) -> Iterator[np.ndarray]:
+    """Read a stream on a thread of a pool, ahead of what is asked for.
+
+    The first blocks come one by one; later ones in pieces, which are cheaper to hand over.
+    """
+
+    def read(n: int) -> list[np.ndarray]:
+        return list(islice(stream, n))
+
+    n = 1
+    reading = pool.submit(read, n)
+    while blocks := reading.result():
+        n = min(2 * n, MOST_AHEAD)
+        reading = pool.submit(read, n)
+        yield from blocks
+
+
+def _sum(
+    streams: Sequence[Iterator[np.ndarray]], block: int, n_channels: int
+) -> Iterator[np.ndarray]:
     nothing = joined((), n_channels)
     held = [nothing for _ in streams]
     while True:
@@ -317,14 +352,16 @@ class SharedProgress:
     def __init__(self, progress: Progress, sizes: Sequence[int]):
         self._progress, self._sizes = progress, sizes
         self._shares = [0.0] * len(sizes)
+        self._lock = Lock()
 
     def part(self, number: int) -> Progress:
         """Return the progress function of a part."""
 
         def report(share: float) -> None:
-            self._shares[number] = share
-            done = sum(s * n for s, n in zip(self._shares, self._sizes, strict=True))
-            self._progress(done / max(1, sum(self._sizes)))
+            with self._lock:  # parts may report from several threads
+                self._shares[number] = share
+                done = sum(s * n for s, n in zip(self._shares, self._sizes, strict=True))
+                self._progress(done / max(1, sum(self._sizes)))
 
         return report
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from audiogen.core.cores import n_threads
 from audiogen.engine.instrument import BLOCK
 from audiogen.engine.offline import (
     SharedProgress,
@@ -173,6 +174,7 @@ def stream(
     gains = _gains([timbre.level_db if timbre else None for timbre in timbres])
     shared = SharedProgress(progress or _ignore, list(map(len, parts.values())))
     streams: list[Iterator[np.ndarray]] = []
+    threads, n_notes = n_threads(), max(1, sum(map(len, parts.values())))
     for number, ((name, timbre), score) in enumerate(zip(specs, parts.values(), strict=True)):
         stream = synths[name].stream(
             block,
@@ -181,9 +183,10 @@ def stream(
             timbre=timbre,
             stereo=is_stereo,
             progress=shared.part(number),
+            threads=max(1, round(threads * len(score) / n_notes)),
         )
         streams.append(_at_level(stream, gains[number]))
-    return sum_of_streams(streams, block, 2 if is_stereo else 0)
+    return sum_of_streams(streams, block, 2 if is_stereo else 0, threads)
 
 
 def is_panned(

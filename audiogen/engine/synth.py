@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from audiogen.core.checks import check_rate, check_seed, check_whole
+from audiogen.core.cores import n_threads
 from audiogen.core.events import Event, note_off, note_on, set_parameter
 from audiogen.core.parameters import INDEX, check_parameter
 from audiogen.engine import latents
@@ -224,6 +225,7 @@ class Synth(LivePlaying):
         timbre: Timbre | None = None,
         stereo: bool | None = None,
         progress: Progress | None = None,
+        threads: int | None = None,
     ) -> Iterator[np.ndarray]:
         """Make audio block by block: live without end, or a score as `render` makes it.
 
@@ -236,6 +238,8 @@ class Synth(LivePlaying):
             notes are those of `note_on`.
         seed, sample_rate, timbre, stereo, progress
             With notes, as `render` takes them.
+        threads : int, optional
+            With notes, threads that make them; one for each core without. Changes no sample.
 
         Returns
         -------
@@ -248,17 +252,19 @@ class Synth(LivePlaying):
         PresetError, MidiError, ParameterError
         """
         if notes is None:
-            if any(given is not None for given in (seed, sample_rate, timbre, stereo, progress)):
+            if any(v is not None for v in (seed, sample_rate, timbre, stereo, progress, threads)):
                 raise ParameterError(
-                    "seed, sample_rate, timbre, stereo and progress are for notes; live, give them"
-                    " to the synth and to note_on"
+                    "seed, sample_rate, timbre, stereo, progress and threads are for notes; live,"
+                    " give them to the synth and to note_on"
                 )
             check_whole("block", block, 1, self.max_block, "samples")
             return (self.process(block) for _ in repeat(None))
         check_whole("block", block, 1, BLOCK, "samples")
         score = self._notes_to_play(notes)
         stereo = self._is_stereo(score) if stereo is None else bool(stereo)
-        blocks = self._score_blocks(score, block, seed, sample_rate, timbre, stereo, progress)
+        blocks = self._score_blocks(
+            score, block, seed, sample_rate, timbre, stereo, progress, threads
+        )
         return blocks if stereo else (samples[:, 0] for samples in blocks)
 
     def generate(
@@ -552,6 +558,7 @@ class Synth(LivePlaying):
         timbre: Timbre | None,
         stereo: bool,
         progress: Progress | None,
+        threads: int | None = None,
     ) -> Iterator[np.ndarray]:
         """Check everything, then make blocks of a score, [n_samples, n_channels]."""
         if not self.plays_notes:
@@ -566,7 +573,9 @@ class Synth(LivePlaying):
             key = self.preset.timbres[index].key  # whose sound all notes have
             assert key is not None
             score = Score((replace(note, pitch=key) for note in score.notes), score.controls)
+        self._warn_of_transposed(score)
         parts = score.by_channel()
+        threads = n_threads() if threads is None else threads
         shared = SharedProgress(progress, [len(part) for part in parts]) if progress else None
         n_channels = 2 if stereo else 1
         plans: list[tuple[list[Timed], int]] = []
@@ -577,25 +586,24 @@ class Synth(LivePlaying):
             voices = voices_needed(part.notes, self._opened.longest_tail_s(release))
             plans.append((events, voices))
 
+        def engine(voices: int, table: Any) -> Any:
+            # A table that collects has one writer.
+            share = 1 if table is not None else max(1, threads // len(plans))
+            return self._opened.engine(
+                rate, voices, seed, n_channels, latent=latent, table=table, threads=share
+            )
+
         def play(table: Any) -> None:
             for events, voices in plans:
-                one = self._opened.engine(rate, voices, seed, n_channels, 0, latent, table)
-                deque(rendered(one, events), maxlen=0)
+                deque(rendered(engine(voices, table), events), maxlen=0)
 
         table = self._opened.computed(play)
-        engines, streams = [], []
+        streams = []
         for number, (events, voices) in enumerate(plans):
-            engine = self._opened.engine(rate, voices, seed, n_channels, 0, latent, table)
+            one = engine(voices, table)
             report = shared.part(number) if shared else None
-            engines.append(engine)
-            streams.append(trimmed(rendered(engine, events, block, report), engine.latency))
-
-        def blocks() -> Iterator[np.ndarray]:
-            yield from sum_of_streams(streams, block, n_channels)
-            if n_transposed := sum(engine.n_transposed for engine in engines):
-                warn_caller(self._transposed(n_transposed))
-
-        return blocks()
+            streams.append(trimmed(rendered(one, events, block, report), one.latency))
+        return sum_of_streams(streams, block, n_channels, threads)
 
     def _offline_timbre(self, timbre: Timbre | None) -> tuple[int, list[float] | None]:
         """Index of a timbre; or a latent that is to be the only timbre of an instrument.
@@ -608,13 +616,16 @@ class Synth(LivePlaying):
             return self._timbre_index(chosen), None
         return 0, latents.read_timbre(self.preset, chosen).tolist()  # type: ignore[arg-type]
 
-    def _transposed(self, n: int) -> str:
+    def _warn_of_transposed(self, score: Score) -> None:
         assert self.preset.pitch_range is not None  # it plays notes
         low, high = self.preset.pitch_range
-        lie, were = ("note lies", "it was") if n == 1 else ("notes lie", "they were")
-        return (
+        n = sum(not low <= note.pitch <= high for note in score.notes)
+        if n == 0 or self.preset.is_kit:
+            return
+        lie, are = ("note lies", "it is") if n == 1 else ("notes lie", "they are")
+        warn_caller(
             f"{n} {lie} outside the pitches {low} to {high} that preset {self.name!r} was trained"
-            f" on; {were} moved by octaves"
+            f" on; {are} moved by octaves"
         )
 
     def _generated(

@@ -1,14 +1,19 @@
-"""The samples of an engine don't depend on the number of its threads."""
+"""Samples don't depend on the number of threads, live and offline."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
+import audiogen
 from audiogen.core import backend
 from audiogen.core.cores import n_cores, n_threads
 from audiogen.engine.instrument import OpenPreset
+from audiogen.engine.offline import sum_of_streams
 from audiogen.errors import ParameterError
+from audiogen.notes import Note, Score
 from audiogen.presets import load_preset
 
 RATE, BLOCK = 48000, 512
@@ -60,6 +65,33 @@ def test_live(opened):
     assert live.n_late == live.n_delayed == 0
     sound = np.concatenate(heard)[lookahead:]
     assert np.array_equal(sound[: len(wanted)], wanted)
+
+
+def test_parts_of_a_score(monkeypatch):
+    score = Score(
+        Note(0.2 * i, 0.3, 60 + i, 0.7, program) for i in range(4) for program in (0, 40, 73)
+    )
+    voices = {0: "plucked:harp", 40: "bowed:violin", None: "woodwinds:oboe"}
+
+    def sound(threads: int) -> np.ndarray:
+        monkeypatch.setenv("AUDIOGEN_THREADS", str(threads))
+        return audiogen.render(score, voices)
+
+    alone = sound(1)
+    assert np.abs(alone).max() > 0.02
+    for threads in (2, 5):
+        assert np.array_equal(sound(threads), alone)
+
+
+def test_an_error_on_a_thread_is_raised():
+    def broken() -> Iterator[np.ndarray]:
+        yield np.ones(3, np.float32)
+        raise ValueError("broken")
+
+    blocks = sum_of_streams([broken(), iter([np.ones(8, np.float32)])], 2, 0, threads=2)
+    assert np.array_equal(next(blocks), [2.0, 2.0])
+    with pytest.raises(ValueError, match="broken"):
+        list(blocks)
 
 
 def test_the_variable_sets_the_number(monkeypatch):
