@@ -152,21 +152,21 @@ def play(
 
     with ExitStack() as stack:
         stack.enter_context(_ended_by_signals())
-        stack.enter_context(realtime_priority())
-        synth = stack.enter_context(
-            Synth(
-                loaded,
-                rate,
-                seed,
-                precision.value,
-                temperature,
-                top_p,
-                polyphony=voices,
-                max_block=block or UNKNOWN_BLOCK,
-                realtime=True,
-                margin_ms=margin,
+        with realtime_priority():
+            synth = stack.enter_context(
+                Synth(
+                    loaded,
+                    rate,
+                    seed,
+                    precision.value,
+                    temperature,
+                    top_p,
+                    polyphony=voices,
+                    max_block=block or UNKNOWN_BLOCK,
+                    realtime=True,
+                    margin_ms=margin,
+                )
             )
-        )
         if timbre is not None:
             synth.timbre = timbre
         recording = on_block = None

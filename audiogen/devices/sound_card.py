@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 LARGEST_BLOCK = 8192  # samples
 GONE_S = 3.0  # a card without a callback for this long counts as disconnected
-# Switch interval of the interpreter's threads; the default, 5 ms, lasts as long as a block of 256
-# samples.
+# Switch interval of the interpreter's threads while a callback is a Python function; the default,
+# 5 ms, lasts as long as a block of 256 samples.
 SWITCH_S = 0.0005
 RECORDED_S = 10.0  # capacity for recorded sound that has not been read
 READ_S = 0.05  # interval between reads
@@ -197,6 +197,7 @@ class SoundCard:
         # Longest period that the player can fill in time, samples.
         self._longest_period = synth.latency if synth.realtime else math.inf
         self._closed = False
+        self._switch_s = sys.getswitchinterval()
         n_recorded = round(RECORDED_S * synth.sample_rate) if on_block else 0
         self._output = synth.connect(self.device.n_channels, n_recorded)
         self._python: _PythonCallback | None = None
@@ -283,6 +284,8 @@ class SoundCard:
     def start(self) -> None:
         """Start playing."""
         self._called_s = time.monotonic()
+        if self._python is not None:
+            sys.setswitchinterval(SWITCH_S)
         try:
             with quiet_stderr():
                 self._stream.start()
@@ -318,6 +321,7 @@ class SoundCard:
         if self._closed:
             return
         self._closed = True
+        sys.setswitchinterval(self._switch_s)
         # PortAudio waits minutes for a disconnected card, here and when the program ends.
         closing = threading.Thread(target=self._stream.close, daemon=True)
         with quiet_stderr():
@@ -399,25 +403,22 @@ def _portaudio() -> Any:
 
 @contextmanager
 def realtime_priority() -> Iterator[None]:
-    """Run this thread, and threads that it starts, with real-time priority where permitted.
+    """Give threads that are started here real-time priority where permitted; for a synth's worker.
 
     Linux permits it to root and to users with an ``rtprio`` limit, which the packages of sound
-    systems grant to the group ``audio``.
+    systems grant to the group ``audio``. What this thread does afterwards, such as opening another
+    preset, does not hold up the worker.
     """
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_S)
     before = None
     if sys.platform == "linux":
-        try:
-            before = os.sched_getscheduler(0), os.sched_getparam(0)
+        with suppress(OSError):
+            policy = os.sched_getscheduler(0), os.sched_getparam(0)
             os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(PRIORITY))
-        except OSError:
-            before = None
+            before = policy
     try:
         yield
     finally:
-        sys.setswitchinterval(interval)
-        if sys.platform == "linux" and before is not None:
+        if before is not None:
             os.sched_setscheduler(0, *before)
 
 

@@ -51,7 +51,7 @@ void Pool::run(std::size_t n, Function function, const void* context) noexcept A
   const std::uint64_t number = (state_.load(std::memory_order_relaxed) >> 32) + 1;
   state_.store(number << 32 | static_cast<std::uint64_t>(n) << 16, std::memory_order_release);
   if (n > 1) {
-    leave_processor_of_caller();
+    follow_caller();
     n_calls_.fetch_add(1);
     // Never blocks; a system call only if a thread sleeps.
     AUDIOGEN_OFFLINE(n_calls_.notify_all();)
@@ -69,7 +69,7 @@ void Pool::run(std::size_t n, Function function, const void* context) noexcept A
   }
 }
 
-void Pool::leave_processor_of_caller() noexcept AUDIOGEN_REALTIME {
+void Pool::follow_caller() noexcept AUDIOGEN_REALTIME {
 #if defined(__linux__)
   if (n_processors_ < 2) return;
   int processor = -1;
@@ -78,8 +78,12 @@ void Pool::leave_processor_of_caller() noexcept AUDIOGEN_REALTIME {
   caller_processor_ = processor;
   cpu_set_t others = processors_;
   CPU_CLR(static_cast<std::size_t>(processor), &others);
+  int policy = SCHED_OTHER;
+  sched_param priority{};
+  AUDIOGEN_OFFLINE(pthread_getschedparam(pthread_self(), &policy, &priority);)
   for (std::thread& thread : threads_) {
-    AUDIOGEN_OFFLINE(pthread_setaffinity_np(thread.native_handle(), sizeof others, &others);)
+    AUDIOGEN_OFFLINE(pthread_setaffinity_np(thread.native_handle(), sizeof others, &others);
+                     pthread_setschedparam(thread.native_handle(), policy, &priority);)
   }
 #endif
 }

@@ -18,9 +18,9 @@ namespace audiogen::engine {
 
 // The caller takes part in its own tasks, so that nothing is lost if the other threads are held up
 // before they take one. Threads without a task spin for a few hundred microseconds, then sleep
-// until `run` wakes them: an idle pool takes no processor time. On Linux they keep off the
-// processor of the caller, where the scheduler may wake them otherwise: there they would wait for
-// milliseconds until the caller has done their tasks.
+// until `run` wakes them: an idle pool takes no processor time. On Linux they have the priority of
+// the caller, whichever thread made the pool, and keep off its processor, where the scheduler may
+// wake them otherwise: there they would wait for milliseconds until the caller has done their tasks.
 //
 // `run` waits for other threads, so it is for a worker thread. It locks and allocates nothing, and
 // makes a system call only to wake a thread that sleeps, to sleep until the last task is done, or
@@ -53,8 +53,8 @@ class Pool {
   using Function = void (*)(const void*, std::size_t) noexcept AUDIOGEN_REALTIME;
 
   void run(std::size_t n, Function function, const void* context) noexcept AUDIOGEN_REALTIME;
-  // Lets the threads run on all processors but the caller's.
-  void leave_processor_of_caller() noexcept AUDIOGEN_REALTIME;
+  // Lets the threads run on all processors but the caller's, with its priority.
+  void follow_caller() noexcept AUDIOGEN_REALTIME;
   // Takes the next task, if one is left, and runs it.
   bool run_one() noexcept AUDIOGEN_REALTIME;
   void work();

@@ -368,7 +368,7 @@ def test_notes_outside_the_range_move_by_octaves(synth: Synth) -> None:
     with pytest.warns(UserWarning, match="2 notes lie outside the pitches 36 to 84") as caught:
         low = synth.render(outside)
     assert len(caught) == 1 and caught[0].filename == __file__
-    with pytest.warns(UserWarning, match="1 note lies outside .* it was moved") as caught:
+    with pytest.warns(UserWarning, match="1 note lies outside .* it is moved") as caught:
         list(synth.stream(256, outside[:1], stereo=True))
     assert caught[0].filename == __file__
     with pytest.warns(UserWarning, match="2 notes lie outside") as caught:
