@@ -348,7 +348,8 @@ class _FrameVoice(Voice):
         self.n_pulled, self.lag = 0, np.float32(0)  # frames; how far behind the last one
         self.pulled: list[tuple[Array, Array]] = []  # the last two, while they are interpolated
         self.note = _GeneratorNote(z, note.pitch, note.velocity, note.seed)
-        self.pitch = self.wanted_pitch = self.network_pitch = note.pitch
+        self.pitch = self.wanted_pitch = note.pitch
+        self.network_pitch = self.next_network_pitch = note.pitch
         self.other = None
         self.active, self.released = True, False
         self.frame = 0
@@ -365,6 +366,7 @@ class _FrameVoice(Voice):
         self.frames = _NoteFrames(self.instrument, self.note)
         # The first frames begin before the note: its first hop is ready when all of the frames that
         # cover it are.
+        self._start_morph()
         for _ in range(s.n_fft // s.hop_length):
             self._add_frame()
 
@@ -443,29 +445,36 @@ class _FrameVoice(Voice):
     def _pull_frame(self) -> tuple[Array, Array]:
         """Log magnitude and phase channel of the next frame, at the network's pitch."""
         self.n_pulled += 1
-        moved = abs(self.wanted_pitch - self.network_pitch) > TRANSPOSE_REACH
-        if moved:
-            self.network_pitch = self.wanted_pitch
-            self.frames.set_pitch(self.network_pitch)
+        self.network_pitch = self.next_network_pitch
+        frame = self._mix_timbres()
+        self._plan_frame()
+        return frame
+
+    def _plan_frame(self) -> None:
+        """Set the pitch, the latents and the timbres of the next frame, a hop before it is due."""
+        if abs(self.wanted_pitch - self.next_network_pitch) > TRANSPOSE_REACH:
+            self.next_network_pitch = self.wanted_pitch
+            self.frames.set_pitch(self.next_network_pitch)
+            if self.other is not None:
+                self.other.set_pitch(self.next_network_pitch)
         if self.shaping.macros != self.macros and self.instrument.macros:
-            if self.frame % MOVE_FRAMES == 0:
+            if (self.frame + 1) % MOVE_FRAMES == 0:
                 self._move_latents()
         if self.other is not None and self.frames.releasing:
             self.other.released = True
+        self._start_morph()
+
+    def _start_morph(self) -> None:
+        """Start, change or end the timbre that the next frame is morphed with."""
         if self.morph <= 0:
             self.other = None
         elif not self.frames.finished and (
             self.other is None or self.other_timbre != self.morph_timbre
         ):
-            z = self._latent(self.morph_timbre)
-            self.other = _NoteFrames(
-                self.instrument, replace(self.note, z=z, pitch=self.network_pitch)
-            )
-            self.other.start_beside(self.frames)
             self.other_timbre = self.morph_timbre
-        elif moved and self.other is not None:
-            self.other.set_pitch(self.network_pitch)
-        return self._mix_timbres()
+            z, pitch = self._latent(self.other_timbre), self.next_network_pitch
+            self.other = _NoteFrames(self.instrument, replace(self.note, z=z, pitch=pitch))
+            self.other.start_beside(self.frames)
 
     def _mix_timbres(self) -> tuple[Array, Array]:
         """Log magnitude and phase channel between two timbres."""

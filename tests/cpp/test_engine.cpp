@@ -186,6 +186,26 @@ static void a_release_is_prepared() {
   CHECK(voice.ahead() == Ahead::kFrame);  // it moved until now
 }
 
+// A morph begins with the frame after the next one, so that there is a hop's time to compute it.
+static void a_morph_is_prepared() {
+  const auto instrument = frame_instrument(PhaseChannel::kHarmonic);
+  const auto voices = instrument->make_voices(1, kMaxBlock, 0);
+  engine::Voice& voice = (*voices)[0];
+  std::vector<float> out(kMaxBlock);
+  const auto frames_of_a_hop = [&] {
+    voice.add(out.data(), 32);
+    int n = 0;
+    for (; voice.ahead() == Ahead::kFrame; ++n) voice.work_ahead();
+    return n;
+  };
+  voice.note_on({});
+  voice.add(out.data(), 32);
+  CHECK(frames_of_a_hop() == 1);
+  voice.set_morph(1, 0.5f);
+  CHECK(voice.ahead() != Ahead::kFrame);
+  CHECK(frames_of_a_hop() == 2 && frames_of_a_hop() == 2);
+}
+
 // What a host may send by mistake does no harm.
 static void odd_events_are_harmless() {
   Engine engine(frame_instrument(PhaseChannel::kHarmonic), 44100, kMaxBlock, 2, 0);
@@ -556,6 +576,7 @@ int main() {
     one_note_is_expressed(phase);
   }
   a_release_is_prepared();
+  a_morph_is_prepared();
   expression_ends_with_its_note();
   the_map_chooses_timbres();
   keys_of_a_kit_choose_timbres();

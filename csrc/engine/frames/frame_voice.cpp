@@ -16,8 +16,9 @@ static constexpr std::size_t kLobeReach = 4;
 // Spreads the phases of the partials; see `reference_turns` of representation/harmonic.py.
 static constexpr double kGolden = 0.6180339887498949;
 
-// Semitones that a frame is transposed by at most; beyond, the network generates frames at the new
-// pitch. A fourth, a usual distance between the samples of a sampled instrument.
+// Semitones that frames are transposed by for longer than a hop; beyond, the network generates the
+// next frame at the new pitch. A fourth, a usual distance between the samples of a sampled
+// instrument.
 static constexpr float kTransposeReach = 5.0f;
 
 // Frames after the first that a fast attack hastens through; recorded attacks last up to 160 ms.
@@ -63,7 +64,7 @@ void FrameVoice::note_on(const Note& note) noexcept AUDIOGEN_REALTIME {
   const std::size_t hop = settings_->spectrogram.hop_length;
   tail_left_ = settings_->spectrogram.n_fft / hop - 1;
   std::fill(overlap_.begin(), overlap_.end(), 0.0f);
-  pitch_ = wanted_pitch_ = network_pitch_ = note.pitch;
+  pitch_ = wanted_pitch_ = network_pitch_ = next_network_pitch_ = note.pitch;
   start_phase();
   timbre_ = note.timbre;
   macros_ = shaping_.macros;
@@ -75,9 +76,7 @@ void FrameVoice::note_on(const Note& note) noexcept AUDIOGEN_REALTIME {
   note_.velocity = note.velocity;
   note_.seed = note.seed;
   frames_.start(note_);
-  morphing_ = false;
-  started_ = kNone;
-  begun_ = false;
+  morphing_ = begun_ = false;
 }
 
 // The first frames begin before the note: the note's first hop is finished when all frames that
@@ -85,6 +84,7 @@ void FrameVoice::note_on(const Note& note) noexcept AUDIOGEN_REALTIME {
 void FrameVoice::begin() noexcept AUDIOGEN_REALTIME {
   if (begun_ || !active_) return;
   begun_ = true;
+  start_morph();
   const Spectrogram& spectrogram = settings_->spectrogram;
   for (std::size_t i = 0; i < spectrogram.n_fft / spectrogram.hop_length; ++i) add_frame();
 }
@@ -115,27 +115,16 @@ void FrameVoice::add(float* out, std::size_t n) noexcept AUDIOGEN_REALTIME {
   }
 }
 
-bool FrameVoice::will_morph() const noexcept AUDIOGEN_REALTIME {
-  return morphing_ || (morph_ > 0.0f && !frames_.finished() && !moved());
-}
-
 Ahead FrameVoice::ahead() const noexcept AUDIOGEN_REALTIME {
   if (!active_) return Ahead::kNothing;
   if (!begun_) return Ahead::kFrame;
-  if (!will_morph()) return frames_.ahead();
-  const bool is_started = morphing_ || started_ == wanted_timbre_;
-  const bool is_behind = frames_.releasing() && !other_.released();
-  return !is_started || is_behind ? Ahead::kFrame : std::max(frames_.ahead(), other_.ahead());
+  return morphing_ ? std::max(frames_.ahead(), other_.ahead()) : frames_.ahead();
 }
 
 void FrameVoice::work_ahead() noexcept AUDIOGEN_REALTIME {
   if (!active_) return;
   begin();
-  if (frames_.releasing()) other_.release();  // as the next frame will
-  if (will_morph() && frames_.ahead() != Ahead::kFrame) {
-    if (!morphing_ && started_ != wanted_timbre_) start_other();
-    if (other_.ahead() >= frames_.ahead()) return other_.work_ahead();
-  }
+  if (morphing_ && other_.ahead() > frames_.ahead()) return other_.work_ahead();
   frames_.work_ahead();
 }
 
@@ -272,18 +261,6 @@ bool FrameVoice::finished() const noexcept AUDIOGEN_REALTIME {
   return frames_.finished() && (!morphing_ || other_.finished());
 }
 
-bool FrameVoice::moved() const noexcept AUDIOGEN_REALTIME {
-  return std::abs(wanted_pitch_ - network_pitch_) > kTransposeReach;
-}
-
-void FrameVoice::start_other() noexcept AUDIOGEN_REALTIME {
-  models::NoteInput note = note_;
-  note.z = instrument_->move_latent(settings_->timbres[wanted_timbre_], macros_, other_z_);
-  note.pitch = network_pitch_;
-  other_.start_beside(note, frames_);
-  started_ = wanted_timbre_;
-}
-
 void FrameVoice::next_frame() noexcept AUDIOGEN_REALTIME {
   if (shaping_.attack < 0.0f || shaping_.release != 0.0f || lag_ > 0.0f) {
     pull_frames();
@@ -335,33 +312,38 @@ void FrameVoice::move_latents() noexcept AUDIOGEN_REALTIME {
     other_.set_latent(
         instrument_->move_latent(settings_->timbres[other_timbre_], macros_, other_z_));
   }
-  started_ = kNone;
+}
+
+void FrameVoice::start_morph() noexcept AUDIOGEN_REALTIME {
+  const bool was_morphing = morphing_;
+  const bool wanted = morph_ > 0.0f && !frames_.finished();
+  morphing_ = wanted || (was_morphing && morph_ > 0.0f);
+  if (!wanted || (was_morphing && other_timbre_ == wanted_timbre_)) return;
+  other_timbre_ = wanted_timbre_;
+  models::NoteInput note = note_;
+  note.z = instrument_->move_latent(settings_->timbres[other_timbre_], macros_, other_z_);
+  note.pitch = next_network_pitch_;
+  other_.start_beside(note, frames_);
 }
 
 void FrameVoice::pull_frame() noexcept AUDIOGEN_REALTIME {
   ++pulled_;
-  const bool anew = moved();
-  if (anew) {
-    network_pitch_ = wanted_pitch_;
-    frames_.set_pitch(network_pitch_);
-    started_ = kNone;
+  network_pitch_ = next_network_pitch_;
+  mix_timbres();
+  plan_frame();
+}
+
+void FrameVoice::plan_frame() noexcept AUDIOGEN_REALTIME {
+  if (std::abs(wanted_pitch_ - next_network_pitch_) > kTransposeReach) {
+    next_network_pitch_ = wanted_pitch_;
+    frames_.set_pitch(next_network_pitch_);
+    if (morphing_) other_.set_pitch(next_network_pitch_);
   }
-  if (shaping_.macros != macros_ && !settings_->macros.empty() && frame_ % kMoveFrames == 0) {
+  if (shaping_.macros != macros_ && !settings_->macros.empty() && (frame_ + 1) % kMoveFrames == 0) {
     move_latents();
   }
-  if (frames_.releasing()) other_.release();
-  const bool wanted = morph_ > 0.0f && !frames_.finished();
-  const bool was_morphing = morphing_;
-  morphing_ = wanted || (morphing_ && morph_ > 0.0f);
-  if (wanted && (!was_morphing || other_timbre_ != wanted_timbre_)) {
-    if (started_ != wanted_timbre_) start_other();
-    if (frames_.released()) other_.release();  // since it was started
-    other_timbre_ = wanted_timbre_;
-  } else if (morphing_ && anew) {
-    other_.set_pitch(network_pitch_);
-  }
-  started_ = kNone;
-  mix_timbres();
+  if (morphing_ && frames_.releasing()) other_.release();
+  start_morph();
 }
 
 // Interpolates log magnitude and frequency between two timbres. Interpolated there instead of

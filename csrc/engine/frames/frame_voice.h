@@ -46,8 +46,6 @@ class FrameVoice final : public Voice {
   void work_ahead() noexcept AUDIOGEN_REALTIME override;
 
  private:
-  static constexpr std::size_t kNone = ~std::size_t{0};
-
   // What the first frames of a note depend on.
   struct Prepared {
     bool is_set = false;
@@ -62,14 +60,14 @@ class FrameVoice final : public Voice {
   void start_phase() noexcept AUDIOGEN_REALTIME;
   void add_frame() noexcept AUDIOGEN_REALTIME;
   bool finished() const noexcept AUDIOGEN_REALTIME;
-  // Whether the pitch is beyond the reach of `transpose`, so that the network has to follow.
-  bool moved() const noexcept AUDIOGEN_REALTIME;
-  void start_other() noexcept AUDIOGEN_REALTIME;
-  // Whether the next frame needs other_.
-  bool will_morph() const noexcept AUDIOGEN_REALTIME;
   void next_frame() noexcept AUDIOGEN_REALTIME;
   void pull_frame() noexcept AUDIOGEN_REALTIME;
   void pull_frames() noexcept AUDIOGEN_REALTIME;
+  // Sets the pitch, the latents and the timbres of the next frame. A whole hop before it is due:
+  // where they change, the network needs milliseconds, which `work_ahead` can spend until then.
+  void plan_frame() noexcept AUDIOGEN_REALTIME;
+  // Starts, changes or ends the timbre that the next frame is morphed with.
+  void start_morph() noexcept AUDIOGEN_REALTIME;
   void move_latents() noexcept AUDIOGEN_REALTIME;
   void mix_timbres() noexcept AUDIOGEN_REALTIME;
   void transpose() noexcept AUDIOGEN_REALTIME;
@@ -86,8 +84,7 @@ class FrameVoice final : public Voice {
   std::shared_ptr<models::FrameScratch> frame_scratch_;  // shared by both
   NoteFrames frames_;
   NoteFrames other_;  // the timbre that is morphed to; follows frames_, released a frame later
-  bool morphing_ = false;
-  std::size_t started_ = kNone;  // timbre that `work_ahead` has started other_ with
+  bool morphing_ = false;  // whether the next frame needs other_
   models::NoteInput note_;
   Shaping shaping_;
   std::array<float, kMacroCount> macros_{};  // those that the latents were moved by
@@ -100,7 +97,8 @@ class FrameVoice final : public Voice {
   float morph_ = 0.0f;
   float pitch_ = 0.0f;
   float wanted_pitch_ = 0.0f;
-  float network_pitch_ = 0.0f;  // pitch of the generated frames; `transpose` does the rest
+  float network_pitch_ = 0.0f;  // pitch of the generated frame; `transpose` does the rest
+  float next_network_pitch_ = 0.0f;
   bool bends_;                  // the network takes fractional pitches
   bool active_ = false;
   Prepared prepared_;          // note whose first frames are there before it starts
