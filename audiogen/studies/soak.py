@@ -68,8 +68,8 @@ SIZES = {
     "smoke": Size(((256, 5.0, "native", 1.0),), ("plucked",), 0.2, False),
     "full": Size(
         (
-            *((256, margin_ms, "native", 600.0) for margin_ms in (5.0, 10.0)),
-            *((period, 5.0, "native", 600.0) for period in (64, 128, 512)),
+            *((period, 5.0, "native", 600.0) for period in (256, 64, 128, 512)),
+            (256, 10.0, "native", 600.0),
             (64, 5.0, "python", 150.0),
         ),
         ("plucked", "struck", "woodwinds"),
