@@ -72,7 +72,7 @@ class Generator:
                 x = _activate(_conv(_activate(y), block, "conv2"))
                 continue
             rows = np.arange(y.shape[1])
-            maps = harmonic_maps(float(pitch), self._axis, y.shape[2])
+            maps = harmonic_maps(float(pitch), self._axis, y.shape[2], self.config.n_maps)
             time = time_features(self.n_frames, self.config.note_off_frame, len(rows))
             stream = noise_stream * STREAMS_PER_NOTE + b
             uniform = [fallback.philox_uniform(seed, stream, row, y.shape[2]) for row in rows]

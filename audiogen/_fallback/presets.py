@@ -309,6 +309,8 @@ def _check_generator(table: Table, faults: list[str]) -> None:
     fields.whole("pitch_min", 0, MOST_PITCHES - 1)
     fields.whole("n_pitches", 1, MOST_PITCHES)
     fields.whole("note_off_frame", 0, LARGEST)
+    if fields.has("n_maps"):
+        fields.whole("n_maps", 1, LARGEST)
     fields.finish()
     if fields.faultless:
         _check_config(fields, GeneratorConfig)

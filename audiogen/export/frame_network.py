@@ -17,7 +17,7 @@ from audiogen.errors import ParameterError
 from audiogen.models.gansynth import SLOPE
 from audiogen.presets import GansynthPreset, Preset
 from audiogen.representation.config import SpectrogramConfig
-from audiogen.representation.harmonic import bin_centres_hz, time_features
+from audiogen.representation.harmonic import MOST_MAPS, bin_centres_hz, time_features
 
 
 def require_generator(preset: Preset, target: str) -> GansynthPreset:
@@ -73,6 +73,7 @@ class _Block(nn.Module):
         self.first, self.slope = b == 0, SLOPE
         self.harmonic = preset.generator.conditioning == "harmonic"
         self.n_frames, self.n_bins = preset.generator.shape(b)
+        self.n_maps = preset.generator.n_maps
         for name in ("conv1", "conv2"):
             self.register_buffer(f"{name}_weight", weights[f"blocks.{b}.{name}.weight"])
             self.register_buffer(f"{name}_bias", weights[f"blocks.{b}.{name}.bias"])
@@ -93,7 +94,7 @@ class _Block(nn.Module):
             self.register_buffer(f"{name}_bias", bias)
 
     def maps(self, pitch: Tensor) -> Tensor:
-        """`harmonic_maps` of pitches [batch], float64: [batch, 8, n_bins], float32."""
+        """`harmonic_maps` of pitches [batch], float64: [batch, n_maps, n_bins], float32."""
         f0 = 440.0 * torch.pow(
             torch.full([1, 1], 2.0, dtype=torch.float64), (pitch[:, None] - 69.0) / 12.0
         )
@@ -115,6 +116,11 @@ class _Block(nn.Module):
             octaves[None] + zero,
             ((pitch[:, None] - 54.0) / 30.0).float() + zero,
         ]
+        if self.n_maps == MOST_MAPS:
+            for n in (2.0, 3.0):
+                place = (2.0 * math.pi * (turns / n - torch.floor(turns / n))).float()
+                resolved = torch.sin(x / n) / (x / n)
+                rows += [resolved * torch.cos(place), resolved * torch.sin(place)]
         return torch.stack(rows, dim=1)
 
     def styled(self, x: Tensor, style: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from numbers import Integral
 from typing import Any
 
 from audiogen.errors import ParameterError
-from audiogen.representation.harmonic import N_MAPS, N_TIME_FEATURES
+from audiogen.representation.harmonic import MOST_MAPS, N_MAPS, N_TIME_FEATURES
 from audiogen.representation.levels import QUANTISATIONS
 from audiogen.representation.note_features import N_NOTE_FEATURES
 
@@ -71,6 +71,9 @@ class GeneratorConfig:
         Number of pitches, from ``pitch_min`` upwards.
     note_off_frame : int
         First frame after the note-off (``harmonic`` only).
+    n_maps : int
+        Maps of the pitch (``harmonic`` only): 8, or 12 with those that tell one partial from the
+        next (`harmonic_maps`).
 
     Raises
     ------
@@ -85,6 +88,7 @@ class GeneratorConfig:
     pitch_min: int = 24
     n_pitches: int = 61
     note_off_frame: int = 93
+    n_maps: int = N_MAPS
 
     def __post_init__(self) -> None:
         _make_tuples(self, "channels", "start_shape")
@@ -121,10 +125,12 @@ class GeneratorConfig:
                 f"n_pitches={self.n_pitches} must be 1 to {room}, so that the highest pitch from"
                 f" pitch_min={self.pitch_min} on is at most {MOST_PITCHES - 1}"
             )
+        if self.n_maps not in (N_MAPS, MOST_MAPS):
+            yield f"n_maps={self.n_maps} must be {N_MAPS} or {MOST_MAPS}"
 
     def table(self) -> dict[str, Any]:
         """The table ``[generator]`` of a preset."""
-        return _table(self)
+        return _table(self, ("n_maps",) if self.n_maps == N_MAPS else ())
 
     def shape(self, block: int) -> tuple[int, int]:
         """Frames and bins of a block's output."""
@@ -303,7 +309,7 @@ def _generator_shapes(config: GeneratorConfig) -> WeightShapes:
         shapes[f"{block}.conv2.bias"] = (width,)
         if config.conditioning == "harmonic":
             part = f"{block}.conditioning"
-            shapes[f"{part}.maps.weight"] = (width, N_MAPS)
+            shapes[f"{part}.maps.weight"] = (width, config.n_maps)
             shapes[f"{part}.time.weight"] = (width, N_TIME_FEATURES)
             for name, n_out in (("noise", width), ("style1", 2 * width), ("style2", 2 * width)):
                 shapes[f"{part}.{name}.weight"] = (n_out, config.input_size)

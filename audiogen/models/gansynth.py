@@ -25,7 +25,6 @@ from audiogen.errors import ParameterError
 from audiogen.models.config import GeneratorConfig
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.harmonic import (
-    N_MAPS,
     N_TIME_FEATURES,
     harmonic_maps,
     time_features,
@@ -76,9 +75,10 @@ class ConditioningTerms(NamedTuple):
 class Conditioning(nn.Module):
     """Layers that condition a block of a ``harmonic`` generator."""
 
-    def __init__(self, width: int, input_size: int):
+    def __init__(self, width: int, config: GeneratorConfig):
         super().__init__()
-        self.maps = EqualisedWeight(width, N_MAPS, gain=1.0, bias=False)
+        input_size = config.input_size
+        self.maps = EqualisedWeight(width, config.n_maps, gain=1.0, bias=False)
         self.time = EqualisedWeight(width, N_TIME_FEATURES, gain=1.0, bias=False)
         self.noise = EqualisedWeight(width, input_size, gain=1.0)
         with torch.no_grad():  # at first the same noise gain for all latents
@@ -92,7 +92,7 @@ class Conditioning(nn.Module):
 
         Parameters
         ----------
-        maps : Tensor [batch, 8, n_bins]
+        maps : Tensor [batch, n_maps, n_bins]
             `harmonic_maps` of the pitches.
         time : Tensor [n_frames, 7]
             `time_features` of the block's frames.
@@ -118,7 +118,7 @@ class Block(nn.Module):
         self.conv1 = first
         self.conv2 = EqualisedWeight(width, width, 3, 3)
         harmonic = config.conditioning == "harmonic"
-        self.conditioning = Conditioning(width, config.input_size) if harmonic else None
+        self.conditioning = Conditioning(width, config) if harmonic else None
 
 
 def activate(x: Tensor, terms: ConditioningTerms | None, style: Tensor | None) -> Tensor:
@@ -263,7 +263,9 @@ class Generator(nn.Module):
             else:
                 x = block.conv1.conv(_rows(upsample(x), 2 * ranges[b - 1][1][0], p, q, total))
             if block.conditioning is not None:
-                maps = torch.from_numpy(harmonic_maps(pitches, self.spectrogram, n_bins)).to(u)
+                maps = torch.from_numpy(
+                    harmonic_maps(pitches, self.spectrogram, n_bins, config.n_maps)
+                ).to(u)
                 time = time_features(
                     config.shape(len(self.blocks) - 1)[0], config.note_off_frame, total
                 )[p:q]

@@ -10,7 +10,8 @@ import numpy as np
 
 from audiogen.representation.config import SpectrogramConfig
 
-N_MAPS = 8
+# Maps of `harmonic_maps`, without and with those that tell one partial from the next.
+N_MAPS, MOST_MAPS = 8, 12
 N_TIME_FEATURES = 7
 GOLDEN = 0.6180339887498949  # (sqrt(5) - 1) / 2
 LOBE_REACH = 4  # bins on each side of a peak whose phases the engine locks to the peak's
@@ -34,7 +35,9 @@ def bin_centres_hz(config: SpectrogramConfig, n_bins: int):
     return (np.arange(n_bins) * covered + (covered + 1) / 2.0) * config.bin_width_hz
 
 
-def harmonic_maps(pitch, config: SpectrogramConfig, n_bins: int) -> np.ndarray:
+def harmonic_maps(
+    pitch, config: SpectrogramConfig, n_bins: int, n_maps: int = N_MAPS
+) -> np.ndarray:
     """Compute the pitch conditioning of one block of the generator.
 
     Parameters
@@ -45,14 +48,17 @@ def harmonic_maps(pitch, config: SpectrogramConfig, n_bins: int) -> np.ndarray:
         The spectrogram at full resolution.
     n_bins : int
         Bins of the block; divides ``config.n_bins``.
+    n_maps : int
+        8, or 12 with those that tell one partial from the next.
 
     Returns
     -------
-    array [..., 8, n_bins], float32
+    array [..., n_maps, n_bins], float32
         Channels, for each bin: number of the nearest harmonic; a narrow and a wide bump at that
         harmonic; cosine and sine of the position between two harmonics, averaged over the bin
         (close to 0 where the block cannot resolve harmonics); frequency relative to the pitch and
-        to 1 kHz, in octaves / 4; the pitch.
+        to 1 kHz, in octaves / 4; the pitch; and cosine and sine of the position between two even
+        harmonics, and between two multiples of three, averaged likewise.
 
     Examples
     --------
@@ -77,6 +83,10 @@ def harmonic_maps(pitch, config: SpectrogramConfig, n_bins: int) -> np.ndarray:
         np.log2(f / 1000.0) / 4.0 + 0.0 * f0,
         (pitch - 54.0) / 30.0 + 0.0 * f,
     )
+    if n_maps == MOST_MAPS:
+        for n in (2, 3):
+            resolved = np.sinc(width / (n * f0))
+            maps += (resolved * np.cos(place / n), resolved * np.sin(place / n))
     return np.stack(maps, axis=-2).astype(np.float32)
 
 

@@ -59,6 +59,8 @@ static GeneratorConfig config_from(const py::dict& fields) {
         config.n_pitches = py::cast<std::size_t>(value);
       } else if (name == "note_off_frame") {
         config.note_off_frame = py::cast<std::size_t>(value);
+      } else if (name == "n_maps") {
+        config.n_maps = py::cast<std::size_t>(value);
       } else if (name == "sample_rate") {
         config.sample_rate = py::cast<double>(value);
       } else {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <complex>
 #include <cstring>
 #include <numbers>
 #include <stdexcept>
@@ -15,7 +16,6 @@
 namespace audiogen::models {
 namespace {
 
-constexpr std::size_t kMaps = 8;
 constexpr std::size_t kTimeFeatures = 7;
 constexpr std::uint32_t kStreamsPerNote = 32;  // Philox streams per note, one per block
 static_assert(GeneratorConfig::kMostBlocks <= kStreamsPerNote);
@@ -98,6 +98,9 @@ std::vector<std::string> GeneratorConfig::faults() const {
       "n_pitches=" + std::to_string(n_pitches) + " must be 1 to " + std::to_string(room) +
           ", so that the highest pitch from pitch_min=" + std::to_string(pitch_min) +
           " on is at most " + std::to_string(kMostPitches - 1));
+  require(n_maps == kMaps || n_maps == kMostMaps, "n_maps=" + std::to_string(n_maps) + " must be " +
+                                                      std::to_string(kMaps) + " or " +
+                                                      std::to_string(kMostMaps));
   require(std::isfinite(sample_rate) && sample_rate > 0,
           "sample_rate=" + std::to_string(sample_rate) + " must be a number of Hz above 0");
   return found;
@@ -124,7 +127,7 @@ WeightShapes weight_shapes(const GeneratorConfig& config) {
     add(name + "conv2.bias", {width});
     if (config.conditioning == Conditioning::kOneHot) continue;
     const std::string conditioning = name + "conditioning.";
-    add(conditioning + "maps.weight", {width, kMaps});
+    add(conditioning + "maps.weight", {width, config.n_maps});
     add(conditioning + "time.weight", {width, kTimeFeatures});
     for (const char* style : {"style1", "style2", "noise"}) {
       const std::size_t rows = std::string_view(style) == "noise" ? width : 2 * width;
@@ -193,7 +196,7 @@ GeneratorWeights::GeneratorWeights(GeneratorConfig config, const core::FloatArra
 
     const std::string conditioning = name + "conditioning.";
     const auto& maps = reader.take(conditioning + "maps.weight");
-    block.maps = padded_transpose(maps, kMaps, width, stride);
+    block.maps = padded_transpose(maps, config_.n_maps, width, stride);
     const auto& time = reader.take(conditioning + "time.weight");
     for (std::size_t t = 0; t < n_frames; ++t) {
       double features[kTimeFeatures];
@@ -421,6 +424,14 @@ void FrameStream::make_fields() noexcept AUDIOGEN_REALTIME {
     const double width = nyquist / static_cast<double>(n_bins);
     const double turns = std::numbers::pi * width / f0;
     const double resolved = std::sin(turns) / turns;
+    // Position between two multiples of two harmonics, and of three, from bin to bin.
+    std::complex<double> places[2], steps[2];
+    for (std::size_t k = 0; k < 2; ++k) {
+      const double half = turns / (2.0 + static_cast<double>(k));  // of a bin, rad
+      const double first = half * (covered + 1.0) / covered, amplitude = std::sin(half) / half;
+      places[k] = {amplitude * std::cos(first), amplitude * std::sin(first)};
+      steps[k] = {std::cos(2.0 * half), std::sin(2.0 * half)};
+    }
     float* field = scratch_->fields_[b];
     std::fill_n(field, n_bins * w.stride, 0.0f);
     for (std::size_t i = 0; i < n_bins; ++i) {
@@ -428,15 +439,24 @@ void FrameStream::make_fields() noexcept AUDIOGEN_REALTIME {
       const double h = std::max(1.0, std::floor(f / f0 + 0.5));
       const double distance = (f - h * f0) / width;
       const double place = 2.0 * std::numbers::pi * f / f0;
-      const float maps[kMaps] = {static_cast<float>(std::tanh(h / 16.0)),
-                                 static_cast<float>(std::exp(-0.5 * distance * distance)),
-                                 static_cast<float>(std::exp(-distance * distance / 18.0)),
-                                 static_cast<float>(resolved * std::cos(place)),
-                                 static_cast<float>(resolved * std::sin(place)),
-                                 static_cast<float>(std::log2(f / f0) / 4.0),
-                                 static_cast<float>(std::log2(f / 1000.0) / 4.0),
-                                 static_cast<float>((pitch - 54.0) / 30.0)};
-      weights_->kernels_->linear_row(maps, kMaps, w.maps.data(), w.stride, field + i * w.stride);
+      float maps[GeneratorConfig::kMostMaps] = {
+          static_cast<float>(std::tanh(h / 16.0)),
+          static_cast<float>(std::exp(-0.5 * distance * distance)),
+          static_cast<float>(std::exp(-distance * distance / 18.0)),
+          static_cast<float>(resolved * std::cos(place)),
+          static_cast<float>(resolved * std::sin(place)),
+          static_cast<float>(std::log2(f / f0) / 4.0),
+          static_cast<float>(std::log2(f / 1000.0) / 4.0),
+          static_cast<float>((pitch - 54.0) / 30.0)};
+      if (config().n_maps == GeneratorConfig::kMostMaps) {
+        for (std::size_t k = 0; k < 2; ++k) {
+          maps[GeneratorConfig::kMaps + 2 * k] = static_cast<float>(places[k].real());
+          maps[GeneratorConfig::kMaps + 2 * k + 1] = static_cast<float>(places[k].imag());
+          places[k] *= steps[k];
+        }
+      }
+      weights_->kernels_->linear_row(maps, config().n_maps, w.maps.data(), w.stride,
+                                     field + i * w.stride);
     }
   }
 }

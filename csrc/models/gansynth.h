@@ -32,6 +32,8 @@ struct GeneratorConfig {
   // Limits: far above any useful size, and safe from overflow.
   static constexpr std::size_t kMostBlocks = 12, kLargest = 1 << 16;
   static constexpr int kMostPitches = 128;  // MIDI numbers
+  // Maps of the pitch, without and with those that tell one partial from the next.
+  static constexpr std::size_t kMaps = 8, kMostMaps = 12;
 
   Conditioning conditioning = Conditioning::kOneHot;
   std::size_t latent_size = 256;
@@ -41,6 +43,7 @@ struct GeneratorConfig {
   int pitch_min = 24;
   std::size_t n_pitches = 61;
   std::size_t note_off_frame = 93;
+  std::size_t n_maps = kMaps;    // for `kHarmonic`
   double sample_rate = 16000.0;  // Hz; sets the bins' frequencies, for `kHarmonic`
 
   std::size_t n_blocks() const { return channels.size(); }
@@ -93,7 +96,7 @@ class GeneratorWeights {
     core::AlignedFloats row_bias1;  // [n_frames, C]: bias plus the time features' contribution
     core::AlignedFloats bias2;      // [C]
     // For `kHarmonic`.
-    core::AlignedFloats maps;          // [8, C]
+    core::AlignedFloats maps;          // [n_maps, C]
     core::AlignedFloats styles;        // [input_size, kStyles, C]
     core::AlignedFloats style_biases;  // [kStyles, C], 1 added to the scales
   };

@@ -97,6 +97,8 @@ std::optional<models::GeneratorConfig> generator_of(const toml::Table& table, Fa
   const auto pitch_min = fields.whole("pitch_min", 0, Config::kMostPitches - 1);
   const auto n_pitches = fields.whole("n_pitches", 1, Config::kMostPitches);
   const auto note_off_frame = fields.whole("note_off_frame", 0, kLargest);
+  std::optional<std::int64_t> n_maps;
+  if (fields.has("n_maps")) n_maps = fields.whole("n_maps", 1, kLargest);
   fields.finish();
   if (!fields.faultless()) return std::nullopt;
 
@@ -109,6 +111,7 @@ std::optional<models::GeneratorConfig> generator_of(const toml::Table& table, Fa
   config.pitch_min = static_cast<int>(*pitch_min);
   config.n_pitches = to_size(*n_pitches);
   config.note_off_frame = to_size(*note_off_frame);
+  if (n_maps) config.n_maps = to_size(*n_maps);
   add_config_faults(fields, "generator", config.faults());
   return fields.faultless() ? std::optional(config) : std::nullopt;
 }

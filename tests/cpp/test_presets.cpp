@@ -245,6 +245,7 @@ static void each_wrong_field_is_named() {
           {"generator.start_shape", "[2]", "generator.start_shape=[2] must be a list of two"},
           {"generator.start_shape", "[2, 65536]", "generator.start_shape=[2, 65536] must stay"},
           {"generator.pitch_min", "-1", "generator.pitch_min=-1 must be a whole number from 0"},
+          {"generator.n_maps", "9", "generator.n_maps=9 must be 8 or 12"},
           {"generator.n_pitches", "120", "generator.n_pitches=120 must be 1 to 104"},
           {"generator.note_off_frame", "8", "generator.note_off_frame=8 must be less than"},
           {"generator.noise", "true", "field generator.noise not found"},

@@ -51,9 +51,17 @@ def feed(preset: GansynthPreset, z: np.ndarray, pitch: list[float], velocity: li
     return feeds
 
 
-@pytest.mark.parametrize("name", ["tiny", pytest.param("plucked", marks=pytest.mark.slow)])
-def test_equals_the_native_generator(tmp_path: Path, write_tiny: Any, name: str):
-    folder = write_tiny(tmp_path / "tiny") if name == "tiny" else name
+@pytest.mark.parametrize(
+    "name", ["tiny", "twelve", pytest.param("plucked", marks=pytest.mark.slow)]
+)
+def test_equals_the_native_generator(
+    tmp_path: Path, write_tiny: Any, preset_fields: dict[str, Any], name: str
+):
+    folder = tmp_path / name if name in ("tiny", "twelve") else name
+    if name == "tiny":
+        write_tiny(folder)
+    elif name == "twelve":  # maps of the pitch
+        write_tiny(folder, generator=preset_fields["generator"] | {"n_maps": 12})
     preset = load_preset(folder)
     assert isinstance(preset, GansynthPreset)
     inputs = export_onnx(preset, tmp_path / "out.onnx")

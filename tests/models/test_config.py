@@ -21,9 +21,11 @@ def test_importable_without_torch():
     assert done.stdout == "False\n"
 
 
-@pytest.mark.parametrize("conditioning", ["one_hot", "harmonic"])
-def test_shapes_of_a_generator(conditioning):
-    config = GeneratorConfig(conditioning=conditioning, note_off_frame=20, **SIZES)
+@pytest.mark.parametrize(
+    ("conditioning", "n_maps"), [("one_hot", 8), ("harmonic", 8), ("harmonic", 12)]
+)
+def test_shapes_of_a_generator(conditioning, n_maps):
+    config = GeneratorConfig(conditioning, note_off_frame=20, n_maps=n_maps, **SIZES)
     weights = gansynth.export_weights(gansynth.Generator(config, NOTES))
     assert {name: w.shape for name, w in weights.items()} == weight_shapes(config)
 

@@ -32,7 +32,7 @@ from audiogen.representation.config import PAPER_BASE, PAPER_HIGH, SpectrogramCo
 SMALL = {
     "one_hot": GeneratorConfig("one_hot", 5, (9, 8, 7, 6), (2, 4)),
     "harmonic": GeneratorConfig("harmonic", 5, (9, 8, 7, 6), (2, 4), note_off_frame=11),
-    "odd": GeneratorConfig("harmonic", 3, (6, 5, 4), (3, 4), note_off_frame=5),
+    "odd": GeneratorConfig("harmonic", 3, (6, 5, 4), (3, 4), note_off_frame=5, n_maps=12),
 }
 SMALL_CRITIC = CriticConfig((9, 8, 7, 6), (2, 4), n_pitches=61)
 

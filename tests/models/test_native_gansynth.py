@@ -29,7 +29,9 @@ CONFIGS = {
     "one_hot_odd": GeneratorConfig("one_hot", 3, (17, 7, 5), (2, 8)),
     "harmonic_odd": GeneratorConfig("harmonic", 5, (5, 7, 17), (2, 16), note_off_frame=5),
     "one_block": GeneratorConfig("harmonic", 2, (9,), (8, 32), note_off_frame=3),
-    "start_3x16": GeneratorConfig("harmonic", 2, (12, 26, 33), (3, 16), note_off_frame=7),
+    "start_3x16": GeneratorConfig(
+        "harmonic", 2, (12, 26, 33), (3, 16), note_off_frame=7, n_maps=12
+    ),
     "start_4x8": GeneratorConfig("one_hot", 4, (40, 24, 16, 8), (4, 8)),
     "five_frames": GeneratorConfig("harmonic", 1, (1, 2), (5, 8), note_off_frame=4),
 }

@@ -92,6 +92,7 @@ class TestFields:
             ("spectrogram.frequency", "mel", "'mel' is not supported by phase='harmonic'; use"),
             ("generator.channels", [6, 5, -4], "generator.channels[2]=-4 must be a whole number"),
             ("generator.n_pitches", 120, "generator.n_pitches=120 must be 1 to 104"),
+            ("generator.n_maps", 9, "generator.n_maps=9 must be 8 or 12"),
             ("timbres[1].z", [1.0], "timbres[1].z has 1 numbers; it must have generator.latent_si"),
         ],
     )
@@ -303,6 +304,7 @@ class TestWeights:
             pitch_min=table.pitch_min,
             n_pitches=table.n_pitches,
             note_off_frame=table.note_off_frame,
+            n_maps=table.n_maps,
         )
         spectrogram = SpectrogramConfig(n_samples=256, n_fft=128, hop_length=32, n_frames=8)
         weights = export_weights(Generator(config, spectrogram))

@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 from audiogen.representation.config import PAPER_HIGH
 from audiogen.representation.harmonic import (
     GOLDEN,
+    MOST_MAPS,
     N_MAPS,
     N_TIME_FEATURES,
     bin_centres_hz,
@@ -102,6 +103,18 @@ def test_maps_peak_at_the_partials() -> None:
             assert narrow[bin_] > 0.85 and cosine[bin_] > 0.6
         between = (partial_bins(pitch)[4] + partial_bins(pitch)[5]) // 2
         assert narrow[between] < 0.01 and cosine[between] < -0.5
+
+
+def test_four_maps_tell_partials_apart() -> None:
+    for pitch in (48.0, 60.0, 71.25):
+        maps = harmonic_maps(pitch, HARMONIC, 1024, MOST_MAPS)
+        np.testing.assert_array_equal(maps[:N_MAPS], harmonic_maps(pitch, HARMONIC, 1024))
+        for number, bin_ in enumerate(partial_bins(pitch), start=1):
+            turns = number / np.array([2.0, 3.0])[:, None] * 2.0 * np.pi
+            wanted = np.concatenate([np.cos(turns), np.sin(turns)], axis=1).ravel()
+            np.testing.assert_allclose(maps[N_MAPS:, bin_], wanted, rtol=0, atol=0.15)
+    coarse = harmonic_maps(48.0, HARMONIC, 16, MOST_MAPS)  # resolves no harmonics
+    assert np.abs(coarse[N_MAPS:]).max() < 0.3
 
 
 def test_maps_tell_the_pitch_and_the_frequency() -> None:

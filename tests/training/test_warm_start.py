@@ -58,6 +58,10 @@ def test_instruments_begin_as_the_timbres_that_they_sound_like(woodwinds):
     assert torch.equal(trainer.latents.detach(), wanted_z)
     for name, weight in export_weights(trainer.average).items():
         assert np.array_equal(weight, export_weights(trainer.generator)[name])
+    # Maps that the preset doesn't have are there, without an effect.
+    added = export_weights(trainer.generator)["blocks.1.conditioning.maps.weight"]
+    assert woodwinds.generator.n_maps == 8 and added.shape[1] == 12
+    assert not added[:, 8:].any() and added[:, :8].any()
     again = BuiltInTrainer(trainer.notes, RECIPE, compiled=False)
     again.restore(trainer.state())
     assert again.initialised_from == "woodwinds"
@@ -91,7 +95,7 @@ def test_a_preset_of_half_the_rate_is_the_lower_half(woodwinds):
     trainer = BuiltInTrainer(wide, recipe, compiled=False)
     assert not start.difference(trainer, woodwinds)
     assert list(start.initialise(trainer, woodwinds).values()) == ["flute"]
-    narrow = Generator(RECIPE.generator, RECIPE.spectrogram)
+    narrow = Generator(woodwinds.generator, RECIPE.spectrogram)
     import_weights(narrow, read_weights(woodwinds))
     given = torch.tensor([woodwinds.timbre("flute").z]), torch.tensor([60.0]), torch.tensor([0.8])
     images = []

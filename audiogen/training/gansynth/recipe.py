@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from audiogen.errors import ParameterError
 from audiogen.representation.config import SpectrogramConfig
+from audiogen.representation.harmonic import MOST_MAPS, N_MAPS
 from audiogen.training.run.recipe import Recipe, setting
 
 if TYPE_CHECKING:
@@ -26,7 +27,10 @@ def _generator() -> GeneratorConfig:
     from audiogen.models.gansynth import GeneratorConfig
 
     return GeneratorConfig(
-        conditioning="harmonic", latent_size=16, channels=(64, 64, 64, 64, 48, 32, 16)
+        conditioning="harmonic",
+        latent_size=16,
+        channels=(64, 64, 64, 64, 48, 32, 16),
+        n_maps=MOST_MAPS,
     )
 
 
@@ -152,6 +156,7 @@ def kit_recipe() -> BuiltInRecipe:
         channels=(64, 64, 64, 48, 32, 16),
         start_shape=(16, 16),
         n_pitches=104,  # up to MIDI number 127
+        n_maps=N_MAPS,  # most partials of drums aren't harmonics
         note_off_frame=KIT_SPECTROGRAM.n_frames - 1,
     )
     return BuiltInRecipe(

@@ -47,7 +47,7 @@ def initialise(trainer: BuiltInTrainer, preset: Preset) -> dict[str, str]:
     trainer : BuiltInTrainer
         A trainer before its first step.
     preset : Preset
-        A GANSynth of the same sizes, or of fewer bins at a lower sample rate.
+        A GANSynth of the same sizes, or of fewer bins at a lower sample rate or fewer maps.
 
     Returns
     -------
@@ -110,6 +110,8 @@ def difference(trainer: BuiltInTrainer, preset: Preset) -> str:
     recipe = trainer.recipe
     came: dict[str, Any] = preset.generator.table() | preset.spectrogram.table()
     came["sample_rate"] = preset.sample_rate
+    if preset.generator.n_maps <= recipe.generator.n_maps:
+        came.pop("n_maps", None)
     factor = recipe.spectrogram.sample_rate // preset.sample_rate
     if factor > 1:
         came = scaled_sizes(came, factor)
@@ -127,15 +129,20 @@ def _equal(a: Any, b: Any) -> bool:
 
 
 def weights_for(trainer: BuiltInTrainer, preset: GansynthPreset) -> dict[str, np.ndarray]:
-    """Weights of a preset with the bins of a trainer's first block.
+    """Weights of a preset with the bins of a trainer's first block, and its maps of the pitch.
 
     At twice the sample rate the first layer has twice the bins, and the upper ones begin as the
-    highest one that there was; all other layers are the same for every bin.
+    highest one that there was; all other layers are the same for every bin. Maps that the preset
+    doesn't have begin without an effect.
     """
-    weights = read_weights(preset)
+    weights, generator = read_weights(preset), trainer.recipe.generator
     name = "blocks.0.conv1.weight"
-    n_added = trainer.recipe.generator.start_shape[1] - weights[name].shape[-1]
-    return weights | {name: np.pad(weights[name], ((0, 0),) * 3 + ((0, n_added),), "edge")}
+    n_added = generator.start_shape[1] - weights[name].shape[-1]
+    grown = {name: np.pad(weights[name], ((0, 0),) * 3 + ((0, n_added),), "edge")}
+    n_added = generator.n_maps - preset.generator.n_maps
+    for name in [name for name in weights if name.endswith(".maps.weight")]:
+        grown[name] = np.pad(weights[name], ((0, 0), (0, n_added)))
+    return weights | grown
 
 
 @torch.no_grad()
