@@ -119,7 +119,6 @@ def play(
         SoundCard,
         block_of,
         find_device,
-        realtime_priority,
     )
     from audiogen.engine import Synth
     from audiogen.engine.latents import check_timbre
@@ -152,21 +151,20 @@ def play(
 
     with ExitStack() as stack:
         stack.enter_context(_ended_by_signals())
-        with realtime_priority():
-            synth = stack.enter_context(
-                Synth(
-                    loaded,
-                    rate,
-                    seed,
-                    precision.value,
-                    temperature,
-                    top_p,
-                    polyphony=voices,
-                    max_block=block or UNKNOWN_BLOCK,
-                    realtime=True,
-                    margin_ms=margin,
-                )
+        synth = stack.enter_context(
+            Synth(
+                loaded,
+                rate,
+                seed,
+                precision.value,
+                temperature,
+                top_p,
+                polyphony=voices,
+                max_block=block or UNKNOWN_BLOCK,
+                realtime=True,
+                margin_ms=margin,
             )
+        )
         if timbre is not None:
             synth.timbre = timbre
         recording = on_block = None

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 LARGEST_BLOCK = 8192  # samples
 GONE_S = 3.0  # a card without a callback for this long counts as disconnected
-# Switch interval of the interpreter's threads while a callback is a Python function; the default,
-# 5 ms, lasts as long as a block of 256 samples.
+# Switch interval of the interpreter's threads while a card plays. The default, 5 ms, is as long as
+# a block of 256 samples, and MIDI callbacks are Python functions.
 SWITCH_S = 0.0005
 RECORDED_S = 10.0  # capacity for recorded sound that has not been read
 READ_S = 0.05  # interval between reads
@@ -194,10 +194,11 @@ class SoundCard:
         self._synth, self._on_block = synth, on_block
         self._called_s = 0.0  # time of the last callback, or of the last check of their number
         self._n_calls = 0
-        # Longest period that the player can fill in time, samples.
-        self._longest_period = synth.latency if synth.realtime else math.inf
+        with realtime_priority():  # opens the synth's engine, whose threads inherit it
+            # Longest period that the player can fill in time, samples.
+            self._longest_period = synth.latency if synth.realtime else math.inf
         self._closed = False
-        self._switch_s = sys.getswitchinterval()
+        self._switch_s: float | None = None  # the interpreter's, while this card changes it
         n_recorded = round(RECORDED_S * synth.sample_rate) if on_block else 0
         self._output = synth.connect(self.device.n_channels, n_recorded)
         self._python: _PythonCallback | None = None
@@ -284,10 +285,10 @@ class SoundCard:
     def start(self) -> None:
         """Start playing."""
         self._called_s = time.monotonic()
-        if self._python is not None:
-            sys.setswitchinterval(SWITCH_S)
+        self._switch_s = sys.getswitchinterval()
+        sys.setswitchinterval(min(SWITCH_S, self._switch_s))
         try:
-            with quiet_stderr():
+            with quiet_stderr(), realtime_priority():  # PortAudio's thread inherits it, with ALSA
                 self._stream.start()
         except _portaudio().PortAudioError as error:
             self.close()
@@ -321,7 +322,8 @@ class SoundCard:
         if self._closed:
             return
         self._closed = True
-        sys.setswitchinterval(self._switch_s)
+        if self._switch_s is not None:
+            sys.setswitchinterval(self._switch_s)
         # PortAudio waits minutes for a disconnected card, here and when the program ends.
         closing = threading.Thread(target=self._stream.close, daemon=True)
         with quiet_stderr():
@@ -403,11 +405,11 @@ def _portaudio() -> Any:
 
 @contextmanager
 def realtime_priority() -> Iterator[None]:
-    """Give threads that are started here real-time priority where permitted; for a synth's worker.
+    """Give threads that are started in this context real-time priority where permitted.
 
     Linux permits it to root and to users with an ``rtprio`` limit, which the packages of sound
-    systems grant to the group ``audio``. What this thread does afterwards, such as opening another
-    preset, does not hold up the worker.
+    systems grant to the group ``audio``. This thread has that priority in the context only, so that
+    what it does later, such as opening another preset, doesn't delay a synth's worker.
     """
     before = None
     if sys.platform == "linux":

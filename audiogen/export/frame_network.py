@@ -73,7 +73,7 @@ class _Block(nn.Module):
         self.first, self.slope = b == 0, SLOPE
         self.harmonic = preset.generator.conditioning == "harmonic"
         self.n_frames, self.n_bins = preset.generator.shape(b)
-        self.n_maps = preset.generator.n_maps
+        self.has_all_maps = preset.generator.n_maps == MOST_MAPS
         for name in ("conv1", "conv2"):
             self.register_buffer(f"{name}_weight", weights[f"blocks.{b}.{name}.weight"])
             self.register_buffer(f"{name}_bias", weights[f"blocks.{b}.{name}.bias"])
@@ -116,7 +116,7 @@ class _Block(nn.Module):
             octaves[None] + zero,
             ((pitch[:, None] - 54.0) / 30.0).float() + zero,
         ]
-        if self.n_maps == MOST_MAPS:
+        if self.has_all_maps:
             for n in (2.0, 3.0):
                 place = (2.0 * math.pi * (turns / n - torch.floor(turns / n))).float()
                 resolved = torch.sin(x / n) / (x / n)

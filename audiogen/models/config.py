@@ -72,8 +72,8 @@ class GeneratorConfig:
     note_off_frame : int
         First frame after the note-off (``harmonic`` only).
     n_maps : int
-        Maps of the pitch (``harmonic`` only): 8, or 12 with those that tell one partial from the
-        next (`harmonic_maps`).
+        Maps of the pitch (``harmonic`` only): 8, or 12 with those that distinguish even harmonics
+        and multiples of three (`harmonic_maps`).
 
     Raises
     ------

@@ -10,7 +10,8 @@ import numpy as np
 
 from audiogen.representation.config import SpectrogramConfig
 
-# Maps of `harmonic_maps`, without and with those that tell one partial from the next.
+# Maps of `harmonic_maps`, without and with those that distinguish even harmonics and multiples of
+# three.
 N_MAPS, MOST_MAPS = 8, 12
 N_TIME_FEATURES = 7
 GOLDEN = 0.6180339887498949  # (sqrt(5) - 1) / 2
@@ -49,7 +50,7 @@ def harmonic_maps(
     n_bins : int
         Bins of the block; divides ``config.n_bins``.
     n_maps : int
-        8, or 12 with those that tell one partial from the next.
+        8, or 12 with those that distinguish even harmonics and multiples of three.
 
     Returns
     -------

@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -35,10 +35,11 @@ RATE = 48000  # Hz
 NOTES_HZ, KNOBS_HZ = 8.0, 20.0  # events per second, on average
 PRESET_S = 5.0  # between changes of the preset
 MOST_HELD, N_VOICES = 8, 16
+POLL_S = 0.05  # between readings of the counters
 JUDGED = 256  # period at which no block may be late
-STALL_S = (
-    0.002  # lateness of a processor's most urgent thread that counts as a stall of the machine
-)
+# Lateness of a watcher, a processor's most urgent thread, that counts as a stall of the machine.
+STALL_S = 0.002
+WATCHER_PRIORITY = 20  # above JACK's threads
 MOST_GROWTH_MB = 100.0  # of a process that holds hundreds; a leak of engines is more
 
 
@@ -123,8 +124,7 @@ class Soak:
         Resident memory at the end, and its mean in the last fifth minus that in the second: it
         goes up and down, since an instrument that fades out stays beside the next one.
     stalls, late_in_stalls : int
-        Times that a processor of the machine ran nothing for `STALL_S`; late blocks within the
-        third of a second around one.
+        Times that a watcher woke more than `STALL_S` late; late blocks within about 0.1 s of one.
     callback : str
         ``native`` or ``python``.
     jitter_ms, longest_ms : float, ms
@@ -245,12 +245,9 @@ def idle(server: str, seconds: float) -> None:
 
 
 def watch(processor: int, seconds: float) -> None:
-    """Print the times of this processor's stalls, in a process of its own."""
+    """Print the times at which this processor stalled, in a process of its own."""
     os.sched_setaffinity(0, {processor})
-    with suppress(OSError):
-        os.sched_setscheduler(
-            0, os.SCHED_RR, os.sched_param(os.sched_get_priority_max(os.SCHED_RR))
-        )
+    os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(WATCHER_PRIORITY))
     print("ready", flush=True)
     sys.stdin.readline()
     stalls_s, end_s = [], time.monotonic() + seconds
@@ -357,30 +354,28 @@ def soak(
     """Play for a number of seconds at one period and margin of the worker thread."""
     import numpy as np
 
-    from audiogen.devices.sound_card import SoundCard, realtime_priority
+    from audiogen.devices.sound_card import SoundCard
     from audiogen.engine import Synth
 
     jack = _jack()
-    with realtime_priority():
-        made = Synth(
+    with (
+        jack_server(period) as (our_server, realtime),
+        jack_server(period) as (idle_server, _),
+        Synth(
             presets[0],
             RATE,
             max_block=period,
             polyphony=N_VOICES,
             realtime=True,
             margin_ms=margin_ms,
-        )
-    with (
-        made as synth,
-        jack_server(period) as (our_server, realtime),
-        jack_server(period) as (idle_server, _),
+        ) as synth,
         _process(f"idle({idle_server!r}, {seconds!r})") as other,
         ExitStack() as stack,
         _portaudio_on(our_server),
     ):
         watchers = [
-            stack.enter_context(_process(f"watch({processor}, {seconds!r})"))
-            for processor in sorted(os.sched_getaffinity(0))
+            stack.enter_context(_process(f"watch({processor}, {seconds + 0.5!r})"))
+            for processor in sorted(os.sched_getaffinity(0) if realtime else ())
         ]
         observer = jack.Client("observer", no_start_server=True, servername=our_server)
         counter, hands = Counter(observer), Hands(synth, presets[1:] + presets[:1])
@@ -404,7 +399,7 @@ def soak(
         memory: list[float] = []
         loads: list[float] = []
         timings: list[Any] = []
-        lates: list[tuple[float, int]] = []  # time, and late blocks so far
+        lates: list[tuple[float, int]]  # time, and late blocks so far
         with observer, card:
             for _ in range(2 * len(presets)):
                 hands.change()
@@ -416,8 +411,9 @@ def soak(
             counter.begin()
             position = synth.position
             end_s = time.monotonic() + seconds
+            lates = [(time.monotonic(), late_before)]
             while (left_s := end_s - time.monotonic()) > 0:
-                hands.play(min(0.3, left_s))
+                hands.play(min(POLL_S, left_s))
                 loads.append(synth.load)
                 memory.append(_resident_mb())
                 timings.append(timing())
@@ -501,10 +497,10 @@ def _line(process: subprocess.Popen[str]) -> str:
 
 
 def _late_near(stalls_s: Sequence[float], lates: Sequence[tuple[float, int]]) -> int:
-    """Late blocks that were counted in the same interval as a stall."""
+    """Late blocks that were counted within about 0.1 s of a stall."""
     n = 0
     for (from_s, before), (until_s, after) in itertools.pairwise(lates):
-        n += (after - before) * any(from_s - 0.05 < stall_s < until_s for stall_s in stalls_s)
+        n += (after - before) * any(from_s - POLL_S < stall_s < until_s for stall_s in stalls_s)
     return n
 
 
@@ -598,8 +594,8 @@ def _checks(soaks: list[Soak]) -> dict[str, bool]:
         ),
         **{
             f"no block is late in {run.seconds / 60:g} minutes at {run.period} samples and a margin"
-            f" of {run.margin_ms:g} ms ({run.late} of {run.ours.blocks}), but near stalls of the"
-            f" machine ({run.late_in_stalls})": run.late == run.late_in_stalls
+            f" of {run.margin_ms:g} ms ({run.late} of {run.ours.blocks}), apart from those near"
+            f" stalls of the machine ({run.late_in_stalls})": run.late == run.late_in_stalls
             for run in soaks
             if run.period == JUDGED
         },

@@ -71,6 +71,15 @@ void Pool::run(std::size_t n, Function function, const void* context) noexcept A
 
 void Pool::follow_caller() noexcept AUDIOGEN_REALTIME {
 #if defined(__linux__)
+  if (const pthread_t caller = pthread_self(); caller != caller_) {
+    caller_ = caller;
+    int policy = SCHED_OTHER;
+    sched_param priority{};
+    AUDIOGEN_OFFLINE(policy = sched_getscheduler(0); sched_getparam(0, &priority);)
+    for (std::thread& thread : threads_) {
+      AUDIOGEN_OFFLINE(pthread_setschedparam(thread.native_handle(), policy, &priority);)
+    }
+  }
   if (n_processors_ < 2) return;
   int processor = -1;
   AUDIOGEN_OFFLINE(processor = sched_getcpu();)
@@ -78,12 +87,8 @@ void Pool::follow_caller() noexcept AUDIOGEN_REALTIME {
   caller_processor_ = processor;
   cpu_set_t others = processors_;
   CPU_CLR(static_cast<std::size_t>(processor), &others);
-  int policy = SCHED_OTHER;
-  sched_param priority{};
-  AUDIOGEN_OFFLINE(pthread_getschedparam(pthread_self(), &policy, &priority);)
   for (std::thread& thread : threads_) {
-    AUDIOGEN_OFFLINE(pthread_setaffinity_np(thread.native_handle(), sizeof others, &others);
-                     pthread_setschedparam(thread.native_handle(), policy, &priority);)
+    AUDIOGEN_OFFLINE(pthread_setaffinity_np(thread.native_handle(), sizeof others, &others);)
   }
 #endif
 }

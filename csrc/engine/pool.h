@@ -2,6 +2,7 @@
 #pragma once
 
 #if defined(__linux__)
+#include <pthread.h>
 #include <sched.h>
 #endif
 
@@ -20,11 +21,12 @@ namespace audiogen::engine {
 // before they take one. Threads without a task spin for a few hundred microseconds, then sleep
 // until `run` wakes them: an idle pool takes no processor time. On Linux they have the priority of
 // the caller, whichever thread made the pool, and keep off its processor, where the scheduler may
-// wake them otherwise: there they would wait for milliseconds until the caller has done their tasks.
+// wake them otherwise: there they would wait for milliseconds until the caller has done their
+// tasks.
 //
 // `run` waits for other threads, so it is for a worker thread. It locks and allocates nothing, and
 // makes a system call only to wake a thread that sleeps, to sleep until the last task is done, or
-// after the caller has changed its processor.
+// after the caller or its processor has changed.
 class Pool {
  public:
   static constexpr std::size_t kMostTasks = 65535;
@@ -72,6 +74,7 @@ class Pool {
 #if defined(__linux__)
   cpu_set_t processors_;  // that the thread which made the pool may use
   int n_processors_ = 0;
+  pthread_t caller_ = {};      // whose priority the threads have
   int caller_processor_ = -1;  // that the threads keep off
 #endif
 };

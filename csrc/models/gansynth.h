@@ -32,7 +32,8 @@ struct GeneratorConfig {
   // Limits: far above any useful size, and safe from overflow.
   static constexpr std::size_t kMostBlocks = 12, kLargest = 1 << 16;
   static constexpr int kMostPitches = 128;  // MIDI numbers
-  // Maps of the pitch, without and with those that tell one partial from the next.
+  // Maps of the pitch, without and with those that distinguish even harmonics and multiples of
+  // three.
   static constexpr std::size_t kMaps = 8, kMostMaps = 12;
 
   Conditioning conditioning = Conditioning::kOneHot;

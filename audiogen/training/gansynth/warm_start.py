@@ -110,8 +110,6 @@ def difference(trainer: BuiltInTrainer, preset: Preset) -> str:
     recipe = trainer.recipe
     came: dict[str, Any] = preset.generator.table() | preset.spectrogram.table()
     came["sample_rate"] = preset.sample_rate
-    if preset.generator.n_maps <= recipe.generator.n_maps:
-        came.pop("n_maps", None)
     factor = recipe.spectrogram.sample_rate // preset.sample_rate
     if factor > 1:
         came = scaled_sizes(came, factor)
@@ -138,11 +136,11 @@ def weights_for(trainer: BuiltInTrainer, preset: GansynthPreset) -> dict[str, np
     weights, generator = read_weights(preset), trainer.recipe.generator
     name = "blocks.0.conv1.weight"
     n_added = generator.start_shape[1] - weights[name].shape[-1]
-    grown = {name: np.pad(weights[name], ((0, 0),) * 3 + ((0, n_added),), "edge")}
+    padded = {name: np.pad(weights[name], ((0, 0),) * 3 + ((0, n_added),), "edge")}
     n_added = generator.n_maps - preset.generator.n_maps
     for name in [name for name in weights if name.endswith(".maps.weight")]:
-        grown[name] = np.pad(weights[name], ((0, 0), (0, n_added)))
-    return weights | grown
+        padded[name] = np.pad(weights[name], ((0, 0), (0, n_added)))
+    return weights | padded
 
 
 @torch.no_grad()

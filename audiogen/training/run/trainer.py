@@ -165,7 +165,8 @@ class Trainer(ABC):
         if state["kind"] != self.kind:
             return [f"recipe {state['kind']}"]
         here, there = _flat(asdict(self.recipe)), _flat(state["recipe"])
-        names = [n for n in here if n not in self.may_change and there.get(n) != here[n]]
+        # A field that the state lacks is younger than its run; it was read with its default.
+        names = [n for n in here if n not in self.may_change and n in there and there[n] != here[n]]
         return [f"another recipe ({', '.join(names)})"] if names else []
 
     @abstractmethod

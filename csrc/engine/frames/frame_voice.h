@@ -83,7 +83,7 @@ class FrameVoice final : public Voice {
   const kernels::KernelTable* kernels_;
   std::shared_ptr<models::FrameScratch> frame_scratch_;  // shared by both
   NoteFrames frames_;
-  NoteFrames other_;  // the timbre that is morphed to; follows frames_, released a frame later
+  NoteFrames other_;       // the timbre that is morphed to; follows frames_, released a frame later
   bool morphing_ = false;  // whether the next frame needs other_
   models::NoteInput note_;
   Shaping shaping_;
@@ -99,7 +99,7 @@ class FrameVoice final : public Voice {
   float wanted_pitch_ = 0.0f;
   float network_pitch_ = 0.0f;  // pitch of the generated frame; `transpose` does the rest
   float next_network_pitch_ = 0.0f;
-  bool bends_;                  // the network takes fractional pitches
+  bool bends_;  // the network takes fractional pitches
   bool active_ = false;
   Prepared prepared_;          // note whose first frames are there before it starts
   bool begun_ = true;          // the frames before the note's first hop were added
