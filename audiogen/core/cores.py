@@ -82,7 +82,7 @@ def _text(file: Path) -> str:
 
 
 def n_threads() -> int:
-    """Number of threads that render the voices of an engine.
+    """Number of threads that render: parts of a score, and the voices of an engine.
 
     One for each core that the process may use, or as many as the environment variable
     ``AUDIOGEN_THREADS`` says. The samples do not depend on it.

@@ -131,7 +131,7 @@ class OpenPreset:
         table : FrameTable or SampleTable of the backend, optional
             Result of `computed`.
         threads : int
-            Threads that render voices, one with a table that collects. Changes no sample.
+            Threads that render voices; 1 with a table. Changes no sample.
         """
         instrument = self._instrument
         if latent is not None or table is not None:

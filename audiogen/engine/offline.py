@@ -8,7 +8,8 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from itertools import islice
-from threading import Lock
+from threading import Event as ThreadEvent
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ from audiogen.notes import Control, Note, Score, as_score, expresses_notes, musi
 from audiogen.presets import Preset
 
 MAX_VOICES = 4096  # voices of an engine
-MOST_AHEAD = 64  # blocks that a stream is read ahead of its sum
+MOST_AHEAD = 64  # blocks of a stream that are read at once, ahead of the sum
 
 Timed = tuple[int, Event]  # sample, and what happens there
 Progress = Callable[[float], None]
@@ -288,28 +289,49 @@ def sum_of_streams(
     elif threads == 1:
         yield from _sum(streams, block, n_channels)
     else:
-        pool = ThreadPoolExecutor(min(threads, len(streams)))
+        pool, stop = ThreadPoolExecutor(min(threads, len(streams))), ThreadEvent()
         try:
-            yield from _sum([_read_ahead(each, pool) for each in streams], block, n_channels)
+            ahead = [iter(_ReadAhead(stream, pool, stop)) for stream in streams]
+            yield from _sum(ahead, block, n_channels)
         finally:
+            stop.set()
             pool.shutdown(cancel_futures=True)
 
 
-def _read_ahead(stream: Iterator[np.ndarray], pool: Executor) -> Iterator[np.ndarray]:
-    """Read a stream on a thread of a pool, ahead of what is asked for.
+class _ReadAhead:
+    """Blocks of a stream, read on threads of a pool ahead of what is asked for.
 
-    The first blocks come one by one; later ones in pieces, which are cheaper to hand over.
+    The first block is read alone; later ones in pieces, which are cheaper to hand over.
     """
 
-    def read(n: int) -> list[np.ndarray]:
-        return list(islice(stream, n))
+    def __init__(self, stream: Iterator[np.ndarray], pool: Executor, stop: ThreadEvent):
+        self._stream, self._pool, self._stop = stream, pool, stop
+        self._reading = pool.submit(self._read, 1)
 
-    n = 1
-    reading = pool.submit(read, n)
-    while blocks := reading.result():
-        n = min(2 * n, MOST_AHEAD)
-        reading = pool.submit(read, n)
-        yield from blocks
+    def __iter__(self) -> Iterator[np.ndarray]:
+        n = 1
+        while True:
+            blocks, error = self._reading.result()
+            if blocks and error is None:
+                n = min(2 * n, MOST_AHEAD)
+                self._reading = self._pool.submit(self._read, n)
+            yield from blocks
+            if error is not None:
+                raise error
+            if not blocks:
+                return
+
+    def _read(self, n: int) -> tuple[list[np.ndarray], Exception | None]:
+        """Up to ``n`` blocks, and what went wrong after them."""
+        blocks: list[np.ndarray] = []
+        try:
+            for block in islice(self._stream, n):
+                blocks.append(block)
+                if self._stop.is_set():
+                    break
+        except Exception as error:
+            return blocks, error
+        return blocks, None
 
 
 def _sum(
@@ -341,6 +363,9 @@ def joined(blocks: Iterable[np.ndarray], n_channels: int) -> np.ndarray:
 class SharedProgress:
     """Progress of a whole from that of its parts, each of a size.
 
+    Only the thread that made it calls ``progress``: parts that other threads make are reported by
+    `watched`.
+
     Parameters
     ----------
     progress : callable
@@ -352,18 +377,27 @@ class SharedProgress:
     def __init__(self, progress: Progress, sizes: Sequence[int]):
         self._progress, self._sizes = progress, sizes
         self._shares = [0.0] * len(sizes)
-        self._lock = Lock()
+        self._thread = get_ident()
 
     def part(self, number: int) -> Progress:
         """Return the progress function of a part."""
 
         def report(share: float) -> None:
-            with self._lock:  # parts may report from several threads
-                self._shares[number] = share
-                done = sum(s * n for s, n in zip(self._shares, self._sizes, strict=True))
-                self._progress(done / max(1, sum(self._sizes)))
+            self._shares[number] = share
+            if get_ident() == self._thread:
+                self._report()
 
         return report
+
+    def watched(self, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        """Report the progress at each block of the whole."""
+        for block in blocks:
+            self._report()
+            yield block
+
+    def _report(self) -> None:
+        done = sum(s * n for s, n in zip(self._shares, self._sizes, strict=True))
+        self._progress(done / max(1, sum(self._sizes)))
 
 
 def change_level(samples: np.ndarray, gain_db: float, normalize: bool) -> np.ndarray:

@@ -186,7 +186,7 @@ def stream(
             threads=max(1, round(threads * len(score) / n_notes)),
         )
         streams.append(_at_level(stream, gains[number]))
-    return sum_of_streams(streams, block, 2 if is_stereo else 0, threads)
+    return shared.watched(sum_of_streams(streams, block, 2 if is_stereo else 0, threads))
 
 
 def is_panned(

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from audiogen.core.checks import check_rate, check_seed, check_whole
-from audiogen.core.cores import n_threads
+from audiogen.core.cores import MOST_THREADS, n_threads
 from audiogen.core.events import Event, note_off, note_on, set_parameter
 from audiogen.core.parameters import INDEX, check_parameter
 from audiogen.engine import latents
@@ -239,7 +239,7 @@ class Synth(LivePlaying):
         seed, sample_rate, timbre, stereo, progress
             With notes, as `render` takes them.
         threads : int, optional
-            With notes, threads that make them; one for each core without. Changes no sample.
+            With notes, number of threads; default: one per core. Changes no sample.
 
         Returns
         -------
@@ -260,6 +260,8 @@ class Synth(LivePlaying):
             check_whole("block", block, 1, self.max_block, "samples")
             return (self.process(block) for _ in repeat(None))
         check_whole("block", block, 1, BLOCK, "samples")
+        if threads is not None:
+            check_whole("threads", threads, 1, MOST_THREADS)
         score = self._notes_to_play(notes)
         stereo = self._is_stereo(score) if stereo is None else bool(stereo)
         blocks = self._score_blocks(
@@ -603,7 +605,8 @@ class Synth(LivePlaying):
             one = engine(voices, table)
             report = shared.part(number) if shared else None
             streams.append(trimmed(rendered(one, events, block, report), one.latency))
-        return sum_of_streams(streams, block, n_channels, threads)
+        blocks = sum_of_streams(streams, block, n_channels, threads)
+        return shared.watched(blocks) if shared else blocks
 
     def _offline_timbre(self, timbre: Timbre | None) -> tuple[int, list[float] | None]:
         """Index of a timbre; or a latent that is to be the only timbre of an instrument.
@@ -617,6 +620,7 @@ class Synth(LivePlaying):
         return 0, latents.read_timbre(self.preset, chosen).tolist()  # type: ignore[arg-type]
 
     def _warn_of_transposed(self, score: Score) -> None:
+        """Warn of notes that the engine will move by octaves (`Engine::sound_of`)."""
         assert self.preset.pitch_range is not None  # it plays notes
         low, high = self.preset.pitch_range
         n = sum(not low <= note.pitch <= high for note in score.notes)

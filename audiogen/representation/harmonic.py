@@ -74,7 +74,7 @@ def harmonic_maps(
     distance = (f - h * f0) / width
     place = 2.0 * np.pi * f / f0
     resolved = np.sinc(width / f0)
-    maps = (
+    maps = [
         np.tanh(h / 16.0),
         np.exp(-0.5 * distance**2),
         np.exp(-(distance**2) / 18.0),
@@ -83,11 +83,11 @@ def harmonic_maps(
         np.log2(f / f0) / 4.0,
         np.log2(f / 1000.0) / 4.0 + 0.0 * f0,
         (pitch - 54.0) / 30.0 + 0.0 * f,
-    )
+    ]
     if n_maps == MOST_MAPS:
         for n in (2, 3):
             resolved = np.sinc(width / (n * f0))
-            maps += (resolved * np.cos(place / n), resolved * np.sin(place / n))
+            maps += [resolved * np.cos(place / n), resolved * np.sin(place / n)]
     return np.stack(maps, axis=-2).astype(np.float32)
 
 

@@ -24,6 +24,16 @@ static void pause() noexcept AUDIOGEN_REALTIME {
 #endif
 }
 
+#if defined(__linux__)
+// A number that no other thread has had, unlike a thread's id, which may be used again.
+static std::uint64_t this_thread_number() noexcept AUDIOGEN_REALTIME {
+  static std::atomic<std::uint64_t> n_numbers = 0;
+  static thread_local std::uint64_t number = 0;
+  if (number == 0) number = n_numbers.fetch_add(1, std::memory_order_relaxed) + 1;
+  return number;
+}
+#endif
+
 Pool::Pool(std::size_t n_threads) {
 #if defined(__linux__)
   CPU_ZERO(&processors_);
@@ -71,7 +81,7 @@ void Pool::run(std::size_t n, Function function, const void* context) noexcept A
 
 void Pool::follow_caller() noexcept AUDIOGEN_REALTIME {
 #if defined(__linux__)
-  if (const pthread_t caller = pthread_self(); caller != caller_) {
+  if (const std::uint64_t caller = this_thread_number(); caller != caller_) {
     caller_ = caller;
     int policy = SCHED_OTHER;
     sched_param priority{};

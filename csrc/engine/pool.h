@@ -2,7 +2,6 @@
 #pragma once
 
 #if defined(__linux__)
-#include <pthread.h>
 #include <sched.h>
 #endif
 
@@ -74,7 +73,7 @@ class Pool {
 #if defined(__linux__)
   cpu_set_t processors_;  // that the thread which made the pool may use
   int n_processors_ = 0;
-  pthread_t caller_ = {};      // whose priority the threads have
+  std::uint64_t caller_ = 0;   // number of the thread whose priority the threads have
   int caller_processor_ = -1;  // that the threads keep off
 #endif
 };

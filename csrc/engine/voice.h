@@ -66,11 +66,12 @@ class Voice {
   // Sets the pitch, a MIDI number, from the next sample or frame on. Has no effect on voices
   // without a pitch, or with one fixed per note.
   virtual void set_pitch(float /*pitch*/) noexcept AUDIOGEN_REALTIME {}
-  // Morphs from the note's own timbre (amount 0) to another (1), from the next sample or frame on.
+  // Morphs from the note's own timbre (amount 0) to another (1): by another amount from the next
+  // sample or frame on, to another timbre from the frame after it.
   // Has no effect on voices that cannot morph.
   virtual void set_morph(std::size_t /*timbre*/, float /*amount*/) noexcept AUDIOGEN_REALTIME {}
-  // Sets the shape of the note, from the next sample or frame on. Has no effect on voices that
-  // cannot be shaped.
+  // Sets the shape of the note, from the next sample or frame on; macros a frame or two later. Has no
+  // effect on voices that cannot be shaped.
   virtual void set_shaping(const Shaping& /*shaping*/) noexcept AUDIOGEN_REALTIME {}
   // Silences the voice at once.
   virtual void reset() noexcept AUDIOGEN_REALTIME = 0;

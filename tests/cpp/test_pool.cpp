@@ -2,6 +2,7 @@
 #include "engine/pool.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -35,6 +36,34 @@ static void runs_each_task_once(std::size_t n_threads) {
   CHECK(std::is_sorted(runs.rbegin(), runs.rend()));  // earlier tasks were in more rounds
 }
 
+#if defined(__linux__)
+// The pool's threads have the real-time priority of the thread that calls it, and lose it again.
+static void threads_follow_their_caller() {
+  engine::Pool pool(2);
+  const auto policies = [&pool](int policy, int priority) {
+    std::vector<int> of_tasks;
+    std::thread caller([&] {
+      const sched_param wanted{.sched_priority = priority};
+      if (sched_setscheduler(0, policy, &wanted) != 0) return;  // not permitted
+      std::atomic<int> n_begun = 0;
+      std::vector<int> found(2);
+      // Each task waits for the other, so that each thread takes one.
+      pool.run(2, [&](std::size_t i) noexcept AUDIOGEN_REALTIME {
+        n_begun.fetch_add(1);
+        while (n_begun.load() < 2) continue;
+        AUDIOGEN_OFFLINE(found[i] = sched_getscheduler(0);)
+      });
+      of_tasks = found;
+    });
+    caller.join();
+    return of_tasks;
+  };
+  const std::vector<int> realtime = policies(SCHED_RR, 1);
+  CHECK(realtime.empty() || realtime == std::vector<int>(2, SCHED_RR));
+  CHECK(policies(SCHED_OTHER, 0) == std::vector<int>(2, SCHED_OTHER));
+}
+#endif
+
 // Chords, releases, a bend and more notes than there are voices.
 static std::vector<float> play(const std::shared_ptr<const engine::Instrument>& instrument,
                                std::size_t n_threads, bool prepares = false) {
@@ -61,6 +90,9 @@ static std::vector<float> play(const std::shared_ptr<const engine::Instrument>& 
 
 int main() {
   for (const std::size_t n : {1, 2, 5}) runs_each_task_once(n);
+#if defined(__linux__)
+  threads_follow_their_caller();
+#endif
   using Conditioning = models::SampleRNNConfig::Conditioning;
   for (const std::shared_ptr<const engine::Instrument>& instrument :
        std::initializer_list<std::shared_ptr<const engine::Instrument>>{

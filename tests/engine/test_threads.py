@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,7 +12,7 @@ import audiogen
 from audiogen.core import backend
 from audiogen.core.cores import n_cores, n_threads
 from audiogen.engine.instrument import OpenPreset
-from audiogen.engine.offline import sum_of_streams
+from audiogen.engine.offline import MOST_AHEAD, sum_of_streams
 from audiogen.errors import ParameterError
 from audiogen.notes import Note, Score
 from audiogen.presets import load_preset
@@ -92,6 +93,37 @@ def test_an_error_on_a_thread_is_raised():
     assert np.array_equal(next(blocks), [2.0, 2.0])
     with pytest.raises(ValueError, match="broken"):
         list(blocks)
+
+
+def test_a_closed_sum_reads_no_further():
+    n_read = [0, 0]
+
+    def endless(number: int) -> Iterator[np.ndarray]:
+        while True:
+            n_read[number] += 1
+            yield np.ones(4, np.float32)
+
+    blocks = sum_of_streams([endless(0), endless(1)], 4, 0, threads=2)
+    for _ in range(1000):
+        assert np.array_equal(next(blocks), np.full(4, 2.0, np.float32))
+    blocks.close()
+    assert all(1000 <= n <= 1000 + 2 * MOST_AHEAD for n in n_read)
+    assert not [each for each in threading.enumerate() if "ThreadPool" in each.name]
+
+
+def test_progress_comes_from_the_thread_that_asked():
+    shares: list[tuple[float, int]] = []
+    score = Score(
+        Note(0.0, 0.3, 60, 0.7, program, channel) for channel, program in enumerate((0, 73))
+    )
+
+    def report(share: float) -> None:
+        shares.append((share, threading.get_ident()))
+
+    audiogen.render(score, {0: "plucked:harp", 73: "woodwinds:oboe"}, progress=report)
+    assert {thread for _, thread in shares} == {threading.get_ident()}
+    assert [share for share, _ in shares] == sorted(share for share, _ in shares)
+    assert shares[-1][0] > 0.95
 
 
 def test_the_variable_sets_the_number(monkeypatch):

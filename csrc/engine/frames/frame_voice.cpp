@@ -16,7 +16,7 @@ static constexpr std::size_t kLobeReach = 4;
 // Spreads the phases of the partials; see `reference_turns` of representation/harmonic.py.
 static constexpr double kGolden = 0.6180339887498949;
 
-// Semitones that frames are transposed by for longer than a hop; beyond, the network generates the
+// Semitones by which one frame after another may be transposed; beyond, the network generates the
 // next frame at the new pitch. A fourth, a usual distance between the samples of a sampled
 // instrument.
 static constexpr float kTransposeReach = 5.0f;

@@ -63,7 +63,7 @@ class FrameVoice final : public Voice {
   void next_frame() noexcept AUDIOGEN_REALTIME;
   void pull_frame() noexcept AUDIOGEN_REALTIME;
   void pull_frames() noexcept AUDIOGEN_REALTIME;
-  // Sets the pitch, the latents and the timbres of the next frame. A whole hop before it is due:
+  // Sets the pitch, the latents and the timbres of the next frame, usually a hop before it is due:
   // where they change, the network needs milliseconds, which `work_ahead` can spend until then.
   void plan_frame() noexcept AUDIOGEN_REALTIME;
   // Starts, changes or ends the timbre that the next frame is morphed with.
