@@ -523,6 +523,30 @@ class TestNativeCallback:
         assert output.n_late_events == n_late
         synth.disconnect()
 
+    @pytest.mark.skipif(sys.platform != "linux", reason="priorities are those of Linux")
+    def test_the_worker_has_real_time_priority_and_others_do_not(
+        self, audio: FakeAudio, murmur: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        try:
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+        except OSError:
+            pytest.skip("this user may not ask for real-time priority")
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        policies: list[int] = []
+        open_engine = LivePlaying._open_engine
+
+        def opened(synth: Any) -> None:
+            policies.append(os.sched_getscheduler(0))  # which the worker inherits
+            open_engine(synth)
+
+        monkeypatch.setattr(LivePlaying, "_open_engine", opened)
+        interval = sys.getswitchinterval()
+        with SoundCard(audiogen.Synth("winds", RATE, max_block=64, realtime=True), block=64):
+            assert os.sched_getscheduler(0) == os.SCHED_OTHER
+            assert sys.getswitchinterval() < interval
+        assert policies == [os.SCHED_RR]
+        assert sys.getswitchinterval() == interval
+
     def test_a_synchronous_synth_has_none(self, audio: FakeAudio, murmur: Path) -> None:
         assert audiogen.Synth("winds", RATE).connect(2) is None
 
