@@ -3,6 +3,7 @@
 
 #if defined(__linux__)
 #include <pthread.h>
+#include <unistd.h>
 #endif
 
 #include <system_error>
@@ -23,16 +24,6 @@ static void pause() noexcept AUDIOGEN_REALTIME {
   asm volatile("yield");
 #endif
 }
-
-#if defined(__linux__)
-// A number that no other thread has had, unlike a thread's id, which may be used again.
-static std::uint64_t this_thread_number() noexcept AUDIOGEN_REALTIME {
-  static std::atomic<std::uint64_t> n_numbers = 0;
-  static thread_local std::uint64_t number = 0;
-  if (number == 0) number = n_numbers.fetch_add(1, std::memory_order_relaxed) + 1;
-  return number;
-}
-#endif
 
 Pool::Pool(std::size_t n_threads) {
 #if defined(__linux__)
@@ -81,7 +72,9 @@ void Pool::run(std::size_t n, Function function, const void* context) noexcept A
 
 void Pool::follow_caller() noexcept AUDIOGEN_REALTIME {
 #if defined(__linux__)
-  if (const std::uint64_t caller = this_thread_number(); caller != caller_) {
+  pid_t caller = 0;  // unlike a pthread_t, not that of a thread which has just ended
+  AUDIOGEN_OFFLINE(caller = gettid();)
+  if (caller != caller_) {
     caller_ = caller;
     int policy = SCHED_OTHER;
     sched_param priority{};

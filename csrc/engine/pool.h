@@ -3,6 +3,7 @@
 
 #if defined(__linux__)
 #include <sched.h>
+#include <sys/types.h>
 #endif
 
 #include <atomic>
@@ -24,8 +25,8 @@ namespace audiogen::engine {
 // tasks.
 //
 // `run` waits for other threads, so it is for a worker thread. It locks and allocates nothing, and
-// makes a system call only to wake a thread that sleeps, to sleep until the last task is done, or
-// after the caller or its processor has changed.
+// makes system calls only to learn which thread calls, to follow another one or one that has
+// changed its processor, to wake a thread that sleeps, and to sleep until the last task is done.
 class Pool {
  public:
   static constexpr std::size_t kMostTasks = 65535;
@@ -73,7 +74,7 @@ class Pool {
 #if defined(__linux__)
   cpu_set_t processors_;  // that the thread which made the pool may use
   int n_processors_ = 0;
-  std::uint64_t caller_ = 0;   // number of the thread whose priority the threads have
+  pid_t caller_ = 0;           // whose priority the threads have
   int caller_processor_ = -1;  // that the threads keep off
 #endif
 };
