@@ -3,7 +3,6 @@
 
 #if defined(__linux__)
 #include <sched.h>
-#include <sys/types.h>
 #endif
 
 #include <atomic>
