@@ -70,8 +70,8 @@ class Voice {
   // sample or frame on, to another timbre from the frame after it.
   // Has no effect on voices that cannot morph.
   virtual void set_morph(std::size_t /*timbre*/, float /*amount*/) noexcept AUDIOGEN_REALTIME {}
-  // Sets the shape of the note, from the next sample or frame on; macros a frame or two later. Has no
-  // effect on voices that cannot be shaped.
+  // Sets the shape of the note, from the next sample or frame on; macros a frame or two later. Has
+  // no effect on voices that cannot be shaped.
   virtual void set_shaping(const Shaping& /*shaping*/) noexcept AUDIOGEN_REALTIME {}
   // Silences the voice at once.
   virtual void reset() noexcept AUDIOGEN_REALTIME = 0;
