@@ -408,8 +408,8 @@ def realtime_priority() -> Iterator[None]:
     """Give threads that are started in this context real-time priority where permitted.
 
     Linux permits it to root and to users with an ``rtprio`` limit, which the packages of sound
-    systems grant to the group ``audio``. This thread has that priority in the context only, so that
-    what it does later, such as opening another preset, doesn't delay a synth's worker.
+    systems grant to the group ``audio``. The calling thread returns to its former priority at the
+    end of the context, so that it does not compete with a synth's worker when it opens a preset.
     """
     before = None
     if sys.platform == "linux":

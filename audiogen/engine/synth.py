@@ -621,10 +621,12 @@ class Synth(LivePlaying):
 
     def _warn_of_transposed(self, score: Score) -> None:
         """Warn of notes that the engine will move by octaves (`Engine::sound_of`)."""
+        if self.preset.is_kit:
+            return
         assert self.preset.pitch_range is not None  # it plays notes
         low, high = self.preset.pitch_range
         n = sum(not low <= note.pitch <= high for note in score.notes)
-        if n == 0 or self.preset.is_kit:
+        if n == 0:
             return
         lie, are = ("note lies", "it is") if n == 1 else ("notes lie", "they are")
         warn_caller(

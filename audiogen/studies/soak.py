@@ -2,9 +2,9 @@
 
 Random notes, parameters and presets are played on a `Synth` with a worker thread, through PortAudio
 as `audiogen play` does. At the same time a second server of the same period has a client that does
-nothing, and on each processor a thread of the highest priority wakes every millisecond: what stalls
-there is caused by the machine. Root, or a user who may ask for real-time
-priority, gets the numbers that count; others get ``jackd -r``, which stalls by itself.
+nothing, and on each processor a watcher of a priority above JACK's wakes every millisecond: what
+stalls there is caused by the machine. Root, or a user who may ask for real-time priority, gets the
+numbers that count; others get ``jackd -r``, which stalls by itself.
 """
 
 from __future__ import annotations
@@ -399,7 +399,7 @@ def soak(
         memory: list[float] = []
         loads: list[float] = []
         timings: list[Any] = []
-        lates: list[tuple[float, int]]  # time, and late blocks so far
+        lates: list[tuple[float, int]] = []  # time, and late blocks so far
         with observer, card:
             for _ in range(2 * len(presets)):
                 hands.change()
@@ -411,7 +411,7 @@ def soak(
             counter.begin()
             position = synth.position
             end_s = time.monotonic() + seconds
-            lates = [(time.monotonic(), late_before)]
+            lates.append((time.monotonic(), late_before))
             while (left_s := end_s - time.monotonic()) > 0:
                 hands.play(min(POLL_S, left_s))
                 loads.append(synth.load)

@@ -12,6 +12,7 @@ import numpy as np
 
 import audiogen
 from audiogen.data.notes.nsynth import read_notes
+from audiogen.representation.harmonic import pitch_to_hz
 
 N, START_S, VELOCITY = 32768, 0.8, 70
 
@@ -38,12 +39,10 @@ def main() -> None:
     real = read_notes(given.notes, sample_rate=synth.sample_rate)
     for pair in given.pairs:
         timbre, instrument = pair.split("=")
-        for info in real.notes:
-            if (info.instrument, info.velocity) != (instrument, VELOCITY):
-                continue
+        for info in real.filter(instruments=[instrument], velocities=[VELOCITY]):
             if info.pitch not in given.pitches:
                 continue
-            f0 = 440.0 * 2.0 ** ((info.pitch - 69) / 12)
+            f0 = float(pitch_to_hz(info.pitch))
             note = (0.0, 3.0, float(info.pitch), VELOCITY / 127)
             played = synth.render([note], timbre=timbre, seed=1)
             for name, sound in (("recording", real.waveform(info)), (given.preset, played)):
