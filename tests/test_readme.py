@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -36,6 +37,12 @@ DIALECT = {
     r"\bWho knows\b": "anyone who knows",
     r"\b(Texture|Player)\b": "Synth",
 }
+
+
+def test_tables_of_presets_have_the_numbers_of_the_cards() -> None:
+    tables = runpy.run_path(str(ROOT / "docs" / "preset_tables.py"))
+    for page, wanted in tables["pages"]():
+        assert page.read_text(encoding="utf-8") == wanted, "run python docs/preset_tables.py"
 
 
 def text() -> str:

@@ -62,6 +62,40 @@ class EqualisedWeight(nn.Module):
     def linear(self, x: Tensor) -> Tensor:
         return F.linear(x, self.effective(), self.bias)
 
+    def load(self, effective: np.ndarray, bias: np.ndarray | None) -> None:
+        """Set the weight that `effective` returns, and the bias."""
+        self.weight.copy_(torch.as_tensor(effective) / self.scale)
+        if self.bias is not None:
+            self.bias.copy_(torch.as_tensor(bias))
+
+
+class NoiseGain(EqualisedWeight):
+    """Gain of the noise in each channel, s W u + b (1 + s g . u), with s the scale.
+
+    ``by_input``, g, is shared by all channels of a block and has a higher learning rate, so that
+    timbres learn their level of noise within tens of steps. Exported as one linear layer.
+    """
+
+    def __init__(self, width: int, input_size: int):
+        super().__init__(width, input_size, gain=1.0)
+        self.by_input = nn.Parameter(torch.zeros(input_size))
+        with torch.no_grad():  # at first the same gain for all latents
+            self.weight.zero_()
+            self.bias.fill_(0.05)
+
+    def effective(self) -> Tensor:
+        assert self.bias is not None
+        return (self.weight + torch.outer(self.bias, self.by_input)) * self.scale
+
+    def load(self, effective: np.ndarray, bias: np.ndarray | None) -> None:
+        super().load(effective, bias)
+        self.by_input.zero_()
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        # Missing in checkpoints of earlier versions.
+        state.setdefault(f"{prefix}by_input", torch.zeros_like(self.by_input))
+        super()._load_from_state_dict(state, prefix, *rest)
+
 
 class ConditioningTerms(NamedTuple):
     """Terms that a ``harmonic`` block adds to the output of its first convolution."""
@@ -80,10 +114,7 @@ class Conditioning(nn.Module):
         input_size = config.input_size
         self.maps = EqualisedWeight(width, config.n_maps, gain=1.0, bias=False)
         self.time = EqualisedWeight(width, N_TIME_FEATURES, gain=1.0, bias=False)
-        self.noise = EqualisedWeight(width, input_size, gain=1.0)
-        with torch.no_grad():  # at first the same noise gain for all latents
-            self.noise.weight.zero_()
-            self.noise.bias.fill_(0.05)
+        self.noise = NoiseGain(width, input_size)
         self.style1 = EqualisedWeight(2 * width, input_size, gain=0.5)
         self.style2 = EqualisedWeight(2 * width, input_size, gain=0.5)
 
@@ -463,9 +494,8 @@ def import_weights(generator: Generator, weights: Mapping[str, np.ndarray]) -> N
     """
     for name, module in generator.named_modules():
         if isinstance(module, EqualisedWeight) and not name.startswith("to_rgb"):
-            module.weight.copy_(torch.as_tensor(weights[f"{name}.weight"]) / module.scale)
-            if module.bias is not None:
-                module.bias.copy_(torch.as_tensor(weights[f"{name}.bias"]))
+            bias = weights[f"{name}.bias"] if module.bias is not None else None
+            module.load(weights[f"{name}.weight"], bias)
     last = generator.to_rgb[-1]
     last.weight.copy_(torch.as_tensor(weights["to_rgb.weight"])[:, :, None, None] / last.scale)
     last.bias.copy_(torch.as_tensor(weights["to_rgb.bias"]))

@@ -39,7 +39,7 @@ def gansynth(processes: Processes, adversarial_share: float, unseen: bool = Fals
     notes = without(1) if unseen else make_notes()
     trainer = BuiltInTrainer(notes, recipe, compiled=False, processes=processes)
     # Adam's first step has the sign of a gradient only, also of one that is nothing but rounding.
-    trainer.optimiser = torch.optim.SGD(trainer.parameters(), 0.01)
+    trainer.optimiser = torch.optim.SGD(trainer.parameter_groups(), 0.01)
     critic = trainer.adversary
     critic.optimiser = torch.optim.SGD(critic.critic.parameters(), 0.01)
     trainer.fit_optimiser = torch.optim.SGD([trainer.latents], 0.01)
@@ -100,7 +100,7 @@ def gradients(name: str, processes: Processes) -> dict[str, Any]:
 
 
 def copies(optimiser: Any) -> list[Any]:
-    parameters = optimiser.param_groups[0]["params"]
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
     return [p.grad.clone() for p in parameters if p.grad is not None]
 
 

@@ -19,7 +19,7 @@ from audiogen.models.gansynth import GeneratorConfig
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.training.gansynth.note_batches import Batch, Notes
 from audiogen.training.gansynth.recipe import BuiltInRecipe
-from audiogen.training.gansynth.trainer import BuiltInTrainer
+from audiogen.training.gansynth.trainer import FEW_INSTRUMENTS, BuiltInTrainer
 from audiogen.training.run.checkpoints import Checkpoints
 from audiogen.training.run.loop import train
 
@@ -180,6 +180,38 @@ def test_no_noise_is_slow() -> None:
         shares = [block.conditioning.noise.bias for block in generator.blocks]
         assert not shares[0].any()
         assert all(share.any() for share in shares[1:])
+
+
+def test_latents_and_the_noises_dependence_on_them_have_a_rate_of_their_own() -> None:
+    trainer = make_trainer(dataclasses.replace(TINY, latent_rate=1.0, learning_rate=1e-4))
+    gain = trainer.generator.blocks[1].conditioning.noise
+    before = trainer.latents.detach().clone(), gain.bias.detach().clone()
+    trainer.train_step()
+    moved = [
+        float((now - then).abs().max())
+        for now, then in zip((trainer.latents.detach(), gain.bias.detach()), before, strict=True)
+    ]
+    assert float(gain.by_input.detach().abs().max()) == pytest.approx(moved[0], rel=0.1)
+    assert moved[0] == pytest.approx(1e4 * moved[1], rel=0.1)
+    assert sum(len(group["params"]) for group in trainer.optimiser.param_groups) == len(
+        trainer.parameters()
+    )
+
+
+def test_latents_of_many_instruments_are_slower() -> None:
+    trainer = make_trainer(dataclasses.replace(TINY, latent_rate=0.02, learning_rate=1e-3))
+    trainer.latents = torch.nn.Parameter(torch.zeros(10 * FEW_INSTRUMENTS, 4))
+    trainer._set_rates()
+    latents, gains, others = (group["lr"] for group in trainer.optimiser.param_groups)
+    assert latents == pytest.approx(0.1 * gains) and gains == pytest.approx(20.0 * others)
+
+
+def test_runs_of_earlier_versions_are_refused() -> None:
+    trainer = make_trainer()
+    state = trainer.state()
+    state["optimiser"] = torch.optim.Adam(trainer.parameters()).state_dict()
+    with pytest.raises(ParameterError, match="earlier version of audiogen"):
+        trainer.restore(state)
 
 
 def test_the_critic_steps_only_in_its_stage() -> None:

@@ -58,13 +58,55 @@ def test_instruments_begin_as_the_timbres_that_they_sound_like(woodwinds):
     assert torch.equal(trainer.latents.detach(), wanted_z)
     for name, weight in export_weights(trainer.average).items():
         assert np.array_equal(weight, export_weights(trainer.generator)[name])
-    # Maps that the preset doesn't have are there, without an effect.
-    added = export_weights(trainer.generator)["blocks.1.conditioning.maps.weight"]
-    assert woodwinds.generator.n_maps == 8 and added.shape[1] == 12
-    assert not added[:, 8:].any() and added[:, :8].any()
     again = BuiltInTrainer(trainer.notes, RECIPE, compiled=False)
     again.restore(trainer.state())
     assert again.initialised_from == "woodwinds"
+
+
+def test_maps_that_the_preset_lacks_begin_without_an_effect(woodwinds):
+    brass = load_preset("brass")
+    trainer = BuiltInTrainer(notes_of(woodwinds, ["flute"]), RECIPE, compiled=False)
+    start.initialise(trainer, brass)
+    added = export_weights(trainer.generator)["blocks.1.conditioning.maps.weight"]
+    assert brass.generator.n_maps == 8 and added.shape[1] == 12
+    assert not added[:, 8:].any() and added[:, :8].any()
+
+
+def test_an_instrument_with_a_timbres_name_begins_as_that(woodwinds, monkeypatch):
+    notes = notes_of(woodwinds, ["flute", "clarinet"])
+    named = dataclasses.replace(notes, timbres=["flute-2", "flute"])
+    trainer = BuiltInTrainer(named, RECIPE, compiled=False)
+    assert list(start.initialise(trainer, woodwinds).values()) == ["flute", "clarinet"]  # too far
+    monkeypatch.setattr(start, "MOST_FAR", 100.0)
+    assert list(start.initialise(trainer, woodwinds).values()) == ["flute", "flute"]
+    z = torch.tensor(woodwinds.timbre("flute").z)
+    assert torch.equal(trainer.latents[1].detach(), z)  # the first one, by sound only, moves
+    assert not torch.equal(trainer.latents[0].detach(), z)
+
+
+def test_instruments_that_begin_as_one_timbre_have_latents_of_their_own(woodwinds):
+    notes = notes_of(woodwinds, ["flute", "flute", "flute"])
+    trainer = BuiltInTrainer(notes, RECIPE, compiled=False)
+    assert set(start.initialise(trainer, woodwinds).values()) == {"flute"}
+    z = torch.nn.functional.normalize(trainer.latents.detach(), dim=1)
+    first = torch.nn.functional.normalize(torch.tensor(woodwinds.timbre("flute").z), dim=0)
+    degrees = torch.rad2deg(torch.arccos((z @ z.T).clamp(-1.0, 1.0)))
+    degrees.fill_diagonal_(90.0)
+    stayed = int((z @ first).argmax())
+    assert float(z[stayed] @ first) == pytest.approx(1.0, abs=1e-6)
+    moved = [i for i in range(3) if i != stayed]
+    assert degrees[stayed, moved].tolist() == pytest.approx([45.0, 45.0], abs=0.1)
+    assert float(degrees.min()) > 44.0
+
+
+def test_latents_that_differ_stay():
+    torch.manual_seed(0)
+    z = torch.randn(2, 16)
+    near = torch.lerp(z[0], z[1], 0.25)[None]  # more than 15 degrees away
+    latents = torch.cat((z, near, z[1:]))
+    moved = start.separate_latents(latents, [3, 0, 1, 2], 0)
+    assert torch.equal(moved[[0, 2, 3]], latents[[0, 2, 3]])
+    assert not torch.equal(moved[1], latents[1])
 
 
 def test_the_nearest_preset_is_found(woodwinds, monkeypatch):

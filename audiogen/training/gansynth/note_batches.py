@@ -9,7 +9,7 @@ from torch import Tensor
 
 from audiogen.data.notes.nsynth import NoteSet
 from audiogen.data.notes.splits import Split, split_for_training
-from audiogen.data.source_toml import instrument_entries, read_source
+from audiogen.data.source_toml import instrument_entries, read_source, timbre_names
 from audiogen.models.gansynth import GeneratorConfig
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.training.gansynth.variety import note_varieties
@@ -33,6 +33,8 @@ class Notes:
         Names of the instruments.
     note_names : list of str
         Names of the notes.
+    timbres : list of str
+        Name of the timbre that each instrument becomes; those of the instruments by default.
     split : Split, optional
         Notes to train on and to hold out; by default single keys are held out, drawn by the seed.
     """
@@ -43,11 +45,15 @@ class Notes:
     instruments: np.ndarray
     names: list[str]
     note_names: list[str] = field(default_factory=list)
+    timbres: list[str] = field(default_factory=list)
     split: Split | None = None
     # Variety by representation and note-off, measured once for all trainers of a run.
     _varieties: dict[tuple[SpectrogramConfig, int], np.ndarray] = field(
         default_factory=dict, init=False, repr=False
     )
+
+    def __post_init__(self) -> None:
+        self.timbres = self.timbres or list(self.names)
 
     def varieties(self, config: SpectrogramConfig, note_off_frame: int) -> np.ndarray:
         """Variety of each note, [n_notes], float32 (`variety.note_varieties`)."""
@@ -71,6 +77,7 @@ class Notes:
             instruments=np.array([names.index(note.instrument) for note in notes]),
             names=names,
             note_names=[note.name for note in notes],
+            timbres=timbre_names(names, entries),
             split=split,
         )
 

@@ -66,6 +66,11 @@ class BuiltInRecipe(Recipe):
     adversarial_learning_rate: float = setting(
         7e-4, "Learning rate of both networks once the critic takes part", low=0.0
     )
+    latent_rate: float = setting(
+        0.02,
+        "Learning rate of latents, and of how noise depends on latent and velocity",
+        low=0.0,
+    )
     magnitude_weight: float = setting(
         2.0, "Weight of the distance of log magnitudes, all bins alike", low=0.0
     )

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from audiogen.data.notes.splits import hold_out_keys
 from audiogen.errors import ParameterError
-from audiogen.models.gansynth import Generator, activate, pixel_norm
+from audiogen.models.gansynth import Generator, NoiseGain, activate, pixel_norm
 from audiogen.objectives import losses
 from audiogen.representation.spectrogram import (
     normalise,
@@ -55,6 +55,7 @@ N_FINAL = 32  # held-out notes of the evaluation at the end
 RANDOM_EVERY = 2  # steps, between two steps with random latents
 FIT_EVERY = 8  # steps, between two steps of the latents of held-out instruments
 FIT_RATE = 0.03  # their learning rate
+FEW_INSTRUMENTS = 32  # up to which the latents have the whole rate
 RATE_FLOOR = 0.05  # last learning rate over the highest
 
 
@@ -113,7 +114,9 @@ class BuiltInTrainer(Trainer):
             torch._dynamo.config.suppress_errors = True  # without a working compiler: uncompiled
             self.generator.activate = torch.compile(activate, dynamic=True)
         self.generator.uniform = self.processes.drawn(torch.rand)
-        self.optimiser = torch.optim.Adam(self.parameters(), recipe.learning_rate, (0.9, 0.99))
+        self.optimiser = torch.optim.Adam(
+            self.parameter_groups(), recipe.learning_rate, (0.9, 0.99)
+        )
         self.fit_optimiser = torch.optim.Adam([self.latents], FIT_RATE, (0.9, 0.99))
         self.best: dict[str, Any] = {"energy_db": math.inf, "step": 0}
         self.loss = EnergyLoss(recipe, self.processes.mean)
@@ -146,6 +149,14 @@ class BuiltInTrainer(Trainer):
     def parameters(self) -> list[Tensor]:
         """Parameters of the generator, and the latents."""
         return [self.latents, *self.generator.parameters()]
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Groups of the optimiser: the latents, `NoiseGain.by_input`, and all other parameters."""
+        gains = [module for module in self.generator.modules() if isinstance(module, NoiseGain)]
+        by_input = [gain.by_input for gain in gains]
+        fast = {id(each) for each in (self.latents, *by_input)}
+        others = [each for each in self.parameters() if id(each) not in fast]
+        return [{"params": group} for group in ([self.latents], by_input, others)]
 
     @property
     def _n_first(self) -> int:
@@ -269,8 +280,14 @@ class BuiltInTrainer(Trainer):
         else:
             done, rate = self.step / max(1, first), recipe.learning_rate
         fall = cosine_fall(done, RATE_FLOOR)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate * warm_up(self.step) * fall
+        gain_rate = recipe.latent_rate
+        if self.adversarial and recipe.learning_rate:
+            gain_rate *= rate / recipe.learning_rate
+        # An instrument of many is rarely in a batch, and Adam moves its latent on in between.
+        latent_rate = max(rate, gain_rate * min(1.0, FEW_INSTRUMENTS / len(self.latents)))
+        rates = latent_rate, gain_rate, rate
+        for group, highest in zip(self.optimiser.param_groups, rates, strict=True):
+            group["lr"] = highest * warm_up(self.step) * fall
         for group in self.fit_optimiser.param_groups:
             group["lr"] = FIT_RATE * fall
 
@@ -525,6 +542,17 @@ class BuiltInTrainer(Trainer):
                 "random": self.random.bit_generator.state,
             }
         )
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from a `state`, as if training had never stopped; see `Trainer.restore`."""
+        groups = state.get("optimiser", {}).get("param_groups", ())
+        if state["kind"] == self.kind and len(groups) != len(self.optimiser.param_groups):
+            raise ParameterError(
+                "the checkpoint was written by an earlier version of audiogen and can't be resumed;"
+                " make a preset of it with audiogen preset pack, or begin a new run in another"
+                " folder"
+            )
+        super().restore(state)
 
     def restore_own(self, state: dict[str, Any]) -> None:
         """Restore what `own_state` returned."""

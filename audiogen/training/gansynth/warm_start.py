@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from audiogen.data.subset import evenly_spaced
 from audiogen.errors import ParameterError, PresetError
-from audiogen.models.gansynth import Generator, import_weights
+from audiogen.models.gansynth import Generator, import_weights, pixel_norm
+from audiogen.objectives import losses
 from audiogen.presets import GansynthPreset, Preset, find_presets, load_preset, read_weights
 from audiogen.training.gansynth.recipe import BuiltInRecipe, scaled_sizes
 from audiogen.training.gansynth.trainer import BuiltInTrainer, drop_slow_noise
 
 FEW_NOTES = 500  # below this a training is initialised from the nearest preset, if one fits
 N_COMPARED = 4  # notes of an instrument, from its lowest to its highest
+MOST_FAR = 2.0  # distance of the timbre of an instrument's name over the least, to be its timbre
+# Angles of two instruments' latents: below the first one moves, by the second; independent ones
+# have 90 degrees.
+MIN_ANGLE, NEW_ANGLE = math.radians(15.0), math.radians(45.0)
+N_CANDIDATES = 64  # random directions for an instrument
 # A rate at which the preset isn't forgotten, and steps enough for new timbres.
 LEARNING_RATE, STEPS = 1e-3, 1200
 
@@ -65,18 +74,68 @@ def initialise(trainer: BuiltInTrainer, preset: Preset) -> dict[str, str]:
             " weights"
         )
     assert isinstance(preset, GansynthPreset)
-    nearest, _ = nearest_timbres(trainer, preset)
+    nearest, distances = nearest_timbres(trainer, preset)
     weights = weights_for(trainer, preset)
     for generator in (trainer.generator, trainer.average):
         import_weights(generator, weights)
         drop_slow_noise(generator)
     z = {timbre.name: timbre.z for timbre in preset.timbres}
+    notes, unseen = trainer.notes, trainer.notes.instruments[trainer.unseen_notes]
+    named = [name == own for name, own in zip(nearest.values(), notes.timbres, strict=True)]
+    order = sorted(
+        range(len(named)), key=lambda i: (not named[i], i in unseen, distances[notes.names[i]])
+    )
     latents = torch.tensor([z[name] for name in nearest.values()])
+    latents = separate_latents(latents, order, trainer.recipe.seed)
     with torch.no_grad():
         trainer.latents.copy_(latents)
         trainer.average_latents.copy_(latents)
     trainer.initialised_from, trainer.initial_licence = preset.name, preset.licence
     return nearest
+
+
+@torch.no_grad()
+def separate_latents(latents: Tensor, order: Sequence[int], seed: int) -> Tensor:
+    """Move latents that are nearly equal to earlier ones to random places farther away.
+
+    Instruments whose latents are nearly equal would stay one sound: the noise on latents in
+    training, about 11 degrees, hides the difference.
+
+    Parameters
+    ----------
+    latents : Tensor [n_instruments, latent_size]
+        Latents.
+    order : sequence of int
+        The instruments, from the first, whose latent stays.
+    seed : int
+        Seed of the places.
+
+    Returns
+    -------
+    Tensor [n_instruments, latent_size]
+        Latents of which none that moved is closer to another than `NEW_ANGLE`, as far as there is
+        room.
+    """
+    z = latents.clone()
+    random = torch.Generator().manual_seed(seed)
+    for n, i in enumerate(order):
+        here, others = z[i : i + 1], z[list(order[:n])]
+        if not n or _angle(others, here).min() > MIN_ANGLE:
+            continue
+        candidates = []
+        for _ in range(N_CANDIDATES):
+            direction = pixel_norm(torch.randn((1, z.shape[1]), generator=random))
+            share = NEW_ANGLE / _angle(here, direction)
+            candidates.append(losses.slerp(here, direction, share[:, None]))
+            if _angle(others, candidates[-1]).min() > 0.99 * NEW_ANGLE:
+                break
+        z[i] = max(candidates, key=lambda place: float(_angle(others, place).min()))[0]
+    return z
+
+
+def _angle(a: Tensor, b: Tensor) -> Tensor:
+    """Angles of latents [n, latent_size] to one, radians [n]."""
+    return torch.arccos(F.cosine_similarity(a, b).clamp(-1.0, 1.0))
 
 
 def nearest_preset(trainer: BuiltInTrainer) -> GansynthPreset | None:
@@ -99,7 +158,8 @@ def nearest_preset(trainer: BuiltInTrainer) -> GansynthPreset | None:
         except PresetError:
             continue
         if isinstance(preset, GansynthPreset) and not difference(trainer, preset):
-            found.append((nearest_timbres(trainer, preset)[1], preset.name, preset))
+            distances = nearest_timbres(trainer, preset)[1]
+            found.append((float(np.mean(list(distances.values()))), preset.name, preset))
     return min(found)[2] if found else None
 
 
@@ -146,10 +206,12 @@ def weights_for(trainer: BuiltInTrainer, preset: GansynthPreset) -> dict[str, np
 @torch.no_grad()
 def nearest_timbres(
     trainer: BuiltInTrainer, preset: GansynthPreset
-) -> tuple[dict[str, str], float]:
-    """Find the timbre of a preset that is nearest to each instrument.
+) -> tuple[dict[str, str], dict[str, float]]:
+    """Match each instrument to a preset's timbre: the nearest, or the one of its name.
 
-    Compares the beginnings of some notes by the training's own distance of magnitudes.
+    Compares the beginnings of some notes by the training's own distance of magnitudes. A timbre of
+    the instrument's name is its timbre unless it is more than `MOST_FAR` times as far as the
+    nearest.
 
     Parameters
     ----------
@@ -162,15 +224,15 @@ def nearest_timbres(
     -------
     nearest : dict of str to str
         Timbre of each instrument.
-    distance : float
-        Mean distance over the instruments.
+    distances : dict of str to float
+        Distance of the nearest timbre to each instrument.
     """
     recipe, notes = trainer.recipe, trainer.notes
     generator = Generator(recipe.generator, recipe.spectrogram)
     import_weights(generator, weights_for(trainer, preset))
     generator.to(trainer.device)
     nearest: dict[str, str] = {}
-    least: list[float] = []
+    least: dict[str, float] = {}
     gpus = [] if trainer.device.type == "cpu" else [trainer.device]
     with torch.random.fork_rng(devices=gpus):
         torch.manual_seed(recipe.seed)
@@ -185,6 +247,8 @@ def nearest_timbres(
                 image = generator(z, batch.pitch, batch.velocity, frames=frames)
                 far = trainer.loss.distances(image, batch.image, batch)
                 distances[timbre.name] = float(far["magnitude"] + 2.0 * far["loud"])
-            nearest[instrument] = min(distances, key=lambda name: distances[name])
-            least.append(distances[nearest[instrument]])
-    return nearest, float(np.mean(least))
+            near, name = min(distances, key=distances.__getitem__), notes.timbres[index]
+            is_named = distances.get(name, math.inf) <= MOST_FAR * distances[near]
+            nearest[instrument] = name if is_named else near
+            least[instrument] = distances[near]
+    return nearest, least
