@@ -15,12 +15,16 @@ pytestmark = pytest.mark.skipif(_native.find() is None, reason="audiogen._native
 RATE, BLOCK = 48000, 240  # 5 ms
 
 
-@pytest.fixture
-def synth() -> Synth:
-    """Flute and church organ, which sound for as long as they are held."""
+def organ() -> Synth:
+    """A church organ, which sounds for as long as it is held, and wavers."""
     synth = Synth("woodwinds", RATE, max_block=BLOCK)
     synth.timbre = "church-organ"
     return synth
+
+
+@pytest.fixture
+def synth() -> Synth:
+    return organ()
 
 
 def hold(synth: Synth, seconds: float) -> np.ndarray:
@@ -89,9 +93,13 @@ def test_a_sounding_note_bends_in_tune_at_the_same_level(synth, bend):
     before = hold(synth, 1.0)[-RATE // 2 :]
     synth.bend = bend
     moving, after = hold(synth, 0.2), hold(synth, 1.0)
+    other = organ()  # the same note without the bend
+    other.note_on(60)
+    hold(other, 1.0)
+    still = hold(other, 0.2)
     assert abs(cents_error(pitch_of(before), 60.0)) < 10
     assert abs(cents_error(pitch_of(after), 60.0 + bend)) < 10
-    assert np.abs(level_db(moving) - level_db(before).mean()).max() < 4.0
+    assert np.abs(level_db(moving) - level_db(still)).max() < 3.0
     assert roughness(moving).max() < 2.0 * max(roughness(before).max(), roughness(after).max())
 
 
@@ -135,7 +143,8 @@ def test_a_glide_takes_its_time_and_stays_loud(synth):
     slope, start = np.polyfit(np.arange(60) / 100, track(gliding), 1)
     assert 6.0 < slope < 8.0 and 61.3 < start < 62.3
     assert abs(cents_error(pitch_of(there[RATE // 4 :]), 67.0)) < 10
-    assert np.abs(level_db(gliding) - level_db(before)[-4:].mean()).max() < 4.0
+    loudness = level_db(gliding) - level_db(before).mean()
+    assert abs(loudness.mean()) < 3.0 and loudness.min() > -6.0
 
 
 def test_vibrato_moves_about_the_pitch(synth):
