@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import signal
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from audiogen.training.gansynth.recipe import BuiltInRecipe
 from audiogen.training.gansynth.trainer import FEW_INSTRUMENTS, BuiltInTrainer
 from audiogen.training.run.checkpoints import Checkpoints
 from audiogen.training.run.loop import train
+from tests.training.test_loop import in_child
 
 TINY = BuiltInRecipe(
     steps=24,
@@ -466,10 +466,7 @@ def test_bad_recipes_are_named() -> None:
             dataclasses.replace(TINY, crop_frames=crop_frames)
 
 
-def test_ctrl_c_takes_effect_between_steps(tmp_path: Path) -> None:
-    """A whole step is saved, equal to that of an uninterrupted training."""
-    if threading.current_thread() is not threading.main_thread():
-        pytest.skip("pytest runs this test outside the main thread, which Ctrl-C interrupts")
+def ctrl_c_in_a_step(folder: Path) -> None:
     trainer = make_trainer()
     original = trainer.train_step
 
@@ -480,13 +477,18 @@ def test_ctrl_c_takes_effect_between_steps(tmp_path: Path) -> None:
 
     trainer.train_step = step_with_ctrl_c  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
-        go(trainer, tmp_path / "stopped")
-    saved = Checkpoints(tmp_path / "stopped", ignore).newest()
+        go(trainer, folder)
+    saved = Checkpoints(folder, ignore).newest()
     assert saved["step"] == 2
     whole = make_trainer()  # the seed is set here
     for _ in range(2):
         whole.train_step()
     assert torch.equal(saved["latents"], whole.latents.detach())
+
+
+def test_ctrl_c_takes_effect_between_steps(tmp_path: Path) -> None:
+    """A whole step is saved, equal to that of an uninterrupted training."""
+    in_child(ctrl_c_in_a_step, tmp_path)
 
 
 def test_a_gradient_that_is_not_a_number_leaves_the_weights(tmp_path: Path) -> None:
