@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -22,6 +21,7 @@ from audiogen.training.run.checkpoints import Checkpoints
 from audiogen.training.run.loop import Pace, train
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 
 
 class Counter:
@@ -103,15 +103,27 @@ def test_paces_of_nothing_save_and_preview_at_every_step(
     assert heard == list(range(1, 10))  # the preset's own preview follows
 
 
+def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with the tests' modules, on one thread."""
+    paths = os.pathsep.join([str(ROOT), *sys.path])
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 def in_child(check: Callable[..., None], *arguments: object) -> None:
-    """Run a check that receives signals in a process of its own, on its main thread."""
-    child = multiprocessing.get_context("spawn").Process(target=check, args=arguments)
-    child.start()
-    child.join(120.0)
-    assert child.exitcode == 0  # its traceback is in the captured output
+    """Run a check that receives signals in a process of its own, with arguments as text."""
+    call = f"import sys; from {check.__module__} import {check.__name__} as f; f(*sys.argv[1:])"
+    child = run_python("-c", call, *map(str, arguments))
+    assert child.returncode == 0, child.stderr
 
 
-def signal_at_a_step(folder: Path, number: signal.Signals) -> None:
+def signal_at_a_step(run: str, chosen: str) -> None:
+    folder, number = Path(run), int(chosen)
     trainer = Counter()
     original = trainer.train_step
 
@@ -130,7 +142,7 @@ def signal_at_a_step(folder: Path, number: signal.Signals) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_between_two_steps(tmp_path: Path, number: signal.Signals) -> None:
-    in_child(signal_at_a_step, tmp_path, number)
+    in_child(signal_at_a_step, tmp_path, int(number))
 
 
 def test_a_full_disk_is_found_before_the_first_step(tmp_path: Path) -> None:
@@ -163,13 +175,7 @@ loop.train(test_trainer.make_trainer(), folder, print, save_every_s=0.0)
 def test_resuming_after_a_kill_is_exact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(HERE))
     tests = importlib.import_module("test_trainer")
-    run = subprocess.run(
-        [sys.executable, "-c", KILLED, str(tmp_path / "run")],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run = run_python("-c", KILLED, str(tmp_path / "run"))
     assert run.returncode == -signal.SIGKILL, run.stderr
     checkpoints = Checkpoints(tmp_path / "run", pytest.fail)
     assert steps(checkpoints)[-1] == 14

@@ -466,7 +466,8 @@ def test_bad_recipes_are_named() -> None:
             dataclasses.replace(TINY, crop_frames=crop_frames)
 
 
-def ctrl_c_in_a_step(folder: Path) -> None:
+def ctrl_c_in_a_step(run: str) -> None:
+    folder = Path(run)
     trainer = make_trainer()
     original = trainer.train_step
 
