@@ -96,7 +96,7 @@ TABLES: list[tuple[str, str, int, Callable[[dict[str, Any]], list[str]]]] = [
 
 
 def rewrite_table(text: str, header: str, n_kept: int, cells: Callable[..., list[str]]) -> str:
-    """A page with the rows of one table made anew."""
+    """Return a page, with the rows of one table rewritten from the presets' cards."""
     lines = text.splitlines()
     heads = [i for i, line in enumerate(lines) if line.startswith(header)]
     if len(heads) != 1:

@@ -340,14 +340,18 @@ def _decibels(power: Tensor) -> Tensor:
     return 10.0 * torch.log10(power + 1e-4)
 
 
+def angle(a: Tensor, b: Tensor) -> Tensor:
+    """Angle between latents [..., n], radians [...]."""
+    return torch.arccos(F.cosine_similarity(a, b, dim=-1).clamp(-1.0 + 1e-6, 1.0 - 1e-6))
+
+
 def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     """Spherical interpolation of latents [..., n] (Shoemake, "Animating Rotation", 1985).
 
     The generator uses only the direction, so lengths are interpolated linearly.
     """
-    cosine = F.cosine_similarity(a, b, dim=-1).clamp(-1.0 + 1e-6, 1.0 - 1e-6)[..., None]
-    angle = torch.arccos(cosine)
-    part_a, part_b = torch.sin((1.0 - t) * angle), torch.sin(t * angle)
+    between = angle(a, b)[..., None]
+    part_a, part_b = torch.sin((1.0 - t) * between), torch.sin(t * between)
     length = torch.lerp(a.norm(dim=-1, keepdim=True), b.norm(dim=-1, keepdim=True), t)
     mixed = F.normalize(a, dim=-1) * part_a + F.normalize(b, dim=-1) * part_b
     return F.normalize(mixed, dim=-1) * length

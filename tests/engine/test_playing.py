@@ -131,6 +131,7 @@ def test_a_variation_is_added_to_the_seed():
 
 
 def test_a_glide_takes_its_time_and_stays_loud(synth):
+    synth.timbre = "clarinet"  # whose level is steady
     synth.note_on(60)
     before = hold(synth, 1.0)
     synth.glide = 1.0
@@ -143,8 +144,7 @@ def test_a_glide_takes_its_time_and_stays_loud(synth):
     slope, start = np.polyfit(np.arange(60) / 100, track(gliding), 1)
     assert 6.0 < slope < 8.0 and 61.3 < start < 62.3
     assert abs(cents_error(pitch_of(there[RATE // 4 :]), 67.0)) < 10
-    loudness = level_db(gliding) - level_db(before).mean()
-    assert abs(loudness.mean()) < 3.0 and loudness.min() > -6.0
+    assert np.abs(level_db(gliding) - level_db(before)[-4:].mean()).max() < 4.0
 
 
 def test_vibrato_moves_about_the_pitch(synth):

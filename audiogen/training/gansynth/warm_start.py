@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from audiogen.data.subset import evenly_spaced
@@ -120,22 +119,17 @@ def separate_latents(latents: Tensor, order: Sequence[int], seed: int) -> Tensor
     random = torch.Generator().manual_seed(seed)
     for n, i in enumerate(order):
         here, others = z[i : i + 1], z[list(order[:n])]
-        if not n or _angle(others, here).min() > MIN_ANGLE:
+        if not n or losses.angle(others, here).min() > MIN_ANGLE:
             continue
         candidates = []
         for _ in range(N_CANDIDATES):
             direction = pixel_norm(torch.randn((1, z.shape[1]), generator=random))
-            share = NEW_ANGLE / _angle(here, direction)
+            share = NEW_ANGLE / losses.angle(here, direction)
             candidates.append(losses.slerp(here, direction, share[:, None]))
-            if _angle(others, candidates[-1]).min() > 0.99 * NEW_ANGLE:
+            if losses.angle(others, candidates[-1]).min() > 0.99 * NEW_ANGLE:
                 break
-        z[i] = max(candidates, key=lambda place: float(_angle(others, place).min()))[0]
+        z[i] = max(candidates, key=lambda place: float(losses.angle(others, place).min()))[0]
     return z
-
-
-def _angle(a: Tensor, b: Tensor) -> Tensor:
-    """Angles of latents [n, latent_size] to one, radians [n]."""
-    return torch.arccos(F.cosine_similarity(a, b).clamp(-1.0, 1.0))
 
 
 def nearest_preset(trainer: BuiltInTrainer) -> GansynthPreset | None:
