@@ -61,6 +61,13 @@ def soundfont(
     max_transpose: Annotated[
         float, typer.Option(help="Largest distance from a recorded key, in semitones.")
     ] = 7.0,
+    all_keys: Annotated[
+        str,
+        typer.Option(
+            help="Programs with a single sample, used at all keys, such as 16,78.",
+            show_default="none",
+        ),
+    ] = "",
     transpose: Annotated[
         str,
         typer.Option(
@@ -91,6 +98,7 @@ def soundfont(
             pitches=(pitch_range[0], pitch_range[-1]),
             sample_rate=sample_rate,
             max_transpose_semitones=max_transpose,
+            all_keys=parse_numbers("all-keys", all_keys) if all_keys else (),
             transpose=parse_shifts(transpose),
             licence=licence,
             split_by=split_by.value,

@@ -134,6 +134,28 @@ def levels_distance(a: Tensor, b: Tensor) -> Tensor:
     return ((a - b).square().mean(dim=-1) + 1e-6).sqrt().mean()
 
 
+def note_levels(power: Tensor, loudest: Tensor) -> Tensor:
+    """Levels of frames, and of all of them together.
+
+    Mel bands and bins have equal weight in the other distances, so that many weak ones outweigh the
+    few that a note's level depends on.
+
+    Parameters
+    ----------
+    power : Tensor [batch, n_frames]
+        Power of each frame.
+    loudest : Tensor [batch, 1]
+        Power against which silence is measured.
+
+    Returns
+    -------
+    Tensor [batch, 2 * n_frames], nats
+        The level of each frame, then, as often as there are frames, that of the mean power.
+    """
+    whole = power.mean(dim=1, keepdim=True).expand_as(power)
+    return 0.5 * torch.log(torch.cat([power, whole], dim=1) + 1e-6 * loudest)
+
+
 def change(x: Tensor, n_frames: int) -> Tensor:
     """Difference of each frame of x [..., n_frames, n_bins] and an earlier one."""
     return x[..., n_frames:, :] - x[..., :-n_frames, :]

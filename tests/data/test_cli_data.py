@@ -31,6 +31,18 @@ def test_command_renders_a_set(tiny_font, tmp_path, capsys):
     assert piano["transpose"] == -2 and "transpose" not in flute
 
 
+def test_a_program_is_used_at_all_keys_when_asked(tiny_font, tmp_path):
+    pytest.importorskip("midirenderer", reason="needs the extra soundfont")
+    options = ["--programs", "0,73", "--pitches", "24-84", "--velocities", "64"]
+    command = ["data", "soundfont", tiny_font, *options, "-o"]
+    assert run(*command, tmp_path / "near") == 0
+    assert run(*command, tmp_path / "all", "--all-keys", "73") == 0
+    near, every = (read_notes(tmp_path / name) for name in ("near", "all"))
+    flute, piano = near.instruments
+    assert len(near.filter(instruments=[flute])) < 61 == len(every.filter(instruments=[flute]))
+    assert len(near.filter(instruments=[piano])) == len(every.filter(instruments=[piano]))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -42,6 +54,8 @@ def test_command_renders_a_set(tiny_font, tmp_path, capsys):
         (["--sample-rate", "1"], "sample_rate=1 must be a whole number"),
         (["--transpose", "31"], "--transpose '31' must be a list of PROGRAM:SEMITONES, such as"),
         (["--transpose", "0:99"], "transpose={0: 99} must be whole semitones"),
+        (["--all-keys", "0,x"], "--all-keys '0,x' must be a list of numbers"),
+        (["--all-keys", "5"], "all_keys=[5]: program 5 is not among those that are rendered"),
     ],
 )
 def test_bad_options_end_with_status_2(tiny_font, tmp_path, capsys, options, message):

@@ -32,6 +32,7 @@ TINY = BuiltInRecipe(
     learning_rate=0.02,
     held_out=0.1,
     resynthesis_weight=0.0,
+    level_weight=0.0,
     sideband_weight=0.0,
     random_weight=0.0,
     generator=GeneratorConfig("harmonic", 3, (8, 8, 6, 6, 4), (2, 4), note_off_frame=20),
@@ -127,7 +128,7 @@ def test_resynthesised_audio_and_levels_beside_partials_come_near() -> None:
     weights = {"resynthesis_weight": 1.0, "sideband_weight": 1.0, "variety": 1.0}
     trainer = make_trainer(dataclasses.replace(TINY, steps=240, adversarial_share=0.0, **weights))
     far = [trainer.train_step() for _ in range(240)]
-    assert set(far[0]) == TERMS | {"resynthesis", "sideband", "variety"}
+    assert set(far[0]) == TERMS | {"resynthesis", "level", "sideband", "variety"}
     for name, most in (("resynthesis", 0.75), ("sideband", 0.95)):
         values = [each[name] for each in far]
         assert np.mean(values[-40:]) < most * np.mean(values[:20])
@@ -170,6 +171,28 @@ def test_random_latents_are_best_as_loud_as_real_notes() -> None:
         return float(trainer.loss.random_latents((pair[0] + change, pair[1] + change), batch))
 
     assert far(0.0) < min(far(-6.0), far(6.0)) < max(far(-6.0), far(6.0)) < far(20.0)
+
+
+def test_the_level_of_a_note_is_that_of_its_strongest_partials() -> None:
+    recipe = dataclasses.replace(TINY, level_weight=1.0)
+    trainer = make_trainer(recipe)
+    batch = trainer.batch(np.arange(12), (0, 16))
+    nats = np.log(10.0) / 20.0  # per decibel
+    strongest = batch.weight == batch.weight.amax(dim=-1, keepdim=True)
+
+    def far(decibels: float, bins: torch.Tensor) -> float:
+        image = batch.image.clone()
+        image[:, 0] += TINY.spectrogram.magnitude_scale * decibels * nats * bins
+        sounds = (trainer.loss.resynthesise(image, batch),) * 2
+        return float(trainer.loss((image, image), sounds, batch)[1]["level"])
+
+    everywhere = torch.ones_like(batch.weight)
+    resolution = far(0.0, everywhere)  # what frames that are rotated and overlap-added differ by
+    assert resolution < 0.5 * nats
+    assert far(-6.0, everywhere) == pytest.approx(6.0 * nats, abs=resolution + 0.05)
+    weak = batch.weight < 0.1
+    assert weak.float().mean() > 0.5 > strongest.float().mean()
+    assert far(-6.0, weak.float()) < resolution + 0.02
 
 
 def test_no_noise_is_slow() -> None:

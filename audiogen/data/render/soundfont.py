@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -187,6 +188,7 @@ def render_soundfont(
     pitches: tuple[int, int] = (24, 84),
     sample_rate: int = 16000,
     max_transpose_semitones: float = MAX_TRANSPOSE_SEMITONES,
+    all_keys: Sequence[int] = (),
     transpose: Mapping[int, int] | None = None,
     licence: str | None = None,
     split_by: Literal["note", "instrument"] = "instrument",
@@ -213,6 +215,9 @@ def render_soundfont(
     max_transpose_semitones : float
         Largest distance of a key from a recorded one. Fonts whose samples declare a wrong sample
         rate need more than the default, because their recorded keys are wrong, too.
+    all_keys : sequence of int
+        Programs that are used at all keys, however far from a recorded one, as players of the font
+        play them; for programs with a single sample.
     transpose : dict of int to int, semitones, optional
         Sounding pitch minus key of the programs that don't sound at their key, such as guitar
         harmonics. The notes are stored under their sounding pitch.
@@ -249,7 +254,13 @@ def render_soundfont(
     sound = read_soundfont(font)
     pitched = sorted(p for bank, p in sound.presets if bank == 0 and p not in UNPITCHED)
     presets = sound.choose(sorted(set(programs)) or pitched)
-    transpose = _checked_transpose(transpose or {}, {preset.program for preset in presets})
+    rendered_programs = {preset.program for preset in presets}
+    transpose = _checked_transpose(transpose or {}, rendered_programs)
+    if others := sorted(set(all_keys) - rendered_programs):
+        raise ParameterError(
+            f"all_keys={list(all_keys)}: program {others[0]} is not among those that are rendered;"
+            " add it to programs"
+        )
     table: list[tuple[str, RenderedInstrument]] = []
     left_out: list[str] = []
     with SetWriter(folder, sample_rate) as writer:
@@ -258,7 +269,8 @@ def render_soundfont(
                 progress(index, len(presets), preset.name)
             shift = transpose.get(preset.program, 0)
             lowest, highest = max(pitches[0] - shift, 0), min(pitches[1] - shift, 127)
-            keys = usable_keys(preset, (lowest, highest), velocities, max_transpose_semitones)
+            farthest = math.inf if preset.program in all_keys else max_transpose_semitones
+            keys = usable_keys(preset, (lowest, highest), velocities, farthest)
             rendered = render_instrument(sound, preset, keys, sample_rate, shift)
             if not len(rendered.pitches):
                 left_out.append(f"{preset.program} {preset.name}")
@@ -287,6 +299,7 @@ def render_soundfont(
             "note_s": NOTE_S,
             "note_on_s": NOTE_ON_S,
             "max_transpose_semitones": max_transpose_semitones,
+            "all_keys": list(all_keys),
             "silent_peak": SILENT_PEAK,
             "left_out": left_out,
         }

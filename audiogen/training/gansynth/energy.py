@@ -74,10 +74,10 @@ class EnergyLoss:
         }
         extra: list[Tensor] = []
         means: dict[str, Tensor] = {}
-        if recipe.resynthesis_weight:
-            name = "resynthesis"
-            weights[name] = recipe.resynthesis_weight
-            first[name], second[name], apart[name] = self._resynthesis_distances(batch, *sounds)
+        if recipe.resynthesis_weight or recipe.level_weight:
+            weights |= {"resynthesis": recipe.resynthesis_weight, "level": recipe.level_weight}
+            far = self._sound_distances(batch, *sounds)
+            first, second, apart = (a | b for a, b in zip((first, second, apart), far, strict=True))
         if recipe.sideband_weight:
             means["sideband"] = self._sideband_distance(batch, sounds)
             extra.append(recipe.sideband_weight * means["sideband"])
@@ -159,25 +159,33 @@ class EnergyLoss:
         spectrogram = denormalise(image, self._config)
         return resynthesis.resynthesise(spectrogram, self._config, batch.pitch, batch.frames)
 
-    def _resynthesis_distances(
+    def _sound_distances(
         self, batch: Batch, first: Tensor, second: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Distances of two sounds of each note to the real notes, and to each other."""
+    ) -> tuple[dict[str, Tensor], ...]:
+        """``resynthesis`` and ``level``: of two sounds to the real notes, and to each other."""
         config = self._config
-        real = self._mel_power(batch.image)
-        loudest = real.amax(dim=(1, 2), keepdim=True)
         whole = resynthesis.whole_frames(config, batch.frames)
-        levels = []
-        for sound in (first, second):
-            power = spectra(sound, config)[:, whole].abs().square()
-            levels.append(resynthesis.log_mel(resynthesis.mel(power, config), loudest))
-        wanted = resynthesis.log_mel(real[:, whole], loudest)
-        share = batch.variety[:, None, None]
-        return (
-            losses.resynthesis_distance(levels[0], wanted),
-            losses.resynthesis_distance(levels[1], wanted),
-            losses.resynthesis_distance(*(share * level for level in levels)),
-        )
+        real = denormalise(batch.image, config)[:, 0].exp().square()
+        loudest = resynthesis.mel(real, config).amax(dim=(1, 2), keepdim=True)
+        powers = [spectra(sound, config)[:, whole].abs().square() for sound in (first, second)]
+        notes = [
+            (
+                resynthesis.log_mel(resynthesis.mel(power, config), loudest),
+                losses.note_levels(power.sum(dim=-1), loudest[:, 0]),
+            )
+            for power in (*powers, real[:, whole])
+        ]
+        share = batch.variety[:, None]
+
+        def far(i: int, j: int, share: Tensor | float = 1.0) -> dict[str, Tensor]:
+            (bands, levels), (other_bands, other_levels) = notes[i], notes[j]
+            change = share if isinstance(share, float) else share[..., None]
+            return {
+                "resynthesis": losses.resynthesis_distance(change * bands, change * other_bands),
+                "level": (share * (levels - other_levels)).abs().mean(),
+            }
+
+        return far(0, 2), far(1, 2), far(0, 1, share)
 
     def _sideband_distance(self, batch: Batch, sounds: tuple[Tensor, Tensor]) -> Tensor:
         """Mean distance of sounds' levels on, beside and between partials to the real notes'."""
