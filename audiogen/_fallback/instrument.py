@@ -117,7 +117,8 @@ class AnyInstrument(ABC):
         self.lowest, self.highest = (np.float32(pitch) for pitch in pitch_range)
         self.n_timbres = n_timbres
         self.programs = [0] * 128  # timbre of each General MIDI program
-        self.transposes = [0] * 128  # and its sounding pitch minus key, semitones
+        self.transposes = [0] * 128  # its sounding pitch minus key, at key 60
+        self.semitones_per_key = [1.0] * 128
         self.default_timbre = 0
         self.places = np.zeros((0, 2), np.float32)  # of the timbres on the timbre map, or none
         self.kit: Kit | None = None  # if it is a drum kit

@@ -28,6 +28,7 @@ N_HELD = N_CHANNELS * N_KEYS
 _DATA_BYTES = {0x8: 2, 0x9: 2, 0xA: 2, 0xB: 2, 0xC: 1, 0xD: 1, 0xE: 2}  # by kind of message
 # Parameters that controller 121 resets (MIDI RP-015).
 _RESET = "pitch_wheel", "vibrato", "sustain", "morph", "expression"
+_MIDDLE_KEY = 60.0  # from which keys are counted where they aren't semitones apart
 _NULL_RPN = 127 * 128 + 127
 _BEND_RANGE, _ZONE = 0, 6  # registered parameters
 _MASTER_RANGE, _MEMBER_RANGE = (2, 0), (48, 0)  # of the wheel in a zone of MPE: semitones, cents
@@ -68,7 +69,8 @@ class MidiReader:
         self._members = [_Member() for _ in range(N_CHANNELS)]
         self._n_notes = 0
         self._timbres: Sequence[int] = [0] * 128  # timbre of each program
-        self._transposes: Sequence[int] = [0] * 128  # its sounding pitch minus key, semitones
+        self._transposes: Sequence[int] = [0] * 128  # its sounding pitch minus key, at key 60
+        self._semitones_per_key: Sequence[float] = [1.0] * 128
         self._default_timbre = 0
         self._programs: list[int | None] = [None] * N_CHANNELS
         self._program: int | None = None  # chosen last, on any channel
@@ -80,6 +82,7 @@ class MidiReader:
         """Let program changes choose timbres of this instrument from here on."""
         self._timbres = list(instrument.programs)
         self._transposes = list(instrument.transposes)
+        self._semitones_per_key = list(instrument.semitones_per_key)
         self._default_timbre = int(instrument.default_timbre)
 
     def choose_timbre(self, timbre: int) -> None:
@@ -187,7 +190,10 @@ class MidiReader:
                     self._events.append(express(number, kind, value, self._offset))
         program = self._programs[channel]
         timbre = self._timbre_of(program)
-        pitch = key if program is None else key + self._transposes[program]
+        pitch = float(key)
+        if program is not None:
+            step = self._semitones_per_key[program]
+            pitch = _MIDDLE_KEY + step * (key - _MIDDLE_KEY) + self._transposes[program]
         level = float(np.float32(velocity) / np.float32(127))
         self._events.append(note_on(number, pitch, level, timbre, offset=self._offset))
 

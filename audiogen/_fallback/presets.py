@@ -411,6 +411,8 @@ def _check_timbre(table: Table, index: int, gansynth: bool, faults: list[str]) -
             fields.whole("group", 1, 127, "a number from 1 to 127, or left out")
     if fields.has("transpose"):
         fields.whole("transpose", -48, 48, "semitones from -48 to 48")
+    if fields.has("semitones_per_key"):
+        fields.number("semitones_per_key", 0, 1, "semitones from 0 to 1")
     if fields.has("level_db"):
         fields.number("level_db", -60, 60, "a level from -60 to 60 dB")
     if fields.has("place"):
@@ -805,14 +807,14 @@ def open_preset(folder: str | os.PathLike[str]) -> Preset:
 
 def program_table(
     timbres: Sequence[Table], default: str | None
-) -> tuple[list[int], list[int], int]:
-    """Timbres and transpositions by General MIDI program, and the default timbre.
+) -> tuple[list[int], list[int], list[float], int]:
+    """Timbres, transpositions and steps by General MIDI program, and the default timbre.
 
     csrc/presets/programs.h describes them.
     """
     names = [timbre["name"] for timbre in timbres]
     default_index = names.index(default) if default in names else 0
-    table, transposes = [], []
+    table, transposes, steps = [], [], []
     for program in range(128):
         near = [
             (abs(timbre["program"] - program), i)
@@ -820,8 +822,10 @@ def program_table(
             if "program" in timbre and timbre["program"] // 8 == program // 8
         ]
         table.append(min(near)[1] if near else default_index)
-        transposes.append(timbres[table[-1]].get("transpose", 0) if near else 0)
-    return table, transposes, default_index
+        chosen = timbres[table[-1]] if near else {}
+        transposes.append(chosen.get("transpose", 0))
+        steps.append(float(np.float32(chosen.get("semitones_per_key", 1.0))))
+    return table, transposes, steps, default_index
 
 
 class Preset:
@@ -905,7 +909,7 @@ class Preset:
                 " its timbres"
             )
         timbres = fields["timbres"] if latent is None else []
-        made.programs, made.transposes, made.default_timbre = program_table(
+        made.programs, made.transposes, made.semitones_per_key, made.default_timbre = program_table(
             timbres, fields.get("default_timbre")
         )
         if _is_kit(fields):

@@ -84,10 +84,11 @@ def instrument_entries(source: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {entry["instrument_str"]: entry for entry in source.get("instruments", ())}
 
 
-def program_of(instrument: str, entries: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
-    """Return the ``program`` and ``transpose`` entries of an instrument, as far as it has them."""
+def program_of(instrument: str, entries: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return an instrument's program and how its keys sound, as far as its entry says so."""
     entry = entries.get(instrument, {})
-    return {name: entry[name] for name in ("program", "transpose") if name in entry}
+    names = ("program", "transpose", "semitones_per_key")
+    return {name: entry[name] for name in names if name in entry}
 
 
 def is_kit(source: Mapping[str, Any]) -> bool:

@@ -21,6 +21,7 @@ from audiogen.engine.offline import (
 from audiogen.engine.synth import Synth
 from audiogen.errors import ParameterError
 from audiogen.notes import Note, Score, as_score
+from audiogen.notes.general_midi import MIDDLE_KEY
 from audiogen.presets import (
     DRUMS,
     Preset,
@@ -259,11 +260,14 @@ def _timbre(preset: Preset, name: str | None) -> Timbre | None:
 
 def _sounding(score: Score, timbre: Timbre | None) -> Score:
     """The notes of a part at their sounding pitch: those whose program's family is the timbre's."""
-    if timbre is None or not timbre.transpose or timbre.program is None:
+    if timbre is None or timbre.program is None:
         return score
-    shift, family = timbre.transpose, timbre.program // 8
+    shift, step = timbre.transpose or 0, timbre.semitones_per_key
+    if not shift and step is None:
+        return score
+    step, family = 1.0 if step is None else step, timbre.program // 8
     notes = [
-        replace(note, pitch=_folded(note.pitch + shift))
+        replace(note, pitch=_folded(MIDDLE_KEY + step * (note.pitch - MIDDLE_KEY) + shift))
         if note.program // 8 == family and not note.is_drum
         else note
         for note in score.notes

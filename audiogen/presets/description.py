@@ -69,6 +69,7 @@ class Timbre:
     family: str = "other"
     program: int | None = None
     transpose: int | None = None  # sounding pitch minus key where the program selects it, semitones
+    semitones_per_key: float | None = None  # there, from key 60 on; 1 without
     key: int | None = None  # MIDI key that plays it in a drum kit
     pitch: float | None = None  # of a drum, a MIDI number; the generator's lowest without
     pan: float | None = None  # of a drum, -1 (left) to 1

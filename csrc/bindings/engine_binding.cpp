@@ -116,7 +116,11 @@ void bind_engine(py::module_& module) {
       .def_property_readonly(
           "transposes",
           [](const Instrument& instrument) { return instrument.programs().transposes; },
-          "Sounding pitch minus key of each of the 128 General MIDI programs, in semitones.")
+          "Sounding pitch minus key of each of the 128 General MIDI programs, at key 60.")
+      .def_property_readonly(
+          "semitones_per_key",
+          [](const Instrument& instrument) { return instrument.programs().semitones_per_key; },
+          "Semitones from key to key of each of the 128 General MIDI programs.")
       .def(
           "set_places",
           [](Instrument& instrument, const std::vector<std::pair<float, float>>& places) {

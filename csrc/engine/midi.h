@@ -63,6 +63,7 @@ class MidiReader {
 
  private:
   static constexpr std::size_t kChannels = 16, kKeys = 128;
+  static constexpr float kMiddleKey = 60.0f;
   static constexpr std::uint32_t kNullRpn = 127 * 128 + 127;
   // Held notes of a member channel that its expression follows, the newest; a controller with a
   // channel for each note needs one.
@@ -109,7 +110,10 @@ class MidiReader {
   }
   float pitch_of(std::uint8_t key,
                  std::optional<std::uint8_t> program) const noexcept AUDIOGEN_REALTIME {
-    return static_cast<float>(key + (program ? table_.transposes[*program] : 0));
+    if (!program) return static_cast<float>(key);
+    const float distance = static_cast<float>(key) - kMiddleKey;
+    return kMiddleKey + table_.semitones_per_key[*program] * distance +
+           static_cast<float>(table_.transposes[*program]);
   }
 
   std::uint8_t status_ = 0;  // running status of a channel message; 0: none

@@ -232,6 +232,10 @@ std::optional<Timbre> timbre_of(const toml::Table& table, std::size_t index, Kin
     const auto semitones = fields.whole("transpose", -48, 48, "semitones from -48 to 48");
     timbre.transpose = static_cast<int>(semitones.value_or(0));
   }
+  if (fields.has("semitones_per_key")) {
+    const auto step = fields.number("semitones_per_key", 0.0, 1.0, "semitones from 0 to 1");
+    timbre.semitones_per_key = static_cast<float>(step.value_or(1.0));
+  }
   if (kind == Kind::kGansynth && fields.has("key")) {
     const auto key = fields.whole("key", 0, 127, "the MIDI key of a drum, 0 to 127, or left out");
     timbre.key = static_cast<int>(key.value_or(0));

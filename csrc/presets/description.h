@@ -23,6 +23,7 @@ struct Timbre {
   std::string family = "other";
   std::optional<int> program;  // of General MIDI, 0 .. 127
   int transpose = 0;           // sounding pitch minus key where the program selects it, semitones
+  float semitones_per_key = 1.0f;  // there, from key 60 on; percussion spreads less over the keys
   // MIDI key that plays it in a drum kit; all timbres of a kit have one, and no two the same.
   std::optional<int> key;
   std::optional<float> pitch;  // of a drum, a MIDI number; generator.pitch_min without

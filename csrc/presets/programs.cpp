@@ -27,6 +27,7 @@ ProgramTable program_table(std::span<const Timbre> timbres, std::size_t default_
     table.timbres[row] = static_cast<std::uint16_t>(nearest);
     if (least < kFamilySize) {  // not the default timbre, which is no choice of a program
       table.transposes[row] = static_cast<std::int8_t>(timbres[nearest].transpose);
+      table.semitones_per_key[row] = timbres[nearest].semitones_per_key;
     }
   }
   return table;

@@ -12,9 +12,12 @@ namespace audiogen::presets {
 
 // Timbre indices by General MIDI program, and that of channels which have sent no program change.
 struct ProgramTable {
+  ProgramTable() { semitones_per_key.fill(1.0f); }
+
   static constexpr std::size_t kPrograms = 128;
   std::array<std::uint16_t, kPrograms> timbres{};
-  std::array<std::int8_t, kPrograms> transposes{};  // sounding pitch minus key, semitones
+  std::array<std::int8_t, kPrograms> transposes{};  // sounding pitch minus key, at key 60
+  std::array<float, kPrograms> semitones_per_key{};
   std::uint16_t default_timbre = 0;
 };
 

@@ -102,12 +102,18 @@ def test_programs_choose_timbres() -> None:
     reader = fallback.MidiReader()
     programs = [program // 16 for program in range(128)]
     transposes = [12 if program == 40 else 0 for program in range(128)]
-    reader.set_programs(SimpleNamespace(programs=programs, transposes=transposes, default_timbre=5))
+    steps = [0.5 if program == 40 else 1.0 for program in range(128)]
+    reader.set_programs(
+        SimpleNamespace(
+            programs=programs, transposes=transposes, semitones_per_key=steps, default_timbre=5
+        )
+    )
     assert reader.timbre == 5
     events = reader.read(bytes([0xC2, 40, 0x92, 60, 1, 0x90, 61, 1, 0xC0, 127, 0x90, 62, 1]))
     assert (events["kind"] == NOTE_ON).all()
     assert events["timbre"].tolist() == [2, 5, 7] and reader.timbre == 7
     assert events["pitch"].tolist() == [72, 61, 62]
+    assert reader.read(bytes([0x92, 70, 1]))["pitch"].tolist() == [77]
     reader.choose_timbre(3)
     assert reader.timbre == 3
     assert reader.read(bytes([0x92, 60, 1]))["timbre"].tolist()[-1] == 3

@@ -155,6 +155,18 @@ static void programs() {
   CHECK(is_on(events[2], 65.0f, 1, 7));
 }
 
+static void keys_of_a_program_may_be_less_than_semitones_apart() {
+  audiogen::presets::ProgramTable table;
+  table.semitones_per_key[116] = 0.5f;
+  table.transposes[116] = -14;
+  MidiReader reader;
+  reader.set_programs(table);
+  const std::vector<Event> events =
+      read_on(reader, {0x90, 71, 1, 0xC0, 116, 0x90, 60, 1, 0x90, 72, 1, 0x90, 35, 1});
+  CHECK(is_on(events[0], 71.0f, 1) && is_on(events[1], 46.0f, 1) && is_on(events[2], 52.0f, 1) &&
+        is_on(events[3], 33.5f, 1));
+}
+
 static void parameters() {
   CHECK(moves(read({0xE0, 0, 64}), Parameter::kPitchWheel, 0.0));
   CHECK(moves(read({0xE0, 127, 127}), Parameter::kPitchWheel, 1.0));
@@ -343,6 +355,7 @@ int main() {
   ids_stay_apart();
   running_status_and_what_breaks_it();
   programs();
+  keys_of_a_program_may_be_less_than_semitones_apart();
   parameters();
   bend_range();
   ends_of_all();

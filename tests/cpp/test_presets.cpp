@@ -540,10 +540,13 @@ static void programs_bring_the_transposition_of_their_timbre() {
   std::vector<Timbre> timbres(2);
   timbres[0].program = 31;
   timbres[0].transpose = 24;
+  timbres[0].semitones_per_key = timbres[1].semitones_per_key = 0.25f;
   timbres[1].transpose = -12;  // without a program
   const ProgramTable table = program_table(timbres, 1);
   CHECK(table.transposes[31] == 24 && table.transposes[24] == 24);
+  CHECK(table.semitones_per_key[31] == 0.25f && table.semitones_per_key[24] == 0.25f);
   CHECK(table.transposes[23] == 0 && table.transposes[32] == 0);  // the default timbre
+  CHECK(table.semitones_per_key[23] == 1.0f);
 }
 
 static void mel_presets_get_a_band_map() {

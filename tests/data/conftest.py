@@ -27,11 +27,11 @@ def _bags(zones: list[list[tuple[int, int]]]) -> tuple[bytes, bytes]:
     return bags, generators + struct.pack("<Hh", 0, 0)
 
 
-def build_font(*, reverb: int = 0, licence: str = "CC0-1.0") -> bytes:
+def build_font(*, reverb: int = 0, licence: str = "CC0-1.0", cents_per_key: int = 100) -> bytes:
     """Return a SoundFont of a looped sine recorded at middle C, and of silence.
 
-    Program 0 has the sine on all keys; program 1 is silent; program 73 has it up to key 71, an
-    octave higher from 72 on, and a fine tuning of +50 cents on all.
+    Program 0 has the sine on all keys, ``cents_per_key`` apart; program 1 is silent; program 73 has
+    it up to key 71, an octave higher from 72 on, and a fine tuning of +50 cents on all.
     """
     sine = np.sin(2 * np.pi * np.arange(10 * PERIOD) / PERIOD)
     samples = np.concatenate([sine, np.zeros(46), np.zeros(10 * PERIOD), np.zeros(46)])
@@ -45,7 +45,7 @@ def build_font(*, reverb: int = 0, licence: str = "CC0-1.0") -> bytes:
     loop, sends = (54, 1), [(16, reverb), (15, reverb)]
     low, high = (0 | 71 << 8), (72 | 127 << 8)
     inner = [
-        [*sends, loop, (53, 0)],
+        [*sends, loop, (56, cents_per_key), (53, 0)],
         [loop, (53, 1)],
         [(43, low), (52, 50), loop, (53, 0)],
         [(43, high), (51, -12), (52, 50), loop, (53, 0)],
@@ -82,6 +82,14 @@ def wet_font(tmp_path: Path) -> Path:
     """The same with its effect sends wide open."""
     path = tmp_path / "wet.sf2"
     path.write_bytes(build_font(reverb=1000))
+    return path
+
+
+@pytest.fixture
+def half_step_font(tmp_path: Path) -> Path:
+    """The same with the keys of program 0 half a semitone apart."""
+    path = tmp_path / "half.sf2"
+    path.write_bytes(build_font(cents_per_key=50))
     return path
 
 

@@ -154,6 +154,20 @@ def test_transposed_program_is_stored_under_its_sounding_pitch(tiny_font, tmp_pa
 
 
 @needs_renderer
+def test_keys_half_a_semitone_apart_are_stored_where_pitches_are_whole(half_step_font, tmp_path):
+    assert read_soundfont(half_step_font).presets[0, 0].distance_semitones(70, 100) == 5
+    settings = {"velocities": [100], "pitches": (60, 72), "programs": [0]}
+    render_soundfont(half_step_font, tmp_path / "set", transpose={0: 2}, **settings)
+    notes = read_notes(tmp_path / "set")
+    assert [note.pitch for note in notes] == list(range(60, 70))  # of each second key, 56 to 74
+    for note, sound in zip(notes, notes.waveforms(), strict=True):
+        wanted = 440 * 2 ** ((note.pitch - 2 - 69) / 12)
+        assert peak_frequency_hz(sound, 16000) == pytest.approx(wanted, rel=0.005)
+    (entry,) = tomllib.loads((tmp_path / "set" / "font.toml").read_text())["instruments"]
+    assert (entry["transpose"], entry["semitones_per_key"]) == (2, 0.5)
+
+
+@needs_renderer
 def test_font_toml_names_font_and_licence(tiny_font, tmp_path):
     for name, licence in (("own", None), ("given", 'say "MIT"')):
         folder = tmp_path / name

@@ -61,6 +61,7 @@ VALUES: list[Any] = [
 NAMES = [
     "level_db",
     "transpose",
+    "semitones_per_key",
     "colour",
     "licens",
     "n_ftt",
@@ -372,9 +373,10 @@ def test_programs_of_an_instrument_are_those_of_the_preset(tmp_path, write_tiny,
         preset = load_preset(folder)
         instrument = preset.instrument()
         twin = fallback.open_preset(folder).instrument()
-        assert (twin.programs, twin.transposes, twin.default_timbre) == (
+        assert (twin.programs, twin.transposes, twin.semitones_per_key, twin.default_timbre) == (
             list(instrument.programs),
             list(instrument.transposes),
+            list(instrument.semitones_per_key),
             instrument.default_timbre,
         )
         names = [preset.timbre_names[i] for i in instrument.programs]

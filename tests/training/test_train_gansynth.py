@@ -25,6 +25,7 @@ from audiogen.data.notes.splits import (
 from audiogen.data.source_toml import toml_text
 from audiogen.errors import FormatError
 from audiogen.models.gansynth import GeneratorConfig
+from audiogen.notes import Note, Score
 from audiogen.presets import load_preset
 from audiogen.training.gansynth import recipe as recipes
 from audiogen.training.gansynth import trainer as gansynth
@@ -118,8 +119,8 @@ def test_a_kit_becomes_a_preset_whose_keys_play_its_sounds(
     last = SMALL.spectrogram.n_frames - 1
     generator = dataclasses.replace(SMALL.generator, pitch_min=60, note_off_frame=last)
     small = dataclasses.replace(SMALL, generator=generator)
-    assert small.is_one_shot and recipes.kit_recipe().is_one_shot and not SMALL.is_one_shot
-    monkeypatch.setattr(recipes, "kit_recipe", lambda: small)
+    assert small.is_one_shot and recipes.one_shot_recipe().is_one_shot and not SMALL.is_one_shot
+    monkeypatch.setattr(recipes, "one_shot_recipe", lambda: small)
     monkeypatch.setattr(splits, "holds_out_instruments", lambda *_: True)
     words = ("train", "gansynth", notes, "--steps", 2, "--adversarial-share", 0)
     assert run(*words, "-o", tmp_path / "kit") == 0
@@ -135,6 +136,31 @@ def test_a_kit_becomes_a_preset_whose_keys_play_its_sounds(
     assert placed == [(60.25, 0.5, None), (66.25, 0.5, 1)]
     assert sorted(set(Notes.read(read_notes(notes)).pitches)) == [60.25, 66.25]
     assert {timbre.family for timbre in kit.timbres} == {"percussion"}
+
+
+def test_one_shot_sounds_play_to_their_end_on_keys_of_any_distance(
+    notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taiko = {"instrument_str": "mallet_acoustic_000", "name": "Taiko", "program": 116}
+    entry = {**taiko, "transpose": 12, "semitones_per_key": 0.5, "gain_db": 3.0}
+    (notes / "font.toml").write_text(toml_text("Source.", {"font": "F"}, "instruments", [entry]))
+    last = SMALL.spectrogram.n_frames - 1
+    small = dataclasses.replace(
+        SMALL, generator=dataclasses.replace(SMALL.generator, note_off_frame=last)
+    )
+    monkeypatch.setattr(recipes, "one_shot_recipe", lambda: small)
+    words = ("train", "gansynth", notes, "--steps", 2, "--adversarial-share", 0)
+    assert run(*words, "--recipe", "one-shot", "-o", tmp_path / "hits") == 0
+    preset = load_preset(tmp_path / "hits")
+    assert not preset.is_kit and preset.sustain is None
+    timbre = preset.timbres[0]
+    assert (timbre.transpose, timbre.semitones_per_key) == (12, 0.5)
+    synth = audiogen.load(preset.folder)
+    short, held = (synth.render(f"A4:{seconds}") for seconds in (0.05, 0.4))
+    assert len(short) == len(held) and np.allclose(short, held)
+    score = Score((Note(0.0, 0.1, 56, 0.8, program=116),))  # sounds at 70
+    voice = {None: f"{preset.folder}:{timbre.name}"}
+    assert np.array_equal(audiogen.render(score, voice), synth.render("A#4:0.1@0.8"))
 
 
 def test_instruments_are_held_out(

@@ -41,7 +41,7 @@ from audiogen.core.counting import counted
 from audiogen.errors import ParameterError
 from audiogen.training.gansynth.recipe import BuiltInRecipe, at_rate
 
-BUILT_IN = "built-in"
+BUILT_IN, ONE_SHOT = "built-in", "one-shot"
 OPTIONS = recipe_options(BuiltInRecipe)
 PANELS = {
     "Recipe in detail": [
@@ -59,7 +59,8 @@ def gansynth(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="built-in: half an hour on a CPU. gansynth-paper: as published, for a GPU and"
+            help="built-in: half an hour on a CPU. one-shot: the same for sounds that play to their"
+            " end, such as percussion. gansynth-paper: as published, for a GPU and"
             " thousands of notes. gansynth-small: the same at sizes for a CPU. Or a .toml file.",
             show_default=BUILT_IN,
         ),
@@ -234,22 +235,24 @@ def _recipe(
     name: str | None, state: dict[str, Any] | None, settings: dict[str, Any], kit: bool
 ) -> tuple[str, Any]:
     """Name and recipe: of --recipe, else of the checkpoint, else the built-in one of the data."""
-    from audiogen.training.gansynth.recipe import builtin_recipe, default_recipe, kit_recipe
+    from audiogen.training.gansynth.recipe import builtin_recipe, default_recipe, one_shot_recipe
     from audiogen.training.recipes import progressive_recipe, read_recipe
 
     if state is None:
         name = name or BUILT_IN
-        built_in_recipe = kit_recipe if kit else default_recipe
-        recipe: Any = built_in_recipe() if name == BUILT_IN else read_recipe(name)
+        if name == ONE_SHOT or (name == BUILT_IN and kit):
+            recipe: Any = one_shot_recipe()
+        else:
+            recipe = default_recipe() if name == BUILT_IN else read_recipe(name)
         return name, with_settings(recipe, settings, name)
     check_steps(state, settings.get("steps"))
     built_in = state["kind"] == BuiltInRecipe.kind
-    if name is not None and built_in != (name == BUILT_IN):
+    if name is not None and built_in != (name in (BUILT_IN, ONE_SHOT)):
         raise ParameterError(
             f"--recipe {name}: the run to resume has another recipe; leave --recipe out"
         )
     before = (builtin_recipe if built_in else progressive_recipe)(state["recipe"])
-    if name not in (None, BUILT_IN):
+    if name not in (None, BUILT_IN, ONE_SHOT):
         kept = {"seed": before.seed, "steps": before.steps}
         before = with_settings(read_recipe(str(name)), kept, str(name))
     name = name or (BUILT_IN if built_in else "as the run began with")

@@ -46,11 +46,14 @@ class Zone:
         Lowest and highest, both included.
     recorded_key : float, MIDI number
         Key that plays the sample without transposition.
+    semitones_per_key : float
+        Semitones from key to key.
     """
 
     keys: tuple[int, int]
     velocities: tuple[int, int]
     recorded_key: float
+    semitones_per_key: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -62,11 +65,16 @@ class FontPreset:
     name: str
     zones: tuple[Zone, ...]
 
+    @property
+    def semitones_per_key(self) -> float:
+        """Semitones from key to key, of the zone that has the most."""
+        return max((zone.semitones_per_key for zone in self.zones), default=1.0)
+
     def distance_semitones(self, pitch: int, velocity: int) -> float:
         """Return the transposition of the nearest sample that a key plays, or infinity."""
         return min(
             (
-                abs(pitch - zone.recorded_key)
+                self.semitones_per_key * abs(pitch - zone.recorded_key)
                 for zone in self.zones
                 if zone.keys[0] <= pitch <= zone.keys[1]
                 and zone.velocities[0] <= velocity <= zone.velocities[1]
@@ -301,4 +309,4 @@ def _zone(outer: dict[int, int], inner: dict[int, int], sample: tuple) -> Zone |
     root = inner.get(_ROOT_KEY, -1)
     if not 0 <= root <= 127:
         root = sample[6] if sample[6] <= 127 else 60
-    return Zone(ranges[0], ranges[1], root - tune_cents / scale)
+    return Zone(ranges[0], ranges[1], root - tune_cents / scale, scale / 100)

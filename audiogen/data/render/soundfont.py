@@ -28,10 +28,11 @@ from audiogen.data.render.sf2 import PERCUSSION_BANK, FontPreset, SoundFont, rea
 from audiogen.data.source_toml import NOTES_TOML, toml_text
 from audiogen.errors import ParameterError
 from audiogen.notes import DRUM_CHANNEL
-from audiogen.notes.general_midi import UNPITCHED
+from audiogen.notes.general_midi import MIDDLE_KEY, UNPITCHED
 
 MAX_TRANSPOSE_SEMITONES = 7.0  # beyond, formants and attacks no longer fit the pitch
 MAX_SHIFT = 48  # largest distance of a sounding pitch from its key, semitones
+LARGEST_FRACTION = 0.1  # of a pitch that counts as a whole number
 
 _AT_ONCE = 64  # notes in one MIDI file: 54 MB of audio
 _SLOT_S = NOTE_S + 0.4  # from one onset to the next: the note, then silence
@@ -54,7 +55,7 @@ class RenderedInstrument:
     n_silent : int
         Number of notes that were left out because they are silent.
     transpose : int, semitones
-        Sounding pitch minus key.
+        Sounding pitch minus key, at `MIDDLE_KEY`.
     """
 
     preset: FontPreset
@@ -89,6 +90,21 @@ def usable_keys(
     ]
 
 
+def sounding_pitch(preset: FontPreset, key: int, transpose: int = 0) -> float:
+    """Return the pitch of a key, as a MIDI number.
+
+    Keys are as far apart as the font says. ``transpose`` is pitch minus key at `MIDDLE_KEY`.
+
+    Examples
+    --------
+    >>> from audiogen.data.render.sf2 import FontPreset, Zone
+    >>> drum = FontPreset(0, 116, "Taiko", (Zone((0, 127), (0, 127), 60.0, 0.5),))
+    >>> sounding_pitch(drum, 72), sounding_pitch(drum, 61, -14)
+    (66.0, 46.5)
+    """
+    return MIDDLE_KEY + preset.semitones_per_key * (key - MIDDLE_KEY) + transpose
+
+
 def render_instrument(
     font: SoundFont,
     preset: FontPreset,
@@ -98,7 +114,7 @@ def render_instrument(
 ) -> RenderedInstrument:
     """Render the given (key, velocity) pairs of one preset.
 
-    ``transpose`` is the sounding pitch minus the key. Each note lasts `NOTE_S` with its release at
+    ``transpose`` is that of `sounding_pitch`. Each note lasts `NOTE_S` with its release at
     `NOTE_ON_S`, without reverb and chorus. All notes use the channel with more energy over the
     whole instrument.
 
@@ -113,11 +129,12 @@ def render_instrument(
     peaks = np.max(np.abs(notes), axis=1, initial=0.0)
     kept = peaks > SILENT_PEAK
     gain = PEAK / float(np.max(peaks, initial=SILENT_PEAK))
-    pitches, velocities = np.array(keys, dtype=int).reshape(-1, 2).T
+    velocities = np.array([velocity for _, velocity in keys], int)
+    pitches = np.array([sounding_pitch(preset, key, transpose) for key, _ in keys])
     return RenderedInstrument(
         preset,
         (notes[kept] * gain).astype(np.float32),
-        pitches[kept] + transpose,
+        pitches[kept].round().astype(int),
         velocities[kept],
         float(20 * np.log10(gain)),
         int(np.sum(~kept)),
@@ -219,8 +236,9 @@ def render_soundfont(
         Programs that are used at all keys, however far from a recorded one, as players of the font
         play them; for programs with a single sample.
     transpose : dict of int to int, semitones, optional
-        Sounding pitch minus key of the programs that don't sound at their key, such as guitar
-        harmonics. The notes are stored under their sounding pitch.
+        Sounding pitch minus key, at key 60, of the programs that don't sound at their key, such as
+        guitar harmonics. The notes are stored under their sounding pitch. Where keys are less than
+        a semitone apart, as in some percussion, those between whole pitches are left out.
     licence : str, optional
         Licence of the font's sound; the default is the font's own statement.
     split_by : "note" or "instrument"
@@ -268,9 +286,14 @@ def render_soundfont(
             if progress:
                 progress(index, len(presets), preset.name)
             shift = transpose.get(preset.program, 0)
-            lowest, highest = max(pitches[0] - shift, 0), min(pitches[1] - shift, 127)
             farthest = math.inf if preset.program in all_keys else max_transpose_semitones
-            keys = usable_keys(preset, (lowest, highest), velocities, farthest)
+            sounding = {key: sounding_pitch(preset, key, shift) for key in range(128)}
+            keys = [
+                (key, velocity)
+                for key, velocity in usable_keys(preset, (0, 127), velocities, farthest)
+                if pitches[0] <= sounding[key] <= pitches[1]
+                and abs(sounding[key] - round(sounding[key])) < LARGEST_FRACTION
+            ]
             rendered = render_instrument(sound, preset, keys, sample_rate, shift)
             if not len(rendered.pitches):
                 left_out.append(f"{preset.program} {preset.name}")
@@ -339,6 +362,12 @@ def _checked_transpose(transpose: Mapping[int, int], programs: set[int]) -> Mapp
     return transpose
 
 
+def _step(preset: FontPreset) -> dict[str, float]:
+    """``semitones_per_key`` where it isn't 1."""
+    step = preset.semitones_per_key
+    return {} if step == 1.0 else {"semitones_per_key": step}
+
+
 def _font_toml(fields: dict[str, object], table: list[tuple[str, RenderedInstrument]]) -> str:
     """Return the source of the notes and the settings, as TOML."""
     instruments = [
@@ -353,6 +382,7 @@ def _font_toml(fields: dict[str, object], table: list[tuple[str, RenderedInstrum
             "gain_db": round(rendered.gain_db, 2),
         }
         | ({"transpose": rendered.transpose} if rendered.transpose else {})
+        | _step(rendered.preset)
         for name, rendered in table
     ]
     return toml_text("Source of the notes of this set.", fields, "instruments", instruments)

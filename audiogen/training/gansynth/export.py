@@ -21,6 +21,7 @@ from audiogen.data.source_toml import (
 from audiogen.models.gansynth import export_weights
 from audiogen.presets import Preset, check_fields
 from audiogen.training.gansynth.progressive import ProgressiveTrainer
+from audiogen.training.gansynth.recipe import BuiltInRecipe
 from audiogen.training.gansynth.trainer import BuiltInTrainer
 from audiogen.training.run.export import (
     N_SKETCHED,
@@ -183,7 +184,7 @@ def preset_fields(
     if is_kit(source):
         keys = [timbre["key"] for timbre in timbres]
         fields["pitch_range"] = [min(keys), max(keys)]
-    else:
+    if not (isinstance(recipe, BuiltInRecipe) and recipe.is_one_shot):
         # The loop starts after the attack. The release begins after note-off, since the frames
         # whose convolutions first receive it end there.
         fields["sustain"] = {

@@ -139,7 +139,7 @@ def default_recipe() -> BuiltInRecipe:
 
 # Attacks of drums are short: frames of 8 ms by windows of 32 ms. With half of that, kicks and toms
 # lose bass, which lies in the lowest bins.
-KIT_SPECTROGRAM = SpectrogramConfig(
+ONE_SHOT_SPECTROGRAM = SpectrogramConfig(
     sample_rate=32000,
     n_samples=128000,
     n_fft=1024,
@@ -152,8 +152,8 @@ KIT_SPECTROGRAM = SpectrogramConfig(
 )
 
 
-def kit_recipe() -> BuiltInRecipe:
-    """The recipe for drum kits, whose sounds play to their end.
+def one_shot_recipe() -> BuiltInRecipe:
+    """The recipe for drum kits and other percussion, whose sounds play to their end.
 
     A drum's pitch is that of its strongest frequency, and other partials are anywhere: frequencies
     have a larger weight, and the first block has more bins.
@@ -165,7 +165,7 @@ def kit_recipe() -> BuiltInRecipe:
         start_shape=(16, 16),
         n_pitches=104,  # up to MIDI number 127
         n_maps=N_MAPS,  # most partials of drums aren't harmonics
-        note_off_frame=KIT_SPECTROGRAM.n_frames - 1,
+        note_off_frame=ONE_SHOT_SPECTROGRAM.n_frames - 1,
     )
     return BuiltInRecipe(
         adversarial_share=0.0,  # the critic was only measured on notes with a pitch
@@ -174,7 +174,7 @@ def kit_recipe() -> BuiltInRecipe:
         frequency_weight=1.0,
         sideband_weight=0.0,
         generator=generator,
-        spectrogram=KIT_SPECTROGRAM,
+        spectrogram=ONE_SHOT_SPECTROGRAM,
     )
 
 
