@@ -20,6 +20,7 @@ from audiogen._fallback.instrument import (
     Drum,
     Note,
     Shaping,
+    Vibrato,
     Voice,
     require,
 )
@@ -82,6 +83,7 @@ class _Slot:
         self.timbre = 0
         self.id = 0  # id of the note
         self.number = 0  # notes that came before it
+        self.start = 0  # model time of the note's start
         self.pedalled = False  # released, and held by the pedal
         self.pitch = np.float32(60)  # at the end of a glide
         self.glide_offset = np.float32(0)  # semitones from that pitch
@@ -269,6 +271,7 @@ class Engine:
             or bool(self._value("vibrato") > 0)
             or any(parameter.ticks_left for parameter in self._parameters.values())
             or any(bool(slot.glide_offset != 0 or slot.rise < 1) for slot in self._active())
+            or any(self._own_vibrato(slot) is not None for slot in self._active())
             or any(one.ticks_left for slot in self._active() for one in slot.expression.values())
         )
 
@@ -308,13 +311,28 @@ class Engine:
         bend = self._value("bend") + self._value("pitch_wheel") * self._value("bend_range")
         pitch = slot.pitch + slot.glide_offset + bend
         pitch += slot.expression[NOTE_BEND].value
-        if self._value("vibrato") > 0:
-            cycles = VIBRATO_HZ * self._model_time / self._instrument.sample_rate
-            pitch += self._value("vibrato") * np.float32(math.sin(2 * math.pi * cycles))
+        pitch += self._vibrato(slot)
         if self._instrument.kit is not None:
             return np.clip(pitch, slot.pitch - FURTHEST_BEND, slot.pitch + FURTHEST_BEND)
         lowest = min(self._instrument.lowest - FURTHEST_BEND, slot.pitch)
         return np.clip(pitch, lowest, max(self._instrument.highest + FURTHEST_BEND, slot.pitch))
+
+    def _own_vibrato(self, slot: _Slot) -> Vibrato | None:
+        vibratos = self._instrument.vibratos
+        return vibratos[slot.timbre] if slot.timbre < len(vibratos) else None
+
+    def _vibrato(self, slot: _Slot) -> np.float32:
+        """Semitones. The wheel adds to the depth of a timbre that has a vibrato."""
+        depth, rate, samples = self._value("vibrato"), VIBRATO_HZ, self._model_time
+        if (own := self._own_vibrato(slot)) is not None:
+            rate, samples = float(own.rate_hz), self._model_time - slot.start
+            since = np.float32(samples / self._instrument.sample_rate)
+            share = since / own.rise_s if since < own.rise_s else np.float32(1)
+            depth = depth + share * own.depth_cents / np.float32(100)
+        if depth <= 0:
+            return np.float32(0)
+        cycles = rate * samples / self._instrument.sample_rate
+        return depth * np.float32(math.sin(2 * math.pi * cycles))
 
     def _shaping(self) -> Shaping:
         macros = tuple(self._value(f"macro_{i}") for i in range(1, N_MACROS + 1))
@@ -436,6 +454,9 @@ class Engine:
         self._last = slot = self._free_slot()
         slot.id, slot.number, slot.pedalled = int(event["id"]), self._n_notes, False
         self._n_notes += 1
+        slot.start, slot.timbre = self._model_time, timbre
+        if kit is None and self._maps():
+            slot.timbre = int(self._map_distances().argmin())
         slot.pitch, slot.glide_offset = pitch, np.float32(0)
         slot.pan, slot.group = np.clip(pan, np.float32(-1), np.float32(1)), group
         n_ticks = float(self._value("glide")) * instrument.sample_rate / TICK
@@ -454,9 +475,6 @@ class Engine:
             slot.expression[kind].set(early.get(kind, initial))
         slot.gain = slot.next_gain = self._gain(slot)
         slot.voice_pitch = self._pitch(slot)
-        slot.timbre = timbre
-        if kit is None and self._maps():
-            slot.timbre = int(self._map_distances().argmin())
         self._set_morph(slot)
         slot.voice.shaping = _with_slide(self._shaping(), slot)
         added = int(np.rint(self._value("variation")))

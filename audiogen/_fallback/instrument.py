@@ -109,6 +109,14 @@ class Kit(NamedTuple):
     n_timbres: int  # the first timbres, which keys choose; others play on any key
 
 
+class Vibrato(NamedTuple):
+    """Vibrato of a timbre's recordings, which its notes have without a wheel."""
+
+    depth_cents: np.float32  # largest distance from the pitch
+    rate_hz: np.float32
+    rise_s: np.float32  # from the note's start to the whole depth
+
+
 class AnyInstrument(ABC):
     """A preset, opened for any number of engines."""
 
@@ -121,6 +129,7 @@ class AnyInstrument(ABC):
         self.semitones_per_key = [1.0] * 128
         self.default_timbre = 0
         self.places = np.zeros((0, 2), np.float32)  # of the timbres on the timbre map, or none
+        self.vibratos: list[Vibrato | None] = []  # of the first timbres
         self.kit: Kit | None = None  # if it is a drum kit
         require(1000 <= sample_rate <= 384000, f"sample_rate={sample_rate} must be 1000 to 384000")
         require(self.lowest <= self.highest, "highest_pitch must be lowest_pitch or more")

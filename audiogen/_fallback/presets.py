@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from audiogen._fallback.instrument import Drum
+from audiogen._fallback.instrument import Drum, Vibrato
 from audiogen._fallback.parameter_table import N_MACROS, ROWS
 from audiogen.core import backend
 from audiogen.core.names import suggest
@@ -54,6 +54,7 @@ _IDENTIFIER = (
     "a name of 1 to 64 small letters, digits, - and _, which begins with a letter or digit"
 )
 _PITCHES = "the lowest and the highest MIDI pitch, such as [24, 84]"
+_VIBRATO = "three numbers: depth, 0 to 200 cents; rate, 0.5 to 12 Hz; rise, 0 to 5 s"
 _PLACE = "two numbers from 0 to 1: x and y on the timbre map"
 _NAMES = "a list of one name or more"
 _ABOVE_ZERO = "a number above 0"
@@ -415,6 +416,14 @@ def _check_timbre(table: Table, index: int, gansynth: bool, faults: list[str]) -
         fields.number("semitones_per_key", 0, 1, "semitones from 0 to 1")
     if fields.has("level_db"):
         fields.number("level_db", -60, 60, "a level from -60 to 60 dB")
+    if fields.has("vibrato"):
+        values = fields.numbers("vibrato", _VIBRATO)
+        ranges = ((0, 200), (0.5, 12), (0, 5))
+        if values is not None and not (
+            len(values) == 3
+            and all(low <= x <= high for x, (low, high) in zip(values, ranges, strict=True))
+        ):
+            fields.add_fault(f"{fields.path_of('vibrato')} must be {_VIBRATO}")
     if fields.has("place"):
         place = fields.numbers("place", _PLACE)
         if place is not None and not (len(place) == 2 and all(0 <= x <= 1 for x in place)):
@@ -916,6 +925,10 @@ class Preset:
             pitch = fields["generator"]["pitch_min"]
             drums = [_drum(timbre, pitch) for timbre in fields["timbres"]]
             made.set_kit(drums, pitch, have_timbres=latent is None)
+        made.vibratos = [
+            Vibrato(*map(np.float32, timbre["vibrato"])) if "vibrato" in timbre else None
+            for timbre in timbres
+        ]
         made.set_places([timbre["place"] for timbre in timbres if timbre.get("place")])
         return made
 

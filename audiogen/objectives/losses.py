@@ -57,6 +57,8 @@ def energy_distance(to_first: Tensor, to_second: Tensor, apart: Tensor) -> Tenso
     return 0.5 * (to_first + to_second - apart)
 
 
+SILENCE = 1e-7  # power over that of a note's loudest mel band
+
 # Weight of distances of changes over time, beside distances of levels. At 1 an `energy_distance`
 # rewards flicker in the level of a steady note, which the network can't predict.
 CHANGE_WEIGHT = 3.0
@@ -142,18 +144,18 @@ def note_levels(power: Tensor, loudest: Tensor) -> Tensor:
 
     Parameters
     ----------
-    power : Tensor [batch, n_frames]
+    power : Tensor [..., n_frames]
         Power of each frame.
-    loudest : Tensor [batch, 1]
-        Power against which silence is measured.
+    loudest : Tensor [..., 1]
+        Power against which silence is measured, `SILENCE` of it.
 
     Returns
     -------
-    Tensor [batch, 2 * n_frames], nats
+    Tensor [..., 2 * n_frames], nats
         The level of each frame, then, as often as there are frames, that of the mean power.
     """
-    whole = power.mean(dim=1, keepdim=True).expand_as(power)
-    return 0.5 * torch.log(torch.cat([power, whole], dim=1) + 1e-6 * loudest)
+    whole = power.mean(dim=-1, keepdim=True).expand_as(power)
+    return 0.5 * torch.log(torch.cat([power, whole], dim=-1) + SILENCE * loudest)
 
 
 def change(x: Tensor, n_frames: int) -> Tensor:

@@ -75,6 +75,7 @@ class Timbre:
     pan: float | None = None  # of a drum, -1 (left) to 1
     group: int | None = None  # of drums that end each other, 1 to 127
     level_db: float | None = None  # of the recordings, before their set was brought to one peak
+    vibrato: list[float] | None = None  # depth (cents), rate (Hz), rise to it (s)
     place: list[float] | None = None  # on the timbre map, x and y from 0 to 1
 
 

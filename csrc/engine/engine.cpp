@@ -326,6 +326,7 @@ bool Engine::moving() const noexcept AUDIOGEN_REALTIME {
   for (const Slot& slot : slots_) {
     if (!slot.voice->active()) continue;
     if (slot.glide != 0.0f || slot.rise < 1.0f) return true;
+    if (instrument_->vibrato(slot.timbre) != nullptr) return true;
     for (const core::Smoother& expression : slot.expression) {
       if (expression.moving()) return true;
     }
@@ -372,17 +373,29 @@ float Engine::pitch_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME {
   const float bend =
       value(Parameter::kBend) + value(Parameter::kPitchWheel) * value(Parameter::kBendRange);
   float pitch = slot.pitch + slot.glide + bend + slot.expression[kBend].value();
-  if (const float depth = value(Parameter::kVibrato); depth > 0.0f) {
-    const double cycles =
-        kVibratoHz * static_cast<double>(model_time_) / instrument_->sample_rate();
-    pitch += depth * static_cast<float>(std::sin(2.0 * std::numbers::pi * cycles));
-  }
+  pitch += vibrato_of(slot);
   if (instrument_->kit() != nullptr) {
     return std::clamp(pitch, slot.pitch - kFurthestBend, slot.pitch + kFurthestBend);
   }
   const auto [lowest, highest] = instrument_->pitch_range();
   return std::clamp(pitch, std::min(lowest - kFurthestBend, slot.pitch),
                     std::max(highest + kFurthestBend, slot.pitch));
+}
+
+// Semitones. The wheel adds to the depth of a timbre that has a vibrato.
+float Engine::vibrato_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME {
+  float depth = value(Parameter::kVibrato);
+  double rate_hz = kVibratoHz, seconds = static_cast<double>(model_time_);
+  if (const presets::Vibrato* const own = instrument_->vibrato(slot.timbre)) {
+    rate_hz = static_cast<double>(own->rate_hz);
+    seconds = static_cast<double>(model_time_ - slot.start);
+    const float since = static_cast<float>(seconds / instrument_->sample_rate());
+    const float share = since < own->rise_s ? since / own->rise_s : 1.0f;
+    depth += share * own->depth_cents / 100.0f;
+  }
+  if (depth <= 0.0f) return 0.0f;
+  const double cycles = rate_hz * seconds / instrument_->sample_rate();
+  return depth * static_cast<float>(std::sin(2.0 * std::numbers::pi * cycles));
 }
 
 Shaping Engine::shaping() const noexcept AUDIOGEN_REALTIME {
@@ -511,6 +524,9 @@ Note Engine::set_up(Slot& slot, const Event& event, const Sound& sound,
   const float from = slots_[last_slot_].pitch + slots_[last_slot_].glide;
   slot.id = event.id;
   slot.number = number;
+  slot.start = model_time_;
+  slot.timbre = sound.timbre;
+  if (!is_drum && maps()) slot.timbre = nearest_timbre(kNoTimbre);
   slot.is_prepared = slot.pedalled = false;
   slot.pitch = sound.pitch;
   slot.pan = std::clamp(sound.pan, -1.0f, 1.0f);
@@ -538,8 +554,6 @@ Note Engine::set_up(Slot& slot, const Event& event, const Sound& sound,
   }
   slot.sounding_pitch = pitch_of(slot);
 
-  slot.timbre = sound.timbre;
-  if (!is_drum && maps()) slot.timbre = nearest_timbre(kNoTimbre);
   Note note;
   note.timbre = slot.timbre;
   note.pitch = slot.sounding_pitch;

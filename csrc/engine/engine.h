@@ -132,6 +132,7 @@ class Engine {
     std::size_t timbre = 0;        // timbre of the note
     std::uint32_t id = 0;          // id of the note that the voice plays
     std::uint64_t number = 0;      // notes since reset before this one
+    std::uint64_t start = 0;       // model time of the note's start
     bool is_prepared = false;      // for the note of this number
     bool pedalled = false;         // released, and held by the pedal
     float pitch = 60.0f;           // target of the glide, MIDI number
@@ -181,6 +182,7 @@ class Engine {
   bool moving() const noexcept AUDIOGEN_REALTIME;
   void tick() noexcept AUDIOGEN_REALTIME;
   float gain_of(const Slot& slot, std::size_t channel) const noexcept AUDIOGEN_REALTIME;
+  float vibrato_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME;
   float pitch_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME;
   Shaping shaping() const noexcept AUDIOGEN_REALTIME;
   static Shaping shaping_of(const Slot& slot, Shaping shape) noexcept AUDIOGEN_REALTIME;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "core/realtime.h"
@@ -77,6 +78,16 @@ class Instrument {
   // place for each timbre, or none at all.
   void set_places(std::vector<Place> places);
 
+  // Vibrato of a timbre's notes; null if they have none.
+  const presets::Vibrato* vibrato(std::size_t timbre) const noexcept AUDIOGEN_REALTIME {
+    const bool has_one = timbre < vibratos_.size() && vibratos_[timbre];
+    return has_one ? &*vibratos_[timbre] : nullptr;
+  }
+  // Before any engine plays the instrument: those of the first timbres.
+  void set_vibratos(std::vector<std::optional<presets::Vibrato>> vibratos) {
+    vibratos_ = std::move(vibratos);
+  }
+
   // The drum kit that the instrument is; null if it is none.
   const Kit* kit() const noexcept AUDIOGEN_REALTIME { return kit_ ? &*kit_ : nullptr; }
   // Before any engine plays the instrument. Throws std::invalid_argument for a timbre that is not
@@ -100,6 +111,7 @@ class Instrument {
   std::atomic<std::size_t> n_timbres_;
   presets::ProgramTable programs_;
   std::vector<Place> places_;
+  std::vector<std::optional<presets::Vibrato>> vibratos_;
   std::optional<Kit> kit_;
 };
 

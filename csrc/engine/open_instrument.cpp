@@ -121,12 +121,15 @@ std::shared_ptr<Instrument> make_instrument(const presets::Preset& preset,
                               ? frame_instrument_of(preset, options)
                               : sample_instrument_of(preset, options);
   std::vector<Place> places;
+  std::vector<std::optional<presets::Vibrato>> vibratos;
   for (const presets::Timbre& timbre : description.timbres) {
+    if (!options.latent) vibratos.push_back(timbre.vibrato);
     if (timbre.place && !options.latent) {
       places.push_back({timbre.place->first, timbre.place->second});
     }
   }
   instrument->set_places(std::move(places));
+  instrument->set_vibratos(std::move(vibratos));
   if (description.is_kit()) instrument->set_kit(kit_of(description, options.latent.has_value()));
   return instrument;
 }

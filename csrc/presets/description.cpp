@@ -12,6 +12,8 @@ namespace audiogen::presets {
 namespace {
 
 const std::string kPitches = "the lowest and the highest MIDI pitch, such as [24, 84]";
+const std::string kVibrato =
+    "three numbers: depth, 0 to 200 cents; rate, 0.5 to 12 Hz; rise, 0 to 5 s";
 const std::string kPlace = "two numbers from 0 to 1: x and y on the timbre map";
 const std::string kNames = "a list of one name or more";
 const std::string kAboveZero = "a number above 0";
@@ -254,6 +256,19 @@ std::optional<Timbre> timbre_of(const toml::Table& table, std::size_t index, Kin
   }
   if (fields.has("level_db")) {  // read by Python, for scores of several presets
     fields.number("level_db", -60.0, 60.0, "a level from -60 to 60 dB");
+  }
+  if (fields.has("vibrato")) {
+    const auto values = fields.numbers("vibrato", kVibrato);
+    const auto inside = [](double x, double lowest, double highest) {
+      return lowest <= x && x <= highest;
+    };
+    if (values && values->size() == 3 && inside((*values)[0], 0.0, 200.0) &&
+        inside((*values)[1], 0.5, 12.0) && inside((*values)[2], 0.0, 5.0)) {
+      timbre.vibrato = {static_cast<float>((*values)[0]), static_cast<float>((*values)[1]),
+                        static_cast<float>((*values)[2])};
+    } else if (values) {
+      fields.add_fault(fields.path_of("vibrato") + " must be " + kVibrato);
+    }
   }
   if (fields.has("place")) {
     const auto place = fields.numbers("place", kPlace);

@@ -17,6 +17,13 @@ namespace audiogen::presets {
 
 enum class Kind { kGansynth, kSamplernn };
 
+// Vibrato of a timbre's recordings, which its notes have without a wheel.
+struct Vibrato {
+  float depth_cents = 0.0f;  // largest distance from the pitch
+  float rate_hz = 5.5f;
+  float rise_s = 0.0f;  // from the note's start to the whole depth
+};
+
 // One of [[timbres]]: a point of a GANSynth's latent space, or a class of a SampleRNN.
 struct Timbre {
   std::string name;
@@ -29,7 +36,8 @@ struct Timbre {
   std::optional<float> pitch;  // of a drum, a MIDI number; generator.pitch_min without
   float pan = 0.0f;            // of a drum, -1 .. 1
   int group = 0;               // of drums that end each other, 1 .. 127; 0 for none
-  std::vector<float> z;        // GANSynth only
+  std::optional<Vibrato> vibrato;
+  std::vector<float> z;  // GANSynth only
   // Place on the timbre map, x and y from 0 to 1; all timbres of a preset have one, or none has.
   std::optional<std::pair<float, float>> place;
 };

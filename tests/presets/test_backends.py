@@ -62,6 +62,7 @@ NAMES = [
     "level_db",
     "transpose",
     "semitones_per_key",
+    "vibrato",
     "colour",
     "licens",
     "n_ftt",

@@ -173,7 +173,7 @@ def test_random_latents_are_best_as_loud_as_real_notes() -> None:
     assert far(0.0) < min(far(-6.0), far(6.0)) < max(far(-6.0), far(6.0)) < far(20.0)
 
 
-def test_the_level_of_a_note_is_that_of_its_strongest_partials() -> None:
+def test_levels_are_those_of_the_strongest_partials_whole_and_by_octaves() -> None:
     recipe = dataclasses.replace(TINY, level_weight=1.0)
     trainer = make_trainer(recipe)
     batch = trainer.batch(np.arange(12), (0, 16))
@@ -188,11 +188,15 @@ def test_the_level_of_a_note_is_that_of_its_strongest_partials() -> None:
 
     everywhere = torch.ones_like(batch.weight)
     resolution = far(0.0, everywhere)  # what frames that are rotated and overlap-added differ by
-    assert resolution < 0.5 * nats
-    assert far(-6.0, everywhere) == pytest.approx(6.0 * nats, abs=resolution + 0.05)
-    weak = batch.weight < 0.1
-    assert weak.float().mean() > 0.5 > strongest.float().mean()
+    assert resolution < nats
+    # The whole frame, and octaves on average.
+    assert far(-6.0, everywhere) == pytest.approx(2 * 6.0 * nats, abs=resolution)
+    weak, upper = batch.weight < 0.1, torch.zeros_like(everywhere)
+    upper[..., upper.shape[-1] // 2 :] = 1.0
+    assert weak.float().mean() > 0.5 > 20 * strongest.float().mean()
     assert far(-6.0, weak.float()) < resolution + 0.02
+    assert far(-6.0, strongest.float()) > resolution + 2 * nats
+    assert far(-6.0, upper) > resolution + 0.5 * nats
 
 
 def test_no_noise_is_slow() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -16,6 +17,8 @@ from audiogen.representation.spectrogram import denormalise, spectra
 from audiogen.training.gansynth.note_batches import Batch
 from audiogen.training.gansynth.partial_levels import distance_of_levels, partial_levels
 from audiogen.training.gansynth.recipe import BuiltInRecipe
+
+LOWEST_BAND_HZ = 500.0  # upper end of the lowest band whose level is compared
 
 
 class EnergyLoss:
@@ -171,18 +174,18 @@ class EnergyLoss:
         notes = [
             (
                 resynthesis.log_mel(resynthesis.mel(power, config), loudest),
-                losses.note_levels(power.sum(dim=-1), loudest[:, 0]),
+                losses.note_levels(_octaves(power, config), loudest),
             )
             for power in (*powers, real[:, whole])
         ]
-        share = batch.variety[:, None]
+        share = batch.variety[:, None, None]
 
         def far(i: int, j: int, share: Tensor | float = 1.0) -> dict[str, Tensor]:
             (bands, levels), (other_bands, other_levels) = notes[i], notes[j]
-            change = share if isinstance(share, float) else share[..., None]
+            apart = (share * (levels - other_levels)).abs()
             return {
-                "resynthesis": losses.resynthesis_distance(change * bands, change * other_bands),
-                "level": (share * (levels - other_levels)).abs().mean(),
+                "resynthesis": losses.resynthesis_distance(share * bands, share * other_bands),
+                "level": apart[:, 0].mean() + apart[:, 1:].mean(),
             }
 
         return far(0, 2), far(1, 2), far(0, 1, share)
@@ -199,3 +202,12 @@ class EnergyLoss:
         wanted = partial_levels(real, pitch, config, real)
         levels = [partial_levels(sound[:, left:right], pitch, config, real) for sound in sounds]
         return torch.stack([distance_of_levels(each, wanted) for each in levels]).mean()
+
+
+def _octaves(power: Tensor, config: SpectrogramConfig) -> Tensor:
+    """Power of whole frames, then of octaves from `LOWEST_BAND_HZ` on, [batch, n, n_frames]."""
+    edges, top = [0, round(LOWEST_BAND_HZ / config.bin_width_hz)], power.shape[-1]
+    while 2 * edges[-1] < top:
+        edges.append(2 * edges[-1])
+    parts = [power[..., a:b].sum(dim=-1) for a, b in pairwise([*edges, top])]
+    return torch.stack([power.sum(dim=-1), *parts], dim=1)

@@ -16,7 +16,6 @@ from audiogen.data.source_toml import (
     is_kit,
     program_of,
     read_source,
-    timbre_names,
 )
 from audiogen.models.gansynth import export_weights
 from audiogen.presets import Preset, check_fields
@@ -211,11 +210,13 @@ def _learned_timbres(
     return [
         {"name": name, "z": rounded(z), "family": families[instrument]}
         | program_of(instrument, described)
+        | ({"vibrato": list(vibrato)} if vibrato else {})
         | _key_of(instrument, described)
         | _level_of(described.get(instrument, {}), source)
-        for instrument, name, z in zip(
+        for instrument, name, vibrato, z in zip(
             instruments,
-            timbre_names(instruments, described),
+            trainer.notes.timbres,
+            trainer.notes.vibratos,
             trainer.average_latents.tolist(),
             strict=True,
         )

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from audiogen.data.notes.nsynth import NoteSet
 from audiogen.data.notes.splits import Split, split_for_training
-from audiogen.data.source_toml import instrument_entries, read_source, timbre_names
+from audiogen.data.notes.vibrato import Vibrato, vibrato_of, without_vibrato
+from audiogen.data.source_toml import instrument_entries, is_kit, read_source, timbre_names
 from audiogen.models.gansynth import GeneratorConfig
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.training.gansynth.variety import note_varieties
@@ -35,6 +36,8 @@ class Notes:
         Names of the notes.
     timbres : list of str
         Name of the timbre that each instrument becomes; those of the instruments by default.
+    vibratos : list of Vibrato or None
+        Vibrato of each instrument that the sounds no longer have; none by default.
     split : Split, optional
         Notes to train on and to hold out; by default single keys are held out, drawn by the seed.
     """
@@ -46,6 +49,7 @@ class Notes:
     names: list[str]
     note_names: list[str] = field(default_factory=list)
     timbres: list[str] = field(default_factory=list)
+    vibratos: list[Vibrato | None] = field(default_factory=list)
     split: Split | None = None
     # Variety by representation and note-off, measured once for all trainers of a run.
     _varieties: dict[tuple[SpectrogramConfig, int], np.ndarray] = field(
@@ -54,6 +58,7 @@ class Notes:
 
     def __post_init__(self) -> None:
         self.timbres = self.timbres or list(self.names)
+        self.vibratos = self.vibratos or [None] * len(self.names)
 
     def varieties(self, config: SpectrogramConfig, note_off_frame: int) -> np.ndarray:
         """Variety of each note, [n_notes], float32 (`variety.note_varieties`)."""
@@ -64,20 +69,36 @@ class Notes:
 
     @classmethod
     def read(cls, notes: NoteSet, split: Split | None = None) -> Notes:
-        """Read a whole set into memory."""
+        """Read a whole set into memory, without the vibrato of its instruments.
+
+        The engine adds a timbre's vibrato to its notes (`Timbre.vibrato`): its phase differs from
+        note to note, so a network could only learn its average, no vibrato, or make noise of it.
+        """
         names = list(notes.instruments)
-        entries = instrument_entries(read_source(notes.folder))
+        source = read_source(notes.folder)
+        entries = instrument_entries(source)
+        instruments = np.array([names.index(note.instrument) for note in notes])
+        waveforms = notes.waveforms()
+        pitches = np.array(
+            [entries.get(note.instrument, {}).get("pitch", note.pitch) for note in notes],
+            np.float64,
+        )
+        rate, vibratos = notes.notes[0].sample_rate, []
+        for index in range(len(names)):
+            own = np.flatnonzero(instruments == index)
+            found = None if is_kit(source) else vibrato_of(waveforms[own], pitches[own], rate)
+            vibratos.append(found)
+            for i in own if found else ():
+                waveforms[i] = without_vibrato(waveforms[i], pitches[i], rate)
         return cls(
-            waveforms=notes.waveforms(),
-            pitches=np.array(
-                [entries.get(note.instrument, {}).get("pitch", note.pitch) for note in notes],
-                np.float64,
-            ),
+            waveforms=waveforms,
+            pitches=pitches,
             velocities=np.array([note.velocity for note in notes]) / 127.0,
-            instruments=np.array([names.index(note.instrument) for note in notes]),
+            instruments=instruments,
             names=names,
             note_names=[note.name for note in notes],
             timbres=timbre_names(names, entries),
+            vibratos=vibratos,
             split=split,
         )
 

@@ -87,7 +87,9 @@ class BuiltInRecipe(Recipe):
         1.0, "Weight of the log-mel distance of resynthesised audio", low=0.0
     )
     level_weight: float = setting(
-        4.0, "Weight of the distance of levels of resynthesised audio, whole frames", low=0.0
+        4.0,
+        "Weight of the distance of levels of resynthesised audio, whole and by octaves",
+        low=0.0,
     )
     sideband_weight: float = setting(
         2.0, "Weight of the distance of levels on, beside and between partials", low=0.0

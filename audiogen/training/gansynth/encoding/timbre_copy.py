@@ -85,7 +85,7 @@ def copy_with(
         raise PresetError(f"{folder}: has a timbre {name!r} already; give another name")
     fields = base.to_fields() | {"name": folder.resolve().name}
     fields["timbres"] = [*fields["timbres"], dict(fields["timbres"][0]) | {"name": name}]
-    for of_recordings in ("program", "transpose", "semitones_per_key", "level_db"):
+    for of_recordings in ("program", "transpose", "semitones_per_key", "vibrato", "level_db"):
         fields["timbres"][-1].pop(of_recordings, None)
     check_fields(fields, folder)
     return fields, weights

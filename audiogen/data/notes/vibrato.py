@@ -1,0 +1,189 @@
+"""Vibrato of recorded notes: its depth, rate and rise, and the notes without it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from audiogen.audio.files import resample
+from audiogen.data.notes.nsynth import NOTE_ON_S
+from audiogen.data.subset import evenly_spaced
+
+RATES_HZ = (3.0, 8.5)  # of a vibrato
+LEAST_SHARE = 0.6  # of the changes of frequency at 1 to 15 Hz that are at the vibrato's rate
+LEAST_CENTS, MOST_CENTS = 2.0, 100.0  # depth
+N_COMPARED = 24  # notes of an instrument, from its lowest to its highest
+RISES_S = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+_TRACK_HZ = 200  # rate of tracks of frequency
+_BAND_HZ = (10.0, 20.0)  # around a partial: where its band begins to fall, and ends
+_N_PARTIALS = 6  # of which the strongest is tracked
+_HELD_S = (0.4, NOTE_ON_S - 0.2)  # past the attack, before the release
+_NEAR_HZ = 0.9  # half the width of a vibrato's peak in the spectrum of a held part
+_BAND = 0.4  # half the width of the band of a note's vibrato, over its rate
+_TAPER_S = 0.1
+_RISE_PARTS_S = ((0.05, 0.25), (0.25, 0.5), (0.5, 1.0), (1.0, 1.5))  # against the rest
+_OVERSAMPLING = 8
+
+
+class Vibrato(NamedTuple):
+    """A vibrato: a sine of the pitch that begins with the note.
+
+    Parameters
+    ----------
+    depth_cents : float
+        Largest distance from the pitch.
+    rate_hz : float
+        Cycles in a second.
+    rise_s : float
+        Time from the note's start to the whole depth.
+    """
+
+    depth_cents: float
+    rate_hz: float
+    rise_s: float
+
+
+def vibrato_of(waveforms: np.ndarray, pitches: np.ndarray, sample_rate: int) -> Vibrato | None:
+    """Measure the vibrato of an instrument.
+
+    Parameters
+    ----------
+    waveforms : array [n_notes, n_samples], float32
+        Its notes, held for `NOTE_ON_S`.
+    pitches : array [n_notes], MIDI numbers
+        Their pitches.
+    sample_rate : int, Hz
+        Sample rate of the notes.
+
+    Returns
+    -------
+    Vibrato or None
+        Medians over up to `N_COMPARED` notes; None if fewer than half of them have a vibrato.
+    """
+    chosen = evenly_spaced(np.argsort(pitches, kind="stable").tolist(), N_COMPARED)
+    tracks = [_cents(waveforms[i], pitches[i], sample_rate) for i in chosen]
+    found = [(track, *note) for track in tracks if (note := _vibrato_of_note(track)) is not None]
+    if 2 * len(found) < len(tracks) or not found:
+        return None
+    depth, rate = (float(np.median([note[i] for note in found])) for i in (1, 2))
+    depths = np.median([_depth_over_time(track, rate) for track, _, rate in found], axis=0)
+    times = np.array([(start + stop) / 2 for start, stop in _RISE_PARTS_S])
+    far = [
+        np.sum((depths[:-1] / depths[-1] - np.minimum(1.0, times / max(rise, 1e-9))) ** 2)
+        for rise in RISES_S
+    ]
+    return Vibrato(round(depth, 1), round(rate, 2), RISES_S[int(np.argmin(far))])
+
+
+def without_vibrato(waveform: np.ndarray, pitch: float, sample_rate: int) -> np.ndarray:
+    """Return a note without its vibrato, if it has one.
+
+    Time is bent so that the frequency at the vibrato's rate stays constant. Changes of level stay.
+
+    Parameters
+    ----------
+    waveform : array [n_samples], float32
+        The note, held for `NOTE_ON_S`.
+    pitch : float, MIDI number
+        Its pitch.
+    sample_rate : int, Hz
+        Sample rate of the note.
+
+    Returns
+    -------
+    array [n_samples], float32
+    """
+    track = _cents(waveform, pitch, sample_rate)
+    found = _vibrato_of_note(track)
+    if found is None:
+        return waveform
+    cents = _at_rate(track, found[1])
+    n = len(waveform)
+    times = np.arange(n) / sample_rate
+    cents = np.interp(times, (np.arange(len(cents)) + 0.5) / _TRACK_HZ, cents, 0.0, 0.0)
+    straight = np.cumsum(2.0 ** (cents / 1200.0)) - 1.0  # place of each sample in the new note
+    places = np.interp(np.arange(n), straight, np.arange(n))
+    return _sampled(waveform, places, sample_rate)
+
+
+def _cents(waveform: np.ndarray, pitch: float, sample_rate: int) -> np.ndarray:
+    """Distance of the strongest low partial from its mean frequency, at `_TRACK_HZ`.
+
+    The partial's band of the spectrum is shifted to 0 Hz and transformed back at a lower rate.
+    """
+    held = np.zeros(round(NOTE_ON_S * sample_rate))
+    part = np.asarray(waveform, float)[: len(held)]
+    held[: len(part)] = part
+    spectrum = np.fft.rfft(held)
+    width_hz = sample_rate / len(held)
+    f0 = 440.0 * 2.0 ** ((pitch - 69.0) / 12.0)
+    reach = round(_BAND_HZ[1] / width_hz)
+    centres = [round(k * f0 / width_hz) for k in range(1, _N_PARTIALS + 1)]
+    centres = [k for k in centres if reach < k < len(spectrum) - reach - 1]
+    n_steps = round(NOTE_ON_S * _TRACK_HZ)
+    if not centres:
+        return np.zeros(n_steps - 1)
+    power = [np.square(np.abs(spectrum[k - reach : k + reach + 1])).sum() for k in centres]
+    centre = centres[int(np.argmax(power))]
+    offset_hz = np.arange(-reach, reach + 1) * width_hz
+    fall = np.clip((np.abs(offset_hz) - _BAND_HZ[0]) / np.diff(_BAND_HZ), 0.0, 1.0)
+    padded = np.zeros(n_steps, complex)
+    padded[: len(offset_hz)] = spectrum[centre - reach : centre + reach + 1]
+    padded[: len(offset_hz)] *= 0.5 + 0.5 * np.cos(np.pi * fall)
+    phase = np.unwrap(np.angle(np.fft.ifft(np.roll(padded, -reach))))
+    hz = np.diff(phase) * _TRACK_HZ / (2.0 * np.pi)
+    cents = 1200.0 * np.log2(np.maximum(1.0 + hz / (centre * width_hz), 0.5))
+    return cents - np.median(cents)
+
+
+def _vibrato_of_note(cents: np.ndarray) -> tuple[float, float] | None:
+    """Depth (cents) and rate (Hz) of a note's vibrato, of its track of frequency."""
+    held = cents[slice(*(round(time_s * _TRACK_HZ) for time_s in _HELD_S))]
+    time = np.linspace(-1.0, 1.0, len(held))
+    held = held - np.polyval(np.polyfit(time, held, 1), time)
+    size = 4096
+    power = np.square(np.abs(np.fft.rfft(held * np.hanning(len(held)), size)))
+    hz = np.fft.rfftfreq(size, 1.0 / _TRACK_HZ)
+    inside = (hz >= RATES_HZ[0]) & (hz <= RATES_HZ[1])
+    rate = float(hz[np.argmax(np.where(inside, power, 0.0))])
+    total = power[(hz > 1.0) & (hz < 15.0)].sum()
+    share = power[np.abs(hz - rate) < _NEAR_HZ].sum() / max(total, 1e-12)
+    depth = float(np.sqrt(2.0 * share * np.mean(np.square(held))))
+    return (depth, rate) if share > LEAST_SHARE and LEAST_CENTS < depth < MOST_CENTS else None
+
+
+def _at_rate(cents: np.ndarray, rate: float) -> np.ndarray:
+    """The part of a track that changes at about a rate, faded in and out."""
+    n_taper = round(_TAPER_S * _TRACK_HZ)
+    rise = 0.5 - 0.5 * np.cos(np.pi * (np.arange(n_taper) + 0.5) / n_taper)
+    fade = np.ones(len(cents))
+    fade[:n_taper], fade[-n_taper:] = rise, rise[::-1]
+    spectrum = np.fft.rfft(fade * np.clip(cents, -MOST_CENTS, MOST_CENTS))
+    hz = np.fft.rfftfreq(len(cents), 1.0 / _TRACK_HZ)
+    return fade * np.fft.irfft(spectrum * (np.abs(hz - rate) < _BAND * rate), len(cents))
+
+
+def _depth_over_time(cents: np.ndarray, rate: float) -> list[float]:
+    """Depth in `_RISE_PARTS_S`, then that of the rest, cents."""
+    band = _at_rate(cents, rate)
+    parts = (*_RISE_PARTS_S, (_RISE_PARTS_S[-1][1], _HELD_S[1]))
+    return [
+        float(np.sqrt(2.0 * np.mean(np.square(band[round(a * _TRACK_HZ) : round(b * _TRACK_HZ)]))))
+        for a, b in parts
+    ]
+
+
+def _sampled(waveform: np.ndarray, places: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Samples of a sound between its own: cubic interpolation of the oversampled sound."""
+    fine = resample(np.asarray(waveform, np.float32), sample_rate, _OVERSAMPLING * sample_rate)
+    fine = np.pad(fine, (1, 3 + max(0, _OVERSAMPLING * len(waveform) - len(fine))))
+    places = _OVERSAMPLING * places
+    first = places.astype(int)
+    t = (places - first).astype(np.float32)
+    a, b, c, d = (fine[first + i] for i in range(4))  # at -1, 0, 1 and 2 from `first`
+    slope, opposite = 0.5 * (c - a), 0.5 * (d - b)
+    return b + t * (
+        slope
+        + t * (3.0 * (c - b) - 2.0 * slope - opposite + t * (2.0 * (b - c) + slope + opposite))
+    )

@@ -1,0 +1,86 @@
+"""Vibrato of recorded notes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from audiogen.data.notes.vibrato import vibrato_of, without_vibrato
+from audiogen.evaluation.note_statistics import vibrato_cents
+
+RATE = 16000
+
+
+def note(
+    pitch: float, depth: float = 0.0, rate: float = 5.2, rise_s: float = 0.0, phase: float = 0.0
+) -> np.ndarray:
+    """A harmonic tone of 4 s with a vibrato of ``depth`` cents."""
+    time = np.arange(4 * RATE) / RATE
+    share = np.minimum(1.0, time / rise_s) if rise_s else 1.0
+    cents = depth * share * np.sin(2 * np.pi * rate * time + phase)
+    hz = 440.0 * 2.0 ** ((pitch - 69) / 12 + cents / 1200)
+    turns = np.cumsum(hz) / RATE
+    sound = sum(np.sin(2 * np.pi * k * turns) / k for k in range(1, 5))
+    return (0.1 * sound * np.exp(-time / 8)).astype(np.float32)
+
+
+def notes(**how: float) -> tuple[np.ndarray, np.ndarray]:
+    pitches = np.arange(50.0, 74.0, 3.0)
+    sounds = [note(pitch, phase=pitch, **how) for pitch in pitches]
+    return np.stack(sounds), pitches
+
+
+def held_cents(sound: np.ndarray, pitch: float) -> float:
+    return vibrato_cents(sound[RATE // 2 : 5 * RATE // 2], pitch, RATE)
+
+
+@pytest.mark.parametrize(("depth", "rate", "rise_s"), [(12.0, 5.2, 0.0), (30.0, 4.0, 0.6)])
+def test_depth_rate_and_rise_are_measured(depth: float, rate: float, rise_s: float) -> None:
+    found = vibrato_of(*notes(depth=depth, rate=rate, rise_s=rise_s), RATE)
+    assert found is not None
+    assert found.depth_cents == pytest.approx(depth, rel=0.1)
+    assert found.rate_hz == pytest.approx(rate, abs=0.1)
+    assert found.rise_s == pytest.approx(rise_s, abs=0.2)
+
+
+def test_steady_notes_and_random_changes_are_no_vibrato() -> None:
+    sounds, pitches = notes()
+    assert vibrato_of(sounds, pitches, RATE) is None
+    first = sounds[0]
+    assert without_vibrato(first, pitches[0], RATE) is first
+    random = np.random.default_rng(0)
+    jitter = np.cumsum(random.normal(0, 1, (len(pitches), 4 * RATE // 160)), axis=1)
+    jitter -= np.apply_along_axis(np.convolve, 1, jitter, np.ones(50) / 50, "same")
+    for sound, pitch, cents in zip(sounds, pitches, 4 * jitter, strict=True):
+        hz = 440.0 * 2.0 ** ((pitch - 69) / 12 + np.repeat(cents, 160) / 1200)
+        sound[:] = 0.1 * np.sin(2 * np.pi * np.cumsum(hz) / RATE)
+    assert held_cents(sounds[0], pitches[0]) > 2.0
+    assert vibrato_of(sounds, pitches, RATE) is None
+    assert vibrato_of(0.1 * random.normal(0, 1, sounds.shape), pitches, RATE) is None
+
+
+@pytest.mark.parametrize("pitch", [40.0, 62.5, 81.0])
+def test_a_note_without_its_vibrato_is_the_steady_note(pitch: float) -> None:
+    wavering, steady = note(pitch, 15.0), note(pitch)
+    straight = without_vibrato(wavering, pitch, RATE)
+    assert straight.shape == wavering.shape and straight.dtype == np.float32
+    assert held_cents(wavering, pitch) == pytest.approx(15.0 / np.sqrt(2.0), rel=0.1)
+    assert held_cents(straight, pitch) < 0.5
+    # Nothing else changes: the spectrum is the steady note's.
+    part = slice(RATE // 2, 5 * RATE // 2)
+    window = np.blackman(2 * RATE)
+    power = [np.abs(np.fft.rfft(window * x[part])) ** 2 for x in (straight, steady)]
+    hz = np.arange(len(power[0])) / 2.0
+    for k in range(1, 5):
+        near = np.abs(hz - k * 440.0 * 2.0 ** ((pitch - 69) / 12)) < 12.0
+        levels = [10 * np.log10(each[near].sum()) for each in power]
+        assert levels[0] == pytest.approx(levels[1], abs=0.1)
+    between = 10 * np.log10(power[0][hz > 5.0 * 440.0 * 2.0 ** ((pitch - 69) / 12)].max())
+    assert between < 10 * np.log10(power[0].max()) - 60.0
+
+
+def test_silent_and_too_high_notes_are_left_alone() -> None:
+    silent = np.zeros(4 * RATE, np.float32)
+    assert without_vibrato(silent, 60.0, RATE) is silent
+    high = note(126.0)
+    assert without_vibrato(high, 126.0, RATE) is high
