@@ -79,7 +79,7 @@ parameters: tuple[dict[str, Any], ...] = (
     _row("sustain", "Sustain pedal: from 0.5, released notes keep sounding.", controller=64),
     _row(
         "vibrato",
-        "Vibrato depth at 5.5 Hz; channel pressure moves it, too.",
+        "Vibrato depth, at 5.5 Hz or the timbre's own rate; channel pressure moves it, too.",
         unit="semitones",
         range=(0.0, 2.0),
         smoothing_s=0.05,

@@ -75,7 +75,7 @@ inline constexpr ParameterInfo kParameters[] = {
     {"sustain", "", 0.0f, 1.0f, 0.0f, 0.0, 64,
      "Sustain pedal: from 0.5, released notes keep sounding."},
     {"vibrato", "semitones", 0.0f, 2.0f, 0.0f, 0.05, 1,
-     "Vibrato depth at 5.5 Hz; channel pressure moves it, too."},
+     "Vibrato depth, at 5.5 Hz or the timbre's own rate; channel pressure moves it, too."},
     {"expression", "", 0.0f, 1.0f, 1.0f, 0.02, 11,
      "Expression; the gain is the square of volume times expression."},
     {"morph", "", 0.0f, 1.0f, 0.0f, 0.03, 16,
