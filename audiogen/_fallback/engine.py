@@ -322,16 +322,18 @@ class Engine:
         return vibratos[slot.timbre] if slot.timbre < len(vibratos) else None
 
     def _vibrato(self, slot: _Slot) -> np.float32:
-        """Semitones. The wheel adds to the depth of a timbre that has a vibrato."""
+        """Semitones; csrc/engine/engine.cpp describes it."""
         depth, rate, samples = self._value("vibrato"), VIBRATO_HZ, self._model_time
+        cycles = 0.0
         if (own := self._own_vibrato(slot)) is not None:
             rate, samples = float(own.rate_hz), self._model_time - slot.start
             since = np.float32(samples / self._instrument.sample_rate)
             share = since / own.rise_s if since < own.rise_s else np.float32(1)
             depth = depth + share * own.depth_cents / np.float32(100)
+            cycles = GOLDEN * (slot.number + float(slot.pitch))
         if depth <= 0:
             return np.float32(0)
-        cycles = rate * samples / self._instrument.sample_rate
+        cycles += rate * samples / self._instrument.sample_rate
         return depth * np.float32(math.sin(2 * math.pi * cycles))
 
     def _shaping(self) -> Shaping:

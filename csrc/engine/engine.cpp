@@ -382,19 +382,21 @@ float Engine::pitch_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME {
                     std::max(highest + kFurthestBend, slot.pitch));
 }
 
-// Semitones. The wheel adds to the depth of a timbre that has a vibrato.
+// Semitones. The wheel adds to the depth of a timbre that has a vibrato, whose phase differs from
+// note to note.
 float Engine::vibrato_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME {
   float depth = value(Parameter::kVibrato);
-  double rate_hz = kVibratoHz, seconds = static_cast<double>(model_time_);
+  double rate_hz = kVibratoHz, seconds = static_cast<double>(model_time_), cycles = 0.0;
   if (const presets::Vibrato* const own = instrument_->vibrato(slot.timbre)) {
     rate_hz = static_cast<double>(own->rate_hz);
     seconds = static_cast<double>(model_time_ - slot.start);
     const float since = static_cast<float>(seconds / instrument_->sample_rate());
     const float share = since < own->rise_s ? since / own->rise_s : 1.0f;
     depth += share * own->depth_cents / 100.0f;
+    cycles = kSpreadStep * (static_cast<double>(slot.number) + static_cast<double>(slot.pitch));
   }
   if (depth <= 0.0f) return 0.0f;
-  const double cycles = rate_hz * seconds / instrument_->sample_rate();
+  cycles += rate_hz * seconds / instrument_->sample_rate();
   return depth * static_cast<float>(std::sin(2.0 * std::numbers::pi * cycles));
 }
 

@@ -17,7 +17,6 @@ from audiogen.core.events import note_on
 from audiogen.data.notes.vibrato import vibrato_of
 from audiogen.engine import Synth
 from audiogen.errors import PresetError
-from audiogen.notes import Note, Score
 from audiogen.presets import find_preset, load_preset
 
 RATE = 32000
@@ -77,10 +76,6 @@ def test_it_begins_with_the_note_however_long_the_blocks(preset: Any) -> None:
         return np.concatenate([engine.process(block, none if i else event) for i in range(n)])
 
     assert np.array_equal(sound(500), sound(4000))
-    score = Score((Note(0.0, 3.0, 69.0, 0.8), Note(1.37, 2.0, 69.0, 0.8)))
-    synth = Synth(preset, RATE)
-    both = synth.render(score, timbre="clarinet")
-    assert found(both[round(1.37 * RATE) :]) is not None
 
 
 def test_both_backends_play_it_alike(folder: Path, preset: Any) -> None:
