@@ -56,13 +56,18 @@ def _timbres(preset: Preset) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("timbre", "family", "key" if preset.is_kit else "General MIDI"):
         table.add_column(heading)
+    if any_vibrato := any(timbre.vibrato for timbre in preset.timbres):
+        table.add_column("vibrato")
     for timbre in preset.timbres:
         default = " (default)" if timbre.name == preset.default_timbre else ""
         program = timbre.program
         instrument = "" if program is None else f"{program} {program_name(program)}"
         family = timbre.family.replace("_", " ")
         played_by = instrument if timbre.key is None else f"{timbre.key} {pitch_name(timbre.key)}"
-        table.add_row(timbre.name + default, escape(family), played_by)
+        vibrato = "{:.0f} cents, {:.1f} Hz".format(*timbre.vibrato) if timbre.vibrato else ""
+        table.add_row(
+            timbre.name + default, escape(family), played_by, *([vibrato] if any_vibrato else [])
+        )
     return table
 
 

@@ -169,6 +169,15 @@ def test_info_shows_a_preset(call, folder):
         assert fact in result.out
 
 
+def test_info_shows_the_vibrato_of_timbres(call, folder, write_tiny):
+    timbre = {"name": "viola", "z": [1.0, 0.0, 0.0], "family": "string", "program": 41}
+    wavering = {**timbre, "vibrato": [12.4, 5.25, 0.2]}
+    write_tiny(folder.parent / "presets" / "wavy", timbres=[wavering], default_timbre="viola")
+    text = " ".join(call("info wavy").out.split())
+    assert "General MIDI vibrato viola (default) string 41 viola 12 cents, 5.2 Hz" in text
+    assert "General MIDI vibrato" not in " ".join(call("info plucked").out.split())
+
+
 def test_info_shows_the_keys_of_a_kit(call, folder, write_kit):
     write_kit(folder.parent / "presets" / "kit")
     text = " ".join(call("info kit").out.split())
