@@ -413,7 +413,7 @@ def _check_timbre(table: Table, index: int, gansynth: bool, faults: list[str]) -
     if fields.has("transpose"):
         fields.whole("transpose", -48, 48, "semitones from -48 to 48")
     if fields.has("semitones_per_key"):
-        fields.number("semitones_per_key", 0, 1, "semitones from 0 to 1")
+        fields.number("semitones_per_key", 0.01, 12, "semitones from 0.01 to 12")
     if fields.has("level_db"):
         fields.number("level_db", -60, 60, "a level from -60 to 60 dB")
     if fields.has("vibrato"):

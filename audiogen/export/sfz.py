@@ -23,7 +23,7 @@ from audiogen.core.checks import check_rate, check_seed, check_whole
 from audiogen.engine import Synth
 from audiogen.errors import ParameterError
 from audiogen.notes import pitch_name
-from audiogen.presets import Preset, Timbre
+from audiogen.presets import GansynthPreset, Preset, Timbre
 
 FORMATS = {"flac": "PCM_24", "wav": "PCM_24"}
 HOLD_S = 4.0  # of a note that loops
@@ -122,6 +122,10 @@ class Region:
         Time in which the engine's release falls silent.
     drum : Timbre, optional
         The drum of a kit, for its pan and group. It plays to its end, whatever the note-off.
+    vibrato : list of float, optional
+        Depth (cents), rate (Hz) and rise (s) of a vibrato that the sample doesn't have.
+    semitones_per_key : float
+        Semitones from key to key.
     """
 
     key: int
@@ -132,6 +136,8 @@ class Region:
     loop: Loop | None
     release_s: float
     drum: Timbre | None = None
+    vibrato: list[float] | None = None
+    semitones_per_key: float = 1.0
 
 
 def layers(n: int) -> list[tuple[int, int]]:
@@ -353,23 +359,32 @@ def _sample_kit(synth: Synth, options: SfzOptions) -> Iterator[Region]:
 def _sample(synth: Synth, timbre: str, options: SfzOptions) -> Iterator[Region]:
     rate = options.sample_rate
     lowest, highest = synth.preset.pitch_range or (60, 60)
+    vibrato: list[float] | None = None
+    played: str | np.ndarray = timbre
+    if isinstance(synth.preset, GansynthPreset):
+        vibrato = next((t.vibrato for t in synth.preset.timbres if t.name == timbre), None)
+    if vibrato is not None:  # which a loop would break: a latent is played without it
+        played = synth.latent(timbre)
     for key, low, high in key_ranges(lowest, highest, options.step):
         for layer in layers(options.velocities):
             for turn in range(options.round_robins):
                 velocity = sum(layer) / 2 / 127
                 seed = options.seed + turn
                 held = synth.render(
-                    [(0.0, HOLD_S, key, velocity)], seed=seed, timbre=timbre, stereo=False
+                    [(0.0, HOLD_S, key, velocity)], seed=seed, timbre=played, stereo=False
                 )
                 release_s = _release_s(held, rate)
                 found = find_loop(held[: round(HOLD_S * rate)], rate, key)
                 if found is None:
                     note = [(0.0, LONGEST_S, key, velocity)]
-                    rest = synth.render(note, seed=seed, timbre=timbre, stereo=False)
+                    rest = synth.render(note, seed=seed, timbre=played, stereo=False)
                     samples, loop = _cut(rest), None
                 else:
                     samples, loop = found
-                yield Region(key, (low, high), layer, turn, samples, loop, release_s)
+                yield Region(
+                    *(key, (low, high), layer, turn, samples, loop, release_s),
+                    vibrato=vibrato,
+                )
 
 
 def export_sfz(
@@ -455,6 +470,9 @@ def _write_instrument(
         ]
         if options.round_robins > 1:
             words.append(f"seq_length={options.round_robins} seq_position={region.turn + 1}")
+        if region.vibrato is not None:
+            depth, rate, rise = region.vibrato
+            words.append(f"pitchlfo_depth={depth:g} pitchlfo_freq={rate:g} pitchlfo_fade={rise:g}")
         if region.drum is not None:
             position, _ = constant_power_pan(region.drum.pan or 0.0)
             words.append(f"loop_mode=one_shot pan={100.0 * position:.0f}")

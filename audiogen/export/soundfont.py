@@ -8,6 +8,7 @@ samples, and the tables that refer to each other by index.
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import struct
 from collections.abc import Iterable
@@ -30,11 +31,14 @@ from audiogen.export.sfz import (
     instruments,
     sample_instrument,
 )
+from audiogen.notes.general_midi import MIDDLE_KEY
 from audiogen.presets import Preset
 
 # Generators, section 8.1.2.
 PAN, RELEASE, INSTRUMENT, KEY_RANGE, VELOCITY_RANGE, SAMPLE = 17, 38, 41, 43, 44, 53
-SAMPLE_MODES, EXCLUSIVE_CLASS = 54, 57
+SAMPLE_MODES, SCALE_TUNING, EXCLUSIVE_CLASS = 54, 56, 57
+VIBRATO_DEPTH, VIBRATO_DELAY, VIBRATO_RATE = 6, 23, 24
+LFO_HZ = 8.176  # rate of an oscillator at 0 cents
 LOOPED = 1  # sample mode
 # Default modulators of the velocity, section 8.4.1 and 8.4.2, whose amount is set to 0: the layers
 # have the engine's levels and brightness. Source, destination, amount, amount's source, transform.
@@ -45,7 +49,7 @@ LONGEST_RELEASE = 8000  # timecents, section 8.1.3: a drum plays to its end afte
 FULL_SCALE_DB = 100.0  # fall of the level over a release
 RELEASE_DB = 60.0  # fall of the level that defines `Region.release_s`
 MOST_ENTRIES = 65535  # of a table, which is indexed by 16 bits
-GENERATORS = 7  # of each sample, at most
+GENERATORS = 10  # of each sample, at most
 MOST_BYTES = 2**32 - 1
 N_BANKS = 128  # of 128 programs each
 PERCUSSION = (128, 0)  # bank and program of the standard kit
@@ -108,12 +112,14 @@ def export_sf2(
     names, total = instruments(preset, options, "sf2")
     timbres = chosen_timbres(preset, options)
     programs = _programs([timbre.program for timbre in timbres])
-    transposes = [
-        timbre.transpose or 0 if slot == (0, timbre.program) else 0
+    tunings = [
+        (timbre.transpose or 0, timbre.semitones_per_key or 1.0)
+        if slot == (0, timbre.program)
+        else (0, 1.0)
         for slot, timbre in zip(programs, timbres, strict=True)
     ]
     if preset.is_kit:
-        programs, transposes = [PERCUSSION], [0]
+        programs, tunings = [PERCUSSION], [(0, 1.0)]
     too_many = ParameterError(
         f"timbres={len(timbres)}, step={options.step} and velocities={options.velocities} give"
         " more samples than a SoundFont can hold; choose fewer timbres or a larger step"
@@ -130,9 +136,9 @@ def export_sf2(
         if progress is not None:
             progress(done, total)
 
-    for slot, name, transpose in zip(programs, names, transposes, strict=True):
+    for slot, name, tuning in zip(programs, names, tunings, strict=True):
         regions = sample_instrument(synth, name, options, count)
-        _add(tables, slot, name, _on_program_keys(regions, transpose))
+        _add(tables, slot, name, _on_program_keys(regions, *tuning))
     if 3 * tables.n_samples > MOST_BYTES - 2**24:
         raise too_many
     with written_whole(path) as temporary:
@@ -155,18 +161,28 @@ def _programs(wanted: Iterable[int | None]) -> list[tuple[int, int]]:
     return slots
 
 
-def _on_program_keys(regions: list[Region], transpose: int) -> list[Region]:
-    """Move regions down by ``transpose`` keys; the lowest and the highest reach both ends."""
-    kept = [region for region in regions if 0 <= region.key - transpose <= 127]
-    if not transpose or not kept:
+def _on_program_keys(
+    regions: list[Region], transpose: int, semitones_per_key: float
+) -> list[Region]:
+    """Move regions to the keys that sound at their pitches; the outermost reach both ends."""
+    if not transpose and semitones_per_key == 1.0:
+        return regions
+
+    def key_of(pitch: float) -> float:
+        return MIDDLE_KEY + (pitch - transpose - MIDDLE_KEY) / semitones_per_key
+
+    kept = [region for region in regions if 0 <= round(key_of(region.key)) <= 127]
+    if not kept:
         return regions
     roots = [region.key for region in kept]
     lowest, highest = min(roots), max(roots)
     moved = []
     for region in kept:
-        low, high = (min(max(key - transpose, 0), 127) for key in region.keys)
+        low = max(0, math.floor(key_of(region.keys[0] - 0.5)) + 1)
+        high = min(127, math.floor(key_of(region.keys[1] + 0.5)))
         keys = (0 if region.key == lowest else low, 127 if region.key == highest else high)
-        moved.append(replace(region, keys=keys, key=region.key - transpose))
+        key = round(key_of(region.key))
+        moved.append(replace(region, keys=keys, key=key, semitones_per_key=semitones_per_key))
     return moved
 
 
@@ -204,6 +220,16 @@ def _add(tables: _Tables, slot: tuple[int, int], title: str, regions: list[Regio
             RELEASE: struct.pack("<h", release),
             SAMPLE_MODES: struct.pack("<H", LOOPED if region.loop else 0),
         }
+        if region.vibrato is not None:
+            depth, rate, rise = region.vibrato
+            generators[VIBRATO_DEPTH] = struct.pack("<h", round(depth))
+            generators[VIBRATO_RATE] = struct.pack("<h", round(1200.0 * math.log2(rate / LFO_HZ)))
+            if rise:  # a font's vibrato begins at once with its whole depth
+                delay = round(1200.0 * math.log2(0.5 * rise))
+                generators[VIBRATO_DELAY] = struct.pack("<h", delay)
+        if region.semitones_per_key != 1.0:
+            scale = round(100.0 * region.semitones_per_key)
+            generators[SCALE_TUNING] = struct.pack("<h", scale)
         if region.drum is not None:
             position, _ = constant_power_pan(region.drum.pan or 0.0)
             generators[PAN] = struct.pack("<h", round(500.0 * position))

@@ -23,8 +23,9 @@ breath noise|seashore|bird tweet|telephone ring|helicopter|applause|gunshot
 PROGRAM_NAMES = tuple(_NAMES.strip().replace("\n", "|").split("|"))
 assert len(PROGRAM_NAMES) == 128
 
-# Programs whose sounds have no pitch: orchestra hit, agogo, and woodblock to gunshot.
 MIDDLE_KEY = 60  # from which keys are counted where they aren't semitones apart
+
+# Programs whose sounds have no pitch: orchestra hit, agogo, and woodblock to gunshot.
 UNPITCHED = frozenset({55, 113, *range(115, 128)})
 
 _PERCUSSION = """

@@ -152,7 +152,7 @@ def note_levels(power: Tensor, loudest: Tensor) -> Tensor:
     Returns
     -------
     Tensor [..., 2 * n_frames], nats
-        The level of each frame, then, as often as there are frames, that of the mean power.
+        The level of each frame, then that of the mean power, repeated once per frame.
     """
     whole = power.mean(dim=-1, keepdim=True).expand_as(power)
     return 0.5 * torch.log(torch.cat([power, whole], dim=-1) + SILENCE * loudest)

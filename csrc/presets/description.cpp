@@ -235,7 +235,7 @@ std::optional<Timbre> timbre_of(const toml::Table& table, std::size_t index, Kin
     timbre.transpose = static_cast<int>(semitones.value_or(0));
   }
   if (fields.has("semitones_per_key")) {
-    const auto step = fields.number("semitones_per_key", 0.0, 1.0, "semitones from 0 to 1");
+    const auto step = fields.number("semitones_per_key", 0.01, 12.0, "semitones from 0.01 to 12");
     timbre.semitones_per_key = static_cast<float>(step.value_or(1.0));
   }
   if (kind == Kind::kGansynth && fields.has("key")) {

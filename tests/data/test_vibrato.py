@@ -12,7 +12,12 @@ RATE = 16000
 
 
 def note(
-    pitch: float, depth: float = 0.0, rate: float = 5.2, rise_s: float = 0.0, phase: float = 0.0
+    pitch: float,
+    depth: float = 0.0,
+    rate: float = 5.2,
+    rise_s: float = 0.0,
+    phase: float = 0.0,
+    strongest: int = 1,
 ) -> np.ndarray:
     """A harmonic tone of 4 s with a vibrato of ``depth`` cents."""
     time = np.arange(4 * RATE) / RATE
@@ -20,7 +25,7 @@ def note(
     cents = depth * share * np.sin(2 * np.pi * rate * time + phase)
     hz = 440.0 * 2.0 ** ((pitch - 69) / 12 + cents / 1200)
     turns = np.cumsum(hz) / RATE
-    sound = sum(np.sin(2 * np.pi * k * turns) / k for k in range(1, 5))
+    sound = sum(np.sin(2 * np.pi * k * turns) / (1 + abs(k - strongest)) for k in range(1, 5))
     return (0.1 * sound * np.exp(-time / 8)).astype(np.float32)
 
 
@@ -41,6 +46,47 @@ def test_depth_rate_and_rise_are_measured(depth: float, rate: float, rise_s: flo
     assert found.depth_cents == pytest.approx(depth, rel=0.1)
     assert found.rate_hz == pytest.approx(rate, abs=0.1)
     assert found.rise_s == pytest.approx(rise_s, abs=0.2)
+
+
+@pytest.mark.parametrize("pitch", [48.0, 72.0, 81.0])
+@pytest.mark.parametrize("depth", [20.0, 60.0])
+def test_a_deep_vibrato_of_an_upper_partial(pitch: float, depth: float) -> None:
+    """The fundamental, by its own instantaneous frequency, is steady afterwards."""
+
+    def change(sound: np.ndarray) -> float:
+        f0 = 440.0 * 2.0 ** ((pitch - 69) / 12)
+        spectrum = np.fft.fft(sound[: 3 * RATE])
+        hz = np.fft.fftfreq(3 * RATE, 1 / RATE)
+        spectrum[np.abs(hz - f0) > 0.45 * f0] = 0
+        turns = np.unwrap(np.angle(np.fft.ifft(spectrum))) / (2 * np.pi)
+        step = RATE // 100
+        cents = 1200 * np.log2(np.diff(turns[::step]) * RATE / step / f0)[40:260]
+        return float(np.std(cents))
+
+    wavering = note(pitch, depth, strongest=3)
+    found = vibrato_of(wavering[None], np.array([pitch]), RATE)
+    assert found is not None and found.depth_cents == pytest.approx(depth, rel=0.15)
+    assert change(wavering) == pytest.approx(depth / np.sqrt(2.0), rel=0.1)
+    assert change(without_vibrato(wavering, pitch, RATE)) < 0.1 * depth
+
+
+def test_beats_are_no_vibrato() -> None:
+    pitches = np.arange(50.0, 74.0, 3.0)
+    time = np.arange(4 * RATE) / RATE
+    for ratio in (0.1, 0.4):
+        beating = []
+        for pitch in pitches:
+            f0 = 440.0 * 2.0 ** ((pitch - 69) / 12)
+            tones = [
+                (
+                    np.sin(2 * np.pi * k * f0 * time)
+                    + ratio * np.sin(2 * np.pi * (k * f0 + 5) * time)
+                )
+                / k
+                for k in range(1, 5)
+            ]
+            beating.append(0.1 * sum(tones))
+        assert vibrato_of(np.stack(beating), pitches, RATE) is None
 
 
 def test_steady_notes_and_random_changes_are_no_vibrato() -> None:

@@ -13,7 +13,8 @@ native = pytest.importorskip("audiogen._native", reason="the compiled module isn
 
 from audiogen import _fallback as fallback
 from audiogen.core import backend
-from audiogen.core.events import note_on
+from audiogen.core.events import note_on, set_parameter
+from audiogen.core.parameters import INDEX
 from audiogen.data.notes.vibrato import vibrato_of
 from audiogen.engine import Synth
 from audiogen.errors import PresetError
@@ -80,10 +81,12 @@ def test_it_begins_with_the_note_however_long_the_blocks(preset: Any) -> None:
 
 def test_both_backends_play_it_alike(folder: Path, preset: Any) -> None:
     timbre = preset.timbre_names.index("clarinet")
-    event = np.array([note_on(0, 69.0, 0.8, timbre)], backend.load().event_dtype)
+    dtype = backend.load().event_dtype
+    chord = [note_on(i, 69.0 + 4 * i, 0.8, timbre, offset=200 * i) for i in range(3)]
+    event = np.array([*chord, set_parameter(INDEX["vibrato"], 0.3)], dtype)
     none = event[:0]
-    ours = fallback.Engine(fallback.open_preset(folder).instrument(), RATE, 1000, 2, 5)
-    theirs = native.Engine(preset.instrument(), RATE, 1000, 2, 5)
+    ours = fallback.Engine(fallback.open_preset(folder).instrument(), RATE, 1000, 4, 5)
+    theirs = native.Engine(preset.instrument(), RATE, 1000, 4, 5)
     got, want = (
         np.concatenate([engine.process(1000, none if i else event) for i in range(16)])
         for engine in (ours, theirs)

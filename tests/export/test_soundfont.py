@@ -18,7 +18,7 @@ from audiogen.audio.pitch import note_pitch
 from audiogen.engine import Synth
 from audiogen.errors import ParameterError, PresetError
 from audiogen.export import soundfont
-from audiogen.export.sfz import SfzOptions, sample_instrument
+from audiogen.export.sfz import SfzOptions, export_sfz, sample_instrument
 from audiogen.export.soundfont import ZEROS, _programs, export_sf2
 from audiogen.presets import load_preset
 
@@ -124,6 +124,45 @@ def test_a_transposed_program_sounds_at_its_keys(tmp_path: Path, write_tiny: Any
     ranges = sorted({tuple(zone[43]) for zone in zones(moved, 0)[1:]})
     assert ranges[0][0] == 0 and ranges[-1][1] == 127
     assert all(low == high + 1 for (_, high), (low, _) in itertools.pairwise(ranges))
+
+
+def test_keys_half_a_semitone_apart_are_so_in_the_file(tmp_path: Path, write_tiny: Any) -> None:
+    preset = load_preset(write_tiny(tmp_path / "tiny"))
+    options = SfzOptions(("guitar",), 6)
+    export_sf2(preset, tmp_path / "plain.sf2", options)
+    timbres = [replace(timbre, transpose=-10, semitones_per_key=0.5) for timbre in preset.timbres]
+    export_sf2(replace(preset, timbres=timbres), tmp_path / "half.sf2", options)
+    plain, half = (read(tmp_path / f"{name}.sf2") for name in ("plain", "half"))
+    roots, keys = (
+        [row[6] for row in rows(tables, "shdr", "20sIIIIIBbHH")[:-1]] for tables in (plain, half)
+    )
+    sounding = {60 + 0.5 * (key - 60) - 10 for key in keys}
+    assert sounding == {root for root in roots if 20 <= root <= 83}
+    played = zones(half, 0)[1:]
+    assert all(zone[56][0] == 50 for zone in played)
+    ranges = sorted({tuple(zone[43]) for zone in played})
+    assert ranges[0][0] == 0 and ranges[-1][1] == 127
+    assert all(low == high + 1 for (_, high), (low, _) in itertools.pairwise(ranges))
+    for zone, key in zip(played, keys, strict=True):
+        assert zone[43][0] <= key <= zone[43][1]
+
+
+def test_a_vibrato_is_the_samplers(tmp_path: Path, write_tiny: Any) -> None:
+    options = SfzOptions(("guitar",), 12)
+    timbre = {"name": "guitar", "z": [0.0, 1.0, 0.0], "family": "guitar", "program": 24}
+    for name, more in (("steady", {}), ("wavering", {"vibrato": [40.0, 5.0, 0.4]})):
+        folder = write_tiny(tmp_path / name, timbres=[timbre | more], default_timbre="guitar")
+        preset = load_preset(folder)
+        export_sf2(preset, tmp_path / f"{name}.sf2", options)
+        export_sfz(preset, tmp_path / f"{name}-sfz", options)
+    steady, wavering = (read(tmp_path / f"{name}.sf2") for name in ("steady", "wavering"))
+    assert steady["smpl"] == wavering["smpl"]
+    zone = zones(wavering, 0)[1]
+    values = [struct.unpack("<h", bytes(zone[n]))[0] for n in (6, 23, 24)]
+    assert values == [40, round(1200 * np.log2(0.2)), round(1200 * np.log2(5.0 / 8.176))]
+    assert not {6, 23, 24} & set(zones(steady, 0)[1])
+    (text,) = (tmp_path / "wavering-sfz").glob("*.sfz")
+    assert "pitchlfo_depth=40 pitchlfo_freq=5 pitchlfo_fade=0.4" in text.read_text()
 
 
 def test_a_drum_kit_is_one_preset_of_the_percussion_bank(tmp_path: Path, write_kit: Any) -> None:

@@ -247,7 +247,9 @@ def _recipe(
         return name, with_settings(recipe, settings, name)
     check_steps(state, settings.get("steps"))
     built_in = state["kind"] == BuiltInRecipe.kind
-    if name is not None and built_in != (name in (BUILT_IN, ONE_SHOT)):
+    is_one_shot = built_in and builtin_recipe(state["recipe"]).is_one_shot
+    differs = built_in != (name in (BUILT_IN, ONE_SHOT)) or (name == ONE_SHOT) > is_one_shot
+    if name is not None and differs:
         raise ParameterError(
             f"--recipe {name}: the run to resume has another recipe; leave --recipe out"
         )

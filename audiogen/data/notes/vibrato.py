@@ -15,9 +15,11 @@ LEAST_SHARE = 0.6  # of the changes of frequency at 1 to 15 Hz that are at the v
 LEAST_CENTS, MOST_CENTS = 2.0, 100.0  # depth
 N_COMPARED = 24  # notes of an instrument, from its lowest to its highest
 RISES_S = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-_TRACK_HZ = 200  # rate of tracks of frequency
-_BAND_HZ = (10.0, 20.0)  # around a partial: where its band begins to fall, and ends
-_N_PARTIALS = 6  # of which the strongest is tracked
+_TRACK_HZ = 400  # rate of tracks of frequency
+_LEAST_BAND_HZ, _MOST_BAND_HZ = 20.0, 150.0  # half the width of a partial's band
+_SIDEBANDS_HZ = 17.0  # of a vibrato, beside its largest change of frequency
+_N_PARTIALS = 6  # of which the strongest one is tracked, with the next strongest as a witness
+_LEAST_AGREEMENT = 0.5  # correlation of the two tracks at the vibrato's rate
 _HELD_S = (0.4, NOTE_ON_S - 0.2)  # past the attack, before the release
 _NEAR_HZ = 0.9  # half the width of a vibrato's peak in the spectrum of a held part
 _BAND = 0.4  # half the width of the band of a note's vibrato, over its rate
@@ -67,7 +69,7 @@ def vibrato_of(waveforms: np.ndarray, pitches: np.ndarray, sample_rate: int) -> 
     if 2 * len(found) < len(tracks) or not found:
         return None
     depth, rate = (float(np.median([note[i] for note in found])) for i in (1, 2))
-    depths = np.median([_depth_over_time(track, rate) for track, _, rate in found], axis=0)
+    depths = np.median([_depth_over_time(track[0], rate) for track, _, rate in found], axis=0)
     times = np.array([(start + stop) / 2 for start, stop in _RISE_PARTS_S])
     far = [
         np.sum((depths[:-1] / depths[-1] - np.minimum(1.0, times / max(rise, 1e-9))) ** 2)
@@ -98,7 +100,7 @@ def without_vibrato(waveform: np.ndarray, pitch: float, sample_rate: int) -> np.
     found = _vibrato_of_note(track)
     if found is None:
         return waveform
-    cents = _at_rate(track, found[1])
+    cents = _at_rate(track[0], found[1])
     n = len(waveform)
     times = np.arange(n) / sample_rate
     cents = np.interp(times, (np.arange(len(cents)) + 0.5) / _TRACK_HZ, cents, 0.0, 0.0)
@@ -108,9 +110,9 @@ def without_vibrato(waveform: np.ndarray, pitch: float, sample_rate: int) -> np.
 
 
 def _cents(waveform: np.ndarray, pitch: float, sample_rate: int) -> np.ndarray:
-    """Distance of the strongest low partial from its mean frequency, at `_TRACK_HZ`.
+    """Distances of the two strongest low partials from their medians, [2, n_steps], at `_TRACK_HZ`.
 
-    The partial's band of the spectrum is shifted to 0 Hz and transformed back at a lower rate.
+    A partial's band of the spectrum is shifted to 0 Hz and transformed back at a lower rate.
     """
     held = np.zeros(round(NOTE_ON_S * sample_rate))
     part = np.asarray(waveform, float)[: len(held)]
@@ -118,31 +120,41 @@ def _cents(waveform: np.ndarray, pitch: float, sample_rate: int) -> np.ndarray:
     spectrum = np.fft.rfft(held)
     width_hz = sample_rate / len(held)
     f0 = 440.0 * 2.0 ** ((pitch - 69.0) / 12.0)
-    reach = round(_BAND_HZ[1] / width_hz)
-    centres = [round(k * f0 / width_hz) for k in range(1, _N_PARTIALS + 1)]
-    centres = [k for k in centres if reach < k < len(spectrum) - reach - 1]
-    n_steps = round(NOTE_ON_S * _TRACK_HZ)
-    if not centres:
-        return np.zeros(n_steps - 1)
-    power = [np.square(np.abs(spectrum[k - reach : k + reach + 1])).sum() for k in centres]
-    centre = centres[int(np.argmax(power))]
-    offset_hz = np.arange(-reach, reach + 1) * width_hz
-    fall = np.clip((np.abs(offset_hz) - _BAND_HZ[0]) / np.diff(_BAND_HZ), 0.0, 1.0)
-    padded = np.zeros(n_steps, complex)
-    padded[: len(offset_hz)] = spectrum[centre - reach : centre + reach + 1]
-    padded[: len(offset_hz)] *= 0.5 + 0.5 * np.cos(np.pi * fall)
+    bands = []
+    for k in range(1, _N_PARTIALS + 1):
+        band_hz = k * f0 * (2.0 ** (MOST_CENTS / 1200.0) - 1.0) + _SIDEBANDS_HZ
+        band_hz = min(max(band_hz, _LEAST_BAND_HZ), _MOST_BAND_HZ, 0.45 * f0)
+        centre, reach = round(k * f0 / width_hz), round(band_hz / width_hz)
+        if reach < centre < len(spectrum) - reach - 1:
+            power = np.square(np.abs(spectrum[centre - reach : centre + reach + 1])).sum()
+            bands.append((power, centre, reach))
+    tracks = [_track(spectrum, *band[1:], width_hz) for band in sorted(bands, reverse=True)[:2]]
+    silent = np.zeros(round(NOTE_ON_S * _TRACK_HZ) - 1)
+    return np.stack([*tracks, silent, silent][:2])
+
+
+def _track(spectrum: np.ndarray, centre: int, reach: int, width_hz: float) -> np.ndarray:
+    """Distance of a partial from the median of its frequency, cents."""
+    offset = np.abs(np.arange(-reach, reach + 1)) / reach
+    padded = np.zeros(round(NOTE_ON_S * _TRACK_HZ), complex)
+    padded[: len(offset)] = spectrum[centre - reach : centre + reach + 1]
+    padded[: len(offset)] *= 0.5 + 0.5 * np.cos(np.pi * np.clip(2.0 * offset - 1.0, 0.0, 1.0))
     phase = np.unwrap(np.angle(np.fft.ifft(np.roll(padded, -reach))))
     hz = np.diff(phase) * _TRACK_HZ / (2.0 * np.pi)
     cents = 1200.0 * np.log2(np.maximum(1.0 + hz / (centre * width_hz), 0.5))
     return cents - np.median(cents)
 
 
-def _vibrato_of_note(cents: np.ndarray) -> tuple[float, float] | None:
-    """Depth (cents) and rate (Hz) of a note's vibrato, of its track of frequency."""
-    held = cents[slice(*(round(time_s * _TRACK_HZ) for time_s in _HELD_S))]
+def _vibrato_of_note(tracks: np.ndarray) -> tuple[float, float] | None:
+    """Depth (cents) and rate (Hz) of a note's vibrato, of the tracks of two of its partials.
+
+    Both have the same vibrato, in cents. Beats of two tones are in one of them, or differ.
+    """
+    part = slice(*(round(time_s * _TRACK_HZ) for time_s in _HELD_S))
+    held = tracks[0, part]
     time = np.linspace(-1.0, 1.0, len(held))
     held = held - np.polyval(np.polyfit(time, held, 1), time)
-    size = 4096
+    size = 8192
     power = np.square(np.abs(np.fft.rfft(held * np.hanning(len(held)), size)))
     hz = np.fft.rfftfreq(size, 1.0 / _TRACK_HZ)
     inside = (hz >= RATES_HZ[0]) & (hz <= RATES_HZ[1])
@@ -150,7 +162,14 @@ def _vibrato_of_note(cents: np.ndarray) -> tuple[float, float] | None:
     total = power[(hz > 1.0) & (hz < 15.0)].sum()
     share = power[np.abs(hz - rate) < _NEAR_HZ].sum() / max(total, 1e-12)
     depth = float(np.sqrt(2.0 * share * np.mean(np.square(held))))
-    return (depth, rate) if share > LEAST_SHARE and LEAST_CENTS < depth < MOST_CENTS else None
+    if share < LEAST_SHARE or not LEAST_CENTS < depth < MOST_CENTS:
+        return None
+    first, second = (_at_rate(track, rate)[part] for track in tracks)
+    norm = np.sqrt(np.sum(first**2) * np.sum(second**2))
+    alike = first @ second / max(norm, 1e-12)
+    far = np.sum(second**2) / max(np.sum(first**2), 1e-12)
+    agrees = alike > _LEAST_AGREEMENT and 0.25 < far < 4.0
+    return (depth, rate) if agrees or not tracks[1].any() else None
 
 
 def _at_rate(cents: np.ndarray, rate: float) -> np.ndarray:

@@ -86,14 +86,16 @@ def usable_keys(
         (pitch, velocity)
         for pitch in range(pitches[0], pitches[1] + 1)
         for velocity in velocities
-        if preset.distance_semitones(pitch, velocity) <= max_transpose_semitones
+        if math.isfinite(distance := preset.distance_semitones(pitch, velocity))
+        and distance <= max_transpose_semitones
     ]
 
 
 def sounding_pitch(preset: FontPreset, key: int, transpose: int = 0) -> float:
     """Return the pitch of a key, as a MIDI number.
 
-    Keys are as far apart as the font says. ``transpose`` is pitch minus key at `MIDDLE_KEY`.
+    Keys are as far apart as the font says; where its zones differ, as in the widest one.
+    ``transpose`` is pitch minus key at `MIDDLE_KEY`, which a font can't say of its percussion.
 
     Examples
     --------

@@ -206,7 +206,7 @@ class EnergyLoss:
 
 def _octaves(power: Tensor, config: SpectrogramConfig) -> Tensor:
     """Power of whole frames, then of octaves from `LOWEST_BAND_HZ` on, [batch, n, n_frames]."""
-    edges, top = [0, round(LOWEST_BAND_HZ / config.bin_width_hz)], power.shape[-1]
+    edges, top = [0, max(1, round(LOWEST_BAND_HZ / config.bin_width_hz))], power.shape[-1]
     while 2 * edges[-1] < top:
         edges.append(2 * edges[-1])
     parts = [power[..., a:b].sum(dim=-1) for a, b in pairwise([*edges, top])]

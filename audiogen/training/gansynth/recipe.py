@@ -237,9 +237,10 @@ def scaled_sizes(sizes: dict[str, Any], factor: int) -> dict[str, Any]:
 
 
 def builtin_recipe(table: dict[str, Any]) -> BuiltInRecipe:
-    """Inverse of `dataclasses.asdict`."""
+    """Inverse of `dataclasses.asdict`; without a weight of levels, as older tables, it is 0."""
     from audiogen.models.gansynth import GeneratorConfig
 
     generator = GeneratorConfig(**table["generator"])
     spectrogram = SpectrogramConfig(**table["spectrogram"])
+    table = {"level_weight": 0.0} | table
     return BuiltInRecipe(**table | {"generator": generator, "spectrogram": spectrogram})
