@@ -29,7 +29,7 @@ def test_only_what_can_be_built_is_built(call, monkeypatch, tmp_path):
     result = call("plugin install")
     assert result.status == 0 and built == ["lv2"]
     assert (
-        f"lv2   {tmp_path}/.lv2/audiogen.lv2 with 13 presets; without its window: "
+        f"lv2   {tmp_path}/.lv2/audiogen.lv2 with 14 presets; without its window: "
         "cairo/cairo-xlib.h, X11/Xlib.h not found (Debian: libcairo2-dev libx11-dev)" in result.out
     )
     assert "vst3  not built" in result.out

@@ -29,4 +29,4 @@ def test_render_stream_and_live_give_the_golden_hashes() -> None:
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    assert run.stdout == "26 sounds of 13 presets\n"
+    assert run.stdout == "28 sounds of 14 presets\n"
