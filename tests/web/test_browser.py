@@ -299,7 +299,7 @@ def test_the_space_bar_is_the_pedal_whatever_was_clicked(open_page):
     typed(page, up="Space")
     assert page.get_attribute("#sustain", "aria-pressed") == "false"
     page.click("#presets li[data-name=struck] .choose")
-    page.wait_for_function("document.querySelectorAll('#map .timbre').length == 13")
+    page.wait_for_function("document.querySelectorAll('#map .timbre').length == 15")
     typed(page, down="Space")
     assert page.get_attribute("#sustain", "aria-pressed") == "true"
     # A new preset is told that the pedal is down.
@@ -579,7 +579,7 @@ def test_another_preset_is_chosen_from_the_list(open_page):
     page.wait_for_selector("#play:visible")
     assert page.is_hidden("#keys")
     page.click("#presets li[data-name=struck] .choose")
-    page.wait_for_function("document.querySelectorAll('#map .timbre').length == 13")
+    page.wait_for_function("document.querySelectorAll('#map .timbre').length == 15")
     assert page.inner_text("#now-name") == "struck"
 
 
@@ -593,13 +593,13 @@ def test_a_change_of_preset_is_shown_at_once_and_its_map_progressively(open_page
         document.querySelector("#now-name").textContent];
     }""")
     assert shown == ["true", "true", "true", "Loading struck …"]
-    page.wait_for_function("document.querySelectorAll('#map .timbre').length == 13")
+    page.wait_for_function("document.querySelectorAll('#map .timbre').length == 15")
     # Names and dots are there before the pictures.
-    assert page.evaluate("audiogen.map.tiles.length") < 13
+    assert page.evaluate("audiogen.map.tiles.length") < 15
     assert page.get_attribute("#map", "aria-busy") == "true"
     assert page.evaluate("document.body.ariaBusy") is None
     page.wait_for_selector("#map[aria-busy=false]")
-    assert page.evaluate("audiogen.map.tiles.filter(Boolean).length") == 13
+    assert page.evaluate("audiogen.map.tiles.filter(Boolean).length") == 15
 
 
 def test_a_preset_that_cannot_be_loaded_leaves_the_page_as_it_was(open_page):
