@@ -298,8 +298,8 @@ def test_the_space_bar_is_the_pedal_whatever_was_clicked(open_page):
     page.focus('.key[data-pitch="60"]')  # as a screen reader may meanwhile
     typed(page, up="Space")
     assert page.get_attribute("#sustain", "aria-pressed") == "false"
-    page.click("#presets li[data-name=struck] .choose")
-    page.wait_for_function("document.querySelectorAll('#map .timbre').length == 15")
+    page.click("#presets li[data-name=brass] .choose")
+    page.wait_for_function("document.querySelectorAll('#map .timbre').length == 8")
     typed(page, down="Space")
     assert page.get_attribute("#sustain", "aria-pressed") == "true"
     # A new preset is told that the pedal is down.
@@ -578,28 +578,28 @@ def test_another_preset_is_chosen_from_the_list(open_page):
     page.click("#presets li[data-name=speech-sketch] .choose")
     page.wait_for_selector("#play:visible")
     assert page.is_hidden("#keys")
-    page.click("#presets li[data-name=struck] .choose")
-    page.wait_for_function("document.querySelectorAll('#map .timbre').length == 15")
-    assert page.inner_text("#now-name") == "struck"
+    page.click("#presets li[data-name=brass] .choose")
+    page.wait_for_function("document.querySelectorAll('#map .timbre').length == 8")
+    assert page.inner_text("#now-name") == "brass"
 
 
 def test_a_change_of_preset_is_shown_at_once_and_its_map_progressively(open_page):
     page = open_page("plucked", start=False)
     page.route("**/pictures/5", lambda route: (page.wait_for_timeout(1500), route.continue_()))
     shown = page.evaluate("""() => {
-      document.querySelector("#presets li[data-name=struck] .choose").click();
+      document.querySelector("#presets li[data-name=brass] .choose").click();
       return [document.body.ariaBusy, document.querySelector("#map").ariaBusy,
-        document.querySelector("[data-name=struck] .choose").ariaBusy,
+        document.querySelector("[data-name=brass] .choose").ariaBusy,
         document.querySelector("#now-name").textContent];
     }""")
-    assert shown == ["true", "true", "true", "Loading struck …"]
-    page.wait_for_function("document.querySelectorAll('#map .timbre').length == 15")
+    assert shown == ["true", "true", "true", "Loading brass …"]
+    page.wait_for_function("document.querySelectorAll('#map .timbre').length == 8")
     # Names and dots are there before the pictures.
-    assert page.evaluate("audiogen.map.tiles.length") < 15
+    assert page.evaluate("audiogen.map.tiles.length") < 8
     assert page.get_attribute("#map", "aria-busy") == "true"
     assert page.evaluate("document.body.ariaBusy") is None
     page.wait_for_selector("#map[aria-busy=false]")
-    assert page.evaluate("audiogen.map.tiles.filter(Boolean).length") == 15
+    assert page.evaluate("audiogen.map.tiles.filter(Boolean).length") == 8
 
 
 def test_a_preset_that_cannot_be_loaded_leaves_the_page_as_it_was(open_page):
