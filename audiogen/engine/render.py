@@ -21,7 +21,7 @@ from audiogen.engine.offline import (
 from audiogen.engine.synth import Synth
 from audiogen.errors import ParameterError
 from audiogen.notes import Note, Score, as_score
-from audiogen.notes.general_midi import MIDDLE_KEY
+from audiogen.notes.general_midi import sounding_pitch
 from audiogen.presets import (
     DRUMS,
     Preset,
@@ -267,7 +267,7 @@ def _sounding(score: Score, timbre: Timbre | None) -> Score:
         return score
     step, family = 1.0 if step is None else step, timbre.program // 8
     notes = [
-        replace(note, pitch=_folded(MIDDLE_KEY + step * (note.pitch - MIDDLE_KEY) + shift))
+        replace(note, pitch=_folded(sounding_pitch(note.pitch, shift, step)))
         if note.program // 8 == family and not note.is_drum
         else note
         for note in score.notes

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from audiogen.data.notes.vibrato import frequency_change
 from audiogen.errors import ParameterError
 from audiogen.evaluation.metrics import level_db
 
@@ -27,7 +28,7 @@ _FRAME_S = 0.384
 _ENVELOPE_S, _ENVELOPE_HOP_S = 0.032, 0.005  # window and hop of band levels over time
 _AUDIBLE = 1e-4  # power of the quietest band that counts, relative to the loudest band
 _WANDER_HZ, _FLUTTER_HZ, _ROUGHNESS_HZ = (0.4, 3.0), (3.0, 8.0), (15.0, 60.0)
-_VIBRATO_HZ = (10.0, 20.0)  # around a partial, where the band of its vibrato begins to fall; ends
+_VIBRATO_HZ = 20.0  # half the width of the band of a partial with its vibrato
 
 
 def note_statistics(waveform: np.ndarray, pitch: float, sample_rate: int) -> dict[str, float]:
@@ -150,7 +151,7 @@ def vibrato_cents(held: np.ndarray, pitch: float, sample_rate: int) -> float:
     """
     spectrum = np.fft.rfft(held)
     width_hz = sample_rate / len(held)
-    reach = round(_VIBRATO_HZ[1] / width_hz)
+    reach = round(_VIBRATO_HZ / width_hz)
     frequency = np.arange(len(spectrum)) * width_hz
     near = _partial_distance_hz(frequency, pitch) < PARTIAL_HZ
     near[: reach + 1] = near[len(spectrum) - reach - 1 :] = False
@@ -158,18 +159,10 @@ def vibrato_cents(held: np.ndarray, pitch: float, sample_rate: int) -> float:
     if power.max() <= 0:
         return float("nan")
     centre = int(np.argmax(power))
-    # The band around the partial, shifted to 0 Hz and resampled to 16 times its width.
-    offset_hz = np.arange(-reach, reach + 1) * width_hz
-    fall = np.clip((np.abs(offset_hz) - _VIBRATO_HZ[0]) / np.diff(_VIBRATO_HZ), 0, 1)
-    padded = np.zeros(16 * len(offset_hz), complex)
-    padded[: len(offset_hz)] = spectrum[centre - reach : centre + reach + 1]
-    padded[: len(offset_hz)] *= 0.5 + 0.5 * np.cos(np.pi * fall)
-    padded = np.roll(padded, -reach)
-    baseband = np.fft.ifft(padded)
-    step_s = len(held) / sample_rate / len(padded)
-    edge = len(padded) // 20  # the transform is periodic
-    inner = baseband[edge:-edge]
-    shift_hz = np.diff(np.unwrap(np.angle(inner))) / (2 * np.pi * step_s)
+    n_steps = 16 * (2 * reach + 1)
+    shift_hz = frequency_change(spectrum, centre, reach, n_steps, width_hz)
+    edge = n_steps // 20  # the transform is periodic
+    shift_hz, step_s = shift_hz[edge : n_steps - edge - 1], 1 / (n_steps * width_hz)
     cents = 1200 * np.log2(np.maximum(1 + shift_hz / (centre * width_hz), 0.5))
     change = _modulation_power(cents[:, None] - cents.mean())
     rate_hz = np.fft.rfftfreq(len(cents), step_s)

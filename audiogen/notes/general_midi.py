@@ -58,3 +58,14 @@ def program_name(program: int) -> str:
     ('acoustic grand piano', 'trumpet', 'gunshot')
     """
     return PROGRAM_NAMES[program]
+
+
+def sounding_pitch(key: float, transpose: float, semitones_per_key: float) -> float:
+    """Return the pitch of a program's key; ``transpose`` is that minus the key at `MIDDLE_KEY`.
+
+    Examples
+    --------
+    >>> sounding_pitch(72, 0, 0.5), sounding_pitch(61, -14, 0.5)
+    (66.0, 46.5)
+    """
+    return MIDDLE_KEY + semitones_per_key * (key - MIDDLE_KEY) + transpose

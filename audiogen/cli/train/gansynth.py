@@ -247,13 +247,13 @@ def _recipe(
         return name, with_settings(recipe, settings, name)
     check_steps(state, settings.get("steps"))
     built_in = state["kind"] == BuiltInRecipe.kind
-    is_one_shot = built_in and builtin_recipe(state["recipe"]).is_one_shot
+    before = (builtin_recipe if built_in else progressive_recipe)(state["recipe"])
+    is_one_shot = isinstance(before, BuiltInRecipe) and before.is_one_shot
     differs = built_in != (name in (BUILT_IN, ONE_SHOT)) or (name == ONE_SHOT) > is_one_shot
     if name is not None and differs:
         raise ParameterError(
             f"--recipe {name}: the run to resume has another recipe; leave --recipe out"
         )
-    before = (builtin_recipe if built_in else progressive_recipe)(state["recipe"])
     if name not in (None, BUILT_IN, ONE_SHOT):
         kept = {"seed": before.seed, "steps": before.steps}
         before = with_settings(read_recipe(str(name)), kept, str(name))

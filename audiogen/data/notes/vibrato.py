@@ -109,11 +109,38 @@ def without_vibrato(waveform: np.ndarray, pitch: float, sample_rate: int) -> np.
     return _sampled(waveform, places, sample_rate)
 
 
-def _cents(waveform: np.ndarray, pitch: float, sample_rate: int) -> np.ndarray:
-    """Distances of the two strongest low partials from their medians, [2, n_steps], at `_TRACK_HZ`.
+def frequency_change(
+    spectrum: np.ndarray, centre: int, reach: int, n_steps: int, width_hz: float
+) -> np.ndarray:
+    """Return the distance of a partial's frequency from that of a bin, over time.
 
-    A partial's band of the spectrum is shifted to 0 Hz and transformed back at a lower rate.
+    The partial's band is shifted to 0 Hz and transformed back at a lower rate.
+
+    Parameters
+    ----------
+    spectrum : array [n_bins], complex
+        Spectrum of the whole sound.
+    centre, reach : int, bins
+        Middle of the partial's band, and half its width, whose outer half fades.
+    n_steps : int
+        Steps over the whole sound; at least ``2 * reach + 1``.
+    width_hz : float, Hz
+        Width of a bin.
+
+    Returns
+    -------
+    array [n_steps - 1], Hz
     """
+    offset = np.abs(np.arange(-reach, reach + 1)) / reach
+    padded = np.zeros(n_steps, complex)
+    padded[: len(offset)] = spectrum[centre - reach : centre + reach + 1]
+    padded[: len(offset)] *= 0.5 + 0.5 * np.cos(np.pi * np.clip(2.0 * offset - 1.0, 0.0, 1.0))
+    phase = np.unwrap(np.angle(np.fft.ifft(np.roll(padded, -reach))))
+    return np.diff(phase) * n_steps * width_hz / (2.0 * np.pi)
+
+
+def _cents(waveform: np.ndarray, pitch: float, sample_rate: int) -> np.ndarray:
+    """Cents of the two strongest low partials from their medians, [2, n_steps], at `_TRACK_HZ`."""
     held = np.zeros(round(NOTE_ON_S * sample_rate))
     part = np.asarray(waveform, float)[: len(held)]
     held[: len(part)] = part
@@ -135,12 +162,7 @@ def _cents(waveform: np.ndarray, pitch: float, sample_rate: int) -> np.ndarray:
 
 def _track(spectrum: np.ndarray, centre: int, reach: int, width_hz: float) -> np.ndarray:
     """Distance of a partial from the median of its frequency, cents."""
-    offset = np.abs(np.arange(-reach, reach + 1)) / reach
-    padded = np.zeros(round(NOTE_ON_S * _TRACK_HZ), complex)
-    padded[: len(offset)] = spectrum[centre - reach : centre + reach + 1]
-    padded[: len(offset)] *= 0.5 + 0.5 * np.cos(np.pi * np.clip(2.0 * offset - 1.0, 0.0, 1.0))
-    phase = np.unwrap(np.angle(np.fft.ifft(np.roll(padded, -reach))))
-    hz = np.diff(phase) * _TRACK_HZ / (2.0 * np.pi)
+    hz = frequency_change(spectrum, centre, reach, round(NOTE_ON_S * _TRACK_HZ), width_hz)
     cents = 1200.0 * np.log2(np.maximum(1.0 + hz / (centre * width_hz), 0.5))
     return cents - np.median(cents)
 

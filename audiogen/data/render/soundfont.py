@@ -28,7 +28,7 @@ from audiogen.data.render.sf2 import PERCUSSION_BANK, FontPreset, SoundFont, rea
 from audiogen.data.source_toml import NOTES_TOML, toml_text
 from audiogen.errors import ParameterError
 from audiogen.notes import DRUM_CHANNEL
-from audiogen.notes.general_midi import MIDDLE_KEY, UNPITCHED
+from audiogen.notes.general_midi import UNPITCHED, sounding_pitch
 
 MAX_TRANSPOSE_SEMITONES = 7.0  # beyond, formants and attacks no longer fit the pitch
 MAX_SHIFT = 48  # largest distance of a sounding pitch from its key, semitones
@@ -91,22 +91,6 @@ def usable_keys(
     ]
 
 
-def sounding_pitch(preset: FontPreset, key: int, transpose: int = 0) -> float:
-    """Return the pitch of a key, as a MIDI number.
-
-    Keys are as far apart as the font says; where its zones differ, as in the widest one.
-    ``transpose`` is pitch minus key at `MIDDLE_KEY`, which a font can't say of its percussion.
-
-    Examples
-    --------
-    >>> from audiogen.data.render.sf2 import FontPreset, Zone
-    >>> drum = FontPreset(0, 116, "Taiko", (Zone((0, 127), (0, 127), 60.0, 0.5),))
-    >>> sounding_pitch(drum, 72), sounding_pitch(drum, 61, -14)
-    (66.0, 46.5)
-    """
-    return MIDDLE_KEY + preset.semitones_per_key * (key - MIDDLE_KEY) + transpose
-
-
 def render_instrument(
     font: SoundFont,
     preset: FontPreset,
@@ -116,9 +100,9 @@ def render_instrument(
 ) -> RenderedInstrument:
     """Render the given (key, velocity) pairs of one preset.
 
-    ``transpose`` is that of `sounding_pitch`. Each note lasts `NOTE_S` with its release at
-    `NOTE_ON_S`, without reverb and chorus. All notes use the channel with more energy over the
-    whole instrument.
+    ``transpose`` is that of `sounding_pitch`; keys are as far apart as the font says, where its
+    zones differ as in the widest one. Each note lasts `NOTE_S` with its release at `NOTE_ON_S`,
+    without reverb and chorus. All notes use the channel with more energy over the whole instrument.
 
     Raises
     ------
@@ -132,7 +116,9 @@ def render_instrument(
     kept = peaks > SILENT_PEAK
     gain = PEAK / float(np.max(peaks, initial=SILENT_PEAK))
     velocities = np.array([velocity for _, velocity in keys], int)
-    pitches = np.array([sounding_pitch(preset, key, transpose) for key, _ in keys])
+    pitches = np.array(
+        [sounding_pitch(key, transpose, preset.semitones_per_key) for key, _ in keys]
+    )
     return RenderedInstrument(
         preset,
         (notes[kept] * gain).astype(np.float32),
@@ -289,7 +275,9 @@ def render_soundfont(
                 progress(index, len(presets), preset.name)
             shift = transpose.get(preset.program, 0)
             farthest = math.inf if preset.program in all_keys else max_transpose_semitones
-            sounding = {key: sounding_pitch(preset, key, shift) for key in range(128)}
+            sounding = {
+                key: sounding_pitch(key, shift, preset.semitones_per_key) for key in range(128)
+            }
             keys = [
                 (key, velocity)
                 for key, velocity in usable_keys(preset, (0, 127), velocities, farthest)
