@@ -29,11 +29,12 @@ from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.harmonic import (
     LOBE_REACH,
     bin_centres_hz,
-    nearest_harmonic,
+    nearest_partial,
     onset_centroids,
     pitch_to_hz,
     reference_phase,
 )
+from audiogen.representation.partials import MOST_PARTIALS, PartialMap, allows, between
 
 TWO_PI = np.float32(2 * np.pi)
 
@@ -69,6 +70,8 @@ class Instrument(AnyInstrument):
         Latents that notes can be played with.
     macros : sequence of mapping
         Tables ``[[macros]]``.
+    partials : sequence of PartialMap
+        Partials of the first timbres; those of others are harmonic.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Instrument(AnyInstrument):
         pitch_range: tuple[float, float],
         timbres: Sequence[ArrayLike],
         macros: Sequence[Mapping[str, Any]] = (),
+        partials: Sequence[PartialMap] = (),
     ):
         names = ["sample_rate", "n_fft", "hop_length", "phase"]
         names += ["magnitude_scale", "magnitude_offset", "frequency_scale"]
@@ -115,6 +119,13 @@ class Instrument(AnyInstrument):
             (np.array(macro["direction"], np.float32), *map(np.float32, macro["range"]))
             for macro in macros
         ]
+        for one in partials:
+            require(
+                not len(one.ratios) or allows(one.ratios),
+                f"partials of a timbre must be 1 to {MOST_PARTIALS} ascending ratios above 0 and up"
+                " to 2048",
+            )
+        self._partials = partials
         self._most_timbres = len(self.timbres) + MOST_ADDED
         self.mel = None  # bands to bins, where the generator's bins are not linear
         if "band_map" in spectrogram:
@@ -125,6 +136,10 @@ class Instrument(AnyInstrument):
         overlap = np.sum(window.reshape(-1, s.hop_length) ** 2, axis=0)
         self.window = (window / np.tile(overlap, s.n_fft // s.hop_length)).astype(np.float32)
         self.centroids = onset_centroids(s)
+
+    def partials(self, timbre: int, pitch: float) -> np.ndarray | None:
+        """Partials of a timbre's notes at a pitch; None for harmonic ones."""
+        return self._partials[timbre].at(pitch) if timbre < len(self._partials) else None
 
     def add_timbre(self, z: ArrayLike) -> int:
         """Add a latent that notes can be played with; returns its index."""
@@ -184,6 +199,7 @@ class _GeneratorNote:
     velocity: float
     seed: int
     noise_stream: int = 0
+    partials: np.ndarray | None = None
 
 
 @dataclass
@@ -275,7 +291,12 @@ class _NoteFrames:
         n, s = self.note, self.instrument.spectrogram
         stream = n.noise_stream if noise_stream is None else noise_stream
         image = self.instrument.generator.generate(
-            n.z, n.pitch, n.velocity, n.seed, noise_stream=stream
+            n.z,
+            n.pitch,
+            n.velocity,
+            n.seed,
+            noise_stream=stream,
+            partials=() if n.partials is None else n.partials,
         )
         levels = (image[0] - np.float32(s.magnitude_offset)) / np.float32(s.magnitude_scale)
         frequencies = image[1] / np.float32(s.frequency_scale)
@@ -347,7 +368,10 @@ class _FrameVoice(Voice):
         z = self._latent(note.timbre)
         self.n_pulled, self.lag = 0, np.float32(0)  # frames; how far behind the last one
         self.pulled: list[tuple[Array, Array]] = []  # the last two, while they are interpolated
-        self.note = _GeneratorNote(z, note.pitch, note.velocity, note.seed)
+        own = self.instrument.partials(note.timbre, note.pitch)
+        other = self.instrument.partials(self.morph_timbre, note.pitch)
+        partials = between(own, other, float(self.morph))
+        self.note = _GeneratorNote(z, note.pitch, note.velocity, note.seed, partials=partials)
         self.pitch = self.wanted_pitch = note.pitch
         self.network_pitch = self.next_network_pitch = note.pitch
         self.other = None
@@ -358,9 +382,9 @@ class _FrameVoice(Voice):
         self.turns = np.zeros(s.n_bins, np.float32)  # phases, within [-0.5, 0.5]
         self.steps = np.zeros((1, s.n_bins), np.float32)  # turns from each frame to the next
         if s.phase == "harmonic":
-            # Phases of a harmonic tone; the last step holds for all later frames.
+            # Phases of steady partials; the last step holds for all later frames.
             frames = np.arange(len(self.instrument.centroids) + 1)
-            turns = reference_phase(note.pitch, s, frames) / (2 * np.pi)
+            turns = reference_phase(note.pitch, s, frames, partials) / (2 * np.pi)
             self.turns = _within_half(turns[0]).astype(np.float32)
             self.steps = _within_half(np.diff(turns, axis=0)).astype(np.float32)
         self.frames = _NoteFrames(self.instrument, self.note)
@@ -496,7 +520,7 @@ class _FrameVoice(Voice):
         old_f0, f0 = (float(pitch_to_hz(pitch)) for pitch in (self.pitch, self.wanted_pitch))
         self.pitch = self.wanted_pitch
         frames = np.arange(len(centroids) + 1)
-        turns = reference_phase(self.pitch, s, frames) / (2 * np.pi)
+        turns = reference_phase(self.pitch, s, frames, self.note.partials) / (2 * np.pi)
         self.steps = _within_half(np.diff(turns, axis=0)).astype(np.float32)
         old_centre, centre = (
             centroids[min(frame, len(centroids) - 1)] / s.sample_rate
@@ -505,10 +529,10 @@ class _FrameVoice(Voice):
         time = s.hop_length / s.sample_rate + centre - old_centre
         f_bin = bin_centres_hz(s, s.n_bins)
         width = s.sample_rate / s.n_fft
-        number = nearest_harmonic(f_bin, f0)
-        old_bin = np.clip(np.floor(number * old_f0 / width - 0.5), 0, s.n_bins - 1)
+        ratio = nearest_partial(f_bin, f0, self.note.partials)[1] / f0
+        old_bin = np.clip(np.floor(ratio * old_f0 / width - 0.5), 0, s.n_bins - 1)
         at_centre = self.turns[old_bin.astype(int)] + (old_bin + 1) * width * old_centre
-        moved = at_centre + 0.5 * number * (old_f0 + f0) * time - f_bin * centre
+        moved = at_centre + 0.5 * ratio * (old_f0 + f0) * time - f_bin * centre
         self.turns = _within_half(moved + 0.5 * frequency.astype(np.float64)).astype(np.float32)
 
     def _turn(self, level: Array, frequency: Array) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from audiogen.models.config import GeneratorConfig, weight_shapes
 from audiogen.ops import reference
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.harmonic import harmonic_maps, time_features
+from audiogen.representation.partials import MOST_PARTIALS, allows
 
 STREAMS_PER_NOTE = 32  # Philox streams that a note may use, one for each block
 SLOPE = np.float32(0.2)  # slope of the leaky ReLU
@@ -48,12 +49,18 @@ class Generator:
         seed: int = 0,
         frames: tuple[int, int] | None = None,
         noise_stream: int = 0,
+        partials: Sequence[float] | Array = (),
     ) -> Array:
         """Frames of a note, [2, n_frames, n_bins], in the generator's units; all by default."""
         z = np.asarray(z, np.float32)
         require(
             z.shape == (self.config.latent_size,) and bool(np.isfinite(z).all()),
             f"z has the shape {z.shape}; it must be {self.config.latent_size} finite numbers",
+        )
+        ratios = np.array(partials, np.float64) if len(partials) else None
+        require(
+            ratios is None or allows(ratios),
+            f"partials must be 1 to {MOST_PARTIALS} ascending ratios above 0 and up to 2048",
         )
         first, last = (0, self.n_frames) if frames is None else frames
         require(
@@ -72,7 +79,8 @@ class Generator:
                 x = _activate(_conv(_activate(y), block, "conv2"))
                 continue
             rows = np.arange(y.shape[1])
-            maps = harmonic_maps(float(pitch), self._axis, y.shape[2], self.config.n_maps)
+            n_bins, n_maps = y.shape[2], self.config.n_maps
+            maps = harmonic_maps(float(pitch), self._axis, n_bins, n_maps, ratios)
             time = time_features(self.n_frames, self.config.note_off_frame, len(rows))
             stream = noise_stream * STREAMS_PER_NOTE + b
             uniform = [fallback.philox_uniform(seed, stream, row, y.shape[2]) for row in rows]

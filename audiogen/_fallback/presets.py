@@ -34,6 +34,7 @@ from audiogen.models.config import (
     weight_shapes,
 )
 from audiogen.representation.levels import QUANTISATIONS
+from audiogen.representation.partials import LARGEST_INHARMONICITY, PartialMap, allows
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -56,6 +57,8 @@ _IDENTIFIER = (
 _PITCHES = "the lowest and the highest MIDI pitch, such as [24, 84]"
 _VIBRATO = "three numbers: depth, 0 to 200 cents; rate, 0.5 to 12 Hz; rise, 0 to 5 s"
 _PLACE = "two numbers from 0 to 1: x and y on the timbre map"
+_PARTIALS = "1 to 64 ascending ratios to the pitch, above 0 and up to 2048"
+_INHARMONICITY = "coefficients from 0 to 0.1, as many as generator.n_pitches"
 _NAMES = "a list of one name or more"
 _ABOVE_ZERO = "a number above 0"
 _SECONDS = "a number of seconds, 0 or more"
@@ -424,6 +427,16 @@ def _check_timbre(table: Table, index: int, gansynth: bool, faults: list[str]) -
             and all(low <= x <= high for x, (low, high) in zip(values, ranges, strict=True))
         ):
             fields.add_fault(f"{fields.path_of('vibrato')} must be {_VIBRATO}")
+    if gansynth and fields.has("partials"):
+        ratios = fields.numbers("partials", _PARTIALS)
+        if ratios is not None and not allows(ratios):
+            fields.add_fault(f"{fields.path_of('partials')} must be {_PARTIALS}")
+    if gansynth and fields.has("inharmonicity"):
+        values = fields.numbers("inharmonicity", _INHARMONICITY)
+        if values is not None and not all(0 <= x <= LARGEST_INHARMONICITY for x in values):
+            fields.add_fault(f"{fields.path_of('inharmonicity')} must be {_INHARMONICITY}")
+        if fields.has("partials"):
+            fields.add_fault(f"{fields.path_of('inharmonicity')} excludes partials; leave one out")
     if fields.has("place"):
         place = fields.numbers("place", _PLACE)
         if place is not None and not (len(place) == 2 and all(0 <= x <= 1 for x in place)):
@@ -510,6 +523,10 @@ def _is_kit(table: Table) -> bool:
     return any("key" in timbre for timbre in table.get("timbres", []))
 
 
+def _partials(timbre: Table, lowest: int) -> PartialMap:
+    return PartialMap(timbre.get("partials", ()), timbre.get("inharmonicity", ()), lowest)
+
+
 def _drum(timbre: Table, pitch: float) -> Drum:
     return Drum(
         timbre["key"],
@@ -548,6 +565,13 @@ def _check_gansynth(fields: Fields) -> None:
             fields.add_fault(
                 f"timbres[{i}].z has {len(timbre['z'])} numbers; it must have"
                 f" generator.latent_size={config.latent_size}"
+            )
+    for i, timbre in enumerate(table["timbres"]):
+        n = len(timbre.get("inharmonicity", ()))
+        if n not in (0, config.n_pitches):
+            fields.add_fault(
+                f"timbres[{i}].inharmonicity has {n} numbers; it must have"
+                f" generator.n_pitches={config.n_pitches}"
             )
     _check_macros(fields, config.latent_size)
 
@@ -895,14 +919,21 @@ class Preset:
         fields = self.description
         made: Any = None
         if fields["kind"] == "gansynth":
-            zs = [timbre["z"] for timbre in fields["timbres"]]
+            own = fields["timbres"]
+            if latent is not None:
+                wanted = np.array(latent, np.float32)
+                same = (
+                    one for one in own if np.array_equal(np.array(one["z"], np.float32), wanted)
+                )
+                own = [next(same, {"z": list(latent)})]
             made = Instrument(
                 self.network(precision),
                 self._spectrogram(),
                 fields.get("sustain", {}),
                 self._pitch_range(),
-                zs if latent is None else [list(latent)],
+                [timbre["z"] for timbre in own],
                 self._macros(),
+                [_partials(timbre, fields["generator"]["pitch_min"]) for timbre in own],
             )
         elif latent is None:
             made = SampleInstrument(

@@ -12,6 +12,7 @@ from audiogen.bench.compare import quickest
 from audiogen.core.counting import counted
 from audiogen.core.device import choose_device
 from audiogen.presets import load_preset
+from audiogen.representation.partials import MOST_PARTIALS
 
 if TYPE_CHECKING:
     from audiogen.presets import GansynthPreset, SamplernnPreset
@@ -111,6 +112,7 @@ def _notes(preset: GansynthPreset, device: str, n: int) -> DeviceRate:
         "velocity": np.full(n, 0.8, np.float32),
         "seed": np.arange(n, dtype=np.uint64),
         "noise_stream": np.zeros(n, np.uint32),
+        "partials": np.tile(np.arange(1.0, MOST_PARTIALS + 1.0), (n, 1)),
     }
     seconds = quickest(lambda: frames.images(inputs, 0, n_frames), 3)
     note_s = n_frames * preset.spectrogram.hop_length / preset.sample_rate

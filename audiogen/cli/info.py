@@ -13,7 +13,7 @@ from audiogen.core.counting import counted
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from audiogen.presets import GansynthPreset, Preset
+    from audiogen.presets import GansynthPreset, Preset, Timbre
 
 app = typer.Typer(add_completion=False)
 
@@ -56,19 +56,31 @@ def _timbres(preset: Preset) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("timbre", "family", "key" if preset.is_kit else "General MIDI"):
         table.add_column(heading)
-    if any_vibrato := any(timbre.vibrato for timbre in preset.timbres):
-        table.add_column("vibrato")
-    for timbre in preset.timbres:
+    further = {
+        name: [shown(timbre) for timbre in preset.timbres]
+        for name, shown in (("vibrato", _vibrato), ("partials", _partials))
+    }
+    further = {name: column for name, column in further.items() if any(column)}
+    for heading in further:
+        table.add_column(heading)
+    for index, timbre in enumerate(preset.timbres):
         default = " (default)" if timbre.name == preset.default_timbre else ""
         program = timbre.program
         instrument = "" if program is None else f"{program} {program_name(program)}"
         family = timbre.family.replace("_", " ")
         played_by = instrument if timbre.key is None else f"{timbre.key} {pitch_name(timbre.key)}"
-        vibrato = "{:.0f} cents, {:.1f} Hz".format(*timbre.vibrato) if timbre.vibrato else ""
-        table.add_row(
-            timbre.name + default, escape(family), played_by, *([vibrato] if any_vibrato else [])
-        )
+        own = [column[index] for column in further.values()]
+        table.add_row(timbre.name + default, escape(family), played_by, *own)
     return table
+
+
+def _vibrato(timbre: Timbre) -> str:
+    return "{:.0f} cents, {:.1f} Hz".format(*timbre.vibrato) if timbre.vibrato else ""
+
+
+def _partials(timbre: Timbre) -> str:
+    """What they are where they aren't harmonic."""
+    return "stretched" if timbre.inharmonicity else "inharmonic" if timbre.partials else ""
 
 
 def _macros(preset: GansynthPreset) -> Table:

@@ -65,7 +65,7 @@ class DeviceFrames:
         Parameters
         ----------
         notes : dict of str to ndarray [n_notes, ...]
-            ``z``, ``pitch``, ``velocity``, ``seed`` and ``noise_stream``.
+            ``z``, ``pitch``, ``velocity``, ``seed``, ``noise_stream`` and ``partials``.
         first, end : int
             Range of frames.
 
@@ -85,7 +85,10 @@ class DeviceFrames:
         try:
             with torch.no_grad(), in_float32:
                 images = self._generator(
-                    *map(tensor, ("z", "pitch", "velocity")), noise=noise, frames=(first, end)
+                    *map(tensor, ("z", "pitch", "velocity")),
+                    noise=noise,
+                    frames=(first, end),
+                    partials=notes["partials"],
                 )
         except torch.cuda.OutOfMemoryError as error:
             raise DeviceError(

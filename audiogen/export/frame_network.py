@@ -18,6 +18,7 @@ from audiogen.models.gansynth import SLOPE
 from audiogen.presets import GansynthPreset, Preset
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.harmonic import MOST_MAPS, bin_centres_hz, time_features
+from audiogen.representation.partials import MOST_PARTIALS, PartialMap, ratio_of
 
 
 def require_generator(preset: Preset, target: str) -> GansynthPreset:
@@ -53,6 +54,64 @@ def spectrogram_of(preset: GansynthPreset) -> SpectrogramConfig:
         n_samples=span - 2 * (table.n_fft - table.hop_length),
         **table.table(),
     )
+
+
+def partial_table(preset: GansynthPreset) -> np.ndarray:
+    """Partials of a preset's timbres at each pitch.
+
+    Parameters
+    ----------
+    preset : GansynthPreset
+        The preset.
+
+    Returns
+    -------
+    array [n_timbres, n_keys, n_partials], float64
+        Ratios to the pitch. One key where all are the same; else those from the generator's lowest
+        pitch on.
+    """
+    lowest = preset.generator.pitch_min
+    by_key = any(timbre.inharmonicity for timbre in preset.timbres)
+    pitches = np.arange(lowest, lowest + (preset.generator.n_pitches if by_key else 1))
+    maps = [
+        PartialMap(timbre.partials or (), timbre.inharmonicity or (), lowest)
+        for timbre in preset.timbres
+    ]
+    harmonic = np.arange(1.0, MOST_PARTIALS + 1.0)
+    rows = [[ratio_of(harmonic, one.at(pitch)) for pitch in pitches] for one in maps]
+    return np.array(rows)
+
+
+def nearest_partial(
+    frequency_hz: Tensor, f0_hz: Tensor, partials: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """`audiogen.representation.harmonic.nearest_partial` in tensors.
+
+    Parameters
+    ----------
+    frequency_hz : Tensor [n_bins], float64, Hz
+        Frequencies.
+    f0_hz : Tensor [batch, 1], float64, Hz
+        Frequencies of the pitches.
+    partials : Tensor [batch, n_partials], float64
+        Ratios of the notes' partials.
+
+    Returns
+    -------
+    number, partial_hz, place, slope : Tensor [batch, n_bins]
+        The partials' numbers and frequencies; place and slope of
+        `audiogen.representation.partials.place_among`.
+    """
+    ratio = frequency_hz[None] / f0_hz
+    below = (partials[:, None] <= ratio[:, :, None]).long().sum(dim=2)
+    knots = F.pad(partials, [1, 0])
+    slopes = 1.0 / F.pad(partials - knots[:, :-1], [0, 1], value=1.0)
+    slope = slopes.gather(1, below)
+    place = below + (ratio - knots.gather(1, below)) * slope
+    number = torch.floor(place + 0.5).clamp(min=1.0)
+    last = float(partials.shape[1])
+    ratio = partials.gather(1, number.clamp(max=last).long() - 1)
+    return number, (ratio + (number - last).clamp(min=0.0)) * f0_hz, place, slope
 
 
 def _pixel_norm(x: Tensor) -> Tensor:
@@ -93,16 +152,15 @@ class _Block(nn.Module):
             self.register_buffer(f"{name}_weight", weight)
             self.register_buffer(f"{name}_bias", bias)
 
-    def maps(self, pitch: Tensor) -> Tensor:
+    def maps(self, pitch: Tensor, partials: Tensor) -> Tensor:
         """`harmonic_maps` of pitches [batch], float64: [batch, n_maps, n_bins], float32."""
         f0 = 440.0 * torch.pow(
             torch.full([1, 1], 2.0, dtype=torch.float64), (pitch[:, None] - 69.0) / 12.0
         )
-        turns = self.centres_hz[None] / f0
-        h = torch.floor(turns + 0.5).clamp(min=1.0)
-        distance = ((turns - h) * f0 / self.width_hz).float()
+        h, partial_hz, turns, slope = nearest_partial(self.centres_hz, f0, partials)
+        distance = ((self.centres_hz[None] - partial_hz) / self.width_hz).float()
         place = (2.0 * math.pi * (turns - torch.floor(turns))).float()
-        x = (math.pi * self.width_hz / f0).float()
+        x = (math.pi * self.width_hz / f0 * slope).float()
         resolved = torch.sin(x) / x
         octaves = torch.log2((self.centres_hz / 1000.0).float()) / 4.0
         zero = torch.zeros_like(distance)
@@ -112,7 +170,7 @@ class _Block(nn.Module):
             torch.exp(-distance * distance / 18.0),
             resolved * torch.cos(place),
             resolved * torch.sin(place),
-            torch.log2(turns.float()) / 4.0,
+            torch.log2((self.centres_hz[None] / f0).float()) / 4.0,
             octaves[None] + zero,
             ((pitch[:, None] - 54.0) / 30.0).float() + zero,
         ]
@@ -132,6 +190,7 @@ class _Block(nn.Module):
         x: Tensor,
         u: Tensor,
         pitch: Tensor,
+        partials: Tensor,
         noise: Tensor,
         given: int,
         rows1: tuple[int, int],
@@ -147,7 +206,7 @@ class _Block(nn.Module):
             x = F.interpolate(x, scale_factor=2.0, mode="nearest")
             y = F.conv2d(self.rows(x, 2 * given, p, q), self.conv1_weight, self.conv1_bias)
         if self.harmonic:
-            bins = torch.matmul(self.maps_weight[None], self.maps(pitch))
+            bins = torch.matmul(self.maps_weight[None], self.maps(pitch, partials))
             y = y + bins[:, :, None] + self.time_weight[None, :, p:q, None]
             gain = F.linear(u, self.noise_weight, self.noise_bias)
             y = y + gain[:, :, None, None] * noise[:, None, p:q]
@@ -209,6 +268,7 @@ class FrameNetwork(nn.Module):
         z: Tensor,
         pitch: Tensor,
         velocity: Tensor,
+        partials: Tensor,
         noise: list[Tensor],
         start: int,
         stop: int,
@@ -223,6 +283,8 @@ class FrameNetwork(nn.Module):
             Pitches.
         velocity : Tensor [batch], 0 to 1
             Velocities; no effect on a ``one_hot`` generator.
+        partials : Tensor [batch, n_partials], float64
+            Ratios of the notes' partials (`partial_table`); no effect on a ``one_hot`` generator.
         noise : list of Tensor [batch, n_frames_b, n_bins_b]
             Noise of each block, for whole notes.
         start, stop : int
@@ -254,7 +316,7 @@ class FrameNetwork(nn.Module):
             lo, hi = firsts[b], lasts[b]
             total = self.n_frames >> (len(self.blocks) - 1 - b)
             p, q = max(lo - 1, 0), min(hi + 1, total)
-            x = block(x, u, pitch.double(), noise[b], given, (p, q), (lo, hi))
+            x = block(x, u, pitch.double(), partials, noise[b], given, (p, q), (lo, hi))
             given = lo
         image = torch.tanh(F.conv2d(x, self.rgb_weight, self.rgb_bias))
         log_magnitude = (image[:, 0] - self.magnitude_offset) / self.magnitude_scale

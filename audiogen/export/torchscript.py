@@ -19,7 +19,13 @@ from torch import Tensor, nn
 from audiogen.core.atomic_write import written_whole
 from audiogen.core.checks import check_whole
 from audiogen.errors import ParameterError
-from audiogen.export.frame_network import FrameNetwork, require_generator, spectrogram_of
+from audiogen.export.frame_network import (
+    FrameNetwork,
+    nearest_partial,
+    partial_table,
+    require_generator,
+    spectrogram_of,
+)
 from audiogen.presets import GansynthPreset, Preset, require_pitches
 from audiogen.representation.harmonic import GOLDEN, LOBE_REACH, bin_centres_hz, onset_centroids
 
@@ -92,6 +98,8 @@ class NnTilde(nn.Module):
         latents, axes = timbre_axes(preset)
         self.register_buffer("latents", torch.from_numpy(latents).float())
         self.register_buffer("axes", torch.from_numpy(axes).float())
+        self.register_buffer("partials", torch.from_numpy(partial_table(preset)))
+        self.lowest_key = preset.generator.pitch_min
 
         slots, voices = 2 * MOST_VOICES, MOST_VOICES  # the two heads of a voice: now and next
         for name, shape in (
@@ -107,6 +115,7 @@ class NnTilde(nn.Module):
             ("velocity_of_note", (voices,)),
         ):
             self.register_buffer(name, torch.zeros(shape))
+        self.register_buffer("partials_of_note", self.partials[:1, 0].repeat(voices, 1))
         empty = torch.zeros(0)
         self.images = [empty] * slots
         self.frequencies = [empty] * slots
@@ -242,6 +251,9 @@ class NnTilde(nn.Module):
         self.gate[v], self.pitch[v] = velocity, pitch - self.pitch_shift
         self.z[v] = self.latents[self.timbre[0]] + place @ self.axes
         self.velocity_of_note[v] = min(velocity, 1.0)
+        key = max(math.floor(pitch + 0.5) - self.lowest_key, 0)
+        key = min(key, self.partials.size(1) - 1)
+        self.partials_of_note[v] = self.partials[self.timbre[0], key]
         self.head[v], self.fade_length[v], self.fade_done[v] = 0, 0, 0
         self.frames_read[v], self.turned[v] = 0, 0
         self.flicker[v] = 0.0
@@ -255,14 +267,15 @@ class NnTilde(nn.Module):
         self.read[v] = 0
 
     def start_phase(self, v: int) -> None:
-        """Phases before the first frame, and their advance per frame, of a harmonic tone."""
+        """Phases before the first frame, and their advance per frame, of steady partials."""
         self.turns[v] = 0.0
         self.advance[v] = 0.0
         self.lobe[v] = 0.0
         if self.harmonic:
-            f0 = 440.0 * 2.0 ** ((self.pitch[v] - 69.0) / 12.0)
-            number = torch.floor(self.bins_hz / f0 + 0.5).clamp(min=1.0)
-            tone = number * f0
+            f0_hz = 440.0 * 2.0 ** ((self.pitch[v] - 69.0) / 12.0)
+            f0 = torch.full([1, 1], f0_hz, dtype=torch.float64)
+            nearest = nearest_partial(self.bins_hz, f0, self.partials_of_note[v : v + 1])
+            number, tone = nearest[0][0], nearest[1][0]
             lobe = (tone - self.bins_hz) / self.model_rate
             spread = 0.5 * self.golden * number * number
             turns = lobe * self.centroids[0] - tone * self.pad / self.model_rate + spread
@@ -325,7 +338,13 @@ class NnTilde(nn.Module):
             pitch = torch.full([1], self.pitch[v])
             velocity = self.velocity_of_note[v : v + 1]
             image, frequency = self.network(
-                self.z[v : v + 1], pitch, velocity, self.noise[slot], frame, stop
+                self.z[v : v + 1],
+                pitch,
+                velocity,
+                self.partials_of_note[v : v + 1],
+                self.noise[slot],
+                frame,
+                stop,
             )
             self.images[slot], self.frequencies[slot] = image[0], frequency[0]
             self.first[slot] = first = frame

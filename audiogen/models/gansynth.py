@@ -249,6 +249,7 @@ class Generator(nn.Module):
         noise: list[Tensor] | None = None,
         frames: tuple[int, int] | None = None,
         stage: float | None = None,
+        partials: np.ndarray | None = None,
     ) -> Tensor:
         """Generate notes, or a range of their frames.
 
@@ -270,6 +271,9 @@ class Generator(nn.Module):
             Stage of progressive growing: 1 is the first block alone, 1.3 is 70 % of its image and
             30 % of the second block's; all blocks by default. The output has the finer block's
             size.
+        partials : array [batch, n_partials], optional
+            Partials of the notes (`audiogen.representation.partials`) for ``harmonic``; harmonic
+            ones by default.
 
         Returns
         -------
@@ -295,7 +299,7 @@ class Generator(nn.Module):
                 x = block.conv1.conv(_rows(upsample(x), 2 * ranges[b - 1][1][0], p, q, total))
             if block.conditioning is not None:
                 maps = torch.from_numpy(
-                    harmonic_maps(pitches, self.spectrogram, n_bins, config.n_maps)
+                    harmonic_maps(pitches, self.spectrogram, n_bins, config.n_maps, partials)
                 ).to(u)
                 time = time_features(
                     config.shape(len(self.blocks) - 1)[0], config.note_off_frame, total

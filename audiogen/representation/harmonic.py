@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from audiogen.representation.config import SpectrogramConfig
+from audiogen.representation.partials import place_among, ratio_of
 
 # Maps of `harmonic_maps`, without and with those that distinguish even harmonics and multiples of
 # three.
@@ -25,9 +26,24 @@ def pitch_to_hz(pitch):
     return 440.0 * np.exp2((np.asarray(pitch, np.float64) - 69.0) / 12.0)
 
 
-def nearest_harmonic(frequency_hz, f0_hz):
-    """Return the number of the harmonic of ``f0_hz`` nearest to a frequency: 1 or more, ties up."""
-    return np.maximum(1.0, np.floor(frequency_hz / f0_hz + 0.5))
+def nearest_partial(frequency_hz, f0_hz, partials: np.ndarray | None = None):
+    """Return the partial nearest to each frequency; ties go up.
+
+    Parameters
+    ----------
+    frequency_hz, f0_hz : array [..., n_bins] and [..., 1], Hz
+        Frequencies, and those of the pitches.
+    partials : array [..., n_partials], optional
+        The notes' partials (`audiogen.representation.partials`); harmonic ones by default.
+
+    Returns
+    -------
+    number, partial_hz : array [..., n_bins]
+        The partials' numbers, 1 or more, and their frequencies.
+    """
+    place, _ = place_among(frequency_hz / f0_hz, partials)
+    number = np.maximum(1.0, np.floor(place + 0.5))
+    return number, ratio_of(number, partials) * f0_hz
 
 
 def bin_centres_hz(config: SpectrogramConfig, n_bins: int):
@@ -37,7 +53,11 @@ def bin_centres_hz(config: SpectrogramConfig, n_bins: int):
 
 
 def harmonic_maps(
-    pitch, config: SpectrogramConfig, n_bins: int, n_maps: int = N_MAPS
+    pitch,
+    config: SpectrogramConfig,
+    n_bins: int,
+    n_maps: int = N_MAPS,
+    partials: np.ndarray | None = None,
 ) -> np.ndarray:
     """Compute the pitch conditioning of one block of the generator.
 
@@ -50,16 +70,18 @@ def harmonic_maps(
     n_bins : int
         Bins of the block; divides ``config.n_bins``.
     n_maps : int
-        8, or 12 with those that distinguish even harmonics and multiples of three.
+        8, or 12 with those that distinguish even partials and multiples of three.
+    partials : array [..., n_partials], optional
+        The notes' partials (`audiogen.representation.partials`); harmonic ones by default.
 
     Returns
     -------
     array [..., n_maps, n_bins], float32
-        Channels, for each bin: number of the nearest harmonic; a narrow and a wide bump at that
-        harmonic; cosine and sine of the position between two harmonics, averaged over the bin
-        (close to 0 where the block cannot resolve harmonics); frequency relative to the pitch and
+        Channels, for each bin: number of the nearest partial; a narrow and a wide bump at that
+        partial; cosine and sine of the position between two partials, averaged over the bin
+        (close to 0 where the block cannot resolve partials); frequency relative to the pitch and
         to 1 kHz, in octaves / 4; the pitch; and cosine and sine of the position between two even
-        harmonics, and between two multiples of three, averaged likewise.
+        partials, and between two multiples of three, averaged likewise.
 
     Examples
     --------
@@ -70,10 +92,12 @@ def harmonic_maps(
     f0 = pitch_to_hz(pitch)
     f = bin_centres_hz(config, n_bins)
     width = config.sample_rate / 2 / n_bins
-    h = nearest_harmonic(f, f0)
-    distance = (f - h * f0) / width
-    place = 2.0 * np.pi * f / f0
-    resolved = np.sinc(width / f0)
+    h, partial = nearest_partial(f, f0, partials)
+    distance = (f - partial) / width
+    place, slope = place_among(f / f0, partials)
+    place = 2.0 * np.pi * place
+    covered = width / f0 * slope  # by a bin, of the distance between two partials
+    resolved = np.sinc(covered)
     maps = [
         np.tanh(h / 16.0),
         np.exp(-0.5 * distance**2),
@@ -86,7 +110,7 @@ def harmonic_maps(
     ]
     if n_maps == MOST_MAPS:
         for n in (2, 3):
-            resolved = np.sinc(width / (n * f0))
+            resolved = np.sinc(covered / n)
             maps += [resolved * np.cos(place / n), resolved * np.sin(place / n)]
     return np.stack(maps, axis=-2).astype(np.float32)
 
@@ -130,13 +154,15 @@ def onset_centroids(config: SpectrogramConfig) -> np.ndarray:
     return np.array([(n[s:] * window[s:]).sum() / window[s:].sum() for s in starts])
 
 
-def reference_turns(pitch, config: SpectrogramConfig, frames=None) -> np.ndarray:
-    """Phase of each bin for a harmonic tone that starts with the note, in turns.
+def reference_turns(
+    pitch, config: SpectrogramConfig, frames=None, partials: np.ndarray | None = None
+) -> np.ndarray:
+    """Phase of each bin for steady partials that start with the note, in turns.
 
     Partial ``h`` of frequency ``f`` starts at sample ``config.pad_front`` of the first frame. Bin
     ``k`` of frame ``i`` sees it with the phase
     ``2 pi f (i hop - pad) / rate + pi g h^2 + 2 pi (f - f_k) c_i / rate``, where ``c_i`` is the
-    centre of gravity of the window's part after the onset and ``f`` is the harmonic nearest to
+    centre of gravity of the window's part after the onset and ``f`` is the partial nearest to
     ``f_k``. The square spreads the phases of the partials, with the golden ratio's ``g`` for any
     number of them: partials in phase would add up to pulses far over full scale (Schroeder,
     "Synthesis of Low-Peak-Factor Signals", IEEE Trans. Information Theory 16(1), 1970). A generator
@@ -151,6 +177,8 @@ def reference_turns(pitch, config: SpectrogramConfig, frames=None) -> np.ndarray
         Bins, hop and padding.
     frames : array [n_frames], int, optional
         Frame numbers; all frames of the clip by default.
+    partials : array [..., n_partials], optional
+        The notes' partials (`audiogen.representation.partials`); harmonic ones by default.
 
     Returns
     -------
@@ -160,14 +188,15 @@ def reference_turns(pitch, config: SpectrogramConfig, frames=None) -> np.ndarray
     frames = np.arange(config.n_frames) if frames is None else np.asarray(frames)
     f_k = bin_centres_hz(config, config.n_bins)
     f0 = pitch_to_hz(pitch)[..., None]
-    h = nearest_harmonic(f_k, f0)[..., None, :]
-    f = h * f0[..., None, :]
+    h, f = (each[..., None, :] for each in nearest_partial(f_k, f0, partials))
     centroids = onset_centroids(config)
     centroid = centroids[np.minimum(frames, len(centroids) - 1)][:, None]
     start = (frames * config.hop_length - config.pad_front)[:, None]
     return (f * start + (f - f_k) * centroid) / config.sample_rate + 0.5 * GOLDEN * h**2
 
 
-def reference_phase(pitch, config: SpectrogramConfig, frames=None) -> np.ndarray:
+def reference_phase(
+    pitch, config: SpectrogramConfig, frames=None, partials: np.ndarray | None = None
+) -> np.ndarray:
     """`reference_turns` in rad."""
-    return 2.0 * np.pi * reference_turns(pitch, config, frames)
+    return 2.0 * np.pi * reference_turns(pitch, config, frames, partials)

@@ -24,7 +24,11 @@ RANGE_DB = 80.0  # levels further below the loudest band of a note's crop count 
 
 
 def resynthesise(
-    spectrogram: Tensor, config: SpectrogramConfig, pitch: Tensor, frames: tuple[int, int]
+    spectrogram: Tensor,
+    config: SpectrogramConfig,
+    pitch: Tensor,
+    frames: tuple[int, int],
+    partials: np.ndarray | None = None,
 ) -> Tensor:
     """Resynthesise frames of notes as the engine does.
 
@@ -39,6 +43,8 @@ def resynthesise(
         Pitch of each note.
     frames : (start, stop)
         Position of the frames in the clip.
+    partials : array [batch, n_partials], optional
+        Partials of the notes (`audiogen.representation.partials`); harmonic ones by default.
 
     Returns
     -------
@@ -47,7 +53,7 @@ def resynthesise(
         `whole_frames`.
     """
     log_magnitude, channel = spectrogram.unbind(dim=1)
-    phase = locked_phase(log_magnitude, channel, config, pitch, frames)
+    phase = locked_phase(log_magnitude, channel, config, pitch, frames, partials)
     spectrum = F.pad(ops.polar_to_rectangular(log_magnitude, phase), (1, 0))
     sound = ops.istft(spectrum, config.n_fft, config.hop_length)
     if frames[0] == 0:
@@ -67,6 +73,7 @@ def locked_phase(
     config: SpectrogramConfig,
     pitch: Tensor,
     frames: tuple[int, int],
+    partials: np.ndarray | None = None,
 ) -> Tensor:
     """Phases of frames, with the bins near a spectral peak locked to it.
 
@@ -77,7 +84,7 @@ def locked_phase(
     ----------
     log_magnitude, channel : Tensor [batch, n_frames, n_bins]
         The two channels of a spectrogram.
-    config, pitch, frames
+    config, pitch, frames, partials
         Arguments of `resynthesise`.
 
     Returns
@@ -85,7 +92,7 @@ def locked_phase(
     Tensor [batch, n_frames, n_bins], rad
     """
     numbers = np.arange(*frames)
-    reference = reference_phase(pitch.double().cpu().numpy(), config, numbers)
+    reference = reference_phase(pitch.double().cpu().numpy(), config, numbers, partials)
     steps = torch.from_numpy(np.diff(reference, axis=1) % (2.0 * math.pi)).to(channel)
     nearest, distance = nearest_peak(log_magnitude.detach())
     centroids = onset_centroids(config)

@@ -27,6 +27,7 @@ def waveform_to_spectrogram(
     *,
     pitch: Tensor | None = None,
     frames: tuple[int, int] | None = None,
+    partials: np.ndarray | None = None,
 ) -> Tensor:
     """Analyse clips.
 
@@ -40,6 +41,9 @@ def waveform_to_spectrogram(
         Pitch of each clip; needed when ``config.phase`` is ``harmonic``.
     frames : (start, stop), optional
         Range of frames to compute; all frames by default.
+    partials : array [..., n_partials], optional
+        Partials of the clips when ``config.phase`` is ``harmonic``
+        (`audiogen.representation.partials`); harmonic ones by default.
 
     Returns
     -------
@@ -63,7 +67,7 @@ def waveform_to_spectrogram(
     spectrum = _stft(waveform, config, first, stop)
     magnitude, phase = spectrum.abs(), spectrum.angle()
     if config.phase == "harmonic":
-        phase = phase - _reference(pitch, config, first, stop).to(phase)
+        phase = phase - _reference(pitch, config, (first, stop), partials).to(phase)
     if config.frequency == "linear":
         log_magnitude = torch.log(magnitude + config.magnitude_floor)
     else:
@@ -81,7 +85,11 @@ def waveform_to_spectrogram(
 
 
 def spectrogram_to_waveform(
-    spectrogram: Tensor, config: SpectrogramConfig, *, pitch: Tensor | None = None
+    spectrogram: Tensor,
+    config: SpectrogramConfig,
+    *,
+    pitch: Tensor | None = None,
+    partials: np.ndarray | None = None,
 ) -> Tensor:
     """Synthesise whole clips; the inverse of `waveform_to_spectrogram`.
 
@@ -93,6 +101,8 @@ def spectrogram_to_waveform(
         Sizes and form of the spectrogram.
     pitch : Tensor [...], MIDI number
         Pitch of each clip; needed when ``config.phase`` is ``harmonic``.
+    partials : array [..., n_partials], optional
+        Partials of the clips, as of `waveform_to_spectrogram`.
 
     Returns
     -------
@@ -126,7 +136,7 @@ def spectrogram_to_waveform(
             channel = channel[..., mel.nearest_bands(config)]
         phase = math.pi * channel if config.phase == "phase" else ops.integrate(channel)
     if config.phase == "harmonic":
-        phase = phase + _reference(pitch, config, 0, config.n_frames).to(phase)
+        phase = phase + _reference(pitch, config, (0, config.n_frames), partials).to(phase)
     spectrum = ops.polar_to_rectangular(log_magnitude, phase)
     if config.frequency == "mel_nearest":
         spectrum = spectrum * _mid_frame(config, log_magnitude)
@@ -172,12 +182,17 @@ def _scales(like: Tensor, config: SpectrogramConfig) -> tuple[Tensor, Tensor]:
     return scale[:, None, None], offset[:, None, None]
 
 
-def _reference(pitch: Tensor | None, config: SpectrogramConfig, start: int, stop: int) -> Tensor:
-    """Phases of a harmonic tone [..., n_frames, n_bins], wrapped."""
+def _reference(
+    pitch: Tensor | None,
+    config: SpectrogramConfig,
+    frames: tuple[int, int],
+    partials: np.ndarray | None,
+) -> Tensor:
+    """Phases of steady partials [..., n_frames, n_bins], wrapped."""
     if pitch is None:
         raise ParameterError("pitch=None is not supported by phase='harmonic'; pass MIDI numbers")
     pitches = pitch.detach().cpu().numpy().astype(np.float64)
-    turns = reference_turns(pitches, config, np.arange(start, stop))
+    turns = reference_turns(pitches, config, np.arange(*frames), partials)
     turns -= np.rint(turns)  # in float64: after 4 s a phase can be 2e5 rad
     return 2.0 * math.pi * torch.from_numpy(turns)
 

@@ -33,7 +33,8 @@ using engine::SampleInstrument;
 static std::shared_ptr<FrameInstrument> make_frame_instrument(
     std::shared_ptr<models::GeneratorWeights> generator, const py::dict& spectrogram,
     const py::dict& sustain, std::pair<float, float> pitch_range,
-    std::vector<std::vector<float>> timbres, const std::vector<py::dict>& macros) {
+    std::vector<std::vector<float>> timbres, const std::vector<py::dict>& macros,
+    const std::vector<py::object>& partials) {
   engine::FrameSettings settings;
   engine::Spectrogram& s = settings.spectrogram;
   s.sample_rate = py::cast<double>(spectrogram["sample_rate"]);
@@ -62,6 +63,11 @@ static std::shared_ptr<FrameInstrument> make_frame_instrument(
   for (const py::dict& macro : macros) {
     const auto [lowest, highest] = py::cast<std::pair<float, float>>(macro["range"]);
     settings.macros.push_back({py::cast<std::vector<float>>(macro["direction"]), lowest, highest});
+  }
+  for (const py::object& map : partials) {
+    settings.partials.push_back({py::cast<std::vector<double>>(map.attr("ratios")),
+                                 py::cast<std::vector<double>>(map.attr("inharmonicity")),
+                                 py::cast<int>(map.attr("lowest"))});
   }
   settings.generator = std::move(generator);
   py::gil_scoped_release release;
@@ -144,7 +150,8 @@ void bind_engine(py::module_& module) {
                                                                             "A GANSynth preset.")
       .def(py::init(&make_frame_instrument), py::arg("generator"), py::arg("spectrogram"),
            py::arg("sustain"), py::arg("pitch_range"), py::arg("timbres"),
-           py::arg("macros") = std::vector<py::dict>())
+           py::arg("macros") = std::vector<py::dict>(),
+           py::arg("partials") = std::vector<py::object>())
       .def("add_timbre", &FrameInstrument::add_timbre, py::arg("z"),
            "Add a latent as a timbre; returns its index.");
   py::class_<SampleInstrument, Instrument, std::shared_ptr<SampleInstrument>>(

@@ -30,8 +30,10 @@ using models::FrameStream;
 using models::FrameTable;
 using models::GeneratorConfig;
 using models::GeneratorWeights;
+using models::Partials;
 using Array = py::array_t<float, py::array::c_style | py::array::forcecast>;
 using Frames = std::pair<std::size_t, std::size_t>;
+using Ratios = std::vector<double>;  // of partials
 
 // Converts the fields of the Python GeneratorConfig and `sample_rate`, Hz.
 static GeneratorConfig config_from(const py::dict& fields) {
@@ -77,7 +79,7 @@ static GeneratorConfig config_from(const py::dict& fields) {
 
 // Checks the arguments of a note and starts it.
 static void start(FrameStream& stream, const Array& z, float pitch, float velocity,
-                  std::uint64_t seed, std::uint32_t noise_stream) {
+                  std::uint64_t seed, std::uint32_t noise_stream, const Ratios& partials) {
   const GeneratorConfig& config = stream.config();
   const std::span<const float> latent(z.data(), static_cast<std::size_t>(z.size()));
   if (z.ndim() != 1 || latent.size() != config.latent_size) {
@@ -100,14 +102,18 @@ static void start(FrameStream& stream, const Array& z, float pitch, float veloci
   if (!(velocity >= 0.0f && velocity <= 1.0f)) {
     throw std::invalid_argument("velocity=" + std::to_string(velocity) + " must be 0 to 1");
   }
-  stream.start({latent, pitch, velocity, seed, noise_stream});
+  if (!partials.empty() && !Partials::allows(partials)) {
+    throw std::invalid_argument("partials must be 1 to " + std::to_string(Partials::kMost) +
+                                " ascending ratios above 0 and up to 2048");
+  }
+  stream.start({latent, pitch, velocity, seed, noise_stream, Partials(partials)});
 }
 
 static FrameStream stream_of(const std::shared_ptr<GeneratorWeights>& generator, const Array& z,
                              float pitch, float velocity, std::uint64_t seed,
-                             std::uint32_t noise_stream) {
+                             std::uint32_t noise_stream, const Ratios& partials) {
   FrameStream stream(generator);
-  start(stream, z, pitch, velocity, seed, noise_stream);
+  start(stream, z, pitch, velocity, seed, noise_stream, partials);
   return stream;
 }
 
@@ -136,14 +142,14 @@ static Array take(FrameStream& stream, std::size_t n) {
 
 static Array generate(const std::shared_ptr<GeneratorWeights>& generator, const Array& z,
                       float pitch, float velocity, std::uint64_t seed, std::optional<Frames> frames,
-                      std::uint32_t noise_stream) {
+                      std::uint32_t noise_stream, const Ratios& partials) {
   const std::size_t n_frames = generator->config().n_frames();
   const auto [first, last] = frames.value_or(Frames{0, n_frames});
   if (first > last || last > n_frames) {
     throw std::invalid_argument("frames=(" + std::to_string(first) + ", " + std::to_string(last) +
                                 ") must be a range within 0 to " + std::to_string(n_frames));
   }
-  FrameStream stream = stream_of(generator, z, pitch, velocity, seed, noise_stream);
+  FrameStream stream = stream_of(generator, z, pitch, velocity, seed, noise_stream, partials);
   stream.seek(first);
   return take(stream, last - first);
 }
@@ -156,6 +162,7 @@ static py::dict notes_of(const FrameTable& table) {
   py::array_t<std::uint64_t> seed(n);
   py::array_t<std::uint32_t> noise_stream(n);
   py::array_t<std::int64_t> first(n), end(n);
+  py::array_t<double> partials(std::vector<std::size_t>{n, Partials::kMost});
   for (std::size_t i = 0; i < n; ++i) {
     const FrameTable::Note& note = notes[i];
     std::copy_n(note.z.data(), size, z.mutable_data() + i * size);
@@ -163,12 +170,16 @@ static py::dict notes_of(const FrameTable& table) {
     velocity.mutable_data()[i] = note.velocity;
     seed.mutable_data()[i] = note.seed;
     noise_stream.mutable_data()[i] = note.noise_stream;
+    for (std::size_t h = 0; h < Partials::kMost; ++h) {
+      partials.mutable_data()[i * Partials::kMost + h] =
+          note.partials.ratio(static_cast<double>(h + 1));
+    }
     first.mutable_data()[i] = static_cast<std::int64_t>(note.first);
     end.mutable_data()[i] = static_cast<std::int64_t>(note.end);
   }
   return py::dict(py::arg("z") = z, py::arg("pitch") = pitch, py::arg("velocity") = velocity,
                   py::arg("seed") = seed, py::arg("noise_stream") = noise_stream,
-                  py::arg("first") = first, py::arg("end") = end);
+                  py::arg("partials") = partials, py::arg("first") = first, py::arg("end") = end);
 }
 
 static void fill(FrameTable& table, std::size_t index, const Array& image) {
@@ -201,7 +212,8 @@ void bind_gansynth(py::module_& module) {
   using namespace audiogen::bindings::gansynth_binding;
   py::class_<FrameStream>(module, "FrameStream", "Computes the frames of one note, in any order.")
       .def("start", &start, py::arg("z"), py::arg("pitch"), py::arg("velocity") = 1.0f,
-           py::arg("seed") = 0, py::arg("noise_stream") = 0, "Start another note.")
+           py::arg("seed") = 0, py::arg("noise_stream") = 0, py::arg("partials") = Ratios{},
+           "Start another note.")
       .def("seek", &FrameStream::seek, py::arg("frame"), "Set the next frame.")
       .def("next", &next, "The next frame, [2, n_bins], in the generator's units.")
       .def("take", &take, py::arg("n_frames"), "The next n_frames frames, [2, n_frames, n_bins].")
@@ -229,9 +241,10 @@ void bind_gansynth(py::module_& module) {
            py::arg("config"), py::arg("weights"), py::arg("precision") = "float32")
       .def("generate", &generate, py::arg("z"), py::arg("pitch"), py::arg("velocity") = 1.0f,
            py::arg("seed") = 0, py::arg("frames") = py::none(), py::arg("noise_stream") = 0,
+           py::arg("partials") = Ratios{},
            "Frames of a note, [2, n_frames, n_bins], in the generator's units.")
       .def("stream", &stream_of, py::arg("z"), py::arg("pitch"), py::arg("velocity") = 1.0f,
-           py::arg("seed") = 0, py::arg("noise_stream") = 0,
+           py::arg("seed") = 0, py::arg("noise_stream") = 0, py::arg("partials") = Ratios{},
            "Start a note; returns its FrameStream.");
   module.def("read_safetensors", &read_safetensors, py::arg("path"),
              "Tensors of a safetensors file as float32 arrays by name.");

@@ -1,6 +1,7 @@
 // Converts a preset's description to the settings of an instrument.
 #include "engine/open_instrument.h"
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -78,8 +79,14 @@ static std::shared_ptr<Instrument> frame_instrument_of(const presets::Preset& pr
   settings.macros = macros_of(description);
   if (options.latent) {
     settings.timbres = {*options.latent};
+    const auto of_it = [&](const presets::Timbre& timbre) { return timbre.z == *options.latent; };
+    const auto named = std::ranges::find_if(description.timbres, of_it);
+    if (named != description.timbres.end()) settings.partials = {named->partials};
   } else {
-    for (const presets::Timbre& timbre : description.timbres) settings.timbres.push_back(timbre.z);
+    for (const presets::Timbre& timbre : description.timbres) {
+      settings.timbres.push_back(timbre.z);
+      settings.partials.push_back(timbre.partials);
+    }
     settings.programs = presets::program_table(description.timbres, description.default_timbre);
   }
   settings.generator = preset.generator(options.precision);

@@ -16,7 +16,9 @@ int compare(const FrameTable::Note& note, const NoteInput& input) noexcept AUDIO
   for (std::size_t i = 0; i < note.z.size(); ++i) {
     if (const int by = order(note.z[i], input.z[i])) return by;
   }
-  return 0;
+  const auto own = note.partials.ratios(), others = input.partials.ratios();
+  if (std::ranges::lexicographical_compare(own, others)) return -1;
+  return std::ranges::lexicographical_compare(others, own) ? 1 : 0;
 }
 
 }  // namespace
@@ -43,6 +45,7 @@ std::size_t FrameTable::find(const NoteInput& note) noexcept AUDIOGEN_REALTIME {
                       note.velocity,
                       note.seed,
                       note.noise_stream,
+                      note.partials,
                       0,
                       0,
                       {}});

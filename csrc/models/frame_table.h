@@ -31,6 +31,7 @@ class FrameTable {
     float velocity = 1.0f;
     std::uint64_t seed = 0;
     std::uint32_t noise_stream = 0;
+    Partials partials;
     std::size_t first = 0;
     std::size_t end = 0;
     std::vector<float> image;  // [2, end - first, n_bins], in the generator's units

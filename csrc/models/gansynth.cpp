@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <complex>
 #include <cstring>
 #include <numbers>
 #include <stdexcept>
@@ -330,6 +329,7 @@ void FrameStream::start(const NoteInput& note) noexcept AUDIOGEN_REALTIME {
   make_input(note);
   if (config().conditioning == Conditioning::kOneHot) return;
   pitch_ = note.pitch;
+  partials_ = note.partials;
   make_styles();
 }
 
@@ -377,7 +377,7 @@ void FrameStream::next(float* log_magnitude, float* phase) noexcept AUDIOGEN_REA
     return;
   }
   if (config().conditioning == Conditioning::kHarmonic &&
-      !(scratch_->has_fields_ && scratch_->pitch_ == pitch_)) {
+      !(scratch_->has_fields_ && scratch_->pitch_ == pitch_ && scratch_->partials_ == partials_)) {
     make_fields();
   }
   const std::size_t last = blocks_.size() - 1;
@@ -413,47 +413,48 @@ void FrameStream::make_input(const NoteInput& note) noexcept AUDIOGEN_REALTIME {
 // Contribution of the harmonic maps (representation/harmonic.py) to each bin of each level.
 void FrameStream::make_fields() noexcept AUDIOGEN_REALTIME {
   const double pitch = scratch_->pitch_ = pitch_;
+  scratch_->partials_ = partials_;
   scratch_->has_fields_ = true;
   const double f0 = 440.0 * std::exp2((pitch - 69.0) / 12.0);
   const double nyquist = config().sample_rate / 2.0;
   const double bin_width = nyquist / static_cast<double>(config().n_bins());
+  const std::size_t n_cycles = config().n_maps == GeneratorConfig::kMostMaps ? 3 : 1;
   for (std::size_t b = 0; b < blocks_.size(); ++b) {
     const GeneratorWeights::Block& w = weights_->blocks_[b];
     const std::size_t n_bins = config().n_bins(b);
     const auto covered = static_cast<double>(config().n_bins() / n_bins);
     const double width = nyquist / static_cast<double>(n_bins);
-    const double turns = std::numbers::pi * width / f0;
-    const double resolved = std::sin(turns) / turns;
-    // Position between two multiples of two harmonics, and of three, from bin to bin.
-    std::complex<double> places[2], steps[2];
-    for (std::size_t k = 0; k < 2; ++k) {
-      const double half = turns / (2.0 + static_cast<double>(k));  // of a bin, rad
-      const double first = half * (covered + 1.0) / covered, amplitude = std::sin(half) / half;
-      places[k] = {amplitude * std::cos(first), amplitude * std::sin(first)};
-      steps[k] = {std::cos(2.0 * half), std::sin(2.0 * half)};
-    }
     float* field = scratch_->fields_[b];
     std::fill_n(field, n_bins * w.stride, 0.0f);
+    PartialPlaces places(partials_);
+    double slope = 0.0, resolved[3] = {};
     for (std::size_t i = 0; i < n_bins; ++i) {
       const double f = (static_cast<double>(i) * covered + (covered + 1.0) / 2.0) * bin_width;
-      const double h = std::max(1.0, std::floor(f / f0 + 0.5));
-      const double distance = (f - h * f0) / width;
-      const double place = 2.0 * std::numbers::pi * f / f0;
+      const PartialPlaces::Place place = places.at(f / f0);
+      const double h = place.nearest();
+      const double distance = (f - partials_.ratio(h) * f0) / width;
+      if (place.slope != slope) {
+        slope = place.slope;
+        for (std::size_t k = 0; k < n_cycles; ++k) {
+          const double half = std::numbers::pi * width / f0 * slope / static_cast<double>(k + 1);
+          resolved[k] = std::sin(half) / half;
+        }
+      }
       float maps[GeneratorConfig::kMostMaps] = {
           static_cast<float>(std::tanh(h / 16.0)),
           static_cast<float>(std::exp(-0.5 * distance * distance)),
           static_cast<float>(std::exp(-distance * distance / 18.0)),
-          static_cast<float>(resolved * std::cos(place)),
-          static_cast<float>(resolved * std::sin(place)),
+          0.0f,
+          0.0f,
           static_cast<float>(std::log2(f / f0) / 4.0),
           static_cast<float>(std::log2(f / 1000.0) / 4.0),
           static_cast<float>((pitch - 54.0) / 30.0)};
-      if (config().n_maps == GeneratorConfig::kMostMaps) {
-        for (std::size_t k = 0; k < 2; ++k) {
-          maps[GeneratorConfig::kMaps + 2 * k] = static_cast<float>(places[k].real());
-          maps[GeneratorConfig::kMaps + 2 * k + 1] = static_cast<float>(places[k].imag());
-          places[k] *= steps[k];
-        }
+      // Position between two partials, two even ones, and two multiples of three.
+      for (std::size_t k = 0; k < n_cycles; ++k) {
+        const double turn = 2.0 * std::numbers::pi * place.place / static_cast<double>(k + 1);
+        float* const cycle = maps + (k == 0 ? 3 : GeneratorConfig::kMaps + 2 * (k - 1));
+        cycle[0] = static_cast<float>(resolved[k] * std::cos(turn));
+        cycle[1] = static_cast<float>(resolved[k] * std::sin(turn));
       }
       weights_->kernels_->linear_row(maps, config().n_maps, w.maps.data(), w.stride,
                                      field + i * w.stride);

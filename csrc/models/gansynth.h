@@ -19,6 +19,7 @@
 #include "kernels/dispatch.h"
 #include "kernels/networks/conv_rows.h"
 #include "models/arena.h"
+#include "models/partials.h"
 #include "models/precision.h"
 #include "models/weights.h"
 
@@ -124,7 +125,7 @@ class GeneratorWeights {
 class FrameTable;
 
 // Memory shared by several `FrameStream`s of which one computes at a time, such as those of one
-// voice: workspace of a layer, and values that depend on the pitch alone.
+// voice: workspace of a layer, and values that depend on pitch and partials alone.
 class FrameScratch {
  public:
   explicit FrameScratch(const GeneratorWeights& weights);
@@ -134,7 +135,8 @@ class FrameScratch {
 
   ArenaMemory memory_;
   std::vector<float*> fields_;  // [n_bins, C] of each block: contribution of the harmonic maps,
-  float pitch_ = 0.0f;          // at this pitch,
+  float pitch_ = 0.0f;          // at this pitch
+  Partials partials_;           // with these partials,
   bool has_fields_ = false;     // if they were computed
   float* workspace_;            // for the largest layer
   float* noise_;                // [n_bins]
@@ -147,6 +149,7 @@ struct NoteInput {
   float velocity = 1.0f;     // 0 .. 1, for `kHarmonic`
   std::uint64_t seed = 0;
   std::uint32_t noise_stream = 0;  // < 2^27; selects other noise for the same seed
+  Partials partials = {};          // for `kHarmonic`
 };
 
 // Computes the frames of one note in any order. In ascending order, rows that several frames share
@@ -223,6 +226,7 @@ class FrameStream {
   const float* zeros_;  // a row of any layer, all zeros
   float* input_;        // [input_size]
   float pitch_ = 0.0f;  // MIDI number, for `kHarmonic`
+  Partials partials_;   // likewise
   std::uint64_t seed_ = 0;
   std::uint32_t noise_stream_ = 0;
   std::size_t frame_ = 0;

@@ -14,6 +14,8 @@ namespace {
 const std::string kPitches = "the lowest and the highest MIDI pitch, such as [24, 84]";
 const std::string kVibrato =
     "three numbers: depth, 0 to 200 cents; rate, 0.5 to 12 Hz; rise, 0 to 5 s";
+const std::string kPartials = "1 to 64 ascending ratios to the pitch, above 0 and up to 2048";
+const std::string kInharmonicity = "coefficients from 0 to 0.1, as many as generator.n_pitches";
 const std::string kPlace = "two numbers from 0 to 1: x and y on the timbre map";
 const std::string kNames = "a list of one name or more";
 const std::string kAboveZero = "a number above 0";
@@ -270,6 +272,28 @@ std::optional<Timbre> timbre_of(const toml::Table& table, std::size_t index, Kin
       fields.add_fault(fields.path_of("vibrato") + " must be " + kVibrato);
     }
   }
+  if (kind == Kind::kGansynth && fields.has("partials")) {
+    const auto ratios = fields.numbers("partials", kPartials);
+    if (ratios && models::Partials::allows(*ratios)) {
+      timbre.partials.ratios = *ratios;
+    } else if (ratios) {
+      fields.add_fault(fields.path_of("partials") + " must be " + kPartials);
+    }
+  }
+  if (kind == Kind::kGansynth && fields.has("inharmonicity")) {
+    const auto values = fields.numbers("inharmonicity", kInharmonicity);
+    const auto allowed = [](double x) {
+      return x >= 0.0 && x <= models::PartialMap::kLargestInharmonicity;
+    };
+    if (values && std::ranges::all_of(*values, allowed)) {
+      timbre.partials.inharmonicity = *values;
+    } else if (values) {
+      fields.add_fault(fields.path_of("inharmonicity") + " must be " + kInharmonicity);
+    }
+    if (fields.has("partials")) {
+      fields.add_fault(fields.path_of("inharmonicity") + " excludes partials; leave one out");
+    }
+  }
   if (fields.has("place")) {
     const auto place = fields.numbers("place", kPlace);
     const auto inside = [](double x) { return x >= 0.0 && x <= 1.0; };
@@ -430,6 +454,13 @@ void check_gansynth(const Description& description, Fields& fields) {
         "timbres[" + std::to_string(i) + "].z has " + std::to_string(n) +
         " numbers; it must have generator.latent_size=" + std::to_string(generator.latent_size));
   }
+  for (std::size_t i = 0; i < description.timbres.size(); ++i) {
+    const std::size_t n = description.timbres[i].partials.inharmonicity.size();
+    if (n == 0 || n == generator.n_pitches) continue;
+    fields.add_fault(
+        "timbres[" + std::to_string(i) + "].inharmonicity has " + std::to_string(n) +
+        " numbers; it must have generator.n_pitches=" + std::to_string(generator.n_pitches));
+  }
   check_macros(description, fields);
 }
 
@@ -537,6 +568,9 @@ std::optional<Description> check_fields(const toml::Table& table, Faults& faults
     }
     if (const auto* const inner = fields.table("generator")) {
       if (const auto read = generator_of(*inner, faults)) description.generator = *read;
+    }
+    for (Timbre& timbre : description.timbres) {
+      timbre.partials.lowest = description.generator.pitch_min;
     }
     if (fields.has("sustain")) {
       if (const auto* const inner = fields.table("sustain")) {

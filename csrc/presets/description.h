@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "models/gansynth.h"
+#include "models/partials.h"
 #include "models/samplernn.h"
 #include "presets/fields.h"
 #include "presets/toml.h"
@@ -37,7 +38,8 @@ struct Timbre {
   float pan = 0.0f;            // of a drum, -1 .. 1
   int group = 0;               // of drums that end each other, 1 .. 127; 0 for none
   std::optional<Vibrato> vibrato;
-  std::vector<float> z;  // GANSynth only
+  std::vector<float> z;         // GANSynth only
+  models::PartialMap partials;  // GANSynth only; `lowest` is generator.pitch_min
   // Place on the timbre map, x and y from 0 to 1; all timbres of a preset have one, or none has.
   std::optional<std::pair<float, float>> place;
 };

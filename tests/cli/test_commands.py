@@ -178,6 +178,20 @@ def test_info_shows_the_vibrato_of_timbres(call, folder, write_tiny):
     assert "General MIDI vibrato" not in " ".join(call("info plucked").out.split())
 
 
+def test_info_shows_which_partials_are_not_harmonic(call, folder, write_tiny, preset_fields):
+    timbre = {"name": "harp", "z": [1.0, 0.0, 0.0], "family": "string"}
+    n = preset_fields["generator"]["n_pitches"]
+    others = [
+        {**timbre, "name": "bell", "partials": [1.0, 2.4]},
+        {**timbre, "name": "piano", "inharmonicity": [0.001] * n},
+    ]
+    timbres = [timbre, *others]
+    write_tiny(folder.parent / "presets" / "rung", timbres=timbres, default_timbre="harp")
+    text = " ".join(call("info rung").out.split())
+    assert "General MIDI partials harp (default) string bell string inharmonic" in text
+    assert "piano string stretched" in text
+
+
 def test_info_shows_the_keys_of_a_kit(call, folder, write_kit):
     write_kit(folder.parent / "presets" / "kit")
     text = " ".join(call("info kit").out.split())

@@ -18,6 +18,7 @@ from audiogen.engine.device_frames import DeviceFrames
 from audiogen.engine.synth import Synth
 from audiogen.errors import DeviceError, ParameterError
 from audiogen.presets import DEFAULT_PRESET, load_preset
+from audiogen.representation.partials import stacked, stretched
 
 NOTES = "C4:0.3 E4:0.2@0.5 [C3 G4]:0.6 C4:2"  # the last one is sustained beyond its frames
 TOLERANCE = 2e-4  # of full scale
@@ -53,6 +54,7 @@ def test_frames_are_the_engines():
         "velocity": np.array([1.0, 0.3, 0.6], np.float32),
         "seed": np.array([7, 2**64 - 1, 0], np.uint64),
         "noise_stream": np.array([0, 3, 1], np.uint32),
+        "partials": stacked([None, np.array([0.62, 1.2, 2.43]), stretched(1e-3)]),
     }
     images = DeviceFrames(preset, "cpu").images(notes, 5, 21)
     generator = preset.open_network()
@@ -64,6 +66,7 @@ def test_frames_are_the_engines():
             int(notes["seed"][i]),
             (5, 21),
             int(notes["noise_stream"][i]),
+            notes["partials"][i],
         )
         np.testing.assert_allclose(image, wanted, rtol=0, atol=2e-4)
 

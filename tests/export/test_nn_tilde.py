@@ -106,6 +106,29 @@ def test_a_small_network_makes_the_engines_samples(
     assert np.abs(got - want).max() < 1e-4 * np.abs(want).max()
 
 
+@needs_native
+@pytest.mark.parametrize("own", ["partials", "inharmonicity"])
+def test_it_has_the_partials_of_its_timbres(
+    tmp_path: Path, write_tiny: Any, preset_fields: dict[str, Any], own: str
+):
+    n = preset_fields["generator"]["n_pitches"]
+    values = {"partials": [0.62, 1.2, 2.43], "inharmonicity": np.geomspace(1e-4, 0.05, n).tolist()}
+    timbres = [timbre | {own: values[own]} for timbre in preset_fields["timbres"]]
+    harmonic = load_preset(write_tiny(tmp_path / "harmonic"))
+    preset = load_preset(write_tiny(tmp_path / "tiny", timbres=timbres))
+    assert isinstance(preset, GansynthPreset)
+    score = [(0.0, 0.05, 60.0, 0.8)]
+    want, other = (Synth(one).render(score) for one in (preset, harmonic))
+    module = torch.jit.script(NnTilde(preset, preset.sample_rate).eval())
+    eager = NnTilde(preset, preset.sample_rate).eval()
+    noise = engine_noise(preset, seed=0)
+    eager.network.draw_noise = lambda batch: next(noise)
+    got = play(eager, controls(len(want), 60.0, 0.8, 0, 800), 100)[0]
+    assert np.abs(got - want).max() < 1e-4 * np.abs(want).max()
+    assert np.abs(got - other).max() > 0.1 * np.abs(want).max()
+    assert np.abs(play(module, controls(len(want), 60.0, 0.8, 0, 800), 100)).max() > 0.0
+
+
 @pytest.fixture
 def tiny(tmp_path: Path, write_tiny: Any) -> Preset:
     return load_preset(write_tiny(tmp_path / "tiny"))

@@ -86,6 +86,35 @@ def test_equals_the_native_generator(
         assert np.abs(frequencies[i]).max() <= 1.0
 
 
+def test_partials_are_an_input_where_a_timbre_has_its_own(
+    tmp_path: Path, write_tiny: Any, preset_fields: dict[str, Any]
+):
+    first, *others = preset_fields["timbres"]
+    bell = [0.62, 1.2, 2.43, 3.55]
+    timbres = [first | {"partials": bell}, *others]
+    preset = load_preset(write_tiny(tmp_path / "tiny", timbres=timbres))
+    assert isinstance(preset, GansynthPreset)
+    assert export_onnx(preset, tmp_path / "out.onnx")[-1] == "partials"
+    session = onnxruntime.InferenceSession(str(tmp_path / "out.onnx"))
+    metadata = json.loads(session.get_modelmeta().custom_metadata_map["partials"])
+    assert list(metadata) == [first["name"]]
+    ratios = metadata[first["name"]]["ratios"][0]
+    assert ratios[:6] == [*bell, 4.55, 5.55] and len(ratios) == 64
+    feeds = feed(preset, np.array([first["z"]]), [57.3], [0.7])
+    feeds["partials"] = np.array([ratios], np.float32)
+    levels, frequencies = session.run(None, feeds)
+    frames = preset.open_network().generate(first["z"], 57.3, 0.7, 5, None, 0, bell)
+    spectrogram = preset.spectrogram
+    level = (frames[0] - spectrogram.magnitude_offset) / spectrogram.magnitude_scale
+    assert np.abs(levels[0] - level).max() < LEVEL_TOLERANCE
+    config = spectrogram_of(preset)
+    turns = np.diff(
+        reference_turns(float(np.float32(57.3)), config, [40, 41], np.array(bell)), axis=0
+    )
+    error = frequencies[0] - (frames[1] / spectrogram.frequency_scale + 2.0 * turns[0])
+    assert np.abs(error - 2.0 * np.round(error / 2.0)).max() < FREQUENCY_TOLERANCE
+
+
 def test_a_one_hot_generator_has_neither_velocity_nor_noise(tmp_path: Path, write_tiny: Any):
     base = load_preset(write_tiny(tmp_path / "tiny")).to_fields()
     generator = {**base["generator"], "conditioning": "one_hot"}

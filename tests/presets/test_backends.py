@@ -19,6 +19,7 @@ from audiogen.errors import ParameterError, PresetError
 from audiogen.presets import load_preset, read_weights
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.mel import band_map
+from audiogen.representation.partials import PartialMap
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -64,6 +65,8 @@ NAMES = [
     "transpose",
     "semitones_per_key",
     "vibrato",
+    "partials",
+    "inharmonicity",
     "colour",
     "licens",
     "n_ftt",
@@ -292,7 +295,10 @@ def built_in_python(folder: Path) -> tuple[Any, int]:
     pitches = tuple(map(float, fields["pitch_range"]))
     zs = [timbre["z"] for timbre in timbres]
     sustain = fields.get("sustain", {})
-    instrument = native.Instrument(generator, spectrogram, sustain, pitches, zs)
+    lowest = fields["generator"]["pitch_min"]
+    names = ("partials", "inharmonicity")
+    partials = [PartialMap(*(timbre.get(name, ()) for name in names), lowest) for timbre in timbres]
+    instrument = native.Instrument(generator, spectrogram, sustain, pitches, zs, (), partials)
     if "key" in timbres[0]:
         pitch = float(fields["generator"]["pitch_min"])
         fallback = {"pitch": pitch, "pan": 0.0, "group": 0}

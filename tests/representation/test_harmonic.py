@@ -17,13 +17,14 @@ from audiogen.representation.harmonic import (
     N_TIME_FEATURES,
     bin_centres_hz,
     harmonic_maps,
-    nearest_harmonic,
+    nearest_partial,
     onset_centroids,
     pitch_to_hz,
     reference_phase,
     time_features,
 )
-from audiogen.representation.spectrogram import waveform_to_spectrogram
+from audiogen.representation.partials import MOST_PARTIALS, stacked, stretched
+from audiogen.representation.spectrogram import spectrogram_to_waveform, waveform_to_spectrogram
 
 HARMONIC = dataclasses.replace(PAPER_HIGH, phase="harmonic")
 BIN_HZ = HARMONIC.bin_width_hz
@@ -56,6 +57,55 @@ def test_a_tone_of_equal_partials_has_no_deviation(pitch: float) -> None:
     # Summed, the phase itself is the reference's too, up to whole turns.
     turns = channel[:125].sum(axis=0) / 2.0
     assert np.abs(turns - np.rint(turns)).max() < 0.01
+
+
+BELL = np.array([0.62, 1.2, 1.98, 2.92, 4.02, 5.24, 6.58])
+
+
+@pytest.mark.parametrize("partials", [BELL, stretched(2e-3)])
+@pytest.mark.parametrize("pitch", [57.3, 76.0])
+def test_a_tone_of_its_own_partials_has_no_deviation(partials: np.ndarray, pitch: float) -> None:
+    f0 = float(pitch_to_hz(pitch))
+    hz = f0 * partials[f0 * partials < 7900]
+    number = np.arange(1, len(hz) + 1)
+    t = np.arange(64000) / 16000
+    wave = 0.01 * np.cos(2.0 * np.pi * np.outer(t, hz) + np.pi * GOLDEN * number**2).sum(axis=1)
+    note = torch.tensor(pitch, dtype=torch.float64)
+    bins = np.rint(hz / BIN_HZ).astype(int) - 1
+    made = waveform_to_spectrogram(torch.from_numpy(wave), HARMONIC, pitch=note, partials=partials)
+    assert np.abs(made[1][4:125, bins].numpy()).max() < 5e-3
+    harmonic = waveform_to_spectrogram(torch.from_numpy(wave), HARMONIC, pitch=note)
+    assert np.abs(harmonic[1][4:125, bins].numpy()).max() > 0.2
+    back = spectrogram_to_waveform(made, HARMONIC, pitch=note, partials=partials)
+    np.testing.assert_allclose(back.numpy(), wave, atol=1e-4)
+
+
+def test_maps_peak_at_other_partials() -> None:
+    for pitch in (60.0, 71.25):
+        narrow, cosine = harmonic_maps(pitch, HARMONIC, 1024, partials=BELL)[[1, 3]]
+        bins = np.rint(float(pitch_to_hz(pitch)) * BELL / BIN_HZ).astype(int) - 1
+        assert (narrow[bins] > 0.85).all() and (cosine[bins] > 0.6).all()
+        middle = (bins[3] + bins[4]) // 2
+        assert narrow[middle] < 0.01 and cosine[middle] < -0.5
+
+
+@pytest.mark.parametrize("n_bins", [16, 128, 1024])
+def test_harmonic_partials_change_no_map(n_bins: int) -> None:
+    pitches = np.array([30.0, 60.5])
+    given = np.tile(np.arange(1.0, MOST_PARTIALS + 1.0), (2, 1))
+    np.testing.assert_allclose(
+        harmonic_maps(pitches, HARMONIC, n_bins, MOST_MAPS, given),
+        harmonic_maps(pitches, HARMONIC, n_bins, MOST_MAPS),
+        atol=1e-6,
+    )
+
+
+def test_each_note_has_its_own_partials() -> None:
+    pitches, partials = np.array([60.0, 60.0]), stacked([None, BELL])
+    frames = np.arange(3, 6)
+    both = reference_phase(pitches, HARMONIC, frames, partials)
+    np.testing.assert_allclose(both[0], reference_phase(60.0, HARMONIC, frames), rtol=1e-12)
+    np.testing.assert_allclose(both[1], reference_phase(60.0, HARMONIC, frames, BELL), rtol=1e-12)
 
 
 def test_pitch_is_continuous() -> None:
@@ -133,9 +183,14 @@ def test_maps_follow_the_pitch() -> None:
         assert 0.0 < small < 0.2 * large
 
 
-def test_nearest_harmonic() -> None:
+def test_nearest_partial() -> None:
     f = np.array([0.0, 10.0, 149.0, 150.0, 251.0, 1000.0])
-    np.testing.assert_array_equal(nearest_harmonic(f, 100.0), [1, 1, 1, 2, 3, 10])
+    number, hz = nearest_partial(f, 100.0)
+    np.testing.assert_array_equal(number, [1, 1, 1, 2, 3, 10])
+    np.testing.assert_array_equal(hz, 100.0 * number)
+    number, hz = nearest_partial(f, 100.0, np.array([0.5, 2.0, 2.9]))
+    np.testing.assert_array_equal(number, [1, 1, 2, 2, 3, 10])  # a tie goes up, 9.9 is the tenth
+    np.testing.assert_allclose(hz, [50, 50, 200, 200, 290, 990])
     centres = bin_centres_hz(HARMONIC, 1024)
     assert centres[0] == BIN_HZ and centres[-1] == 8000.0
     np.testing.assert_allclose(

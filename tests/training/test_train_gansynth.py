@@ -98,6 +98,43 @@ def test_notes_become_a_preset_with_previews_on_the_way(
     assert heard.read_bytes() == unheard.read_bytes()
 
 
+def test_timbres_have_the_partials_of_their_notes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipes, "default_recipe", lambda: SMALL)
+    monkeypatch.setattr(gansynth.shutil, "which", lambda name: None)  # no torch.compile
+    bell, string = [1.0, 2.43, 3.55], 0.004
+    series = np.arange(1, 9) * np.sqrt((1 + string * np.arange(1, 9) ** 2) / (1 + string))
+    ratios = {"mallet": np.array(bell), "string": series, "organ": np.arange(1, 9)}
+    time = np.arange(SMALL.spectrogram.n_samples) / RATE
+    with SetWriter(tmp_path / "notes", RATE) as writer:
+        for i, (family, own) in enumerate(ratios.items()):
+            for pitch in (69, 72, 75, 78):
+                hz = 440.0 * 2.0 ** ((pitch - 69) / 12) * own
+                sound = np.sin(2 * np.pi * np.outer(hz[hz < RATE / 2], time)).sum(axis=0)
+                writer.add(
+                    0.05 * sound,
+                    instrument=f"{family}_acoustic_00{i}",
+                    family=family,
+                    source="acoustic",
+                    pitch=pitch,
+                    velocity=100,
+                    qualities=[0] * 10,
+                )
+    words = ("train", "gansynth", tmp_path / "notes", "--steps", 2, "-o", tmp_path / "own")
+    assert run(*words) == 0
+    preset = load_preset(tmp_path / "own")
+    by_family = {timbre.family: timbre for timbre in preset.timbres}
+    # Its own, and the harmonics that are near none of them.
+    assert by_family["mallet"].partials == pytest.approx([1.0, 2.0, 2.43, 3.0, 3.55], rel=0.01)
+    lowest = preset.generator.pitch_min
+    coefficients = by_family["string"].inharmonicity
+    assert len(coefficients) == preset.generator.n_pitches
+    assert coefficients[72 - lowest] == pytest.approx(string, rel=0.2)
+    assert by_family["organ"].partials is by_family["organ"].inharmonicity is None
+    assert by_family["string"].partials is by_family["mallet"].inharmonicity is None
+
+
 def test_a_kit_becomes_a_preset_whose_keys_play_its_sounds(
     notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -217,7 +217,9 @@ class Adversary:
         """Scores [3, batch, n_patches] and features [3, batch, ...] of `levels`."""
         config, n = self._recipe.spectrogram, len(batch.pitch)
         whole = whole_frames(config, batch.frames)
-        maps = harmonic_maps(batch.pitch.cpu().numpy(), config, config.n_bins)
+        maps = harmonic_maps(
+            batch.pitch.cpu().numpy(), config, config.n_bins, partials=batch.partials
+        )
         times = time_features(
             config.n_frames, self._recipe.generator.note_off_frame, config.n_frames
         )

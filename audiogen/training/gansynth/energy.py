@@ -160,7 +160,9 @@ class EnergyLoss:
     def resynthesise(self, image: Tensor, batch: Batch) -> Tensor:
         """Audio of a batch's images, as `resynthesis.resynthesise` returns it."""
         spectrogram = denormalise(image, self._config)
-        return resynthesis.resynthesise(spectrogram, self._config, batch.pitch, batch.frames)
+        return resynthesis.resynthesise(
+            spectrogram, self._config, batch.pitch, batch.frames, batch.partials
+        )
 
     def _sound_distances(
         self, batch: Batch, first: Tensor, second: Tensor
@@ -199,8 +201,10 @@ class EnergyLoss:
         right = (stop - start) * config.hop_length
         pitch = batch.pitch.cpu().numpy().astype(np.float64)
         real = batch.waveform[:, left:right]
-        wanted = partial_levels(real, pitch, config, real)
-        levels = [partial_levels(sound[:, left:right], pitch, config, real) for sound in sounds]
+        wanted, *levels = (
+            partial_levels(sound, pitch, config, real, batch.partials)
+            for sound in (real, *(each[:, left:right] for each in sounds))
+        )
         return torch.stack([distance_of_levels(each, wanted) for each in levels]).mean()
 
 

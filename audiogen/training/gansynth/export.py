@@ -17,8 +17,10 @@ from audiogen.data.source_toml import (
     program_of,
     read_source,
 )
+from audiogen.models.config import GeneratorConfig
 from audiogen.models.gansynth import export_weights
 from audiogen.presets import Preset, check_fields
+from audiogen.representation.partials import PartialMap
 from audiogen.training.gansynth.progressive import ProgressiveTrainer
 from audiogen.training.gansynth.recipe import BuiltInRecipe
 from audiogen.training.gansynth.trainer import BuiltInTrainer
@@ -211,16 +213,28 @@ def _learned_timbres(
         {"name": name, "z": rounded(z), "family": families[instrument]}
         | program_of(instrument, described)
         | ({"vibrato": list(vibrato)} if vibrato else {})
+        | _partials_of(partials, trainer.recipe.generator)
         | _key_of(instrument, described)
         | _level_of(described.get(instrument, {}), source)
-        for instrument, name, vibrato, z in zip(
+        for instrument, name, vibrato, partials, z in zip(
             instruments,
             trainer.notes.timbres,
             trainer.notes.vibratos,
+            trainer.notes.partial_maps,
             trainer.average_latents.tolist(),
             strict=True,
         )
     ]
+
+
+def _partials_of(partials: PartialMap, generator: GeneratorConfig) -> dict[str, Any]:
+    """Partials that aren't harmonic; those of strings at each of the generator's pitches."""
+    if len(partials.inharmonicity):
+        last = len(partials.inharmonicity) - 1
+        pitches = range(generator.pitch_min, generator.pitch_min + generator.n_pitches)
+        keys = [min(max(pitch - partials.lowest, 0), last) for pitch in pitches]
+        return {"inharmonicity": [partials.inharmonicity[key] for key in keys]}
+    return {"partials": list(partials.ratios)} if len(partials.ratios) else {}
 
 
 def _key_of(instrument: str, described: dict[str, Any]) -> dict[str, Any]:

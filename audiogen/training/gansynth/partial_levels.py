@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from audiogen.representation.config import SpectrogramConfig
-from audiogen.representation.harmonic import nearest_harmonic, pitch_to_hz
+from audiogen.representation.harmonic import nearest_partial, pitch_to_hz
 
 LONGER = 2  # windows over the representation's
 ON_HZ, BESIDE_HZ = 12.0, 24.0  # distances from a partial
@@ -26,7 +26,11 @@ LEAST_LOUDEST = 1.0  # power of a sine of -66 dBFS at `n_fft` 4096; silence is m
 
 
 def partial_levels(
-    sound: Tensor, pitch: np.ndarray, config: SpectrogramConfig, relative_to: Tensor
+    sound: Tensor,
+    pitch: np.ndarray,
+    config: SpectrogramConfig,
+    relative_to: Tensor,
+    partials: np.ndarray | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Levels of sounds in three classes of bins.
 
@@ -40,6 +44,8 @@ def partial_levels(
         The representation.
     relative_to : Tensor [batch, n_samples]
         Sounds whose loudest bins set the floors, which are at least those of a sine of -66 dBFS.
+    partials : array [batch, n_partials], optional
+        Their partials (`audiogen.representation.partials`); harmonic ones by default.
 
     Returns
     -------
@@ -52,7 +58,7 @@ def partial_levels(
     power = _power(sound, config)
     loudest = _power(relative_to, config).amax(dim=(1, 2)).clamp_min(LEAST_LOUDEST)
     loudest = loudest[:, None, None, None]
-    shares, present = _classes(tuple(pitch.tolist()), config)
+    shares, present = _classes(pitch, config, partials)
     shares, present = shares.to(power), present.to(power)
     batch, n_frames, n_bins = power.shape
     n_bands = present.shape[-1]
@@ -82,15 +88,17 @@ def _power(sound: Tensor, config: SpectrogramConfig) -> Tensor:
 
 
 @lru_cache(maxsize=256)
-def _classes_of(pitch: float, config: SpectrogramConfig) -> tuple[Tensor, Tensor]:
+def _classes_of(
+    pitch: float, config: SpectrogramConfig, ratios: tuple[float, ...] | None
+) -> tuple[Tensor, Tensor]:
     """Share of each bin in the mean of its band and class, [3, n_bands, bins], and whether any."""
     n_bins = LONGER * config.n_bins
     width = config.bin_width_hz / LONGER
     per_band = min(n_bins, max(1, round(BAND_HZ / width)))
     n_bands = -(-n_bins // per_band)
     hz = (np.arange(n_bands * per_band) + 1) * width
-    f0 = pitch_to_hz(pitch)
-    distance = np.abs(hz - nearest_harmonic(hz, f0) * f0)
+    partials = None if ratios is None else np.array(ratios)
+    distance = np.abs(hz - nearest_partial(hz, pitch_to_hz(pitch), partials)[1])
     inside = np.arange(n_bands * per_band) < n_bins
     on, beside = distance <= ON_HZ, (distance > ON_HZ) & (distance <= BESIDE_HZ)
     masks = np.stack([on, beside, distance > BESIDE_HZ]) & inside
@@ -100,6 +108,10 @@ def _classes_of(pitch: float, config: SpectrogramConfig) -> tuple[Tensor, Tensor
     return torch.from_numpy(shares), torch.from_numpy((count[..., 0] > 0).astype(np.float32))
 
 
-def _classes(pitches: tuple[float, ...], config: SpectrogramConfig) -> tuple[Tensor, Tensor]:
-    shares, present = zip(*(_classes_of(pitch, config) for pitch in pitches), strict=True)
+def _classes(
+    pitches: np.ndarray, config: SpectrogramConfig, partials: np.ndarray | None
+) -> tuple[Tensor, Tensor]:
+    ratios = [None] * len(pitches) if partials is None else [tuple(row) for row in partials]
+    notes = zip(pitches.tolist(), ratios, strict=True)
+    shares, present = zip(*(_classes_of(note[0], config, note[1]) for note in notes), strict=True)
     return torch.stack(shares), torch.stack(present)[:, :, None]

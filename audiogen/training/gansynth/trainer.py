@@ -14,6 +14,7 @@ import copy
 import math
 import shutil
 import zlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -216,7 +217,8 @@ class BuiltInTrainer(Trainer):
             loss, told = self._with_critic(loss, image, sounds, batch)
             values |= told
         if recipe.random_weight and self.step % RANDOM_EVERY == 0:
-            images = [self._generate(batch, self._latents_anywhere(batch)) for _ in range(2)]
+            harmonic = replace(batch, partials=None)  # as the engine plays latents without a name
+            images = [self._generate(harmonic, self._latents_anywhere(batch)) for _ in range(2)]
             values["random"] = self.loss.random_latents((images[0], images[1]), batch)
             loss = loss + recipe.random_weight * values["random"]
         self.descend(loss, self.optimiser, self.parameters(), 1.0)
@@ -315,7 +317,10 @@ class BuiltInTrainer(Trainer):
 
         pitch = tensor(notes.pitches[indices].astype(np.float32))
         waveform = tensor(notes.waveforms[indices])
-        spectrogram = waveform_to_spectrogram(waveform, config, pitch=pitch, frames=frames)
+        partials = notes.partials(indices)
+        spectrogram = waveform_to_spectrogram(
+            waveform, config, pitch=pitch, frames=frames, partials=partials
+        )
         start = frames[0] * config.hop_length - config.pad_front
         stop = start + (frames[1] - frames[0] - 1) * config.hop_length + config.n_fft
         padded = F.pad(waveform, (max(0, -start), max(0, stop - waveform.shape[1])))
@@ -330,6 +335,7 @@ class BuiltInTrainer(Trainer):
             image=normalise(spectrogram, config),
             variety=tensor(self.varieties[indices]),
             waveform=padded[:, max(0, start) : max(0, start) + stop - start],
+            partials=partials,
         )
 
     def _crop(self, random: np.random.Generator) -> tuple[int, int]:
@@ -391,8 +397,13 @@ class BuiltInTrainer(Trainer):
 
     def _generate(self, batch: Batch, z: Tensor) -> Tensor:
         with self.autocast():
-            image = self.generator(z, batch.pitch, batch.velocity, frames=batch.frames)
+            image = self._images(self.generator, z, batch)
         return image.float()
+
+    @staticmethod
+    def _images(generator: Generator, z: Tensor, batch: Batch) -> Tensor:
+        notes = batch.pitch, batch.velocity
+        return generator(z, *notes, frames=batch.frames, partials=batch.partials)
 
     # --- Evaluation -----------------------------------------------------------------------------
 
@@ -444,9 +455,7 @@ class BuiltInTrainer(Trainer):
             for i, notes in enumerate((self.training, judged)):
                 batch = self.batch(random.choice(notes, size, replace=False), frames)
                 z = self.average_latents[batch.instruments]
-                images = [
-                    self.average(z, batch.pitch, batch.velocity, frames=frames) for _ in range(2)
-                ]
+                images = [self._images(self.average, z, batch) for _ in range(2)]
                 sounds = [self.loss.resynthesise(image, batch) for image in (batch.image, *images)]
                 gaps[i] += self.adversary.gap(self.adversary.levels(sounds, batch), batch)
         known, held_out = (gaps / N_EVALUATED).tolist()
@@ -474,7 +483,7 @@ class BuiltInTrainer(Trainer):
             batch = self.batch(np.array([note]), (0, config.n_frames))
             twice = batch.twice()
             z = self.average_latents[twice.instruments]
-            image = self.average(z, twice.pitch, twice.velocity)
+            image = self._images(self.average, z, twice)
             sound = self.loss.resynthesise(image, twice)[:, config.pad_front :]
             values = self.loss.distances(image[:1], batch.image, batch)
             real = self._sound(note)

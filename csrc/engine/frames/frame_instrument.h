@@ -14,6 +14,7 @@
 #include "engine/instrument.h"
 #include "models/frame_table.h"
 #include "models/gansynth.h"
+#include "models/partials.h"
 
 namespace audiogen::engine {
 
@@ -61,8 +62,9 @@ struct FrameSettings {
   Spectrogram spectrogram;
   Sustain sustain;
   PitchRange pitch_range;
-  std::vector<std::vector<float>> timbres;  // latents
-  std::vector<Macro> macros;                // kMacroCount or fewer
+  std::vector<std::vector<float>> timbres;   // latents
+  std::vector<models::PartialMap> partials;  // of the first timbres; those of others are harmonic
+  std::vector<Macro> macros;                 // kMacroCount or fewer
   presets::ProgramTable programs;
 };
 
@@ -102,6 +104,12 @@ class FrameInstrument final : public Instrument {
   std::span<const float> move_latent(const std::vector<float>& z,
                                      const std::array<float, kMacroCount>& amounts,
                                      std::vector<float>& moved) const noexcept AUDIOGEN_REALTIME;
+
+  // Partials of a timbre's notes at a pitch.
+  models::Partials partials(std::size_t timbre, float pitch) const noexcept AUDIOGEN_REALTIME {
+    return timbre < settings_.partials.size() ? settings_.partials[timbre].at(pitch)
+                                              : models::Partials();
+  }
 
   const FrameSettings& settings() const { return settings_; }
   const SynthesisTables& tables() const { return tables_; }

@@ -65,8 +65,12 @@ void FrameVoice::note_on(const Note& note) noexcept AUDIOGEN_REALTIME {
   tail_left_ = settings_->spectrogram.n_fft / hop - 1;
   std::fill(overlap_.begin(), overlap_.end(), 0.0f);
   pitch_ = wanted_pitch_ = network_pitch_ = next_network_pitch_ = note.pitch;
-  start_phase();
   timbre_ = note.timbre;
+  // Kept for the whole note, also where a morph goes on: partials that move would be another pitch.
+  note_.partials = models::Partials::between(instrument_->partials(timbre_, note.pitch),
+                                             instrument_->partials(wanted_timbre_, note.pitch),
+                                             static_cast<double>(morph_));
+  start_phase();
   macros_ = shaping_.macros;
   note_.z = instrument_->move_latent(settings_->timbres[timbre_], macros_, z_);
   pulled_ = 0;
@@ -137,11 +141,6 @@ static float turn(double turns) noexcept AUDIOGEN_REALTIME {
   return static_cast<float>(turns - std::floor(turns + 0.5));
 }
 
-// Number of the harmonic of f0 nearest to a frequency.
-static double harmonic_number(double frequency, double f0) noexcept AUDIOGEN_REALTIME {
-  return std::max(1.0, std::floor(frequency / f0 + 0.5));
-}
-
 double FrameVoice::centroid(std::size_t frame) const noexcept AUDIOGEN_REALTIME {
   const std::vector<double>& centroids = tables_->onset_centroids();
   return centroids[std::min(frame, centroids.size() - 1)];
@@ -156,31 +155,33 @@ void FrameVoice::start_phase() noexcept AUDIOGEN_REALTIME {
     std::fill(turns_.begin(), turns_.end(), 0.0f);
     return;
   }
-  make_harmonics();
+  make_advance();
   const double f0 = hz(pitch_);
   const double rate = spectrogram.sample_rate;
   const double pad = static_cast<double>(spectrogram.pad_front());
+  models::PartialPlaces places(note_.partials);
   for (std::size_t k = 0; k < n; ++k) {
     const double f_bin = static_cast<double>(k + 1) * rate / static_cast<double>(spectrogram.n_fft);
-    const double number = harmonic_number(f_bin, f0);
-    const double lobe = (number * f0 - f_bin) / rate;
-    turns_[k] =
-        turn(lobe * centroid(0) - number * f0 * pad / rate + 0.5 * kGolden * number * number);
+    const double number = places.at(f_bin / f0).nearest();
+    const double partial = note_.partials.ratio(number) * f0;
+    const double lobe = (partial - f_bin) / rate;
+    turns_[k] = turn(lobe * centroid(0) - partial * pad / rate + 0.5 * kGolden * number * number);
   }
 }
 
-// Computes the phase advance per frame of a harmonic tone at the current pitch, in double
-// precision: high partials make hundreds of turns per frame.
-void FrameVoice::make_harmonics() noexcept AUDIOGEN_REALTIME {
+// Computes the phase advance per frame of the partials at the current pitch, in double precision:
+// high partials make hundreds of turns per frame.
+void FrameVoice::make_advance() noexcept AUDIOGEN_REALTIME {
   const Spectrogram& spectrogram = settings_->spectrogram;
   const double f0 = hz(pitch_);
   const double rate = spectrogram.sample_rate;
   const double hop = static_cast<double>(spectrogram.hop_length);
+  models::PartialPlaces places(note_.partials);
   for (std::size_t k = 0; k < turns_.size(); ++k) {
     const double f_bin = static_cast<double>(k + 1) * rate / static_cast<double>(spectrogram.n_fft);
-    const double harmonic = harmonic_number(f_bin, f0) * f0;
-    advance_[k] = turn(harmonic * hop / rate);
-    lobe_[k] = static_cast<float>((harmonic - f_bin) / rate);
+    const double partial = note_.partials.ratio(places.at(f_bin / f0).nearest()) * f0;
+    advance_[k] = turn(partial * hop / rate);
+    lobe_[k] = static_cast<float>((partial - f_bin) / rate);
   }
 }
 
@@ -192,7 +193,7 @@ void FrameVoice::move_pitch() noexcept AUDIOGEN_REALTIME {
   const Spectrogram& spectrogram = settings_->spectrogram;
   const double before = hz(pitch_), f0 = hz(wanted_pitch_);
   pitch_ = wanted_pitch_;
-  make_harmonics();
+  make_advance();
   std::copy(turns_.begin(), turns_.end(), last_turns_.begin());
   const double rate = spectrogram.sample_rate;
   const double width = rate / static_cast<double>(spectrogram.n_fft);
@@ -200,13 +201,14 @@ void FrameVoice::move_pitch() noexcept AUDIOGEN_REALTIME {
   const double time_s =
       static_cast<double>(spectrogram.hop_length) / rate + centre_s - old_centre_s;
   const double last = static_cast<double>(turns_.size() - 1);
+  models::PartialPlaces places(note_.partials);
   for (std::size_t k = 0; k < turns_.size(); ++k) {
     const double f_bin = static_cast<double>(k + 1) * width;
-    const double number = harmonic_number(f_bin, f0);
-    const double was = std::clamp(std::floor(number * before / width - 0.5), 0.0, last);
+    const double ratio = note_.partials.ratio(places.at(f_bin / f0).nearest());
+    const double was = std::clamp(std::floor(ratio * before / width - 0.5), 0.0, last);
     const double turns = last_turns_[static_cast<std::size_t>(was)];
     const double centre = turns + (was + 1.0) * width * old_centre_s;
-    turns_[k] = turn(centre + 0.5 * number * (before + f0) * time_s - f_bin * centre_s +
+    turns_[k] = turn(centre + 0.5 * ratio * (before + f0) * time_s - f_bin * centre_s +
                      0.5 * static_cast<double>(frequency_[k]));
   }
 }

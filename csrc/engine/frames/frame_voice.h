@@ -71,7 +71,7 @@ class FrameVoice final : public Voice {
   void move_latents() noexcept AUDIOGEN_REALTIME;
   void mix_timbres() noexcept AUDIOGEN_REALTIME;
   void transpose() noexcept AUDIOGEN_REALTIME;
-  void make_harmonics() noexcept AUDIOGEN_REALTIME;
+  void make_advance() noexcept AUDIOGEN_REALTIME;
   void move_pitch() noexcept AUDIOGEN_REALTIME;
   double centroid(std::size_t frame) const noexcept AUDIOGEN_REALTIME;
   void turn_phase() noexcept AUDIOGEN_REALTIME;
@@ -85,7 +85,7 @@ class FrameVoice final : public Voice {
   NoteFrames frames_;
   NoteFrames other_;       // the timbre that is morphed to; follows frames_, released a frame later
   bool morphing_ = false;  // whether the next frame needs other_
-  models::NoteInput note_;
+  models::NoteInput note_;  // its partials are those of the whole note
   Shaping shaping_;
   std::array<float, kMacroCount> macros_{};  // those that the latents were moved by
   std::size_t timbre_ = 0;
@@ -120,8 +120,8 @@ class FrameVoice final : public Voice {
   std::vector<float> turns_;
   std::vector<float> last_turns_;  // turns_ of the previous frame, while the pitch moves
   std::vector<float> phase_;       // rad
-  std::vector<float> advance_;     // turns per frame of the harmonic nearest to the bin
-  std::vector<float> lobe_;        // distance of that harmonic from the bin, cycles per sample
+  std::vector<float> advance_;     // turns per frame of the partial nearest to the bin
+  std::vector<float> lobe_;        // distance of that partial from the bin, cycles per sample
   std::vector<float> spectrum_;    // [n_bins + 1] complex
   std::vector<float> scratch_;
   std::vector<float> overlap_;  // [n_fft]; its first hop is finished

@@ -1,0 +1,158 @@
+"""Partials of recorded notes that aren't multiples of their pitch: of strings and of bells."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from audiogen.data.notes.nsynth import NOTE_ON_S
+from audiogen.data.subset import evenly_spaced
+from audiogen.representation.harmonic import nearest_partial, pitch_to_hz
+from audiogen.representation.partials import HARMONIC, MOST_PARTIALS, PartialMap, stretched
+
+N_COMPARED = 32  # notes of an instrument, from its lowest to its highest
+_RANGE_DB = 42.0  # of the peaks that count, below the loudest
+_HALF_WIDTH = 0.2  # of the band that a peak is the loudest of, over the pitch's frequency
+_LEAST_HALF_WIDTH_HZ = 8.0
+_LOWEST_RATIO, _HIGHEST_HZ = 0.25, 12_000.0
+_NEAR_HZ, _NEAR = 6.0, 0.006  # distances at which a peak is on a partial; the larger holds
+_LEAST_GAIN = 0.1  # of the share of peaks on partials, for other partials than harmonic ones
+_LEAST_SHARE = 0.9  # for partials that are neither harmonic nor those of strings
+_COEFFICIENTS = np.append(0.0, np.geomspace(2e-6, 2e-2, 60))  # that are tried
+_FINER = np.linspace(0.85, 1.15, 13)  # factors that are tried then
+_TUNINGS = np.linspace(0.994, 1.006, 9)  # of a note against its pitch
+_N_NEAREST = 3  # notes of which a key's coefficient is the median
+_WITHIN = 0.01  # relative distance at which peaks of two notes are one partial
+_LEAST_NOTES = 0.25  # share of the notes that have it
+_MOST_FREE = 24
+_LEAST_STEP = 0.08  # between two partials
+_ALONE = 0.3  # distance from all of them at which a harmonic is added
+
+
+def partial_map_of(waveforms: np.ndarray, pitches: np.ndarray, sample_rate: int) -> PartialMap:
+    """Measure the partials of an instrument.
+
+    Parameters
+    ----------
+    waveforms : array [n_notes, n_samples], float32
+        Notes of it, held for `NOTE_ON_S`.
+    pitches : array [n_notes], MIDI numbers
+        Their pitches.
+    sample_rate : int, Hz
+        Sample rate of the notes.
+
+    Returns
+    -------
+    PartialMap
+        Harmonic, unless clearly more of the notes' spectral peaks are on the partials of strings,
+        or on those that the notes have in common.
+    """
+    chosen = evenly_spaced(np.argsort(pitches, kind="stable").tolist(), N_COMPARED)
+    notes = [_peaks(waveforms[i], pitches[i], sample_rate) for i in chosen]
+    pitches = np.asarray(pitches, float)[chosen]
+    share = _share_on(HARMONIC, notes, pitches)
+    if share + _LEAST_GAIN >= 1.0:
+        return HARMONIC
+    coefficients = np.array([_coefficient(*note) for note in zip(notes, pitches, strict=True)])
+    of_strings = _by_key(coefficients, pitches)
+    on_strings = _share_on(of_strings, notes, pitches)
+    ratios = _in_common(notes)
+    if _share_on(PartialMap(ratios), notes, pitches) > max(
+        _LEAST_SHARE, share + _LEAST_GAIN, on_strings + _LEAST_GAIN
+    ):
+        return PartialMap(_with_harmonics(ratios))
+    return of_strings if on_strings > share + _LEAST_GAIN else HARMONIC
+
+
+def _peaks(waveform: np.ndarray, pitch: float, sample_rate: int) -> np.ndarray:
+    """Ratios to the pitch and weights (dB above the range) of a note's peaks, [n, 2]."""
+    held = np.zeros(round(NOTE_ON_S * sample_rate))
+    part = np.asarray(waveform[: len(held)], float)
+    held[: len(part)] = part
+    size = 1 << (2 * len(held) - 1).bit_length()
+    spectrum = np.abs(np.fft.rfft(held * np.hanning(len(held)), size))
+    hz = np.fft.rfftfreq(size, 1.0 / sample_rate)
+    f0 = float(pitch_to_hz(pitch))
+    reach = max(_LEAST_HALF_WIDTH_HZ, _HALF_WIDTH * f0)
+    inside = (hz > _LOWEST_RATIO * f0) & (hz < _HIGHEST_HZ)
+    first, last = np.flatnonzero(inside)[[0, -1]]
+    level = 20.0 * np.log10(np.maximum(spectrum, 1e-12))
+    level = level - level[first:last].max() + _RANGE_DB
+    n = max(1, round(reach / hz[1]))
+    tops = np.flatnonzero((level[1:-1] > level[:-2]) & (level[1:-1] >= level[2:])) + 1
+    tops = tops[(tops >= first) & (tops < last) & (level[tops] > 0.0)]
+    found: list[int] = []
+    for top in tops[np.argsort(-level[tops], kind="stable")]:
+        if all(abs(top - other) > n for other in found):
+            found.append(int(top))
+    return np.array([(hz[top] / f0, level[top]) for top in sorted(found)]).reshape(-1, 2)
+
+
+def _coefficient(peaks: np.ndarray, pitch: float) -> float:
+    """Inharmonicity coefficient whose partials are on most of a note's peaks."""
+    f0 = float(pitch_to_hz(pitch))
+
+    def best_of(coefficients: np.ndarray) -> float:
+        scores = [
+            max(_weight_on(peaks, f0, tuning * stretched(one)) for tuning in _TUNINGS)
+            for one in coefficients
+        ]
+        return float(coefficients[int(np.argmax(scores))])
+
+    coarse = best_of(_COEFFICIENTS)
+    return best_of(coarse * _FINER) if coarse else 0.0
+
+
+def _weight_on(peaks: np.ndarray, f0: float, partials: np.ndarray | None) -> float:
+    """Weight of the peaks that are on partials."""
+    hz = peaks[:, 0] * f0
+    _, nearest = nearest_partial(hz, f0, partials)
+    far = np.abs(hz - nearest) / np.maximum(_NEAR_HZ, _NEAR * hz)
+    return float((peaks[:, 1] * np.exp(-(far**2))).sum())
+
+
+def _share_on(partials: PartialMap, notes: list[np.ndarray], pitches: np.ndarray) -> float:
+    """Mean share of the notes' peaks that are on partials."""
+    shares = [
+        _weight_on(peaks, float(pitch_to_hz(pitch)), partials.at(pitch))
+        / max(peaks[:, 1].sum(), 1e-9)
+        for peaks, pitch in zip(notes, pitches, strict=True)
+    ]
+    return float(np.mean(shares))
+
+
+def _by_key(coefficients: np.ndarray, pitches: np.ndarray) -> PartialMap:
+    """Coefficients of all pitches, each the median of the nearest notes'."""
+    lowest = math.floor(pitches.min())
+    keys = np.arange(lowest, math.ceil(pitches.max()) + 1)
+    nearest = np.argsort(np.abs(pitches - keys[:, None]), axis=1, kind="stable")
+    medians = np.median(coefficients[nearest[:, :_N_NEAREST]], axis=1)
+    return PartialMap((), tuple(float(f"{one:.3g}") for one in medians), lowest)
+
+
+def _in_common(notes: list[np.ndarray]) -> tuple[float, ...]:
+    """Ratios of the peaks that several of the notes have, the loudest first chosen."""
+    peaks = np.concatenate(notes)
+    note = np.repeat(np.arange(len(notes)), [len(one) for one in notes])
+    left = np.ones(len(peaks), bool)
+    found: list[tuple[float, float]] = []
+    while left.any():
+        top = np.flatnonzero(left)[peaks[left, 1].argmax()]
+        near = left & (np.abs(np.log(peaks[:, 0] / peaks[top, 0])) < _WITHIN)
+        left &= ~near
+        if len(np.unique(note[near])) >= max(2, _LEAST_NOTES * len(notes)):
+            found.append((float(np.median(peaks[near, 0])), float(peaks[near, 1].sum())))
+    ratios: list[float] = []
+    for ratio, _ in sorted(found, key=lambda one: -one[1]):
+        if len(ratios) < _MOST_FREE and all(abs(ratio - one) > _LEAST_STEP for one in ratios):
+            ratios.append(ratio)
+    return tuple(round(ratio, 4) for ratio in sorted(ratios))
+
+
+def _with_harmonics(ratios: Sequence[float]) -> tuple[float, ...]:
+    """Add the harmonics below the highest ratio that are near none of them."""
+    harmonics = range(1, math.ceil(max(ratios)))
+    added = [float(h) for h in harmonics if all(abs(h - one) > _ALONE for one in ratios)]
+    return tuple(sorted([*ratios, *added])[:MOST_PARTIALS])

@@ -1,0 +1,120 @@
+"""Frequencies of a note's partials, where they aren't multiples of its pitch.
+
+A timbre has harmonic partials, or those of stiff strings, whose inharmonicity depends on the key
+(Fletcher, "Normal Vibration Frequencies of a Stiff Piano String", JASA 36, 1964), or any others,
+such as a bell's. A note's partials are an array of ratios to its pitch, [n_partials], ascending; no
+array stands for harmonic ones. Twin of csrc/models/partials.h.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+MOST_PARTIALS = 64  # those above follow at distances of the pitch
+LARGEST_RATIO = 2048.0
+LARGEST_INHARMONICITY = 0.1
+
+
+@dataclass(frozen=True)
+class PartialMap:
+    """Partials of a timbre at each pitch.
+
+    Parameters
+    ----------
+    ratios : sequence of float
+        Ratios of all notes, ascending; empty for harmonic partials or for those of strings.
+    inharmonicity : sequence of float
+        Inharmonicity coefficient B of strings at each pitch from ``lowest`` on; else empty.
+    lowest : int, MIDI number
+        Pitch of the first coefficient.
+    """
+
+    ratios: Sequence[float] = ()
+    inharmonicity: Sequence[float] = ()
+    lowest: int = 0
+
+    def at(self, pitch: float) -> np.ndarray | None:
+        """Return the partials of a pitch, [n_partials], or None for harmonic ones."""
+        if len(self.ratios):
+            return np.array(self.ratios, np.float64)
+        if len(self.inharmonicity):
+            key = int(np.floor(pitch + 0.5)) - self.lowest
+            key = min(max(key, 0), len(self.inharmonicity) - 1)
+            return stretched(float(self.inharmonicity[key]))
+        return None
+
+
+HARMONIC = PartialMap()
+
+
+def allows(ratios: Sequence[float] | np.ndarray) -> bool:
+    """Whether ratios are 1 to `MOST_PARTIALS`, ascending, above 0 and up to `LARGEST_RATIO`."""
+    ascend = all(a < b for a, b in pairwise([0.0, *ratios]))
+    return ascend and 1 <= len(ratios) <= MOST_PARTIALS and ratios[-1] <= LARGEST_RATIO
+
+
+def stretched(inharmonicity: float, n: int = MOST_PARTIALS) -> np.ndarray:
+    """Partials of a stiff string, h sqrt((1 + B h^2) / (1 + B)) with h from 1 to ``n``."""
+    h = np.arange(1.0, n + 1.0)
+    return h * np.sqrt((1.0 + inharmonicity * h * h) / (1.0 + inharmonicity))
+
+
+def stacked(notes: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    """Partials of several notes, [n_notes, MOST_PARTIALS], or None if all of them are harmonic."""
+    if all(one is None for one in notes):
+        return None
+    number = np.arange(1.0, MOST_PARTIALS + 1.0)
+    return np.stack([ratio_of(number, one) for one in notes])
+
+
+def between(
+    first: np.ndarray | None, second: np.ndarray | None, amount: float
+) -> np.ndarray | None:
+    """Partials between those of two timbres, or None if both have harmonic ones."""
+    both = stacked([first, second])
+    if amount == 0.0 or both is None:
+        return first
+    return both[0] + amount * (both[1] - both[0])
+
+
+def place_among(ratio, partials: np.ndarray | None):
+    """Place of frequencies among a note's partials: ``h`` at partial ``h``, linear between two.
+
+    Parameters
+    ----------
+    ratio : array [..., n], float64
+        Frequencies over that of the pitch.
+    partials : array [n_partials] or [..., n_partials], optional
+        The note's partials, or those of each note.
+
+    Returns
+    -------
+    place : array [..., n]
+        Places; the ratio itself for harmonic partials.
+    slope : array [..., n] or 1.0
+        Change of the place over that of the ratio.
+    """
+    if partials is None:
+        return ratio, 1.0
+    if partials.ndim > 1:
+        rows = [place_among(*row) for row in zip(ratio, partials, strict=True)]
+        return np.stack([row[0] for row in rows]), np.stack([row[1] for row in rows])
+    knots = np.append(0.0, partials)
+    slopes = 1.0 / np.append(np.diff(knots), 1.0)
+    below = np.searchsorted(partials, ratio, side="right")
+    return below + (ratio - knots[below]) * slopes[below], slopes[below]
+
+
+def ratio_of(number, partials: np.ndarray | None):
+    """Return the ratios of partials by number, 1 or more, [..., n]; see `place_among`."""
+    if partials is None:
+        return number
+    if partials.ndim > 1:
+        return np.stack([ratio_of(*row) for row in zip(number, partials, strict=True)])
+    n = len(partials)
+    index = np.minimum(number, n).astype(int) - 1
+    return partials[index] + np.maximum(number - n, 0.0)

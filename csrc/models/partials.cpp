@@ -1,0 +1,77 @@
+// Ratios of partials by their number, and numbers by ratio.
+#include "models/partials.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace audiogen::models {
+
+bool Partials::allows(std::span<const double> ratios) {
+  double last = 0.0;
+  for (const double ratio : ratios) {
+    if (!(ratio > last)) return false;
+    last = ratio;
+  }
+  return !ratios.empty() && ratios.size() <= kMost && last <= kLargestRatio;
+}
+
+Partials::Partials(std::span<const double> ratios) noexcept AUDIOGEN_REALTIME
+    : n_(std::min(ratios.size(), kMost)) {
+  std::copy_n(ratios.data(), n_, ratios_.data());
+}
+
+Partials Partials::of_string(double inharmonicity) noexcept AUDIOGEN_REALTIME {
+  Partials made;
+  made.n_ = kMost;
+  for (std::size_t i = 0; i < kMost; ++i) {
+    const auto h = static_cast<double>(i + 1);
+    made.ratios_[i] = h * std::sqrt((1.0 + inharmonicity * h * h) / (1.0 + inharmonicity));
+  }
+  return made;
+}
+
+Partials Partials::between(const Partials& first, const Partials& second,
+                           double amount) noexcept AUDIOGEN_REALTIME {
+  if (amount == 0.0 || (first.harmonic() && second.harmonic())) return first;
+  Partials made;
+  made.n_ = kMost;
+  for (std::size_t i = 0; i < kMost; ++i) {
+    const auto number = static_cast<double>(i + 1);
+    const double from = first.ratio(number), to = second.ratio(number);
+    made.ratios_[i] = from + amount * (to - from);
+  }
+  return made;
+}
+
+double Partials::ratio(double number) const noexcept AUDIOGEN_REALTIME {
+  if (n_ == 0) return number;
+  const auto n = static_cast<double>(n_);
+  const auto index = static_cast<std::size_t>(std::min(number, n)) - 1;
+  return ratios_[index] + std::max(number - n, 0.0);
+}
+
+bool Partials::operator==(const Partials& other) const noexcept AUDIOGEN_REALTIME {
+  return std::ranges::equal(ratios(), other.ratios());
+}
+
+Partials PartialMap::at(float pitch) const noexcept AUDIOGEN_REALTIME {
+  if (!ratios.empty()) return Partials(ratios);
+  if (inharmonicity.empty()) return {};
+  const double key = std::floor(static_cast<double>(pitch) + 0.5) - lowest;
+  const double last = static_cast<double>(inharmonicity.size() - 1);
+  return Partials::of_string(inharmonicity[static_cast<std::size_t>(std::clamp(key, 0.0, last))]);
+}
+
+double PartialPlaces::Place::nearest() const noexcept AUDIOGEN_REALTIME {
+  return std::max(1.0, std::floor(place + 0.5));
+}
+
+PartialPlaces::Place PartialPlaces::at(double ratio) noexcept AUDIOGEN_REALTIME {
+  if (ratios_.empty()) return {ratio, 1.0};
+  while (below_ < ratios_.size() && ratios_[below_] <= ratio) ++below_;
+  const double from = below_ == 0 ? 0.0 : ratios_[below_ - 1];
+  const double slope = below_ == ratios_.size() ? 1.0 : 1.0 / (ratios_[below_] - from);
+  return {static_cast<double>(below_) + (ratio - from) * slope, slope};
+}
+
+}  // namespace audiogen::models
