@@ -483,6 +483,7 @@ class Engine:
         note = Note(
             timbre=slot.timbre,
             pitch=float(slot.voice_pitch),
+            key_pitch=float(slot.pitch),
             velocity=float(np.clip(velocity, 0, 1)),
             # Random numbers of a note depend on the seed and on the number of notes before it.
             seed=(self._seed + added + SEED_STEP * slot.number) % 2**64,

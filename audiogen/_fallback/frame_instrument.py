@@ -34,7 +34,7 @@ from audiogen.representation.harmonic import (
     pitch_to_hz,
     reference_phase,
 )
-from audiogen.representation.partials import MOST_PARTIALS, PartialMap, allows, between
+from audiogen.representation.partials import TimbrePartials, interpolate
 
 TWO_PI = np.float32(2 * np.pi)
 
@@ -70,7 +70,7 @@ class Instrument(AnyInstrument):
         Latents that notes can be played with.
     macros : sequence of mapping
         Tables ``[[macros]]``.
-    partials : sequence of PartialMap
+    partials : sequence of TimbrePartials
         Partials of the first timbres; those of others are harmonic.
     """
 
@@ -82,7 +82,7 @@ class Instrument(AnyInstrument):
         pitch_range: tuple[float, float],
         timbres: Sequence[ArrayLike],
         macros: Sequence[Mapping[str, Any]] = (),
-        partials: Sequence[PartialMap] = (),
+        partials: Sequence[TimbrePartials] = (),
     ):
         names = ["sample_rate", "n_fft", "hop_length", "phase"]
         names += ["magnitude_scale", "magnitude_offset", "frequency_scale"]
@@ -119,12 +119,14 @@ class Instrument(AnyInstrument):
             (np.array(macro["direction"], np.float32), *map(np.float32, macro["range"]))
             for macro in macros
         ]
-        for one in partials:
-            require(
-                not len(one.ratios) or allows(one.ratios),
-                f"partials of a timbre must be 1 to {MOST_PARTIALS} ascending ratios above 0 and up"
-                " to 2048",
-            )
+        require(
+            len(partials) <= len(timbres),
+            f"instrument has partials of {len(partials)} timbres, more than its {len(timbres)}"
+            " timbres",
+        )
+        for of_timbre in partials:
+            fault = of_timbre.fault()
+            require(fault is None, fault or "")
         self._partials = partials
         self._most_timbres = len(self.timbres) + MOST_ADDED
         self.mel = None  # bands to bins, where the generator's bins are not linear
@@ -368,9 +370,9 @@ class _FrameVoice(Voice):
         z = self._latent(note.timbre)
         self.n_pulled, self.lag = 0, np.float32(0)  # frames; how far behind the last one
         self.pulled: list[tuple[Array, Array]] = []  # the last two, while they are interpolated
-        own = self.instrument.partials(note.timbre, note.pitch)
-        other = self.instrument.partials(self.morph_timbre, note.pitch)
-        partials = between(own, other, float(self.morph))
+        own = self.instrument.partials(note.timbre, note.key_pitch)
+        other = self.instrument.partials(self.morph_timbre, note.key_pitch)
+        partials = interpolate(own, other, float(self.morph))
         self.note = _GeneratorNote(z, note.pitch, note.velocity, note.seed, partials=partials)
         self.pitch = self.wanted_pitch = note.pitch
         self.network_pitch = self.next_network_pitch = note.pitch

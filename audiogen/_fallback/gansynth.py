@@ -15,7 +15,7 @@ from audiogen.models.config import GeneratorConfig, weight_shapes
 from audiogen.ops import reference
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.harmonic import harmonic_maps, time_features
-from audiogen.representation.partials import MOST_PARTIALS, allows
+from audiogen.representation.partials import MOST_PARTIALS, are_valid
 
 STREAMS_PER_NOTE = 32  # Philox streams that a note may use, one for each block
 SLOPE = np.float32(0.2)  # slope of the leaky ReLU
@@ -59,7 +59,7 @@ class Generator:
         )
         ratios = np.array(partials, np.float64) if len(partials) else None
         require(
-            ratios is None or allows(ratios),
+            ratios is None or are_valid(ratios),
             f"partials must be 1 to {MOST_PARTIALS} ascending ratios above 0 and up to 2048",
         )
         first, last = (0, self.n_frames) if frames is None else frames

@@ -40,6 +40,7 @@ class Note:
 
     timbre: int
     pitch: float  # MIDI number, within the instrument's range
+    key_pitch: float  # without glide, bend and vibrato
     velocity: float  # 0 to 1
     seed: int
     continues: bool = False  # continues what an input channel received

@@ -34,7 +34,7 @@ from audiogen.models.config import (
     weight_shapes,
 )
 from audiogen.representation.levels import QUANTISATIONS
-from audiogen.representation.partials import LARGEST_INHARMONICITY, PartialMap, allows
+from audiogen.representation.partials import LARGEST_INHARMONICITY, TimbrePartials, are_valid
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -429,14 +429,19 @@ def _check_timbre(table: Table, index: int, gansynth: bool, faults: list[str]) -
             fields.add_fault(f"{fields.path_of('vibrato')} must be {_VIBRATO}")
     if gansynth and fields.has("partials"):
         ratios = fields.numbers("partials", _PARTIALS)
-        if ratios is not None and not allows(ratios):
+        if ratios is not None and not are_valid(ratios):
             fields.add_fault(f"{fields.path_of('partials')} must be {_PARTIALS}")
     if gansynth and fields.has("inharmonicity"):
         values = fields.numbers("inharmonicity", _INHARMONICITY)
-        if values is not None and not all(0 <= x <= LARGEST_INHARMONICITY for x in values):
+        if values is not None and not (
+            values and all(0 <= x <= LARGEST_INHARMONICITY for x in values)
+        ):
             fields.add_fault(f"{fields.path_of('inharmonicity')} must be {_INHARMONICITY}")
         if fields.has("partials"):
-            fields.add_fault(f"{fields.path_of('inharmonicity')} excludes partials; leave one out")
+            fields.add_fault(
+                f"{fields.path_of('inharmonicity')} is not supported by a timbre with partials;"
+                " remove one of them"
+            )
     if fields.has("place"):
         place = fields.numbers("place", _PLACE)
         if place is not None and not (len(place) == 2 and all(0 <= x <= 1 for x in place)):
@@ -523,8 +528,8 @@ def _is_kit(table: Table) -> bool:
     return any("key" in timbre for timbre in table.get("timbres", []))
 
 
-def _partials(timbre: Table, lowest: int) -> PartialMap:
-    return PartialMap(timbre.get("partials", ()), timbre.get("inharmonicity", ()), lowest)
+def _partials(timbre: Table, lowest: int) -> TimbrePartials:
+    return TimbrePartials(timbre.get("partials", ()), timbre.get("inharmonicity", ()), lowest)
 
 
 def _drum(timbre: Table, pitch: float) -> Drum:
@@ -572,6 +577,14 @@ def _check_gansynth(fields: Fields) -> None:
             fields.add_fault(
                 f"timbres[{i}].inharmonicity has {n} numbers; it must have"
                 f" generator.n_pitches={config.n_pitches}"
+            )
+    places_partials = config.conditioning == table["spectrogram"]["phase"] == "harmonic"
+    for i, timbre in enumerate(table["timbres"]):
+        own = [name for name in ("partials", "inharmonicity") if name in timbre]
+        if own and not places_partials:
+            fields.add_fault(
+                f"timbres[{i}].{own[0]} needs generator.conditioning='harmonic' and"
+                " spectrogram.phase='harmonic'"
             )
     _check_macros(fields, config.latent_size)
 

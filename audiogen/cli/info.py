@@ -79,7 +79,7 @@ def _vibrato(timbre: Timbre) -> str:
 
 
 def _partials(timbre: Timbre) -> str:
-    """What they are where they aren't harmonic."""
+    """Label of inharmonic partials; empty for harmonic ones."""
     return "stretched" if timbre.inharmonicity else "inharmonic" if timbre.partials else ""
 
 

@@ -18,7 +18,7 @@ from audiogen.models.gansynth import SLOPE
 from audiogen.presets import GansynthPreset, Preset
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.harmonic import MOST_MAPS, bin_centres_hz, time_features
-from audiogen.representation.partials import MOST_PARTIALS, PartialMap, ratio_of
+from audiogen.representation.partials import MOST_PARTIALS, TimbrePartials, ratio_of
 
 
 def require_generator(preset: Preset, target: str) -> GansynthPreset:
@@ -74,7 +74,7 @@ def partial_table(preset: GansynthPreset) -> np.ndarray:
     by_key = any(timbre.inharmonicity for timbre in preset.timbres)
     pitches = np.arange(lowest, lowest + (preset.generator.n_pitches if by_key else 1))
     maps = [
-        PartialMap(timbre.partials or (), timbre.inharmonicity or (), lowest)
+        TimbrePartials(timbre.partials or (), timbre.inharmonicity or (), lowest)
         for timbre in preset.timbres
     ]
     harmonic = np.arange(1.0, MOST_PARTIALS + 1.0)
@@ -98,20 +98,21 @@ def nearest_partial(
 
     Returns
     -------
-    number, partial_hz, place, slope : Tensor [batch, n_bins]
-        The partials' numbers and frequencies; place and slope of
-        `audiogen.representation.partials.place_among`.
+    number, partial_hz, position, slope : Tensor [batch, n_bins]
+        The partials' numbers and frequencies; position and slope of
+        `audiogen.representation.partials.position_among`.
     """
     ratio = frequency_hz[None] / f0_hz
     below = (partials[:, None] <= ratio[:, :, None]).long().sum(dim=2)
     knots = F.pad(partials, [1, 0])
-    slopes = 1.0 / F.pad(partials - knots[:, :-1], [0, 1], value=1.0)
-    slope = slopes.gather(1, below)
-    place = below + (ratio - knots.gather(1, below)) * slope
-    number = torch.floor(place + 0.5).clamp(min=1.0)
+    last_step = (partials[:, -1:] - partials[:, -2:-1]).clamp(min=1.0)
+    slope = 1.0 / torch.cat((partials - knots[:, :-1], last_step), dim=1).gather(1, below)
+    position = below + (ratio - knots.gather(1, below)) * slope
+    number = torch.floor(position + 0.5).clamp(min=1.0)
     last = float(partials.shape[1])
     ratio = partials.gather(1, number.clamp(max=last).long() - 1)
-    return number, (ratio + (number - last).clamp(min=0.0)) * f0_hz, place, slope
+    ratio = ratio + (number - last).clamp(min=0.0) * last_step
+    return number, ratio * f0_hz, position, slope
 
 
 def _pixel_norm(x: Tensor) -> Tensor:

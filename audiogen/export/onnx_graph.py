@@ -29,7 +29,7 @@ OPSET = 17
 class _WholeNotes(nn.Module):
     """The graph's signature: whole notes, and the frequency of steady partials added.
 
-    ``partials`` are the notes' last input only if ``has_partials``; without, they are harmonic.
+    Without ``partials``, those of all notes are harmonic.
     """
 
     def __init__(self, network: FrameNetwork, centres_hz: Tensor, hop_s: float, harmonic: bool):
@@ -67,7 +67,7 @@ def export_onnx(preset: Preset, path: str | os.PathLike[str]) -> list[str]:
 
     Inputs are ``z`` [batch, latent_size], ``pitch`` and ``velocity`` [batch], and ``noise_0`` ...
     [batch, n_frames_b, n_bins_b], uniform in -sqrt 3 to sqrt 3; a ``one_hot`` generator has neither
-    velocity nor noise. A preset with timbres whose partials aren't harmonic also has ``partials``
+    velocity nor noise. That of a preset with inharmonic timbres also has ``partials``
     [batch, 64], ratios to the pitch. Outputs are ``log_magnitude`` [batch, n_frames, n_bins],
     natural logarithm, and ``instantaneous_frequency``, the phase's advance per hop in units of pi,
     -1 to 1. The sizes and the timbres' latents and partials are in the file's metadata.

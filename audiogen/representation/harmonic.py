@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from audiogen.representation.config import SpectrogramConfig
-from audiogen.representation.partials import place_among, ratio_of
+from audiogen.representation.partials import position_among, ratio_of
 
 # Maps of `harmonic_maps`, without and with those that distinguish even harmonics and multiples of
 # three.
@@ -41,8 +41,8 @@ def nearest_partial(frequency_hz, f0_hz, partials: np.ndarray | None = None):
     number, partial_hz : array [..., n_bins]
         The partials' numbers, 1 or more, and their frequencies.
     """
-    place, _ = place_among(frequency_hz / f0_hz, partials)
-    number = np.maximum(1.0, np.floor(place + 0.5))
+    position, _ = position_among(frequency_hz / f0_hz, partials)
+    number = np.maximum(1.0, np.floor(position + 0.5))
     return number, ratio_of(number, partials) * f0_hz
 
 
@@ -94,16 +94,16 @@ def harmonic_maps(
     width = config.sample_rate / 2 / n_bins
     h, partial = nearest_partial(f, f0, partials)
     distance = (f - partial) / width
-    place, slope = place_among(f / f0, partials)
-    place = 2.0 * np.pi * place
+    position, slope = position_among(f / f0, partials)
+    turn = 2.0 * np.pi * position
     covered = width / f0 * slope  # by a bin, of the distance between two partials
     resolved = np.sinc(covered)
     maps = [
         np.tanh(h / 16.0),
         np.exp(-0.5 * distance**2),
         np.exp(-(distance**2) / 18.0),
-        resolved * np.cos(place),
-        resolved * np.sin(place),
+        resolved * np.cos(turn),
+        resolved * np.sin(turn),
         np.log2(f / f0) / 4.0,
         np.log2(f / 1000.0) / 4.0 + 0.0 * f0,
         (pitch - 54.0) / 30.0 + 0.0 * f,
@@ -111,7 +111,7 @@ def harmonic_maps(
     if n_maps == MOST_MAPS:
         for n in (2, 3):
             resolved = np.sinc(covered / n)
-            maps += [resolved * np.cos(place / n), resolved * np.sin(place / n)]
+            maps += [resolved * np.cos(turn / n), resolved * np.sin(turn / n)]
     return np.stack(maps, axis=-2).astype(np.float32)
 
 

@@ -1,9 +1,9 @@
-"""Frequencies of a note's partials, where they aren't multiples of its pitch.
+"""Frequencies of a note's partials, for harmonic, stiff-string and other inharmonic timbres.
 
-A timbre has harmonic partials, or those of stiff strings, whose inharmonicity depends on the key
-(Fletcher, "Normal Vibration Frequencies of a Stiff Piano String", JASA 36, 1964), or any others,
-such as a bell's. A note's partials are an array of ratios to its pitch, [n_partials], ascending; no
-array stands for harmonic ones. Twin of csrc/models/partials.h.
+Partials of stiff strings are stretched by an inharmonicity that depends on the key (Fletcher,
+"Normal Vibration Frequencies of a Stiff Piano String", JASA 36, 1964); those of bells and mallets
+have ratios of their own. A note's partials are an array of ratios to its pitch, [n_partials],
+ascending; None stands for harmonic ones. Twin of csrc/models/partials.h.
 """
 
 from __future__ import annotations
@@ -14,75 +14,88 @@ from itertools import pairwise
 
 import numpy as np
 
-MOST_PARTIALS = 64  # those above follow at distances of the pitch
+MOST_PARTIALS = 64  # ratios of a note; higher partials continue at the last step, or at the pitch's
 LARGEST_RATIO = 2048.0
 LARGEST_INHARMONICITY = 0.1
 
 
 @dataclass(frozen=True)
-class PartialMap:
+class TimbrePartials:
     """Partials of a timbre at each pitch.
 
     Parameters
     ----------
     ratios : sequence of float
-        Ratios of all notes, ascending; empty for harmonic partials or for those of strings.
+        Ratios of all notes, ascending; empty for harmonic or stiff-string partials.
     inharmonicity : sequence of float
-        Inharmonicity coefficient B of strings at each pitch from ``lowest`` on; else empty.
-    lowest : int, MIDI number
+        Inharmonicity coefficient B of strings at each pitch from ``lowest_pitch`` on; else empty.
+    lowest_pitch : int, MIDI number
         Pitch of the first coefficient.
     """
 
     ratios: Sequence[float] = ()
     inharmonicity: Sequence[float] = ()
-    lowest: int = 0
+    lowest_pitch: int = 0
+
+    def fault(self) -> str | None:
+        """Return what is wrong with the numbers, or None."""
+        if len(self.ratios) and len(self.inharmonicity):
+            return "a timbre has partials and inharmonicity; remove one of them"
+        if len(self.ratios) and not are_valid(self.ratios):
+            return (
+                f"partials of a timbre must be 1 to {MOST_PARTIALS} ascending ratios above 0 and up"
+                f" to {LARGEST_RATIO:.0f}"
+            )
+        if not all(0.0 <= b <= LARGEST_INHARMONICITY for b in self.inharmonicity):
+            return f"inharmonicity of a timbre must be 0 to {LARGEST_INHARMONICITY}"
+        return None
 
     def at(self, pitch: float) -> np.ndarray | None:
         """Return the partials of a pitch, [n_partials], or None for harmonic ones."""
         if len(self.ratios):
             return np.array(self.ratios, np.float64)
         if len(self.inharmonicity):
-            key = int(np.floor(pitch + 0.5)) - self.lowest
+            key = int(np.floor(pitch + 0.5)) - self.lowest_pitch
             key = min(max(key, 0), len(self.inharmonicity) - 1)
-            return stretched(float(self.inharmonicity[key]))
+            return string_partials(float(self.inharmonicity[key]))
         return None
 
 
-HARMONIC = PartialMap()
+HARMONIC = TimbrePartials()
 
 
-def allows(ratios: Sequence[float] | np.ndarray) -> bool:
+def are_valid(ratios: Sequence[float] | np.ndarray) -> bool:
     """Whether ratios are 1 to `MOST_PARTIALS`, ascending, above 0 and up to `LARGEST_RATIO`."""
     ascend = all(a < b for a, b in pairwise([0.0, *ratios]))
     return ascend and 1 <= len(ratios) <= MOST_PARTIALS and ratios[-1] <= LARGEST_RATIO
 
 
-def stretched(inharmonicity: float, n: int = MOST_PARTIALS) -> np.ndarray:
+def string_partials(inharmonicity: float, n: int = MOST_PARTIALS) -> np.ndarray:
     """Partials of a stiff string, h sqrt((1 + B h^2) / (1 + B)) with h from 1 to ``n``."""
     h = np.arange(1.0, n + 1.0)
     return h * np.sqrt((1.0 + inharmonicity * h * h) / (1.0 + inharmonicity))
 
 
-def stacked(notes: Sequence[np.ndarray | None]) -> np.ndarray | None:
+def stack(notes: Sequence[np.ndarray | None]) -> np.ndarray | None:
     """Partials of several notes, [n_notes, MOST_PARTIALS], or None if all of them are harmonic."""
-    if all(one is None for one in notes):
+    if all(partials is None for partials in notes):
         return None
     number = np.arange(1.0, MOST_PARTIALS + 1.0)
-    return np.stack([ratio_of(number, one) for one in notes])
+    return np.stack([ratio_of(number, partials) for partials in notes])
 
 
-def between(
+def interpolate(
     first: np.ndarray | None, second: np.ndarray | None, amount: float
 ) -> np.ndarray | None:
-    """Partials between those of two timbres, or None if both have harmonic ones."""
-    both = stacked([first, second])
+    """Interpolate the partials of two timbres; None if both have harmonic ones."""
+    both = stack([first, second])
     if amount == 0.0 or both is None:
         return first
     return both[0] + amount * (both[1] - both[0])
 
 
-def place_among(ratio, partials: np.ndarray | None):
-    """Place of frequencies among a note's partials: ``h`` at partial ``h``, linear between two.
+def position_among(ratio, partials: np.ndarray | None):
+    """Position of frequencies among a note's partials: ``h`` at partial ``h``, linear between two.
 
     Parameters
     ----------
@@ -93,28 +106,33 @@ def place_among(ratio, partials: np.ndarray | None):
 
     Returns
     -------
-    place : array [..., n]
-        Places; the ratio itself for harmonic partials.
+    position : array [..., n]
+        Positions; the ratio itself for harmonic partials.
     slope : array [..., n] or 1.0
-        Change of the place over that of the ratio.
+        Change of the position over that of the ratio.
     """
     if partials is None:
         return ratio, 1.0
     if partials.ndim > 1:
-        rows = [place_among(*row) for row in zip(ratio, partials, strict=True)]
+        rows = [position_among(*row) for row in zip(ratio, partials, strict=True)]
         return np.stack([row[0] for row in rows]), np.stack([row[1] for row in rows])
     knots = np.append(0.0, partials)
-    slopes = 1.0 / np.append(np.diff(knots), 1.0)
+    slopes = 1.0 / np.append(np.diff(knots), _last_step(partials))
     below = np.searchsorted(partials, ratio, side="right")
     return below + (ratio - knots[below]) * slopes[below], slopes[below]
 
 
 def ratio_of(number, partials: np.ndarray | None):
-    """Return the ratios of partials by number, 1 or more, [..., n]; see `place_among`."""
+    """Return the ratios of partials by number, 1 or more, [..., n]; see `position_among`."""
     if partials is None:
         return number
     if partials.ndim > 1:
         return np.stack([ratio_of(*row) for row in zip(number, partials, strict=True)])
     n = len(partials)
     index = np.minimum(number, n).astype(int) - 1
-    return partials[index] + np.maximum(number - n, 0.0)
+    return partials[index] + np.maximum(number - n, 0.0) * _last_step(partials)
+
+
+def _last_step(partials: np.ndarray) -> float:
+    """Distance of the partials above the last: that of the last two, but at least the pitch's."""
+    return max(1.0, partials[-1] - partials[-2]) if len(partials) > 1 else 1.0

@@ -64,10 +64,10 @@ static std::shared_ptr<FrameInstrument> make_frame_instrument(
     const auto [lowest, highest] = py::cast<std::pair<float, float>>(macro["range"]);
     settings.macros.push_back({py::cast<std::vector<float>>(macro["direction"]), lowest, highest});
   }
-  for (const py::object& map : partials) {
-    settings.partials.push_back({py::cast<std::vector<double>>(map.attr("ratios")),
-                                 py::cast<std::vector<double>>(map.attr("inharmonicity")),
-                                 py::cast<int>(map.attr("lowest"))});
+  for (const py::object& of_timbre : partials) {
+    settings.partials.push_back({py::cast<std::vector<double>>(of_timbre.attr("ratios")),
+                                 py::cast<std::vector<double>>(of_timbre.attr("inharmonicity")),
+                                 py::cast<int>(of_timbre.attr("lowest_pitch"))});
   }
   settings.generator = std::move(generator);
   py::gil_scoped_release release;

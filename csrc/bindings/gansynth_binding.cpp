@@ -102,7 +102,7 @@ static void start(FrameStream& stream, const Array& z, float pitch, float veloci
   if (!(velocity >= 0.0f && velocity <= 1.0f)) {
     throw std::invalid_argument("velocity=" + std::to_string(velocity) + " must be 0 to 1");
   }
-  if (!partials.empty() && !Partials::allows(partials)) {
+  if (!partials.empty() && !Partials::are_valid(partials)) {
     throw std::invalid_argument("partials must be 1 to " + std::to_string(Partials::kMost) +
                                 " ascending ratios above 0 and up to 2048");
   }

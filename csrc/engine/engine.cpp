@@ -559,6 +559,7 @@ Note Engine::set_up(Slot& slot, const Event& event, const Sound& sound,
   Note note;
   note.timbre = slot.timbre;
   note.pitch = slot.sounding_pitch;
+  note.key_pitch = slot.pitch;
   note.velocity = std::clamp(event.value, 0.0f, 1.0f);
   // A note's random numbers depend on the seed and the number of earlier notes only.
   const auto added = static_cast<std::uint64_t>(std::nearbyint(value(Parameter::kVariation)));

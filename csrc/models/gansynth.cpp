@@ -426,15 +426,15 @@ void FrameStream::make_fields() noexcept AUDIOGEN_REALTIME {
     const double width = nyquist / static_cast<double>(n_bins);
     float* field = scratch_->fields_[b];
     std::fill_n(field, n_bins * w.stride, 0.0f);
-    PartialPlaces places(partials_);
+    PartialPositions positions(partials_);
     double slope = 0.0, resolved[3] = {};
     for (std::size_t i = 0; i < n_bins; ++i) {
       const double f = (static_cast<double>(i) * covered + (covered + 1.0) / 2.0) * bin_width;
-      const PartialPlaces::Place place = places.at(f / f0);
-      const double h = place.nearest();
+      const PartialPositions::Position position = positions.at(f / f0);
+      const double h = position.nearest();
       const double distance = (f - partials_.ratio(h) * f0) / width;
-      if (place.slope != slope) {
-        slope = place.slope;
+      if (position.slope != slope) {
+        slope = position.slope;
         for (std::size_t k = 0; k < n_cycles; ++k) {
           const double half = std::numbers::pi * width / f0 * slope / static_cast<double>(k + 1);
           resolved[k] = std::sin(half) / half;
@@ -451,7 +451,7 @@ void FrameStream::make_fields() noexcept AUDIOGEN_REALTIME {
           static_cast<float>((pitch - 54.0) / 30.0)};
       // Position between two partials, two even ones, and two multiples of three.
       for (std::size_t k = 0; k < n_cycles; ++k) {
-        const double turn = 2.0 * std::numbers::pi * place.place / static_cast<double>(k + 1);
+        const double turn = 2.0 * std::numbers::pi * position.value / static_cast<double>(k + 1);
         float* const cycle = maps + (k == 0 ? 3 : GeneratorConfig::kMaps + 2 * (k - 1));
         cycle[0] = static_cast<float>(resolved[k] * std::cos(turn));
         cycle[1] = static_cast<float>(resolved[k] * std::sin(turn));

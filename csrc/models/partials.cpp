@@ -6,7 +6,7 @@
 
 namespace audiogen::models {
 
-bool Partials::allows(std::span<const double> ratios) {
+bool Partials::are_valid(std::span<const double> ratios) {
   double last = 0.0;
   for (const double ratio : ratios) {
     if (!(ratio > last)) return false;
@@ -30,8 +30,8 @@ Partials Partials::of_string(double inharmonicity) noexcept AUDIOGEN_REALTIME {
   return made;
 }
 
-Partials Partials::between(const Partials& first, const Partials& second,
-                           double amount) noexcept AUDIOGEN_REALTIME {
+Partials Partials::interpolate(const Partials& first, const Partials& second,
+                               double amount) noexcept AUDIOGEN_REALTIME {
   if (amount == 0.0 || (first.harmonic() && second.harmonic())) return first;
   Partials made;
   made.n_ = kMost;
@@ -47,31 +47,54 @@ double Partials::ratio(double number) const noexcept AUDIOGEN_REALTIME {
   if (n_ == 0) return number;
   const auto n = static_cast<double>(n_);
   const auto index = static_cast<std::size_t>(std::min(number, n)) - 1;
-  return ratios_[index] + std::max(number - n, 0.0);
+  return ratios_[index] + std::max(number - n, 0.0) * last_step();
+}
+
+double Partials::last_step() const noexcept AUDIOGEN_REALTIME {
+  return n_ < 2 ? 1.0 : std::max(1.0, ratios_[n_ - 1] - ratios_[n_ - 2]);
 }
 
 bool Partials::operator==(const Partials& other) const noexcept AUDIOGEN_REALTIME {
   return std::ranges::equal(ratios(), other.ratios());
 }
 
-Partials PartialMap::at(float pitch) const noexcept AUDIOGEN_REALTIME {
+std::optional<std::string> TimbrePartials::fault() const {
+  if (!ratios.empty() && !inharmonicity.empty()) {
+    return "a timbre has partials and inharmonicity; remove one of them";
+  }
+  if (!ratios.empty() && !Partials::are_valid(ratios)) {
+    return "partials of a timbre must be 1 to " + std::to_string(Partials::kMost) +
+           " ascending ratios above 0 and up to 2048";
+  }
+  for (const double b : inharmonicity) {
+    if (!(b >= 0.0 && b <= kLargestInharmonicity)) return "inharmonicity of a timbre must be 0 to 0.1";
+  }
+  return std::nullopt;
+}
+
+Partials TimbrePartials::at(float pitch) const noexcept AUDIOGEN_REALTIME {
   if (!ratios.empty()) return Partials(ratios);
   if (inharmonicity.empty()) return {};
-  const double key = std::floor(static_cast<double>(pitch) + 0.5) - lowest;
+  const double key = std::floor(static_cast<double>(pitch) + 0.5) - lowest_pitch;
   const double last = static_cast<double>(inharmonicity.size() - 1);
   return Partials::of_string(inharmonicity[static_cast<std::size_t>(std::clamp(key, 0.0, last))]);
 }
 
-double PartialPlaces::Place::nearest() const noexcept AUDIOGEN_REALTIME {
-  return std::max(1.0, std::floor(place + 0.5));
+double PartialPositions::Position::nearest() const noexcept AUDIOGEN_REALTIME {
+  return std::max(1.0, std::floor(value + 0.5));
 }
 
-PartialPlaces::Place PartialPlaces::at(double ratio) noexcept AUDIOGEN_REALTIME {
-  if (ratios_.empty()) return {ratio, 1.0};
-  while (below_ < ratios_.size() && ratios_[below_] <= ratio) ++below_;
-  const double from = below_ == 0 ? 0.0 : ratios_[below_ - 1];
-  const double slope = below_ == ratios_.size() ? 1.0 : 1.0 / (ratios_[below_] - from);
-  return {static_cast<double>(below_) + (ratio - from) * slope, slope};
+PartialPositions::Position PartialPositions::at(double ratio) noexcept AUDIOGEN_REALTIME {
+  const std::span<const double> ratios = partials_->ratios();
+  if (ratios.empty()) return {ratio, 1.0};
+  while (below_ < ratios.size() && ratios[below_] <= ratio) ++below_;
+  const double from = below_ == 0 ? 0.0 : ratios[below_ - 1];
+  const double step = below_ == ratios.size() ? partials_->last_step() : ratios[below_] - from;
+  return {static_cast<double>(below_) + (ratio - from) / step, 1.0 / step};
+}
+
+double PartialPositions::nearest_ratio(double ratio) noexcept AUDIOGEN_REALTIME {
+  return partials_->ratio(at(ratio).nearest());
 }
 
 }  // namespace audiogen::models

@@ -274,7 +274,7 @@ std::optional<Timbre> timbre_of(const toml::Table& table, std::size_t index, Kin
   }
   if (kind == Kind::kGansynth && fields.has("partials")) {
     const auto ratios = fields.numbers("partials", kPartials);
-    if (ratios && models::Partials::allows(*ratios)) {
+    if (ratios && models::Partials::are_valid(*ratios)) {
       timbre.partials.ratios = *ratios;
     } else if (ratios) {
       fields.add_fault(fields.path_of("partials") + " must be " + kPartials);
@@ -283,15 +283,15 @@ std::optional<Timbre> timbre_of(const toml::Table& table, std::size_t index, Kin
   if (kind == Kind::kGansynth && fields.has("inharmonicity")) {
     const auto values = fields.numbers("inharmonicity", kInharmonicity);
     const auto allowed = [](double x) {
-      return x >= 0.0 && x <= models::PartialMap::kLargestInharmonicity;
+      return x >= 0.0 && x <= models::TimbrePartials::kLargestInharmonicity;
     };
-    if (values && std::ranges::all_of(*values, allowed)) {
+    if (values && !values->empty() && std::ranges::all_of(*values, allowed)) {
       timbre.partials.inharmonicity = *values;
     } else if (values) {
       fields.add_fault(fields.path_of("inharmonicity") + " must be " + kInharmonicity);
     }
     if (fields.has("partials")) {
-      fields.add_fault(fields.path_of("inharmonicity") + " excludes partials; leave one out");
+      fields.add_fault(fields.path_of("inharmonicity") + " is not supported by a timbre with partials; remove one of them");
     }
   }
   if (fields.has("place")) {
@@ -461,6 +461,15 @@ void check_gansynth(const Description& description, Fields& fields) {
         "timbres[" + std::to_string(i) + "].inharmonicity has " + std::to_string(n) +
         " numbers; it must have generator.n_pitches=" + std::to_string(generator.n_pitches));
   }
+  const bool places_partials = generator.conditioning == models::Conditioning::kHarmonic &&
+                               spectrogram.phase == Spectrogram::Phase::kHarmonic;
+  for (std::size_t i = 0; i < description.timbres.size(); ++i) {
+    const models::TimbrePartials& own = description.timbres[i].partials;
+    if (places_partials || (own.ratios.empty() && own.inharmonicity.empty())) continue;
+    fields.add_fault("timbres[" + std::to_string(i) + "]." +
+                     (own.ratios.empty() ? "inharmonicity" : "partials") +
+                     " needs generator.conditioning='harmonic' and spectrogram.phase='harmonic'");
+  }
   check_macros(description, fields);
 }
 
@@ -570,7 +579,7 @@ std::optional<Description> check_fields(const toml::Table& table, Faults& faults
       if (const auto read = generator_of(*inner, faults)) description.generator = *read;
     }
     for (Timbre& timbre : description.timbres) {
-      timbre.partials.lowest = description.generator.pitch_min;
+      timbre.partials.lowest_pitch = description.generator.pitch_min;
     }
     if (fields.has("sustain")) {
       if (const auto* const inner = fields.table("sustain")) {

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from audiogen.data.notes.partials import partial_map_of
+from audiogen.data.notes.partials import partials_of
 from audiogen.representation.harmonic import pitch_to_hz
-from audiogen.representation.partials import HARMONIC, PartialMap, stretched
+from audiogen.representation.partials import HARMONIC, TimbrePartials, string_partials
 
 RATE = 32000
 
@@ -24,9 +24,9 @@ def note(pitch: float, ratios: Sequence[float], decay_s: float = 2.0) -> np.ndar
     return (0.1 * np.exp(-time / decay_s) * sound + 1e-4 * noise).astype(np.float32)
 
 
-def measured(ratios: Callable[[float], Sequence[float]], pitches: np.ndarray) -> PartialMap:
+def measured(ratios: Callable[[float], Sequence[float]], pitches: np.ndarray) -> TimbrePartials:
     sounds = np.stack([note(pitch, ratios(pitch)) for pitch in pitches])
-    return partial_map_of(sounds, pitches, RATE)
+    return partials_of(sounds, pitches, RATE)
 
 
 def test_harmonic_notes() -> None:
@@ -40,14 +40,14 @@ def test_a_piano() -> None:
         return 3e-4 * 2.0 ** ((pitch - 60.0) / 8.0)
 
     def ratios(pitch: float) -> np.ndarray:
-        return 2.0 ** (4.0 * np.sin(pitch) / 1200.0) * stretched(coefficient(pitch))[:18]
+        return 2.0 ** (4.0 * np.sin(pitch) / 1200.0) * string_partials(coefficient(pitch))[:18]
 
     found = measured(ratios, np.arange(36.0, 85.0, 3.0))
-    assert not found.ratios and found.lowest == 36 and len(found.inharmonicity) == 49
+    assert not found.ratios and found.lowest_pitch == 36 and len(found.inharmonicity) == 49
     for pitch in (45.0, 60.0, 75.0):
         got = found.at(pitch)
         assert got is not None
-        far = np.abs(got - stretched(coefficient(pitch)))[:10] * pitch_to_hz(pitch)
+        far = np.abs(got - string_partials(coefficient(pitch)))[:10] * pitch_to_hz(pitch)
         assert far.max() < 12.0  # Hz; the tenth of a harmonic series is up to 1,000 Hz off
 
 
@@ -66,10 +66,10 @@ def test_harmonics_fill_the_gaps_between_other_partials() -> None:
 @pytest.mark.parametrize("n_notes", [1, 8])
 def test_noise_has_none(n_notes: int) -> None:
     sounds = np.random.default_rng(0).standard_normal((n_notes, 3 * RATE)).astype(np.float32)
-    assert partial_map_of(sounds, np.linspace(50.0, 70.0, n_notes), RATE) == HARMONIC
+    assert partials_of(sounds, np.linspace(50.0, 70.0, n_notes), RATE) == HARMONIC
 
 
 def test_silence_and_short_notes() -> None:
     pitches = np.array([60.0, 64.0])
-    assert partial_map_of(np.zeros((2, 1000), np.float32), pitches, RATE) == HARMONIC
-    assert partial_map_of(np.zeros((2, 0), np.float32), pitches, RATE) == HARMONIC
+    assert partials_of(np.zeros((2, 1000), np.float32), pitches, RATE) == HARMONIC
+    assert partials_of(np.zeros((2, 0), np.float32), pitches, RATE) == HARMONIC

@@ -18,7 +18,7 @@ from audiogen.engine.device_frames import DeviceFrames
 from audiogen.engine.synth import Synth
 from audiogen.errors import DeviceError, ParameterError
 from audiogen.presets import DEFAULT_PRESET, load_preset
-from audiogen.representation.partials import stacked, stretched
+from audiogen.representation.partials import stack, string_partials
 
 NOTES = "C4:0.3 E4:0.2@0.5 [C3 G4]:0.6 C4:2"  # the last one is sustained beyond its frames
 TOLERANCE = 2e-4  # of full scale
@@ -54,7 +54,7 @@ def test_frames_are_the_engines():
         "velocity": np.array([1.0, 0.3, 0.6], np.float32),
         "seed": np.array([7, 2**64 - 1, 0], np.uint64),
         "noise_stream": np.array([0, 3, 1], np.uint32),
-        "partials": stacked([None, np.array([0.62, 1.2, 2.43]), stretched(1e-3)]),
+        "partials": stack([None, np.array([0.62, 1.2, 2.43]), string_partials(1e-3)]),
     }
     images = DeviceFrames(preset, "cpu").images(notes, 5, 21)
     generator = preset.open_network()
@@ -127,6 +127,17 @@ def test_a_latent_and_a_one_hot_preset(any_device, write_tiny, preset_fields, tm
     wanted = audiogen.load(folder).render("C4:0.3 E4")
     got = audiogen.load(folder, device="cuda").render("C4:0.3 E4")
     assert difference(got, wanted) < TOLERANCE * np.abs(wanted).max()
+
+
+def test_inharmonic_timbres(any_device, write_tiny, preset_fields, tmp_path):
+    own = [{"partials": [0.62, 1.2, 2.43]}, {"inharmonicity": [2e-3] * 61}]
+    own[1]["inharmonicity"] = [2e-3] * preset_fields["generator"]["n_pitches"]
+    timbres = [t | o for t, o in zip(preset_fields["timbres"], [*own, {}], strict=False)]
+    folder = write_tiny(tmp_path / "bells", timbres=timbres)
+    for timbre in timbres:
+        wanted = audiogen.load(folder).render("C4:0.3 E4", timbre=timbre["name"])
+        got = audiogen.load(folder, device="cuda").render("C4:0.3 E4", timbre=timbre["name"])
+        assert difference(got, wanted) < TOLERANCE * np.abs(wanted).max()
 
 
 def test_render_with_several_presets(any_device):

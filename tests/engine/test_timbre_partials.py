@@ -1,4 +1,4 @@
-"""Notes of a timbre have its partials, in both backends, on a GPU's path and under a bend."""
+"""Notes of a timbre have its partials, in both backends, and under bends, glides and morphs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ from audiogen.engine import Synth
 from audiogen.errors import PresetError
 from audiogen.presets import find_preset, load_preset
 from audiogen.representation.harmonic import pitch_to_hz
-from audiogen.representation.partials import between, stretched
+from audiogen.representation.partials import (
+    TimbrePartials,
+    interpolate,
+    ratio_of,
+    string_partials,
+)
 
 RATE = 32000
 BELL = [0.62, 1.2, 2.43, 3.55]
@@ -49,7 +54,7 @@ def preset(folder: Path) -> Any:
 
 def far_from(sound: np.ndarray, pitch: float, ratios: list[float], n: int = 6) -> float:
     """Largest distance of a note's loudest peaks from the partials of its timbre."""
-    every = np.array([*ratios, *(ratios[-1] + np.arange(1.0, 40.0))])
+    every = ratio_of(np.arange(1.0, 100.0), np.array(ratios))
     return float(np.abs(peaks(sound, n, pitch)[:, None] - every).min(axis=1).max())
 
 
@@ -75,7 +80,7 @@ def test_a_note_has_the_partials_of_its_timbre(preset: Any, note: str, pitch: fl
 
 def test_partials_of_a_string(preset: Any) -> None:
     sound = Synth(preset, RATE).render("C4:3", timbre="trombone")
-    assert far_from(sound, 60.0, stretched(STRING).tolist()) < 0.03
+    assert far_from(sound, 60.0, string_partials(STRING).tolist()) < 0.03
     assert far_from(sound, 60.0, [1.0]) > 0.1
 
 
@@ -130,6 +135,33 @@ def test_a_bend_moves_all_partials(preset: Any) -> None:
     assert far_from(sound, 66.0, BELL) < 0.03
 
 
+def test_a_glide_ends_at_the_strings_of_its_key(folder: Path, tmp_path: Path) -> None:
+    keys = np.geomspace(1e-5, 1e-2, 61).tolist()
+    text = (folder / "preset.toml").read_text().replace(str([STRING] * 61), str(keys))
+    gliding = shutil.copytree(folder, tmp_path / "cracked")
+    (gliding / "preset.toml").write_text(text)
+    synth = Synth(load_preset(gliding), RATE)
+    synth.timbre = "trombone"
+    synth.set("glide", 0.1)
+    synth.note_on(36)
+    synth.process(4096)
+    synth.note_off(36)
+    synth.note_on(64)
+    sound = np.concatenate([synth.process(4096)[:, 0] for _ in range(24)])
+    assert far_from(sound, 64.0, string_partials(keys[64 - 24]).tolist()) < 0.03
+
+
+@pytest.mark.parametrize("semitones", [-7.0, 12.0])
+def test_a_bend_beyond_the_reach_of_transposing(preset: Any, semitones: float) -> None:
+    synth = Synth(preset, RATE)
+    synth.timbre = "trumpet"
+    synth.note_on(62)
+    synth.process(4096)
+    synth.set("bend", semitones)
+    sound = np.concatenate([synth.process(4096)[:, 0] for _ in range(28)])[4 * 4096 :]
+    assert far_from(sound, 62.0 + semitones, BELL, 3) < 0.03
+
+
 def test_a_note_begins_between_the_partials_of_two_timbres(preset: Any) -> None:
     synth = Synth(preset, RATE)
     synth.timbre = "trumpet"
@@ -137,7 +169,7 @@ def test_a_note_begins_between_the_partials_of_two_timbres(preset: Any) -> None:
     synth.set("morph", 0.5)
     synth.note_on(60)
     sound = np.concatenate([synth.process(4096)[:, 0] for _ in range(24)])
-    middle = between(np.array(BELL), None, 0.5)
+    middle = interpolate(np.array(BELL), None, 0.5)
     assert middle is not None and far_from(sound, 60.0, middle.tolist()) < 0.03
 
 
@@ -154,10 +186,11 @@ def test_networks_refuse_wrong_partials(preset: Any, folder: Path, ratios: list[
         ("partials = [2.0, 1.0]", r"\[0\].partials must be 1 to 64 ascending ratios"),
         ("partials = []", r"partials"),
         ("inharmonicity = [0.2]", r"\[0\].inharmonicity must be coefficients from 0 to 0.1"),
+        ("inharmonicity = []", r"\[0\].inharmonicity must be coefficients from 0 to 0.1"),
         ("inharmonicity = [0.001]", r"has 1 numbers; it must have generator.n_pitches=61"),
         (
             f"partials = [1.0]\ninharmonicity = {[0.001] * 61}",
-            r"inharmonicity excludes partials; leave one out",
+            r"inharmonicity is not supported by a timbre with partials",
         ),
     ],
 )
@@ -171,3 +204,37 @@ def test_wrong_partials_of_a_preset(tmp_path: Path, line: str, message: str) -> 
             module.open_preset(broken)
     with pytest.raises(PresetError, match=message):
         load_preset(broken)
+
+
+def test_partials_need_a_network_that_is_conditioned_on_them(
+    tmp_path: Path, write_tiny: Any, preset_fields: dict[str, Any]
+) -> None:
+    first, *others = preset_fields["timbres"]
+    fields = {
+        "timbres": [first | {"partials": [1.0, 2.4]}, *others],
+        "generator": preset_fields["generator"] | {"conditioning": "one_hot"},
+        "spectrogram": preset_fields["spectrogram"] | {"phase": "instantaneous_frequency"},
+    }
+    with pytest.raises(PresetError, match=r"\[0\].partials needs generator.conditioning"):
+        write_tiny(tmp_path / "tiny", **fields)
+    faults = [
+        module.check_preset_fields({**preset_fields, **fields})[1] for module in (native, fallback)
+    ]
+    assert faults[0] == faults[1]
+
+
+def test_instruments_refuse_partials_of_no_timbre(preset: Any) -> None:
+    fields = preset.to_fields()
+    table = fields["spectrogram"] | {"sample_rate": float(RATE)}
+    for module, network in (
+        (native, preset.open_network()),
+        (fallback, fallback.open_preset(preset.folder).network()),
+    ):
+        parts = network, table, fields["sustain"], (24.0, 84.0), [preset.timbres[0].z], ()
+        for wrong in (
+            [TimbrePartials((1.0,))] * 2,
+            [TimbrePartials((), (-2.0,))],
+            [TimbrePartials((1.0,), (0.001,))],
+        ):
+            with pytest.raises(ValueError, match="timbre"):
+                module.Instrument(*parts, wrong)

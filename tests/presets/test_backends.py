@@ -19,7 +19,7 @@ from audiogen.errors import ParameterError, PresetError
 from audiogen.presets import load_preset, read_weights
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.mel import band_map
-from audiogen.representation.partials import PartialMap
+from audiogen.representation.partials import TimbrePartials
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -297,7 +297,9 @@ def built_in_python(folder: Path) -> tuple[Any, int]:
     sustain = fields.get("sustain", {})
     lowest = fields["generator"]["pitch_min"]
     names = ("partials", "inharmonicity")
-    partials = [PartialMap(*(timbre.get(name, ()) for name in names), lowest) for timbre in timbres]
+    partials = [
+        TimbrePartials(*(timbre.get(name, ()) for name in names), lowest) for timbre in timbres
+    ]
     instrument = native.Instrument(generator, spectrogram, sustain, pitches, zs, (), partials)
     if "key" in timbres[0]:
         pitch = float(fields["generator"]["pitch_min"])

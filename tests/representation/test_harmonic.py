@@ -23,7 +23,7 @@ from audiogen.representation.harmonic import (
     reference_phase,
     time_features,
 )
-from audiogen.representation.partials import MOST_PARTIALS, stacked, stretched
+from audiogen.representation.partials import MOST_PARTIALS, stack, string_partials
 from audiogen.representation.spectrogram import spectrogram_to_waveform, waveform_to_spectrogram
 
 HARMONIC = dataclasses.replace(PAPER_HIGH, phase="harmonic")
@@ -62,7 +62,7 @@ def test_a_tone_of_equal_partials_has_no_deviation(pitch: float) -> None:
 BELL = np.array([0.62, 1.2, 1.98, 2.92, 4.02, 5.24, 6.58])
 
 
-@pytest.mark.parametrize("partials", [BELL, stretched(2e-3)])
+@pytest.mark.parametrize("partials", [BELL, string_partials(2e-3)])
 @pytest.mark.parametrize("pitch", [57.3, 76.0])
 def test_a_tone_of_its_own_partials_has_no_deviation(partials: np.ndarray, pitch: float) -> None:
     f0 = float(pitch_to_hz(pitch))
@@ -101,7 +101,7 @@ def test_harmonic_partials_change_no_map(n_bins: int) -> None:
 
 
 def test_each_note_has_its_own_partials() -> None:
-    pitches, partials = np.array([60.0, 60.0]), stacked([None, BELL])
+    pitches, partials = np.array([60.0, 60.0]), stack([None, BELL])
     frames = np.arange(3, 6)
     both = reference_phase(pitches, HARMONIC, frames, partials)
     np.testing.assert_allclose(both[0], reference_phase(60.0, HARMONIC, frames), rtol=1e-12)

@@ -246,6 +246,15 @@ class TestSaved:
         assert again.timbre_names[-2:] == ["my-harp", "another"]
         assert load_preset(tmp_path / "tiny").timbre_names == preset.timbre_names
 
+    def test_a_timbre_of_a_copy_has_nothing_of_the_first_ones_recordings(
+        self, tmp_path: Path, write_tiny: Any, preset_fields: dict[str, Any]
+    ) -> None:
+        first, *others = preset_fields["timbres"]
+        recorded = {"vibrato": [10.0, 5.0, 0.0], "partials": [1.0, 2.4], "level_db": -3.0}
+        preset = load_preset(write_tiny(tmp_path / "tiny", timbres=[first | recorded, *others]))
+        added = add_timbre(preset, FOUND, "my-harp", tmp_path / "mine").timbre("my-harp")
+        assert [getattr(added, name) for name in recorded] == [None] * 3
+
     def test_a_bad_copy_is_refused(self, tmp_path: Path, write_tiny: Any) -> None:
         preset = load_preset(write_tiny(tmp_path / "tiny"))
         other = write_tiny(tmp_path / "other")

@@ -51,6 +51,19 @@ def test_variety_grows_with_the_depth_of_a_tremolo() -> None:
     assert varieties[0] == 0.0 and (np.diff(varieties) > 0.1).all()
 
 
+def test_inharmonic_partials_are_on_the_partials_of_their_timbre() -> None:
+    f0, ratios = 440.0 * 2.0 ** ((PITCH - 69.0) / 12.0), np.array([1.0, 2.4, 3.5])
+    bell = 0.1 * np.sin(2.0 * np.pi * f0 * np.outer(ratios, TIME_S)).sum(axis=0)
+    sound = torch.from_numpy(bell[None, 16000:32000].astype(np.float32))
+    band = int(f0 * ratios[1] / 250.0)  # of the second partial
+    harmonic, own = (
+        partial_levels(sound, np.array([PITCH]), CONFIG, sound, partials)[0][0, :, :, band].mean(1)
+        for partials in (None, ratios[None])
+    )
+    assert own[0] - own[2] > 3.0  # nats: on the partials over between them
+    assert harmonic[0] - harmonic[2] < -3.0
+
+
 def levels(sound: np.ndarray, real: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
     first, second = (
         torch.from_numpy(x[None, 16000:32000].astype(np.float32)) for x in (sound, real)

@@ -6,6 +6,7 @@ import dataclasses
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from audiogen.data.notes.splits import Split
 from audiogen.errors import AudiogenError, ParameterError
 from audiogen.models.gansynth import GeneratorConfig
 from audiogen.representation.config import SpectrogramConfig
+from audiogen.representation.partials import HARMONIC, TimbrePartials
 from audiogen.training.gansynth.note_batches import Batch, Notes
 from audiogen.training.gansynth.recipe import BuiltInRecipe
 from audiogen.training.gansynth.trainer import FEW_INSTRUMENTS, BuiltInTrainer
@@ -254,6 +256,52 @@ def test_the_critic_steps_only_in_its_stage() -> None:
     assert not same(start, critic.state_dict())
     first, held_out = trainer.training, trainer.held_out
     assert len(held_out) == 1 and sorted([*first, *held_out]) == list(range(12))
+
+
+def test_notes_are_trained_with_the_partials_of_their_instruments(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    notes = make_notes()
+    notes.timbre_partials = [HARMONIC, TimbrePartials((1.0, 2.4, 3.5))]
+    trainer = BuiltInTrainer(
+        notes, dataclasses.replace(TINY, resynthesis_weight=1.0, random_weight=1.0), compiled=False
+    )
+    batch = trainer.batch(np.array([0, 1, 3]), (0, 16))
+    assert batch.partials is not None
+    assert batch.partials[:, 1].tolist() == [2.0, 2.4, 2.4]
+    twice = batch.twice().partials
+    assert twice is not None and twice[:, 1].tolist() == [2.0, 2.0, 2.4, 2.4, 2.4, 2.4]
+    notes.timbre_partials = []
+    notes.__post_init__()
+    harmonic = trainer.batch(np.array([0, 1, 3]), (0, 16))
+    assert harmonic.partials is None
+    assert torch.equal(harmonic.image[0], batch.image[0])
+    assert not torch.equal(harmonic.image[1:, 1], batch.image[1:, 1])  # other phase reference
+    heard = [
+        trainer.loss.resynthesise(image, each)
+        for image, each in ((batch.image, batch), (batch.image, harmonic))
+    ]
+    assert torch.equal(heard[0][0], heard[1][0]) and not torch.equal(heard[0][1], heard[1][1])
+
+    given: list[bool] = []  # of the generator: notes, then random latents, which are harmonic
+    forward = trainer.generator.forward
+
+    def watched(*words: Any, **options: Any) -> Any:
+        given.append(options["partials"] is not None)
+        return forward(*words, **options)
+
+    notes.timbre_partials = [TimbrePartials((1.0, 2.4, 3.5))] * 2
+    monkeypatch.setattr(trainer.generator, "forward", watched)
+    trainer.train_step()
+    assert given == [True, False, False]
+
+
+def test_a_checkpoint_of_other_partials_is_refused() -> None:
+    notes = make_notes()
+    state = BuiltInTrainer(notes, TINY, compiled=False).state()
+    notes.timbre_partials = [HARMONIC, TimbrePartials((1.0, 2.4, 3.5))]
+    (difference,) = BuiltInTrainer(notes, TINY, compiled=False).differences(state)
+    assert "partials" in difference
 
 
 def without(instrument: int) -> Notes:

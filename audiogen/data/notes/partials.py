@@ -1,4 +1,4 @@
-"""Partials of recorded notes that aren't multiples of their pitch: of strings and of bells."""
+"""Inharmonic partials of recorded notes: of stiff strings, bells and mallets."""
 
 from __future__ import annotations
 
@@ -10,28 +10,35 @@ import numpy as np
 from audiogen.data.notes.nsynth import NOTE_ON_S
 from audiogen.data.subset import evenly_spaced
 from audiogen.representation.harmonic import nearest_partial, pitch_to_hz
-from audiogen.representation.partials import HARMONIC, MOST_PARTIALS, PartialMap, stretched
+from audiogen.representation.partials import (
+    HARMONIC,
+    MOST_PARTIALS,
+    TimbrePartials,
+    string_partials,
+)
 
 N_COMPARED = 32  # notes of an instrument, from its lowest to its highest
-_RANGE_DB = 42.0  # of the peaks that count, below the loudest
-_HALF_WIDTH = 0.2  # of the band that a peak is the loudest of, over the pitch's frequency
-_LEAST_HALF_WIDTH_HZ = 8.0
+# Peaks of a note: each is the loudest in a band of 0.4 f0 around it.
+_RANGE_DB = 42.0  # below the loudest peak
+_HALF_WIDTH, _LEAST_HALF_WIDTH_HZ = 0.2, 8.0
 _LOWEST_RATIO, _HIGHEST_HZ = 0.25, 12_000.0
-_NEAR_HZ, _NEAR = 6.0, 0.006  # distances at which a peak is on a partial; the larger holds
-_LEAST_GAIN = 0.1  # of the share of peaks on partials, for other partials than harmonic ones
-_LEAST_SHARE = 0.9  # for partials that are neither harmonic nor those of strings
-_COEFFICIENTS = np.append(0.0, np.geomspace(2e-6, 2e-2, 60))  # that are tried
-_FINER = np.linspace(0.85, 1.15, 13)  # factors that are tried then
-_TUNINGS = np.linspace(0.994, 1.006, 9)  # of a note against its pitch
+# A peak is on a partial if it is nearer than the larger of these distances.
+_NEAR_HZ, _NEAR = 6.0, 0.006
+# Shares of the peaks' weight; chosen on the 120 programs of FluidR3, where they find inharmonic
+# partials in pianos, harpsichord, bells and mallets, and not in choirs, strings, organs or guitars.
+_LEAST_GAIN, _LEAST_SHARE = 0.1, 0.85
+# Inharmonicity coefficients: a coarse search, then factors of its result; and detunings of a note.
+_COEFFICIENTS = np.append(0.0, np.geomspace(2e-6, 2e-2, 60))
+_FINER = np.linspace(0.85, 1.15, 13)
+_TUNINGS = np.linspace(0.994, 1.006, 9)
 _N_NEAREST = 3  # notes of which a key's coefficient is the median
-_WITHIN = 0.01  # relative distance at which peaks of two notes are one partial
-_LEAST_NOTES = 0.25  # share of the notes that have it
-_MOST_FREE = 24
-_LEAST_STEP = 0.08  # between two partials
-_ALONE = 0.3  # distance from all of them at which a harmonic is added
+# Ratios that notes have in common: relative tolerance, share of the notes, and how many.
+_WITHIN, _LEAST_NOTES, _MOST_RATIOS = 0.01, 0.25, 24
+_LEAST_STEP = 0.08  # between two ratios
+_ALONE = 0.3  # distance from all ratios at which a harmonic is added
 
 
-def partial_map_of(waveforms: np.ndarray, pitches: np.ndarray, sample_rate: int) -> PartialMap:
+def partials_of(waveforms: np.ndarray, pitches: np.ndarray, sample_rate: int) -> TimbrePartials:
     """Measure the partials of an instrument.
 
     Parameters
@@ -45,7 +52,7 @@ def partial_map_of(waveforms: np.ndarray, pitches: np.ndarray, sample_rate: int)
 
     Returns
     -------
-    PartialMap
+    TimbrePartials
         Harmonic, unless clearly more of the notes' spectral peaks are on the partials of strings,
         or on those that the notes have in common.
     """
@@ -58,11 +65,10 @@ def partial_map_of(waveforms: np.ndarray, pitches: np.ndarray, sample_rate: int)
     coefficients = np.array([_coefficient(*note) for note in zip(notes, pitches, strict=True)])
     of_strings = _by_key(coefficients, pitches)
     on_strings = _share_on(of_strings, notes, pitches)
-    ratios = _in_common(notes)
-    if _share_on(PartialMap(ratios), notes, pitches) > max(
-        _LEAST_SHARE, share + _LEAST_GAIN, on_strings + _LEAST_GAIN
-    ):
-        return PartialMap(_with_harmonics(ratios))
+    in_common = TimbrePartials(_in_common(notes))
+    least = max(_LEAST_SHARE, max(share, on_strings) + _LEAST_GAIN)
+    if _share_on(in_common, notes, pitches) > least:
+        return TimbrePartials(_with_harmonics(in_common.ratios))
     return of_strings if on_strings > share + _LEAST_GAIN else HARMONIC
 
 
@@ -96,7 +102,7 @@ def _coefficient(peaks: np.ndarray, pitch: float) -> float:
 
     def best_of(coefficients: np.ndarray) -> float:
         scores = [
-            max(_weight_on(peaks, f0, tuning * stretched(one)) for tuning in _TUNINGS)
+            max(_weight_on(peaks, f0, tuning * string_partials(one)) for tuning in _TUNINGS)
             for one in coefficients
         ]
         return float(coefficients[int(np.argmax(scores))])
@@ -113,7 +119,7 @@ def _weight_on(peaks: np.ndarray, f0: float, partials: np.ndarray | None) -> flo
     return float((peaks[:, 1] * np.exp(-(far**2))).sum())
 
 
-def _share_on(partials: PartialMap, notes: list[np.ndarray], pitches: np.ndarray) -> float:
+def _share_on(partials: TimbrePartials, notes: list[np.ndarray], pitches: np.ndarray) -> float:
     """Mean share of the notes' peaks that are on partials."""
     shares = [
         _weight_on(peaks, float(pitch_to_hz(pitch)), partials.at(pitch))
@@ -123,13 +129,13 @@ def _share_on(partials: PartialMap, notes: list[np.ndarray], pitches: np.ndarray
     return float(np.mean(shares))
 
 
-def _by_key(coefficients: np.ndarray, pitches: np.ndarray) -> PartialMap:
+def _by_key(coefficients: np.ndarray, pitches: np.ndarray) -> TimbrePartials:
     """Coefficients of all pitches, each the median of the nearest notes'."""
     lowest = math.floor(pitches.min())
     keys = np.arange(lowest, math.ceil(pitches.max()) + 1)
     nearest = np.argsort(np.abs(pitches - keys[:, None]), axis=1, kind="stable")
     medians = np.median(coefficients[nearest[:, :_N_NEAREST]], axis=1)
-    return PartialMap((), tuple(float(f"{one:.3g}") for one in medians), lowest)
+    return TimbrePartials((), tuple(float(f"{one:.3g}") for one in medians), lowest)
 
 
 def _in_common(notes: list[np.ndarray]) -> tuple[float, ...]:
@@ -146,7 +152,7 @@ def _in_common(notes: list[np.ndarray]) -> tuple[float, ...]:
             found.append((float(np.median(peaks[near, 0])), float(peaks[near, 1].sum())))
     ratios: list[float] = []
     for ratio, _ in sorted(found, key=lambda one: -one[1]):
-        if len(ratios) < _MOST_FREE and all(abs(ratio - one) > _LEAST_STEP for one in ratios):
+        if len(ratios) < _MOST_RATIOS and all(abs(ratio - one) > _LEAST_STEP for one in ratios):
             ratios.append(ratio)
     return tuple(round(ratio, 4) for ratio in sorted(ratios))
 
@@ -154,5 +160,5 @@ def _in_common(notes: list[np.ndarray]) -> tuple[float, ...]:
 def _with_harmonics(ratios: Sequence[float]) -> tuple[float, ...]:
     """Add the harmonics below the highest ratio that are near none of them."""
     harmonics = range(1, math.ceil(max(ratios)))
-    added = [float(h) for h in harmonics if all(abs(h - one) > _ALONE for one in ratios)]
-    return tuple(sorted([*ratios, *added])[:MOST_PARTIALS])
+    added = [float(h) for h in harmonics if all(abs(h - ratio) > _ALONE for ratio in ratios)]
+    return tuple(sorted([*ratios, *added[: MOST_PARTIALS - len(ratios)]]))

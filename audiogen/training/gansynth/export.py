@@ -20,7 +20,7 @@ from audiogen.data.source_toml import (
 from audiogen.models.config import GeneratorConfig
 from audiogen.models.gansynth import export_weights
 from audiogen.presets import Preset, check_fields
-from audiogen.representation.partials import PartialMap
+from audiogen.representation.partials import TimbrePartials
 from audiogen.training.gansynth.progressive import ProgressiveTrainer
 from audiogen.training.gansynth.recipe import BuiltInRecipe
 from audiogen.training.gansynth.trainer import BuiltInTrainer
@@ -220,19 +220,19 @@ def _learned_timbres(
             instruments,
             trainer.notes.timbres,
             trainer.notes.vibratos,
-            trainer.notes.partial_maps,
+            trainer.notes.timbre_partials,
             trainer.average_latents.tolist(),
             strict=True,
         )
     ]
 
 
-def _partials_of(partials: PartialMap, generator: GeneratorConfig) -> dict[str, Any]:
+def _partials_of(partials: TimbrePartials, generator: GeneratorConfig) -> dict[str, Any]:
     """Partials that aren't harmonic; those of strings at each of the generator's pitches."""
     if len(partials.inharmonicity):
         last = len(partials.inharmonicity) - 1
         pitches = range(generator.pitch_min, generator.pitch_min + generator.n_pitches)
-        keys = [min(max(pitch - partials.lowest, 0), last) for pitch in pitches]
+        keys = [min(max(pitch - partials.lowest_pitch, 0), last) for pitch in pitches]
         return {"inharmonicity": [partials.inharmonicity[key] for key in keys]}
     return {"partials": list(partials.ratios)} if len(partials.ratios) else {}
 

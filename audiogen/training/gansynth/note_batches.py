@@ -8,13 +8,13 @@ import numpy as np
 from torch import Tensor
 
 from audiogen.data.notes.nsynth import NoteSet
-from audiogen.data.notes.partials import partial_map_of
+from audiogen.data.notes.partials import partials_of
 from audiogen.data.notes.splits import Split, split_for_training
 from audiogen.data.notes.vibrato import Vibrato, vibrato_of, without_vibrato
 from audiogen.data.source_toml import instrument_entries, is_kit, read_source, timbre_names
 from audiogen.models.gansynth import GeneratorConfig
 from audiogen.representation.config import SpectrogramConfig
-from audiogen.representation.partials import HARMONIC, PartialMap, stacked
+from audiogen.representation.partials import HARMONIC, TimbrePartials, stack
 from audiogen.training.gansynth.variety import note_varieties
 
 
@@ -40,7 +40,7 @@ class Notes:
         Name of the timbre that each instrument becomes; those of the instruments by default.
     vibratos : list of Vibrato or None
         Vibrato of each instrument that the sounds no longer have; none by default.
-    partial_maps : list of PartialMap
+    timbre_partials : list of TimbrePartials
         Partials of each instrument; harmonic ones by default.
     split : Split, optional
         Notes to train on and to hold out; by default single keys are held out, drawn by the seed.
@@ -54,7 +54,7 @@ class Notes:
     note_names: list[str] = field(default_factory=list)
     timbres: list[str] = field(default_factory=list)
     vibratos: list[Vibrato | None] = field(default_factory=list)
-    partial_maps: list[PartialMap] = field(default_factory=list)
+    timbre_partials: list[TimbrePartials] = field(default_factory=list)
     split: Split | None = None
     # Variety by representation and note-off, measured once for all trainers of a run.
     _varieties: dict[tuple[SpectrogramConfig, int], np.ndarray] = field(
@@ -64,12 +64,12 @@ class Notes:
     def __post_init__(self) -> None:
         self.timbres = self.timbres or list(self.names)
         self.vibratos = self.vibratos or [None] * len(self.names)
-        self.partial_maps = self.partial_maps or [HARMONIC] * len(self.names)
+        self.timbre_partials = self.timbre_partials or [HARMONIC] * len(self.names)
 
     def partials(self, indices: np.ndarray) -> np.ndarray | None:
         """Partials of notes, [n, n_partials], or None if all of them are harmonic."""
-        maps = (self.partial_maps[instrument] for instrument in self.instruments[indices])
-        return stacked([one.at(p) for one, p in zip(maps, self.pitches[indices], strict=True)])
+        maps = (self.timbre_partials[instrument] for instrument in self.instruments[indices])
+        return stack([one.at(p) for one, p in zip(maps, self.pitches[indices], strict=True)])
 
     def varieties(self, config: SpectrogramConfig, note_off_frame: int) -> np.ndarray:
         """Variety of each note, [n_notes], float32 (`variety.note_varieties`)."""
@@ -96,14 +96,15 @@ class Notes:
         )
         rate = notes.notes[0].sample_rate
         vibratos: list[Vibrato | None] = []
-        partial_maps: list[PartialMap] = []
-        for index in range(0 if is_kit(source) else len(names)):
+        timbre_partials: list[TimbrePartials] = []
+        # Drums of a kit have one pitch each, at which the network learns their frequencies.
+        for index in () if is_kit(source) else range(len(names)):
             own = np.flatnonzero(instruments == index)
             found = vibrato_of(waveforms[own], pitches[own], rate)
             vibratos.append(found)
             for i in own if found else ():
                 waveforms[i] = without_vibrato(waveforms[i], pitches[i], rate)
-            partial_maps.append(partial_map_of(waveforms[own], pitches[own], rate))
+            timbre_partials.append(partials_of(waveforms[own], pitches[own], rate))
         return cls(
             waveforms=waveforms,
             pitches=pitches,
@@ -113,7 +114,7 @@ class Notes:
             note_names=[note.name for note in notes],
             timbres=timbre_names(names, entries),
             vibratos=vibratos,
-            partial_maps=partial_maps,
+            timbre_partials=timbre_partials,
             split=split,
         )
 

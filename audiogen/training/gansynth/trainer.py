@@ -533,7 +533,16 @@ class BuiltInTrainer(Trainer):
             different.append("other instruments")
         elif (sorted(state["held_out"]), state["checksum"]) != here:
             different.append("other sounds, or another split of them")
+        elif state.get("partials", self._partials()) != self._partials():
+            different.append("partials of instruments that another version of audiogen measured")
         return different
+
+    def _partials(self) -> list[tuple[Any, ...]]:
+        """Partials of each instrument, as a checkpoint keeps them."""
+        return [
+            (list(own.ratios), list(own.inharmonicity), own.lowest_pitch)
+            for own in self.notes.timbre_partials
+        ]
 
     def own_state(self) -> dict[str, Any]:
         """Return weights, latents, optimisers, random states and the split."""
@@ -545,6 +554,7 @@ class BuiltInTrainer(Trainer):
                 "names": self.notes.names,
                 "held_out": self.held_out.tolist(),
                 "checksum": self._checksum,
+                "partials": self._partials(),
                 "latents": self.latents,
                 "average_latents": self.average_latents,
                 "torch_random": random_state(self.device),

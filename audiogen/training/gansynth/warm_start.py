@@ -238,7 +238,8 @@ def nearest_timbres(
             distances: dict[str, float] = {}
             for timbre in preset.timbres:
                 z = torch.tensor([timbre.z] * len(batch.pitch), device=trainer.device)
-                image = generator(z, batch.pitch, batch.velocity, frames=frames)
+                notes_of = batch.pitch, batch.velocity
+                image = generator(z, *notes_of, frames=frames, partials=batch.partials)
                 far = trainer.loss.distances(image, batch.image, batch)
                 distances[timbre.name] = float(far["magnitude"] + 2.0 * far["loud"])
             near, name = min(distances, key=distances.__getitem__), notes.timbres[index]

@@ -60,10 +60,12 @@ static FrameSettings checked(FrameSettings settings) {
           "loop_end and release must be within the note's " + std::to_string(config.n_frames()) +
               " frames");
   for (const std::vector<float>& z : settings.timbres) check_latent(z, config.latent_size);
-  for (const models::PartialMap& map : settings.partials) {
-    require(map.ratios.empty() || models::Partials::allows(map.ratios),
-            "partials of a timbre must be 1 to " + std::to_string(models::Partials::kMost) +
-                " ascending ratios above 0 and up to 2048");
+  require(settings.partials.size() <= settings.timbres.size(),
+          "instrument has partials of " + std::to_string(settings.partials.size()) +
+              " timbres, more than its " + std::to_string(settings.timbres.size()) + " timbres");
+  for (const models::TimbrePartials& partials : settings.partials) {
+    const std::optional<std::string> fault = partials.fault();
+    require(!fault, fault.value_or(""));
   }
   require(settings.macros.size() <= kMacroCount,
           "instrument has " + std::to_string(settings.macros.size()) +

@@ -63,7 +63,7 @@ struct FrameSettings {
   Sustain sustain;
   PitchRange pitch_range;
   std::vector<std::vector<float>> timbres;   // latents
-  std::vector<models::PartialMap> partials;  // of the first timbres; those of others are harmonic
+  std::vector<models::TimbrePartials> partials;  // of the first timbres; those of others are harmonic
   std::vector<Macro> macros;                 // kMacroCount or fewer
   presets::ProgramTable programs;
 };

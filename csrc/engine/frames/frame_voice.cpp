@@ -66,10 +66,10 @@ void FrameVoice::note_on(const Note& note) noexcept AUDIOGEN_REALTIME {
   std::fill(overlap_.begin(), overlap_.end(), 0.0f);
   pitch_ = wanted_pitch_ = network_pitch_ = next_network_pitch_ = note.pitch;
   timbre_ = note.timbre;
-  // Kept for the whole note, also where a morph goes on: partials that move would be another pitch.
-  note_.partials = models::Partials::between(instrument_->partials(timbre_, note.pitch),
-                                             instrument_->partials(wanted_timbre_, note.pitch),
-                                             static_cast<double>(morph_));
+  // Fixed for the whole note, even if the morph changes: moving them would detune it.
+  note_.partials = models::Partials::interpolate(
+      instrument_->partials(timbre_, note.key_pitch),
+      instrument_->partials(wanted_timbre_, note.key_pitch), static_cast<double>(morph_));
   start_phase();
   macros_ = shaping_.macros;
   note_.z = instrument_->move_latent(settings_->timbres[timbre_], macros_, z_);
@@ -159,10 +159,10 @@ void FrameVoice::start_phase() noexcept AUDIOGEN_REALTIME {
   const double f0 = hz(pitch_);
   const double rate = spectrogram.sample_rate;
   const double pad = static_cast<double>(spectrogram.pad_front());
-  models::PartialPlaces places(note_.partials);
+  models::PartialPositions positions(note_.partials);
   for (std::size_t k = 0; k < n; ++k) {
     const double f_bin = static_cast<double>(k + 1) * rate / static_cast<double>(spectrogram.n_fft);
-    const double number = places.at(f_bin / f0).nearest();
+    const double number = positions.at(f_bin / f0).nearest();
     const double partial = note_.partials.ratio(number) * f0;
     const double lobe = (partial - f_bin) / rate;
     turns_[k] = turn(lobe * centroid(0) - partial * pad / rate + 0.5 * kGolden * number * number);
@@ -176,10 +176,10 @@ void FrameVoice::make_advance() noexcept AUDIOGEN_REALTIME {
   const double f0 = hz(pitch_);
   const double rate = spectrogram.sample_rate;
   const double hop = static_cast<double>(spectrogram.hop_length);
-  models::PartialPlaces places(note_.partials);
+  models::PartialPositions positions(note_.partials);
   for (std::size_t k = 0; k < turns_.size(); ++k) {
     const double f_bin = static_cast<double>(k + 1) * rate / static_cast<double>(spectrogram.n_fft);
-    const double partial = note_.partials.ratio(places.at(f_bin / f0).nearest()) * f0;
+    const double partial = positions.nearest_ratio(f_bin / f0) * f0;
     advance_[k] = turn(partial * hop / rate);
     lobe_[k] = static_cast<float>((partial - f_bin) / rate);
   }
@@ -201,10 +201,10 @@ void FrameVoice::move_pitch() noexcept AUDIOGEN_REALTIME {
   const double time_s =
       static_cast<double>(spectrogram.hop_length) / rate + centre_s - old_centre_s;
   const double last = static_cast<double>(turns_.size() - 1);
-  models::PartialPlaces places(note_.partials);
+  models::PartialPositions positions(note_.partials);
   for (std::size_t k = 0; k < turns_.size(); ++k) {
     const double f_bin = static_cast<double>(k + 1) * width;
-    const double ratio = note_.partials.ratio(places.at(f_bin / f0).nearest());
+    const double ratio = positions.nearest_ratio(f_bin / f0);
     const double was = std::clamp(std::floor(ratio * before / width - 0.5), 0.0, last);
     const double turns = last_turns_[static_cast<std::size_t>(was)];
     const double centre = turns + (was + 1.0) * width * old_centre_s;

@@ -10,6 +10,12 @@ import numpy as np
 from audiogen.errors import PresetError
 from audiogen.presets import TOML_NAME, Preset, check_fields, load_preset, read_weights
 
+# Fields of a timbre that describe its recordings, which a latent has none of.
+OF_RECORDINGS = (
+    *("program", "transpose", "semitones_per_key", "level_db"),
+    *("vibrato", "partials", "inharmonicity"),
+)
+
 
 def add_timbre(preset: Preset, z: list[float], family: str, name: str, folder: Path) -> Preset:
     """Save a latent as a timbre of a copy of its preset, which is made if it doesn't exist.
@@ -85,7 +91,7 @@ def copy_with(
         raise PresetError(f"{folder}: has a timbre {name!r} already; give another name")
     fields = base.to_fields() | {"name": folder.resolve().name}
     fields["timbres"] = [*fields["timbres"], dict(fields["timbres"][0]) | {"name": name}]
-    for of_recordings in ("program", "transpose", "semitones_per_key", "vibrato", "level_db"):
-        fields["timbres"][-1].pop(of_recordings, None)
+    for name_of_field in OF_RECORDINGS:
+        fields["timbres"][-1].pop(name_of_field, None)
     check_fields(fields, folder)
     return fields, weights
