@@ -15,13 +15,13 @@
 namespace audiogen::engine {
 
 struct Note {
-  std::size_t timbre = 0;  // below the instrument's n_timbres
-  float pitch = 60.0f;     // MIDI number, within the instrument's range
+  std::size_t timbre = 0;   // below the instrument's n_timbres
+  float pitch = 60.0f;      // MIDI number, within the instrument's range
   float key_pitch = 60.0f;  // without glide, bend and vibrato
-  float velocity = 1.0f;   // 0 .. 1
-  std::uint64_t seed = 0;  // seed of the note's random numbers
-  bool continues = false;  // continues the audio of an input channel
-  std::size_t input = 0;   // index of that channel
+  float velocity = 1.0f;    // 0 .. 1
+  std::uint64_t seed = 0;   // seed of the note's random numbers
+  bool continues = false;   // continues the audio of an input channel
+  std::size_t input = 0;    // index of that channel
 
   bool operator==(const Note&) const = default;
 };

@@ -67,7 +67,8 @@ std::optional<std::string> TimbrePartials::fault() const {
            " ascending ratios above 0 and up to 2048";
   }
   for (const double b : inharmonicity) {
-    if (!(b >= 0.0 && b <= kLargestInharmonicity)) return "inharmonicity of a timbre must be 0 to 0.1";
+    if (!(b >= 0.0 && b <= kLargestInharmonicity))
+      return "inharmonicity of a timbre must be 0 to 0.1";
   }
   return std::nullopt;
 }

@@ -1,8 +1,8 @@
 // Frequencies of a note's partials, for harmonic, stiff-string and other inharmonic timbres.
 //
 // Partials of stiff strings are stretched by an inharmonicity that depends on the key (Fletcher,
-// "Normal Vibration Frequencies of a Stiff Piano String", JASA 36, 1964); those of bells and mallets
-// have ratios of their own. Twin of audiogen/representation/partials.py.
+// "Normal Vibration Frequencies of a Stiff Piano String", JASA 36, 1964); those of bells and
+// mallets have ratios of their own. Twin of audiogen/representation/partials.py.
 #pragma once
 
 #include <array>

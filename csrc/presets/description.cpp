@@ -291,7 +291,8 @@ std::optional<Timbre> timbre_of(const toml::Table& table, std::size_t index, Kin
       fields.add_fault(fields.path_of("inharmonicity") + " must be " + kInharmonicity);
     }
     if (fields.has("partials")) {
-      fields.add_fault(fields.path_of("inharmonicity") + " is not supported by a timbre with partials; remove one of them");
+      fields.add_fault(fields.path_of("inharmonicity") +
+                       " is not supported by a timbre with partials; remove one of them");
     }
   }
   if (fields.has("place")) {

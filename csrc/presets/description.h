@@ -38,7 +38,7 @@ struct Timbre {
   float pan = 0.0f;            // of a drum, -1 .. 1
   int group = 0;               // of drums that end each other, 1 .. 127; 0 for none
   std::optional<Vibrato> vibrato;
-  std::vector<float> z;         // GANSynth only
+  std::vector<float> z;             // GANSynth only
   models::TimbrePartials partials;  // GANSynth only
   // Place on the timbre map, x and y from 0 to 1; all timbres of a preset have one, or none has.
   std::optional<std::pair<float, float>> place;

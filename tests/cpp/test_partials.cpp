@@ -8,9 +8,9 @@
 
 #include "check.h"
 
-using audiogen::models::TimbrePartials;
 using audiogen::models::PartialPositions;
 using audiogen::models::Partials;
+using audiogen::models::TimbrePartials;
 
 static const std::vector<double> kBell = {0.62, 1.2, 1.98, 2.92};
 

@@ -62,9 +62,10 @@ struct FrameSettings {
   Spectrogram spectrogram;
   Sustain sustain;
   PitchRange pitch_range;
-  std::vector<std::vector<float>> timbres;   // latents
-  std::vector<models::TimbrePartials> partials;  // of the first timbres; those of others are harmonic
-  std::vector<Macro> macros;                 // kMacroCount or fewer
+  std::vector<std::vector<float>> timbres;  // latents
+  std::vector<models::TimbrePartials>
+      partials;               // of the first timbres; those of others are harmonic
+  std::vector<Macro> macros;  // kMacroCount or fewer
   presets::ProgramTable programs;
 };
 
