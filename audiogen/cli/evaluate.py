@@ -515,6 +515,7 @@ def _measure_notes(
     from audiogen.data.notes.nsynth import read_notes
     from audiogen.evaluation.note_report import evaluate_notes
     from audiogen.notes import Note
+    from audiogen.presets import GansynthPreset
 
     rate = preset.sample_rate
     real = None if data is None else read_notes(data, sample_rate=rate)
@@ -537,6 +538,7 @@ def _measure_notes(
             real=real,
             seed=seed,
             spectrogram=preset_spectrogram(preset),
+            partials=preset.partials if isinstance(preset, GansynthPreset) else None,
             **options,
         )
 

@@ -219,6 +219,7 @@ def compare_notes(
     pitches: np.ndarray,
     sample_rate: int,
     *,
+    partials: Sequence[np.ndarray | None] | None = None,
     timbres: Sequence[str] = (),
     n_classifiers: int = two_sample.N_SEEDS,
     seed: int = 0,
@@ -234,6 +235,8 @@ def compare_notes(
         Pitches of the notes.
     sample_rate : int, Hz
         Sample rate of the notes.
+    partials : sequence of array [n_partials] or None, optional
+        Partials of each note (`audiogen.representation.partials`); harmonic ones by default.
     timbres : sequence of str
         Timbre of each note, for the levels of timbres; none without.
     n_classifiers : int
@@ -257,11 +260,12 @@ def compare_notes(
         If torch or scipy is not installed and a two-sample test is wanted.
     """
     rng = np.random.default_rng(seed)
+    partials = [None] * len(pitches) if partials is None else partials
     statistics = {}
     for kind, sounds in notes.items():
         statistics[kind] = [
-            note_statistics(sound, pitch, sample_rate)
-            for sound, pitch in zip(sounds, pitches, strict=True)
+            note_statistics(sound, pitch, sample_rate, own)
+            for sound, pitch, own in zip(sounds, pitches, partials, strict=True)
         ]
         if progress:
             progress()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
@@ -37,6 +37,7 @@ from audiogen.evaluation.timbre_features import (
 )
 from audiogen.notes.general_midi import UNPITCHED
 from audiogen.representation.config import SpectrogramConfig
+from audiogen.representation.partials import HARMONIC, TimbrePartials
 
 VELOCITIES = (50, 90, 127)
 METRICS = ("distances", "statistics", "c2st")  # comparisons with real notes
@@ -296,6 +297,7 @@ def evaluate_notes(
     seed: int = 0,
     tracker: Tracker = "praat",
     spectrogram: SpectrogramConfig | None = None,
+    partials: Mapping[str, TimbrePartials] | None = None,
     metrics: Sequence[str] | None = None,
     n_classifiers: int = two_sample.N_SEEDS,
     progress: Callable[[int, int], None] | None = None,
@@ -331,6 +333,8 @@ def evaluate_notes(
     spectrogram : SpectrogramConfig, optional
         Representation of the preset, for the oracle; there is none without it, or if its phase
         channel is not ``harmonic``.
+    partials : dict of str to TimbrePartials, optional
+        Partials of timbres by name; harmonic ones by default.
     metrics : sequence of str, optional
         Comparisons with real notes, of `METRICS`; those that the number of notes allows by default.
     n_classifiers : int
@@ -369,6 +373,9 @@ def evaluate_notes(
         if progress:
             progress(done, max(n_work, done))
 
+    def partials_of_note(timbre: str, pitch: float) -> np.ndarray | None:
+        return (partials or {}).get(timbre, HARMONIC).at(pitch)
+
     generated = []
     order = [_random_note(timbres, pitch_range, velocities, rng) for _ in range(n_notes)]
     drawn = [] if real is None else draw_real(real, timbres, n_notes, rng)
@@ -397,7 +404,8 @@ def evaluate_notes(
         if compared or half <= index < 2 * half:
             kinds[PRESET] = _rendered(render, timbre, note.pitch, note.velocity)
             if spectrogram is not None and bound:
-                (kinds[ORACLE],) = oracle([waveform], [note.pitch], spectrogram)
+                own = [partials_of_note(timbre, note.pitch)]
+                (kinds[ORACLE],) = oracle([waveform], [note.pitch], spectrogram, own)
         for kind, sound in kinds.items():
             if compared:
                 sounds[kind].append(_held(sound, sample_rate))
@@ -413,6 +421,7 @@ def evaluate_notes(
             {kind: np.stack(part) for kind, part in sounds.items() if part},
             np.array([note.pitch for _, note in drawn], float),
             sample_rate,
+            partials=[partials_of_note(timbre, note.pitch) for timbre, note in drawn],
             timbres=[timbre for timbre, _ in drawn],
             n_classifiers=classifiers,
             seed=seed,

@@ -11,6 +11,7 @@ import numpy as np
 from audiogen.data.notes.vibrato import frequency_change
 from audiogen.errors import ParameterError
 from audiogen.evaluation.metrics import level_db
+from audiogen.representation.harmonic import nearest_partial, pitch_to_hz
 
 HELD_S = (
     0.5,
@@ -31,7 +32,9 @@ _WANDER_HZ, _FLUTTER_HZ, _ROUGHNESS_HZ = (0.4, 3.0), (3.0, 8.0), (15.0, 60.0)
 _VIBRATO_HZ = 20.0  # half the width of the band of a partial with its vibrato
 
 
-def note_statistics(waveform: np.ndarray, pitch: float, sample_rate: int) -> dict[str, float]:
+def note_statistics(
+    waveform: np.ndarray, pitch: float, sample_rate: int, partials: np.ndarray | None = None
+) -> dict[str, float]:
     """Return the statistics of one note by name.
 
     Parameters
@@ -43,6 +46,8 @@ def note_statistics(waveform: np.ndarray, pitch: float, sample_rate: int) -> dic
         Its pitch.
     sample_rate : int, Hz
         Sample rate of the samples, 8000 or more.
+    partials : array [n_partials], optional
+        Its partials (`audiogen.representation.partials`); harmonic ones by default.
 
     Returns
     -------
@@ -67,8 +72,8 @@ def note_statistics(waveform: np.ndarray, pitch: float, sample_rate: int) -> dic
     return {
         "attack_ms": attack_ms(sound, sample_rate),
         **level_changes(held, sample_rate),
-        "vibrato_cents": vibrato_cents(held, pitch, sample_rate),
-        **partial_contrast(held, pitch, sample_rate),
+        "vibrato_cents": vibrato_cents(held, pitch, sample_rate, partials),
+        **partial_contrast(held, pitch, sample_rate, partials),
         **shares_above(sound, sample_rate),
         "level_dbfs": level_db(sound),
     }
@@ -137,7 +142,9 @@ def level_changes(held: np.ndarray, sample_rate: int) -> dict[str, float]:
     return changes
 
 
-def vibrato_cents(held: np.ndarray, pitch: float, sample_rate: int) -> float:
+def vibrato_cents(
+    held: np.ndarray, pitch: float, sample_rate: int, partials: np.ndarray | None = None
+) -> float:
     """Return the change of the loudest partial's frequency at 3 to 8 Hz, cents RMS.
 
     Parameters
@@ -148,12 +155,14 @@ def vibrato_cents(held: np.ndarray, pitch: float, sample_rate: int) -> float:
         Its pitch.
     sample_rate : int, Hz
         Sample rate of the samples.
+    partials : array [n_partials], optional
+        Its partials; harmonic ones by default.
     """
     spectrum = np.fft.rfft(held)
     width_hz = sample_rate / len(held)
     reach = round(_VIBRATO_HZ / width_hz)
     frequency = np.arange(len(spectrum)) * width_hz
-    near = _partial_distance_hz(frequency, pitch) < PARTIAL_HZ
+    near = _partial_distance_hz(frequency, pitch, partials) < PARTIAL_HZ
     near[: reach + 1] = near[len(spectrum) - reach - 1 :] = False
     power = np.where(near, np.square(np.abs(spectrum)), 0.0)
     if power.max() <= 0:
@@ -170,11 +179,13 @@ def vibrato_cents(held: np.ndarray, pitch: float, sample_rate: int) -> float:
     return float(np.sqrt(change[inside].sum()))
 
 
-def partial_contrast(held: np.ndarray, pitch: float, sample_rate: int) -> dict[str, float]:
+def partial_contrast(
+    held: np.ndarray, pitch: float, sample_rate: int, partials: np.ndarray | None = None
+) -> dict[str, float]:
     """Return the levels of the bins beside partials, relative to the partials, by band.
 
-    Spectra have Blackman windows of 384 ms. A partial has the bins within 12 Hz of a multiple of
-    the fundamental. ``off_partials_db`` compares the mean power of all other bins with theirs,
+    Spectra have Blackman windows of 384 ms. A partial has the bins within 12 Hz of its
+    frequency. ``off_partials_db`` compares the mean power of all other bins with theirs,
     ``near_partials_db`` that of the bins at 12 to 24 Hz, which partials that fluctuate fill.
 
     Parameters
@@ -185,6 +196,8 @@ def partial_contrast(held: np.ndarray, pitch: float, sample_rate: int) -> dict[s
         Its pitch.
     sample_rate : int, Hz
         Sample rate of the samples.
+    partials : array [n_partials], optional
+        Its partials; harmonic ones by default.
 
     Returns
     -------
@@ -196,7 +209,7 @@ def partial_contrast(held: np.ndarray, pitch: float, sample_rate: int) -> dict[s
     floor = 10 ** (FLOOR_DB / 10) * power.max()
     power = power + floor
     frequency = np.fft.rfftfreq(n, 1 / sample_rate)
-    distance = _partial_distance_hz(frequency, pitch)
+    distance = _partial_distance_hz(frequency, pitch, partials)
     partial, near = distance < PARTIAL_HZ, (distance >= PARTIAL_HZ) & (distance < NEAR_HZ)
     defined = 440 * 2 ** ((pitch - 69) / 12) > LOWEST_F0_HZ and power.max() > 0
     contrasts = {}
@@ -264,10 +277,11 @@ def _modulation_power(values: np.ndarray) -> np.ndarray:
     return np.square(np.abs(spectrum)) * (2 * 8 / 3) / n**2
 
 
-def _partial_distance_hz(frequency: np.ndarray, pitch: float) -> np.ndarray:
-    """Distance of each frequency from the nearest multiple of the fundamental."""
-    f0 = 440 * 2 ** ((pitch - 69) / 12)
-    return np.abs(frequency - np.maximum(1, np.round(frequency / f0)) * f0)
+def _partial_distance_hz(
+    frequency: np.ndarray, pitch: float, partials: np.ndarray | None
+) -> np.ndarray:
+    """Distance of each frequency from the nearest partial."""
+    return np.abs(frequency - nearest_partial(frequency, pitch_to_hz(pitch), partials)[1])
 
 
 def _khz(hz: float) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 
 from audiogen.core.packages import require_package
 from audiogen.errors import ParameterError
+from audiogen.representation.partials import stack
 
 if TYPE_CHECKING:
     from audiogen.representation.config import SpectrogramConfig
@@ -20,7 +21,10 @@ _BATCH = 8  # notes at a time: a batch of spectrograms has 17 MB
 
 
 def oracle(
-    notes: Sequence[np.ndarray], pitches: Sequence[float], config: SpectrogramConfig
+    notes: Sequence[np.ndarray],
+    pitches: Sequence[float],
+    config: SpectrogramConfig,
+    partials: Sequence[np.ndarray | None] | None = None,
 ) -> list[np.ndarray]:
     """Analyse notes into frames, clip these as a generator's output is, and play them.
 
@@ -32,6 +36,8 @@ def oracle(
         Pitch of each note.
     config : SpectrogramConfig
         The representation; its phase channel must be ``harmonic``.
+    partials : sequence of array [n_partials] or None, optional
+        Partials of each note (`audiogen.representation.partials`); harmonic ones by default.
 
     Returns
     -------
@@ -67,8 +73,10 @@ def oracle(
             for row, note in zip(batch, part, strict=True):
                 row[: len(note)] = torch.from_numpy(np.nan_to_num(note.astype(np.float32)))
             pitch = torch.tensor(pitches[first : first + _BATCH], dtype=torch.float64)
-            image = normalise(waveform_to_spectrogram(batch, config, pitch=pitch), config)
-            sound = resynthesise(denormalise(image, config), config, pitch, frames)
+            own = None if partials is None else stack(partials[first : first + _BATCH])
+            spectrogram = waveform_to_spectrogram(batch, config, pitch=pitch, partials=own)
+            image = normalise(spectrogram, config)
+            sound = resynthesise(denormalise(image, config), config, pitch, frames, own)
             whole = sound[:, config.pad_front :].numpy()
             played += [row[: len(note)] for row, note in zip(whole, part, strict=True)]
     return played

@@ -18,7 +18,7 @@ from audiogen.models.gansynth import SLOPE
 from audiogen.presets import GansynthPreset, Preset
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.harmonic import MOST_MAPS, bin_centres_hz, time_features
-from audiogen.representation.partials import MOST_PARTIALS, TimbrePartials, ratio_of
+from audiogen.representation.partials import MOST_PARTIALS, ratio_of
 
 
 def require_generator(preset: Preset, target: str) -> GansynthPreset:
@@ -73,12 +73,11 @@ def partial_table(preset: GansynthPreset) -> np.ndarray:
     lowest = preset.generator.pitch_min
     by_key = any(timbre.inharmonicity for timbre in preset.timbres)
     pitches = np.arange(lowest, lowest + (preset.generator.n_pitches if by_key else 1))
-    maps = [
-        TimbrePartials(timbre.partials or (), timbre.inharmonicity or (), lowest)
-        for timbre in preset.timbres
-    ]
     harmonic = np.arange(1.0, MOST_PARTIALS + 1.0)
-    rows = [[ratio_of(harmonic, one.at(pitch)) for pitch in pitches] for one in maps]
+    rows = [
+        [ratio_of(harmonic, partials.at(pitch)) for pitch in pitches]
+        for partials in preset.partials.values()
+    ]
     return np.array(rows)
 
 

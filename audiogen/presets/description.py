@@ -15,6 +15,7 @@ from audiogen.core import backend
 from audiogen.core.names import suggest
 from audiogen.errors import ParameterError, PresetError
 from audiogen.models.config import GeneratorConfig, SampleRNNConfig
+from audiogen.representation.partials import TimbrePartials
 
 FORMAT = 1
 TOML_NAME, WEIGHTS_NAME = "preset.toml", "weights.safetensors"
@@ -287,6 +288,16 @@ class GansynthPreset(Preset):
     def network(self) -> GeneratorConfig:
         """``[generator]``."""
         return self.generator
+
+    @property
+    def partials(self) -> dict[str, TimbrePartials]:
+        """Partials of each timbre by its name."""
+        return {
+            timbre.name: TimbrePartials(
+                timbre.partials or (), timbre.inharmonicity or (), self.generator.pitch_min
+            )
+            for timbre in self.timbres
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -199,5 +199,8 @@ def test_oracle_returns_notes_through_the_representation():
         levels = [np.sqrt(np.mean(np.square(x[held]))) for x in (note, copy)]
         assert levels[1] == pytest.approx(levels[0], rel=0.05)
         assert np.abs(copy - note).max() > 0.01  # phases are those of the engine
+    own = oracle(notes, [62.0, 70.0], config, [None, np.array([1.0, 2.4])])
+    np.testing.assert_allclose(own[0], played[0], atol=1e-6)
+    assert np.abs(own[1] - played[1]).max() > 0.01  # partials begin with other phases
     with pytest.raises(ParameterError, match="phase='phase' is not supported by the oracle"):
         oracle(notes, [62.0, 70.0], SpectrogramConfig(phase="phase"))

@@ -15,11 +15,12 @@ import pytest
 from audiogen.data import NoteSet, SetWriter, read_notes
 from audiogen.data.source_toml import NOTES_TOML, toml_text
 from audiogen.errors import ParameterError, ShapeError
-from audiogen.evaluation import Report, evaluate_notes
+from audiogen.evaluation import Report, evaluate_notes, note_report
 from audiogen.evaluation.note_report import chosen_metrics, draw_real, summarise
 from audiogen.evaluation.report_files import PAGE, PICTURE, REPORT, check_folder
 from audiogen.evaluation.timbre_features import note_features
 from audiogen.representation.config import SpectrogramConfig
+from audiogen.representation.partials import TimbrePartials
 
 pytestmark = pytest.mark.skipif(
     find_spec("parselmouth") is None, reason="needs praat-parselmouth, of the extra eval"
@@ -181,6 +182,27 @@ def test_family_stands_in_for_an_unknown_program(real):
         tone, [timbre], pitch_range=(50, 60), sample_rate=RATE, real=real, n_notes=4
     )
     assert {note.timbre for note in report.real} == {"vocal_acoustic_052"}
+
+
+def test_notes_are_compared_by_the_partials_of_their_timbres(real, monkeypatch):
+    seen = []
+    compare = note_report.compare_notes
+
+    def watched(*words, partials, timbres, **options):
+        seen.extend(zip(timbres, partials, strict=True))
+        return compare(*words, partials=partials, timbres=timbres, **options)
+
+    monkeypatch.setattr(note_report, "compare_notes", watched)
+    ratios = (1.0, 2.4)
+    evaluate(
+        real=real,
+        n_notes=10,
+        pitch_range=(45, 74),
+        metrics=["statistics"],
+        partials={TIMBRES[0].name: TimbrePartials(ratios)},
+    )
+    inharmonic = {name for name, own in seen if own is not None}
+    assert inharmonic == {TIMBRES[0].name} < {name for name, _ in seen}
 
 
 def test_distances_tell_likeness(real):

@@ -81,6 +81,18 @@ def test_noise_between_partials_has_its_level():
     assert measure(note(pitch, n_partials=9), pitch)["off_partials_db 0-2"] < -65
 
 
+def test_inharmonic_partials_are_not_beside_themselves():
+    pitch, ratios = 69.0, np.array([1.0, 2.43, 3.55])
+    vibrato = 2 ** (sine(10.0, 5.0) / 1200)
+    hz = 440.0 * np.outer(ratios, vibrato)
+    sound = 0.1 * np.sin(2 * np.pi * np.cumsum(hz, axis=1) / RATE)
+    own, harmonic = (
+        ns.note_statistics(sound.sum(axis=0), pitch, RATE, partials) for partials in (ratios, None)
+    )
+    assert own["off_partials_db 0-2"] < -20 < -12 < harmonic["off_partials_db 0-2"]
+    assert own["vibrato_cents"] == pytest.approx(10.0, rel=0.1)
+
+
 def test_bands_without_partials_have_no_contrast():
     measured = measure(note(n_partials=3))
     assert np.isnan(measured["off_partials_db 2-4"]) and np.isnan(measured["near_partials_db 2-4"])
