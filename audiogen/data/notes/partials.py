@@ -35,6 +35,9 @@ _N_NEAREST = 3  # notes of which a key's coefficient is the median
 # Ratios that notes have in common: relative tolerance, share of the notes, and how many.
 _WITHIN, _LEAST_NOTES, _MOST_RATIOS = 0.01, 0.25, 24
 _LEAST_STEP = 0.08  # between two ratios
+# Weaker peaks than -30 dB are left to the noise between partials: a network makes all partials of a
+# list about as loud before it learns which are weak.
+_LEAST_WEIGHT_DB = _RANGE_DB - 30.0
 _ALONE = 0.3  # distance from all ratios at which a harmonic is added
 
 
@@ -65,10 +68,11 @@ def partials_of(waveforms: np.ndarray, pitches: np.ndarray, sample_rate: int) ->
     coefficients = np.array([_coefficient(*note) for note in zip(notes, pitches, strict=True)])
     of_strings = _by_key(coefficients, pitches)
     on_strings = _share_on(of_strings, notes, pitches)
-    in_common = TimbrePartials(_in_common(notes))
+    in_common = _in_common(notes)
     least = max(_LEAST_SHARE, max(share, on_strings) + _LEAST_GAIN)
-    if _share_on(in_common, notes, pitches) > least:
-        return TimbrePartials(_with_harmonics(in_common.ratios))
+    if _share_on(TimbrePartials(tuple(in_common)), notes, pitches) > least:
+        loud = [ratio for ratio, weight in in_common.items() if weight >= _LEAST_WEIGHT_DB]
+        return TimbrePartials(_with_harmonics(loud))
     return of_strings if on_strings > share + _LEAST_GAIN else HARMONIC
 
 
@@ -138,23 +142,23 @@ def _by_key(coefficients: np.ndarray, pitches: np.ndarray) -> TimbrePartials:
     return TimbrePartials((), tuple(float(f"{one:.3g}") for one in medians), lowest)
 
 
-def _in_common(notes: list[np.ndarray]) -> tuple[float, ...]:
-    """Ratios of the peaks that several of the notes have, the loudest first chosen."""
+def _in_common(notes: list[np.ndarray]) -> dict[float, float]:
+    """Ratios of the peaks that several of the notes have, ascending, and their median weights."""
     peaks = np.concatenate(notes)
     note = np.repeat(np.arange(len(notes)), [len(one) for one in notes])
     left = np.ones(len(peaks), bool)
-    found: list[tuple[float, float]] = []
+    found: list[tuple[float, np.ndarray]] = []
     while left.any():
         top = np.flatnonzero(left)[peaks[left, 1].argmax()]
         near = left & (np.abs(np.log(peaks[:, 0] / peaks[top, 0])) < _WITHIN)
         left &= ~near
         if len(np.unique(note[near])) >= max(2, _LEAST_NOTES * len(notes)):
-            found.append((float(np.median(peaks[near, 0])), float(peaks[near, 1].sum())))
-    ratios: list[float] = []
-    for ratio, _ in sorted(found, key=lambda one: -one[1]):
-        if len(ratios) < _MOST_RATIOS and all(abs(ratio - one) > _LEAST_STEP for one in ratios):
-            ratios.append(ratio)
-    return tuple(round(ratio, 4) for ratio in sorted(ratios))
+            found.append((float(np.median(peaks[near, 0])), peaks[near, 1]))
+    weights: dict[float, float] = {}
+    for ratio, levels in sorted(found, key=lambda each: -each[1].sum()):
+        if len(weights) < _MOST_RATIOS and all(abs(ratio - r) > _LEAST_STEP for r in weights):
+            weights[round(ratio, 4)] = float(np.median(levels))
+    return dict(sorted(weights.items()))
 
 
 def _with_harmonics(ratios: Sequence[float]) -> tuple[float, ...]:
