@@ -70,8 +70,8 @@ def partials_of(waveforms: np.ndarray, pitches: np.ndarray, sample_rate: int) ->
     on_strings = _share_on(of_strings, notes, pitches)
     in_common = _in_common(notes)
     least = max(_LEAST_SHARE, max(share, on_strings) + _LEAST_GAIN)
-    if _share_on(TimbrePartials(tuple(in_common)), notes, pitches) > least:
-        loud = [ratio for ratio, weight in in_common.items() if weight >= _LEAST_WEIGHT_DB]
+    loud = [ratio for ratio, weight in in_common.items() if weight >= _LEAST_WEIGHT_DB]
+    if loud and _share_on(TimbrePartials(tuple(in_common)), notes, pitches) > least:
         return TimbrePartials(_with_harmonics(loud))
     return of_strings if on_strings > share + _LEAST_GAIN else HARMONIC
 
