@@ -182,7 +182,7 @@ def evaluate(
     per sample, beside unigram and bigram models.
     """
     from audiogen.evaluation.report_files import check_folder
-    from audiogen.presets import TOML_NAME, add_measured, load_preset, require_pitches
+    from audiogen.presets import TOML_NAME, add_measured, load_preset
 
     if against is not None:
         others: dict[str, Any] = {"data": data, "split": split, "card": card or None}
@@ -211,7 +211,6 @@ def evaluate(
     if _is_sound_folder(preset):
         raise ParameterError(f"{preset} isn't a preset; give --against DATA to compare its sounds")
     description = load_preset(preset)
-    require_pitches(description, "evaluate")
     for option, value in (("split", split), ("velocities", velocities), ("metrics", metrics)):
         if value is not None and (data is None or not description.plays_notes):
             raise ParameterError(f"--{option} must come with --data and a preset that plays notes")
@@ -526,10 +525,12 @@ def _measure_notes(
     def work(seed: int, **options: Any) -> Any:
         def render(timbre: str, pitch: int, velocity: float, seconds: float) -> np.ndarray:
             note = Note(0.0, seconds, pitch, velocity)
-            return synth.render([note], sample_rate=rate, seed=seed, timbre=timbre)
+            how = {"sample_rate": rate, "seed": seed, "timbre": timbre}
+            return synth.render([note], stereo=False if preset.is_kit else None, **how)
 
         assert preset.pitch_range is not None
         low, high = preset.pitch_range
+        gansynth = preset if isinstance(preset, GansynthPreset) else None
         return evaluate_notes(
             render,
             preset.timbres,
@@ -538,7 +539,8 @@ def _measure_notes(
             real=real,
             seed=seed,
             spectrogram=preset_spectrogram(preset),
-            partials=preset.partials if isinstance(preset, GansynthPreset) else None,
+            partials=gansynth.partials if gansynth else None,
+            drums=gansynth.drums if gansynth else None,
             **options,
         )
 

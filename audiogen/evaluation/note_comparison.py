@@ -220,6 +220,7 @@ def compare_notes(
     sample_rate: int,
     *,
     partials: Sequence[np.ndarray | None] | None = None,
+    pitched: Sequence[bool] | None = None,
     timbres: Sequence[str] = (),
     n_classifiers: int = two_sample.N_SEEDS,
     seed: int = 0,
@@ -237,6 +238,8 @@ def compare_notes(
         Sample rate of the notes.
     partials : sequence of array [n_partials] or None, optional
         Partials of each note (`audiogen.representation.partials`); harmonic ones by default.
+    pitched : sequence of bool, optional
+        Whether each note has partials at its pitch, for the statistics of these; all by default.
     timbres : sequence of str
         Timbre of each note, for the levels of timbres; none without.
     n_classifiers : int
@@ -261,11 +264,12 @@ def compare_notes(
     """
     rng = np.random.default_rng(seed)
     partials = [None] * len(pitches) if partials is None else partials
+    sounding = pitches if pitched is None else np.where(pitched, pitches, np.nan)
     statistics = {}
     for kind, sounds in notes.items():
         statistics[kind] = [
             note_statistics(sound, pitch, sample_rate, own)
-            for sound, pitch, own in zip(sounds, pitches, partials, strict=True)
+            for sound, pitch, own in zip(sounds, sounding, partials, strict=True)
         ]
         if progress:
             progress()

@@ -140,6 +140,8 @@ class Report:
         generated, real = summarise(self.generated), summarise(self.real)
         rows: list[tuple[str, ...]] = []
         for key, (title, form) in _ROWS.items():
+            if all(np.isnan(summary[key]) for summary in (generated, real) if summary):
+                continue  # of pitch, where no note has one
             theirs = form.format(real[key]) if real else "-"
             rows.append((title, theirs, "-", form.format(generated[key])))
         for name, distance in self.distances.items():
@@ -298,6 +300,7 @@ def evaluate_notes(
     tracker: Tracker = "praat",
     spectrogram: SpectrogramConfig | None = None,
     partials: Mapping[str, TimbrePartials] | None = None,
+    drums: Mapping[str, tuple[int, float]] | None = None,
     metrics: Sequence[str] | None = None,
     n_classifiers: int = two_sample.N_SEEDS,
     progress: Callable[[int, int], None] | None = None,
@@ -335,6 +338,9 @@ def evaluate_notes(
         channel is not ``harmonic``.
     partials : dict of str to TimbrePartials, optional
         Partials of timbres by name; harmonic ones by default.
+    drums : dict of str to (int, float), optional
+        Key of each timbre of a drum kit, and the pitch of its sound. Its notes have no pitch that
+        is measured.
     metrics : sequence of str, optional
         Comparisons with real notes, of `METRICS`; those that the number of notes allows by default.
     n_classifiers : int
@@ -373,22 +379,31 @@ def evaluate_notes(
         if progress:
             progress(done, max(n_work, done))
 
+    drums = drums or {}
+
+    def key_of(timbre: str, pitch: int) -> int:
+        return drums[timbre][0] if timbre in drums else pitch
+
     def partials_of_note(timbre: str, pitch: float) -> np.ndarray | None:
         return (partials or {}).get(timbre, HARMONIC).at(pitch)
 
     generated = []
     order = [_random_note(timbres, pitch_range, velocities, rng) for _ in range(n_notes)]
+    order = [(name, key_of(name, pitch), velocity) for name, pitch, velocity in order]
     drawn = [] if real is None else draw_real(real, timbres, n_notes, rng)
     chosen = chosen_metrics(metrics, len(drawn))
     compared = bool({"statistics", "c2st"} & set(chosen))
     bound = spectrogram is not None and spectrogram.phase == "harmonic"
     classifiers = n_classifiers if "c2st" in chosen else 0
     n_work += len(drawn) + (n_steps(3 if bound else 2, classifiers) if compared else 0)
-    pitched = {timbre.name: timbre.program not in UNPITCHED for timbre in timbres}
+    pitched = {
+        timbre.name: timbre.program not in UNPITCHED and timbre.name not in drums
+        for timbre in timbres
+    }
     for timbre, pitch, velocity in order:
         waveform = _rendered(render, timbre, pitch, velocity)
-        key = (timbre, pitch, velocity, pitched[timbre])
-        generated.append(_measure(waveform, sample_rate, *key, tracker))
+        what = (timbre, pitch, velocity, pitched[timbre])
+        generated.append(_measure(waveform, sample_rate, *what, tracker))
         advance()
     half = min(n_notes, len(drawn) // 2) if "distances" in chosen else 0
     sounds: dict[str, list[np.ndarray]] = {REAL: [], ORACLE: [], PRESET: []}
@@ -398,14 +413,16 @@ def evaluate_notes(
         assert real is not None
         waveform = real.waveform(note)
         if index < n_notes:
-            key = (note.instrument, note.pitch, note.velocity, pitched[timbre])
-            real_measures.append(_measure(waveform, sample_rate, *key, tracker))
+            what = (note.instrument, note.pitch, note.velocity, pitched[timbre])
+            real_measures.append(_measure(waveform, sample_rate, *what, tracker))
         kinds = {REAL: waveform}
         if compared or half <= index < 2 * half:
-            kinds[PRESET] = _rendered(render, timbre, note.pitch, note.velocity)
+            key = key_of(timbre, note.pitch)
+            kinds[PRESET] = _rendered(render, timbre, key, note.velocity)
             if spectrogram is not None and bound:
-                own = [partials_of_note(timbre, note.pitch)]
-                (kinds[ORACLE],) = oracle([waveform], [note.pitch], spectrogram, own)
+                sounding = drums[timbre][1] if timbre in drums else float(note.pitch)
+                own = [partials_of_note(timbre, sounding)]
+                (kinds[ORACLE],) = oracle([waveform], [sounding], spectrogram, own)
         for kind, sound in kinds.items():
             if compared:
                 sounds[kind].append(_held(sound, sample_rate))
@@ -419,9 +436,10 @@ def evaluate_notes(
     if compared:
         comparison = compare_notes(
             {kind: np.stack(part) for kind, part in sounds.items() if part},
-            np.array([note.pitch for _, note in drawn], float),
+            np.array([key_of(timbre, note.pitch) for timbre, note in drawn], float),
             sample_rate,
             partials=[partials_of_note(timbre, note.pitch) for timbre, note in drawn],
+            pitched=[pitched[timbre] for timbre, _ in drawn],
             timbres=[timbre for timbre, _ in drawn],
             n_classifiers=classifiers,
             seed=seed,
@@ -438,7 +456,7 @@ def evaluate_notes(
             seed,
             oracle=features[ORACLE],
         ),
-        () if real is None else tuple(_pairs(render, timbres, real, pitch_range)),
+        () if real is None else tuple(_pairs(render, timbres, real, pitch_range, key_of)),
         sample_rate,
         seed,
         tracker,
@@ -572,7 +590,11 @@ def own_notes(real: NoteSet, timbres: Sequence[TimbreLike]) -> dict[str, list[No
 
 
 def _pairs(
-    render: Render, timbres: Sequence[TimbreLike], real: NoteSet, pitch_range: tuple[int, int]
+    render: Render,
+    timbres: Sequence[TimbreLike],
+    real: NoteSet,
+    pitch_range: tuple[int, int],
+    key_of: Callable[[str, int], int],
 ):
     """Yield, for timbres spread over the list, a mid-range real note and its rendered twin."""
     middle = sum(pitch_range) / 2
@@ -582,6 +604,7 @@ def _pairs(
         notes = own[timbre.name] or [note for note in real if note.family == timbre.family]
         if notes:
             note = min(notes, key=lambda n: (abs(n.pitch - middle), -n.velocity))
-            ours = _rendered(render, timbre.name, note.pitch, note.velocity)
-            title = f"{timbre.name}, pitch {note.pitch}, velocity {note.velocity}"
+            key = key_of(timbre.name, note.pitch)
+            ours = _rendered(render, timbre.name, key, note.velocity)
+            title = f"{timbre.name}, pitch {key}, velocity {note.velocity}"
             yield title, real.waveform(note), ours

@@ -43,7 +43,7 @@ def note_statistics(
         The note from its start; NaN and infinity count as 0. A note shorter than 2.5 s is padded
         with silence.
     pitch : float, MIDI number
-        Its pitch.
+        Its pitch; NaN for none, which leaves statistics of partials undefined.
     sample_rate : int, Hz
         Sample rate of the samples, 8000 or more.
     partials : array [n_partials], optional

@@ -290,6 +290,16 @@ class GansynthPreset(Preset):
         return self.generator
 
     @property
+    def drums(self) -> dict[str, tuple[int, float]]:
+        """Key and pitch of each timbre of a drum kit by its name; none of other presets."""
+        lowest = float(self.generator.pitch_min)
+        return {
+            timbre.name: (timbre.key, lowest if timbre.pitch is None else timbre.pitch)
+            for timbre in self.timbres
+            if timbre.key is not None
+        }
+
+    @property
     def partials(self) -> dict[str, TimbrePartials]:
         """Partials of each timbre by its name."""
         return {

@@ -17,6 +17,7 @@ from audiogen.audio.files import write_audio
 from audiogen.cli.main import main
 from audiogen.data.notes.nsynth import SetWriter
 from audiogen.data.notes.splits import Split
+from audiogen.data.source_toml import NOTES_TOML, toml_text
 from audiogen.errors import PresetError
 
 pytestmark = pytest.mark.skipif(
@@ -29,7 +30,7 @@ class Sine:
 
     n_rendered = 0
 
-    def render(self, notes, *, sample_rate, seed, timbre):
+    def render(self, notes, *, sample_rate, seed, timbre, stereo):
         Sine.n_rendered += 1
         (note,) = notes
         time_s = np.arange(round((note.duration_s + 1) * sample_rate)) / sample_rate
@@ -187,3 +188,39 @@ def test_bad_input_ends_with_status_2_before_the_work(preset, tmp_path, capsys):
         assert "Traceback" not in error
     assert not (tmp_path / "report").exists()
     assert Sine.n_rendered == n_rendered
+
+
+def test_a_drum_kit_is_compared_key_by_key(tmp_path, write_kit, monkeypatch, capsys):
+    drums = {"kick": {"pitch": 60.5, "pan": -0.5}, "snare": {"pitch": 66.0}}
+    kit = write_kit(tmp_path / "kit", drums)
+    keys = {"kick": 36, "snare": 38, "hat": 42}
+    entries = []
+    with SetWriter(tmp_path / "real", 16000) as writer:
+        for name, key in keys.items():
+            instrument = f"mallet_acoustic_{key:03d}"
+            entries.append({"instrument_str": instrument, "name": name, "key": key, "notes": 8})
+            for velocity in range(20, 100, 10):
+                sound = audiogen.load(kit).render(
+                    [(0.0, 0.5, key, velocity / 127)], stereo=False, seed=velocity
+                )
+                writer.add(
+                    sound,
+                    instrument=instrument,
+                    family="mallet",
+                    source="acoustic",
+                    pitch=24,
+                    velocity=velocity,
+                    qualities=[0] * 10,
+                )
+    text = toml_text("Source.", {"font": "Kit"}, "instruments", entries)
+    (tmp_path / "real" / NOTES_TOML).write_text(text)
+    words = ("--notes", 12, "--metrics", "statistics", "-o", tmp_path / "report", "--card")
+    assert run("evaluate", kit, "--data", tmp_path / "real", *words) == 0
+    out = capsys.readouterr().out
+    assert "level (dBFS)" in out and "pitch" not in out and "nan" not in out
+    card = audiogen.presets.read_fields(kit / "preset.toml")["measured"]
+    assert card["evaluated_notes"] == 12 and "pitch_ok" not in card
+    for group in ("steady", "varying"):
+        name = f"level_dbfs_{group}"
+        if name in card:  # another seed of the same sounds
+            assert card[name] == pytest.approx(card[f"real_{name}"], abs=1.5)
