@@ -24,9 +24,12 @@ _HALF_WIDTH, _LEAST_HALF_WIDTH_HZ = 0.2, 8.0
 _LOWEST_RATIO, _HIGHEST_HZ = 0.25, 12_000.0
 # A peak is on a partial if it is nearer than the larger of these distances.
 _NEAR_HZ, _NEAR = 6.0, 0.006
-# Shares of the peaks' weight; chosen on the 120 programs of FluidR3, where they find inharmonic
-# partials in pianos, harpsichord, bells and mallets, and not in choirs, strings, organs or guitars.
-_LEAST_GAIN, _LEAST_SHARE = 0.1, 0.85
+# Shares of the peaks' weight that are on partials, and how much larger they must be than those of
+# simpler partials. Chosen on the programs of FluidR3, where they find stiff strings in pianos,
+# steel-string guitar, banjo and basses, ratios in bells, mallets and drums, and neither in choirs,
+# bowed strings and most organs and winds.
+_STRING_GAIN, _STRING_SHARE = 0.04, 0.7
+_RATIO_GAIN, _RATIO_SHARE = 0.1, 0.85
 # Inharmonicity coefficients: a coarse search, then factors of its result; and detunings of a note.
 _COEFFICIENTS = np.append(0.0, np.geomspace(2e-6, 2e-2, 60))
 _FINER = np.linspace(0.85, 1.15, 13)
@@ -63,17 +66,17 @@ def partials_of(waveforms: np.ndarray, pitches: np.ndarray, sample_rate: int) ->
     notes = [_peaks(waveforms[i], pitches[i], sample_rate) for i in chosen]
     pitches = np.asarray(pitches, float)[chosen]
     share = _share_on(HARMONIC, notes, pitches)
-    if share + _LEAST_GAIN >= 1.0:
+    if share + _STRING_GAIN >= 1.0:
         return HARMONIC
     coefficients = np.array([_coefficient(*note) for note in zip(notes, pitches, strict=True)])
     of_strings = _by_key(coefficients, pitches)
     on_strings = _share_on(of_strings, notes, pitches)
     in_common = _in_common(notes)
-    least = max(_LEAST_SHARE, max(share, on_strings) + _LEAST_GAIN)
+    least = max(_RATIO_SHARE, max(share, on_strings) + _RATIO_GAIN)
     loud = [ratio for ratio, weight in in_common.items() if weight >= _LEAST_WEIGHT_DB]
     if loud and _share_on(TimbrePartials(tuple(in_common)), notes, pitches) > least:
         return TimbrePartials(_with_harmonics(loud))
-    return of_strings if on_strings > share + _LEAST_GAIN else HARMONIC
+    return of_strings if on_strings > max(_STRING_SHARE, share + _STRING_GAIN) else HARMONIC
 
 
 def _peaks(waveform: np.ndarray, pitch: float, sample_rate: int) -> np.ndarray:
