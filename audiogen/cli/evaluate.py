@@ -525,8 +525,7 @@ def _measure_notes(
     def work(seed: int, **options: Any) -> Any:
         def render(timbre: str, pitch: int, velocity: float, seconds: float) -> np.ndarray:
             note = Note(0.0, seconds, pitch, velocity)
-            how = {"sample_rate": rate, "seed": seed, "timbre": timbre}
-            return synth.render([note], stereo=False if preset.is_kit else None, **how)
+            return synth.render([note], sample_rate=rate, seed=seed, timbre=timbre, stereo=False)
 
         assert preset.pitch_range is not None
         low, high = preset.pitch_range

@@ -264,7 +264,10 @@ def compare_notes(
     """
     rng = np.random.default_rng(seed)
     partials = [None] * len(pitches) if partials is None else partials
-    sounding = pitches if pitched is None else np.where(pitched, pitches, np.nan)
+    sounding = pitches
+    if pitched is not None:
+        sounding = np.where(pitched, pitches, np.nan)
+        partials = [own if has else None for own, has in zip(partials, pitched, strict=True)]
     statistics = {}
     for kind, sounds in notes.items():
         statistics[kind] = [

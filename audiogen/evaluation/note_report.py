@@ -140,8 +140,8 @@ class Report:
         generated, real = summarise(self.generated), summarise(self.real)
         rows: list[tuple[str, ...]] = []
         for key, (title, form) in _ROWS.items():
-            if all(np.isnan(summary[key]) for summary in (generated, real) if summary):
-                continue  # of pitch, where no note has one
+            if key in CARD and not any(note.pitched for note in (*self.generated, *self.real)):
+                continue
             theirs = form.format(real[key]) if real else "-"
             rows.append((title, theirs, "-", form.format(generated[key])))
         for name, distance in self.distances.items():
@@ -384,13 +384,16 @@ def evaluate_notes(
     def key_of(timbre: str, pitch: int) -> int:
         return drums[timbre][0] if timbre in drums else pitch
 
-    def partials_of_note(timbre: str, pitch: float) -> np.ndarray | None:
-        return (partials or {}).get(timbre, HARMONIC).at(pitch)
+    def sounding_pitch(timbre: str, pitch: int) -> float:
+        return drums[timbre][1] if timbre in drums else float(pitch)
+
+    def partials_of_note(timbre: str, pitch: int) -> np.ndarray | None:
+        return (partials or {}).get(timbre, HARMONIC).at(sounding_pitch(timbre, pitch))
 
     generated = []
     order = [_random_note(timbres, pitch_range, velocities, rng) for _ in range(n_notes)]
     order = [(name, key_of(name, pitch), velocity) for name, pitch, velocity in order]
-    drawn = [] if real is None else draw_real(real, timbres, n_notes, rng)
+    drawn = [] if real is None else draw_real(real, timbres, n_notes, rng, drums)
     chosen = chosen_metrics(metrics, len(drawn))
     compared = bool({"statistics", "c2st"} & set(chosen))
     bound = spectrogram is not None and spectrogram.phase == "harmonic"
@@ -402,8 +405,8 @@ def evaluate_notes(
     }
     for timbre, pitch, velocity in order:
         waveform = _rendered(render, timbre, pitch, velocity)
-        what = (timbre, pitch, velocity, pitched[timbre])
-        generated.append(_measure(waveform, sample_rate, *what, tracker))
+        asked = timbre, pitch, velocity
+        generated.append(_measure(waveform, sample_rate, *asked, pitched[timbre], tracker))
         advance()
     half = min(n_notes, len(drawn) // 2) if "distances" in chosen else 0
     sounds: dict[str, list[np.ndarray]] = {REAL: [], ORACLE: [], PRESET: []}
@@ -413,15 +416,15 @@ def evaluate_notes(
         assert real is not None
         waveform = real.waveform(note)
         if index < n_notes:
-            what = (note.instrument, note.pitch, note.velocity, pitched[timbre])
-            real_measures.append(_measure(waveform, sample_rate, *what, tracker))
+            asked = note.instrument, key_of(timbre, note.pitch), note.velocity
+            real_measures.append(_measure(waveform, sample_rate, *asked, pitched[timbre], tracker))
         kinds = {REAL: waveform}
         if compared or half <= index < 2 * half:
             key = key_of(timbre, note.pitch)
             kinds[PRESET] = _rendered(render, timbre, key, note.velocity)
             if spectrogram is not None and bound:
-                sounding = drums[timbre][1] if timbre in drums else float(note.pitch)
-                own = [partials_of_note(timbre, sounding)]
+                sounding = sounding_pitch(timbre, note.pitch)
+                own = [partials_of_note(timbre, note.pitch)]
                 (kinds[ORACLE],) = oracle([waveform], [sounding], spectrogram, own)
         for kind, sound in kinds.items():
             if compared:
@@ -456,7 +459,7 @@ def evaluate_notes(
             seed,
             oracle=features[ORACLE],
         ),
-        () if real is None else tuple(_pairs(render, timbres, real, pitch_range, key_of)),
+        () if real is None else tuple(_pairs(render, timbres, real, pitch_range, drums)),
         sample_rate,
         seed,
         tracker,
@@ -554,12 +557,24 @@ def _measure(
 
 
 def draw_real(
-    real: NoteSet, timbres: Sequence[TimbreLike], n_notes: int, rng: np.random.Generator
+    real: NoteSet,
+    timbres: Sequence[TimbreLike],
+    n_notes: int,
+    rng: np.random.Generator,
+    drums: Mapping[str, tuple[int, float]] | None = None,
 ) -> list[tuple[str, NoteInfo]]:
-    """Return up to 2 n_notes different real notes, each with its timbre."""
-    own = own_notes(real, timbres)
+    """Return up to 2 n_notes different real notes, each with its timbre.
+
+    A timbre without notes of its own has those of its family, but for a drum kit.
+    """
+    own = own_notes(real, timbres, drums)
     chosen = {note.name: (name, note) for name, notes in own.items() for note in notes}
-    without = [timbre for timbre in timbres if not own[timbre.name]]
+    if drums and not chosen:
+        raise ParameterError(
+            f"{real.folder}: has no recordings of the kit's keys; give a set that audiogen data"
+            " drums made"
+        )
+    without = [] if drums else [timbre for timbre in timbres if not own[timbre.name]]
     for index, note in enumerate(real):  # they share the notes of their family
         names = [timbre.name for timbre in without if timbre.family == note.family]
         if names:
@@ -570,17 +585,23 @@ def draw_real(
     return [notes[index] for index in rng.permutation(len(notes))[: 2 * n_notes]]
 
 
-def own_notes(real: NoteSet, timbres: Sequence[TimbreLike]) -> dict[str, list[NoteInfo]]:
-    """Return the notes of each timbre: those of the instrument with its name or program."""
+def own_notes(
+    real: NoteSet,
+    timbres: Sequence[TimbreLike],
+    drums: Mapping[str, tuple[int, float]] | None = None,
+) -> dict[str, list[NoteInfo]]:
+    """Return the notes of each timbre: those of the instrument with its key, name or program."""
     entries = instrument_entries(read_source(real.folder))
     by_name = {timbre.name: timbre.name for timbre in timbres}
     by_program = {t.program: t.name for t in reversed(timbres) if t.program is not None}
+    by_key = {key: name for name, (key, _) in (drums or {}).items()}
     timbre_of = {}
     instruments = sorted({*entries, *real.instruments})  # `real` may be a part of the set
     for instrument, name in zip(instruments, timbre_names(instruments, entries), strict=True):
         program = program_of(instrument, entries).get("program", -1)
+        keyed = by_key.get(entries.get(instrument, {}).get("key", -1))
         named = by_name.get(name) or by_name.get(instrument)
-        timbre_of[instrument] = named or by_program.get(program)
+        timbre_of[instrument] = keyed or named or by_program.get(program)
     own: dict[str, list[NoteInfo]] = {timbre.name: [] for timbre in timbres}
     for note in real:
         timbre = timbre_of[note.instrument]
@@ -594,17 +615,19 @@ def _pairs(
     timbres: Sequence[TimbreLike],
     real: NoteSet,
     pitch_range: tuple[int, int],
-    key_of: Callable[[str, int], int],
+    drums: Mapping[str, tuple[int, float]],
 ):
     """Yield, for timbres spread over the list, a mid-range real note and its rendered twin."""
     middle = sum(pitch_range) / 2
     step = max(1, -(-len(timbres) // _MAX_PAIRS))
-    own = own_notes(real, timbres)
+    own = own_notes(real, timbres, drums)
     for timbre in timbres[::step]:
-        notes = own[timbre.name] or [note for note in real if note.family == timbre.family]
+        notes = own[timbre.name]
+        if not notes and not drums:
+            notes = [note for note in real if note.family == timbre.family]
         if notes:
             note = min(notes, key=lambda n: (abs(n.pitch - middle), -n.velocity))
-            key = key_of(timbre.name, note.pitch)
+            key = drums[timbre.name][0] if drums else note.pitch
             ours = _rendered(render, timbre.name, key, note.velocity)
             title = f"{timbre.name}, pitch {key}, velocity {note.velocity}"
             yield title, real.waveform(note), ours

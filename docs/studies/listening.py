@@ -66,9 +66,10 @@ def main() -> None:
     notes = chosen_notes(given.data, preset, load_preset(given.former), given.notes)
     config = preset_spectrogram(preset)
     pitches = [float(note.pitch) for _, note, _ in notes]
+    partials = [preset.partials[timbre].at(note.pitch) for timbre, note, _ in notes]
     sounds = {
         "recording": [waveform for _, _, waveform in notes],
-        "oracle": oracle([waveform for _, _, waveform in notes], pitches, config),
+        "oracle": oracle([waveform for _, _, waveform in notes], pitches, config, partials),
     }
     for kind, name in (("former", given.former), ("preset", given.preset)):
         synth = audiogen.load(name)

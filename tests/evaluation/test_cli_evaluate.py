@@ -198,7 +198,9 @@ def test_a_drum_kit_is_compared_key_by_key(tmp_path, write_kit, monkeypatch, cap
     with SetWriter(tmp_path / "real", 16000) as writer:
         for name, key in keys.items():
             instrument = f"mallet_acoustic_{key:03d}"
-            entries.append({"instrument_str": instrument, "name": name, "key": key, "notes": 8})
+            entries.append(
+                {"instrument_str": instrument, "name": f"my {name}", "key": key, "notes": 8}
+            )
             for velocity in range(20, 100, 10):
                 sound = audiogen.load(kit).render(
                     [(0.0, 0.5, key, velocity / 127)], stereo=False, seed=velocity
@@ -216,6 +218,10 @@ def test_a_drum_kit_is_compared_key_by_key(tmp_path, write_kit, monkeypatch, cap
     (tmp_path / "real" / NOTES_TOML).write_text(text)
     words = ("--notes", 12, "--metrics", "statistics", "-o", tmp_path / "report", "--card")
     assert run("evaluate", kit, "--data", tmp_path / "real", *words) == 0
+    content = json.loads((tmp_path / "report" / "report.json").read_text())
+    keys_of = {note["timbre"]: note["pitch"] for note in content["notes"]}
+    assert keys_of.items() <= keys.items()
+    assert {note["pitch"] for note in content["real_notes"]} <= set(keys.values())
     out = capsys.readouterr().out
     assert "level (dBFS)" in out and "pitch" not in out and "nan" not in out
     card = audiogen.presets.read_fields(kit / "preset.toml")["measured"]
@@ -224,3 +230,9 @@ def test_a_drum_kit_is_compared_key_by_key(tmp_path, write_kit, monkeypatch, cap
         name = f"level_dbfs_{group}"
         if name in card:  # another seed of the same sounds
             assert card[name] == pytest.approx(card[f"real_{name}"], abs=1.5)
+    # A set without any of its keys.
+    entries = [{**entry, "key": entry["key"] + 40, "name": f"x{entry['key']}"} for entry in entries]
+    text = toml_text("Source.", {"font": "Kit"}, "instruments", entries)
+    (tmp_path / "real" / NOTES_TOML).write_text(text)
+    assert run("evaluate", kit, "--data", tmp_path / "real", "-o", tmp_path / "other") == 2
+    assert "has no recordings of the kit's keys" in " ".join(capsys.readouterr().err.split())

@@ -144,6 +144,29 @@ def test_programs_without_a_pitch_do_not_count_as_out_of_tune():
     assert "pitch_ok" not in alone.measured()
 
 
+def test_percussion_with_partials_is_compared_without_pitch(real):
+    block = SimpleNamespace(name="reed_acoustic_071", family="reed", program=117)
+    report = evaluate_notes(
+        tone,
+        [block],
+        pitch_range=(45, 74),
+        sample_rate=RATE,
+        real=real,
+        n_notes=12,
+        metrics=["statistics"],
+        partials={block.name: TimbrePartials((1.0, 2.4))},
+    )
+    titles = [row[0] for row in report.table()]
+    assert not any("pitch" in title or "partials" in title for title in titles)
+    assert "level (dBFS)" in titles
+
+
+def test_silence_keeps_its_rows():
+    report = evaluate(lambda *_: np.zeros(RATE, np.float32), n_notes=4)
+    titles = [row[0] for row in report.table()]
+    assert {"highest peak (dBFS)", "median pitch error (cents)"} <= set(titles)
+
+
 def test_dc_is_found():
     report = evaluate(lambda *note: tone(*note) + 0.05, n_notes=4)
     assert summarise(report.generated)["largest_dc"] > 0.3

@@ -10,7 +10,7 @@ import numpy as np
 from audiogen.errors import PresetError
 from audiogen.presets import TOML_NAME, Preset, check_fields, load_preset, read_weights
 
-# Fields of a timbre that describe its recordings, which a latent has none of.
+# Fields measured from a timbre's recordings; a bare latent has none.
 OF_RECORDINGS = (
     *("program", "transpose", "semitones_per_key", "level_db"),
     *("vibrato", "partials", "inharmonicity"),
