@@ -42,8 +42,13 @@ def nearest_partial(frequency_hz, f0_hz, partials: np.ndarray | None = None):
         The partials' numbers, 1 or more, and their frequencies.
     """
     position, _ = position_among(frequency_hz / f0_hz, partials)
-    number = np.maximum(1.0, np.floor(position + 0.5))
+    number = _nearest_number(position)
     return number, ratio_of(number, partials) * f0_hz
+
+
+def _nearest_number(position):
+    """Number of the partial nearest to a position among partials; ties go up."""
+    return np.maximum(1.0, np.floor(position + 0.5))
 
 
 def bin_centres_hz(config: SpectrogramConfig, n_bins: int):
@@ -92,9 +97,9 @@ def harmonic_maps(
     f0 = pitch_to_hz(pitch)
     f = bin_centres_hz(config, n_bins)
     width = config.sample_rate / 2 / n_bins
-    h, partial = nearest_partial(f, f0, partials)
-    distance = (f - partial) / width
     position, slope = position_among(f / f0, partials)
+    h = _nearest_number(position)
+    distance = (f - ratio_of(h, partials) * f0) / width
     turn = 2.0 * np.pi * position
     covered = width / f0 * slope  # by a bin, of the distance between two partials
     resolved = np.sinc(covered)

@@ -55,10 +55,13 @@ class TimbrePartials:
         if len(self.ratios):
             return np.array(self.ratios, np.float64)
         if len(self.inharmonicity):
-            key = int(np.floor(pitch + 0.5)) - self.lowest_pitch
-            key = min(max(key, 0), len(self.inharmonicity) - 1)
-            return string_partials(float(self.inharmonicity[key]))
+            return string_partials(self.coefficient(pitch))
         return None
+
+    def coefficient(self, pitch: float) -> float:
+        """Return the inharmonicity coefficient of the key nearest to a pitch."""
+        key = int(np.floor(pitch + 0.5)) - self.lowest_pitch
+        return float(self.inharmonicity[min(max(key, 0), len(self.inharmonicity) - 1)])
 
 
 HARMONIC = TimbrePartials()

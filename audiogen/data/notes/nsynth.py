@@ -206,6 +206,22 @@ class NoteSet:
         return np.stack(read) if read else np.zeros((0, 0), np.float32)
 
 
+def held_part(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Return a note up to the release of its key at `NOTE_ON_S`, float64; silence follows its end.
+
+    Parameters
+    ----------
+    waveform : array [n_samples]
+        The note from its start.
+    sample_rate : int, Hz
+        Its sample rate.
+    """
+    held = np.zeros(round(NOTE_ON_S * sample_rate))
+    part = np.asarray(waveform[: len(held)], float)
+    held[: len(part)] = part
+    return held
+
+
 def read_notes(folder: str | PathLike[str], *, sample_rate: int | None = None) -> NoteSet:
     """Open a note set in NSynth's layout, NSynth itself included.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from audiogen.data.notes.nsynth import NOTE_ON_S
+from audiogen.data.notes.nsynth import held_part
 from audiogen.data.subset import evenly_spaced
 from audiogen.representation.harmonic import nearest_partial, pitch_to_hz
 from audiogen.representation.partials import (
@@ -50,7 +50,7 @@ def partials_of(waveforms: np.ndarray, pitches: np.ndarray, sample_rate: int) ->
     Parameters
     ----------
     waveforms : array [n_notes, n_samples], float32
-        Notes of it, held for `NOTE_ON_S`.
+        Notes of it, held for `nsynth.NOTE_ON_S`.
     pitches : array [n_notes], MIDI numbers
         Their pitches.
     sample_rate : int, Hz
@@ -81,9 +81,7 @@ def partials_of(waveforms: np.ndarray, pitches: np.ndarray, sample_rate: int) ->
 
 def _peaks(waveform: np.ndarray, pitch: float, sample_rate: int) -> np.ndarray:
     """Ratios to the pitch and weights (dB above the range) of a note's peaks, [n, 2]."""
-    held = np.zeros(round(NOTE_ON_S * sample_rate))
-    part = np.asarray(waveform[: len(held)], float)
-    held[: len(part)] = part
+    held = held_part(waveform, sample_rate)
     size = 1 << (2 * len(held) - 1).bit_length()
     spectrum = np.abs(np.fft.rfft(held * np.hanning(len(held)), size))
     hz = np.fft.rfftfreq(size, 1.0 / sample_rate)

@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from audiogen.audio.files import resample
-from audiogen.data.notes.nsynth import NOTE_ON_S
+from audiogen.data.notes.nsynth import NOTE_ON_S, held_part
 from audiogen.data.subset import evenly_spaced
+from audiogen.representation.harmonic import pitch_to_hz
 
 RATES_HZ = (3.0, 8.5)  # of a vibrato
 LEAST_SHARE = 0.6  # of the changes of frequency at 1 to 15 Hz that are at the vibrato's rate
@@ -141,12 +142,10 @@ def frequency_change(
 
 def _cents(waveform: np.ndarray, pitch: float, sample_rate: int) -> np.ndarray:
     """Cents of the two strongest low partials from their medians, [2, n_steps], at `_TRACK_HZ`."""
-    held = np.zeros(round(NOTE_ON_S * sample_rate))
-    part = np.asarray(waveform, float)[: len(held)]
-    held[: len(part)] = part
+    held = held_part(waveform, sample_rate)
     spectrum = np.fft.rfft(held)
     width_hz = sample_rate / len(held)
-    f0 = 440.0 * 2.0 ** ((pitch - 69.0) / 12.0)
+    f0 = float(pitch_to_hz(pitch))
     bands = []
     for k in range(1, _N_PARTIALS + 1):
         band_hz = k * f0 * (2.0 ** (MOST_CENTS / 1200.0) - 1.0) + _SIDEBANDS_HZ

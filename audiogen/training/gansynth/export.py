@@ -230,10 +230,8 @@ def _learned_timbres(
 def _partials_of(partials: TimbrePartials, generator: GeneratorConfig) -> dict[str, Any]:
     """Partials that aren't harmonic; those of strings at each of the generator's pitches."""
     if len(partials.inharmonicity):
-        last = len(partials.inharmonicity) - 1
         pitches = range(generator.pitch_min, generator.pitch_min + generator.n_pitches)
-        keys = [min(max(pitch - partials.lowest_pitch, 0), last) for pitch in pitches]
-        return {"inharmonicity": [partials.inharmonicity[key] for key in keys]}
+        return {"inharmonicity": [partials.coefficient(pitch) for pitch in pitches]}
     return {"partials": list(partials.ratios)} if len(partials.ratios) else {}
 
 

@@ -533,7 +533,7 @@ class BuiltInTrainer(Trainer):
             different.append("other instruments")
         elif (sorted(state["held_out"]), state["checksum"]) != here:
             different.append("other sounds, or another split of them")
-        elif state.get("partials", self._partials()) != self._partials():
+        elif state.get("partials", partials := self._partials()) != partials:
             different.append("partials of instruments that another version of audiogen measured")
         return different
 
