@@ -24,6 +24,9 @@ _MIN_LAG = 64  # samples; shorter periods are measured over several periods
 # above all, report high notes an octave too low.
 _HALF_PERIOD_CORRELATION = 0.9
 _PERIOD_TOLERANCE = 0.03  # relative error of the tracker's period that refinement can correct
+# A struck sound has a tone if its strongest frequency and those around it have this share of the
+# power.
+_LEAST_TONE, _TONE_WIDTH_HZ = 0.2, 25.0
 
 
 @dataclass(frozen=True)
@@ -211,6 +214,38 @@ def note_pitch(
     if not len(frequency_hz):
         return float("nan")
     return float(69 + 12 * np.log2(np.median(frequency_hz) / 440))
+
+
+def tone_pitch(sound: np.ndarray, sample_rate: int) -> float:
+    """Pitch of the strongest frequency of a struck sound, to 1/8 Hz; NaN if there is no tone.
+
+    Parameters
+    ----------
+    sound : array [n_samples], float
+        The sound, of up to 4 s.
+    sample_rate : int, Hz
+        Its sample rate.
+
+    Returns
+    -------
+    float, MIDI number
+
+    Examples
+    --------
+    >>> n = np.arange(16000)
+    >>> tone = np.exp(-n / 4000) * np.sin(2 * np.pi * 220.0 / 16000 * n)
+    >>> round(tone_pitch(tone, 16000), 3)
+    57.0
+    """
+    size = 4 * sample_rate  # bins of 1/4 Hz
+    power = np.square(np.abs(np.fft.rfft(sound, size)))
+    hz = np.fft.rfftfreq(size, 1.0 / sample_rate)
+    power[hz < LOWEST_HZ] = 0.0
+    strongest = hz[int(np.argmax(power))]
+    near = power[np.abs(hz - strongest) <= _TONE_WIDTH_HZ].sum()
+    if near < _LEAST_TONE * power.sum() or not near:
+        return float("nan")
+    return float(69.0 + 12.0 * np.log2(strongest / 440.0))
 
 
 def cents_error(

@@ -114,6 +114,9 @@ def drums(
     output: SetFolder,
     kit: Annotated[int, typer.Option(help="Kit: a program of the percussion bank.")] = 0,
     velocities: Annotated[str, typer.Option(help="MIDI velocities.")] = "40,70,100,127",
+    keys: Annotated[
+        str, typer.Option(help="MIDI keys, such as 35-59,75.", show_default="35-81")
+    ] = "",
     sample_rate: Annotated[int, typer.Option(help="Sample rate in Hz.")] = 32000,
     licence: FontLicence = None,
 ) -> None:
@@ -131,6 +134,7 @@ def drums(
             output,
             kit=kit,
             velocities=parse_numbers("velocities", velocities),
+            keys=parse_numbers("keys", keys) if keys else (),
             sample_rate=sample_rate,
             licence=licence,
             progress=progress,

@@ -12,6 +12,7 @@ from audiogen.cli.sound import counting_bar
 from audiogen.errors import ParameterError
 
 if TYPE_CHECKING:
+    from audiogen.presets import Preset
     from audiogen.training.gansynth.encoding.encode import Encoding
 
 app = typer.Typer(add_completion=False)
@@ -30,7 +31,7 @@ def encode(
         typer.Option(
             metavar="C4",
             help="Pitch of the note, or its MIDI number.",
-            show_default="by a pitch tracker",
+            show_default="by a pitch tracker; drums: the strongest frequency",
         ),
     ] = None,
     name: Annotated[
@@ -46,6 +47,15 @@ def encode(
             show_default=False,
         ),
     ] = None,
+    key: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=127,
+            help="MIDI key of a drum kit that plays the timbre, in place of its drum; with --into.",
+            show_default=False,
+        ),
+    ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Steps of the descent.")] = 80,
     seed: Annotated[int, typer.Option(min=0, help="Random seed; same seed, same latent.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
@@ -58,6 +68,9 @@ def encode(
     Gradient descent starts at the preset's nearest timbres. The error is the mean difference of
     log-mel spectrograms at the best gain; those of the nearest timbre and of random latents are
     printed beside it. Play the file as a timbre: audiogen render --timbre NOTE.json.
+
+    With a drum kit, NOTE is one drum: --name my-kick --key 36 --into my-kit puts it at a key of a
+    copy of the kit.
     """
     from audiogen.audio.files import check_output, read_audio
     from audiogen.notes import parse_pitch, pitch_name
@@ -70,6 +83,8 @@ def encode(
             "--name and --into must be given together: the timbre's name, and the folder of the"
             " copy of the preset"
         )
+    if key is not None and into is None:
+        raise ParameterError("--key must come with --into, the folder of the copy of the drum kit")
     output = output or Path(f"{note.stem}.json")
     check_output(output, (".json",))
     known_pitch = None if pitch is None else parse_pitch(pitch)
@@ -77,7 +92,7 @@ def encode(
     samples = read_audio(note, loaded.sample_rate)
     prepared = prepare_note(samples, loaded.sample_rate, loaded, known_pitch)
     if name is not None and into is not None:
-        copy_with(loaded, name, into)
+        copy_with(loaded, name, into, key)
     import torch  # takes seconds: imported after the checks
 
     from audiogen.training.gansynth.encoding.encode import encode as find_latent
@@ -91,12 +106,23 @@ def encode(
     timbre = str(output)
     if name is not None and into is not None:
         family = next(each.family for each in loaded.timbres if each.name == encoding.nearest)
-        copy = add_timbre(loaded, encoding.z, family, name, into)
+        copy = add_timbre(loaded, encoding.z, family, name, into, key=key, pitch=encoding.pitch)
         typer.echo(f"{into}  {len(copy.timbres)} timbres, {name} among them")
         preset, timbre = str(into), name
-    notes = f"{pitch_name(round(encoding.pitch))}:2@{encoding.velocity:.2f}"
+    played = _played_pitch(loaded, encoding.pitch) if key is None else key
+    notes = f"{pitch_name(played)}:2@{encoding.velocity:.2f}"
     words = ["--notes", notes, "--preset", preset, "--timbre", timbre, "-o", "try.wav"]
     typer.echo(f"  play it: audiogen render {shlex.join(words)}")
+
+
+def _played_pitch(preset: Preset, pitch: float) -> int:
+    """The note that plays a latent at a pitch, or near it: in a kit the key of the nearest drum."""
+    from audiogen.presets import GansynthPreset
+
+    assert isinstance(preset, GansynthPreset)  # it has latents
+    if not preset.is_kit:
+        return round(pitch)
+    return min((abs(of_drum - pitch), key) for key, of_drum in preset.drums.values())[1]
 
 
 def _print(note: Path, encoding: Encoding) -> None:

@@ -367,16 +367,9 @@ def _evaluate_held_out(
     from audiogen.evaluation.held_out import evaluate_held_out
     from audiogen.evaluation.report_files import check_folder
     from audiogen.notes import Note
-    from audiogen.presets import (
-        TOML_NAME,
-        GansynthPreset,
-        add_measured,
-        load_preset,
-        require_pitches,
-    )
+    from audiogen.presets import TOML_NAME, GansynthPreset, add_measured, load_preset
 
     preset = load_preset(name)
-    require_pitches(preset, "--held-out-...")
     if not isinstance(preset, GansynthPreset):
         raise ParameterError(
             f"--held-out-... is not supported by preset {preset.name!r}, which has no latents; name"
@@ -393,20 +386,33 @@ def _evaluate_held_out(
         raise ParameterError("--split and --velocities must come with --held-out-notes")
     check_folder(output)
     low, high = preset.pitch_range
-    synth: Any = audiogen.load(name, device=device)
+    drums = preset.drums or None
+    synth = audiogen.load(preset, device=device)
+    pitched = audiogen.load(preset.without_keys(), device=device) if drums else synth
 
-    def play(timbre: Any, pitch: int, velocity: float, seconds: float) -> np.ndarray:
+    def play(timbre: Any, pitch: float, velocity: float, seconds: float) -> np.ndarray:
+        player = synth
+        if drums and isinstance(timbre, str):
+            pitch = drums[timbre][0]
+        elif drums:  # at the pitch of its recording
+            player, (timbre, pitch) = pitched, timbre
         note = Note(0.0, seconds, pitch, velocity)
-        return synth.render([note], sample_rate=rate, seed=seed, timbre=timbre)
+        return player.render([note], sample_rate=rate, seed=seed, timbre=timbre, stereo=False)
+
+    def encode(samples: np.ndarray, pitch: int) -> tuple[Any, float]:
+        known = None if drums else pitch
+        z, pitch_found, error_db = _cached_encoding(preset, seed, device, samples, known)
+        return (z, pitch_found) if drums else z, error_db
 
     with counting_bar("measuring") as progress:
         report = evaluate_held_out(
             sets,
             preset.timbres,
             play,
-            partial(_cached_encoding, preset, seed, device),
+            encode,
             pitch_range=(low, high),
             sample_rate=rate,
+            drums=drums,
             seed=seed,
             progress=progress,
             **options,
@@ -422,9 +428,9 @@ def _evaluate_held_out(
 
 
 def _cached_encoding(
-    preset: Preset, seed: int, device: str, samples: np.ndarray, pitch: int
-) -> tuple[list[float], float]:
-    """A latent for a recorded note and its error, computed once for each preset and note."""
+    preset: Preset, seed: int, device: str, samples: np.ndarray, pitch: int | None
+) -> tuple[list[float], float, float]:
+    """Latent, pitch and error for a recorded note, computed once for each preset and note."""
     import hashlib
 
     from audiogen.evaluation.sets.cache import ResultCache
@@ -432,9 +438,10 @@ def _cached_encoding(
     from audiogen.training.gansynth.encoding.recorded_note import prepare_note
 
     def compute() -> list[Any]:
-        note = prepare_note(samples, preset.sample_rate, preset, float(pitch))
+        known = None if pitch is None else float(pitch)
+        note = prepare_note(samples, preset.sample_rate, preset, known)
         encoding = encode(note, steps=STEPS, seed=seed, device=device)
-        return [encoding.z, encoding.error_db]
+        return [encoding.z, encoding.pitch, encoding.error_db]
 
     key = {
         "encode": hashlib.sha256(samples.tobytes()).hexdigest(),
@@ -443,8 +450,8 @@ def _cached_encoding(
         "steps": STEPS,
         "seed": seed,
     }
-    z, error_db = ResultCache().get(key, compute)
-    return z, error_db
+    z, pitch_found, error_db = ResultCache().get(key, compute)
+    return z, pitch_found, error_db
 
 
 def _rendered_set(

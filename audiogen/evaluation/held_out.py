@@ -17,7 +17,7 @@ import numpy as np
 from audiogen.audio.pitch import Tracker, note_pitch
 from audiogen.core.counting import counted
 from audiogen.data.notes.nsynth import NoteInfo, NoteSet
-from audiogen.data.source_toml import instrument_entries, program_of, read_source
+from audiogen.data.source_toml import instrument_entries, is_kit, program_of, read_source
 from audiogen.errors import AudiogenError, ParameterError
 from audiogen.evaluation import metrics, two_sample
 from audiogen.evaluation.note_report import TimbreLike, own_notes
@@ -37,11 +37,11 @@ N_ENCODED = 2  # notes of each instrument
 FEATURES = "log-mel"  # of the classifiers
 N_PAIRS = 3  # players of each row
 
-# Function of timbre (a name or a latent), pitch (MIDI number), velocity (0 to 1) and seconds until
-# the release of the key; returns a waveform [n_samples].
+# Function of timbre (a name, or what was encoded), pitch (MIDI number), velocity (0 to 1) and
+# seconds until the release of the key; returns a waveform [n_samples].
 Play = Callable[[Any, int, float, float], np.ndarray]
-# Function of a waveform [n_samples] and its pitch; returns a latent, and its error in dB.
-Encode = Callable[[np.ndarray, int], tuple[list[float], float]]
+# Function of a waveform [n_samples] and its pitch; returns a timbre to play, and its error in dB.
+Encode = Callable[[np.ndarray, int], tuple[Any, float]]
 
 
 class PlannedNote(NamedTuple):
@@ -51,8 +51,8 @@ class PlannedNote(NamedTuple):
     ----------
     note : NoteInfo
         The real note.
-    timbre : str or list of float
-        Name of a timbre, or a latent.
+    timbre : str or object
+        Name of a timbre, or what was encoded.
     """
 
     note: NoteInfo
@@ -77,7 +77,7 @@ class Row:
     areas : dict of str to Area
         Two-sample test of each part of the notes against the same real notes.
     pitch_ok, pitch_ok_real : float
-        Share of notes within half a semitone of their pitch, played and real.
+        Share of notes within half a semitone of their pitch, played and real; NaN for drums.
     error_db : float, dB
         Mean log-mel error of the encoded notes; NaN without any.
     pairs : tuple of (str, array, array)
@@ -151,7 +151,9 @@ class HeldOutReport:
                     f"{row.frechet:.3g} ({row.frechet_real:.3g})",
                     f"{row.kernel:.3g} ({row.kernel_real:.3g})",
                     *(str(row.areas[part]) for part in two_sample.PARTS),
-                    f"{row.pitch_ok:.1%} ({row.pitch_ok_real:.1%})",
+                    "-"
+                    if np.isnan(row.pitch_ok)
+                    else f"{row.pitch_ok:.1%} ({row.pitch_ok_real:.1%})",
                 )
             )
         return rows
@@ -232,6 +234,7 @@ def evaluate_held_out(
     n_notes: int = 200,
     n_encoded: int = N_ENCODED,
     n_classifiers: int = two_sample.N_SEEDS,
+    drums: Mapping[str, tuple[int, float]] | None = None,
     seed: int = 0,
     tracker: Tracker = "praat",
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -251,7 +254,7 @@ def evaluate_held_out(
     encode : callable
         Function that finds a latent for a recorded note.
     pitch_range : tuple of int, MIDI numbers
-        Lowest and highest pitch of the preset.
+        Lowest and highest pitch of the preset; all sounds of a drum kit are compared.
     sample_rate : int, Hz
         Sample rate of all sounds.
     n_notes : int
@@ -261,6 +264,9 @@ def evaluate_held_out(
         encoded key.
     n_classifiers : int
         Classifiers of each two-sample test.
+    drums : dict of str to (int, float), optional
+        Key and pitch of each timbre of a drum kit. In the sets of a kit each key is an instrument;
+        the other sets are of other kits, none of whose keys is left out.
     seed : int
         Seed of the draw of notes.
     tracker : "praat" or "pyin"
@@ -275,7 +281,7 @@ def evaluate_held_out(
     Raises
     ------
     ParameterError
-        If a set has fewer than 60 notes to compare.
+        If a set has fewer than 60 notes to compare, or of a drum kit's sets one isn't of a kit.
     """
     random = np.random.default_rng(seed)
     chosen: dict[str, dict[str, list[NoteInfo]]] = {}
@@ -283,7 +289,12 @@ def evaluate_held_out(
     n_compared: dict[str, int] = {}
     left_out: list[str] = []
     for name in (name for name in TITLES if name in sets):
-        chosen[name], names = _instruments(name, sets[name], timbres, pitch_range)
+        if drums is not None and not is_kit(read_source(sets[name].folder)):
+            raise ParameterError(
+                f"{sets[name].folder}: isn't of a drum kit, as the preset is; give a set that"
+                " audiogen data drums made"
+            )
+        chosen[name], names = _instruments(name, sets[name], timbres, pitch_range, drums)
         if names:
             reason = "no timbre is of" if name == NOTES else "the preset was trained on"
             left_out.append(f"{TITLES[name]}: left out what {reason}: {', '.join(names)}.")
@@ -317,7 +328,7 @@ def evaluate_held_out(
             if name == NOTES:
                 planned += [PlannedNote(note, instrument) for note in notes]
                 continue
-            latents: dict[int, list[float]] = {}
+            latents: dict[int, Any] = {}
             encoded = to_encode[name, instrument]
             for note in encoded:
                 try:
@@ -333,7 +344,16 @@ def evaluate_held_out(
         order = random.permutation(len(planned))[:n_notes]
         compared = [planned[index] for index in order]
         row = _measured_row(
-            name, sets[name], compared, play, sample_rate, errors, n_classifiers, tracker, advance
+            name,
+            sets[name],
+            compared,
+            play,
+            sample_rate,
+            errors,
+            n_classifiers,
+            drums is not None,
+            tracker,
+            advance,
         )
         rows.append(row)
     return HeldOutReport(tuple(rows), sample_rate, seed, tuple(left_out))
@@ -356,22 +376,27 @@ def notes_to_encode(notes: Sequence[NoteInfo], n: int) -> list[NoteInfo]:
 
 
 def _instruments(
-    name: str, real: NoteSet, timbres: Sequence[TimbreLike], pitch_range: tuple[int, int]
+    name: str,
+    real: NoteSet,
+    timbres: Sequence[TimbreLike],
+    pitch_range: tuple[int, int],
+    drums: Mapping[str, tuple[int, float]] | None,
 ) -> tuple[dict[str, list[NoteInfo]], list[str]]:
     """Notes in the preset's range by instrument (by timbre for `NOTES`), and those left out."""
     low, high = pitch_range
-    own = own_notes(real, timbres)
+    own = own_notes(real, timbres, drums)
     known = {note.instrument for notes in own.values() for note in notes}
     others = [each for each in real.instruments if each not in known]
+    any_counts = name == BANK or drums is not None  # the keys of two kits are the same
     by_name: dict[str, list[NoteInfo]]
     if name == NOTES:
         by_name, left_out = own, others
     else:
-        kept = real.instruments if name == BANK else others
+        kept = real.instruments if any_counts else others
         by_name = {each: [note for note in real if note.instrument == each] for each in kept}
-        left_out = [] if name == BANK else sorted(known)
+        left_out = [] if any_counts else sorted(known)
     playable = {
-        each: [note for note in notes if low <= note.pitch <= high]
+        each: [note for note in notes if drums is not None or low <= note.pitch <= high]
         for each, notes in by_name.items()
     }
     return {each: notes for each, notes in playable.items() if notes}, left_out
@@ -385,6 +410,7 @@ def _measured_row(
     sample_rate: int,
     errors: Sequence[float],
     n_classifiers: int,
+    of_kit: bool,
     tracker: Tracker,
     advance: Callable[[], None],
 ) -> Row:
@@ -397,19 +423,23 @@ def _measured_row(
             part = np.nan_to_num(np.asarray(sound)[:n_samples], posinf=0.0, neginf=0.0)
             waveforms[index, : len(part)] = part
         advance()
-    pitches = np.array([note.pitch for note, _ in planned], float)
+    entries = instrument_entries(read_source(real_notes.folder))
+    # Of which classifiers learn one half; drums without a tone all have the same pitch.
+    keys = [entries[note.instrument]["key"] if of_kit else note.pitch for note, _ in planned]
+    pitches = np.array(keys, float)
     half = len(planned) // 2
     features = np.stack([note_features(sound, sample_rate) for sound in real[: 2 * half]])
     ours = np.stack([note_features(sound, sample_rate) for sound in played[half : 2 * half]])
     reference, others = features[:half], features[half:]
 
-    entries = instrument_entries(read_source(real_notes.folder))
     programs = [program_of(note.instrument, entries).get("program") for note, _ in planned]
     pitched = np.array([program not in UNPITCHED for program in programs])
     if not pitched.any():
         pitched[:] = True
 
     def in_tune(waveforms: np.ndarray) -> float:
+        if of_kit:
+            return float("nan")
         measured = [
             note_pitch(sound, sample_rate, note_on_s=HOLD_S, tracker=tracker)
             for sound in waveforms[pitched]

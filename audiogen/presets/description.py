@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -298,6 +298,14 @@ class GansynthPreset(Preset):
             for timbre in self.timbres
             if timbre.key is not None
         }
+
+    def without_keys(self) -> GansynthPreset:
+        """A drum kit's network as a preset that plays any pitch with any timbre."""
+        first, last = self.generator.pitch_min, self.generator.pitch_min + self.generator.n_pitches
+        bare = [
+            replace(timbre, key=None, pitch=None, pan=None, group=None) for timbre in self.timbres
+        ]
+        return replace(self, pitch_range=[first, last - 1], timbres=bare)
 
     @property
     def partials(self) -> dict[str, TimbrePartials]:

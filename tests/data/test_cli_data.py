@@ -95,6 +95,13 @@ def test_command_renders_a_drum_kit(general_midi_font, tmp_path, capsys):
         power = np.square(np.abs(np.fft.rfft(waveform)))
         centroids[note.instrument] = float(power @ frequency / power.sum())
     assert centroids["mallet_acoustic_036"] < 500 < 2000 < centroids["mallet_acoustic_042"]
+    words = ["data", "drums", general_midi_font, "-o", tmp_path / "two", "--keys", "36,42"]
+    assert run(*words, "--velocities", "60,110", "--sample-rate", 8000) == 0
+    assert [entry["key"] for entry in read_source(tmp_path / "two")["instruments"]] == [36, 42]
+    capsys.readouterr()
+    words = ["data", "drums", general_midi_font, "-o", tmp_path / "none", "--keys", "36,90"]
+    assert run(*words) == 2 and not (tmp_path / "none").exists()
+    assert "keys=90 must be 35 to 81" in " ".join(capsys.readouterr().err.split())
     assert run("data", "drums", general_midi_font, "-o", tmp_path / "none", "--kit", 99) == 2
     error = " ".join(capsys.readouterr().err.split())
     assert "program=99 not found in bank 128" in error and not (tmp_path / "none").exists()

@@ -190,12 +190,16 @@ def test_bad_input_ends_with_status_2_before_the_work(preset, tmp_path, capsys):
     assert Sine.n_rendered == n_rendered
 
 
-def test_a_drum_kit_is_compared_key_by_key(tmp_path, write_kit, monkeypatch, capsys):
-    drums = {"kick": {"pitch": 60.5, "pan": -0.5}, "snare": {"pitch": 66.0}}
-    kit = write_kit(tmp_path / "kit", drums)
-    keys = {"kick": 36, "snare": 38, "hat": 42}
+DRUM_KEYS = {"kick": 36, "snare": 38, "hat": 42}
+
+
+def write_kit_set(folder, kit, keys=DRUM_KEYS, seed=None):
+    """Write what a kit plays as a set of recordings; return the entries of its instruments.
+
+    Without a seed, each velocity has its own.
+    """
     entries = []
-    with SetWriter(tmp_path / "real", 16000) as writer:
+    with SetWriter(folder, 16000) as writer:
         for name, key in keys.items():
             instrument = f"mallet_acoustic_{key:03d}"
             entries.append(
@@ -203,7 +207,7 @@ def test_a_drum_kit_is_compared_key_by_key(tmp_path, write_kit, monkeypatch, cap
             )
             for velocity in range(20, 100, 10):
                 sound = audiogen.load(kit).render(
-                    [(0.0, 0.5, key, velocity / 127)], stereo=False, seed=velocity
+                    [(0.0, 0.5, key, velocity / 127)], stereo=False, seed=seed or velocity
                 )
                 writer.add(
                     sound,
@@ -215,7 +219,14 @@ def test_a_drum_kit_is_compared_key_by_key(tmp_path, write_kit, monkeypatch, cap
                     qualities=[0] * 10,
                 )
     text = toml_text("Source.", {"font": "Kit"}, "instruments", entries)
-    (tmp_path / "real" / NOTES_TOML).write_text(text)
+    (folder / NOTES_TOML).write_text(text)
+    return entries
+
+
+def test_a_drum_kit_is_compared_key_by_key(tmp_path, write_kit, capsys):
+    drums = {"kick": {"pitch": 60.5, "pan": -0.5}, "snare": {"pitch": 66.0}}
+    kit, keys = write_kit(tmp_path / "kit", drums), DRUM_KEYS
+    entries = write_kit_set(tmp_path / "real", kit)
     words = ("--notes", 12, "--metrics", "statistics", "-o", tmp_path / "report", "--card")
     assert run("evaluate", kit, "--data", tmp_path / "real", *words) == 0
     content = json.loads((tmp_path / "report" / "report.json").read_text())
@@ -236,3 +247,43 @@ def test_a_drum_kit_is_compared_key_by_key(tmp_path, write_kit, monkeypatch, cap
     (tmp_path / "real" / NOTES_TOML).write_text(text)
     assert run("evaluate", kit, "--data", tmp_path / "real", "-o", tmp_path / "other") == 2
     assert "has no recordings of the kit's keys" in " ".join(capsys.readouterr().err.split())
+
+
+def test_sounds_of_other_kits_are_encoded(tmp_path, write_tiny, preset_fields, monkeypatch, capsys):
+    from audiogen.evaluation import held_out, two_sample
+    from audiogen.training.gansynth.encoding import encode
+
+    monkeypatch.setattr(held_out, "MIN_NOTES", 10)
+    monkeypatch.setattr(two_sample, "MIN_NOTES", 10)
+    monkeypatch.setattr(two_sample, "N_STEPS", {"attack": 3, "held": 3})
+    monkeypatch.setattr(encode, "STEPS", 2)
+    keys = {"kick": 36, "snare": 38, "hat": 42, "tom": 45}
+    random = np.random.default_rng(1)
+    drums = [
+        {"name": name, "family": "percussion", "key": key, "pitch": 40.0 + key / 2}
+        | {"z": random.standard_normal(3).tolist()}
+        for name, key in keys.items()
+    ]
+    fields = {"timbres": drums, "default_timbre": "snare", "sustain": None}
+    # Sounds of 128 ms with peaks of 0.1 to 0.7.
+    fields["spectrogram"] = preset_fields["spectrogram"] | {"n_frames": 64, "magnitude_scale": 0.4}
+    fields["generator"] = preset_fields["generator"] | {"start_shape": [16, 16]}
+    kit = write_tiny(tmp_path / "kit", **fields, pitch_range=[36, 45])
+    write_kit_set(tmp_path / "real", kit, keys, seed=1)
+    rows = ("--held-out-notes", tmp_path / "real", "--held-out-bank", tmp_path / "real")
+    words = ("--encoded", 1, "--seed", 1, "-o", tmp_path / "report", "--card")
+    assert run("evaluate", kit, *rows, *words) == 0
+    out = capsys.readouterr().out
+    assert "4 notes encoded" in out and "nan" not in out and "left out" not in out
+    card = audiogen.presets.read_fields(kit / "preset.toml")["measured"]
+    assert card["held_out_notes_count"] == 32 and card["held_out_bank_count"] == 28
+    assert "held_out_notes_pitch_ok" not in card  # drums have none
+    of_notes, of_bank = (card[f"held_out_{row}_frechet_distance"] for row in ("notes", "bank"))
+    among_real = card["held_out_notes_frechet_distance_among_real"]
+    assert of_notes == pytest.approx(among_real, abs=0.01)  # it plays its own sounds
+    assert among_real < of_bank < 1.0  # and those that were encoded with few steps
+    notes = tmp_path / "real" / NOTES_TOML
+    notes.write_text(notes.read_text().replace("key = ", "place = "))
+    assert run("evaluate", kit, *rows, "-o", tmp_path / "other") == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert "isn't of a drum kit, as the preset is" in error and "Traceback" not in error

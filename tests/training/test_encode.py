@@ -59,8 +59,8 @@ def encode(samples: np.ndarray, rate: int, preset: Any, pitch: Any = None, **mor
     return find_latent(prepare_note(samples, rate, preset, pitch), **more)
 
 
-def add_timbre(preset: Any, encoding: Encoding, name: str, folder: Path) -> Any:
-    return add_latent(preset, encoding.z, "guitar", name, folder)
+def add_timbre(preset: Any, encoding: Encoding, name: str, folder: Path, **more: Any) -> Any:
+    return add_latent(preset, encoding.z, "guitar", name, folder, **more)
 
 
 def smooth_generator(conditioning: str) -> Generator:
@@ -150,9 +150,14 @@ def test_a_note_is_cut_to_where_it_sounds() -> None:
         (np.full(16000, np.nan), {}, "must have one dimension and be finite"),
         (np.zeros((10, 2)), {}, "must have one dimension"),
         (
-            np.sin(np.arange(100.0)),
+            np.sin(np.arange(20.0)),
             {"pitch": 60.0},
-            r"is 0\.01 s long; it must be 0\.15 s",
+            r"is 0\.00125 s long; it must be 0\.002 s or more$",
+        ),
+        (
+            np.sin(np.arange(2000.0)),
+            {},
+            r"is 0\.125 s long; it must be 0\.15 s or more, or its pitch given with --pitch",
         ),
         (np.sin(np.arange(9000.0)), {"pitch": 90.0}, r"pitch=90\.00 must be 36 to 84"),
         (
@@ -255,6 +260,33 @@ class TestSaved:
         added = add_timbre(preset, FOUND, "my-harp", tmp_path / "mine").timbre("my-harp")
         assert [getattr(added, name) for name in recorded] == [None] * 3
 
+    def test_timbres_of_a_copy_have_places_of_their_own(
+        self, tmp_path: Path, write_tiny: Any
+    ) -> None:
+        preset = load_preset(write_tiny(tmp_path / "tiny"))
+        assert all(timbre.place is not None for timbre in preset.timbres)
+        copy = add_timbre(preset, FOUND, "my-harp", tmp_path / "mine")
+        assert len({tuple(timbre.place) for timbre in copy.timbres}) == len(copy.timbres)
+
+    def test_a_drum_is_replaced_in_a_copy_of_its_kit(self, tmp_path: Path, write_kit: Any) -> None:
+        drums = {"snare": {"pitch": 66.0, "pan": -0.5, "group": 2, "level_db": -3.0}}
+        kit = load_preset(write_kit(tmp_path / "kit", drums))
+        copy = add_timbre(kit, FOUND, "my-snare", tmp_path / "mine", key=38, pitch=60.123)
+        assert copy.timbre_names == ["kick", "my-snare", "hat"]
+        assert copy.default_timbre == "my-snare"
+        snare = copy.timbre("my-snare")
+        assert (snare.z, snare.key, snare.pitch) == (FOUND.z, 38, 60.12)
+        assert (snare.pan, snare.group, snare.level_db) == (-0.5, 2, None)
+        again = add_timbre(kit, FOUND, "my-snare", tmp_path / "mine", key=38)  # tried once more
+        assert again.timbre_names == copy.timbre_names
+        added = add_timbre(kit, FOUND, "cymbal", tmp_path / "mine", key=49, pitch=24.0)
+        assert added.timbre_names[-1] == "cymbal" and added.pitch_range == [36, 49]
+        assert added.timbre("cymbal").pan is None
+        with pytest.raises(PresetError, match="has a timbre 'my-snare' already"):
+            add_timbre(kit, FOUND, "my-snare", tmp_path / "mine", key=42)
+        with pytest.raises(ParameterError, match="'kit' is a drum kit; give the --key"):
+            add_timbre(kit, FOUND, "drum", tmp_path / "mine")
+
     def test_a_bad_copy_is_refused(self, tmp_path: Path, write_tiny: Any) -> None:
         preset = load_preset(write_tiny(tmp_path / "tiny"))
         other = write_tiny(tmp_path / "other")
@@ -275,6 +307,19 @@ class TestSaved:
             with pytest.raises(PresetError, match=sentence):
                 add_timbre(preset, FOUND, name, folder)
         assert not (tmp_path / "mine").exists()
+
+
+def test_a_drum_is_encoded_at_its_strongest_frequency(tmp_path: Path, write_kit: Any) -> None:
+    kit = load_preset(write_kit(tmp_path / "kit"))
+    n = np.arange(4000)
+    tone = np.exp(-n / 800) * np.sin(2 * np.pi * 220.0 / RATE * n)
+    found = encode(tone, RATE, kit, steps=3)
+    assert found.pitch == pytest.approx(57.0, abs=0.1)
+    assert found.nearest in ("kick", "snare", "hat")
+    noise = np.random.default_rng(0).standard_normal(4000) * np.exp(-n / 800)
+    assert prepare_note(noise, RATE, kit).pitch == kit.generator.pitch_min
+    played = Synth(kit.without_keys()).render([(0.0, 0.2, 57.0, 0.8)], timbre="kick", seed=1)
+    assert np.abs(played).max() > 0.0
 
 
 @pytest.mark.slow

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from os import PathLike
 
 import numpy as np
 
+from audiogen.audio.pitch import tone_pitch
 from audiogen.data.notes.nsynth import NOTE_ON_S, NOTE_S, PEAK, SetWriter
 from audiogen.data.notes.qualities import measure_qualities
 from audiogen.data.notes.splits import SPLIT, draw_split
@@ -18,10 +20,6 @@ from audiogen.errors import ParameterError
 from audiogen.notes.general_midi import EXCLUSIVE_GROUPS, PERCUSSION_NAMES
 
 NOISE_PITCH = 24  # MIDI number for sounds without a tone: all bins are near a harmonic
-# A sound has a tone if its strongest frequency and those around it have this share of the power.
-LEAST_TONE = 0.2
-TONE_WIDTH_HZ = 25.0
-LOWEST_TONE_HZ = 30.0
 SPLIT_FRACTIONS = {"train": 0.95, "valid": 0.05}
 FADE_S = 0.25  # at the end of sounds that ring for longer than a note
 
@@ -32,11 +30,12 @@ def render_drums(
     *,
     kit: int = 0,
     velocities: Sequence[int] = (40, 70, 100, 127),
+    keys: Sequence[int] = (),
     sample_rate: int = 32000,
     licence: str | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> int:
-    """Render a drum kit of a soundfont, keys 35 to 81, into a note set in NSynth's layout.
+    """Render a drum kit of a soundfont into a note set in NSynth's layout.
 
     All sounds have one gain, so that they are as loud beside each other as in the kit; each is the
     louder of its two channels, of which ``pan`` makes both.
@@ -53,6 +52,8 @@ def render_drums(
         Program of the percussion bank.
     velocities : sequence of int, 1 to 127
         Velocities at which each key is rendered.
+    keys : sequence of int, 35 to 81, optional
+        Keys to render; all of them without.
     sample_rate : int, Hz
         Sample rate of the notes.
     licence : str, optional
@@ -75,12 +76,18 @@ def render_drums(
         If midirenderer is not installed.
     """
     check_settings(velocities, (NOISE_PITCH, NOISE_PITCH), sample_rate)
+    if unknown := sorted({*keys} - {*PERCUSSION_NAMES}):
+        raise ParameterError(
+            f"keys={unknown[0]} must be {min(PERCUSSION_NAMES)} to {max(PERCUSSION_NAMES)}, General"
+            " MIDI's drums"
+        )
     sound = read_soundfont(font)
     preset = sound.choose([kit], PERCUSSION_BANK)[0]
-    keys = [(key, velocity) for key in PERCUSSION_NAMES for velocity in velocities]
-    rendered = render_keys(sound, preset, keys, sample_rate)
-    rendered = rendered.reshape(len(PERCUSSION_NAMES), len(velocities), -1, 2)
-    stereo = dict(zip(PERCUSSION_NAMES, rendered, strict=True))
+    chosen = sorted({*keys}) or list(PERCUSSION_NAMES)
+    struck = [(key, velocity) for key in chosen for velocity in velocities]
+    rendered = render_keys(sound, preset, struck, sample_rate)
+    rendered = rendered.reshape(len(chosen), len(velocities), -1, 2)
+    stereo = dict(zip(chosen, rendered, strict=True))
     sounds = {key: _mono(notes) for key, notes in stereo.items()}
     peaks = {key: float(np.abs(notes).max()) for key, notes in sounds.items()}
     audible = [key for key, peak in peaks.items() if peak > SILENT_PEAK]
@@ -94,7 +101,7 @@ def render_drums(
             if progress:
                 progress(index, len(audible), PERCUSSION_NAMES[key])
             instrument = f"mallet_acoustic_{key:03d}"  # NSynth has no family of drums
-            pitch = tone_pitch(sounds[key][int(np.argmax(velocities))], sample_rate)
+            pitch = drum_pitch(sounds[key][int(np.argmax(velocities))], sample_rate)
             entry = {"instrument_str": instrument, "name": PERCUSSION_NAMES[key], "key": key}
             entry |= {"pitch": pitch, "pan": _pan(stereo[key])}
             if key in EXCLUSIVE_GROUPS:
@@ -132,36 +139,11 @@ def render_drums(
     return len(writer.examples)
 
 
-def tone_pitch(sound: np.ndarray, sample_rate: int) -> float:
-    """Pitch of the strongest frequency of a sound, to 1/8 Hz; `NOISE_PITCH` if there is no tone.
-
-    Parameters
-    ----------
-    sound : array [n_samples], float
-        A struck sound.
-    sample_rate : int, Hz
-        Its sample rate.
-
-    Returns
-    -------
-    float
-        MIDI number, from `NOISE_PITCH` to 127.
-
-    Examples
-    --------
-    >>> n = np.arange(16000)
-    >>> tone_pitch(np.exp(-n / 4000) * np.sin(2 * np.pi * 220.0 / 16000 * n), 16000)
-    57.0
-    """
-    size = 4 * sample_rate  # bins of 1/4 Hz
-    power = np.square(np.abs(np.fft.rfft(sound, size)))
-    hz = np.fft.rfftfreq(size, 1.0 / sample_rate)
-    power[hz < LOWEST_TONE_HZ] = 0.0
-    strongest = hz[int(np.argmax(power))]
-    near = power[np.abs(hz - strongest) <= TONE_WIDTH_HZ].sum()
-    if near < LEAST_TONE * power.sum() or not near:
+def drum_pitch(sound: np.ndarray, sample_rate: int) -> float:
+    """Pitch of a drum's tone, `NOISE_PITCH` without one, to 0.01 semitones and up to 127."""
+    pitch = tone_pitch(sound, sample_rate)
+    if math.isnan(pitch):
         return float(NOISE_PITCH)
-    pitch = 69.0 + 12.0 * np.log2(strongest / 440.0)
     return round(float(np.clip(pitch, NOISE_PITCH, 127.0)), 2)
 
 

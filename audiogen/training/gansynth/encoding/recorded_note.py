@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audiogen.audio.pitch import note_pitch
+from audiogen.audio.pitch import note_pitch, tone_pitch
 from audiogen.errors import MissingPackageError, ParameterError
-from audiogen.presets import GansynthPreset, Preset, require_pitches
+from audiogen.presets import GansynthPreset, Preset
 
 LEVEL = 0.1  # root mean square at which sounds are compared; full scale is 1
-SHORTEST_S = 0.15  # shortest note, so that its pitch can be tracked
+SHORTEST_S = 0.15  # shortest note whose pitch is tracked; others have a frame or more
 QUIETEST_DB = -40.0  # level of the start and the end of a note, below its loudest
 BLOCK_S, MARGIN_S = 0.005, 0.005  # resolution of that level; kept before the start
 
@@ -28,7 +28,7 @@ class RecordedNote:
     pitch : float, MIDI number
         Its pitch.
     preset : GansynthPreset
-        The preset.
+        The preset; of a drum kit its `GansynthPreset.without_keys`.
     """
 
     samples: np.ndarray
@@ -55,7 +55,8 @@ def prepare_note(
     preset : Preset
         A GANSynth that was read from a folder.
     pitch : float, MIDI number, optional
-        The pitch; tracked if not given.
+        The pitch. If it isn't given, it is tracked, or for a drum kit that of the sound's strongest
+        frequency.
 
     Returns
     -------
@@ -70,18 +71,23 @@ def prepare_note(
         raise ParameterError(
             f"preset {preset.name!r} has no latents; name a GANSynth preset (`audiogen presets`)"
         )
-    require_pitches(preset, "encode")
     if sample_rate != preset.sample_rate:
         raise ParameterError(
             f"sample_rate={sample_rate} must be that of preset {preset.name!r}; resample to"
             f" {preset.sample_rate} Hz"
         )
     whole = cut_note(samples, sample_rate)
-    if len(whole) < SHORTEST_S * sample_rate:
+    tracked = pitch is None and not preset.is_kit
+    shortest_s = SHORTEST_S if tracked else preset.spectrogram.hop_length / sample_rate
+    if len(whole) < shortest_s * sample_rate:
+        hint = ", or its pitch given with --pitch" if tracked else ""
         raise ParameterError(
-            f"the note is {len(whole) / sample_rate:.2f} s long; it must be {SHORTEST_S:g} s or"
-            " more"
+            f"the note is {len(whole) / sample_rate:.3g} s long; it must be {shortest_s:.3g} s or"
+            f" more{hint}"
         )
+    if preset.is_kit:
+        preset = preset.without_keys()
+        pitch = _drum_pitch(whole, sample_rate, preset) if pitch is None else pitch
     pitch = _checked_pitch(whole, sample_rate, preset, pitch)
     # A held note goes back to the start of its loop at this point.
     sustain, spectrogram = preset.sustain, preset.spectrogram
@@ -151,6 +157,13 @@ def _checked_pitch(
             " another note, or correct the pitch with --pitch"
         )
     return pitch
+
+
+def _drum_pitch(sound: np.ndarray, sample_rate: int, preset: GansynthPreset) -> float:
+    """Pitch of a drum's tone; the preset's lowest one without, as in `audiogen data drums`."""
+    low, high = preset.pitch_range
+    pitch = tone_pitch(sound, sample_rate)
+    return float(low) if math.isnan(pitch) else min(max(pitch, low), high)
 
 
 def unit_latent(z: list[float] | np.ndarray) -> list[float]:

@@ -1,4 +1,4 @@
-"""A copy of a preset with one more timbre."""
+"""A copy of a preset with a latent as a timbre: one more, or in place of a drum."""
 
 from __future__ import annotations
 
@@ -7,17 +7,27 @@ from typing import Any
 
 import numpy as np
 
-from audiogen.errors import PresetError
+from audiogen.errors import ParameterError, PresetError
 from audiogen.presets import TOML_NAME, Preset, check_fields, load_preset, read_weights
 
-# Fields measured from a timbre's recordings; a bare latent has none.
+# Fields of a timbre that a bare latent doesn't have, but for `OF_DRUM`.
 OF_RECORDINGS = (
     *("program", "transpose", "semitones_per_key", "level_db"),
     *("vibrato", "partials", "inharmonicity"),
 )
+OF_DRUM = ("key", "pitch", "pan", "group")
 
 
-def add_timbre(preset: Preset, z: list[float], family: str, name: str, folder: Path) -> Preset:
+def add_timbre(
+    preset: Preset,
+    z: list[float],
+    family: str,
+    name: str,
+    folder: Path,
+    *,
+    key: int | None = None,
+    pitch: float | None = None,
+) -> Preset:
     """Save a latent as a timbre of a copy of its preset, which is made if it doesn't exist.
 
     Parameters
@@ -33,6 +43,11 @@ def add_timbre(preset: Preset, z: list[float], family: str, name: str, folder: P
     folder : Path
         Folder of the copy; its name becomes the preset's. An existing one must have the same
         weights.
+    key : int, MIDI key, optional
+        Key of a drum kit that plays the timbre, in place of the drum that it has. That drum's pan
+        and group stay.
+    pitch : float, MIDI number, optional
+        Pitch of the drum; that of the drum it replaces without.
 
     Returns
     -------
@@ -43,43 +58,55 @@ def add_timbre(preset: Preset, z: list[float], family: str, name: str, folder: P
     ------
     PresetError
         If the name is taken or not allowed, or the folder holds something else.
+    ParameterError
+        If a drum kit has no key, or another preset has one.
     """
     from audiogen.training.run.export import preview_notes, write_with_preview
 
-    fields, weights = copy_with(preset, name, folder)
-    fields["timbres"][-1] |= {"z": z, "family": family}
+    fields, weights = copy_with(preset, name, folder, key)
+    added = next(timbre for timbre in fields["timbres"] if timbre["name"] == name)
+    added |= {"z": z, "family": family}
+    if pitch is not None:
+        added["pitch"] = round(pitch, 2)
     return write_with_preview(folder, fields, weights, preview_notes)
 
 
 def copy_with(
-    preset: Preset, name: str, folder: Path
+    preset: Preset, name: str, folder: Path, key: int | None = None
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Fields and weights of a preset's copy with a new timbre at the end; checked.
+    """Fields and weights of a preset's copy with a new timbre; checked.
 
     Called before the latent is known as well, so that a bad name is an error at once.
 
     Parameters
     ----------
-    preset, name, folder
+    preset, name, folder, key
         Arguments of `add_timbre`.
 
     Returns
     -------
     fields : dict
-        The new timbre has the latent of the first one.
+        The new timbre, which has the latent of another one, is at the end, or in the place of the
+        drum that it replaces.
     weights : dict of str to array
 
     Raises
     ------
-    PresetError
+    PresetError, ParameterError
         As of `add_timbre`.
     """
+    if preset.is_kit != (key is not None):
+        raise ParameterError(
+            f"preset {preset.name!r} is a drum kit; give the --key that plays the sound"
+            if preset.is_kit
+            else f"--key is for drum kits, and preset {preset.name!r} plays pitches; leave it out"
+        )
     weights, base = read_weights(preset), preset
     if (folder / TOML_NAME).is_file():
         base = load_preset(folder)
         existing = read_weights(base)
         if existing.keys() != weights.keys() or any(
-            not np.array_equal(existing[key], weights[key]) for key in weights
+            not np.array_equal(existing[tensor], weights[tensor]) for tensor in weights
         ):
             raise PresetError(
                 f"{folder}: isn't a copy of preset {preset.name!r}, its weights differ; name a"
@@ -87,11 +114,25 @@ def copy_with(
             )
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise PresetError(f"{folder}: isn't empty and isn't a preset; choose another folder")
-    if name in base.timbre_names:
-        raise PresetError(f"{folder}: has a timbre {name!r} already; give another name")
     fields = base.to_fields() | {"name": folder.resolve().name}
-    fields["timbres"] = [*fields["timbres"], dict(fields["timbres"][0]) | {"name": name}]
-    for name_of_field in OF_RECORDINGS:
-        fields["timbres"][-1].pop(name_of_field, None)
+    # Without places: that of the new timbre depends on its latent, and all are placed together.
+    timbres = [
+        {field: value for field, value in timbre.items() if field != "place"}
+        for timbre in fields["timbres"]
+    ]
+    replaced = [i for i, timbre in enumerate(timbres) if key is not None and timbre["key"] == key]
+    at = replaced[0] if replaced else len(timbres)
+    if any(timbre["name"] == name for i, timbre in enumerate(timbres) if i != at):
+        raise PresetError(f"{folder}: has a timbre {name!r} already; give another name")
+    left_out = OF_RECORDINGS if replaced else (*OF_RECORDINGS, *OF_DRUM)
+    model = timbres[at if replaced else 0]
+    new = {field: value for field, value in model.items() if field not in left_out}
+    new |= {"name": name} | ({} if key is None else {"key": key})
+    if replaced and fields["default_timbre"] == model["name"]:
+        fields["default_timbre"] = name
+    fields["timbres"] = [*timbres[:at], new, *timbres[at + 1 :]]
+    if key is not None:
+        low, high = fields["pitch_range"]
+        fields["pitch_range"] = [min(low, key), max(high, key)]
     check_fields(fields, folder)
     return fields, weights
