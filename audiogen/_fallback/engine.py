@@ -299,7 +299,7 @@ class Engine:
     def _gain(self, slot: _Slot) -> Array:
         """Gain of each channel; a note in the middle is as loud in each as it is in mono."""
         volume = self._value("volume") * self._value("expression")
-        level = volume**2 * slot.rise * slot.expression[NOTE_LEVEL].value
+        level = volume**2 * slot.rise * slot.expression[NOTE_LEVEL].value * self._tremolo(slot)
         gain = np.full(self.n_channels, level, np.float32)
         if self.n_channels == 2:
             position = self._value("pan") + slot.pan + self._value("spread") * slot.spread_position
@@ -323,18 +323,31 @@ class Engine:
 
     def _vibrato(self, slot: _Slot) -> np.float32:
         """Semitones; csrc/engine/engine.cpp describes it."""
-        depth, rate, samples = self._value("vibrato"), VIBRATO_HZ, self._model_time
-        cycles = 0.0
+        depth = self._value("vibrato")
+        cycles = VIBRATO_HZ * self._model_time / self._instrument.sample_rate
         if (own := self._own_vibrato(slot)) is not None:
-            rate, samples = float(own.rate_hz), self._model_time - slot.start
-            since = np.float32(samples / self._instrument.sample_rate)
-            share = since / own.rise_s if since < own.rise_s else np.float32(1)
+            cycles, share = self._progress(slot, own)
             depth = depth + share * own.depth_cents / np.float32(100)
-            cycles = GOLDEN * (slot.number + float(slot.pitch))
         if depth <= 0:
             return np.float32(0)
-        cycles += rate * samples / self._instrument.sample_rate
         return depth * np.float32(math.sin(2 * math.pi * cycles))
+
+    def _tremolo(self, slot: _Slot) -> np.float32:
+        """Gain of a timbre's tremolo."""
+        own = self._own_vibrato(slot)
+        if own is None or own.tremolo_db == 0:
+            return np.float32(1)
+        cycles, share = self._progress(slot, own)
+        sine = np.float32(math.sin(2 * math.pi * (cycles + float(own.tremolo_phase) / 360)))
+        return np.float32(10) ** (share * own.tremolo_db * sine / np.float32(20))
+
+    def _progress(self, slot: _Slot, own: Vibrato) -> tuple[float, np.float32]:
+        """Cycles of a timbre's vibrato in a note, and share of its depth."""
+        samples, rate = self._model_time - slot.start, self._instrument.sample_rate
+        since = np.float32(samples / rate)
+        share = since / own.rise_s if since < own.rise_s else np.float32(1)
+        phase = GOLDEN * (slot.number + float(slot.pitch))
+        return phase + float(own.rate_hz) * samples / rate, share
 
     def _shaping(self) -> Shaping:
         macros = tuple(self._value(f"macro_{i}") for i in range(1, N_MACROS + 1))

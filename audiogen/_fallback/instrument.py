@@ -116,6 +116,8 @@ class Vibrato(NamedTuple):
     depth_cents: np.float32  # largest distance from the pitch
     rate_hz: np.float32
     rise_s: np.float32  # from the note's start to the whole depth
+    tremolo_db: np.float32 = np.float32(0)  # level that changes with the pitch
+    tremolo_phase: np.float32 = np.float32(0)  # of its sine, ahead of the pitch, degrees
 
 
 class AnyInstrument(ABC):

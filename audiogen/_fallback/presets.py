@@ -55,7 +55,10 @@ _IDENTIFIER = (
     "a name of 1 to 64 small letters, digits, - and _, which begins with a letter or digit"
 )
 _PITCHES = "the lowest and the highest MIDI pitch, such as [24, 84]"
-_VIBRATO = "three numbers: depth, 0 to 200 cents; rate, 0.5 to 12 Hz; rise, 0 to 5 s"
+_VIBRATO = (
+    "three or five numbers: depth, 0 to 200 cents; rate, 0.5 to 12 Hz; rise, 0 to 5 s; tremolo, 0"
+    " to 24 dB; its phase, -180 to 180 degrees"
+)
 _PLACE = "two numbers from 0 to 1: x and y on the timbre map"
 _PARTIALS = "1 to 64 ascending ratios to the pitch, above 0 and up to 2048"
 _INHARMONICITY = "coefficients from 0 to 0.1, as many as generator.n_pitches"
@@ -421,10 +424,10 @@ def _check_timbre(table: Table, index: int, gansynth: bool, faults: list[str]) -
         fields.number("level_db", -60, 60, "a level from -60 to 60 dB")
     if fields.has("vibrato"):
         values = fields.numbers("vibrato", _VIBRATO)
-        ranges = ((0, 200), (0.5, 12), (0, 5))
+        ranges = ((0, 200), (0.5, 12), (0, 5), (0, 24), (-180, 180))
         if values is not None and not (
-            len(values) == 3
-            and all(low <= x <= high for x, (low, high) in zip(values, ranges, strict=True))
+            len(values) in (3, 5)
+            and all(low <= x <= high for x, (low, high) in zip(values, ranges, strict=False))
         ):
             fields.add_fault(f"{fields.path_of('vibrato')} must be {_VIBRATO}")
     if gansynth and fields.has("partials"):
@@ -969,12 +972,20 @@ class Preset:
             pitch = fields["generator"]["pitch_min"]
             drums = [_drum(timbre, pitch) for timbre in fields["timbres"]]
             made.set_kit(drums, pitch, have_timbres=latent is None)
-        made.vibratos = [
-            Vibrato(*map(np.float32, timbre["vibrato"])) if "vibrato" in timbre else None
-            for timbre in timbres
-        ]
+        made.vibratos = [self._vibrato(timbre) for timbre in timbres]
         made.set_places([timbre["place"] for timbre in timbres if timbre.get("place")])
         return made
+
+    def _vibrato(self, timbre: Table) -> Vibrato | None:
+        """Vibrato of a timbre as the engine sets it; csrc/engine/open_instrument.cpp says why."""
+        if "vibrato" not in timbre:
+            return None
+        vibrato = Vibrato(*map(np.float32, timbre["vibrato"]))
+        if self.description["kind"] != "gansynth":
+            return vibrato
+        late_s = self.description["spectrogram"]["n_fft"] / 2 / self.description["sample_rate"]
+        lag = np.float32(360 * late_s) * vibrato.rate_hz
+        return vibrato._replace(tremolo_phase=vibrato.tremolo_phase - lag)
 
     def _macros(self) -> list[Table]:
         macros: list[Table] = self.description.get("macros", [])

@@ -75,7 +75,10 @@ def _timbres(preset: Preset) -> Table:
 
 
 def _vibrato(timbre: Timbre) -> str:
-    return "{:.0f} cents, {:.1f} Hz".format(*timbre.vibrato) if timbre.vibrato else ""
+    if not timbre.vibrato:
+        return ""
+    depth, rate, _, *tremolo = timbre.vibrato
+    return f"{depth:.0f} cents, {rate:.1f} Hz" + (f", {tremolo[0]:.1f} dB" if tremolo else "")
 
 
 def _partials(timbre: Timbre) -> str:

@@ -9,6 +9,7 @@ its beginning, which makes the seam continuous.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -123,7 +124,8 @@ class Region:
     drum : Timbre, optional
         The drum of a kit, for its pan and group. It plays to its end, whatever the note-off.
     vibrato : list of float, optional
-        Depth (cents), rate (Hz) and rise (s) of a vibrato that the sample doesn't have.
+        Depth (cents), rate (Hz) and rise (s) of a vibrato that the sample doesn't have, and depth
+        (dB) and phase (degrees) of its tremolo.
     semitones_per_key : float
         Semitones from key to key.
     """
@@ -356,6 +358,13 @@ def _sample_kit(synth: Synth, options: SfzOptions) -> Iterator[Region]:
                 yield Region(key, (key, key), layer, turn, samples, None, to_end_s, drum)
 
 
+def tremolo_in_phase(vibrato: list[float]) -> float:
+    """Part of a tremolo in phase with its vibrato, dB: a sampler's oscillators start together."""
+    if len(vibrato) < 5:
+        return 0.0
+    return round(vibrato[3] * math.cos(math.radians(vibrato[4])), 1)
+
+
 def _sample(synth: Synth, timbre: str, options: SfzOptions) -> Iterator[Region]:
     rate = options.sample_rate
     lowest, highest = synth.preset.pitch_range or (60, 60)
@@ -471,8 +480,10 @@ def _write_instrument(
         if options.round_robins > 1:
             words.append(f"seq_length={options.round_robins} seq_position={region.turn + 1}")
         if region.vibrato is not None:
-            depth, rate, rise = region.vibrato
+            depth, rate, rise = region.vibrato[:3]
             words.append(f"pitchlfo_depth={depth:g} pitchlfo_freq={rate:g} pitchlfo_fade={rise:g}")
+            if db := tremolo_in_phase(region.vibrato):
+                words.append(f"amplfo_depth={db:g} amplfo_freq={rate:g} amplfo_fade={rise:g}")
         if region.drum is not None:
             position, _ = constant_power_pan(region.drum.pan or 0.0)
             words.append(f"loop_mode=one_shot pan={100.0 * position:.0f}")

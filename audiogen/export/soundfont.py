@@ -30,6 +30,7 @@ from audiogen.export.sfz import (
     constant_power_pan,
     instruments,
     sample_instrument,
+    tremolo_in_phase,
 )
 from audiogen.notes.general_midi import MIDDLE_KEY
 from audiogen.presets import Preset
@@ -38,6 +39,7 @@ from audiogen.presets import Preset
 PAN, RELEASE, INSTRUMENT, KEY_RANGE, VELOCITY_RANGE, SAMPLE = 17, 38, 41, 43, 44, 53
 SAMPLE_MODES, SCALE_TUNING, EXCLUSIVE_CLASS = 54, 56, 57
 VIBRATO_DEPTH, VIBRATO_DELAY, VIBRATO_RATE = 6, 23, 24
+TREMOLO_DEPTH, TREMOLO_DELAY, TREMOLO_RATE = 13, 21, 22
 LFO_HZ = 8.176  # rate of an oscillator at 0 cents
 LOOPED = 1  # sample mode
 # Default modulators of the velocity, section 8.4.1 and 8.4.2, whose amount is set to 0: the layers
@@ -221,12 +223,21 @@ def _add(tables: _Tables, slot: tuple[int, int], title: str, regions: list[Regio
             SAMPLE_MODES: struct.pack("<H", LOOPED if region.loop else 0),
         }
         if region.vibrato is not None:
-            depth, rate, rise = region.vibrato
+            depth, rate, rise = region.vibrato[:3]
             generators[VIBRATO_DEPTH] = struct.pack("<h", round(depth))
-            generators[VIBRATO_RATE] = struct.pack("<h", round(1200.0 * math.log2(rate / LFO_HZ)))
-            if rise:  # a font's vibrato begins at once with its whole depth
-                delay = round(1200.0 * math.log2(0.5 * rise))
-                generators[VIBRATO_DELAY] = struct.pack("<h", delay)
+            db = tremolo_in_phase(region.vibrato)
+            if db:
+                generators[TREMOLO_DEPTH] = struct.pack("<h", round(10.0 * db))
+            for has_one, to_rate, to_delay in (
+                (True, VIBRATO_RATE, VIBRATO_DELAY),
+                (db, TREMOLO_RATE, TREMOLO_DELAY),
+            ):
+                if has_one:
+                    cents = round(1200.0 * math.log2(rate / LFO_HZ))
+                    generators[to_rate] = struct.pack("<h", cents)
+                if has_one and rise:  # a font's oscillator begins at once with its whole depth
+                    delay = round(1200.0 * math.log2(0.5 * rise))
+                    generators[to_delay] = struct.pack("<h", delay)
         if region.semitones_per_key != 1.0:
             scale = round(100.0 * region.semitones_per_key)
             generators[SCALE_TUNING] = struct.pack("<h", scale)

@@ -76,7 +76,8 @@ class Timbre:
     pan: float | None = None  # of a drum, -1 (left) to 1
     group: int | None = None  # of drums that end each other, 1 to 127
     level_db: float | None = None  # of the recordings, before their set was brought to one peak
-    vibrato: list[float] | None = None  # depth (cents), rate (Hz), rise to it (s)
+    # Depth (cents), rate (Hz), rise to it (s); tremolo (dB) and its phase ahead of it (degrees).
+    vibrato: list[float] | None = None
     partials: list[float] | None = None  # ratios to the pitch; harmonic without
     inharmonicity: list[float] | None = None  # of strings, at each of the generator's pitches
     place: list[float] | None = None  # on the timbre map, x and y from 0 to 1

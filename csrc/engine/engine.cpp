@@ -8,6 +8,7 @@
 #include <numeric>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <utility>
 
 namespace audiogen::engine {
@@ -362,7 +363,8 @@ void Engine::tick() noexcept AUDIOGEN_REALTIME {
 // Balance law: a centred note has the full level in both channels.
 float Engine::gain_of(const Slot& slot, std::size_t channel) const noexcept AUDIOGEN_REALTIME {
   const float volume = value(Parameter::kVolume) * value(Parameter::kExpression);
-  const float level = volume * volume * slot.rise * slot.expression[kLevel].value();
+  const float level =
+      volume * volume * slot.rise * slot.expression[kLevel].value() * tremolo_of(slot);
   if (resamplers_.size() == 1) return level;
   const float position = std::clamp(
       value(Parameter::kPan) + slot.pan + value(Parameter::kSpread) * slot.spread, -1.0f, 1.0f);
@@ -382,22 +384,39 @@ float Engine::pitch_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME {
                     std::max(highest + kFurthestBend, slot.pitch));
 }
 
-// Semitones. The wheel adds to the depth of a timbre that has a vibrato, whose phase differs from
-// note to note.
+// Semitones. The wheel adds to the depth of a timbre that has a vibrato.
 float Engine::vibrato_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME {
   float depth = value(Parameter::kVibrato);
-  double rate_hz = kVibratoHz, seconds = static_cast<double>(model_time_), cycles = 0.0;
+  double cycles = 0.0;
   if (const presets::Vibrato* const own = instrument_->vibrato(slot.timbre)) {
-    rate_hz = static_cast<double>(own->rate_hz);
-    seconds = static_cast<double>(model_time_ - slot.start);
-    const float since = static_cast<float>(seconds / instrument_->sample_rate());
-    const float share = since < own->rise_s ? since / own->rise_s : 1.0f;
+    float share = 0.0f;
+    std::tie(cycles, share) = progress_of(slot, *own);
     depth += share * own->depth_cents / 100.0f;
-    cycles = kSpreadStep * (static_cast<double>(slot.number) + static_cast<double>(slot.pitch));
+  } else {
+    cycles = kVibratoHz * static_cast<double>(model_time_) / instrument_->sample_rate();
   }
   if (depth <= 0.0f) return 0.0f;
-  cycles += rate_hz * seconds / instrument_->sample_rate();
   return depth * static_cast<float>(std::sin(2.0 * std::numbers::pi * cycles));
+}
+
+// Gain. The wheel doesn't change it.
+float Engine::tremolo_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME {
+  const presets::Vibrato* const own = instrument_->vibrato(slot.timbre);
+  if (own == nullptr || own->tremolo_db == 0.0f) return 1.0f;
+  const auto [cycles, share] = progress_of(slot, *own);
+  const double sine =
+      std::sin(2.0 * std::numbers::pi * (cycles + static_cast<double>(own->tremolo_phase) / 360.0));
+  return std::pow(10.0f, share * own->tremolo_db * static_cast<float>(sine) / 20.0f);
+}
+
+std::pair<double, float> Engine::progress_of(
+    const Slot& slot, const presets::Vibrato& own) const noexcept AUDIOGEN_REALTIME {
+  const auto seconds = static_cast<double>(model_time_ - slot.start);
+  const float since = static_cast<float>(seconds / instrument_->sample_rate());
+  const double phase =
+      kSpreadStep * (static_cast<double>(slot.number) + static_cast<double>(slot.pitch));
+  const double turned = static_cast<double>(own.rate_hz) * seconds / instrument_->sample_rate();
+  return {phase + turned, since < own.rise_s ? since / own.rise_s : 1.0f};
 }
 
 Shaping Engine::shaping() const noexcept AUDIOGEN_REALTIME {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "core/realtime.h"
@@ -183,6 +184,10 @@ class Engine {
   void tick() noexcept AUDIOGEN_REALTIME;
   float gain_of(const Slot& slot, std::size_t channel) const noexcept AUDIOGEN_REALTIME;
   float vibrato_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME;
+  float tremolo_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME;
+  // Cycles of a timbre's vibrato, whose phase differs from note to note, and share of its depth.
+  std::pair<double, float> progress_of(const Slot& slot, const presets::Vibrato& own) const noexcept
+      AUDIOGEN_REALTIME;
   float pitch_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME;
   Shaping shaping() const noexcept AUDIOGEN_REALTIME;
   static Shaping shaping_of(const Slot& slot, Shaping shape) noexcept AUDIOGEN_REALTIME;

@@ -131,6 +131,12 @@ std::shared_ptr<Instrument> make_instrument(const presets::Preset& preset,
   std::vector<std::optional<presets::Vibrato>> vibratos;
   for (const presets::Timbre& timbre : description.timbres) {
     if (!options.latent) vibratos.push_back(timbre.vibrato);
+    if (!vibratos.empty() && vibratos.back() && description.kind == presets::Kind::kGansynth) {
+      // A change of pitch sounds half a window after it is set, one of the level at once.
+      presets::Vibrato& vibrato = *vibratos.back();
+      const double late_s = description.spectrogram.n_fft / 2.0 / description.sample_rate;
+      vibrato.tremolo_phase -= static_cast<float>(360.0 * late_s) * vibrato.rate_hz;
+    }
     if (timbre.place && !options.latent) {
       places.push_back({timbre.place->first, timbre.place->second});
     }

@@ -2,6 +2,7 @@
 #include "presets/description.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <set>
 #include <utility>
@@ -13,7 +14,9 @@ namespace {
 
 const std::string kPitches = "the lowest and the highest MIDI pitch, such as [24, 84]";
 const std::string kVibrato =
-    "three numbers: depth, 0 to 200 cents; rate, 0.5 to 12 Hz; rise, 0 to 5 s";
+    "three or five numbers: depth, 0 to 200 cents; rate, 0.5 to 12 Hz; rise, 0 to 5 s; tremolo, 0 "
+    "to"
+    " 24 dB; its phase, -180 to 180 degrees";
 const std::string kPartials = "1 to 64 ascending ratios to the pitch, above 0 and up to 2048";
 const std::string kInharmonicity = "coefficients from 0 to 0.1, as many as generator.n_pitches";
 const std::string kPlace = "two numbers from 0 to 1: x and y on the timbre map";
@@ -261,13 +264,16 @@ std::optional<Timbre> timbre_of(const toml::Table& table, std::size_t index, Kin
   }
   if (fields.has("vibrato")) {
     const auto values = fields.numbers("vibrato", kVibrato);
-    const auto inside = [](double x, double lowest, double highest) {
-      return lowest <= x && x <= highest;
-    };
-    if (values && values->size() == 3 && inside((*values)[0], 0.0, 200.0) &&
-        inside((*values)[1], 0.5, 12.0) && inside((*values)[2], 0.0, 5.0)) {
-      timbre.vibrato = {static_cast<float>((*values)[0]), static_cast<float>((*values)[1]),
-                        static_cast<float>((*values)[2])};
+    constexpr std::pair<double, double> kRanges[] = {
+        {0.0, 200.0}, {0.5, 12.0}, {0.0, 5.0}, {0.0, 24.0}, {-180.0, 180.0}};
+    bool allowed = values && (values->size() == 3 || values->size() == std::size(kRanges));
+    for (std::size_t i = 0; allowed && i < values->size(); ++i) {
+      allowed = kRanges[i].first <= (*values)[i] && (*values)[i] <= kRanges[i].second;
+    }
+    if (allowed) {
+      float numbers[std::size(kRanges)] = {};
+      std::copy(values->begin(), values->end(), numbers);
+      timbre.vibrato = {numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]};
     } else if (values) {
       fields.add_fault(fields.path_of("vibrato") + " must be " + kVibrato);
     }

@@ -23,6 +23,9 @@ struct Vibrato {
   float depth_cents = 0.0f;  // largest distance from the pitch
   float rate_hz = 5.5f;
   float rise_s = 0.0f;  // from the note's start to the whole depth
+  // Level that changes with the pitch: a sine of the same rate and rise.
+  float tremolo_db = 0.0f;
+  float tremolo_phase = 0.0f;  // ahead of the pitch, degrees
 };
 
 // One of [[timbres]]: a point of a GANSynth's latent space, or a class of a SampleRNN.

@@ -171,10 +171,14 @@ def test_info_shows_a_preset(call, folder):
 
 def test_info_shows_the_vibrato_of_timbres(call, folder, write_tiny):
     timbre = {"name": "viola", "z": [1.0, 0.0, 0.0], "family": "string", "program": 41}
-    wavering = {**timbre, "vibrato": [12.4, 5.25, 0.2]}
-    write_tiny(folder.parent / "presets" / "wavy", timbres=[wavering], default_timbre="viola")
-    text = " ".join(call("info wavy").out.split())
-    assert "General MIDI vibrato viola (default) string 41 viola 12 cents, 5.2 Hz" in text
+    for vibrato, shown in (
+        ([12.4, 5.25, 0.2], "12 cents, 5.2 Hz"),
+        ([12.4, 5.25, 0.2, 1.44, -20.0], "12 cents, 5.2 Hz, 1.4 dB"),
+    ):
+        wavering = {**timbre, "vibrato": vibrato}
+        write_tiny(folder.parent / "presets" / "wavy", timbres=[wavering], default_timbre="viola")
+        text = " ".join(call("info wavy").out.split())
+        assert f"General MIDI vibrato viola (default) string 41 viola {shown}" in text
     assert "General MIDI vibrato" not in " ".join(call("info plucked").out.split())
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from audiogen.data.notes.vibrato import vibrato_of, without_vibrato
-from audiogen.evaluation.note_statistics import vibrato_cents
+from audiogen.evaluation.note_statistics import level_changes, vibrato_cents
 
 RATE = 16000
 
@@ -18,18 +20,20 @@ def note(
     rise_s: float = 0.0,
     phase: float = 0.0,
     strongest: int = 1,
+    tremolo: tuple[float, float] = (0.0, 0.0),
 ) -> np.ndarray:
-    """A harmonic tone of 4 s with a vibrato of ``depth`` cents."""
+    """A harmonic tone of 4 s with a vibrato of ``depth`` cents, and a tremolo in dB and degrees."""
     time = np.arange(4 * RATE) / RATE
     share = np.minimum(1.0, time / rise_s) if rise_s else 1.0
     cents = depth * share * np.sin(2 * np.pi * rate * time + phase)
     hz = 440.0 * 2.0 ** ((pitch - 69) / 12 + cents / 1200)
     turns = np.cumsum(hz) / RATE
     sound = sum(np.sin(2 * np.pi * k * turns) / (1 + abs(k - strongest)) for k in range(1, 5))
-    return (0.1 * sound * np.exp(-time / 8)).astype(np.float32)
+    db = tremolo[0] * share * np.sin(2 * np.pi * rate * time + phase + np.radians(tremolo[1]))
+    return (0.1 * sound * np.exp(-time / 8) * 10.0 ** (db / 20)).astype(np.float32)
 
 
-def notes(**how: float) -> tuple[np.ndarray, np.ndarray]:
+def notes(**how: Any) -> tuple[np.ndarray, np.ndarray]:
     pitches = np.arange(50.0, 74.0, 3.0)
     sounds = [note(pitch, phase=pitch, **how) for pitch in pitches]
     return np.stack(sounds), pitches
@@ -46,6 +50,28 @@ def test_depth_rate_and_rise_are_measured(depth: float, rate: float, rise_s: flo
     assert found.depth_cents == pytest.approx(depth, rel=0.1)
     assert found.rate_hz == pytest.approx(rate, abs=0.1)
     assert found.rise_s == pytest.approx(rise_s, abs=0.2)
+
+
+@pytest.mark.parametrize("tremolo", [(1.5, -120.0), (4.0, 30.0)])
+def test_a_tremolo_is_measured_and_removed(tremolo: tuple[float, float]) -> None:
+    sounds, pitches = notes(depth=15.0, tremolo=tremolo)
+    found = vibrato_of(sounds, pitches, RATE)
+    assert found is not None and len(found.numbers()) == 5
+    assert found.tremolo_db == pytest.approx(tremolo[0], rel=0.1)
+    assert found.tremolo_phase == pytest.approx(tremolo[1], abs=5.0)
+    assert found.depth_cents == pytest.approx(15.0, rel=0.1)
+    part = slice(RATE // 2, 5 * RATE // 2)
+    for sound, pitch in zip(sounds, pitches, strict=True):
+        before, after = (
+            level_changes(each[part], RATE)["flutter_db"]
+            for each in (sound, without_vibrato(sound, pitch, RATE))
+        )
+        assert after < 0.15 * before and before > tremolo[0] / 2
+    # Of another phase in each note, it isn't the vibrato's.
+    for index, pitch in enumerate(pitches):
+        sounds[index] = note(pitch, 15.0, phase=pitch, tremolo=(tremolo[0], 45.0 * index))
+    found = vibrato_of(sounds, pitches, RATE)
+    assert found is not None and len(found.numbers()) == 3
 
 
 @pytest.mark.parametrize("pitch", [48.0, 72.0, 81.0])

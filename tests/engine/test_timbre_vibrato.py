@@ -15,13 +15,13 @@ from audiogen import _fallback as fallback
 from audiogen.core import backend
 from audiogen.core.events import note_on, set_parameter
 from audiogen.core.parameters import INDEX
-from audiogen.data.notes.vibrato import vibrato_of
+from audiogen.data.notes.vibrato import Vibrato, vibrato_of
 from audiogen.engine import Synth
 from audiogen.errors import PresetError
 from audiogen.presets import find_preset, load_preset
 
 RATE = 32000
-VIBRATO = [40.0, 5.0, 0.4]  # cents, Hz, s
+VIBRATO = [40.0, 5.0, 0.4, 3.0, -60.0]  # cents, Hz, s, dB, degrees
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def preset(folder: Path) -> Any:
     return load_preset(folder)
 
 
-def found(sound: np.ndarray, pitch: float = 69.0) -> tuple[float, float, float] | None:
+def found(sound: np.ndarray, pitch: float = 69.0) -> Vibrato | None:
     return vibrato_of(sound.reshape(1, -1), np.array([pitch]), RATE)
 
 
@@ -52,6 +52,8 @@ def test_notes_have_the_vibrato_of_their_timbre(preset: Any) -> None:
     assert measured[0] == pytest.approx(VIBRATO[0], rel=0.1)
     assert measured[1] == pytest.approx(VIBRATO[1], abs=0.15)
     assert measured[2] == pytest.approx(VIBRATO[2], abs=0.2)
+    assert measured[3] == pytest.approx(VIBRATO[3], rel=0.15)
+    assert measured[4] == pytest.approx(VIBRATO[4], abs=10.0)
     assert found(synth.render("A4:3.5", timbre="oboe+bagpipe")) is None  # a latent has none
 
 
@@ -95,10 +97,16 @@ def test_both_backends_play_it_alike(folder: Path, preset: Any) -> None:
     np.testing.assert_allclose(got, want, atol=1e-4)
 
 
-@pytest.mark.parametrize("wrong", ["[1.0, 5.0]", "[300.0, 5.0, 0.0]", "[10.0, 0.1, 0.0]", "3.0"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *("[1.0, 5.0]", "[300.0, 5.0, 0.0]", "[10.0, 0.1, 0.0]", "3.0"),
+        *("[10.0, 5.0, 0.0, 1.0]", "[10.0, 5.0, 0.0, 30.0, 0.0]", "[10.0, 5.0, 0.0, 1.0, 200.0]"),
+    ],
+)
 def test_a_vibrato_out_of_range(folder: Path, tmp_path: Path, wrong: str) -> None:
     broken = shutil.copytree(folder, tmp_path / "broken")
     text = (broken / "preset.toml").read_text()
     (broken / "preset.toml").write_text(text.replace(f"vibrato = {VIBRATO}", f"vibrato = {wrong}"))
-    with pytest.raises(PresetError, match=r"vibrato.* must be three numbers: depth, 0 to 200"):
+    with pytest.raises(PresetError, match=r"vibrato.* must be three or five numbers: depth, 0 to"):
         load_preset(broken)

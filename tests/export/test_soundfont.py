@@ -150,7 +150,7 @@ def test_keys_half_a_semitone_apart_are_so_in_the_file(tmp_path: Path, write_tin
 def test_a_vibrato_is_the_samplers(tmp_path: Path, write_tiny: Any) -> None:
     options = SfzOptions(("guitar",), 12)
     timbre = {"name": "guitar", "z": [0.0, 1.0, 0.0], "family": "guitar", "program": 24}
-    for name, more in (("steady", {}), ("wavering", {"vibrato": [40.0, 5.0, 0.4]})):
+    for name, more in (("steady", {}), ("wavering", {"vibrato": [40.0, 5.0, 0.4, 3.0, 60.0]})):
         folder = write_tiny(tmp_path / name, timbres=[timbre | more], default_timbre="guitar")
         preset = load_preset(folder)
         export_sf2(preset, tmp_path / f"{name}.sf2", options)
@@ -160,9 +160,12 @@ def test_a_vibrato_is_the_samplers(tmp_path: Path, write_tiny: Any) -> None:
     zone = zones(wavering, 0)[1]
     values = [struct.unpack("<h", bytes(zone[n]))[0] for n in (6, 23, 24)]
     assert values == [40, round(1200 * np.log2(0.2)), round(1200 * np.log2(5.0 / 8.176))]
-    assert not {6, 23, 24} & set(zones(steady, 0)[1])
+    values = [struct.unpack("<h", bytes(zone[n]))[0] for n in (13, 21, 22)]
+    assert values == [15, round(1200 * np.log2(0.2)), round(1200 * np.log2(5.0 / 8.176))]
+    assert not {6, 13, 21, 22, 23, 24} & set(zones(steady, 0)[1])
     (text,) = (tmp_path / "wavering-sfz").glob("*.sfz")
     assert "pitchlfo_depth=40 pitchlfo_freq=5 pitchlfo_fade=0.4" in text.read_text()
+    assert "amplfo_depth=1.5 amplfo_freq=5 amplfo_fade=0.4" in text.read_text()
 
 
 def test_a_drum_kit_is_one_preset_of_the_percussion_bank(tmp_path: Path, write_kit: Any) -> None:

@@ -1,4 +1,4 @@
-"""Vibrato of recorded notes: its depth, rate and rise, and the notes without it."""
+"""Vibrato of recorded notes, with the tremolo that comes with it, and the notes without them."""
 
 from __future__ import annotations
 
@@ -25,12 +25,15 @@ _HELD_S = (0.4, NOTE_ON_S - 0.2)  # past the attack, before the release
 _NEAR_HZ = 0.9  # half the width of a vibrato's peak in the spectrum of a held part
 _BAND = 0.4  # half the width of the band of a note's vibrato, over its rate
 _TAPER_S = 0.1
+_LEVEL_S = (0.25, NOTE_ON_S - 0.2)  # where a tremolo is removed; an attack is no part of it
+LEAST_TREMOLO_DB = 0.2
+_LEAST_COMMON = 0.5  # length of the notes' mean tremolo over their mean length, as complex numbers
 _RISE_PARTS_S = ((0.05, 0.25), (0.25, 0.5), (0.5, 1.0), (1.0, 1.5))  # against the rest
 _OVERSAMPLING = 8
 
 
 class Vibrato(NamedTuple):
-    """A vibrato: a sine of the pitch that begins with the note.
+    """A vibrato: a sine of the pitch that begins with the note, and one of the level.
 
     Parameters
     ----------
@@ -40,11 +43,21 @@ class Vibrato(NamedTuple):
         Cycles in a second.
     rise_s : float
         Time from the note's start to the whole depth.
+    tremolo_db : float, dB
+        Largest distance from the level.
+    tremolo_phase : float, degrees
+        How far the sine of the level is ahead of that of the pitch, -180 to 180.
     """
 
     depth_cents: float
     rate_hz: float
     rise_s: float
+    tremolo_db: float = 0.0
+    tremolo_phase: float = 0.0
+
+    def numbers(self) -> list[float]:
+        """The numbers of a timbre's ``vibrato``: without a tremolo, three."""
+        return list(self if self.tremolo_db else self[:3])
 
 
 def vibrato_of(waveforms: np.ndarray, pitches: np.ndarray, sample_rate: int) -> Vibrato | None:
@@ -66,23 +79,40 @@ def vibrato_of(waveforms: np.ndarray, pitches: np.ndarray, sample_rate: int) -> 
     """
     chosen = evenly_spaced(np.argsort(pitches, kind="stable").tolist(), N_COMPARED)
     tracks = [_cents(waveforms[i], pitches[i], sample_rate) for i in chosen]
-    found = [(track, *note) for track in tracks if (note := _vibrato_of_note(track)) is not None]
+    vibratos = [_vibrato_of_note(track) for track in tracks]
+    found = [
+        (i, track[0], *vibrato)
+        for i, track, vibrato in zip(chosen, tracks, vibratos, strict=True)
+        if vibrato is not None
+    ]
     if 2 * len(found) < len(tracks) or not found:
         return None
-    depth, rate = (float(np.median([note[i] for note in found])) for i in (1, 2))
-    depths = np.median([_depth_over_time(track[0], rate) for track, _, rate in found], axis=0)
+    depth, rate = (float(np.median([note[k] for note in found])) for k in (2, 3))
+    depths = np.median([_depth_over_time(track, rate) for _, track, _, rate in found], axis=0)
     times = np.array([(start + stop) / 2 for start, stop in _RISE_PARTS_S])
     far = [
         np.sum((depths[:-1] / depths[-1] - np.minimum(1.0, times / max(rise, 1e-9))) ** 2)
         for rise in RISES_S
     ]
-    return Vibrato(round(depth, 1), round(rate, 2), RISES_S[int(np.argmin(far))])
+    tremolos = np.array(
+        [_tremolo(_level(waveforms[i], sample_rate), track, rate) for i, track, _, rate in found]
+    )
+    tremolo = tremolos.mean()
+    is_common = np.abs(tremolo) > max(LEAST_TREMOLO_DB, _LEAST_COMMON * np.abs(tremolos).mean())
+    return Vibrato(
+        round(depth, 1),
+        round(rate, 2),
+        RISES_S[int(np.argmin(far))],
+        round(float(np.abs(tremolo)), 2) if is_common else 0.0,
+        round(float(np.degrees(np.angle(tremolo))), 1) if is_common else 0.0,
+    )
 
 
 def without_vibrato(waveform: np.ndarray, pitch: float, sample_rate: int) -> np.ndarray:
-    """Return a note without its vibrato, if it has one.
+    """Return a note without its vibrato and the tremolo at its rate, if it has a vibrato.
 
-    Time is bent so that the frequency at the vibrato's rate stays constant. Changes of level stay.
+    Time is bent so that the frequency at the vibrato's rate stays constant, and so does the level
+    at that rate, by a gain.
 
     Parameters
     ----------
@@ -102,9 +132,12 @@ def without_vibrato(waveform: np.ndarray, pitch: float, sample_rate: int) -> np.
     if found is None:
         return waveform
     cents = _at_rate(track[0], found[1])
+    level = _level_at_rate(_level(waveform, sample_rate), found[1])
     n = len(waveform)
     times = np.arange(n) / sample_rate
-    cents = np.interp(times, (np.arange(len(cents)) + 0.5) / _TRACK_HZ, cents, 0.0, 0.0)
+    steps = (np.arange(len(cents)) + 0.5) / _TRACK_HZ
+    cents, level = (np.interp(times, steps, each, 0.0, 0.0) for each in (cents, level))
+    waveform = waveform * (10.0 ** (-level / 20.0)).astype(np.float32)
     straight = np.cumsum(2.0 ** (cents / 1200.0)) - 1.0  # place of each sample in the new note
     places = np.interp(np.arange(n), straight, np.arange(n))
     return _sampled(waveform, places, sample_rate)
@@ -195,13 +228,45 @@ def _vibrato_of_note(tracks: np.ndarray) -> tuple[float, float] | None:
 
 def _at_rate(cents: np.ndarray, rate: float) -> np.ndarray:
     """The part of a track that changes at about a rate, faded in and out."""
+    return _analytic_at_rate(cents, rate).real
+
+
+def _analytic_at_rate(cents: np.ndarray, rate: float) -> np.ndarray:
+    """The analytic signal of `_at_rate`."""
     n_taper = round(_TAPER_S * _TRACK_HZ)
     rise = 0.5 - 0.5 * np.cos(np.pi * (np.arange(n_taper) + 0.5) / n_taper)
     fade = np.ones(len(cents))
     fade[:n_taper], fade[-n_taper:] = rise, rise[::-1]
-    spectrum = np.fft.rfft(fade * np.clip(cents, -MOST_CENTS, MOST_CENTS))
-    hz = np.fft.rfftfreq(len(cents), 1.0 / _TRACK_HZ)
-    return fade * np.fft.irfft(spectrum * (np.abs(hz - rate) < _BAND * rate), len(cents))
+    spectrum = np.fft.fft(fade * np.clip(cents, -MOST_CENTS, MOST_CENTS))
+    hz = np.fft.fftfreq(len(cents), 1.0 / _TRACK_HZ)
+    return fade * np.fft.ifft(2.0 * spectrum * (np.abs(hz - rate) < _BAND * rate))
+
+
+def _level(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Level of a held note, [n_steps], dB, at the steps of its `_cents`."""
+    held = held_part(waveform, sample_rate)
+    energy = np.concatenate(([0.0], np.cumsum(np.square(held, dtype=np.float64))))
+    edges = np.arange(round(NOTE_ON_S * _TRACK_HZ)) * (sample_rate / _TRACK_HZ)
+    power = np.diff(np.interp(edges, np.arange(len(energy)), energy))
+    return 10.0 * np.log10(power + 1e-12)
+
+
+def _level_at_rate(level: np.ndarray, rate: float) -> np.ndarray:
+    """The part of a level that changes at about a rate, in `_LEVEL_S`; 0 elsewhere."""
+    changes = np.zeros(len(level))
+    part = slice(*(round(time_s * _TRACK_HZ) for time_s in _LEVEL_S))
+    time = np.linspace(-1.0, 1.0, part.stop - part.start)
+    trend = np.polyval(np.polyfit(time, level[part], 2), time)
+    changes[part] = _at_rate(level[part] - trend, rate)
+    return changes
+
+
+def _tremolo(level: np.ndarray, cents: np.ndarray, rate: float) -> complex:
+    """Depth (dB) and phase, ahead of the vibrato, of the level's sine at the vibrato's rate."""
+    part = slice(*(round(time_s * _TRACK_HZ) for time_s in _HELD_S))
+    turning = _analytic_at_rate(cents, rate)[part]
+    turning = turning / np.maximum(np.abs(turning), 1e-9)
+    return complex(2.0 * np.mean(_level_at_rate(level, rate)[part] * np.conj(turning)))
 
 
 def _depth_over_time(cents: np.ndarray, rate: float) -> list[float]:

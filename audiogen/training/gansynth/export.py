@@ -212,7 +212,7 @@ def _learned_timbres(
     return [
         {"name": name, "z": rounded(z), "family": families[instrument]}
         | program_of(instrument, described)
-        | ({"vibrato": list(vibrato)} if vibrato else {})
+        | ({"vibrato": vibrato.numbers()} if vibrato else {})
         | _partials_of(partials, trainer.recipe.generator)
         | _key_of(instrument, described)
         | _level_of(described.get(instrument, {}), source)
