@@ -13,7 +13,6 @@ torch = pytest.importorskip("torch")
 
 import audiogen
 from audiogen.cli.main import main
-from audiogen.data.notes import splits
 from audiogen.data.notes.nsynth import SetWriter, read_notes
 from audiogen.data.notes.splits import (
     SPLIT,
@@ -158,7 +157,6 @@ def test_a_kit_becomes_a_preset_whose_keys_play_its_sounds(
     small = dataclasses.replace(SMALL, generator=generator)
     assert small.is_one_shot and recipes.one_shot_recipe().is_one_shot and not SMALL.is_one_shot
     monkeypatch.setattr(recipes, "one_shot_recipe", lambda: small)
-    monkeypatch.setattr(splits, "holds_out_instruments", lambda *_: True)
     words = ("train", "gansynth", notes, "--steps", 2, "--adversarial-share", 0)
     assert run(*words, "-o", tmp_path / "kit") == 0
     kit = load_preset(tmp_path / "kit")

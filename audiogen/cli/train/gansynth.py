@@ -89,7 +89,7 @@ def gansynth(
         typer.Option(
             help="Hold out instruments, of which only latents are learned, or notes. Built-in"
             " recipe only.",
-            show_default="instrument from 20 instruments on, else notes",
+            show_default="notes",
         ),
     ] = None,
     threads: Threads = 1,
@@ -267,7 +267,6 @@ def _maker(notes: Any, split_by: Any, device: Any, processes: Any) -> Any:
 
     from audiogen.data.notes.splits import (
         SPLIT,
-        holds_out_instruments,
         read_split,
         split_for_training,
     )
@@ -278,12 +277,10 @@ def _maker(notes: Any, split_by: Any, device: Any, processes: Any) -> Any:
 
     @cache
     def in_memory(held_out: float, seed: int) -> Notes:
-        # Fewer instruments than the share makes one of are all trained on: each is a timbre of
-        # the preset. So is each drum of a kit.
+        # All instruments are trained on, since each is a timbre of the preset.
         kit = is_kit(read_source(notes.folder))
-        whole = split_by is None and not kit and holds_out_instruments(notes, held_out)
         split = None
-        if split_by == "instrument" or whole:
+        if split_by == "instrument":
             split = split_for_training(notes, held_out, seed, "instrument")
         elif (split_by == "note" or kit) and (notes.folder / SPLIT).is_file():
             if read_split(notes.folder / SPLIT).by == "note":
