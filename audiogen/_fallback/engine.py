@@ -300,6 +300,9 @@ class Engine:
         """Gain of each channel; a note in the middle is as loud in each as it is in mono."""
         volume = self._value("volume") * self._value("expression")
         level = volume**2 * slot.rise * slot.expression[NOTE_LEVEL].value * self._tremolo(slot)
+        gains = self._instrument.gains
+        if slot.timbre < len(gains):
+            level *= gains[slot.timbre]
         gain = np.full(self.n_channels, level, np.float32)
         if self.n_channels == 2:
             position = self._value("pan") + slot.pan + self._value("spread") * slot.spread_position

@@ -422,6 +422,8 @@ def _check_timbre(table: Table, index: int, gansynth: bool, faults: list[str]) -
         fields.number("semitones_per_key", 0.01, 12, "semitones from 0.01 to 12")
     if fields.has("level_db"):
         fields.number("level_db", -60, 60, "a level from -60 to 60 dB")
+    if fields.has("gain_db"):
+        fields.number("gain_db", -24, 24, "a gain from -24 to 24 dB")
     if fields.has("vibrato"):
         values = fields.numbers("vibrato", _VIBRATO)
         ranges = ((0, 200), (0.5, 12), (0, 5), (0, 24), (-180, 180))
@@ -973,6 +975,10 @@ class Preset:
             drums = [_drum(timbre, pitch) for timbre in fields["timbres"]]
             made.set_kit(drums, pitch, have_timbres=latent is None)
         made.vibratos = [self._vibrato(timbre) for timbre in timbres]
+        made.gains = [
+            np.float32(10) ** (np.float32(timbre.get("gain_db", 0)) / np.float32(20))
+            for timbre in timbres
+        ]
         made.set_places([timbre["place"] for timbre in timbres if timbre.get("place")])
         return made
 

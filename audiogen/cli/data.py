@@ -122,8 +122,8 @@ def drums(
 ) -> None:
     """Render a soundfont's drum kit into a note set: each key is an instrument.
 
-    `audiogen train gansynth` makes a kit of it, whose keys 35 to 81 each play a
-    sound of their own. Beside examples.json and audio/ the set has font.toml,
+    `audiogen train gansynth` makes a kit of it, whose keys each play a sound of
+    their own. Beside examples.json and audio/ the set has font.toml,
     with its source and the key, pitch, pan and group of each sound.
     """
     from audiogen.data.render.drums import render_drums

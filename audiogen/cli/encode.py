@@ -31,7 +31,7 @@ def encode(
         typer.Option(
             metavar="C4",
             help="Pitch of the note, or its MIDI number.",
-            show_default="by a pitch tracker; drums: the strongest frequency",
+            show_default="tracked; for drum kits, the strongest frequency",
         ),
     ] = None,
     name: Annotated[
@@ -52,7 +52,7 @@ def encode(
         typer.Option(
             min=0,
             max=127,
-            help="MIDI key of a drum kit that plays the timbre, in place of its drum; with --into.",
+            help="MIDI key of a drum kit that gets the timbre, in place of its drum; with --into.",
             show_default=False,
         ),
     ] = None,
@@ -69,8 +69,8 @@ def encode(
     log-mel spectrograms at the best gain; those of the nearest timbre and of random latents are
     printed beside it. Play the file as a timbre: audiogen render --timbre NOTE.json.
 
-    With a drum kit, NOTE is one drum: --name my-kick --key 36 --into my-kit puts it at a key of a
-    copy of the kit.
+    With a drum kit, NOTE is a single drum hit: --name my-kick --key 36 --into my-kit assigns it to
+    a key of a copy of the kit.
     """
     from audiogen.audio.files import check_output, read_audio
     from audiogen.notes import parse_pitch, pitch_name
@@ -84,7 +84,7 @@ def encode(
             " copy of the preset"
         )
     if key is not None and into is None:
-        raise ParameterError("--key must come with --into, the folder of the copy of the drum kit")
+        raise ParameterError("--key must be given with --into and --name")
     output = output or Path(f"{note.stem}.json")
     check_output(output, (".json",))
     known_pitch = None if pitch is None else parse_pitch(pitch)

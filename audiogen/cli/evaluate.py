@@ -391,12 +391,12 @@ def _evaluate_held_out(
     pitched = audiogen.load(preset.without_keys(), device=device) if drums else synth
 
     def play(timbre: Any, pitch: float, velocity: float, seconds: float) -> np.ndarray:
-        player = synth
+        player, key = synth, pitch
         if drums and isinstance(timbre, str):
-            pitch = drums[timbre][0]
+            key = drums[timbre][0]
         elif drums:  # at the pitch of its recording
-            player, (timbre, pitch) = pitched, timbre
-        note = Note(0.0, seconds, pitch, velocity)
+            player, (timbre, key) = pitched, timbre
+        note = Note(0.0, seconds, key, velocity)
         return player.render([note], sample_rate=rate, seed=seed, timbre=timbre, stereo=False)
 
     def encode(samples: np.ndarray, pitch: int) -> tuple[Any, float]:

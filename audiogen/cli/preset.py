@@ -1,4 +1,4 @@
-"""`audiogen preset`: verify a preset, make one from a run, find macros, save a mixed timbre."""
+"""`audiogen preset`: verify, pack, macros, levels, save-timbre."""
 
 from __future__ import annotations
 
@@ -106,6 +106,44 @@ def macros(
         return
     change_fields(loaded.folder, {"macros": tables})
     typer.echo(f"{loaded.folder}  {counted(len(tables), 'macro')} stored")
+
+
+@app.command()
+def levels(
+    preset: Annotated[str, typer.Argument(help="Name or folder of a preset.", show_default=False)],
+    data: Annotated[
+        Path,
+        typer.Option(help="Its recordings: the note set of its training.", show_default=False),
+    ],
+    seed: Annotated[int, typer.Option(help="Seed of the notes that are played.")] = 0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the gains; leave the preset as it is.")
+    ] = False,
+) -> None:
+    """Bring each timbre of a preset to the level of its recordings, by a gain that is stored.
+
+    Trainings with the built-in recipes do this at their end.
+    """
+    from audiogen.data.notes.nsynth import read_notes
+    from audiogen.evaluation.timbre_gains import timbre_gains, with_gains
+    from audiogen.presets import GansynthPreset, change_fields, load_preset
+
+    loaded = load_preset(preset)
+    if not isinstance(loaded, GansynthPreset):
+        raise ParameterError(
+            f"levels is not supported by preset {loaded.name!r}, a SampleRNN; name a GANSynth"
+            " preset (`audiogen presets`)"
+        )
+    notes = read_notes(data, sample_rate=loaded.sample_rate)
+    with counting_bar("playing notes") as progress:
+        gains = timbre_gains(loaded, notes, seed=seed, progress=progress)
+    for name, gain in gains.items():
+        typer.echo(f"  {name}: {gain:+.2f} dB, before {loaded.timbre(name).gain_db or 0.0:+.2f}")
+    if dry_run:
+        typer.echo(f"{loaded.folder}  left as it is")
+        return
+    change_fields(loaded.folder, {"timbres": with_gains(loaded.to_fields()["timbres"], gains)})
+    typer.echo(f"{loaded.folder}  {counted(len(gains), 'gain')} stored")
 
 
 @app.command()

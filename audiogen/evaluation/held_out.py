@@ -291,7 +291,7 @@ def evaluate_held_out(
     for name in (name for name in TITLES if name in sets):
         if drums is not None and not is_kit(read_source(sets[name].folder)):
             raise ParameterError(
-                f"{sets[name].folder}: isn't of a drum kit, as the preset is; give a set that"
+                f"{sets[name].folder}: isn't of a drum kit, but the preset is one; give a set that"
                 " audiogen data drums made"
             )
         chosen[name], names = _instruments(name, sets[name], timbres, pitch_range, drums)
@@ -307,9 +307,10 @@ def evaluate_held_out(
         n = n_compared[name]
         if n < MIN_NOTES:
             few = "" if name == NOTES else f", without {n_encoded} encoded ones of each instrument,"
+            where = "" if drums is not None else f" from {pitch_range[0]} to {pitch_range[1]}"
             raise ParameterError(
-                f"{TITLES[name]}: {counted(n, 'note')} from {pitch_range[0]} to"
-                f" {pitch_range[1]}{few} in {sets[name].folder} are too few; {MIN_NOTES} are needed"
+                f"{TITLES[name]}: {counted(n, 'note')}{where}{few} in {sets[name].folder} are too"
+                f" few; {MIN_NOTES} are needed"
             )
     total = sum(map(len, to_encode.values())) + n_classifiers * len(chosen)
     total += sum(min(n_notes, n) for n in n_compared.values())
@@ -424,7 +425,7 @@ def _measured_row(
             waveforms[index, : len(part)] = part
         advance()
     entries = instrument_entries(read_source(real_notes.folder))
-    # Of which classifiers learn one half; drums without a tone all have the same pitch.
+    # Classifiers train on half of the keys. Drums without a tone share one pitch.
     keys = [entries[note.instrument]["key"] if of_kit else note.pitch for note, _ in planned]
     pitches = np.array(keys, float)
     half = len(planned) // 2

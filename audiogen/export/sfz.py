@@ -24,7 +24,7 @@ from audiogen.core.checks import check_rate, check_seed, check_whole
 from audiogen.engine import Synth
 from audiogen.errors import ParameterError
 from audiogen.notes import pitch_name
-from audiogen.presets import GansynthPreset, Preset, Timbre
+from audiogen.presets import Preset, Timbre
 
 FORMATS = {"flac": "PCM_24", "wav": "PCM_24"}
 HOLD_S = 4.0  # of a note that loops
@@ -370,23 +370,25 @@ def _sample(synth: Synth, timbre: str, options: SfzOptions) -> Iterator[Region]:
     lowest, highest = synth.preset.pitch_range or (60, 60)
     vibrato: list[float] | None = None
     played: str | np.ndarray = timbre
-    if isinstance(synth.preset, GansynthPreset):
-        vibrato = next((t.vibrato for t in synth.preset.timbres if t.name == timbre), None)
-    if vibrato is not None:  # which a loop would break: a latent is played without it
-        played = synth.latent(timbre)
+    gain = np.float32(1)
+    own = next((each for each in synth.preset.timbres if each.name == timbre), None)
+    if own is not None and own.z and own.vibrato is not None:
+        # A loop would break the vibrato: the latent is played, which has neither it nor the gain.
+        vibrato, played = own.vibrato, synth.latent(timbre)
+        gain = np.float32(10.0 ** ((own.gain_db or 0.0) / 20.0))
     for key, low, high in key_ranges(lowest, highest, options.step):
         for layer in layers(options.velocities):
             for turn in range(options.round_robins):
                 velocity = sum(layer) / 2 / 127
                 seed = options.seed + turn
-                held = synth.render(
+                held = gain * synth.render(
                     [(0.0, HOLD_S, key, velocity)], seed=seed, timbre=played, stereo=False
                 )
                 release_s = _release_s(held, rate)
                 found = find_loop(held[: round(HOLD_S * rate)], rate, key)
                 if found is None:
                     note = [(0.0, LONGEST_S, key, velocity)]
-                    rest = synth.render(note, seed=seed, timbre=played, stereo=False)
+                    rest = gain * synth.render(note, seed=seed, timbre=played, stereo=False)
                     samples, loop = _cut(rest), None
                 else:
                     samples, loop = found

@@ -76,6 +76,7 @@ class Timbre:
     pan: float | None = None  # of a drum, -1 (left) to 1
     group: int | None = None  # of drums that end each other, 1 to 127
     level_db: float | None = None  # of the recordings, before their set was brought to one peak
+    gain_db: float | None = None  # that brings its notes to the level of the recordings
     # Depth (cents), rate (Hz), rise to it (s); tremolo (dB) and its phase ahead of it (degrees).
     vibrato: list[float] | None = None
     partials: list[float] | None = None  # ratios to the pitch; harmonic without
@@ -302,11 +303,12 @@ class GansynthPreset(Preset):
 
     def without_keys(self) -> GansynthPreset:
         """A drum kit's network as a preset that plays any pitch with any timbre."""
-        first, last = self.generator.pitch_min, self.generator.pitch_min + self.generator.n_pitches
+        lowest = self.generator.pitch_min
         bare = [
             replace(timbre, key=None, pitch=None, pan=None, group=None) for timbre in self.timbres
         ]
-        return replace(self, pitch_range=[first, last - 1], timbres=bare)
+        highest = lowest + self.generator.n_pitches - 1
+        return replace(self, pitch_range=[lowest, highest], timbres=bare)
 
     @property
     def partials(self) -> dict[str, TimbrePartials]:

@@ -363,8 +363,8 @@ void Engine::tick() noexcept AUDIOGEN_REALTIME {
 // Balance law: a centred note has the full level in both channels.
 float Engine::gain_of(const Slot& slot, std::size_t channel) const noexcept AUDIOGEN_REALTIME {
   const float volume = value(Parameter::kVolume) * value(Parameter::kExpression);
-  const float level =
-      volume * volume * slot.rise * slot.expression[kLevel].value() * tremolo_of(slot);
+  const float level = volume * volume * slot.rise * slot.expression[kLevel].value() *
+                      tremolo_of(slot) * instrument_->gain(slot.timbre);
   if (resamplers_.size() == 1) return level;
   const float position = std::clamp(
       value(Parameter::kPan) + slot.pan + value(Parameter::kSpread) * slot.spread, -1.0f, 1.0f);

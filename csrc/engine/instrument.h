@@ -88,6 +88,13 @@ class Instrument {
     vibratos_ = std::move(vibratos);
   }
 
+  // Gain of a timbre's notes; 1 of one that the preset doesn't name.
+  float gain(std::size_t timbre) const noexcept AUDIOGEN_REALTIME {
+    return timbre < gains_.size() ? gains_[timbre] : 1.0f;
+  }
+  // Before any engine plays the instrument: those of the first timbres.
+  void set_gains(std::vector<float> gains) { gains_ = std::move(gains); }
+
   // The drum kit that the instrument is; null if it is none.
   const Kit* kit() const noexcept AUDIOGEN_REALTIME { return kit_ ? &*kit_ : nullptr; }
   // Before any engine plays the instrument. Throws std::invalid_argument for a timbre that is not
@@ -112,6 +119,7 @@ class Instrument {
   presets::ProgramTable programs_;
   std::vector<Place> places_;
   std::vector<std::optional<presets::Vibrato>> vibratos_;
+  std::vector<float> gains_;
   std::optional<Kit> kit_;
 };
 

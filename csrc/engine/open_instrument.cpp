@@ -2,6 +2,7 @@
 #include "engine/open_instrument.h"
 
 #include <algorithm>
+#include <cmath>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -129,8 +130,10 @@ std::shared_ptr<Instrument> make_instrument(const presets::Preset& preset,
                               : sample_instrument_of(preset, options);
   std::vector<Place> places;
   std::vector<std::optional<presets::Vibrato>> vibratos;
+  std::vector<float> gains;
   for (const presets::Timbre& timbre : description.timbres) {
     if (!options.latent) vibratos.push_back(timbre.vibrato);
+    if (!options.latent) gains.push_back(std::pow(10.0f, timbre.gain_db / 20.0f));
     if (!vibratos.empty() && vibratos.back() && description.kind == presets::Kind::kGansynth) {
       // A change of pitch sounds half a window after it is set, one of the level at once.
       presets::Vibrato& vibrato = *vibratos.back();
@@ -143,6 +146,7 @@ std::shared_ptr<Instrument> make_instrument(const presets::Preset& preset,
   }
   instrument->set_places(std::move(places));
   instrument->set_vibratos(std::move(vibratos));
+  instrument->set_gains(std::move(gains));
   if (description.is_kit()) instrument->set_kit(kit_of(description, options.latent.has_value()));
   return instrument;
 }

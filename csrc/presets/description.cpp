@@ -15,8 +15,7 @@ namespace {
 const std::string kPitches = "the lowest and the highest MIDI pitch, such as [24, 84]";
 const std::string kVibrato =
     "three or five numbers: depth, 0 to 200 cents; rate, 0.5 to 12 Hz; rise, 0 to 5 s; tremolo, 0 "
-    "to"
-    " 24 dB; its phase, -180 to 180 degrees";
+    "to 24 dB; its phase, -180 to 180 degrees";
 const std::string kPartials = "1 to 64 ascending ratios to the pitch, above 0 and up to 2048";
 const std::string kInharmonicity = "coefficients from 0 to 0.1, as many as generator.n_pitches";
 const std::string kPlace = "two numbers from 0 to 1: x and y on the timbre map";
@@ -261,6 +260,10 @@ std::optional<Timbre> timbre_of(const toml::Table& table, std::size_t index, Kin
   }
   if (fields.has("level_db")) {  // read by Python, for scores of several presets
     fields.number("level_db", -60.0, 60.0, "a level from -60 to 60 dB");
+  }
+  if (fields.has("gain_db")) {
+    const auto gain_db = fields.number("gain_db", -24.0, 24.0, "a gain from -24 to 24 dB");
+    timbre.gain_db = static_cast<float>(gain_db.value_or(0.0));
   }
   if (fields.has("vibrato")) {
     const auto values = fields.numbers("vibrato", kVibrato);

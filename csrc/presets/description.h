@@ -41,6 +41,7 @@ struct Timbre {
   float pan = 0.0f;            // of a drum, -1 .. 1
   int group = 0;               // of drums that end each other, 1 .. 127; 0 for none
   std::optional<Vibrato> vibrato;
+  float gain_db = 0.0f;             // that brings the notes to the level of the recordings
   std::vector<float> z;             // GANSynth only
   models::TimbrePartials partials;  // GANSynth only
   // Place on the timbre map, x and y from 0 to 1; all timbres of a preset have one, or none has.

@@ -60,11 +60,32 @@ def test_it_goes_into_a_copy(call, note):
     assert call("render --notes C4 --preset copy --timbre mine -o c.wav").status == 0
 
 
+def test_a_drum_takes_the_place_of_another(call, note, write_kit):
+    write_kit(Path("kit"), {"kick": {"pitch": 40.0, "group": 2}})
+    line = "encode note.wav --preset ./kit --steps 1 --name tick --key 36 --into mine"
+    result = call(line)
+    assert result.status == 0, result.err
+    assert "mine  3 timbres, tick among them" in result.out
+    kick = load_preset("mine").timbre("tick")
+    assert (kick.key, kick.group) == (36, 2) and kick.pitch == pytest.approx(60.0, abs=0.3)
+    assert "--notes C2:2@" in result.out.splitlines()[-1]
+    assert call(result.out.splitlines()[-1].partition("audiogen ")[2]).status == 0
+    # Without --into the latent is played at the key of the drum of the nearest pitch.
+    result = call("encode note.wav --preset ./kit --steps 1 --pitch 41")
+    assert "--notes C2:2@" in result.out.splitlines()[-1], result.err
+    assert call(result.out.splitlines()[-1].partition("audiogen ")[2]).status == 0
+
+
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
         ("note.wav --preset plucked --name a", "--name and --into must be given together"),
         ("note.wav --preset plucked --into copy", "--name and --into must be given together"),
+        ("note.wav --preset plucked --key 36", "--key must be given with --into and --name"),
+        (
+            "note.wav --preset plucked --key 36 --name a --into copy",
+            "--key is for drum kits, and preset 'plucked' plays pitches; leave it out",
+        ),
         ("note.wav --preset plucked -o note.wav", "output note.wav ends in .wav; use .json"),
         ("none.wav --preset plucked", "none.wav: isn't there; check the name"),
         ("note.wav --preset plukced", "preset 'plukced' not found; did you mean plucked?"),

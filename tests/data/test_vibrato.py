@@ -21,6 +21,7 @@ def note(
     phase: float = 0.0,
     strongest: int = 1,
     tremolo: tuple[float, float] = (0.0, 0.0),
+    n_partials: int = 4,
 ) -> np.ndarray:
     """A harmonic tone of 4 s with a vibrato of ``depth`` cents, and a tremolo in dB and degrees."""
     time = np.arange(4 * RATE) / RATE
@@ -28,7 +29,9 @@ def note(
     cents = depth * share * np.sin(2 * np.pi * rate * time + phase)
     hz = 440.0 * 2.0 ** ((pitch - 69) / 12 + cents / 1200)
     turns = np.cumsum(hz) / RATE
-    sound = sum(np.sin(2 * np.pi * k * turns) / (1 + abs(k - strongest)) for k in range(1, 5))
+    sound = sum(
+        np.sin(2 * np.pi * k * turns) / (1 + abs(k - strongest)) for k in range(1, n_partials + 1)
+    )
     db = tremolo[0] * share * np.sin(2 * np.pi * rate * time + phase + np.radians(tremolo[1]))
     return (0.1 * sound * np.exp(-time / 8) * 10.0 ** (db / 20)).astype(np.float32)
 
@@ -72,6 +75,29 @@ def test_a_tremolo_is_measured_and_removed(tremolo: tuple[float, float]) -> None
         sounds[index] = note(pitch, 15.0, phase=pitch, tremolo=(tremolo[0], 45.0 * index))
     found = vibrato_of(sounds, pitches, RATE)
     assert found is not None and len(found.numbers()) == 3
+
+
+@pytest.mark.parametrize("pitch", [36.0, 40.0, 48.0, 55.0, 67.0])
+def test_a_steady_level_stays(pitch: float) -> None:
+    """Harmonics of the pitch, near the rate at which the level is sampled, are no tremolo."""
+    wavering = note(pitch, 15.0, rate=5.5, n_partials=20)
+    part = slice(RATE // 2, 5 * RATE // 2)
+    before, after = (
+        level_changes(each[part], RATE)["flutter_db"]
+        for each in (wavering, without_vibrato(wavering, pitch, RATE))
+    )
+    assert after < before + 0.02
+
+
+@pytest.mark.parametrize("end_s", [1.8, 2.4, 2.7])
+def test_an_early_end_is_no_tremolo(end_s: float) -> None:
+    wavering = note(60.0, 15.0)
+    time = np.arange(len(wavering)) / RATE
+    for fade_s in (0.0, 0.1, 0.5):
+        release = np.clip(1.0 - (time - end_s) / max(fade_s, 1e-3), 0.0, 1.0)
+        fading = (wavering * 10.0 ** (-3.0 * (1.0 - release)) * (release > 0)).astype(np.float32)
+        straight = without_vibrato(fading, 60.0, RATE)
+        assert np.abs(straight).max() < 1.5 * np.abs(fading).max()
 
 
 @pytest.mark.parametrize("pitch", [48.0, 72.0, 81.0])

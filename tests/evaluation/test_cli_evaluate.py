@@ -286,4 +286,4 @@ def test_sounds_of_other_kits_are_encoded(tmp_path, write_tiny, preset_fields, m
     notes.write_text(notes.read_text().replace("key = ", "place = "))
     assert run("evaluate", kit, *rows, "-o", tmp_path / "other") == 2
     error = " ".join(capsys.readouterr().err.split())
-    assert "isn't of a drum kit, as the preset is" in error and "Traceback" not in error
+    assert "isn't of a drum kit, but the preset is one" in error and "Traceback" not in error

@@ -22,6 +22,7 @@ from audiogen.presets import (
     load_preset,
     read_latent,
     write_latent,
+    write_preset,
 )
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.spectrogram import denormalise
@@ -152,12 +153,12 @@ def test_a_note_is_cut_to_where_it_sounds() -> None:
         (
             np.sin(np.arange(20.0)),
             {"pitch": 60.0},
-            r"is 0\.00125 s long; it must be 0\.002 s or more$",
+            r"is 0\.00125 s long; it must be at least 0\.002 s$",
         ),
         (
             np.sin(np.arange(2000.0)),
             {},
-            r"is 0\.125 s long; it must be 0\.15 s or more, or its pitch given with --pitch",
+            r"is 0\.125 s long; it must be at least 0\.15 s for pitch tracking; give a",
         ),
         (np.sin(np.arange(9000.0)), {"pitch": 90.0}, r"pitch=90\.00 must be 36 to 84"),
         (
@@ -286,6 +287,11 @@ class TestSaved:
             add_timbre(kit, FOUND, "my-snare", tmp_path / "mine", key=42)
         with pytest.raises(ParameterError, match="'kit' is a drum kit; give the --key"):
             add_timbre(kit, FOUND, "drum", tmp_path / "mine")
+        plain = kit.without_keys()
+        fields = plain.to_fields() | {"name": "plain"}
+        write_preset(tmp_path / "plain", fields, load_file(kit.weights_path))
+        with pytest.raises(ParameterError, match="--key is for drum kits, and preset 'plain'"):
+            add_timbre(kit, FOUND, "drum", tmp_path / "plain", key=38)
 
     def test_a_bad_copy_is_refused(self, tmp_path: Path, write_tiny: Any) -> None:
         preset = load_preset(write_tiny(tmp_path / "tiny"))

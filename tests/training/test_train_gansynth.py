@@ -222,6 +222,20 @@ def test_instruments_are_held_out(
     assert "--split-by not supported by recipe gansynth-small" in capsys.readouterr().err
 
 
+def test_all_instruments_are_trained_by_default(
+    notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where the share that is held out is one of them."""
+    monkeypatch.setattr(recipes, "default_recipe", lambda: dataclasses.replace(SMALL, held_out=0.5))
+    words = ("train", "gansynth", notes, "-o", tmp_path / "out", "--steps", 2)
+    assert run(*words) == 0
+    split = read_split(tmp_path / "out.run" / "split.json")
+    assert split.by == "note" and all(
+        any(f"_00{i}" in name for name in split.parts["train"]) for i in range(2)
+    )
+    assert load_preset(tmp_path / "out").data.held_out is None
+
+
 def test_of_many_instruments_some_are_held_out(notes: Path, tmp_path: Path) -> None:
     """As split.json says, or drawn."""
     read = read_notes(notes)

@@ -277,7 +277,7 @@ def _maker(notes: Any, split_by: Any, device: Any, processes: Any) -> Any:
 
     @cache
     def in_memory(held_out: float, seed: int) -> Notes:
-        # All instruments are trained on, since each is a timbre of the preset.
+        # By default all instruments train the networks; of others only the latents are fitted.
         kit = is_kit(read_source(notes.folder))
         split = None
         if split_by == "instrument":

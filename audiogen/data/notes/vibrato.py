@@ -1,4 +1,4 @@
-"""Vibrato of recorded notes, with the tremolo that comes with it, and the notes without them."""
+"""Vibrato and tremolo of recorded notes: measurement and removal."""
 
 from __future__ import annotations
 
@@ -25,28 +25,36 @@ _HELD_S = (0.4, NOTE_ON_S - 0.2)  # past the attack, before the release
 _NEAR_HZ = 0.9  # half the width of a vibrato's peak in the spectrum of a held part
 _BAND = 0.4  # half the width of the band of a note's vibrato, over its rate
 _TAPER_S = 0.1
-_LEVEL_S = (0.25, NOTE_ON_S - 0.2)  # where a tremolo is removed; an attack is no part of it
-LEAST_TREMOLO_DB = 0.2
-_LEAST_COMMON = 0.5  # length of the notes' mean tremolo over their mean length, as complex numbers
+_LEVEL_S = (0.25, NOTE_ON_S - 0.2)  # where a tremolo is removed: past the attack
+_LEVEL_HZ = (20.0, 40.0)  # low-pass of the power: passed below, removed above
+_QUIETEST_DB = (
+    -30.0
+)  # relative to the loudest step; from the first quieter one on, it isn't removed
+_SHORTEST_S = 0.5  # of what is left
+_MOST_DB = 9.0  # largest gain that removes a tremolo
+_LEAST_TREMOLO_DB = 0.2  # a tenth of what is heard as a change of level, and less is left out
+# Least magnitude of the mean complex tremolo over the mean magnitude; below it the notes' phases
+# disagree.
+_LEAST_COMMON = 0.5
 _RISE_PARTS_S = ((0.05, 0.25), (0.25, 0.5), (0.5, 1.0), (1.0, 1.5))  # against the rest
 _OVERSAMPLING = 8
 
 
 class Vibrato(NamedTuple):
-    """A vibrato: a sine of the pitch that begins with the note, and one of the level.
+    """Sinusoidal modulation of pitch and of level, which begins with the note.
 
     Parameters
     ----------
     depth_cents : float
-        Largest distance from the pitch.
+        Peak deviation of the pitch.
     rate_hz : float
         Cycles in a second.
     rise_s : float
         Time from the note's start to the whole depth.
     tremolo_db : float, dB
-        Largest distance from the level.
+        Peak deviation of the level.
     tremolo_phase : float, degrees
-        How far the sine of the level is ahead of that of the pitch, -180 to 180.
+        Phase lead of the level over the pitch, -180 to 180.
     """
 
     depth_cents: float
@@ -75,7 +83,8 @@ def vibrato_of(waveforms: np.ndarray, pitches: np.ndarray, sample_rate: int) -> 
     Returns
     -------
     Vibrato or None
-        Medians over up to `N_COMPARED` notes; None if fewer than half of them have a vibrato.
+        Medians over up to `N_COMPARED` notes, and the mean of their tremolos as complex numbers, 0
+        if their phases disagree; None if fewer than half of the notes have a vibrato.
     """
     chosen = evenly_spaced(np.argsort(pitches, kind="stable").tolist(), N_COMPARED)
     tracks = [_cents(waveforms[i], pitches[i], sample_rate) for i in chosen]
@@ -98,7 +107,7 @@ def vibrato_of(waveforms: np.ndarray, pitches: np.ndarray, sample_rate: int) -> 
         [_tremolo(_level(waveforms[i], sample_rate), track, rate) for i, track, _, rate in found]
     )
     tremolo = tremolos.mean()
-    is_common = np.abs(tremolo) > max(LEAST_TREMOLO_DB, _LEAST_COMMON * np.abs(tremolos).mean())
+    is_common = np.abs(tremolo) > max(_LEAST_TREMOLO_DB, _LEAST_COMMON * np.abs(tremolos).mean())
     return Vibrato(
         round(depth, 1),
         round(rate, 2),
@@ -111,8 +120,8 @@ def vibrato_of(waveforms: np.ndarray, pitches: np.ndarray, sample_rate: int) -> 
 def without_vibrato(waveform: np.ndarray, pitch: float, sample_rate: int) -> np.ndarray:
     """Return a note without its vibrato and the tremolo at its rate, if it has a vibrato.
 
-    Time is bent so that the frequency at the vibrato's rate stays constant, and so does the level
-    at that rate, by a gain.
+    Warps time so that the pitch has no change at the vibrato's rate, and applies a gain that does
+    the same for the level, from 0.25 s on.
 
     Parameters
     ----------
@@ -244,20 +253,30 @@ def _analytic_at_rate(cents: np.ndarray, rate: float) -> np.ndarray:
 
 def _level(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
     """Level of a held note, [n_steps], dB, at the steps of its `_cents`."""
-    held = held_part(waveform, sample_rate)
-    energy = np.concatenate(([0.0], np.cumsum(np.square(held, dtype=np.float64))))
-    edges = np.arange(round(NOTE_ON_S * _TRACK_HZ)) * (sample_rate / _TRACK_HZ)
-    power = np.diff(np.interp(edges, np.arange(len(energy)), energy))
-    return 10.0 * np.log10(power + 1e-12)
+    power = np.square(held_part(waveform, sample_rate), dtype=np.float64)
+    n_steps = round(NOTE_ON_S * _TRACK_HZ)
+    # Low-passed before it is sampled: harmonics of the pitch would fold into the vibrato's band.
+    spectrum = np.fft.rfft(power)[: n_steps // 2 + 1]
+    hz = np.arange(len(spectrum)) * sample_rate / len(power)
+    low, high = _LEVEL_HZ
+    spectrum *= 0.5 + 0.5 * np.cos(np.pi * np.clip((hz - low) / (high - low), 0.0, 1.0))
+    spectrum *= np.exp(1j * np.pi * hz / _TRACK_HZ)  # half a step later
+    smooth = np.fft.irfft(spectrum, n_steps)[:-1] * (n_steps / len(power))
+    return 10.0 * np.log10(np.maximum(smooth, 1e-12))
 
 
 def _level_at_rate(level: np.ndarray, rate: float) -> np.ndarray:
-    """The part of a level that changes at about a rate, in `_LEVEL_S`; 0 elsewhere."""
+    """The part of a level that changes at about a rate, in `_LEVEL_S` while it is loud; else 0."""
     changes = np.zeros(len(level))
-    part = slice(*(round(time_s * _TRACK_HZ) for time_s in _LEVEL_S))
+    start, stop = (round(time_s * _TRACK_HZ) for time_s in _LEVEL_S)
+    quiet = np.flatnonzero(level[start:stop] < level.max() + _QUIETEST_DB)
+    part = slice(start, start + int(quiet[0]) if len(quiet) else stop)
+    if part.stop - part.start < _SHORTEST_S * _TRACK_HZ:
+        return changes
     time = np.linspace(-1.0, 1.0, part.stop - part.start)
     trend = np.polyval(np.polyfit(time, level[part], 2), time)
-    changes[part] = _at_rate(level[part] - trend, rate)
+    around = np.clip(level[part] - trend, -_MOST_DB, _MOST_DB)
+    changes[part] = np.clip(_at_rate(around, rate), -_MOST_DB, _MOST_DB)
     return changes
 
 

@@ -53,7 +53,7 @@ def render_drums(
     velocities : sequence of int, 1 to 127
         Velocities at which each key is rendered.
     keys : sequence of int, 35 to 81, optional
-        Keys to render; all of them without.
+        Keys to render; default: all.
     sample_rate : int, Hz
         Sample rate of the notes.
     licence : str, optional

@@ -17,9 +17,10 @@ from audiogen.data.source_toml import (
     program_of,
     read_source,
 )
+from audiogen.evaluation.timbre_gains import timbre_gains, with_gains
 from audiogen.models.config import GeneratorConfig
 from audiogen.models.gansynth import export_weights
-from audiogen.presets import Preset, check_fields
+from audiogen.presets import GansynthPreset, Preset, check_fields, load_preset
 from audiogen.representation.partials import TimbrePartials
 from audiogen.training.gansynth.progressive import ProgressiveTrainer
 from audiogen.training.gansynth.recipe import BuiltInRecipe
@@ -71,7 +72,14 @@ def export_preset(
     fields["training"] = trained_by(trainer, command)
     measured = trainer.evaluate() | trainer.baseline()
     fields["measured"] = {f"held_out_{name}": round(value, 4) for name, value in measured.items()}
-    return write_with_preview(folder, fields, export_weights(trainer.average), preview_notes)
+    weights = export_weights(trainer.average)
+    if isinstance(trainer, BuiltInTrainer):  # its timbres have recordings
+        with draft_preset(fields, weights) as draft:
+            preset = load_preset(draft)
+            assert isinstance(preset, GansynthPreset)
+            gains = timbre_gains(preset, notes, seed=trainer.recipe.seed)
+        fields["timbres"] = with_gains(fields["timbres"], gains)
+    return write_with_preview(folder, fields, weights, preview_notes)
 
 
 def sketch_notes(trainer: Trainer, notes: NoteSet, **card: Any) -> tuple[np.ndarray, int]:

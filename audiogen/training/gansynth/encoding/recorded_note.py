@@ -55,8 +55,8 @@ def prepare_note(
     preset : Preset
         A GANSynth that was read from a folder.
     pitch : float, MIDI number, optional
-        The pitch. If it isn't given, it is tracked, or for a drum kit that of the sound's strongest
-        frequency.
+        The pitch. If it isn't given, it is tracked; for a drum kit it is the sound's strongest
+        frequency, or the lowest pitch if the sound has no tone.
 
     Returns
     -------
@@ -80,10 +80,10 @@ def prepare_note(
     tracked = pitch is None and not preset.is_kit
     shortest_s = SHORTEST_S if tracked else preset.spectrogram.hop_length / sample_rate
     if len(whole) < shortest_s * sample_rate:
-        hint = ", or its pitch given with --pitch" if tracked else ""
+        hint = " for pitch tracking; give a longer note or --pitch" if tracked else ""
         raise ParameterError(
-            f"the note is {len(whole) / sample_rate:.3g} s long; it must be {shortest_s:.3g} s or"
-            f" more{hint}"
+            f"the note is {len(whole) / sample_rate:.3g} s long; it must be at least"
+            f" {shortest_s:.3g} s{hint}"
         )
     if preset.is_kit:
         preset = preset.without_keys()
@@ -163,7 +163,7 @@ def _drum_pitch(sound: np.ndarray, sample_rate: int, preset: GansynthPreset) -> 
     """Pitch of a drum's tone; the preset's lowest one without, as in `audiogen data drums`."""
     low, high = preset.pitch_range
     pitch = tone_pitch(sound, sample_rate)
-    return float(low) if math.isnan(pitch) else min(max(pitch, low), high)
+    return float(low if math.isnan(pitch) else min(max(pitch, low), high))
 
 
 def unit_latent(z: list[float] | np.ndarray) -> list[float]:

@@ -10,9 +10,9 @@ import numpy as np
 from audiogen.errors import ParameterError, PresetError
 from audiogen.presets import TOML_NAME, Preset, check_fields, load_preset, read_weights
 
-# Fields of a timbre that a bare latent doesn't have, but for `OF_DRUM`.
+# Fields measured from recordings, which a new latent doesn't inherit; `OF_DRUM` has those of drums.
 OF_RECORDINGS = (
-    *("program", "transpose", "semitones_per_key", "level_db"),
+    *("program", "transpose", "semitones_per_key", "level_db", "gain_db"),
     *("vibrato", "partials", "inharmonicity"),
 )
 OF_DRUM = ("key", "pitch", "pan", "group")
@@ -47,7 +47,7 @@ def add_timbre(
         Key of a drum kit that plays the timbre, in place of the drum that it has. That drum's pan
         and group stay.
     pitch : float, MIDI number, optional
-        Pitch of the drum; that of the drum it replaces without.
+        Pitch of the drum; by default that of the replaced drum.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def add_timbre(
     fields, weights = copy_with(preset, name, folder, key)
     added = next(timbre for timbre in fields["timbres"] if timbre["name"] == name)
     added |= {"z": z, "family": family}
-    if pitch is not None:
+    if key is not None and pitch is not None:
         added["pitch"] = round(pitch, 2)
     return write_with_preview(folder, fields, weights, preview_notes)
 
@@ -95,15 +95,17 @@ def copy_with(
     PresetError, ParameterError
         As of `add_timbre`.
     """
-    if preset.is_kit != (key is not None):
-        raise ParameterError(
-            f"preset {preset.name!r} is a drum kit; give the --key that plays the sound"
-            if preset.is_kit
-            else f"--key is for drum kits, and preset {preset.name!r} plays pitches; leave it out"
-        )
     weights, base = read_weights(preset), preset
     if (folder / TOML_NAME).is_file():
         base = load_preset(folder)
+    for each in (preset, base):
+        if each.is_kit != (key is not None):
+            raise ParameterError(
+                f"preset {each.name!r} is a drum kit; give the --key that plays the sound"
+                if each.is_kit
+                else f"--key is for drum kits, and preset {each.name!r} plays pitches; leave it out"
+            )
+    if base is not preset:
         existing = read_weights(base)
         if existing.keys() != weights.keys() or any(
             not np.array_equal(existing[tensor], weights[tensor]) for tensor in weights
