@@ -125,7 +125,7 @@ def levels(
     Trainings with the built-in recipes do this at their end.
     """
     from audiogen.data.notes.nsynth import read_notes
-    from audiogen.evaluation.timbre_gains import timbre_gains, with_gains
+    from audiogen.evaluation.latents.timbre_gains import timbre_gains, with_gains
     from audiogen.presets import GansynthPreset, change_fields, load_preset
 
     loaded = load_preset(preset)

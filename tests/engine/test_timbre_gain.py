@@ -12,7 +12,7 @@ from audiogen.cli.main import main
 from audiogen.data.notes.nsynth import SetWriter, read_notes
 from audiogen.engine import Synth
 from audiogen.errors import ParameterError, PresetError
-from audiogen.evaluation.timbre_gains import timbre_gains
+from audiogen.evaluation.latents.timbre_gains import timbre_gains
 from audiogen.presets import load_preset
 
 RATE = 16000

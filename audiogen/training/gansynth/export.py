@@ -17,7 +17,7 @@ from audiogen.data.source_toml import (
     program_of,
     read_source,
 )
-from audiogen.evaluation.timbre_gains import timbre_gains, with_gains
+from audiogen.evaluation.latents.timbre_gains import timbre_gains, with_gains
 from audiogen.models.config import GeneratorConfig
 from audiogen.models.gansynth import export_weights
 from audiogen.presets import GansynthPreset, Preset, check_fields, load_preset
