@@ -345,12 +345,9 @@ void Engine::tick() noexcept AUDIOGEN_REALTIME {
     if (!slot.voice->active()) continue;
     slot.rise = std::min(1.0f, slot.rise + slot.rise_step);
     for (core::Smoother& expression : slot.expression) expression.tick();
-    for (std::size_t c = 0; c < resamplers_.size(); ++c) {
-      slot.gain[c] = slot.next_gain[c];
-      slot.next_gain[c] = gain_of(slot, c);
-      tick_needed_ =
-          tick_needed_ || slot.gain[c] != slot.next_gain[c];  // until the gain has arrived
-    }
+    slot.gain = slot.next_gain;
+    slot.next_gain = gains_of(slot);
+    tick_needed_ = tick_needed_ || slot.gain != slot.next_gain;  // until the gains have arrived
     slot.glide = slot.glide > 0.0f ? std::max(0.0f, slot.glide - slot.glide_step)
                                    : std::min(0.0f, slot.glide + slot.glide_step);
     const float pitch = pitch_of(slot);
@@ -360,15 +357,15 @@ void Engine::tick() noexcept AUDIOGEN_REALTIME {
   }
 }
 
-// Balance law: a centred note has the full level in both channels.
-float Engine::gain_of(const Slot& slot, std::size_t channel) const noexcept AUDIOGEN_REALTIME {
+// Of each channel. Balance law: a centred note has the full level in both.
+Engine::Gains Engine::gains_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME {
   const float volume = value(Parameter::kVolume) * value(Parameter::kExpression);
   const float level = volume * volume * slot.rise * slot.expression[kLevel].value() *
                       tremolo_of(slot) * instrument_->gain(slot.timbre);
-  if (resamplers_.size() == 1) return level;
+  if (resamplers_.size() == 1) return {level, level};
   const float position = std::clamp(
       value(Parameter::kPan) + slot.pan + value(Parameter::kSpread) * slot.spread, -1.0f, 1.0f);
-  return level * std::min(1.0f, channel == 0 ? 1.0f - position : 1.0f + position);
+  return {level * std::min(1.0f, 1.0f - position), level * std::min(1.0f, 1.0f + position)};
 }
 
 float Engine::pitch_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME {
@@ -570,9 +567,7 @@ Note Engine::set_up(Slot& slot, const Event& event, const Sound& sound,
   for (std::size_t e = 0; e < kExpressions; ++e) {
     slot.expression[e].set(is_early ? early_.values[e] : kExpressionTable[e].initial);
   }
-  for (std::size_t c = 0; c < resamplers_.size(); ++c) {
-    slot.gain[c] = slot.next_gain[c] = gain_of(slot, c);
-  }
+  slot.gain = slot.next_gain = gains_of(slot);
   slot.sounding_pitch = pitch_of(slot);
 
   Note note;

@@ -113,6 +113,7 @@ class Engine {
 
  private:
   static constexpr std::size_t kMostChannels = 2;
+  using Gains = std::array<float, kMostChannels>;
   static constexpr std::size_t kMostInputs = 2;
   static constexpr std::uint64_t kTick = 16;  // model samples
 
@@ -147,8 +148,8 @@ class Engine {
     float rise_step = 0.0f;        // gain per tick
     std::array<core::Smoother, kExpressions> expression;
     // Gains at the last tick and at the next one.
-    float gain[kMostChannels] = {1.0f, 1.0f};
-    float next_gain[kMostChannels] = {1.0f, 1.0f};
+    Gains gain = {1.0f, 1.0f};
+    Gains next_gain = {1.0f, 1.0f};
   };
 
   struct Sound {
@@ -182,7 +183,7 @@ class Engine {
   // Whether a parameter, gain or pitch changes at the next tick.
   bool moving() const noexcept AUDIOGEN_REALTIME;
   void tick() noexcept AUDIOGEN_REALTIME;
-  float gain_of(const Slot& slot, std::size_t channel) const noexcept AUDIOGEN_REALTIME;
+  Gains gains_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME;
   float vibrato_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME;
   float tremolo_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME;
   // Cycles of a timbre's vibrato, whose phase differs from note to note, and share of its depth.
