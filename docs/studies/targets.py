@@ -1,9 +1,10 @@
-"""Table of the targets of a preset's sound, met or missed, from its evaluation.
+"""Targets of presets' sound, met or missed, from their evaluations and cards.
 
-    audiogen evaluate brass --data UNSEEN --velocities 70,110 --seed 0 -o brass-report
+    audiogen evaluate brass --data UNSEEN --velocities 70,110 --seed 0 --card -o brass-report
     python docs/studies/targets.py brass=brass-report ...
 
-prints a row of docs/studies/ruler.md for each preset: what is missed ends with !.
+prints the first table of docs/studies/ruler.md: a row for each preset; missed targets are marked
+with !.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def row(name: str, folder: Path) -> list[str]:
         if (each := medians.get(f"off_partials_db {band}, {group}"))
     }
     areas = {part: compared["two_sample"][part] for part in ("oracle", "preset")}
-    # A preset that is told apart less well than its oracle is within the bound.
+    # A preset that is harder to distinguish from real notes than its oracle meets the target.
     excess = {
         test: max(0.0, median(areas["preset"][test]) - median(areas["oracle"][test]))
         for test in areas["preset"]
