@@ -70,6 +70,9 @@ def pack(
         raise FormatError(f"{run}: has no checkpoint; give a folder that `audiogen train` made")
     packed = pack_run(run, output, state, as_it_was=step is not None)
     typer.echo(f"{output}  of step {state['step']}, {counted(len(packed.timbres), 'timbre')}")
+    if packed.kind == "gansynth":
+        words = f"audiogen preset levels {shlex.quote(str(output))} --data SET"
+        typer.echo(f"  its timbres have no gains: {words} measures them")
     _report(_verify(str(output)))
 
 

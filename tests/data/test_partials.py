@@ -63,6 +63,14 @@ def test_harmonics_fill_the_gaps_between_other_partials() -> None:
     np.testing.assert_allclose(found.ratios, [*range(1, 11), 10.4], rtol=2e-3)
 
 
+def test_a_partial_of_the_highest_keys_is_left_out() -> None:
+    def organ(pitch: float) -> Sequence[float]:
+        return [1.012, 2.03, 3.04] if pitch < 72.0 else [1.012, 1.5, 2.03, 3.04]
+
+    found = measured(organ, np.arange(40.0, 84.0, 4.0))  # 3 of 11 notes
+    np.testing.assert_allclose(found.ratios[:3], [1.012, 2.03, 3.04], rtol=2e-3)
+
+
 @pytest.mark.parametrize("n_notes", [1, 8])
 def test_noise_has_none(n_notes: int) -> None:
     sounds = np.random.default_rng(0).standard_normal((n_notes, 3 * RATE)).astype(np.float32)

@@ -35,8 +35,9 @@ _COEFFICIENTS = np.append(0.0, np.geomspace(2e-6, 2e-2, 60))
 _FINER = np.linspace(0.85, 1.15, 13)
 _TUNINGS = np.linspace(0.994, 1.006, 9)
 _N_NEAREST = 3  # notes of which a key's coefficient is the median
-# Ratios that notes have in common: relative tolerance, share of the notes, and how many.
-_WITHIN, _LEAST_NOTES, _MOST_RATIOS = 0.01, 0.25, 24
+# Ratios that notes have in common: relative tolerance, share of the notes, and how many. A partial
+# of a few keys would be played by all: the church organ's fifth, which begins at C5, is in 3 of 10.
+_WITHIN, _LEAST_NOTES, _MOST_RATIOS = 0.01, 0.4, 24
 _LEAST_STEP = 0.08  # between two ratios
 # Weaker peaks than -30 dB are left to the noise between partials: a network makes all partials of a
 # list about as loud before it learns which are weak.
