@@ -359,10 +359,11 @@ def _sample_kit(synth: Synth, options: SfzOptions) -> Iterator[Region]:
 
 
 def tremolo_in_phase(vibrato: list[float]) -> float:
-    """Part of a tremolo in phase with its vibrato, dB: a sampler's oscillators start together."""
+    """Part of a tremolo in phase with its vibrato, -10 to 10 dB; the LFOs start together."""
     if len(vibrato) < 5:
         return 0.0
-    return round(vibrato[3] * math.cos(math.radians(vibrato[4])), 1)
+    in_phase = vibrato[3] * math.cos(math.radians(vibrato[4]))
+    return round(min(max(in_phase, -10.0), 10.0), 1)  # the range of the opcode
 
 
 def _sample(synth: Synth, timbre: str, options: SfzOptions) -> Iterator[Region]:

@@ -224,20 +224,16 @@ def _add(tables: _Tables, slot: tuple[int, int], title: str, regions: list[Regio
         }
         if region.vibrato is not None:
             depth, rate, rise = region.vibrato[:3]
-            generators[VIBRATO_DEPTH] = struct.pack("<h", round(depth))
-            db = tremolo_in_phase(region.vibrato)
-            if db:
-                generators[TREMOLO_DEPTH] = struct.pack("<h", round(10.0 * db))
-            for has_one, to_rate, to_delay in (
-                (True, VIBRATO_RATE, VIBRATO_DELAY),
-                (db, TREMOLO_RATE, TREMOLO_DELAY),
-            ):
-                if has_one:
-                    cents = round(1200.0 * math.log2(rate / LFO_HZ))
-                    generators[to_rate] = struct.pack("<h", cents)
-                if has_one and rise:  # a font's oscillator begins at once with its whole depth
+            lfos = [(VIBRATO_DEPTH, VIBRATO_RATE, VIBRATO_DELAY, depth)]
+            if db := tremolo_in_phase(region.vibrato):
+                lfos.append((TREMOLO_DEPTH, TREMOLO_RATE, TREMOLO_DELAY, 10.0 * db))
+            for of_depth, of_rate, of_delay, most in lfos:
+                generators[of_depth] = struct.pack("<h", round(most))
+                cents = round(1200.0 * math.log2(rate / LFO_HZ))
+                generators[of_rate] = struct.pack("<h", cents)
+                if rise:  # an LFO of a font begins at once with its whole depth
                     delay = round(1200.0 * math.log2(0.5 * rise))
-                    generators[to_delay] = struct.pack("<h", delay)
+                    generators[of_delay] = struct.pack("<h", delay)
         if region.semitones_per_key != 1.0:
             scale = round(100.0 * region.semitones_per_key)
             generators[SCALE_TUNING] = struct.pack("<h", scale)
