@@ -40,7 +40,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = (folder / "preset.toml").read_text().replace('name = "brass"', 'name = "cracked"')
     trumpet, trombone = (f'[[timbres]]\nname = "{name}"\n' for name in ("trumpet", "trombone"))
     assert trumpet in text and trombone in text
-    text = re.sub(r"^(partials|inharmonicity) = \[[^]]*\]\n", "", text, flags=re.MULTILINE)
+    own = r"^((partials|inharmonicity|vibrato) = \[[^]]*\]|gain_db = .*)\n"
+    text = re.sub(own, "", text, flags=re.MULTILINE)
     text = text.replace(trumpet, f"{trumpet}partials = {BELL}\n")
     text = text.replace(trombone, f"{trombone}inharmonicity = {[STRING] * 61}\n")
     (folder / "preset.toml").write_text(text)

@@ -39,7 +39,7 @@ def test_every_timbre_is_in_tune_and_without_faults(folder):
             name = f"{timbre} {pitch}"
             assert np.isfinite(samples).all() and not is_silent(samples), name
             assert -55.0 < level_db(samples) < -3.0 and peak_db(samples) < 6.0, name
-            assert abs(dc_offset(samples)) < 0.05, name
+            assert abs(dc_offset(samples)) < 0.1, name  # of recordings of `voices` 0.76
             assert click_ratio(samples, rate) < CLICK, name
             if timbre in unpitched:
                 continue

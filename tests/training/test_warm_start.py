@@ -11,7 +11,7 @@ import torch
 
 from audiogen.errors import ParameterError
 from audiogen.models.gansynth import Generator, GeneratorConfig, export_weights, import_weights
-from audiogen.presets import load_preset, read_weights
+from audiogen.presets import load_preset, read_weights, write_preset
 from audiogen.training.gansynth import warm_start as start
 from audiogen.training.gansynth.note_batches import Notes
 from audiogen.training.gansynth.recipe import BuiltInRecipe, at_rate
@@ -63,12 +63,18 @@ def test_instruments_begin_as_the_timbres_that_they_sound_like(woodwinds):
     assert again.initialised_from == "woodwinds"
 
 
-def test_maps_that_the_preset_lacks_begin_without_an_effect(woodwinds):
-    brass = load_preset("brass")
+def test_maps_that_the_preset_lacks_begin_without_an_effect(woodwinds, tmp_path):
+    fields = woodwinds.to_fields() | {"name": "fewer"}
+    fields["generator"] = fields["generator"] | {"n_maps": 8}
+    weights = {
+        name: np.ascontiguousarray(tensor[:, :8]) if name.endswith("maps.weight") else tensor
+        for name, tensor in read_weights(woodwinds).items()
+    }
+    fewer = write_preset(tmp_path / "fewer", fields, weights)
     trainer = BuiltInTrainer(notes_of(woodwinds, ["flute"]), RECIPE, compiled=False)
-    start.initialise(trainer, brass)
+    start.initialise(trainer, fewer)
     added = export_weights(trainer.generator)["blocks.1.conditioning.maps.weight"]
-    assert brass.generator.n_maps == 8 and added.shape[1] == 12
+    assert fewer.generator.n_maps == 8 and added.shape[1] == 12
     assert not added[:, 8:].any() and added[:, :8].any()
 
 
