@@ -216,8 +216,8 @@ def note_pitch(
     return float(69 + 12 * np.log2(np.median(frequency_hz) / 440))
 
 
-def tone_pitch(sound: np.ndarray, sample_rate: int) -> float:
-    """Pitch of the strongest frequency of a struck sound, to 1/8 Hz; NaN if there is no tone.
+def tone_pitch(sound: np.ndarray, sample_rate: int, lowest: float, highest: float) -> float:
+    """Pitch of the strongest frequency of a struck sound, to 1/8 Hz, within a range.
 
     Parameters
     ----------
@@ -225,16 +225,19 @@ def tone_pitch(sound: np.ndarray, sample_rate: int) -> float:
         The sound, of up to 4 s.
     sample_rate : int, Hz
         Its sample rate.
+    lowest, highest : float, MIDI numbers
+        The range.
 
     Returns
     -------
     float, MIDI number
+        ``lowest`` if there is no tone.
 
     Examples
     --------
     >>> n = np.arange(16000)
     >>> tone = np.exp(-n / 4000) * np.sin(2 * np.pi * 220.0 / 16000 * n)
-    >>> round(tone_pitch(tone, 16000), 3)
+    >>> round(tone_pitch(tone, 16000, 24, 127), 3)
     57.0
     """
     size = 4 * sample_rate  # bins of 1/4 Hz
@@ -244,8 +247,8 @@ def tone_pitch(sound: np.ndarray, sample_rate: int) -> float:
     strongest = hz[int(np.argmax(power))]
     near = power[np.abs(hz - strongest) <= _TONE_WIDTH_HZ].sum()
     if near < _LEAST_TONE * power.sum() or not near:
-        return float("nan")
-    return float(69.0 + 12.0 * np.log2(strongest / 440.0))
+        return float(lowest)
+    return float(np.clip(69.0 + 12.0 * np.log2(strongest / 440.0), lowest, highest))
 
 
 def cents_error(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -370,26 +370,24 @@ def _sample(synth: Synth, timbre: str, options: SfzOptions) -> Iterator[Region]:
     rate = options.sample_rate
     lowest, highest = synth.preset.pitch_range or (60, 60)
     vibrato: list[float] | None = None
-    played: str | np.ndarray = timbre
-    gain = np.float32(1)
     own = next((each for each in synth.preset.timbres if each.name == timbre), None)
-    if own is not None and own.z and own.vibrato is not None:
-        # A loop would break the vibrato: the latent is played, which has neither it nor the gain.
-        vibrato, played = own.vibrato, synth.latent(timbre)
-        gain = np.float32(10.0 ** ((own.gain_db or 0.0) / 20.0))
+    if own is not None and own.z and own.vibrato is not None:  # which a loop would break
+        vibrato = own.vibrato
+        steady = [replace(each, vibrato=None) for each in synth.preset.timbres]
+        synth = Synth(replace(synth.preset, timbres=steady), rate, options.seed)
     for key, low, high in key_ranges(lowest, highest, options.step):
         for layer in layers(options.velocities):
             for turn in range(options.round_robins):
                 velocity = sum(layer) / 2 / 127
                 seed = options.seed + turn
-                held = gain * synth.render(
-                    [(0.0, HOLD_S, key, velocity)], seed=seed, timbre=played, stereo=False
+                held = synth.render(
+                    [(0.0, HOLD_S, key, velocity)], seed=seed, timbre=timbre, stereo=False
                 )
                 release_s = _release_s(held, rate)
                 found = find_loop(held[: round(HOLD_S * rate)], rate, key)
                 if found is None:
                     note = [(0.0, LONGEST_S, key, velocity)]
-                    rest = gain * synth.render(note, seed=seed, timbre=played, stereo=False)
+                    rest = synth.render(note, seed=seed, timbre=timbre, stereo=False)
                     samples, loop = _cut(rest), None
                 else:
                     samples, loop = found

@@ -157,8 +157,7 @@ def test_a_vibrato_is_the_samplers(tmp_path: Path, write_tiny: Any) -> None:
         export_sf2(preset, tmp_path / f"{name}.sf2", options)
         export_sfz(preset, tmp_path / f"{name}-sfz", options)
     steady, wavering = (read(tmp_path / f"{name}.sf2") for name in ("steady", "wavering"))
-    samples = [np.frombuffer(each["smpl"], np.int16).astype(int) for each in (steady, wavering)]
-    assert np.abs(samples[0] - samples[1]).max() <= 1  # rounding of the gain
+    assert steady["smpl"] == wavering["smpl"]
     zone = zones(wavering, 0)[1]
     values = [struct.unpack("<h", bytes(zone[n]))[0] for n in (6, 23, 24)]
     assert values == [40, round(1200 * np.log2(0.2)), round(1200 * np.log2(5.0 / 8.176))]

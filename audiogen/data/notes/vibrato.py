@@ -27,12 +27,11 @@ _BAND = 0.4  # half the width of the band of a note's vibrato, over its rate
 _TAPER_S = 0.1
 _LEVEL_S = (0.25, NOTE_ON_S - 0.2)  # where a tremolo is removed: past the attack
 _LEVEL_HZ = (20.0, 40.0)  # low-pass of the power: passed below, removed above
-_QUIETEST_DB = (
-    -30.0
-)  # relative to the loudest step; from the first quieter one on, it isn't removed
-_SHORTEST_S = 0.5  # of what is left
+# Removed up to the first step that is quieter than this, relative to the loudest, if that part is
+# long enough.
+_QUIETEST_DB, _SHORTEST_S = -30.0, 0.5
 _MOST_DB = 9.0  # largest gain that removes a tremolo
-_LEAST_TREMOLO_DB = 0.2  # a tenth of what is heard as a change of level, and less is left out
+_LEAST_TREMOLO_DB = 0.2  # a timbre's smaller tremolo is left out
 # Least magnitude of the mean complex tremolo over the mean magnitude; below it the notes' phases
 # disagree.
 _LEAST_COMMON = 0.5

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from os import PathLike
 
@@ -101,7 +100,8 @@ def render_drums(
             if progress:
                 progress(index, len(audible), PERCUSSION_NAMES[key])
             instrument = f"mallet_acoustic_{key:03d}"  # NSynth has no family of drums
-            pitch = drum_pitch(sounds[key][int(np.argmax(velocities))], sample_rate)
+            loudest = sounds[key][int(np.argmax(velocities))]
+            pitch = round(tone_pitch(loudest, sample_rate, NOISE_PITCH, 127.0), 2)
             entry = {"instrument_str": instrument, "name": PERCUSSION_NAMES[key], "key": key}
             entry |= {"pitch": pitch, "pan": _pan(stereo[key])}
             if key in EXCLUSIVE_GROUPS:
@@ -137,14 +137,6 @@ def render_drums(
     if progress:
         progress(len(audible), len(audible), "")
     return len(writer.examples)
-
-
-def drum_pitch(sound: np.ndarray, sample_rate: int) -> float:
-    """Pitch of a drum's tone, `NOISE_PITCH` without one, to 0.01 semitones and up to 127."""
-    pitch = tone_pitch(sound, sample_rate)
-    if math.isnan(pitch):
-        return float(NOISE_PITCH)
-    return round(float(np.clip(pitch, NOISE_PITCH, 127.0)), 2)
 
 
 def _pan(stereo: np.ndarray) -> float:

@@ -13,10 +13,11 @@ from audiogen.engine import Synth
 from audiogen.errors import ParameterError
 from audiogen.evaluation.metrics import SILENCE_DB, level_db
 from audiogen.evaluation.note_report import own_notes
+from audiogen.evaluation.note_statistics import HELD_S
+from audiogen.evaluation.timbre_features import HOLD_S
 from audiogen.notes import Note
 from audiogen.presets import GansynthPreset
 
-COMPARED_S = 2.5  # of each note, from its start
 N_NOTES = 24  # of each timbre, from its lowest to its highest
 MOST_DB = 12.0
 
@@ -64,14 +65,14 @@ def timbre_gains(
             chosen[name] = evenly_spaced(in_order, N_NOTES)
     if not chosen:
         raise ParameterError(f"{real.folder}: has no recordings of a timbre of {preset.name!r}")
-    end = round(COMPARED_S * preset.sample_rate)
+    end = round(HELD_S[1] * preset.sample_rate)  # as of the statistic level_dbfs
     gains, done, total = {}, 0, sum(map(len, chosen.values()))
     for name, notes in chosen.items():
         errors = []
         for note in notes:
             key = drums[name][0] if drums else note.pitch
             played = synth.render(
-                [Note(0.0, COMPARED_S + 0.5, key, note.velocity / 127)],
+                [Note(0.0, HOLD_S, key, note.velocity / 127)],
                 timbre=name,
                 seed=seed,
                 stereo=False,

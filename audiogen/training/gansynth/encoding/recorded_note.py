@@ -87,7 +87,8 @@ def prepare_note(
         )
     if preset.is_kit:
         preset = preset.without_keys()
-        pitch = _drum_pitch(whole, sample_rate, preset) if pitch is None else pitch
+        if pitch is None:
+            pitch = tone_pitch(whole, sample_rate, *preset.pitch_range)
     pitch = _checked_pitch(whole, sample_rate, preset, pitch)
     # A held note goes back to the start of its loop at this point.
     sustain, spectrogram = preset.sustain, preset.spectrogram
@@ -157,13 +158,6 @@ def _checked_pitch(
             " another note, or correct the pitch with --pitch"
         )
     return pitch
-
-
-def _drum_pitch(sound: np.ndarray, sample_rate: int, preset: GansynthPreset) -> float:
-    """Pitch of a drum's tone; the preset's lowest one without, as in `audiogen data drums`."""
-    low, high = preset.pitch_range
-    pitch = tone_pitch(sound, sample_rate)
-    return float(low if math.isnan(pitch) else min(max(pitch, low), high))
 
 
 def unit_latent(z: list[float] | np.ndarray) -> list[float]:
