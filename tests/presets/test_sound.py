@@ -19,6 +19,7 @@ UNCONDITIONAL = [path.parent for path in FILES if not read_toml(path).plays_note
 SHIPPED = [path.parent for path in FILES if path.parent not in (*KITS, *UNCONDITIONAL)]
 ONE_SHOTS = [f for f in SHIPPED if getattr(read_toml(f / "preset.toml"), "sustain", 0) is None]
 CLICK = 30.0  # real notes have about 4
+OFFSETS = {"soundtrack": 0.1}  # recordings of `voices` have up to 0.76
 # Trained on the seven keys from 78 up, and on pitches 76 to 107, alone.
 NARROW = {"tubular-bells": (81,), "reverse-cymbal": (84, 100)}
 
@@ -39,7 +40,7 @@ def test_every_timbre_is_in_tune_and_without_faults(folder):
             name = f"{timbre} {pitch}"
             assert np.isfinite(samples).all() and not is_silent(samples), name
             assert -55.0 < level_db(samples) < -3.0 and peak_db(samples) < 6.0, name
-            assert abs(dc_offset(samples)) < 0.1, name  # of recordings of `voices` 0.76
+            assert abs(dc_offset(samples)) < OFFSETS.get(timbre, 0.05), name
             assert click_ratio(samples, rate) < CLICK, name
             if timbre in unpitched:
                 continue
