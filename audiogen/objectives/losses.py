@@ -62,6 +62,7 @@ SILENCE = 1e-7  # power over that of a note's loudest mel band
 # Weight of distances of changes over time, beside distances of levels. At 1 an `energy_distance`
 # rewards flicker in the level of a steady note, which the network can't predict.
 CHANGE_WEIGHT = 3.0
+DRIFT_FRAMES = (8, 16)
 
 
 def magnitude_distance(generated: Tensor, real: Tensor) -> Tensor:
@@ -156,6 +157,30 @@ def note_levels(power: Tensor, loudest: Tensor) -> Tensor:
     """
     whole = power.mean(dim=-1, keepdim=True).expand_as(power)
     return 0.5 * torch.log(torch.cat([power, whole], dim=-1) + SILENCE * loudest)
+
+
+def drift_distance(a: Tensor, b: Tensor) -> Tensor:
+    """Mean absolute difference of slow changes of levels, over 8 and 16 frames.
+
+    A constant error of a level, which is the greater one, hides the sign of a drift in the mean
+    absolute difference of levels, so that nothing corrects it; a change has no such error.
+
+    Parameters
+    ----------
+    a, b : Tensor [batch, 1 + n_bands, n_frames]
+        Levels of the whole spectrum and of bands.
+
+    Returns
+    -------
+    Tensor []
+        The whole spectrum's difference and the mean of the bands'; 0 of 8 frames or fewer.
+    """
+    far = a.new_zeros(())
+    for lag in DRIFT_FRAMES:
+        apart = change((a - b).transpose(1, 2), lag).abs()
+        if apart.numel():
+            far = far + (apart[..., 0].mean() + apart[..., 1:].mean()) / len(DRIFT_FRAMES)
+    return far
 
 
 def change(x: Tensor, n_frames: int) -> Tensor:

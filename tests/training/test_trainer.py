@@ -16,6 +16,7 @@ torch = pytest.importorskip("torch")
 from audiogen.data.notes.splits import Split
 from audiogen.errors import AudiogenError, ParameterError
 from audiogen.models.gansynth import GeneratorConfig
+from audiogen.objectives import losses
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.partials import HARMONIC, TimbrePartials
 from audiogen.training.gansynth.note_batches import Batch, Notes
@@ -35,6 +36,7 @@ TINY = BuiltInRecipe(
     held_out=0.1,
     resynthesis_weight=0.0,
     level_weight=0.0,
+    drift_weight=0.0,
     sideband_weight=0.0,
     random_weight=0.0,
     generator=GeneratorConfig("harmonic", 3, (8, 8, 6, 6, 4), (2, 4), note_off_frame=20),
@@ -199,6 +201,19 @@ def test_levels_are_those_of_the_strongest_partials_whole_and_by_octaves() -> No
     assert far(-6.0, weak.float()) < resolution + 0.02
     assert far(-6.0, strongest.float()) > resolution + 2 * nats
     assert far(-6.0, upper) > resolution + 0.5 * nats
+
+
+def test_drift_is_that_of_levels_without_their_constant_error() -> None:
+    n, bands = 24, 5
+    real = torch.randn(2, bands, n)
+    assert losses.drift_distance(real + 0.5, real) < 1e-6
+    slope = 0.01 * torch.arange(n)
+    # 8 and 16 frames, of the whole and of bands
+    assert float(losses.drift_distance(real + slope, real)) == pytest.approx(2 * 0.12, rel=1e-4)
+    upper = torch.zeros(bands, 1)
+    upper[-1] = 1.0
+    assert float(losses.drift_distance(real + upper * slope, real)) == pytest.approx(0.03, rel=1e-3)
+    assert losses.drift_distance(real[..., :8], 2.0 * real[..., :8]) == 0.0
 
 
 def test_no_noise_is_slow() -> None:

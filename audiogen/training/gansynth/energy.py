@@ -77,8 +77,12 @@ class EnergyLoss:
         }
         extra: list[Tensor] = []
         means: dict[str, Tensor] = {}
-        if recipe.resynthesis_weight or recipe.level_weight:
-            weights |= {"resynthesis": recipe.resynthesis_weight, "level": recipe.level_weight}
+        if recipe.resynthesis_weight or recipe.level_weight or recipe.drift_weight:
+            weights |= {
+                "resynthesis": recipe.resynthesis_weight,
+                "level": recipe.level_weight,
+                "drift": recipe.drift_weight,
+            }
             far = self._sound_distances(batch, *sounds)
             first, second, apart = (a | b for a, b in zip((first, second, apart), far, strict=True))
         if recipe.sideband_weight:
@@ -167,7 +171,7 @@ class EnergyLoss:
     def _sound_distances(
         self, batch: Batch, first: Tensor, second: Tensor
     ) -> tuple[dict[str, Tensor], ...]:
-        """``resynthesis`` and ``level``: of two sounds to the real notes, and to each other."""
+        """Of two sounds to the real notes, and to each other: terms of resynthesised audio."""
         config = self._config
         whole = resynthesis.whole_frames(config, batch.frames)
         real = denormalise(batch.image, config)[:, 0].exp().square()
@@ -183,11 +187,12 @@ class EnergyLoss:
         share = batch.variety[:, None, None]
 
         def far(i: int, j: int, share: Tensor | float = 1.0) -> dict[str, Tensor]:
-            (bands, levels), (other_bands, other_levels) = notes[i], notes[j]
-            apart = (share * (levels - other_levels)).abs()
+            (bands, levels), (other_bands, other) = notes[i], notes[j]
+            apart, n = (share * (levels - other)).abs(), levels.shape[-1] // 2  # see `note_levels`
             return {
                 "resynthesis": losses.resynthesis_distance(share * bands, share * other_bands),
                 "level": apart[:, 0].mean() + apart[:, 1:].mean(),
+                "drift": losses.drift_distance(share * levels[..., :n], share * other[..., :n]),
             }
 
         return far(0, 2), far(1, 2), far(0, 1, share)

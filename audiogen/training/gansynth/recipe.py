@@ -91,6 +91,11 @@ class BuiltInRecipe(Recipe):
         "Weight of the distance of levels of resynthesised audio, whole and by octaves",
         low=0.0,
     )
+    drift_weight: float = setting(
+        8.0,
+        "Weight of the distance of slow changes of these levels, over 8 and 16 frames",
+        low=0.0,
+    )
     sideband_weight: float = setting(
         2.0, "Weight of the distance of levels on, beside and between partials", low=0.0
     )
@@ -237,10 +242,10 @@ def scaled_sizes(sizes: dict[str, Any], factor: int) -> dict[str, Any]:
 
 
 def builtin_recipe(table: dict[str, Any]) -> BuiltInRecipe:
-    """Inverse of `dataclasses.asdict`; without a weight of levels, as older tables, it is 0."""
+    """Inverse of `dataclasses.asdict`; weights that older tables lack are 0."""
     from audiogen.models.gansynth import GeneratorConfig
 
     generator = GeneratorConfig(**table["generator"])
     spectrogram = SpectrogramConfig(**table["spectrogram"])
-    table = {"level_weight": 0.0} | table
+    table = {"level_weight": 0.0, "drift_weight": 0.0} | table
     return BuiltInRecipe(**table | {"generator": generator, "spectrogram": spectrogram})
