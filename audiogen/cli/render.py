@@ -128,7 +128,8 @@ def render(
     precision: AnyPrecision = Precision.float32,
     device: AnyDevice = "cpu",
     sample_rate: Annotated[
-        int | None, typer.Option(help="Hz, 8000 to 192000.", show_default="the preset's")
+        int | None,
+        typer.Option(help="Hz, 8000 to 192000.", show_default="the preset's, at most 48000"),
     ] = None,
     gain: Annotated[float, typer.Option(help="Change of level, dB.")] = 0.0,
     normalize: Annotated[
@@ -257,7 +258,7 @@ def _render_score(
     options: dict[str, Any],
 ) -> None:
     from audiogen.engine.precision import resolve_precision
-    from audiogen.engine.render import voices_of
+    from audiogen.engine.render import rate_of, voices_of
     from audiogen.presets import assign_programs, load_preset, presets_to_play, split_spec
 
     is_file = isinstance(source, Path)
@@ -269,8 +270,7 @@ def _render_score(
         voices.update(_read_program(option) for option in program)
         playing = voices_of(music, voices)
         presets = [load_preset(split_spec(v)[0]) for v in dict.fromkeys(playing.values())]
-        rates = [loaded.sample_rate for loaded in presets]
-        rate = target.sample_rate or max(rates)
+        rate = target.sample_rate or rate_of(presets)
         began = time.perf_counter()
         with progress_bar() as report:
             samples = _rendered(
@@ -292,7 +292,7 @@ def _render_score(
     _print_voices(music, playing, is_file)
     for warning in dict.fromkeys(str(entry.message) for entry in caught):
         typer.echo(f"  note: {warning}")
-    print_band(rate, max(rates))
+    print_band(rate, max(loaded.sample_rate for loaded in presets))
     if target.plot:
         title = f"{target.path.name}  ·  {', '.join(dict.fromkeys(playing.values()))}"
         draw(target.plot, samples, rate, title)

@@ -33,6 +33,8 @@ from audiogen.presets import (
     split_spec,
 )
 
+MOST_RATE = 48000  # Hz; drum kits of 64 kHz are rendered at that
+
 
 def render(
     notes: Any,
@@ -64,7 +66,7 @@ def render(
         ``"drums"`` for the percussion channel, whose notes are left out with a warning if that is
         missing. Without ``voices`` the nearest timbre of the installed presets, and their drum kit.
     sample_rate : int, Hz, optional
-        Rate of the result; the highest of the presets' without.
+        Rate of the result; without, `rate_of` the presets.
     seed : int
         Seed of the notes' random numbers.
     stereo : bool, optional
@@ -170,7 +172,7 @@ def stream(
         for name, preset in presets.items()
     }
     set_parameters(list(synths.values()), parameters or {})
-    rate = sample_rate or max(synth.sample_rate for synth in synths.values())
+    rate = sample_rate or rate_of(presets.values())
     timbres = [_timbre(presets[name], timbre) for name, timbre in specs]
     gains = _gains([timbre.level_db if timbre else None for timbre in timbres])
     shared = SharedProgress(progress or _ignore, list(map(len, parts.values())))
@@ -188,6 +190,11 @@ def stream(
         )
         streams.append(_at_level(stream, gains[number]))
     return shared.watched(sum_of_streams(streams, block, 2 if is_stereo else 0, threads))
+
+
+def rate_of(presets: Iterable[Preset]) -> int:
+    """Sample rate at which presets are rendered by default, Hz: their highest, at most 48000."""
+    return min(max(preset.sample_rate for preset in presets), MOST_RATE)
 
 
 def is_panned(

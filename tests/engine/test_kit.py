@@ -45,6 +45,15 @@ def test_a_note_off_changes_nothing(kit: Path) -> None:
     assert len(short) > 0.9 * 8 * 32
 
 
+def test_the_default_rate_is_at_most_48_khz(tmp_path: Path, write_kit: Callable[..., Path]) -> None:
+    kits = [
+        str(write_kit(tmp_path / f"kit{rate}", sample_rate=rate)) for rate in (16000, 48000, 64000)
+    ]
+    for kit, rate in zip(kits, (16000, 48000, 48000), strict=True):
+        made = render(hits(38), {None: kit})
+        assert np.array_equal(made, render(hits(38), {None: kit}, sample_rate=rate)), kit
+
+
 def test_live_keys_without_a_sound_are_silent(kit: Path) -> None:
     synth = Synth(kit, 16000)
     synth.note_on(37)
