@@ -164,6 +164,27 @@ def test_a_preset_of_half_the_rate_is_the_lower_half(woodwinds):
     assert float((levels[0] - levels[1]).abs().mean()) < 0.01
 
 
+def test_a_preset_of_twice_the_rate_gives_its_lower_half(woodwinds):
+    notes = notes_of(woodwinds, ["flute"])
+    halves = np.stack([soxr.resample(sound, RATE, RATE // 2) for sound in notes.waveforms])
+    low = dataclasses.replace(notes, waveforms=halves.astype(np.float32))
+    trainer = BuiltInTrainer(low, BASE, compiled=False)
+    assert not start.difference(trainer, woodwinds)
+    assert list(start.initialise(trainer, woodwinds).values()) == ["flute"]
+    wide = Generator(woodwinds.generator, RECIPE.spectrogram)
+    import_weights(wide, read_weights(woodwinds))
+    given = torch.tensor([woodwinds.timbre("flute").z]), torch.tensor([60.0]), torch.tensor([0.8])
+    images = []
+    for generator in (wide, trainer.average):
+        blocks = range(len(RECIPE.generator.channels))
+        noise = [torch.zeros(1, *generator.config.shape(b)) for b in blocks]
+        with torch.no_grad():
+            images.append(generator(*given, noise=noise))
+    n = 500  # as above
+    assert images[0].shape[-1] == 2 * images[1].shape[-1] > 2 * n
+    assert torch.allclose(images[0][..., :n], images[1][..., :n], atol=1e-4)
+
+
 @pytest.mark.parametrize("sample_rate", [8000, 44100, 48000, 128000])
 def test_other_rates_are_refused(sample_rate):
     with pytest.raises(ParameterError, match="must be one of 16000, 32000, 64000"):

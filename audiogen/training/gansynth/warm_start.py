@@ -164,10 +164,12 @@ def difference(trainer: BuiltInTrainer, preset: Preset) -> str:
     recipe = trainer.recipe
     came: dict[str, Any] = preset.generator.table() | preset.spectrogram.table()
     came["sample_rate"] = preset.sample_rate
-    factor = recipe.spectrogram.sample_rate // preset.sample_rate
-    if factor > 1:
-        came = scaled_sizes(came, factor)
     wanted = asdict(recipe.generator) | asdict(recipe.spectrogram)
+    came_hz, wanted_hz = preset.sample_rate, recipe.spectrogram.sample_rate
+    if wanted_hz > came_hz:
+        came = scaled_sizes(came, wanted_hz // came_hz)
+    elif came_hz > wanted_hz:
+        wanted = scaled_sizes(wanted, came_hz // wanted_hz)
     for name, value in came.items():
         if not _equal(value, wanted.get(name)):
             return f"has {name} = {value}, this training {wanted.get(name)}"
@@ -184,13 +186,14 @@ def weights_for(trainer: BuiltInTrainer, preset: GansynthPreset) -> dict[str, np
     """Weights of a preset with the bins of a trainer's first block, and its maps of the pitch.
 
     At twice the sample rate the first layer has twice the bins, and the upper ones begin as the
-    highest one that there was; all other layers are the same for every bin. Maps that the preset
-    doesn't have begin without an effect.
+    highest one that there was; at half the rate the upper ones are left out. All other layers are
+    the same for every bin. Maps that the preset doesn't have begin without an effect.
     """
     weights, generator = read_weights(preset), trainer.recipe.generator
     name = "blocks.0.conv1.weight"
-    n_added = generator.start_shape[1] - weights[name].shape[-1]
-    padded = {name: np.pad(weights[name], ((0, 0),) * 3 + ((0, n_added),), "edge")}
+    kept = weights[name][..., : generator.start_shape[1]]
+    n_added = generator.start_shape[1] - kept.shape[-1]
+    padded = {name: np.pad(kept, ((0, 0),) * 3 + ((0, n_added),), "edge")}
     n_added = generator.n_maps - preset.generator.n_maps
     for name in [name for name in weights if name.endswith(".maps.weight")]:
         padded[name] = np.pad(weights[name], ((0, 0), (0, n_added)))
