@@ -38,7 +38,7 @@ class Job:
     seed : int
         Seed of the random numbers.
     sample_rate : int, Hz, optional
-        Rate of the file; the preset's without, at most 48000.
+        Rate of the file; by default the highest of its presets', at most 48000.
     stereo : bool, optional
         Two channels or one; without, two if the score pans.
     temperature, top_p : float, optional
@@ -161,7 +161,7 @@ def render_job(job: Job) -> Rendered:
 
 def _render(job: Job) -> tuple[np.ndarray, int]:
     from audiogen.engine import render
-    from audiogen.engine.render import rate_of, voices_of
+    from audiogen.engine.render import default_rate, voices_of
     from audiogen.presets import assign_programs, load_preset, presets_to_play, split_spec
 
     preset, timbre = job.preset, job.timbre
@@ -172,7 +172,7 @@ def _render(job: Job) -> tuple[np.ndarray, int]:
     programs = score.programs if job.music else ()
     voices = assign_programs(programs, presets_to_play(preset), timbre)
     playing = set(voices_of(score, voices).values())
-    rate = job.sample_rate or rate_of(load_preset(split_spec(v)[0]) for v in playing)
+    rate = job.sample_rate or default_rate(load_preset(split_spec(v)[0]) for v in playing)
     samples = render(
         score,
         voices,
@@ -192,12 +192,13 @@ def _render(job: Job) -> tuple[np.ndarray, int]:
 def _generate(job: Job) -> tuple[np.ndarray, int]:
     from audiogen.engine import load
     from audiogen.engine.offline import change_level
+    from audiogen.engine.render import default_rate
     from audiogen.presets import split_spec
 
     assert job.preset is not None
     name, named = split_spec(job.preset)
     synth = load(name, precision=job.precision, device=job.device)
-    rate = job.sample_rate or synth.sample_rate
+    rate = job.sample_rate or default_rate([synth.preset])
     samples = synth.generate(
         job.seconds,
         seed=job.seed,

@@ -15,7 +15,7 @@ from audiogen.bench.compare import Job, Limit, Race, require_torch
 from audiogen.bench.engine import frame_operations
 from audiogen.bench.limits import compute_limit, memory_limit
 from audiogen.core import backend as _native
-from audiogen.engine.render import parts_of
+from audiogen.engine.render import default_rate, parts_of
 from audiogen.presets import (
     WEIGHTS_NAME,
     GansynthPreset,
@@ -52,7 +52,7 @@ def music() -> Iterator[Race]:
     path = find_preset(PRESET).parent / DEMO
     score = audiogen.notes.as_score(path)
     rendered = audiogen.render(score)
-    rate = max(load_preset(name).sample_rate for name in _held_seconds(score))
+    rate = default_rate(load_preset(name) for name in _held_seconds(score))
     seconds = len(rendered) / rate
     yield Race(
         f"rendering {DEMO}, {len(score.notes)} notes",

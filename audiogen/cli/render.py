@@ -211,12 +211,12 @@ def _render_seconds(
 ) -> None:
     from audiogen.engine import load
     from audiogen.engine.offline import change_level
-    from audiogen.engine.render import set_parameters
+    from audiogen.engine.render import default_rate, set_parameters
 
     device = options.pop("device")
     synth = load(preset, precision=precision, device=device)
     set_parameters([synth], settings)
-    rate = target.sample_rate or synth.sample_rate
+    rate = target.sample_rate or default_rate([synth.preset])
     n = options["variations"]
     began = time.perf_counter()
     with progress_bar() as report:
@@ -258,7 +258,7 @@ def _render_score(
     options: dict[str, Any],
 ) -> None:
     from audiogen.engine.precision import resolve_precision
-    from audiogen.engine.render import rate_of, voices_of
+    from audiogen.engine.render import default_rate, voices_of
     from audiogen.presets import assign_programs, load_preset, presets_to_play, split_spec
 
     is_file = isinstance(source, Path)
@@ -270,7 +270,7 @@ def _render_score(
         voices.update(_read_program(option) for option in program)
         playing = voices_of(music, voices)
         presets = [load_preset(split_spec(v)[0]) for v in dict.fromkeys(playing.values())]
-        rate = target.sample_rate or rate_of(presets)
+        rate = target.sample_rate or default_rate(presets)
         began = time.perf_counter()
         with progress_bar() as report:
             samples = _rendered(

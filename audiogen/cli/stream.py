@@ -77,7 +77,8 @@ def stream(
         Format, typer.Option("--format", help="Float32 or 16-bit integers, little-endian.")
     ] = Format.f32,
     sample_rate: Annotated[
-        int | None, typer.Option(help="Hz, 8000 to 192000.", show_default="the preset's")
+        int | None,
+        typer.Option(help="Hz, 8000 to 192000.", show_default="the preset's, at most 48000"),
     ] = None,
     temperature: Annotated[
         str | None,
@@ -108,7 +109,8 @@ def stream(
     """
     from audiogen.audio.files import check_sample_rate
     from audiogen.engine import Synth
-    from audiogen.engine.render import set_parameters
+    from audiogen.engine.render import default_rate, set_parameters
+    from audiogen.presets import load_preset
 
     curve = read_temperature(temperature)
     settings = read_settings(set_)
@@ -121,8 +123,8 @@ def stream(
             "samples are not for a terminal; pipe them: `audiogen stream PRESET --wav | aplay`"
         )
     name, timbre = read_preset(preset, timbre)
-    synth = Synth(name, sample_rate, seed, precision.value)
-    rate = synth.sample_rate
+    rate = sample_rate or default_rate([load_preset(name)])
+    synth = Synth(name, rate, seed, precision.value)
     if synth.plays_notes:
         refuse({"--seconds": seconds is not None}, "is for unconditional presets")
         if (midi is None) == (notes is None):

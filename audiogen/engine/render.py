@@ -33,7 +33,7 @@ from audiogen.presets import (
     split_spec,
 )
 
-MOST_RATE = 48000  # Hz; drum kits of 64 kHz are rendered at that
+MOST_RATE = 48000  # Hz, of a default render: what higher rates add is inaudible
 
 
 def render(
@@ -66,7 +66,7 @@ def render(
         ``"drums"`` for the percussion channel, whose notes are left out with a warning if that is
         missing. Without ``voices`` the nearest timbre of the installed presets, and their drum kit.
     sample_rate : int, Hz, optional
-        Rate of the result; without, `rate_of` the presets.
+        Rate of the result; without, `default_rate` the presets.
     seed : int
         Seed of the notes' random numbers.
     stereo : bool, optional
@@ -172,7 +172,7 @@ def stream(
         for name, preset in presets.items()
     }
     set_parameters(list(synths.values()), parameters or {})
-    rate = sample_rate or rate_of(presets.values())
+    rate = sample_rate or default_rate(presets.values())
     timbres = [_timbre(presets[name], timbre) for name, timbre in specs]
     gains = _gains([timbre.level_db if timbre else None for timbre in timbres])
     shared = SharedProgress(progress or _ignore, list(map(len, parts.values())))
@@ -192,7 +192,7 @@ def stream(
     return shared.watched(sum_of_streams(streams, block, 2 if is_stereo else 0, threads))
 
 
-def rate_of(presets: Iterable[Preset]) -> int:
+def default_rate(presets: Iterable[Preset]) -> int:
     """Sample rate at which presets are rendered by default, Hz: their highest, at most 48000."""
     return min(max(preset.sample_rate for preset in presets), MOST_RATE)
 

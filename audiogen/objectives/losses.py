@@ -62,7 +62,7 @@ SILENCE = 1e-7  # power over that of a note's loudest mel band
 # Weight of distances of changes over time, beside distances of levels. At 1 an `energy_distance`
 # rewards flicker in the level of a steady note, which the network can't predict.
 CHANGE_WEIGHT = 3.0
-DRIFT_FRAMES = (8, 16)
+DRIFT_FRAMES = (8, 16)  # 0.26 and 0.51 s at 32 ms a frame
 
 
 def magnitude_distance(generated: Tensor, real: Tensor) -> Tensor:
@@ -162,8 +162,8 @@ def note_levels(power: Tensor, loudest: Tensor) -> Tensor:
 def drift_distance(a: Tensor, b: Tensor) -> Tensor:
     """Mean absolute difference of slow changes of levels, over 8 and 16 frames.
 
-    A constant error of a level, which is the greater one, hides the sign of a drift in the mean
-    absolute difference of levels, so that nothing corrects it; a change has no such error.
+    The mean absolute difference of levels can't correct a drift that is smaller than a level's
+    constant error, which sets its sign. Changes don't contain the constant error.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def drift_distance(a: Tensor, b: Tensor) -> Tensor:
     Returns
     -------
     Tensor []
-        The whole spectrum's difference and the mean of the bands'; 0 of 8 frames or fewer.
+        The whole spectrum's difference and the mean of the bands'; 0 for 8 frames or fewer.
     """
     far = a.new_zeros(())
     for lag in DRIFT_FRAMES:

@@ -3,8 +3,9 @@
     python docs/studies/bandwidth.py NOTES [--above 16000] [--preset PRESET] [--velocity 110]
 
 NOTES is a note set in NSynth's layout at its own sample rate, such as those of `audiogen data`.
-With a preset, notes of the same names, pitches and velocity are rendered at that rate and printed
-beside it. Printed are dB relative to the whole, in the loudest window of 8192 samples.
+With a preset, the same notes are also rendered at that rate. Prints, for each instrument, the
+highest value over its notes: power above the frequency relative to all power, dB, in the loudest
+window of 8192 samples.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 
 import audiogen
 from audiogen.data.notes.nsynth import read_notes
-from audiogen.data.source_toml import instrument_entries, read_source
+from audiogen.data.source_toml import instrument_entries, read_source, timbre_names
 
 N, STEP, LENGTH_S = 8192, 2048, 4.0
 
@@ -43,6 +44,7 @@ def main() -> None:
     notes = read_notes(given.notes).filter(velocities=[given.velocity])
     rate = next(iter(notes)).sample_rate
     entries = instrument_entries(read_source(given.notes))
+    names = dict(zip(entries, timbre_names(list(entries), entries), strict=True))
     synth = audiogen.load(given.preset, sample_rate=rate) if given.preset else None
     shares = defaultdict(list)
     for info in notes:
@@ -50,9 +52,7 @@ def main() -> None:
         row = [share_db(notes.waveform(info)[: round(LENGTH_S * rate)], rate, given.above)]
         if synth:
             note = (0.0, LENGTH_S - 1.0, entry.get("key", info.pitch), given.velocity / 127)
-            played = synth.render(
-                [note], timbre=entry["name"].replace(" ", "-"), seed=0, stereo=False
-            )
+            played = synth.render([note], timbre=names[info.instrument], seed=0, stereo=False)
             row.append(share_db(played, rate, given.above))
         shares[entry["name"]].append(row)
     highest = {name: np.max(rows, axis=0) for name, rows in shares.items()}

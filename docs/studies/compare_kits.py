@@ -1,10 +1,10 @@
-"""Two-sample tests and levels of drum kits of any sample rate, all rendered at that of a note set.
+"""Compare drum kits of any sample rate with recordings, all at the recordings' rate.
 
     python docs/studies/compare_kits.py DATA KIT ... [--velocities 40,60,80,100,120]
 
 DATA is made by `audiogen data drums`, at velocities that were not trained and 127, which sets its
-gain. Prints the areas under the curve of three classifiers each (0.5: not told apart), the median
-attack, and the error of the level of each key, lowest and highest.
+gain. Prints the areas under the curve of three classifiers each (0.5: indistinguishable), the
+median attack, and the error of the level of each key, lowest and highest.
 """
 
 from __future__ import annotations

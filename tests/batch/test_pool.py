@@ -147,3 +147,10 @@ def test_no_job_is_begun_after_the_stop(tmp_path: Path, mortal: Any, workers: in
     for result in run_jobs(jobs, mortal, failed, workers=workers, stop=lambda: len(done) >= 2):
         done.append(result.job.seed)
     assert 2 <= len(done) <= 1 + workers and set(done) <= set(range(1 + workers))
+
+
+def test_the_default_rate_is_at_most_48_khz(tmp_path: Path, write_kit: Callable[..., Path]) -> None:
+    kit = write_kit(tmp_path / "kit", sample_rate=64000)
+    made = render_job(Job(str(tmp_path / "a.wav"), notes="D2", preset=str(kit)))
+    assert made.error is None or made.error == ""
+    assert made.sample_rate == 48000

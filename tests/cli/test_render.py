@@ -73,6 +73,14 @@ def test_options_reach_the_engine(call, folder, engine):
     assert soundfile.info(folder / "notes.wav").samplerate == 48000
 
 
+def test_default_rate_is_the_highest_but_48_khz_at_most(call, folder, write_kit, drums):
+    write_kit(folder / "kit", sample_rate=64000)
+    assert call("render --notes D2 --preset ./kit -o kit.wav").status == 0
+    assert call("render drums.mid --program drums=./kit --preset struck -o both.wav").status == 0
+    for name in ("kit.wav", "both.wav"):
+        assert soundfile.info(folder / name).samplerate == 48000
+
+
 def test_rate_is_the_presets_own(call, folder, engine):
     assert call("render --notes C4 --preset plucked").status == 0
     assert soundfile.info(folder / "notes.wav").samplerate == 16000

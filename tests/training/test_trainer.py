@@ -19,8 +19,9 @@ from audiogen.models.gansynth import GeneratorConfig
 from audiogen.objectives import losses
 from audiogen.representation.config import SpectrogramConfig
 from audiogen.representation.partials import HARMONIC, TimbrePartials
+from audiogen.training.gansynth.energy import EnergyLoss
 from audiogen.training.gansynth.note_batches import Batch, Notes
-from audiogen.training.gansynth.recipe import BuiltInRecipe
+from audiogen.training.gansynth.recipe import BuiltInRecipe, builtin_recipe
 from audiogen.training.gansynth.trainer import FEW_INSTRUMENTS, BuiltInTrainer
 from audiogen.training.run.checkpoints import Checkpoints
 from audiogen.training.run.loop import train
@@ -132,7 +133,7 @@ def test_resynthesised_audio_and_levels_beside_partials_come_near() -> None:
     weights = {"resynthesis_weight": 1.0, "sideband_weight": 1.0, "variety": 1.0}
     trainer = make_trainer(dataclasses.replace(TINY, steps=240, adversarial_share=0.0, **weights))
     far = [trainer.train_step() for _ in range(240)]
-    assert set(far[0]) == TERMS | {"resynthesis", "level", "sideband", "variety"}
+    assert set(far[0]) == TERMS | {"resynthesis", "level", "drift", "sideband", "variety"}
     for name, most in (("resynthesis", 0.75), ("sideband", 0.95)):
         values = [each[name] for each in far]
         assert np.mean(values[-40:]) < most * np.mean(values[:20])
@@ -214,6 +215,34 @@ def test_drift_is_that_of_levels_without_their_constant_error() -> None:
     upper[-1] = 1.0
     assert float(losses.drift_distance(real + upper * slope, real)) == pytest.approx(0.03, rel=1e-3)
     assert losses.drift_distance(real[..., :8], 2.0 * real[..., :8]) == 0.0
+
+
+def test_the_training_corrects_drifts_but_not_gains_by_their_loss() -> None:
+    recipe = dataclasses.replace(TINY, crop_frames=32, drift_weight=1.0)
+    trainer = make_trainer(recipe)
+    batch = trainer.batch(np.arange(12), (0, 32))
+    nepers = TINY.spectrogram.magnitude_scale * np.log(10.0) / 20.0  # per decibel
+
+    def far(decibels: torch.Tensor) -> tuple[float, float]:
+        image = batch.image.clone()
+        image[:, 0] += nepers * decibels[:, None]
+        sounds = (trainer.loss.resynthesise(image, batch),) * 2
+        loss, means = trainer.loss((image, image), sounds, batch)
+        others = dataclasses.replace(recipe, drift_weight=0.0)
+        without = EnergyLoss(others)((image, image), sounds, batch)[0]
+        return float(means["drift"]), float(loss - without)
+
+    steady, gain = far(torch.zeros(32)), far(torch.full((32,), -6.0))
+    drift = far(torch.linspace(-6.0, 0.0, 32))
+    assert gain[0] == pytest.approx(steady[0], abs=0.05) and drift[0] > steady[0] + 0.2
+    assert drift[1] == pytest.approx(drift[0], rel=1e-3)  # of two equal images: the distance
+
+
+def test_tables_without_the_weight_of_drifts_have_none_of_it() -> None:
+    table = dataclasses.asdict(dataclasses.replace(TINY, drift_weight=1.0))
+    assert builtin_recipe(table).drift_weight == 1.0
+    del table["drift_weight"]
+    assert builtin_recipe(table).drift_weight == 0.0
 
 
 def test_no_noise_is_slow() -> None:

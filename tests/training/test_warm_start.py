@@ -170,6 +170,10 @@ def test_a_preset_of_twice_the_rate_gives_its_lower_half(woodwinds):
     low = dataclasses.replace(notes, waveforms=halves.astype(np.float32))
     trainer = BuiltInTrainer(low, BASE, compiled=False)
     assert not start.difference(trainer, woodwinds)
+    bowed = load_preset("bowed")
+    same_rates = dataclasses.replace(bowed, sample_rate=3 * RATE // 4)
+    assert "has sample_rate = 24000, this training 16000" in start.difference(trainer, same_rates)
+    assert start.nearest_preset(trainer).name == "woodwinds"
     assert list(start.initialise(trainer, woodwinds).values()) == ["flute"]
     wide = Generator(woodwinds.generator, RECIPE.spectrogram)
     import_weights(wide, read_weights(woodwinds))

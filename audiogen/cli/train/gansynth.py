@@ -78,8 +78,8 @@ def gansynth(
         str | None,
         typer.Option(
             metavar="PRESET",
-            help="Preset to initialise the weights from, of the same sizes or a lower sample rate;"
-            " none for random weights. Built-in recipe only.",
+            help="Preset to initialise the weights from, of the same sizes at any sample rate; none"
+            " for random weights. Built-in recipe only.",
             show_default="the nearest preset, for fewer than 500 notes",
         ),
     ] = None,

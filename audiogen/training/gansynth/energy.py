@@ -171,7 +171,7 @@ class EnergyLoss:
     def _sound_distances(
         self, batch: Batch, first: Tensor, second: Tensor
     ) -> tuple[dict[str, Tensor], ...]:
-        """Of two sounds to the real notes, and to each other: terms of resynthesised audio."""
+        """Distances of two resynthesised sounds to the real notes and to each other, by term."""
         config = self._config
         whole = resynthesis.whole_frames(config, batch.frames)
         real = denormalise(batch.image, config)[:, 0].exp().square()
@@ -188,7 +188,8 @@ class EnergyLoss:
 
         def far(i: int, j: int, share: Tensor | float = 1.0) -> dict[str, Tensor]:
             (bands, levels), (other_bands, other) = notes[i], notes[j]
-            apart, n = (share * (levels - other)).abs(), levels.shape[-1] // 2  # see `note_levels`
+            apart = (share * (levels - other)).abs()
+            n = levels.shape[-1] // 2  # levels of frames; the second half is the whole crop's
             return {
                 "resynthesis": losses.resynthesis_distance(share * bands, share * other_bands),
                 "level": apart[:, 0].mean() + apart[:, 1:].mean(),

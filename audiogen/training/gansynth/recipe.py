@@ -93,7 +93,8 @@ class BuiltInRecipe(Recipe):
     )
     drift_weight: float = setting(
         24.0,
-        "Weight of the distance of slow changes of these levels, over 8 and 16 frames",
+        "Weight of the distance of slow changes of the levels of resynthesised audio, over 8 and 16"
+        " frames",
         low=0.0,
     )
     sideband_weight: float = setting(
@@ -175,7 +176,9 @@ def one_shot_recipe() -> BuiltInRecipe:
         note_off_frame=ONE_SHOT_SPECTROGRAM.n_frames - 1,
     )
     return BuiltInRecipe(
-        adversarial_share=0.0,  # the critic was only measured on notes with a pitch
+        # These two were only measured on held notes, with frames of 32 ms.
+        adversarial_share=0.0,
+        drift_weight=0.0,
         batch=8,
         crop_frames=32,
         frequency_weight=1.0,

@@ -192,11 +192,11 @@ class BuiltInTrainer(Trainer):
         Returns
         -------
         dict of float
-            ``magnitude``, ``loud``, ``peak``, ``frequency``, ``resynthesis`` and ``sideband``:
-            distances to the real notes; ``variety``, the distance of two generated notes over that
-            to the real one. In each `RANDOM_EVERY`-th step ``random``, the energy distance of
-            random latents. With the critic ``critic``, its loss, and what it adds to the
-            generator's, ``fooled`` and ``features`` (`Adversary.generator_loss`). After an
+            ``magnitude``, ``loud``, ``peak``, ``frequency``, ``resynthesis``, ``level``, ``drift``
+            and ``sideband``: distances to the real notes; ``variety``, the distance of two
+            generated notes over that to the real one. In each `RANDOM_EVERY`-th step ``random``,
+            the energy distance of random latents. With the critic ``critic``, its loss, and what
+            it adds to the generator's, ``fooled`` and ``features`` (`Adversary.generator_loss`). After an
             evaluation ``held_out_...``, and with the critic ``overfit``.
 
         Raises

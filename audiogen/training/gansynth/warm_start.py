@@ -55,7 +55,7 @@ def initialise(trainer: BuiltInTrainer, preset: Preset) -> dict[str, str]:
     trainer : BuiltInTrainer
         A trainer before its first step.
     preset : Preset
-        A GANSynth of the same sizes, or of fewer bins at a lower sample rate or fewer maps.
+        A GANSynth of the same sizes, or of these at another sample rate, or with fewer maps.
 
     Returns
     -------
@@ -165,11 +165,11 @@ def difference(trainer: BuiltInTrainer, preset: Preset) -> str:
     came: dict[str, Any] = preset.generator.table() | preset.spectrogram.table()
     came["sample_rate"] = preset.sample_rate
     wanted = asdict(recipe.generator) | asdict(recipe.spectrogram)
-    came_hz, wanted_hz = preset.sample_rate, recipe.spectrogram.sample_rate
-    if wanted_hz > came_hz:
-        came = scaled_sizes(came, wanted_hz // came_hz)
-    elif came_hz > wanted_hz:
-        wanted = scaled_sizes(wanted, came_hz // wanted_hz)
+    rates = preset.sample_rate, recipe.spectrogram.sample_rate
+    if max(rates) % min(rates):
+        return f"has sample_rate = {rates[0]}, this training {rates[1]}"
+    came = scaled_sizes(came, max(rates) // rates[0])
+    wanted = scaled_sizes(wanted, max(rates) // rates[1])
     for name, value in came.items():
         if not _equal(value, wanted.get(name)):
             return f"has {name} = {value}, this training {wanted.get(name)}"
@@ -185,9 +185,9 @@ def _equal(a: Any, b: Any) -> bool:
 def weights_for(trainer: BuiltInTrainer, preset: GansynthPreset) -> dict[str, np.ndarray]:
     """Weights of a preset with the bins of a trainer's first block, and its maps of the pitch.
 
-    At twice the sample rate the first layer has twice the bins, and the upper ones begin as the
-    highest one that there was; at half the rate the upper ones are left out. All other layers are
-    the same for every bin. Maps that the preset doesn't have begin without an effect.
+    At twice the sample rate the first layer has twice the bins; the added ones start as copies of
+    the highest. At half the rate the upper bins are dropped. All other layers are the same for
+    every bin. Maps that the preset doesn't have begin without an effect.
     """
     weights, generator = read_weights(preset), trainer.recipe.generator
     name = "blocks.0.conv1.weight"

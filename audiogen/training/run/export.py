@@ -111,8 +111,9 @@ def each_timbre(
     timbres : list of str
     """
     from audiogen.engine import Synth
+    from audiogen.engine.render import default_rate
 
-    synth = Synth(folder)
+    synth = Synth(folder, default_rate([load_preset(folder)]))
     assert synth.preset.pitch_range is not None
     lowest, highest = synth.preset.pitch_range
     timbres = synth.timbres
