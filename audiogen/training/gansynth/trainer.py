@@ -196,8 +196,8 @@ class BuiltInTrainer(Trainer):
             and ``sideband``: distances to the real notes; ``variety``, the distance of two
             generated notes over that to the real one. In each `RANDOM_EVERY`-th step ``random``,
             the energy distance of random latents. With the critic ``critic``, its loss, and what
-            it adds to the generator's, ``fooled`` and ``features`` (`Adversary.generator_loss`). After an
-            evaluation ``held_out_...``, and with the critic ``overfit``.
+            it adds to the generator's, ``fooled`` and ``features`` (`Adversary.generator_loss`).
+            After an evaluation ``held_out_...``, and with the critic ``overfit``.
 
         Raises
         ------
