@@ -92,7 +92,7 @@ class BuiltInRecipe(Recipe):
         low=0.0,
     )
     drift_weight: float = setting(
-        24.0,
+        8.0,
         "Weight of the distance of slow changes of the levels of resynthesised audio, over 8 and 16"
         " frames",
         low=0.0,
