@@ -99,6 +99,8 @@ class NnTilde(nn.Module):
         self.register_buffer("latents", torch.from_numpy(latents).float())
         self.register_buffer("axes", torch.from_numpy(axes).float())
         self.register_buffer("partials", torch.from_numpy(partial_table(preset)))
+        gains = [10.0 ** ((timbre.gain_db or 0.0) / 20.0) for timbre in preset.timbres]
+        self.register_buffer("gains", torch.tensor(gains))
         self.lowest_key = preset.generator.pitch_min
 
         slots, voices = 2 * MOST_VOICES, MOST_VOICES  # the two heads of a voice: now and next
@@ -113,6 +115,7 @@ class NnTilde(nn.Module):
             ("tail", (voices, self.n_fft)),
             ("z", (voices, latents.shape[1])),
             ("velocity_of_note", (voices,)),
+            ("gain_of_note", (voices,)),
         ):
             self.register_buffer(name, torch.zeros(shape))
         self.register_buffer("partials_of_note", self.partials[:1, 0].repeat(voices, 1))
@@ -251,6 +254,7 @@ class NnTilde(nn.Module):
         self.gate[v], self.pitch[v] = velocity, pitch - self.pitch_shift
         self.z[v] = self.latents[self.timbre[0]] + place @ self.axes
         self.velocity_of_note[v] = min(velocity, 1.0)
+        self.gain_of_note[v] = self.gains[self.timbre[0]]
         key = max(math.floor(pitch + 0.5) - self.lowest_key, 0)
         key = min(key, self.partials.size(1) - 1)
         self.partials_of_note[v] = self.partials[self.timbre[0], key]
@@ -301,14 +305,15 @@ class NnTilde(nn.Module):
         spectrum = torch.polar(torch.exp(log_magnitude), phase)
         spectrum = F.pad(spectrum, (1, max(0, self.n_fft // 2 - self.n_bins)))
         signal = torch.fft.irfft(spectrum[: self.n_fft // 2 + 1], n=self.n_fft)
-        self.overlap[v] += self.window * signal
+        self.overlap[v] += self.gain_of_note[v] * self.window * signal
 
     def locked(self, turns: Tensor, level: Tensor, per_bin: float) -> Tensor:
         """Bins of a partial with the phase of its peak (`FrameVoice::lock_phase`)."""
         n = self.n_bins
-        is_peak = torch.zeros(n, dtype=torch.bool)
-        is_peak[1:] = level[1:] > level[:-1]
-        is_peak[:-1] &= level[:-1] >= level[1:]
+        # Not `is_peak[:-1] &= ...`, which TorchScript applies to a copy.
+        rises = level[1:] > level[:-1]
+        edge = torch.zeros(1, dtype=torch.bool)
+        is_peak = torch.cat((edge, rises)) & torch.cat((~rises, ~edge))
         below = torch.cummax(torch.where(is_peak, self.index, -n), dim=0)[0]
         above = torch.where(is_peak, self.index, 3 * n)
         above = torch.cummin(above.flip(0), dim=0)[0].flip(0)

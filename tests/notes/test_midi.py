@@ -162,9 +162,12 @@ def test_many_notes_of_one_key_that_overlap_are_read_in_linear_time(read):
     """Each of the two sizes takes as long per note; quadratic time would be ten times as long."""
     took = []
     for n in (4_000, 40_000):
-        start = time.process_time()
-        assert len(read(midi(b"".join([on(0)] * n + [off(1)] * n) + END))) == n
-        took.append((time.process_time() - start) / n)
+        seconds = []
+        for _ in range(3):  # the quickest counts: other work slows a core
+            start = time.process_time()
+            assert len(read(midi(b"".join([on(0)] * n + [off(1)] * n) + END))) == n
+            seconds.append(time.process_time() - start)
+        took.append(min(seconds) / n)
     assert took[1] < 4 * took[0]
 
 
