@@ -42,7 +42,9 @@ def split_spec(spec: str) -> tuple[str, str | None]:
 
 
 def presets_to_play(preset: str | os.PathLike[str] | None = None) -> list[Preset]:
-    """Load one preset, or all presets that play notes, with the default preset first.
+    """Load one preset, or all presets that play notes.
+
+    The default preset is first, and other GANSynths are before SampleRNNs.
 
     Parameters
     ----------
@@ -72,6 +74,8 @@ def presets_to_play(preset: str | os.PathLike[str] | None = None) -> list[Preset
             continue
         if loaded.plays_notes:
             playable.append(loaded)
+    # A SampleRNN plays a program only if no GANSynth has it: it takes ten times as long.
+    playable.sort(key=lambda each: (each.folder.name != default, each.kind == "samplernn"))
     if not playable:
         raise PresetError(
             "all installed presets are broken or play no notes; `audiogen presets` says why"

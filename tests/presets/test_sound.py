@@ -11,7 +11,13 @@ import audiogen
 from audiogen.audio.pitch import note_pitch
 from audiogen.evaluation.metrics import click_ratio, dc_offset, is_silent, level_db, peak_db
 from audiogen.notes.general_midi import UNPITCHED
-from audiogen.presets import read_toml
+from audiogen.presets import (
+    assign_programs,
+    load_preset,
+    presets_to_play,
+    read_toml,
+    split_spec,
+)
 
 FILES = sorted(Path(__file__).parents[2].glob("presets/*/preset.toml"))
 KITS = [path.parent for path in FILES if read_toml(path).is_kit]
@@ -95,3 +101,10 @@ def test_every_unconditional_preset_sounds_without_faults(folder):
         assert np.isfinite(samples).all() and not is_silent(samples)
         assert -55.0 < level_db(samples) < -3.0 and peak_db(samples) < 3.0
         assert abs(dc_offset(samples)) < 0.01
+
+
+def test_gansynths_play_all_programs() -> None:
+    voices = assign_programs(range(120), presets_to_play())
+    played = {split_spec(voice)[0] for voice in voices.values()}
+    assert "woodwinds" in played and "brass" in played
+    assert all(load_preset(name).kind == "gansynth" for name in played)
