@@ -66,7 +66,7 @@ def render(
         ``"drums"`` for the percussion channel, whose notes are left out with a warning if that is
         missing. Without ``voices`` the nearest timbre of the installed presets, and their drum kit.
     sample_rate : int, Hz, optional
-        Rate of the result; without, `default_rate` the presets.
+        Rate of the result; by default `default_rate` of the presets.
     seed : int
         Seed of the notes' random numbers.
     stereo : bool, optional

@@ -72,7 +72,7 @@ class Synth(LivePlaying):
     preset : str, path or Preset
         Name, folder or description of the preset.
     sample_rate : int, Hz, optional
-        Rate of all audio; the preset's own without, even above `audiogen.render`'s 48000.
+        Rate of all audio; by default the preset's own, even above 48000.
     seed : int
         Seed of all random numbers; the same seed gives the same samples.
     precision : str
