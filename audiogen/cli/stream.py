@@ -123,8 +123,9 @@ def stream(
             "samples are not for a terminal; pipe them: `audiogen stream PRESET --wav | aplay`"
         )
     name, timbre = read_preset(preset, timbre)
-    rate = sample_rate or default_rate([load_preset(name)])
-    synth = Synth(name, rate, seed, precision.value)
+    loaded = load_preset(name)
+    rate = sample_rate or default_rate([loaded])
+    synth = Synth(loaded, rate, seed, precision.value)
     if synth.plays_notes:
         refuse({"--seconds": seconds is not None}, "is for unconditional presets")
         if (midi is None) == (notes is None):

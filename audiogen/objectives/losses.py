@@ -177,10 +177,26 @@ def drift_distance(a: Tensor, b: Tensor) -> Tensor:
     """
     far = a.new_zeros(())
     for lag in DRIFT_FRAMES:
-        apart = change((a - b).transpose(1, 2), lag).abs()
+        apart = change((a - b).transpose(1, 2), lag).transpose(1, 2)
         if apart.numel():
-            far = far + (apart[..., 0].mean() + apart[..., 1:].mean()) / len(DRIFT_FRAMES)
+            far = far + whole_and_bands(apart) / len(DRIFT_FRAMES)
     return far
+
+
+def whole_and_bands(difference: Tensor) -> Tensor:
+    """Mean absolute difference of the whole spectrum's levels, plus that of the bands'.
+
+    Parameters
+    ----------
+    difference : Tensor [batch, 1 + n_bands, n]
+        Differences of levels of the whole spectrum and of bands.
+
+    Returns
+    -------
+    Tensor []
+    """
+    apart = difference.abs()
+    return apart[:, 0].mean() + apart[:, 1:].mean()
 
 
 def change(x: Tensor, n_frames: int) -> Tensor:

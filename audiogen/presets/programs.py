@@ -66,7 +66,7 @@ def presets_to_play(preset: str | os.PathLike[str] | None = None) -> list[Preset
         return [loaded]
     default = default_preset()
     playable = []
-    for folder in sorted(find_presets(), key=lambda folder: folder.name != default):
+    for folder in find_presets():
         try:
             loaded = load_preset(folder)
         except PresetError as error:

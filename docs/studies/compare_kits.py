@@ -13,6 +13,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from librosa.util import fix_length
 
 import audiogen
 from audiogen.data.notes.nsynth import read_notes
@@ -33,9 +34,6 @@ def main() -> None:
     rate = next(iter(notes)).sample_rate
     length = round(LENGTH_S * rate)
 
-    def cut(sound: np.ndarray) -> np.ndarray:
-        return np.pad(sound[:length], (0, max(0, length - len(sound)))).astype(np.float32)
-
     for kit in given.kits:
         synth = audiogen.load(kit)
         drums = synth.preset.drums
@@ -44,8 +42,10 @@ def main() -> None:
             for info in own:
                 note = (0.0, HELD_S, drums[timbre][0], info.velocity / 127)
                 options = {"timbre": timbre, "seed": len(keys), "stereo": False}
-                played.append(cut(synth.render([note], sample_rate=rate, **options)))
-                real.append(cut(notes.waveform(info)))
+                played.append(
+                    fix_length(synth.render([note], sample_rate=rate, **options), size=length)
+                )
+                real.append(fix_length(notes.waveform(info), size=length))
                 keys.append(float(drums[timbre][0]))
                 timbres.append(timbre)
         compared = compare_notes(

@@ -135,6 +135,20 @@ def test_presets_that_do_not_fit_are_refused_with_what_differs(woodwinds):
         start.initialise(trainer, load_preset("speech-sketch"))
 
 
+def flutes(preset, trainer) -> list[torch.Tensor]:
+    """A flute's C4 by a preset's own network and by a trainer's, without noise."""
+    own = Generator(preset.generator, RECIPE.spectrogram)
+    import_weights(own, read_weights(preset))
+    given = torch.tensor([preset.timbre("flute").z]), torch.tensor([60.0]), torch.tensor([0.8])
+    images = []
+    for generator in (own, trainer.average):
+        blocks = range(len(RECIPE.generator.channels))
+        noise = [torch.zeros(1, *generator.config.shape(b)) for b in blocks]
+        with torch.no_grad():
+            images.append(generator(*given, noise=noise))
+    return images
+
+
 def test_a_preset_of_half_the_rate_is_the_lower_half(woodwinds):
     recipe = at_rate(BASE, 2 * RATE)
     notes = notes_of(woodwinds, ["flute"])
@@ -143,15 +157,7 @@ def test_a_preset_of_half_the_rate_is_the_lower_half(woodwinds):
     trainer = BuiltInTrainer(wide, recipe, compiled=False)
     assert not start.difference(trainer, woodwinds)
     assert list(start.initialise(trainer, woodwinds).values()) == ["flute"]
-    narrow = Generator(woodwinds.generator, RECIPE.spectrogram)
-    import_weights(narrow, read_weights(woodwinds))
-    given = torch.tensor([woodwinds.timbre("flute").z]), torch.tensor([60.0]), torch.tensor([0.8])
-    images = []
-    for generator in (narrow, trainer.average):
-        blocks = range(len(RECIPE.generator.channels))
-        noise = [torch.zeros(1, *generator.config.shape(b)) for b in blocks]
-        with torch.no_grad():
-            images.append(generator(*given, noise=noise))
+    images = flutes(woodwinds, trainer)
     assert images[1].shape[-1] == 2 * images[0].shape[-1]
     n = 1400  # the rest is near enough to the border for the narrow network's padding to matter
     assert torch.allclose(images[0][..., :n], images[1][..., :n], atol=1e-4)
@@ -175,15 +181,7 @@ def test_a_preset_of_twice_the_rate_gives_its_lower_half(woodwinds):
     assert "has sample_rate = 24000, this training 16000" in start.difference(trainer, same_rates)
     assert start.nearest_preset(trainer).name == "woodwinds"
     assert list(start.initialise(trainer, woodwinds).values()) == ["flute"]
-    wide = Generator(woodwinds.generator, RECIPE.spectrogram)
-    import_weights(wide, read_weights(woodwinds))
-    given = torch.tensor([woodwinds.timbre("flute").z]), torch.tensor([60.0]), torch.tensor([0.8])
-    images = []
-    for generator in (wide, trainer.average):
-        blocks = range(len(RECIPE.generator.channels))
-        noise = [torch.zeros(1, *generator.config.shape(b)) for b in blocks]
-        with torch.no_grad():
-            images.append(generator(*given, noise=noise))
+    images = flutes(woodwinds, trainer)
     n = 500  # as above
     assert images[0].shape[-1] == 2 * images[1].shape[-1] > 2 * n
     assert torch.allclose(images[0][..., :n], images[1][..., :n], atol=1e-4)

@@ -188,11 +188,10 @@ class EnergyLoss:
 
         def far(i: int, j: int, share: Tensor | float = 1.0) -> dict[str, Tensor]:
             (bands, levels), (other_bands, other) = notes[i], notes[j]
-            apart = (share * (levels - other)).abs()
             n = levels.shape[-1] // 2  # levels of frames; the second half is the whole crop's
             return {
                 "resynthesis": losses.resynthesis_distance(share * bands, share * other_bands),
-                "level": apart[:, 0].mean() + apart[:, 1:].mean(),
+                "level": losses.whole_and_bands(share * (levels - other)),
                 "drift": losses.drift_distance(share * levels[..., :n], share * other[..., :n]),
             }
 

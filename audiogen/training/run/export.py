@@ -113,9 +113,10 @@ def each_timbre(
     from audiogen.engine import Synth
     from audiogen.engine.render import default_rate
 
-    synth = Synth(folder, default_rate([load_preset(folder)]))
-    assert synth.preset.pitch_range is not None
-    lowest, highest = synth.preset.pitch_range
+    preset = load_preset(folder)
+    synth = Synth(preset, default_rate([preset]))
+    assert preset.pitch_range is not None
+    lowest, highest = preset.pitch_range
     timbres = synth.timbres
     if most is not None and len(timbres) > most:
         timbres = [timbres[i * (len(timbres) - 1) // (most - 1)] for i in range(most)]
