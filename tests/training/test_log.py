@@ -43,8 +43,8 @@ def embedded(page: str, kind: str) -> list[bytes]:
 
 def test_the_page_holds_all_of_it(tmp_path: Path, said: list[str]) -> None:
     journal = open_journal(tmp_path, said)
-    journal.report(10, {"bits": 5.0}, 60.0)
-    journal.report(20, {"bits": 4.0, "held_out_bits": 4.5}, 120.0, warning="mind the gap > 0")
+    journal.report(10, {"bits": 5.0}, 60.0, 540)
+    journal.report(20, {"bits": 4.0, "held_out_bits": 4.5}, 120.0, 480, warning="mind the gap > 0")
     journal.preview(20, tone)
     page = (tmp_path / "report.html").read_text()
     assert "murmur &amp; sons" in page and "3 &lt;files&gt;" in page and "audiogen train x" in page
@@ -68,7 +68,7 @@ def test_the_result_is_shown(tmp_path: Path, said: list[str]) -> None:
     run, preset = tmp_path / "run", tmp_path / "preset"
     run.mkdir()
     journal = open_journal(run, said)
-    journal.report(100, {"bits": 4.0}, 60.0)
+    journal.report(100, {"bits": 4.0}, 60.0, 0)
     journal.preview(50, tone)
     preset.mkdir()
     (preset / "preview.flac").write_bytes((run / "previews" / "50.flac").read_bytes())
@@ -95,11 +95,11 @@ def test_many_previews_are_thinned_on_the_page(tmp_path: Path, said: list[str]) 
 def test_a_log_continues_from_the_step_of_the_checkpoint(tmp_path: Path, said: list[str]) -> None:
     first = open_journal(tmp_path, said)
     for step in (10, 20, 30):
-        first.report(step, {"bits": float(step)}, 1.0)
+        first.report(step, {"bits": float(step)}, 1.0, 1.0)
     with (tmp_path / "log.jsonl").open("a") as log:
         log.write('{"step": 31, "secon')  # killed here
     second = open_journal(tmp_path, said, step=20)
-    second.report(25, {"bits": 0.0}, 1.0)
+    second.report(25, {"bits": 0.0}, 1.0, 3.0)
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [entry["step"] for entry in log] == [10, 20, 25]
 
@@ -107,8 +107,8 @@ def test_a_log_continues_from_the_step_of_the_checkpoint(tmp_path: Path, said: l
 def test_tensorboard_gets_curves_and_previews(tmp_path: Path, said: list[str]) -> None:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     journal = open_journal(tmp_path, said)
-    journal.report(10, {"bits": 5.0}, 60.0)
-    journal.report(20, {"bits": 4.0, "held_out_bits": 4.5}, 120.0)
+    journal.report(10, {"bits": 5.0}, 60.0, 540)
+    journal.report(20, {"bits": 4.0, "held_out_bits": 4.5}, 120.0, 480)
     journal.preview(20, tone)
     journal.finish("")
     events = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
@@ -125,7 +125,7 @@ def test_missing_tensorboard_is_reported_once(
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     journal = open_journal(tmp_path, said)
-    journal.report(10, {"bits": 5.0}, 60.0)
+    journal.report(10, {"bits": 5.0}, 60.0, 540)
     journal.preview(10, tone)
     assert len(said) == 1 and "pip install tensorboard" in said[0]
     assert "Step 10" in (tmp_path / "report.html").read_text()
@@ -142,7 +142,7 @@ def test_errors_are_reported_once_and_stop_nothing(tmp_path: Path, said: list[st
     assert len(said) == 1 and "no sound today" in said[0] and "training continues" in said[0]
     (tmp_path / "report.html").unlink()
     (tmp_path / "report.html").mkdir()
-    journal.report(100, {"bits": 1.0}, 1.0)
+    journal.report(100, {"bits": 1.0}, 1.0, 0)
     assert len(said) == 2 and "the page can't be written" in said[1]
     with pytest.raises(KeyboardInterrupt):  # which is not harmless
         journal.preview(3, lambda: signal_ctrl_c())
@@ -158,14 +158,14 @@ def test_the_page_is_written_now_and_then(
     now = 1000.0
     monkeypatch.setattr(journals.time, "monotonic", lambda: now)
     journal = open_journal(tmp_path, said)
-    journal.report(1, {"bits": 1.0}, 1.0)
+    journal.report(1, {"bits": 1.0}, 1.0, 99)
     page = tmp_path / "report.html"
     page.unlink()
     now += 0.9 * journals.PAGE_EVERY_S
-    journal.report(2, {"bits": 1.0}, 1.0)
+    journal.report(2, {"bits": 1.0}, 1.0, 49)
     assert not page.exists()
     now += 0.1 * journals.PAGE_EVERY_S
-    journal.report(3, {"bits": 1.0}, 1.0)
+    journal.report(3, {"bits": 1.0}, 1.0, 32)
     assert page.exists()
 
 

@@ -183,6 +183,23 @@ def test_resuming_is_exact(notes: NoteSet, stop: int, monkeypatch: pytest.Monkey
         make_trainer(notes).restore(whole.state() | {"training": ["one"]})
 
 
+def test_time_left_counts_the_cost_of_each_resolution(notes: NoteSet) -> None:
+    trainer = make_trainer(notes)
+    shares = [share for share, _ in trainer.phases()]
+    trainer.seconds = 6.0
+    assert trainer.seconds_left() == 0.0  # unknown before the first step
+    trainer.step = trainer.n_steps // 2
+    before = trainer.step / trainer.n_steps
+    assert trainer.seconds_left() == pytest.approx(6.0 / before * (1 - before))
+    trainer.phase_s = [1.0] * (len(shares) - 1) + [10.0]
+    total = sum(shares[:-1]) + 10.0 * shares[-1]
+    done = min(before, sum(shares[:-1])) + 10.0 * max(0.0, before - sum(shares[:-1]))
+    assert trainer.seconds_left() == pytest.approx(6.0 / done * (total - done))
+    resumed = make_trainer(notes)
+    resumed.restore(trainer.state())
+    assert resumed.seconds_left() == pytest.approx(trainer.seconds_left())
+
+
 def test_a_stage_begins_with_new_optimisers_and_old_weights(notes: NoteSet) -> None:
     trainer = make_trainer(notes)
     for _ in range(2):

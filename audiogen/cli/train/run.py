@@ -224,7 +224,7 @@ def planned(
         if step >= n:
             say(f"all {n} steps are taken; to train further start a new run with --init-from")
         else:
-            left = forecast.duration((n - step) * trainer.seconds / max(1, step))
+            left = forecast.duration(trainer.seconds_left())
             say(f"resuming at step {step} of {n}; about {left} left")
         return trainer
     n_steps = 0 if minutes is not None else make_steps(recipe)
@@ -240,8 +240,11 @@ def planned(
         f" {counted(measured.trainer.n_evaluations(n_steps), 'evaluation')}: about"
         f" {forecast.duration(measured.seconds(n_steps))}"
     )
-    del measured
-    return make(recipe)
+    phase_s = measured.phase_s
+    del measured  # its trainer's memory
+    trainer = make(recipe)
+    trainer.phase_s = phase_s
+    return trainer
 
 
 def make_steps(recipe: Any) -> int:
@@ -341,7 +344,8 @@ def follow(
         def report(losses: dict[str, float]) -> None:
             nonlocal warned
             step, seconds = trainer.step, trainer.seconds
-            left = duration((n - step) * seconds / max(1, step)) + " left"
+            left_s = trainer.seconds_left()
+            left = duration(left_s) + " left"
             shown = "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
             bar.update(task, completed=step, left=left, losses=shown)
             if not console.is_terminal:
@@ -349,7 +353,7 @@ def follow(
             if trainer.warning and not warned:
                 print_above(f"warning: {trainer.warning}")
             warned = trainer.warning
-            journal.report(step, losses, seconds, trainer.warning)
+            journal.report(step, losses, seconds, left_s, trainer.warning)
 
         try:
             run_trainer(

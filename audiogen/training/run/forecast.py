@@ -13,21 +13,27 @@ EVALUATIONS_SHARE = 0.5  # largest share of --minutes
 
 @dataclass(frozen=True)
 class Forecast:
-    """Time that a step and an evaluation take, on average over the phases of a training.
+    """Time that a step and an evaluation take.
 
     Parameters
     ----------
-    step_s : float, s
-        Time of a step.
+    phase_s : list of float, s
+        Time of a step in each phase of the trainer.
     evaluation_s : float, s
         Time of an evaluation on held-out data.
     trainer : Trainer
         A trainer of the recipe, to count evaluations with.
     """
 
-    step_s: float
+    phase_s: list[float]
     evaluation_s: float
     trainer: Trainer
+
+    @property
+    def step_s(self) -> float:
+        """Time of a step, on average over the phases, s."""
+        phases = zip(self.trainer.phases(), self.phase_s, strict=True)
+        return sum(share * seconds for (share, _), seconds in phases)
 
     def seconds(self, n_steps: int) -> float:
         """Time of a training of ``n_steps``, s."""
@@ -55,8 +61,8 @@ def measure(trainer: Trainer, evaluations: bool = True) -> Forecast:
     -------
     Forecast
     """
-    step_s = 0.0
-    for share, step in trainer.phases():
+    phase_s = []
+    for _, step in trainer.phases():
         trainer.step = step
         trainer.train_step()  # compiles kernels and fills caches
         times: list[float] = []
@@ -67,11 +73,11 @@ def measure(trainer: Trainer, evaluations: bool = True) -> Forecast:
             trainer.step = step + len(times) + 1
             trainer.train_step()
             times.append(time.monotonic() - start)
-        step_s += share * sum(times) / len(times)
+        phase_s.append(sum(times) / len(times))
     start = time.monotonic()
     if evaluations:
         trainer.evaluate_held_out()
-    return Forecast(step_s, time.monotonic() - start, trainer)
+    return Forecast(phase_s, time.monotonic() - start, trainer)
 
 
 def duration(seconds: float) -> str:

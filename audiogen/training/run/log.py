@@ -62,7 +62,7 @@ class Journal:
         self._log, self._previews = folder / "log.jsonl", folder / "previews"
         self._entries = [entry for entry in read_log(self._log) if entry["step"] <= step]
         self._thumbnails: dict[Path, bytes] = {}
-        self._warning = self._finish = ""
+        self._warning = self._finish = self._left = ""
         self._result: Preview | None = None
         self._page_s = -PAGE_EVERY_S
         self._board: Any = None
@@ -73,7 +73,12 @@ class Journal:
             self._board = self._open_board(step)
 
     def report(
-        self, step: int, losses: Mapping[str, float], seconds: float, warning: str = ""
+        self,
+        step: int,
+        losses: Mapping[str, float],
+        seconds: float,
+        seconds_left: float,
+        warning: str = "",
     ) -> None:
         """Log the losses of a step.
 
@@ -85,12 +90,14 @@ class Journal:
             Losses by name.
         seconds : float, s
             Time of the training so far.
+        seconds_left : float, s
+            Time that remains.
         warning : str
             Text for the top of the page.
         """
         entry = {"step": step, "seconds": round(seconds, 1), "time": round(time.time())}
         self._entries.append(entry | dict(losses))
-        self._warning = warning
+        self._warning, self._left = warning, f", {duration(seconds_left)} left"
         with _Harmless(self, "the log"), self._log.open("a") as file:
             file.write(json.dumps(self._entries[-1]) + "\n")
         if self._board is not None:
@@ -155,10 +162,9 @@ class Journal:
                     self._thumbnails[picture] = _thumbnail(picture)
                 shown.append(Preview(f"Step {step}", sound.read_bytes(), self._thumbnails[picture]))
             last = self._entries[-1] if self._entries else {"step": 0, "seconds": 0.0}
-            left_s = (self._n_steps - last["step"]) * last["seconds"] / max(1, last["step"])
             progress = {
                 "step": f"{last['step']} of {self._n_steps}",
-                "time": f"{duration(last['seconds'])} so far, {duration(left_s)} left",
+                "time": f"{duration(last['seconds'])} so far{self._left}",
                 "written": time.strftime("%Y-%m-%d %H:%M:%S"),
             }
             if self._finish:

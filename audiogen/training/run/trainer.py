@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -17,6 +18,7 @@ from audiogen.training.run.processes import Processes
 
 WARM_UP = 100  # steps in which a learning rate rises; Adam's second moments are poor before
 CPU = torch.device("cpu")
+_SAVED = ("step", "seconds", "best", "initialised_from", "initial_licence")
 
 
 class Trainer(ABC):
@@ -41,6 +43,9 @@ class Trainer(ABC):
         ``step`` and value of the best evaluation on held-out data.
     warning : str
         Advice while training; empty if there is none.
+    phase_s : list of float, s
+        Time of a step in each of the `phases`, as `forecast.measure` found it; empty if it wasn't
+        measured. Only their ratios count.
     initialised_from, initial_licence : str
         Name and licence of the preset whose weights the training began with; empty if none.
     """
@@ -54,6 +59,7 @@ class Trainer(ABC):
         self.step, self.seconds = 0, 0.0
         self.best: dict[str, Any] = {"step": 0}
         self.warning = ""
+        self.phase_s: list[float] = []
         self.initialised_from, self.initial_licence = "", ""
 
     @property
@@ -79,6 +85,17 @@ class Trainer(ABC):
     def phases(self) -> list[tuple[float, int]]:
         """Share of all steps and a representative step of each phase, for `forecast`."""
         return [(1.0, 0)]
+
+    def seconds_left(self) -> float:
+        """Time of the steps that remain, judged by those taken and by `phase_s`, s."""
+        if not self.step:
+            return 0.0
+        shares = [share for share, _ in self.phases()]
+        costs = self.phase_s or [1.0] * len(shares)
+        ends = np.cumsum([0.0, *shares])
+        work = np.cumsum([0.0, *(s * cost for s, cost in zip(shares, costs, strict=True))])
+        done = np.interp(self.step / self.n_steps, ends, work)
+        return self.seconds * float((work[-1] - done) / done)
 
     @abstractmethod
     def n_evaluations(self, n_steps: int) -> int:
@@ -139,8 +156,8 @@ class Trainer(ABC):
 
     def state(self) -> dict[str, Any]:
         """Return everything that `restore` needs; in several processes, all must call it."""
-        common = ("kind", "step", "seconds", "best", "initialised_from", "initial_licence")
-        state = {name: getattr(self, name) for name in common} | {"recipe": asdict(self.recipe)}
+        state = {name: getattr(self, name) for name in ("kind", *_SAVED, "phase_s")}
+        state |= {"recipe": asdict(self.recipe)}
         return on_cpu(state | self.own_state())
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -156,8 +173,9 @@ class Trainer(ABC):
                 f"the checkpoint was made with {' and '.join(different)}; give the same arguments"
                 " as when the run began, or start a new run in another folder"
             )
-        for name in ("step", "seconds", "best", "initialised_from", "initial_licence"):
+        for name in _SAVED:
             setattr(self, name, state[name])
+        self.phase_s = state.get("phase_s", [])  # older checkpoints lack it
         self.restore_own(state)
 
     def differences(self, state: dict[str, Any]) -> list[str]:
