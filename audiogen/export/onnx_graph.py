@@ -70,7 +70,7 @@ def export_onnx(preset: Preset, path: str | os.PathLike[str]) -> list[str]:
     velocity nor noise. That of a preset with inharmonic timbres also has ``partials``
     [batch, 64], ratios to the pitch. Outputs are ``log_magnitude`` [batch, n_frames, n_bins],
     natural logarithm, and ``instantaneous_frequency``, the phase's advance per hop in units of pi,
-    -1 to 1. The sizes and the timbres' latents and partials are in the file's metadata.
+    -1 to 1. The sizes and the timbres' latents, gains and partials are in the file's metadata.
 
     Parameters
     ----------
@@ -127,6 +127,9 @@ def export_onnx(preset: Preset, path: str | os.PathLike[str]) -> list[str]:
             "licence": chosen.licence,
             "spectrogram": json.dumps({**chosen.spectrogram.table(), "rate": chosen.sample_rate}),
             "timbres": json.dumps({timbre.name: timbre.z for timbre in chosen.timbres}),
+            "gains_db": json.dumps(
+                {timbre.name: timbre.gain_db or 0.0 for timbre in chosen.timbres}
+            ),
             "partials": json.dumps(
                 {
                     timbre.name: {"lowest_pitch": chosen.generator.pitch_min, "ratios": keys}

@@ -94,12 +94,16 @@ def test_partials_are_an_input_where_a_timbre_has_its_own(
 ):
     first, *others = preset_fields["timbres"]
     bell = [0.62, 1.2, 2.43, 3.55]
-    timbres = [first | {"partials": bell}, *others]
+    timbres = [first | {"partials": bell, "gain_db": -2.5}, *others]
     preset = load_preset(write_tiny(tmp_path / "tiny", timbres=timbres))
     assert isinstance(preset, GansynthPreset)
     assert export_onnx(preset, tmp_path / "out.onnx")[-1] == "partials"
     session = onnxruntime.InferenceSession(str(tmp_path / "out.onnx"))
-    metadata = json.loads(session.get_modelmeta().custom_metadata_map["partials"])
+    metadata_map = session.get_modelmeta().custom_metadata_map
+    gains_db = json.loads(metadata_map["gains_db"])
+    assert gains_db == {timbre.name: timbre.gain_db or 0.0 for timbre in preset.timbres}
+    assert gains_db[first["name"]] == -2.5
+    metadata = json.loads(metadata_map["partials"])
     assert list(metadata) == [first["name"]]
     ratios = metadata[first["name"]]["ratios"][0]
     assert ratios[:6] == pytest.approx([*bell, 4.67, 5.79]) and len(ratios) == 64
