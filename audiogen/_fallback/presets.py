@@ -477,6 +477,9 @@ def _check_training(table: Table, faults: list[str]) -> None:
     fields.whole("steps", 0, 1 << 62)
     fields.text("machine")
     fields.text("torch")
+    for name in ("version", "data_sha256"):
+        if fields.has(name):
+            fields.text(name)
     fields.finish()
 
 

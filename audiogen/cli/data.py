@@ -57,7 +57,7 @@ def soundfont(
     ] = "",
     velocities: Annotated[str, typer.Option(help="MIDI velocities.")] = "50,90,127",
     pitches: Annotated[str, typer.Option(help="MIDI pitches, lowest-highest.")] = "24-84",
-    sample_rate: Annotated[int, typer.Option(help="Sample rate in Hz.")] = 16000,
+    sample_rate: Annotated[int, typer.Option(help="Sample rate in Hz.")] = 32000,
     max_transpose: Annotated[
         float, typer.Option(help="Largest distance from a recorded key, in semitones.")
     ] = 7.0,
@@ -225,7 +225,7 @@ def folder(
     licence: Annotated[
         str, typer.Option(help="Licence of the samples; it goes into trained presets.")
     ] = "not stated",
-    sample_rate: Annotated[int, typer.Option(help="Sample rate in Hz.")] = 16000,
+    sample_rate: Annotated[int, typer.Option(help="Sample rate in Hz.")] = 32000,
     min_confidence: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Lowest confidence in a measured pitch.")
     ] = 0.5,

@@ -135,6 +135,10 @@ def _technical_facts(preset: Preset) -> Iterator[tuple[str, str]]:
             f"{training.steps} steps in {training.seconds / 60:.0f} min, seed {training.seed}, "
             f"{training.machine}, torch {training.torch}",
         )
+        if training.version:
+            yield "trained by", f"audiogen {training.version}"
+        if training.data_sha256:
+            yield "data", f"SHA-256 {training.data_sha256}"
         yield "command", training.command
     if preset.measured:
         numbers = (f"{name.replace('_', ' ')} {x:g}" for name, x in preset.measured.items())

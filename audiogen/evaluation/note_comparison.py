@@ -16,7 +16,8 @@ REAL, ORACLE, PRESET = "real", "oracle", "preset"
 GROUPS = ("steady", "varying")
 MIN_NOTES = 20  # for statistics
 MIN_GROUP = 10  # notes of a group, for its medians
-CARD = ("attack_ms", "wander_db", "flutter_db", "level_dbfs")  # statistics of a preset's card
+# Statistics of a preset's card.
+CARD = ("attack_ms", "wander_db", "flutter_db", "off_partials_db", "level_dbfs")
 AREA_TOLERANCE = 0.05  # of the area under the curve, from the oracle's
 LEVEL_TOLERANCE_DB = 1.0  # of a timbre beside the others
 MIN_OF_TIMBRE = 3  # notes of a timbre, for its level
@@ -177,14 +178,20 @@ class Comparison:
         """Return the numbers for the card of a preset: areas, and the statistics of `CARD`."""
         numbers = {}
         for median in self.medians:
-            if median.name in CARD:
+            statistic, _, band = median.name.partition(" ")
+            if statistic in CARD:
+                if band:
+                    low, high = (round(float(khz)) for khz in band.split("-"))
+                    statistic += f"_{low}_to_{high}_khz"
                 for kind, value in median.values.items():
                     prefix = "" if kind == PRESET else f"{kind}_"
-                    numbers[f"{prefix}{median.name}_{median.group}"] = value
+                    numbers[f"{prefix}{statistic}_{median.group}"] = value
         for kind, levels in self.levels.items():
             prefix = "" if kind == PRESET else f"{kind}_"
             errors = [abs(level) for level in _relative_to_median(levels).values()]
             numbers[f"{prefix}timbre_level_error_db"] = float(np.mean(errors))
+            numbers[f"{prefix}timbre_level_lowest_db"] = min(levels.values())
+            numbers[f"{prefix}timbre_level_highest_db"] = max(levels.values())
         for kind, areas in self.areas.items():
             prefix = "" if kind == PRESET else f"{kind}_"
             for test, area in areas.items():

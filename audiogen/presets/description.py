@@ -127,7 +127,11 @@ class RecordingsTable(DataTable):
 
 @dataclass(frozen=True)
 class TrainingTable:
-    """``[training]``: how the weights came to be."""
+    """``[training]``: how the weights came to be.
+
+    ``version`` is audiogen's, with the commit of a working tree; ``data_sha256`` is that of the
+    sounds (`training.run.provenance`). Presets of earlier builds lack both.
+    """
 
     command: str
     seed: int
@@ -135,6 +139,8 @@ class TrainingTable:
     steps: int
     machine: str
     torch: str
+    version: str | None = None
+    data_sha256: str | None = None
 
 
 # --- Presets ------------------------------------------------------------------------------------

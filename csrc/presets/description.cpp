@@ -369,6 +369,9 @@ void check_training(const toml::Table& table, Faults& faults) {
   fields.whole("steps", 0, std::int64_t{1} << 62);
   fields.text("machine");
   fields.text("torch");
+  for (const char* name : {"version", "data_sha256"}) {
+    if (fields.has(name)) fields.text(name);
+  }
   fields.finish();
 }
 

@@ -74,7 +74,7 @@ def test_mixed_files_become_a_set_that_training_reads(folder):
     put(folder / "flutes" / "deep" / "c.ogg", tone(67, rate=22050), 22050)
     put(folder / "d.wav", np.concatenate((np.zeros(8000), tone(55, rate=8000))), 8000)
     before = state_of(folder)
-    found = ingest_samples(folder)
+    found = ingest_samples(folder, sample_rate=RATE)
     assert state_of(folder) == before
     notes = read_notes(found.folder, sample_rate=RATE)
     assert sorted((note.pitch, note.family) for note in notes if note.velocity > 100) == [
@@ -184,7 +184,7 @@ def test_channels_that_cancel_are_not_mixed(folder):
 def test_notes_are_brought_to_their_key(folder):
     put(folder / "sharp.wav", tone(60.3))
     tuned, untuned = (
-        read_notes(ingest_samples(folder, tune=tune).folder).waveforms()[0]
+        read_notes(ingest_samples(folder, tune=tune, sample_rate=RATE).folder).waveforms()[0]
         for tune in (True, False)
     )
     heard = [

@@ -22,6 +22,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+RATE = 16000
 needs_renderer = pytest.mark.skipif(
     find_spec("midirenderer") is None,
     reason="needs midirenderer, of the extra soundfont",
@@ -94,19 +95,20 @@ def test_missing_font_is_refused(tmp_path):
 
 @needs_renderer
 def test_notes_have_pitch_onset_length_and_level(tiny_font, tmp_path):
-    n = render_soundfont(tiny_font, tmp_path / "set", programs=[0], velocities=[60, 127])
-    notes = read_notes(tmp_path / "set", sample_rate=16000)
+    options = {"programs": [0], "velocities": [60, 127], "sample_rate": RATE}
+    n = render_soundfont(tiny_font, tmp_path / "set", **options)
+    notes = read_notes(tmp_path / "set", sample_rate=RATE)
     assert n == len(notes) == 15 * 2  # 60 +- 7 semitones
     assert {note.pitch for note in notes} == set(range(53, 68))
     waveforms = notes.waveforms()
-    assert waveforms.shape == (30, round(NOTE_S * 16000))
+    assert waveforms.shape == (30, round(NOTE_S * RATE))
     assert np.abs(waveforms).max() == pytest.approx(PEAK, abs=1e-3)
     for note, waveform in zip(notes, waveforms, strict=True):
         wanted_hz = 440 * 2 ** ((note.pitch - 69) / 12)
-        assert peak_frequency_hz(waveform, 16000) == pytest.approx(wanted_hz, abs=0.6)
+        assert peak_frequency_hz(waveform, RATE) == pytest.approx(wanted_hz, abs=0.6)
         sounding = np.flatnonzero(np.abs(waveform) > 0.01)
-        assert sounding[0] < 0.004 * 16000
-        assert abs(sounding[-1] / 16000 - NOTE_ON_S) < 0.15
+        assert sounding[0] < 0.004 * RATE
+        assert abs(sounding[-1] / RATE - NOTE_ON_S) < 0.15
     loud, soft = (waveforms[[v.velocity == velocity for v in notes]] for velocity in (127, 60))
     assert 10 < 20 * np.log10(loud.std() / soft.std()) < 16  # 13 dB by the standard's curve
 
@@ -156,13 +158,13 @@ def test_transposed_program_is_stored_under_its_sounding_pitch(tiny_font, tmp_pa
 @needs_renderer
 def test_keys_half_a_semitone_apart_are_stored_where_pitches_are_whole(half_step_font, tmp_path):
     assert read_soundfont(half_step_font).presets[0, 0].distance_semitones(70, 100) == 5
-    settings = {"velocities": [100], "pitches": (60, 72), "programs": [0]}
+    settings = {"velocities": [100], "pitches": (60, 72), "programs": [0], "sample_rate": RATE}
     render_soundfont(half_step_font, tmp_path / "set", transpose={0: 2}, **settings)
     notes = read_notes(tmp_path / "set")
     assert [note.pitch for note in notes] == list(range(60, 70))  # of each second key, 56 to 74
     for note, sound in zip(notes, notes.waveforms(), strict=True):
         wanted = 440 * 2 ** ((note.pitch - 2 - 69) / 12)
-        assert peak_frequency_hz(sound, 16000) == pytest.approx(wanted, rel=0.005)
+        assert peak_frequency_hz(sound, RATE) == pytest.approx(wanted, rel=0.005)
     (entry,) = tomllib.loads((tmp_path / "set" / "font.toml").read_text())["instruments"]
     assert (entry["transpose"], entry["semitones_per_key"]) == (2, 0.5)
 
@@ -221,12 +223,13 @@ def test_other_sample_rate_keeps_pitch(tiny_font, tmp_path):
 @needs_renderer
 def test_more_notes_than_one_midi_file_holds_stay_in_order(tiny_font, tmp_path):
     velocities = list(range(60, 66))  # 15 keys x 6: more than the 64 of one file
-    render_soundfont(tiny_font, tmp_path / "set", programs=[0], velocities=velocities)
+    options = {"programs": [0], "velocities": velocities, "sample_rate": RATE}
+    render_soundfont(tiny_font, tmp_path / "set", **options)
     notes = read_notes(tmp_path / "set")
     assert len(notes) == 90
     for note, waveform in zip(notes, notes.waveforms(), strict=True):
         wanted_hz = 440 * 2 ** ((note.pitch - 69) / 12)
-        assert peak_frequency_hz(waveform, 16000) == pytest.approx(wanted_hz, abs=0.6)
+        assert peak_frequency_hz(waveform, RATE) == pytest.approx(wanted_hz, abs=0.6)
 
 
 @needs_renderer
@@ -295,14 +298,13 @@ def test_missing_renderer_is_named(tiny_font, tmp_path, monkeypatch):
 def test_flute_of_a_general_midi_font_has_its_pitch(general_midi_font: Path, tmp_path):
     import librosa
 
-    render_soundfont(
-        general_midi_font, tmp_path / "set", programs=[73], velocities=[100], pitches=(60, 84)
-    )
+    options = {"programs": [73], "velocities": [100], "pitches": (60, 84), "sample_rate": RATE}
+    render_soundfont(general_midi_font, tmp_path / "set", **options)
     notes = read_notes(tmp_path / "set")
     assert len(notes) == 25
     for note in notes.notes[::6]:
         waveform = notes.waveform(note)[8000:24000]
-        frequency_hz, voiced, _ = librosa.pyin(waveform, fmin=100, fmax=2000, sr=16000)
+        frequency_hz, voiced, _ = librosa.pyin(waveform, fmin=100, fmax=2000, sr=RATE)
         measured = float(librosa.hz_to_midi(np.median(frequency_hz[voiced])))
         assert measured == pytest.approx(note.pitch, abs=0.5)
 
@@ -322,12 +324,12 @@ def test_every_program_has_family_and_source():
 
 def test_qualities_are_audible():
     rng = np.random.default_rng(0)
-    time_s = np.arange(4 * 16000) / 16000
+    time_s = np.arange(4 * RATE) / RATE
     pluck = np.sin(2 * np.pi * 200 * time_s) * np.exp(-time_s * 12)
     hiss = rng.normal(size=time_s.size) * 0.1
 
     def names(waveform: np.ndarray) -> set[str]:
-        flags = measure_qualities(waveform, 16000, NOTE_ON_S)
+        flags = measure_qualities(waveform, RATE, NOTE_ON_S)
         return {name for name, found in zip(QUALITIES, flags, strict=True) if found}
 
     assert names(pluck) == {"dark", "percussive", "fast_decay"}

@@ -66,7 +66,10 @@ def test_levels_of_timbres_are_compared_with_one_another():
     assert "level beside the other timbres (dB): t3 -2.0" in comparison.judgement()
     row = dict(comparison.rows())["level of timbres relative to real (dB)"]
     assert row[PRESET] == "-8.0 to -6.0!" and REAL not in row
-    assert comparison.card()["timbre_level_error_db"] == pytest.approx(0.4, abs=0.05)
+    card = comparison.card()
+    assert card["timbre_level_error_db"] == pytest.approx(0.4, abs=0.05)
+    assert card["timbre_level_lowest_db"] == pytest.approx(-8.0, abs=0.1)
+    assert card["timbre_level_highest_db"] == pytest.approx(-6.0, abs=0.1)
     assert compare(preset, timbres=["only-two"] * 2 + timbres[2:]).levels.keys() == levels.keys()
     assert compare(preset).levels == {}
 
@@ -98,6 +101,9 @@ def test_faults_are_named_with_their_group():
     card = comparison.card()
     assert card["wander_db_steady"] == pytest.approx(0.67, abs=0.01)
     assert card["oracle_wander_db_steady"] < 0.01 < card["real_wander_db_varying"]
+    off = find(comparison, "off_partials_db 0-2", "steady")
+    assert card["off_partials_db_0_to_2_khz_steady"] == off.values[PRESET]
+    assert "off_partials_db_2_to_4_khz_steady" in card
     assert content["statistics"]["attack_ms, steady"]["outside"] is True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from rich.progress import Progress
 
 pytest.importorskip("torch")
 
+import audiogen
 from audiogen.cli.main import main
 from audiogen.cli.train.run import progress_columns
 from audiogen.training.run.export import licence_with, source_with, training_table
@@ -67,6 +69,18 @@ def test_the_licence_is_that_of_sounds_and_weights(sounds: str, weights: str, bo
     source = source_with(trainer, "my harp")  # type: ignore[arg-type]
     assert source.startswith("my harp; weights initialised from the preset plucked")
     assert ("(MIT)" in source) == (weights == "MIT")  # where the licence is unknown
+
+
+def test_code_and_sounds_of_a_training_are_named(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("b.wav", "a.wav")]
+    for path in files:
+        path.write_bytes(path.name.encode())
+    table = training_table("audiogen train x", 0, 1.0, 1, "", files)
+    assert table["version"].startswith(audiogen.__version__)
+    sums = [hashlib.sha256(name).digest() for name in (b"a.wav", b"b.wav")]
+    assert table["data_sha256"] == hashlib.sha256(b"".join(sums)).hexdigest()
+    files[0].unlink()
+    assert "data_sha256" not in training_table("audiogen train x", 0, 1.0, 1, "", files)
 
 
 def test_the_command_names_the_initial_preset_once() -> None:

@@ -39,7 +39,7 @@ from audiogen.cli.train.run import (
 )
 from audiogen.core.counting import counted
 from audiogen.errors import ParameterError
-from audiogen.training.gansynth.recipe import BuiltInRecipe, at_rate
+from audiogen.training.gansynth.recipe import DEFAULT_RATE, RATES, BuiltInRecipe, at_rate
 
 BUILT_IN, ONE_SHOT = "built-in", "one-shot"
 OPTIONS = recipe_options(BuiltInRecipe)
@@ -59,7 +59,7 @@ def gansynth(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="built-in: half an hour on a CPU. one-shot: the same for sounds that play to their"
+            help="built-in: an hour on a CPU core. one-shot: the same for sounds that play to their"
             " end, such as percussion. gansynth-paper: as published, for a GPU and"
             " thousands of notes. gansynth-small: the same at sizes for a CPU. Or a .toml file.",
             show_default=BUILT_IN,
@@ -68,9 +68,9 @@ def gansynth(
     sample_rate: Annotated[
         int | None,
         typer.Option(
-            help="Sample rate of the preset, Hz: 16000, 32000 or 64000. Twice the rate takes 2.5"
-            " times as long. Built-in recipe only.",
-            show_default="16000",
+            help="Sample rate of the preset, Hz: 16000, 32000 or 64000. Half the rate takes 0.4 of"
+            " the time. Built-in recipe only.",
+            show_default=f"{DEFAULT_RATE}; that of a set of notes",
         ),
     ] = None,
     device: Device = None,
@@ -151,14 +151,13 @@ def gansynth(
                     f"{option} not supported by recipe {name}; leave it out, or give --recipe"
                     f" {BUILT_IN}"
                 )
-    elif sample_rate is not None:
-        if state is None:
-            chosen = at_rate(chosen, sample_rate)
-        elif chosen.spectrogram.sample_rate != sample_rate:
-            raise ParameterError(
-                f"--sample-rate {sample_rate}: the run to resume has"
-                f" {chosen.spectrogram.sample_rate} Hz; leave it out"
-            )
+    elif state is None:
+        chosen = at_rate(chosen, sample_rate or _rate_of(data))
+    elif sample_rate not in (None, chosen.spectrogram.sample_rate):
+        raise ParameterError(
+            f"--sample-rate {sample_rate}: the run to resume has"
+            f" {chosen.spectrogram.sample_rate} Hz; leave it out"
+        )
     preset = initial_preset(init_from, "gansynth", state)
     own_samples = not is_note_set(data)
     if table is not None and not own_samples:
@@ -229,6 +228,16 @@ def gansynth(
     )
     export = partial(export_preset, trainer, notes, output, command=command, **card)
     finish(export, trainer, journal, output, "--notes 'C4 E4 G4'")
+
+
+def _rate_of(data: Path) -> int:
+    """Sample rate to train on some data at, Hz: that of a set of notes, if it is possible."""
+    from audiogen.data.notes.nsynth import is_note_set, read_notes
+
+    if not is_note_set(data):
+        return DEFAULT_RATE
+    rate = read_notes(data).notes[0].sample_rate
+    return rate if rate in RATES else DEFAULT_RATE
 
 
 def _recipe(

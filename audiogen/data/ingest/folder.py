@@ -87,7 +87,7 @@ class SampleSet:
 def ingest_samples(
     folder: str | PathLike[str],
     *,
-    sample_rate: int = 16000,
+    sample_rate: int = 32000,
     table: str | PathLike[str] | None = None,
     licence: str = "not stated",
     min_confidence: float = MIN_CONFIDENCE,

@@ -154,6 +154,11 @@ class NoteSet:
             )
         return NoteSet(self.folder, kept)
 
+    @property
+    def files(self) -> list[Path]:
+        """The sound files, in order."""
+        return [self.folder / AUDIO / f"{note.name}.wav" for note in self.notes]
+
     def waveform(self, note: NoteInfo) -> np.ndarray:
         """Read the waveform of one note.
 

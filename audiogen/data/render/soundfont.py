@@ -95,7 +95,7 @@ def render_instrument(
     font: SoundFont,
     preset: FontPreset,
     keys: Sequence[tuple[int, int]],
-    sample_rate: int = 16000,
+    sample_rate: int = 32000,
     transpose: int = 0,
 ) -> RenderedInstrument:
     """Render the given (key, velocity) pairs of one preset.
@@ -191,7 +191,7 @@ def render_soundfont(
     programs: Sequence[int] = (),
     velocities: Sequence[int] = (50, 90, 127),
     pitches: tuple[int, int] = (24, 84),
-    sample_rate: int = 16000,
+    sample_rate: int = 32000,
     max_transpose_semitones: float = MAX_TRANSPOSE_SEMITONES,
     all_keys: Sequence[int] = (),
     transpose: Mapping[int, int] | None = None,

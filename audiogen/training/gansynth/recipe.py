@@ -14,7 +14,8 @@ from audiogen.training.run.recipe import Recipe, setting
 if TYPE_CHECKING:
     from audiogen.models.gansynth import GeneratorConfig
 
-HIGHEST_RATE = 64000  # Hz
+RATES = (16000, 32000, 64000)  # Hz
+DEFAULT_RATE = 32000  # Hz, of a folder of samples
 
 # 1e-4 is about the quantisation noise of a 16-bit file; the scale maps it to -0.8 and the loudest
 # bins to 0.8.
@@ -199,7 +200,7 @@ def at_rate(recipe: BuiltInRecipe, sample_rate: int) -> BuiltInRecipe:
     recipe : BuiltInRecipe
         The recipe.
     sample_rate : int, Hz
-        The recipe's rate times a power of two, up to 64 kHz.
+        One of `RATES`.
 
     Raises
     ------
@@ -207,12 +208,11 @@ def at_rate(recipe: BuiltInRecipe, sample_rate: int) -> BuiltInRecipe:
         If the rate is another.
     """
     base = recipe.spectrogram
-    factor, rest = divmod(sample_rate, base.sample_rate)
-    if rest or factor < 1 or factor & (factor - 1) or sample_rate > HIGHEST_RATE:
-        rates = [base.sample_rate << i for i in range(8) if base.sample_rate << i <= HIGHEST_RATE]
+    if sample_rate not in RATES:
         raise ParameterError(
-            f"sample_rate={sample_rate} must be one of {', '.join(map(str, rates))}"
+            f"sample_rate={sample_rate} must be one of {', '.join(map(str, RATES))}"
         )
+    factor = sample_rate // base.sample_rate
     sizes = scaled_sizes(asdict(base) | {"start_shape": recipe.generator.start_shape}, factor)
     generator = replace(recipe.generator, start_shape=sizes.pop("start_shape"))
     sizes["n_samples"] *= factor

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audiogen.data.notes.nsynth import is_note_set, read_notes
+from audiogen.data.notes.nsynth import AUDIO, is_note_set, read_notes
 from audiogen.data.recordings import Recording, read_recordings
 from audiogen.errors import ParameterError
 from audiogen.models.samplernn import SampleRNNConfig
@@ -44,6 +44,13 @@ class TrainingData:
     pitch_range: tuple[int, int] | None
     split: dict[str, list[str]]
     minutes: float
+
+    def files(self, folder: Path) -> list[Path]:
+        """The sound files in a folder of notes or of recordings that both parts are of."""
+        names = [*self.split["training"], *self.split["held_out"]]
+        if self.pitch_range:
+            return [folder / AUDIO / f"{name}.wav" for name in names]
+        return [folder / name for name in names]
 
 
 def read_training_data(
