@@ -354,7 +354,8 @@ class Engine:
 
     def _shaping(self) -> Shaping:
         macros = tuple(self._value(f"macro_{i}") for i in range(1, N_MACROS + 1))
-        return Shaping(self._value("attack"), self._value("release"), macros)
+        tilt, noise = self._value("tilt"), self._value("noise")
+        return Shaping(self._value("attack"), self._value("release"), macros, tilt, noise)
 
     def _set_morph(self, slot: _Slot) -> None:
         if self._maps() and slot.timbre < len(self._instrument.places):

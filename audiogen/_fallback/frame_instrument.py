@@ -49,6 +49,7 @@ FAINTEST = -60.0  # nats; lower levels have this weight, so that no band's weigh
 TRANSPOSE_REACH = 5.0  # semitones; beyond this, a frame is regenerated instead of transposed
 ATTACK_SPAN = 8  # frames after the first that a fast attack hastens through
 MOVE_FRAMES = 2  # frames between two moves of a note's latent
+PARTIAL_REACH = 2.0  # bins beside a partial that `noise` leaves alone
 ENDED = np.float32(-60)  # nats; level of a timbre that ended before the one it is morphed with
 MOST_ADDED = 1024  # timbres
 
@@ -419,9 +420,24 @@ class _FrameVoice(Voice):
             return
         level, frequency = self._next_frame()
         self._turn(level, frequency)
+        level = self._shape_spectrum(level)
         self.frame += 1
         spectrum = polar_to_rectangular(level, TWO_PI * self.turns)
         self.overlap += self.instrument.window * np.fft.irfft(np.append(np.complex64(0), spectrum))
+
+    def _shape_spectrum(self, level: Array) -> Array:
+        """Balance high and low partials, and partials and noise; the frame's power stays."""
+        shaping, s = self.shaping, self.instrument.spectrogram
+        if not (shaping.tilt or shaping.noise):
+            return level
+        f0, f_bin = float(pitch_to_hz(self.pitch)), bin_centres_hz(s, s.n_bins)
+        gain_db = float(shaping.tilt) * np.log2(np.maximum(1.0, f_bin / f0))
+        if s.phase == "harmonic":
+            distance = np.abs(nearest_partial(f_bin, f0, self.note.partials)[1] - f_bin)
+            bins = distance * s.n_fft / s.sample_rate
+            gain_db += float(shaping.noise) * np.clip(bins - PARTIAL_REACH, 0.0, 1.0)
+        shaped = level + np.float32(np.log(10.0) / 20.0) * gain_db.astype(np.float32)
+        return shaped + _frame_level(level) - _frame_level(shaped)
 
     @property
     def _finished(self) -> bool:
@@ -578,6 +594,11 @@ def _transpose(level: Array, frequency: Array, pitch: float, wanted: float) -> t
     # Catmull-Rom.
     cubic = t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a))
     return b + np.float32(0.5) * t * (c - a + cubic), frequency[np.where(t < 0.5, i, i + 1)]
+
+
+def _frame_level(level: Array) -> np.float32:
+    """Half the logarithm of the power of a frame, nats."""
+    return np.float32(0.5 * np.logaddexp.reduce(2.0 * level.astype(np.float64)))
 
 
 def _within_half(turns: np.ndarray) -> np.ndarray:

@@ -22,11 +22,13 @@ ZERO = np.float32(0)
 
 @dataclass(frozen=True)
 class Shaping:
-    """Parameters that shape notes and move their timbres, each -1 to 1; at 0 without effect."""
+    """Parameters that shape notes and move their timbres; at 0 without effect."""
 
     attack: np.float32 = ZERO
     release: np.float32 = ZERO
     macros: tuple[np.float32, ...] = (ZERO,) * N_MACROS
+    tilt: np.float32 = ZERO
+    noise: np.float32 = ZERO
 
 
 def stretch_of(amount: float) -> np.float32:

@@ -184,6 +184,20 @@ parameters: tuple[dict[str, Any], ...] = (
         "Added to the random seed of later notes.",
         range=(0.0, 127.0),
     ),
+    _row(
+        "tilt",
+        "Brightness: slope added to a note's spectrum from its pitch up, at equal power.",
+        unit="dB/octave",
+        range=(-6.0, 6.0),
+        smoothing_s=0.03,
+    ),
+    _row(
+        "noise",
+        "Gain of the noise between a note's partials, at equal power.",
+        unit="dB",
+        range=(-24.0, 24.0),
+        smoothing_s=0.03,
+    ),
 )
 ROWS = {row["name"]: row for row in parameters}
 INDEX = {name: i for i, name in enumerate(ROWS)}

@@ -420,6 +420,8 @@ Shaping Engine::shaping() const noexcept AUDIOGEN_REALTIME {
   Shaping shape;
   shape.attack = value(Parameter::kAttack);
   shape.release = value(Parameter::kRelease);
+  shape.tilt = value(Parameter::kTilt);
+  shape.noise = value(Parameter::kNoise);
   const auto first = static_cast<std::size_t>(Parameter::kMacro1);
   for (std::size_t i = 0; i < kMacroCount; ++i) shape.macros[i] = parameters_[first + i].value();
   return shape;

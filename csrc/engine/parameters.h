@@ -41,6 +41,8 @@ enum class Parameter : std::uint32_t {
   kPitchWheel,
   kBendRange,
   kVariation,
+  kTilt,
+  kNoise,
 };
 
 // A preset names up to this many macros: directions in its latent space.
@@ -118,6 +120,10 @@ inline constexpr ParameterInfo kParameters[] = {
      "Bend at the ends of the pitch wheel; RPN 0 (pitch bend sensitivity) sets it, too."},
     {"variation", "", 0.0f, 127.0f, 0.0f, 0.0, kNoController,
      "Added to the random seed of later notes."},
+    {"tilt", "dB/octave", -6.0f, 6.0f, 0.0f, 0.03, kNoController,
+     "Brightness: slope added to a note's spectrum from its pitch up, at equal power."},
+    {"noise", "dB", -24.0f, 24.0f, 0.0f, 0.03, kNoController,
+     "Gain of the noise between a note's partials, at equal power."},
 };
 
 inline constexpr std::size_t kParameterCount = sizeof(kParameters) / sizeof(kParameters[0]);

@@ -26,11 +26,13 @@ struct Note {
   bool operator==(const Note&) const = default;
 };
 
-// Parameters that shape notes and move their timbres, each -1 .. 1; at 0 a note is as the preset
-// makes it.
+// Parameters that shape notes and move their timbres, in the units of their table; at 0 a note is as
+// the preset makes it.
 struct Shaping {
   float attack = 0.0f;
   float release = 0.0f;
+  float tilt = 0.0f;
+  float noise = 0.0f;
   std::array<float, kMacroCount> macros{};
 
   bool operator==(const Shaping&) const = default;

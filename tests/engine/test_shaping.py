@@ -89,6 +89,7 @@ def score() -> list[Event]:
         *put(500, macro_1=-0.7, macro_2=0.3, morph=0.5),
         *put(900, attack=-0.6, release=0.4),
         on(1000, 2, 61.0, 1),
+        *put(1400, tilt=4.0, noise=-9.0),
         *put(1800, macro_2=1.0, bend=7.0),
         off(2500),
         *put(2900, release=-0.5, morph=0.0),
@@ -115,7 +116,7 @@ class TestBothEngines:
         plain = make_preset("plain")
         events = [on(), on(700, 2, 66.0, 1), off(3000), off(3100, 2)]
         wanted = play(engine(module, plain), 5000, events)
-        zeros = put(0, attack=0.0, release=0.0, macro_1=0.0, macro_8=0.0)
+        zeros = put(0, attack=0.0, release=0.0, tilt=0.0, noise=0.0, macro_1=0.0, macro_8=0.0)
         assert np.array_equal(play(engine(module, folder), 5000, zeros + events), wanted)
         # Of a macro that the preset lacks, all values are without effect.
         other = put(0, macro_3=1.0) + put(1000, macro_8=-1.0)
@@ -187,6 +188,54 @@ class TestRelease:
         assert frequency_hz(sounds[1][16000:end], RATE) == pytest.approx(261.6, rel=0.006)
         levels = [np.square(sound[16800:17200]).mean() for sound in sounds]
         assert (levels[1] > levels[0]) == (release > 0)
+
+
+class TestBalance:
+    """Of high and low partials, and of partials and noise."""
+
+    @staticmethod
+    def held(native: ModuleType, preset: str, **values: float) -> np.ndarray:
+        instrument = native.open_preset(PRESETS / preset).instrument()
+        played = native.Engine(instrument, 32000, 8192, 4, 7, 1)
+        sound = play(played, 64000, [*put(0, **values), on(0, 1, 60.0)])
+        return sound[32000:]
+
+    @pytest.mark.parametrize("tilt", [-6.0, 3.0])
+    def test_tilt_is_a_slope_at_equal_power(self, native: ModuleType, tilt: float) -> None:
+        plain = self.held(native, "brass")
+        tilted = self.held(native, "brass", tilt=tilt)
+        power = [np.square(sound).mean() for sound in (plain, tilted)]
+        assert 10 * np.log10(power[1] / power[0]) == pytest.approx(0.0, abs=0.3)
+        spectra = [np.abs(np.fft.rfft(sound * np.hanning(len(sound)))) for sound in (plain, tilted)]
+        f0 = 440.0 * 2 ** (-9 / 12)
+        partials = [round(h * f0) for h in (1, 2, 4, 8)]  # bins of 1 Hz
+        level = [[20 * np.log10(s[b - 5 : b + 6].max()) for b in partials] for s in spectra]
+        change = np.subtract(level[1], level[0])
+        assert np.diff(change) == pytest.approx([tilt] * 3, abs=0.5)
+
+    @pytest.mark.parametrize("noise", [-24.0, -6.0, 12.0])
+    def test_noise_is_between_partials(self, native: ModuleType, noise: float) -> None:
+        plain = self.held(native, "bowed")
+        changed = self.held(native, "bowed", noise=noise)
+        power = [np.square(sound).mean() for sound in (plain, changed)]
+        assert 10 * np.log10(power[1] / power[0]) == pytest.approx(0.0, abs=1.0)
+        f0 = 440.0 * 2 ** (-9 / 12)
+        window = np.blackman(len(plain))
+        spectra = [np.square(np.abs(np.fft.rfft(sound * window))) for sound in (plain, changed)]
+        halves = [round((h + 0.5) * f0) for h in range(1, 12)]  # bins of 1 Hz
+        between = [sum(s[b - 40 : b + 41].sum() for b in halves) for s in spectra]
+        assert 10 * np.log10(between[1] / between[0]) == pytest.approx(noise, abs=2.0)
+
+    def test_a_sounding_note_follows_without_a_click(
+        self, module: ModuleType, folder: Path
+    ) -> None:
+        sounds = [
+            play(engine(module, folder), 5000, [on(), *events])
+            for events in ([], put(1500, tilt=-6.0, noise=12.0))
+        ]
+        assert np.array_equal(sounds[0][:1500], sounds[1][:1500])
+        assert not np.array_equal(sounds[0], sounds[1])
+        assert second_difference(sounds[1]).max() < 1.2 * second_difference(sounds[0]).max()
 
 
 class TestMacros:

@@ -29,6 +29,13 @@ static constexpr std::size_t kAttackSpan = 8;
 // smooths the steps.
 static constexpr std::size_t kMoveFrames = 2;
 
+// Nats per decibel.
+static constexpr float kDecibel = 0.115129255f;
+
+// Bins on each side of a partial that `noise` leaves alone, the main lobe of a Hann window; one bin
+// farther it has its whole gain.
+static constexpr float kPartialReach = 2.0f;
+
 // Log magnitude of a timbre that has ended while the one it is morphed with still sounds, nats.
 static constexpr float kEnded = -60.0f;
 
@@ -259,6 +266,37 @@ void FrameVoice::lock_phase() noexcept AUDIOGEN_REALTIME {
   }
 }
 
+// Half the logarithm of the power of a frame, nats.
+static float frame_level(const std::vector<float>& level) noexcept AUDIOGEN_REALTIME {
+  float loudest = level[0];
+  for (const float value : level) loudest = std::max(loudest, value);
+  double power = 0.0;
+  for (const float value : level) {
+    power += static_cast<double>(core::exp(2.0f * (value - loudest)));
+  }
+  return loudest + 0.5f * core::log(static_cast<float>(power));
+}
+
+// Changes the balance of high and low partials (`tilt`) and of partials and the noise between them
+// (`noise`). The frame's power stays: attack, decay and loudness are the network's.
+void FrameVoice::shape_spectrum() noexcept AUDIOGEN_REALTIME {
+  if (shaping_.tilt == 0.0f && shaping_.noise == 0.0f) return;
+  const Spectrogram& spectrogram = settings_->spectrogram;
+  const float size = static_cast<float>(spectrogram.n_fft);
+  const float per_f0 = static_cast<float>(spectrogram.sample_rate / hz(pitch_)) / size;
+  const float slope = kDecibel * shaping_.tilt / 0.693147181f;  // nats per factor of e
+  const float noise = kDecibel * shaping_.noise;
+  const float before = frame_level(log_magnitude_);
+  for (std::size_t k = 0; k < log_magnitude_.size(); ++k) {
+    const float ratio = std::max(1.0f, static_cast<float>(k + 1) * per_f0);
+    const float distance = std::abs(lobe_[k]) * size;  // bins from the nearest partial
+    const float between = std::clamp(distance - kPartialReach, 0.0f, 1.0f);
+    log_magnitude_[k] += slope * core::log(ratio) + noise * between;
+  }
+  const float change = before - frame_level(log_magnitude_);
+  for (float& level : log_magnitude_) level += change;
+}
+
 bool FrameVoice::finished() const noexcept AUDIOGEN_REALTIME {
   return frames_.finished() && (!morphing_ || other_.finished());
 }
@@ -404,6 +442,7 @@ void FrameVoice::add_frame() noexcept AUDIOGEN_REALTIME {
 
   next_frame();
   turn_phase();
+  shape_spectrum();
   ++frame_;
   const std::size_t n = turns_.size();
   for (std::size_t k = 0; k < n; ++k) phase_[k] = core::kTwoPi * turns_[k];

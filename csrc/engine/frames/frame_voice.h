@@ -76,6 +76,7 @@ class FrameVoice final : public Voice {
   double centroid(std::size_t frame) const noexcept AUDIOGEN_REALTIME;
   void turn_phase() noexcept AUDIOGEN_REALTIME;
   void lock_phase() noexcept AUDIOGEN_REALTIME;
+  void shape_spectrum() noexcept AUDIOGEN_REALTIME;
 
   const FrameInstrument* instrument_;
   const FrameSettings* settings_;

@@ -16,12 +16,13 @@ static constexpr float kLeastCount = 4.0f;
 
 struct SectionRule {
   const char* title;
-  std::array<std::string_view, 6> names;
+  std::array<std::string_view, 8> names;
 };
 // A row that is not listed here is in the last section.
 static constexpr SectionRule kRules[] = {
     {"Play", {"bend", "bend_range", "sustain"}},
-    {"Shape", {"morph", "morph_timbre", "attack", "release", "glide", "vibrato"}},
+    {"Shape",
+     {"morph", "morph_timbre", "attack", "release", "glide", "vibrato", "tilt", "noise"}},
     {"Mix", {"volume", "expression", "pan", "spread", "reverb", "voices"}},
     {"Generate", {"variation", "temperature", "top_p", "listen", "monitor"}},
 };
@@ -31,7 +32,8 @@ static constexpr std::array<std::string_view, 4> kWithoutKnob = {"timbre_map", "
 static constexpr std::array<std::string_view, 2> kSwitches = {"sustain", "listen"};
 // Rows that have no effect on presets of the other kind.
 static constexpr std::array<std::string_view, 3> kOfSampleRNN = {"temperature", "top_p", "listen"};
-static constexpr std::array<std::string_view, 2> kOfGANSynth = {"morph", "morph_timbre"};
+static constexpr std::array<std::string_view, 4> kOfGANSynth = {"morph", "morph_timbre",
+                                                                 "tilt", "noise"};
 
 template <std::size_t n>
 static bool has(const std::array<std::string_view, n>& names, std::string_view name) {
