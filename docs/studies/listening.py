@@ -2,8 +2,8 @@
 
     python docs/studies/listening.py PRESET FORMER DATA -o docs/listening
 
-plays four notes of DATA (a set in NSynth's layout) with PRESET and its former version FORMER,
-writes a FLAC file of each and a picture into the folder PRESET of the output, and prints the table
+plays four notes of DATA (a set in NSynth's layout) with PRESET and its former version FORMER, of a
+drum kit the keys of --keys, writes a FLAC file of each and a picture into the folder PRESET of the output, and prints the table
 of the page.
 """
 
@@ -20,7 +20,7 @@ import audiogen
 from audiogen.audio.plots import TEXT_COLOUR, dark_figure, rainbow_image, save, style_axes
 from audiogen.cli.evaluate import preset_spectrogram
 from audiogen.data.notes.nsynth import read_notes
-from audiogen.evaluation.note_report import draw_real
+from audiogen.evaluation.note_report import draw_real, own_notes
 from audiogen.evaluation.oracle import oracle
 from audiogen.notes import pitch_name
 from audiogen.presets import load_preset
@@ -28,6 +28,7 @@ from audiogen.presets import load_preset
 LENGTH_S, HOLD_S = 2.2, 2.0
 KINDS = ("recording", "oracle", "former", "preset")
 VELOCITIES = (70, 110)  # that no training had
+KIT_VELOCITY = 100
 
 
 def chosen_notes(
@@ -46,6 +47,14 @@ def chosen_notes(
     return [(name, firsts[name], real.waveform(firsts[name])) for name in spread]
 
 
+def chosen_hits(data: Path, kit: audiogen.presets.Preset, keys: list[int]) -> list:
+    """Recordings of a drum kit's keys, at a velocity that was not trained."""
+    real = read_notes(data, sample_rate=kit.sample_rate).filter(velocities=[KIT_VELOCITY])
+    own = own_notes(real, kit.timbres, kit.drums)
+    by_key = {kit.drums[name][0]: (name, notes[0]) for name, notes in own.items() if notes}
+    return [(*by_key[key], real.waveform(by_key[key][1])) for key in keys]
+
+
 def trimmed(sound: np.ndarray, rate: int) -> np.ndarray:
     """The first 2.2 s, faded out at the end."""
     n = round(LENGTH_S * rate)
@@ -60,12 +69,16 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("-o", "--output", type=Path, default=Path("docs/listening"))
     parser.add_argument("--notes", type=int, default=4)
+    parser.add_argument("--keys", type=int, nargs="+", default=[36, 38, 46, 49], help="of a kit")
     given = parser.parse_args()
     preset = load_preset(given.preset)
     rate = preset.sample_rate
-    notes = chosen_notes(given.data, preset, load_preset(given.former), given.notes)
+    if preset.drums:
+        notes = chosen_hits(given.data, preset, given.keys)
+    else:
+        notes = chosen_notes(given.data, preset, load_preset(given.former), given.notes)
     config = preset_spectrogram(preset)
-    pitches = [float(note.pitch) for _, note, _ in notes]
+    pitches = [preset.drums.get(timbre, (0, float(note.pitch)))[1] for timbre, note, _ in notes]
     partials = [preset.partials[timbre].at(note.pitch) for timbre, note, _ in notes]
     sounds = {
         "recording": [waveform for _, _, waveform in notes],
@@ -75,8 +88,8 @@ def main() -> None:
         synth = audiogen.load(name)
         sounds[kind] = [
             synth.render(
-                [(0.0, HOLD_S, note.pitch, note.velocity / 127)],
-                timbre=timbre, sample_rate=rate, stereo=False,
+                [(0.0, HOLD_S, preset.drums.get(timbre, (note.pitch, 0))[0], note.velocity / 127)],
+                timbre=None if preset.drums else timbre, sample_rate=rate, stereo=False,
             )
             for timbre, note, _ in notes
         ]  # fmt: skip
@@ -86,7 +99,8 @@ def main() -> None:
     axes = figure.subplots(len(notes), len(KINDS), squeeze=False, sharex=True, sharey=True)
     print("| note |", " | ".join(KINDS), "|\n|---|" + "---|" * len(KINDS))
     for row, (timbre, note, _) in enumerate(notes):
-        title = f"{timbre}, {pitch_name(note.pitch)}, velocity {note.velocity}"
+        key = "" if preset.drums else f"{pitch_name(note.pitch)}, "
+        title = f"{timbre}, {key}velocity {note.velocity}"
         cells = []
         for column, kind in enumerate(KINDS):
             sound = trimmed(sounds[kind][row], rate)
