@@ -3,8 +3,8 @@
     python docs/studies/listening.py PRESET FORMER DATA -o docs/listening
 
 plays four notes of DATA (a set in NSynth's layout) with PRESET and its former version FORMER, of a
-drum kit the keys of --keys, writes a FLAC file of each and a picture into the folder PRESET of the output, and prints the table
-of the page.
+drum kit the keys of --keys; writes a FLAC file of each and a picture into the folder PRESET of the
+output, and prints the table of the page.
 """
 
 from __future__ import annotations
