@@ -340,9 +340,12 @@ def random_script(rng: random.Random, n_samples: int) -> str:
 
 def random_state(rng: random.Random) -> str:
     """An LV2 preset with the plug-in's state: known and unknown keywords, sound and damaged."""
+    damaged = rng.random() < 0.5
     lines = [f"audiogen-state {rng.choice([1, 1, 1, 2, 0])}"]
     for _ in range(rng.randrange(40)):
-        value = rng.choice([f"{rng.uniform(-3, 3)}", "1e38", "nan", "-0", "x", ""])
+        value = f"{rng.uniform(-3, 3)}"
+        if damaged:
+            value = rng.choice([value, "1e38", "nan", "-0", "x", ""])
         line = rng.choice(
             [
                 f"preset {rng.choice(['plucked', 'struck', 'bowed', 'no such preset', ''])}",
@@ -353,7 +356,7 @@ def random_state(rng: random.Random) -> str:
                 f"keyword-of-a-later-version {value}",
             ]
         )
-        if rng.random() < 0.1:
+        if damaged and rng.random() < 0.1:
             line = line[: rng.randrange(len(line) + 1)] + chr(rng.randrange(32, 127))
         lines.append(line)
     body = "\n".join(lines) + "\n"

@@ -16,13 +16,13 @@ static constexpr float kLeastCount = 4.0f;
 
 struct SectionRule {
   const char* title;
-  std::array<std::string_view, 8> names;
+  std::array<std::string_view, 6> names;
 };
 // A row that is not listed here is in the last section.
 static constexpr SectionRule kRules[] = {
     {"Play", {"bend", "bend_range", "sustain"}},
-    {"Shape",
-     {"morph", "morph_timbre", "attack", "release", "glide", "vibrato", "tilt", "noise"}},
+    {"Shape", {"morph", "morph_timbre", "attack", "release", "glide", "vibrato"}},
+    {"Tone", {"tilt", "noise"}},
     {"Mix", {"volume", "expression", "pan", "spread", "reverb", "voices"}},
     {"Generate", {"variation", "temperature", "top_p", "listen", "monitor"}},
 };
