@@ -143,7 +143,7 @@ static void every_row_has_a_control() {
   CHECK(knob_of(model, "macro_1")->control->name == "Brightness");
   // Sections stay together: the two short ones share a row, "Mix" begins one.
   const auto row = [&](const char* name) { return knob_of(model, name)->cell.y; };
-  CHECK(row("bend") == row("macro_1") && row("volume") == row("voices"));
+  CHECK(row("bend") == row("vibrato") && row("volume") == row("voices"));
   CHECK(row("macro_1") < row("morph") && row("vibrato") < row("volume"));
   model.move(last.dial.centre(), false);
   CHECK(model.footer_text().find("has not seen") != std::string::npos);

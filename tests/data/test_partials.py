@@ -58,9 +58,29 @@ def test_a_bell() -> None:
     np.testing.assert_allclose(found.ratios, bell, rtol=2e-3)
 
 
-def test_harmonics_fill_the_gaps_between_other_partials() -> None:
-    found = measured(lambda _: [1.0, 4.0, 10.4], np.arange(60.0, 76.0, 2.0))
-    np.testing.assert_allclose(found.ratios, [*range(1, 11), 10.4], rtol=2e-3)
+def test_harmonics_between_other_partials_are_kept_if_some_notes_have_them() -> None:
+    def ratios(pitch: float) -> Sequence[float]:
+        return [1.0, 4.0, 7.6] if pitch < 70.0 else [1.0, 2.0, 4.0, 7.6]
+
+    found = measured(ratios, np.arange(60.0, 76.0, 2.0))
+    np.testing.assert_allclose(found.ratios, [1.0, 2.0, 4.0, 7.6], rtol=2e-3)
+
+
+@pytest.mark.parametrize(
+    "ratios",
+    [
+        pytest.param(range(1, 20, 2), id="square"),
+        pytest.param([3, 4, 6, 8, 9, 12, 15, 16, 18], id="fifths"),
+        pytest.param([1, 2, 3, 4, 6, 8, 10, 12, 16], id="organ"),
+    ],
+)
+def test_harmonics_that_all_notes_lack_are_left_out(ratios: Sequence[int]) -> None:
+    found = measured(lambda _: ratios, np.arange(40.0, 60.0, 4.0))
+    assert found == TimbrePartials(tuple(map(float, ratios)))
+
+
+def test_a_few_weak_harmonics_are_no_reason_for_a_list() -> None:
+    assert measured(lambda _: [1, 2, 3, 5, 6, 7], np.arange(40.0, 60.0, 4.0)) == HARMONIC
 
 
 def test_a_partial_of_the_highest_keys_is_left_out() -> None:

@@ -35,7 +35,7 @@ pytestmark = [
 ]
 
 WIDTH, HEIGHT = 1060, 720  # as in csrc/plugin/editor/layout.h
-MORPH, MORPH_VALUE, C4 = (557, 210), (557, 259), (459, 668)
+MORPH, MORPH_VALUE, C4 = (557, 304), (557, 353), (459, 668)
 C4_LOW = 452, 675  # beside the key's name
 PRESET, TIMBRE, MISSING, LEVEL = 100, 101, 102, 103  # as in csrc/plugin/vst3/parameters.h
 

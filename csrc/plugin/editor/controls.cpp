@@ -20,9 +20,8 @@ struct SectionRule {
 };
 // A row that is not listed here is in the last section.
 static constexpr SectionRule kRules[] = {
-    {"Play", {"bend", "bend_range", "sustain"}},
-    {"Shape", {"morph", "morph_timbre", "attack", "release", "glide", "vibrato"}},
-    {"Tone", {"tilt", "noise"}},
+    {"Play", {"bend", "bend_range", "sustain", "glide", "vibrato"}},
+    {"Shape", {"morph", "morph_timbre", "attack", "release", "tilt", "noise"}},
     {"Mix", {"volume", "expression", "pan", "spread", "reverb", "voices"}},
     {"Generate", {"variation", "temperature", "top_p", "listen", "monitor"}},
 };
@@ -32,8 +31,8 @@ static constexpr std::array<std::string_view, 4> kWithoutKnob = {"timbre_map", "
 static constexpr std::array<std::string_view, 2> kSwitches = {"sustain", "listen"};
 // Rows that have no effect on presets of the other kind.
 static constexpr std::array<std::string_view, 3> kOfSampleRNN = {"temperature", "top_p", "listen"};
-static constexpr std::array<std::string_view, 4> kOfGANSynth = {"morph", "morph_timbre",
-                                                                 "tilt", "noise"};
+static constexpr std::array<std::string_view, 4> kOfGANSynth = {"morph", "morph_timbre", "tilt",
+                                                                "noise"};
 
 template <std::size_t n>
 static bool has(const std::array<std::string_view, n>& names, std::string_view name) {
