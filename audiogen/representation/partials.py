@@ -90,11 +90,34 @@ def stack(notes: Sequence[np.ndarray | None]) -> np.ndarray | None:
 def interpolate(
     first: np.ndarray | None, second: np.ndarray | None, amount: float
 ) -> np.ndarray | None:
-    """Interpolate the partials of two timbres; None if both have harmonic ones."""
+    """Interpolate the partials of two timbres; None if both have harmonic ones.
+
+    Between two with harmonics only, of which one skips some, all harmonics: partials that moved
+    from the third harmonic to the second would clash.
+    """
     both = stack([first, second])
     if amount == 0.0 or both is None:
         return first
+    if _equal(first, second):
+        return first
+    if amount < 1.0 and all(map(_has_harmonics_only, (first, second))):
+        if _skips(first) or _skips(second):
+            return None
     return both[0] + amount * (both[1] - both[0])
+
+
+def _equal(first: np.ndarray | None, second: np.ndarray | None) -> bool:
+    return first is not None and second is not None and np.array_equal(first, second)
+
+
+def _has_harmonics_only(partials: np.ndarray | None) -> bool:
+    """Whether all ratios are harmonics, within 1 %."""
+    return partials is None or bool((np.abs(partials - np.rint(partials)) < 0.01 * partials).all())
+
+
+def _skips(partials: np.ndarray | None) -> bool:
+    """Whether a ratio isn't the harmonic of its number."""
+    return partials is not None and np.rint(partials[-1]) != len(partials)
 
 
 def position_among(ratio, partials: np.ndarray | None):

@@ -6,6 +6,8 @@
 
 namespace audiogen::models {
 
+static constexpr double kHarmonic = 0.01;  // relative distance of a ratio from its harmonic
+
 bool Partials::are_valid(std::span<const double> ratios) {
   double last = 0.0;
   for (const double ratio : ratios) {
@@ -32,7 +34,9 @@ Partials Partials::of_string(double inharmonicity) noexcept AUDIOGEN_REALTIME {
 
 Partials Partials::interpolate(const Partials& first, const Partials& second,
                                double amount) noexcept AUDIOGEN_REALTIME {
-  if (amount == 0.0 || (first.harmonic() && second.harmonic())) return first;
+  if (amount == 0.0 || first == second) return first;
+  const bool only = first.has_harmonics_only() && second.has_harmonics_only();
+  if (amount < 1.0 && only && (first.skips() || second.skips())) return {};
   Partials made;
   made.n_ = kMost;
   for (std::size_t i = 0; i < kMost; ++i) {
@@ -41,6 +45,16 @@ Partials Partials::interpolate(const Partials& first, const Partials& second,
     made.ratios_[i] = from + amount * (to - from);
   }
   return made;
+}
+
+bool Partials::has_harmonics_only() const noexcept AUDIOGEN_REALTIME {
+  return std::ranges::all_of(ratios(), [](double ratio) {
+    return std::abs(ratio - std::nearbyint(ratio)) < kHarmonic * ratio;
+  });
+}
+
+bool Partials::skips() const noexcept AUDIOGEN_REALTIME {
+  return n_ > 0 && std::nearbyint(ratios_[n_ - 1]) != static_cast<double>(n_);
 }
 
 double Partials::ratio(double number) const noexcept AUDIOGEN_REALTIME {

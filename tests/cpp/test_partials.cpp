@@ -49,6 +49,13 @@ static void morphs_between_two_timbres() {
   const Partials bell(kBell), harmonic;
   CHECK(Partials::interpolate(harmonic, bell, 0.0).harmonic());
   CHECK(Partials::interpolate(harmonic, harmonic, 0.5).harmonic());
+  const std::array odd = {1.005, 3.015, 5.025};
+  const Partials square(odd);
+  CHECK(Partials::interpolate(square, harmonic, 0.5).harmonic());
+  CHECK(Partials::interpolate(harmonic, square, 0.01).harmonic());
+  CHECK(Partials::interpolate(square, square, 0.5) == square);
+  CHECK(Partials::interpolate(harmonic, square, 1.0).ratio(2) == square.ratio(2));
+  CHECK(!Partials::interpolate(square, bell, 0.5).harmonic());
   const Partials half = Partials::interpolate(bell, harmonic, 0.5);
   CHECK_NEAR(half.ratio(2.0), 1.6, 1e-12);
   CHECK_NEAR(half.ratio(5.0), 0.5 * (3.92 + 5.0), 1e-12);

@@ -57,6 +57,13 @@ def test_a_string_of_each_key() -> None:
 def test_between_two_timbres() -> None:
     assert interpolate(None, None, 0.5) is None
     assert interpolate(None, BELL, 0.0) is None
+    square = np.array([1.005, 3.015, 5.025])
+    assert interpolate(square, None, 0.5) is None and interpolate(None, square, 0.01) is None
+    assert interpolate(square, square, 0.5) is square
+    ends = interpolate(None, square, 1.0)
+    assert ends is not None and ends[1] == square[1]
+    between = interpolate(square, BELL, 0.5)
+    assert between is not None and between[1] == 0.5 * (square[1] + BELL[1])
     middle = interpolate(None, BELL, 0.5)
     assert middle is not None and len(middle) == MOST_PARTIALS
     np.testing.assert_allclose(middle[:5], np.add(np.arange(1, 6), [*BELL, 3.92]) / 2)
