@@ -14,7 +14,7 @@ from audiogen.models.gansynth import Generator, GeneratorConfig, export_weights,
 from audiogen.presets import load_preset, read_weights, write_preset
 from audiogen.training.gansynth import warm_start as start
 from audiogen.training.gansynth.note_batches import Notes
-from audiogen.training.gansynth.recipe import BuiltInRecipe, at_rate
+from audiogen.training.gansynth.recipe import BuiltInRecipe, at_rate, one_shot_recipe
 from audiogen.training.gansynth.trainer import BuiltInTrainer
 
 BASE = BuiltInRecipe(steps=4, crop_frames=32, seed=3)
@@ -185,6 +185,11 @@ def test_a_preset_of_twice_the_rate_gives_its_lower_half(woodwinds):
     n = 500  # as above
     assert images[0].shape[-1] == 2 * images[1].shape[-1] > 2 * n
     assert torch.allclose(images[0][..., :n], images[1][..., :n], atol=1e-4)
+
+
+def test_a_kit_has_no_rate_below_its_recipes():
+    with pytest.raises(ParameterError, match="sample_rate=16000 must be one of 32000, 64000"):
+        at_rate(one_shot_recipe(), 16000)
 
 
 @pytest.mark.parametrize("sample_rate", [8000, 44100, 48000, 128000])

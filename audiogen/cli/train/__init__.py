@@ -87,7 +87,7 @@ def train() -> None:
     generates freely (samplernn, 50 minutes). `--family` chooses another, and all options of the
     family can follow: `audiogen train gansynth --help`, `audiogen train samplernn --help`.
 
-    Recipes of gansynth (`--recipe`): `built-in`, half an hour on a CPU core; `one-shot`, the same
+    Recipes of gansynth (`--recipe`): `built-in`, an hour on a CPU core; `one-shot`, the same
     for sounds that play to their end, such as percussion; `gansynth-paper`, as published, for a GPU
     and thousands of notes; `gansynth-small`, the same method at sizes for a CPU.
     """

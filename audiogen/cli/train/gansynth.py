@@ -39,7 +39,7 @@ from audiogen.cli.train.run import (
 )
 from audiogen.core.counting import counted
 from audiogen.errors import ParameterError
-from audiogen.training.gansynth.recipe import DEFAULT_RATE, RATES, BuiltInRecipe, at_rate
+from audiogen.training.gansynth.recipe import DEFAULT_RATE, BuiltInRecipe, at_rate, rates_of
 
 BUILT_IN, ONE_SHOT = "built-in", "one-shot"
 OPTIONS = recipe_options(BuiltInRecipe)
@@ -152,7 +152,7 @@ def gansynth(
                     f" {BUILT_IN}"
                 )
     elif state is None:
-        chosen = at_rate(chosen, sample_rate or _rate_of(data))
+        chosen = at_rate(chosen, sample_rate or _rate_of(data, chosen))
     elif sample_rate not in (None, chosen.spectrogram.sample_rate):
         raise ParameterError(
             f"--sample-rate {sample_rate}: the run to resume has"
@@ -230,14 +230,14 @@ def gansynth(
     finish(export, trainer, journal, output, "--notes 'C4 E4 G4'")
 
 
-def _rate_of(data: Path) -> int:
-    """Sample rate to train on some data at, Hz: that of a set of notes, if it is possible."""
+def _rate_of(data: Path, recipe: BuiltInRecipe) -> int:
+    """Sample rate to train on some data at, Hz: that of a set of notes, if the recipe has it."""
     from audiogen.data.notes.nsynth import is_note_set, read_notes
 
     if not is_note_set(data):
         return DEFAULT_RATE
     rate = read_notes(data).notes[0].sample_rate
-    return rate if rate in RATES else DEFAULT_RATE
+    return rate if rate in rates_of(recipe) else DEFAULT_RATE
 
 
 def _recipe(

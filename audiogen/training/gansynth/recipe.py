@@ -189,6 +189,11 @@ def one_shot_recipe() -> BuiltInRecipe:
     )
 
 
+def rates_of(recipe: BuiltInRecipe) -> list[int]:
+    """Sample rates that `at_rate` can give a recipe, Hz."""
+    return [rate for rate in RATES if rate >= recipe.spectrogram.sample_rate]
+
+
 def at_rate(recipe: BuiltInRecipe, sample_rate: int) -> BuiltInRecipe:
     """The recipe at another sample rate, with bins of the same width and frames of the same time.
 
@@ -200,7 +205,7 @@ def at_rate(recipe: BuiltInRecipe, sample_rate: int) -> BuiltInRecipe:
     recipe : BuiltInRecipe
         The recipe.
     sample_rate : int, Hz
-        One of `RATES`.
+        One of `rates_of` the recipe.
 
     Raises
     ------
@@ -208,9 +213,10 @@ def at_rate(recipe: BuiltInRecipe, sample_rate: int) -> BuiltInRecipe:
         If the rate is another.
     """
     base = recipe.spectrogram
-    if sample_rate not in RATES:
+    rates = rates_of(recipe)
+    if sample_rate not in rates:
         raise ParameterError(
-            f"sample_rate={sample_rate} must be one of {', '.join(map(str, RATES))}"
+            f"sample_rate={sample_rate} must be one of {', '.join(map(str, rates))}"
         )
     factor = sample_rate // base.sample_rate
     sizes = scaled_sizes(asdict(base) | {"start_shape": recipe.generator.start_shape}, factor)
