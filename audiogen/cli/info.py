@@ -138,7 +138,7 @@ def _technical_facts(preset: Preset) -> Iterator[tuple[str, str]]:
         if training.version:
             yield "trained by", f"audiogen {training.version}"
         if training.data_sha256:
-            yield "data", f"SHA-256 {training.data_sha256}"
+            yield "sounds", f"SHA-256 {training.data_sha256}"
         yield "command", training.command
     if preset.measured:
         numbers = (f"{name.replace('_', ' ')} {x:g}" for name, x in preset.measured.items())

@@ -52,8 +52,8 @@ GATE_PITCH = 60.0  # pitch of a note of an unconditional network
 MIDI_IDS = 1 << 31  # the MIDI reader numbers its notes from here on
 
 LIVE_ONLY = ("sustain", "listen", "monitor")
-SAMPLERNN_ONLY = ("temperature", "top_p", "listen", "monitor")
-GANSYNTH_ONLY = ("morph", "morph_timbre")
+SAMPLERNN_ONLY: tuple[str, ...] = ("temperature", "top_p", "listen", "monitor")
+GANSYNTH_ONLY: tuple[str, ...] = ("morph", "morph_timbre", "tilt", "noise")
 MAP = ("timbre_map", "timbre_x", "timbre_y")
 
 

@@ -92,7 +92,7 @@ def interpolate(
 ) -> np.ndarray | None:
     """Interpolate the partials of two timbres; None if both have harmonic ones.
 
-    Between two with harmonics only, of which one skips some, all harmonics: partials that moved
+    Of two with harmonics only, of which one skips some, those of the nearer timbre: one on its way
     from the third harmonic to the second would clash.
     """
     both = stack([first, second])
@@ -100,9 +100,8 @@ def interpolate(
         return first
     if _equal(first, second):
         return first
-    if amount < 1.0 and all(map(_has_harmonics_only, (first, second))):
-        if _skips(first) or _skips(second):
-            return None
+    if all(map(_has_harmonics_only, (first, second))) and (_skips(first) or _skips(second)):
+        return first if amount < 0.5 else second
     return both[0] + amount * (both[1] - both[0])
 
 
@@ -116,8 +115,8 @@ def _has_harmonics_only(partials: np.ndarray | None) -> bool:
 
 
 def _skips(partials: np.ndarray | None) -> bool:
-    """Whether a ratio isn't the harmonic of its number."""
-    return partials is not None and np.rint(partials[-1]) != len(partials)
+    """Whether harmonics are missing between two ratios, or below the first."""
+    return partials is not None and bool((np.diff(partials, prepend=0.0) > 1.5).any())
 
 
 def position_among(ratio, partials: np.ndarray | None):

@@ -111,9 +111,10 @@ def random(level: Tensor, channel: Tensor, config: SpectrogramConfig, pitch: Ten
 
 
 def drawn(level: Tensor, channel: Tensor, config: SpectrogramConfig, pitch: Tensor) -> Tensor:
-    """Such bins are white noise, filtered by the mean power of theirs: an engine's own noise.
+    """Bins that no partial's peak locks become white noise, shaped by their mean power.
 
-    The mean is over 3 frames and 9 bins of the real note, closer than a regression would be.
+    So an engine would draw noise. The mean is over 3 frames and 9 bins of the real note, which is
+    closer than a regression would be.
     """
     phase = _locked(level, channel, config, pitch, tonal_only=True)
     free = ~_near_partial(level, config, pitch)

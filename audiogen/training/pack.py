@@ -49,7 +49,12 @@ def pack_run(run: Path, folder: Path, state: dict[str, Any], *, as_it_was: bool 
     fields: dict[str, Any] = card["fields"] | {"name": folder.resolve().name}
     step, seed = int(state["step"]), state["recipe"]["seed"]
     fields["training"] = training_table(
-        card["command"], seed, state["seconds"], step, state["initialised_from"]
+        card["command"],
+        seed,
+        state["seconds"],
+        step,
+        state["initialised_from"],
+        state.get("provenance", {}),  # older checkpoints lack it
     )
     if fields["kind"] == "gansynth":
         weights = _gansynth_weights(fields, state)

@@ -7,6 +7,7 @@
 namespace audiogen::models {
 
 static constexpr double kHarmonic = 0.01;  // relative distance of a ratio from its harmonic
+static constexpr double kSkipped = 1.5;    // step between ratios that skip a harmonic
 
 bool Partials::are_valid(std::span<const double> ratios) {
   double last = 0.0;
@@ -36,7 +37,7 @@ Partials Partials::interpolate(const Partials& first, const Partials& second,
                                double amount) noexcept AUDIOGEN_REALTIME {
   if (amount == 0.0 || first == second) return first;
   const bool only = first.has_harmonics_only() && second.has_harmonics_only();
-  if (amount < 1.0 && only && (first.skips() || second.skips())) return {};
+  if (only && (first.skips() || second.skips())) return amount < 0.5 ? first : second;
   Partials made;
   made.n_ = kMost;
   for (std::size_t i = 0; i < kMost; ++i) {
@@ -54,7 +55,12 @@ bool Partials::has_harmonics_only() const noexcept AUDIOGEN_REALTIME {
 }
 
 bool Partials::skips() const noexcept AUDIOGEN_REALTIME {
-  return n_ > 0 && std::nearbyint(ratios_[n_ - 1]) != static_cast<double>(n_);
+  double below = 0.0;
+  for (const double ratio : ratios()) {
+    if (ratio - below > kSkipped) return true;
+    below = ratio;
+  }
+  return false;
 }
 
 double Partials::ratio(double number) const noexcept AUDIOGEN_REALTIME {

@@ -31,8 +31,8 @@ class Partials {
   explicit Partials(std::span<const double> ratios) noexcept AUDIOGEN_REALTIME;
   // h sqrt((1 + B h^2) / (1 + B)) for partial h, with inharmonicity B.
   static Partials of_string(double inharmonicity) noexcept AUDIOGEN_REALTIME;
-  // Interpolates the partials of two timbres. Between two with harmonics only, of which one skips
-  // some, all harmonics: partials that moved from the third harmonic to the second would clash.
+  // Interpolates the partials of two timbres. Of two with harmonics only, of which one skips some,
+  // those of the nearer timbre: one on its way from the third harmonic to the second would clash.
   static Partials interpolate(const Partials& first, const Partials& second,
                               double amount) noexcept AUDIOGEN_REALTIME;
 
@@ -48,7 +48,7 @@ class Partials {
 
   // Whether all ratios are harmonics, within 1 %.
   bool has_harmonics_only() const noexcept AUDIOGEN_REALTIME;
-  // Whether a ratio isn't the harmonic of its number.
+  // Whether harmonics are missing between two ratios, or below the first.
   bool skips() const noexcept AUDIOGEN_REALTIME;
   // Step from the last ratio to the partial above it.
   double last_step() const noexcept AUDIOGEN_REALTIME;

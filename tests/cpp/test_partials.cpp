@@ -52,7 +52,12 @@ static void morphs_between_two_timbres() {
   const std::array odd = {1.005, 3.015, 5.025};
   const Partials square(odd);
   CHECK(Partials::interpolate(square, harmonic, 0.5).harmonic());
-  CHECK(Partials::interpolate(harmonic, square, 0.01).harmonic());
+  CHECK(Partials::interpolate(harmonic, square, 0.49).harmonic());
+  CHECK(Partials::interpolate(square, harmonic, 0.01) == square);
+  CHECK(Partials::interpolate(harmonic, square, 0.5) == square);
+  const Partials stiff = Partials::of_string(5e-6);
+  CHECK_NEAR(Partials::interpolate(stiff, harmonic, 0.5).ratio(64), 0.5 * (stiff.ratio(64) + 64.0),
+             1e-12);
   CHECK(Partials::interpolate(square, square, 0.5) == square);
   CHECK(Partials::interpolate(harmonic, square, 1.0).ratio(2) == square.ratio(2));
   CHECK(!Partials::interpolate(square, bell, 0.5).harmonic());

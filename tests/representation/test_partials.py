@@ -58,7 +58,11 @@ def test_between_two_timbres() -> None:
     assert interpolate(None, None, 0.5) is None
     assert interpolate(None, BELL, 0.0) is None
     square = np.array([1.005, 3.015, 5.025])
-    assert interpolate(square, None, 0.5) is None and interpolate(None, square, 0.01) is None
+    assert interpolate(square, None, 0.5) is None and interpolate(None, square, 0.49) is None
+    assert interpolate(square, None, 0.01) is square and interpolate(None, square, 0.5) is square
+    stiff = string_partials(5e-6)
+    morphed = interpolate(stiff, None, 0.5)
+    assert morphed is not None and morphed[63] == 0.5 * (stiff[63] + 64.0)
     assert interpolate(square, square, 0.5) is square
     ends = interpolate(None, square, 1.0)
     assert ends is not None and ends[1] == square[1]

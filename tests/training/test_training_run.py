@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +19,7 @@ import audiogen
 from audiogen.cli.main import main
 from audiogen.cli.train.run import progress_columns
 from audiogen.training.run.export import licence_with, source_with, training_table
+from audiogen.training.run.provenance import code_version, provenance
 
 LOSSES = "  ".join(f"{name} 1.234" for name in ("magnitude", "loud", "frequency", "held_out_loud"))
 
@@ -71,19 +74,40 @@ def test_the_licence_is_that_of_sounds_and_weights(sounds: str, weights: str, bo
     assert ("(MIT)" in source) == (weights == "MIT")  # where the licence is unknown
 
 
-def test_code_and_sounds_of_a_training_are_named(tmp_path: Path) -> None:
+def test_sounds_of_a_training_are_named_by_their_content(tmp_path: Path) -> None:
     files = [tmp_path / name for name in ("b.wav", "a.wav")]
     for path in files:
         path.write_bytes(path.name.encode())
-    table = training_table("audiogen train x", 0, 1.0, 1, "", files)
-    assert table["version"].startswith(audiogen.__version__)
     sums = [hashlib.sha256(name).digest() for name in (b"a.wav", b"b.wav")]
-    assert table["data_sha256"] == hashlib.sha256(b"".join(sums)).hexdigest()
+    described = provenance(files, {})
+    assert described["data_sha256"] == hashlib.sha256(b"".join(sums)).hexdigest()
     files[0].unlink()
-    assert "data_sha256" not in training_table("audiogen train x", 0, 1.0, 1, "", files)
+    assert set(provenance(files, {})) == set(provenance([], {})) == {"version"}
+    resumed = provenance(files, described | {"version": "0.0.1"})
+    assert resumed["version"] == f"0.0.1; {described['version']}"
+    assert provenance(files, resumed) == resumed  # the same build again
+
+
+def test_the_version_of_a_working_tree_has_its_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "audiogen" / "__init__.py"
+    package.parent.mkdir()
+    package.write_text("")
+    monkeypatch.setattr(audiogen, "__file__", str(package))
+    assert code_version() == audiogen.__version__  # not a working tree
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+    for words in (["init", "-q"], ["add", "."], [*identity, "commit", "-qm", "Begin"]):
+        subprocess.run(["git", "-C", str(tmp_path), *words], check=True)
+    clean = code_version()
+    assert re.fullmatch(rf"{audiogen.__version__}, commit [0-9a-f]{{12}}", clean)
+    package.write_text("changed = True\n")
+    assert code_version() == f"{clean}-dirty"
+    monkeypatch.setenv("PATH", str(tmp_path))  # without git
+    assert code_version() == audiogen.__version__
 
 
 def test_the_command_names_the_initial_preset_once() -> None:
     for command in ("audiogen train x", "audiogen train x --from harp", "train --init-from harp"):
-        text = training_table(command, 0, 1.0, 1, "harp")["command"]
+        text = training_table(command, 0, 1.0, 1, "harp", {})["command"]
         assert text.count("harp") == 1

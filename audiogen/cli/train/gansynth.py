@@ -68,8 +68,8 @@ def gansynth(
     sample_rate: Annotated[
         int | None,
         typer.Option(
-            help="Sample rate of the preset, Hz: 16000, 32000 or 64000. Half the rate takes 0.4 of"
-            " the time. Built-in recipe only.",
+            help="Sample rate of the preset, Hz: 16000, 32000 or 64000. Half the rate takes 40 %"
+            " of the time. Built-in recipe only.",
             show_default=f"{DEFAULT_RATE}; that of a set of notes",
         ),
     ] = None,
@@ -133,6 +133,7 @@ def gansynth(
     )
     from audiogen.training.run.card import write_card
     from audiogen.training.run.processes import Processes
+    from audiogen.training.run.provenance import provenance
 
     require_length(minutes, settings.get("steps"))
     processes = Processes.launched()
@@ -187,6 +188,7 @@ def gansynth(
         if preset is not None:
             chosen = shortened(chosen, settings)
     trainer = planned(make, chosen, minutes, state, processes)
+    trainer.provenance = provenance(notes.files, trainer.provenance)
     if preset is not None and state is None:
         nearest = ", ".join(dict.fromkeys(initialise(trainer, preset).values()))
         say(f"weights initialised from the preset {preset.name}: {nearest}")

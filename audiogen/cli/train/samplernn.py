@@ -144,6 +144,7 @@ def samplernn(
     from audiogen.training.run.card import write_card
     from audiogen.training.run.device import has_bfloat16
     from audiogen.training.run.processes import Processes
+    from audiogen.training.run.provenance import provenance
     from audiogen.training.samplernn.export import (
         export_samplernn,
         initialise,
@@ -185,6 +186,7 @@ def samplernn(
         return SampleRNNTrainer(*parts, recipe, processes, where)
 
     trainer = planned(make, recipe, minutes, state, processes)
+    trainer.provenance = provenance(prepared.files(data), trainer.provenance)
     if preset is not None and state is None:
         initialise(trainer, preset)
         say(f"weights initialised from the preset {preset.name}")

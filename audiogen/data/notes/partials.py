@@ -43,9 +43,8 @@ _LEAST_STEP = 0.08  # between two ratios
 # list about as loud before it learns which are weak.
 _LEAST_WEIGHT_DB = _RANGE_DB - 30.0
 _ALONE = 0.3  # distance from all ratios at which a harmonic is added
-# Harmonics that at least a quarter of the notes reach are absent if fewer of these than the first
-# share have a peak there, and present if more than the second do. A list without them is for
-# instruments that lack many.
+# A harmonic that a quarter of the notes reach is absent if under 15 % of those have a peak there,
+# and present if over 50 % do. An instrument that lacks many gets a list without them.
 _REACHED, _ABSENT, _PRESENT = 0.25, 0.15, 0.5
 _LEAST_ABSENT, _LEAST_ABSENT_SHARE = 3, 0.25
 _BESIDE, _BESIDE_PART = 0.1, 0.01  # the larger of both: distance of a peak from its harmonic
@@ -68,14 +67,15 @@ def partials_of(waveforms: np.ndarray, pitches: np.ndarray, sample_rate: int) ->
     TimbrePartials
         Harmonic, unless clearly more of the notes' spectral peaks are on the partials of strings,
         or on those that the notes have in common; or unless all notes lack some harmonics, as the
-        even ones of a square wave.
+        even ones of a square wave. Peaks are within 42 dB of the loudest.
     """
+    highest_hz = min(_HIGHEST_HZ, 0.5 * sample_rate)
     chosen = evenly_spaced(np.argsort(pitches, kind="stable").tolist(), N_COMPARED)
     notes = [_peaks(waveforms[i], pitches[i], sample_rate) for i in chosen]
     pitches = np.asarray(pitches, float)[chosen]
     share = _share_on(HARMONIC, notes, pitches)
     if share + _STRING_GAIN >= 1.0:
-        return TimbrePartials(_without_absent(notes, pitches))
+        return TimbrePartials(_without_absent(notes, pitches, highest_hz))
     coefficients = np.array([_coefficient(*note) for note in zip(notes, pitches, strict=True)])
     of_strings = _by_key(coefficients, pitches)
     on_strings = _share_on(of_strings, notes, pitches)
@@ -83,10 +83,10 @@ def partials_of(waveforms: np.ndarray, pitches: np.ndarray, sample_rate: int) ->
     least = max(_RATIO_SHARE, max(share, on_strings) + _RATIO_GAIN)
     loud = [ratio for ratio, weight in in_common.items() if weight >= _LEAST_WEIGHT_DB]
     if loud and _share_on(TimbrePartials(tuple(in_common)), notes, pitches) > least:
-        return TimbrePartials(_with_harmonics(loud, notes, pitches))
+        return TimbrePartials(_with_harmonics(loud, notes, pitches, highest_hz))
     if on_strings > max(_STRING_SHARE, share + _STRING_GAIN):
         return of_strings
-    return TimbrePartials(_without_absent(notes, pitches))
+    return TimbrePartials(_without_absent(notes, pitches, highest_hz))
 
 
 def _peaks(waveform: np.ndarray, pitch: float, sample_rate: int) -> np.ndarray:
@@ -172,9 +172,11 @@ def _in_common(notes: list[np.ndarray]) -> dict[float, float]:
     return dict(sorted(weights.items()))
 
 
-def _share_with(harmonic: int, notes: list[np.ndarray], pitches: np.ndarray) -> float | None:
+def _share_with(
+    harmonic: int, notes: list[np.ndarray], pitches: np.ndarray, highest_hz: float
+) -> float | None:
     """Share of notes with a peak at a harmonic, of those that reach it; None if few do."""
-    reach = _HIGHEST_HZ / pitch_to_hz(pitches) > harmonic + 0.5
+    reach = highest_hz / pitch_to_hz(pitches) > harmonic + 0.5
     if reach.mean() < _REACHED:
         return None
     near = max(_BESIDE, _BESIDE_PART * harmonic)
@@ -182,9 +184,12 @@ def _share_with(harmonic: int, notes: list[np.ndarray], pitches: np.ndarray) -> 
     return float(np.mean(np.array(has)[reach]))
 
 
-def _without_absent(notes: list[np.ndarray], pitches: np.ndarray) -> tuple[float, ...]:
+def _without_absent(
+    notes: list[np.ndarray], pitches: np.ndarray, highest_hz: float
+) -> tuple[float, ...]:
     """Harmonics without those that all notes lack; empty if few are lacking."""
-    shares = {h: _share_with(h, notes, pitches) or 0.0 for h in range(1, MOST_PARTIALS + 1)}
+    numbers = range(1, MOST_PARTIALS + 1)
+    shares = {h: _share_with(h, notes, pitches, highest_hz) or 0.0 for h in numbers}
     highest = max((h for h, share in shares.items() if share > _PRESENT), default=0)
     kept = [h for h in range(1, highest + 1) if shares[h] >= _ABSENT]
     n_absent = highest - len(kept)
@@ -193,7 +198,7 @@ def _without_absent(notes: list[np.ndarray], pitches: np.ndarray) -> tuple[float
 
 
 def _with_harmonics(
-    ratios: Sequence[float], notes: list[np.ndarray], pitches: np.ndarray
+    ratios: Sequence[float], notes: list[np.ndarray], pitches: np.ndarray, highest_hz: float
 ) -> tuple[float, ...]:
     """Add the harmonics below the highest ratio that are near none of them, unless notes lack them.
 
@@ -201,6 +206,6 @@ def _with_harmonics(
     """
     harmonics = range(1, math.ceil(max(ratios)))
     alone = [h for h in harmonics if all(abs(h - ratio) > _ALONE for ratio in ratios)]
-    shares = {h: _share_with(h, notes, pitches) for h in alone}
+    shares = {h: _share_with(h, notes, pitches, highest_hz) for h in alone}
     added = [float(h) for h, share in shares.items() if share is None or share >= _ABSENT]
     return tuple(sorted([*ratios, *added[: MOST_PARTIALS - len(ratios)]]))

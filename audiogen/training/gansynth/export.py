@@ -69,7 +69,7 @@ def export_preset(
         If there is no timbre of that name, or the folder can't be written.
     """
     fields = preset_fields(trainer, notes, folder.name, **card)
-    fields["training"] = trained_by(trainer, command, notes.files)
+    fields["training"] = trained_by(trainer, command)
     measured = trainer.evaluate() | trainer.baseline()
     fields["measured"] = {f"held_out_{name}": round(value, 4) for name, value in measured.items()}
     weights = export_weights(trainer.average)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from audiogen.presets import (
     places,
     write_preset,
 )
-from audiogen.training.run.provenance import code_version, data_sha256
 from audiogen.training.run.trainer import Trainer
 
 PREVIEW_PITCHES = (60, 64, 67, 72)  # C4 E4 G4 C5, in turn over the timbres
@@ -170,7 +169,7 @@ def training_table(
     seconds: float,
     steps: int,
     initialised_from: str,
-    files: Iterable[Path] = (),
+    provenance: Mapping[str, str],
 ) -> dict[str, Any]:
     """``[training]`` of a preset: how its weights were made.
 
@@ -186,10 +185,9 @@ def training_table(
         Number of steps.
     initialised_from : str
         Name of the preset that the training began with; empty if none.
-    files : iterable of Path
-        The sounds of the training, if they are known.
+    provenance : mapping of str to str
+        Code and sounds, as `provenance.provenance` described them when the training began.
     """
-    sha256 = data_sha256(files) if (files := list(files)) else ""
     if initialised_from and "--init-from" not in command and "--from" not in command:
         command += f" --init-from {initialised_from}"
     return {
@@ -199,12 +197,12 @@ def training_table(
         "steps": steps,
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
         "torch": torch.__version__,
-        "version": code_version(),
-        **({"data_sha256": sha256} if sha256 else {}),
+        **provenance,
     }
 
 
-def trained_by(trainer: Trainer, command: str, files: Iterable[Path]) -> dict[str, Any]:
-    """``[training]`` of the preset that a trainer makes now of these sounds."""
+def trained_by(trainer: Trainer, command: str) -> dict[str, Any]:
+    """``[training]`` of the preset that a trainer makes now."""
     t = trainer
-    return training_table(command, t.recipe.seed, t.seconds, t.step, t.initialised_from, files)
+    made = t.recipe.seed, t.seconds, t.step, t.initialised_from, t.provenance
+    return training_table(command, *made)

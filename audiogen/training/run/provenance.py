@@ -1,13 +1,40 @@
-"""Which code and which sounds made a preset."""
+"""Which code and which sounds make a preset, as they are when its training begins."""
 
 from __future__ import annotations
 
 import hashlib
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import audiogen
+
+LARGEST_BYTES = 4 << 30  # of sounds; larger sets have no hash, since reading them takes minutes
+_BLOCK = 1 << 20
+
+
+def provenance(files: Iterable[Path], before: Mapping[str, str]) -> dict[str, str]:
+    """Describe the code and the sounds of a training.
+
+    Parameters
+    ----------
+    files : iterable of Path
+        The sounds.
+    before : mapping of str to str
+        The same of the run that is resumed; empty for a new one.
+
+    Returns
+    -------
+    dict of str
+        ``version``, of all builds that the run had, and ``data_sha256`` unless the set is large.
+    """
+    version, first = code_version(), before.get("version", "")
+    if first and version not in first:
+        version = f"{first}; {version}"
+    elif first:
+        version = first
+    sha256 = before.get("data_sha256") or data_sha256(files)
+    return {"version": version} | ({"data_sha256": sha256} if sha256 else {})
 
 
 def code_version() -> str:
@@ -35,12 +62,20 @@ def data_sha256(files: Iterable[Path]) -> str:
     Returns
     -------
     str
-        64 hexadecimal digits; empty if a file can't be read any more.
+        64 hexadecimal digits; empty without files, if one can't be read, or if they have more than
+        `LARGEST_BYTES`.
     """
+    paths = sorted(files)
     total = hashlib.sha256()
     try:
-        for path in sorted(files):
-            total.update(hashlib.sha256(path.read_bytes()).digest())
+        if not 0 < sum(path.stat().st_size for path in paths) <= LARGEST_BYTES:
+            return ""
+        for path in paths:
+            one = hashlib.sha256()
+            with path.open("rb") as file:
+                while block := file.read(_BLOCK):
+                    one.update(block)
+            total.update(one.digest())
     except OSError:
         return ""
     return total.hexdigest()

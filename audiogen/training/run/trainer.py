@@ -19,6 +19,7 @@ from audiogen.training.run.processes import Processes
 WARM_UP = 100  # steps in which a learning rate rises; Adam's second moments are poor before
 CPU = torch.device("cpu")
 _SAVED = ("step", "seconds", "best", "initialised_from", "initial_licence")
+_YOUNGER = ("phase_s", "provenance")  # what older checkpoints lack
 
 
 class Trainer(ABC):
@@ -46,6 +47,8 @@ class Trainer(ABC):
     phase_s : list of float, s
         Time of a step in each of the `phases`, as `forecast.measure` found it; empty if it wasn't
         measured. Only their ratios count.
+    provenance : dict of str
+        Code and sounds of the training (`training.run.provenance`).
     initialised_from, initial_licence : str
         Name and licence of the preset whose weights the training began with; empty if none.
     """
@@ -60,6 +63,7 @@ class Trainer(ABC):
         self.best: dict[str, Any] = {"step": 0}
         self.warning = ""
         self.phase_s: list[float] = []
+        self.provenance: dict[str, str] = {}
         self.initialised_from, self.initial_licence = "", ""
 
     @property
@@ -156,7 +160,7 @@ class Trainer(ABC):
 
     def state(self) -> dict[str, Any]:
         """Return everything that `restore` needs; in several processes, all must call it."""
-        state = {name: getattr(self, name) for name in ("kind", *_SAVED, "phase_s")}
+        state = {name: getattr(self, name) for name in ("kind", *_SAVED, *_YOUNGER)}
         state |= {"recipe": asdict(self.recipe)}
         return on_cpu(state | self.own_state())
 
@@ -175,7 +179,8 @@ class Trainer(ABC):
             )
         for name in _SAVED:
             setattr(self, name, state[name])
-        self.phase_s = state.get("phase_s", [])  # older checkpoints lack it
+        for name in _YOUNGER:
+            setattr(self, name, state.get(name, getattr(self, name)))
         self.restore_own(state)
 
     def differences(self, state: dict[str, Any]) -> list[str]:

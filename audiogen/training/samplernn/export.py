@@ -176,7 +176,7 @@ def export_samplernn(
     Preset
     """
     fields = samplernn_fields(trainer, data, data_folder, folder.name, **card)
-    fields["training"] = trained_by(trainer, command, data.files(data_folder))
+    fields["training"] = trained_by(trainer, command)
     model = trainer.best_model()
     levels = data.training.levels, data.held_out.levels, trainer.recipe.model.q_levels
     fields["measured"] = {
