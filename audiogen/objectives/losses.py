@@ -35,31 +35,6 @@ def loudness_weight(log_magnitude: Tensor) -> Tensor:
     return torch.exp(0.5 * (log_magnitude - loudest))
 
 
-EXCESS = 1.5  # nats, 13 dB: less is common between two bins of the same noise
-
-
-def weight_with_excess(weight: Tensor, real: Tensor, generated: Tensor) -> Tensor:
-    """`loudness_weight` of a real note, larger where a generated one is much louder than it.
-
-    By the real note's weight alone a partial that it lacks, such as the even ones of a square wave,
-    costs hardly anything. Bins that are louder by more than `EXCESS` weigh as if the real note were
-    `EXCESS` below them, and 1 at most.
-
-    Parameters
-    ----------
-    weight : Tensor [..., n_frames, n_bins]
-        `loudness_weight` of the real note.
-    real, generated : Tensor [..., n_frames, n_bins], nats
-        Log magnitudes.
-
-    Returns
-    -------
-    Tensor, as ``weight``
-    """
-    excess = F.relu(generated - real - EXCESS)
-    return (weight * torch.exp(0.5 * excess)).clamp(max=1.0)
-
-
 def energy_distance(to_first: Tensor, to_second: Tensor, apart: Tensor) -> Tensor:
     """(d(x, y) + d(x', y) - d(x, x')) / 2 of a real note y and two generated ones, x and x'.
 

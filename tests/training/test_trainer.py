@@ -204,29 +204,6 @@ def test_levels_are_those_of_the_strongest_partials_whole_and_by_octaves() -> No
     assert far(-6.0, upper) > resolution + 0.5 * nats
 
 
-def test_a_partial_that_the_recording_lacks_weighs_as_much_as_it_is_heard() -> None:
-    trainer = make_trainer(TINY)
-    batch = trainer.batch(np.arange(12), (0, 16))
-    scale = TINY.spectrogram.magnitude_scale
-    weak = (batch.weight == batch.weight.amin(dim=-1, keepdim=True)).float()
-
-    def of_pair(nats: float) -> tuple[float, float]:
-        image = batch.image.clone()
-        image[:, 0] += scale * nats * weak
-        sounds = (trainer.loss.resynthesise(image, batch),) * 2
-        return (
-            float(trainer.loss((image, image), sounds, batch)[1]["loud"]),
-            float(trainer.loss.distances(image, batch.image, batch)["loud"]),
-        )
-
-    same, by_recording = of_pair(losses.EXCESS)
-    assert same == pytest.approx(by_recording)
-    more, by_recording = of_pair(losses.EXCESS + 4.0)
-    assert 5.0 * by_recording < more < 8.0 * by_recording  # exp(4 / 2) is 7.4
-    quiet, by_recording = of_pair(-6.0)
-    assert quiet == pytest.approx(by_recording)
-
-
 def test_drift_is_that_of_levels_without_their_constant_error() -> None:
     n, bands = 24, 5
     real = torch.randn(2, bands, n)

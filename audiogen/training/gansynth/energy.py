@@ -67,9 +67,8 @@ class EnergyLoss:
             images over that to the real one.
         """
         recipe = self._recipe
-        weight = self._weight(pair, batch)
-        first, second = (self.distances(image, batch.image, batch, weight) for image in pair)
-        apart = self.distances(*pair, batch, weight, share=batch.variety[:, None, None])
+        first, second = (self.distances(image, batch.image, batch) for image in pair)
+        apart = self.distances(*pair, batch, share=batch.variety[:, None, None])
         weights = {
             "magnitude": recipe.magnitude_weight,
             "loud": recipe.loud_weight,
@@ -99,12 +98,7 @@ class EnergyLoss:
         return torch.stack([*terms, *extra]).sum(), means
 
     def distances(
-        self,
-        image: Tensor,
-        other: Tensor,
-        batch: Batch,
-        weight: Tensor | None = None,
-        share: Tensor | float = 1.0,
+        self, image: Tensor, other: Tensor, batch: Batch, share: Tensor | float = 1.0
     ) -> dict[str, Tensor]:
         """Distances between two images of a batch's notes.
 
@@ -114,8 +108,6 @@ class EnergyLoss:
             The images.
         batch : Batch
             The notes.
-        weight : Tensor [batch, n_frames, n_bins], optional
-            Weight of ``loud`` and ``peak``; that of the real notes by default.
         share : Tensor [batch, 1, 1] or float
             Factor of each note's ``loud``, ``peak`` and ``frequency``.
 
@@ -126,11 +118,12 @@ class EnergyLoss:
         """
         scale = self._config.frequency_scale
         first = 1 if batch.frames[0] == 0 else 0  # the first frame has no frequency
-        weight = batch.weight if weight is None else weight
         return {
             "magnitude": losses.magnitude_distance(image[:, 0], other[:, 0]),
-            "loud": losses.loud_distance(image[:, 0], other[:, 0], weight, self._joint, share),
-            "peak": losses.peak_distance(image[:, 0], other[:, 0], weight, share),
+            "loud": losses.loud_distance(
+                image[:, 0], other[:, 0], batch.weight, self._joint, share
+            ),
+            "peak": losses.peak_distance(image[:, 0], other[:, 0], batch.weight, share),
             "frequency": losses.frequency_distance(
                 image[:, 1, first:] / scale,
                 other[:, 1, first:] / scale,
@@ -139,13 +132,6 @@ class EnergyLoss:
                 share,
             ),
         }
-
-    @torch.no_grad()
-    def _weight(self, pair: tuple[Tensor, Tensor], batch: Batch) -> Tensor:
-        """Weight of bins by the louder of two images and the real notes."""
-        images = (torch.maximum(*pair), batch.image)
-        louder, real = (denormalise(image, self._config)[:, 0] for image in images)
-        return losses.weight_with_excess(batch.weight, real, louder)
 
     def random_latents(self, pair: tuple[Tensor, Tensor], batch: Batch) -> Tensor:
         """Energy distance of two images of random latents to the real note, by levels.
