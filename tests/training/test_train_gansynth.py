@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 
 import audiogen
 from audiogen.cli.main import main
+from audiogen.cli.train.gansynth import _rate_of
 from audiogen.data.notes.nsynth import SetWriter, read_notes
 from audiogen.data.notes.splits import (
     SPLIT,
@@ -68,6 +69,19 @@ def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 qualities=[0] * 10,
             )
     return folder
+
+
+def test_samples_are_trained_at_32_khz_and_sets_at_their_own_rate(
+    notes: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "samples").mkdir()
+    assert _rate_of(tmp_path / "samples", SMALL) == 32000
+    assert _rate_of(notes, SMALL) == RATE
+    assert _rate_of(notes, recipes.one_shot_recipe()) == 32000  # its lowest
+    with SetWriter(tmp_path / "other", 22050) as writer:
+        note = {"family": "mallet", "source": "acoustic", "velocity": 100, "qualities": [0] * 10}
+        writer.add(np.full(100, 0.1), instrument="mallet_acoustic_000", pitch=60, **note)
+    assert _rate_of(tmp_path / "other", SMALL) == 32000  # which reading the notes then refuses
 
 
 def test_notes_become_a_preset_with_previews_on_the_way(
