@@ -130,7 +130,7 @@ class TrainingTable:
     """``[training]``: how the weights came to be.
 
     ``version`` is audiogen's, with the commit of a working tree; ``data_sha256`` is that of the
-    sounds (`training.run.provenance`). Presets of earlier builds lack both.
+    sounds (`training.run.card`). Presets of earlier builds lack both.
     """
 
     command: str

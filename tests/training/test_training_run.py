@@ -18,8 +18,8 @@ pytest.importorskip("torch")
 import audiogen
 from audiogen.cli.main import main
 from audiogen.cli.train.run import progress_columns
+from audiogen.training.run.card import code_version, provenance
 from audiogen.training.run.export import licence_with, source_with, training_table
-from audiogen.training.run.provenance import code_version, provenance
 
 LOSSES = "  ".join(f"{name} 1.234" for name in ("magnitude", "loud", "frequency", "held_out_loud"))
 

@@ -131,9 +131,8 @@ def gansynth(
         nearest_preset,
         shortened,
     )
-    from audiogen.training.run.card import write_card
+    from audiogen.training.run.card import provenance, write_card
     from audiogen.training.run.processes import Processes
-    from audiogen.training.run.provenance import provenance
 
     require_length(minutes, settings.get("steps"))
     processes = Processes.launched()

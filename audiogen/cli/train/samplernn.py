@@ -141,10 +141,9 @@ def samplernn(
     from audiogen.data.notes.nsynth import is_note_set
     from audiogen.data.notes.splits import SPLIT, Split
     from audiogen.data.source_toml import folder_name
-    from audiogen.training.run.card import write_card
+    from audiogen.training.run.card import provenance, write_card
     from audiogen.training.run.device import has_bfloat16
     from audiogen.training.run.processes import Processes
-    from audiogen.training.run.provenance import provenance
     from audiogen.training.samplernn.export import (
         export_samplernn,
         initialise,

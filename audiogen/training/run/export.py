@@ -186,7 +186,7 @@ def training_table(
     initialised_from : str
         Name of the preset that the training began with; empty if none.
     provenance : mapping of str to str
-        Code and sounds, as `provenance.provenance` described them when the training began.
+        Code and sounds, as `card.provenance` described them when the training began.
     """
     if initialised_from and "--init-from" not in command and "--from" not in command:
         command += f" --init-from {initialised_from}"

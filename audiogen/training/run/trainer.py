@@ -48,7 +48,7 @@ class Trainer(ABC):
         Time of a step in each of the `phases`, as `forecast.measure` found it; empty if it wasn't
         measured. Only their ratios count.
     provenance : dict of str
-        Code and sounds of the training (`training.run.provenance`).
+        Code and sounds of the training (`training.run.card`).
     initialised_from, initial_licence : str
         Name and licence of the preset whose weights the training began with; empty if none.
     """
