@@ -67,14 +67,18 @@ def test_shipped_presets_that_draw_samples_are_good() -> None:
 
 
 class Evaluated:
-    """A trainer that is evaluated ten times."""
+    """A trainer that is evaluated ten times, with a last phase of a quarter of the steps."""
+
+    def phases(self) -> list[tuple[float, int]]:
+        return [(0.75, 0), (0.25, 75)]
 
     def n_evaluations(self, n_steps: int) -> int:
         return 10
 
 
 def test_a_forecast_counts_evaluations() -> None:
-    forecast = Forecast(0.5, 3.0, Evaluated())  # type: ignore[arg-type]
+    forecast = Forecast([0.25, 1.25], 3.0, Evaluated())  # type: ignore[arg-type]
+    assert forecast.step_s == 0.5
     assert forecast.seconds(100) == 80.0
     assert forecast.steps_in(80.0) == 100
     assert forecast.steps_in(40.0) == 40  # evaluations take half at most
