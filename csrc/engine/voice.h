@@ -26,8 +26,8 @@ struct Note {
   bool operator==(const Note&) const = default;
 };
 
-// Parameters that shape notes and move their timbres, in the units of their table; at 0 a note is as
-// the preset makes it.
+// Parameters that shape notes and move their timbres, in the units of their table; at 0 a note is
+// as the preset makes it.
 struct Shaping {
   float attack = 0.0f;
   float release = 0.0f;
