@@ -35,7 +35,7 @@ ATOM = "http://lv2plug.in/ns/ext/atom#"
 UI = "http://lv2plug.in/ns/extensions/ui#"
 # Places in the window, pixels.
 MAP = 31, 101, 438, 415  # left, top, width, height
-MORPH = 557, 238
+MORPH = 557, 304
 TIMBRE_FIELD, PRESET_FIELD = (480, 30), (230, 30)
 C4, C4_TOP = (459, 668), (459, 590)
 
