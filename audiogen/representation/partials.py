@@ -92,21 +92,22 @@ def interpolate(
 ) -> np.ndarray | None:
     """Interpolate the partials of two timbres; None if both have harmonic ones.
 
-    Of two with harmonics only, of which one skips some, those of the nearer timbre: one on its way
-    from the third harmonic to the second would clash.
+    If both have harmonics only and one skips some, the result is the list of the nearer timbre:
+    a partial halfway between the third harmonic and the second would be out of tune.
     """
-    both = stack([first, second])
-    if amount == 0.0 or both is None:
-        return first
-    if _equal(first, second):
+    if amount == 0.0 or _equal(first, second):
         return first
     if all(map(_has_harmonics_only, (first, second))) and (_skips(first) or _skips(second)):
         return first if amount < 0.5 else second
+    both = stack([first, second])
+    assert both is not None  # one of them isn't harmonic
     return both[0] + amount * (both[1] - both[0])
 
 
 def _equal(first: np.ndarray | None, second: np.ndarray | None) -> bool:
-    return first is not None and second is not None and np.array_equal(first, second)
+    if first is None or second is None:
+        return first is second
+    return np.array_equal(first, second)
 
 
 def _has_harmonics_only(partials: np.ndarray | None) -> bool:

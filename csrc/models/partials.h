@@ -31,8 +31,9 @@ class Partials {
   explicit Partials(std::span<const double> ratios) noexcept AUDIOGEN_REALTIME;
   // h sqrt((1 + B h^2) / (1 + B)) for partial h, with inharmonicity B.
   static Partials of_string(double inharmonicity) noexcept AUDIOGEN_REALTIME;
-  // Interpolates the partials of two timbres. Of two with harmonics only, of which one skips some,
-  // those of the nearer timbre: one on its way from the third harmonic to the second would clash.
+  // Interpolates the partials of two timbres. If both have harmonics only and one skips some, the
+  // result is the list of the nearer timbre: a partial halfway between the third harmonic and the
+  // second would be out of tune.
   static Partials interpolate(const Partials& first, const Partials& second,
                               double amount) noexcept AUDIOGEN_REALTIME;
 

@@ -68,8 +68,8 @@ def gansynth(
     sample_rate: Annotated[
         int | None,
         typer.Option(
-            help="Sample rate of the preset, Hz: 16000, 32000 or 64000. Half the rate takes 40 %"
-            " of the time. Built-in recipe only.",
+            help="Sample rate of the preset, Hz: 16000, 32000 or 64000. Halving the rate cuts"
+            " the time to 40 %. Built-in recipe only.",
             show_default=f"{DEFAULT_RATE}; that of a set of notes",
         ),
     ] = None,

@@ -64,6 +64,11 @@ class NoteInfo:
             raise FormatError(f"note {self.name!r} must be a file name without a path")
 
 
+def sound_file(folder: Path, name: str) -> Path:
+    """Path of a note's sound in a set's folder."""
+    return folder / AUDIO / f"{name}.wav"
+
+
 @dataclass(frozen=True)
 class NoteSet:
     """Notes on disk, or some of them: descriptions in memory, waveforms on demand.
@@ -157,7 +162,7 @@ class NoteSet:
     @property
     def files(self) -> list[Path]:
         """The sound files, in order."""
-        return [self.folder / AUDIO / f"{note.name}.wav" for note in self.notes]
+        return [sound_file(self.folder, note.name) for note in self.notes]
 
     def waveform(self, note: NoteInfo) -> np.ndarray:
         """Read the waveform of one note.
@@ -175,7 +180,7 @@ class NoteSet:
         """
         import soundfile
 
-        path = self.folder / AUDIO / f"{note.name}.wav"
+        path = sound_file(self.folder, note.name)
         try:
             waveform, sample_rate = soundfile.read(path, dtype="float32")
         except (OSError, soundfile.SoundFileError) as error:
@@ -418,7 +423,7 @@ class SetWriter:
         while note in self.examples:
             take += 1
             note = f"{base}-{take}"
-        soundfile.write(self.draft / AUDIO / f"{note}.wav", waveform, self.sample_rate, "PCM_16")
+        soundfile.write(sound_file(self.draft, note), waveform, self.sample_rate, "PCM_16")
         self.examples[note] = {
             "note": len(self.examples),
             "note_str": note,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audiogen.data.notes.nsynth import AUDIO, is_note_set, read_notes
+from audiogen.data.notes.nsynth import is_note_set, read_notes, sound_file
 from audiogen.data.recordings import Recording, read_recordings
 from audiogen.errors import ParameterError
 from audiogen.models.samplernn import SampleRNNConfig
@@ -49,7 +49,7 @@ class TrainingData:
         """The sound files in a folder of notes or of recordings that both parts are of."""
         names = [*self.split["training"], *self.split["held_out"]]
         if self.pitch_range:
-            return [folder / AUDIO / f"{name}.wav" for name in names]
+            return [sound_file(folder, name) for name in names]
         return [folder / name for name in names]
 
 
