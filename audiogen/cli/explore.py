@@ -40,8 +40,9 @@ def explore(
 
     Writes a page with a map of named timbres, half-way mixes and random
     latents that play when clicked, and for each kind the share of notes that
-    are in tune, click or are silent. --timbre random:7 selects a latent in any
-    command, and `audiogen preset save-timbre` keeps it.
+    are in tune, click or are silent (of a drum kit: are silent). --timbre
+    random:7 selects a latent in any command, and `audiogen preset save-timbre`
+    keeps it.
     """
     from audiogen.cli.evaluate import print_table
     from audiogen.data.notes.nsynth import read_notes

@@ -44,11 +44,12 @@ def change_weights(preset: Path, change: Callable[[dict[str, np.ndarray]], Any])
 class TestMacros:
     def test_they_are_stored_and_shown(self, call, struck, monkeypatch):
         from audiogen.evaluation.latents import macros
+        from audiogen.evaluation.latents.probe import FEATURES
         from audiogen.presets import Macro
 
         def fit(preset, seed, n_latents, progress):
             made = Macro("brightness", "Dark to bright.", [0.25] * 16, [-1.0, 2.0], "Rises.")
-            first, second = macros.FEATURES[:2]
+            first, second = FEATURES[:2]
             return [macros.MacroFit(first, made), macros.MacroFit(second, reason="notes click")]
 
         monkeypatch.setattr(macros, "fit_macros", fit)

@@ -10,17 +10,12 @@ from typing import Any
 import numpy as np
 
 from audiogen.audio.pitch import best_tracker, cents_error, note_pitch
-from audiogen.data.notes.nsynth import NoteSet
-from audiogen.engine import Synth
+from audiogen.data.notes.nsynth import NoteInfo, NoteSet
+from audiogen.data.source_toml import instrument_entries, is_kit, read_source
 from audiogen.engine.latents import require_latents
 from audiogen.errors import ParameterError
-from audiogen.evaluation.latents.macros import (
-    FEATURES,
-    HOLD_S,
-    IN_TUNE_CENTS,
-    VELOCITY,
-    measure_note,
-)
+from audiogen.evaluation.latents.macros import IN_TUNE_CENTS
+from audiogen.evaluation.latents.probe import HOLD_S, VELOCITY, Feature, Probe
 from audiogen.evaluation.metrics import CLICK_RATIO, click_ratio, is_silent
 from audiogen.evaluation.two_sample import (
     CROP_S,
@@ -30,14 +25,15 @@ from audiogen.evaluation.two_sample import (
     Area,
     two_sample_test,
 )
-from audiogen.presets import Preset, require_pitches
+from audiogen.presets import GansynthPreset, Preset
 
 GROUPS = ("named", "half-way", "random")
 N_LATENTS = 24  # of the half-way and of the random group each
-N_PITCHES = 5  # measured notes per latent
+N_NOTES = 5  # measured notes per latent
 # Positions in the preset's pitch range; its ends are the hardest notes for all latents.
-_SPREAD = np.linspace(0.1, 0.9, N_PITCHES)
+_SPREAD = np.linspace(0.1, 0.9, N_NOTES)
 _CHORD = (0, 4, 7, 12)  # semitones; follows three single notes in the phrase
+_HITS_S = 0.4  # between the hits of a drum kit's phrase
 _COMPARED_S = HELD_RANGE_S[1] + CROP_S  # length of notes in a two-sample test
 
 Progress = Callable[[int, int], None]
@@ -55,14 +51,16 @@ class Sound:
         The latent as `Synth.render` and ``--timbre`` take it: ``harp``, ``harp+koto``,
         ``random:7``.
     phrase : array [n_samples], float32
-        Three notes and a chord, for listening.
+        Three notes and a chord, or hits of a drum kit, for listening.
     features : dict of str to float
-        Median of each of `macros.FEATURES`, in display units.
+        Median of each feature of `probe.Probe`, in display units.
     level_dbfs : float, dBFS
-        Median RMS level of the notes.
-    n_in_tune, n_clicks, n_silent : int
-        Number of notes, out of `N_PITCHES`, within 50 cents of their pitch, with a click, and
-        without sound.
+        Median RMS level of the notes; of hits that of the loudest 10 ms.
+    n_silent : int
+        Number of notes, out of `N_NOTES`, without sound.
+    n_in_tune, n_clicks : int or None
+        Number of notes within 50 cents of their pitch, and with a click; None for a drum kit, whose
+        drums have no pitch to be wrong and attacks like clicks.
     """
 
     group: str
@@ -70,9 +68,9 @@ class Sound:
     phrase: np.ndarray
     features: dict[str, float]
     level_dbfs: float
-    n_in_tune: int
-    n_clicks: int
     n_silent: int
+    n_in_tune: int | None = None
+    n_clicks: int | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +85,8 @@ class Exploration:
         Sample rate of the phrases.
     sounds : tuple of Sound
         The sounds, by groups.
+    features : tuple of Feature
+        What was measured.
     areas : dict of str to dict of str to Area
         Two-sample test of each group against real notes, by part of the note; empty without real
         notes.
@@ -97,6 +97,7 @@ class Exploration:
     preset: str
     sample_rate: int
     sounds: tuple[Sound, ...]
+    features: tuple[Feature, ...]
     areas: dict[str, dict[str, Area]] = field(default_factory=dict)
     n_compared: int = 0
 
@@ -104,26 +105,30 @@ class Exploration:
         """The sounds of a group."""
         return [sound for sound in self.sounds if sound.group == name]
 
+    @property
+    def has_pitch(self) -> bool:
+        """Whether pitches and clicks were counted: not of a drum kit."""
+        return self.sounds[0].n_in_tune is not None
+
     def share(self, group: str, count: str) -> float:
         """Share of a group's notes that ``n_in_tune``, ``n_clicks`` or ``n_silent`` counts."""
         sounds = self.group(group)
-        return sum(getattr(sound, count) for sound in sounds) / (N_PITCHES * len(sounds))
+        return sum(getattr(sound, count) for sound in sounds) / (N_NOTES * len(sounds))
 
     def table(self) -> list[tuple[str, ...]]:
         """Rows of text, a column for each group; the header first."""
         groups = [name for name in GROUPS if self.group(name)]
         rows: list[tuple[str, ...]] = [("", *groups)]
         rows.append(("latents", *(str(len(self.group(name))) for name in groups)))
-        for title, count in (
-            ("notes in tune", "n_in_tune"),
-            ("notes with a click", "n_clicks"),
-            ("silent notes", "n_silent"),
-        ):
+        counts = {"n_silent": "silent notes"}
+        if self.has_pitch:
+            counts = {"n_in_tune": "notes in tune", "n_clicks": "notes with a click", **counts}
+        for count, title in counts.items():
             rows.append((title, *(f"{self.share(name, count):.1%}" for name in groups)))
         sounds = {name: self.group(name) for name in groups}
         levels = ([sound.level_dbfs for sound in group] for group in sounds.values())
         rows.append(("level (dBFS)", *(_spread(values, 1) for values in levels)))
-        for feature in FEATURES:
+        for feature in self.features:
             digits = 0 if feature.is_log2 else 1
             values = ([s.features[feature.name] for s in group] for group in sounds.values())
             title = f"{feature.measure} ({feature.unit})"
@@ -138,7 +143,7 @@ class Exploration:
         numbers: dict[str, float] = {}
         for name in GROUPS[1:]:
             key = name.replace("-", "_")
-            if self.group(name):
+            if self.group(name) and self.has_pitch:
                 numbers[f"{key}_in_tune"] = round(self.share(name, "n_in_tune"), 4)
                 numbers[f"{key}_clicks"] = round(self.share(name, "n_clicks"), 4)
             for part, area in self.areas.get(name, {}).items():
@@ -150,8 +155,8 @@ class Exploration:
         return {
             "preset": self.preset,
             "sample_rate": self.sample_rate,
-            "features": {f.name: {"measure": f.measure, "unit": f.unit} for f in FEATURES},
-            "notes_of_a_latent": N_PITCHES,
+            "features": {f.name: {"measure": f.measure, "unit": f.unit} for f in self.features},
+            "notes_of_a_latent": N_NOTES,
             "sounds": [
                 {
                     "group": sound.group,
@@ -193,7 +198,8 @@ def explore_latents(
         Seed of the first random latent, and of the draw of pairs.
     real : NoteSet, optional
         Real notes at the preset's sample rate, which each group is compared with by
-        `two_sample_test`: each real note has a generated one of its pitch and velocity.
+        `two_sample_test`: each real note has a generated one of its pitch, or of its key of a drum
+        kit, and velocity.
     progress : callable
         Function of (latents and tests done, total).
 
@@ -204,31 +210,32 @@ def explore_latents(
     Raises
     ------
     ParameterError
-        If the preset has no latents, ``n_latents`` is below 1, or there are too few real notes in
-        the preset's pitch range.
+        If the preset has no latents, ``n_latents`` is below 1, there are too few real notes in
+        the preset's pitch range, or they aren't drums and the preset is a kit.
     MissingPackageError
         If neither praat-parselmouth nor librosa is installed, or torch for a two-sample test.
     """
     preset = require_latents(preset)
-    require_pitches(preset, "explore")
     if n_latents < 1:
         raise ParameterError(f"n_latents={n_latents} must be 1 or more")
     notes = [] if real is None else _compared_notes(preset, real, seed)
-    synth = Synth(preset)
+    probe = Probe(preset)
+    keys = probe.keys(_SPREAD.tolist())
     timbres = list(_timbres(preset.timbre_names, n_latents, seed))
     groups = [name for name in GROUPS if any(group == name for group, _ in timbres)]
     total = len(timbres) + (len(groups) if notes else 0)
     sounds = []
     for done, (group, timbre) in enumerate(timbres, 1):
-        sounds.append(_measured(synth, group, timbre))
+        sounds.append(_measured(probe, group, timbre, keys))
         progress(done, total)
     areas = {}
     if notes:
         for done, group in enumerate(groups, len(timbres) + 1):
             played = [sound.timbre for sound in sounds if sound.group == group]
-            areas[group] = _compared(synth, played, notes, seed)
+            areas[group] = _compared(probe, played, notes, seed)
             progress(done, total)
-    return Exploration(preset.name, preset.sample_rate, tuple(sounds), areas, len(notes))
+    rate = preset.sample_rate
+    return Exploration(preset.name, rate, tuple(sounds), probe.features, areas, len(notes))
 
 
 def _spread(values: Sequence[float], digits: int) -> str:
@@ -249,57 +256,72 @@ def _timbres(names: Sequence[str], n: int, seed: int) -> Iterator[tuple[str, str
         yield "random", f"random:{seed + i}"
 
 
-def _measured(synth: Synth, group: str, timbre: str) -> Sound:
-    rate = synth.preset.sample_rate
-    assert synth.preset.pitch_range is not None
-    low, high = synth.preset.pitch_range
-    pitches = [round(low + part * (high - low)) for part in _SPREAD]
-
-    def play(notes: list[tuple[float, float, int, float]]) -> np.ndarray:
-        return synth.render(notes, timbre=timbre, sample_rate=rate, stereo=False)
-
-    waveforms = [play([(0.0, HOLD_S, pitch, VELOCITY)]) for pitch in pitches]
-    measures = [measure_note(x, rate, p) for x, p in zip(waveforms, pitches, strict=True)]
-    tracker = best_tracker()
-    heard = [note_pitch(x, rate, note_on_s=HOLD_S, tracker=tracker) for x in waveforms]
-    cents = np.abs(cents_error(np.array(heard), np.array(pitches, float)))
+def _measured(probe: Probe, group: str, timbre: str, keys: list[int]) -> Sound:
+    waveforms = [probe.note(timbre, key) for key in keys]
+    measures = [probe.measure(x, key) for x, key in zip(waveforms, keys, strict=True)]
     features = {}
-    for feature in FEATURES:
+    for feature in probe.features:
         value = float(np.median([m[feature.name] for m in measures]))
         features[feature.name] = round(2.0**value if feature.is_log2 else value, 3)
-    single = [(0.5 * i, 0.45, pitch, VELOCITY) for i, pitch in enumerate(pitches[1:4])]
-    root = min(pitches[2], high - _CHORD[-1])
+    level = round(float(np.median([m["level"] for m in measures])), 2)
+    n_silent = sum(is_silent(x) for x in waveforms)
+    if probe.preset.is_kit:
+        hits = [(_HITS_S * i, _HITS_S, key, VELOCITY) for i, key in enumerate(keys)]
+        return Sound(group, timbre, probe.play(hits, timbre), features, level, n_silent)
+    rate, tracker = probe.preset.sample_rate, best_tracker()
+    heard = [note_pitch(x, rate, note_on_s=HOLD_S, tracker=tracker) for x in waveforms]
+    cents = np.abs(cents_error(np.array(heard), np.array(keys, float)))
+    single = [(0.5 * i, 0.45, pitch, VELOCITY) for i, pitch in enumerate(keys[1:4])]
+    root = min(keys[2], probe.preset.pitch_range[1] - _CHORD[-1])
     chord = [(1.5, 1.5, root + step, 0.7 * VELOCITY) for step in _CHORD]
     return Sound(
         group,
         timbre,
-        play(single + chord),
+        probe.play(single + chord, timbre),
         features,
-        round(float(np.median([m["level"] for m in measures])), 2),
+        level,
+        n_silent,
         n_in_tune=int((cents <= IN_TUNE_CENTS).sum()),
         n_clicks=sum(click_ratio(x, rate) > CLICK_RATIO for x in waveforms),
-        n_silent=sum(is_silent(x) for x in waveforms),
     )
 
 
 def _compared_notes(
-    preset: Preset, real: NoteSet, seed: int
+    preset: GansynthPreset, real: NoteSet, seed: int
 ) -> list[tuple[int, float, np.ndarray]]:
-    """Pitch, velocity and waveform of real notes that the preset can play."""
-    assert preset.pitch_range is not None
+    """Key, velocity and waveform of real notes that the preset can play."""
     low, high = preset.pitch_range
-    playable = [note for note in real if low <= note.pitch <= high]
+    key_of = _keys(preset, real)
+    playable = [(key, note) for note in real if (key := key_of(note)) is not None]
     if len(playable) < MIN_NOTES:
+        where = "a key of the kit" if preset.is_kit else f"a pitch from {low} to {high}"
         raise ParameterError(
-            f"{len(playable)} real notes have a pitch from {low} to {high}; a two-sample test needs"
-            f" {MIN_NOTES}, better {RECOMMENDED_NOTES}"
+            f"{len(playable)} real notes have {where}; a two-sample test needs {MIN_NOTES}, better"
+            f" {RECOMMENDED_NOTES}"
         )
     chosen = np.random.default_rng(seed).permutation(len(playable))[:RECOMMENDED_NOTES]
     n_samples = round(_COMPARED_S * preset.sample_rate)
     return [
-        (note.pitch, note.velocity / 127, _of_length(real.waveform(note), n_samples))
-        for note in (playable[i] for i in chosen)
+        (key, note.velocity / 127, _of_length(real.waveform(note), n_samples))
+        for key, note in (playable[i] for i in chosen)
     ]
+
+
+def _keys(preset: GansynthPreset, real: NoteSet) -> Callable[[NoteInfo], int | None]:
+    """Function that returns the key of a real note; None for one that the preset can't play."""
+    if not preset.is_kit:
+        low, high = preset.pitch_range
+        return lambda note: note.pitch if low <= note.pitch <= high else None
+    source = read_source(real.folder)
+    if not is_kit(source):
+        raise ParameterError(
+            f"{real.folder}: isn't of a drum kit, but preset {preset.name!r} is one; give a set"
+            " that audiogen data drums made"
+        )
+    entries = instrument_entries(source)
+    kept = {key for key, _ in preset.drums.values()}
+    keys = {name: entry["key"] for name, entry in entries.items() if entry["key"] in kept}
+    return lambda note: keys.get(note.instrument)
 
 
 def _of_length(waveform: np.ndarray, n_samples: int) -> np.ndarray:
@@ -308,29 +330,21 @@ def _of_length(waveform: np.ndarray, n_samples: int) -> np.ndarray:
 
 
 def _compared(
-    synth: Synth, timbres: Sequence[str], notes: list[tuple[int, float, np.ndarray]], seed: int
+    probe: Probe, timbres: Sequence[str], notes: list[tuple[int, float, np.ndarray]], seed: int
 ) -> dict[str, Area]:
-    """Two-sample test of real notes against notes of the same pitches, with the timbres in turn."""
-    rate = synth.preset.sample_rate
-    n_samples = len(notes[0][2])
+    """Two-sample test of real notes against notes of the same keys, with the timbres in turn."""
     generated = [
         _of_length(
-            synth.render(
-                [(0.0, _COMPARED_S, pitch, velocity)],
-                timbre=timbres[i % len(timbres)],
-                seed=seed + i,
-                sample_rate=rate,
-                stereo=False,
-            ),
-            n_samples,
+            probe.play([(0.0, _COMPARED_S, key, velocity)], timbres[i % len(timbres)], seed + i),
+            len(waveform),
         )
-        for i, (pitch, velocity, _) in enumerate(notes)
+        for i, (key, velocity, waveform) in enumerate(notes)
     ]
     return two_sample_test(
         np.stack([waveform for _, _, waveform in notes]),
         np.stack(generated),
-        np.array([float(pitch) for pitch, _, _ in notes]),
-        rate,
+        np.array([float(key) for key, _, _ in notes]),
+        probe.preset.sample_rate,
         features="log-mel",
         paired=False,
     )

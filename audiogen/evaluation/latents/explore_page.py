@@ -12,12 +12,13 @@ import numpy as np
 
 from audiogen.audio.files import write_audio
 from audiogen.core.atomic_write import write_whole
-from audiogen.evaluation.latents.explore import GROUPS, N_PITCHES, Exploration
-from audiogen.evaluation.latents.macros import FEATURES
+from audiogen.evaluation.latents.explore import GROUPS, N_NOTES, Exploration
 from audiogen.evaluation.report_files import check_folder, json_text
 
 PAGE, CONTENT, SOUNDS = "explore.html", "explore.json", "sounds"
 PEAK = 0.98  # of the loudest sound
+_NOTES = "three notes and a chord", " A note is in tune within 50 cents."
+_HITS = "five hits; mixes and random latents at the pitches of five drums", ""
 COLOURS = {"named": "#e8b04b", "half-way": "#6fb7e9", "random": "#c67be0"}
 
 
@@ -76,14 +77,15 @@ def _page(exploration: Exploration) -> str:
         for sound in exploration.sounds
     ]
     axes = [
-        {"name": f.name, "title": f"{f.measure} ({f.unit})", "log": f.is_log2} for f in FEATURES
+        {"name": f.name, "title": f"{f.measure} ({f.unit})", "log": f.is_log2}
+        for f in exploration.features
     ]
     data: dict[str, Any] = {
         "preset": exploration.preset,
         "points": points,
         "axes": axes,
         "colours": COLOURS,
-        "nNotes": N_PITCHES,
+        "nNotes": N_NOTES,
     }
     rows = []
     for index, row in enumerate(exploration.table()):
@@ -94,8 +96,11 @@ def _page(exploration: Exploration) -> str:
         for name in GROUPS
         if exploration.group(name)
     )
+    phrase, tuning = _NOTES if exploration.has_pitch else _HITS
     return (
         _FORM.replace("{{title}}", html.escape(f"Latents of {exploration.preset}"))
+        .replace("{{phrase}}", phrase)
+        .replace("{{tuning}}", tuning)
         .replace("{{legend}}", legend)
         .replace("{{rows}}", "".join(rows))
         .replace("{{data}}", json.dumps(data).replace("</", "<\\/"))
@@ -136,11 +141,11 @@ code { background: #14161d; padding: 0.1rem 0.35rem; border-radius: 4px; }
 <label>up <select id="y"></select></label></div>
 <svg id="map" viewBox="0 0 720 440" role="group" aria-label="Map of sounds"></svg>
 <audio id="player" controls></audio>
-<p id="chosen">Click on a dot to hear three notes and a chord.</p>
+<p id="chosen">Click on a dot to hear {{phrase}}.</p>
 <h2>Groups</h2>
 <table>
 {{rows}}</table>
-<p>Medians of the latents, with the 10th and 90th percentile. A note is in tune within 50 cents.</p>
+<p>Medians of the latents, with the 10th and 90th percentile.{{tuning}}</p>
 <script>
 const data = {{data}};
 const byId = (id) => document.getElementById(id);
@@ -175,8 +180,8 @@ function play(point, dot) {
   dot.classList.add("chosen");
   const command = document.createElement("code");
   command.textContent = `audiogen play ${data.preset} --timbre ${point.timbre}`;
-  const inTune = `${point.inTune} of ${data.nNotes} notes in tune`;
-  chosen.replaceChildren(`${point.timbre}, ${inTune}. `, command);
+  const inTune = point.inTune === null ? "" : `, ${point.inTune} of ${data.nNotes} notes in tune`;
+  chosen.replaceChildren(`${point.timbre}${inTune}. `, command);
 }
 
 function draw() {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ from audiogen.audio.pitch import note_pitch
 from audiogen.engine import Synth
 from audiogen.errors import ParameterError
 from audiogen.evaluation.latents import explore
-from audiogen.evaluation.latents.explore import N_PITCHES, Exploration, explore_latents
+from audiogen.evaluation.latents.explore import N_NOTES, Exploration, explore_latents
 from audiogen.evaluation.latents.explore_page import PEAK, sound_file, write_exploration
 from audiogen.evaluation.two_sample import Area
-from audiogen.presets import LATENT_PREFIXES, add_measured, load_preset
+from audiogen.presets import LATENT_PREFIXES, Preset, add_measured, load_preset
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +77,7 @@ def test_table_and_numbers(found: Exploration) -> None:
     assert set(numbers) == {
         "half_way_in_tune", "half_way_clicks", "random_in_tune", "random_clicks"
     }  # fmt: skip
-    compared = Exploration(
-        found.preset, found.sample_rate, found.sounds, {"random": {"held": Area((0.6, 0.7, 0.9))}}
-    )
+    compared = replace(found, areas={"random": {"held": Area((0.6, 0.7, 0.9))}})
     assert compared.measured()["random_auc_held"] == 0.7
 
 
@@ -94,7 +93,7 @@ def test_page_and_sounds(found: Exploration, tmp_path: Path) -> None:
         assert np.abs(heard - PEAK / loudest * sound.phrase).max() < 1e-3
         assert point["brightness"] == sound.features["brightness"]
     assert "{{" not in text
-    assert json.loads(content.read_text())["notes_of_a_latent"] == N_PITCHES
+    assert json.loads(content.read_text())["notes_of_a_latent"] == N_NOTES
     assert sound_file("random:7") == "random-7.flac"
 
 
@@ -119,6 +118,8 @@ def test_bad_input_is_refused() -> None:
 class _RealNotes(list):
     """Real notes without files."""
 
+    folder = Path("recorded")
+
     def __init__(self, n: int, sample_rate: int) -> None:
         super().__init__(_Note(48 + i % 24, 90, i) for i in range(n))
         self._n_samples = 3 * sample_rate
@@ -131,6 +132,7 @@ class _RealNotes(list):
 class _Note:
     def __init__(self, pitch: int, velocity: int, index: int) -> None:
         self.pitch, self.velocity, self.index = pitch, velocity, index
+        self.instrument = "kick"
 
 
 def test_too_few_real_notes_are_refused_with_the_number() -> None:
@@ -160,3 +162,40 @@ def test_each_real_note_is_compared_with_one_of_its_pitch(monkeypatch: pytest.Mo
         for i in range(0, 70, 23):
             heard = note_pitch(played[i], preset.sample_rate, note_on_s=2.5, tracker="praat")
             assert heard == pytest.approx(pitches[i], abs=0.3)
+
+
+def test_a_kit_is_explored_by_hits(few_drums: Preset, tmp_path: Path) -> None:
+    found = explore_latents(few_drums, n_latents=2, seed=1)
+    assert [sound.timbre for sound in found.group("named")] == few_drums.timbre_names
+    rows = {row[0]: row[1:] for row in found.table()}
+    assert rows["silent notes"] == ("0.0%", "0.0%", "0.0%") and "notes in tune" not in rows
+    assert "spectral flatness (dB)" in rows and found.measured() == {}
+    page, _ = write_exploration(tmp_path / "out", found)
+    text = page.read_text(encoding="utf-8")
+    assert "five hits" in text and "in tune within" not in text and "{{" not in text
+    kick, hat = (
+        sound.features["brightness"]
+        for sound in found.group("named")
+        if sound.timbre in ("bass-drum", "closed-hi-hat")
+    )
+    assert kick < 200 < 5000 < hat
+
+
+def test_recordings_of_a_kit_are_found_by_key(
+    few_drums: Preset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explore, "two_sample_test", lambda *_, **__: {"held": Area((0.5,))})
+    real: Any = _RealNotes(60, few_drums.sample_rate)
+    source = {"instruments": [{"instrument_str": "kick", "key": 36}]}
+    monkeypatch.setattr(explore, "read_source", lambda _: source)
+    found = explore_latents(few_drums, n_latents=1, real=real)
+    assert found.n_compared == 60 and set(found.measured()) == {
+        "half_way_auc_held",
+        "random_auc_held",
+    }
+    source["instruments"][0]["key"] = 50  # which the kit lacks
+    with pytest.raises(ParameterError, match="0 real notes have a key of the kit"):
+        explore_latents(few_drums, n_latents=1, real=real)
+    source["instruments"] = [{"instrument_str": "kick"}]
+    with pytest.raises(ParameterError, match="isn't of a drum kit"):
+        explore_latents(few_drums, n_latents=1, real=real)

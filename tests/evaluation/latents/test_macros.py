@@ -1,4 +1,4 @@
-"""Macros: features of synthetic notes, and directions that are known before they are fitted."""
+"""Macros: directions that are known before they are fitted, and those of a drum kit."""
 
 from __future__ import annotations
 
@@ -10,63 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from audiogen.engine import Synth
 from audiogen.errors import ParameterError
 from audiogen.evaluation.latents import macros
-from audiogen.evaluation.latents.macros import (
-    FEATURES,
-    STEPS,
-    fit_macros,
-    macro_tables,
-    measure_note,
-)
+from audiogen.evaluation.latents.macros import STEPS, fit_macros, macro_tables
+from audiogen.evaluation.latents.probe import DRUM_FEATURES, FEATURES, Probe, measure_hit
 from audiogen.presets import Preset, change_fields, load_preset
 
-RATE = 16000
+SNARE = 38  # key
 NAMES = ("brightness", "breath", "swell", "hardness", "decay", "level", "pitch")
-
-
-def note(
-    slope_db: float = 6.0,
-    noise: float = 0.0,
-    attack_s: float = 0.01,
-    onset_db: float = 0.0,
-    decay_db_s: float = 0.0,
-) -> np.ndarray:
-    """A C4 of 12 partials, each octave weaker by the slope, which differs in the first 100 ms."""
-    t = np.arange(round(1.2 * RATE)) / RATE
-    f0 = 440.0 * 2.0 ** (-9 / 12)
-    early = np.clip((0.13 - t) / 0.06, 0, 1)
-    sound = np.zeros_like(t)
-    for k in range(1, 13):
-        level_db = -slope_db * np.log2(k) + onset_db * np.log2(k) * early
-        sound += 10 ** (level_db / 20) * np.sin(2 * np.pi * f0 * k * t + k * k)
-    sound += noise * np.random.default_rng(0).standard_normal(len(t))
-    return 0.1 * sound * np.clip(t / attack_s, 0, 1) * 10 ** (-decay_db_s * t / 20)
-
-
-class TestMeasures:
-    def test_a_feature_follows_its_cause(self) -> None:
-        plain = measure_note(note(), RATE, 60)
-        for name, change in (
-            ("brightness", {"slope_db": 3.0}),
-            ("breath", {"noise": 0.05}),
-            ("swell", {"attack_s": 0.2}),
-            ("hardness", {"onset_db": 6.0}),
-            ("decay", {"decay_db_s": 20.0}),
-        ):
-            assert measure_note(note(**change), RATE, 60)[name] > plain[name] + 0.3
-
-    def test_values_of_a_known_note(self) -> None:
-        measured = measure_note(note(attack_s=0.1, decay_db_s=12.0), RATE, 60)
-        assert 2 ** measured["swell"] == pytest.approx(80, rel=0.15)  # 10 to 90 %
-        assert measured["decay"] == pytest.approx(12.0, abs=0.5)
-        assert abs(measured["pitch"]) < 3
-        power = np.arange(1, 13) ** -2.0
-        centroid = 261.63 * (power * np.arange(1, 13)).sum() / power.sum()
-        assert 2 ** measured["brightness"] == pytest.approx(centroid, rel=0.02)
-
-    def test_partials_are_not_noise(self) -> None:
-        assert measure_note(note(), RATE, 60)["breath"] < -50
 
 
 class TestFits:
@@ -147,7 +99,7 @@ class TestFits:
         assert fits["decay"].macro is fits["swell"].macro is fits["hardness"].macro is None
         assert "not monotonic" in str(fits["decay"]) or "differs by timbre" in str(fits["decay"])
         assert "the attack time is not monotonic" in str(fits["swell"])
-        assert str(fits["hardness"]).endswith("notes click")
+        assert str(fits["hardness"]).endswith("sounds click or are cut off")
         assert [table["name"] for table in macro_tables(list(fits.values()), "x")] == [
             "brightness",
             "breath",
@@ -162,3 +114,53 @@ class TestFits:
     def test_a_samplernn_has_none(self, tmp_path: Path, write_murmur: Callable[..., Path]) -> None:
         with pytest.raises(ParameterError, match="latents are not supported by preset"):
             fit_macros(load_preset(write_murmur(tmp_path / "murmur")))
+
+
+@pytest.mark.slow
+def test_macros_of_a_kit_are_found_by_its_own_measures(few_drums: Preset) -> None:
+    fits = {fit.feature.name: fit for fit in fit_macros(few_drums, n_latents=40)}
+    assert list(fits) == [feature.name for feature in DRUM_FEATURES]
+    for fit in fits.values():
+        assert (fit.macro is None) == bool(fit.reason)
+        if fit.macro is not None:
+            assert fit.macro.effect.startswith(f"Of 3 drums, {fit.feature.measure} ")
+            assert "in tune" not in fit.macro.effect
+
+
+def test_the_shipped_kit_has_macros_that_work() -> None:
+    synth = Synth("drums")
+    assert [macro.name for macro in synth.preset.macros][:2] == ["brightness", "noisiness"]
+    for name in ("brightness", "noisiness"):
+        measured = []
+        for value in (-1.0, 1.0):
+            synth.set(name, value)
+            hit = synth.render([(0.0, 0.5, SNARE, 0.8)], stereo=False)
+            measured.append(measure_hit(hit, synth.sample_rate)[name])
+        assert measured[1] > measured[0] + 0.5
+        synth.set(name, 0.0)
+
+
+def test_a_macro_of_a_kit_must_change_most_drums() -> None:
+    feature = DRUM_FEATURES[0]
+
+    def judged(slopes: list[float]) -> macros.MacroFit:
+        def notes(slope: float, distance: float) -> macros._Notes:
+            features = {"brightness": np.array([8 + slope * distance]), "level": np.zeros(1)}
+            return macros._Notes(features, np.ones(1, bool), np.zeros(1, bool))
+
+        distances = [0.0, *STEPS, *(-step for step in STEPS)]
+        curve = macros._Curve({d: [notes(slope, d) for slope in slopes] for d in distances})
+        return macros._judged(feature, np.ones(8), curve, ())
+
+    assert judged([3.0] + 9 * [0.1]).macro is not None  # their sizes may differ
+    assert judged([3.0] + 7 * [0.1] + 2 * [-0.1]).reason == "only 8 of 10 drums follow"
+
+
+def test_a_drum_that_is_cut_off_ends_a_range(
+    few_drums: Preset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probe = Probe(few_drums)
+    z = np.array(few_drums.timbres[0].z)
+    assert not macros._played(probe, z, [SNARE]).clicks.any()
+    monkeypatch.setattr(probe, "note", lambda *_: np.ones(round(probe.clip_s * 64000)))
+    assert macros._played(probe, z, [SNARE]).clicks.all()
