@@ -87,11 +87,11 @@ def macros(
 ) -> None:
     """Find a preset's macros and store them: brightness, breath, swell, hardness, decay.
 
-    Those of a drum kit are brightness, noisiness, length and hardness. Each is
-    a direction in the latent space, found by regression of a timbre feature on
-    latents. A macro is stored if its effect is monotonic and exceeds the
-    spread of the effect over the timbres (in a kit: if nine of ten drums
-    follow), with the range in which notes stay in tune. It takes minutes.
+    Each is a direction in the latent space, found by regression of a timbre
+    feature on latents, with the range in which notes stay in tune. It is
+    stored if its effect is monotonic and exceeds the spread of the effect over
+    the timbres. Those of a drum kit are brightness, noisiness, length and
+    hardness; at least nine of ten drums must follow them. It takes minutes.
     """
     from audiogen.evaluation.latents.macros import fit_macros, macro_tables
     from audiogen.presets import change_fields, load_preset

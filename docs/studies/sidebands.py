@@ -26,7 +26,8 @@ def levels(sound: np.ndarray, sample_rate: int, f0: float, frame_rate: float) ->
     peaks = []
     for hz in (f0, *(f0 + multiple * frame_rate for multiple in FRAMES)):
         centre = round(hz * N / sample_rate)
-        peaks.append(spectrum[centre - REACH : centre + REACH + 1].max())
+        near = spectrum[max(centre - REACH, 0) : max(centre + REACH + 1, 0)]
+        peaks.append(near.max() if len(near) else np.nan)  # NaN below 0 Hz
     db = 20.0 * np.log10(np.array(peaks) + 1e-12)
     return db[1:] - db[0]
 
@@ -41,7 +42,8 @@ def main() -> None:
     given = parser.parse_args()
     synth = audiogen.load(given.preset)
     real = read_notes(given.notes, sample_rate=synth.sample_rate)
-    frame_rate = synth.sample_rate / synth.preset.spectrogram.hop_length
+    frame_rate = synth.preset.sample_rate / synth.preset.spectrogram.hop_length
+    print("timbre, pitch, sound, dB at frame rate times", *FRAMES)
     for pair in given.pairs:
         timbre, instrument = pair.split("=")
         for info in real.filter(instruments=[instrument], velocities=[VELOCITY]):

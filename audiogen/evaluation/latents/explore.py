@@ -29,11 +29,12 @@ from audiogen.presets import GansynthPreset, Preset
 
 GROUPS = ("named", "half-way", "random")
 N_LATENTS = 24  # of the half-way and of the random group each
-N_NOTES = 5  # measured notes per latent
+N_NOTES = 5  # measured notes per latent; a named drum is hit once
 # Positions in the preset's pitch range; its ends are the hardest notes for all latents.
 _SPREAD = np.linspace(0.1, 0.9, N_NOTES)
 _CHORD = (0, 4, 7, 12)  # semitones; follows three single notes in the phrase
 _HITS_S = 0.4  # between the hits of a drum kit's phrase
+_HIT_VELOCITIES = (0.2, 0.4, 0.6, 0.8, 1.0)  # of a named drum's phrase
 _COMPARED_S = HELD_RANGE_S[1] + CROP_S  # length of notes in a two-sample test
 
 Progress = Callable[[int, int], None]
@@ -51,16 +52,17 @@ class Sound:
         The latent as `Synth.render` and ``--timbre`` take it: ``harp``, ``harp+koto``,
         ``random:7``.
     phrase : array [n_samples], float32
-        Three notes and a chord, or hits of a drum kit, for listening.
+        Three notes and a chord, for listening; of a drum kit five hits: a named drum's with rising
+        velocities, others' at the pitches of five drums.
     features : dict of str to float
         Median of each feature of `probe.Probe`, in display units.
     level_dbfs : float, dBFS
         Median RMS level of the notes; of hits that of the loudest 10 ms.
-    n_silent : int
-        Number of notes, out of `N_NOTES`, without sound.
+    n_notes, n_silent : int
+        Number of measured notes, and of those without sound.
     n_in_tune, n_clicks : int or None
         Number of notes within 50 cents of their pitch, and with a click; None for a drum kit, whose
-        drums have no pitch to be wrong and attacks like clicks.
+        drums have no nominal pitch, and some of them scrapes and rattles.
     """
 
     group: str
@@ -68,6 +70,7 @@ class Sound:
     phrase: np.ndarray
     features: dict[str, float]
     level_dbfs: float
+    n_notes: int
     n_silent: int
     n_in_tune: int | None = None
     n_clicks: int | None = None
@@ -107,13 +110,14 @@ class Exploration:
 
     @property
     def has_pitch(self) -> bool:
-        """Whether pitches and clicks were counted: not of a drum kit."""
+        """Whether pitches and clicks were counted; False for a drum kit."""
         return self.sounds[0].n_in_tune is not None
 
     def share(self, group: str, count: str) -> float:
         """Share of a group's notes that ``n_in_tune``, ``n_clicks`` or ``n_silent`` counts."""
         sounds = self.group(group)
-        return sum(getattr(sound, count) for sound in sounds) / (N_NOTES * len(sounds))
+        n_notes = sum(sound.n_notes for sound in sounds)
+        return sum(getattr(sound, count) for sound in sounds) / n_notes
 
     def table(self) -> list[tuple[str, ...]]:
         """Rows of text, a column for each group; the header first."""
@@ -146,6 +150,8 @@ class Exploration:
             if self.group(name) and self.has_pitch:
                 numbers[f"{key}_in_tune"] = round(self.share(name, "n_in_tune"), 4)
                 numbers[f"{key}_clicks"] = round(self.share(name, "n_clicks"), 4)
+            elif self.group(name):
+                numbers[f"{key}_silent"] = round(self.share(name, "n_silent"), 4)
             for part, area in self.areas.get(name, {}).items():
                 numbers[f"{key}_auc_{part}"] = round(area.median, 3)
         return numbers
@@ -156,13 +162,13 @@ class Exploration:
             "preset": self.preset,
             "sample_rate": self.sample_rate,
             "features": {f.name: {"measure": f.measure, "unit": f.unit} for f in self.features},
-            "notes_of_a_latent": N_NOTES,
             "sounds": [
                 {
                     "group": sound.group,
                     "timbre": sound.timbre,
                     "features": sound.features,
                     "level_dbfs": sound.level_dbfs,
+                    "notes": sound.n_notes,
                     "in_tune": sound.n_in_tune,
                     "clicks": sound.n_clicks,
                     "silent": sound.n_silent,
@@ -231,7 +237,9 @@ def explore_latents(
     areas = {}
     if notes:
         for done, group in enumerate(groups, len(timbres) + 1):
-            played = [sound.timbre for sound in sounds if sound.group == group]
+            played: list[str | None] = [sound.timbre for sound in sounds if sound.group == group]
+            if preset.is_kit and group == "named":
+                played = [None]  # each key plays its own drum
             areas[group] = _compared(probe, played, notes, seed)
             progress(done, total)
     rate = preset.sample_rate
@@ -257,6 +265,9 @@ def _timbres(names: Sequence[str], n: int, seed: int) -> Iterator[tuple[str, str
 
 
 def _measured(probe: Probe, group: str, timbre: str, keys: list[int]) -> Sound:
+    is_drum = probe.preset.is_kit and group == "named"
+    if is_drum:
+        keys = keys[:1]  # all keys play it alike
     waveforms = [probe.note(timbre, key) for key in keys]
     measures = [probe.measure(x, key) for x, key in zip(waveforms, keys, strict=True)]
     features = {}
@@ -266,8 +277,14 @@ def _measured(probe: Probe, group: str, timbre: str, keys: list[int]) -> Sound:
     level = round(float(np.median([m["level"] for m in measures])), 2)
     n_silent = sum(is_silent(x) for x in waveforms)
     if probe.preset.is_kit:
-        hits = [(_HITS_S * i, _HITS_S, key, VELOCITY) for i, key in enumerate(keys)]
-        return Sound(group, timbre, probe.play(hits, timbre), features, level, n_silent)
+        strokes = (
+            [(keys[0], v) for v in _HIT_VELOCITIES]
+            if is_drum
+            else [(key, VELOCITY) for key in keys]
+        )
+        hits = [(_HITS_S * i, _HITS_S, *stroke) for i, stroke in enumerate(strokes)]
+        phrase = probe.play(hits, timbre)
+        return Sound(group, timbre, phrase, features, level, len(keys), n_silent)
     rate, tracker = probe.preset.sample_rate, best_tracker()
     heard = [note_pitch(x, rate, note_on_s=HOLD_S, tracker=tracker) for x in waveforms]
     cents = np.abs(cents_error(np.array(heard), np.array(keys, float)))
@@ -280,6 +297,7 @@ def _measured(probe: Probe, group: str, timbre: str, keys: list[int]) -> Sound:
         probe.play(single + chord, timbre),
         features,
         level,
+        len(keys),
         n_silent,
         n_in_tune=int((cents <= IN_TUNE_CENTS).sum()),
         n_clicks=sum(click_ratio(x, rate) > CLICK_RATIO for x in waveforms),
@@ -291,7 +309,7 @@ def _compared_notes(
 ) -> list[tuple[int, float, np.ndarray]]:
     """Key, velocity and waveform of real notes that the preset can play."""
     low, high = preset.pitch_range
-    key_of = _keys(preset, real)
+    key_of = _key_finder(preset, real)
     playable = [(key, note) for note in real if (key := key_of(note)) is not None]
     if len(playable) < MIN_NOTES:
         where = "a key of the kit" if preset.is_kit else f"a pitch from {low} to {high}"
@@ -307,7 +325,7 @@ def _compared_notes(
     ]
 
 
-def _keys(preset: GansynthPreset, real: NoteSet) -> Callable[[NoteInfo], int | None]:
+def _key_finder(preset: GansynthPreset, real: NoteSet) -> Callable[[NoteInfo], int | None]:
     """Function that returns the key of a real note; None for one that the preset can't play."""
     if not preset.is_kit:
         low, high = preset.pitch_range
@@ -315,8 +333,8 @@ def _keys(preset: GansynthPreset, real: NoteSet) -> Callable[[NoteInfo], int | N
     source = read_source(real.folder)
     if not is_kit(source):
         raise ParameterError(
-            f"{real.folder}: isn't of a drum kit, but preset {preset.name!r} is one; give a set"
-            " that audiogen data drums made"
+            f"{real.folder}: is not a note set of a drum kit, but preset {preset.name!r} is a kit;"
+            " give a set that audiogen data drums made"
         )
     entries = instrument_entries(source)
     kept = {key for key, _ in preset.drums.values()}
@@ -330,9 +348,15 @@ def _of_length(waveform: np.ndarray, n_samples: int) -> np.ndarray:
 
 
 def _compared(
-    probe: Probe, timbres: Sequence[str], notes: list[tuple[int, float, np.ndarray]], seed: int
+    probe: Probe,
+    timbres: Sequence[str | None],
+    notes: list[tuple[int, float, np.ndarray]],
+    seed: int,
 ) -> dict[str, Area]:
-    """Two-sample test of real notes against notes of the same keys, with the timbres in turn."""
+    """Two-sample test of real notes against notes of the same keys, with the timbres in turn.
+
+    Of drums only the attack is compared: most have ended before the held part begins.
+    """
     generated = [
         _of_length(
             probe.play([(0.0, _COMPARED_S, key, velocity)], timbres[i % len(timbres)], seed + i),
@@ -340,7 +364,7 @@ def _compared(
         )
         for i, (key, velocity, waveform) in enumerate(notes)
     ]
-    return two_sample_test(
+    areas = two_sample_test(
         np.stack([waveform for _, _, waveform in notes]),
         np.stack(generated),
         np.array([float(key) for key, _, _ in notes]),
@@ -348,3 +372,4 @@ def _compared(
         features="log-mel",
         paired=False,
     )
+    return {"attack": areas["attack"]} if probe.preset.is_kit else areas

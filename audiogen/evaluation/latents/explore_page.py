@@ -12,13 +12,16 @@ import numpy as np
 
 from audiogen.audio.files import write_audio
 from audiogen.core.atomic_write import write_whole
-from audiogen.evaluation.latents.explore import GROUPS, N_NOTES, Exploration
+from audiogen.evaluation.latents.explore import GROUPS, Exploration
 from audiogen.evaluation.report_files import check_folder, json_text
 
 PAGE, CONTENT, SOUNDS = "explore.html", "explore.json", "sounds"
 PEAK = 0.98  # of the loudest sound
 _NOTES = "three notes and a chord", " A note is in tune within 50 cents."
-_HITS = "five hits; mixes and random latents at the pitches of five drums", ""
+_HITS = (
+    "five hits: of a named drum with rising velocities, of others at the pitches of five drums",
+    "",
+)
 COLOURS = {"named": "#e8b04b", "half-way": "#6fb7e9", "random": "#c67be0"}
 
 
@@ -71,6 +74,7 @@ def _page(exploration: Exploration) -> str:
             "group": sound.group,
             "timbre": sound.timbre,
             "file": f"{SOUNDS}/{sound_file(sound.timbre)}",
+            "nNotes": sound.n_notes,
             "inTune": sound.n_in_tune,
             **sound.features,
         }
@@ -85,7 +89,6 @@ def _page(exploration: Exploration) -> str:
         "points": points,
         "axes": axes,
         "colours": COLOURS,
-        "nNotes": N_NOTES,
     }
     rows = []
     for index, row in enumerate(exploration.table()):
@@ -180,7 +183,7 @@ function play(point, dot) {
   dot.classList.add("chosen");
   const command = document.createElement("code");
   command.textContent = `audiogen play ${data.preset} --timbre ${point.timbre}`;
-  const inTune = point.inTune === null ? "" : `, ${point.inTune} of ${data.nNotes} notes in tune`;
+  const inTune = point.inTune === null ? "" : `, ${point.inTune} of ${point.nNotes} notes in tune`;
   chosen.replaceChildren(`${point.timbre}${inTune}. `, command);
 }
 
@@ -203,7 +206,10 @@ function draw() {
     };
   }
   for (const point of data.points.filter((point) => point.group === "named")) {
-    add("text", { x: x(point[across.name]) + 11, y: y(point[up.name]) + 4 }, point.timbre);
+    const [cx, cy] = [x(point[across.name]), y(point[up.name]) + 4];
+    const isRight = cx > RIGHT - 110;  // a label to its right would leave the map
+    const anchor = isRight ? "end" : "start";
+    add("text", { x: cx + (isRight ? -11 : 11), y: cy, "text-anchor": anchor }, point.timbre);
   }
 }
 draw();

@@ -3,14 +3,16 @@
 Latents between and around the trained ones are played; each feature of their notes is regressed on
 the latents. The gradient, made orthogonal to those of level, pitch and the macros before it, is a
 direction, whose range is as wide as the notes of the named timbres stay in tune, free of clicks and
-equally loud, or the drums of a kit equally loud. GANSpace (Härkönen et al., NeurIPS 2020) takes
-principal components as directions instead, and names them by what people find that they do.
+equally loud. Of a kit the length of the drums replaces their pitch, and they must stay equally loud
+and end within the clip. GANSpace (Härkönen et al., NeurIPS 2020) takes principal components as
+directions instead, and names them by what people find that they do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,9 +33,9 @@ RIDGE = 1e-2  # of the regression, as a share of the latents' mean variance
 IN_TUNE_CENTS, LEAST_IN_TUNE = 50.0, 0.05  # cents; share by which a range may lose notes
 MOST_LEVEL_DB = 3.0  # largest mean change of the level
 SILENT_DB = -70.0
-CUT_OFF_MS = 50.0  # a drum that is longer than the clip without these is cut off at its end
+CUT_OFF_MS = 50.0  # a hit that ends within this time of the clip's end is cut off there
 MOST_CUT_OFF = 0.05  # share of a kit's drums that a range may cut off
-LEAST_RISING = 0.9  # share of a kit's drums that must follow a macro, by whatever amounts
+LEAST_RISING = 0.9  # share of a kit's drums whose measure must be higher at 1 than at -1
 
 Progress = Callable[[int, int], None]
 
@@ -65,15 +67,15 @@ class MacroFit:
 
 @dataclass
 class _Notes:
-    """Notes of one latent: features by name, [n_keys]; whether each is in tune and clicks.
+    """Notes of one latent: features by name, [n_keys]; whether each is in tune and has a fault.
 
-    Drums have no pitch to be wrong, and attacks like clicks; one that sounds on to the end of the
-    clip, where it is cut off, counts as one that clicks.
+    The fault of a note is a click, that of a drum that it is cut off at the end of the clip or
+    silent. Drums have no nominal pitch and count as in tune.
     """
 
     features: dict[str, np.ndarray]
     in_tune: np.ndarray
-    clicks: np.ndarray
+    faulty: np.ndarray
 
 
 @dataclass
@@ -86,8 +88,13 @@ class _Curve:
         """A feature of all notes, [n_timbres, n_keys]."""
         return np.array([notes.features[name] for notes in self.notes[distance]])
 
+    def flags(self, distance: float, name: str) -> np.ndarray:
+        """A flag of all notes, [n_timbres, n_keys]."""
+        return np.array([getattr(notes, name) for notes in self.notes[distance]])
+
     def share(self, distance: float, flag: str) -> float:
-        return float(np.mean([getattr(notes, flag) for notes in self.notes[distance]]))
+        """Share of the notes that have a flag."""
+        return float(self.flags(distance, flag).mean())
 
 
 def fit_macros(
@@ -149,17 +156,17 @@ def fit_macros(
     gradients = _gradients(np.array(latents), [play(z, keys) for z in latents])
     plain = [play(z, own) for z, own in named]
     fits: list[MacroFit] = []
-    fixed = [gradients[name] for name in probe.nuisances]
     for feature in probe.features:
-        direction = _orthogonal(gradients[feature.name], fixed)
+        found = [fit.feature.name for fit in fits if fit.macro is not None]
+        fixed = {*probe.nuisances, *found} - {feature.name}
+        direction = _orthogonal(gradients[feature.name], [gradients[name] for name in fixed])
         curve = _Curve({0.0: plain})
         for distance in sorted([-s for s in STEPS] + list(STEPS)):
             curve.notes[distance] = [
                 play(move_latent(z, distance * direction), own) for z, own in named
             ]
-        fits.append(_judged(feature, direction, curve, () if preset.is_kit else keys))
-        if fits[-1].macro is not None:
-            fixed.append(gradients[feature.name])
+        judged = _judged_kit if preset.is_kit else partial(_judged, pitches=keys)
+        fits.append(judged(feature, direction, curve))
     return fits
 
 
@@ -180,7 +187,8 @@ def _played(probe: Probe, z: np.ndarray, keys: Sequence[int]) -> _Notes:
     features = {name: np.array([m[name] for m in measures]) for name in measures[0]}
     if probe.preset.is_kit:
         cut_off = 2.0 ** features["length"] > 1e3 * probe.clip_s - CUT_OFF_MS
-        return _Notes(features, np.ones(len(keys), bool), cut_off)
+        silent = features["level"] < SILENT_DB
+        return _Notes(features, np.ones(len(keys), bool), cut_off | silent)
     in_tune = np.abs(features["pitch"]) <= IN_TUNE_CENTS
     clicks = [click_ratio(sound, probe.preset.sample_rate) > CLICK_RATIO for sound in sounds]
     return _Notes(features, in_tune, np.array(clicks))
@@ -214,63 +222,91 @@ def _orthogonal(gradient: np.ndarray, fixed: Sequence[np.ndarray]) -> np.ndarray
 def _judged(
     feature: Feature, direction: np.ndarray, curve: _Curve, pitches: Sequence[int]
 ) -> MacroFit:
-    """Choose the range of a direction; refuse it if its effect is not clear.
-
-    A kit has no ``pitches``.
-    """
-    ends = [_furthest(sign, curve, feature, 0.0 if pitches else MOST_CUT_OFF) for sign in (-1, 1)]
-    for sign, (distance, reason) in zip("-+", ends, strict=True):
-        if not distance:
-            return MacroFit(feature, reason=f"at {sign}{STEPS[0]:g} {reason}")
-    low, high = -ends[0][0], ends[1][0]
+    """Choose the range of a direction; refuse it if its effect is not clear."""
+    low, high, reason = _range(curve, feature, "notes click")
+    if reason:
+        return MacroFit(feature, reason=reason)
     change = (curve.values(high, feature.name) - curve.values(low, feature.name)).mean(axis=1)
     spread = float(change.std())
-    rising = int((change > 0).sum())
-    if not pitches and rising < LEAST_RISING * len(change):
-        return MacroFit(feature, reason=f"only {rising} of {len(change)} drums follow")
-    if pitches and change.mean() <= spread:
+    if change.mean() <= spread:
         return MacroFit(
             feature,
             reason=f"its effect differs by timbre: {change.mean():.2f} with a spread of"
             f" {spread:.2f}",
         )
-    # Of a kit, whose drums have a pitch each, the mean of the drums.
-    middle = min(range(len(pitches)), key=lambda i: abs(pitches[i] - 60)) if pitches else 0
-    where = f"at {pitch_name(pitches[middle])}" if pitches else f"of {len(change)} drums"
+    middle = min(range(len(pitches)), key=lambda i: abs(pitches[i] - 60))
+    n_notes = curve.values(low, feature.name).size
+    n_in_tune = [round(curve.share(d, "in_tune") * n_notes) for d in (low, 0.0, high)]
+    tuning = f"{n_in_tune[0]}, {n_in_tune[1]} and {n_in_tune[2]} of {n_notes} notes in tune"
+    where = f"At {pitch_name(pitches[middle])}"
+    return _stored(feature, direction, curve, (low, high), where, middle, tuning)
+
+
+def _judged_kit(feature: Feature, direction: np.ndarray, curve: _Curve) -> MacroFit:
+    """The same for the drums of a kit, which may follow a macro by whatever amounts."""
+    low, high, reason = _range(
+        curve, feature, "drums are cut off at the end of the clip or silent", MOST_CUT_OFF
+    )
+    if reason:
+        return MacroFit(feature, reason=reason)
+    change = (curve.values(high, feature.name) - curve.values(low, feature.name))[:, 0]
+    n_rising, n = int((change > 0).sum()), len(change)
+    if n_rising < LEAST_RISING * n:
+        return MacroFit(feature, reason=f"it rises in only {n_rising} of {n} drums")
+    rising = f"it rises in {n_rising} of {n} drums"
+    return _stored(feature, direction, curve, (low, high), "Mean of the drums", 0, rising)
+
+
+def _stored(
+    feature: Feature,
+    direction: np.ndarray,
+    curve: _Curve,
+    ends: tuple[float, float],
+    where: str,
+    column: int,
+    remark: str,
+) -> MacroFit:
+    """A macro with the means of a column of the feature's values as its effect, if they rise."""
+    low, high = ends
     means = [
-        float(curve.values(distance, feature.name)[:, middle].mean())
+        float(curve.values(distance, feature.name)[:, column].mean())
         for distance in (low, 0.0, high)
     ]
     values = [feature.shown(mean) for mean in means]
     if not float(values[0]) < float(values[1]) < float(values[2]):  # as they are shown
         return MacroFit(
             feature,
-            reason=f"{where} the {feature.measure} is not monotonic:"
-            f" {', '.join(values)} {feature.unit}",
+            reason=f"the {feature.measure} is not monotonic: {', '.join(values)} {feature.unit}",
         )
     effect = (
-        f"{where[0].upper()}{where[1:]}, {feature.measure} {values[0]} (-1), {values[1]} (0),"
-        f" {values[2]} {feature.unit} (1)"
+        f"{where}, {feature.measure} {values[0]} (-1), {values[1]} (0), {values[2]}"
+        f" {feature.unit} (1); {remark}."
     )
-    if pitches:
-        n_notes = curve.values(low, feature.name).size
-        n_in_tune = [round(curve.share(d, "in_tune") * n_notes) for d in (low, 0.0, high)]
-        effect += f"; {n_in_tune[0]}, {n_in_tune[1]} and {n_in_tune[2]} of {n_notes} notes in tune"
-    effect += "."
     rounded = [round(float(number), 5) for number in direction]
     macro = Macro(feature.name, feature.help, rounded, [low, high], effect)
     return MacroFit(feature, macro)
 
 
+def _range(
+    curve: _Curve, feature: Feature, fault: str, most_faulty: float = 0.0
+) -> tuple[float, float, str]:
+    """The ends of a range, or the reason why there is none."""
+    ends = [_furthest(sign, curve, feature, fault, most_faulty) for sign in (-1.0, 1.0)]
+    for sign, (distance, reason) in zip("-+", ends, strict=True):
+        if not distance:
+            return 0.0, 0.0, f"at {sign}{STEPS[0]:g} {reason}"
+    return -ends[0][0], ends[1][0], ""
+
+
 def _furthest(
-    sign: float, curve: _Curve, feature: Feature, most_clicks: float
+    sign: float, curve: _Curve, feature: Feature, fault: str, most_faulty: float
 ) -> tuple[float, str]:
     """The largest distance up to which all notes are sound, or 0 and the reason.
 
-    The share of notes that click may rise by ``most_clicks``.
+    A share ``most_faulty`` of the notes may have the fault where they hadn't it.
     """
     plain_in_tune = curve.share(0.0, "in_tune")
-    plain_clicks = curve.share(0.0, "clicks")
+    plain_faulty = curve.flags(0.0, "faulty")
     plain_level = curve.values(0.0, "level")
     reached, last = 0.0, float(curve.values(0.0, feature.name).mean())
     reason = ""
@@ -282,8 +318,8 @@ def _furthest(
             reason = f"the {feature.measure} is not monotonic"
         elif curve.share(distance, "in_tune") < plain_in_tune - LEAST_IN_TUNE:
             reason = "notes are out of tune"
-        elif curve.share(distance, "clicks") > plain_clicks + most_clicks:
-            reason = "sounds click or are cut off"
+        elif (curve.flags(distance, "faulty") & ~plain_faulty).mean() > most_faulty:
+            reason = fault
         elif abs(level) > MOST_LEVEL_DB:
             reason = f"the level changes by {level:+.1f} dB"
         else:

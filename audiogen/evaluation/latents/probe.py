@@ -17,12 +17,14 @@ from audiogen.evaluation.metrics import level_db
 from audiogen.presets import GansynthPreset
 
 VELOCITY, HOLD_S = 0.8, 0.9
-ONSET_S = 0.1  # what a note's hardness is measured in
-HIT_ONSET_S = 0.02  # and a hit's
+ONSET_S = 0.1  # onset of a note, of which `hardness` is measured
+HIT_ONSET_S = 0.02  # onset of a hit; the attacks of drums take 3 ms, recordings have 20 ms of stick
 HIT_RANGE_DB = 40.0  # a hit ends where its level stays this far below its loudest
 LEVEL_S = 0.01  # window of a hit's level
-NOISE_HZ = (100.0, 16000.0)  # band of the spectral flatness
-FLOOR_DB = -60.0  # of its spectrum, relative to the loudest bin
+NOISE_HZ = (100.0, 16000.0)  # band of the spectral flatness, in which recordings have their noise
+FLATNESS_FLOOR_DB = -60.0  # of the band's loudest bin; what is below is inaudible beside it
+LOWEST_HZ = 20.0  # of a spectral centroid
+INAUDIBLE_DB = -100.0  # a quieter hit is silence
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ class Probe:
     features : tuple of Feature
         What is measured: `FEATURES`, or `DRUM_FEATURES` of a kit.
     nuisances : tuple of str
-        Further measures, which no macro may change.
+        Measures that no macro may change, but for the macro of that name.
     clip_s : float, s
         Longest hit of a kit, which is cut off there.
     """
@@ -119,26 +121,30 @@ class Probe:
     def __init__(self, preset: GansynthPreset) -> None:
         self.preset = preset
         self.features = DRUM_FEATURES if preset.is_kit else FEATURES
-        self.nuisances = ("level",) if preset.is_kit else ("level", "pitch")
+        self.nuisances = ("level", "length") if preset.is_kit else ("level", "pitch")
         frames = preset.spectrogram
         self.clip_s = frames.n_frames * frames.hop_length / preset.sample_rate
         self._synth = Synth(preset)
 
     def keys(self, shares: Sequence[float]) -> list[int]:
-        """Keys at shares of the pitch range; of a kit those at shares of its drums by pitch."""
+        """Keys at shares of the pitch range; of a kit at shares of the pitches of its drums."""
         if self.preset.is_kit:
-            by_pitch = sorted(self.preset.drums.values(), key=lambda drum: (drum[1], drum[0]))
-            return [by_pitch[round(share * (len(by_pitch) - 1))][0] for share in shares]
+            by_pitch = {pitch: key for key, pitch in self.preset.drums.values()}
+            pitches = sorted(by_pitch)
+            return [by_pitch[pitches[round(share * (len(pitches) - 1))]] for share in shares]
         low, high = self.preset.pitch_range
         return [round(low + share * (high - low)) for share in shares]
 
     def play(
         self,
         notes: Sequence[tuple[float, float, int, float]],
-        timbre: Timbre,
+        timbre: Timbre | None,
         seed: int | None = None,
     ) -> np.ndarray:
-        """Render notes, as `Synth.render` takes them, at the preset's rate; [n_samples]."""
+        """Render notes, as `Synth.render` takes them, at the preset's rate; [n_samples].
+
+        With no timbre each key of a kit plays its own drum.
+        """
         rate = self.preset.sample_rate
         return self._synth.render(notes, timbre=timbre, seed=seed, sample_rate=rate, stereo=False)
 
@@ -147,7 +153,7 @@ class Probe:
         return self.play([(0.0, HOLD_S, key, VELOCITY)], timbre)
 
     def measure(self, waveform: np.ndarray, key: int) -> dict[str, float]:
-        """Measures of such a note by name: of the features, and of the nuisances."""
+        """Measures of what `note` returned, by name: of the features, and of the nuisances."""
         rate = self.preset.sample_rate
         return (
             measure_hit(waveform, rate) if self.preset.is_kit else measure_note(waveform, rate, key)
@@ -190,11 +196,11 @@ def measure_note(waveform: np.ndarray, sample_rate: int, pitch: float) -> dict[s
     }
 
 
-def _centroid(x: np.ndarray, sample_rate: int) -> float:
-    """Spectral centroid of the power, log2 Hz."""
-    power = np.abs(np.fft.rfft(x * np.hanning(len(x)))) ** 2
+def _centroid(x: np.ndarray, sample_rate: int, window: np.ndarray | None = None) -> float:
+    """Spectral centroid of the power, log2 Hz; with a Hann window by default."""
+    power = np.abs(np.fft.rfft(x * (np.hanning(len(x)) if window is None else window))) ** 2
     frequency = np.arange(len(power)) * sample_rate / len(x)
-    return float(np.log2(max(power @ frequency / max(power.sum(), 1e-30), 20.0)))
+    return float(np.log2(max(power @ frequency / max(power.sum(), 1e-30), LOWEST_HZ)))
 
 
 def _off_partials_db(x: np.ndarray, sample_rate: int, pitch: float) -> float:
@@ -231,28 +237,39 @@ def measure_hit(waveform: np.ndarray, sample_rate: int) -> dict[str, float]:
     -------
     dict of str to float
         ``brightness`` (log2 Hz), ``noisiness`` (dB), ``length`` (log2 ms), ``hardness`` (octaves)
-        and ``level`` (dBFS of the loudest 10 ms).
+        and ``level`` (dBFS of the loudest 10 ms). Silence is dark, tonal, short and soft.
     """
     window = np.hanning(max(round(LEVEL_S * sample_rate), 3))
-    x = np.pad(np.asarray(waveform, np.float64), len(window))
-    power = np.convolve(x**2, window / window.sum(), "same")
-    loud = np.flatnonzero(power >= 10 ** (-HIT_RANGE_DB / 10) * power.max())
     onset = round(HIT_ONSET_S * sample_rate)
-    end = max(loud[-1] + 1, loud[0] + 2 * onset)
-    rest = _centroid(x[loud[0] + onset : end], sample_rate)
+    x = np.pad(np.asarray(waveform, np.float64), (len(window), len(window) + 2 * onset))
+    power = np.convolve(x**2, window / window.sum(), "same")
+    level = 10.0 * float(np.log10(max(power.max(), 1e-20)))
+    if level < INAUDIBLE_DB:
+        darkest = float(np.log2(LOWEST_HZ))
+        quiet = {"brightness": darkest, "noisiness": FLATNESS_FLOOR_DB, "length": 0.0}
+        return {**quiet, "hardness": 0.0, "level": level}
+    loud = np.flatnonzero(power >= 10 ** (-HIT_RANGE_DB / 10) * power.max())
+    length_ms = (loud[-1] - loud[0]) / sample_rate * 1e3
+    hit = x[loud[0] : max(loud[-1] + 1, loud[0] + 2 * onset)]
+    rest = _centroid(hit[onset:], sample_rate, _fade(len(hit) - onset))
     return {
-        "brightness": _centroid(x[loud[0] : end], sample_rate),
-        "noisiness": _flatness_db(x[loud[0] : end], sample_rate),
-        "length": float(np.log2(max((loud[-1] - loud[0]) / sample_rate * 1e3, 1.0))),
-        "hardness": _centroid(x[loud[0] : loud[0] + onset], sample_rate) - rest,
-        "level": 10.0 * float(np.log10(max(power.max(), 1e-20))),
+        "brightness": _centroid(hit, sample_rate, _fade(len(hit))),
+        "noisiness": _flatness_db(hit, sample_rate),
+        "length": float(np.log2(max(length_ms, 1.0))),
+        "hardness": _centroid(hit[:onset], sample_rate, _fade(onset)) - rest,
+        "level": level,
     }
 
 
-def _flatness_db(x: np.ndarray, sample_rate: int) -> float:
+def _fade(n: int) -> np.ndarray:
+    """Second half of a Hann window: a hit begins with silence, and with most of its energy."""
+    return np.hanning(2 * n)[n:]
+
+
+def _flatness_db(hit: np.ndarray, sample_rate: int) -> float:
     """Geometric mean of the power spectrum over its arithmetic mean; white noise has -2.5 dB."""
-    power = np.abs(np.fft.rfft(x * np.hanning(len(x)))) ** 2
-    frequency = np.arange(len(power)) * sample_rate / len(x)
+    power = np.abs(np.fft.rfft(hit * _fade(len(hit)))) ** 2
+    frequency = np.arange(len(power)) * sample_rate / len(hit)
     band = power[(frequency >= NOISE_HZ[0]) & (frequency <= NOISE_HZ[1])]
-    band = np.maximum(band, 10 ** (FLOOR_DB / 10) * band.max() + 1e-30)
+    band = np.maximum(band, 10 ** (FLATNESS_FLOOR_DB / 10) * band.max() + 1e-30)
     return float(10 * (np.log10(band).mean() - np.log10(band.mean())))

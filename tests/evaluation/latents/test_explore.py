@@ -93,7 +93,7 @@ def test_page_and_sounds(found: Exploration, tmp_path: Path) -> None:
         assert np.abs(heard - PEAK / loudest * sound.phrase).max() < 1e-3
         assert point["brightness"] == sound.features["brightness"]
     assert "{{" not in text
-    assert json.loads(content.read_text())["notes_of_a_latent"] == N_NOTES
+    assert {sound["notes"] for sound in json.loads(content.read_text())["sounds"]} == {N_NOTES}
     assert sound_file("random:7") == "random-7.flac"
 
 
@@ -167,9 +167,11 @@ def test_each_real_note_is_compared_with_one_of_its_pitch(monkeypatch: pytest.Mo
 def test_a_kit_is_explored_by_hits(few_drums: Preset, tmp_path: Path) -> None:
     found = explore_latents(few_drums, n_latents=2, seed=1)
     assert [sound.timbre for sound in found.group("named")] == few_drums.timbre_names
+    assert [sound.n_notes for sound in found.sounds] == [1, 1, 1] + 4 * [N_NOTES]
     rows = {row[0]: row[1:] for row in found.table()}
     assert rows["silent notes"] == ("0.0%", "0.0%", "0.0%") and "notes in tune" not in rows
-    assert "spectral flatness (dB)" in rows and found.measured() == {}
+    assert "spectral flatness (dB)" in rows
+    assert found.measured() == {"half_way_silent": 0.0, "random_silent": 0.0}
     page, _ = write_exploration(tmp_path / "out", found)
     text = page.read_text(encoding="utf-8")
     assert "five hits" in text and "in tune within" not in text and "{{" not in text
@@ -181,21 +183,35 @@ def test_a_kit_is_explored_by_hits(few_drums: Preset, tmp_path: Path) -> None:
     assert kick < 200 < 5000 < hat
 
 
-def test_recordings_of_a_kit_are_found_by_key(
+def test_recordings_of_a_kit_are_compared_by_key(
     few_drums: Preset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(explore, "two_sample_test", lambda *_, **__: {"held": Area((0.5,))})
+    calls: list[tuple[np.ndarray, ...]] = []
+
+    def test(real: np.ndarray, generated: np.ndarray, keys: np.ndarray, *_: Any, **__: Any):
+        calls.append((real, generated, keys))
+        return {"attack": Area((0.5,)), "held": Area((0.5,))}
+
+    monkeypatch.setattr(explore, "two_sample_test", test)
     real: Any = _RealNotes(60, few_drums.sample_rate)
     source = {"instruments": [{"instrument_str": "kick", "key": 36}]}
     monkeypatch.setattr(explore, "read_source", lambda _: source)
     found = explore_latents(few_drums, n_latents=1, real=real)
-    assert found.n_compared == 60 and set(found.measured()) == {
-        "half_way_auc_held",
-        "random_auc_held",
-    }
+    assert found.n_compared == 60
+    assert {"half_way_auc_attack", "random_auc_attack"} < set(found.measured())
+    assert "held" not in str(found.measured())  # most drums have ended
+    (_, named, keys), (_, half_way, _), _ = calls
+    assert set(keys) == {36.0}
+    rate, length = few_drums.sample_rate, named.shape[1] / few_drums.sample_rate
+    velocity = 90 / 127
+    kick = Synth(few_drums).render(
+        [(0.0, length, 36, velocity)], seed=0, sample_rate=rate, stereo=False
+    )[: named.shape[1]]
+    assert np.allclose(named[0, : len(kick)], kick)
+    assert not np.allclose(half_way[0, : len(kick)], kick)
     source["instruments"][0]["key"] = 50  # which the kit lacks
     with pytest.raises(ParameterError, match="0 real notes have a key of the kit"):
         explore_latents(few_drums, n_latents=1, real=real)
     source["instruments"] = [{"instrument_str": "kick"}]
-    with pytest.raises(ParameterError, match="isn't of a drum kit"):
+    with pytest.raises(ParameterError, match="not a note set of a drum kit"):
         explore_latents(few_drums, n_latents=1, real=real)

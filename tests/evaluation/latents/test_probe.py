@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from audiogen.evaluation.latents.probe import Probe, measure_hit, measure_note
-from audiogen.presets import Preset, load_preset
+from audiogen.presets import load_preset
 
 RATE = 16000
 
@@ -83,12 +83,28 @@ class TestHits:
         white = np.random.default_rng(0).standard_normal(RATE)
         assert measure_hit(white, RATE)["noisiness"] == pytest.approx(-2.5, abs=0.3)
 
-    def test_silence_has_finite_measures(self) -> None:
-        assert np.isfinite(list(measure_hit(np.zeros(RATE), RATE).values())).all()
+    def test_the_attack_counts(self) -> None:
+        # A loud burst on a weak body: a window that fades in would hide it.
+        measured = measure_hit(hit(click=3.0, decay_s=0.3), RATE)
+        assert 2 ** measured["brightness"] > 1500 and measured["noisiness"] > -20
+
+    @pytest.mark.parametrize("silence", [np.zeros(RATE), np.zeros(0), 1e-9 * np.ones(RATE)])
+    def test_silence_is_dark_tonal_short_and_soft(self, silence: np.ndarray) -> None:
+        measured = measure_hit(silence, RATE)
+        assert 2 ** measured["brightness"] == pytest.approx(20)
+        assert measured["noisiness"] == -60 and measured["length"] == measured["hardness"] == 0
+        assert measured["level"] < -150
+
+    def test_a_hit_may_begin_with_the_last_samples(self) -> None:
+        late = np.zeros(RATE)
+        late[-40:] = 0.5
+        assert np.isfinite(list(measure_hit(late, RATE).values())).all()
 
 
-def test_keys_of_a_kit_are_spread_over_its_drums_by_pitch(few_drums: Preset) -> None:
-    pitches = dict(few_drums.drums.values())
-    keys = Probe(few_drums).keys([0.0, 0.5, 1.0])
-    assert [pitches[key] for key in keys] == sorted(pitches.values())
+def test_keys_of_a_kit_are_spread_over_its_pitches() -> None:
+    kit = load_preset("drums")
+    pitches = dict(kit.drums.values())
+    played = [pitches[key] for key in Probe(kit).keys([0.0, 0.25, 0.5, 0.75, 1.0])]
+    assert played == sorted(played) and len(set(played)) == 5
+    assert (played[0], played[-1]) == (min(pitches.values()), max(pitches.values()))
     assert Probe(load_preset("leads")).keys([0.0, 1.0]) == load_preset("leads").pitch_range
