@@ -89,7 +89,7 @@ class Exploration:
     sounds : tuple of Sound
         The sounds, by groups.
     features : tuple of Feature
-        What was measured.
+        Measures of the sounds.
     areas : dict of str to dict of str to Area
         Two-sample test of each group against real notes, by part of the note; empty without real
         notes.

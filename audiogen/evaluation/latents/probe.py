@@ -111,7 +111,7 @@ class Probe:
     Attributes
     ----------
     features : tuple of Feature
-        What is measured: `FEATURES`, or `DRUM_FEATURES` of a kit.
+        Measures of the sounds: `FEATURES`, or `DRUM_FEATURES` of a kit.
     nuisances : tuple of str
         Measures that no macro may change, but for the macro of that name.
     clip_s : float, s
