@@ -69,6 +69,7 @@ def two_sample_test(
     features: str = "linear",
     n_seeds: int = N_SEEDS,
     paired: bool = True,
+    parts: Sequence[str] = PARTS,
     progress: Callable[[], None] | None = None,
 ) -> dict[str, Area]:
     """Train classifiers on half of the keys, and test them on the others.
@@ -91,18 +92,20 @@ def two_sample_test(
     paired : bool
         Whether ``generated`` has a copy of each real note. Training on the same crop of both then
         shows the classifier their difference instead of that between notes.
+    parts : sequence of str
+        Parts of the notes to compare, of `PARTS`.
     progress : callable, optional
         Called after the classifiers of each seed.
 
     Returns
     -------
     dict of str to Area
-        Areas for ``attack``, the first second, and ``held``, the second from 1.28 s on.
+        Areas of the parts: ``attack``, the first second, and ``held``, the second from 1.28 s on.
 
     Raises
     ------
     ParameterError
-        If there are too few notes or keys, or ``features`` is unknown.
+        If there are too few notes or keys, or ``features`` or a part is unknown.
     ShapeError
         If the arrays do not fit each other, or are too short.
     MissingPackageError
@@ -114,6 +117,8 @@ def two_sample_test(
     """
     if features not in FEATURES:
         raise ParameterError(f"features={features!r} must be one of {', '.join(FEATURES)}")
+    if unknown := set(parts) - set(PARTS):
+        raise ParameterError(f"parts={sorted(unknown)} must be of {', '.join(PARTS)}")
     shortest = round((HELD_RANGE_S[1] + CROP_S) * sample_rate)
     if real.shape != generated.shape or real.shape[:1] != pitches.shape or real.ndim != 2:
         raise ShapeError(
@@ -140,14 +145,14 @@ def two_sample_test(
             results.append(
                 {
                     part: _train_and_test(images, trained, sample_rate, seed, paired, part)
-                    for part in PARTS
+                    for part in parts
                 }
             )
             if progress:
                 progress()
     finally:
         torch.set_num_threads(threads)
-    return {part: Area(tuple(result[part] for result in results)) for part in PARTS}
+    return {part: Area(tuple(result[part] for result in results)) for part in parts}
 
 
 def check_size(n_notes: int) -> None:

@@ -81,6 +81,10 @@ def test_results_repeat_and_leave_the_random_state_of_torch_alone(monkeypatch):
     ]
     assert areas[0] == areas[1] and len(areas[0]["held"].values) == 2 and len(calls) == 4
     assert torch.equal(before, torch.get_rng_state())
+    alone = two_sample_test(
+        sounds, sounds[::-1].copy(), pitches, RATE, features="log-mel", n_seeds=2, parts=["held"]
+    )
+    assert alone == {"held": areas[0]["held"]}
 
 
 def test_keys_are_split_in_halves():
@@ -120,3 +124,5 @@ def test_bad_sets_are_refused():
             two_sample_test(*arguments, RATE)
     with pytest.raises(ParameterError, match="features='mel' must be one of log-mel, linear"):
         two_sample_test(sounds, sounds, pitches, RATE, features="mel")
+    with pytest.raises(ParameterError, match=r"parts=\['tail'\] must be of attack, held"):
+        two_sample_test(sounds, sounds, pitches, RATE, parts=["tail"])

@@ -158,7 +158,8 @@ def fit_macros(
     fits: list[MacroFit] = []
     for feature in probe.features:
         found = [fit.feature.name for fit in fits if fit.macro is not None]
-        fixed = {*probe.nuisances, *found} - {feature.name}
+        fixed = dict.fromkeys([*probe.nuisances, *found])  # each once, in a fixed order
+        fixed.pop(feature.name, None)
         direction = _orthogonal(gradients[feature.name], [gradients[name] for name in fixed])
         curve = _Curve({0.0: plain})
         for distance in sorted([-s for s in STEPS] + list(STEPS)):

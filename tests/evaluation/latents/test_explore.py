@@ -188,9 +188,9 @@ def test_recordings_of_a_kit_are_compared_by_key(
 ) -> None:
     calls: list[tuple[np.ndarray, ...]] = []
 
-    def test(real: np.ndarray, generated: np.ndarray, keys: np.ndarray, *_: Any, **__: Any):
+    def test(real: np.ndarray, generated: np.ndarray, keys: np.ndarray, *_: Any, **options: Any):
         calls.append((real, generated, keys))
-        return {"attack": Area((0.5,)), "held": Area((0.5,))}
+        return {part: Area((0.5,)) for part in options["parts"]}
 
     monkeypatch.setattr(explore, "two_sample_test", test)
     real: Any = _RealNotes(60, few_drums.sample_rate)
