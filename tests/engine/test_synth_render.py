@@ -525,7 +525,7 @@ def test_a_pickled_synth_renders_the_same(synth: Synth) -> None:
         assert (other.timbre, other.pan, other.position) == ("harp:0.3+dream", 0.25, 0)
         assert not other.process(100).any()
     assert not np.array_equal(synth.render("C4:0.1 E4", sample_rate=22050), wanted[:, 0])
-    live = Synth(synth.preset, realtime=True, precision="bfloat16")
+    live = Synth(synth.preset, realtime=True, precision="auto")
     again = pickle.loads(pickle.dumps(live))
     assert (again.realtime, again.precision) == (True, live.precision)
 
