@@ -154,6 +154,7 @@ const data = {{data}};
 const byId = (id) => document.getElementById(id);
 const [map, player, chosen] = ["map", "player", "chosen"].map(byId);
 const selects = [byId("x"), byId("y")];
+const SVG = "http://www.w3.org/2000/svg";
 const LEFT = 20, RIGHT = 700, TOP = 20, BOTTOM = 400;
 
 selects.forEach((select, index) => {
@@ -169,11 +170,15 @@ function scale(axis, from, to) {
 }
 
 function add(name, attributes, text) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+  const element = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
   if (text !== undefined) element.textContent = text;
   map.append(element);
   return element;
+}
+
+function overlap(a, b) {  // of boxes [left, top, right, bottom]
+  return a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
 }
 
 function play(point, dot) {
@@ -200,16 +205,26 @@ function draw() {
       tabindex: 0, role: "button",
       "aria-label": `${point.group}: ${point.timbre}`,
     });
+    dot.append(document.createElementNS(SVG, "title"));
+    dot.firstChild.textContent = point.timbre;
     dot.onclick = () => play(point, dot);
     dot.onkeydown = (event) => {
       if (event.key === "Enter" || event.key === " ") { event.preventDefault(); dot.onclick(); }
     };
   }
-  for (const point of data.points.filter((point) => point.group === "named")) {
-    const [cx, cy] = [x(point[across.name]), y(point[up.name]) + 4];
-    const isRight = cx > RIGHT - 110;  // a label to its right would leave the map
-    const anchor = isRight ? "end" : "start";
-    add("text", { x: cx + (isRight ? -11 : 11), y: cy, "text-anchor": anchor }, point.timbre);
+  const named = data.points.filter((point) => point.group === "named")
+    .map((point) => [point.timbre, x(point[across.name]), y(point[up.name])]);
+  const taken = named.map(([, cx, cy]) => [cx - 8, cy - 8, cx + 8, cy + 8]);
+  for (const [timbre, cx, cy] of named) {
+    const label = add("text", {}, timbre), width = label.getComputedTextLength();
+    const middle = Math.min(Math.max(cx - width / 2, 4), 716 - width);
+    const box = [[cx + 11, cy - 6], [cx - 11 - width, cy - 6], [middle, cy - 21], [middle, cy + 9]]
+      .map(([left, top]) => [left, top, left + width, top + 12])
+      .find((box) => box[0] >= 4 && box[2] <= 716 && !taken.some((other) => overlap(box, other)));
+    if (!box) { label.remove(); continue; }  // the dot's tooltip has its name
+    label.setAttribute("x", box[0]);
+    label.setAttribute("y", box[1] + 10);
+    taken.push(box);
   }
 }
 draw();
