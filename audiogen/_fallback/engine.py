@@ -84,6 +84,7 @@ class _Slot:
         self.id = 0  # id of the note
         self.number = 0  # notes that came before it
         self.start = 0  # model time of the note's start
+        self.vibrato_lead = 0.0  # the engine's at the note's start
         self.pedalled = False  # released, and held by the pedal
         self.pitch = np.float32(60)  # at the end of a glide
         self.glide_offset = np.float32(0)  # semitones from that pitch
@@ -172,6 +173,7 @@ class Engine:
             resampler.reset()
         self._seed = seed
         self._host_time = self._model_time = self._n_notes = 0  # samples, samples, notes
+        self._vibrato_lead = 0.0  # seconds by which vibrato_rate advanced vibratos
         self.n_transposed = self.n_stolen = 0
         self._last = self._slots[0]  # slot of the last note, where a glide starts
         self._early_id = -1  # note that has not started, and its expression by kind
@@ -278,6 +280,8 @@ class Engine:
     def _tick(self) -> None:
         for parameter in self._parameters.values():
             parameter.tick()
+        speed = 2.0 ** float(self._value("vibrato_rate"))
+        self._vibrato_lead += (speed - 1.0) * TICK / self._instrument.sample_rate
         self._send, self._next_send = self._next_send, self._value("reverb")
         self._stale = bool(self._send != self._next_send)
         shaping = self._shaping()
@@ -328,6 +332,7 @@ class Engine:
         """Semitones; csrc/engine/engine.cpp describes it."""
         depth = self._value("vibrato")
         cycles = VIBRATO_HZ * self._model_time / self._instrument.sample_rate
+        cycles += VIBRATO_HZ * self._vibrato_lead
         if (own := self._own_vibrato(slot)) is not None:
             cycles, share = self._progress(slot, own)
             depth = depth + share * own.depth_cents / np.float32(100)
@@ -350,7 +355,9 @@ class Engine:
         since = np.float32(samples / rate)
         share = since / own.rise_s if since < own.rise_s else np.float32(1)
         phase = GOLDEN * (slot.number + float(slot.pitch))
-        return phase + float(own.rate_hz) * samples / rate, share
+        turned = float(own.rate_hz) * samples / rate
+        turned += float(own.rate_hz) * (self._vibrato_lead - slot.vibrato_lead)
+        return phase + turned, share
 
     def _shaping(self) -> Shaping:
         macros = tuple(self._value(f"macro_{i}") for i in range(1, N_MACROS + 1))
@@ -474,6 +481,7 @@ class Engine:
         slot.id, slot.number, slot.pedalled = int(event["id"]), self._n_notes, False
         self._n_notes += 1
         slot.start, slot.timbre = self._model_time, timbre
+        slot.vibrato_lead = self._vibrato_lead
         if kit is None and self._maps():
             slot.timbre = int(self._map_distances().argmin())
         slot.pitch, slot.glide_offset = pitch, np.float32(0)

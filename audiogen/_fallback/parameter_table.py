@@ -198,6 +198,13 @@ parameters: tuple[dict[str, Any], ...] = (
         range=(-24.0, 24.0),
         smoothing_s=0.03,
     ),
+    _row(
+        "vibrato_rate",
+        "Vibrato rate: half (-1), the timbre's own or 5.5 Hz (0), to twice (1).",
+        range=(-1.0, 1.0),
+        smoothing_s=0.05,
+        controller=76,
+    ),
 )
 ROWS = {row["name"]: row for row in parameters}
 INDEX = {name: i for i, name in enumerate(ROWS)}

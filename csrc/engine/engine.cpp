@@ -130,6 +130,7 @@ void Engine::reset(std::uint64_t seed) noexcept AUDIOGEN_REALTIME {
   }
   seed_ = seed;
   host_time_ = model_time_ = fading_end_ = n_notes_ = n_transposed_ = n_stolen_ = 0;
+  vibrato_lead_ = 0.0;
   last_slot_ = 0;
   early_.is_set = false;
   tick_needed_ = false;
@@ -337,6 +338,8 @@ bool Engine::moving() const noexcept AUDIOGEN_REALTIME {
 
 void Engine::tick() noexcept AUDIOGEN_REALTIME {
   for (core::Smoother& parameter : parameters_) parameter.tick();
+  const double speed = std::exp2(static_cast<double>(value(Parameter::kVibratoRate)));
+  vibrato_lead_ += (speed - 1.0) * static_cast<double>(kTick) / instrument_->sample_rate();
   send_ = next_send_;
   next_send_ = value(Parameter::kReverb);
   tick_needed_ = send_ != next_send_;
@@ -391,6 +394,7 @@ float Engine::vibrato_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME {
     depth += share * own->depth_cents / 100.0f;
   } else {
     cycles = kVibratoHz * static_cast<double>(model_time_) / instrument_->sample_rate();
+    cycles += kVibratoHz * vibrato_lead_;
   }
   if (depth <= 0.0f) return 0.0f;
   return depth * static_cast<float>(std::sin(2.0 * std::numbers::pi * cycles));
@@ -412,7 +416,9 @@ std::pair<double, float> Engine::progress_of(
   const float since = static_cast<float>(seconds / instrument_->sample_rate());
   const double phase =
       kSpreadStep * (static_cast<double>(slot.number) + static_cast<double>(slot.pitch));
-  const double turned = static_cast<double>(own.rate_hz) * seconds / instrument_->sample_rate();
+  const double rate_hz = static_cast<double>(own.rate_hz);
+  const double turned = rate_hz * seconds / instrument_->sample_rate() +
+                        rate_hz * (vibrato_lead_ - slot.vibrato_lead);
   return {phase + turned, since < own.rise_s ? since / own.rise_s : 1.0f};
 }
 
@@ -545,6 +551,7 @@ Note Engine::set_up(Slot& slot, const Event& event, const Sound& sound,
   slot.id = event.id;
   slot.number = number;
   slot.start = model_time_;
+  slot.vibrato_lead = vibrato_lead_;
   slot.timbre = sound.timbre;
   if (!is_drum && maps()) slot.timbre = nearest_timbre(kNoTimbre);
   slot.is_prepared = slot.pedalled = false;

@@ -135,6 +135,7 @@ class Engine {
     std::uint32_t id = 0;          // id of the note that the voice plays
     std::uint64_t number = 0;      // notes since reset before this one
     std::uint64_t start = 0;       // model time of the note's start
+    double vibrato_lead = 0.0;     // the engine's at the note's start
     bool is_prepared = false;      // for the note of this number
     bool pedalled = false;         // released, and held by the pedal
     float pitch = 60.0f;           // target of the glide, MIDI number
@@ -253,6 +254,7 @@ class Engine {
   std::uint64_t seed_ = 0;
   std::uint64_t host_time_ = 0;           // host samples since reset
   std::uint64_t model_time_ = 0;          // model samples since reset
+  double vibrato_lead_ = 0.0;             // seconds by which `vibrato_rate` advanced vibratos
   std::uint64_t fading_end_ = 0;          // model time at which the last tail ends
   std::vector<std::size_t> ahead_slots_;  // slots that work ahead, one for each thread
   std::size_t ahead_slot_ = 0;            // the last of them

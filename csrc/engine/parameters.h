@@ -43,6 +43,7 @@ enum class Parameter : std::uint32_t {
   kVariation,
   kTilt,
   kNoise,
+  kVibratoRate,
 };
 
 // A preset names up to this many macros: directions in its latent space.
@@ -124,6 +125,8 @@ inline constexpr ParameterInfo kParameters[] = {
      "Brightness: slope added to a note's spectrum from its pitch up, at equal power."},
     {"noise", "dB", -24.0f, 24.0f, 0.0f, 0.03, kNoController,
      "Gain of the noise between a note's partials, at equal power."},
+    {"vibrato_rate", "", -1.0f, 1.0f, 0.0f, 0.05, 76,
+     "Vibrato rate: half (-1), the timbre's own or 5.5 Hz (0), to twice (1)."},
 };
 
 inline constexpr std::size_t kParameterCount = sizeof(kParameters) / sizeof(kParameters[0]);

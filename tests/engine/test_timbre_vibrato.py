@@ -69,6 +69,39 @@ def test_the_wheel_adds_to_the_depth_at_the_rate_of_the_timbre(preset: Any) -> N
     assert measured[1] == pytest.approx(VIBRATO[1], abs=0.15)
 
 
+@pytest.mark.parametrize("octaves", [-0.5, 0.5])
+def test_its_rate_is_a_parameter(preset: Any, octaves: float) -> None:
+    synth = Synth(preset, RATE)
+    synth.set("vibrato_rate", octaves)
+    measured = found(synth.render("A4:3.5", timbre="clarinet"))
+    assert measured is not None
+    assert measured[0] == pytest.approx(VIBRATO[0], rel=0.15)
+    assert measured[1] == pytest.approx(VIBRATO[1] * 2.0**octaves, rel=0.03)
+    assert measured[2] == pytest.approx(VIBRATO[2], abs=0.25)
+    assert measured[3] == pytest.approx(VIBRATO[3], rel=0.25)
+
+
+def test_a_change_of_the_rate_is_no_jump_of_the_phase(preset: Any) -> None:
+    """The wheel's vibrato at 5.5 Hz, from 1.5 s on at 11 Hz; the bassoon has none of its own."""
+    dtype = backend.load().event_dtype
+    engine = native.Engine(preset.instrument(), RATE, 4000, 1, 5)
+    note = note_on(0, 69.0, 0.8, preset.timbre_names.index("bassoon"))
+    events = {0: [note, set_parameter(INDEX["vibrato"], 0.5)]}
+    events[12] = [set_parameter(INDEX["vibrato_rate"], 1.0)]
+    blocks = [engine.process(4000, np.array(events.get(i, []), dtype)) for i in range(24)]
+    fundamental = np.fft.rfft(np.concatenate(blocks)[:, 0])
+    frequency = np.arange(len(fundamental)) * RATE / (24 * 4000)
+    fundamental[(frequency < 300) | (frequency > 600)] = 0
+    analytic = np.fft.ifft(2 * fundamental, 24 * 4000)
+    cents = 1200 * np.log2(np.diff(np.unwrap(np.angle(analytic))) * RATE / (2 * np.pi) / 440)
+    time = np.arange(24 * 4000) / RATE
+    octaves = np.clip((time - 1.5) / 0.05, 0, 1)
+    wanted = np.sin(2 * np.pi * 5.5 * np.cumsum(2**octaves) / RATE)
+    wanted = np.roll(wanted, RATE * 64 // 1000)  # heard half a window later
+    for part in (slice(RATE // 2, 7 * RATE // 5), slice(17 * RATE // 10, 5 * RATE // 2)):
+        assert np.corrcoef(cents[part], wanted[part])[0, 1] > 0.8
+
+
 def test_it_begins_with_the_note_however_long_the_blocks(preset: Any) -> None:
     def sound(block: int) -> np.ndarray:
         engine = native.Engine(preset.instrument(), RATE, block, 8, 5)
@@ -85,7 +118,9 @@ def test_both_backends_play_it_alike(folder: Path, preset: Any) -> None:
     timbre = preset.timbre_names.index("clarinet")
     dtype = backend.load().event_dtype
     chord = [note_on(i, 69.0 + 4 * i, 0.8, timbre, offset=200 * i) for i in range(3)]
-    event = np.array([*chord, set_parameter(INDEX["vibrato"], 0.3)], dtype)
+    parameters = {"vibrato": 0.3, "vibrato_rate": 0.6}
+    changes = [set_parameter(INDEX[name], value) for name, value in parameters.items()]
+    event = np.array([*chord, *changes], dtype)
     none = event[:0]
     ours = fallback.Engine(fallback.open_preset(folder).instrument(), RATE, 1000, 4, 5)
     theirs = native.Engine(preset.instrument(), RATE, 1000, 4, 5)

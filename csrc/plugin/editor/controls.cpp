@@ -20,7 +20,7 @@ struct SectionRule {
 };
 // A row that is not listed here is in the last section.
 static constexpr SectionRule kRules[] = {
-    {"Play", {"bend", "bend_range", "sustain", "glide", "vibrato"}},
+    {"Play", {"bend", "bend_range", "sustain", "glide", "vibrato", "vibrato_rate"}},
     {"Shape", {"morph", "morph_timbre", "attack", "release", "tilt", "noise"}},
     {"Mix", {"volume", "expression", "pan", "spread", "reverb", "voices"}},
     {"Generate", {"variation", "temperature", "top_p", "listen", "monitor"}},
