@@ -40,7 +40,7 @@ def play(page: Any) -> None:
             page.wait_for_timeout(60)
     page.evaluate("""() => {
       const { map } = audiogen;
-      const [a, b] = ["flute", "trumpet"].map((name) => map.places[map.names.indexOf(name)]);
+      const [a, b] = ["flute", "clarinet"].map((name) => map.places[map.names.indexOf(name)]);
       map.moveTo([0, 1].map((k) => 0.65 * a[k] + 0.35 * b[k]));
     }""")
     page.wait_for_timeout(1500)

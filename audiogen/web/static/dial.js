@@ -115,7 +115,7 @@ export class Dial {
     }
     if (this.isCount) return `${value}`;
     if (!unit && Math.max(-lowest, highest) <= 1) return `${Math.round(100 * value)} %`;
-    return `${value.toPrecision(3)} ${unit}`.trim();
+    return `${value.toPrecision(3)} ${unit.replace("octave", "oct")}`.trim();
   }
 }
 
