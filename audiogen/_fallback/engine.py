@@ -280,8 +280,7 @@ class Engine:
     def _tick(self) -> None:
         for parameter in self._parameters.values():
             parameter.tick()
-        speed = 2.0 ** float(self._value("vibrato_rate"))
-        self._vibrato_lead += (speed - 1.0) * TICK / self._instrument.sample_rate
+        self._vibrato_lead += (self._vibrato_speed() - 1.0) * TICK / self._instrument.sample_rate
         self._send, self._next_send = self._next_send, self._value("reverb")
         self._stale = bool(self._send != self._next_send)
         shaping = self._shaping()
@@ -340,13 +339,19 @@ class Engine:
             return np.float32(0)
         return depth * np.float32(math.sin(2 * math.pi * cycles))
 
+    def _vibrato_speed(self) -> float:
+        """Rate of vibratos relative to their own."""
+        return 2.0 ** float(self._value("vibrato_rate"))
+
     def _tremolo(self, slot: _Slot) -> np.float32:
         """Gain of a timbre's tremolo."""
         own = self._own_vibrato(slot)
         if own is None or own.tremolo_db == 0:
             return np.float32(1)
         cycles, share = self._progress(slot, own)
-        sine = np.float32(math.sin(2 * math.pi * (cycles + float(own.tremolo_phase) / 360)))
+        rate_hz = float(own.rate_hz) * (self._vibrato_speed() - 1.0)
+        cycles += float(own.tremolo_phase) / 360 - rate_hz * self._instrument.pitch_delay_s
+        sine = np.float32(math.sin(2 * math.pi * cycles))
         return np.float32(10) ** (share * own.tremolo_db * sine / np.float32(20))
 
     def _progress(self, slot: _Slot, own: Vibrato) -> tuple[float, np.float32]:

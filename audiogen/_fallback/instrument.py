@@ -135,6 +135,7 @@ class AnyInstrument(ABC):
         self.default_timbre = 0
         self.places = np.zeros((0, 2), np.float32)  # of the timbres on the timbre map, or none
         self.vibratos: list[Vibrato | None] = []  # of the first timbres
+        self.pitch_delay_s = 0.0  # by how long a change of pitch sounds later than one of the level
         self.gains: list[np.float32] = []  # of the first timbres; 1 of others
         self.kit: Kit | None = None  # if it is a drum kit
         require(1000 <= sample_rate <= 384000, f"sample_rate={sample_rate} must be 1000 to 384000")

@@ -28,6 +28,7 @@ N_HELD = N_CHANNELS * N_KEYS
 _DATA_BYTES = {0x8: 2, 0x9: 2, 0xA: 2, 0xB: 2, 0xC: 1, 0xD: 1, 0xE: 2}  # by kind of message
 # Parameters that controller 121 resets (MIDI RP-015).
 _RESET = "pitch_wheel", "vibrato", "sustain", "morph", "expression"
+_MODULATION_DEPTH = np.float32(0.5)  # at the end of the wheel, semitones: General MIDI 2's default
 _MIDDLE_KEY = 60.0  # from which keys are counted where they aren't semitones apart
 _NULL_RPN = 127 * 128 + 127
 _BEND_RANGE, _ZONE = 0, 6  # registered parameters
@@ -263,5 +264,7 @@ def _controlled(parameter: str, value: int) -> float:
         return float(value >= 64)
     x = np.float32(value)
     share = x / np.float32(128) if value <= 64 else np.float32(0.5) + (x - 64) / np.float32(126)
+    if parameter == "vibrato":
+        return float(share * _MODULATION_DEPTH)
     lowest, highest = (np.float32(ROWS[parameter][end]) for end in ("lowest", "highest"))
     return float(lowest + share * (highest - lowest))

@@ -882,6 +882,15 @@ def program_table(
     return table, transposes, steps, default_index
 
 
+def _vibrato(timbre: Table, pitch_delay_s: float) -> Vibrato | None:
+    """Vibrato of a timbre as the engine sets it; csrc/engine/open_instrument.cpp says why."""
+    if "vibrato" not in timbre:
+        return None
+    vibrato = Vibrato(*map(np.float32, timbre["vibrato"]))
+    lag = np.float32(360 * pitch_delay_s) * vibrato.rate_hz
+    return vibrato._replace(tremolo_phase=vibrato.tremolo_phase - lag)
+
+
 class Preset:
     """A preset that was opened: its description and weights."""
 
@@ -977,24 +986,16 @@ class Preset:
             pitch = fields["generator"]["pitch_min"]
             drums = [_drum(timbre, pitch) for timbre in fields["timbres"]]
             made.set_kit(drums, pitch, have_timbres=latent is None)
-        made.vibratos = [self._vibrato(timbre) for timbre in timbres]
+        if self.description["kind"] == "gansynth":
+            spectrogram = self.description["spectrogram"]
+            made.pitch_delay_s = spectrogram["n_fft"] / 2 / self.description["sample_rate"]
+        made.vibratos = [_vibrato(timbre, made.pitch_delay_s) for timbre in timbres]
         made.gains = [
             np.float32(10) ** (np.float32(timbre.get("gain_db", 0)) / np.float32(20))
             for timbre in timbres
         ]
         made.set_places([timbre["place"] for timbre in timbres if timbre.get("place")])
         return made
-
-    def _vibrato(self, timbre: Table) -> Vibrato | None:
-        """Vibrato of a timbre as the engine sets it; csrc/engine/open_instrument.cpp says why."""
-        if "vibrato" not in timbre:
-            return None
-        vibrato = Vibrato(*map(np.float32, timbre["vibrato"]))
-        if self.description["kind"] != "gansynth":
-            return vibrato
-        late_s = self.description["spectrogram"]["n_fft"] / 2 / self.description["sample_rate"]
-        lag = np.float32(360 * late_s) * vibrato.rate_hz
-        return vibrato._replace(tremolo_phase=vibrato.tremolo_phase - lag)
 
     def _macros(self) -> list[Table]:
         macros: list[Table] = self.description.get("macros", [])

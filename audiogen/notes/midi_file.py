@@ -27,9 +27,9 @@ _SYSTEM_LENGTHS = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0} | dict.fromkeys(range(0xF
 
 _SUSTAIN, _ALL_SOUND_OFF, _RESET_ALL, _ALL_NOTES_OFF = 64, 120, 121, 123  # controllers
 _VOLUME, _SLIDE = 7, 74
-# Controllers that become `Control`s: volume, pan, expression, pitch bend range (data entry and
-# parameter numbers), reset.
-_CONTROLLERS = {_VOLUME, 10, 11, 6, 38, 98, 99, 100, 101, _RESET_ALL}
+# Controllers that become `Control`s: modulation, volume, pan, expression, release, attack, vibrato
+# rate, pitch bend range (data entry and parameter numbers), reset.
+_CONTROLLERS = {1, _VOLUME, 10, 11, 72, 73, 76, 6, 38, 98, 99, 100, 101, _RESET_ALL}
 _DEFAULT_VOLUME = bytes((0xB0, _VOLUME, 100))  # General MIDI's default
 
 _Event = tuple[int, int, int, int]  # tick from the beginning, status byte, two data bytes
@@ -48,9 +48,10 @@ def read_midi(path: str | os.PathLike[str]) -> Score:
     the last release of its key or, failing that, at the end of the file. The patterns of a type 2
     file play one after another.
 
-    Pitch bend and its range, channel pressure, key pressure, volume, pan and expression become
-    `Control`s of their channel, from all tracks. If any channel sets a volume, the others get
-    General MIDI's default of 100. Modulation, portamento, sostenuto and soft pedal are ignored.
+    Pitch bend and its range, channel pressure, key pressure, modulation, volume, pan, expression,
+    release (72), attack (73) and vibrato rate (76) become `Control`s of their channel, from all
+    tracks. If any channel sets a volume, the others get General MIDI's default of 100. Portamento,
+    sostenuto and soft pedal are ignored.
 
     In a zone of MPE (`zone_masters`), controller 74 is read, too, program changes and pedal of the
     master channel are those of its members, and channel 10 has no percussion.

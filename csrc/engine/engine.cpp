@@ -338,8 +338,8 @@ bool Engine::moving() const noexcept AUDIOGEN_REALTIME {
 
 void Engine::tick() noexcept AUDIOGEN_REALTIME {
   for (core::Smoother& parameter : parameters_) parameter.tick();
-  const double speed = std::exp2(static_cast<double>(value(Parameter::kVibratoRate)));
-  vibrato_lead_ += (speed - 1.0) * static_cast<double>(kTick) / instrument_->sample_rate();
+  vibrato_lead_ +=
+      (vibrato_speed() - 1.0) * static_cast<double>(kTick) / instrument_->sample_rate();
   send_ = next_send_;
   next_send_ = value(Parameter::kReverb);
   tick_needed_ = send_ != next_send_;
@@ -400,13 +400,20 @@ float Engine::vibrato_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME {
   return depth * static_cast<float>(std::sin(2.0 * std::numbers::pi * cycles));
 }
 
+// Rate of vibratos relative to their own.
+double Engine::vibrato_speed() const noexcept AUDIOGEN_REALTIME {
+  return std::exp2(static_cast<double>(value(Parameter::kVibratoRate)));
+}
+
 // Gain. The wheel doesn't change it.
 float Engine::tremolo_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME {
   const presets::Vibrato* const own = instrument_->vibrato(slot.timbre);
   if (own == nullptr || own->tremolo_db == 0.0f) return 1.0f;
   const auto [cycles, share] = progress_of(slot, *own);
+  const double rate_hz = static_cast<double>(own->rate_hz) * (vibrato_speed() - 1.0);
+  const double lead = static_cast<double>(own->tremolo_phase) / 360.0;
   const double sine =
-      std::sin(2.0 * std::numbers::pi * (cycles + static_cast<double>(own->tremolo_phase) / 360.0));
+      std::sin(2.0 * std::numbers::pi * (cycles + lead - rate_hz * instrument_->pitch_delay_s()));
   return std::pow(10.0f, share * own->tremolo_db * static_cast<float>(sine) / 20.0f);
 }
 

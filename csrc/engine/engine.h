@@ -185,6 +185,7 @@ class Engine {
   bool moving() const noexcept AUDIOGEN_REALTIME;
   void tick() noexcept AUDIOGEN_REALTIME;
   Gains gains_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME;
+  double vibrato_speed() const noexcept AUDIOGEN_REALTIME;
   float vibrato_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME;
   float tremolo_of(const Slot& slot) const noexcept AUDIOGEN_REALTIME;
   // Cycles of a timbre's vibrato, whose phase differs from note to note, and share of its depth.

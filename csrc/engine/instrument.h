@@ -83,9 +83,13 @@ class Instrument {
     const bool has_one = timbre < vibratos_.size() && vibratos_[timbre];
     return has_one ? &*vibratos_[timbre] : nullptr;
   }
-  // Before any engine plays the instrument: those of the first timbres.
-  void set_vibratos(std::vector<std::optional<presets::Vibrato>> vibratos) {
+  // By how long a change of pitch sounds later than one of the level, s.
+  double pitch_delay_s() const noexcept AUDIOGEN_REALTIME { return pitch_delay_s_; }
+  // Before any engine plays the instrument: those of the first timbres. Phases of tremolos allow
+  // for the pitch's delay at the vibratos' own rates.
+  void set_vibratos(std::vector<std::optional<presets::Vibrato>> vibratos, double pitch_delay_s) {
     vibratos_ = std::move(vibratos);
+    pitch_delay_s_ = pitch_delay_s;
   }
 
   // Gain of a timbre's notes; 1 of one that the preset doesn't name.
@@ -119,6 +123,7 @@ class Instrument {
   presets::ProgramTable programs_;
   std::vector<Place> places_;
   std::vector<std::optional<presets::Vibrato>> vibratos_;
+  double pitch_delay_s_ = 0.0;
   std::vector<float> gains_;
   std::optional<Kit> kit_;
 };

@@ -31,11 +31,15 @@ static Event parameter_event(Parameter parameter, float value,
   return {offset, EventKind::kParameter, static_cast<std::uint32_t>(parameter), 0, 0.0f, value};
 }
 
+// Vibrato at the end of the modulation wheel, semitones: General MIDI 2's default.
+static constexpr float kModulationDepth = 0.5f;
+
 // Maps a controller's value, 0 .. 127, to a parameter's range; 64 is the centre.
 static float parameter_value(Parameter parameter, std::uint8_t value) noexcept AUDIOGEN_REALTIME {
   if (parameter == Parameter::kSustain) return value >= 64 ? 1.0f : 0.0f;
   const float x = value;
   const float part = value <= 64 ? x / 128.0f : 0.5f + (x - 64.0f) / 126.0f;
+  if (parameter == Parameter::kVibrato) return part * kModulationDepth;
   return info(parameter).lowest + part * (info(parameter).highest - info(parameter).lowest);
 }
 

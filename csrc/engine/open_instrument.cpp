@@ -132,19 +132,20 @@ std::shared_ptr<Instrument> make_instrument(const presets::Preset& preset,
   std::vector<std::optional<presets::Vibrato>> vibratos;
   std::vector<float> gains;
   // A GANSynth's change of pitch sounds half a window after it is set, one of the level at once.
-  const double late_s = description.kind == presets::Kind::kGansynth
-                            ? description.spectrogram.n_fft / 2.0 / description.sample_rate
-                            : 0.0;
+  const double pitch_delay_s = description.kind == presets::Kind::kGansynth
+                                   ? description.spectrogram.n_fft / 2.0 / description.sample_rate
+                                   : 0.0;
   if (!options.latent) {
     for (const presets::Timbre& timbre : description.timbres) {
       gains.push_back(std::pow(10.0f, timbre.gain_db / 20.0f));
       std::optional<presets::Vibrato>& vibrato = vibratos.emplace_back(timbre.vibrato);
-      if (vibrato) vibrato->tremolo_phase -= static_cast<float>(360.0 * late_s) * vibrato->rate_hz;
+      if (vibrato)
+        vibrato->tremolo_phase -= static_cast<float>(360.0 * pitch_delay_s) * vibrato->rate_hz;
       if (timbre.place) places.push_back({timbre.place->first, timbre.place->second});
     }
   }
   instrument->set_places(std::move(places));
-  instrument->set_vibratos(std::move(vibratos));
+  instrument->set_vibratos(std::move(vibratos), pitch_delay_s);
   instrument->set_gains(std::move(gains));
   if (description.is_kit()) instrument->set_kit(kit_of(description, options.latent.has_value()));
   return instrument;

@@ -61,12 +61,19 @@ def not_much_more(values: dict[str, float]) -> tuple[float, float, bool]:
 
 def share(errors: dict[str, float], bound: float, form: str) -> str:
     """How many errors are within a bound, and the worst one."""
+    if not errors:
+        return "-"
     n_met = sum(abs(error) <= bound for error in errors.values())
     worst = max(errors, key=lambda name: abs(errors[name]))
     text = f"{n_met} of {len(errors)}"
     if n_met < len(errors):
         text += f", {errors[worst]:{form}} ({worst})"
     return mark(text, n_met == len(errors))
+
+
+def tuned(card: dict[str, float], name: str, least: float) -> str:
+    """Share of notes in tune; a dash for percussion, which isn't tracked."""
+    return mark(f"{100 * card[name]:.1f} %", card[name] >= least) if name in card else "-"
 
 
 def row(name: str, folder: Path) -> list[str]:
@@ -95,8 +102,8 @@ def row(name: str, folder: Path) -> list[str]:
         share(off, 1.5, "+.1f"),
         share(excess, 0.05, "+.2f"),
         mark(f"{min(levels):.1f} to {max(levels):.1f}", max(map(abs, levels)) <= 1.0),
-        mark(f"{100 * card['pitch_ok']:.1f} %", card["pitch_ok"] >= 0.98),
-        mark(f"{100 * card['random_in_tune']:.1f} %", card["random_in_tune"] >= 0.95),
+        tuned(card, "pitch_ok", 0.98),
+        tuned(card, "random_in_tune", 0.95),
     ]
 
 

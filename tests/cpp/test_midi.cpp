@@ -172,7 +172,7 @@ static void parameters() {
   CHECK(moves(read({0xE0, 127, 127}), Parameter::kPitchWheel, 1.0));
   CHECK(moves(read({0xE5, 0, 0}), Parameter::kPitchWheel, -1.0));
   CHECK(moves(read({0xE0, 1, 64}), Parameter::kPitchWheel, 1.0 / 8191));
-  CHECK(moves(read({0xD0, 127}), Parameter::kVibrato, 2.0));
+  CHECK(moves(read({0xD0, 127}), Parameter::kVibrato, 0.5));
   CHECK(moves(read({0xD0, 0}), Parameter::kVibrato, 0.0));
   CHECK(moves(read({0xB0, 7, 0}), Parameter::kVolume, 0.0));
   CHECK(moves(read({0xB0, 7, 64}), Parameter::kVolume, 0.5));
@@ -182,8 +182,8 @@ static void parameters() {
   CHECK(moves(read({0xB0, 10, 64}), Parameter::kPan, 0.0));
   CHECK(moves(read({0xB0, 10, 127}), Parameter::kPan, 1.0));
   CHECK(moves(read({0xB0, 5, 127}), Parameter::kGlide, info(Parameter::kGlide).highest));
-  CHECK(moves(read({0xB0, 1, 32}), Parameter::kVibrato, 0.5));
-  CHECK(moves(read({0xD0, 32}), Parameter::kVibrato, 0.5));
+  CHECK(moves(read({0xB0, 1, 32}), Parameter::kVibrato, 0.125));
+  CHECK(moves(read({0xD0, 32}), Parameter::kVibrato, 0.125));
   CHECK(moves(read({0xB0, 16, 32}), Parameter::kMorph, 0.25));
   CHECK(moves(read({0xB0, 64, 63}), Parameter::kSustain, 0.0));
   CHECK(moves(read({0xB0, 64, 64}), Parameter::kSustain, 1.0));
@@ -192,7 +192,8 @@ static void parameters() {
     if (parameter.controller < 0) continue;
     const auto number = static_cast<std::uint8_t>(parameter.controller);
     CHECK(read({0xB0, number, 0})[0].value == parameter.lowest);
-    CHECK(read({0xB0, number, 127})[0].value == parameter.highest);
+    const float highest = parameter.controller == 1 ? 0.5f : parameter.highest;  // modulation
+    CHECK(read({0xB0, number, 127})[0].value == highest);
   }
 }
 

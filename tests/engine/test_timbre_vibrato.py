@@ -79,6 +79,7 @@ def test_its_rate_is_a_parameter(preset: Any, octaves: float) -> None:
     assert measured[1] == pytest.approx(VIBRATO[1] * 2.0**octaves, rel=0.03)
     assert measured[2] == pytest.approx(VIBRATO[2], abs=0.25)
     assert measured[3] == pytest.approx(VIBRATO[3], rel=0.25)
+    assert measured[4] == pytest.approx(VIBRATO[4], abs=12.0)
 
 
 def test_a_change_of_the_rate_is_no_jump_of_the_phase(preset: Any) -> None:

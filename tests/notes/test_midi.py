@@ -87,7 +87,7 @@ def wheel(ticks: int, value: int, channel: int = 0) -> bytes:
 
 def test_wheels_and_faders_are_of_their_channel(read):
     played = control(0, 7, 64, 1) + on(480) + off(480) + on(0, channel=2) + off(480, channel=2)
-    moved = wheel(480, 7 << 7, 1) + control(0, 1, 99) + control(0, 64, 0) + wait(240) + b"\xd1\x05"
+    moved = wheel(480, 7 << 7, 1) + control(0, 5, 99) + control(0, 64, 0) + wait(240) + b"\xd1\x05"
     score = read(midi(played + END, moved + END))
     assert [(c.time_s, c.channel, c.message.hex()) for c in score.controls] == [
         (0.0, 1, "b10740"),
@@ -127,6 +127,13 @@ def test_key_pressure_is_a_control_of_its_channel(read):
     assert score.controls == (Control(0.25, 3, b"\xa3\x3c\x63"),)
     assert expresses_notes(score.controls) and not expresses_notes([])
     assert not expresses_notes([Control(0.0, 3, b"\xd3\x63")])  # of a whole channel
+
+
+def test_controllers_that_are_followed(read):
+    track = b"".join(control(0, number, 99, 2) for number in range(120) if number != 64)
+    score = read(midi(track + on(0, channel=2) + off(480, channel=2) + END))
+    numbers = [control.message[1] for control in score.controls if control.channel == 2]
+    assert numbers == [1, 6, 7, 10, 11, 38, 72, 73, 76, 98, 99, 100, 101]
 
 
 def test_tempo_change_in_the_middle_of_a_note(read):

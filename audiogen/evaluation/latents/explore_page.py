@@ -197,7 +197,7 @@ function draw() {
   const x = scale(across, LEFT + 30, RIGHT - 60), y = scale(up, BOTTOM - 20, TOP + 10);
   map.replaceChildren();
   add("text", { x: RIGHT, y: 430, "text-anchor": "end" }, `${across.title} →`);
-  add("text", { x: LEFT, y: 16 }, `↑ ${up.title}`);
+  const title = add("text", { x: LEFT, y: 16 }, `↑ ${up.title}`).getBBox();
   for (const point of data.points) {
     const [cx, cy] = [x(point[across.name]), y(point[up.name])];
     const dot = add("circle", {
@@ -215,6 +215,7 @@ function draw() {
   const named = data.points.filter((point) => point.group === "named")
     .map((point) => [point.timbre, x(point[across.name]), y(point[up.name])]);
   const taken = named.map(([, cx, cy]) => [cx - 8, cy - 8, cx + 8, cy + 8]);
+  taken.push([title.x, title.y, title.x + title.width, title.y + title.height]);
   for (const [timbre, cx, cy] of named) {
     const label = add("text", {}, timbre), width = label.getComputedTextLength();
     const middle = Math.min(Math.max(cx - width / 2, 4), 716 - width);

@@ -167,7 +167,7 @@ static void write_plugin(const fs::path& bundle, bool has_editor) {
        << "  lv2:project <urn:audiogen:project> ;\n  doap:name \"audiogen\" ;\n"
        << "  doap:license <https://spdx.org/licenses/Apache-2.0> ;\n"
        << "  rdfs:comment \"A neural synthesiser: GANSynth and SampleRNN presets.\" ;\n"
-       << "  lv2:minorVersion 6 ;\n  lv2:microVersion 0 ;\n"
+       << "  lv2:minorVersion 8 ;\n  lv2:microVersion 0 ;\n"
        << "  lv2:requiredFeature urid:map ;\n"
        << "  lv2:optionalFeature lv2:hardRTCapable , opts:options , log:log ;\n"
        << "  opts:supportedOption bufsz:nominalBlockLength , bufsz:maxBlockLength ;\n"
