@@ -53,8 +53,8 @@ class Sound:
         The latent as `Synth.render` and ``--timbre`` take it: ``harp``, ``harp+koto``,
         ``random:7``.
     phrase : array [n_samples], float32
-        Three notes and a chord, for listening; of a drum kit five hits: a named drum's with rising
-        velocities, others' at the pitches of five drums.
+        Three notes and a chord, for listening; of a preset without a sustain five hits: a kit's
+        named drum with rising velocities, others at five pitches.
     features : dict of str to float
         Median of each feature of `probe.Probe`, in display units.
     level_dbfs : float, dBFS
@@ -62,8 +62,8 @@ class Sound:
     n_notes, n_silent : int
         Number of measured notes, and of those without sound.
     n_in_tune, n_clicks : int or None
-        Number of notes within 50 cents of their pitch, and with a click; None for a drum kit, whose
-        drums have no nominal pitch, and some of them scrapes and rattles.
+        Number of notes within 50 cents of their pitch, and with a click; None for hits, which may
+        have no nominal pitch, and some of them scrapes and rattles.
     """
 
     group: str
@@ -111,7 +111,7 @@ class Exploration:
 
     @property
     def has_pitch(self) -> bool:
-        """Whether pitches and clicks were counted; False for a drum kit."""
+        """Whether pitches and clicks were counted; False for hits."""
         return self.sounds[0].n_in_tune is not None
 
     def share(self, group: str, count: str) -> float:
@@ -277,7 +277,7 @@ def _measured(probe: Probe, group: str, timbre: str, keys: list[int]) -> Sound:
         features[feature.name] = round(2.0**value if feature.is_log2 else value, 3)
     level = round(float(np.median([m["level"] for m in measures])), 2)
     n_silent = sum(is_silent(x) for x in waveforms)
-    if probe.preset.is_kit:
+    if probe.plays_hits:
         strokes = (
             [(keys[0], v) for v in _HIT_VELOCITIES]
             if is_drum
@@ -372,5 +372,5 @@ def _compared(
         probe.preset.sample_rate,
         features="log-mel",
         paired=False,
-        parts=("attack",) if probe.preset.is_kit else PARTS,
+        parts=("attack",) if probe.plays_hits else PARTS,
     )

@@ -19,7 +19,7 @@ PAGE, CONTENT, SOUNDS = "explore.html", "explore.json", "sounds"
 PEAK = 0.98  # of the loudest sound
 _NOTES = "three notes and a chord", " A note is in tune within 50 cents."
 _HITS = (
-    "five hits: of a named drum with rising velocities, of others at the pitches of five drums",
+    "five hits: of a kit's named drum with rising velocities, of others at five pitches",
     "",
 )
 COLOURS = {"named": "#e8b04b", "half-way": "#6fb7e9", "random": "#c67be0"}

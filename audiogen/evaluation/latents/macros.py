@@ -136,8 +136,8 @@ def fit_macros(
     else:
         low, high = preset.pitch_range
         keys = sorted({min(max(pitch, low), high) for pitch in PITCHES})
-    # Drums differ more than instruments: all of a kit are played, each at its own pitch.
-    step = 1 if preset.is_kit else -(-len(preset.timbres) // MOST_TIMBRES)
+    # Drums differ more than instruments: all are played, those of a kit at their own pitch.
+    step = 1 if probe.plays_hits else -(-len(preset.timbres) // MOST_TIMBRES)
     named = [
         (np.array(timbre.z), keys if timbre.key is None else [timbre.key])
         for timbre in preset.timbres[::step]
@@ -166,7 +166,7 @@ def fit_macros(
             curve.notes[distance] = [
                 play(move_latent(z, distance * direction), own) for z, own in named
             ]
-        judged = _judged_kit if preset.is_kit else partial(_judged, pitches=keys)
+        judged = _judged_hits if probe.plays_hits else partial(_judged, pitches=keys)
         fits.append(judged(feature, direction, curve))
     return fits
 
@@ -186,7 +186,7 @@ def _played(probe: Probe, z: np.ndarray, keys: Sequence[int]) -> _Notes:
     sounds = [probe.note(z, key) for key in keys]
     measures = [probe.measure(sound, key) for sound, key in zip(sounds, keys, strict=True)]
     features = {name: np.array([m[name] for m in measures]) for name in measures[0]}
-    if probe.preset.is_kit:
+    if probe.plays_hits:
         cut_off = 2.0 ** features["length"] > 1e3 * probe.clip_s - CUT_OFF_MS
         silent = features["level"] < SILENT_DB
         return _Notes(features, np.ones(len(keys), bool), cut_off | silent)
@@ -243,19 +243,19 @@ def _judged(
     return _stored(feature, direction, curve, (low, high), where, middle, tuning)
 
 
-def _judged_kit(feature: Feature, direction: np.ndarray, curve: _Curve) -> MacroFit:
-    """The same for the drums of a kit, which may follow a macro by whatever amounts."""
+def _judged_hits(feature: Feature, direction: np.ndarray, curve: _Curve) -> MacroFit:
+    """The same for drums, which may follow a macro by whatever amounts."""
     low, high, reason = _range(
         curve, feature, "drums are cut off at the end of the clip or silent", MOST_CUT_OFF
     )
     if reason:
         return MacroFit(feature, reason=reason)
-    change = (curve.values(high, feature.name) - curve.values(low, feature.name))[:, 0]
+    change = (curve.values(high, feature.name) - curve.values(low, feature.name)).ravel()
     n_rising, n = int((change > 0).sum()), len(change)
     if n_rising < LEAST_RISING * n:
         return MacroFit(feature, reason=f"it rises in only {n_rising} of {n} drums")
     rising = f"it rises in {n_rising} of {n} drums"
-    return _stored(feature, direction, curve, (low, high), "Mean of the drums", 0, rising)
+    return _stored(feature, direction, curve, (low, high), "Mean of the drums", slice(None), rising)
 
 
 def _stored(
@@ -264,13 +264,13 @@ def _stored(
     curve: _Curve,
     ends: tuple[float, float],
     where: str,
-    column: int,
+    columns: int | slice,
     remark: str,
 ) -> MacroFit:
-    """A macro with the means of a column of the feature's values as its effect, if they rise."""
+    """A macro with the means of columns of the feature's values as its effect, if they rise."""
     low, high = ends
     means = [
-        float(curve.values(distance, feature.name)[:, column].mean())
+        float(curve.values(distance, feature.name)[:, columns].mean())
         for distance in (low, 0.0, high)
     ]
     values = [feature.shown(mean) for mean in means]

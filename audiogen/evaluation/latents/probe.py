@@ -1,6 +1,7 @@
 """Single sounds of a GANSynth preset, and measures of their timbre.
 
-The sounds of most presets are notes that are held; those of a drum kit are hits.
+The sounds of most presets are notes that are held; those of presets without a sustain, such as drum
+kits, are hits.
 """
 
 from __future__ import annotations
@@ -110,18 +111,21 @@ class Probe:
 
     Attributes
     ----------
+    plays_hits : bool
+        Whether sounds play to their end, however long a key is held.
     features : tuple of Feature
-        Measures of the sounds: `FEATURES`, or `DRUM_FEATURES` of a kit.
+        Measures of the sounds: `FEATURES`, or `DRUM_FEATURES` of hits.
     nuisances : tuple of str
         Measures that no macro may change, but for the macro of that name.
     clip_s : float, s
-        Longest hit of a kit, which is cut off there.
+        Longest hit, which is cut off there.
     """
 
     def __init__(self, preset: GansynthPreset) -> None:
         self.preset = preset
-        self.features = DRUM_FEATURES if preset.is_kit else FEATURES
-        self.nuisances = ("level", "length") if preset.is_kit else ("level", "pitch")
+        self.plays_hits = preset.sustain is None
+        self.features = DRUM_FEATURES if self.plays_hits else FEATURES
+        self.nuisances = ("level", "length") if self.plays_hits else ("level", "pitch")
         frames = preset.spectrogram
         self.clip_s = frames.n_frames * frames.hop_length / preset.sample_rate
         self._synth = Synth(preset)
@@ -155,9 +159,7 @@ class Probe:
     def measure(self, waveform: np.ndarray, key: int) -> dict[str, float]:
         """Measures of what `note` returned, by name: of the features, and of the nuisances."""
         rate = self.preset.sample_rate
-        return (
-            measure_hit(waveform, rate) if self.preset.is_kit else measure_note(waveform, rate, key)
-        )
+        return measure_hit(waveform, rate) if self.plays_hits else measure_note(waveform, rate, key)
 
 
 def measure_note(waveform: np.ndarray, sample_rate: int, pitch: float) -> dict[str, float]:

@@ -183,6 +183,14 @@ def test_a_kit_is_explored_by_hits(few_drums: Preset, tmp_path: Path) -> None:
     assert kick < 200 < 5000 < hat
 
 
+def test_a_preset_without_a_sustain_is_explored_by_hits_at_five_pitches() -> None:
+    found = explore_latents(load_preset("percussion"), n_latents=1)
+    assert [sound.n_notes for sound in found.sounds] == 8 * [N_NOTES]
+    assert not found.has_pitch and found.share("named", "n_silent") == 0.0
+    length = {sound.timbre: sound.features["length"] for sound in found.group("named")}
+    assert length["taiko-drum"] < length["synth-drum"] < 0.5 * length["reverse-cymbal"]
+
+
 def test_recordings_of_a_kit_are_compared_by_key(
     few_drums: Preset, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -158,7 +158,7 @@ class TestKit:
 
         distances = [0.0, *STEPS, *(-step for step in STEPS)]
         curve = macros._Curve({d: [notes(i, d) for i in range(len(slopes))] for d in distances})
-        return macros._judged_kit(DRUM_FEATURES[0], np.ones(8), curve)
+        return macros._judged_hits(DRUM_FEATURES[0], np.ones(8), curve)
 
     def test_most_drums_must_follow_by_whatever_amounts(self) -> None:
         assert self.judged([3.0] + 9 * [0.1]).macro is not None
