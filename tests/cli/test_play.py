@@ -817,7 +817,7 @@ class TestStage:
         status = self.press(stage, *["right"] * (morph_timbre - 1), "up")
         assert (status.chosen, values(status)["morph_timbre"]) == ("morph_timbre", "guitar")
         rows = order[morph_timbre + 1 :] + order[:morph_timbre]
-        assert len(rows) == 21  # those of a GANSynth without macros
+        assert len(rows) == 22  # those of a GANSynth without macros
         for row in rows:
             self.press(stage, "right", *["down"] * 200)
             assert stage.status().chosen == row.name
