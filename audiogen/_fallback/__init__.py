@@ -22,11 +22,11 @@ _MODULES = {
     "SampleRNN": "samplernn",
     "SampleStream": "samplernn",
     "parameters": "parameter_table",
-    "Preset": "presets",
-    "open_preset": "presets",
-    "preset_faults": "presets",
-    "read_preset_fields": "presets",
-    "check_preset_fields": "presets",
+    "Preset": "presets.preset",
+    "open_preset": "presets.preset",
+    "preset_faults": "presets.preset",
+    "read_preset_fields": "presets.preset",
+    "check_preset_fields": "presets.description",
 }
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from audiogen._fallback import presets as fallback
+from audiogen._fallback.presets import preset as fallback
 from audiogen.errors import ParameterError, PresetError
 from audiogen.presets import load_preset, read_weights
 from audiogen.representation.config import SpectrogramConfig

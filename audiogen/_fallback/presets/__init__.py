@@ -1,0 +1,1 @@
+"""Presets: twin of csrc/presets/."""
