@@ -108,7 +108,7 @@ def take(screen: Screen) -> None:
     def editor() -> Any:
         return screen.picture(left + width, top + height)[top:, left:]
 
-    in_editor(643, 245, button=4, repeat=13)  # the timbre to morph to
+    in_editor(643, 304, button=4, repeat=13)  # the timbre to morph to
     click((160, 900))
     xdotool("key", "Home")
     time.sleep(0.5)
