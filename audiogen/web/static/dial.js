@@ -115,7 +115,7 @@ export class Dial {
     }
     if (this.isCount) return `${value}`;
     if (!unit && Math.max(-lowest, highest) <= 1) return `${Math.round(100 * value)} %`;
-    return `${value.toPrecision(3)} ${unit.replace("octave", "oct")}`.trim();
+    return `${Number(value.toPrecision(unit ? 2 : 3))} ${unit.replace("octave", "oct")}`.trim();
   }
 }
 
