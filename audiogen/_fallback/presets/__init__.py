@@ -1,1 +1,1 @@
-"""Presets: twin of csrc/presets/."""
+"""Checks and opens presets; Python twin of csrc/presets/."""
