@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from audiogen.errors import FormatError
+from audiogen.errors import FormatError, ParameterError
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -95,6 +95,25 @@ def is_kit(source: Mapping[str, Any]) -> bool:
     """Whether each instrument of a ``font.toml`` is one key of a drum kit."""
     entries = source.get("instruments", ())
     return bool(entries) and all("key" in entry for entry in entries)
+
+
+def read_kit(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return `instrument_entries` of a note set of a drum kit.
+
+    Raises
+    ------
+    FormatError
+        If ``font.toml`` cannot be read.
+    ParameterError
+        If the set isn't of a drum kit.
+    """
+    source = read_source(folder)
+    if not is_kit(source):
+        raise ParameterError(
+            f"{folder}: isn't of a drum kit, but the preset is one; give a set that audiogen data"
+            " drums made"
+        )
+    return instrument_entries(source)
 
 
 def timbre_names(instruments: Sequence[str], entries: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -17,7 +17,7 @@ import numpy as np
 from audiogen.audio.pitch import Tracker, note_pitch
 from audiogen.core.counting import counted
 from audiogen.data.notes.nsynth import NoteInfo, NoteSet
-from audiogen.data.source_toml import instrument_entries, is_kit, program_of, read_source
+from audiogen.data.source_toml import instrument_entries, program_of, read_kit, read_source
 from audiogen.errors import AudiogenError, ParameterError
 from audiogen.evaluation import metrics, two_sample
 from audiogen.evaluation.note_report import TimbreLike, own_notes
@@ -289,11 +289,8 @@ def evaluate_held_out(
     n_compared: dict[str, int] = {}
     left_out: list[str] = []
     for name in (name for name in TITLES if name in sets):
-        if drums is not None and not is_kit(read_source(sets[name].folder)):
-            raise ParameterError(
-                f"{sets[name].folder}: isn't of a drum kit, but the preset is one; give a set that"
-                " audiogen data drums made"
-            )
+        if drums is not None:
+            read_kit(sets[name].folder)  # raises unless the set is of a drum kit
         chosen[name], names = _instruments(name, sets[name], timbres, pitch_range, drums)
         if names:
             reason = "no timbre is of" if name == NOTES else "the preset was trained on"

@@ -11,7 +11,7 @@ import numpy as np
 
 from audiogen.audio.pitch import best_tracker, cents_error, note_pitch
 from audiogen.data.notes.nsynth import NoteInfo, NoteSet
-from audiogen.data.source_toml import instrument_entries, is_kit, read_source
+from audiogen.data.source_toml import read_kit
 from audiogen.engine.latents import require_latents
 from audiogen.errors import ParameterError
 from audiogen.evaluation.latents.macros import IN_TUNE_CENTS
@@ -331,13 +331,7 @@ def _key_finder(preset: GansynthPreset, real: NoteSet) -> Callable[[NoteInfo], i
     if not preset.is_kit:
         low, high = preset.pitch_range
         return lambda note: note.pitch if low <= note.pitch <= high else None
-    source = read_source(real.folder)
-    if not is_kit(source):
-        raise ParameterError(
-            f"{real.folder}: is not a note set of a drum kit, but preset {preset.name!r} is a kit;"
-            " give a set that audiogen data drums made"
-        )
-    entries = instrument_entries(source)
+    entries = read_kit(real.folder)
     kept = {key for key, _ in preset.drums.values()}
     keys = {name: entry["key"] for name, entry in entries.items() if entry["key"] in kept}
     return lambda note: keys.get(note.instrument)

@@ -14,6 +14,7 @@ import pytest
 
 from audiogen.audio.files import read_audio
 from audiogen.audio.pitch import note_pitch
+from audiogen.data.source_toml import NOTES_TOML, toml_text
 from audiogen.engine import Synth
 from audiogen.errors import ParameterError
 from audiogen.evaluation.latents import explore
@@ -192,8 +193,12 @@ def test_a_preset_without_a_sustain_is_explored_by_hits_at_five_pitches() -> Non
 
 
 def test_recordings_of_a_kit_are_compared_by_key(
-    few_drums: Preset, monkeypatch: pytest.MonkeyPatch
+    few_drums: Preset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def write_set(**entry: object) -> None:
+        text = toml_text("A kit.", {}, "instruments", [{"instrument_str": "kick", **entry}])
+        (tmp_path / NOTES_TOML).write_text(text)
+
     calls: list[tuple[np.ndarray, ...]] = []
 
     def test(real: np.ndarray, generated: np.ndarray, keys: np.ndarray, *_: Any, **options: Any):
@@ -202,8 +207,8 @@ def test_recordings_of_a_kit_are_compared_by_key(
 
     monkeypatch.setattr(explore, "two_sample_test", test)
     real: Any = _RealNotes(60, few_drums.sample_rate)
-    source = {"instruments": [{"instrument_str": "kick", "key": 36}]}
-    monkeypatch.setattr(explore, "read_source", lambda _: source)
+    real.folder = tmp_path
+    write_set(key=36)
     found = explore_latents(few_drums, n_latents=1, real=real)
     assert found.n_compared == 60
     assert {"half_way_auc_attack", "random_auc_attack"} < set(found.measured())
@@ -217,9 +222,9 @@ def test_recordings_of_a_kit_are_compared_by_key(
     )[: named.shape[1]]
     assert np.allclose(named[0, : len(kick)], kick)
     assert not np.allclose(half_way[0, : len(kick)], kick)
-    source["instruments"][0]["key"] = 50  # which the kit lacks
+    write_set(key=50)  # which the kit lacks
     with pytest.raises(ParameterError, match="0 real notes have a key of the kit"):
         explore_latents(few_drums, n_latents=1, real=real)
-    source["instruments"] = [{"instrument_str": "kick"}]
-    with pytest.raises(ParameterError, match="not a note set of a drum kit"):
+    write_set()
+    with pytest.raises(ParameterError, match="isn't of a drum kit"):
         explore_latents(few_drums, n_latents=1, real=real)
