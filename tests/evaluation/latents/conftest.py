@@ -1,4 +1,4 @@
-"""A drum kit with few drums."""
+"""Presets with few timbres."""
 
 from __future__ import annotations
 
@@ -9,15 +9,27 @@ from safetensors.numpy import load_file
 
 from audiogen.presets import Preset, load_preset, read_fields, write_preset
 
-SHIPPED = Path(__file__).parents[3] / "presets" / "drums"
-FEW = ("bass-drum", "acoustic-snare", "closed-hi-hat")
+SHIPPED = Path(__file__).parents[3] / "presets"
 
 
-@pytest.fixture
-def few_drums(tmp_path: Path) -> Preset:
+@pytest.fixture(scope="session")
+def few_drums(tmp_path_factory: pytest.TempPathFactory) -> Preset:
     """Three drums of the shipped kit."""
-    fields = read_fields(SHIPPED / "preset.toml") | {"name": "few", "default_timbre": FEW[0]}
-    fields["timbres"] = [timbre for timbre in fields["timbres"] if timbre["name"] in FEW]
-    files = {name: SHIPPED / name for name in ("preview.flac", "preview.png")}
-    write_preset(tmp_path / "few", fields, load_file(SHIPPED / "weights.safetensors"), files)
-    return load_preset(tmp_path / "few")
+    names = ("bass-drum", "acoustic-snare", "closed-hi-hat")
+    return _with_timbres("drums", names, tmp_path_factory.mktemp("drums"))
+
+
+@pytest.fixture(scope="session")
+def few_leads(tmp_path_factory: pytest.TempPathFactory) -> Preset:
+    """Three timbres of the shipped preset `leads`."""
+    names = ("square-lead", "saw-wave", "solo-vox")
+    return _with_timbres("leads", names, tmp_path_factory.mktemp("leads"))
+
+
+def _with_timbres(name: str, timbres: tuple[str, ...], folder: Path) -> Preset:
+    shipped = SHIPPED / name
+    fields = read_fields(shipped / "preset.toml") | {"name": "few", "default_timbre": timbres[0]}
+    fields["timbres"] = [timbre for timbre in fields["timbres"] if timbre["name"] in timbres]
+    files = {name: shipped / name for name in ("preview.flac", "preview.png")}
+    write_preset(folder / "few", fields, load_file(shipped / "weights.safetensors"), files)
+    return load_preset(folder / "few")

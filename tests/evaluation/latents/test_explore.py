@@ -25,18 +25,18 @@ from audiogen.presets import LATENT_PREFIXES, Preset, add_measured, load_preset
 
 
 @pytest.fixture(scope="module")
-def found() -> Exploration:
+def found(few_leads: Preset) -> Exploration:
     pytest.importorskip("parselmouth", reason="the tracker praat needs praat-parselmouth")
-    return explore_latents(load_preset("leads"), n_latents=2, seed=5)
+    return explore_latents(few_leads, n_latents=2, seed=5)
 
 
-def test_every_latent_can_be_played_by_its_name(found: Exploration) -> None:
-    names = load_preset("leads").timbre_names
+def test_every_latent_can_be_played_by_its_name(found: Exploration, few_leads: Preset) -> None:
+    names = few_leads.timbre_names
     assert [sound.timbre for sound in found.group("named")] == names
     assert [sound.timbre for sound in found.group("random")] == ["random:5", "random:6"]
     for sound in found.group("half-way"):
         assert set(sound.timbre.split("+")) < set(names) and sound.timbre.count("+") == 1
-    synth = Synth("leads")
+    synth = Synth(few_leads)
     for sound in found.sounds:
         latent = synth.latent(sound.timbre)
         assert latent.shape == (synth.preset.generator.latent_size,)
@@ -51,7 +51,7 @@ def test_named_timbres_are_in_tune_and_differ(found: Exploration) -> None:
     assert 100 < np.median([s.features["brightness"] for s in found.sounds]) < 8000  # Hz
 
 
-def test_wrong_notes_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_notes_are_counted(few_leads: Preset, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("parselmouth", reason="the tracker praat needs praat-parselmouth")
     render = Synth.render
 
@@ -61,7 +61,7 @@ def test_wrong_notes_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
         return quiet * render(self, moved, **options)
 
     monkeypatch.setattr(Synth, "render", out_of_tune)
-    wrong = explore_latents(load_preset("leads"), n_latents=1)
+    wrong = explore_latents(few_leads, n_latents=1)
     assert wrong.share("named", "n_in_tune") == 0.0
     assert wrong.share("random", "n_silent") == 1.0
 
@@ -143,7 +143,9 @@ def test_too_few_real_notes_are_refused_with_the_number() -> None:
         explore_latents(preset, real=real)
 
 
-def test_each_real_note_is_compared_with_one_of_its_pitch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_real_note_is_compared_with_one_of_its_pitch(
+    few_leads: Preset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("parselmouth", reason="the tracker praat needs praat-parselmouth")
     calls: list[tuple[np.ndarray, ...]] = []
 
@@ -152,16 +154,16 @@ def test_each_real_note_is_compared_with_one_of_its_pitch(monkeypatch: pytest.Mo
         return {"held": Area((0.5,))}
 
     monkeypatch.setattr(explore, "two_sample_test", test)
-    preset = load_preset("leads")
-    real: Any = _RealNotes(70, preset.sample_rate)
-    found = explore_latents(preset, n_latents=1, real=real)
+    rate = few_leads.sample_rate
+    real: Any = _RealNotes(70, rate)
+    found = explore_latents(few_leads, n_latents=1, real=real)
     assert set(found.areas) == {"named", "half-way", "random"} and found.n_compared == 70
     assert found.table()[-1] == ("two-sample test, held (AUC)", *["0.50 +-0.00"] * 3)
     (noise, named, pitches), _, (_, random, _) = calls
     assert noise.shape == named.shape == random.shape and noise.std() == pytest.approx(0.1, 0.01)
     for played in (named, random):
         for i in range(0, 70, 23):
-            heard = note_pitch(played[i], preset.sample_rate, note_on_s=2.5, tracker="praat")
+            heard = note_pitch(played[i], rate, note_on_s=2.5, tracker="praat")
             assert heard == pytest.approx(pitches[i], abs=0.3)
 
 
