@@ -81,7 +81,7 @@ def evaluate(
     held_out_notes: Annotated[
         Path | None,
         typer.Option(
-            help="Row of the card: notes, in NSynth's layout, of instruments that the preset was"
+            help="Row of the report: notes, in NSynth's layout, of instruments that the preset was"
             " trained on, at keys and velocities that it was not (--velocities and --split choose"
             " them).",
             show_default=False,
@@ -90,7 +90,7 @@ def evaluate(
     held_out_instruments: Annotated[
         Path | None,
         typer.Option(
-            help="Row of the card: notes of other instruments of the same bank. A latent for each"
+            help="Row of the report: notes of other instruments of the same bank. A latent for each"
             " is found as by audiogen encode; instruments of the preset are left out.",
             show_default=False,
         ),
@@ -98,7 +98,7 @@ def evaluate(
     held_out_bank: Annotated[
         Path | None,
         typer.Option(
-            help="Row of the card: notes of another bank, each instrument encoded.",
+            help="Row of the report: notes of another bank, each instrument encoded.",
             show_default=False,
         ),
     ] = None,
@@ -106,8 +106,8 @@ def evaluate(
         int,
         typer.Option(
             min=1,
-            help="With --held-out-...: encoded notes of each instrument; each takes about a minute"
-            " of a core, and is cached.",
+            help="With --held-out-...: encoded notes of each instrument; each takes 10 to"
+            " 60 s of a core, and is cached.",
         ),
     ] = 2,
     critic_steps: Annotated[

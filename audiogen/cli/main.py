@@ -157,7 +157,7 @@ def _explain(error: Exception) -> tuple[str, int]:
             )
     if _lacks_memory(error):
         return (
-            "there isn't memory enough for this; ask for less at once, such as fewer seconds, or"
+            "not enough memory; ask for less at once, such as fewer seconds, or"
             " train a smaller network (of samplernn: --dim, --batch, --chunk)",
             EXIT_BAD_INPUT,
         )

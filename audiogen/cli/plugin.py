@@ -23,7 +23,7 @@ def install(
         typer.Option(
             "--format",
             metavar="FORMAT",
-            help="lv2, vst3 or pd; may be given several times. All without.",
+            help="lv2, vst3 or pd; repeatable. All if not given.",
             show_default=False,
         ),
     ] = None,

@@ -71,7 +71,7 @@ def stream(
         typer.Option(help="Length, for an unconditional preset.", show_default="without end"),
     ] = None,
     wav: Annotated[
-        bool, typer.Option("--wav/--raw", help="With or without a WAV header, of unknown length.")
+        bool, typer.Option("--wav/--raw", help="WAV with an unknown length, or samples only.")
     ] = False,
     format_: Annotated[
         Format, typer.Option("--format", help="Float32 or 16-bit integers, little-endian.")

@@ -257,7 +257,7 @@ class TestFailures:
     def test_too_much_for_the_memory(self, fail, error):
         result = fail(error)
         assert result.status == 2
-        assert "there isn't memory enough for this; ask for less" in result.err
+        assert "not enough memory; ask for less" in result.err
 
     def test_closed_streams(self, tmp_path):
         """Their numbers stay taken: what is written to them must not reach a file."""

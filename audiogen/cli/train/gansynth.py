@@ -89,7 +89,7 @@ def gansynth(
         typer.Option(
             help="Hold out instruments, of which only latents are learned, or notes. Built-in"
             " recipe only.",
-            show_default="notes",
+            show_default="keys",
         ),
     ] = None,
     threads: Threads = 1,
