@@ -17,10 +17,9 @@ if TYPE_CHECKING:
     from audiogen.engine.device_samples import DeviceSamples
 
 BLOCK = 1024  # samples that an offline engine renders at once; the result does not depend on it
-LONGEST_RELEASE_S, END_FADE_S = (
-    2.0,
-    0.02,
-)  # of a SampleRNN's note (csrc/engine/samples/sample_voice.cpp)
+RELEASE_RATIO = 8.0  # by which the release 1 lengthens a note's (csrc/engine/voice.h)
+# Of a SampleRNN's note (csrc/engine/samples/sample_voice.cpp).
+LONGEST_RELEASE_S, END_FADE_S = 2.0, 0.02
 
 
 class OpenPreset:
@@ -59,7 +58,7 @@ class OpenPreset:
 
     def longest_tail_s(self, release: float = 0.0) -> float:
         """How long a note may sound after its note-off, at most, at a value of ``release``."""
-        stretch = 8.0 ** max(0.0, release)
+        stretch = RELEASE_RATIO ** max(0.0, release)
         if not isinstance(self.preset, GansynthPreset):
             return LONGEST_RELEASE_S * stretch + END_FADE_S
         spectrogram = self.preset.spectrogram

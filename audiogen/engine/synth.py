@@ -21,7 +21,7 @@ from audiogen.core.cores import MOST_THREADS, n_threads
 from audiogen.core.events import Event, note_off, note_on, set_parameter
 from audiogen.core.parameters import INDEX, check_parameter
 from audiogen.engine import latents
-from audiogen.engine.instrument import BLOCK
+from audiogen.engine.instrument import BLOCK, RELEASE_RATIO
 from audiogen.engine.latents import Timbre
 from audiogen.engine.live import LivePlaying, open_preset
 from audiogen.engine.offline import (
@@ -657,11 +657,15 @@ class Synth(LivePlaying):
             )
         check_whole("block", block, 1, BLOCK, "samples")
         rate = self.sample_rate if sample_rate is None else check_rate(sample_rate)
-        least_s = FADE_OUT_S + 2.0 / self.preset.sample_rate
+        # A continuation is played without the synth's release.
+        fade_s = FADE_OUT_S * (RELEASE_RATIO ** self.get("release") if prompt is None else 1.0)
+        least_s = fade_s + 2.0 / self.preset.sample_rate
         if seconds is not None and not (
             isinstance(seconds, Real) and least_s <= seconds < math.inf
         ):
-            raise ParameterError(f"seconds={seconds!r} must be {least_s:.4f} or more")
+            raise ParameterError(
+                f"seconds={seconds!r} must be {least_s:.4f} or more, the length of the fade-out"
+            )
         n = None if seconds is None else round(seconds * rate)
         before = None if prompt is None else self._checked_prompt(prompt, rate, stereo)
         n_channels = self._n_generated(prompt, stereo)
@@ -676,6 +680,7 @@ class Synth(LivePlaying):
         streams = [
             self._gate_blocks(
                 n,
+                fade_s,
                 rate,
                 (seed + NOTE_SEED_STEP * (first_note + group.start)) % (1 << 64),
                 None if before is None else before[:, group.start : group.stop],
@@ -774,6 +779,7 @@ class Synth(LivePlaying):
     def _gate_blocks(
         self,
         n: int | None,
+        fade_s: float,
         rate: int,
         seed: int,
         prompt: np.ndarray | None,
@@ -800,7 +806,7 @@ class Synth(LivePlaying):
         for i, pan in enumerate((0.0,) if n_channels == 1 else (-1.0, 1.0)):
             events.append((start, note_on(i, 60.0, 1.0, timbre, pan)))
         if n is not None:
-            end = start + max(1, math.floor(n - FADE_OUT_S * rate))
+            end = start + max(1, math.floor(n - fade_s * rate))
             events += [(end, note_off(i)) for i in range(n_channels)]
         events.sort(key=lambda entry: entry[0])
         skip = start + int(engine.latency)

@@ -27,10 +27,10 @@ _SYSTEM_LENGTHS = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0} | dict.fromkeys(range(0xF
 
 _SUSTAIN, _ALL_SOUND_OFF, _RESET_ALL, _ALL_NOTES_OFF = 64, 120, 121, 123  # controllers
 _VOLUME, _SLIDE = 7, 74
+_DEFAULT_VOLUME = 100  # General MIDI's
 # Controllers that become `Control`s: modulation, volume, pan, expression, release, attack, vibrato
 # rate, pitch bend range (data entry and parameter numbers), reset.
 _CONTROLLERS = {1, _VOLUME, 10, 11, 72, 73, 76, 6, 38, 98, 99, 100, 101, _RESET_ALL}
-_DEFAULT_VOLUME = bytes((0xB0, _VOLUME, 100))  # General MIDI's default
 
 _Event = tuple[int, int, int, int]  # tick from the beginning, status byte, two data bytes
 _Steps = list[tuple[int, int]]  # tick and new value of a program or pedal
@@ -225,12 +225,13 @@ def _read_file(
 ) -> tuple[list[Note], list[Control]]:
     notes: list[Note] = []
     controls: list[Control] = []
+    masters: dict[int, int] = {}
     start_s = 0.0
     for group in [tracks] if file_type < 2 else [[track] for track in tracks]:
         merged = sorted((event for track in group for event in track), key=lambda event: event[0])
         clock = _Clock(division, merged)
         group_controls = _read_controls(clock, merged, start_s)
-        masters = zone_masters(group_controls)
+        masters |= zone_masters(group_controls)
         notes += _read_notes(clock, group, merged, start_s, masters)
         controls += [
             control
@@ -239,15 +240,21 @@ def _read_file(
             or not (control.message[0] >> 4 == _CONTROL and control.message[1] == _SLIDE)
         ]
         start_s += clock(merged[-1][0]) if merged else 0.0
+    channels = {masters.get(note.channel, note.channel) for note in notes}
+    return notes, [*_default_volumes(channels, controls), *controls]
+
+
+def _default_volumes(channels: set[int], controls: list[Control]) -> Iterator[Control]:
+    """Volumes of the channels that set none, if any channel does."""
     with_volume = {
         control.channel
         for control in controls
-        if control.message[0] >> 4 == 0xB and control.message[1] == _VOLUME
+        if control.message[0] >> 4 == _CONTROL and control.message[1] == _VOLUME
     }
     if with_volume:
-        without = sorted({note.channel for note in notes} - with_volume)
-        controls += [Control(0.0, channel, _DEFAULT_VOLUME) for channel in without]
-    return notes, controls
+        for channel in sorted(channels - with_volume):
+            message = bytes((_CONTROL << 4 | channel, _VOLUME, _DEFAULT_VOLUME))
+            yield Control(0.0, channel, message)
 
 
 def _read_controls(clock: _Clock, merged: list[_Event], start_s: float) -> list[Control]:
@@ -316,12 +323,15 @@ def _read_programs(events: list[_Event]) -> _Steps:
 
 
 def _read_pedal(events: list[_Event]) -> _Steps:
-    """Return 1 where the sustain pedal is pressed, 0 where it is lifted."""
-    return [
-        (tick, int(number == _SUSTAIN and value >= 64))
+    """Return 1 where the sustain pedal is pressed, 0 where it is lifted; empty without a pedal."""
+    steps = [
+        (tick, number, value)
         for tick, status, number, value in events
         if status >> 4 == _CONTROL and number in (_SUSTAIN, _RESET_ALL)
     ]
+    if all(number == _RESET_ALL for _, number, _ in steps):
+        return []
+    return [(tick, int(number == _SUSTAIN and value >= 64)) for tick, number, value in steps]
 
 
 def _value_at(steps: _Steps, tick: int) -> int:

@@ -99,6 +99,7 @@ def test_a_folder_of_notes_becomes_a_preset_that_plays(bells, call, monkeypatch)
     preset = load_preset("mine")
     assert preset.kind == "gansynth" and preset.licence == "CC0-1.0"
     assert preset.timbre_names == ["bells"] and preset.pitch_range == [60, 72]
+    assert preset.timbres[0].level_db is None  # of a soundfont's instruments only
     report = (Path("mine.run") / "report.html").read_text()
     assert "broken.wav" in report
     assert {path: path.read_bytes() for path in bells.iterdir()} == before

@@ -224,6 +224,8 @@ def test_names_say_pitch_and_velocity(folder):
         ("PianoC4v3RR2", 60, 3, 2),
         ("060v10", 60, 10, None),
         ("bell v2", None, None, None),  # a version
+        ("plate A9", None, None, None),  # above MIDI's range
+        ("E3 take_B9", 52, None, None),
     ],
 )
 def test_velocity_layers_and_round_robins_follow_notes(stem, pitch, number, round_robin):

@@ -90,6 +90,22 @@ def test_it_fades(synth: Synth) -> None:
     assert synth.generate(0.051).shape == (408,)
 
 
+def test_the_release_lengthens_and_shortens_the_fade(synth: Synth) -> None:
+    endless = first_samples(synth.generate_stream(seed=1), 6000)
+    for release, n in ((1.0, 8 * FADE_OUT), (-1.0, FADE_OUT // 8)):
+        synth.release = release
+        sound = synth.generate(0.75, seed=1)
+        # It begins and ends there: not cut off, and no silence after it.
+        assert np.array_equal(sound[: -n - 2], endless[: -n - 2])
+        assert not np.array_equal(sound[-n:], endless[-n:])
+        assert 0 < np.abs(sound[-2:]).max() < 0.01
+    synth.release = 1.0
+    with pytest.raises(ParameterError, match=r"0\.4002 or more, the length of the fade-out"):
+        synth.generate(0.3)
+    # A continuation keeps the level, the place and the fade of its prompt.
+    assert len(synth.generate(0.3, prompt=np.zeros(800, np.float32))) == 2400
+
+
 def test_seeds_channels_and_variations_differ(synth: Synth) -> None:
     sounds = [synth.generate(0.2, seed=seed) for seed in (0, 1)]
     many = synth.generate(0.2, variations=3)

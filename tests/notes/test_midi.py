@@ -90,9 +90,9 @@ def test_wheels_and_faders_are_of_their_channel(read):
     moved = wheel(480, 7 << 7, 1) + control(0, 5, 99) + control(0, 64, 0) + wait(240) + b"\xd1\x05"
     score = read(midi(played + END, moved + END))
     assert [(c.time_s, c.channel, c.message.hex()) for c in score.controls] == [
-        (0.0, 1, "b10740"),
         (0.0, 0, "b00764"),  # General MIDI's, since another channel says its own
-        (0.0, 2, "b00764"),
+        (0.0, 2, "b20764"),
+        (0.0, 1, "b10740"),
         (0.5, 1, "e10007"),
         (0.75, 1, "d105"),
     ]
@@ -113,6 +113,10 @@ def test_a_zone_of_mpe_keeps_its_channels_together(read):
     assert score.controls[-1].message == b"\xb9\x4a\x09"
     [part] = score.by_channel()
     assert part == score and zone_masters(score.controls) == dict.fromkeys(range(16), 0)
+    # Volume is that of the master channel.
+    quiet = read(midi(zone + control(0, 7, 30) + played + off(0, 64, channel=9) + END))
+    volumes = [c.message for c in quiet.controls if c.message[1] == 7]
+    assert volumes == [b"\xb0\x07\x1e"]
     upper = [Control(0.0, 15, bytes([0xBF, n, v])) for n, v in ((100, 6), (101, 0), (6, 2))]
     assert zone_masters(upper) == {15: 15, 14: 15, 13: 15}
     # Without a zone: percussion, and no controller 74.
@@ -238,6 +242,8 @@ class TestPedal:
     def test_in_another_track_of_the_channel_counts(self, read):
         pedals = control(0, 64, 127) + control(960, 64, 0) + END
         assert spans(read(midi(pedals, on(0) + off(480) + END))) == [(60, 0.0, 1.0)]
+        reset = control(0, 121, 0)  # alone it is no pedal of the track's own
+        assert spans(read(midi(reset + on(0) + off(480) + END, pedals))) == [(60, 0.0, 1.0)]
 
 
 class TestPrograms:

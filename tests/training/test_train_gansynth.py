@@ -163,7 +163,9 @@ def test_a_kit_becomes_a_preset_whose_keys_play_its_sounds(
     ]
     entries[1]["group"] = 1
     (notes / "font.toml").write_text(
-        toml_text("Source.", {"font": "Kit", "gain_db": 5.5}, "instruments", entries)
+        toml_text(
+            "Source.", {"font": "Kit", "file": "kit.sf2", "gain_db": 5.5}, "instruments", entries
+        )
     )
     last = SMALL.spectrogram.n_frames - 1
     generator = dataclasses.replace(SMALL.generator, pitch_min=60, note_off_frame=last)
@@ -203,6 +205,7 @@ def test_one_shot_sounds_play_to_their_end_on_keys_of_any_distance(
     assert not preset.is_kit and preset.sustain is None
     timbre = preset.timbres[0]
     assert (timbre.transpose, timbre.semitones_per_key) == (12, 0.5)
+    assert timbre.level_db is None  # the set is of recordings: their gains are not levels
     synth = audiogen.load(preset.folder)
     short, held = (synth.render(f"A4:{seconds}") for seconds in (0.05, 0.4))
     assert len(short) == len(held) and np.allclose(short, held)

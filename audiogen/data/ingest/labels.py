@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -81,11 +82,9 @@ def label_from_name(stem: str) -> Label:
     """
     velocity = _velocity(stem)
     round_robin = int(match[1]) if (match := _ROUND_ROBIN.search(stem)) else None
-    names = _NAME.findall(stem) or _CAMEL.findall(stem)
-    if names:
-        letter, accidental, octave = names[-1]
-        pitch = parse_pitch(f"{letter}{accidental.replace('s', '#')}{octave}")
-        return Label(pitch, "name", velocity, round_robin=round_robin)
+    pitches = list(_named_pitches(_NAME.findall(stem) or _CAMEL.findall(stem)))
+    if pitches:
+        return Label(pitches[-1], "name", velocity, round_robin=round_robin)
     nsynth = _NSYNTH.search(stem)
     if nsynth and int(nsynth[1]) < 128 and 0 < int(nsynth[2]) < 128:
         return Label(float(nsynth[1]), "number", int(nsynth[2]))
@@ -93,6 +92,13 @@ def label_from_name(stem: str) -> Label:
     if len(numbers) == 1:
         return Label(float(numbers[0]), "number", velocity, round_robin=round_robin)
     return Label(velocity=velocity, round_robin=round_robin)
+
+
+def _named_pitches(names: Iterable[tuple[str, str, str]]) -> Iterator[float]:
+    """Pitches of note names; those outside of MIDI's range, such as A9, aren't pitches."""
+    for letter, accidental, octave in names:
+        with suppress(ParameterError):
+            yield parse_pitch(f"{letter}{accidental.replace('s', '#')}{octave}")
 
 
 def labels_from_names(names: Iterable[str]) -> dict[str, Label]:

@@ -254,10 +254,11 @@ def _key_of(instrument: str, described: dict[str, Any]) -> dict[str, Any]:
 def _level_of(entry: dict[str, Any], source: dict[str, Any]) -> dict[str, Any]:
     """Level of an instrument in its soundfont: what its gain, or that of its kit, made up for.
 
-    Gains of a user's recordings say how these were recorded, not how loud an instrument is.
+    Gains of a user's recordings say how these were recorded, not how loud an instrument is; only a
+    set of a soundfont names a file.
     """
     gain_db = entry.get("gain_db", source.get("gain_db"))
-    return {"level_db": -float(gain_db)} if gain_db is not None and "font" in source else {}
+    return {"level_db": -float(gain_db)} if gain_db is not None and "file" in source else {}
 
 
 def _random_timbres(trainer: ProgressiveTrainer) -> list[dict[str, Any]]:
