@@ -27,7 +27,7 @@ N_HELD = N_CHANNELS * N_KEYS
 
 _DATA_BYTES = {0x8: 2, 0x9: 2, 0xA: 2, 0xB: 2, 0xC: 1, 0xD: 1, 0xE: 2}  # by kind of message
 # Parameters that controller 121 resets (MIDI RP-015).
-_RESET = "pitch_wheel", "vibrato", "sustain", "morph", "expression"
+_RESET = "pitch_wheel", "vibrato", "sustain", "expression"
 _MODULATION_DEPTH = np.float32(0.5)  # at the end of the wheel, semitones: General MIDI 2's default
 _MIDDLE_KEY = 60.0  # from which keys are counted where they aren't semitones apart
 _NULL_RPN = 127 * 128 + 127

@@ -355,6 +355,8 @@ def _print_voices(music: Score, playing: Mapping[Any, str], is_file: bool) -> No
         return
     counts = Counter(note.program for note in music if not note.is_drum)
     if DRUMS in playing:
+        # A drum kit leaves the notes of programs out, of which it warns.
+        counts = Counter({n: m for n, m in counts.items() if playing[n] != playing[DRUMS]})
         n_drums = sum(note.is_drum for note in music)
         typer.echo(f"  drums -> {playing[DRUMS]}  ({counted(n_drums, 'note')})")
     for program, count in sorted(counts.items()):

@@ -85,6 +85,7 @@ class LivePlaying(ParameterAttributes):
         self._realtime, self._margin_ms, self._keep = bool(realtime), margin_ms, bool(keep_events)
         if self._realtime:
             backend.require()
+        self._device = device
         self._opened = OpenPreset(preset, precision, device)
         self._timbre: Timbre | None = preset.default_timbre
         self._values: dict[str, float] = {}  # parameters that were set
@@ -210,7 +211,7 @@ class LivePlaying(ParameterAttributes):
         """Play the next notes with another preset; those that sound fade out in 20 ms.
 
         It is read in the caller's thread while the sound goes on. Parameters stay as they were
-        set, except ``morph_timbre``.
+        set, except ``morph_timbre``; the device, too.
 
         Parameters
         ----------
@@ -224,7 +225,7 @@ class LivePlaying(ParameterAttributes):
         loaded = preset if isinstance(preset, Preset) else load_preset(preset)
         asked = self._opened.asked_precision
         precision = asked if loaded.kind == self.kind or asked == AUTO else "float32"
-        opened = OpenPreset(loaded, precision)
+        opened = OpenPreset(loaded, precision, self._device)
         with self._making:
             if self._engine is not None:
                 self._engine.swap(opened.instrument)

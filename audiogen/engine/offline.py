@@ -82,7 +82,7 @@ def _expressed_events(
         else:
             note = score.notes[i]
             velocity = 127 if event[1] == NOTE_ON else 0
-            message = bytes((0x90 | note.channel, min(127, round(note.pitch)), velocity))
+            message = bytes((0x90 | note.channel, note.played_key, velocity))
         read = reader.read(message)
         numbers.update((int(one["id"]), i) for one in read if one["kind"] == NOTE_ON)
         for one in read:
@@ -131,7 +131,7 @@ def pitched_notes(notes: Any) -> Score:
 
 
 def kit_notes(notes: Any, kit: Preset) -> Score:
-    """The drums of a score, or all its notes if none is for drums; a warning counts missing keys.
+    """The drums of a score, or all its notes if none is for drums; warnings count the others.
 
     Raises
     ------
@@ -148,6 +148,11 @@ def kit_notes(notes: Any, kit: Preset) -> Score:
     if missing := len(drums) - len(played):
         absent = _listed(set(wanted) - keys)
         warn_caller(f"{_drum_notes(missing)} left out; kit {kit.name!r} has no key {absent}")
+    if others := len(score) - len(drums):
+        are = "note is" if others == 1 else "notes are"
+        warn_caller(
+            f"{others} {are} left out; drum kit {kit.name!r} plays only the drums of a score"
+        )
     return Score(played, score.controls)
 
 
@@ -351,6 +356,20 @@ def _sum(
             mixed[: len(sound)] += sound[: len(mixed)]
             held[i] = sound[len(mixed) :]
         yield mixed
+
+
+def or_silence(
+    blocks: Iterable[np.ndarray], n_samples: int, block: int, n_channels: int
+) -> Iterator[np.ndarray]:
+    """Blocks, or if there are none ``n_samples`` of silence; ``n_channels`` as of `joined`."""
+    is_silent = True
+    for samples in blocks:
+        is_silent = False
+        yield samples
+    if is_silent:
+        for start in range(0, n_samples, block):
+            n = min(block, n_samples - start)
+            yield np.zeros((n, n_channels) if n_channels else n, np.float32)
 
 
 def joined(blocks: Iterable[np.ndarray], n_channels: int) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from audiogen.engine.offline import (
     SharedProgress,
     change_level,
     joined,
+    or_silence,
     pans,
     pitched_notes,
     sum_of_streams,
@@ -92,7 +92,8 @@ def render(
     Returns
     -------
     ndarray [n_samples] or [n_samples, 2], float32
-        Full scale is 1; more is not clipped.
+        Full scale is 1; more is not clipped. From the start of the score to the end of the sound;
+        without any sound to the last key's release.
 
     Raises
     ------
@@ -178,18 +179,20 @@ def stream(
     shared = SharedProgress(progress or _ignore, list(map(len, parts.values())))
     streams: list[Iterator[np.ndarray]] = []
     threads, n_notes = n_threads(), max(1, sum(map(len, parts.values())))
-    for number, ((name, timbre), score) in enumerate(zip(specs, parts.values(), strict=True)):
+    for number, ((name, timbre), part) in enumerate(zip(specs, parts.values(), strict=True)):
         stream = synths[name].stream(
             block,
-            _sounding(score, timbres[number]),
+            _sounding(part, timbres[number]),
             sample_rate=rate,
             timbre=timbre,
             stereo=is_stereo,
             progress=shared.part(number),
-            threads=max(1, round(threads * len(score) / n_notes)),
+            threads=max(1, round(threads * len(part) / n_notes)),
         )
         streams.append(_at_level(stream, gains[number]))
-    return shared.watched(sum_of_streams(streams, block, 2 if is_stereo else 0, threads))
+    n_channels = 2 if is_stereo else 0
+    blocks = sum_of_streams(streams, block, n_channels, threads)
+    return shared.watched(or_silence(blocks, round(score.duration_s * rate), block, n_channels))
 
 
 def default_rate(presets: Iterable[Preset]) -> int:
@@ -274,7 +277,7 @@ def _sounding(score: Score, timbre: Timbre | None) -> Score:
         return score
     step, family = 1.0 if step is None else step, timbre.program // 8
     notes = [
-        replace(note, pitch=_folded(sounding_pitch(note.pitch, shift, step)))
+        note.at_pitch(_folded(sounding_pitch(note.pitch, shift, step)))
         if note.program // 8 == family and not note.is_drum
         else note
         for note in score.notes

@@ -5,9 +5,8 @@ from __future__ import annotations
 import html
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import repeat
 from numbers import Real
 from os import PathLike
@@ -18,8 +17,8 @@ from numpy.typing import ArrayLike
 
 from audiogen.core.checks import check_rate, check_seed, check_whole
 from audiogen.core.cores import MOST_THREADS, n_threads
-from audiogen.core.events import Event, note_off, note_on, set_parameter
-from audiogen.core.parameters import INDEX, check_parameter
+from audiogen.core.events import PARAMETER, Event, note_off, note_on, set_parameter
+from audiogen.core.parameters import INDEX, PARAMETERS, check_parameter
 from audiogen.engine import latents
 from audiogen.engine.instrument import BLOCK, RELEASE_RATIO
 from audiogen.engine.latents import Timbre
@@ -31,6 +30,7 @@ from audiogen.engine.offline import (
     highest_value,
     joined,
     kit_notes,
+    or_silence,
     pans,
     pitched_notes,
     rendered,
@@ -203,7 +203,7 @@ class Synth(LivePlaying):
         Returns
         -------
         ndarray [n_samples] or [n_samples, 2], float32
-            Full scale is 1; more is not clipped.
+            Full scale is 1; more is not clipped. Silence if nothing sounds.
 
         Raises
         ------
@@ -212,7 +212,9 @@ class Synth(LivePlaying):
         score = self._notes_to_play(notes)
         stereo = self._is_stereo(score) if stereo is None else bool(stereo)
         blocks = self._score_blocks(score, BLOCK, seed, sample_rate, timbre, stereo, progress)
-        samples = joined(blocks, 2 if stereo else 1)
+        n_channels = 2 if stereo else 1
+        n_samples = round(score.duration_s * (sample_rate or self.sample_rate))
+        samples = joined(or_silence(blocks, n_samples, BLOCK, n_channels), n_channels)
         return change_level(samples if stereo else samples[:, 0], gain_db, normalize)
 
     def stream(
@@ -574,7 +576,7 @@ class Synth(LivePlaying):
         if self.preset.is_kit and latent is None and timbre is not None:
             key = self.preset.timbres[index].key  # whose sound all notes have
             assert key is not None
-            score = Score((replace(note, pitch=key) for note in score.notes), score.controls)
+            score = Score((note.at_pitch(key) for note in score.notes), score.controls)
         self._warn_of_transposed(score)
         parts = score.by_channel()
         threads = n_threads() if threads is None else threads
@@ -582,8 +584,10 @@ class Synth(LivePlaying):
         n_channels = 2 if stereo else 1
         plans: list[tuple[list[Timed], int]] = []
         first: list[Timed] = [(0, event) for event in self._parameter_events()]
-        for part in parts:
-            events = [*first, *score_events(part, rate, index)]
+        scored = [score_events(part, rate, index) for part in parts]
+        self._warn_of_overridden(event for events in scored for _, event in events)
+        for part, of_part in zip(parts, scored, strict=True):
+            events = [*first, *of_part]
             release = highest_value(events, "release")
             voices = voices_needed(part.notes, self._opened.longest_tail_s(release))
             plans.append((events, voices))
@@ -633,6 +637,13 @@ class Synth(LivePlaying):
             f"{n} {lie} outside the pitches {low} to {high} that preset {self.name!r} was trained"
             f" on; {are} moved by octaves"
         )
+
+    def _warn_of_overridden(self, events: Iterable[Event]) -> None:
+        """Warn of parameters that were set and that events of a score change."""
+        changed = {PARAMETERS[event[2]].name for event in events if event[1] == PARAMETER}
+        for name in self._values:
+            if name in changed:
+                warn_caller(f"{name} was set to {self.get(name):g}, but the score changes it")
 
     def _generated(
         self,

@@ -6,7 +6,7 @@ import math
 import numbers
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from audiogen.errors import ParameterError
@@ -35,6 +35,8 @@ class Note:
         MIDI channel, whose controls act on the note.
     is_drum : bool
         Whether the pitch stands for a percussion instrument.
+    key : int, 0 to 127, optional
+        Key that key pressure names, if it isn't the one of the pitch.
 
     Raises
     ------
@@ -54,6 +56,7 @@ class Note:
     program: int = 0
     channel: int = 0
     is_drum: bool = False
+    key: int | None = None
 
     def __post_init__(self) -> None:
         _check("start_s", self.start_s, sys.float_info.max, "a finite number of seconds, 0 or more")
@@ -67,6 +70,17 @@ class Note:
         _check("velocity", self.velocity, 1.0, "a number from 0 to 1")
         _check("program", self.program, 127, "a whole number from 0 to 127", whole=True)
         _check("channel", self.channel, 15, "a whole number from 0 to 15", whole=True)
+        if self.key is not None:
+            _check("key", self.key, 127, "a whole number from 0 to 127", whole=True)
+
+    def at_pitch(self, pitch: float) -> Note:
+        """Return the note at another pitch, played by the same key."""
+        return replace(self, pitch=pitch, key=self.played_key)
+
+    @property
+    def played_key(self) -> int:
+        """MIDI key that plays the note."""
+        return min(127, round(self.pitch)) if self.key is None else self.key
 
     @property
     def end_s(self) -> float:

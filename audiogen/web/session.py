@@ -26,6 +26,7 @@ MAX_WAITING = 4096  # events before one block
 MAX_ENDING = 2  # former presets that ring out at the same time
 LOG_LENGTH = 100_000  # events that are kept; older ones are dropped
 STATUS_S = 0.25
+PROGRAM_CHANGE = 0xC  # upper four bits of a status byte
 HEADER = struct.Struct("<Q")  # a block of sound begins with its position, samples
 
 # The timbre map of the page sets or replaces them for each preset anew; all others outlast a
@@ -139,6 +140,7 @@ class Session:
         self._changed: Message = {}  # by MIDI, and not reported yet
         self._next_file: list[TimedMessage] | None = None
         self._file: deque[TimedMessage] = deque()
+        self._programs: dict[int, bytes] = {}  # program changes of the file by status byte
         self._file_start = 0  # position
         self._log: deque[Message] = deque(maxlen=LOG_LENGTH)
         self._n_logged = 0
@@ -346,13 +348,15 @@ class Session:
     def _start_file(self, messages: list[TimedMessage], news: list[Message]) -> None:
         if self._file:
             self._take({"type": "all_off"}, news)
-        self._file, self._next_file = deque(messages), None
+        self._file, self._next_file, self._programs = deque(messages), None, {}
         self._file_start = self.position
 
     def _play_file(self, news: list[Message]) -> int:
         """Apply the messages of the MIDI file that are due; return the position of the next."""
         while self._file and self._file_start + self._file[0][0] <= self.position:
             _, message = self._file.popleft()
+            if message[0] >> 4 == PROGRAM_CHANGE:
+                self._programs[message[0]] = message
             self._take({"type": "midi", "data": list(message)}, news)
             if not self._file:
                 news.append({"type": "file_end"})
@@ -374,6 +378,9 @@ class Session:
         self._synth.all_off()
         self._ending = [*self._ending[1 - MAX_ENDING :], self._synth]
         news.append(self._begin(synth))
+        if self._file:  # its programs choose timbres of the new preset
+            for message in self._programs.values():
+                self._take({"type": "midi", "data": list(message)}, news)
 
     # --- From either side -----------------------------------------------------------------------
 

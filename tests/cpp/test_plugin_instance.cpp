@@ -216,6 +216,21 @@ static void keys_and_the_timbre_that_plays_are_reported() {
   CHECK(instance.playing_timbre() == -1);
 }
 
+static void a_held_note_outlasts_many_others() {
+  Instance instance({kFolder}, false);
+  instance.activate(48000, kBlock);
+  instance.note_on(-1, 48.0f, 1.0f, 0);
+  constexpr std::uint64_t kC3 = std::uint64_t{1} << 48;
+  for (std::int32_t key = 0; key < 300; ++key) {
+    instance.note_on(key, 60.0f, 0.5f, 0);
+    instance.note_off(key, 0);
+    CHECK(play_block(instance, kBlock, true) >= 0.0f);
+    CHECK((instance.keys() == Instance::Keys{kC3, 0}));
+  }
+  instance.note_off(-1, 0);
+  CHECK((instance.keys() == Instance::Keys{0, 0}));
+}
+
 static std::vector<float> left_of_a_note(Instance& instance) {
   std::vector<float> samples;
   instance.note_on(1, 60.0f, 0.9f, 0);
@@ -253,6 +268,7 @@ static void resumes_with_what_was_set() {
 int main() {
   resumes_with_what_was_set();
   keys_and_the_timbre_that_plays_are_reported();
+  a_held_note_outlasts_many_others();
   plays_while_presets_are_opened();
   random_states_are_harmless();
   return audiogen::test::finish();

@@ -159,6 +159,16 @@ def test_what_does_not_run_on_a_device(any_device):
         Synth(DEFAULT_PRESET, precision="bfloat16", device="cuda")
 
 
+def test_the_next_preset_is_on_the_device_too(any_device):
+    synth = Synth("plucked", device="cuda")
+    synth.change_preset("struck")
+    synth.render("C4:0.1")
+    assert any_device
+    with pytest.raises(ParameterError, match="device='cuda' is not supported by preset 'winds-"):
+        synth.change_preset("winds-sketch")
+    assert synth.name == "struck"
+
+
 def test_devices_that_are_not_there():
     with pytest.raises(DeviceError, match="device='gpu' must be cpu, cuda"):
         Synth(DEFAULT_PRESET, device="gpu")

@@ -121,6 +121,13 @@ def test_a_drum_does_not_glide_and_bends_both_ways(
         assert not np.array_equal(up, middle) and not np.array_equal(middle, down)
 
 
+def test_other_notes_of_a_score_with_drums_are_counted(kit: Path) -> None:
+    kick, piano = Note(0.0, 0.1, 36, is_drum=True, channel=9), Note(0.0, 0.1, 38)
+    with pytest.warns(UserWarning, match="1 note is left out; drum kit 'kit' plays only the drums"):
+        sound = Synth(kit).render(Score([kick, piano]))
+    assert np.array_equal(sound, Synth(kit).render(Score([kick])))
+
+
 def test_missing_keys_are_counted(kit: Path) -> None:
     with pytest.warns(UserWarning, match="1 drum note is left out; kit 'kit' has no key 37"):
         sound = Synth(kit).render(hits(36, 37))

@@ -324,7 +324,7 @@ def small_synth() -> Synth:
     return Synth("plucked", 16000, polyphony=2)
 
 
-RESET = [(name, 0.0) for name in ("pitch_wheel", "vibrato", "sustain", "morph")]
+RESET = [(name, 0.0) for name in ("pitch_wheel", "vibrato", "sustain")]
 RESET.append(("expression", 1.0))
 
 

@@ -323,6 +323,48 @@ def test_parts_sound_at_the_pitch_of_their_program(make_preset: Callable[..., Pa
     assert np.array_equal(by_program, block([0x90, 84, 100])) and by_program.any()
 
 
+def test_key_pressure_names_the_key_of_a_transposed_note(make_preset: Callable[..., Path]) -> None:
+    timbre = {"name": "harmonics", "z": [1.0, 0.0, 0.0], "family": "guitar", "program": 31}
+    folder = str(
+        make_preset("up", timbres=[timbre | {"transpose": 24}], default_timbre="harmonics")
+    )
+    voices: dict[int | str | None, str] = {None: f"{folder}:harmonics"}
+
+    def sound(program: int, shift: int, *pressed: int) -> np.ndarray:
+        notes = [Note(0.0, 0.3, key + shift, 0.5, program=program) for key in (40, 64)]
+        pressure = [control(0.1, 0, bytes((0xA0, key + shift, 127)).hex()) for key in pressed]
+        return audiogen.render(Score(notes, pressure), voices)
+
+    for key in (40, 64):
+        assert np.array_equal(sound(31, 0, key), sound(0, 24, key))
+        assert not np.array_equal(sound(31, 0, key), sound(31, 0))
+
+
+def test_a_score_that_changes_what_was_set_is_warned_of(synth: Synth) -> None:
+    synth.volume, synth.morph, synth.morph_timbre = 0.2, 1.0, "guitar"
+    note = Note(0.0, 0.1, 60)
+    with pytest.warns(
+        UserWarning, match=r"volume was set to 0\.2, but the score changes it"
+    ) as caught:
+        loud = synth.render(Score([note], [control(0.0, 0, "b0077f")]))
+    assert len(caught) == 1
+    synth.volume = 1.0
+    reset = synth.render(Score([note], [control(0.0, 0, "b07900")]))  # leaves the morph alone
+    assert np.array_equal(reset, synth.render([note])) and np.array_equal(reset, loud)
+
+
+def test_a_silent_score_is_silence_of_its_length(synth: Synth) -> None:
+    muted = Score([Note(0.0, 0.5, 60)], [control(0.0, 0, "b00700")])
+    folder = {None: str(synth.preset.folder)}
+    rate = synth.sample_rate
+    for stereo, shape in ((False, (rate // 2,)), (True, (rate // 2, 2))):
+        for sound in (
+            synth.render(muted, stereo=stereo),
+            audiogen.render(muted, folder, stereo=stereo, sample_rate=rate),
+        ):
+            assert sound.shape == shape and not sound.any()
+
+
 # --- Seeds, voices, ranges ----------------------------------------------------------------------
 
 

@@ -139,6 +139,23 @@ def test_channels_of_a_midi_file_keep_their_keys_and_drums_are_left_out(make_cli
 
 
 @pytest.mark.usefixtures("midi_reader")
+def test_programs_of_a_midi_file_choose_timbres_of_the_next_preset(make_client, listen, replay_log):
+    program = mido.Message("program_change", program=8)
+    data = midi_file([program, *note(60, 9600)])
+    with listen(make_client("plucked")) as listener:
+        listener.send_file(data)
+        listener.wait_for("file")
+        listener.listen(0.3)  # it has begun
+        listener.say(type="preset", preset="struck")
+        listener.wait_for("preset")
+        listener.listen(0.1)
+        events, sound = listener.log(), listener.sound
+    changes = [event for event in events if event.get("data") == [0xC0, 8]]
+    assert len(changes) == 2  # for each of the presets
+    np.testing.assert_array_equal(sound, replay_log(events, len(sound)))
+
+
+@pytest.mark.usefixtures("midi_reader")
 def test_a_midi_file_can_be_stopped_and_replaced(make_client, listen):
     with listen(make_client("plucked")) as listener:
         listener.send_file(midi_file(note(60, 9600)))

@@ -396,7 +396,8 @@ void Instance::note_on(std::int32_t key, float pitch, float velocity,
   audiogen_synth* synth = synth_.load(std::memory_order_acquire);
   if (!synth) return;
   n_notes_ = (n_notes_ + 1) & 0x7FFFFFFFu;
-  Held& held = held_[next_held_++ % kMostHeld];
+  const auto free = std::ranges::find(held_, 0u, &Held::id);
+  Held& held = free != held_.end() ? *free : held_[next_held_++ % kMostHeld];
   if (held.id != 0) add({offset, AUDIOGEN_NOTE_OFF, held.id, 0, 0.0f, 0.0f, 0.0f});
   held = {key, std::max(1u, n_notes_)};
   const int latent = latent_timbre_.load(std::memory_order_relaxed);
