@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import time
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audiogen.errors import ParameterError
@@ -106,10 +108,16 @@ class Job:
 
     def digest(self) -> str:
         """SHA-256 of everything that the samples depend on, presets apart; of a loaded job."""
+        from audiogen.presets import is_latent_file, split_spec
+
         parts = {f.name: getattr(self, f.name) for f in fields(self)}
         # The CPU's samples are those of a version without devices.
         for name in ("output", "score", *(("device",) if self.device == "cpu" else ())):
             parts.pop(name)
+        timbre = self.timbre or (split_spec(self.preset)[1] if self.preset else None)
+        if timbre and is_latent_file(timbre):
+            with suppress(OSError):  # rendering says what is wrong with it
+                parts["latent"] = Path(timbre).read_bytes()
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 

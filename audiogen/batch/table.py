@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
@@ -12,6 +13,7 @@ from typing import Any
 from audiogen.batch.job import Job
 from audiogen.core.names import suggest
 from audiogen.errors import FormatError, ParameterError
+from audiogen.presets import TOML_NAME, is_latent_file
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -80,6 +82,8 @@ def read_jobs(path: Path, output: Path | None = None) -> list[Job]:
     found: list[Job] = []
     for number, own in enumerate(jobs, 1):
         where = f"{path}: job {number}"
+        if not isinstance(own, dict):
+            raise FormatError(f"{where}: is {own!r}; write [[{JOBS}]] and its fields below")
         try:
             found += jobs_of(defaults | own, path.parent, output or path.parent)
         except ParameterError as error:
@@ -95,7 +99,7 @@ def jobs_of(table: Mapping[str, Any], folder: Path, output: Path) -> list[Job]:
     table : mapping of str to value or list of values
         Fields of `Job`.
     folder : Path
-        Folder that scores are relative to.
+        Folder that paths of scores, presets and latents are relative to.
     output : Path
         Folder of the sound files.
 
@@ -117,7 +121,12 @@ def jobs_of(table: Mapping[str, Any], folder: Path, output: Path) -> list[Job]:
     jobs = []
     for values in product(*lists.values()):
         one = dict(zip(lists, values, strict=True))
-        jobs.append(Job(output=str(output / _named(pattern, one)), **one))
+        name = _named(pattern, one)
+        if "preset" in one:
+            one["preset"] = _preset_in(folder, one["preset"])
+        if "timbre" in one:
+            one["timbre"] = _latent_in(folder, one["timbre"])
+        jobs.append(Job(output=str(output / name), **one))
     return jobs
 
 
@@ -156,8 +165,8 @@ def _check_fields(table: Mapping[str, Any]) -> None:
 
 
 def _files(text: str, folder: Path) -> list[str]:
-    """Files of a path that may have wildcards."""
-    if not any(mark in text for mark in "*?["):
+    """Files of a path that may have wildcards, unless there is a file of that very name."""
+    if not any(mark in text for mark in "*?[") or (folder / text).is_file():
         return [str(folder / text)]
     path = Path(text)
     root = Path(path.anchor) if path.is_absolute() else folder
@@ -165,6 +174,20 @@ def _files(text: str, folder: Path) -> list[str]:
     if not found:
         raise ParameterError(f"score={text!r} matches no file in {folder}")
     return found
+
+
+def _preset_in(folder: Path, spec: str) -> str:
+    """``PRESET[:TIMBRE]``, with the path of a preset or latent that is in the folder."""
+    preset, colon, timbre = spec.partition(":")
+    if (folder / preset / TOML_NAME).is_file():
+        preset = os.path.join(folder, preset)  # which keeps ./
+    return preset + colon + _latent_in(folder, timbre)
+
+
+def _latent_in(folder: Path, timbre: str) -> str:
+    """A timbre, with the path of a latent that is in the folder."""
+    is_there = is_latent_file(timbre) and (folder / timbre).is_file()
+    return os.path.join(folder, timbre) if is_there else timbre
 
 
 def _pattern(varied: set[str]) -> str:
@@ -180,7 +203,7 @@ def _named(pattern: str, values: Mapping[str, Any]) -> str:
     words["score"] = Path(score).stem if score else "notes" if "notes" in values else "audio"
     try:
         name = pattern.format(**words)
-    except (KeyError, IndexError, ValueError) as error:
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
         raise ParameterError(
             f"output={pattern!r} names {error}, which the job does not have; it has"
             f" {', '.join(words)}"

@@ -326,7 +326,7 @@ def evaluate_notes(
     sample_rate : int, Hz
         Sample rate of the rendered waveforms.
     real : NoteSet, optional
-        Real notes to compare with.
+        Real notes to compare with; those outside of the pitch range are left out.
     n_notes : int
         Number of rendered notes.
     seed : int
@@ -355,8 +355,8 @@ def evaluate_notes(
     Raises
     ------
     ParameterError
-        If there are no timbres, a number is out of range, or there are too few notes for one of
-        ``metrics``.
+        If there are no timbres, a number is out of range, no real note is in the pitch range, or
+        there are too few notes for one of ``metrics``.
     ShapeError
         If a rendered waveform does not have one dimension.
     FormatError
@@ -393,6 +393,14 @@ def evaluate_notes(
     generated = []
     order = [_random_note(timbres, pitch_range, velocities, rng) for _ in range(n_notes)]
     order = [(name, key_of(name, pitch), velocity) for name, pitch, velocity in order]
+    if real is not None and not drums:  # the preset plays others an octave off
+        low, high = pitch_range
+        if not any(low <= note.pitch <= high for note in real):
+            raise ParameterError(
+                f"{real.folder}: has no note from {low} to {high}, the preset's pitches; give"
+                " notes in that range"
+            )
+        real = real.filter(pitches=pitch_range)
     drawn = [] if real is None else draw_real(real, timbres, n_notes, rng, drums)
     chosen = chosen_metrics(metrics, len(drawn))
     compared = bool({"statistics", "c2st"} & set(chosen))

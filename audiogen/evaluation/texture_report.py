@@ -85,14 +85,16 @@ class TextureReport:
         return ("", name, "real")
 
     def remarks(self) -> list[str]:
-        """Return the remarks below the table: none."""
+        """Return the remarks below the table."""
+        if np.isnan(summarise(self.generated)["median_speech"]):
+            return ["Speech was not measured: pip install 'audiogen-synth[eval]'."]
         return []
 
     def table(self) -> list[tuple[str, ...]]:
         """Return rows of (quantity, generated, real) as text."""
-        ours, real = summarise(self.generated), summarise(self.real)
+        both = summarise(self.generated), summarise(self.real)
         rows: list[tuple[str, ...]] = [
-            (title, form.format(ours[key]), form.format(real[key]) if real else "-")
+            (title, *("-" if not of or np.isnan(of[key]) else form.format(of[key]) for of in both))
             for key, (title, form) in _ROWS.items()
         ]
         windows = self.life.windows
@@ -189,7 +191,12 @@ def summarise(clips: Sequence[ClipMeasures]) -> dict[str, Any]:
         return {}
 
     def median(name: str) -> float:
-        return float(np.median([getattr(clip, name) for clip in clips]))
+        """Of the clips that have it: silence has no tonality."""
+        values = np.array([getattr(clip, name) for clip in clips])
+        values = values[~np.isnan(values)]
+        return float(np.median(values)) if len(values) else float("nan")
+
+    speech = median("speech")
 
     return {
         "clips": len(clips),
@@ -197,8 +204,10 @@ def summarise(clips: Sequence[ClipMeasures]) -> dict[str, Any]:
         "highest_peak_db": max(clip.peak_db for clip in clips),
         "median_flatness": median("flatness"),
         "median_held_share": median("held_share"),
-        "median_speech": median("speech"),
-        "spoken": float(np.mean([clip.speech >= MIN_SPEECH for clip in clips])),
+        "median_speech": speech,
+        "spoken": speech
+        if np.isnan(speech)
+        else float(np.mean([clip.speech >= MIN_SPEECH for clip in clips])),
     }
 
 

@@ -24,7 +24,7 @@ from audiogen.core.checks import check_rate, check_seed, check_whole
 from audiogen.engine import Synth
 from audiogen.errors import ParameterError
 from audiogen.notes import pitch_name
-from audiogen.presets import Preset, Timbre
+from audiogen.presets import GansynthPreset, Preset, Timbre
 
 FORMATS = {"flac": "PCM_24", "wav": "PCM_24"}
 HOLD_S = 4.0  # of a note that loops
@@ -122,12 +122,14 @@ class Region:
     release_s : float, s
         Time in which the engine's release falls silent.
     drum : Timbre, optional
-        The drum of a kit, for its pan and group. It plays to its end, whatever the note-off.
+        The drum of a kit, for its pan and group.
     vibrato : list of float, optional
         Depth (cents), rate (Hz) and rise (s) of a vibrato that the sample doesn't have, and depth
         (dB) and phase (degrees) of its tremolo.
     semitones_per_key : float
         Semitones from key to key.
+    plays_to_end : bool
+        Whether it plays to its end, whatever the note-off.
     """
 
     key: int
@@ -140,6 +142,7 @@ class Region:
     drum: Timbre | None = None
     vibrato: list[float] | None = None
     semitones_per_key: float = 1.0
+    plays_to_end: bool = False
 
 
 def layers(n: int) -> list[tuple[int, int]]:
@@ -195,7 +198,8 @@ def instruments(preset: Preset, options: SfzOptions, kind: str) -> tuple[list[st
 
 def chosen_timbres(preset: Preset, options: SfzOptions) -> list[Timbre]:
     """The timbres of the options; all of the preset if they name none."""
-    return [preset.timbre(name) for name in options.timbres] or list(preset.timbres)
+    names = dict.fromkeys(options.timbres)  # each once
+    return [preset.timbre(name) for name in names] or list(preset.timbres)
 
 
 def constant_power_pan(pan: float) -> tuple[float, float]:
@@ -355,7 +359,10 @@ def _sample_kit(synth: Synth, options: SfzOptions) -> Iterator[Region]:
                 hit = [(0.0, 0.1, key, sum(layer) / 2 / 127)]
                 samples = gain * _cut(synth.render(hit, seed=options.seed + turn, stereo=False))
                 to_end_s = len(samples) / options.sample_rate
-                yield Region(key, (key, key), layer, turn, samples, None, to_end_s, drum)
+                yield Region(
+                    *(key, (key, key), layer, turn, samples, None, to_end_s, drum),
+                    plays_to_end=True,
+                )
 
 
 def tremolo_in_phase(vibrato: list[float]) -> float:
@@ -375,6 +382,7 @@ def _sample(synth: Synth, timbre: str, options: SfzOptions) -> Iterator[Region]:
         vibrato = own.vibrato
         steady = [replace(each, vibrato=None) for each in synth.preset.timbres]
         synth = Synth(replace(synth.preset, timbres=steady), rate, options.seed)
+    to_end = isinstance(synth.preset, GansynthPreset) and synth.preset.sustain is None
     for key, low, high in key_ranges(lowest, highest, options.step):
         for layer in layers(options.velocities):
             for turn in range(options.round_robins):
@@ -384,7 +392,7 @@ def _sample(synth: Synth, timbre: str, options: SfzOptions) -> Iterator[Region]:
                     [(0.0, HOLD_S, key, velocity)], seed=seed, timbre=timbre, stereo=False
                 )
                 release_s = _release_s(held, rate)
-                found = find_loop(held[: round(HOLD_S * rate)], rate, key)
+                found = None if to_end else find_loop(held[: round(HOLD_S * rate)], rate, key)
                 if found is None:
                     note = [(0.0, LONGEST_S, key, velocity)]
                     rest = synth.render(note, seed=seed, timbre=timbre, stereo=False)
@@ -394,6 +402,7 @@ def _sample(synth: Synth, timbre: str, options: SfzOptions) -> Iterator[Region]:
                 yield Region(
                     *(key, (low, high), layer, turn, samples, loop, release_s),
                     vibrato=vibrato,
+                    plays_to_end=to_end,
                 )
 
 
@@ -487,9 +496,11 @@ def _write_instrument(
                 words.append(f"amplfo_depth={db:g} amplfo_freq={rate:g} amplfo_fade={rise:g}")
         if region.drum is not None:
             position, _ = constant_power_pan(region.drum.pan or 0.0)
-            words.append(f"loop_mode=one_shot pan={100.0 * position:.0f}")
+            words.append(f"pan={100.0 * position:.0f}")
             if region.drum.group:
                 words.append(f"group={region.drum.group} off_by={region.drum.group}")
+        if region.plays_to_end:
+            words.append("loop_mode=one_shot")
         elif region.loop is None:
             words.append("loop_mode=no_loop")
         else:

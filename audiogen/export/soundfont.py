@@ -47,7 +47,7 @@ LOOPED = 1  # sample mode
 VELOCITY_MODULATORS = ((0x0502, 48, 0, 0, 0), (0x0102, 8, 0, 0, 0))
 MONO = 1  # sample type
 ZEROS = 46  # zeros after each sample, section 6.1
-LONGEST_RELEASE = 8000  # timecents, section 8.1.3: a drum plays to its end after the note-off
+LONGEST_RELEASE = 8000  # timecents, section 8.1.3: of what plays to its end after the note-off
 FULL_SCALE_DB = 100.0  # fall of the level over a release
 RELEASE_DB = 60.0  # fall of the level that defines `Region.release_s`
 MOST_ENTRIES = 65535  # of a table, which is indexed by 16 bits
@@ -215,7 +215,8 @@ def _add(tables: _Tables, slot: tuple[int, int], title: str, regions: list[Regio
         tables.n_samples += len(whole)
         tables.zones.append(struct.pack("<HH", len(tables.generators), n_modulators))
         release_s = region.release_s * FULL_SCALE_DB / RELEASE_DB
-        release = LONGEST_RELEASE if region.drum else round(1200.0 * np.log2(release_s))
+        release = round(1200.0 * np.log2(release_s))
+        release = LONGEST_RELEASE if region.plays_to_end else release
         generators = {  # the ranges have to be first, and the sample last
             KEY_RANGE: struct.pack("<BB", *region.keys),
             VELOCITY_RANGE: struct.pack("<BB", *region.velocities),

@@ -117,6 +117,19 @@ def test_a_digest_is_of_what_is_heard() -> None:
     assert len({job.digest(), *(other.digest() for other in others)}) == 3
 
 
+def test_a_digest_is_of_the_latents_numbers(tmp_path: Path) -> None:
+    latent = tmp_path / "note.json"
+    jobs = [
+        Job("a.wav", notes="C4", preset="plucked", timbre=str(latent)),
+        Job("a.wav", notes="C4", preset=f"plucked:{latent}"),
+    ]
+    latent.write_text("1")
+    before = [job.digest() for job in jobs]
+    assert [job.digest() for job in jobs] == before
+    latent.write_text("2")
+    assert not {job.digest() for job in jobs} & set(before)
+
+
 def test_bad_arguments() -> None:
     with pytest.raises(ParameterError, match="workers=0 must be"):
         run([Job("a.wav", notes="C4")], workers=0)

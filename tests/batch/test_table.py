@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,37 @@ def test_wildcards_find_scores(tmp_path: Path) -> None:
     assert [job.output for job in jobs] == [str(tmp_path / "out" / f"{n}.wav") for n in "ab"]
     with pytest.raises(ParameterError, match="matches no file"):
         jobs_of({"score": "*.midi"}, tmp_path, tmp_path)
+    (tmp_path / "live [1].mid").touch()
+    assert jobs_of({"score": "live [1].mid"}, tmp_path, tmp_path)[0].score.endswith("live [1].mid")
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path, write_tiny: Callable[..., Path]) -> None:
+    write_tiny(tmp_path / "mine")
+    (tmp_path / "note.json").touch()
+    jobs = read_jobs(
+        written(
+            tmp_path,
+            """
+            [[jobs]]
+            notes = "C4"
+            preset = ["./mine", "mine:harp", "plucked", "plucked:note.json"]
+            [[jobs]]
+            notes = "C4"
+            timbre = ["note.json", "harp", "none.json"]
+            """,
+        )
+    )
+    assert [Path(job.output).name for job in jobs[:2]] == [
+        "notes-._mine.wav",
+        "notes-mine_harp.wav",
+    ]
+    assert [job.preset for job in jobs[:4]] == [
+        f"{tmp_path}/./mine",
+        f"{tmp_path}/mine:harp",
+        "plucked",
+        f"plucked:{tmp_path}/note.json",
+    ]
+    assert [job.timbre for job in jobs[4:]] == [f"{tmp_path}/note.json", "harp", "none.json"]
 
 
 @pytest.mark.parametrize(
@@ -65,6 +97,11 @@ def test_wildcards_find_scores(tmp_path: Path) -> None:
         ("[[jobs", "can't be read as TOML"),
         ("", r"has no \[\[jobs\]\]"),
         ("jobs = 3", r"has no \[\[jobs\]\]"),
+        ("jobs = [1]", r"job 1: is 1; write \[\[jobs\]\]"),
+        (
+            "[[jobs]]\nnotes = 'C4'\noutput = '{seed.x}.wav'\nseed = 1",
+            "which the job does not have",
+        ),
         ("[[job]]\nnotes = 'C4'", r"job is unknown; .* did you mean jobs"),
         ("[[jobs]]\nnotes = 'C4'\nsed = 1", "job 1: sed is unknown; .* did you mean seed"),
         ("[[jobs]]\nnotes = 'C4'\nseed = 'x'", "job 1: seed='x' must be int, or a list of them"),

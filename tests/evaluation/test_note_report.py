@@ -245,7 +245,7 @@ def test_distances_are_of_like_notes(real):
     """Pitches that an instrument lacks are in the range, and not in what is set beside it."""
     near, far = (
         evaluate(real=real, n_notes=25, pitch_range=pitch_range)
-        for pitch_range in ((45, 74), (90, 119))
+        for pitch_range in ((45, 74), (30, 119))
     )
     assert near.distances == far.distances
 
@@ -349,6 +349,20 @@ def test_progress_reaches_the_end(real):
     seen.clear()
     evaluate(real=real, n_notes=10, progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (32, 32)  # 10, 20, and the statistics of two kinds of notes
+
+
+def test_notes_outside_of_the_presets_range_are_left_out(real):
+    pitches = []
+
+    def heard(timbre, pitch, velocity, seconds):
+        pitches.append(pitch)
+        return tone(timbre, pitch, velocity, seconds)
+
+    report = evaluate(heard, real=real, pitch_range=(50, 70))
+    assert min(pitches) >= 50 and max(pitches) <= 70
+    assert {note.pitch for note in report.real} <= set(range(51, 71, 2))
+    with pytest.raises(ParameterError, match="has no note from 76 to 80, the preset's pitches"):
+        evaluate(real=real, pitch_range=(76, 80))
 
 
 def test_bad_arguments_are_named(tmp_path):

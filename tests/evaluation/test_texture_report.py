@@ -7,7 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from audiogen.errors import ParameterError
+from audiogen.errors import MissingPackageError, ParameterError
+from audiogen.evaluation import texture_report
 from audiogen.evaluation.metrics import CLICK_RATIO
 from audiogen.evaluation.texture_report import PROMPT_S, evaluate_texture, seam_ratio
 
@@ -50,6 +51,23 @@ def test_report_has_clips_a_stream_and_real_sound(tmp_path):
     assert [path.name for path in paths] == ["report.json", "report.html", "rainbowgrams.png"]
     content = json.loads(paths[0].read_text())
     assert content["seed"] == 5 and len(content["stream"]["windows"]) == 3
+
+
+def test_silent_clips_and_a_missing_detector_leave_the_other_numbers(monkeypatch):
+    def no_detector(*_):
+        raise MissingPackageError("silero-vad")
+
+    monkeypatch.setattr(texture_report, "speech_share", no_detector)
+    report = evaluate_texture(
+        lambda seconds, seed, prime: chords(seconds, seed) * (seed > 0),
+        sample_rate=RATE,
+        n_clips=3,
+        minutes=0.2,
+    )
+    rows = {what: (ours, real) for what, ours, real in report.table()}
+    assert rows["clips with 50% of speech or more"] == ("-", "-")
+    assert "pip install 'audiogen-synth[eval]'" in report.remarks()[0]
+    assert {"flatness", "held_share"} < set(report.measured()) and "speech" not in report.measured()
 
 
 def test_a_stream_that_dies_is_reported():

@@ -121,6 +121,14 @@ def test_a_drum_kit_is_one_instrument(tmp_path: Path, write_kit: Any):
     assert {r["lokey"] for r in regions_of(only)} == {"42"}
 
 
+def test_one_shot_sounds_play_to_their_end(tmp_path: Path, write_tiny: Any):
+    preset = load_preset(write_tiny(tmp_path / "hits", sustain=None))
+    options = SfzOptions(("harp", "harp"), step=12, velocities=1, sample_rate=16000)
+    (path,) = export_sfz(preset, tmp_path / "out", options)
+    regions = regions_of(path)
+    assert {region["loop_mode"] for region in regions} == {"one_shot"} and "pan" not in regions[0]
+
+
 def test_bad_input(tmp_path: Path, write_tiny: Any, write_murmur: Any):
     preset = load_preset(write_tiny(tmp_path / "tiny"))
     with pytest.raises(PresetError, match="timbre 'hrap' not found"):

@@ -189,6 +189,13 @@ def test_a_drum_kit_is_one_preset_of_the_percussion_bank(tmp_path: Path, write_k
     assert len(samples) > 500 and np.corrcoef(samples, snare)[0, 1] > 0.999
 
 
+def test_one_shot_sounds_play_to_their_end(tmp_path: Path, write_tiny: Any) -> None:
+    preset = load_preset(write_tiny(tmp_path / "hits", sustain=None))
+    export_sf2(preset, tmp_path / "hits.sf2", SfzOptions(step=12, velocities=1))
+    _, *parts = zones(read(tmp_path / "hits.sf2"), 0)
+    assert {zone[38] for zone in parts} == {struct.pack("<h", 8000)}
+
+
 def test_programs_are_different() -> None:
     assert _programs([46, 105, 46, None]) == [(0, 46), (0, 105), (0, 0), (0, 1)]
     assert _programs([None, 0, 1]) == [(0, 2), (0, 0), (0, 1)]
@@ -200,10 +207,11 @@ def test_programs_are_different() -> None:
 def test_more_than_128_timbres_are_in_banks(
     tmp_path: Path, write_tiny: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    preset = load_preset(write_tiny(tmp_path / "tiny"))
-    names = preset.timbre_names
-    options = SfzOptions(tuple(names[i % len(names)] for i in range(130)), 12, 1, sample_rate=8000)
-    regions = sample_instrument(Synth(preset, 8000), names[0], options)  # once: it takes long
+    timbres = [{"name": f"harp-{i}", "z": [1.0, 0.0, 0.5], "family": "string"} for i in range(130)]
+    folder = write_tiny(tmp_path / "tiny", timbres=timbres, default_timbre="harp-0")
+    preset = load_preset(folder)
+    options = SfzOptions(step=12, velocities=1, sample_rate=8000)
+    regions = sample_instrument(Synth(preset, 8000), "harp-0", options)  # once: it takes long
     monkeypatch.setattr(soundfont, "sample_instrument", lambda *_: regions)
     programs = export_sf2(preset, tmp_path / "t.sf2", options)
     assert [slot[:2] for slot in programs[-2:]] == [(1, 0), (1, 1)]
@@ -212,15 +220,18 @@ def test_more_than_128_timbres_are_in_banks(
     assert written == [(bank, program) for bank, program, _ in programs]
 
 
-def test_bad_input(tmp_path: Path, write_tiny: Any, write_murmur: Any) -> None:
+def test_bad_input(
+    tmp_path: Path, write_tiny: Any, write_murmur: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     preset = load_preset(write_tiny(tmp_path / "tiny"))
     path = tmp_path / "t.sf2"
     with pytest.raises(PresetError, match="timbre 'hrap' not found"):
         export_sf2(preset, path, SfzOptions(("hrap",)))
     with pytest.raises(ParameterError, match="round_robins=2 must be 1"):
         export_sf2(preset, path, SfzOptions(("harp",), round_robins=2))
-    with pytest.raises(ParameterError, match="more samples than a SoundFont can hold"):
-        export_sf2(preset, path, SfzOptions(("harp",) * 2000, 12, velocities=2))
+    with monkeypatch.context() as patch, pytest.raises(ParameterError, match="more samples than"):
+        patch.setattr(soundfont, "MOST_ENTRIES", 200)
+        export_sf2(preset, path, SfzOptions(step=12, velocities=2))
     with pytest.raises(ParameterError, match="unconditional"):
         export_sf2(load_preset(write_murmur(tmp_path / "murmur")), path)
     assert not path.exists()

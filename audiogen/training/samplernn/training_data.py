@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from audiogen.data.notes.nsynth import is_note_set, read_notes, sound_file
+from audiogen.data.notes.splits import hold_out_keys
 from audiogen.data.recordings import Recording, read_recordings
 from audiogen.errors import ParameterError
 from audiogen.models.samplernn import SampleRNNConfig
@@ -135,10 +136,14 @@ def _notes(folder: Path, recipe: SampleRNNRecipe, by_subfolder: bool) -> Trainin
         raise ParameterError(
             f"{folder}: has {len(names)} notes; training needs 2 or more, one of them held out"
         )
-    order = np.random.default_rng(recipe.seed).permutation(len(names))
-    n_held_out = max(1, round(recipe.held_out * len(names)))
-    held_out = sorted(names[i] for i in order[:n_held_out])
-    training = sorted(names[i] for i in order[n_held_out:])
+    known_at, unseen_at = hold_out_keys(
+        np.array([notes.instruments.index(note.instrument) for note in notes]),
+        np.array([note.pitch for note in notes]),
+        recipe.held_out,
+        np.random.default_rng(recipe.seed),
+    )
+    training = sorted(names[i] for i in known_at)
+    held_out = sorted(names[i] for i in unseen_at)
     model = replace(recipe.model, conditioning="note", n_classes=len(notes.instruments))
 
     def excerpts(chosen: list[str], input_noise: float) -> NoteExcerpts:
