@@ -70,17 +70,21 @@ class MidiInput:
     synth : Playable
         Receiver of the MIDI bytes.
     wanted : str, optional
-        Part of a port's name, or ``virtual`` to create a port; None opens every port.
+        Part of a port's name, or ``virtual`` to create a port; None opens every port that can be
+        opened.
     jack : bool
         Whether JACK's ports come first.
 
     Raises
     ------
     DeviceError
-        If no port has the name, or the system does not support virtual ports.
+        If no port has the name, one that has it can't be opened, or the system does not support
+        virtual ports.
     """
 
     def __init__(self, synth: Playable, wanted: str | None = None, jack: bool = False):
+        import rtmidi
+
         self.names: list[str] = []  # names of the open ports
         self._readers: list[Any] = []
         if wanted == VIRTUAL:
@@ -93,8 +97,18 @@ class MidiInput:
             reader = _open(port.api)
             if reader is None:
                 continue
+            try:
+                reader.open_port(port.index, "in")
+            except rtmidi.RtMidiError as error:  # another program has it, or it is gone
+                reader.delete()
+                if wanted is None:
+                    continue
+                self.close()
+                raise DeviceError(
+                    f"MIDI port {port.name!r} can't be opened ({error}); end the program that uses"
+                    " it, or name another port"
+                ) from error
             self._listen(reader, synth)
-            reader.open_port(port.index, "in")
             self.names.append(port.name)
         if wanted is not None and not self.names:
             here = "; ".join(port.name for port in found) or "none"

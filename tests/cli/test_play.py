@@ -258,6 +258,26 @@ def midi(monkeypatch: pytest.MonkeyPatch) -> type[FakePort]:
 class TestCommand:
     """The whole command, on a sound card that is pretended."""
 
+    def test_a_port_that_cannot_be_opened_is_left_out(
+        self,
+        call: Any,
+        murmur: Path,
+        audio: FakeAudio,
+        midi: type[FakePort],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        def open_port(self: FakePort, index: int, name: str) -> None:
+            if index == 1:
+                raise OSError("it is busy")
+            self.name = self.names[index]
+
+        monkeypatch.setattr(FakePort, "open_port", open_port)
+        result = call("play murmur --seconds 0.1 --block 64")
+        assert result.status == 0 and "front, Digital Piano 24:0" in result.out
+        result = call("play murmur --seconds 0.1 --midi launch")
+        assert result.status == 2
+        assert "MIDI port 'Launchkey 20:0' can't be opened (it is busy)" in result.err
+
     @both_callbacks
     def test_the_played_audio_is_recorded(
         self, call: Any, folder: Path, murmur: Path, audio: FakeAudio, midi: type[FakePort]

@@ -231,6 +231,47 @@ static void a_held_note_outlasts_many_others() {
   CHECK((instance.keys() == Instance::Keys{0, 0}));
 }
 
+static std::size_t parameter(const std::string& name) {
+  std::uint32_t i = 0;
+  while (audiogen_parameter_info(i)->name != name) ++i;
+  return i;
+}
+
+// A controller moves the sound and not the host's value: the same value again moves the sound back.
+static void the_last_of_host_and_midi_wins() {
+  Instance instance({kFolder}, false);
+  instance.activate(48000, kBlock);
+  const std::size_t volume = parameter("volume");
+  instance.set_parameter(volume, 0.9f, 0);
+  instance.note_on(1, 60.0f, 1.0f, 0);
+  float peak = 0.0f;
+  for (int b = 0; b < 100; ++b) peak = play_block(instance, kBlock, true);
+  CHECK(peak > 1e-3f);
+  const std::uint8_t silent[] = {0xB0, 7, 0};
+  instance.midi(silent, sizeof(silent), 0);
+  for (int b = 0; b < 50; ++b) peak = play_block(instance, kBlock, true);
+  CHECK(peak < 1e-5f);
+  instance.set_parameter(volume, 0.9f, 0);
+  for (int b = 0; b < 50; ++b) peak = play_block(instance, kBlock, true);
+  CHECK(peak > 1e-4f);
+}
+
+// A timbre that is chosen by its number takes the place of a latent, also in the state.
+static void a_timbre_replaces_a_latent() {
+  Instance instance({kFolder}, false);
+  instance.activate(48000, kBlock);
+  const std::string before = state_of(instance);
+  const std::vector<float> z(16, 0.25f);
+  CHECK(instance.set_latent(z.data(), z.size()));
+  CHECK(state_of(instance) != before);
+  instance.choose_timbre(1);
+  CHECK(state_of(instance).find("latent") == before.find("latent"));
+  instance.deactivate();
+  instance.activate(44100, kBlock);
+  play_block(instance, kBlock, true);
+  CHECK(instance.playing_timbre() == 1);
+}
+
 static std::vector<float> left_of_a_note(Instance& instance) {
   std::vector<float> samples;
   instance.note_on(1, 60.0f, 0.9f, 0);
@@ -269,6 +310,8 @@ int main() {
   resumes_with_what_was_set();
   keys_and_the_timbre_that_plays_are_reported();
   a_held_note_outlasts_many_others();
+  the_last_of_host_and_midi_wins();
+  a_timbre_replaces_a_latent();
   plays_while_presets_are_opened();
   random_states_are_harmless();
   return audiogen::test::finish();

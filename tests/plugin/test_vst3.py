@@ -241,6 +241,19 @@ def test_note_expression_is_that_of_the_engine() -> None:
         assert_same(play_vst3(script, block=block)[0], expected)
 
 
+def test_the_bend_range_is_read_before_another_number_ends_it() -> None:
+    """A host queues controllers apart: 101 and 100 have two points each, and 6 one between them."""
+    numbers = [(101, 0), (100, 0), (6, 12), (101, 127), (100, 127)]
+    script = "".join(f"{i} set {200 + n} {v / 127}\n" for i, (n, v) in enumerate(numbers))
+    sound, _ = play_vst3(script + "5 set 329 1\n480 on 1 60")  # the wheel, at its end
+    synth = audiogen.load(ROOT / "presets" / "plucked", sample_rate=RATE)
+    synth.bend_range, synth.pitch_wheel = 12.0, 1.0
+    synth.process(480)
+    synth.note_on(60, velocity=1.0)
+    expected = np.concatenate([synth.process(480) for _ in range(45)])[synth.latency :]
+    assert_same(sound[480:], expected)
+
+
 def test_key_pressure_raises_a_note() -> None:
     plain, _ = play_vst3("0 on -1 60")
     pressed, _ = play_vst3("0 on -1 60\n0 press 60 1")

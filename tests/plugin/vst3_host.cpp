@@ -4,7 +4,8 @@
 //
 // LIBRARY is the shared library in the bundle. Renders offline at 48 kHz. A line of the script is a
 // sample, a word and its values: `on` and `off` have a note id and a pitch, `express` a note id,
-// the number of a type of note expression and its value, `press` a pitch and its pressure:
+// the number of a type of note expression and its value, `press` a pitch and its pressure, `set`
+// the number of a parameter and its value, 0 to 1:
 //   0 on 1 60
 //   4800 express 1 2 0.525
 //   9600 off 1 60
@@ -13,6 +14,7 @@
 // libraries.
 #include <pluginterfaces/vst/ivstnoteexpression.h>
 #include <pluginterfaces/vst/ivstphysicalui.h>
+#include <public.sdk/source/vst/hosting/parameterchanges.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -44,7 +46,13 @@ static void print_expressions(IEditController& controller) {
   }
 }
 
-static std::vector<Event> read_script() {
+struct Change {
+  int at;
+  ParamID id;
+  ParamValue value;
+};
+
+static std::vector<Event> read_script(std::vector<Change>& changes) {
   std::vector<Event> script;
   int at = 0;
   char word[16];
@@ -60,6 +68,9 @@ static std::vector<Event> read_script() {
       event = note_on(static_cast<int32>(a), static_cast<int16>(b), at);
     } else if (kind == "off") {
       event = note_off(static_cast<int32>(a), static_cast<int16>(b), at);
+    } else if (kind == "set") {
+      changes.push_back({at, static_cast<ParamID>(a), b});
+      continue;
     } else if (kind == "express") {
       event.type = Event::kNoteExpressionValueEvent;
       event.noteExpressionValue = {static_cast<NoteExpressionTypeID>(b), static_cast<int32>(a), c};
@@ -80,9 +91,10 @@ int main(int n_arguments, char** arguments) {
   plugin.activate(block);
   std::fprintf(stderr, "latency %u\n", plugin.processor->getLatencySamples());
 
-  const std::vector<Event> script = read_script();
+  std::vector<Change> changes;
+  const std::vector<Event> script = read_script(changes);
   EventList events(1024);
-  std::size_t next = 0;
+  std::size_t next = 0, next_change = 0;
   for (int done = 0; done < n_samples; done += block) {
     const int n = std::min(block, n_samples - done);
     events.clear();
@@ -91,7 +103,13 @@ int main(int n_arguments, char** arguments) {
       event.sampleOffset -= done;
       events.addEvent(event);
     }
-    plugin.process(n, &events, nullptr, nullptr);
+    ParameterChanges now(64);
+    for (; next_change < changes.size() && changes[next_change].at < done + n; ++next_change) {
+      const Change& change = changes[next_change];
+      int32 index = 0;
+      now.addParameterData(change.id, index)->addPoint(change.at - done, change.value, index);
+    }
+    plugin.process(n, &events, &now, nullptr);
     for (int i = 0; i < n; ++i) {
       const float frame[] = {plugin.left[i], plugin.right[i]};
       std::fwrite(frame, sizeof(float), 2, stdout);

@@ -298,6 +298,10 @@ def test_the_space_bar_is_the_pedal_whatever_was_clicked(open_page):
     page.focus('.key[data-pitch="60"]')  # as a screen reader may meanwhile
     typed(page, up="Space")
     assert page.get_attribute("#sustain", "aria-pressed") == "false"
+    page.focus("#dials input[type=range]")  # as after a turn of a dial
+    typed(page, down="Space")
+    assert page.get_attribute("#sustain", "aria-pressed") == "true"
+    typed(page, up="Space")
     page.click("#presets li[data-name=brass] .choose")
     page.wait_for_function("document.querySelectorAll('#map .timbre').length == 8")
     typed(page, down="Space")
@@ -475,7 +479,8 @@ def connect_midi(page: Any) -> None:
     """Connect a MIDI keyboard, `port`."""
     page.evaluate("""() => {
       window.port = { id: "1", name: "a keyboard" };
-      navigator.requestMIDIAccess = async () => ({ inputs: new Map([["1", port]]) });
+      window.access = { inputs: new Map([["1", port]]) };
+      navigator.requestMIDIAccess = async () => access;
     }""")
     page.click("#midi")
     page.wait_for_function("Boolean(window.port.onmidimessage)")
@@ -503,6 +508,23 @@ def test_the_bytes_of_a_midi_keyboard_reach_the_server(open_page):
     sent = [message["data"] for message in page.evaluate("sent") if message["type"] == "midi"]
     assert sent[:3] == [[0x90, 60, 100], [0xE1, 1, 2], [0x90, 60, 0]]
     assert [len(data) for data in sent[3:]] == [512, 90]
+
+
+def test_a_midi_keyboard_that_goes_releases_its_keys(open_page):
+    page = open_page("plucked", start=False)
+    connect_midi(page)
+    page.evaluate("""() => {
+      window.sent = [];
+      audiogen.stream.send = (message) => sent.push(message);
+    }""")
+    send_midi(page, [0x90, 60, 100], [0xB0, 64, 127])
+    assert page.evaluate("audiogen.notes.isHeld(60)")
+    page.evaluate("() => { port.state = 'disconnected'; access.onstatechange(); }")
+    assert not page.evaluate("audiogen.notes.isHeld(60)")
+    assert page.inner_text("#midi") == "MIDI: no keyboard"
+    sent = page.evaluate("sent")
+    assert {"type": "all_off"} in sent
+    assert {"type": "set", "parameter": "sustain", "value": 0} in sent
 
 
 def test_a_kit_has_pads_in_place_of_a_map(open_page):

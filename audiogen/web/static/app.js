@@ -421,10 +421,16 @@ if (navigator.requestMIDIAccess) {
   $("midi").hidden = false;
   $("midi").addEventListener("click", () => {
     const showKey = (key, pitch, down) => notes.showMidiKey(key, pitch, down);
-    listenToMidi((message) => stream.send(message), showKey, (ports) => {
+    const showPorts = (ports) => {
       $("midi").textContent = ports.length ? `MIDI: ${ports.length}` : "MIDI: no keyboard";
       $("midi").title = ports.join(", ");
-    }).catch(() => notify("The browser doesn't let this page use MIDI; allow it in the browser's settings."));
+    };
+    const lose = (port) => {
+      stream.send({ type: "set", parameter: "sustain", value: 0 });
+      stream.send({ type: "all_off" });
+      notes.forgetMidiPort(port);
+    };
+    listenToMidi((message) => stream.send(message), showKey, showPorts, lose).catch(() => notify("The browser doesn't let this page use MIDI; allow it in the browser's settings."));
     start();
   });
 }

@@ -49,6 +49,13 @@ export class HeldNotes extends EventTarget {
     this.changed(pitch);
   }
 
+  // Shows no key of a MIDI keyboard that is gone.
+  forgetMidiPort(port) {
+    for (const [key, pitch] of this.midiKeys) {
+      if (key.startsWith(`${port} `)) this.showMidiKey(key, pitch, false);
+    }
+  }
+
   changed(pitch) {
     this.dispatchEvent(new CustomEvent("change", { detail: { pitch, held: this.isHeld(pitch) } }));
   }

@@ -156,6 +156,10 @@ export class Keyboard {
   }
 
   untyped(event) {
+    if (event.key === "Meta") { // macOS reports no release of a key while Command is down
+      this.notes.releaseAll();
+      this.liftPedal();
+    }
     if (event.code === "Space") this.liftPedal(); // wherever the focus is now
     this.notes.release(event.code);
     if (event.key === "Enter" || event.code === "Space") this.notes.release("focus");
@@ -190,4 +194,5 @@ function label(kind, text) {
 }
 
 const isWriting = (element) => element.matches?.("input:not([type=range]), textarea, select");
-const isControl = (element) => element.matches?.("button, a, input, select, textarea, summary");
+const isControl = (element) =>
+  element.matches?.("button, a, input:not([type=range]), select, textarea, summary");

@@ -4,12 +4,17 @@ const CLOCK = 0xf8; // clock and active sensing, up to 0xfe, come often and have
 const RESET = 0xff;
 const MAX_BYTES = 512; // of one message to the server
 
-// send(message); onKey(holder, pitch, down), which lights a key; onPorts(names).
-export async function listenToMidi(send, onKey, onPorts) {
+// send(message); onKey(holder, pitch, down), which lights a key; onPorts(names); onLost(id) of a
+// port that is gone, whose keys no message will release. A holder begins with the id of its port.
+export async function listenToMidi(send, onKey, onPorts, onLost) {
   const access = await navigator.requestMIDIAccess();
+  let before = [];
   const listen = () => {
-    const names = [];
-    for (const port of access.inputs.values()) {
+    const ports = [...access.inputs.values()].filter(({ state }) => state !== "disconnected");
+    const ids = ports.map(({ id }) => id);
+    before.filter((id) => !ids.includes(id)).forEach(onLost);
+    before = ids;
+    for (const port of ports) {
       port.onmidimessage = ({ data }) => {
         if (data[0] >= CLOCK && data[0] < RESET) return;
         for (let i = 0; i < data.length; i += MAX_BYTES) {
@@ -17,9 +22,8 @@ export async function listenToMidi(send, onKey, onPorts) {
         }
         showKey(port.id, data, onKey);
       };
-      names.push(port.name);
     }
-    onPorts(names);
+    onPorts(ports.map(({ name }) => name));
   };
   access.onstatechange = listen;
   listen();

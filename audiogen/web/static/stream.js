@@ -52,7 +52,8 @@ export class Stream extends EventTarget {
       this.context = this.starting = null; // another click tries again
       throw error;
     });
-    if (this.context?.state === "suspended") this.context.resume();
+    // "interrupted" on iOS, after a call
+    if (this.context && !this.running) this.context.resume().catch(() => {});
     return this.starting;
   }
 

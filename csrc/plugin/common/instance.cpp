@@ -28,7 +28,8 @@ Instance::Instance(std::vector<std::string> folders, bool realtime)
       state_(audiogen_state_create()),
       values_(audiogen_n_parameters()),
       is_set_(audiogen_n_parameters()),
-      events_(kMostEvents) {
+      events_(kMostEvents),
+      moved_by_midi_(audiogen_n_parameters()) {
   std::vector<const char*> texts;
   for (const std::string& folder : folders_) texts.push_back(folder.c_str());
   if (const PresetList list(audiogen_find_presets(texts.data(), texts.size())); list) {
@@ -205,8 +206,13 @@ void Instance::post_parameters() {
   }
 }
 
+void Instance::drop_replaced_latent() {
+  if (latent_replaced_.exchange(false)) audiogen_state_set_latent(state_.get(), nullptr, 0);
+}
+
 // Finds the timbre and the latent of the state in the open preset.
 void Instance::update_timbre() {
+  drop_replaced_latent();
   int latent = -1;
   const std::size_t n = audiogen_state_n_latent(state_.get());
   if (synth_ && n > 0) latent = audiogen_add_timbre(synth_, audiogen_state_latent(state_.get()), n);
@@ -242,6 +248,7 @@ bool Instance::set_latent(const float* z, std::size_t n) {
     set_status(audiogen_error());
     return false;
   }
+  latent_replaced_ = false;
   if (audiogen_state_set_latent(state_.get(), z, n) != 0) {
     set_status(audiogen_error());
     return false;
@@ -260,6 +267,7 @@ void Instance::set_seed(std::uint64_t seed) {
 bool Instance::write_state(audiogen_write write, void* context) {
   const std::vector<std::string> names = timbres();
   const std::lock_guard lock(control_);
+  drop_replaced_latent();
   for (std::size_t i = 0; i < values_.size(); ++i) {
     if (is_set_[i]) {
       audiogen_state_set_parameter(state_.get(), audiogen_parameter_info(i)->name, values_[i]);
@@ -286,6 +294,7 @@ bool Instance::read_state(audiogen_read read, void* context) {
 
 void Instance::apply_state(State state) {
   state_ = std::move(state);
+  latent_replaced_ = false;
   for (std::size_t i = 0; i < values_.size(); ++i) {
     const audiogen_parameter& row = *audiogen_parameter_info(i);
     float value = row.initial;
@@ -383,7 +392,10 @@ void Instance::midi(const std::uint8_t* bytes, std::size_t n, std::uint32_t offs
     std::size_t n_events = 0;
     const std::size_t n_read =
         audiogen_midi(synth, bytes, n, offset, events.data(), events.size(), &n_events);
-    for (std::size_t i = 0; i < n_events; ++i) add(events[i]);
+    for (std::size_t i = 0; i < n_events; ++i) {
+      if (events[i].kind == AUDIOGEN_PARAMETER) moved_by_midi_[events[i].id] = true;
+      add(events[i]);
+    }
     bytes += n_read;
     n -= n_read;
   }
@@ -425,14 +437,16 @@ void Instance::express(std::int32_t key, audiogen_event_kind kind, float value,
 }
 
 // A value that the user has not moved away from the initial one leaves a preset its own: hosts send
-// initial values, too, which they may have rounded.
+// initial values, too, which they may have rounded. MIDI moves the engine's parameter and not the
+// value, so that the same value again moves it back.
 void Instance::set_parameter(std::size_t index, float value, std::uint32_t offset) noexcept {
   if (index >= values_.size() || !std::isfinite(value)) return;
   const audiogen_parameter& row = *audiogen_parameter_info(index);
   value = std::clamp(value, row.lowest, row.highest);
   const float before = values_[index].load(std::memory_order_relaxed);
   const float rounding = is_set_[index] ? 0.0f : kRounding * (row.highest - row.lowest);
-  if (std::abs(value - before) <= rounding) return;
+  if (std::abs(value - before) <= rounding && !moved_by_midi_[index]) return;
+  moved_by_midi_[index] = false;
   values_[index].store(value, std::memory_order_relaxed);
   is_set_[index].store(true, std::memory_order_relaxed);
   const int timbre = timbre_.load(std::memory_order_relaxed);
@@ -443,7 +457,7 @@ void Instance::set_parameter(std::size_t index, float value, std::uint32_t offse
 
 void Instance::choose_timbre(int index, bool anew) noexcept {
   if (timbre_.exchange(std::max(index, kDefaultTimbre)) == index && !anew) return;
-  latent_timbre_ = -1;
+  if (latent_timbre_.exchange(-1) >= 0) latent_replaced_ = true;
   timbre_change_.fetch_add(1, std::memory_order_release);
   revision_.fetch_add(1, std::memory_order_release);
 }
@@ -451,6 +465,11 @@ void Instance::choose_timbre(int index, bool anew) noexcept {
 void Instance::request_preset(int index) noexcept {
   if (index < 0 || static_cast<std::size_t>(index) >= names_.size()) return;
   requested_.store(index, std::memory_order_release);
+}
+
+int Instance::wanted_preset() const noexcept {
+  const int requested = requested_.load(std::memory_order_acquire);
+  return requested >= 0 ? requested : missing() ? -1 : preset_index();
 }
 
 void Instance::apply_timbre(audiogen_synth* synth) noexcept {

@@ -121,6 +121,8 @@ class Instance {
   // Opens a preset on another thread. The next blocks play the former one until it is open, unless
   // the host renders a file: then the next block waits.
   void request_preset(int index) noexcept;
+  // Index of the preset that is or is being opened; -1: none of the presets that were found.
+  int wanted_preset() const noexcept;
 
   // Writes `n` samples to each of kChannels outputs. `inputs` has kInputs pointers or is null.
   // `offline` says that the host renders a file.
@@ -151,6 +153,7 @@ class Instance {
   void post(const audiogen_event& event);
   void post_parameters();
   void update_timbre();
+  void drop_replaced_latent();
   void apply_state(State state);
   audiogen_settings settings() const;
 
@@ -186,8 +189,9 @@ class Instance {
   std::atomic<bool> stop_ = false;   // to the loader
   std::atomic<int> requested_ = -1;  // preset that the loader opens or is opening; -1: none
   std::atomic<int> timbre_ = kDefaultTimbre;
-  std::atomic<int> latent_timbre_ = -1;       // index of the state's latent as a timbre
-  std::atomic<std::uint32_t> n_timbres_ = 0;  // of the open preset
+  std::atomic<int> latent_timbre_ = -1;        // index of the state's latent as a timbre
+  std::atomic<bool> latent_replaced_ = false;  // by a timbre; the state still has it
+  std::atomic<std::uint32_t> n_timbres_ = 0;   // of the open preset
   std::atomic<std::uint32_t> default_timbre_ = 0;
   std::atomic<std::uint32_t> timbre_change_ = 0;  // counts changes of the four above
   std::vector<std::atomic<float>> values_;        // of the parameters
@@ -197,6 +201,7 @@ class Instance {
   std::vector<float> input_[kInputs];
   std::vector<audiogen_event> events_;
   std::size_t n_events_ = 0;
+  std::vector<bool> moved_by_midi_;  // parameters, after they were set
   std::array<Held, kMostHeld> held_{};
   std::size_t next_held_ = 0;
   std::array<std::pair<std::uint32_t, std::uint8_t>, kMostHeld>

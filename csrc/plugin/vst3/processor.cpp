@@ -10,6 +10,8 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <tuple>
+#include <utility>
 
 #include "plugin/common/own_folders.h"
 #include "plugin/vst3/controller.h"
@@ -100,13 +102,35 @@ void Processor::take_parameters(IParameterChanges& changes) noexcept {
   for (int32 i = 0; i < changes.getParameterCount(); ++i) {
     IParamValueQueue* queue = changes.getParameterData(i);
     if (!queue) continue;
+    const std::uint32_t id = queue->getParameterId();
     for (int32 k = 0; k < queue->getPointCount(); ++k) {
       int32 offset = 0;
       ParamValue value = 0.0;
       if (queue->getPoint(k, offset, value) != kResultTrue) continue;
-      take_value(queue->getParameterId(), std::clamp(value, 0.0, 1.0),
-                 static_cast<std::uint32_t>(std::max(0, offset)));
+      value = std::clamp(value, 0.0, 1.0);
+      const auto at = static_cast<std::uint32_t>(std::max(0, offset));
+      if (id >= kMidiId && id <= kMidiId + kWheel && n_midi_ < midi_.size()) {
+        midi_[n_midi_++] = {at, k, id, value};
+      } else {
+        take_value(id, value, at);
+      }
     }
+  }
+  take_midi();
+}
+
+// In the order in which they were sent, as far as the host's queues of single controllers tell it:
+// data entry follows the number of its parameter, which other numbers may follow at once.
+void Processor::take_midi() noexcept {
+  const auto order = [](const MidiPoint& point) {
+    const std::uint32_t controller = point.id - kMidiId;
+    return std::tuple(point.offset, point.number, controller == 6 || controller == 38, point.id);
+  };
+  const auto end = midi_.begin() + static_cast<std::ptrdiff_t>(std::exchange(n_midi_, 0));
+  std::sort(midi_.begin(), end,
+            [&](const MidiPoint& a, const MidiPoint& b) { return order(a) < order(b); });
+  for (auto point = midi_.begin(); point != end; ++point) {
+    take_value(point->id, point->value, point->offset);
   }
 }
 
@@ -116,10 +140,7 @@ void Processor::take_value(std::uint32_t id, double value, std::uint32_t offset)
   };
   if (id == kPresetId) {
     const int wanted = choice(static_cast<int>(instance_.presets().size()));
-    if (wanted == preset_value_) return;
-    preset_value_ = wanted;
-    const bool is_open = wanted - 1 == instance_.preset_index() && !instance_.missing();
-    if (wanted > 0 && !is_open) instance_.request_preset(wanted - 1);
+    if (wanted > 0 && wanted - 1 != instance_.wanted_preset()) instance_.request_preset(wanted - 1);
   } else if (id == kTimbreId) {
     instance_.choose_timbre(choice(kMostTimbres) - 1);
   } else if (id >= kFirstTableId) {

@@ -42,6 +42,7 @@ class Processor final : public Steinberg::Vst::AudioEffect {
  private:
   void take_parameters(Steinberg::Vst::IParameterChanges& changes) noexcept;
   void take_value(std::uint32_t id, double value, std::uint32_t offset) noexcept;
+  void take_midi() noexcept;
   void take_events(Steinberg::Vst::IEventList& events) noexcept;
   void take_expression(const Steinberg::Vst::NoteExpressionValueEvent& event,
                        std::uint32_t offset) noexcept;
@@ -57,13 +58,21 @@ class Processor final : public Steinberg::Vst::AudioEffect {
     float lowest, highest;
   };
 
+  struct MidiPoint {
+    std::uint32_t offset = 0;
+    std::int32_t number = 0;  // in its queue
+    std::uint32_t id = 0;
+    double value = 0.0;
+  };
+
   void prepare();
 
   Instance instance_;
   bool prepared_ = false;  // and nothing has been played since
   std::vector<Row> rows_;  // of the table of parameters
-  int preset_value_ = 0;   // of kPresetId
   bool reported_missing_ = false;
+  std::array<MidiPoint, 512> midi_{};  // of a block
+  std::size_t n_midi_ = 0;
   NoteQueue notes_;  // of the window's keyboard
   std::array<float, Instance::kChannels> reported_levels_{};
 };
