@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import select
@@ -16,7 +17,8 @@ from audiogen.engine import Synth
 # Semitones above the octave's C, in the usual layout: a row of white keys, black keys above.
 PIANO = {key: semitone for semitone, key in enumerate("awsedftgyhujkolp;'")}
 RING_S = 0.7  # duration of a note if the terminal reports no releases
-REPEAT_S = 0.06  # a key that repeats sooner than this is held, not pressed again
+REPEAT_S = 0.1  # a key that repeats sooner than this is held, not pressed again
+DELAY_S, DELAY_ERROR_S = 0.2, 0.03  # shortest delay before a key repeats, and how much it varies
 
 _ARROWS = {"A": "up", "B": "down", "C": "right", "D": "left", "Z": "backtab"}
 _NAMED = {" ": "space", "\t": "tab", "\x7f": "backspace", "\x08": "backspace", "\x03": "q"}
@@ -139,6 +141,8 @@ class HeldKeys:
         self._pitches: dict[str, int] = {}  # pitch of each held key
         self._ends_s: dict[str, float] = {}  # time at which a key counts as released
         self._pressed_s: dict[str, float] = {}  # time of the last press or repeat
+        self._gaps_s: dict[str, float] = {}  # time between the last two
+        self._delay_s = math.inf  # before a held key repeats, once it is known
 
     @property
     def down(self) -> set[str]:
@@ -146,10 +150,19 @@ class HeldKeys:
         return set(self._pitches)
 
     def press(self, name: str, pitch: int, velocity: float, releases: bool = False) -> None:
-        """Start the note of a key, unless the terminal repeats a held key."""
+        """Start the note of a key, unless the terminal repeats a held key.
+
+        Its first repeat comes after a delay of the system, which is learned from the repeats that
+        follow; until then it starts the note anew.
+        """
         now_s = self._clock()
-        repeated = name in self._pitches and now_s - self._pressed_s[name] < REPEAT_S
-        self._pressed_s[name] = now_s
+        gap_s = now_s - self._pressed_s.get(name, -math.inf)
+        repeated = name in self._pitches and gap_s < REPEAT_S
+        if repeated and self._gaps_s[name] >= DELAY_S:
+            self._delay_s = self._gaps_s[name]
+        elif name in self._pitches and abs(gap_s - self._delay_s) < DELAY_ERROR_S:
+            repeated = True
+        self._pressed_s[name], self._gaps_s[name] = now_s, gap_s
         if releases:
             self._ends_s.pop(name, None)
         else:

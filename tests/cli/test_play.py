@@ -746,6 +746,16 @@ class TestHeldKeys:
         hand.held_keys.release_expired()
         assert hand.calls.take() == [("off", 60)]
 
+    def test_the_delay_before_the_repeats_is_learned(self, hand: Any) -> None:
+        for strikes in (2, 1, 1):
+            for gap_s in (10.0, 0.45, *10 * [0.033]):
+                hand.now_s += gap_s
+                hand.held_keys.release_expired()
+                hand.held_keys.press("a", 60, 0.8)
+            hand.now_s += 0.51
+            hand.held_keys.release_expired()
+            assert [call[0] for call in hand.calls.take()] == ["on", "off"] * strikes
+
     def test_a_key_that_is_pressed_again_starts_a_new_note(self, hand: Any) -> None:
         hand.held_keys.press("a", 60, 0.8)
         hand.now_s += 0.2
