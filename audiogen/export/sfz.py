@@ -130,6 +130,8 @@ class Region:
         Semitones from key to key.
     plays_to_end : bool
         Whether it plays to its end, whatever the note-off.
+    tuning_cents : float
+        What is added to the sample's pitch at ``key``.
     """
 
     key: int
@@ -143,6 +145,7 @@ class Region:
     vibrato: list[float] | None = None
     semitones_per_key: float = 1.0
     plays_to_end: bool = False
+    tuning_cents: float = 0.0
 
 
 def layers(n: int) -> list[tuple[int, int]]:

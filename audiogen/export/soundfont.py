@@ -183,8 +183,11 @@ def _on_program_keys(
         low = max(0, math.floor(key_of(region.keys[0] - 0.5)) + 1)
         high = min(127, math.floor(key_of(region.keys[1] + 0.5)))
         keys = (0 if region.key == lowest else low, 127 if region.key == highest else high)
-        key = round(key_of(region.key))
-        moved.append(replace(region, keys=keys, key=key, semitones_per_key=semitones_per_key))
+        root = key_of(region.key)
+        key = round(root)
+        cents = 100.0 * semitones_per_key * (key - root)
+        own = {"key": key, "keys": keys, "tuning_cents": cents}
+        moved.append(replace(region, semitones_per_key=semitones_per_key, **own))
     return moved
 
 
@@ -211,7 +214,9 @@ def _add(tables: _Tables, slot: tuple[int, int], title: str, regions: list[Regio
         loop = (region.loop.start, region.loop.end) if region.loop else (0, n)
         name = _name(f"{region.key:03} v{region.velocities[0]:03} {title}")
         rows = (start, start + n, start + loop[0], start + loop[1], tables.sample_rate)
-        tables.headers.append(struct.pack("<20sIIIIIBbHH", name, *rows, region.key, 0, 0, MONO))
+        tuning = min(max(round(region.tuning_cents), -128), 127)
+        header = (name, *rows, region.key, tuning, 0, MONO)
+        tables.headers.append(struct.pack("<20sIIIIIBbHH", *header))
         tables.n_samples += len(whole)
         tables.zones.append(struct.pack("<HH", len(tables.generators), n_modulators))
         release_s = region.release_s * FULL_SCALE_DB / RELEASE_DB

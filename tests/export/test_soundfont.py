@@ -147,6 +147,21 @@ def test_keys_half_a_semitone_apart_are_so_in_the_file(tmp_path: Path, write_tin
         assert zone[43][0] <= key <= zone[43][1]
 
 
+def test_samples_between_the_keys_of_a_program_are_tuned(tmp_path: Path, write_tiny: Any) -> None:
+    preset = load_preset(write_tiny(tmp_path / "tiny"))
+    options = SfzOptions(("guitar",), 7)
+    export_sf2(preset, tmp_path / "plain.sf2", options)
+    timbres = [replace(timbre, transpose=1, semitones_per_key=2.0) for timbre in preset.timbres]
+    export_sf2(replace(preset, timbres=timbres), tmp_path / "wide.sf2", options)
+    plain, wide = (
+        [row[6:8] for row in rows(read(tmp_path / f"{name}.sf2"), "shdr", "20sIIIIIBbHH")[:-1]]
+        for name in ("plain", "wide")
+    )
+    assert {abs(cents) for _, cents in wide} == {0, 100}
+    for (pitch, _), (key, cents) in zip(plain, wide, strict=True):
+        assert pitch + cents / 100 == 60 + 2 * (key - 60) + 1
+
+
 def test_a_vibrato_is_the_samplers(tmp_path: Path, write_tiny: Any) -> None:
     options = SfzOptions(("guitar",), 12)
     timbre = {"name": "guitar", "z": [0.0, 1.0, 0.0], "family": "guitar", "program": 24}
