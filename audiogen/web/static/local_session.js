@@ -112,6 +112,7 @@ class LocalSession {
     this.lead = 0; // samples, 0 before the start
     this.waiting = []; // events of the next block
     this.file = []; // messages of a MIDI file that are not played yet
+    this.programs = new Map(); // its program changes by status byte
     this.fileStart = 0; // position
     this.ending = [];
     this.values = {}; // of parameters that were set
@@ -149,6 +150,7 @@ class LocalSession {
       const { messages, ...file } = readMidiFile(new Uint8Array(bytes), SAMPLE_RATE, isKit);
       if (this.file.length) this.take({ type: "all_off" });
       this.file = messages;
+      this.programs.clear();
       this.fileStart = this.position;
       this.receiver.message({ type: "file", ...file });
     } catch (error) {
@@ -160,7 +162,9 @@ class LocalSession {
   playFile() {
     let n = 0;
     while (n < this.file.length && this.fileStart + this.file[n].at <= this.position) {
-      this.take({ type: "midi", data: this.file[n++].data });
+      const { data } = this.file[n++];
+      if (data[0] >> 4 === PROGRAM_CHANGE) this.programs.set(data[0], data);
+      this.take({ type: "midi", data });
     }
     if (!n) return this.file.length ? this.fileStart + this.file[0].at - this.position : BLOCK;
     this.file = this.file.slice(n);
@@ -212,6 +216,8 @@ class LocalSession {
       while (this.ending.length > MAX_ENDING) this.ending.shift().player.destroy();
     }
     this.begin(synth);
+    if (!this.file.length) return; // its programs choose timbres of the new preset
+    for (const data of this.programs.values()) this.take({ type: "midi", data });
   }
 
   begin(synth) {
