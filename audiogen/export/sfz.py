@@ -130,8 +130,8 @@ class Region:
         Semitones from key to key.
     plays_to_end : bool
         Whether it plays to its end, whatever the note-off.
-    tuning_cents : float
-        What is added to the sample's pitch at ``key``.
+    tuning_cents : float, cents
+        Change of the sample's pitch at ``key``.
     """
 
     key: int
