@@ -92,6 +92,14 @@ class Job:
                 f"job {self.output!r} has seconds and no preset; name an unconditional one"
             )
 
+    @property
+    def voice(self) -> tuple[str | None, str | None]:
+        """Preset and timbre, which ``preset`` may name, too."""
+        from audiogen.presets import split_spec
+
+        preset, named = split_spec(self.preset) if self.preset is not None else (None, None)
+        return preset, named if self.timbre is None else self.timbre
+
     def loaded(self) -> Job:
         """The job with the notes of its file.
 
@@ -108,13 +116,13 @@ class Job:
 
     def digest(self) -> str:
         """SHA-256 of everything that the samples depend on, presets apart; of a loaded job."""
-        from audiogen.presets import is_latent_file, split_spec
+        from audiogen.presets import is_latent_file
 
         parts = {f.name: getattr(self, f.name) for f in fields(self)}
         # The CPU's samples are those of a version without devices.
         for name in ("output", "score", *(("device",) if self.device == "cpu" else ())):
             parts.pop(name)
-        timbre = self.timbre or (split_spec(self.preset)[1] if self.preset else None)
+        _, timbre = self.voice
         if timbre and is_latent_file(timbre):
             with suppress(OSError):  # rendering says what is wrong with it
                 parts["latent"] = Path(timbre).read_bytes()
@@ -172,10 +180,7 @@ def _render(job: Job) -> tuple[np.ndarray, int]:
     from audiogen.engine.render import default_rate, voices_of
     from audiogen.presets import assign_programs, load_preset, presets_to_play, split_spec
 
-    preset, timbre = job.preset, job.timbre
-    if preset is not None:
-        preset, named = split_spec(preset)
-        timbre = named if timbre is None else timbre
+    preset, timbre = job.voice
     score = _score(job)
     programs = score.programs if job.music else ()
     voices = assign_programs(programs, presets_to_play(preset), timbre)
@@ -201,10 +206,9 @@ def _generate(job: Job) -> tuple[np.ndarray, int]:
     from audiogen.engine import load
     from audiogen.engine.offline import change_level
     from audiogen.engine.render import default_rate
-    from audiogen.presets import split_spec
 
-    assert job.preset is not None
-    name, named = split_spec(job.preset)
+    name, timbre = job.voice
+    assert name is not None
     synth = load(name, precision=job.precision, device=job.device)
     rate = job.sample_rate or default_rate([synth.preset])
     samples = synth.generate(
@@ -212,7 +216,7 @@ def _generate(job: Job) -> tuple[np.ndarray, int]:
         seed=job.seed,
         sample_rate=rate,
         stereo=bool(job.stereo),
-        timbre=named if job.timbre is None else job.timbre,
+        timbre=timbre,
         temperature=job.temperature,
         top_p=job.top_p,
     )

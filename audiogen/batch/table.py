@@ -13,7 +13,7 @@ from typing import Any
 from audiogen.batch.job import Job
 from audiogen.core.names import suggest
 from audiogen.errors import FormatError, ParameterError
-from audiogen.presets import TOML_NAME, is_latent_file
+from audiogen.presets import TOML_NAME, is_latent_file, split_spec
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -178,10 +178,10 @@ def _files(text: str, folder: Path) -> list[str]:
 
 def _preset_in(folder: Path, spec: str) -> str:
     """``PRESET[:TIMBRE]``, with the path of a preset or latent that is in the folder."""
-    preset, colon, timbre = spec.partition(":")
+    preset, timbre = split_spec(spec)
     if (folder / preset / TOML_NAME).is_file():
         preset = os.path.join(folder, preset)  # which keeps ./
-    return preset + colon + _latent_in(folder, timbre)
+    return preset if timbre is None else f"{preset}:{_latent_in(folder, timbre)}"
 
 
 def _latent_in(folder: Path, timbre: str) -> str:

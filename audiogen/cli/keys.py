@@ -153,7 +153,7 @@ class HeldKeys:
         """Start the note of a key, unless the terminal repeats a held key.
 
         Its first repeat comes after a delay of the system, which is learned from the repeats that
-        follow; until then it starts the note anew.
+        follow; until then that repeat restarts the note.
         """
         now_s = self._clock()
         gap_s = now_s - self._pressed_s.get(name, -math.inf)

@@ -361,15 +361,14 @@ def _sum(
 def or_silence(
     blocks: Iterable[np.ndarray], n_samples: int, block: int, n_channels: int
 ) -> Iterator[np.ndarray]:
-    """Blocks, or if there are none ``n_samples`` of silence; ``n_channels`` as of `joined`."""
+    """Blocks [n, n_channels], or if there are none ``n_samples`` of silence."""
     is_silent = True
     for samples in blocks:
         is_silent = False
         yield samples
     if is_silent:
         for start in range(0, n_samples, block):
-            n = min(block, n_samples - start)
-            yield np.zeros((n, n_channels) if n_channels else n, np.float32)
+            yield np.zeros((min(block, n_samples - start), n_channels), np.float32)
 
 
 def joined(blocks: Iterable[np.ndarray], n_channels: int) -> np.ndarray:

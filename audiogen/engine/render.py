@@ -13,7 +13,6 @@ from audiogen.engine.offline import (
     SharedProgress,
     change_level,
     joined,
-    or_silence,
     pans,
     pitched_notes,
     sum_of_streams,
@@ -179,20 +178,18 @@ def stream(
     shared = SharedProgress(progress or _ignore, list(map(len, parts.values())))
     streams: list[Iterator[np.ndarray]] = []
     threads, n_notes = n_threads(), max(1, sum(map(len, parts.values())))
-    for number, ((name, timbre), part) in enumerate(zip(specs, parts.values(), strict=True)):
+    for number, ((name, timbre), score) in enumerate(zip(specs, parts.values(), strict=True)):
         stream = synths[name].stream(
             block,
-            _sounding(part, timbres[number]),
+            _sounding(score, timbres[number]),
             sample_rate=rate,
             timbre=timbre,
             stereo=is_stereo,
             progress=shared.part(number),
-            threads=max(1, round(threads * len(part) / n_notes)),
+            threads=max(1, round(threads * len(score) / n_notes)),
         )
         streams.append(_at_level(stream, gains[number]))
-    n_channels = 2 if is_stereo else 0
-    blocks = sum_of_streams(streams, block, n_channels, threads)
-    return shared.watched(or_silence(blocks, round(score.duration_s * rate), block, n_channels))
+    return shared.watched(sum_of_streams(streams, block, 2 if is_stereo else 0, threads))
 
 
 def default_rate(presets: Iterable[Preset]) -> int:

@@ -212,9 +212,7 @@ class Synth(LivePlaying):
         score = self._notes_to_play(notes)
         stereo = self._is_stereo(score) if stereo is None else bool(stereo)
         blocks = self._score_blocks(score, BLOCK, seed, sample_rate, timbre, stereo, progress)
-        n_channels = 2 if stereo else 1
-        n_samples = round(score.duration_s * (sample_rate or self.sample_rate))
-        samples = joined(or_silence(blocks, n_samples, BLOCK, n_channels), n_channels)
+        samples = joined(blocks, 2 if stereo else 1)
         return change_level(samples if stereo else samples[:, 0], gain_db, normalize)
 
     def stream(
@@ -609,7 +607,8 @@ class Synth(LivePlaying):
             one = engine(voices, table)
             report = shared.part(number) if shared else None
             streams.append(trimmed(rendered(one, events, block, report), one.latency))
-        blocks = sum_of_streams(streams, block, n_channels, threads)
+        summed = sum_of_streams(streams, block, n_channels, threads)
+        blocks = or_silence(summed, round(score.duration_s * rate), block, n_channels)
         return shared.watched(blocks) if shared else blocks
 
     def _offline_timbre(self, timbre: Timbre | None) -> tuple[int, list[float] | None]:

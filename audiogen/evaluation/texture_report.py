@@ -190,24 +190,20 @@ def summarise(clips: Sequence[ClipMeasures]) -> dict[str, Any]:
     if not clips:
         return {}
 
-    def median(name: str) -> float:
-        """Of the clips that have it: silence has no tonality."""
+    def over(name: str, statistic: Callable[[np.ndarray], Any] = np.median) -> float:
+        """Statistic of the clips that have a value: silence has no tonality."""
         values = np.array([getattr(clip, name) for clip in clips])
         values = values[~np.isnan(values)]
-        return float(np.median(values)) if len(values) else float("nan")
-
-    speech = median("speech")
+        return float(statistic(values)) if len(values) else float("nan")
 
     return {
         "clips": len(clips),
-        "median_level_db": median("level_db"),
+        "median_level_db": over("level_db"),
         "highest_peak_db": max(clip.peak_db for clip in clips),
-        "median_flatness": median("flatness"),
-        "median_held_share": median("held_share"),
-        "median_speech": speech,
-        "spoken": speech
-        if np.isnan(speech)
-        else float(np.mean([clip.speech >= MIN_SPEECH for clip in clips])),
+        "median_flatness": over("flatness"),
+        "median_held_share": over("held_share"),
+        "median_speech": over("speech"),
+        "spoken": over("speech", lambda shares: np.mean(shares >= MIN_SPEECH)),
     }
 
 

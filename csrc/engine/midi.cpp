@@ -17,8 +17,8 @@ static constexpr std::uint32_t kBendRange = 0, kZone = 6;
 // Defaults of a zone of MPE.
 static constexpr std::uint8_t kMasterSemitones = 2, kMemberSemitones = 48;
 
-// Parameters that controller 121 resets; RP-015 excludes volume and pan, among others. What a sound
-// is made of stays, as macros do: hosts and files send 121 before they play.
+// Parameters that controller 121 resets; RP-015 excludes volume and pan, among others. Morph
+// stays, as macros do: hosts and files send 121 before they play.
 static constexpr Parameter kResetParameters[] = {Parameter::kPitchWheel, Parameter::kVibrato,
                                                  Parameter::kSustain, Parameter::kExpression};
 static_assert(std::size(kResetParameters) <= MidiReader::kMostEvents);

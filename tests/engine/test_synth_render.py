@@ -363,6 +363,8 @@ def test_a_silent_score_is_silence_of_its_length(synth: Synth) -> None:
             audiogen.render(muted, folder, stereo=stereo, sample_rate=rate),
         ):
             assert sound.shape == shape and not sound.any()
+        blocks = list(synth.stream(300, muted, stereo=stereo))
+        assert np.concatenate(blocks).shape == shape and max(map(len, blocks)) == 300
 
 
 # --- Seeds, voices, ranges ----------------------------------------------------------------------

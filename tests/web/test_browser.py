@@ -487,18 +487,24 @@ def connect_midi(page: Any) -> None:
     assert page.inner_text("#midi") == "MIDI: 1"
 
 
-def send_midi(page: Any, *messages: list[int]) -> None:
-    for data in messages:
-        page.evaluate("(data) => port.onmidimessage({ data: Uint8Array.from(data) })", data)
-
-
-def test_the_bytes_of_a_midi_keyboard_reach_the_server(open_page):
+def page_with_midi(open_page: Any) -> Any:
+    """A page with a MIDI keyboard, which keeps the messages to the server in `sent`."""
     page = open_page("plucked", start=False)
     connect_midi(page)
     page.evaluate("""() => {
       window.sent = [];
       audiogen.stream.send = (message) => sent.push(message);
     }""")
+    return page
+
+
+def send_midi(page: Any, *messages: list[int]) -> None:
+    for data in messages:
+        page.evaluate("(data) => port.onmidimessage({ data: Uint8Array.from(data) })", data)
+
+
+def test_the_bytes_of_a_midi_keyboard_reach_the_server(open_page):
+    page = page_with_midi(open_page)
     send_midi(page, [0x90, 60, 100], [0xF8], [0xFE], [0xE1, 1, 2])
     assert page.evaluate("audiogen.notes.isHeld(60)")
     assert page.get_attribute('.key[data-pitch="60"]', "class") == "key white held"
@@ -511,12 +517,7 @@ def test_the_bytes_of_a_midi_keyboard_reach_the_server(open_page):
 
 
 def test_a_midi_keyboard_that_goes_releases_its_keys(open_page):
-    page = open_page("plucked", start=False)
-    connect_midi(page)
-    page.evaluate("""() => {
-      window.sent = [];
-      audiogen.stream.send = (message) => sent.push(message);
-    }""")
+    page = page_with_midi(open_page)
     send_midi(page, [0x90, 60, 100], [0xB0, 64, 127])
     assert page.evaluate("audiogen.notes.isHeld(60)")
     page.evaluate("() => { port.state = 'disconnected'; access.onstatechange(); }")
