@@ -254,6 +254,17 @@ def test_the_bend_range_is_read_before_another_number_ends_it() -> None:
     assert_same(sound[480:], expected)
 
 
+def test_the_host_is_told_of_another_latency() -> None:
+    """The drums have twice the sample rate of the first preset."""
+    presets = sorted(path.name for path in VST3.glob("Contents/Resources/presets/*"))
+    value = (presets.index("drums") + 1) / len(presets)
+    _, printed = play_vst3(f"0 set 100 {value}\n4800 wait")
+    latencies = [int(n) for n in re.findall(r"^latency (\d+)$", printed, re.MULTILINE)]
+    synths = [audiogen.load(ROOT / "presets" / name, RATE) for name in ("plucked", "drums")]
+    change = synths[1].latency - synths[0].latency
+    assert change != 0 and latencies == [latencies[0], latencies[0] + change]
+
+
 def test_key_pressure_raises_a_note() -> None:
     plain, _ = play_vst3("0 on -1 60")
     pressed, _ = play_vst3("0 on -1 60\n0 press 60 1")

@@ -52,6 +52,8 @@ tresult PLUGIN_API Controller::initialize(FUnknown* context) {
 
   parameters.addParameter(STR16("Preset missing"), nullptr, 1, 0.0, ParameterInfo::kIsReadOnly,
                           kMissingId);
+  parameters.addParameter(STR16("Latency"), nullptr, 0, 0.0, ParameterInfo::kIsReadOnly,
+                          kLatencyId);
   parameters.addParameter(STR16("Level left"), nullptr, 0, 0.0, ParameterInfo::kIsReadOnly,
                           kLevelLeftId);
   parameters.addParameter(STR16("Level right"), nullptr, 0, 0.0, ParameterInfo::kIsReadOnly,
@@ -111,6 +113,7 @@ void Controller::name_timbres(const std::string& name) {
 
 tresult PLUGIN_API Controller::setParamNormalized(ParamID id, ParamValue value) {
   const tresult result = EditControllerEx1::setParamNormalized(id, value);
+  if (id == kLatencyId && componentHandler) componentHandler->restartComponent(kLatencyChanged);
   if (id == kPresetId && result == kResultTrue) {
     const int last = static_cast<int>(presets_.size());
     const int index = std::min(last, static_cast<int>(value * (last + 1)));

@@ -16,11 +16,13 @@ inline constexpr std::uint32_t kPresetId = 100;   // 0: as it is; k: the preset 
 inline constexpr std::uint32_t kTimbreId = 101;   // 0: the preset's default; k: timbre k - 1
 inline constexpr std::uint32_t kMissingId = 102;  // read only: 1 if the preset is missing
 inline constexpr std::uint32_t kLevelLeftId = 103, kLevelRightId = 104;  // read only: peaks
-inline constexpr std::uint32_t kMidiId = 200;  // plus a MIDI controller, or one of:
+inline constexpr std::uint32_t kLatencyId = 105;  // read only: latency / kLongestLatency
+inline constexpr std::uint32_t kMidiId = 200;     // plus a MIDI controller, or one of:
 inline constexpr std::uint32_t kPressure = 128, kWheel = 129;
 inline constexpr std::uint32_t kFirstTableId = 1000;
 
 inline constexpr int kMostTimbres = 127;
+inline constexpr double kLongestLatency = 65536.0;  // samples
 
 // The message for a note of the window's keyboard, and its attributes; velocity 0 is note off.
 inline constexpr const char* kNoteMessage = "note";

@@ -58,6 +58,7 @@ tresult PLUGIN_API Processor::canProcessSampleSize(int32 size) {
 void Processor::prepare() {
   instance_.activate(static_cast<std::uint32_t>(std::lround(processSetup.sampleRate)),
                      static_cast<std::uint32_t>(std::max(1, processSetup.maxSamplesPerBlock)));
+  reported_latency_ = instance_.latency();  // hosts ask for it next
   prepared_ = true;
   print_status();
 }
@@ -86,7 +87,7 @@ tresult PLUGIN_API Processor::process(ProcessData& data) {
   if (data.inputParameterChanges) take_parameters(*data.inputParameterChanges);
   if (data.inputEvents) take_events(*data.inputEvents);
   take_notes();
-  report_missing(data.outputParameterChanges);
+  report_state(data.outputParameterChanges);
   if (data.numSamples <= 0 || data.numOutputs < 1 || !has_stereo(data.outputs[0])) return kResultOk;
   AudioBusBuffers& output = data.outputs[0];
   const bool has_input = data.numInputs > 0 && has_stereo(data.inputs[0]);
@@ -255,26 +256,32 @@ void Processor::take_expression(const NoteExpressionValueEvent& event,
   }
 }
 
+// Sends a read-only parameter's value to the controller; whether the host took it.
+static bool report(IParameterChanges& changes, ParamID id, double value) noexcept {
+  int32 index = 0;
+  IParamValueQueue* queue = changes.addParameterData(id, index);
+  return queue && queue->addPoint(0, value, index) == kResultOk;
+}
+
 void Processor::report_levels(IParameterChanges* changes) noexcept {
   for (std::size_t c = 0; changes && c < reported_levels_.size(); ++c) {
     const float level = std::min(1.0f, instance_.level(c));
     if (level == reported_levels_[c]) continue;
-    int32 index = 0;
     const ParamID id = kLevelLeftId + static_cast<ParamID>(c);
-    IParamValueQueue* queue = changes->addParameterData(id, index);
-    if (!queue) continue;
-    queue->addPoint(0, static_cast<double>(level), index);
-    reported_levels_[c] = level;
+    if (report(*changes, id, static_cast<double>(level))) reported_levels_[c] = level;
   }
 }
 
-void Processor::report_missing(IParameterChanges* changes) noexcept {
-  if (!changes || instance_.missing() == reported_missing_) return;
-  int32 index = 0;
-  IParamValueQueue* queue = changes->addParameterData(kMissingId, index);
-  if (!queue) return;
-  queue->addPoint(0, instance_.missing() ? 1.0 : 0.0, index);
-  reported_missing_ = instance_.missing();
+void Processor::report_state(IParameterChanges* changes) noexcept {
+  if (!changes) return;
+  const bool missing = instance_.missing();
+  if (missing != reported_missing_ && report(*changes, kMissingId, missing ? 1.0 : 0.0)) {
+    reported_missing_ = missing;
+  }
+  const std::uint32_t latency = instance_.latency();
+  if (latency != reported_latency_ && report(*changes, kLatencyId, latency / kLongestLatency)) {
+    reported_latency_ = latency;
+  }
 }
 
 // The format has no log; hosts show the errors of plug-ins on their terminal.

@@ -48,7 +48,7 @@ class Processor final : public Steinberg::Vst::AudioEffect {
                        std::uint32_t offset) noexcept;
   void take_notes() noexcept;
   void report_levels(Steinberg::Vst::IParameterChanges* changes) noexcept;
-  void report_missing(Steinberg::Vst::IParameterChanges* changes) noexcept;
+  void report_state(Steinberg::Vst::IParameterChanges* changes) noexcept;
   void print_status();
   void send_keys();
 
@@ -71,6 +71,7 @@ class Processor final : public Steinberg::Vst::AudioEffect {
   bool prepared_ = false;  // and nothing has been played since
   std::vector<Row> rows_;  // of the table of parameters
   bool reported_missing_ = false;
+  std::uint32_t reported_latency_ = 0;
   std::array<MidiPoint, 512> midi_{};  // of a block
   std::size_t n_midi_ = 0;
   NoteQueue notes_;  // of the window's keyboard
