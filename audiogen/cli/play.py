@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from audiogen.cli.keys import HeldKeys, Key
     from audiogen.cli.screen import Status
     from audiogen.core.parameters import Parameter
+    from audiogen.devices.midi_ports import MidiInput
     from audiogen.devices.sound_card import SoundCard
     from audiogen.engine import Synth
 
 app = typer.Typer(add_completion=False)
 
 REFRESH_S = 0.08  # period of the screen
+PORT_SEARCH_S = 0.25  # shorter than unplugging a keyboard and plugging it in again
 UNKNOWN_BLOCK = 1024  # samples; a card that chooses its block rarely takes more
 BASE_PITCH, LOWEST_BASE, HIGHEST_BASE = 60, 12, 108  # MIDI numbers of the piano's first key
 MOST_VOICES = 256
@@ -108,8 +110,8 @@ def play(
 ) -> None:
     """Play a preset live by MIDI or the computer's keyboard.
 
-    Every connected MIDI keyboard plays; so do the keys of the terminal, as
-    the screen shows. Ctrl-C or q ends.
+    Every MIDI keyboard plays, also one that is connected later; so do the
+    keys of the terminal, as the screen shows. Ctrl-C or q ends.
     """
     from audiogen.audio.files import Recording, check_output, check_sample_rate
     from audiogen.cli.keys import HeldKeys, open_keyboard
@@ -174,22 +176,20 @@ def play(
             on_block = stack.enter_context(recording).write
         card = SoundCard(synth, card_found.index, block, on_block)
         on_jack = "JACK" in card_found.host
-        wanted = () if midi == "none" else (midi,)
-        ports = [stack.enter_context(MidiInput(synth, port, on_jack)) for port in wanted]
-        names = [name for port in ports for name in port.names]
+        ports = None
+        if midi != "none":
+            ports = stack.enter_context(MidiInput(synth, midi, on_jack))
         keyboard = stack.enter_context(open_keyboard())
-        if not names and keyboard is None and loaded.plays_notes:
-            raise DeviceError(
-                "no MIDI keyboard is connected, and the keys of this terminal cannot be read; give"
-                " --midi virtual to connect one later"
-            )
+        if keyboard is None and loaded.plays_notes and not (ports and ports.can_connect):
+            reason = "no MIDI system runs; start JACK or load ALSA's (modprobe snd-seq)"
+            if midi == "none":
+                reason = "--midi none opens no port; leave it out"
+            raise DeviceError(f"the keys of this terminal can't be read, and {reason}")
         held_keys = HeldKeys(synth, ring)
-        stage = _Stage(synth, card, names, held_keys, keyboard, recording, block)
+        stage = _Stage(synth, card, ports, held_keys, keyboard, recording, block)
         try:
             stage.announce()
             stack.enter_context(card)
-            if not loaded.plays_notes:
-                synth.note_on(BASE_PITCH)
             stage.run(seconds)
         except KeyboardInterrupt:
             pass
@@ -267,7 +267,7 @@ class _Stage:
         self,
         synth: Synth,
         card: SoundCard,
-        midi: list[str],
+        ports: MidiInput | None,
         held_keys: HeldKeys,
         keyboard: Any,
         recording: Recording | None,
@@ -278,7 +278,7 @@ class _Stage:
         self._console = Console()
         self._synth, self._card, self._held_keys = synth, card, held_keys
         self._keyboard, self._recording = keyboard, recording
-        self._midi = ", ".join(midi) or "no MIDI"
+        self._ports, self._looked_s = ports, time.monotonic()
         self._block = block
         self._chosen = 0
         self._base, self._velocity = BASE_PITCH, 0.8
@@ -288,7 +288,7 @@ class _Stage:
     def announce(self) -> None:
         """Print what plays, where there is no screen."""
         if not self._console.is_terminal:
-            typer.echo(f"playing {self._synth.preset.name}: {self._sound()}, {self._midi}")
+            typer.echo(f"playing {self._synth.preset.name}: {self._sound()}, {self._midi()}")
 
     def run(self, seconds: float | None) -> None:
         """Run until q, or for some seconds."""
@@ -296,6 +296,7 @@ class _Stage:
 
         console, shown = self._console, self._console.is_terminal
         began_s = drawn_s = time.monotonic()
+        self._start_texture()
         with (
             Live(self._screen(), console=console, auto_refresh=False, screen=shown)
             if shown
@@ -303,6 +304,7 @@ class _Stage:
         ):
             while seconds is None or time.monotonic() - began_s < seconds:
                 self._look_at_card()
+                self._look_for_ports()
                 for key in self._wait(REFRESH_S):
                     if self.take(key):
                         return
@@ -345,11 +347,22 @@ class _Stage:
             if not self._console.is_terminal:
                 typer.echo(self._remark, err=True)
 
+    def _look_for_ports(self) -> None:
+        now_s = time.monotonic()
+        if self._ports is None or now_s - self._looked_s < PORT_SEARCH_S:
+            return
+        self._looked_s = now_s
+        if self._ports.refresh() and not self._console.is_terminal:
+            typer.echo(f"MIDI ports: {self._midi()}")
+
     def _wait(self, timeout_s: float) -> list[Key]:
         if self._keyboard is not None:
             return self._keyboard.read(timeout_s)
         time.sleep(timeout_s)
         return []
+
+    def _midi(self) -> str:
+        return ", ".join(self._ports.names if self._ports else ()) or "no MIDI"
 
     def _sound(self) -> str:
         return f"{self._card.device.host}: {self._card.device.name}"
@@ -364,7 +377,7 @@ class _Stage:
             preset=synth.preset.name,
             timbre=_name_of(synth.timbre),
             sound=self._sound(),
-            midi=self._midi,
+            midi=self._midi(),
             timbres=synth.timbres,
             sample_rate=synth.sample_rate,
             latency_ms=1e3 * latency_s,
@@ -443,6 +456,12 @@ class _Stage:
         self._held_keys.release_all()
         self._synth.all_off(silence=True)
         self._synth.reset_parameters()
+        self._start_texture()
+
+    def _start_texture(self) -> None:
+        """Start the sound of a preset that plays no notes."""
+        if not self._synth.preset.plays_notes:
+            self._synth.note_on(BASE_PITCH)
 
     def _parameter(self) -> Parameter:
         """The parameter that the arrow keys move."""
@@ -475,8 +494,7 @@ class _Stage:
             except AudiogenError as error:
                 self._remark = str(error)
                 continue
-            if not self._synth.preset.plays_notes:
-                self._synth.note_on(BASE_PITCH)
+            self._start_texture()
             return
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from audiogen.core.playable import Playable
@@ -15,6 +17,12 @@ CLIENT = "audiogen"
 LONGEST_DELIVERY_S = 0.05  # from port to callback; a longer delay means that times were lost
 DRIFT = 1e-4  # of the port's clock relative to the system's
 VIRTUAL = "virtual"  # a port of the program, which other programs connect to
+NOTE_OFF, NOTE_ON, CONTROLLER = 0x80, 0x90, 0xB0  # status bytes of channel 0
+SUSTAIN = 64  # number of the controller
+
+PortName = tuple[
+    int, str
+]  # MIDI system and name; a port's number changes when others are unplugged
 
 
 @dataclass(frozen=True)
@@ -45,20 +53,10 @@ def ports(jack: bool = False) -> list[Port]:
     jack : bool
         Whether to include JACK's ports; its server must run.
     """
-    import rtmidi
-
     found = []
-    for api in _systems(jack):
-        reader = _open(api)
-        if reader is None:
-            continue
-        system = rtmidi.get_api_display_name(api)
-        found += [
-            Port(api, index, name, system)
-            for index, name in enumerate(reader.get_ports())
-            if not name.startswith(("Midi Through", CLIENT))
-        ]
-        reader.delete()
+    for api, client in _clients(jack).items():
+        found += _ports_of(api, client)
+        client.delete()
     return found
 
 
@@ -83,35 +81,25 @@ class MidiInput:
     """
 
     def __init__(self, synth: Playable, wanted: str | None = None, jack: bool = False):
-        import rtmidi
-
-        self.names: list[str] = []  # names of the open ports
-        self._readers: list[Any] = []
+        self._synth, self._wanted = synth, (wanted or "").lower()
+        self._clients: dict[int, Any] = {}  # the client of each system that lists its ports
+        self._found: dict[PortName, list[Port]] = {}
+        self._readers: dict[PortName, list[_Reader]] = {}
         if wanted == VIRTUAL:
-            self._open_virtual(synth, jack)
+            self._open_virtual(jack)
             return
-        found = ports(jack)
-        for port in found:
-            if wanted is not None and wanted.lower() not in port.name.lower():
-                continue
-            reader = _open(port.api)
-            if reader is None:
-                continue
+        self._clients = _clients(jack)
+        self._found = self._find()
+        for port in chain.from_iterable(self._found.values()):
             try:
-                reader.open_port(port.index, "in")
-            except rtmidi.RtMidiError as error:  # another program has it, or it is gone
-                reader.delete()
-                if wanted is None:
-                    continue
-                self.close()
-                raise DeviceError(
-                    f"MIDI port {port.name!r} can't be opened ({error}); end the program that uses"
-                    " it, or name another port"
-                ) from error
-            self._listen(reader, synth)
-            self.names.append(port.name)
-        if wanted is not None and not self.names:
-            here = "; ".join(port.name for port in found) or "none"
+                self._open(port)
+            except DeviceError:
+                if wanted is not None:
+                    self.close()
+                    raise
+        if wanted is not None and not self._readers:
+            here = "; ".join(port.name for port in self._list()) or "none"
+            self.close()
             raise DeviceError(
                 f"MIDI port {wanted!r} not found; there are: {here}; 'virtual' makes one that "
                 "other programs can connect to"
@@ -123,42 +111,134 @@ class MidiInput:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def names(self) -> list[str]:
+        """Names of the open ports."""
+        return [reader.name for readers in self._readers.values() for reader in readers]
+
+    @property
+    def can_connect(self) -> bool:
+        """Whether a MIDI system runs, so that a port can be connected later."""
+        return bool(self._clients or self._readers)
+
+    def refresh(self) -> bool:
+        """Open wanted ports that have been connected, and close those that are gone.
+
+        A closed port's keys and pedals are released.
+
+        Returns
+        -------
+        bool
+            Whether ports were connected or disconnected since the last call.
+        """
+        before, self._found = self._found, self._find()
+        # Two keyboards can have one name. When the number of them changes, all are opened anew.
+        changed = [
+            name
+            for name in {**before, **self._found}
+            if len(before.get(name, ())) != len(self._found.get(name, ()))
+        ]
+        for name in changed:
+            for reader in self._readers.pop(name, ()):
+                reader.close()
+        for name in changed:
+            for port in self._found.get(name, ()):
+                with suppress(DeviceError):  # another program uses it
+                    self._open(port)
+        return bool(changed)
+
     def close(self) -> None:
         """Close all ports."""
-        for reader in self._readers:
-            reader.cancel_callback()
-            reader.close_port()
-            reader.delete()
-        self._readers = []
+        for readers in self._readers.values():
+            for reader in readers:
+                reader.close()
+        for client in self._clients.values():
+            client.delete()
+        self._readers, self._clients = {}, {}
 
-    def _open_virtual(self, synth: Playable, jack: bool) -> None:
+    def _list(self) -> list[Port]:
+        return [port for api, client in self._clients.items() for port in _ports_of(api, client)]
+
+    def _find(self) -> dict[PortName, list[Port]]:
+        """Return the ports that are wanted, by system and name."""
+        found: dict[PortName, list[Port]] = {}
+        for port in self._list():
+            if self._wanted in port.name.lower():
+                found.setdefault((port.api, port.name), []).append(port)
+        return found
+
+    def _open(self, port: Port) -> None:
+        import rtmidi
+
+        client = _open(port.api)
+        if client is None:
+            return
+        try:
+            client.open_port(port.index, "in")
+        except rtmidi.RtMidiError as error:  # another program has it, or it is gone
+            client.delete()
+            raise DeviceError(
+                f"MIDI port {port.name!r} can't be opened ({error}); end the program that uses"
+                " it, or name another port"
+            ) from error
+        reader = _Reader(client, port.name, self._synth)
+        self._readers.setdefault((port.api, port.name), []).append(reader)
+
+    def _open_virtual(self, jack: bool) -> None:
         import rtmidi
 
         for api in _systems(jack):
-            reader = _open(api)
-            if reader is None:
+            client = _open(api)
+            if client is None:
                 continue
             try:
-                reader.open_virtual_port("in")
+                client.open_virtual_port("in")
             except (NotImplementedError, rtmidi.RtMidiError):
-                reader.delete()
+                client.delete()
                 continue
-            self._listen(reader, synth)
-            self.names.append(f"{CLIENT}:in ({rtmidi.get_api_display_name(api)})")
+            name = f"{CLIENT}:in ({rtmidi.get_api_display_name(api)})"
+            self._readers[api, name] = [_Reader(client, name, self._synth)]
             return
         raise DeviceError(
             "virtual MIDI ports are not supported by this system; give the name of a port, or "
             "start JACK or load ALSA's sequencer (modprobe snd-seq)"
         )
 
-    def _listen(self, reader: Any, synth: Playable) -> None:
-        clock = PortClock()
 
-        def play(message: tuple[list[int], float], _: object) -> None:
-            synth.midi(bytes(message[0]), clock.age_s(message[1]))
+class _Reader:
+    """Passes the messages of one open port to a player, and knows what is held on it."""
 
-        reader.set_callback(play)
-        self._readers.append(reader)
+    def __init__(self, client: Any, name: str, synth: Playable):
+        self.name = name
+        self._client, self._synth = client, synth
+        self._clock = PortClock()
+        self._keys: set[tuple[int, int]] = set()  # channel and key
+        self._pedals: set[int] = set()  # channels
+        client.set_callback(self._play)
+
+    def close(self) -> None:
+        """Close the port, and release its keys and pedals."""
+        self._client.cancel_callback()
+        self._client.close_port()
+        self._client.delete()
+        for channel, key in self._keys:
+            self._synth.midi(bytes((NOTE_OFF | channel, key, 64)))
+        for channel in self._pedals:
+            self._synth.midi(bytes((CONTROLLER | channel, SUSTAIN, 0)))
+
+    def _play(self, message: tuple[list[int], float], _: object) -> None:
+        data, since_last_s = message
+        self._synth.midi(bytes(data), self._clock.age_s(since_last_s))
+        if len(data) != 3:
+            return
+        status, first, second = data
+        kind, channel = status & 0xF0, status & 0x0F
+        if kind == NOTE_ON and second:
+            self._keys.add((channel, first))
+        elif kind in (NOTE_ON, NOTE_OFF):
+            self._keys.discard((channel, first))
+        elif kind == CONTROLLER and first == SUSTAIN:
+            (self._pedals.add if second >= 64 else self._pedals.discard)(channel)
 
 
 class PortClock:
@@ -200,6 +280,28 @@ def _systems(jack: bool) -> list[int]:
     compiled = rtmidi.get_compiled_api()
     others = [api for api in compiled if api != rtmidi.API_UNIX_JACK]
     return [rtmidi.API_UNIX_JACK, *others] if jack and len(others) < len(compiled) else others
+
+
+def _clients(jack: bool) -> dict[int, Any]:
+    """Return a client of each MIDI system that runs."""
+    clients = ((api, _open(api)) for api in _systems(jack))
+    return {api: client for api, client in clients if client is not None}
+
+
+def _ports_of(api: int, client: Any) -> list[Port]:
+    """Return the ports of a MIDI system; none if it has stopped."""
+    import rtmidi
+
+    system = rtmidi.get_api_display_name(api)
+    try:
+        names = client.get_ports()
+    except rtmidi.RtMidiError:
+        return []
+    return [
+        Port(api, index, name, system)
+        for index, name in enumerate(names)
+        if not name.startswith(("Midi Through", CLIENT))
+    ]
 
 
 def _open(api: int) -> Any:

@@ -343,10 +343,64 @@ class TestCommand:
             assert ports.names == ["Launchkey 20:0", "Digital Piano 24:0"]
             midi.opened[0].play(([0x90, 60, 100], 0.0), None)
             midi.opened[1].play(([0xB0, 7, 64], 0.0), None)
+            got = synth.process(1000)
         other.note_on(60, 100 / 127)
         other.volume = 0.5
-        got = synth.process(1000)
         assert np.array_equal(got, other.process(1000)) and got.any()
+
+    def test_keyboards_are_connected_and_disconnected(
+        self, audio: FakeAudio, midi: type[FakePort], murmur: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from audiogen.devices.midi_ports import MidiInput
+
+        sent: list[bytes] = []
+        synth = SimpleNamespace(midi=lambda data, age_s=0.0: sent.append(data))
+        through, launchkey, piano = FakePort.names
+        with MidiInput(synth) as ports:
+            assert not ports.refresh()
+            first, second = midi.opened
+            for data in ([0x91, 60, 100], [0x91, 64, 90], [0x91, 60, 0], [0xB2, 64, 127]):
+                first.play((data, 0.0), None)
+            second.play(([0x90, 72, 100], 0.0), None)
+            del sent[:]
+            monkeypatch.setattr(FakePort, "names", (through, piano))
+            assert ports.refresh() and ports.names == [piano]
+            assert sent == [bytes((0x81, 64, 64)), bytes((0xB2, 64, 0))]
+            assert second.name == piano  # it stays open
+            monkeypatch.setattr(FakePort, "names", (through, piano, launchkey, "Pad 28:0"))
+            assert ports.refresh() and ports.names == [piano, launchkey, "Pad 28:0"]
+            # Two keyboards of one name: the system doesn't say which of them has gone.
+            monkeypatch.setattr(FakePort, "names", (piano, piano))
+            assert ports.refresh() and ports.names == [piano, piano]
+            monkeypatch.setattr(FakePort, "names", (piano,))
+            assert ports.refresh() and ports.names == [piano]
+            last = next(port for port in midi.opened if port.name)
+        assert not last.name and ports.names == []
+
+    def test_only_the_named_keyboard_is_connected_again(
+        self, audio: FakeAudio, midi: type[FakePort], murmur: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from audiogen.devices.midi_ports import MidiInput
+
+        everything = FakePort.names
+        with MidiInput(SimpleNamespace(), "piano") as ports:
+            for names, opened in ((everything[:2], []), (everything, [everything[2]])):
+                monkeypatch.setattr(FakePort, "names", names)
+                assert ports.refresh() and ports.names == opened
+
+    def test_a_keyboard_that_is_connected_later_is_told(
+        self,
+        call: Any,
+        murmur: Path,
+        audio: FakeAudio,
+        midi: type[FakePort],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        everything, listed = FakePort.names, iter([()])
+        monkeypatch.setattr(FakePort, "get_ports", lambda _: list(next(listed, everything)))
+        result = call("play winds --seconds 0.5 --block 64")
+        assert result.status == 0 and "front, no MIDI\n" in result.out
+        assert "MIDI ports: Launchkey 20:0, Digital Piano 24:0\n" in result.out
 
     def test_lists(
         self, call: Any, folder: Path, audio: FakeAudio, midi: type[FakePort], no_midi: Any
@@ -388,7 +442,7 @@ class TestCommand:
             ("--device x", "device 'x' not found"),
             ("--midi organ", "MIDI port 'organ' not found; there are: Launchkey 20:0; Digital"),
             ("--midi virtual", "virtual MIDI ports are not supported by this system"),
-            ("--midi none", "no MIDI keyboard is connected, and the keys of this terminal cannot"),
+            ("--midi none", "the keys of this terminal can't be read, and --midi none opens no"),
         ],
     )
     def test_bad_input_is_named(
@@ -806,7 +860,7 @@ class TestStage:
         )
         with audiogen.Synth("plucked", 8000, max_block=64, polyphony=4) as synth:
             keyboard = SimpleNamespace(reports_releases=True)
-            yield _Stage(synth, card, [], HeldKeys(synth), keyboard, None)
+            yield _Stage(synth, card, None, HeldKeys(synth), keyboard, None)
 
     def press(self, stage: Any, *names: str) -> Any:
         for name in names:
@@ -862,6 +916,8 @@ class TestStage:
         assert self.press(stage, ".", ".").preset == "murmur"
         stage._synth.process(64)
         assert stage.status().n_sounding == 1  # generates audio freely
+        self.press(stage, "backspace")  # it begins again
+        assert any(stage._synth.process(64).any() for _ in range(10))
         assert self.press(stage, "tab").timbre is None
         assert {"temperature", "listen"} <= {row.name for row in stage.status().parameters}
         (stage._synth.preset.folder.parent / "plucked" / "weights.safetensors").unlink()
@@ -874,7 +930,7 @@ class TestStage:
 
         sampling = {"precision": "int8", "temperature": 0.5, "top_p": 0.9}
         with audiogen.Synth(murmur, 8000, max_block=64, **sampling) as synth:
-            stage = _Stage(synth, stage._card, [], HeldKeys(synth), stage._keyboard, None)
+            stage = _Stage(synth, stage._card, None, HeldKeys(synth), stage._keyboard, None)
             assert self.press(stage, ",").preset == "winds"
             assert (synth.precision, synth.temperature, synth.top_p) == ("int8", 0.5, 0.9)
             assert self.press(stage, ",").preset == "struck"
