@@ -476,19 +476,18 @@ def _portaudio_on(server: str) -> Iterator[None]:
 @contextmanager
 def _process(call: str) -> Iterator[subprocess.Popen[str]]:
     """Run a function of this module in a process of its own; it waits for a line of input."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", f"from audiogen.studies import soak; soak.{call}"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    )
-    try:
-        if _line(process).strip() != "ready":
-            raise AudiogenError(f"a process beside the synth doesn't start: {call}")
-        yield process
-    finally:
-        process.terminate()
-        process.wait()
+    ) as process:
+        try:
+            if _line(process).strip() != "ready":
+                raise AudiogenError(f"a process beside the synth doesn't start: {call}")
+            yield process
+        finally:
+            process.terminate()
 
 
 def _line(process: subprocess.Popen[str]) -> str:
