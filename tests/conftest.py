@@ -17,6 +17,10 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # The engine's threads, too: pytest has a process for each core already.
 os.environ.setdefault("AUDIOGEN_THREADS", "1")
+# Memory that a training step frees is kept for the next one, as `keep_freed_memory` of `audiogen
+# train` does, but not without a limit: glibc reads these when a worker starts.
+for _name, _value in (("MMAP_MAX", 0), ("TOP_PAD", 1 << 26), ("TRIM_THRESHOLD", 1 << 30)):
+    os.environ.setdefault(f"MALLOC_{_name}_", str(_value))
 # Code that numba has cached can crash the process that loads it again, the more so where two
 # workers write one cache: each process has an empty cache of its own. Assigned, not defaulted,
 # because a worker inherits the environment of the process that started it.
