@@ -17,13 +17,20 @@ from audiogen.audio.files import read_channels
 from audiogen.audio.pitch import note_pitch
 from audiogen.engine import Synth
 from audiogen.errors import ParameterError, PresetError
-from audiogen.export import soundfont
+from audiogen.export import sfz, soundfont
 from audiogen.export.sfz import SfzOptions, export_sfz, sample_instrument
 from audiogen.export.soundfont import ZEROS, _programs, export_sf2
 from audiogen.presets import load_preset
 
 RATE = 44100
 Tables = dict[str, bytes]
+
+
+@pytest.fixture
+def short_notes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Notes just long enough for a loop."""
+    monkeypatch.setattr(sfz, "HOLD_S", 1.8)
+    monkeypatch.setattr(sfz, "LONGEST_S", 2.0)
 
 
 def chunks(body: bytes) -> dict[str, bytes]:
@@ -62,6 +69,7 @@ def zones(tables: Tables, instrument: int) -> list[dict[int, bytes]]:
     return [dict(generators[bags[i][0] : bags[i + 1][0]]) for i in range(first, end)]
 
 
+@pytest.mark.usefixtures("short_notes")
 def test_the_tables_hold_the_samples(tmp_path: Path, write_tiny: Any) -> None:
     preset = load_preset(write_tiny(tmp_path / "tiny"))
     options = SfzOptions(("harp", "guitar"), 12, velocities=2)
@@ -108,6 +116,7 @@ def test_the_tables_hold_the_samples(tmp_path: Path, write_tiny: Any) -> None:
     assert headers[number][0].startswith(b"EOS") and len(headers) == number + 1
 
 
+@pytest.mark.usefixtures("short_notes")
 def test_a_transposed_program_sounds_at_its_keys(tmp_path: Path, write_tiny: Any) -> None:
     preset = load_preset(write_tiny(tmp_path / "tiny"))
     options = SfzOptions(("guitar",), 12)
@@ -126,6 +135,7 @@ def test_a_transposed_program_sounds_at_its_keys(tmp_path: Path, write_tiny: Any
     assert all(low == high + 1 for (_, high), (low, _) in itertools.pairwise(ranges))
 
 
+@pytest.mark.usefixtures("short_notes")
 def test_keys_half_a_semitone_apart_are_so_in_the_file(tmp_path: Path, write_tiny: Any) -> None:
     preset = load_preset(write_tiny(tmp_path / "tiny"))
     options = SfzOptions(("guitar",), 6)
@@ -147,6 +157,7 @@ def test_keys_half_a_semitone_apart_are_so_in_the_file(tmp_path: Path, write_tin
         assert zone[43][0] <= key <= zone[43][1]
 
 
+@pytest.mark.usefixtures("short_notes")
 def test_samples_between_the_keys_of_a_program_are_tuned(tmp_path: Path, write_tiny: Any) -> None:
     preset = load_preset(write_tiny(tmp_path / "tiny"))
     options = SfzOptions(("guitar",), 7)
@@ -162,6 +173,7 @@ def test_samples_between_the_keys_of_a_program_are_tuned(tmp_path: Path, write_t
         assert pitch + cents / 100 == 60 + 2 * (key - 60) + 1
 
 
+@pytest.mark.usefixtures("short_notes")
 def test_a_vibrato_is_the_samplers(tmp_path: Path, write_tiny: Any) -> None:
     options = SfzOptions(("guitar",), 12)
     timbre = {"name": "guitar", "z": [0.0, 1.0, 0.0], "family": "guitar", "program": 24}
@@ -274,7 +286,10 @@ def fluidsynth(folder: Path, font: Path, program: int, key: int, velocity: int) 
     not shutil.which("fluidsynth"), reason="fluidsynth is not installed (Debian: fluidsynth)"
 )
 @pytest.mark.parametrize(("preset", "timbre"), [("woodwinds", "flute"), ("plucked", "harp")])
-def test_fluidsynth_plays_in_tune(tmp_path: Path, preset: str, timbre: str) -> None:
+def test_fluidsynth_plays_in_tune(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preset: str, timbre: str
+) -> None:
+    monkeypatch.setattr(sfz, "LONGEST_S", 5.5)  # more than is played
     font = tmp_path / "font.sf2"
     [(_, program, _)] = export_sf2(load_preset(preset), font, SfzOptions((timbre,), 12, 2))
     for key in (45, 60, 67, 79):

@@ -113,6 +113,7 @@ def test_a_killed_training_has_the_same_weights(tmp_path, monkeypatch):
     options = ("--family", "samplernn", "--steps", "60", "--dim", "32", "--preview-minutes", "0")
     sizes = dataclasses.replace(own_sounds.SIZES["smoke"], training=options)
     monkeypatch.setitem(own_sounds.SIZES, "smoke", sizes)
+    monkeypatch.setattr(own_sounds, "POLL_S", 0.1)
     monkeypatch.setattr(own_sounds, "verify_preset", lambda preset: type("V", (), {"faults": []}))
     result = run_study("own-sounds", "smoke", tmp_path / "x")
     assert not result.missing and all(result.checks.values()), result.text()

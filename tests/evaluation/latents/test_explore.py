@@ -154,15 +154,16 @@ def test_each_real_note_is_compared_with_one_of_its_pitch(
         return {"held": Area((0.5,))}
 
     monkeypatch.setattr(explore, "two_sample_test", test)
+    monkeypatch.setattr(explore, "MIN_NOTES", 12)
     rate = few_leads.sample_rate
-    real: Any = _RealNotes(70, rate)
+    real: Any = _RealNotes(12, rate)
     found = explore_latents(few_leads, n_latents=1, real=real)
-    assert set(found.areas) == {"named", "half-way", "random"} and found.n_compared == 70
+    assert set(found.areas) == {"named", "half-way", "random"} and found.n_compared == 12
     assert found.table()[-1] == ("two-sample test, held (AUC)", *["0.50 +-0.00"] * 3)
     (noise, named, pitches), _, (_, random, _) = calls
     assert noise.shape == named.shape == random.shape and noise.std() == pytest.approx(0.1, 0.01)
     for played in (named, random):
-        for i in range(0, 70, 23):
+        for i in range(0, 12, 4):
             heard = note_pitch(played[i], rate, note_on_s=2.5, tracker="praat")
             assert heard == pytest.approx(pitches[i], abs=0.3)
 
@@ -208,11 +209,12 @@ def test_recordings_of_a_kit_are_compared_by_key(
         return {part: Area((0.5,)) for part in options["parts"]}
 
     monkeypatch.setattr(explore, "two_sample_test", test)
-    real: Any = _RealNotes(60, few_drums.sample_rate)
+    monkeypatch.setattr(explore, "MIN_NOTES", 12)
+    real: Any = _RealNotes(12, few_drums.sample_rate)
     real.folder = tmp_path
     write_set(key=36)
     found = explore_latents(few_drums, n_latents=1, real=real)
-    assert found.n_compared == 60
+    assert found.n_compared == 12
     assert {"half_way_auc_attack", "random_auc_attack"} < set(found.measured())
     assert "held" not in str(found.measured())  # most drums have ended
     (_, named, keys), (_, half_way, _), _ = calls
