@@ -36,6 +36,8 @@ HAS_A_CLOCK = re.compile(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # The longest file comes first, so that the other processes don't wait for its end.
+    items.sort(key=lambda item: item.path.name != "test_browser.py")
     for item in items:
         if HAS_A_CLOCK.search(item.path.as_posix()):
             item.add_marker(pytest.mark.flaky(reruns=1))
