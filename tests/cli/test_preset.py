@@ -269,6 +269,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(folder)
         patch.setattr(recipes, "default_recipe", lambda: small)
         patch.setattr(gansynth.shutil, "which", lambda name: None)  # no torch.compile
+        # The report is read by no test, and its curves take longer than the training.
+        patch.setattr("audiogen.training.run.html_report.curves", lambda entries: "")
         patch.setattr(torch.cuda, "is_available", lambda: False)  # the built-in recipe
         with pytest.raises(SystemExit) as end:
             main(f"train gansynth notes -o out {options}".split())

@@ -44,7 +44,8 @@ def gansynth(processes: Processes, adversarial_share: float, unseen: bool = Fals
     critic.optimiser = torch.optim.SGD(critic.critic.parameters(), 0.01)
     trainer.fit_optimiser = torch.optim.SGD([trainer.latents], 0.01)
     if adversarial_share:
-        trainer.step = trainer._n_alone  # the generator receives the critic's gradient
+        trainer.step = recipe.penalty_every  # the generator receives the critic's gradient, too
+        assert trainer.step >= trainer._n_alone
     return trainer, [trainer.optimiser, critic.optimiser, trainer.fit_optimiser]
 
 
@@ -149,6 +150,7 @@ def test_two_processes_have_the_gradients_of_one(name: str, shared: dict[str, An
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("plain_reports")
 def test_one_command_trains_in_two_processes_and_goes_on(tmp_path: Path) -> None:
     recordings = tmp_path / "recordings"
     recordings.mkdir()
@@ -159,8 +161,8 @@ def test_one_command_trains_in_two_processes_and_goes_on(tmp_path: Path) -> None
     train = ("train", "samplernn", recordings, "--sample-rate", 8000, "--held-out", 0.3, *sizes)
     one, two = tmp_path / "one", tmp_path / "two"
     with pytest.raises(SystemExit):
-        main([str(word) for word in (*train, "-o", one, "--steps", 12)])
-    said = run_in_two("audiogen.cli.main", *train, "-o", two, "--steps", 12)
+        main([str(word) for word in (*train, "-o", one, "--steps", 6)])
+    said = run_in_two("audiogen.cli.main", *train, "-o", two, "--steps", 6)
     assert said.count("play it: ") == 1  # one of the two speaks
     # Before they are brought to the grid, where a little becomes a step.
     a, b = (Checkpoints(tmp_path / f"{name}.run", print).newest() for name in ("one", "two"))
@@ -170,7 +172,7 @@ def test_one_command_trains_in_two_processes_and_goes_on(tmp_path: Path) -> None
     # The last checkpoint holds the states of both shares: one process goes on from it alone.
     shutil.rmtree(two)
     with pytest.raises(SystemExit) as stopped:
-        main([str(word) for word in (*train, "-o", two, "--steps", 12, "--resume")])
+        main([str(word) for word in (*train, "-o", two, "--steps", 6, "--resume")])
     assert stopped.value.code in (0, None)
     again = load_file(two / "weights.safetensors")
     assert all(np.array_equal(again[name], made[name]) for name in made)
