@@ -120,6 +120,7 @@ LISTENING = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sample_rate", "n_channels"), [(RATE, 2), (11025, 1)])
 def test_notes_equal_the_native_ones(native: ModuleType, sample_rate: int, n_channels: int) -> None:
     engines = [
@@ -246,6 +247,7 @@ def test_a_continuation_has_no_step(module: ModuleType) -> None:
     assert np.abs(np.diff(out)).max() < 0.02 and abs(out[-1]) < 0.01
 
 
+@pytest.mark.slow
 def test_a_note_ends_at_most_two_seconds_after_its_release(module: ModuleType) -> None:
     played = engine(module, **NOTE)
     sound = play(played, int(2.3 * RATE), NOTES)[:, 0]

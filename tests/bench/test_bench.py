@@ -166,6 +166,7 @@ def test_a_peer_that_is_not_installed_is_named_with_its_command(
     assert absent["other"] == "RuntimeError: out of registers"
 
 
+@pytest.mark.slow
 def test_limits_are_measured_and_reached_by_no_more() -> None:
     native = pytest.importorskip("audiogen._native")
     from audiogen.bench import limits
@@ -249,6 +250,7 @@ def test_unknown_job_lists_the_jobs_and_the_nearest() -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_command_runs_without_torch(tmp_path: Any) -> None:
     """A job that needs torch says so; the others' rows come out."""
     (tmp_path / "torch.py").write_text("raise ImportError('no torch here')\n")
@@ -262,6 +264,7 @@ def test_command_runs_without_torch(tmp_path: Any) -> None:
         assert row["job"] == "unwrap" and row["ratio"] > 0 and row["machine"]
 
 
+@pytest.mark.slow
 def test_command_prints_its_plan_and_lines_of_80_columns() -> None:
     pytest.importorskip("torch")
     done = command("--only", "istft")

@@ -314,6 +314,7 @@ class TestSaveTimbre:
 
 
 class TestPack:
+    @pytest.mark.slow
     def test_of_its_end_is_what_the_training_wrote(self, call, run, folder):
         result = call("preset pack out.run -o packed")
         assert "packed  of step 4, 2 timbres" in result.out
@@ -363,6 +364,7 @@ class TestPack:
             result = call("preset pack out.run -o packed")
             assert result.status == 2 and sentence in result.err
 
+    @pytest.mark.slow
     def test_of_a_texture(self, call, folder):
         pytest.importorskip("torch")
         from audiogen.training.pack import pack_run

@@ -31,6 +31,7 @@ def test_command_renders_a_set(tiny_font, tmp_path, capsys):
     assert piano["transpose"] == -2 and "transpose" not in flute
 
 
+@pytest.mark.slow
 def test_a_program_is_used_at_all_keys_when_asked(tiny_font, tmp_path):
     pytest.importorskip("midirenderer", reason="needs the extra soundfont")
     options = ["--programs", "0,73", "--pitches", "24-84", "--velocities", "64"]
@@ -72,6 +73,7 @@ def test_bad_font_ends_with_status_2(tmp_path, capsys):
     assert "isn't a whole SoundFont 2 file" in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.slow
 def test_command_renders_a_drum_kit(general_midi_font, tmp_path, capsys):
     pytest.importorskip("midirenderer", reason="needs the extra soundfont")
     words = ["data", "drums", general_midi_font, "-o", tmp_path / "kit", "--velocities", "60,110"]

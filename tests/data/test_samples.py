@@ -123,6 +123,7 @@ def test_what_is_left_out_is_named_with_its_reason(folder):
     assert any(line.startswith("tick.wav: lasts 0.0") for line in lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tracker", ["praat", "pyin"])
 def test_noise_has_no_pitch_and_notes_have_theirs(tracker):
     if tracker == "praat":
@@ -134,6 +135,7 @@ def test_noise_has_no_pitch_and_notes_have_theirs(tracker):
         assert heard == pytest.approx(pitch, abs=0.05) and sure > 0.9
 
 
+@pytest.mark.slow
 def test_a_take_of_three_minutes_is_parted_into_its_notes(folder):
     random = np.random.default_rng(2)
     pitches = 45 + np.cumsum(random.integers(1, 34, 60)) % 35  # none twice in a row

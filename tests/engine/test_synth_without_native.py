@@ -51,6 +51,7 @@ def sounds_of(presets: dict[str, Path]) -> dict[str, np.ndarray]:
     return sounds
 
 
+@pytest.mark.slow
 def test_it_is_the_same_sound(
     presets: dict[str, Path], native: Any, request: pytest.FixtureRequest
 ) -> None:

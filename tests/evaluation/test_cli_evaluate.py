@@ -249,6 +249,7 @@ def test_a_drum_kit_is_compared_key_by_key(tmp_path, write_kit, capsys):
     assert "has no recordings of the kit's keys" in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.slow
 def test_sounds_of_other_kits_are_encoded(tmp_path, write_tiny, preset_fields, monkeypatch, capsys):
     from audiogen.evaluation import held_out, two_sample
     from audiogen.training.gansynth.encoding import encode

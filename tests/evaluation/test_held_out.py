@@ -81,6 +81,7 @@ def evaluated(sets, **options):
     return evaluate_held_out(sets, TIMBRES, play, options.pop("encode", encode), **options)
 
 
+@pytest.mark.slow
 def test_each_set_has_a_row_with_its_own_instruments(bank, tmp_path):
     done = []
     report = evaluated(

@@ -185,6 +185,7 @@ def test_dc_is_found():
     assert summarise(report.generated)["largest_dc"] > 0.3
 
 
+@pytest.mark.slow
 def test_real_notes_are_those_of_the_timbres(alike):
     assert {note.timbre for note in alike.real} == {"reed_acoustic_071", "bass_electronic_033"}
     assert len(alike.real) == 25
@@ -308,6 +309,7 @@ def test_table_has_a_row_for_each_number(alike):
     assert "attack (ms)" in titles
 
 
+@pytest.mark.slow
 def test_oracle_and_statistics_stand_beside_the_preset(real, tmp_path):
     pytest.importorskip("torch")
     config = SpectrogramConfig(phase="harmonic", magnitude_floor=1e-4, n_samples=65536)

@@ -135,6 +135,7 @@ def tiny(tmp_path: Path, write_tiny: Any) -> Preset:
     return load_preset(write_tiny(tmp_path / "tiny"))
 
 
+@pytest.mark.slow
 def test_blocks_do_not_change_the_sound(tiny: Any, tmp_path: Path):
     export_nn_tilde(tiny, tmp_path / "tiny.ts", sample_rate=48000)
     x = controls(6000, 60.0, 0.8, 37, 3000)
@@ -210,6 +211,7 @@ def test_it_has_the_interface_of_nn_tilde(tiny: Any, tmp_path: Path):
     assert module.forward(x).shape == reference.forward(x).shape
 
 
+@pytest.mark.slow
 def test_the_exported_module_makes_the_samples_of_the_class(tmp_path: Path):
     """TorchScript and Python differ in some assignments to slices."""
     preset = load_preset("woodwinds")

@@ -281,6 +281,7 @@ def test_the_noises_gain_is_exported_as_one_layer() -> None:
     assert not other.blocks[1].conditioning.noise.by_input.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["one_hot", "harmonic"])
 def test_a_generator_learns_two_notes(name: str) -> None:
     generator, given = make(name)

@@ -75,6 +75,7 @@ def test_the_papers_size():
     assert n["sample.embedding"] == 65_536
 
 
+@pytest.mark.slow
 def test_prisms_settings():
     assert (PRISM.frame_sizes, PRISM.n_rnn, PRISM.quantisation) == ((64, 16), 4, "mu_law")
     n = sum(p.numel() for p in SampleRNN(PRISM).parameters())

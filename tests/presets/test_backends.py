@@ -144,6 +144,7 @@ def test_both_find_the_same_faults(fields):
     assert len(messages) > 40
 
 
+@pytest.mark.slow
 def test_both_find_the_same_faults_after_every_single_change(fields):
     """Each field of each table, removed and in turn replaced by each of the values."""
     n_refused = 0

@@ -30,6 +30,7 @@ def test_the_chain_tilts_the_spectrum():
     assert np.abs(chained).max(axis=1) == pytest.approx(0.9)
 
 
+@pytest.mark.slow
 def test_labels_are_noisy_and_the_chain_agrees_by_environment(tmp_path):
     coloured_notes._prepare(Size(600, 10, 1, 1, 1, 1, 1), tmp_path, 0)
     with np.load(tmp_path / coloured_notes.NOTES) as arrays:

@@ -41,6 +41,7 @@ def test_the_oracles_claims() -> None:
     assert not oracle._checks({"engine": {}})
 
 
+@pytest.mark.slow
 def test_the_test_tells_noise(tmp_path: Path) -> None:
     result = run_study("spoiled-notes", "smoke", tmp_path / "spoiled")
     assert not result.missing and not result.checks

@@ -131,6 +131,7 @@ def test_penalty_study_measures_a_perfect_and_a_collapsed_generator():
     assert collapsed["modes"] == 1 and collapsed["near"] > 0.97 and collapsed["distance"] > 0.5
 
 
+@pytest.mark.slow
 def test_penalty_study_judges_only_what_has_run(tmp_path):
     result = run_study("wgan-gp", "smoke", tmp_path)
     assert not result.missing and not result.checks  # too small to decide

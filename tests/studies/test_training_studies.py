@@ -32,6 +32,7 @@ def test_coherence_is_that_of_steady_phases():
     assert abs(representations.coherence(noise, 60.0)) < 0.15
 
 
+@pytest.mark.slow
 def test_representations_are_measured_beside_real_notes(tmp_path):
     result = run_study("representations", "smoke", tmp_path / "x")
     assert not result.missing and not result.checks
@@ -72,6 +73,7 @@ def test_shapes_of_generators_are_compared_with_real_patches(tmp_path):
     assert claim.endswith("for 5 of 6 shapes") and not holds
 
 
+@pytest.mark.slow
 def test_tiers_are_trained_on_one_split(tmp_path):
     result = run_study("samplernn-tiers", "smoke", tmp_path / "x")
     bits = {line["network"]: line["bits"] for line in result.numbers["models"]}
@@ -83,6 +85,7 @@ def test_tiers_are_trained_on_one_split(tmp_path):
     assert list(samplernn_tiers._checks(lines).values()) == [True, False]
 
 
+@pytest.mark.slow
 def test_a_folder_of_sounds_may_be_given(tmp_path, monkeypatch):
     sizes = dataclasses.replace(samplernn_tiers.SIZES["smoke"], is_evidence=True)
     monkeypatch.setitem(samplernn_tiers.SIZES, "full", sizes)

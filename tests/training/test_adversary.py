@@ -91,6 +91,7 @@ def test_the_critic_sees_levels_relative_to_the_real_note() -> None:
     assert levels.shape[2] == 13
 
 
+@pytest.mark.slow
 def test_the_critic_learns_and_its_gradient_fools_it() -> None:
     trainer = make_trainer(dataclasses.replace(TINY, adversarial_learning_rate=2e-3))
     adversary, critic = trainer.adversary, trainer.adversary.critic

@@ -79,6 +79,7 @@ def smooth_generator(conditioning: str) -> Generator:
     return generator.requires_grad_(False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("conditioning", ["harmonic", "one_hot"])
 def test_a_latent_is_recovered_from_far_away(conditioning: str) -> None:
     generator = smooth_generator(conditioning)

@@ -140,6 +140,7 @@ def signal_at_a_step(run: str, chosen: str) -> None:
     assert signal.getsignal(number) is before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_between_two_steps(tmp_path: Path, number: signal.Signals) -> None:
     in_child(signal_at_a_step, tmp_path, int(number))

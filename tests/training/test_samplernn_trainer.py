@@ -102,6 +102,7 @@ def go(trainer: SampleRNNTrainer, folder: Path, report: Callable[..., None] = ig
     train(trainer, checkpoints, report)
 
 
+@pytest.mark.slow
 def test_it_learns_more_than_a_bigram():
     recipe = dataclasses.replace(TINY, steps=300, chunk=64, excerpt_s=0.1, batch=8)
     trainer = make(recipe)
@@ -211,6 +212,7 @@ def test_the_size_of_a_checkpoint_is_estimated(tmp_path: Path) -> None:
     assert said < checkpoints.paths()[0].stat().st_size < 1.1 * said + beside
 
 
+@pytest.mark.slow
 def test_bfloat16_learns_as_well(monkeypatch):
     monkeypatch.setattr("audiogen.training.run.trainer.WARM_UP", 20)
     recipe = dataclasses.replace(TINY, steps=60, chunk=64, excerpt_s=0.1, batch=8)

@@ -85,6 +85,7 @@ def test_samples_are_trained_at_32_khz_and_sets_at_their_own_rate(
     assert _rate_of(tmp_path / "other", SMALL) == 32000  # which reading the notes then refuses
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("curves")
 def test_notes_become_a_preset_with_previews_on_the_way(
     notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

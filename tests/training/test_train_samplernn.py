@@ -223,6 +223,7 @@ def test_a_killed_training_ends_with_the_same_preset(recordings, tmp_path, monke
         assert killed_one == whole
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("curves")
 def test_previews_come_while_training_and_change_nothing(recordings, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("audiogen.training.run.loop.LARGEST_SHARE", 1.0)
@@ -249,6 +250,7 @@ def test_resuming_keeps_the_precision(recordings, tmp_path, monkeypatch):
         assert newest["recipe"]["bfloat16"] is True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["classes", "notes"])
 def test_resuming_needs_no_options(recordings, notes, tmp_path, kind):
     out, of_notes = tmp_path / "out", kind == "notes"
@@ -372,6 +374,7 @@ def test_a_note_sounds_late_by_its_delay_and_phase_and_sound_go_together(notes):
     assert [which % (LONGEST_DELAY + 1) for which in source.all()] == [0] * len(source.all())
 
 
+@pytest.mark.slow
 def test_the_input_is_noisy_and_the_target_is_not(notes):
     config = SampleRNNConfig(
         frame_sizes=(8, 2), dim=8, embedding_size=4, q_levels=65536, quantisation="mu_law"

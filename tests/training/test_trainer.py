@@ -656,6 +656,7 @@ def ctrl_c_in_a_step(run: str) -> None:
     assert torch.equal(saved["latents"], whole.latents.detach())
 
 
+@pytest.mark.slow
 def test_ctrl_c_takes_effect_between_steps(tmp_path: Path) -> None:
     """A whole step is saved, equal to that of an uninterrupted training."""
     in_child(ctrl_c_in_a_step, tmp_path)

@@ -198,6 +198,7 @@ def test_a_midi_file_that_cannot_be_played_is_refused(make_client, listen, prese
         listener.listen(0.1)
 
 
+@pytest.mark.slow
 def test_one_preset_is_loaded_at_a_time_and_the_last_choice_wins(make_client, listen, monkeypatch):
     from audiogen.web import server
 

@@ -34,6 +34,7 @@ def test_notes_are_those_of_render(make_client, listen, render_log, preset):
     assert not heard[latency + len(wanted) :].any()
 
 
+@pytest.mark.slow
 def test_parameters_and_preset_changes_can_be_replayed(make_client, listen, replay_log):
     with listen(make_client("plucked")) as listener:
         say = listener.say

@@ -55,6 +55,7 @@ def toy_sounds(n, seed):
     return np.repeat(notes.sounds, 4, axis=1), notes
 
 
+@pytest.mark.slow
 def test_its_evidence_is_of_banks_that_it_did_not_see(judge, monkeypatch, toy_domains, runs):
     assert [u.bank for u in judge.unheard] == ["bright", "dark", "plain"]
     assert all(u.n == 100 and u.family > 0.75 for u in judge.unheard)
@@ -158,6 +159,7 @@ def test_a_judge_is_exported_by_a_command(toy_domains, runs, tmp_path, capsys):
     assert status == 2 and "has no runs; give the folder of audiogen domains sweep" in error
 
 
+@pytest.mark.slow
 def test_the_judge_of_the_package_names_its_banks_and_reports_print_it(
     tmp_path, capsys, monkeypatch
 ):

@@ -55,6 +55,7 @@ def test_hyperparameters_are_defaults_or_drawn_within_the_ranges():
     assert draw_hyperparameters("irm", 7, 1, 500) != again
 
 
+@pytest.mark.slow
 def test_a_run_learns_and_measures_held_out_domains(toy_domains):
     record = do_run(Run(str(toy_domains), "erm", ("plain",), 0, 0, 60))
     assert [c["step"] for c in record.checkpoints] == [30, 60]
@@ -66,6 +67,7 @@ def test_a_run_learns_and_measures_held_out_domains(toy_domains):
     assert Record.read(record.line(), str(toy_domains)) == record
 
 
+@pytest.mark.slow
 def test_a_stopped_sweep_is_resumed_in_processes(toy_domains, tmp_path):
     runs = plan(str(toy_domains), NAMES, algorithms=["erm"], draws=1, trials=1, n_steps=2)
     done = sweep(runs[:4], tmp_path)

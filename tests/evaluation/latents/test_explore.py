@@ -30,6 +30,7 @@ def found(few_leads: Preset) -> Exploration:
     return explore_latents(few_leads, n_latents=2, seed=5)
 
 
+@pytest.mark.slow
 def test_every_latent_can_be_played_by_its_name(found: Exploration, few_leads: Preset) -> None:
     names = few_leads.timbre_names
     assert [sound.timbre for sound in found.group("named")] == names
@@ -51,6 +52,7 @@ def test_named_timbres_are_in_tune_and_differ(found: Exploration) -> None:
     assert 100 < np.median([s.features["brightness"] for s in found.sounds]) < 8000  # Hz
 
 
+@pytest.mark.slow
 def test_wrong_notes_are_counted(few_leads: Preset, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("parselmouth", reason="the tracker praat needs praat-parselmouth")
     render = Synth.render
@@ -143,6 +145,7 @@ def test_too_few_real_notes_are_refused_with_the_number() -> None:
         explore_latents(preset, real=real)
 
 
+@pytest.mark.slow
 def test_each_real_note_is_compared_with_one_of_its_pitch(
     few_leads: Preset, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,6 +46,7 @@ def run(*arguments: object) -> int:
     return int(stopped.value.code or 0)
 
 
+@pytest.mark.slow
 def test_a_folder_is_compared_and_copies_are_reported(folders, tmp_path, capsys):
     pytest.importorskip("matplotlib")
     words = ("evaluate", folders / "made", "--against", folders / "real", "--metrics", "copies")

@@ -22,6 +22,7 @@ def judge():
     return train_judge(notes.sounds, notes.pitches, SAMPLE_RATE, n_steps=60)
 
 
+@pytest.mark.slow
 def test_it_hears_the_pitch_of_unheard_notes_at_any_level(judge):
     notes = draw_notes(60, 1)
     p = judge.pitch_probabilities(notes.sounds, SAMPLE_RATE)

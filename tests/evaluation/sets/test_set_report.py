@@ -63,6 +63,7 @@ def toy_set(title: str, n: int, seed: int, labelled: bool = True) -> SoundSet:
     return SoundSet(title, names, notes.sounds, pitches, SAMPLE_RATE)
 
 
+@pytest.mark.slow
 def test_every_metric_has_every_column_and_its_error(tmp_path):
     real, made = toy_set("real", 240, 0), toy_set("made", 100, 1)
     options = {
@@ -114,6 +115,7 @@ def test_copies_of_a_given_training_set_ring_the_alarm():
     assert "no alarm" in fresh.remarks[0]
 
 
+@pytest.mark.slow
 def test_too_few_sounds_are_refused_with_the_number():
     judge = MeanJudge()
     for made, real, metric, message in (
