@@ -31,7 +31,6 @@ from audiogen.training.gansynth.progressive import (
 from audiogen.training.pack import pack_run
 from audiogen.training.recipes import ProgressiveRecipe, read_recipe
 from audiogen.training.run.card import write_card
-from audiogen.training.run.checkpoints import Checkpoints
 
 RATE = 16000
 # Stages begin at steps 0, 2, 4, 6 and 8, and it ends at 12.
@@ -394,9 +393,8 @@ def test_notes_become_a_preset_that_plays(
     played = audiogen.load(preset.folder).render("A4:0.1", timbre="latent-2")
     assert len(played) > 1600 and np.isfinite(played).all() and played.any()
     # A checkpoint becomes the same one, and knows its recipe.
-    state = Checkpoints(Path("out.run"), print).newest()
-    assert state is not None
-    assert pack_run(Path("out.run"), Path("packed"), state).timbres == preset.timbres
+    run("preset", "pack", "out.run", "-o", "packed")
+    assert load_preset("packed").timbres == preset.timbres
     weights = (Path(name, "weights.safetensors").read_bytes() for name in ("out", "packed"))
     assert next(weights) == next(weights)
     assert run(*words, "--resume") == 0

@@ -417,7 +417,7 @@ def test_a_held_out_instrument_comes_near_by_its_latent(monkeypatch: pytest.Monk
     notes.waveforms[odd] = notes.waveforms[~odd]
     monkeypatch.setattr(gansynth, "FIT_EVERY", 2)
     monkeypatch.setattr(gansynth, "FIT_RATE", 0.1)
-    recipe = dataclasses.replace(TINY, steps=90, adversarial_share=0.1, average=0.9, seed=2)
+    recipe = dataclasses.replace(TINY, steps=120, adversarial_share=0.1, average=0.9, seed=2)
     trainer = BuiltInTrainer(notes, recipe, compiled=False)
     begun = trainer.evaluate()["loud"]
 
@@ -425,9 +425,9 @@ def test_a_held_out_instrument_comes_near_by_its_latent(monkeypatch: pytest.Monk
         return torch.nn.functional.cosine_similarity(*trainer.average_latents, dim=0)
 
     assert likeness() < 0.3
-    for _ in range(90):
+    for _ in range(120):
         trainer.train_step()
-    assert trainer.evaluate()["loud"] < 0.35 * begun
+    assert trainer.evaluate()["loud"] < 0.3 * begun
     assert likeness() > 0.5
 
 
