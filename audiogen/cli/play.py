@@ -110,7 +110,7 @@ def play(
 ) -> None:
     """Play a preset live by MIDI or the computer's keyboard.
 
-    Every MIDI keyboard plays, also one that is connected later; so do the
+    Every MIDI keyboard plays, including those connected later; so do the
     keys of the terminal, as the screen shows. Ctrl-C or q ends.
     """
     from audiogen.audio.files import Recording, check_output, check_sample_rate

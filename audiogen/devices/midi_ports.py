@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 from audiogen.core.playable import Playable
@@ -20,9 +19,8 @@ VIRTUAL = "virtual"  # a port of the program, which other programs connect to
 NOTE_OFF, NOTE_ON, CONTROLLER = 0x80, 0x90, 0xB0  # status bytes of channel 0
 SUSTAIN = 64  # number of the controller
 
-PortName = tuple[
-    int, str
-]  # MIDI system and name; a port's number changes when others are unplugged
+# A port's system and name: its number changes when others are disconnected.
+PortName = tuple[int, str]
 
 
 @dataclass(frozen=True)
@@ -53,9 +51,9 @@ def ports(jack: bool = False) -> list[Port]:
     jack : bool
         Whether to include JACK's ports; its server must run.
     """
-    found = []
-    for api, client in _clients(jack).items():
-        found += _ports_of(api, client)
+    clients = _clients(jack)
+    found = _ports_of(clients)
+    for client in clients.values():
         client.delete()
     return found
 
@@ -89,21 +87,17 @@ class MidiInput:
             self._open_virtual(jack)
             return
         self._clients = _clients(jack)
-        self._found = self._find()
-        for port in chain.from_iterable(self._found.values()):
-            try:
-                self._open(port)
-            except DeviceError:
-                if wanted is not None:
-                    self.close()
-                    raise
-        if wanted is not None and not self._readers:
-            here = "; ".join(port.name for port in self._list()) or "none"
+        try:
+            self._update(must_open=wanted is not None)
+            if wanted is not None and not self._readers:
+                here = "; ".join(port.name for port in _ports_of(self._clients)) or "none"
+                raise DeviceError(
+                    f"MIDI port {wanted!r} not found; there are: {here}; 'virtual' makes one that "
+                    "other programs can connect to"
+                )
+        except DeviceError:
             self.close()
-            raise DeviceError(
-                f"MIDI port {wanted!r} not found; there are: {here}; 'virtual' makes one that "
-                "other programs can connect to"
-            )
+            raise
 
     def __enter__(self) -> MidiInput:
         return self
@@ -131,8 +125,12 @@ class MidiInput:
         bool
             Whether ports were connected or disconnected since the last call.
         """
+        return self._update(must_open=False)
+
+    def _update(self, must_open: bool) -> bool:
+        """As `refresh`; raises DeviceError if `must_open` and a port can't be opened."""
         before, self._found = self._found, self._find()
-        # Two keyboards can have one name. When the number of them changes, all are opened anew.
+        # Keyboards can share a name. When their number changes, all of them are reopened.
         changed = [
             name
             for name in {**before, **self._found}
@@ -143,8 +141,11 @@ class MidiInput:
                 reader.close()
         for name in changed:
             for port in self._found.get(name, ()):
-                with suppress(DeviceError):  # another program uses it
-                    self._open(port)
+                try:
+                    self._open_port(port)
+                except DeviceError:
+                    if must_open:
+                        raise
         return bool(changed)
 
     def close(self) -> None:
@@ -156,18 +157,15 @@ class MidiInput:
             client.delete()
         self._readers, self._clients = {}, {}
 
-    def _list(self) -> list[Port]:
-        return [port for api, client in self._clients.items() for port in _ports_of(api, client)]
-
     def _find(self) -> dict[PortName, list[Port]]:
         """Return the ports that are wanted, by system and name."""
         found: dict[PortName, list[Port]] = {}
-        for port in self._list():
+        for port in _ports_of(self._clients):
             if self._wanted in port.name.lower():
                 found.setdefault((port.api, port.name), []).append(port)
         return found
 
-    def _open(self, port: Port) -> None:
+    def _open_port(self, port: Port) -> None:
         import rtmidi
 
         client = _open(port.api)
@@ -288,20 +286,20 @@ def _clients(jack: bool) -> dict[int, Any]:
     return {api: client for api, client in clients if client is not None}
 
 
-def _ports_of(api: int, client: Any) -> list[Port]:
-    """Return the ports of a MIDI system; none if it has stopped."""
+def _ports_of(clients: dict[int, Any]) -> list[Port]:
+    """Return the ports of MIDI systems; none of a system that has stopped."""
     import rtmidi
 
-    system = rtmidi.get_api_display_name(api)
-    try:
-        names = client.get_ports()
-    except rtmidi.RtMidiError:
-        return []
-    return [
-        Port(api, index, name, system)
-        for index, name in enumerate(names)
-        if not name.startswith(("Midi Through", CLIENT))
-    ]
+    found = []
+    for api, client in clients.items():
+        system = rtmidi.get_api_display_name(api)
+        with suppress(rtmidi.RtMidiError):
+            found += [
+                Port(api, index, name, system)
+                for index, name in enumerate(client.get_ports())
+                if not name.startswith(("Midi Through", CLIENT))
+            ]
+    return found
 
 
 def _open(api: int) -> Any:

@@ -349,7 +349,7 @@ class TestCommand:
         assert np.array_equal(got, other.process(1000)) and got.any()
 
     def test_keyboards_are_connected_and_disconnected(
-        self, audio: FakeAudio, midi: type[FakePort], murmur: Path, monkeypatch: pytest.MonkeyPatch
+        self, midi: type[FakePort], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         from audiogen.devices.midi_ports import MidiInput
 
@@ -378,7 +378,7 @@ class TestCommand:
         assert not last.name and ports.names == []
 
     def test_only_the_named_keyboard_is_connected_again(
-        self, audio: FakeAudio, midi: type[FakePort], murmur: Path, monkeypatch: pytest.MonkeyPatch
+        self, midi: type[FakePort], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         from audiogen.devices.midi_ports import MidiInput
 
